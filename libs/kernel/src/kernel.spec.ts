@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { accept, pageOf, reject, SystemClock } from './index.js';
+
+describe('a decision', () => {
+  it('accepts with the state after every event, in order', () => {
+    const append = (state: string, event: string): string => state + event;
+
+    expect(accept(append, '', 'a', 'b')).toEqual({ accepted: true, state: 'ab', events: ['a', 'b'] });
+  });
+
+  it('rejects with its facts', () => {
+    expect(reject({ code: 'no' })).toEqual({ accepted: false, rejection: { code: 'no' } });
+  });
+});
+
+it('pages through a list, and gives every row once', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat()), fc.integer({ min: 1, max: 10 }), (numbers, limit) => {
+      const rows = numbers.toSorted((a, b) => a - b);
+      const seen: number[] = [];
+      for (let after = -1; after !== Infinity;) {
+        const read = rows.filter((row) => row > after).slice(0, limit + 1);
+        const page = pageOf(read, limit, String);
+        seen.push(...page.items);
+        after = page.nextCursor === null ? Infinity : Number(page.nextCursor);
+      }
+      expect(seen).toEqual(rows);
+    }),
+  );
+});
+
+it('the system clock tells the time', () => {
+  expect(new SystemClock().now()).toBeInstanceOf(Date);
+});
