@@ -1,0 +1,15 @@
+/**
+ * Thrown by a handler that can never succeed with this message (an unknown order, a broken rule): the message becomes a
+ * dead letter at once, with this error's message as its history. Every other error is tried again.
+ */
+export class PermanentError extends Error {
+  override readonly name = 'PermanentError';
+}
+
+/** The text of whatever was thrown, with the causes that explain it; never a payload. */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  const own = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
+  return error.cause === undefined || error.cause === error ? own : `${own}: ${describeError(error.cause)}`;
+}

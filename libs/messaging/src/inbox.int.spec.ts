@@ -1,0 +1,219 @@
+import { randomUUID } from 'node:crypto';
+import { Controller, type INestApplication } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { DataSource } from 'typeorm';
+import { PermanentError } from './errors.js';
+import { MessagingHealth } from './health.js';
+import { InboxContext } from './inbox-context.js';
+import { connectInboxes, MessagingModule } from './messaging.module.js';
+import { Counted, COUNTER, createSandbox, type Sandbox } from './testing/sandbox.js';
+import { produce, type RawRecord } from './testing/topic.js';
+import { until } from './testing/until.js';
+
+/** Adds what it hears to a total, so that every effect counts. What it does with `n` below zero is the test's choice. */
+@Controller()
+class CounterController {
+  static onNegative: (n: number) => void | Promise<void> = () => undefined;
+
+  @EventPattern<string>('Counted', COUNTER)
+  async onCounted(@Payload() { n }: Counted, @Ctx() { tx, message }: InboxContext): Promise<void> {
+    await tx.query('insert into sandbox.effects (key, n) values ($1, $2)', [message.key, n]);
+    if (n < 0) await CounterController.onNegative(n);
+  }
+}
+
+let sandbox: Sandbox;
+const apps: INestApplication[] = [];
+
+/** One process of the consuming service. */
+async function startInstance(): Promise<INestApplication> {
+  const module = await Test.createTestingModule({
+    imports: [MessagingModule.forRoot(sandbox.options)],
+    controllers: [CounterController],
+    providers: [{ provide: DataSource, useValue: sandbox.dataSource }],
+  }).compile();
+  const app = module.createNestApplication(new FastifyAdapter());
+  apps.push(app);
+  connectInboxes(app);
+  await app.startAllMicroservices();
+  return app;
+}
+
+function counted(n: number, fields: Partial<RawRecord> & { id?: string } = {}): RawRecord {
+  const { id = randomUUID(), ...record } = fields;
+  return {
+    key: 'a',
+    value: JSON.stringify({ n }),
+    headers: { ce_specversion: '1.0', ce_id: id, ce_type: 'Counted', ce_source: '/test' },
+    ...record,
+  };
+}
+
+const send = (...records: RawRecord[]) => produce(sandbox.options.brokers, sandbox.consumer.topic.name, records);
+
+async function effects(): Promise<number[]> {
+  const rows = await sandbox.database.sql<{ n: number }>('select n from sandbox.effects order by seq');
+  return rows.map(({ n }) => n);
+}
+
+const deadLetters = () => sandbox.database.sql('select * from sandbox.inbox_dead_letters order by "offset"');
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+  await sandbox.database.sql('create table sandbox.effects (seq serial, key text not null, n integer not null)');
+  CounterController.onNegative = () => undefined;
+});
+
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await sandbox.close();
+});
+
+describe('the inbox', () => {
+  it('P4 handles a message once, however often it is delivered', async () => {
+    await startInstance();
+    const id = randomUUID();
+
+    await send(counted(1, { id }), counted(1, { id }), counted(1, { id }), counted(1, { id }), counted(1, { id }));
+    await send(counted(2));
+
+    await until('the last is handled', async () => (await effects()).includes(2));
+    expect(await effects()).toEqual([1, 2]);
+  });
+
+  it('P4 handles a message once that two instances get at the same time', async () => {
+    await Promise.all([startInstance(), startInstance()]);
+    const ids = Array.from({ length: 20 }, () => randomUUID());
+
+    // The same message on every partition: whichever way these are shared out, both instances have it.
+    for (const partition of [0, 1, 2, 3]) await send(...ids.map((id, n) => counted(n, { id, partition })));
+    await send(...[0, 1, 2, 3].map((partition) => counted(100 + partition, { partition })));
+
+    await until(
+      'the last of each partition are handled',
+      async () => (await effects()).filter((n) => n >= 100).length === 4,
+    );
+    expect((await effects()).filter((n) => n < 100).toSorted((a, b) => a - b)).toEqual(ids.map((_, n) => n));
+  });
+
+  it('P4 leaves nothing of a handler that fails, and tries it again', async () => {
+    await startInstance();
+    let attempts = 0;
+    CounterController.onNegative = () => {
+      attempts++;
+      if (attempts < 3) throw new Error('not yet');
+    };
+
+    await send(counted(-1), counted(2));
+
+    await until('both are handled', async () => (await effects()).length === 2);
+    expect(await effects()).toEqual([-1, 2]);
+    expect(attempts).toBe(3);
+  });
+
+  it('P4 commits no offset of a message that was not handled: the next process gets it', async () => {
+    let failing = true;
+    let attempts = 0;
+    CounterController.onNegative = () => {
+      attempts++;
+      if (failing) throw new Error('not in this process');
+    };
+    const first = await startInstance();
+    await send(counted(1), counted(-2), counted(3));
+    await until('the second fails', () => attempts > 0);
+
+    await first.close();
+    failing = false;
+    await startInstance();
+
+    await until('all are handled', async () => (await effects()).length === 3);
+    expect(await effects()).toEqual([1, -2, 3]);
+  });
+
+  it('P5 keeps a message whose handler says that it never will, and goes on', async () => {
+    await startInstance();
+    CounterController.onNegative = (n) => {
+      throw new PermanentError(`${n} is below zero`);
+    };
+
+    await send(counted(-1, { id: 'poison' }), counted(2));
+
+    await until('the next is handled', async () => (await effects()).length === 1);
+    expect(await effects()).toEqual([2]);
+    expect(await deadLetters()).toMatchObject([
+      {
+        message_id: 'poison',
+        type: 'Counted',
+        error: '-1 is below zero',
+        value: Buffer.from('{"n":-1}'),
+        key: Buffer.from('a'),
+      },
+    ]);
+  });
+
+  const envelope = { ce_specversion: '1.0', ce_id: 'bad', ce_type: 'Counted', ce_source: '/test' };
+  const bad: [string, Partial<RawRecord>, string][] = [
+    ['is no JSON', { value: Buffer.from([0xff, 0x00, 0x7b]) }, 'the value is not a JSON object in UTF-8'],
+    ['is a JSON array', { value: '[]' }, 'the value is not a JSON object in UTF-8'],
+    ['is a tombstone', { value: null }, 'the record has no value (a tombstone)'],
+    ['has no key', { key: null }, 'the record has no key'],
+    ['has no headers', { headers: {} }, 'header missing: ce_id, ce_type, ce_source, ce_specversion'],
+    ['has another specversion', { headers: { ...envelope, ce_specversion: '0.3' } }, 'ce_specversion is not 1.0'],
+    ['has a type no contract names', { headers: { ...envelope, ce_type: 'toString' } }, 'no contract of '],
+    ['breaks its contract', { value: '{"n":"seven"}' }, 'the data breaks its contract: n must be an integer number'],
+    [
+      'has zero bytes in its headers',
+      { headers: { ...envelope, ce_type: 'a\0b', 'x\\u0000\0': '\\u0000\0' } },
+      'control character',
+    ],
+  ];
+
+  it.each(bad)('P5 keeps a message that %s, as it came, and goes on', async (_, record, error) => {
+    await startInstance();
+
+    await send(counted(1, { headers: envelope, partition: 0, ...record }), counted(2, { partition: 0 }));
+
+    await until('the next is handled', async () => (await effects()).length === 1);
+    const [letter] = await deadLetters();
+    expect(letter!['error']).toContain(error);
+    expect(letter!['value']).toEqual(record.value === null ? null : Buffer.from(record.value ?? '{"n":1}'));
+  });
+
+  it('passes over a type of the contract that it has no handler for', async () => {
+    const app = await startInstance();
+
+    await send(
+      counted(1, { headers: { ce_specversion: '1.0', ce_id: 'other', ce_type: 'Ignored', ce_source: '/test' } }),
+      counted(2),
+    );
+
+    await until('the next is handled', async () => (await effects()).length === 1);
+    expect(await deadLetters()).toEqual([]);
+    expect(connectedInboxes(app)[0]).toMatchObject({ passedOver: 1, processed: 1 });
+  });
+
+  it('refuses two handlers for one type', async () => {
+    @Controller()
+    class Second {
+      @EventPattern<string>('Counted', COUNTER)
+      onCounted(): void {}
+    }
+    const module = await Test.createTestingModule({
+      imports: [MessagingModule.forRoot(sandbox.options)],
+      controllers: [CounterController, Second],
+      providers: [{ provide: DataSource, useValue: sandbox.dataSource }],
+    }).compile();
+    const app = module.createNestApplication(new FastifyAdapter());
+    apps.push(app);
+
+    connectInboxes(app);
+
+    await expect(app.startAllMicroservices()).rejects.toThrow('two handlers for Counted');
+  });
+});
+
+function connectedInboxes(app: INestApplication): object[] {
+  return Object.values(app.get(MessagingHealth).check().components).filter((component) => 'consuming' in component);
+}

@@ -1,0 +1,10 @@
+export { PermanentError } from './errors.js';
+export { type ComponentHealth, MessagingHealth } from './health.js';
+export { InboxContext } from './inbox-context.js';
+export { createTopics, type KafkaOptions } from './kafka.js';
+export { type Message } from './message.js';
+export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
+export { connectInboxes, MessagingModule } from './messaging.module.js';
+export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
+export { messagingTables } from './schema.js';
+export { type EventClass, type TopicContract } from './topic.js';

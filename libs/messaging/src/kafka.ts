@@ -1,0 +1,279 @@
+import { Logger } from '@nestjs/common';
+import {
+  type Admin,
+  type Consumer as KafkaJsConsumer,
+  type EachBatchPayload,
+  Kafka,
+  type LogEntry,
+  logLevel,
+  Partitioners,
+  type Producer as KafkaJsProducer,
+} from 'kafkajs';
+// @ts-expect-error -- kafkajs has no types for its inner parts
+import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+import { type KafkaRecord, type OutgoingRecord } from './message.js';
+import { type TopicContract } from './topic.js';
+
+/*
+ * The only file that imports kafkajs, which is no longer maintained: another client is another version of this file.
+ * kafkajs's own retries are kept to the least it allows; the relay and the inbox do the retrying, with their own checks.
+ */
+
+export interface KafkaOptions {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+}
+
+const CONNECTION_MS = 3000;
+const REQUEST_MS = 10_000;
+const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
+
+function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: CONNECTION_MS,
+    requestTimeout: REQUEST_MS,
+    retry: FEW_RETRIES,
+    logLevel: logLevel.WARN,
+    logCreator: () => logToNest,
+  });
+}
+
+const kafkaJsLogger = new Logger('kafkajs');
+
+/** kafkajs reports every lost connection as an error; whether it is one, our callers know and say. */
+function logToNest({ namespace, log }: LogEntry): void {
+  kafkaJsLogger.debug(`${namespace}: ${log.message}`);
+}
+
+/**
+ * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and sets it again when none waits: to a moment in
+ * 1970, so that it fires every millisecond, for as long as the connection lives (2.5 % of a core an idle process, seen).
+ */
+const queue = (RequestQueue as { prototype: { pending: unknown[]; scheduleCheckPendingRequests(): void } }).prototype;
+const schedule = queue.scheduleCheckPendingRequests;
+queue.scheduleCheckPendingRequests = function () {
+  // A request that comes to wait later schedules the check itself.
+  if (this.pending.length > 0) schedule.call(this);
+};
+
+export interface Producer {
+  /**
+   * Sends the records of all topics at once and returns when every topic-partition has acknowledged them (acks=all).
+   * `mayStillSend` is asked before each attempt, kafkajs's own second one included. After an error the outcome is unknown:
+   * close this producer and connect another before anything else is sent.
+   */
+  publish(recordsByTopic: ReadonlyMap<string, OutgoingRecord[]>, mayStillSend: () => boolean): Promise<void>;
+  /** Never throws. */
+  close(): Promise<void>;
+}
+
+export async function connectProducer(options: KafkaOptions): Promise<Producer> {
+  const kafka = kafkaClient(options);
+  const attempt = new SendAttempt();
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    retry: FEW_RETRIES,
+    createPartitioner: () => attempt.partitioner(),
+  });
+  try {
+    await producer.connect();
+  } catch (error) {
+    await disconnect(producer);
+    throw error;
+  }
+  return {
+    async publish(recordsByTopic, mayStillSend) {
+      attempt.begin(mayStillSend);
+      const answers = await producer.sendBatch({
+        acks: -1,
+        timeout: REQUEST_MS,
+        topicMessages: [...recordsByTopic].map(([topic, messages]) => ({ topic, messages })),
+      });
+      const acknowledged = new Set(
+        answers
+          .filter(({ errorCode }) => errorCode === 0)
+          .map(({ topicName, partition }) => `${topicName}/${partition}`),
+      );
+      const silent = [...attempt.targets].filter((target) => !acknowledged.has(target));
+      if (silent.length > 0) throw new Error(`Kafka did not acknowledge ${silent.join(', ')}`);
+    },
+    close: () => disconnect(producer),
+  };
+}
+
+/**
+ * kafkajs asks the partitioner again before every attempt to send, its own retries included. That makes it the place to
+ * stop a send that may no longer go out, and to learn which topic-partitions have to answer.
+ */
+class SendAttempt {
+  readonly targets = new Set<string>();
+  private mayStillSend = (): boolean => false;
+
+  begin(mayStillSend: () => boolean): void {
+    this.mayStillSend = mayStillSend;
+    this.targets.clear();
+  }
+
+  partitioner(): ReturnType<typeof Partitioners.DefaultPartitioner> {
+    const choose = Partitioners.DefaultPartitioner();
+    return (args) => {
+      if (!this.mayStillSend()) throw new LeaseLostError();
+      const partition = choose(args);
+      this.targets.add(`${args.topic}/${partition}`);
+      return partition;
+    };
+  }
+}
+
+class LeaseLostError extends Error {
+  override readonly name = 'LeaseLostError';
+  /** Read by kafkajs: do not try again. */
+  readonly retriable = false;
+
+  constructor() {
+    super('the lease was lost before the messages were sent');
+  }
+}
+
+export interface Batch {
+  readonly records: readonly KafkaRecord[];
+  /** False once the consumer stops or the partition was reset: leave the rest of the batch alone. */
+  isCurrent(): boolean;
+  /** The record is dealt with: its offset may be committed. */
+  resolve(record: KafkaRecord): void;
+}
+
+export interface Consumer {
+  /** Resolves when the consumer was stopped, rejects when it crashed. A crashed consumer is replaced, not restarted. */
+  readonly ended: Promise<void>;
+  /** Waits for the batches in hand, commits their resolved offsets and leaves the group. Never throws. */
+  stop(): Promise<void>;
+}
+
+export interface ConsumerOptions extends KafkaOptions {
+  readonly groupId: string;
+  readonly topic: string;
+  /** How many partitions are handled at the same time; within a partition, batches come one after another. */
+  readonly concurrency: number;
+  /** Offsets are committed after it returns, up to what it resolved. It must not throw. */
+  readonly onBatch: (batch: Batch) => Promise<void>;
+}
+
+/** Short enough that a killed instance's partitions move on soon, long enough for a busy process to send its heartbeats. */
+const SESSION_MS = 10_000;
+const HEARTBEAT_MS = 1000;
+
+/** Joins the group and consumes from its committed offsets, a new group from the beginning (P2). Throws when it cannot join. */
+export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
+  const consumer = kafkaClient(options).consumer({
+    groupId: options.groupId,
+    sessionTimeout: SESSION_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    rebalanceTimeout: 2 * SESSION_MS,
+    maxWaitTimeInMs: 500,
+    allowAutoTopicCreation: false,
+    retry: { ...FEW_RETRIES, retries: 3, restartOnFailure: () => Promise.resolve(false) },
+  });
+  const { promise: ended, resolve: end, reject: crash } = Promise.withResolvers<void>();
+  // Reported by the first await below or by the supervisor; in between it must not count as unhandled.
+  ended.catch(() => undefined);
+  consumer.on(consumer.events.CRASH, ({ payload }) => crash(payload.error));
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+    await consumer.run({
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: options.concurrency,
+      eachBatch: (payload) => handleBatch(payload, options.onBatch),
+    });
+    // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
+    await Promise.race([ended, Promise.resolve()]);
+  } catch (error) {
+    await disconnect(consumer);
+    throw error;
+  }
+  return {
+    ended,
+    async stop() {
+      await disconnect(consumer);
+      end();
+    },
+  };
+}
+
+async function handleBatch(payload: EachBatchPayload, onBatch: ConsumerOptions['onBatch']): Promise<void> {
+  const { batch } = payload;
+  let rebalance: unknown;
+  // Heartbeats go on while a handler is slow. One that fails means a rebalance: the batch is given up after the record in
+  // hand, and throwing the error is how kafkajs learns that it has to join again.
+  const timer = setInterval(() => {
+    payload.heartbeat().catch((error: unknown) => (rebalance ??= error));
+  }, HEARTBEAT_MS);
+  try {
+    await onBatch({
+      records: batch.messages.map((message) => ({
+        topic: batch.topic,
+        partition: batch.partition,
+        offset: message.offset,
+        timestamp: new Date(Number(message.timestamp)),
+        key: message.key,
+        value: message.value,
+        headers: textHeaders(message.headers),
+      })),
+      isCurrent: () => payload.isRunning() && !payload.isStale() && rebalance === undefined,
+      resolve: ({ offset }) => payload.resolveOffset(offset),
+    });
+  } finally {
+    clearInterval(timer);
+  }
+  if (rebalance !== undefined) throw rebalance;
+}
+
+function textHeaders(headers: EachBatchPayload['batch']['messages'][number]['headers']): Record<string, string> {
+  const entries = Object.entries(headers ?? {}).map(([name, value]) => [
+    name,
+    (Array.isArray(value) ? value.at(-1) : value)?.toString() ?? '',
+  ]);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/**
+ * Creates the topics that do not exist yet, and waits until they have leaders. Safe to repeat.
+ *
+ * Throws when Kafka cannot be reached, and when a topic exists with another number of partitions than its contract: adding
+ * partitions would send keys elsewhere and break their order, so that is a person's decision.
+ */
+export async function createTopics(options: KafkaOptions, topics: readonly TopicContract[]): Promise<void> {
+  const admin = kafkaClient(options).admin({ retry: { retries: 5, initialRetryTime: 300 } });
+  try {
+    await admin.connect();
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: topics.map(({ name, partitions, retentionMs }) => ({
+        topic: name,
+        numPartitions: partitions,
+        configEntries: [{ name: 'retention.ms', value: String(retentionMs) }],
+      })),
+    });
+    await checkPartitions(admin, topics);
+  } finally {
+    await disconnect(admin);
+  }
+}
+
+async function checkPartitions(admin: Admin, topics: readonly TopicContract[]): Promise<void> {
+  const { topics: existing } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+  for (const { name, partitions } of topics) {
+    const actual = existing.find((topic) => topic.name === name)?.partitions.length ?? 0;
+    if (actual !== partitions)
+      throw new Error(`Topic ${name} has ${actual} partitions, its contract says ${partitions}`);
+  }
+}
+
+async function disconnect(client: KafkaJsProducer | KafkaJsConsumer | Admin): Promise<void> {
+  await client.disconnect().catch((error: unknown) => kafkaJsLogger.debug(`disconnect: ${String(error)}`));
+}

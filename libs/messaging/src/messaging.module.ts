@@ -1,0 +1,91 @@
+import {
+  Catch,
+  type DynamicModule,
+  Global,
+  type INestApplication,
+  type INestMicroservice,
+  Injectable,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type RpcExceptionFilter,
+} from '@nestjs/common';
+import { type NestMicroservice } from '@nestjs/microservices';
+import { type Observable, throwError } from 'rxjs';
+import { DataSource } from 'typeorm';
+import { MessagingHealth } from './health.js';
+import { Inbox } from './inbox.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { Outbox } from './outbox.js';
+import { Relay } from './relay.js';
+import { OutboxWakeUp } from './wake-up.js';
+
+/** Starts the relay with the application, and stops it last: what the last requests committed still goes out. */
+@Injectable()
+class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(private readonly relay: Relay) {}
+
+  onApplicationBootstrap(): void {
+    this.relay.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.relay.stop();
+  }
+}
+
+/**
+ * Outbox, relay and inbox of one service. Needs the service's TypeORM `DataSource` as a provider, and the tables of
+ * `messagingTables` in its schema. The consumers are connected by {@link connectInboxes}.
+ */
+@Global()
+@Module({})
+// oxlint-disable-next-line no-extraneous-class -- a Nest module is a class
+export class MessagingModule {
+  static forRoot(options: MessagingOptions): DynamicModule {
+    return {
+      module: MessagingModule,
+      providers: [
+        { provide: MESSAGING_OPTIONS, useValue: options },
+        MessagingHealth,
+        {
+          provide: Relay,
+          inject: [MessagingHealth],
+          useFactory: (health: MessagingHealth) => {
+            const relay = new Relay(options);
+            health.register('relay', () => relay.health());
+            return relay;
+          },
+        },
+        RelayLifecycle,
+        OutboxWakeUp,
+        Outbox,
+      ],
+      exports: [MESSAGING_OPTIONS, MessagingHealth, Outbox],
+    };
+  }
+}
+
+/** Nest's default filter replaces every handler error by a generic object: the inbox has to see the original. */
+@Catch()
+class PassOn implements RpcExceptionFilter {
+  catch(exception: unknown): Observable<never> {
+    return throwError(() => exception);
+  }
+}
+
+/**
+ * Connects the service's consumers to the application; `app.startAllMicroservices()` starts them. The microservices are
+ * returned for global interceptors, guards and pipes, which Nest does not share with the HTTP side.
+ */
+export function connectInboxes(app: INestApplication): INestMicroservice[] {
+  const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
+  return options.consumes.map((consumer) => {
+    const strategy = new Inbox(options, consumer, app.get(DataSource), app.get(MessagingHealth));
+    // Deferred, because Nest otherwise binds the handlers before a filter can be added; the hooks are the application's.
+    const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;
+    microservice.setIsInitHookCalled(true);
+    microservice.useGlobalFilters(new PassOn());
+    return microservice;
+  });
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+/** A database of a test's own, on the server that the test runner started. */
+export interface TestDatabase {
+  /** As the server's superuser. */
+  readonly url: string;
+  /** The same database as another role. */
+  urlFor(role: string, password: string): string;
+  /** Runs SQL as the superuser and returns the rows. */
+  sql<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Ends every connection to it and deletes it. */
+  drop(): Promise<void>;
+}
+
+/** The variable in which the test runner passes a superuser's URL. */
+export function testServerUrl(): string {
+  return fromRunner('TEST_DATABASE_URL');
+}
+
+/** The variable in which the test runner passes Kafka's bootstrap servers. */
+export function testBrokers(): string[] {
+  return fromRunner('TEST_KAFKA_BROKERS').split(',');
+}
+
+function fromRunner(variable: string): string {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is not set: run the tests with npm test`);
+  return value;
+}
+
+export async function createDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await onServer(serverUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  pool.on('error', () => undefined);
+  return {
+    url: url.href,
+    urlFor(role, password) {
+      const other = new URL(url);
+      other.username = role;
+      other.password = password;
+      return other.href;
+    },
+    async sql<Row extends object>(text: string, values: unknown[] = []) {
+      return (await pool.query<Row>(text, values)).rows;
+    },
+    async drop() {
+      await pool.end();
+      await onServer(serverUrl, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+async function onServer(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,3 @@
+export { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
+export { produce, type RawRecord, readTopic, type TopicReader } from './topic.js';
+export { until } from './until.js';

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { IsInt } from 'class-validator';
+import { DataSource, type EntityManager } from 'typeorm';
+import { createTopics } from '../kafka.js';
+import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
+import { Outbox } from '../outbox.js';
+import { Relay } from '../relay.js';
+import { messagingTables } from '../schema.js';
+import { OutboxWakeUp } from '../wake-up.js';
+import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
+import { readTopic, type TopicReader } from './topic.js';
+import { until } from './until.js';
+
+/** The library's own test event. */
+export class Counted {
+  static readonly version = 1;
+
+  @IsInt() readonly n!: number;
+}
+
+/** In the contract, but nobody's business. */
+class Ignored {
+  static readonly version = 1;
+}
+
+export const COUNTER = Symbol('counter');
+
+/** A schema with the library's tables, a topic and a consumer group that nothing else uses, on the real servers. */
+export interface Sandbox {
+  readonly options: MessagingOptions;
+  readonly consumer: InboxOptions;
+  readonly database: TestDatabase;
+  readonly dataSource: DataSource;
+  readonly topic: TopicReader;
+  /** A process's share of outbox and relay. */
+  newRelay(): Relay;
+  outboxOf(relay: Relay): Outbox;
+  /** Adds the event `Counted` of one key, in a transaction of its own unless one is given. */
+  add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
+  /** Waits until the outbox is empty. */
+  drained(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function createSandbox(
+  servers: { databaseUrl?: string; brokers?: readonly string[] } = {},
+): Promise<Sandbox> {
+  Logger.overrideLogger(['error', 'fatal']);
+  const database = await createDatabase(servers.databaseUrl ?? testServerUrl());
+  const name = `sandbox-${randomBytes(6).toString('hex')}`;
+  const contract = {
+    name,
+    aggregateType: 'counter',
+    partitions: 4,
+    retentionMs: 3_600_000,
+    events: { Counted, Ignored },
+  };
+  const consumer: InboxOptions = { consumer: COUNTER, groupId: name, topic: contract };
+  const options: MessagingOptions = {
+    schema: 'sandbox',
+    databaseUrl: database.url,
+    brokers: servers.brokers ?? testBrokers(),
+    service: name,
+    publishes: [contract],
+    consumes: [consumer],
+  };
+  await createTopics({ brokers: options.brokers, clientId: name }, [contract]);
+  await database.sql('create schema sandbox');
+  for (const statement of messagingTables('sandbox')) await database.sql(statement);
+  const dataSource = await new DataSource({ type: 'postgres', url: database.url }).initialize();
+  const topic = await readTopic(options.brokers, name);
+  const relays: Relay[] = [];
+  return {
+    options,
+    consumer,
+    database,
+    dataSource,
+    topic,
+    newRelay() {
+      const relay = new Relay(options);
+      relays.push(relay);
+      return relay;
+    },
+    outboxOf: (relay) => new Outbox(options, new OutboxWakeUp(relay)),
+    async add(outbox, key, n, tx) {
+      const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };
+      const events = [{ type: 'Counted', data: { n } }];
+      if (tx) await outbox.add(tx, aggregate, events);
+      else await dataSource.transaction((own) => outbox.add(own, aggregate, events));
+    },
+    async drained() {
+      await until('the outbox is empty', async () => {
+        const [row] = await database.sql<{ empty: boolean }>('select not exists (select from sandbox.outbox) as empty');
+        return row?.empty;
+      });
+    },
+    async close() {
+      await Promise.all(relays.map((relay) => relay.stop()));
+      await topic.close();
+      await dataSource.destroy();
+      await database.drop();
+    },
+  };
+}
+
+/** The `n` of each record, in the order of the topic. */
+export function counts(topic: TopicReader, key: string): number[] {
+  return topic.ofKey(key).map(({ value }) => (JSON.parse(String(value)) as Counted).n);
+}
+
+/** First occurrences that stand behind the first occurrence of a later message of their key: none may (P3). */
+export function inversions(topic: TopicReader): string[] {
+  const keys = new Set(topic.records.map(({ key }) => String(key)));
+  return [...keys].filter((key) => {
+    const firsts = [...new Set(counts(topic, key))];
+    return firsts.some((n, index) => index > 0 && n < (firsts[index - 1] ?? n));
+  });
+}

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { Kafka, logLevel } from 'kafkajs';
+import { startConsumer } from '../kafka.js';
+import { type KafkaRecord } from '../message.js';
+
+/** Everything that is on a topic, from its beginning, as it arrives. */
+export interface TopicReader {
+  readonly records: readonly KafkaRecord[];
+  /** The records of one key, in the order of the topic. */
+  ofKey(key: string): readonly KafkaRecord[];
+  close(): Promise<void>;
+}
+
+export async function readTopic(brokers: readonly string[], topic: string): Promise<TopicReader> {
+  const records: KafkaRecord[] = [];
+  const consumer = await startConsumer({
+    brokers,
+    clientId: 'topic-reader',
+    groupId: `topic-reader-${randomUUID()}`,
+    topic,
+    concurrency: 1,
+    onBatch: (batch) => {
+      for (const record of batch.records) {
+        records.push(record);
+        batch.resolve(record);
+      }
+      return Promise.resolve();
+    },
+  });
+  return {
+    records,
+    ofKey: (key) => records.filter((record) => record.key?.toString() === key),
+    close: () => consumer.stop(),
+  };
+}
+
+/** A record to put on a topic as it is, good or bad. */
+export interface RawRecord {
+  readonly key: string | Buffer | null;
+  readonly value: string | Buffer | null;
+  readonly headers?: Record<string, string | Buffer>;
+  readonly partition?: number;
+}
+
+/** Puts records on a topic without any outbox: for duplicates, and for what no outbox would write. */
+export async function produce(brokers: readonly string[], topic: string, records: readonly RawRecord[]): Promise<void> {
+  const producer = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).producer({
+    allowAutoTopicCreation: false,
+  });
+  await producer.connect();
+  try {
+    await producer.send({ topic, messages: [...records] });
+  } finally {
+    await producer.disconnect();
+  }
+}

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { backOffMs, pause, WakeUpCall } from './waiting.js';
+
+describe('backOffMs', () => {
+  it('grows with the attempts, with jitter, up to the most', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(10_000),
+        fc.integer({ min: 1, max: 1000 }),
+        fc.integer({ min: 1000, max: 60_000 }),
+        (attempt, first, max) => {
+          const ms = backOffMs(attempt, first, max);
+
+          expect(ms).toBeGreaterThanOrEqual(Math.min(first, max) / 2);
+          expect(ms).toBeLessThanOrEqual(Math.min(max, first * 2 ** Math.min(attempt, 30)));
+        },
+      ),
+    );
+  });
+});
+
+describe('pause', () => {
+  it('ends when the signal aborts', async () => {
+    const stop = new AbortController();
+    const paused = pause(3_600_000, stop.signal);
+
+    stop.abort();
+
+    await expect(paused).resolves.toBeUndefined();
+  });
+});
+
+describe('WakeUpCall', () => {
+  it('remembers a call that came while nobody waited', async () => {
+    const wakeUp = new WakeUpCall();
+
+    wakeUp.call();
+
+    await expect(wakeUp.wait()).resolves.toBeUndefined();
+  });
+
+  it('wakes who waits, and forgets the call then', async () => {
+    const wakeUp = new WakeUpCall();
+    const first = wakeUp.wait();
+    wakeUp.call();
+    await first;
+    let woken = false;
+
+    const second = wakeUp.wait().then(() => (woken = true));
+    await Promise.resolve();
+    expect(woken).toBe(false);
+    wakeUp.call();
+    await second;
+
+    expect(woken).toBe(true);
+  });
+});

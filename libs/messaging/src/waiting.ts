@@ -1,0 +1,29 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Waits `ms`, or until `signal` aborts. Never throws: the caller's loop looks at the signal. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), in milliseconds. */
+export function backOffMs(attempt: number, firstMs: number, maxMs: number): number {
+  const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30));
+  return ceiling / 2 + (Math.random() * ceiling) / 2;
+}
+
+/** A call that wakes a loop. A call while nobody waits is remembered, so no wake-up is lost between work and wait. */
+export class WakeUpCall {
+  private called = false;
+  private waiting: (() => void) | undefined;
+
+  call(): void {
+    this.called = true;
+    this.waiting?.();
+  }
+
+  async wait(): Promise<void> {
+    if (!this.called) await new Promise<void>((resolve) => (this.waiting = resolve));
+    this.waiting = undefined;
+    this.called = false;
+  }
+}
