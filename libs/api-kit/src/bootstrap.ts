@@ -1,0 +1,193 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { type DynamicModule, Logger as NestLogger, Module, type Type } from '@nestjs/common';
+import { NestFactory, Reflector } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Logger } from 'nestjs-pino';
+import { CallerGuard } from './caller.js';
+import { ConfigError, loadConfig, ServiceConfig } from './config.js';
+import { logRequest, requestIdOf } from './logging.js';
+import { type OpenApiInfo, setupOpenApi } from './openapi.js';
+import { PROBLEM_JSON, codeOfStatus, problemDocument, ProblemFilter } from './problem.js';
+import { RequestValidation } from './validation.js';
+
+/** Bytes. The largest order there may be is far smaller. */
+const BODY_LIMIT = 100 * 1024;
+
+/** Within the 10 s that are promised, and that Docker waits before it kills. */
+const SHUTDOWN_BOUND_MS = 9000;
+
+/** A service as its `main.ts` tells it. */
+export interface Service<C extends ServiceConfig> {
+  /** As it is called in the log. */
+  readonly name: string;
+  readonly configClass: new () => C;
+  readonly module: (config: C) => Type | DynamicModule;
+  /** Connects microservices (the consumers). They are started once the service listens. */
+  readonly configure?: (app: NestFastifyApplication, config: C) => void | Promise<void>;
+  readonly openApi: OpenApiInfo;
+}
+
+/**
+ * The application as `main.ts` and tests run it, not yet listening: Fastify, the validation, guard and problem documents of
+ * every route, and `config` injectable by its class.
+ */
+export async function createApp(
+  module: Type | DynamicModule,
+  config: ServiceConfig,
+  openApi?: OpenApiInfo,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    // Whoever sends X-Forwarded-For may be anyone.
+    trustProxy: false,
+    genReqId: (request: IncomingMessage) => requestIdOf(request),
+    // Answers what the router refuses before any handler of Nest could see it.
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      const status = error.statusCode ?? 400;
+      const problem = { code: codeOfStatus(status), status, title: 'The path is not valid.', detail: error.message };
+      logRequest(request.raw, reply.raw, request.id, () => {
+        void reply
+          .status(status)
+          .header('x-request-id', request.id)
+          .header('content-type', PROBLEM_JSON)
+          .send(Buffer.from(JSON.stringify(problemDocument(problem, request.id))));
+      });
+    },
+    clientErrorHandler,
+  });
+  const fastify = adapter.getInstance();
+  fastify.addHook('onRequest', (request, reply, done) => {
+    // On the raw response, so that server-sent events and hijacked replies carry it too.
+    reply.raw.setHeader('x-request-id', request.id);
+    logRequest(request.raw, reply.raw, request.id, done);
+  });
+  // Node closes the idle connections when a server closes, but not those that become idle afterwards: a client that keeps
+  // its connection alive would hold up every shutdown that met a request in flight.
+  fastify.addHook('preClose', (done) => {
+    const sweep = setInterval(() => fastify.server.closeIdleConnections(), 50);
+    fastify.server.once('close', () => clearInterval(sweep));
+    done();
+  });
+  // JSON or nothing: a form that some page makes a browser send is no request of ours.
+  fastify.removeContentTypeParser('text/plain');
+
+  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
+    abortOnError: false,
+    bufferLogs: true,
+    // Nest's parsers would add forms; Fastify's own JSON parser refuses __proto__ just as well.
+    bodyParser: false,
+  });
+  app.useLogger(app.get(Logger));
+  app.useGlobalPipes(new RequestValidation());
+  app.useGlobalGuards(new CallerGuard(app.get(Reflector)));
+  app.useGlobalFilters(new ProblemFilter(adapter));
+  if (openApi) setupOpenApi(app, openApi);
+  return app;
+}
+
+/**
+ * All of a `main.ts`. A wrong variable or a port in use ends the process with exit code 1 and lines that say what to do; a
+ * database or Kafka that is not there yet does not. SIGTERM and SIGINT end it with 0 once the work in flight is done, or
+ * with 1 after 9 s.
+ */
+export async function runService<C extends ServiceConfig>(service: Service<C>): Promise<void> {
+  const config = configOrExit(service);
+  // Whatever nobody caught has left something half done: a new process starts clean, and messaging takes it from there.
+  const die = (error: unknown): never => {
+    new NestLogger(service.name).fatal({ err: error }, 'Nobody caught this: the process ends.');
+    return process.exit(1);
+  };
+  process.on('unhandledRejection', die);
+  process.on('uncaughtException', die);
+
+  let app: NestFastifyApplication;
+  try {
+    app = await createApp(service.module(config), config, service.openApi);
+    closeOnSignal(app, service.name);
+    await service.configure?.(app, config);
+    // First the port: a second instance by mistake must not take over the first one's partitions before it fails.
+    await app.listen(config.PORT, config.HOST);
+    await app.startAllMicroservices();
+  } catch (error) {
+    const hint = listenHint(error, config);
+    if (!hint) return die(error);
+    process.stderr.write(`${service.name} cannot start: ${hint}\n`);
+    return process.exit(1);
+  }
+  new NestLogger(service.name).log(`Listens on ${await app.getUrl()}, documentation at ${await app.getUrl()}/docs`);
+}
+
+@Module({})
+class ServiceModule {}
+
+// Global, so that every module can have the config injected.
+function withConfig(module: Type | DynamicModule, config: ServiceConfig): DynamicModule {
+  const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
+  const providers = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
+  return { module: ServiceModule, global: true, imports: [module], providers, exports: providers };
+}
+
+function configOrExit<C extends ServiceConfig>({ name, configClass }: Service<C>): C {
+  try {
+    return loadConfig(configClass);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${name} cannot start:\n${error.problems.map((line) => `  ${line}\n`).join('')}`);
+    return process.exit(1);
+  }
+}
+
+// What to do about an address that cannot be listened on; undefined for every other error.
+function listenHint(error: unknown, { HOST, PORT }: ServiceConfig): string | undefined {
+  const { syscall, code } = error as Partial<NodeJS.ErrnoException>;
+  if (code === 'EADDRINUSE') {
+    return `port ${PORT} on ${HOST} is in use. Stop what listens there, or set PORT to another (0: any free one).`;
+  }
+  if (code === 'EACCES') return `port ${PORT} needs privileges. Set PORT to one above 1023.`;
+  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST="${HOST}" is no address of this machine.`;
+  return undefined;
+}
+
+function closeOnSignal(app: NestFastifyApplication, name: string): void {
+  let closing = false;
+  const close = (signal: NodeJS.Signals): void => {
+    // A terminal sends Ctrl-C to the whole process group, and whoever started us may pass it on: the second is no haste.
+    if (closing) return;
+    closing = true;
+    const logger = new NestLogger(name);
+    logger.log(`${signal}: finishing the work in flight.`);
+    setTimeout(() => {
+      logger.error(`Not done after ${SHUTDOWN_BOUND_MS / 1000} s: the process ends as it is.`);
+      process.exit(1);
+    }, SHUTDOWN_BOUND_MS).unref();
+    app.close().then(
+      () => {
+        logger.log('Stopped.');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error({ err: error }, 'Could not stop in order.');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', close);
+  process.on('SIGINT', close);
+}
+
+// For what is not even HTTP: no request, no log context, no reply, just a socket.
+function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[status];
+  const id = requestIdOf({ headers: {} });
+  const body = JSON.stringify(
+    problemDocument({ code: codeOfStatus(status), status, title: `${reason}.`, detail: 'This is not valid HTTP.' }, id),
+  );
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `X-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

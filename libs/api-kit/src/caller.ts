@@ -1,0 +1,121 @@
+import {
+  applyDecorators,
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  SetMetadata,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { ApiExtension } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { logContext } from './logging.js';
+import { ProblemException } from './problem.js';
+
+const roles = ['customer', 'operator', 'admin'] as const;
+
+/** What a caller may be. Roles do not contain each other: an admin who acts as an operator is given both. */
+export type Role = (typeof roles)[number];
+
+/** Who makes a request. */
+export interface Caller {
+  /** 1 to 255 characters. */
+  readonly userId: string;
+  readonly roles: ReadonlySet<Role>;
+}
+
+const PUBLIC = 'twinbox:public';
+const ROLES = 'twinbox:roles';
+/** Extensions through which the OpenAPI document learns who may call; they are taken out of it again. */
+export const PUBLIC_EXTENSION = 'x-public';
+export const ROLES_EXTENSION = 'x-required-roles';
+
+const callers = new WeakMap<object, Caller>();
+
+/** The caller as an argument of a handler: `@Caller() { userId }: Caller`. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
+  const caller = callers.get(context.switchToHttp().getRequest<FastifyRequest>().raw);
+  if (!caller) throw new Error('This route has no caller: it is @Public(), or the CallerGuard is not in force.');
+  return caller;
+});
+
+/** Anyone may call, and nobody is asked who they are. */
+export const Public = (): MethodDecorator & ClassDecorator =>
+  applyDecorators(SetMetadata(PUBLIC, true), ApiExtension(PUBLIC_EXTENSION, true));
+
+/** Callers without any of these roles get a 403. */
+export const RequireRole = (...allowed: [Role, ...Role[]]): MethodDecorator & ClassDecorator =>
+  applyDecorators(SetMetadata(ROLES, allowed), ApiExtension(ROLES_EXTENSION, allowed));
+
+/** Finds out who calls (`AUTH_MODE=dev`: as the headers X-User-Id and X-Roles say) and whether they may. */
+@Injectable()
+export class CallerGuard implements CanActivate {
+  constructor(private readonly reflector: Reflector) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (context.getType() !== 'http') return true;
+    const targets = [context.getHandler(), context.getClass()];
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return true;
+
+    const { raw } = context.switchToHttp().getRequest<FastifyRequest>();
+    const caller = callerOf(raw.headersDistinct);
+    callers.set(raw, caller);
+    logContext({ userId: caller.userId });
+
+    const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
+    if (allowed && !allowed.some((role) => caller.roles.has(role))) {
+      throw new ProblemException({
+        code: 'role-required',
+        status: 403,
+        title: 'The caller lacks the role for this.',
+        detail: `This needs the role ${allowed.join(' or ')}.`,
+        members: { roles: allowed },
+      });
+    }
+    return true;
+  }
+}
+
+/** @throws ProblemException (401) when the headers do not say who calls. */
+export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
+  const users = headers['x-user-id'] ?? [];
+  // Two of them would be two users, or one smuggled past a proxy that checked the other.
+  if (users.length > 1) throw callerUnknown('X-User-Id was sent more than once.');
+  const userId = decoded(users[0] ?? '').trim();
+  if (userId === '') throw callerUnknown('Say who you are in the header X-User-Id.');
+  // In code points, as PostgreSQL and class-validator count them.
+  if (Array.from(userId).length > 255) throw callerUnknown('X-User-Id is longer than 255 characters.');
+  if (/\p{Cc}/u.test(userId)) throw callerUnknown('X-User-Id has a control character.');
+
+  const named = (headers['x-roles'] ?? [])
+    .join(',')
+    .split(',')
+    .map((role) => role.trim())
+    .filter((role) => role !== '');
+  const unknown = named.find((role) => !(roles as readonly string[]).includes(role));
+  if (unknown !== undefined) {
+    throw callerUnknown(`X-Roles names ${JSON.stringify(unknown)}, which is none of ${roles.join(', ')}.`);
+  }
+  return { userId, roles: new Set(named.length > 0 ? (named as Role[]) : ['customer']) };
+}
+
+// Node reads a header's bytes as Latin-1 (RFC 9110, section 5.5), while clients send UTF-8: bytes that are valid UTF-8 are
+// taken for it.
+function decoded(header: string): string {
+  const bytes = Buffer.from(header, 'latin1');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return header;
+  }
+}
+
+function callerUnknown(detail: string): ProblemException {
+  return new ProblemException({
+    code: 'caller-unknown',
+    status: 401,
+    title: 'Nobody knows who is calling.',
+    detail,
+    headers: { 'www-authenticate': 'Dev realm="twinbox", header="X-User-Id"' },
+  });
+}

@@ -1,0 +1,179 @@
+import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { type DynamicModule, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import pg, { type PoolConfig } from 'pg';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { reasonOf } from './database-trouble.js';
+
+/** Where the database is, and how long anything of it may take. */
+export interface DatabaseOptions {
+  readonly url: string;
+  /** The service's own schema: entities without one are in it, and so is what raw SQL names without one. */
+  readonly schema: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly entities?: Extract<DataSourceOptions, { type: 'postgres' }>['entities'];
+  /** Default 10. */
+  readonly poolSize?: number;
+  /** How long to wait for a connection, a free one of the pool included. Default 1,500. */
+  readonly connectTimeoutMs?: number;
+  /** The server ends a statement that takes longer, and the request may try again. Default 1,200. */
+  readonly statementTimeoutMs?: number;
+  /** The server ends a wait for a lock. Default 1,000. */
+  readonly lockTimeoutMs?: number;
+  /**
+   * A connection that leaves a query unanswered for so long is taken for dead and cut: longer than `statementTimeoutMs`,
+   * which a living server keeps. Default 1,500.
+   */
+  readonly queryTimeoutMs?: number;
+  /**
+   * The server ends a session that leaves its transaction open without a word: else the locks of a client that vanished
+   * without a reset are held until TCP gives up, hours later. Default 10,000.
+   */
+  readonly idleInTransactionTimeoutMs?: number;
+}
+
+/**
+ * TypeORM's DataSource for the whole application. It needs no database to start: connections are made when they are first
+ * used, and again after every outage; until then requests get a 503 within 2 s.
+ */
+export function databaseModule(options: DatabaseOptions): DynamicModule {
+  return {
+    module: DatabaseModule,
+    imports: [
+      TypeOrmModule.forRootAsync({
+        useFactory: () => ({ ...typeOrmOptions(options), autoLoadEntities: true }),
+        dataSourceFactory: async (typeOrm = typeOrmOptions(options)) =>
+          await new LazyDataSource(typeOrm, poolConfig(options)).initialize(),
+      }),
+    ],
+    providers: [FirstContact],
+  };
+}
+
+/** The same without Nest, for scripts and tests. Initialised; `destroy()` closes its connections. */
+export async function createDataSource(options: DatabaseOptions): Promise<DataSource> {
+  return await new LazyDataSource(typeOrmOptions(options), poolConfig(options)).initialize();
+}
+
+/** Says once at start whether the database answers: a service that waits for it should not wait in silence. */
+@Injectable()
+class FirstContact implements OnApplicationBootstrap {
+  private readonly logger = new Logger('Database');
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  onApplicationBootstrap(): void {
+    this.dataSource.query('select 1').then(
+      () => this.logger.log('The database answers.'),
+      (error: unknown) => this.logger.warn(`The database does not answer yet, requests get a 503: ${reasonOf(error)}`),
+    );
+  }
+}
+
+@Module({})
+class DatabaseModule {}
+
+/**
+ * TypeORM connects in `initialize()` and fails without a database; all it learns there is known beforehand. So this one
+ * builds the entities' metadata and hands the driver a pool, which connects when it is first used. No state between "not
+ * connected yet" and "connected" is left to get wrong: a database that comes late is one that comes back.
+ */
+class LazyDataSource extends DataSource {
+  constructor(
+    options: DataSourceOptions,
+    private readonly pool: PoolConfig,
+  ) {
+    super(options);
+  }
+
+  override async initialize(): Promise<this> {
+    const schema = (this.options as { schema: string }).schema;
+    const pool = boundedPool(this.pool);
+    Object.assign(this.driver, {
+      master: pool,
+      // All that TypeORM asks the version for came before PostgreSQL 14, the oldest with support.
+      version: '14.0',
+      isGeneratedColumnsSupported: true,
+      searchSchema: schema,
+      schema,
+    });
+    await this.buildMetadatas();
+    Object.assign(this, { isInitialized: true });
+    return this;
+  }
+}
+
+// What pg's clients have beside their types.
+interface Internals {
+  connection: { stream: Socket };
+}
+
+/**
+ * A client that cuts its connection when a query is left without an answer. pg alone only stops waiting: TypeORM would
+ * then wait as long again for the ROLLBACK, and the pool would hand the dead connection to the next request.
+ */
+class BoundedClient extends pg.Client {
+  // pg's `query` has ten overloads; TypeORM and everybody else who matters here use those that return a promise.
+  override query(...args: unknown[]): never {
+    const result: unknown = super.query.apply(this, args as never);
+    if (!(result instanceof Promise)) return result as never;
+    return result.catch((error: unknown) => {
+      if (error instanceof Error && error.message === 'Query read timeout') {
+        this.cut();
+        this.emit('unanswered');
+      }
+      throw error;
+    }) as never;
+  }
+
+  cut(): void {
+    (this as unknown as Internals).connection.stream.destroy();
+  }
+}
+
+function boundedPool(config: PoolConfig): pg.Pool {
+  const logger = new Logger('Database');
+  const pool = new pg.Pool({ ...config, Client: BoundedClient });
+  const idle = new Set<unknown>();
+  pool.on('connect', (client: EventEmitter) => {
+    // Where one connection died without a word the idle ones have too: each would cost another request its 503.
+    client.on('unanswered', () => {
+      for (const other of idle) (other as BoundedClient).cut();
+    });
+  });
+  pool.on('acquire', (client) => void idle.delete(client));
+  pool.on('release', (_, client) => void idle.add(client));
+  pool.on('remove', (client) => void idle.delete(client));
+  // Without a listener the loss of an idle connection would end the process.
+  pool.on('error', (error) => logger.warn(`An idle connection was lost: ${error.message}.`));
+  return pool;
+}
+
+function typeOrmOptions(options: DatabaseOptions): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: options.url,
+    schema: options.schema,
+    entities: options.entities ?? [],
+    logging: false,
+  };
+}
+
+function poolConfig(options: DatabaseOptions): PoolConfig {
+  if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is no plain schema name`);
+  return {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    max: options.poolSize ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 1500,
+    query_timeout: options.queryTimeoutMs ?? 1500,
+    statement_timeout: options.statementTimeoutMs ?? 1200,
+    lock_timeout: options.lockTimeoutMs ?? 1000,
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 10_000,
+    options: `-c search_path=${options.schema}`,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
+}

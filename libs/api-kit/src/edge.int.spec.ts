@@ -1,0 +1,627 @@
+import { connect } from 'node:net';
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Body, Controller, Get, Logger, Module, Param, Post, Query, Sse } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, IsPositive, IsString, IsUUID, ValidateNested } from 'class-validator';
+import { of } from 'rxjs';
+import {
+  ApiProblems,
+  Caller,
+  createApp,
+  logContext,
+  loggerModule,
+  openApiDocument,
+  openApiGaps,
+  problemOf,
+  type ProblemTable,
+  Public,
+  RequireRole,
+  ServiceConfig,
+  withLogContext,
+} from './index.js';
+
+type Rejection =
+  | { readonly code: 'order-not-found'; readonly orderId: string }
+  | { readonly code: 'order-full'; readonly limit: number };
+
+const problems: ProblemTable<Rejection> = {
+  'order-not-found': { status: 404, title: 'There is no such order.', example: { orderId: 'o1' } },
+  'order-full': {
+    status: 409,
+    title: 'The order is full.',
+    detail: ({ limit }) => `${limit} at most.`,
+    example: { limit: 3 },
+  },
+};
+
+class ItemDto {
+  @ApiProperty({ example: 'tea' })
+  @IsString()
+  readonly productId!: string;
+
+  @ApiProperty({ example: 2 })
+  @IsInt()
+  @IsPositive()
+  readonly quantity!: number;
+}
+
+class OrderDto {
+  @ApiProperty({ type: [ItemDto] })
+  @ValidateNested({ each: true })
+  @Type(() => ItemDto)
+  readonly items!: ItemDto[];
+}
+
+class ReasonDto {
+  @ApiProperty({ required: false, example: 'declined' })
+  @IsOptional()
+  @IsString()
+  readonly reason?: string;
+}
+
+class OrderParams {
+  @ApiProperty({ format: 'uuid' })
+  @IsUUID('7')
+  readonly orderId!: string;
+}
+
+class PageQuery {
+  @ApiProperty({ required: false })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  readonly limit?: number;
+}
+
+class SumDto {
+  @ApiProperty({ example: 900 })
+  readonly total!: number;
+}
+
+@Controller('orders')
+class OrdersController {
+  private readonly logger = new Logger('Orders');
+
+  @Post()
+  @ApiOperation({ summary: 'Place an order' })
+  @ApiCreatedResponse({ type: SumDto })
+  @ApiProblems(problems, 'order-full')
+  create(@Body() order: OrderDto, @Caller() caller: Caller) {
+    logContext({ orderId: 'o-7' });
+    this.logger.log('placing', { items: order.items.length });
+    return { total: order.items.length, by: caller.userId, isItem: order.items[0] instanceof ItemDto };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List orders' })
+  @ApiOkResponse({ type: [SumDto] })
+  list(@Query() query: PageQuery) {
+    return [query];
+  }
+
+  @Get(':orderId')
+  @ApiOperation({ summary: 'One order' })
+  @ApiOkResponse({ type: SumDto })
+  @ApiProblems(problems, 'order-not-found')
+  get(@Param() { orderId }: OrderParams) {
+    throw problemOf<Rejection>({ code: 'order-not-found', orderId }, problems);
+  }
+
+  @Post(':orderId/fail')
+  @RequireRole('operator')
+  @ApiOperation({ summary: 'Fail it' })
+  @ApiCreatedResponse({ type: SumDto })
+  fail(@Param() _: OrderParams, @Body() { reason }: ReasonDto) {
+    return { reason: reason ?? 'none' };
+  }
+}
+
+@Public()
+@Controller('broken')
+class BrokenController {
+  @Get('bug')
+  @ApiOperation({ summary: 'A bug' })
+  @ApiOkResponse({ type: SumDto })
+  bug() {
+    throw new TypeError('the password is hunter2');
+  }
+
+  @Get('text')
+  @ApiOperation({ summary: 'No error at all' })
+  @ApiOkResponse({ type: SumDto })
+  text() {
+    throw 'hunter2';
+  }
+
+  @Get('database/:code')
+  @ApiOperation({ summary: 'A database error' })
+  @ApiOkResponse({ type: SumDto })
+  database(@Param('code') code: string) {
+    throw Object.assign(new Error('words of the server'), { code });
+  }
+
+  @Sse('events')
+  @ApiOperation({ summary: 'A stream' })
+  @ApiOkResponse({ type: SumDto })
+  events() {
+    return of({ data: 'one' });
+  }
+}
+
+class TestConfig extends ServiceConfig {
+  override PORT = 0;
+  override LOG_LEVEL = 'debug' as const;
+}
+
+const lines: Record<string, unknown>[] = [];
+const sink = new Writable({
+  write(chunk: Buffer, _encoding, done) {
+    for (const line of chunk.toString().trim().split('\n')) lines.push(JSON.parse(line) as Record<string, unknown>);
+    done();
+  },
+});
+
+@Module({
+  imports: [loggerModule(new TestConfig(), 'shop', sink)],
+  controllers: [OrdersController, BrokenController],
+})
+class ShopModule {
+  constructor(readonly config: TestConfig) {}
+}
+
+const info = { title: 'Shop', description: 'A shop.', version: '1.2.3' };
+const orderId = '01890a5d-ac96-774b-bcce-b302099a8057';
+let app: NestFastifyApplication;
+let url: string;
+
+beforeAll(async () => {
+  app = await createApp(ShopModule, new TestConfig(), info);
+  await app.listen(0, '127.0.0.1');
+  url = await app.getUrl();
+});
+afterAll(() => app.close());
+beforeEach(() => lines.splice(0));
+
+interface Call {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+  readonly raw?: string;
+}
+
+async function call(path: string, { method = 'GET', headers = { 'x-user-id': 'ada' }, body, raw }: Call = {}) {
+  const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const response = await fetch(url + path, {
+    method: sent !== undefined && method === 'GET' ? 'POST' : method,
+    headers: { ...(sent !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(sent !== undefined && { body: sent }),
+  });
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: (isJson && text ? JSON.parse(text) : {}) as Record<string, unknown>,
+  };
+}
+
+/** Sends bytes as they are, for what fetch would refuse to send. */
+async function send(request: string): Promise<{ status: number; head: string; body: Record<string, unknown> }> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(request);
+  let answer = '';
+  for await (const chunk of socket) answer += String(chunk);
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), head, body: body ? (JSON.parse(body) as Record<string, unknown>) : {} };
+}
+
+function expectProblem(
+  answer: { status: number; headers: Headers; body: Record<string, unknown> },
+  status: number,
+  code: string,
+) {
+  expect(answer).toMatchObject({ status, body: { type: `urn:twinbox:problem:${code}`, status } });
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  expect(answer.body).toMatchObject({ title: expect.stringMatching(/./), detail: expect.stringMatching(/./) });
+  expect(answer.body['instance']).toBe(`urn:request:${answer.headers.get('x-request-id')}`);
+}
+
+describe('a valid request', () => {
+  it('reaches its handler as the class it is typed as, with its caller', async () => {
+    const answer = await call('/orders', { body: { items: [{ productId: 'tea', quantity: 1 }] } });
+
+    expect(answer).toMatchObject({ status: 201, body: { total: 1, by: 'ada', isItem: true } });
+  });
+
+  it('may leave out a body of which nothing is required', async () => {
+    const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
+
+    expect(await call(`/orders/${orderId}/fail`, { method: 'POST', headers })).toMatchObject({ status: 201 });
+    expect(await call(`/orders/${orderId}/fail`, { headers, body: {} })).toMatchObject({ body: { reason: 'none' } });
+  });
+
+  it('converts a query parameter where the class says so', async () => {
+    expect((await call('/orders?limit=5')).body).toEqual([{ limit: 5 }]);
+  });
+
+  it('has the configuration injected by its class', () => {
+    expect(app.get(ShopModule).config).toBe(app.get(ServiceConfig));
+  });
+});
+
+describe('validation', () => {
+  it('points at each wrong field of a body', async () => {
+    const answer = await call('/orders', { body: { items: [{ productId: 7, quantity: 1 }, { productId: 'a' }] } });
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body['errors']).toEqual([
+      { pointer: '#/items/0/productId', detail: 'productId must be a string' },
+      { pointer: '#/items/1/quantity', detail: 'quantity must be a positive number' },
+      { pointer: '#/items/1/quantity', detail: 'quantity must be an integer number' },
+    ]);
+  });
+
+  it('names the wrong parameter of a path or query', async () => {
+    const badPath = await call('/orders/17');
+    const badQuery = await call('/orders?limit=x&offset=2');
+
+    expectProblem(badPath, 400, 'validation');
+    expect(badPath.body['errors']).toEqual([{ parameter: 'orderId', detail: 'orderId must be a UUID' }]);
+    expectProblem(badQuery, 400, 'validation');
+    expect(badQuery.body['errors']).toEqual(
+      expect.arrayContaining([
+        { parameter: 'offset', detail: 'property offset should not exist' },
+        { parameter: 'limit', detail: 'limit must be an integer number' },
+      ]),
+    );
+  });
+
+  it('does not take a number in quotes for a number', async () => {
+    expectProblem(await call('/orders', { body: { items: [{ productId: 'a', quantity: '1' }] } }), 400, 'validation');
+  });
+
+  it.each(['null', '[]', '[{"items":[]}]', '"text"', '7', 'true'])('refuses the body %s', async (raw) => {
+    expectProblem(await call('/orders', { raw }), 400, 'validation');
+    const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
+    expectProblem(await call(`/orders/${orderId}/fail`, { raw, headers }), 400, 'validation');
+  });
+
+  it.each(['', '{', '{"items":[],}', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{"a":1}}}', '\u0000'])(
+    'refuses %j as no proper JSON',
+    async (raw) => {
+      expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
+    },
+  );
+
+  it('refuses a nested prototype too', async () => {
+    const raw = '{"items":[{"productId":"a","quantity":1,"__proto__":{"isAdmin":true}}]}';
+
+    expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
+  });
+
+  it('answers thousands of wrong items briefly, and soon', async () => {
+    const body = { items: Array.from({ length: 30_000 }, () => ({})) };
+
+    const answer = await call('/orders', { body });
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.text.length).toBeLessThan(5000);
+  });
+
+  it.each([
+    ['arrays', `{"items":${'['.repeat(45_000)}${']'.repeat(45_000)}}`],
+    ['objects', `{"items":${'{"a":'.repeat(15_000)}1${'}'.repeat(15_000)}}`],
+    ['objects in an unknown field', `{"x":${'{"a":'.repeat(15_000)}1${'}'.repeat(15_000)}}`],
+  ])('survives %s nested thousands deep', async (_, raw) => {
+    expectProblem(await call('/orders', { raw }), 400, 'validation');
+  });
+});
+
+describe('callers', () => {
+  it('P10 asks a caller who they are, before anything else is told', async () => {
+    const answer = await call('/orders/17', { headers: {} });
+
+    expectProblem(answer, 401, 'caller-unknown');
+    expect(answer.headers.get('www-authenticate')).toContain('X-User-Id');
+  });
+
+  it('P10 keeps a route for those who have the role', async () => {
+    const path = `/orders/${orderId}/fail`;
+
+    const customer = await call(path, { body: {} });
+    const admin = await call(path, { body: {}, headers: { 'x-user-id': 'ada', 'x-roles': 'admin' } });
+    const operator = await call(path, { body: {}, headers: { 'x-user-id': 'olga', 'x-roles': 'operator' } });
+
+    expectProblem(customer, 403, 'role-required');
+    expectProblem(admin, 403, 'role-required');
+    expect(operator.status).toBe(201);
+  });
+
+  it('understands a name in UTF-8', async () => {
+    const name = Buffer.from('Zoë').toString('latin1');
+
+    const answer = await call('/orders', {
+      body: { items: [{ productId: 'a', quantity: 1 }] },
+      headers: { 'x-user-id': name },
+    });
+
+    expect(answer.body).toMatchObject({ by: 'Zoë' });
+  });
+
+  it('P10 refuses two callers at once', async () => {
+    const answer = await send(
+      'GET /orders HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n',
+    );
+
+    expect(answer).toMatchObject({ status: 401, body: { detail: 'X-User-Id was sent more than once.' } });
+  });
+});
+
+describe('problem documents', () => {
+  it('tell a rejection', async () => {
+    const answer = await call(`/orders/${orderId}`);
+
+    expectProblem(answer, 404, 'order-not-found');
+    expect(answer.body).toMatchObject({ orderId, title: 'There is no such order.' });
+  });
+
+  it.each(['/nowhere', '/orders/', '/docs/nowhere.js', '/%00', '/..%2f..%2fetc/passwd'])(
+    'tell that there is no %s',
+    async (path) => {
+      expectProblem(await call(path), 404, 'not-found');
+    },
+  );
+
+  it.each(['DELETE', 'PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'PURGE'])(
+    'tell that nothing answers %s',
+    async (method) => {
+      expectProblem(await call('/orders', { method }), 404, 'not-found');
+    },
+  );
+
+  it('leave out the body for HEAD', async () => {
+    const known = await call('/broken/bug', { method: 'HEAD' });
+    const unknown = await call('/nowhere', { method: 'HEAD' });
+
+    expect(known).toMatchObject({ status: 500, text: '' });
+    expect(unknown).toMatchObject({ status: 404, text: '' });
+  });
+
+  it.each(['/orders/%', '/orders/%zz', '/%C0%80'])('tell that the path %s is malformed', async (path) => {
+    const answer = await send(`GET ${path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-1\r\nConnection: close\r\n\r\n`);
+
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { type: 'urn:twinbox:problem:bad-request', instance: 'urn:request:r-1' },
+    });
+    expect(answer.head).toMatch(/content-type: application\/problem\+json\r\n/i);
+  });
+
+  it('tell that a path parameter is too long', async () => {
+    const answer = await call(`/orders/${'a'.repeat(500)}`);
+
+    expect(answer).toMatchObject({ status: 414, body: { type: 'urn:twinbox:problem:uri-too-long' } });
+  });
+
+  it.each([
+    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: a\r\n\r\n', 400],
+    ['no HTTP', 'hello\r\n\r\n', 400],
+    ['headers beyond measure', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('tell of %s', async (_, request, status) => {
+    const answer = await send(request);
+
+    expect(answer).toMatchObject({ status, body: { status } });
+    expect(answer.head).toContain('application/problem+json');
+  });
+
+  it('tell that a body is too large', async () => {
+    expectProblem(await call('/orders', { body: { items: 'x'.repeat(200_000) } }), 413, 'payload-too-large');
+  });
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'nonsense'])(
+    'tell that %s is not read',
+    async (type) => {
+      const headers = { 'x-user-id': 'ada', 'content-type': type };
+
+      expectProblem(await call('/orders', { raw: 'items=1', headers }), 415, 'unsupported-media-type');
+    },
+  );
+
+  it.each(['bug', 'text'])('P10 tell nothing of a %s but the id under which the log has it, once', async (path) => {
+    const answer = await call(`/broken/${path}`);
+
+    expectProblem(answer, 500, 'internal-error');
+    expect(answer.text).not.toContain('hunter2');
+    const logged = lines.filter((line) => JSON.stringify(line).includes('hunter2'));
+    expect(logged).toEqual([
+      expect.objectContaining({ level: 'error', err: expect.objectContaining({ stack: expect.any(String) }) }),
+    ]);
+    expect(answer.body['instance']).toBe(`urn:request:${String(logged[0]?.['requestId'])}`);
+  });
+
+  it.each([
+    ['ECONNREFUSED', 'database-unavailable'],
+    ['57P01', 'database-unavailable'],
+    ['40001', 'try-again'],
+  ])('P8 ask to try again when the database says %s', async (code, problem) => {
+    const answer = await call(`/broken/database/${code}`);
+
+    expectProblem(answer, 503, problem);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(answer.text).not.toContain('words of the server');
+  });
+});
+
+describe('the log', () => {
+  async function closingLine(answer: { headers: Headers }) {
+    for (let tries = 0; tries < 100; tries++) {
+      const found = lines.find(
+        (line) => line['status'] !== undefined && line['requestId'] === answer.headers.get('x-request-id'),
+      );
+      if (found) return found;
+      await sleep(10);
+    }
+    throw new Error('no closing line');
+  }
+
+  it('has one line per request, whoever answers it', async () => {
+    const answers = [
+      await call('/orders?limit=5'),
+      await call('/broken/bug'),
+      await call('/nowhere'),
+      await call('/a%'),
+    ];
+
+    expect(await Promise.all(answers.map(closingLine))).toMatchObject([
+      { level: 'info', service: 'shop', userId: 'ada', msg: 'GET /orders?limit=5 200' },
+      { level: 'warn', msg: 'GET /broken/bug 500' },
+      { level: 'info', msg: 'GET /nowhere 404' },
+      { level: 'info', msg: 'GET /a% 400' },
+    ]);
+    expect(lines.filter(({ status }) => status !== undefined)).toHaveLength(4);
+  });
+
+  it('carries request, user and order ids through a body that is read late', async () => {
+    const answer = await call('/orders', {
+      body: { items: [{ productId: 'tea', quantity: 1 }] },
+      headers: { 'x-user-id': 'ada', 'x-request-id': 'my.id-1', authorization: 'Bearer hunter2', cookie: 'a=hunter2' },
+    });
+
+    const closing = await closingLine(answer);
+    const ids = { requestId: 'my.id-1', userId: 'ada', orderId: 'o-7' };
+    expect(answer.headers.get('x-request-id')).toBe('my.id-1');
+    expect(closing).toMatchObject({ ...ids, method: 'POST', url: '/orders', status: 201, msg: 'POST /orders 201' });
+    expect(closing['durationMs']).toEqual(expect.any(Number));
+    expect(lines.find(({ msg }) => msg === 'placing')).toMatchObject({ ...ids, context: 'Orders', items: 1 });
+    expect(JSON.stringify(lines)).not.toMatch(/hunter2|productId/);
+  });
+
+  it('keeps the ids of requests at the same time apart', async () => {
+    await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        call('/orders', {
+          body: { items: [{ productId: 'a', quantity: 1 }] },
+          headers: { 'x-user-id': `u${n}`, 'x-request-id': `r${n}` },
+        }),
+      ),
+    );
+
+    const placing = lines.filter(({ msg }) => msg === 'placing');
+    expect(placing).toHaveLength(20);
+    for (const { userId, requestId } of placing) expect(String(userId).slice(1)).toBe(String(requestId).slice(1));
+  });
+
+  it.each(['a b', 'x'.repeat(129), 'a;b', '../a'])('gives a request an id of its own instead of %j', async (given) => {
+    const answer = await call('/nowhere', { headers: { 'x-request-id': given } });
+
+    expect(answer.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
+  });
+
+  it('gives a stream of events its id too', async () => {
+    expect((await call('/broken/events')).headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
+  });
+
+  it('carries the fields of a message through its handler, outside of any request', async () => {
+    const logger = new Logger('Inbox');
+
+    await withLogContext({ messageId: 'm-1' }, async () => {
+      await sleep(1);
+      logContext({ orderId: 'o-1' });
+      await withLogContext({ attempt: 2 }, async () => logger.log('inner'));
+      logger.error('outer', new Error('why'));
+    });
+    logger.log('after');
+
+    expect(lines.find(({ msg }) => msg === 'inner')).toMatchObject({ messageId: 'm-1', orderId: 'o-1', attempt: 2 });
+    expect(lines.find(({ msg }) => msg === 'outer')).toMatchObject({
+      messageId: 'm-1',
+      orderId: 'o-1',
+      err: { message: 'why' },
+    });
+    expect(lines.find(({ msg }) => msg === 'outer')).not.toHaveProperty('attempt');
+    expect(lines.find(({ msg }) => msg === 'after')).not.toHaveProperty('messageId');
+    expect(() => logContext({ lost: true })).not.toThrow();
+  });
+
+  it('P10 logs no parameter of a failed query, nor the values that PostgreSQL quotes', () => {
+    const err = Object.assign(new Error('duplicate key'), {
+      code: '23505',
+      parameters: ['hunter2'],
+      detail: 'Key (a)=(hunter2)',
+    });
+
+    new Logger('Test').error({ err }, 'failed');
+
+    expect(lines.at(-1)).toMatchObject({ msg: 'failed', err: { message: 'duplicate key', code: '23505' } });
+    expect(JSON.stringify(lines)).not.toContain('hunter2');
+  });
+});
+
+describe('the documentation', () => {
+  it('is served to anyone', async () => {
+    const page = await call('/docs', { headers: {} });
+    const asset = await call('/docs/swagger-ui-bundle.js', { headers: {} });
+    const json = await call('/openapi.json', { headers: {} });
+
+    expect(page).toMatchObject({ status: 200, text: expect.stringContaining('Shop') });
+    expect(asset.status).toBe(200);
+    expect(json.body).toMatchObject({ openapi: expect.stringMatching(/^3\./), info });
+  });
+
+  it('lacks nothing', () => {
+    expect(openApiGaps(openApiDocument(app, info))).toEqual([]);
+  });
+
+  it('tells of each route what it can answer, and no more', () => {
+    const { paths } = openApiDocument(app, info);
+    const statuses = (path: string, method: 'get' | 'post') => Object.keys(paths[path]?.[method]?.responses ?? {});
+
+    expect(statuses('/orders', 'post')).toEqual(['201', '400', '401', '409', '413', '415', '500', '503']);
+    expect(statuses('/orders/{orderId}', 'get')).toEqual(['200', '400', '401', '404', '500', '503']);
+    expect(statuses('/orders/{orderId}/fail', 'post')).toEqual([
+      '201',
+      '400',
+      '401',
+      '403',
+      '413',
+      '415',
+      '500',
+      '503',
+    ]);
+    expect(statuses('/broken/bug', 'get')).toEqual(['200', '500', '503']);
+    expect(paths['/broken/bug']?.get?.security).toEqual([]);
+  });
+
+  it('shows a worked example for each problem', () => {
+    const { paths } = openApiDocument(app, info);
+
+    expect(paths['/orders']?.post?.responses['409']).toMatchObject({
+      description: 'The order is full.',
+      content: {
+        'application/problem+json': {
+          schema: { $ref: '#/components/schemas/ProblemDto' },
+          examples: {
+            'order-full': { value: { type: 'urn:twinbox:problem:order-full', detail: '3 at most.', limit: 3 } },
+          },
+        },
+      },
+    });
+  });
+
+  it('notices what is missing', () => {
+    const document = openApiDocument(app, info);
+    const operation = document.paths['/orders']!.post!;
+    delete operation.summary;
+    operation.responses['201'] = { description: '' };
+
+    expect(openApiGaps(document)).toEqual([
+      'OrdersController_create has no summary',
+      'OrdersController_create 201 has no schema',
+    ]);
+  });
+});

@@ -1,0 +1,161 @@
+import {
+  type Abstract,
+  Controller,
+  type DynamicModule,
+  Get,
+  Header,
+  HttpException,
+  Module,
+  type ModuleMetadata,
+  Res,
+  type Type,
+} from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProperty, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
+import {
+  type HealthCheckResult,
+  HealthCheckService,
+  HealthIndicatorService,
+  TerminusModule,
+  TypeOrmHealthIndicator,
+} from '@nestjs/terminus';
+import type { FastifyReply } from 'fastify';
+import { DataSource } from 'typeorm';
+import { Public } from './caller.js';
+
+/** What messaging says of itself: healthy, and each relay and consumer by its name. */
+export abstract class MessagingProbe {
+  abstract check(): {
+    healthy: boolean;
+    components: Record<string, { healthy: boolean; [detail: string]: unknown }>;
+  };
+}
+
+/** How long the database may take to answer a ping before it counts as down. */
+const DATABASE_PING_MS = 1500;
+
+class HealthDto {
+  @ApiProperty({ enum: ['ok', 'degraded', 'error', 'shutting_down'], example: 'ok' })
+  readonly status!: string;
+
+  @ApiProperty({ type: Object, description: 'What is up or degraded.', example: { database: { status: 'up' } } })
+  readonly info!: object;
+
+  @ApiProperty({ type: Object, description: 'What is down.', example: {} })
+  readonly error!: object;
+
+  @ApiProperty({ type: Object, description: 'Both together.', example: { database: { status: 'up' } } })
+  readonly details!: object;
+}
+
+const down = (name: string) => ({
+  status: 'error',
+  info: {},
+  error: { [name]: { status: 'down' } },
+  details: { [name]: { status: 'down' } },
+});
+
+const UnavailableResponse = (name: string) =>
+  ApiServiceUnavailableResponse({ type: HealthDto, description: 'Something it needs is down.', example: down(name) });
+
+/** The four answers to "are you well?", for orchestrators and people. Nobody needs to say who they are. */
+@ApiTags('health')
+@Public()
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly indicators: HealthIndicatorService,
+    private readonly database: TypeOrmHealthIndicator,
+    private readonly dataSource: DataSource,
+    private readonly messaging: MessagingProbe,
+  ) {}
+
+  @Get()
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({ summary: 'Everything in one: 503 while the database or messaging is down' })
+  @ApiOkResponse({ type: HealthDto })
+  @UnavailableResponse('database')
+  async all(@Res({ passthrough: true }) reply: FastifyReply) {
+    return await this.answer(
+      reply,
+      () => this.pingDatabase(),
+      () => this.messagingOr('down'),
+    );
+  }
+
+  @Get('live')
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({ summary: 'The process runs: never anything but 200' })
+  @ApiOkResponse({ type: HealthDto })
+  live(): HealthCheckResult {
+    return { status: 'ok', info: {}, error: {}, details: {} };
+  }
+
+  @Get('ready')
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    summary: 'It can serve requests: 503 while the database is down',
+    description: 'Messaging that is down is shown as degraded and leaves it 200: orders are still accepted.',
+  })
+  @ApiOkResponse({ type: HealthDto })
+  @UnavailableResponse('database')
+  async ready(@Res({ passthrough: true }) reply: FastifyReply) {
+    return await this.answer(
+      reply,
+      () => this.pingDatabase(),
+      () => this.messagingOr('degraded'),
+    );
+  }
+
+  @Get('messaging')
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({ summary: 'Messages flow: 503 while a relay or a consumer has work and makes no progress' })
+  @ApiOkResponse({ type: HealthDto })
+  @UnavailableResponse('messaging')
+  async messages(@Res({ passthrough: true }) reply: FastifyReply) {
+    return await this.answer(reply, () => this.messagingOr('down'));
+  }
+
+  private pingDatabase() {
+    return this.database.pingCheck('database', { connection: this.dataSource, timeout: DATABASE_PING_MS });
+  }
+
+  private messagingOr(unwell: 'degraded' | 'down') {
+    const { healthy, components } = this.messaging.check();
+    const indicator = this.indicators.check('messaging');
+    if (healthy) return indicator.up({ components });
+    return unwell === 'down' ? indicator.down({ components }) : indicator.degraded({ components });
+  }
+
+  // terminus throws what is unwell as an exception, which the ProblemFilter would turn into a problem document.
+  private async answer(reply: FastifyReply, ...indicators: Parameters<HealthCheckService['check']>[0]) {
+    try {
+      return await this.health.check(indicators);
+    } catch (error) {
+      if (!(error instanceof HttpException) || error.getStatus() !== 503) throw error;
+      reply.status(503);
+      return error.getResponse();
+    }
+  }
+}
+
+/** GET /health, /health/live, /health/ready and /health/messaging. */
+@Module({})
+export class HealthModule {
+  /**
+   * `messaging` is the token of what tells how messaging is, e.g. MessagingHealth of the messaging library; `imports` the
+   * module that exports it, unless that one is global.
+   */
+  static forRoot(options: {
+    readonly messaging: Type<MessagingProbe> | Abstract<MessagingProbe>;
+    readonly imports?: NonNullable<ModuleMetadata['imports']>;
+  }): DynamicModule {
+    return {
+      module: HealthModule,
+      // Who asks sees what is wrong; in the log it would be the same line with every probe.
+      imports: [TerminusModule.forRoot({ logger: false }), ...(options.imports ?? [])],
+      controllers: [HealthController],
+      providers: [{ provide: MessagingProbe, useExisting: options.messaging }],
+    };
+  }
+}

@@ -1,0 +1,283 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
+import { commonProblems, type Problem, PROBLEM_JSON, problemDocument, type ProblemEntry } from './problem.js';
+
+/** What the document says of the service as a whole. */
+export interface OpenApiInfo {
+  readonly title: string;
+  readonly description: string;
+  readonly version: string;
+}
+
+/** An error, RFC 9457. Members beyond these depend on the type. */
+class ProblemDto {
+  @ApiProperty({ format: 'uri', description: 'Names the kind of problem.', example: 'urn:twinbox:problem:not-found' })
+  readonly type!: string;
+
+  @ApiProperty({ description: 'The kind in words.', example: 'Not Found.' })
+  readonly title!: string;
+
+  @ApiProperty({ type: 'integer', description: 'The HTTP status.', example: 404 })
+  readonly status!: number;
+
+  @ApiProperty({ description: 'What happened this time.', example: 'Cannot GET /nowhere' })
+  readonly detail!: string;
+
+  @ApiProperty({
+    format: 'uri',
+    description: 'This occurrence, to quote.',
+    example: 'urn:request:4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21',
+  })
+  readonly instance!: string;
+}
+
+/** An entry of any problem table: what its rejection looks like does not matter here. */
+type DocumentedProblem = Omit<ProblemEntry<never>, 'example'> & { readonly example?: object };
+
+const PROBLEMS_EXTENSION = 'x-problems';
+
+/**
+ * Documents the problems that are a handler's own: `@ApiProblems(orderProblems, 'order-not-found')`. Status, words and
+ * example come from the table. What every route may answer (400, 401, 403, 413, 415, 500, 503) is documented without.
+ */
+export function ApiProblems<C extends string>(
+  table: { readonly [K in C]: DocumentedProblem },
+  ...codes: [NoInfer<C>, ...NoInfer<C>[]]
+): MethodDecorator & ClassDecorator {
+  const problems: Problem[] = codes.map((code) => {
+    const { status, title, detail, example = {} } = table[code];
+    const rejection = { code, ...example } as never;
+    return { code, status, title, detail: detail?.(rejection) ?? title, members: example as Record<string, unknown> };
+  });
+  return ApiExtension(PROBLEMS_EXTENSION, problems);
+}
+
+/** The OpenAPI document, complete with what every route has in common. */
+export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle(info.title)
+    .setDescription(info.description)
+    .setVersion(info.version)
+    .addApiKey(
+      { type: 'apiKey', in: 'header', name: 'X-User-Id', description: 'Who calls: 1 to 255 characters.' },
+      'user',
+    )
+    .addApiKey(
+      {
+        type: 'apiKey',
+        in: 'header',
+        name: 'X-Roles',
+        description: 'What the caller may be: customer, operator, admin; a comma list. None: a customer.',
+      },
+      'roles',
+    )
+    .build();
+  const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
+  for (const operation of operationsOf(document)) complete(operation);
+  return document;
+}
+
+/** Serves Swagger UI at /docs and the document at /openapi.json, both public. */
+export function setupOpenApi(app: NestFastifyApplication, info: OpenApiInfo): void {
+  let document: OpenAPIObject | undefined;
+  SwaggerModule.setup('docs', app, () => (document ??= openApiDocument(app, info)), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: info.title,
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true },
+  });
+}
+
+/**
+ * What a document lacks to be complete, one line each: an operation without a summary, a success without a schema or an
+ * example, an error without an example. For a test: `expect(openApiGaps(document)).toEqual([])`.
+ */
+export function openApiGaps(document: OpenAPIObject): string[] {
+  const gaps: string[] = [];
+  for (const operation of operationsOf(document)) {
+    const name = operation.operationId ?? 'an operation';
+    if (!operation.summary) gaps.push(`${name} has no summary`);
+    if (!Object.keys(operation.responses).some((status) => status.startsWith('2'))) gaps.push(`${name} has no success`);
+    for (const [status, response] of Object.entries(operation.responses)) {
+      if (status === '204') continue;
+      const [content] = Object.values(response.content ?? {});
+      if (!content?.schema) gaps.push(`${name} ${status} has no schema`);
+      else if (!hasExample(content, document)) gaps.push(`${name} ${status} has no example`);
+    }
+  }
+  return gaps;
+}
+
+interface Schema {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly items?: Schema;
+  readonly example?: unknown;
+  readonly enum?: unknown;
+  readonly allOf?: Schema[];
+  readonly oneOf?: Schema[];
+  readonly properties?: Record<string, Schema>;
+}
+
+interface Content {
+  schema?: Schema;
+  example?: unknown;
+  examples?: Record<string, { summary?: string; value?: unknown }>;
+}
+
+interface ResponseObject {
+  description: string;
+  headers?: Record<string, unknown>;
+  content?: Record<string, Content>;
+}
+
+interface Operation {
+  operationId?: string;
+  summary?: string;
+  parameters?: unknown[];
+  requestBody?: unknown;
+  security?: Record<string, string[]>[];
+  responses: Record<string, ResponseObject>;
+  [PUBLIC_EXTENSION]?: boolean;
+  [ROLES_EXTENSION]?: string[];
+  [PROBLEMS_EXTENSION]?: Problem[];
+}
+
+const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
+
+function operationsOf({ paths }: OpenAPIObject): Operation[] {
+  return Object.values(paths).flatMap((path) =>
+    methods.flatMap((method) => (path[method] ? [path[method] as unknown as Operation] : [])),
+  );
+}
+
+// From the operation alone: a route that gets a body, or a role, has its errors documented without a word in its controller.
+function complete(operation: Operation): void {
+  const isPublic = operation[PUBLIC_EXTENSION] === true;
+  const roles = operation[ROLES_EXTENSION];
+  const hasInput = operation.requestBody !== undefined || (operation.parameters ?? []).length > 0;
+  const problems: Problem[] = [];
+
+  if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
+  if (operation.requestBody !== undefined) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
+  if (!isPublic) problems.push(examples.callerUnknown);
+  if (roles) problems.push(examples.roleRequired(roles));
+  problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
+  // What a health check answers while the database is down is its answer, not an error.
+  if (!operation.responses['503']) problems.push(examples.databaseUnavailable, examples.tryAgain);
+
+  operation.security = isPublic ? [] : roles ? [{ user: [], roles: [] }] : [{ user: [] }, { user: [], roles: [] }];
+  delete operation[PUBLIC_EXTENSION];
+  delete operation[ROLES_EXTENSION];
+  delete operation[PROBLEMS_EXTENSION];
+
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'A problem.';
+    response.headers = { ...response.headers, 'X-Request-Id': requestIdHeader };
+  }
+  for (const problem of problems) addProblem(operation.responses, problem);
+}
+
+function addProblem(responses: Operation['responses'], problem: Problem): void {
+  const response = (responses[problem.status] ??= {
+    description: '',
+    headers: {
+      'X-Request-Id': requestIdHeader,
+      ...(problem.status === 503 && { 'Retry-After': retryAfterHeader }),
+      ...(problem.status === 401 && { 'WWW-Authenticate': { schema: { type: 'string' } } }),
+    },
+  });
+  response.content ??= { [PROBLEM_JSON]: { schema: { $ref: '#/components/schemas/ProblemDto' }, examples: {} } };
+  const content = response.content[PROBLEM_JSON];
+  if (!content?.examples) return;
+  content.examples[problem.code] = { summary: problem.title, value: problemDocument(problem, EXAMPLE_REQUEST_ID) };
+  response.description = Object.values(content.examples)
+    .map(({ summary }) => summary)
+    .join(' ');
+}
+
+const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
+const requestIdHeader = { description: 'The id of this request in the log.', schema: { type: 'string' } };
+const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };
+
+const examples = {
+  validation: (hasBody: boolean): Problem => ({
+    code: 'validation',
+    ...commonProblems.validation,
+    detail: hasBody ? '#/quantity: must be a positive number.' : 'id: must be a UUID.',
+    members: {
+      errors: [
+        hasBody
+          ? { pointer: '#/quantity', detail: 'must be a positive number' }
+          : { parameter: 'id', detail: 'must be a UUID' },
+      ],
+    },
+  }),
+  malformedBody: {
+    code: 'malformed-body',
+    ...commonProblems['malformed-body'],
+    detail: "Body is not valid JSON but content-type is set to 'application/json'",
+  },
+  callerUnknown: {
+    code: 'caller-unknown',
+    status: 401,
+    title: 'Nobody knows who is calling.',
+    detail: 'Say who you are in the header X-User-Id.',
+  },
+  roleRequired: (roles: string[]): Problem => ({
+    code: 'role-required',
+    status: 403,
+    title: 'The caller lacks the role for this.',
+    detail: `This needs the role ${roles.join(' or ')}.`,
+    members: { roles },
+  }),
+  tooLarge: {
+    code: 'payload-too-large',
+    ...commonProblems['payload-too-large'],
+    detail: 'Request body is too large',
+  },
+  mediaType: {
+    code: 'unsupported-media-type',
+    ...commonProblems['unsupported-media-type'],
+    detail: 'Unsupported Media Type: text/plain',
+  },
+  internalError: {
+    code: 'internal-error',
+    ...commonProblems['internal-error'],
+    detail: 'Quote the instance when you report it.',
+  },
+  databaseUnavailable: {
+    code: 'database-unavailable',
+    ...commonProblems['database-unavailable'],
+    detail: 'Nothing was changed for certain. Try again in a moment.',
+  },
+  tryAgain: {
+    code: 'try-again',
+    ...commonProblems['try-again'],
+    detail: 'Nothing was changed for certain. Try again in a moment.',
+  },
+};
+
+function hasExample(content: Content, document: OpenAPIObject): boolean {
+  return (
+    content.example !== undefined ||
+    Object.keys(content.examples ?? {}).length > 0 ||
+    schemaHasExample(content.schema, document, 0)
+  );
+}
+
+// A schema shows an example if it has one, or every property of it has.
+function schemaHasExample(schema: Schema | undefined, document: OpenAPIObject, depth: number): boolean {
+  if (!schema || depth > 10) return false;
+  if (schema.example !== undefined || schema.enum !== undefined || schema.type === 'boolean') return true;
+  if (schema.$ref) {
+    const name = schema.$ref.split('/').at(-1) ?? '';
+    return schemaHasExample(document.components?.schemas?.[name] as Schema | undefined, document, depth + 1);
+  }
+  const variants = schema.allOf ?? schema.oneOf;
+  if (variants) return variants.every((variant) => schemaHasExample(variant, document, depth + 1));
+  if (schema.items) return schemaHasExample(schema.items, document, depth + 1);
+  const properties = Object.values(schema.properties ?? {});
+  return properties.length > 0 && properties.every((property) => schemaHasExample(property, document, depth + 1));
+}

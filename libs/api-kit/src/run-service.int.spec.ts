@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+/** A service as small as can be, in a process of its own, from the built library: what is tested here ends processes. */
+const script = `
+  import 'reflect-metadata';
+  import { Controller, Get, Module } from '@nestjs/common';
+  import { setTimeout as sleep } from 'node:timers/promises';
+  import { loggerModule, Public, runService, ServiceConfig } from '@twinbox/api-kit';
+
+  class Waits {
+    async second() { await sleep(700); return { done: true }; }
+    async ever() { await sleep(60_000); }
+    crash() { void Promise.reject(new Error('nobody caught me')); return {}; }
+  }
+  for (const name of ['second', 'ever', 'crash']) {
+    Get(name)(Waits.prototype, name, Object.getOwnPropertyDescriptor(Waits.prototype, name));
+  }
+  Public()(Waits);
+  Controller()(Waits);
+
+  class Config extends ServiceConfig { PORT = 0; }
+  class Waiting {}
+  await runService({
+    name: 'waiting',
+    configClass: Config,
+    module: (config) => {
+      Module({ imports: [loggerModule(config, 'waiting')], controllers: [Waits] })(Waiting);
+      return Waiting;
+    },
+    openApi: { title: 'Waiting', description: 'Waits.', version: '1' },
+  });
+`;
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function start(env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: join(import.meta.dirname, '..'),
+    env: {
+      PATH: process.env['PATH'],
+      DATABASE_URL: 'postgres://a:s3cret@127.0.0.1:1/a',
+      KAFKA_BROKERS: '127.0.0.1:1',
+      ...env,
+    },
+  });
+  children.push(child);
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => void (said.out += String(chunk)));
+  child.stderr.on('data', (chunk) => void (said.err += String(chunk)));
+  const exited = once(child, 'close').then(([code]) => code as number | null);
+  const listening = new Promise<string>((resolve) => {
+    child.stdout.on('data', () => {
+      const url = /Listens on (http:\S+?),/.exec(said.out)?.[1];
+      if (url) resolve(url);
+    });
+  });
+  return { child, said, exited, listening };
+}
+
+describe('runService', () => {
+  it('ends at once, saying what is wrong, when the configuration is', async () => {
+    const { exited, said } = start({ DATABASE_URL: 'mysql://a:s3cret@db/a', PORT: '80x', LOG_LEVEL: '' });
+
+    expect(await exited).toBe(1);
+    expect(said.out).toBe('');
+    expect(said.err.trim().split('\n')).toEqual([
+      'waiting cannot start:',
+      expect.stringContaining('PORT="80x": it must be a whole number'),
+      expect.stringContaining('DATABASE_URL="mysql://a:***@db/a": it must be a URL'),
+    ]);
+  });
+
+  it('ends with one line when the port is in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+
+    const { exited, said } = start({ PORT: String(port) });
+
+    expect(await exited).toBe(1);
+    expect(said.err.trim()).toBe(
+      `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop what listens there, or set PORT to another (0: any free one).`,
+    );
+    other.close();
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'P8 finishes the work in flight on %s, and takes a second one calmly',
+    async (signal) => {
+      const { child, exited, listening, said } = start();
+      const url = await listening;
+
+      const answer = fetch(`${url}/second`, { signal: AbortSignal.timeout(5000) });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      child.kill(signal);
+      child.kill('SIGTERM');
+
+      expect(await (await answer).json()).toEqual({ done: true });
+      expect(await exited).toBe(0);
+      expect(said.out).toContain('GET /second 200');
+    },
+  );
+
+  it('P8 ends within 10 s, whatever is in flight', async () => {
+    const { child, exited, listening } = start();
+    const url = await listening;
+    const answer = fetch(`${url}/ever`).catch(() => 'cut');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+
+    const began = performance.now();
+    child.kill('SIGTERM');
+
+    expect(await exited).toBe(1);
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(await answer).toBe('cut');
+  });
+
+  it('ends, leaving a line in the log, when nobody caught an error', async () => {
+    const { exited, listening, said } = start();
+    await fetch(`${await listening}/crash`).catch(() => undefined);
+
+    expect(await exited).toBe(1);
+    expect(said.out).toMatch(/"level":"fatal".*nobody caught me/);
+  });
+});
