@@ -1,0 +1,5 @@
+import { orderItemSchema, orderSchema } from './order-schema.js';
+import { productSchema } from './product-schema.js';
+
+/** Every table that the service maps. */
+export const entities = [orderSchema, orderItemSchema, productSchema];

@@ -1,0 +1,7 @@
+import { type AggregateRef } from '@twinbox/messaging';
+import { type Order } from '../domain/order.js';
+
+/** How the outbox knows an order: its id is the key of every message about it. */
+export function aggregateOf({ id, version }: Order): AggregateRef {
+  return { aggregateType: 'order', aggregateId: id, version };
+}

@@ -1,0 +1,17 @@
+import { logMessages, type Service } from '@twinbox/api-kit';
+import { connectInboxes } from '@twinbox/messaging';
+import { AppModule } from './app.module.js';
+import { OrderServiceConfig } from './config.js';
+
+/** order-service as `main.ts` runs it and tests start it. */
+export const orderService: Service<OrderServiceConfig> = {
+  name: 'order-service',
+  configClass: OrderServiceConfig,
+  module: (config) => AppModule.with(config),
+  configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
+  openApi: {
+    title: 'Twinbox order-service',
+    description: 'Place orders and watch them: PLACED → PAYMENT_PENDING → COMPLETED or CANCELLED.',
+    version: '0.1.0',
+  },
+};

@@ -1,0 +1,19 @@
+import { type ProblemTable } from '@twinbox/api-kit';
+import { type PaymentRejection } from '../../domain/payment-request.js';
+
+const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
+
+/** How a rejection of the domain is told over HTTP. */
+export const paymentProblems: ProblemTable<PaymentRejection> = {
+  'payment-request-not-found': {
+    status: 404,
+    title: 'There is no such payment request.',
+    example: { paymentRequestId },
+  },
+  'payment-already-decided': {
+    status: 409,
+    title: 'The payment already has the other result.',
+    detail: ({ actual }) => `The payment is ${actual}.`,
+    example: { paymentRequestId, actual: 'FAILED' },
+  },
+};

@@ -1,0 +1,98 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsString, IsUUID, Matches, Max, MaxLength, Min } from 'class-validator';
+import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
+
+const PAYMENT_REQUEST_ID = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
+const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+
+export class PaymentRequestParams {
+  @ApiProperty({ format: 'uuid', example: PAYMENT_REQUEST_ID })
+  @IsUUID('7')
+  readonly paymentRequestId!: string;
+}
+
+export class FailPaymentDto {
+  @ApiProperty({
+    example: 'card declined',
+    minLength: 1,
+    maxLength: 400,
+    description: 'Why, in words for the customer.',
+  })
+  @IsString()
+  @MaxLength(400)
+  @Matches(/\S/, { message: 'reason must not be blank' })
+  readonly reason!: string;
+}
+
+export class PaymentRequestDto implements PaymentRequest {
+  @ApiProperty({ format: 'uuid', example: PAYMENT_REQUEST_ID })
+  readonly id!: string;
+
+  @ApiProperty({ format: 'uuid', example: ORDER_ID })
+  readonly orderId!: string;
+
+  @ApiProperty({ example: 'demo' })
+  readonly customerId!: string;
+
+  @ApiProperty({ type: 'integer', example: 1780, description: 'In minor units of the currency.' })
+  readonly amount!: number;
+
+  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
+  readonly currency!: string;
+
+  @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
+  readonly status!: PaymentStatus;
+
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed.' })
+  readonly reason!: string | null;
+
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'The operator who gave the result.' })
+  readonly decidedBy!: string | null;
+
+  @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change.' })
+  readonly version!: number;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.050Z' })
+  readonly createdAt!: Date;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.050Z' })
+  readonly updatedAt!: Date;
+}
+
+export class PaymentRequestPageDto {
+  @ApiProperty({ type: [PaymentRequestDto] })
+  readonly items!: readonly PaymentRequestDto[];
+
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
+  readonly nextCursor!: string | null;
+}
+
+export class PaymentRequestPageQuery {
+  @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID })
+  @IsOptional()
+  @IsUUID('7')
+  readonly orderId?: string;
+
+  @ApiPropertyOptional({ enum: PAYMENT_STATUSES, example: 'PENDING' })
+  @IsOptional()
+  @IsIn(PAYMENT_STATUSES)
+  readonly status?: PaymentStatus;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  readonly limit: number = 20;
+
+  @ApiPropertyOptional({
+    format: 'uuid',
+    example: PAYMENT_REQUEST_ID,
+    description: 'The nextCursor of the page before.',
+  })
+  @IsOptional()
+  @IsUUID('7')
+  readonly cursor?: string;
+}

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '@twinbox/api-kit';
+import { paymentService } from './service.js';
+
+await runService(paymentService);

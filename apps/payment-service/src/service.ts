@@ -1,0 +1,17 @@
+import { logMessages, type Service } from '@twinbox/api-kit';
+import { connectInboxes } from '@twinbox/messaging';
+import { AppModule } from './app.module.js';
+import { PaymentServiceConfig } from './config.js';
+
+/** payment-service as `main.ts` runs it and tests start it. */
+export const paymentService: Service<PaymentServiceConfig> = {
+  name: 'payment-service',
+  configClass: PaymentServiceConfig,
+  module: (config) => AppModule.with(config),
+  configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
+  openApi: {
+    title: 'Twinbox payment-service',
+    description: 'The payments of placed orders, and their results: PENDING → SUCCEEDED or FAILED.',
+    version: '0.1.0',
+  },
+};

@@ -1,0 +1,73 @@
+import 'reflect-metadata';
+import { DataSource, type EntityManager } from 'typeorm';
+import { SCHEMAS } from './schemas.js';
+
+/**
+ * Brings every service's schema up to date: its role, the schema, the pending migrations (each in a transaction of its own)
+ * and the role's rights. Safe to repeat, and to run from two places at once: the second waits for the first.
+ *
+ * @param adminUrl a database role that may create roles and schemas
+ * @param passwords by schema, for the role of the same name
+ * @returns the names of the migrations that ran, by schema
+ */
+export async function migrateSchemas(
+  adminUrl: string,
+  passwords: Readonly<Record<string, string>>,
+): Promise<Record<string, string[]>> {
+  const ran: Record<string, string[]> = {};
+  for (const { schema, migrations } of SCHEMAS) {
+    const password = passwords[schema];
+    if (!password) throw new Error(`no password is given for the role ${schema}`);
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url: adminUrl,
+      schema,
+      migrations: [...migrations],
+      migrationsTableName: 'migrations',
+      migrationsTransactionMode: 'each',
+      applicationName: 'twinbox migrate',
+      connectTimeoutMS: 5000,
+      // One connection: it holds the lock for as long as the migrations run.
+      poolSize: 2,
+    });
+    await dataSource.initialize();
+    try {
+      await dataSource.transaction(async (lock) => {
+        await lock.query(`select pg_advisory_xact_lock(hashtext('twinbox migrate'))`);
+        await dataSource.transaction((tx) => prepare(tx, schema, password));
+        const done = await dataSource.runMigrations();
+        await dataSource.transaction((tx) => grant(tx, schema));
+        ran[schema] = done.map(({ name }) => name);
+      });
+    } finally {
+      await dataSource.destroy();
+    }
+  }
+  return ran;
+}
+
+/** DDL takes no parameters: `format` quotes them. */
+async function ddl(tx: EntityManager, statement: string, ...values: string[]): Promise<void> {
+  const placeholders = values.map((_, index) => `$${index + 2}::text`).join(', ');
+  const rows: { sql: string }[] = await tx.query(`select format($1, ${placeholders}) as sql`, [statement, ...values]);
+  await tx.query(rows[0]?.sql ?? '');
+}
+
+async function prepare(tx: EntityManager, schema: string, password: string): Promise<void> {
+  const roles: unknown[] = await tx.query('select 1 from pg_roles where rolname = $1', [schema]);
+  // Roles belong to the whole server: in a second database of it they are there already.
+  if (roles.length === 0) await ddl(tx, 'create role %I login password %L', schema, password);
+  else await ddl(tx, 'alter role %I password %L', schema, password);
+  await ddl(tx, 'create schema if not exists %I', schema);
+}
+
+/** The role may read and write its service's rows, and nothing else: no other schema, no DDL, no temporary tables. */
+async function grant(tx: EntityManager, schema: string): Promise<void> {
+  const [{ database } = { database: '' }]: { database: string }[] = await tx.query(
+    'select current_database() as database',
+  );
+  await ddl(tx, 'revoke temporary on database %I from public', database);
+  await ddl(tx, 'grant usage on schema %I to %I', schema, schema);
+  await ddl(tx, 'grant select, insert, update, delete on all tables in schema %I to %I', schema, schema);
+  await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
+}

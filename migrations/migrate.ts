@@ -1,0 +1,15 @@
+import { SCHEMAS } from './schemas.js';
+import { migrateSchemas } from './migrate-schemas.js';
+import { required, run } from './command.js';
+
+run('migrate', async () => {
+  const adminUrl = required('DATABASE_URL', 'an admin of the database: postgres://user:password@host:port/database');
+  const passwords = SCHEMAS.map(({ schema, passwordVariable }) => [
+    schema,
+    required(passwordVariable, `the password of the role ${schema}`),
+  ]);
+  const ran = await migrateSchemas(adminUrl, Object.fromEntries(passwords) as Record<string, string>);
+  for (const [schema, names] of Object.entries(ran)) {
+    console.log(`${schema}: ${names.length === 0 ? 'up to date' : names.join(', ')}`);
+  }
+});
