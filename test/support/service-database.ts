@@ -1,0 +1,42 @@
+import { createDatabase, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import { migrateSchemas } from '@twinbox/migrations';
+import pg from 'pg';
+
+/** Roles are the server's, so every test database shares them. */
+export const PASSWORDS = { orders: 'orders', payments: 'payments' } as const;
+
+const TEMPLATE = 'twinbox_template';
+
+/** A migrated database of a test's own, with a few products; by default on the server of the test runner. */
+export async function createServiceDatabase(serverUrl = testServerUrl()): Promise<TestDatabase> {
+  await ensureTemplate(serverUrl);
+  return createDatabase(serverUrl, TEMPLATE);
+}
+
+/** Migrated once a server, by whichever test comes first: the others copy it. */
+async function ensureTemplate(serverUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    await client.query(`select pg_advisory_lock(hashtext($1))`, [TEMPLATE]);
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [TEMPLATE]);
+    if (rowCount) return;
+    const building = `${TEMPLATE}_building`;
+    await client.query(`drop database if exists ${building}`);
+    await client.query(`create database ${building}`);
+    await fill(new URL(`/${building}`, serverUrl).href);
+    await client.query(`alter database ${building} rename to ${TEMPLATE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function fill(url: string): Promise<void> {
+  await migrateSchemas(url, PASSWORDS);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`
+    insert into orders.products (id, name, price, currency)
+    values ('tea', 'Tea', 450, 'EUR'), ('mug', 'Mug', 1800, 'EUR'), ('book', 'Book', 2500, 'USD')`);
+  await client.end();
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { until } from '@twinbox/messaging/testing';
+
+export type ServiceName = 'order-service' | 'payment-service';
+
+/** One replica of a service, built and run as it ships: a process that can be asked over HTTP, stopped and killed. */
+export interface ServiceProcess {
+  readonly name: ServiceName;
+  readonly url: string;
+  readonly pid: number;
+  /** What it has logged so far. */
+  log(): string;
+  /** SIGTERM, and its exit code once it has ended. */
+  stop(): Promise<number | null>;
+  /** SIGKILL: it gets to do nothing more. */
+  kill(): Promise<void>;
+}
+
+const running = new Set<ServiceProcess>();
+
+/** Starts a replica on a free port and waits until it listens. */
+export async function startService(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
+  const main = fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env['PATH'], PORT: '0', LOG_FORMAT: 'json', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const url = await until(`${name} listens`, () => {
+    if (hasEnded(child)) throw new Error(log);
+    return /http:\/\/127\.0\.0\.1:\d+/.exec(log)?.[0];
+  });
+  const service: ServiceProcess = {
+    name,
+    url,
+    pid: child.pid ?? 0,
+    log: () => log,
+    stop: () => end(child, 'SIGTERM'),
+    async kill() {
+      await end(child, 'SIGKILL');
+    },
+  };
+  running.add(service);
+  return service;
+}
+
+/** Ends every replica that still runs; for `afterAll`. */
+export async function stopServices(): Promise<void> {
+  await Promise.all([...running].map((service) => service.kill()));
+  running.clear();
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (!hasEnded(child)) {
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+  return child.exitCode;
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}

@@ -1,0 +1,3 @@
+export { type KafkaOptions, type KafkaServer, startKafka } from './kafka.js';
+export { freePort } from './ports.js';
+export { type PostgresOptions, type PostgresServer, startPostgres } from './postgres.js';

