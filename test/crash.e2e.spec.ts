@@ -1,0 +1,113 @@
+import { readTopic, type TestDatabase, type TopicReader, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  customer,
+  operator,
+  type ServiceTopics,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
+import pg from 'pg';
+
+let database: TestDatabase;
+let topics: ServiceTopics;
+let orderEvents: TopicReader;
+
+const startOrders = () =>
+  startService('order-service', { ...topics.env('order-service'), DATABASE_URL: database.urlFor('orders', 'orders') });
+const startPayments = () =>
+  startService('payment-service', {
+    ...topics.env('payment-service'),
+    DATABASE_URL: database.urlFor('payments', 'payments'),
+  });
+
+beforeEach(async () => {
+  database = await createServiceDatabase();
+  topics = await createServiceTopics();
+  orderEvents = await readTopic(topics.brokers, topics.orderEvents);
+});
+
+afterEach(async () => {
+  await stopServices();
+  await orderEvents.close();
+  await database.drop();
+});
+
+const unpublished = () => database.sql('select from orders.outbox');
+
+it('P2 the relay killed with SIGKILL between publish and marking loses nothing, and P4 its duplicates have no effect', async () => {
+  const first = await startOrders();
+  const ada = customer(first.url);
+  // Whoever wants to mark a message as published waits: it can be read, but not removed.
+  const blocker = new pg.Client({ connectionString: database.url });
+  await blocker.connect();
+  await blocker.query('begin');
+  await blocker.query(`create function orders.wait() returns trigger language plpgsql as
+    $$ begin perform pg_advisory_xact_lock(42); return old; end $$`);
+  await blocker.query('create trigger wait before delete on orders.outbox for each row execute function orders.wait()');
+  await blocker.query('grant execute on function orders.wait() to orders');
+  await blocker.query('commit');
+  await blocker.query('select pg_advisory_lock(42)');
+
+  const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  await until('it is published', () => orderEvents.ofKey(order.id).length === 1);
+  await until('the relay wants to mark it', async () => {
+    const waiting = await database.sql(
+      `select from pg_stat_activity where wait_event = 'advisory' and usename = 'orders'`,
+    );
+    return waiting.length === 1;
+  });
+  await first.kill();
+  await blocker.query('drop trigger wait on orders.outbox');
+  await blocker.end();
+  expect(await unpublished()).toHaveLength(1);
+
+  await startOrders();
+  const payments = await startPayments();
+  await until('its successor has published and marked it', async () => (await unpublished()).length === 0);
+  await until('it is on the topic again', () => orderEvents.ofKey(order.id).length === 2);
+
+  const { body } = await until('the payment is requested', async () => {
+    const answer = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
+    return answer.body.items.length > 0 && answer;
+  });
+  expect(body.items).toHaveLength(1);
+  const ids = orderEvents.ofKey(order.id).map(({ headers }) => headers['ce_id']);
+  expect(ids[0]).toBe(ids[1]);
+});
+
+it('P2 a consumer killed with SIGKILL in the middle of its work leaves no order without its payment request', async () => {
+  const orders = await startOrders();
+  const ada = customer(orders.url);
+  const victim = await startPayments();
+  const placing = Promise.all(
+    Array.from({ length: 60 }, async () => {
+      const { body } = await ada.post('/orders', { items: [{ productId: 'mug', quantity: 1 }] });
+      return String(body.id);
+    }),
+  );
+  const requested = () => database.sql<{ order_id: string }>('select order_id from payments.payment_requests');
+  await until('some are requested', async () => (await requested()).length > 5);
+
+  await victim.kill();
+  await startPayments();
+  const ids = await placing;
+
+  await until('all are requested', async () => (await requested()).length === 60, 60_000);
+  expect((await requested()).map(({ order_id }) => order_id).toSorted()).toEqual(ids.toSorted());
+});
+
+it('P3 a standby publishes once the leader was killed', async () => {
+  const leader = await startOrders();
+  const isLeader = async (url: string) =>
+    JSON.stringify((await customer(url).get('/health')).body).includes('"leader"');
+  await until('the first leads', () => isLeader(leader.url));
+  const standby = await startOrders();
+  await leader.kill();
+
+  const { body: order } = await customer(standby.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+
+  await until('it is published', () => orderEvents.ofKey(order.id).length === 1);
+  expect(await isLeader(standby.url)).toBe(true);
+});

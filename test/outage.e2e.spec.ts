@@ -1,0 +1,117 @@
+import { type TestDatabase, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  customer,
+  operator,
+  type ServiceProcess,
+  type ServiceTopics,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
+import { type KafkaServer, type PostgresServer, startKafka, startPostgres } from '@twinbox/tools';
+
+// These tests break the servers, so they have their own.
+let postgres: PostgresServer;
+let kafka: KafkaServer;
+let database: TestDatabase;
+let topics: ServiceTopics;
+let orders: ServiceProcess;
+let payments: ServiceProcess;
+
+beforeAll(async () => {
+  [postgres, kafka] = await Promise.all([startPostgres({}), startKafka({})]);
+  database = await createServiceDatabase(postgres.url);
+  topics = await createServiceTopics(kafka.brokers.split(','));
+  const ordersUrl = database.urlFor('orders', 'orders');
+  const paymentsUrl = database.urlFor('payments', 'payments');
+  orders = await startService('order-service', { ...topics.env('order-service'), DATABASE_URL: ordersUrl });
+  payments = await startService('payment-service', { ...topics.env('payment-service'), DATABASE_URL: paymentsUrl });
+});
+
+afterAll(async () => {
+  await stopServices();
+  await database.drop();
+  await Promise.all([postgres.remove(), kafka.remove()]);
+});
+
+async function place(): Promise<string> {
+  const answer = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  expect(answer).toMatchObject({ status: 201, body: { status: 'PLACED' } });
+  return answer.body.id;
+}
+
+async function hasStatus(orderId: string, status: string): Promise<void> {
+  await until(
+    `the order is ${status}`,
+    async () => {
+      const { body } = await customer(orders.url).get(`/orders/${orderId}`);
+      return body.status === status;
+    },
+    60_000,
+  );
+}
+
+const health = async (url: string, path: string) => (await customer(url).get(`/health/${path}`)).status;
+
+it('P8 Kafka down: orders are accepted, messaging says that it is down, and all drains when Kafka is back', async () => {
+  await hasStatus(await place(), 'PAYMENT_PENDING');
+
+  await kafka.stop();
+  const ids = [await place(), await place(), await place()];
+  expect(await health(orders.url, 'ready')).toBe(200);
+  await until('messaging is reported as down', async () => (await health(orders.url, 'messaging')) === 503);
+  expect((await customer(orders.url).get('/health/ready')).body).toMatchObject({
+    info: { messaging: { status: 'degraded' } },
+  });
+  await kafka.start();
+
+  for (const id of ids) await hasStatus(id, 'PAYMENT_PENDING');
+  await until('messaging is well again', async () => (await health(orders.url, 'messaging')) === 200, 60_000);
+});
+
+it('P8 PostgreSQL restarted: both services recover by themselves', async () => {
+  const id = await place();
+  await hasStatus(id, 'PAYMENT_PENDING');
+  const { body } = await operator(payments.url).get(`/payment-requests?orderId=${id}`);
+
+  await postgres.stop();
+  const refused = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  expect(refused).toMatchObject({ status: 503, body: { type: 'urn:twinbox:problem:database-unavailable' } });
+  expect(await health(orders.url, 'live')).toBe(200);
+  expect(await health(orders.url, 'ready')).toBe(503);
+  await postgres.start();
+
+  const answer = await until('the operator gets through', async () => {
+    const decided = await operator(payments.url).post(`/payment-requests/${body.items[0].id}/succeed`);
+    return decided.status === 200 && decided;
+  });
+  expect(answer.body).toMatchObject({ status: 'SUCCEEDED' });
+  await hasStatus(id, 'COMPLETED');
+  await hasStatus(await place(), 'PAYMENT_PENDING');
+});
+
+it('P8 PostgreSQL killed: what was accepted is still there, and goes on', async () => {
+  const id = await place();
+
+  await postgres.kill();
+  await postgres.start();
+
+  await hasStatus(id, 'PAYMENT_PENDING');
+});
+
+it('P8 a service starts before its servers do', async () => {
+  await Promise.all([postgres.stop(), kafka.stop()]);
+  const early = await startService('order-service', {
+    ...topics.env('order-service'),
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  });
+  expect(await health(early.url, 'live')).toBe(200);
+  expect(await health(early.url, 'ready')).toBe(503);
+
+  await Promise.all([postgres.start(), kafka.start()]);
+
+  await until('it can serve', async () => (await health(early.url, 'ready')) === 200);
+  await until('messaging is well', async () => (await health(early.url, 'messaging')) === 200, 60_000);
+  expect(await early.stop()).toBe(0);
+});

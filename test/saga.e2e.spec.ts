@@ -1,0 +1,152 @@
+import { produce, readTopic, type TestDatabase, type TopicReader, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  customer,
+  operator,
+  type ServiceProcess,
+  type ServiceTopics,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
+
+let database: TestDatabase;
+let topics: ServiceTopics;
+let orders: ServiceProcess;
+let payments: ServiceProcess;
+let orderEvents: TopicReader;
+
+beforeAll(async () => {
+  database = await createServiceDatabase();
+  topics = await createServiceTopics();
+  orderEvents = await readTopic(topics.brokers, topics.orderEvents);
+  orders = await startService('order-service', {
+    ...topics.env('order-service'),
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  });
+  payments = await startService('payment-service', {
+    ...topics.env('payment-service'),
+    DATABASE_URL: database.urlFor('payments', 'payments'),
+  });
+});
+
+afterAll(async () => {
+  await stopServices();
+  await orderEvents.close();
+  await database.drop();
+});
+
+/** Places an order and waits for its payment request. */
+async function placed() {
+  const ada = customer(orders.url);
+  const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 2 }] });
+  const request = await until('the payment is requested', async () => {
+    const { body } = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
+    return body.items[0];
+  });
+  return { order, request };
+}
+
+const orderWith = (id: string, status: string) =>
+  until(`the order is ${status}`, async () => {
+    const { body } = await customer(orders.url).get(`/orders/${id}`);
+    return body.status === status && body;
+  });
+
+it('an order is placed, its payment requested, and a success completes it', async () => {
+  const { order, request } = await placed();
+  expect(order).toMatchObject({ status: 'PLACED', total: 900, currency: 'EUR' });
+  expect(request).toMatchObject({ status: 'PENDING', amount: 900, currency: 'EUR', customerId: 'ada' });
+  expect(await orderWith(order.id, 'PAYMENT_PENDING')).toMatchObject({
+    payment: { paymentRequestId: request.id, status: 'PENDING' },
+  });
+
+  const answer = await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+
+  expect(answer).toMatchObject({ status: 200, body: { status: 'SUCCEEDED', decidedBy: 'ops' } });
+  expect(await orderWith(order.id, 'COMPLETED')).toMatchObject({
+    payment: { status: 'SUCCEEDED' },
+    cancelReason: null,
+  });
+});
+
+it('a failed payment cancels the order, and the customer sees why', async () => {
+  const { order, request } = await placed();
+
+  await operator(payments.url).post(`/payment-requests/${request.id}/fail`, { reason: 'card declined' });
+
+  expect(await orderWith(order.id, 'CANCELLED')).toMatchObject({
+    cancelReason: 'payment failed: card declined',
+    payment: { status: 'FAILED', reason: 'card declined' },
+  });
+});
+
+it('P3 the events of an order stand on its topic in order, with a growing sequence', async () => {
+  const { order, request } = await placed();
+  await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+  await orderWith(order.id, 'COMPLETED');
+
+  await until('both events are published', () => orderEvents.ofKey(order.id).length === 2);
+
+  const headers = orderEvents.ofKey(order.id).map((record) => record.headers);
+  expect(headers.map(({ ce_type }) => ce_type)).toEqual(['OrderPlaced', 'OrderCompleted']);
+  expect(Number(headers[0]!['ce_sequence'])).toBeLessThan(Number(headers[1]!['ce_sequence']));
+});
+
+it('the log of both services tells of the order, by its id', async () => {
+  const { order } = await placed();
+
+  const mentions = (log: string) => log.split('\n').filter((line) => line.includes(order.id));
+  await until('order-service logs the request', () =>
+    mentions(orders.log()).some((line) => line.includes('POST /orders')),
+  );
+
+  expect(JSON.parse(mentions(orders.log())[0]!)).toMatchObject({
+    level: 'info',
+    service: 'order-service',
+    orderId: order.id,
+    requestId: expect.any(String),
+    userId: 'ada',
+    status: 201,
+  });
+});
+
+it('P4 an OrderPlaced delivered five times, to two instances, makes one payment request', async () => {
+  const { order } = await placed();
+  const original = await until('it is on the topic', () => orderEvents.ofKey(order.id)[0]);
+  const second = await startService('payment-service', {
+    ...topics.env('payment-service'),
+    DATABASE_URL: database.urlFor('payments', 'payments'),
+  });
+  await until('it is in the group', async () => (await customer(second.url).get('/health')).body.status === 'ok');
+  const marker = `marker-${order.id}`;
+  const copies = [0, 1, 2, 3, 4].map((partition) => ({ ...original, partition }));
+
+  // On different partitions, so that both instances have copies of it.
+  await produce(topics.brokers, topics.orderEvents, copies);
+  await produce(
+    topics.brokers,
+    topics.orderEvents,
+    [0, 1, 2, 3, 4].map((partition) => ({ key: marker, value: null, partition })),
+  );
+  await until('all that came after the copies is dealt with', async () => {
+    const rows = await database.sql('select from payments.inbox_dead_letters where key = $1', [Buffer.from(marker)]);
+    return rows.length === 5;
+  });
+
+  expect(await database.sql('select from payments.payment_requests where order_id = $1', [order.id])).toHaveLength(1);
+  await second.stop();
+});
+
+it('P8 SIGTERM ends a service with nothing lost, and its successor goes on', async () => {
+  const { order, request } = await placed();
+
+  expect(await orders.stop()).toBe(0);
+  await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+  orders = await startService('order-service', {
+    ...topics.env('order-service'),
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  });
+
+  await orderWith(order.id, 'COMPLETED');
+});
