@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { SCHEMAS } from './schemas.js';
 
 /**
@@ -34,7 +34,7 @@ export async function migrateSchemas(
     try {
       await dataSource.transaction(async (lock) => {
         await lock.query(`select pg_advisory_xact_lock(hashtext('twinbox migrate'))`);
-        await dataSource.transaction((tx) => prepare(tx, schema, password));
+        await prepareWithRetry(dataSource, schema, password);
         const done = await dataSource.runMigrations();
         await dataSource.transaction((tx) => grant(tx, schema));
         ran[schema] = done.map(({ name }) => name);
@@ -53,9 +53,21 @@ async function ddl(tx: EntityManager, statement: string, ...values: string[]): P
   await tx.query(rows[0]?.sql ?? '');
 }
 
+/** Roles belong to the whole server: another database of it may be migrated at this moment, and one of the two has to go again. */
+async function prepareWithRetry(dataSource: DataSource, schema: string, password: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await dataSource.transaction((tx) => prepare(tx, schema, password));
+    } catch (error) {
+      // duplicate_object, unique_violation, and "tuple concurrently updated", which has no code of its own.
+      const code = error instanceof QueryFailedError ? (error.driverError as { code?: string }).code : undefined;
+      if (attempt === 10 || !['42710', '23505', 'XX000'].includes(code ?? '')) throw error;
+    }
+  }
+}
+
 async function prepare(tx: EntityManager, schema: string, password: string): Promise<void> {
   const roles: unknown[] = await tx.query('select 1 from pg_roles where rolname = $1', [schema]);
-  // Roles belong to the whole server: in a second database of it they are there already.
   if (roles.length === 0) await ddl(tx, 'create role %I login password %L', schema, password);
   else await ddl(tx, 'alter role %I password %L', schema, password);
   await ddl(tx, 'create schema if not exists %I', schema);

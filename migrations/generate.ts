@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { required, run } from './command.js';
+import { SCHEMAS } from './schemas.js';
+
+const usage = `usage: npm run migrate:generate -- ${SCHEMAS.map(({ schema }) => schema).join('|')} what-it-does`;
+
+// A draft of a migration, from the difference between a service's entities and a database that is migrated so far.
+run('migrate:generate', async () => {
+  const [schema, name, ...more] = process.argv.slice(2);
+  const service = SCHEMAS.find((known) => known.schema === schema)?.service;
+  if (!service || !name || !/^[a-z][a-z0-9-]*$/.test(name) || more.length > 0) throw new Error(usage);
+  required(
+    'DATABASE_URL',
+    'an admin of a database that is migrated so far: postgres://user:password@host:port/database',
+  );
+
+  const root = new URL('../../', import.meta.url);
+  const child = spawn(
+    process.execPath,
+    [
+      createRequire(import.meta.url).resolve('typeorm/cli.js'),
+      'migration:generate',
+      '--pretty',
+      '--dataSource',
+      fileURLToPath(new URL(`apps/${service}/dist/adapters/postgres/data-source.js`, root)),
+      fileURLToPath(new URL(`migrations/${schema}/${name}`, root)),
+    ],
+    { stdio: 'inherit' },
+  );
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error('no migration was written: see above');
+  console.log('Read the SQL, make it yours (names, locks, down), and add the class to migrations/schemas.ts.');
+});

@@ -1,0 +1,72 @@
+import { readdir } from 'node:fs/promises';
+import { createDatabase, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import { PASSWORDS } from '@twinbox/test-support';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { entities as orderEntities } from '../apps/order-service/src/adapters/postgres/entities.js';
+import { entities as paymentEntities } from '../apps/payment-service/src/adapters/postgres/entities.js';
+import { migrateSchemas } from './migrate-schemas.js';
+import { SCHEMAS } from './schemas.js';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase(testServerUrl());
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+it('migrates an empty database, and has nothing to do the second time', async () => {
+  const first = await migrateSchemas(database.url, PASSWORDS);
+  const second = await migrateSchemas(database.url, PASSWORDS);
+
+  expect(first['orders']).toEqual(SCHEMAS[0].migrations.map(({ name }) => name));
+  expect(first['payments']).toEqual(SCHEMAS[1].migrations.map(({ name }) => name));
+  expect(second).toEqual({ orders: [], payments: [] });
+});
+
+it.each([
+  ['orders', orderEntities],
+  ['payments', paymentEntities],
+])('leaves no difference between the tables of %s and the entities of their service', async (schema, entities) => {
+  const dataSource = await new DataSource({ type: 'postgres', url: database.url, schema, entities }).initialize();
+
+  const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+
+  expect(upQueries.map(({ query }) => query)).toEqual([]);
+  await dataSource.destroy();
+});
+
+it.each(SCHEMAS)('knows every migration of $schema', async ({ schema, migrations }) => {
+  const files = (await readdir(new URL(schema, import.meta.url))).filter((file) => file.endsWith('.ts'));
+
+  expect(files.map((file) => /^\d+/.exec(file)?.[0])).toEqual(migrations.map(({ name }) => /\d+$/.exec(name)?.[0]));
+});
+
+describe.each([
+  ['orders', 'payments.payment_requests'],
+  ['payments', 'orders.orders'],
+])('P10 the role %s', (role, foreign) => {
+  const refused = 'permission denied';
+
+  it.each([
+    `select from ${foreign}`,
+    `create table ${role}.x ()`,
+    'create table public.x ()',
+    'create temporary table x ()',
+    'create schema x',
+    `truncate ${role}.outbox`,
+    `select from ${role}.migrations`,
+    'create role x',
+  ])('may not %s', async (statement) => {
+    const client = new pg.Client({ connectionString: database.urlFor(role, role) });
+    await client.connect();
+
+    const result = client.query(statement);
+
+    await expect(result).rejects.toThrow(refused);
+    await client.end();
+  });
+});
