@@ -40,6 +40,8 @@ export async function createApp(
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
+    // An id of any length is judged by validation, like every other input. Node bounds the whole head of a request.
+    routerOptions: { maxParamLength: 16 * 1024 },
     // Whoever sends X-Forwarded-For may be anyone.
     trustProxy: false,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
@@ -83,6 +85,13 @@ export async function createApp(
   app.useGlobalPipes(new RequestValidation());
   app.useGlobalGuards(new CallerGuard(app.get(Reflector)));
   app.useGlobalFilters(new ProblemFilter(adapter));
+  if (config.CORS_ORIGINS.length > 0) {
+    app.enableCors({
+      origin: config.CORS_ORIGINS,
+      exposedHeaders: ['Location', 'X-Request-Id', 'Retry-After'],
+      maxAge: 600,
+    });
+  }
   if (openApi) setupOpenApi(app, openApi);
   return app;
 }

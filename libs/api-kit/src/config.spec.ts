@@ -53,6 +53,14 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, PORT })).toHaveLength(1);
   });
 
+  it('reads the origins of web pages, and refuses what is none', () => {
+    const CORS_ORIGINS = 'http://localhost:3000, https://shop.example';
+
+    expect(loadConfig(ShopConfig, { ...needed, CORS_ORIGINS }).CORS_ORIGINS).toEqual(CORS_ORIGINS.split(', '));
+    for (const wrong of ['*', 'shop.example', 'https://shop.example/'])
+      expect(problemsOf({ ...needed, CORS_ORIGINS: wrong })).toHaveLength(1);
+  });
+
   it('asks for PORT when a service gives it no default', () => {
     expect(problemsOf(needed, PortlessConfig)).toEqual(['PORT is not set: it must be a whole number from 0 to 65535.']);
   });

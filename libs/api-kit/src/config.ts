@@ -77,6 +77,11 @@ export class ServiceConfig {
   })
   KAFKA_BROKERS!: string[];
 
+  /** Web pages of these origins may call, `http://localhost:3000,https://shop.example`; none unless set. */
+  @Transform(({ value }) => (typeof value === 'string' ? splitList(value) : value))
+  @Matches(/^https?:\/\/[^\s/,]+$/, { each: true, message: 'must be a list of origins such as http://localhost:3000' })
+  CORS_ORIGINS: string[] = [];
+
   @EnvOneOf(logLevels)
   LOG_LEVEL: (typeof logLevels)[number] = 'info';
 

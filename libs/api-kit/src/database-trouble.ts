@@ -42,11 +42,13 @@ const connectionMessages = [
  */
 export function databaseTrouble(error: unknown, depth = 0): DatabaseTrouble | undefined {
   if (typeof error !== 'object' || error === null || depth > 5) return undefined;
-  const { code, message, driverError, cause, errors } = error as Record<string, unknown>;
+  const { code, severity, message, driverError, cause, errors } = error as Record<string, unknown>;
 
   if (typeof code === 'string') {
     if (worthRepeating.test(code)) return 'try-again';
     if (brokenConnection.has(code) || serverUnavailable.test(code)) return 'database-unavailable';
+    // The server ended the session with it, or let none begin (a database that takes no connections: 55000).
+    if (severity === 'FATAL' || severity === 'PANIC') return 'database-unavailable';
   }
   if (typeof message === 'string' && connectionMessages.some((known) => known.test(message))) {
     return 'database-unavailable';

@@ -11,8 +11,10 @@ import {
   ApiProblems,
   Caller,
   createApp,
+  IsText,
   logContext,
   loggerModule,
+  NoBody,
   openApiDocument,
   openApiGaps,
   problemOf,
@@ -58,7 +60,7 @@ class OrderDto {
 class ReasonDto {
   @ApiProperty({ required: false, example: 'declined' })
   @IsOptional()
-  @IsString()
+  @IsText(0, 10)
   readonly reason?: string;
 }
 
@@ -116,6 +118,14 @@ class OrdersController {
   @ApiCreatedResponse({ type: SumDto })
   fail(@Param() _: OrderParams, @Body() { reason }: ReasonDto) {
     return { reason: reason ?? 'none' };
+  }
+
+  @Post(':orderId/succeed')
+  @NoBody()
+  @ApiOperation({ summary: 'It went well' })
+  @ApiCreatedResponse({ type: SumDto })
+  succeed(@Param() _: OrderParams) {
+    return {};
   }
 }
 
@@ -304,6 +314,46 @@ describe('validation', () => {
     expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
   });
 
+  it.each([
+    ['U+0000 in text', '{"items":[{"productId":"a\\u0000b","quantity":1}]}', '#/items/0/productId'],
+    ['half a surrogate pair', '{"items":[{"productId":"\\ud83d","quantity":1}]}', '#/items/0/productId'],
+    ['an empty list within a list', '{"items":[[]]}', '#/items/0'],
+    ['items in a list within a list', '{"items":[[{"productId":"a","quantity":1}]]}', '#/items/0'],
+    ['a field that every object inherits', '{"items":[],"toString":1}', '#/toString'],
+    ['the same in an item', '{"items":[{"productId":"a","quantity":1,"constructor":1}]}', '#/items/0/constructor'],
+  ])('refuses %s', async (_, raw, pointer) => {
+    const answer = await call('/orders', { raw });
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body['errors']).toEqual([{ pointer, detail: expect.any(String) }]);
+  });
+
+  it.each(['constructor', 'prototype', '__proto__', 'toString'])('refuses the unknown parameter %s', async (name) => {
+    expectProblem(await call(`/orders?${name}=1`), 400, 'validation');
+  });
+
+  it('counts the characters of a text as PostgreSQL does', async () => {
+    const sending = (reason: string) =>
+      call(`/orders/${orderId}/fail`, {
+        body: { reason },
+        headers: { 'x-user-id': 'olga', 'x-roles': 'operator' },
+      });
+
+    expect((await sending('😀'.repeat(10))).status).toBe(201);
+    expectProblem(await sending('❤️'.repeat(6)), 400, 'validation');
+    expectProblem(await sending('😀'.repeat(11)), 400, 'validation');
+  });
+
+  it('refuses a body where there is nothing to say, and still takes none or an empty one', async () => {
+    const path = `/orders/${orderId}/succeed`;
+
+    expect(await call(path, { method: 'POST' })).toMatchObject({ status: 201 });
+    expect(await call(path, { body: {} })).toMatchObject({ status: 201 });
+    for (const body of [{ reason: 'declined' }, [], null, 'text', 0]) {
+      expectProblem(await call(path, { body }), 400, 'validation');
+    }
+  });
+
   it('answers thousands of wrong items briefly, and soon', async () => {
     const body = { items: Array.from({ length: 30_000 }, () => ({})) };
 
@@ -402,10 +452,8 @@ describe('problem documents', () => {
     expect(answer.head).toMatch(/content-type: application\/problem\+json\r\n/i);
   });
 
-  it('tell that a path parameter is too long', async () => {
-    const answer = await call(`/orders/${'a'.repeat(500)}`);
-
-    expect(answer).toMatchObject({ status: 414, body: { type: 'urn:twinbox:problem:uri-too-long' } });
+  it('tell that a path parameter is wrong, however long it is', async () => {
+    expectProblem(await call(`/orders/${'a'.repeat(10_000)}`), 400, 'validation');
   });
 
   it.each([
@@ -593,6 +641,7 @@ describe('the documentation', () => {
       '500',
       '503',
     ]);
+    expect(statuses('/orders/{orderId}/succeed', 'post')).toEqual(['201', '400', '401', '413', '415', '500', '503']);
     expect(statuses('/broken/bug', 'get')).toEqual(['200', '500', '503']);
     expect(paths['/broken/bug']?.get?.security).toEqual([]);
   });
@@ -623,5 +672,40 @@ describe('the documentation', () => {
       'OrdersController_create has no summary',
       'OrdersController_create 201 has no schema',
     ]);
+  });
+});
+
+describe('a web page of another origin', () => {
+  const preflight = (origin: string) => ({
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'x-user-id,content-type',
+    },
+  });
+
+  it('may not call unless its origin is configured', async () => {
+    const answer = await call('/orders', preflight('http://localhost:3000'));
+
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('may call when CORS_ORIGINS names its origin, and no other may', async () => {
+    const config = Object.assign(new TestConfig(), { CORS_ORIGINS: ['http://localhost:3000'] });
+    const open = await createApp(ShopModule, config, info);
+    await open.listen(0, '127.0.0.1');
+
+    const [named, other] = await Promise.all(
+      ['http://localhost:3000', 'http://evil.example'].map(async (origin) =>
+        fetch(`${await open.getUrl()}/orders`, preflight(origin)),
+      ),
+    );
+
+    expect(named!.status).toBe(204);
+    expect(named!.headers.get('access-control-allow-origin')).toBe('http://localhost:3000');
+    expect(named!.headers.get('access-control-allow-headers')).toContain('x-user-id');
+    expect(other!.headers.get('access-control-allow-origin')).toBeNull();
+    await open.close();
   });
 });

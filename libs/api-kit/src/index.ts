@@ -7,3 +7,4 @@ export { type LogFields, logContext, loggerModule, withLogContext } from './logg
 export { logMessages } from './message-log.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
+export { IsText, NoBody } from './validation.js';

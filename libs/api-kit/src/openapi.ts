@@ -74,7 +74,7 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     )
     .build();
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
-  for (const operation of operationsOf(document)) complete(operation);
+  for (const { method, operation } of operationsOf(document)) complete(operation, method);
   return document;
 }
 
@@ -95,7 +95,7 @@ export function setupOpenApi(app: NestFastifyApplication, info: OpenApiInfo): vo
  */
 export function openApiGaps(document: OpenAPIObject): string[] {
   const gaps: string[] = [];
-  for (const operation of operationsOf(document)) {
+  for (const { operation } of operationsOf(document)) {
     const name = operation.operationId ?? 'an operation';
     if (!operation.summary) gaps.push(`${name} has no summary`);
     if (!Object.keys(operation.responses).some((status) => status.startsWith('2'))) gaps.push(`${name} has no success`);
@@ -146,21 +146,23 @@ interface Operation {
 
 const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
 
-function operationsOf({ paths }: OpenAPIObject): Operation[] {
+function operationsOf({ paths }: OpenAPIObject): { method: string; operation: Operation }[] {
   return Object.values(paths).flatMap((path) =>
-    methods.flatMap((method) => (path[method] ? [path[method] as unknown as Operation] : [])),
+    methods.flatMap((method) => (path[method] ? [{ method, operation: path[method] as unknown as Operation }] : [])),
   );
 }
 
 // From the operation alone: a route that gets a body, or a role, has its errors documented without a word in its controller.
-function complete(operation: Operation): void {
+function complete(operation: Operation, method: string): void {
   const isPublic = operation[PUBLIC_EXTENSION] === true;
   const roles = operation[ROLES_EXTENSION];
-  const hasInput = operation.requestBody !== undefined || (operation.parameters ?? []).length > 0;
+  // A body is read before anything else, also where none is asked for (RFC 9110, section 9.3: GET and DELETE have none).
+  const readsBody = ['post', 'put', 'patch'].includes(method);
+  const hasInput = readsBody || (operation.parameters ?? []).length > 0;
   const problems: Problem[] = [];
 
   if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
-  if (operation.requestBody !== undefined) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
+  if (readsBody) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
   if (!isPublic) problems.push(examples.callerUnknown);
   if (roles) problems.push(examples.roleRequired(roles));
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);

@@ -72,6 +72,11 @@ describe('databaseTrouble', () => {
     expect(databaseTrouble(coded(code))).toBeUndefined();
   });
 
+  it('takes whatever ends the session for a database that is away', () => {
+    expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'FATAL' }))).toBe('database-unavailable');
+    expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'ERROR' }))).toBeUndefined();
+  });
+
   it('looks into what other errors wrap', () => {
     const refused = coded('ECONNREFUSED');
 

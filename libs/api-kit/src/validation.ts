@@ -1,5 +1,13 @@
-import { type ArgumentMetadata, Injectable, ValidationPipe } from '@nestjs/common';
-import type { ValidationError } from 'class-validator';
+import {
+  type ArgumentMetadata,
+  type CanActivate,
+  type ExecutionContext,
+  Injectable,
+  UseGuards,
+  ValidationPipe,
+} from '@nestjs/common';
+import { ValidateBy, type ValidationError } from 'class-validator';
+import type { FastifyRequest } from 'fastify';
 import { commonProblems, ProblemException } from './problem.js';
 
 /** One thing that is wrong with a request: where (a JSON pointer into the body, or a parameter's name) and what. */
@@ -37,8 +45,39 @@ class Invalid extends Error {
 }
 
 /**
+ * Text of `min` to `max` characters. They are counted as PostgreSQL counts those of a varchar; class-validator's `MaxLength`
+ * leaves variation selectors out of its count, and so lets text through that the column refuses.
+ */
+export function IsText(min: number, max: number): PropertyDecorator {
+  return ValidateBy({
+    name: 'isText',
+    validator: {
+      validate(value) {
+        if (typeof value !== 'string') return false;
+        const characters = Array.from(value).length;
+        return characters >= min && characters <= max;
+      },
+      defaultMessage: (args) =>
+        `${args?.property ?? 'it'} must be text of ${min === 0 ? 'at most' : `${min} to`} ${max} characters`,
+    },
+  });
+}
+
+class NoBodyGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const { body } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (body === undefined || (isObject(body) && Object.keys(body as object).length === 0)) return true;
+    throw validationProblem([{ pointer: '#', detail: 'must be left out: there is nothing to say here' }]);
+  }
+}
+
+/** For a POST that takes no body: whoever sends one that is more than `{}` means something by it, and is told no. */
+export const NoBody = (): MethodDecorator => UseGuards(NoBodyGuard);
+
+/**
  * Validates every body, query and set of path parameters that is typed as a class, and refuses what the class does not
- * name. Nothing is converted unless the class says so (`@Type(() => Number)`): `"2"` is no quantity in JSON.
+ * name, and what no field may hold (see {@link forbiddenIn}). Nothing is converted unless the class says so
+ * (`@Type(() => Number)`): `"2"` is no quantity in JSON.
  */
 @Injectable()
 export class RequestValidation extends ValidationPipe {
@@ -61,6 +100,8 @@ export class RequestValidation extends ValidationPipe {
       throw validationProblem([{ pointer: '#', detail: 'must be a JSON object' }]);
     }
     try {
+      const forbidden = isDto ? forbiddenIn(value, metadata.type) : [];
+      if (forbidden.length > 0) throw validationProblem(forbidden);
       return (await super.transform(value, metadata)) as unknown;
     } catch (error) {
       if (error instanceof Invalid) throw validationProblem(violationsOf(error.errors, metadata));
@@ -75,21 +116,49 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/**
+ * What the classes would let through: text that PostgreSQL cannot keep as it is (U+0000, half a surrogate pair), fields
+ * named as what every object inherits (Nest and class-transformer drop them in silence), and lists within lists
+ * (class-validator takes their elements for elements of the outer one, and an empty one for nothing).
+ */
+function forbiddenIn(value: unknown, part: ArgumentMetadata['type']): Violation[] {
+  const violations: Violation[] = [];
+  const path: string[] = [];
+  const refuse = (detail: string): void => void violations.push(violation(part, path, detail));
+  const visit = (here: unknown): void => {
+    if (typeof here === 'string') {
+      if (here.includes('\0') || !here.isWellFormed()) refuse('must be text without U+0000 and lone surrogates');
+    } else if (isObject(here) || Array.isArray(here)) {
+      for (const [key, inner] of Object.entries(here as object)) {
+        path.push(key);
+        if (key in Object.prototype || key === 'prototype') refuse(`property ${key} should not exist`);
+        else if (Array.isArray(here) && Array.isArray(inner)) refuse('must not be a list within a list');
+        else visit(inner);
+        path.pop();
+      }
+    }
+  };
+  visit(value);
+  return violations;
+}
+
 function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMetadata): Violation[] {
   const violations: Violation[] = [];
   const visit = (nested: readonly ValidationError[], path: readonly string[]): void => {
     for (const { property, constraints, children } of nested) {
       const here = [...path, property ?? ''];
       for (const detail of Object.values(constraints ?? {})) {
-        violations.push(
-          type === 'body' ? { pointer: jsonPointer(here), detail } : { parameter: here.join('.'), detail },
-        );
+        violations.push(violation(type, here, detail));
       }
       if (children) visit(children, here);
     }
   };
   visit(errors, []);
   return violations;
+}
+
+function violation(part: ArgumentMetadata['type'], path: readonly string[], detail: string): Violation {
+  return part === 'body' ? { pointer: jsonPointer(path), detail } : { parameter: path.join('.'), detail };
 }
 
 // RFC 6901, section 6: the pointer as a URI fragment.
