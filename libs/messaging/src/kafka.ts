@@ -25,7 +25,8 @@ export interface KafkaOptions {
 }
 
 const CONNECTION_MS = 3000;
-const REQUEST_MS = 10_000;
+/** Half of what a stopping service has: a broker that is silent must not hold it. */
+const REQUEST_MS = 5000;
 const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
 
 function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {

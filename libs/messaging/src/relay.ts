@@ -58,7 +58,8 @@ export class Relay {
   /** Rows were committed in this process: publish them, or tell the relay that leads elsewhere. */
   wake(): void {
     if (this.lease?.token !== undefined) this.wakeUp.call();
-    else this.notice ??= setTimeout(() => void this.notify(), this.nextNoticeAt - performance.now()).unref();
+    else
+      this.notice ??= setTimeout(() => void this.notify(), Math.max(0, this.nextNoticeAt - performance.now())).unref();
   }
 
   health(): ComponentHealth {
@@ -130,7 +131,7 @@ export class Relay {
       this.progress.begun();
       try {
         // The token of before the reading: rows read in one term are not sent in a later one.
-        await this.publish(rows, () => lease.token === term);
+        await this.publish(rows, () => lease.token === term && !this.stopping.signal.aborted);
       } catch (error) {
         await this.dropProducer();
         await this.backOff(`${rows.length} messages were not acknowledged by Kafka and will be sent again`, error);
