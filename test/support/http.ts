@@ -1,4 +1,6 @@
 export interface Answer {
+  readonly method: string;
+  readonly path: string;
   readonly status: number;
   readonly headers: Headers;
   // A test reads what it expects to be there.
@@ -6,18 +8,21 @@ export interface Answer {
   readonly body: any;
 }
 
-/** A caller of a service's REST API: JSON in, status and JSON out. */
-export function caller(url: string, headers: Record<string, string>) {
+/** A caller of a service's REST API: JSON in, status and JSON out. `onAnswer` is shown each answer. */
+export function caller(url: string, headers: Record<string, string>, onAnswer: (answer: Answer) => void = () => {}) {
   const send = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(new URL(path, url), {
       method,
-      headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       signal: AbortSignal.timeout(20_000),
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    const { status } = response;
+    const answer = { method, path, status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    onAnswer(answer);
+    return answer;
   };
   return {
     get: (path: string) => send('GET', path),
@@ -29,3 +34,19 @@ export function caller(url: string, headers: Record<string, string>) {
 
 export const customer = (url: string, userId = 'ada') => caller(url, { 'x-user-id': userId });
 export const operator = (url: string, userId = 'ops') => caller(url, { 'x-user-id': userId, 'x-roles': 'operator' });
+
+/** The answer is an error, told as RFC 9457 says, and its instance is the id under which the log has the request. */
+export function expectProblem(answer: Answer, status: number, code: string, members: object = {}): void {
+  expect(answer).toMatchObject({
+    status,
+    body: {
+      type: `urn:twinbox:problem:${code}`,
+      title: expect.stringMatching(/\S/),
+      status,
+      detail: expect.stringMatching(/\S/),
+      instance: `urn:request:${answer.headers.get('x-request-id')}`,
+      ...members,
+    },
+  });
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+}

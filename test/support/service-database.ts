@@ -10,7 +10,15 @@ const TEMPLATE = 'twinbox_template';
 /** A migrated database of a test's own, with a few products; by default on the server of the test runner. */
 export async function createServiceDatabase(serverUrl = testServerUrl()): Promise<TestDatabase> {
   await ensureTemplate(serverUrl);
-  return createDatabase(serverUrl, TEMPLATE);
+  const database = await createDatabase(serverUrl, TEMPLATE);
+  // A copy has everything that is in the template, but not the rights on the template itself.
+  await database.sql(`
+    do $$ begin
+      if not has_database_privilege('public', '${TEMPLATE}', 'temporary') then
+        execute format('revoke temporary on database %I from public', current_database());
+      end if;
+    end $$`);
+  return database;
 }
 
 /** Migrated once a server, by whichever test comes first: the others copy it. */

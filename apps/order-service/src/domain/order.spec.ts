@@ -178,11 +178,27 @@ describe('hearing of the payment', () => {
   });
 
   it('keeps a reason that is as long as an event allows', () => {
-    const long: PaymentEvent = { type: 'PaymentFailed', data: { ...failed.data, reason: 'x'.repeat(500) } };
+    const long: PaymentEvent = {
+      type: 'PaymentFailed',
+      data: { orderId: aCart().orderId, paymentRequestId, reason: 'x'.repeat(500) },
+    };
 
     const decision = hearPayment(aPlacedOrder(), long, later);
 
     expect(decision.accepted && decision.state.cancelReason).toHaveLength(500);
+  });
+
+  it('cuts a reason between characters, never through one', () => {
+    const long: PaymentEvent = {
+      type: 'PaymentFailed',
+      data: { orderId: aCart().orderId, paymentRequestId, reason: `x${'😀'.repeat(499)}` },
+    };
+
+    const decision = hearPayment(aPlacedOrder(), long, later);
+
+    const reason = decision.accepted ? (decision.state.cancelReason ?? '') : '';
+    expect(Array.from(reason)).toHaveLength(500);
+    expect(reason.isWellFormed()).toBe(true);
   });
 });
 

@@ -119,7 +119,8 @@ export function hearPayment(order: Order, heard: PaymentEvent, at: Date): OrderD
     case 'PaymentSucceeded':
       return accept(evolveAt(at), informed, { type: 'OrderCompleted', data: { orderId, customerId } });
     case 'PaymentFailed': {
-      const reason = `payment failed: ${heard.data.reason}`.slice(0, 500);
+      // In whole characters: half a surrogate pair could not be kept.
+      const reason = Array.from(`payment failed: ${heard.data.reason}`).slice(0, 500).join('');
       return accept(evolveAt(at), informed, { type: 'OrderCancelled', data: { orderId, customerId, reason } });
     }
   }

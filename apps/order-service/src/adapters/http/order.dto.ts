@@ -1,4 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsText } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
@@ -11,7 +12,6 @@ import {
   Length,
   Matches,
   Max,
-  MaxLength,
   Min,
   ValidateNested,
 } from 'class-validator';
@@ -51,8 +51,7 @@ export class PlaceOrderDto {
 
   @ApiPropertyOptional({ example: 'Leave it at the back door.', maxLength: 500 })
   @IsOptional()
-  @IsString()
-  @MaxLength(500)
+  @IsText(0, 500)
   readonly description?: string | null;
 }
 

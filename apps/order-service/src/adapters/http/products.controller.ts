@@ -1,7 +1,8 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { IsText } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsString, Length, Max, Min } from 'class-validator';
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
 import { ProductStore } from '../../application/product-store.js';
 import { type Product } from '../../domain/product.js';
 
@@ -38,8 +39,7 @@ class ProductPageQuery {
 
   @ApiPropertyOptional({ example: 'mug-stoneware', description: 'The nextCursor of the page before.' })
   @IsOptional()
-  @IsString()
-  @Length(1, 64)
+  @IsText(1, 64)
   readonly cursor?: string;
 }
 

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsText } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, IsUUID, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsUUID, Matches, Max, Min } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
 const PAYMENT_REQUEST_ID = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
@@ -19,8 +20,7 @@ export class FailPaymentDto {
     maxLength: 400,
     description: 'Why, in words for the customer.',
   })
-  @IsString()
-  @MaxLength(400)
+  @IsText(1, 400)
   @Matches(/\S/, { message: 'reason must not be blank' })
   readonly reason!: string;
 }

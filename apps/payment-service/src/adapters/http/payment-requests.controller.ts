@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, logContext, problemOf, RequireRole, stateOrProblem } from '@twinbox/api-kit';
+import { ApiProblems, Caller, logContext, NoBody, problemOf, RequireRole, stateOrProblem } from '@twinbox/api-kit';
 import { DataSource } from 'typeorm';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
@@ -49,6 +49,7 @@ export class PaymentRequestsController {
 
   @Post(':paymentRequestId/succeed')
   @HttpCode(200)
+  @NoBody()
   @RequireRole('operator')
   @ApiOperation({ summary: 'The money is there', description: 'The same result again is the same answer.' })
   @ApiOkResponse({ type: PaymentRequestDto })

@@ -1,0 +1,65 @@
+import { createApp, loadConfig, openApiDocument, type Service, type ServiceConfig } from '@twinbox/api-kit';
+import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import pg from 'pg';
+import { type Answer, caller } from './http.js';
+import { undocumented } from './openapi.js';
+import { createServiceDatabase, PASSWORDS } from './service-database.js';
+import { createServiceTopics } from './service-topics.js';
+
+/** A service in the test's own process, as its main.ts runs it, on a database, topics and a group of its own. */
+export type InProcessService = Awaited<ReturnType<typeof startInProcess>>;
+
+export async function startInProcess<C extends ServiceConfig>(service: Service<C>, schema: keyof typeof PASSWORDS) {
+  const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
+  // As if another replica were the relay: this one stands by, and the outbox keeps what it is given.
+  await database.sql(`update ${schema}.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
+  const config = loadConfig(service.configClass, {
+    ...topics.env(service.name),
+    DATABASE_URL: database.urlFor(schema, PASSWORDS[schema]),
+    LOG_LEVEL: 'fatal',
+    LOG_FORMAT: 'json',
+  });
+  const app = await createApp(service.module(config), config, service.openApi);
+  await service.configure?.(app, config);
+  await app.listen(0, '127.0.0.1');
+  await app.startAllMicroservices();
+  const url = await app.getUrl();
+  const answers: Answer[] = [];
+
+  return {
+    app,
+    openApi: service.openApi,
+    url,
+    database,
+    /** Whoever the headers say. */
+    caller: (headers: Record<string, string>) => caller(url, headers, (answer) => answers.push(answer)),
+    /** What of those answers its OpenAPI document does not tell. */
+    undocumented: () => undocumented(openApiDocument(app, service.openApi), answers),
+    /** Meanwhile the service has no right to write its outbox. */
+    async withoutOutbox<T>(run: () => Promise<T>): Promise<T> {
+      await database.sql(`revoke insert on ${schema}.outbox from ${schema}`);
+      try {
+        return await run();
+      } finally {
+        await database.sql(`grant insert on ${schema}.outbox to ${schema}`);
+      }
+    },
+    async stop(): Promise<void> {
+      await app.close();
+      await database.drop();
+    },
+  };
+}
+
+/** Cuts everybody off from the database and lets nobody in again, until the function that it returns is called. */
+export async function cutOff({ url }: TestDatabase): Promise<() => Promise<void>> {
+  const name = new URL(url).pathname.slice(1);
+  const admin = new pg.Client({ connectionString: testServerUrl() });
+  await admin.connect();
+  await admin.query(`alter database ${name} allow_connections false`);
+  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [name]);
+  return async () => {
+    await admin.query(`alter database ${name} allow_connections true`);
+    await admin.end();
+  };
+}

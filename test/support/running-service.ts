@@ -1,0 +1,137 @@
+import { openApiDocument, openApiGaps } from '@twinbox/api-kit';
+import { until } from '@twinbox/messaging/testing';
+import pg from 'pg';
+import { caller, expectProblem } from './http.js';
+import { cutOff, type InProcessService } from './in-process.js';
+import { openApiErrors } from './openapi.js';
+import { PASSWORDS } from './service-database.js';
+
+/** What holds for every service that runs, whatever it is for. */
+export function describeRunningService(options: {
+  readonly start: () => Promise<InProcessService>;
+  readonly schema: keyof typeof PASSWORDS;
+  /** A table of the service's own. */
+  readonly table: string;
+  readonly otherSchema: string;
+  readonly otherTable: string;
+  /** What a customer may GET and needs the database for. */
+  readonly path: string;
+}): void {
+  const { schema, table, otherSchema, otherTable, path } = options;
+  let service: InProcessService;
+  beforeAll(async () => {
+    service = await options.start();
+  });
+  afterAll(() => service.stop());
+
+  describe('health', () => {
+    it.each(['/health', '/health/live', '/health/ready', '/health/messaging'])(
+      'is told to anyone at %s',
+      async (path) => {
+        const answer = await service.caller({}).get(path);
+
+        expect(answer).toMatchObject({ status: 200, body: { status: 'ok', error: {} } });
+        expect(answer.headers.get('cache-control')).toBe('no-store');
+      },
+    );
+
+    it('names the relay and the consumer', async () => {
+      const { body } = await service.caller({}).get('/health/messaging');
+
+      const { components } = body.details.messaging;
+      expect(Object.keys(components)).toEqual(['relay', expect.stringMatching(/^inbox /)]);
+      expect(Object.values(components)).toEqual([
+        expect.objectContaining({ healthy: true }),
+        expect.objectContaining({ healthy: true }),
+      ]);
+    });
+  });
+
+  describe('without its database', () => {
+    it('P8 answers 503 in time, and recovers by itself', async () => {
+      const ada = service.caller({ 'x-user-id': 'ada' });
+      const letIn = await cutOff(service.database);
+
+      const began = performance.now();
+      const [read, ready, all, live] = await Promise.all(
+        [path, '/health/ready', '/health', '/health/live'].map((each) => ada.get(each)),
+      );
+      const elapsedMs = performance.now() - began;
+      await letIn();
+
+      expectProblem(read!, 503, 'database-unavailable');
+      expect(read!.headers.get('retry-after')).toBe('1');
+      expect(ready).toMatchObject({ status: 503, body: { error: { database: { status: 'down' } } } });
+      expect(all).toMatchObject({ status: 503, body: { error: { database: { status: 'down' } } } });
+      expect(live!.status).toBe(200);
+      expect(elapsedMs).toBeLessThan(2000);
+      expect((await ada.get(path)).status).toBe(200);
+      await until('it is well again', async () => (await ada.get('/health')).status === 200);
+    });
+  });
+
+  describe('its database role', () => {
+    async function run(statement: string): Promise<void> {
+      const role = new pg.Client({ connectionString: service.database.urlFor(schema, PASSWORDS[schema]) });
+      await role.connect();
+      try {
+        await role.query(statement);
+      } finally {
+        await role.end();
+      }
+    }
+
+    it.each([
+      [`reads the other service's state`, `select from ${otherSchema}.${otherTable}`],
+      [`reads the other service's messages`, `select from ${otherSchema}.outbox`],
+      [`forges a message of the other service`, `insert into ${otherSchema}.outbox (type) values ('Forged')`],
+      [`changes the other service's state`, `update ${otherSchema}.${otherTable} set version = 0`],
+      ['makes a table', `create table ${schema}.more (id int)`],
+      ['makes a table in public', 'create table public.more (id int)'],
+      ['makes a temporary table', 'create temporary table more (id int)'],
+      ['makes a schema', 'create schema more'],
+      ['changes a table', `alter table ${schema}.${table} add column more int`],
+      ['drops a table', `drop table ${schema}.${table}`],
+      ['makes an index', `create index on ${schema}.outbox (id)`],
+      ['empties a table', `truncate ${schema}.outbox`],
+      ['reads the list of migrations', `select from ${schema}.migrations`],
+      ['claims that a migration ran', `insert into ${schema}.migrations (timestamp, name) values (1, 'x')`],
+      ['becomes somebody else', `set role ${otherSchema}`],
+      ['makes a role', 'create role more'],
+      ['reads a file of the server', `select pg_read_file('PG_VERSION')`],
+    ])('P10 is denied when it %s', async (_, statement) => {
+      await expect(run(statement)).rejects.toMatchObject({ code: '42501' });
+    });
+
+    it('may read what is its own', async () => {
+      await run(`select from ${schema}.${table}; select from ${schema}.outbox; select from ${schema}.inbox`);
+    });
+  });
+
+  describe('its documentation', () => {
+    it('is a page for people, and a document', async () => {
+      const anyone = caller(service.url, {});
+
+      const page = await anyone.get('/docs');
+      const document = await anyone.get('/openapi.json');
+
+      expect(page).toMatchObject({ status: 200, body: expect.stringContaining(service.openApi.title) });
+      expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+      expect(document.headers.get('content-type')).toMatch(/^application\/json/);
+      expect(document).toMatchObject({ status: 200, body: { info: service.openApi } });
+      expect(document.body).toEqual(JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))));
+    });
+
+    it('lacks nothing', () => {
+      expect(openApiGaps(openApiDocument(service.app, service.openApi))).toEqual([]);
+    });
+
+    it('is valid OpenAPI', async () => {
+      expect(await openApiErrors(openApiDocument(service.app, service.openApi))).toBeUndefined();
+    });
+
+    it('tells every answer that these tests got', () => {
+      expect(service.undocumented()).toEqual([]);
+    });
+  });
+}
