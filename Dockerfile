@@ -22,8 +22,10 @@ RUN npm run build && mkdir /built \
 
 FROM base AS production-dependencies
 COPY --from=manifests /manifests ./
-# None of them needs its install script, and nothing that runs reads their types and maps: half of their size.
+# None of them needs its install script. Nothing that runs reads types, maps, TypeORM's build for browsers, or the compiler that
+# @nestjs/swagger names as an optional peer for its build plugin: 100 of 170 MB.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts \
+ && rm -rf node_modules/typescript node_modules/.bin/tsc node_modules/.bin/tsserver node_modules/typeorm/browser \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
 FROM base

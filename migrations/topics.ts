@@ -1,6 +1,10 @@
+import { Logger } from '@nestjs/common';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { required, run } from './command.js';
+
+// What the Kafka client thinks of an existing topic is not for whoever runs a command.
+Logger.overrideLogger(['warn', 'error', 'fatal']);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');

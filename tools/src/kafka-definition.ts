@@ -35,7 +35,7 @@ export function propertyName(variable: string): string {
   return variable
     .slice('KAFKA_'.length)
     .toLowerCase()
-    .replaceAll(/___|__|_/g, (sign) => signs[sign]!);
+    .replaceAll(/___|__|_/g, (sign) => signs[sign] ?? sign);
 }
 
 /**

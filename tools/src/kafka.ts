@@ -184,16 +184,15 @@ async function downloadJars({ definition: { version }, onProgress, logFile, sign
   onProgress?.(`downloading Apache Kafka ${version} with Maven (45 MB, once)`);
   await mkdir(home, { recursive: true });
   await removeUnfinished(home);
-  const unfinished = join(home, `kafka-${version}.${process.pid}.unfinished`);
+  const unfinished = await mkdtemp(join(home, `kafka-${version}.${process.pid}.unfinished-`));
   try {
-    await run(
-      'mvn',
-      [
-        ...['--quiet', '--batch-mode', '--file', join(root, 'tools/kafka/pom.xml'), `-Dkafka.version=${version}`],
-        ...['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`],
-      ],
-      { what: `Downloading Apache Kafka ${version} with Maven`, logFile, signal },
-    );
+    const pom = ['--file', join(root, 'tools/kafka/pom.xml'), `-Dkafka.version=${version}`];
+    const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`];
+    await run('mvn', ['--quiet', '--batch-mode', ...pom, ...goal], {
+      what: `Downloading Apache Kafka ${version} with Maven`,
+      logFile,
+      signal,
+    });
     // Fails when another run was quicker: its jars are the same.
     await rename(unfinished, jars).catch(async (error) => {
       if (!(await exists(jars))) throw error;
@@ -206,7 +205,7 @@ async function downloadJars({ definition: { version }, onProgress, logFile, sign
 
 async function removeUnfinished(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const pid = /\.(\d+)\.unfinished$/.exec(name)?.[1];
+    const pid = /\.(\d+)\.unfinished-/.exec(name)?.[1];
     if (pid && !(await isRunning(Number(pid)))) await rm(join(directory, name), { recursive: true, force: true });
   }
 }

@@ -28,16 +28,16 @@ Twinbox is running.
   data, logs        ${data}, ${logs}
 
 Place an order, as the user demo:
-  curl -sS ${user} ${json} -d '{"items":[{"productId":"tea-earl-grey","quantity":2}]}' ${orders}/orders
+  curl -sSw '\\n' ${user} ${json} -d '{"items":[{"productId":"tea-earl-grey","quantity":2}]}' ${orders}/orders
 
 Mark its payment succeeded, as an operator (it takes the newest pending one):
-  curl -sS -X POST ${operator} "${payments}/payment-requests/${pending}/succeed"
+  curl -sSw '\\n' -X POST ${operator} "${payments}/payment-requests/${pending}/succeed"
 
 … or failed:
-  curl -sS ${operator} ${json} -d '{"reason":"card declined"}' "${payments}/payment-requests/${pending}/fail"
+  curl -sSw '\\n' ${operator} ${json} -d '{"reason":"card declined"}' "${payments}/payment-requests/${pending}/fail"
 
 Watch the newest order: PLACED → PAYMENT_PENDING → COMPLETED or CANCELLED
-  curl -sS ${user} "${orders}/orders/${order}"
+  curl -sSw '\\n' ${user} "${orders}/orders/${order}"
 
 Ctrl-C stops everything and keeps the data.
 `;

@@ -3,6 +3,7 @@ import {
   chmod,
   chown,
   cp,
+  lstat,
   mkdir,
   mkdtemp,
   readFile,
@@ -177,7 +178,7 @@ async function settle(wanted: string) {
   if (user && !(await canReach(user, native))) bin = await copyOfBinaries(native);
   if (user && !(await canReach(user, dirname(dataDir)))) {
     dataDir = elsewhere(dataDir);
-    await mkdir(dirname(dataDir), { recursive: true });
+    await makeOurs(dirname(dataDir));
   }
   const binaries = { initdb: join(bin, 'bin/initdb'), postgres: join(bin, 'bin/postgres') };
   // npm keeps the executable bit, but some caches and file shares lose it.
@@ -235,12 +236,20 @@ async function canReach({ uid, gid }: User, directory: string): Promise<boolean>
   }
 }
 
+/** Everybody may write to /var/tmp: a directory that somebody else made there first must not give us its contents to run. */
+async function makeOurs(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const { uid, mode } = await lstat(directory);
+  if (uid !== 0 || mode & 0o022)
+    throw new Trouble(`${directory} belongs to another user. Remove it, then start again.`);
+}
+
 async function copyOfBinaries(native: string): Promise<string> {
   const copy = `/var/tmp/twinbox-${shortHash(native)}/native`;
+  await makeOurs(dirname(copy));
   if (await stat(copy).catch(() => undefined)) return copy;
   // Renamed when complete: an interrupted copy is never taken for one.
   const unfinished = `${copy}.${process.pid}`;
-  await mkdir(dirname(copy), { recursive: true });
   await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
   await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
   return copy;

@@ -104,10 +104,8 @@ export function startCompiler(): { stop(): Promise<void> } {
   return { stop: async () => (child.pid && child.exitCode === null ? end([child.pid], 2_000) : undefined) };
 }
 
-const compiler = [
-  join(root, 'node_modules/typescript/bin/tsc'),
-  ...['-b', join(root, 'tsconfig.build.json'), '--watch', '--preserveWatchOutput'],
-];
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+const compiler = [tsc, '-b', join(root, 'tsconfig.build.json'), '--watch', '--preserveWatchOutput'];
 
 /** Ends what an earlier, killed run left running. */
 export async function endStaleServices(): Promise<number> {

@@ -27,6 +27,13 @@ const running: {
   services: [],
 };
 
+/** Everything was said already; only the exit status is left. */
+class Ended extends Error {
+  constructor(readonly exitCode: number) {
+    super();
+  }
+}
+
 /** Aborted by a signal, or by the failure of one step while another is under way. */
 const stopping = new AbortController();
 
@@ -52,7 +59,7 @@ async function main(): Promise<void> {
   try {
     await endLeftovers();
     await checkPorts(config);
-    say(`Starting Twinbox (data in ${shown(join(home, 'data'))}, logs in ${shown(LOGS)}) …`);
+    say(`Starting Twinbox (logs in ${shown(LOGS)}) …`);
     const { databaseUrl, brokers } = await startServers(config);
     await startServices(config, databaseUrl, brokers, watch);
     await step('demo orders', 'tools/dist/demo.js', {
@@ -63,17 +70,31 @@ async function main(): Promise<void> {
     say(
       panel({
         ...config,
-        database: withoutPassword(databaseUrl),
+        // The local one's password is no secret, and so can be pasted.
+        database: config.databaseUrl ? withoutPassword(databaseUrl) : databaseUrl,
         brokers,
-        data: shown(join(home, 'data')),
+        data: dataDirectories().join(' and '),
         logs: shown(LOGS),
       }),
     );
     await interruption();
+  } catch (error) {
+    // Before the stopping, which takes a moment. A string is the name of the signal that ended it: as asked for.
+    if (typeof error !== 'string') console.error(`\n${describe(error)}`);
+    throw new Ended(typeof error === 'string' ? 0 : 1);
   } finally {
-    await stopEverything();
-    await lock.release();
+    try {
+      await stopEverything();
+    } finally {
+      await lock.release();
+    }
   }
+}
+
+/** PostgreSQL may have had to keep its data elsewhere: see startPostgres. */
+function dataDirectories(): string[] {
+  const postgres = running.postgres?.dataDir;
+  return [shown(join(home, 'data')), ...(postgres && !postgres.startsWith(home) ? [postgres] : [])];
 }
 
 const shown = (path: string) => relative(process.cwd(), path) || path;
@@ -95,34 +116,23 @@ async function checkPorts(config: StartConfig): Promise<void> {
   if (busy.length > 0) throw new Trouble(busy.join('\n'));
 }
 
-/** PostgreSQL and Kafka at the same time, each made ready for the services as soon as it runs. */
+/** All at the same time; the first failure ends the others' work, and all have settled before anything is stopped. */
+async function together<T extends readonly Promise<unknown>[]>(...work: T): Promise<{ [I in keyof T]: Awaited<T[I]> }> {
+  for (const one of work) one.catch((error: unknown) => stopping.abort(error));
+  await Promise.allSettled(work);
+  stopping.signal.throwIfAborted();
+  return Promise.all(work);
+}
+
+/** PostgreSQL and Kafka, each made ready for the services as soon as it runs. */
 async function startServers(config: StartConfig): Promise<{ databaseUrl: string; brokers: string }> {
   say('  starting PostgreSQL and Kafka …');
-  const both = [prepareDatabase(config), prepareKafka(config)] as const;
-  // The first failure ends the other's work too; both have settled before anything is stopped.
-  for (const one of both) one.catch((error: unknown) => stopping.abort(error));
-  const [database, kafka] = await Promise.allSettled(both);
-  stopping.signal.throwIfAborted();
-  if (database.status === 'rejected') throw database.reason;
-  if (kafka.status === 'rejected') throw kafka.reason;
-  return { databaseUrl: database.value, brokers: kafka.value };
+  const [databaseUrl, brokers] = await together(prepareDatabase(config), prepareKafka(config));
+  return { databaseUrl, brokers };
 }
 
 async function prepareDatabase(config: StartConfig): Promise<string> {
-  const { databaseUrl, postgresPort } = config;
-  if (databaseUrl) {
-    await timed(`PostgreSQL at ${withoutPassword(databaseUrl)}`, () => checkDatabase(databaseUrl));
-  } else {
-    const options = {
-      dataDir: DATA.postgres,
-      port: postgresPort,
-      logFile: log('postgres'),
-      database: 'twinbox',
-      signal: stopping.signal,
-    };
-    running.postgres = await timed(`PostgreSQL on port ${postgresPort}`, () => startPostgres(options));
-  }
-  const url = databaseUrl ?? running.postgres!.url;
+  const url = config.databaseUrl ? await useDatabase(config.databaseUrl) : await startDatabase(config.postgresPort);
   const env = {
     DATABASE_URL: url,
     ORDERS_DB_PASSWORD: config.ordersPassword,
@@ -133,23 +143,39 @@ async function prepareDatabase(config: StartConfig): Promise<string> {
   return url;
 }
 
+async function useDatabase(url: string): Promise<string> {
+  await timed(`PostgreSQL at ${withoutPassword(url)}`, () => checkDatabase(url));
+  return url;
+}
+
+async function startDatabase(port: number): Promise<string> {
+  const options = {
+    dataDir: DATA.postgres,
+    port,
+    database: 'twinbox',
+    logFile: log('postgres'),
+    signal: stopping.signal,
+  };
+  running.postgres = await timed(`PostgreSQL on port ${port}`, () => startPostgres(options));
+  return running.postgres.url;
+}
+
 async function prepareKafka({ kafkaBrokers, kafkaPort }: StartConfig): Promise<string> {
-  if (kafkaBrokers) {
-    await timed(`Kafka at ${kafkaBrokers}`, () => checkBrokers(kafkaBrokers));
-  } else {
-    const onProgress = (what: string) => say(`    Kafka: ${what} …`);
-    const options = {
-      dataDir: DATA.kafka,
-      port: kafkaPort,
-      logFile: log('kafka'),
-      onProgress,
-      signal: stopping.signal,
-    };
-    running.kafka = await timed(`Kafka on port ${kafkaPort}`, () => startKafka(options));
-  }
-  const brokers = kafkaBrokers ?? running.kafka!.brokers;
+  const brokers = kafkaBrokers ? await useBrokers(kafkaBrokers) : await startBroker(kafkaPort);
   await step('topics', 'migrations/dist/topics.js', { KAFKA_BROKERS: brokers });
   return brokers;
+}
+
+async function useBrokers(brokers: string): Promise<string> {
+  await timed(`Kafka at ${brokers}`, () => checkBrokers(brokers));
+  return brokers;
+}
+
+async function startBroker(port: number): Promise<string> {
+  const onProgress = (what: string) => say(`    Kafka: ${what} …`);
+  const options = { dataDir: DATA.kafka, port, logFile: log('kafka'), onProgress, signal: stopping.signal };
+  running.kafka = await timed(`Kafka on port ${port}`, () => startKafka(options));
+  return running.kafka.brokers;
 }
 
 async function checkDatabase(url: string): Promise<void> {
@@ -200,18 +226,18 @@ async function startServices(config: StartConfig, databaseUrl: string, brokers: 
         // Whatever the shell has for these: AUTH_MODE=dev trusts everybody, so it stays on loopback and out of production.
         HOST: '127.0.0.1',
         NODE_ENV: 'development',
+        // Each has its own: one for both would share the messages out between them.
+        CONSUMER_GROUP: name,
       },
     });
     running.services.push(service);
     await timed(`${name} on port ${port}`, () => service.ready(stopping.signal));
   };
   say('  starting the services …');
-  const both = await Promise.allSettled([
+  await together(
     start('order-service', config.orderPort, 'orders', config.ordersPassword),
     start('payment-service', config.paymentPort, 'payments', config.paymentsPassword),
-  ]);
-  stopping.signal.throwIfAborted();
-  for (const one of both) if (one.status === 'rejected') throw one.reason;
+  );
 }
 
 /** Returns never: throws the signal's name, or the Trouble of a service that ended by itself. */
@@ -249,16 +275,21 @@ async function force(): Promise<void> {
   process.exit(1);
 }
 
+let interruptedAt = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => (stopping.signal.aborted ? void force() : stopping.abort(signal)));
+  process.on(signal, () => {
+    // One Ctrl-C comes twice under npm: from the terminal, and passed on by npm itself.
+    const again = interruptedAt > 0 && performance.now() - interruptedAt > 500;
+    interruptedAt ||= performance.now();
+    if (again) void force();
+    else stopping.abort(signal);
+  });
 // After the terminal was closed there is nobody to tell, but everything still to stop.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
   await main();
 } catch (error) {
-  // A string is the name of the signal that ended it: as asked for.
-  if (typeof error === 'string') process.exit(0);
-  console.error(`\n${describe(error)}`);
-  process.exit(1);
+  if (!(error instanceof Ended)) console.error(describe(error));
+  process.exit(error instanceof Ended ? error.exitCode : 1);
 }
