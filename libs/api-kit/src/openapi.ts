@@ -252,12 +252,12 @@ const examples = {
   databaseUnavailable: {
     code: 'database-unavailable',
     ...commonProblems['database-unavailable'],
-    detail: 'Nothing was changed for certain. Try again in a moment.',
+    detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
   },
   tryAgain: {
     code: 'try-again',
     ...commonProblems['try-again'],
-    detail: 'Nothing was changed for certain. Try again in a moment.',
+    detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
   },
 };
 

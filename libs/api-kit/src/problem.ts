@@ -126,7 +126,7 @@ export class ProblemFilter implements ExceptionFilter {
       return {
         code: trouble,
         ...commonProblems[trouble],
-        detail: 'Nothing was changed for certain. Try again in a moment.',
+        detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
         headers: RETRY_AFTER,
       };
     }

@@ -85,6 +85,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     throw new Error('The inbox has no events to listen to');
   }
 
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the signature is Nest's
   unwrap<T>(): T {
     return this.consumer as T;
   }

@@ -52,9 +52,13 @@ function logToNest({ namespace, log }: LogEntry): void {
  * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and sets it again when none waits: to a moment in
  * 1970, so that it fires every millisecond, for as long as the connection lives (2.5 % of a core an idle process, seen).
  */
-const queue = (RequestQueue as { prototype: { pending: unknown[]; scheduleCheckPendingRequests(): void } }).prototype;
-const schedule = queue.scheduleCheckPendingRequests;
-queue.scheduleCheckPendingRequests = function () {
+interface PendingRequests {
+  pending: unknown[];
+  scheduleCheckPendingRequests: (this: PendingRequests) => void;
+}
+const requestQueue = (RequestQueue as { prototype: PendingRequests }).prototype;
+const schedule = requestQueue.scheduleCheckPendingRequests;
+requestQueue.scheduleCheckPendingRequests = function () {
   // A request that comes to wait later schedules the check itself.
   if (this.pending.length > 0) schedule.call(this);
 };

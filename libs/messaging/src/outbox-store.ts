@@ -6,8 +6,8 @@ import { quoteIdentifier } from './schema.js';
 /** Told to the relays of the schema: rows were committed, or the lease is free. */
 export type OutboxNotice = 'committed' | 'lease-released';
 
-/** How long a statement may take before the connection counts as dead: half of what a holder may lose to stay in time. */
-const STATEMENT_MS = 5000;
+/** How long a statement may take before the connection counts as dead: less than a lease, so that its loss is noticed in time. */
+const STATEMENT_MS = 3000;
 
 /**
  * The relay's SQL, on a connection of its own: a busy pool cannot delay publishing, and the notices arrive on the same
