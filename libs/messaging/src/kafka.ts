@@ -98,16 +98,22 @@ export async function connectProducer(options: KafkaOptions): Promise<Producer> 
         timeout: REQUEST_MS,
         topicMessages: [...recordsByTopic].map(([topic, messages]) => ({ topic, messages })),
       });
-      const acknowledged = new Set(
-        answers
-          .filter(({ errorCode }) => errorCode === 0)
-          .map(({ topicName, partition }) => `${topicName}/${partition}`),
-      );
-      const silent = [...attempt.targets].filter((target) => !acknowledged.has(target));
+      const silent = unacknowledged(attempt.targets, answers);
       if (silent.length > 0) throw new Error(`Kafka did not acknowledge ${silent.join(', ')}`);
     },
     close: () => disconnect(producer),
   };
+}
+
+/** The topic-partitions that no answer names without an error: of these nothing is known. */
+export function unacknowledged(
+  targets: ReadonlySet<string>,
+  answers: readonly { readonly topicName: string; readonly partition: number; readonly errorCode: number }[],
+): string[] {
+  const acknowledged = new Set(
+    answers.filter(({ errorCode }) => errorCode === 0).map(({ topicName, partition }) => `${topicName}/${partition}`),
+  );
+  return [...targets].filter((target) => !acknowledged.has(target));
 }
 
 /**

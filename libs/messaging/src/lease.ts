@@ -1,8 +1,13 @@
 import { describeError } from './errors.js';
 
+/** In milliseconds. */
+export interface LeaseTiming {
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+}
+
 /** Long enough to survive a hiccup, short enough that a standby publishes within 5 s of the leader's death. */
-const LEASE_MS = 4000;
-const RENEW_EVERY_MS = 1000;
+export const LEASE_TIMING: LeaseTiming = { leaseMs: 4000, renewEveryMs: 1000 };
 
 export interface LeaseAnswer {
   /** The fencing token while the lease is ours; it grows with every change of the holder. */
@@ -35,6 +40,7 @@ export class Lease {
     private readonly store: LeaseStore,
     private readonly holder: string,
     private readonly onRenewed: () => void,
+    private readonly timing = LEASE_TIMING,
   ) {}
 
   /** The fencing token while the lease is certainly ours, else undefined. Costs no query: ask before every send. */
@@ -52,7 +58,7 @@ export class Lease {
     clearTimeout(this.timer);
     this.renewal ??= this.renewOnce().finally(() => {
       this.renewal = undefined;
-      if (!this.stopped && !this.failed) this.timer = setTimeout(() => void this.renew(), RENEW_EVERY_MS);
+      if (!this.stopped && !this.failed) this.timer = setTimeout(() => void this.renew(), this.timing.renewEveryMs);
     });
     return this.renewal;
   }
@@ -61,9 +67,9 @@ export class Lease {
     const sentAt = performance.now();
     try {
       const before = this.current;
-      const { token, pending } = await this.store.holdLease(this.holder, LEASE_MS);
+      const { token, pending } = await this.store.holdLease(this.holder, this.timing.leaseMs);
       this.current = token;
-      this.deadline = token === undefined ? -Infinity : sentAt + LEASE_MS;
+      this.deadline = token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
       if (pending || before !== token) this.onRenewed();
     } catch (error) {
       this.failed = new Error(`the relay's lease cannot be renewed: ${describeError(error)}`, { cause: error });

@@ -1,4 +1,6 @@
-import pg from 'pg';
+import { connectProducer } from './kafka.js';
+import { type LeaseTiming } from './lease.js';
+import { type Relay } from './relay.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
 import { until } from './testing/until.js';
 
@@ -98,23 +100,108 @@ describe('the relay', () => {
     await until('the second leads', () => second.health()['role'] === 'leader');
   });
 
-  it('hears of a commit in a process whose relay stands by', async () => {
-    const [leader, standby] = [sandbox.newRelay(), sandbox.newRelay()];
-    leader.start();
-    await until('the first leads', () => leader.health()['role'] === 'leader');
-    standby.start();
-    await until('the second stands by', () => standby.health()['role'] === 'standby');
-    const notices: (string | undefined)[] = [];
-    const listener = new pg.Client({ connectionString: sandbox.database.url });
-    listener.on('notification', ({ payload }) => notices.push(payload));
-    await listener.connect();
-    await listener.query('listen sandbox_outbox');
+  describe('whose polls are an hour apart', () => {
+    const HOURLY: LeaseTiming = { leaseMs: 2 * 3_600_000, renewEveryMs: 3_600_000 };
+    const newRelay = () => sandbox.newRelay(undefined, HOURLY);
 
-    await sandbox.add(sandbox.outboxOf(standby), 'a', 1);
+    it('is woken by a commit in its own process', async () => {
+      const relay = newRelay();
+      relay.start();
+      await until('it leads', () => relay.health()['role'] === 'leader');
 
-    await until('the notice is there', () => notices.includes('committed'));
-    await until('it is published', () => sandbox.topic.ofKey('a').length > 0);
-    await listener.end();
+      await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
+
+      await until('it is published', () => sandbox.topic.ofKey('a').length > 0);
+    });
+
+    it('is woken by a commit in the process of a standby', async () => {
+      const [leader, standby] = [newRelay(), newRelay()];
+      leader.start();
+      await until('the first leads', () => leader.health()['role'] === 'leader');
+      standby.start();
+      await until('the second stands by', () => standby.health()['role'] === 'standby');
+
+      await sandbox.add(sandbox.outboxOf(standby), 'a', 1);
+
+      await until('it is published', () => sandbox.topic.ofKey('a').length > 0);
+    });
+
+    it('hands the lease over at once when it stops', async () => {
+      const [leader, standby] = [newRelay(), newRelay()];
+      leader.start();
+      await until('the first leads', () => leader.health()['role'] === 'leader');
+      standby.start();
+      await until('the second stands by', () => standby.health()['role'] === 'standby');
+
+      await leader.stop();
+      await sandbox.add(sandbox.outboxOf(standby), 'a', 1);
+
+      await until('it is published', () => sandbox.topic.ofKey('a').length > 0);
+      expect(standby.health()).toMatchObject({ role: 'leader', healthy: true });
+    });
+  });
+
+  it('P2 sends nothing more with a producer that failed once, and loses nothing', async () => {
+    const producers: { closed: boolean; sends: number }[] = [];
+    const relay = sandbox.newRelay(async (options) => {
+      const real = await connectProducer(options);
+      const seen = { closed: false, sends: 0 };
+      producers.push(seen);
+      return {
+        async publish(...args) {
+          seen.sends++;
+          await real.publish(...args);
+          // Kafka has the messages, but its answer to the first producer never arrives.
+          if (producers.length === 1) throw new Error('the answer was lost');
+        },
+        async close() {
+          seen.closed = true;
+          await real.close();
+        },
+      };
+    });
+    const outbox = sandbox.outboxOf(relay);
+    relay.start();
+
+    await sandbox.add(outbox, 'a', 1);
+    await sandbox.add(outbox, 'a', 2);
+    await until('the last is published', () => counts(sandbox.topic, 'a').includes(2));
+    await sandbox.drained();
+
+    expect(producers).toEqual([
+      { closed: true, sends: 1 },
+      { closed: false, sends: expect.any(Number) },
+    ]);
+    expect(counts(sandbox.topic, 'a').filter((n) => n === 1).length).toBeGreaterThan(1);
+    expect(inversions(sandbox.topic)).toEqual([]);
+  });
+
+  it('P3 sends nothing that it read in a term of the lease that is over', async () => {
+    let relay: Relay;
+    let refused: unknown;
+    relay = sandbox.newRelay(async (options) => {
+      const real = await connectProducer(options);
+      return {
+        ...real,
+        async publish(...args) {
+          // Between reading and sending, another relay takes the lease.
+          await sandbox.database.sql(
+            `update sandbox.relay_lease set holder = gen_random_uuid(), token = token + 1, expires_at = 'infinity'`,
+          );
+          await until('it knows', () => relay.health()['role'] === 'standby');
+          await real.publish(...args).catch((error: unknown) => (refused = error));
+          throw new Error('not sent');
+        },
+      };
+    });
+    relay.start();
+
+    await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
+
+    await until('the send is refused', () => refused);
+    expect(String(refused)).toContain('the lease was lost');
+    expect(sandbox.topic.records).toEqual([]);
+    expect(await sandbox.database.sql('select from sandbox.outbox')).toHaveLength(1);
   });
 
   it('sends an envelope that follows the CloudEvents binding for Kafka', async () => {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { IsInt } from 'class-validator';
 import { DataSource, type EntityManager } from 'typeorm';
-import { createTopics } from '../kafka.js';
+import { type connectProducer, createTopics } from '../kafka.js';
+import { type LeaseTiming } from '../lease.js';
 import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
 import { Outbox } from '../outbox.js';
 import { Relay } from '../relay.js';
@@ -34,7 +35,7 @@ export interface Sandbox {
   readonly dataSource: DataSource;
   readonly topic: TopicReader;
   /** A process's share of outbox and relay. */
-  newRelay(): Relay;
+  newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming): Relay;
   outboxOf(relay: Relay): Outbox;
   /** Adds the event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
@@ -77,8 +78,8 @@ export async function createSandbox(
     database,
     dataSource,
     topic,
-    newRelay() {
-      const relay = new Relay(options);
+    newRelay(connect, leaseTiming) {
+      const relay = new Relay(options, connect, leaseTiming);
       relays.push(relay);
       return relay;
     },

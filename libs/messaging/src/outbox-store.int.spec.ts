@@ -1,0 +1,59 @@
+import { OutboxStore } from './outbox-store.js';
+import { createSandbox, type Sandbox } from './testing/sandbox.js';
+
+const [MINE, OTHERS] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
+
+let sandbox: Sandbox;
+let store: OutboxStore;
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+  store = await OutboxStore.connect(
+    sandbox.options,
+    () => undefined,
+    () => undefined,
+  );
+});
+
+afterEach(async () => {
+  await store.close();
+  await sandbox.close();
+});
+
+describe('the lease row', () => {
+  it('P3 belongs to one holder until it expires', async () => {
+    const mine = await store.holdLease(MINE, 60_000);
+    const others = await store.holdLease(OTHERS, 60_000);
+
+    expect(mine.token).toBeDefined();
+    expect(others.token).toBeUndefined();
+  });
+
+  it('keeps its token while its holder renews it, and has a higher one for the next', async () => {
+    const first = await store.holdLease(MINE, 60_000);
+    const renewed = await store.holdLease(MINE, 0);
+    const next = await store.holdLease(OTHERS, 60_000);
+
+    expect(renewed.token).toBe(first.token);
+    expect(Number(next.token)).toBe(Number(first.token) + 1);
+  });
+
+  it('is free once its holder has released it, and stays when another has', async () => {
+    await store.holdLease(MINE, 60_000);
+    await store.releaseLease(OTHERS);
+    expect((await store.holdLease(OTHERS, 60_000)).token).toBeUndefined();
+
+    await store.releaseLease(MINE);
+
+    expect((await store.holdLease(OTHERS, 60_000)).token).toBeDefined();
+  });
+
+  it('tells with every renewal whether messages wait, to a standby too', async () => {
+    await store.holdLease(OTHERS, 60_000);
+    expect(await store.holdLease(MINE, 60_000)).toEqual({ token: undefined, pending: false });
+
+    await sandbox.add(sandbox.outboxOf(sandbox.newRelay()), 'a', 1);
+
+    expect(await store.holdLease(MINE, 60_000)).toEqual({ token: undefined, pending: true });
+  });
+});
