@@ -109,6 +109,15 @@ it('the log of both services tells of the order, by its id', async () => {
     userId: 'ada',
     status: 201,
   });
+  for (const [service, messageType] of [
+    [payments, 'OrderPlaced'],
+    [orders, 'PaymentRequested'],
+  ] as const) {
+    const line = await until(`${service.name} logs the message`, () =>
+      mentions(service.log()).find((text) => text.includes(`"messageType":"${messageType}"`)),
+    );
+    expect(JSON.parse(line)).toMatchObject({ orderId: order.id, messageId: expect.stringMatching(/^[\da-f-]{36}$/) });
+  }
 });
 
 it('P4 an OrderPlaced delivered five times, to two instances, makes one payment request', async () => {

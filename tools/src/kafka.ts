@@ -90,6 +90,10 @@ export async function endStaleKafka(dataDir: string, { remove = false } = {}): P
   const dir = await realpath(dataDir).catch(() => resolve(dataDir));
   await end(await pidsWithArguments(...marker(dir)), 15_000);
   if (!(await exists(join(dir, IN_DOCKER)))) return;
+  if (!(await dockerRuns()))
+    throw new Trouble(
+      `Kafka's data of an earlier run is in Docker, which does not run now. Start Docker; or give that data up: rm -rf ${dir}`,
+    );
   const context = { dataDir: dir, logFile: join(dir, 'docker.log'), definition: await readKafkaDefinition() };
   const node = inDocker(context, 0);
   await (remove ? node.remove() : node.stop());
@@ -124,12 +128,13 @@ async function dockerRuns(): Promise<boolean> {
 
 function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context, port: number): Node {
   const project = `twinbox-${shortHash(dataDir)}`;
-  const compose = (what: string, ...args: string[]) =>
+  const compose = (what: string, args: string[], until?: AbortSignal) =>
     run('docker', ['compose', '-p', project, '-f', join(root, 'docker-compose.yml'), ...args], {
       what,
       logFile,
       cwd: root,
       env: { ...process.env, KAFKA_PORT: String(port || 1) },
+      ...(until && { signal: until }),
     });
   const ended = () => rm(join(dataDir, IN_DOCKER), { force: true });
   return {
@@ -138,16 +143,17 @@ function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context,
         onProgress?.(`pulling ${definition.image}, once`);
       await writeFile(join(dataDir, IN_DOCKER), project);
       signal?.throwIfAborted();
-      await compose('Starting Kafka in Docker', 'up', '--detach', '--wait', '--no-deps', 'kafka');
+      // A pull takes minutes: whoever presses Ctrl-C meanwhile is heard.
+      await compose('Starting Kafka in Docker', ['up', '--detach', '--wait', '--no-deps', 'kafka'], signal);
       signal?.throwIfAborted();
     },
     stop: async () => {
-      await compose('Stopping Kafka in Docker', 'stop', 'kafka');
+      await compose('Stopping Kafka in Docker', ['stop', 'kafka']);
       await ended();
     },
-    kill: () => compose('Killing Kafka in Docker', 'kill', '--signal', 'KILL', 'kafka'),
+    kill: () => compose('Killing Kafka in Docker', ['kill', '--signal', 'KILL', 'kafka']),
     remove: async () => {
-      await compose('Removing Kafka from Docker', 'down', '--volumes');
+      await compose('Removing Kafka from Docker', ['down', '--volumes']);
       await ended();
     },
   };

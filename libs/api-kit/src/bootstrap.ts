@@ -193,7 +193,15 @@ function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void 
   const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[status];
   const id = requestIdOf({ headers: {} });
   const body = JSON.stringify(
-    problemDocument({ code: codeOfStatus(status), status, title: `${reason}.`, detail: 'This is not valid HTTP.' }, id),
+    problemDocument(
+      {
+        code: codeOfStatus(status),
+        status,
+        title: `${reason}.`,
+        detail: status === 400 ? 'This is not valid HTTP.' : `${reason}.`,
+      },
+      id,
+    ),
   );
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +

@@ -114,7 +114,7 @@ function callerUnknown(detail: string): ProblemException {
   return new ProblemException({
     code: 'caller-unknown',
     status: 401,
-    title: 'Nobody knows who is calling.',
+    title: 'The caller could not be identified.',
     detail,
     headers: { 'www-authenticate': 'Dev realm="twinbox", header="X-User-Id"' },
   });

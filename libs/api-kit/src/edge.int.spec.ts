@@ -271,7 +271,6 @@ describe('validation', () => {
     expectProblem(answer, 400, 'validation');
     expect(answer.body['errors']).toEqual([
       { pointer: '#/items/0/productId', detail: 'productId must be a string' },
-      { pointer: '#/items/1/quantity', detail: 'quantity must be a positive number' },
       { pointer: '#/items/1/quantity', detail: 'quantity must be an integer number' },
     ]);
   });

@@ -10,7 +10,14 @@ import {
   Res,
   type Type,
 } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
+import {
+  ApiExtension,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiServiceUnavailableResponse,
+  ApiTags,
+} from '@nestjs/swagger';
 import {
   type HealthCheckResult,
   HealthCheckService,
@@ -21,6 +28,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
 import { Public } from './caller.js';
+import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
 
 /** What messaging says of itself: healthy, and each relay and consumer by its name. */
 export abstract class MessagingProbe {
@@ -86,6 +94,7 @@ export class HealthController {
   @Get('live')
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'The process runs: never anything but 200' })
+  @ApiExtension(WITHOUT_DATABASE_EXTENSION, true)
   @ApiOkResponse({ type: HealthDto })
   live(): HealthCheckResult {
     return { status: 'ok', info: {}, error: {}, details: {} };

@@ -32,6 +32,9 @@ class ProblemDto {
   readonly instance!: string;
 }
 
+/** On a route that never asks the database: the document names no 503 for it. */
+export const WITHOUT_DATABASE_EXTENSION = 'x-without-database';
+
 /** An entry of any problem table: what its rejection looks like does not matter here. */
 type DocumentedProblem = Omit<ProblemEntry<never>, 'example'> & { readonly example?: object };
 
@@ -140,6 +143,7 @@ interface Operation {
   security?: Record<string, string[]>[];
   responses: Record<string, ResponseObject>;
   [PUBLIC_EXTENSION]?: boolean;
+  [WITHOUT_DATABASE_EXTENSION]?: boolean;
   [ROLES_EXTENSION]?: string[];
   [PROBLEMS_EXTENSION]?: Problem[];
 }
@@ -167,10 +171,12 @@ function complete(operation: Operation, method: string): void {
   if (roles) problems.push(examples.roleRequired(roles));
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
   // What a health check answers while the database is down is its answer, not an error.
-  if (!operation.responses['503']) problems.push(examples.databaseUnavailable, examples.tryAgain);
+  if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
+    problems.push(examples.databaseUnavailable, examples.tryAgain);
 
   operation.security = isPublic ? [] : roles ? [{ user: [], roles: [] }] : [{ user: [] }, { user: [], roles: [] }];
   delete operation[PUBLIC_EXTENSION];
+  delete operation[WITHOUT_DATABASE_EXTENSION];
   delete operation[ROLES_EXTENSION];
   delete operation[PROBLEMS_EXTENSION];
 
@@ -224,7 +230,7 @@ const examples = {
   callerUnknown: {
     code: 'caller-unknown',
     status: 401,
-    title: 'Nobody knows who is calling.',
+    title: 'The caller could not be identified.',
     detail: 'Say who you are in the header X-User-Id.',
   },
   roleRequired: (roles: string[]): Problem => ({

@@ -147,7 +147,7 @@ function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMeta
   const visit = (nested: readonly ValidationError[], path: readonly string[]): void => {
     for (const { property, constraints, children } of nested) {
       const here = [...path, property ?? ''];
-      for (const detail of Object.values(constraints ?? {})) {
+      for (const detail of worthTelling(constraints ?? {})) {
         violations.push(violation(type, here, detail));
       }
       if (children) visit(children, here);
@@ -155,6 +155,12 @@ function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMeta
   };
   visit(errors, []);
   return violations;
+}
+
+/** What is of the wrong type breaks most other rules too, in words that help nobody. */
+function worthTelling(constraints: Readonly<Record<string, string>>): string[] {
+  const type = ['isArray', 'isInt', 'isString', 'isText', 'isUuid'].find((rule) => rule in constraints);
+  return type === undefined ? Object.values(constraints) : [constraints[type] ?? ''];
 }
 
 function violation(part: ArgumentMetadata['type'], path: readonly string[], detail: string): Violation {

@@ -29,6 +29,7 @@ export class OrderCancelled {
   @IsString() @Length(1, 500) readonly reason!: string;
 }
 
+/** Any event of topic `order.events`, as a rule of order-service raises it. */
 export type OrderEvent =
   | { readonly type: 'OrderPlaced'; readonly data: OrderPlaced }
   | { readonly type: 'OrderCompleted'; readonly data: OrderCompleted }

@@ -26,6 +26,7 @@ export class PaymentFailed {
   @IsString() @Length(1, 500) readonly reason!: string;
 }
 
+/** Any event of topic `payment.events`, as a rule of payment-service raises it. */
 export type PaymentEvent =
   | { readonly type: 'PaymentRequested'; readonly data: PaymentRequested }
   | { readonly type: 'PaymentSucceeded'; readonly data: PaymentSucceeded }

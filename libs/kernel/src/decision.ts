@@ -23,6 +23,7 @@ export function accept<State, Event>(
   return { accepted: true, state: events.reduce(evolve, state), events };
 }
 
+/** Refuses a command: nothing changes and nothing is raised. */
 export function reject<Rejection>(rejection: Rejection): Rejected<Rejection> {
   return { accepted: false, rejection };
 }

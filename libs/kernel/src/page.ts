@@ -1,3 +1,4 @@
+/** Which part of a list is wanted. */
 export interface PageRequest {
   /** At most so many items. */
   readonly limit: number;

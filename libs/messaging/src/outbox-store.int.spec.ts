@@ -20,6 +20,21 @@ afterEach(async () => {
   await sandbox.close();
 });
 
+it('P3 reads in the order of the positions, wherever the rows lie', async () => {
+  for (const position of [3, 1, 2]) {
+    await sandbox.database.sql(
+      `insert into sandbox.outbox (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+       overriding system value
+       values ($1, gen_random_uuid(), 'counter', 'a', 'Counted', 'urn:event:Counted:1', 1, '{}')`,
+      [position],
+    );
+  }
+
+  const rows = await store.read(2);
+
+  expect(rows.map(({ position }) => position)).toEqual(['1', '2']);
+});
+
 describe('the lease row', () => {
   it('P3 belongs to one holder until it expires', async () => {
     const mine = await store.holdLease(MINE, 60_000);

@@ -63,23 +63,24 @@ export function placeOrder(cart: Cart, catalogue: Catalogue, at: Date): OrderDec
   const quantities = new Map<string, number>();
   for (const { productId, quantity } of cart.lines)
     quantities.set(productId, (quantities.get(productId) ?? 0) + quantity);
-  if (quantities.size === 0) return reject({ code: 'order-empty', orderId });
 
-  const unknown = [...quantities.keys()].filter((productId) => catalogue.product(productId) === undefined);
-  if (unknown.length > 0) return reject({ code: 'product-unknown', productIds: unknown });
-  const lines = [...quantities].flatMap(([productId, quantity]) => {
+  const unknown: string[] = [];
+  const currencies = new Set<string>();
+  const items: OrderItem[] = [];
+  for (const [productId, quantity] of quantities) {
     const product = catalogue.product(productId);
-    return product ? [{ product, quantity }] : [];
-  });
-  const [currency = '', ...others] = new Set(lines.map(({ product }) => product.currency));
+    if (!product) {
+      unknown.push(productId);
+      continue;
+    }
+    currencies.add(product.currency);
+    items.push({ productId, name: product.name, quantity, unitPrice: product.price });
+  }
+  if (unknown.length > 0) return reject({ code: 'product-unknown', productIds: unknown });
+  const [currency, ...others] = currencies;
+  if (currency === undefined) return reject({ code: 'order-empty', orderId });
   if (others.length > 0) return reject({ code: 'mixed-currencies', currencies: [currency, ...others] });
 
-  const items = lines.map(({ product, quantity }) => ({
-    productId: product.id,
-    name: product.name,
-    quantity,
-    unitPrice: product.price,
-  }));
   const total = items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
   // Beyond it a sum of minor units is no longer exact.
   if (!Number.isSafeInteger(total)) return reject({ code: 'order-total-too-large', orderId });

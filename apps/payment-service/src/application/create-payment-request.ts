@@ -18,11 +18,10 @@ export class CreatePaymentRequest {
 
   /** False when the order has its request already, by another message than this one: nothing changes. */
   async execute(tx: EntityManager, placed: OrderPlaced): Promise<boolean> {
-    const decision = requestPayment(placed, uuidv7(), this.clock.now());
-    if (!decision.accepted) throw new Error(`A payment cannot be requested: ${decision.rejection.code}`);
+    const { state, events } = requestPayment(placed, uuidv7(), this.clock.now());
 
-    if (!(await this.requests.add(tx, decision.state))) return false;
-    await this.outbox.add(tx, aggregateOf(decision.state), decision.events);
+    if (!(await this.requests.add(tx, state))) return false;
+    await this.outbox.add(tx, aggregateOf(state), events);
     return true;
   }
 }

@@ -1,5 +1,5 @@
 import { type OrderPlaced, type PaymentEvent } from '@twinbox/contracts';
-import { accept, type Decision, reject } from '@twinbox/kernel';
+import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
 
 export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED'] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
@@ -34,7 +34,11 @@ export type PaymentRejection =
 export type PaymentDecision = Decision<PaymentRequest, PaymentEvent, PaymentRejection>;
 
 /** An order was placed: a PENDING request for its total. */
-export function requestPayment(placed: OrderPlaced, paymentRequestId: string, at: Date): PaymentDecision {
+export function requestPayment(
+  placed: OrderPlaced,
+  paymentRequestId: string,
+  at: Date,
+): Accepted<PaymentRequest, PaymentEvent> {
   const { orderId, customerId, total, currency } = placed;
   const request: PaymentRequest = {
     id: paymentRequestId,

@@ -49,7 +49,7 @@ export class PlaceOrderDto {
   @Type(() => OrderLineDto)
   readonly items!: OrderLineDto[];
 
-  @ApiPropertyOptional({ example: 'Leave it at the back door.', maxLength: 500 })
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'Leave it at the back door.', maxLength: 500 })
   @IsOptional()
   @IsText(0, 500)
   readonly description?: string | null;

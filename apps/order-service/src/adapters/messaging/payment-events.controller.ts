@@ -1,5 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { ApiExcludeController } from '@nestjs/swagger';
 import { type PaymentEvent, PaymentFailed, PaymentRequested, PaymentSucceeded } from '@twinbox/contracts';
 import { InboxContext, PermanentError } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
@@ -8,6 +9,7 @@ import { HearPayment } from '../../application/hear-payment.js';
 /** The consumer through which an order follows its payment. */
 export const ORDER_PROCESS = Symbol('order-process');
 
+@ApiExcludeController()
 @Controller()
 export class PaymentEventsController {
   constructor(private readonly hearPayment: HearPayment) {}

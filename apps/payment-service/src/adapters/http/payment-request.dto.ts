@@ -47,7 +47,12 @@ export class PaymentRequestDto implements PaymentRequest {
   @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed.' })
   readonly reason!: string | null;
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The operator who gave the result.' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The operator who gave the result; for operators only.',
+  })
   readonly decidedBy!: string | null;
 
   @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change.' })

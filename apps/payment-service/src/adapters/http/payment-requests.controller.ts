@@ -4,7 +4,7 @@ import { ApiProblems, Caller, logContext, NoBody, problemOf, RequireRole, stateO
 import { DataSource } from 'typeorm';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
-import { type PaymentResult } from '../../domain/payment-request.js';
+import { type PaymentRequest, type PaymentResult } from '../../domain/payment-request.js';
 import { paymentProblems } from './payment-problems.js';
 import {
   FailPaymentDto,
@@ -30,7 +30,8 @@ export class PaymentRequestsController {
     @Query() { orderId, status, limit, cursor }: PaymentRequestPageQuery,
     @Caller() caller: Caller,
   ): Promise<PaymentRequestPageDto> {
-    return this.requests.list({ orderId, status, customerId: ownerSeenBy(caller) }, { limit, cursor });
+    const page = await this.requests.list({ orderId, status, customerId: ownerSeenBy(caller) }, { limit, cursor });
+    return { ...page, items: page.items.map((request) => asSeenBy(caller, request)) };
   }
 
   @Get(':paymentRequestId')
@@ -44,7 +45,7 @@ export class PaymentRequestsController {
       throw problemOf({ code: 'payment-request-not-found', paymentRequestId }, paymentProblems);
     }
     logContext({ orderId: request.orderId });
-    return request;
+    return asSeenBy(caller, request);
   }
 
   @Post(':paymentRequestId/succeed')
@@ -91,4 +92,9 @@ export class PaymentRequestsController {
 /** Operators see all requests, everybody else only their own. */
 function ownerSeenBy({ userId, roles }: Caller): string | undefined {
   return roles.has('operator') ? undefined : userId;
+}
+
+/** Which operator decided is nothing for customers. */
+function asSeenBy({ roles }: Caller, request: PaymentRequest): PaymentRequestDto {
+  return roles.has('operator') ? request : { ...request, decidedBy: null };
 }

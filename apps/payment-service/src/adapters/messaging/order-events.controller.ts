@@ -1,5 +1,6 @@
 import { Controller, Logger } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { ApiExcludeController } from '@nestjs/swagger';
 import { OrderPlaced } from '@twinbox/contracts';
 import { InboxContext } from '@twinbox/messaging';
 import { CreatePaymentRequest } from '../../application/create-payment-request.js';
@@ -7,6 +8,7 @@ import { CreatePaymentRequest } from '../../application/create-payment-request.j
 /** The consumer through which placed orders get their payment requests. */
 export const PAYMENT_PROCESS = Symbol('payment-process');
 
+@ApiExcludeController()
 @Controller()
 export class OrderEventsController {
   private readonly logger = new Logger(OrderEventsController.name);
