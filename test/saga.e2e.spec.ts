@@ -81,6 +81,24 @@ it('a failed payment cancels the order, and the customer sees why', async () => 
   });
 });
 
+it('P1 an order that is rolled back after its message was written is never published', async () => {
+  const bea = customer(orders.url, 'bea');
+  const order = { items: [{ productId: 'mug', quantity: 1 }] };
+  await database.sql(`create function orders.refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'the commit is refused'; end $$`);
+  await database.sql(`create constraint trigger refuse after insert on orders.outbox
+    deferrable initially deferred for each row execute function orders.refuse()`);
+  expect((await bea.post('/orders', order)).status).toBe(500);
+  await database.sql('drop trigger refuse on orders.outbox');
+
+  const { body: later } = await bea.post('/orders', order);
+  await until('the later order is published', () => orderEvents.ofKey(later.id).length > 0);
+
+  const ofBea = orderEvents.records.filter(({ value }) => String(value).includes('"customerId":"bea"'));
+  expect(ofBea).toHaveLength(1);
+  expect((await bea.get('/orders')).body.items).toHaveLength(1);
+});
+
 it('P3 the events of an order stand on its topic in order, with a growing sequence', async () => {
   const { order, request } = await placed();
   await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
