@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
   createServiceDatabase,
@@ -98,6 +100,26 @@ it('P8 PostgreSQL killed: what was accepted is still there, and goes on', async 
   await postgres.start();
 
   await hasStatus(id, 'PAYMENT_PENDING');
+});
+
+it('P8 a Kafka that takes connections and never answers holds up neither orders nor SIGTERM', async () => {
+  const connections = new Set<Socket>();
+  const silent = createServer((socket) => connections.add(socket)).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const service = await startService('order-service', {
+    ...topics.env('order-service'),
+    KAFKA_BROKERS: `127.0.0.1:${port}`,
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  });
+  const order = { items: [{ productId: 'tea', quantity: 1 }] };
+
+  expect(await customer(service.url).post('/orders', order)).toMatchObject({ status: 201 });
+  await until('messaging is reported as down', async () => (await health(service.url, 'messaging')) === 503);
+
+  expect(await service.stop()).toBe(0);
+  for (const socket of connections) socket.destroy();
+  silent.close();
 });
 
 it('P8 a service starts before its servers do', async () => {

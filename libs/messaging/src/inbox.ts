@@ -9,7 +9,7 @@ import { InboxStore } from './inbox-store.js';
 import { type Batch, type Consumer, startConsumer } from './kafka.js';
 import { type KafkaRecord, type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
-import { backOffMs, pause } from './waiting.js';
+import { backOffMs, pause, settlesWithin, STOP_MS } from './waiting.js';
 
 /** Partitions handled at the same time: each holds one database connection while a handler runs. */
 const CONCURRENT_PARTITIONS = 4;
@@ -76,6 +76,12 @@ export class Inbox extends Server implements CustomTransportStrategy {
   /** Lets the messages in hand finish, leaves the group; what was not finished is delivered again. */
   async close(): Promise<void> {
     this.stopping.abort();
+    if (!(await settlesWithin(STOP_MS, this.stopConsuming()))) {
+      this.logger.warn(`Not done after ${STOP_MS} ms: what was in hand will be delivered again`);
+    }
+  }
+
+  private async stopConsuming(): Promise<void> {
     await this.consumer?.stop();
     await this.running;
   }

@@ -7,7 +7,7 @@ import { Lease, LEASE_TIMING } from './lease.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { type OutboxNotice, OutboxStore } from './outbox-store.js';
-import { backOffMs, pause, WakeUpCall } from './waiting.js';
+import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
 /** One batch is one send and one delete. Its bytes stay below the broker's `max.message.bytes`, whatever partition they go to. */
 const BATCH_ROWS = 500;
@@ -57,7 +57,9 @@ export class Relay {
   async stop(): Promise<void> {
     this.stopping.abort();
     this.wakeUp.call();
-    await this.running;
+    if (this.running && !(await settlesWithin(STOP_MS, this.running))) {
+      this.logger.warn(`Not done after ${STOP_MS} ms: what was being sent will be sent again`);
+    }
   }
 
   /** Rows were committed in this process: publish them, or tell the relay that leads elsewhere. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { backOffMs, pause, WakeUpCall } from './waiting.js';
+import { backOffMs, pause, settlesWithin, WakeUpCall } from './waiting.js';
 
 describe('backOffMs', () => {
   it('grows with the attempts, with jitter, up to the most', () => {
@@ -27,6 +27,20 @@ describe('pause', () => {
     stop.abort();
 
     await expect(paused).resolves.toBeUndefined();
+  });
+});
+
+describe('settlesWithin', () => {
+  it('is true for work that is done in time', async () => {
+    await expect(settlesWithin(3_600_000, Promise.resolve())).resolves.toBe(true);
+  });
+
+  it('is false for work that never ends', async () => {
+    await expect(settlesWithin(1, new Promise(() => undefined))).resolves.toBe(false);
+  });
+
+  it('fails as the work fails', async () => {
+    await expect(settlesWithin(3_600_000, Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   });
 });
 

@@ -5,6 +5,22 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
+/**
+ * How long the consumers, and then the relay, may take to end in order: together less than the 10 s that a stopping service
+ * has. A Kafka that is silent does not hold them longer: what they had in hand is delivered or sent again.
+ */
+export const STOP_MS = 4000;
+
+/** Waits for `work`, but no longer than `ms`; false when it was not done by then. */
+export async function settlesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), pause(ms, late.signal).then(() => false)]);
+  } finally {
+    late.abort();
+  }
+}
+
 /** Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), in milliseconds. */
 export function backOffMs(attempt: number, firstMs: number, maxMs: number): number {
   const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30));
