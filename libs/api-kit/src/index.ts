@@ -6,5 +6,6 @@ export { HealthModule, MessagingProbe } from './health.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
+export { PageQuery } from './page-query.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
 export { IsText, NoBody } from './validation.js';

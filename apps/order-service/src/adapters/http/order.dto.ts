@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText } from '@twinbox/api-kit';
+import { IsText, PageQuery } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
@@ -136,15 +136,7 @@ export class OrderPageDto {
   readonly nextCursor!: string | null;
 }
 
-export class OrderPageQuery {
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 })
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  readonly limit: number = 20;
-
+export class OrderPageQuery extends PageQuery {
   @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID, description: 'The nextCursor of the page before.' })
   @IsOptional()
   @IsUUID('7')

@@ -1,8 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsText } from '@twinbox/api-kit';
-import { Type } from 'class-transformer';
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { IsText, PageQuery } from '@twinbox/api-kit';
+import { IsOptional } from 'class-validator';
 import { ProductStore } from '../../application/product-store.js';
 import { type Product } from '../../domain/product.js';
 
@@ -28,15 +27,7 @@ class ProductPageDto {
   readonly nextCursor!: string | null;
 }
 
-class ProductPageQuery {
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 50, example: 50 })
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  readonly limit: number = 50;
-
+class ProductPageQuery extends PageQuery {
   @ApiPropertyOptional({ example: 'mug-stoneware', description: 'The nextCursor of the page before.' })
   @IsOptional()
   @IsText(1, 64)

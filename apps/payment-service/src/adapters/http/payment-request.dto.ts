@@ -1,7 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText } from '@twinbox/api-kit';
-import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsUUID, Matches, Max, Min } from 'class-validator';
+import { IsText, PageQuery } from '@twinbox/api-kit';
+import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
 const PAYMENT_REQUEST_ID = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
@@ -73,7 +72,7 @@ export class PaymentRequestPageDto {
   readonly nextCursor!: string | null;
 }
 
-export class PaymentRequestPageQuery {
+export class PaymentRequestPageQuery extends PageQuery {
   @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID })
   @IsOptional()
   @IsUUID('7')
@@ -83,14 +82,6 @@ export class PaymentRequestPageQuery {
   @IsOptional()
   @IsIn(PAYMENT_STATUSES)
   readonly status?: PaymentStatus;
-
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 })
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  readonly limit: number = 20;
 
   @ApiPropertyOptional({
     format: 'uuid',
