@@ -11,8 +11,8 @@ const script = `
   import { loggerModule, Public, runService, ServiceConfig } from '@twinbox/api-kit';
 
   class Waits {
-    async second() { await sleep(700); return { done: true }; }
-    async ever() { await sleep(60_000); }
+    async second() { console.log('in flight'); await sleep(700); return { done: true }; }
+    async ever() { console.log('in flight'); await sleep(60_000); }
     crash() { void Promise.reject(new Error('nobody caught me')); return {}; }
   }
   for (const name of ['second', 'ever', 'crash']) {
@@ -54,13 +54,18 @@ function start(env: Record<string, string> = {}) {
   child.stdout.on('data', (chunk) => void (said.out += String(chunk)));
   child.stderr.on('data', (chunk) => void (said.err += String(chunk)));
   const exited = once(child, 'close').then(([code]) => code as number | null);
+  const inFlight = new Promise<void>((resolve) => {
+    child.stdout.on('data', () => {
+      if (said.out.includes('in flight')) resolve();
+    });
+  });
   const listening = new Promise<string>((resolve) => {
     child.stdout.on('data', () => {
       const url = /Listens on (http:\S+?),/.exec(said.out)?.[1];
       if (url) resolve(url);
     });
   });
-  return { child, said, exited, listening };
+  return { child, said, exited, inFlight, listening };
 }
 
 describe('runService', () => {
@@ -93,11 +98,11 @@ describe('runService', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'P8 finishes the work in flight on %s, and takes a second one calmly',
     async (signal) => {
-      const { child, exited, listening, said } = start();
+      const { child, exited, inFlight, listening, said } = start();
       const url = await listening;
 
       const answer = fetch(`${url}/second`, { signal: AbortSignal.timeout(5000) });
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await inFlight;
       child.kill(signal);
       child.kill('SIGTERM');
 
@@ -108,10 +113,10 @@ describe('runService', () => {
   );
 
   it('P8 ends within 10 s, whatever is in flight', async () => {
-    const { child, exited, listening } = start();
+    const { child, exited, inFlight, listening } = start();
     const url = await listening;
     const answer = fetch(`${url}/ever`).catch(() => 'cut');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await inFlight;
 
     const began = performance.now();
     child.kill('SIGTERM');
