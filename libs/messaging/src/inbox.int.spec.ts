@@ -3,7 +3,7 @@ import { Controller, type INestApplication } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { PermanentError } from './errors.js';
 import { MessagingHealth } from './health.js';
 import { InboxContext } from './inbox-context.js';
@@ -15,12 +15,12 @@ import { until } from './testing/until.js';
 /** Adds what it hears to a total, so that every effect counts. What it does with `n` below zero is the test's choice. */
 @Controller()
 class CounterController {
-  static onNegative: (n: number) => void | Promise<void> = () => undefined;
+  static onNegative: (n: number, tx: EntityManager) => void | Promise<void> = () => undefined;
 
   @EventPattern<string>('Counted', COUNTER)
   async onCounted(@Payload() { n }: Counted, @Ctx() { tx, message }: InboxContext): Promise<void> {
     await tx.query('insert into sandbox.effects (key, n) values ($1, $2)', [message.key, n]);
-    if (n < 0) await CounterController.onNegative(n);
+    if (n < 0) await CounterController.onNegative(n, tx);
   }
 }
 
@@ -130,6 +130,20 @@ describe('the inbox', () => {
 
     await until('all are handled', async () => (await effects()).length === 3);
     expect(await effects()).toEqual([1, -2, 3]);
+  });
+
+  it('P4 loses no message whose handler swallowed an error of the database', async () => {
+    await startInstance();
+    let attempts = 0;
+    CounterController.onNegative = async (_, tx) => {
+      attempts++;
+      if (attempts < 3) await tx.query('select 1 / 0').catch(() => undefined);
+    };
+
+    await send(counted(-1), counted(2));
+
+    await until('both are handled', async () => (await effects()).length === 2);
+    expect(await effects()).toEqual([-1, 2]);
   });
 
   it('P5 keeps a message whose handler says that it never will, and goes on', async () => {

@@ -21,7 +21,7 @@ const HANDLER_STALLS_AFTER_MS = 30_000;
  *
  * A message and its effect are one transaction: the message is recorded in the inbox, the handler writes through the
  * context's `tx`, and only after the commit may Kafka forget the message. Delivered again, by whatever process, it is found
- * in the inbox and dropped (P4). A handler that fails is tried again with back-off, and its partition waits; what can never
+ * in the inbox and dropped (P4). A handler that fails is tried again with back-off, and its consumer waits; what can never
  * succeed (`PermanentError`, a message that cannot be read) is kept as a dead letter and the partition goes on.
  */
 export class Inbox extends Server implements CustomTransportStrategy {
@@ -119,11 +119,15 @@ export class Inbox extends Server implements CustomTransportStrategy {
           groupId: this.options.groupId,
           topic: this.options.topic.name,
           concurrency: CONCURRENT_PARTITIONS,
+          onFetching: () => this.connection.begun(),
+          // Only what was fetched and read shows that the consumer is well: joining alone does not.
+          onFetched: () => {
+            this.connection.done();
+            failures = 0;
+          },
           onBatch: (batch) => this.onBatch(batch),
         });
         if (signal.aborted) await this.consumer.stop();
-        this.connection.done();
-        failures = 0;
         await this.consumer.ended;
       } catch (error) {
         if (signal.aborted) return;
@@ -168,7 +172,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
         return true;
       } catch (error) {
         if (error instanceof PermanentError && reading.readable) {
-          step = () => this.bury(record, reading.message, describeError(error));
+          step = () => this.buryHandled(record, reading.message, describeError(error));
           continue;
         }
         const waitMs = Math.round(backOffMs(failures, 100, 10_000));
@@ -192,14 +196,32 @@ export class Inbox extends Server implements CustomTransportStrategy {
       );
       // What Nest makes of an error, or of a handler that returns a stream: it fails only when it is listened to.
       if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
+      // A statement that failed and was caught has ended the transaction: PostgreSQL would answer the COMMIT with a rollback
+      // and no error, and the message would be lost. This fails then, and the message is tried again.
+      await tx.query('select 1');
       return true;
     });
     if (isNew) this.counts.processed++;
     else this.counts.duplicates++;
   }
 
+  /** A readable message that never will succeed: recorded as handled too, so that a copy of it is not tried after later ones. */
+  private async buryHandled(record: KafkaRecord, message: Message, reason: string): Promise<void> {
+    const isNew = await this.dataSource.transaction(async (tx) => {
+      if (!(await this.store.record(tx, message.id))) return false;
+      await this.store.keepDead(tx, record, message, reason);
+      return true;
+    });
+    if (isNew) this.countDead(record, message, reason);
+    else this.counts.duplicates++;
+  }
+
   private async bury(record: KafkaRecord, known: { id?: string; type?: string }, reason: string): Promise<void> {
     await this.dataSource.transaction((tx) => this.store.keepDead(tx, record, known, reason));
+    this.countDead(record, known, reason);
+  }
+
+  private countDead(record: KafkaRecord, known: { id?: string; type?: string }, reason: string): void {
     this.counts.deadLetters++;
     this.logger.error(`${nameOf(record, known)} is a dead letter: ${reason}`);
   }

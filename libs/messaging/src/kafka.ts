@@ -170,6 +170,9 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly topic: string;
   /** How many partitions are handled at the same time; within a partition, batches come one after another. */
   readonly concurrency: number;
+  /** A fetch was sent; `onFetched`: its answer was read. A broker that is silent, or a batch that cannot be decoded, has no answer. */
+  readonly onFetching?: () => void;
+  readonly onFetched?: () => void;
   /** Offsets are committed after it returns, up to what it resolved. It must not throw. */
   readonly onBatch: (batch: Batch) => Promise<void>;
 }
@@ -192,6 +195,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   const { promise: ended, resolve: end, reject: crash } = Promise.withResolvers<void>();
   // Reported by the first await below or by the supervisor; in between it must not count as unhandled.
   ended.catch(() => undefined);
+  consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
+  consumer.on(consumer.events.FETCH, () => options.onFetched?.());
   consumer.on(consumer.events.CRASH, ({ payload }) => crash(payload.error));
   try {
     await consumer.connect();

@@ -20,7 +20,7 @@ import { Outbox } from './outbox.js';
 import { Relay } from './relay.js';
 import { OutboxWakeUp } from './wake-up.js';
 
-/** Starts the relay with the application, and stops it last: what the last requests committed still goes out. */
+/** Starts the relay with the application, and stops it last. What it has not sent by then, a standby or the next start sends. */
 @Injectable()
 class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(private readonly relay: Relay) {}

@@ -30,7 +30,7 @@ it('P3 reads in the order of the positions, wherever the rows lie', async () => 
     );
   }
 
-  const rows = await store.read(2);
+  const rows = await store.read(2, 1_000_000);
 
   expect(rows.map(({ position }) => position)).toEqual(['1', '2']);
 });

@@ -6,6 +6,9 @@ import { quoteIdentifier } from './schema.js';
 /** Told to the relays of the schema: rows were committed, or the lease is free. */
 export type OutboxNotice = 'committed' | 'lease-released';
 
+/** What a record adds to its payload: key, headers and framing, generously. */
+const RECORD_OVERHEAD_BYTES = 1024;
+
 /** How long a statement may take before the connection counts as dead: less than a lease, so that its loss is noticed in time. */
 const STATEMENT_MS = 3000;
 
@@ -37,6 +40,9 @@ export class OutboxStore implements LeaseStore {
       application_name: `${options.service} relay`,
       connectionTimeoutMillis: 3000,
       query_timeout: STATEMENT_MS,
+      // Ended by the server too: a session that waits for a lock would go on waiting after we have given it up.
+      statement_timeout: STATEMENT_MS - 500,
+      lock_timeout: STATEMENT_MS - 1000,
       keepAlive: true,
     });
     // Before connect: a connection that breaks early must not become an uncaught 'error' event.
@@ -77,14 +83,19 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * The oldest unpublished messages, in the order of their positions (served by the primary key). A published row is gone,
+   * The oldest unpublished messages, as many as `bytes` allow but at least one, in the order of their positions (served by
+   * the primary key). A published row is gone,
    * so a row that commits late, with a position below others long published, is simply there at the next reading (P2).
    */
-  async read(limit: number): Promise<OutboxRow[]> {
+  async read(limit: number, bytes: number): Promise<OutboxRow[]> {
     const { rows } = await this.query<OutboxRow>(
       `select position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at
-         from ${this.schema}.outbox order by position limit $1`,
-      [limit],
+         from (select *, row_number() over w as nth, sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
+                 from (select * from ${this.schema}.outbox order by position limit $1) as oldest
+               window w as (order by position)) as measured
+        where nth = 1 or bytes <= $2
+        order by position`,
+      [limit, bytes],
     );
     return rows;
   }

@@ -12,9 +12,6 @@ import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.
 /** One batch is one send and one delete. Its bytes stay below the broker's `max.message.bytes`, whatever partition they go to. */
 const BATCH_ROWS = 500;
 const BATCH_BYTES = 768 * 1024;
-/** What a record adds to its payload: key, headers and framing, generously. */
-const RECORD_OVERHEAD_BYTES = 1024;
-
 /** Between two notices of one process: rows committed meanwhile are announced by the second. */
 const NOTIFY_EVERY_MS = 5;
 
@@ -132,7 +129,7 @@ export class Relay {
   /** Publishes batch after batch until the outbox is empty, the lease is lost or the relay stops. */
   private async drain(store: OutboxStore, lease: Lease): Promise<void> {
     for (let term = lease.token; term !== undefined && !this.stopping.signal.aborted; term = lease.token) {
-      const rows = boundedBatch(await store.read(BATCH_ROWS));
+      const rows = await store.read(BATCH_ROWS, BATCH_BYTES);
       if (rows.length === 0) break;
 
       this.progress.begun();
@@ -186,13 +183,4 @@ export class Relay {
     this.logger.warn(`${what}: ${describeError(error)}. Trying again in ${waitMs} ms (attempt ${this.failures})`);
     await pause(waitMs, this.stopping.signal);
   }
-}
-
-function boundedBatch(rows: readonly OutboxRow[]): readonly OutboxRow[] {
-  let bytes = 0;
-  const end = rows.findIndex((row, index) => {
-    bytes += Buffer.byteLength(row.payload) + RECORD_OVERHEAD_BYTES;
-    return index > 0 && bytes > BATCH_BYTES;
-  });
-  return end === -1 ? rows : rows.slice(0, end);
 }
