@@ -10,7 +10,7 @@ import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { logContext } from './logging.js';
-import { ProblemException } from './problem.js';
+import { commonProblems, ProblemException } from './problem.js';
 
 const roles = ['customer', 'operator', 'admin'] as const;
 
@@ -66,8 +66,7 @@ export class CallerGuard implements CanActivate {
     if (allowed && !allowed.some((role) => caller.roles.has(role))) {
       throw new ProblemException({
         code: 'role-required',
-        status: 403,
-        title: 'The caller lacks the role for this.',
+        ...commonProblems['role-required'],
         detail: `This needs the role ${allowed.join(' or ')}.`,
         members: { roles: allowed },
       });
@@ -113,8 +112,7 @@ function decoded(header: string): string {
 function callerUnknown(detail: string): ProblemException {
   return new ProblemException({
     code: 'caller-unknown',
-    status: 401,
-    title: 'The caller could not be identified.',
+    ...commonProblems['caller-unknown'],
     detail,
     headers: { 'www-authenticate': 'Dev realm="twinbox", header="X-User-Id"' },
   });

@@ -1,7 +1,14 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
-import { commonProblems, type Problem, PROBLEM_JSON, problemDocument, type ProblemEntry } from './problem.js';
+import {
+  commonProblems,
+  OUTCOME_UNKNOWN,
+  type Problem,
+  PROBLEM_JSON,
+  problemDocument,
+  type ProblemEntry,
+} from './problem.js';
 
 /** What the document says of the service as a whole. */
 export interface OpenApiInfo {
@@ -229,14 +236,12 @@ const examples = {
   },
   callerUnknown: {
     code: 'caller-unknown',
-    status: 401,
-    title: 'The caller could not be identified.',
+    ...commonProblems['caller-unknown'],
     detail: 'Say who you are in the header X-User-Id.',
   },
   roleRequired: (roles: string[]): Problem => ({
     code: 'role-required',
-    status: 403,
-    title: 'The caller lacks the role for this.',
+    ...commonProblems['role-required'],
     detail: `This needs the role ${roles.join(' or ')}.`,
     members: { roles },
   }),
@@ -258,12 +263,12 @@ const examples = {
   databaseUnavailable: {
     code: 'database-unavailable',
     ...commonProblems['database-unavailable'],
-    detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
+    detail: OUTCOME_UNKNOWN,
   },
   tryAgain: {
     code: 'try-again',
     ...commonProblems['try-again'],
-    detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
+    detail: OUTCOME_UNKNOWN,
   },
 };
 

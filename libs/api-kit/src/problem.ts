@@ -78,12 +78,18 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
 export const commonProblems = {
   'malformed-body': { status: 400, title: 'The body is not valid JSON.' },
   validation: { status: 400, title: 'The request is not valid.' },
+  'caller-unknown': { status: 401, title: 'The caller could not be identified.' },
+  'role-required': { status: 403, title: 'The caller lacks the role for this.' },
   'payload-too-large': { status: 413, title: 'The body is too large.' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
   'internal-error': { status: 500, title: 'Something went wrong on our side.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request collided with another one.' },
 } as const;
+
+/** What a 503 says: a COMMIT whose answer was lost may have been carried out. */
+export const OUTCOME_UNKNOWN =
+  'Try again in a moment. Whether a change was made is not known: look before you repeat it.';
 
 /** Seconds after which a 503 is worth another try. */
 const RETRY_AFTER = { 'retry-after': '1' };
@@ -126,7 +132,7 @@ export class ProblemFilter implements ExceptionFilter {
       return {
         code: trouble,
         ...commonProblems[trouble],
-        detail: 'Try again in a moment. Whether a change was made is not known: look before you repeat it.',
+        detail: OUTCOME_UNKNOWN,
         headers: RETRY_AFTER,
       };
     }
