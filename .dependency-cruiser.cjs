@@ -7,7 +7,7 @@ module.exports = {
       'libs-never-import-apps',
       'A library knows nothing of who uses it.',
       { path: '^libs/' },
-      { path: '^(apps|migrations|tools)/' },
+      { path: '^(apps|bench|migrations|tools)/' },
     ),
     rule(
       'apps-never-import-each-other',
@@ -43,13 +43,13 @@ module.exports = {
       'contracts-know-no-service',
       'They are what crosses a boundary.',
       { path: '^libs/contracts/' },
-      { path: '^(libs|apps|migrations|tools)/', pathNot: '^libs/contracts/' },
+      { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/contracts/' },
     ),
     rule(
       'messaging-stands-alone',
       'Other teams use it without the rest.',
       { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|/testing/' },
-      { path: '^(libs|apps|migrations|tools)/', pathNot: '^libs/messaging/' },
+      { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/messaging/' },
     ),
     rule(
       'one-file-knows-kafkajs',
@@ -61,7 +61,7 @@ module.exports = {
       'no-tests-in-products',
       'What ships does not need its tests.',
       { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$|/testing/|/test/' },
-      { path: '\\.spec\\.ts$|^tools/|/testing/|/test/' },
+      { path: '\\.spec\\.ts$|^(bench|tools)/|/testing/|/test/' },
     ),
     rule('no-cycles', 'A cycle is one module in pieces.', {}, { circular: true }),
     rule('no-unresolvable', 'An import that leads nowhere.', {}, { couldNotResolve: true }),

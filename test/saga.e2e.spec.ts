@@ -157,7 +157,9 @@ it('P4 an OrderPlaced delivered five times, to two instances, makes one payment 
     [0, 1, 2, 3, 4].map((partition) => ({ key: marker, value: null, partition })),
   );
   await until('all that came after the copies is dealt with', async () => {
-    const rows = await database.sql('select from payments.inbox_dead_letters where key = $1', [Buffer.from(marker)]);
+    const rows = await database.sql('select from payments.inbox_parked where dead_at is not null and key = $1', [
+      Buffer.from(marker),
+    ]);
     return rows.length === 5;
   });
 

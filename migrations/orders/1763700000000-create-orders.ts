@@ -40,7 +40,7 @@ export class CreateOrders1763700000000 implements MigrationInterface {
         constraint order_items_order_fkey foreign key (order_id) references orders.orders (id),
         constraint order_items_quantity_positive check (quantity > 0)
       )`);
-    for (const statement of messagingTables('orders')) await queryRunner.query(statement);
+    for (const statement of messagingTables('orders', { to: 1 })) await queryRunner.query(statement);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {

@@ -23,7 +23,7 @@ export class CreatePaymentRequests1763700000000 implements MigrationInterface {
     // Serve the lists, newest first: of all requests by status for operators, of a customer's own.
     await queryRunner.query('create index payment_requests_status on payments.payment_requests (status, id)');
     await queryRunner.query('create index payment_requests_customer on payments.payment_requests (customer_id, id)');
-    for (const statement of messagingTables('payments')) await queryRunner.query(statement);
+    for (const statement of messagingTables('payments', { to: 1 })) await queryRunner.query(statement);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {

@@ -142,6 +142,9 @@ function boundedPool(config: PoolConfig): pg.Pool {
     client.on('unanswered', () => {
       for (const other of idle) (other as BoundedClient).cut();
     });
+    // The pool listens while a connection is idle, TypeORM once it has it: a server that dies in between, in the packet of its
+    // greeting, would end the process. The next query of that connection fails, and tells.
+    client.on('error', () => undefined);
   });
   pool.on('acquire', (client) => void idle.delete(client));
   pool.on('release', (_, client) => void idle.add(client));

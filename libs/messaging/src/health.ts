@@ -33,6 +33,12 @@ export class Progress {
     this.since ??= performance.now();
   }
 
+  /** Some of it is done, and more is left. */
+  advanced(): void {
+    this.since = performance.now();
+    this.problem = undefined;
+  }
+
   failed(reason: string): void {
     this.begun();
     this.problem = reason;

@@ -1,55 +1,199 @@
-import { type EntityManager } from 'typeorm';
-import { type KafkaRecord } from './message.js';
+import { type DataSource, type EntityManager } from 'typeorm';
+import { type KafkaRecord, type Message } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-/** The inbox's SQL. Every function runs in the caller's transaction. */
+/** `new`: recorded, handle it; `duplicate`: handled or parked before; `held`: an earlier message of its key is parked. */
+export type Recorded = 'new' | 'duplicate' | 'held';
+
+/** What identifies a message to its consumer: an id is unique within its source only. */
+export interface MessageRef {
+  readonly id: string;
+  readonly source: string;
+}
+
+/** What a process has in hand of a partition: what it died of, if it dies. */
+export interface Mark {
+  readonly id: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly firstOffset: string;
+  readonly lastOffset: string;
+  /** How many processes have died with this one message alone in hand. */
+  readonly deaths: number;
+  /** Marks that this one takes the place of. */
+  readonly replaces: readonly string[];
+}
+
+/** How a message is parked. */
+export interface Parking {
+  /** Has its place in its key, and holds the later ones. */
+  readonly holdsKey: boolean;
+  readonly attempts: number;
+  readonly error: string | null;
+  /** Until the next attempt, if nothing of its key stands before it; undefined: a dead letter. */
+  readonly delayMs: number | undefined;
+  readonly known: { readonly id?: string; readonly type?: string; readonly source?: string };
+}
+
+/** For one statement that waits for another transaction's row; set with the statement, so no session keeps it. */
+export const LOCK_TIMEOUT = '1s';
+const CHUNK = 5000;
+
+/** The inbox's SQL: what is known, what is recorded, what is parked. */
 export class InboxStore {
   private readonly schema: string;
 
   constructor(
     schema: string,
     private readonly consumer: string,
+    private readonly deadLettersHoldKeys: boolean,
   ) {
     this.schema = quoteIdentifier(schema);
   }
 
-  /**
-   * Records that the consumer handles the message; false when it already has. Two transactions with one message: the second
-   * waits for the first to end, and is told `false` if that committed. A duplicate raises no error, so it breaks nothing.
-   */
-  async record(tx: EntityManager, messageId: string): Promise<boolean> {
-    const recorded: unknown[] = await tx.query(
-      `insert into ${this.schema}.inbox (consumer, message_id) values ($1, $2) on conflict do nothing returning 1`,
-      [this.consumer, messageId],
+  /** Leaves the mark of what comes now, and tells which of the messages are known already, by their index. */
+  async begin(db: DataSource, refs: readonly MessageRef[], mark: Mark): Promise<Set<number>> {
+    const rows: { n: number }[] = await db.query(
+      // inbox_pkey. The planner is kept from guessing how many ids there are.
+      `with mark as (
+         insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, deaths)
+         values ($4, $1, $5, $6, $7, $8, $9) on conflict do nothing),
+       replaced as (delete from ${this.schema}.inbox_in_flight where id = any($10::uuid[]))
+       select m.n::int - 1 as n
+         from unnest($2::text[], $3::text[]) with ordinality as m (message_id, source, n)
+        cross join lateral (
+          select from ${this.schema}.inbox i
+           where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known`,
+      [
+        this.consumer,
+        refs.map(({ id }) => id),
+        refs.map(({ source }) => source),
+        mark.id,
+        mark.topic,
+        mark.partition,
+        mark.firstOffset,
+        mark.lastOffset,
+        mark.deaths,
+        mark.replaces,
+      ],
     );
-    return recorded.length > 0;
+    return new Set(rows.map(({ n }) => n));
   }
 
-  /** Keeps the record whole, as it came, with the reason why it cannot be handled. Repeating it changes nothing. */
-  async keepDead(
-    tx: EntityManager,
-    record: KafkaRecord,
-    known: { id?: string; type?: string },
-    error: string,
-  ): Promise<void> {
-    await tx.query(
-      `insert into ${this.schema}.inbox_dead_letters
-         (consumer, topic, partition, "offset", message_id, type, key, headers, value, error)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-       on conflict do nothing`,
+  /**
+   * Records that the consumer handles the message, unless it has, or the message's key is held. Of two transactions with one
+   * message the second waits for the first to end. No answer is an error, so none breaks the transaction.
+   */
+  async record(tx: EntityManager, message: Message): Promise<Recorded> {
+    const [row]: { held: boolean; recorded: boolean }[] = await tx.query(
+      // inbox_parked_key, inbox_pkey
+      `with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+       held as materialized (
+         select from ${this.schema}.inbox_parked
+          where consumer = $1 and key = $4 and holds_key and (dead_at is null or $5) limit 1),
+       recorded as (
+         insert into ${this.schema}.inbox (consumer, message_id, source)
+         select $1, $2, $3 from settings where not exists (select from held)
+         on conflict do nothing returning 1)
+       select exists (select from held) as held, exists (select from recorded) as recorded`,
+      [this.consumer, message.id, message.source, Buffer.from(message.key), this.deadLettersHoldKeys],
+    );
+    if (row?.recorded) return 'new';
+    return row?.held ? 'held' : 'duplicate';
+  }
+
+  /** Records many at once, and returns the indexes of those that are new and whose key is not held. */
+  async recordAll(tx: EntityManager, messages: readonly Message[]): Promise<Set<number>> {
+    const rows: { n: number }[] = await tx.query(
+      `with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+       m as materialized (
+         select * from unnest($2::text[], $3::text[], $4::bytea[]) with ordinality as m (message_id, source, key, n)),
+       recorded as (
+         insert into ${this.schema}.inbox (consumer, message_id, source)
+         select $1::varchar, m.message_id, m.source from settings, m
+          where not exists (select from ${this.schema}.inbox_parked p
+                             where p.consumer = $1::varchar and p.key = m.key and p.holds_key and (p.dead_at is null or $5))
+          order by m.n
+         on conflict do nothing returning message_id, source)
+       select m.n::int - 1 as n from m join recorded using (message_id, source)`,
+      [
+        this.consumer,
+        messages.map(({ id }) => id),
+        messages.map(({ source }) => source),
+        messages.map(({ key }) => Buffer.from(key)),
+        this.deadLettersHoldKeys,
+      ],
+    );
+    return new Set(rows.map(({ n }) => n));
+  }
+
+  /**
+   * Keeps the record whole, as it came, behind what is parked of its key; false, and nothing done, when the message is known:
+   * whoever recorded it first has it. A message that holds its key is recorded in the inbox with it.
+   */
+  async park(tx: EntityManager, record: KafkaRecord, parking: Parking): Promise<boolean> {
+    const { holdsKey, known } = parking;
+    if (holdsKey) await this.lockKey(tx, record.key);
+    const parked: unknown[] = await tx.query(
+      `with recorded as (
+         insert into ${this.schema}.inbox (consumer, message_id, source)
+         select $1, $6, $7 where $11 on conflict do nothing returning 1)
+       insert into ${this.schema}.inbox_parked
+         (consumer, topic, partition, "offset", recorded_at, message_id, source, type, key, headers, value,
+          holds_key, attempts, error, dead_at, next_attempt_at)
+       select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13,
+              case when $14::float8 is null then clock_timestamp() end,
+              case when $14::float8 is not null and not exists (
+                     select from ${this.schema}.inbox_parked e
+                      where e.consumer = $1 and e.key = $9 and e.holds_key and (e.dead_at is null or $16) and $11)
+                   then clock_timestamp() + $14::float8 * interval '1 ms' end
+        where not $11 or exists (select from recorded)
+       on conflict do nothing returning 1`,
       [
         this.consumer,
         record.topic,
         record.partition,
         record.offset,
+        record.timestamp,
         known.id ?? null,
+        known.source ?? null,
         known.type ?? null,
         record.key,
         JSON.stringify(storableHeaders(record.headers)),
+        holdsKey,
+        parking.attempts,
+        parking.error === null ? null : storable(parking.error),
+        parking.delayMs ?? null,
         record.value,
-        storable(error),
+        this.deadLettersHoldKeys,
       ],
     );
+    return parked.length > 0;
+  }
+
+  /**
+   * One at a time changes what is parked of a key, until its transaction ends: else a message could be parked behind a head
+   * that is just being deleted, and nobody would wake it. Sent before the statement that looks, which must see the result.
+   */
+  async lockKey(tx: EntityManager, key: Buffer | null): Promise<void> {
+    await tx.query(
+      `select set_config('lock_timeout', '${LOCK_TIMEOUT}', true),
+              pg_advisory_xact_lock(hashtextextended($1 || ':' || encode($2, 'hex'), 0))`,
+      [`${this.schema}.${this.consumer}`, key ?? Buffer.alloc(0)],
+    );
+  }
+
+  /** Forgets what is older than `retentionMs`, a chunk at a time: true while there may be more. */
+  async forget(db: DataSource, retentionMs: number): Promise<boolean> {
+    // inbox_received_at; rows that somebody else holds are left for the next time.
+    const [, deleted]: [unknown, number] = await db.query(
+      `delete from ${this.schema}.inbox where ctid = any(array(
+         select ctid from ${this.schema}.inbox
+          where received_at < now() - $2::float8 * interval '1 ms' and consumer = $1
+          limit ${CHUNK} for update skip locked))`,
+      [this.consumer, retentionMs],
+    );
+    return deleted === CHUNK;
   }
 }
 
@@ -58,6 +202,6 @@ function storableHeaders(headers: KafkaRecord['headers']): Record<string, string
 }
 
 /** PostgreSQL's text holds no zero byte. */
-function storable(text: string): string {
+export function storable(text: string): string {
   return text.replaceAll('\0', '');
 }

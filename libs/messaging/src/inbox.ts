@@ -1,51 +1,85 @@
 import { Logger } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { type DataSource } from 'typeorm';
-import { describeError, PermanentError } from './errors.js';
+import { type DataSource, type EntityManager } from 'typeorm';
+import { CrashMarks } from './crash-marks.js';
+import { describeError } from './errors.js';
 import { type ComponentHealth, type MessagingHealth, Progress } from './health.js';
+import { InboxBatches } from './inbox-batches.js';
 import { InboxContext } from './inbox-context.js';
+import { InboxHousekeeping } from './inbox-housekeeping.js';
+import { type InboxSettings, inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
-import { type Batch, type Consumer, startConsumer } from './kafka.js';
-import { type KafkaRecord, type Message, readMessage } from './message.js';
+import { type InboxWork } from './inbox-work.js';
+import { type Consumer, oldestMessageMs, startConsumer } from './kafka.js';
+import { type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
+import { ParkedMessages } from './parked.js';
+import { ParkedStore } from './parked-store.js';
+import { Slots } from './slots.js';
 import { backOffMs, pause, settlesWithin, STOP_MS } from './waiting.js';
 
-/** Partitions handled at the same time: each holds one database connection while a handler runs. */
-const CONCURRENT_PARTITIONS = 4;
 /** A handler may take its time before health calls it stuck; a failing one is reported sooner. */
 const HANDLER_STALLS_AFTER_MS = 30_000;
+/** How soon a consumer that may not start looks again: an operator may have changed the topic. */
+const RECHECK_MS = 60_000;
 
 /**
  * What a service hears: one consumer as a Nest transport strategy, so that handlers are plain Nest message handlers.
  *
  * A message and its effect are one transaction: the message is recorded in the inbox, the handler writes through the
  * context's `tx`, and only after the commit may Kafka forget the message. Delivered again, by whatever process, it is found
- * in the inbox and dropped (P4). A handler that fails is tried again with back-off, and its consumer waits; what can never
- * succeed (`PermanentError`, a message that cannot be read) is kept as a dead letter and the partition goes on.
+ * in the inbox and dropped (P4). A message whose handler fails is parked and tried again with back-off, with the later ones
+ * of its key behind it, while the partition goes on; what can never succeed (`PermanentError`, a message that cannot be read,
+ * too many attempts) is kept as a dead letter (P5).
  */
 export class Inbox extends Server implements CustomTransportStrategy {
   override readonly transportId: symbol;
   override readonly propagatesEventHandlerErrors = true;
   protected override readonly logger: Logger;
-  private readonly store: InboxStore;
+  /** Tries parked messages again. `wake` it when some may be due. */
+  readonly parked: ParkedMessages;
+  private readonly settings: InboxSettings;
   private readonly stopping = new AbortController();
   private readonly connection = new Progress();
-  private readonly inHand = new Map<number, Progress>();
-  private readonly counts = { processed: 0, duplicates: 0, passedOver: 0, deadLetters: 0 };
+  private readonly work: InboxWork;
+  private readonly batches: InboxBatches;
+  private readonly housekeeping: InboxHousekeeping;
+  private joins = 0;
+  private refusal: string | undefined;
   private consumer: Consumer | undefined;
   private running: Promise<void> | undefined;
 
   constructor(
     private readonly messaging: MessagingOptions,
     private readonly options: InboxOptions,
-    private readonly dataSource: DataSource,
+    dataSource: DataSource,
     health: MessagingHealth,
   ) {
     super();
     this.transportId = options.consumer;
     this.logger = new Logger(`Inbox ${options.groupId}`);
-    this.store = new InboxStore(messaging.schema, options.groupId);
+    const { schema } = messaging;
+    const { groupId, topic } = options;
+    this.settings = inboxSettings(options);
+    const { concurrency, deadLettersHoldKeys } = this.settings;
+    this.work = {
+      settings: this.settings,
+      dataSource,
+      store: new InboxStore(schema, groupId, deadLettersHoldKeys),
+      marks: new CrashMarks(schema, groupId),
+      slots: new Slots(concurrency),
+      counts: { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 },
+      inHand: new Set(),
+      logger: this.logger,
+      stopping: this.stopping.signal,
+      read: (record) => readMessage(record, topic),
+      handles: (type) => this.messageHandlers.has(type),
+      handle: (tx, message) => this.handle(tx, message),
+    };
+    this.parked = new ParkedMessages(this.work, new ParkedStore(schema, groupId, deadLettersHoldKeys));
+    this.batches = new InboxBatches(this.work, (dueInMs) => this.parked.due(dueInMs));
+    this.housekeeping = new InboxHousekeeping(this.work);
     health.register(`inbox ${options.groupId}`, () => this.health());
   }
 
@@ -70,6 +104,8 @@ export class Inbox extends Server implements CustomTransportStrategy {
   /** Returns at once: Kafka need not be there yet. */
   listen(callback: () => void): void {
     this.running ??= this.supervise();
+    this.parked.start();
+    this.housekeeping.start();
     callback();
   }
 
@@ -83,7 +119,9 @@ export class Inbox extends Server implements CustomTransportStrategy {
 
   private async stopConsuming(): Promise<void> {
     await this.consumer?.stop();
-    await this.running;
+    await Promise.all([this.running, this.parked.stop(), this.housekeeping.stop()]);
+    // Nothing is in hand any more. Without a database the next process is careful for nothing.
+    await this.work.marks.removeOwn(this.work.dataSource).catch(() => undefined);
   }
 
   /** kafkajs's consumer has no events that a handler could listen to: the inbox deals with them. */
@@ -97,35 +135,46 @@ export class Inbox extends Server implements CustomTransportStrategy {
   }
 
   health(): ComponentHealth {
-    const stuck = [...this.inHand.values()]
-      .map((progress) => progress.report())
-      .find(({ problem }) => problem !== undefined);
-    const slow = [...this.inHand.values()]
-      .map((progress) => progress.report(HANDLER_STALLS_AFTER_MS))
-      .find(({ healthy }) => !healthy);
+    const { inHand, counts } = this.work;
+    const details = { consuming: this.consumer !== undefined, joins: this.joins, ...counts };
+    if (this.refusal !== undefined) return { healthy: false, problem: this.refusal, ...details };
+    const reports = [...inHand];
+    const stuck = reports.map((progress) => progress.report()).find(({ problem }) => problem !== undefined);
+    const slow = reports.map((progress) => progress.report(HANDLER_STALLS_AFTER_MS)).find(({ healthy }) => !healthy);
     const worst = [this.connection.report(), stuck, slow].find((report) => report?.healthy === false);
-    return { healthy: true, ...worst, consuming: this.consumer !== undefined, ...this.counts };
+    return { healthy: true, ...worst, ...details };
   }
 
   /** kafkajs ends a consumer for good on errors it calls non-retriable: a new one takes its place, for as long as it takes. */
   private async supervise(): Promise<void> {
     const { signal } = this.stopping;
+    let checked = false;
     for (let failures = 0; !signal.aborted; failures++) {
       this.connection.begun();
       try {
+        checked ||= await this.remembersLongEnough();
+        if (!checked) {
+          await pause(RECHECK_MS, signal);
+          continue;
+        }
         this.consumer = await startConsumer({
           brokers: this.messaging.brokers,
           clientId: this.messaging.service,
           groupId: this.options.groupId,
           topic: this.options.topic.name,
-          concurrency: CONCURRENT_PARTITIONS,
+          concurrency: this.settings.concurrency,
+          sessionMs: this.settings.sessionMs,
+          onJoined: () => {
+            this.joins++;
+            this.batches.joined();
+          },
           onFetching: () => this.connection.begun(),
           // Only what was fetched and read shows that the consumer is well: joining alone does not.
           onFetched: () => {
             this.connection.done();
             failures = 0;
           },
-          onBatch: (batch) => this.onBatch(batch),
+          onBatch: (batch) => this.batches.take(batch),
         });
         if (signal.aborted) await this.consumer.stop();
         await this.consumer.ended;
@@ -143,90 +192,25 @@ export class Inbox extends Server implements CustomTransportStrategy {
     }
   }
 
-  private async onBatch(batch: Batch): Promise<void> {
-    for (const record of batch.records) {
-      if (!batch.isCurrent() || this.stopping.signal.aborted) return;
-      const progress = new Progress();
-      progress.begun();
-      this.inHand.set(record.partition, progress);
-      try {
-        if (await this.settle(record, progress, batch)) batch.resolve(record);
-      } finally {
-        this.inHand.delete(record.partition);
-      }
-    }
+  /** A message that the inbox forgets before Kafka does would have its effect twice when it is delivered again (P4). */
+  private async remembersLongEnough(): Promise<boolean> {
+    const { retentionMs } = this.settings;
+    if (retentionMs === 0) return true;
+    const { name } = this.options.topic;
+    const oldestMs = await oldestMessageMs({ brokers: this.messaging.brokers, clientId: this.messaging.service }, name);
+    const refusal =
+      retentionMs > oldestMs
+        ? undefined
+        : `inboxRetentionMs (${retentionMs}) must exceed retention.ms + segment.ms of ${name} (${oldestMs})`;
+    if (refusal !== undefined && this.refusal === undefined) this.logger.error(`Not consuming: ${refusal}`);
+    this.refusal = refusal;
+    return refusal === undefined;
   }
 
-  /** Tries until the record is handled or kept as a dead letter; false when the consumer stops or loses the batch before. */
-  private async settle(record: KafkaRecord, progress: Progress, batch: Batch): Promise<boolean> {
-    const reading = readMessage(record, this.options.topic);
-    if (reading.readable && !this.messageHandlers.has(reading.message.type)) {
-      this.counts.passedOver++;
-      return true;
-    }
-
-    let step = reading.readable ? () => this.handle(reading.message) : () => this.bury(record, reading, reading.reason);
-    for (let failures = 0; ; failures++) {
-      try {
-        await step();
-        return true;
-      } catch (error) {
-        if (error instanceof PermanentError && reading.readable) {
-          step = () => this.buryHandled(record, reading.message, describeError(error));
-          continue;
-        }
-        const waitMs = Math.round(backOffMs(failures, 100, 10_000));
-        progress.failed(describeError(error));
-        const told = `${nameOf(record, reading.readable ? reading.message : reading)} failed: ${describeError(error)}. Trying again in ${waitMs} ms`;
-        // Where it happened, once: the attempts that follow only say that it still does.
-        if (failures === 0 && error instanceof Error) this.logger.error(told, error.stack);
-        else this.logger.warn(told);
-        await pause(waitMs, this.stopping.signal);
-      }
-      if (this.stopping.signal.aborted || !batch.isCurrent()) return false;
-    }
+  private async handle(tx: EntityManager, message: Message): Promise<void> {
+    const handler = this.messageHandlers.get(message.type);
+    const result: unknown = await handler?.(message.data, new InboxContext(tx, message));
+    // What Nest makes of an error, or of a handler that returns a stream: it fails only when it is listened to.
+    if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
   }
-
-  private async handle(message: Message): Promise<void> {
-    const isNew = await this.dataSource.transaction(async (tx) => {
-      if (!(await this.store.record(tx, message.id))) return false;
-      const result: unknown = await this.messageHandlers.get(message.type)?.(
-        message.data,
-        new InboxContext(tx, message),
-      );
-      // What Nest makes of an error, or of a handler that returns a stream: it fails only when it is listened to.
-      if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
-      // A statement that failed and was caught has ended the transaction: PostgreSQL would answer the COMMIT with a rollback
-      // and no error, and the message would be lost. This fails then, and the message is tried again.
-      await tx.query('select 1');
-      return true;
-    });
-    if (isNew) this.counts.processed++;
-    else this.counts.duplicates++;
-  }
-
-  /** A readable message that never will succeed: recorded as handled too, so that a copy of it is not tried after later ones. */
-  private async buryHandled(record: KafkaRecord, message: Message, reason: string): Promise<void> {
-    const isNew = await this.dataSource.transaction(async (tx) => {
-      if (!(await this.store.record(tx, message.id))) return false;
-      await this.store.keepDead(tx, record, message, reason);
-      return true;
-    });
-    if (isNew) this.countDead(record, message, reason);
-    else this.counts.duplicates++;
-  }
-
-  private async bury(record: KafkaRecord, known: { id?: string; type?: string }, reason: string): Promise<void> {
-    await this.dataSource.transaction((tx) => this.store.keepDead(tx, record, known, reason));
-    this.countDead(record, known, reason);
-  }
-
-  private countDead(record: KafkaRecord, known: { id?: string; type?: string }, reason: string): void {
-    this.counts.deadLetters++;
-    this.logger.error(`${nameOf(record, known)} is a dead letter: ${reason}`);
-  }
-}
-
-function nameOf({ topic, partition, offset }: KafkaRecord, { id, type }: { id?: string; type?: string }): string {
-  return `${type ?? 'Message'} ${id ?? ''} at ${topic}/${partition}/${offset}`;
 }

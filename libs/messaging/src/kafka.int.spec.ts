@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { connectProducer, createTopics, unacknowledged } from './kafka.js';
+import fc from 'fast-check';
+import { Partitioners } from 'kafkajs';
+import { connectProducer, createTopics, partitionOf, refusal, unacknowledged } from './kafka.js';
 import { testBrokers } from './testing/database.js';
 import { readTopic } from './testing/topic.js';
 import { until } from './testing/until.js';
@@ -75,4 +77,25 @@ it('P2 a send counts for the topic-partitions that an answer names without an er
   ];
 
   expect(unacknowledged(targets, answers)).toEqual(['a/1', 'b/0']);
+});
+
+it('P3 sends a key to the partition that every Kafka client chooses for it', () => {
+  const choose = Partitioners.DefaultPartitioner();
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', minLength: 1 }), fc.integer({ min: 1, max: 50 }), (key, partitions) => {
+      const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: 1 }));
+      const theirs = choose({ topic: 't', partitionMetadata, message: { key, value: null } } as never);
+      expect(partitionOf(key, partitions)).toBe(theirs);
+    }),
+  );
+});
+
+it('P5 blames a message for what Kafka refuses in it, and for nothing else', () => {
+  const retried = (type: string) => new Error('gave up', { cause: Object.assign(new Error(type), { type }) });
+
+  expect(refusal(retried('MESSAGE_TOO_LARGE'))).toBe('too large');
+  expect(refusal(retried('INVALID_RECORD'))).toBe('invalid');
+  for (const type of ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'NOT_LEADER_FOR_PARTITION'])
+    expect(refusal(retried(type))).toBeUndefined();
+  expect(refusal(new Error('Connection timeout'))).toBeUndefined();
 });

@@ -1,12 +1,12 @@
 import { Logger } from '@nestjs/common';
-import {
+import kafkajs, {
   type Admin,
   type Consumer as KafkaJsConsumer,
   type EachBatchPayload,
+  type ICustomPartitioner,
   Kafka,
   type LogEntry,
   logLevel,
-  Partitioners,
   type Producer as KafkaJsProducer,
 } from 'kafkajs';
 // @ts-expect-error -- kafkajs has no types for its inner parts
@@ -129,15 +129,46 @@ class SendAttempt {
     this.targets.clear();
   }
 
-  partitioner(): ReturnType<typeof Partitioners.DefaultPartitioner> {
-    const choose = Partitioners.DefaultPartitioner();
-    return (args) => {
+  partitioner(): ReturnType<ICustomPartitioner> {
+    return ({ topic, partitionMetadata, message }) => {
       if (!this.mayStillSend()) throw new LeaseLostError();
-      const partition = choose(args);
-      this.targets.add(`${args.topic}/${partition}`);
+      const partition = partitionOf(String(message.key), partitionMetadata.length);
+      this.targets.add(`${topic}/${partition}`);
       return partition;
     };
   }
+}
+
+/**
+ * The partition of a key, as every Kafka client chooses it: murmur2 of its UTF-8 bytes (Apache Kafka, `Utils.murmur2`).
+ * kafkajs has it too, computed in BigInt, at several microseconds a message.
+ */
+export function partitionOf(key: string, partitions: number): number {
+  const data = Buffer.from(key);
+  const words = data.length & ~3;
+  let hash = 0x9747b28c ^ data.length;
+  for (let at = 0; at < words; at += 4) {
+    let word = Math.imul(data.readInt32LE(at), MURMUR2_M);
+    word = Math.imul(word ^ (word >>> 24), MURMUR2_M);
+    hash = Math.imul(hash, MURMUR2_M) ^ word;
+  }
+  for (let at = data.length - 1; at >= words; at--) hash ^= data.readUInt8(at) << (8 * (at - words));
+  if (data.length > words) hash = Math.imul(hash, MURMUR2_M);
+  hash = Math.imul(hash ^ (hash >>> 13), MURMUR2_M);
+  hash ^= hash >>> 15;
+  return (hash & 0x7fffffff) % partitions;
+}
+const MURMUR2_M = 0x5bd1e995;
+
+/**
+ * Whether Kafka refused a batch for what is in it: `too large`, or `invalid`. Everything else (an unknown topic, a missing
+ * right, a broker that is away) is an outage: undefined.
+ */
+export function refusal(error: unknown): 'too large' | 'invalid' | undefined {
+  const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown };
+  if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') return 'too large';
+  if (type === 'INVALID_RECORD' || type === 'INVALID_TIMESTAMP') return 'invalid';
+  return cause === undefined || cause === error ? undefined : refusal(cause);
 }
 
 class LeaseLostError extends Error {
@@ -170,6 +201,10 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly topic: string;
   /** How many partitions are handled at the same time; within a partition, batches come one after another. */
   readonly concurrency: number;
+  /** After so long without a heartbeat Kafka gives the partitions to another member, in milliseconds. Default 10 s. */
+  readonly sessionMs?: number;
+  /** The group has shared out its partitions anew. */
+  readonly onJoined?: () => void;
   /** A fetch was sent; `onFetched`: its answer was read. A broker that is silent, or a batch that cannot be decoded, has no answer. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;
@@ -179,15 +214,18 @@ export interface ConsumerOptions extends KafkaOptions {
 
 /** Short enough that a killed instance's partitions move on soon, long enough for a busy process to send its heartbeats. */
 const SESSION_MS = 10_000;
-const HEARTBEAT_MS = 1000;
+/** Heartbeats in the time after which the group takes a member for dead. */
+const HEARTBEATS = 10;
 
 /** Joins the group and consumes from its committed offsets, a new group from the beginning (P2). Throws when it cannot join. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
+  const { sessionMs = SESSION_MS } = options;
+  const heartbeatMs = Math.round(sessionMs / HEARTBEATS);
   const consumer = kafkaClient(options).consumer({
     groupId: options.groupId,
-    sessionTimeout: SESSION_MS,
-    heartbeatInterval: HEARTBEAT_MS,
-    rebalanceTimeout: 2 * SESSION_MS,
+    sessionTimeout: sessionMs,
+    heartbeatInterval: heartbeatMs,
+    rebalanceTimeout: 2 * sessionMs,
     maxWaitTimeInMs: 500,
     allowAutoTopicCreation: false,
     retry: { ...FEW_RETRIES, retries: 3, restartOnFailure: () => Promise.resolve(false) },
@@ -197,6 +235,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   ended.catch(() => undefined);
   consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
   consumer.on(consumer.events.FETCH, () => options.onFetched?.());
+  let generation = 0;
+  consumer.on(consumer.events.GROUP_JOIN, () => {
+    generation++;
+    options.onJoined?.();
+  });
   consumer.on(consumer.events.CRASH, ({ payload }) => crash(payload.error));
   try {
     await consumer.connect();
@@ -204,7 +247,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     await consumer.run({
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: options.concurrency,
-      eachBatch: (payload) => handleBatch(payload, options.onBatch),
+      eachBatch: (payload) => {
+        // Another batch may learn first that the group has shared out its partitions anew: then this one is over too.
+        const joined = generation;
+        return handleBatch(payload, options.onBatch, heartbeatMs, () => joined === generation);
+      },
     });
     // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
     await Promise.race([ended, Promise.resolve()]);
@@ -221,14 +268,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   };
 }
 
-async function handleBatch(payload: EachBatchPayload, onBatch: ConsumerOptions['onBatch']): Promise<void> {
+async function handleBatch(
+  payload: EachBatchPayload,
+  onBatch: ConsumerOptions['onBatch'],
+  heartbeatMs: number,
+  isMember: () => boolean,
+): Promise<void> {
   const { batch } = payload;
   let rebalance: unknown;
   // Heartbeats go on while a handler is slow. One that fails means a rebalance: the batch is given up after the record in
   // hand, and throwing the error is how kafkajs learns that it has to join again.
   const timer = setInterval(() => {
     payload.heartbeat().catch((error: unknown) => (rebalance ??= error));
-  }, HEARTBEAT_MS);
+  }, heartbeatMs);
   try {
     await onBatch({
       records: batch.messages.map((message) => ({
@@ -240,7 +292,7 @@ async function handleBatch(payload: EachBatchPayload, onBatch: ConsumerOptions['
         value: message.value,
         headers: textHeaders(message.headers),
       })),
-      isCurrent: () => payload.isRunning() && !payload.isStale() && rebalance === undefined,
+      isCurrent: () => isMember() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
       resolve: ({ offset }) => payload.resolveOffset(offset),
     });
   } finally {
@@ -276,6 +328,36 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
       })),
     });
     await checkPartitions(admin, topics);
+  } finally {
+    await disconnect(admin);
+  }
+}
+
+/**
+ * How old a message of the topic can get, in milliseconds: Kafka deletes a segment once its newest message is older than
+ * `retention.ms`, and closes one after `segment.ms`. Infinity where nothing is ever deleted.
+ * @throws when Kafka cannot be reached, or does not let this client ask
+ */
+export async function oldestMessageMs(options: KafkaOptions, topic: string): Promise<number> {
+  const admin = kafkaClient(options).admin();
+  try {
+    await admin.connect();
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: topic,
+          configNames: ['retention.ms', 'segment.ms', 'cleanup.policy'],
+        },
+      ],
+    });
+    const configs = new Map(
+      resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]),
+    );
+    const retentionMs = Number(configs.get('retention.ms') ?? -1);
+    const deletes = configs.get('cleanup.policy')?.includes('delete') ?? true;
+    return retentionMs < 0 || !deletes ? Infinity : retentionMs + Number(configs.get('segment.ms') ?? 0);
   } finally {
     await disconnect(admin);
   }

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { Cursor } from './cursor.js';
 import { Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
 
 /** A lease row in memory: what matters here is how the holder counts, not who gets it. */
@@ -6,12 +7,16 @@ class Row implements LeaseStore {
   answer: LeaseAnswer | Error = { token: '1', pending: false };
   released: string[] = [];
 
-  async holdLease(): Promise<LeaseAnswer> {
+  recorded: (Cursor | undefined)[] = [];
+
+  async holdLease(_holder: string, _leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
+    this.recorded.push(progress);
     if (this.answer instanceof Error) throw this.answer;
     return Promise.resolve(this.answer);
   }
 
-  async releaseLease(holder: string): Promise<void> {
+  async releaseLease(holder: string, progress?: Cursor): Promise<void> {
+    this.recorded.push(progress);
     this.released.push(holder);
     return Promise.resolve();
   }
@@ -68,19 +73,45 @@ describe('a lease', () => {
     expect(lease.token).toBe('1');
   });
 
-  it('tells of a change of holder, of messages that wait, and of nothing else', async () => {
+  it('tells every answer', async () => {
     await lease.renew();
     await jest.advanceTimersByTimeAsync(5000);
-    expect(renewed).toBe(1);
-    row.answer = { token: '1', pending: true };
-    await jest.advanceTimersByTimeAsync(1000);
-    expect(renewed).toBe(2);
+    expect(renewed).toBe(6);
 
     row.answer = { token: undefined, pending: false };
     await jest.advanceTimersByTimeAsync(1000);
 
-    expect(renewed).toBe(3);
+    expect(renewed).toBe(7);
     expect(lease.token).toBeUndefined();
+  });
+
+  it('records its progress with every renewal, and when it is handed back', async () => {
+    await lease.renew();
+    const progress = new Cursor(7, []);
+    lease.progress = progress;
+
+    await jest.advanceTimersByTimeAsync(1000);
+    await lease.release();
+
+    expect(row.recorded).toEqual([undefined, progress, progress]);
+  });
+
+  it('P2 begins a new term where the last one ended', async () => {
+    await lease.renew();
+    lease.progress = new Cursor(7, []);
+    const others = new Cursor(9, []);
+    row.answer = { token: '3', pending: false, progress: others };
+
+    await lease.renew();
+
+    expect(lease.progress).toBe(others);
+  });
+
+  it('is renewed once more when it is asked to while a renewal is under way', async () => {
+    const renewing = lease.renew();
+    await Promise.all([renewing, lease.renew(), lease.renew()]);
+
+    expect(renewed).toBe(2);
   });
 
   it('says why it can no longer be renewed, and stops trying', async () => {

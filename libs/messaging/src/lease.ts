@@ -1,3 +1,4 @@
+import { type Cursor } from './cursor.js';
 import { describeError } from './errors.js';
 
 /** In milliseconds. */
@@ -12,14 +13,16 @@ export const LEASE_TIMING: LeaseTiming = { leaseMs: 4000, renewEveryMs: 1000 };
 export interface LeaseAnswer {
   /** The fencing token while the lease is ours; it grows with every change of the holder. */
   readonly token: string | undefined;
-  /** Whether the outbox has unpublished messages: the safety poll, in the statement that renews. */
+  /** Whether the outbox has messages beyond what the lease row calls published: the safety poll, in the statement that renews. */
   readonly pending: boolean;
+  /** What is published, as the lease row has it now; given with a token. */
+  readonly progress?: Cursor;
 }
 
 export interface LeaseStore {
-  /** Takes the lease when it is free or expired, renews it when `holder` has it. */
-  holdLease(holder: string, leaseMs: number): Promise<LeaseAnswer>;
-  releaseLease(holder: string): Promise<void>;
+  /** Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`. */
+  holdLease(holder: string, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer>;
+  releaseLease(holder: string, progress?: Cursor): Promise<void>;
 }
 
 /**
@@ -34,12 +37,15 @@ export class Lease {
   private renewal: Promise<void> | undefined;
   private stopped = false;
   private failed: Error | undefined;
+  private again = false;
+  /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
+  progress: Cursor | undefined;
 
-  /** `onRenewed` is called after every renewal that left work to do or changed the holder, and after one that failed. */
+  /** `onRenewed` is called after every renewal, with its answer, and after one that failed. */
   constructor(
     private readonly store: LeaseStore,
     private readonly holder: string,
-    private readonly onRenewed: () => void,
+    private readonly onRenewed: (answer: LeaseAnswer | undefined) => void,
     private readonly timing = LEASE_TIMING,
   ) {}
 
@@ -53,27 +59,41 @@ export class Lease {
     return this.failed;
   }
 
-  /** Renews now, or joins the renewal under way, and from then on every second. */
+  /** Renews now, or once more after the renewal under way, whose statement may not know yet; then every second. */
   renew(): Promise<void> {
     clearTimeout(this.timer);
-    this.renewal ??= this.renewOnce().finally(() => {
+    if (this.renewal) this.again = true;
+    this.renewal ??= this.renewUntilCurrent().finally(() => {
       this.renewal = undefined;
-      if (!this.stopped && !this.failed) this.timer = setTimeout(() => void this.renew(), this.timing.renewEveryMs);
     });
     return this.renewal;
   }
 
-  private async renewOnce(): Promise<void> {
-    const sentAt = performance.now();
+  private async renewUntilCurrent(): Promise<void> {
+    let sentAt: number;
+    do {
+      this.again = false;
+      sentAt = performance.now();
+      await this.renewOnce(sentAt);
+    } while (this.again && !this.stopped && !this.failed);
+    if (this.stopped || this.failed) return;
+    // Counted from the sending: a slow answer does not stretch the time between two renewals.
+    const waitMs = Math.max(0, sentAt + this.timing.renewEveryMs - performance.now());
+    this.timer = setTimeout(() => void this.renew(), waitMs);
+  }
+
+  private async renewOnce(sentAt: number): Promise<void> {
     try {
       const before = this.current;
-      const { token, pending } = await this.store.holdLease(this.holder, this.timing.leaseMs);
-      this.current = token;
-      this.deadline = token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
-      if (pending || before !== token) this.onRenewed();
+      const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, this.progress);
+      // A new term begins where the last one ended, whoever's that was.
+      if (answer.token === undefined || answer.token !== before) this.progress = answer.progress;
+      this.current = answer.token;
+      this.deadline = answer.token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
+      this.onRenewed(answer);
     } catch (error) {
       this.failed = new Error(`the relay's lease cannot be renewed: ${describeError(error)}`, { cause: error });
-      this.onRenewed();
+      this.onRenewed(undefined);
     }
   }
 
@@ -85,6 +105,6 @@ export class Lease {
     const held = this.current !== undefined;
     this.deadline = -Infinity;
     this.current = undefined;
-    if (held && !this.failed) await this.store.releaseLease(this.holder);
+    if (held && !this.failed) await this.store.releaseLease(this.holder, this.progress);
   }
 }

@@ -33,7 +33,7 @@ function aRow(fields: Partial<OutboxRow> = {}): OutboxRow {
     dataschema: 'urn:event:Counted:2',
     sequence: '1',
     payload: '{"n":1}',
-    created_at: new Date(0),
+    timestamp: '0',
     ...fields,
   };
 }
@@ -89,6 +89,34 @@ describe('readMessage', () => {
         expect(typeof reading.readable).toBe('boolean');
       }),
     );
+  });
+});
+
+describe('upcasters', () => {
+  class Renamed {
+    static readonly version = 3;
+    static readonly upcasters = {
+      1: (data: object) => ({ ...data, m: (data as { n: number }).n }),
+      2: (data: object) => ({ ...data, m: (data as { m: number }).m * 100 }),
+    };
+
+    @IsInt() readonly m!: number;
+  }
+  const renamed = { ...contract, events: { Renamed } };
+  const of = (version: number, value: string) => {
+    const headers = { ...aRecord().headers, ce_type: 'Renamed', ce_dataschema: `urn:event:Renamed:${version}` };
+    return readMessage(aRecord({ headers, value: Buffer.from(value) }), renamed);
+  };
+
+  it('bring data of any older version up to date before it is validated', () => {
+    expect(of(1, '{"n":7}')).toMatchObject({ message: { data: { m: 700 } } });
+    expect(of(2, '{"m":7}')).toMatchObject({ message: { data: { m: 700 } } });
+    expect(of(3, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
+    expect(of(4, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
+  });
+
+  it('leave what breaks its contract a message with its place in its key', () => {
+    expect(of(1, '{"n":"seven"}')).toMatchObject({ readable: false, sound: true });
   });
 });
 

@@ -30,10 +30,19 @@ export interface Message {
   readonly data: object;
 }
 
-export type Reading =
-  | { readonly readable: true; readonly message: Message }
-  /** Nothing that could ever be handled: `id` and `type` are given where at least the headers could be read. */
-  | { readonly readable: false; readonly reason: string; readonly id?: string; readonly type?: string };
+export type Reading = { readonly readable: true; readonly message: Message } | Unreadable;
+
+/** Nothing that could ever be handled as it is. */
+export interface Unreadable {
+  readonly readable: false;
+  readonly reason: string;
+  /** `id`, `type` and `source`: where at least the headers could be read, cut to what a column holds. */
+  readonly id?: string;
+  readonly type?: string;
+  readonly source?: string;
+  /** Only the data breaks the contract: the message is known by its id and source, and has its place in its key. */
+  readonly sound: boolean;
+}
 
 /** A row of the outbox, as the relay reads it. */
 export interface OutboxRow {
@@ -45,7 +54,8 @@ export interface OutboxRow {
   readonly dataschema: string;
   readonly sequence: string;
   readonly payload: string;
-  readonly created_at: Date;
+  /** When it was written, in milliseconds since the epoch. */
+  readonly timestamp: string;
 }
 
 export interface OutgoingRecord {
@@ -61,7 +71,7 @@ export function toRecord(row: OutboxRow, source: string): OutgoingRecord {
   return {
     key: row.aggregateid,
     value: row.payload,
-    timestamp: String(row.created_at.getTime()),
+    timestamp: row.timestamp,
     headers: {
       ce_specversion: '1.0',
       ce_id: row.id,
@@ -74,13 +84,20 @@ export function toRecord(row: OutboxRow, source: string): OutgoingRecord {
   };
 }
 
+/** An aggregate's id, in an index of the inbox. */
+const MAX_KEY_BYTES = 255;
+
 /** Reads a record by the topic's contract. Unknown fields in the data are let through: a newer publisher may send more. */
 export function readMessage(record: KafkaRecord, contract: TopicContract): Reading {
   const { ce_id: id, ce_type: type, ce_source: source, ce_specversion: specversion } = record.headers;
   // As far as a table can hold it: text has no zero byte there.
   const shown = (text: string): string => text.replaceAll('\0', '').slice(0, 255);
-  const found = { ...(id !== undefined && { id: shown(id) }), ...(type !== undefined && { type: shown(type) }) };
-  const unreadable = (reason: string): Reading => ({ readable: false, reason, ...found });
+  const found = {
+    ...(id !== undefined && { id: shown(id) }),
+    ...(type !== undefined && { type: shown(type) }),
+    ...(source !== undefined && { source: shown(source) }),
+  };
+  const unreadable = (reason: string, sound = false): Unreadable => ({ readable: false, reason, sound, ...found });
 
   const missing = Object.entries({ ce_id: id, ce_type: type, ce_source: source, ce_specversion: specversion })
     .filter(([, value]) => value === undefined || value === '')
@@ -89,7 +106,9 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   if (specversion !== '1.0') return unreadable(`ce_specversion is not 1.0`);
   if (/\p{Cc}/u.test(id + type + source)) return unreadable('a header has a control character');
   if (id.length > 255) return unreadable('ce_id is longer than 255 characters');
+  if (source.length > 255) return unreadable('ce_source is longer than 255 characters');
   if (record.key === null) return unreadable('the record has no key');
+  if (record.key.length > MAX_KEY_BYTES) return unreadable(`the key is longer than ${MAX_KEY_BYTES} bytes`);
   if (record.value === null) return unreadable('the record has no value (a tombstone)');
 
   const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
@@ -97,8 +116,8 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
 
   const json = parseObject(record.value);
   if (json === undefined) return unreadable('the value is not a JSON object in UTF-8');
-  const { data, broken } = dataOf(json, eventClass);
-  if (!data) return unreadable(`the data breaks its contract: ${broken}`);
+  const { data, broken } = dataOf(json, eventClass, versionOf(record.headers['ce_dataschema']) ?? eventClass.version);
+  if (!data) return unreadable(`the data breaks its contract: ${broken}`, true);
 
   const sequence = Number(record.headers['ce_sequence'] ?? Number.NaN);
   return {
@@ -129,9 +148,22 @@ function parseObject(bytes: Buffer): object | undefined {
   }
 }
 
-function dataOf(json: object, eventClass: EventClass): { data?: object; broken?: string } {
+/** The version at the end of `urn:event:<type>:<version>`. */
+function versionOf(dataschema: string | undefined): number | undefined {
+  const version = /^urn:event:.+:(\d{1,9})$/.exec(dataschema ?? '')?.[1];
+  return version === undefined ? undefined : Number(version);
+}
+
+/** Data of a version that no upcaster starts from is left as it is: whether it will do, its contract says. */
+function upcast(json: object, { version, upcasters = {} }: EventClass, from: number): object {
+  let data = json;
+  for (let n = from; n < version; n++) data = upcasters[n]?.(data) ?? data;
+  return data;
+}
+
+function dataOf(json: object, eventClass: EventClass, version: number): { data?: object; broken?: string } {
   try {
-    const data = plainToInstance(eventClass, json);
+    const data = plainToInstance(eventClass, upcast(json, eventClass, version));
     const errors = validateSync(data, { forbidUnknownValues: false });
     return errors.length === 0 ? { data } : { broken: errors.flatMap(constraintsOf).join('; ') };
   } catch (error) {

@@ -7,6 +7,36 @@ export interface InboxOptions {
   /** The Kafka consumer group, and the consumer's name in the inbox table: renaming it handles everything again. */
   readonly groupId: string;
   readonly topic: TopicContract;
+  /**
+   * Messages handled at the same time, over all partitions and the parked ones: each holds one connection of the pool while
+   * its handler runs. Messages of one key are never handled at the same time. Default 4.
+   */
+  readonly concurrency?: number;
+  /** How often a handler may fail with one message before it is a dead letter. Outages do not count. Default 10. */
+  readonly maxAttempts?: number;
+  /** The wait after a handler's first failure, doubled with each further one up to `maxMs`. Default 1 s and 5 min. */
+  readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
+  /**
+   * What becomes of a key with a dead letter. `hold-key`: its later messages wait until a person retries or discards the
+   * letter, so that none is handled out of order. `go-on`: they are handled. Default `hold-key`.
+   */
+  readonly afterDeadLetter?: 'hold-key' | 'go-on';
+  /**
+   * Handles the new messages of a batch one after another in one transaction, and each on its own when one of them fails: much
+   * faster, for handlers that touch only rows of their own key. They may run twice for a message, with one effect in the
+   * database; what else they do is done twice. Default false.
+   */
+  readonly groupCommit?: boolean;
+  /**
+   * How long the inbox remembers a message, in milliseconds; 0: for ever. Longer than the topic may keep it (`retention.ms` +
+   * `segment.ms`), or the consumer does not start: a replay would have its effects twice. Default 30 days.
+   */
+  readonly inboxRetentionMs?: number;
+  /**
+   * After so long without a heartbeat Kafka gives an instance's partitions to another, in milliseconds. A slow handler does
+   * not matter: heartbeats go on. At least the broker's `group.min.session.timeout.ms`. Default 10 s.
+   */
+  readonly sessionMs?: number;
 }
 
 export interface MessagingOptions {
@@ -20,6 +50,13 @@ export interface MessagingOptions {
   readonly service: string;
   readonly publishes: readonly TopicContract[];
   readonly consumes: readonly InboxOptions[];
+  /**
+   * How long published messages stay in the outbox, to be looked at and sent again, in milliseconds: 7 days unless given.
+   * 0 removes them at once, that is with the next look, a second later.
+   */
+  readonly outboxRetentionMs?: number;
+  /** Whether later messages of a key wait behind its dead letter in the outbox, or go on without it: `hold-key` unless given. */
+  readonly afterDeadLetter?: 'hold-key' | 'go-on';
 }
 
 export const MESSAGING_OPTIONS = Symbol('MESSAGING_OPTIONS');

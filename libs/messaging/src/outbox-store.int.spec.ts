@@ -1,3 +1,4 @@
+import { Cursor } from './cursor.js';
 import { OutboxStore } from './outbox-store.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
 
@@ -30,7 +31,7 @@ it('P3 reads in the order of the positions, wherever the rows lie', async () => 
     );
   }
 
-  const rows = await store.read(2, 1_000_000);
+  const rows = await store.read(Cursor.START, 2, 1_000_000);
 
   expect(rows.map(({ position }) => position)).toEqual(['1', '2']);
 });
@@ -63,12 +64,44 @@ describe('the lease row', () => {
     expect((await store.holdLease(OTHERS, 60_000)).token).toBeDefined();
   });
 
-  it('tells with every renewal whether messages wait, to a standby too', async () => {
-    await store.holdLease(OTHERS, 60_000);
-    expect(await store.holdLease(MINE, 60_000)).toEqual({ token: undefined, pending: false });
-
+  it('tells its holder with every renewal whether messages wait, and where its progress is', async () => {
+    expect(await store.holdLease(MINE, 60_000)).toMatchObject({ pending: false, progress: Cursor.START });
     await sandbox.add(sandbox.outboxOf(sandbox.newRelay()), 'a', 1);
+    expect(await store.holdLease(MINE, 60_000)).toMatchObject({ pending: true });
 
-    expect(await store.holdLease(MINE, 60_000)).toEqual({ token: undefined, pending: true });
+    const progress = new Cursor(9, [{ from: 3, to: 5 }]);
+    expect(await store.holdLease(MINE, 60_000, progress)).toMatchObject({ pending: false, progress });
   });
+
+  it('P2 takes no progress from a holder that another has succeeded meanwhile', async () => {
+    await store.holdLease(MINE, 0);
+    await store.holdLease(OTHERS, 0, undefined);
+
+    const { progress } = await store.holdLease(MINE, 60_000, new Cursor(9, []));
+
+    expect(progress).toEqual(Cursor.START);
+  });
+});
+
+it('P3 reads late messages before the newer ones, in one reading', async () => {
+  const outbox = sandbox.outboxOf(sandbox.newRelay());
+  for (let n = 1; n <= 6; n++) await sandbox.add(outbox, 'a', n);
+
+  const rows = await store.read(new Cursor(4, [{ from: 2, to: 4 }]), 3, 1_000_000);
+
+  expect(rows.map(({ position }) => position)).toEqual(['2', '3', '5']);
+});
+
+it('P6 names the transactions that may fill a gap, before they have an id', async () => {
+  const writer = sandbox.dataSource.createQueryRunner();
+  await writer.startTransaction();
+  expect(await store.openWriters()).toEqual([]);
+
+  // Locks as an insert does before its first row, and assigns no transaction id.
+  await writer.query('lock table sandbox.outbox in row exclusive mode');
+
+  expect(await store.openWriters()).toHaveLength(1);
+  await writer.rollbackTransaction();
+  await writer.release();
+  expect(await store.openWriters()).toEqual([]);
 });

@@ -1,57 +1,60 @@
 import pg from 'pg';
+import { Cursor, multirange, spansOf } from './cursor.js';
 import { type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-/** Told to the relays of the schema: rows were committed, or the lease is free. */
-export type OutboxNotice = 'committed' | 'lease-released';
+/** Told to the relays of the schema: rows were committed, the lease is free, or a person changed what is parked. */
+export type OutboxNotice = 'committed' | 'lease-released' | 'parked-changed';
 
 /** What a record adds to its payload: key, headers and framing, generously. */
-const RECORD_OVERHEAD_BYTES = 1024;
+export const RECORD_OVERHEAD_BYTES = 512;
 
 /** How long a statement may take before the connection counts as dead: less than a lease, so that its loss is noticed in time. */
 const STATEMENT_MS = 3000;
 
+/** Read fields in the order of the statement: the relay reads millions of rows. */
+const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at`;
+const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
+       (extract(epoch from created_at) * 1000)::bigint::text as timestamp`;
+
+/** A key: the aggregate that its messages are of. */
+export interface AggregateKey {
+  readonly aggregatetype: string;
+  readonly aggregateid: string;
+}
+
 /**
  * The relay's SQL, on a connection of its own: a busy pool cannot delay publishing, and the notices arrive on the same
- * connection that every poll proves alive. Not reusable after an error.
+ * connection that every poll proves alive. Single statements without session state, for a pooler in transaction mode.
+ * Not reusable after an error.
  */
 export class OutboxStore implements LeaseStore {
   private readonly schema: string;
-  private readonly channel: string;
   private last: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   private constructor(
     private readonly client: pg.Client,
-    schema: string,
+    private readonly options: { readonly databaseUrl: string; readonly schema: string; readonly service: string },
   ) {
-    this.schema = quoteIdentifier(schema);
-    this.channel = `${schema}_outbox`;
+    this.schema = quoteIdentifier(options.schema);
   }
 
   /** Connects and listens. `onLost` is called once when the connection breaks by itself. */
   static async connect(
     options: { readonly databaseUrl: string; readonly schema: string; readonly service: string },
-    onNotice: (notice: OutboxNotice) => void,
+    onNotice: (notice: string) => void,
     onLost: (error: Error) => void,
   ): Promise<OutboxStore> {
-    const client = new pg.Client({
-      connectionString: options.databaseUrl,
-      application_name: `${options.service} relay`,
-      connectionTimeoutMillis: 3000,
-      query_timeout: STATEMENT_MS,
-      // Ended by the server too: a session that waits for a lock would go on waiting after we have given it up.
-      statement_timeout: STATEMENT_MS - 500,
-      lock_timeout: STATEMENT_MS - 1000,
-      keepAlive: true,
-    });
+    const client = newClient(options);
     // Before connect: a connection that breaks early must not become an uncaught 'error' event.
     client.on('error', onLost);
-    client.on('notification', ({ payload }) => onNotice(payload === 'lease-released' ? payload : 'committed'));
-    const store = new OutboxStore(client, options.schema);
+    client.on('notification', ({ payload }) => onNotice(payload ?? ''));
+    const store = new OutboxStore(client, options);
     try {
       await client.connect();
-      await store.query(`listen ${quoteIdentifier(store.channel)}`);
+      await store.query(`listen ${quoteIdentifier(channelOf(options.schema))}`);
     } catch (error) {
       await store.close();
       throw error;
@@ -59,76 +62,238 @@ export class OutboxStore implements LeaseStore {
     return store;
   }
 
-  async holdLease(holder: string, leaseMs: number): Promise<LeaseAnswer> {
-    const { rows } = await this.query<{ token: string | null; pending: boolean }>(
+  async holdLease(holder: string, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
+    const { rows } = await this.query<{ token: string; position: string; gaps: string; pending: boolean }>(
       `with lease as (
          update ${this.schema}.relay_lease
             set holder = $1,
                 token = token + (holder is distinct from $1)::int,
-                expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+                expires_at = clock_timestamp() + $2 * interval '1 millisecond',
+                -- Where another has published meanwhile, our progress is of the past.
+                position = case when holder = $1 then coalesce($3, position) else position end,
+                gaps = case when holder = $1 then coalesce($4::int8multirange, gaps) else gaps end
           where holder = $1 or expires_at < clock_timestamp()
-         returning token)
-       select (select token from lease) as token, exists (select from ${this.schema}.outbox) as pending`,
-      [holder, leaseMs],
+         returning token, position, gaps)
+       select lease.token, lease.position, lease.gaps,
+              exists (select from ${this.schema}.outbox where position > lease.position) as pending
+         from lease`,
+      [holder, leaseMs, progress?.position, progress && multirange(progress.gaps)],
     );
-    return { token: rows[0]?.token ?? undefined, pending: rows[0]?.pending ?? false };
+    const [held] = rows;
+    if (!held) return { token: undefined, pending: false };
+    const { token, pending, position, gaps } = held;
+    return { token, pending, progress: new Cursor(Number(position), spansOf(gaps)) };
   }
 
-  async releaseLease(holder: string): Promise<void> {
+  async releaseLease(holder: string, progress?: Cursor): Promise<void> {
     const { rowCount } = await this.query(
-      `update ${this.schema}.relay_lease set expires_at = '-infinity' where holder = $1`,
-      [holder],
+      `update ${this.schema}.relay_lease
+          set expires_at = '-infinity', position = coalesce($2, position), gaps = coalesce($3::int8multirange, gaps)
+        where holder = $1`,
+      [holder, progress?.position, progress && multirange(progress.gaps)],
     );
     if (rowCount) await this.notify('lease-released');
   }
 
   /**
-   * The oldest unpublished messages, as many as `bytes` allow but at least one, in the order of their positions (served by
-   * the primary key). A published row is gone,
-   * so a row that commits late, with a position below others long published, is simply there at the next reading (P2).
+   * The oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
+   * least one. Both in one statement, so in one snapshot: a message seen beyond the cursor, while an earlier one of its key
+   * was not yet visible in a gap, would overtake it (P3). Served by the primary key.
    */
-  async read(limit: number, bytes: number): Promise<OutboxRow[]> {
+  async read(cursor: Cursor, limit: number, bytes: number): Promise<OutboxRow[]> {
+    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where position > $1 order by position limit $2`;
+    const oldest =
+      cursor.gaps.length === 0
+        ? beyond
+        : // Lateral and limited: a scan of the index for each gap, never one of the table.
+          `(select late.* from unnest($4::int8multirange) as gap (span) cross join lateral (
+              select ${COLUMNS} from ${this.schema}.outbox
+               where position >= lower(gap.span) and position < upper(gap.span) order by position limit $2) as late
+             order by position limit $2)
+           union all (${beyond}) order by position limit $2`;
     const { rows } = await this.query<OutboxRow>(
-      `select position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at
+      `select ${OUT}
          from (select *, row_number() over w as nth, sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
-                 from (select * from ${this.schema}.outbox order by position limit $1) as oldest
-               window w as (order by position)) as measured
-        where nth = 1 or bytes <= $2
-        order by position`,
-      [limit, bytes],
+                 from (${oldest}) as oldest
+               window w as (order by oldest.position)) as measured
+        where nth = 1 or bytes <= $3
+        order by measured.position`,
+      [cursor.position, limit, bytes, ...(cursor.gaps.length === 0 ? [] : [multirange(cursor.gaps)])],
     );
     return rows;
   }
 
-  /** Records progress: what Kafka has acknowledged leaves the outbox, in one statement a batch. */
-  async remove(rows: readonly OutboxRow[]): Promise<void> {
-    await this.query(`delete from ${this.schema}.outbox where position = any($1::bigint[])`, [
+  /** The transactions, prepared ones included, that may fill a gap: they hold the lock that every writer takes first. */
+  async openWriters(): Promise<string[]> {
+    const { rows } = await this.query<{ writer: string }>(
+      `select distinct virtualtransaction as writer
+         from pg_locks
+        where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+          and database = (select oid from pg_database where datname = current_database())
+          and relation = to_regclass($1)`,
+      [`${this.schema}.outbox`],
+    );
+    return rows.map(({ writer }) => writer);
+  }
+
+  /** Sets messages aside: the dead letter, or what waits behind it in its key. Repeating it changes nothing. */
+  async park(rows: readonly OutboxRow[], error?: string): Promise<void> {
+    await this.query(
+      `insert into ${this.schema}.outbox_parked (${COLUMNS}, error, dead_at)
+       select ${COLUMNS}, $2::text, case when $2::text is not null then clock_timestamp() end
+         from ${this.schema}.outbox
+        where position = any($1::bigint[])
+       on conflict do nothing`,
+      [rows.map(({ position }) => position), error ?? null],
+    );
+  }
+
+  /** The keys with parked messages: whether a dead letter holds them, and whether messages wait. */
+  async parkedKeys(): Promise<(AggregateKey & { held: boolean; waiting: boolean })[]> {
+    const { rows } = await this.query<AggregateKey & { held: boolean; waiting: boolean }>(
+      `select aggregatetype, aggregateid, bool_or(dead_at is not null) as held, bool_or(dead_at is null) as waiting
+         from ${this.schema}.outbox_parked group by aggregatetype, aggregateid`,
+    );
+    return rows;
+  }
+
+  /** The oldest messages that wait parked of a key, in order. Served by outbox_parked_key. */
+  async readParked({ aggregatetype, aggregateid }: AggregateKey, limit: number): Promise<OutboxRow[]> {
+    const { rows } = await this.query<OutboxRow>(
+      `select ${OUT} from ${this.schema}.outbox_parked
+        where aggregatetype = $1 and aggregateid = $2 and dead_at is null
+        order by outbox_parked.position limit $3`,
+      [aggregatetype, aggregateid, limit],
+    );
+    return rows;
+  }
+
+  async killParked(row: OutboxRow, error: string): Promise<void> {
+    await this.query(
+      `update ${this.schema}.outbox_parked set dead_at = clock_timestamp(), error = $2 where position = $1`,
+      [row.position, error],
+    );
+  }
+
+  async removeParked(rows: readonly OutboxRow[]): Promise<void> {
+    await this.query(`delete from ${this.schema}.outbox_parked where position = any($1::bigint[])`, [
       rows.map(({ position }) => position),
     ]);
   }
 
-  /** Reaches the relays of every process. Sent outside any transaction: inside one it would serialise all commits. */
-  async notify(notice: OutboxNotice): Promise<void> {
-    await this.query('select pg_notify($1, $2)', [this.channel, notice]);
+  /**
+   * Removes published messages that are older than `retentionMs`, at most `limit` of them from `after` on, and gives the
+   * highest position removed. Row locks only, on rows that nobody writes: no writer waits for it.
+   */
+  async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number): Promise<number | undefined> {
+    const before = cursor.gaps[0]?.from ?? cursor.position + 1;
+    const { rows } = await this.query<{ position: string | null }>(
+      `with removed as (
+         delete from ${this.schema}.outbox
+          where position in (
+                  select position from ${this.schema}.outbox
+                   where position > $1 and position < $2
+                   order by position limit $4)
+            and created_at < clock_timestamp() - $3 * interval '1 millisecond'
+         returning position)
+       select max(position) as position from removed`,
+      [after, before, retentionMs, limit],
+    );
+    const [removed] = rows;
+    return removed?.position ? Number(removed.position) : undefined;
   }
 
-  /** One statement after another: the lease is renewed while a batch is read or removed. */
+  /** Reaches the relays of every process. Sent outside any transaction: inside one it would serialise all commits. */
+  async notify(notice: OutboxNotice): Promise<void> {
+    await this.query('select pg_notify($1, $2)', [channelOf(this.options.schema), notice]);
+  }
+
+  /**
+   * Sends a notice from another connection, for this one to hear: a pooler, or a connection that is half dead, swallows
+   * notices silently, and lets through those that a connection sends to itself.
+   */
+  async notifyFromElsewhere(notice: string): Promise<void> {
+    const client = newClient(this.options);
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('select pg_notify($1, $2)', [channelOf(this.options.schema), notice]);
+    } finally {
+      await end(client);
+    }
+  }
+
+  /** One statement after another: the lease is renewed while a batch is read or sent. */
   private query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
-    const result = this.last.then(() => this.client.query<Row>(text, values));
+    const result = this.last.then(async () => {
+      if (this.closed) throw new Error('the connection was closed');
+      try {
+        return await this.client.query<Row>(text, values);
+      } catch (error) {
+        // The server would go on with a statement that waits for a lock after we have given it up: a reconnection a
+        // second would leave a session each.
+        if ((error as Error).message === 'Query read timeout') await cancelOnServer(this.client, this.options);
+        throw error;
+      }
+    });
     this.last = result.catch(() => undefined);
     return result;
   }
 
   /** Never throws, and never waits for a server that does not answer. */
   async close(): Promise<void> {
-    const ended = this.client.end().catch(() => undefined);
-    const timer = setTimeout(() => destroySocket(this.client), 500);
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 600).unref())]);
-    clearTimeout(timer);
+    this.closed = true;
+    await end(this.client);
   }
 }
 
-/** pg has no public way to drop a connection whose server is silent; `end` would wait for it. */
-function destroySocket(client: pg.Client): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+function channelOf(schema: string): string {
+  return `${schema}_outbox`;
+}
+
+/** No start-up parameter beside what every pooler takes: PgBouncer refuses statement_timeout and its like. */
+function newClient(options: { readonly databaseUrl: string; readonly service: string }): pg.Client {
+  return new pg.Client({
+    connectionString: options.databaseUrl,
+    application_name: `${options.service} relay`,
+    connectionTimeoutMillis: STATEMENT_MS,
+    query_timeout: STATEMENT_MS,
+    keepAlive: true,
+  });
+}
+
+async function end(client: pg.Client): Promise<void> {
+  const ended = client.end().catch(() => undefined);
+  const timer = setTimeout(() => innerConnection(client).stream.destroy(), 500);
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 600).unref())]);
+  clearTimeout(timer);
+}
+
+/** PostgreSQL's cancel request: a connection of its own that names the backend, and works through a pooler too. */
+async function cancelOnServer(client: pg.Client, options: { databaseUrl: string; service: string }): Promise<void> {
+  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
+  const messenger = newClient(options);
+  const connection = innerConnection(messenger);
+  const { host, port } = messenger;
+  const cancelled = new Promise<void>((resolve) => {
+    connection.on('connect', () => connection.cancel(processID, secretKey));
+    connection.on('end', resolve).on('error', resolve);
+    setTimeout(resolve, 500).unref();
+  });
+  if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`);
+  else connection.connect(port, host);
+  await cancelled;
+  connection.stream.destroy();
+}
+
+interface InnerConnection {
+  readonly stream: { destroy(): void };
+  connect(portOrPath: number | string, host?: string): void;
+  cancel(processId: number, secretKey: number): void;
+  on(event: string, listener: () => void): this;
+}
+
+/** pg has no public way to drop a connection whose server is silent (`end` would wait for it), nor to cancel a statement. */
+function innerConnection(client: pg.Client): InnerConnection {
+  return (client as unknown as { connection: InnerConnection }).connection;
 }

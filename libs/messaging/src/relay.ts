@@ -1,26 +1,41 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
+import { Cursor } from './cursor.js';
 import { describeError } from './errors.js';
+import { GapWatch } from './gap-watch.js';
 import { type ComponentHealth, Progress } from './health.js';
-import { connectProducer, type Producer } from './kafka.js';
-import { Lease, LEASE_TIMING } from './lease.js';
-import { type OutboxRow, type OutgoingRecord, toRecord } from './message.js';
+import { connectProducer } from './kafka.js';
+import { Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
+import { type OutboxRow } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
-import { type OutboxNotice, OutboxStore } from './outbox-store.js';
+import { OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
+import { ParkedKeys, Publisher, TermOver } from './publisher.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
-/** One batch is one send and one delete. Its bytes stay below the broker's `max.message.bytes`, whatever partition they go to. */
-const BATCH_ROWS = 500;
-const BATCH_BYTES = 768 * 1024;
+/** What one reading takes into memory at most. Two are there at a time: one is read while the other is sent. */
+const READ_ROWS = 1000;
+const READ_BYTES = 4 * 1024 * 1024;
+/** Progress is recorded with every renewal, and after so many messages: a killed relay's successor sends no more than these again. */
+const RECORD_EVERY = 5000;
 /** Between two notices of one process: rows committed meanwhile are announced by the second. */
 const NOTIFY_EVERY_MS = 5;
+const SETTLE_EVERY_MS = 1000;
+const LISTENING_PROOF_EVERY_MS = 60_000;
+const LISTENING_PROOF_MS = 2000;
+/** How often old rows are looked for: about as often as the retention lasts, within these bounds. */
+const REMOVE_LEAST_MS = 1000;
+const REMOVE_MOST_MS = 60_000;
+const REMOVE_ROWS = 5000;
+const WEEK_MS = 7 * 24 * 3600 * 1000;
+/** A server that is silent for so long beyond the next renewal is reported. */
+const SILENT_AFTER_MS = 3000;
 
 /**
- * Publishes what lies in the outbox, in order, and removes it once Kafka has acknowledged it. Runs in every replica; the one
- * that holds the lease publishes, the others stand by.
+ * Publishes what the outbox has beyond its progress, in order. Runs in every replica; the one that holds the lease
+ * publishes, the others stand by.
  *
- * A crash between the acknowledgement and the removal publishes the batch again: messages may be duplicated, never lost
- * or reordered. Neither Kafka nor PostgreSQL need be there: it waits for both, and no outage counts against a message.
+ * A crash before progress was recorded publishes again what was sent since: messages may be duplicated, never lost or
+ * reordered. Neither Kafka nor PostgreSQL need be there: it waits for both, and no outage counts against a message.
  */
 export class Relay {
   private readonly logger = new Logger('Relay');
@@ -28,22 +43,32 @@ export class Relay {
   private readonly stopping = new AbortController();
   private readonly wakeUp = new WakeUpCall();
   private readonly progress = new Progress();
-  private readonly topics: ReadonlyMap<string, string>;
+  private readonly publisher: Publisher;
   private store: OutboxStore | undefined;
   private lease: Lease | undefined;
-  private producer: Producer | undefined;
+  private answeredAt = 0;
   private failures = 0;
   private notice: NodeJS.Timeout | undefined;
   private nextNoticeAt = 0;
+  private hears: ((nonce: string) => void) | undefined;
+  private warnedOfDeafness = false;
+  private parkedChanged = true;
+  private term: Term | undefined;
   private running: Promise<void> | undefined;
 
   /** `connect` and `leaseTiming` are other ones in tests that lose an answer of Kafka's, or must not see a poll. */
   constructor(
     private readonly options: MessagingOptions,
-    private readonly connect = connectProducer,
+    connect = connectProducer,
     private readonly leaseTiming = LEASE_TIMING,
   ) {
-    this.topics = new Map(options.publishes.map(({ aggregateType, name }) => [aggregateType, name]));
+    this.publisher = new Publisher(options, connect, {
+      onFailed: (what, error) => this.backOff(what, error),
+      onSent: () => {
+        this.failures = 0;
+        this.progress.advanced();
+      },
+    });
   }
 
   start(): void {
@@ -68,7 +93,11 @@ export class Relay {
 
   health(): ComponentHealth {
     const role = this.store === undefined ? 'disconnected' : this.lease?.token === undefined ? 'standby' : 'leader';
-    return { ...this.progress.report(), role };
+    const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
+    const silent = this.lease !== undefined && silentMs > SILENT_AFTER_MS;
+    const report = this.progress.report();
+    if (!silent) return { ...report, role };
+    return { ...report, healthy: false, role, problem: `PostgreSQL has not answered for ${silentMs} ms` };
   }
 
   private async notify(): Promise<void> {
@@ -87,7 +116,7 @@ export class Relay {
         await this.backOff('The relay lost its database connection', error);
       }
     }
-    await this.dropProducer();
+    await this.publisher.close();
   }
 
   private async runWithStore(): Promise<void> {
@@ -100,20 +129,28 @@ export class Relay {
         this.wakeUp.call();
       },
     );
-    const lease = new Lease(store, this.holder, () => this.wakeUp.call(), this.leaseTiming);
+    this.answeredAt = performance.now();
+    const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming);
+    const proof = setInterval(() => void this.proveListening(store), LISTENING_PROOF_EVERY_MS).unref();
     try {
       this.store = store;
       this.lease = lease;
       await lease.renew();
+      this.progress.done();
+      void this.proveListening(store);
       while (!this.stopping.signal.aborted) {
         const failure = lost ?? lease.failure;
         if (failure) throw failure;
-        await this.drain(store, lease);
+        const { token } = lease;
+        if (token === undefined) this.term = undefined;
+        else await this.publishAll(store, lease, this.termOf(token));
         if (!lost && !lease.failure) await this.wakeUp.wait();
       }
     } finally {
+      clearInterval(proof);
       this.store = undefined;
       this.lease = undefined;
+      this.term = undefined;
       await lease
         .release()
         .catch((error: unknown) => this.logger.warn(`The lease was not handed back: ${describeError(error)}`));
@@ -121,59 +158,142 @@ export class Relay {
     }
   }
 
-  private onNotice(notice: OutboxNotice): void {
-    if (notice === 'lease-released') void this.lease?.renew();
-    else if (this.lease?.token !== undefined) this.wakeUp.call();
+  private onRenewed(answer: LeaseAnswer | undefined): void {
+    if (answer) this.answeredAt = performance.now();
+    const changed = answer?.token !== this.term?.token;
+    const gaps = answer?.progress?.gaps.length ?? 0;
+    // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
+    const due = this.term !== undefined && this.removalIsDue(answer?.progress, this.term);
+    if (!answer || changed || answer.pending || gaps > 0 || due) this.wakeUp.call();
   }
 
-  /** Publishes batch after batch until the outbox is empty, the lease is lost or the relay stops. */
-  private async drain(store: OutboxStore, lease: Lease): Promise<void> {
-    for (let term = lease.token; term !== undefined && !this.stopping.signal.aborted; term = lease.token) {
-      const rows = await store.read(BATCH_ROWS, BATCH_BYTES);
-      if (rows.length === 0) break;
+  private onNotice(notice: string): void {
+    if (notice === 'lease-released') void this.lease?.renew();
+    else if (notice.startsWith('proof ')) this.hears?.(notice);
+    else {
+      if (notice === 'parked-changed') this.parkedChanged = true;
+      if (this.lease?.token !== undefined) this.wakeUp.call();
+    }
+  }
+
+  private termOf(token: string): Term {
+    if (this.term?.token === token) return this.term;
+    this.parkedChanged = true;
+    this.term = { token, watch: new GapWatch(), parked: new ParkedKeys(), settleAt: 0, removedTo: 0, removeAt: 0 };
+    return this.term;
+  }
+
+  private removalIsDue(progress: Cursor | undefined, term: Term): boolean {
+    return performance.now() >= term.removeAt && (progress?.position ?? 0) > term.removedTo;
+  }
+
+  /** Publishes until the outbox is empty, the lease is lost or the relay stops. */
+  private async publishAll(store: OutboxStore, lease: Lease, term: Term): Promise<void> {
+    const leads = () => lease.token === term.token;
+    const mayPublish = () => leads() && !this.stopping.signal.aborted;
+    try {
+      for (let more = true; more && mayPublish();) {
+        const cursor = lease.progress ?? Cursor.START;
+        const settling = cursor.gaps.length > 0 && performance.now() >= term.settleAt;
+        if (settling) {
+          term.settleAt = performance.now() + SETTLE_EVERY_MS;
+          term.watch.observe(cursor, await store.openWriters());
+        }
+        if (this.parkedChanged) await this.publishReleased(store, term, mayPublish);
+        const drained = await this.drain(store, lease, term, leads, mayPublish);
+        if (settling && drained.sawGaps && leads()) lease.progress = term.watch.settled(lease.progress ?? cursor);
+        ({ more } = drained);
+      }
+      this.failures = 0;
+      if (this.removalIsDue(lease.progress, term) && mayPublish()) await this.removeOld(store, lease, term, mayPublish);
+    } catch (error) {
+      if (!(error instanceof TermOver)) throw error;
+    } finally {
+      this.progress.done();
+    }
+  }
+
+  /** Reads and sends, the next batch being read while one is sent. Interrupted when gaps are to be watched again. */
+  private async drain(
+    store: OutboxStore,
+    lease: Lease,
+    term: Term,
+    leads: () => boolean,
+    mayPublish: () => boolean,
+  ): Promise<{ more: boolean; sawGaps: boolean }> {
+    let from = lease.progress ?? Cursor.START;
+    let reading: Promise<OutboxRow[]> | undefined = store.read(from, READ_ROWS, READ_BYTES);
+    let sawGaps = false;
+    let unrecorded = 0;
+    for (;;) {
+      const rows: OutboxRow[] = await reading;
+      const full = isFull(rows);
+      // Late messages come first: one beyond the cursor says that every gap was looked at.
+      sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
+      if (rows.length === 0 || !mayPublish()) return { more: false, sawGaps };
 
       this.progress.begun();
-      try {
-        // The token of before the reading: rows read in one term are not sent in a later one.
-        await this.publish(rows, () => lease.token === term && !this.stopping.signal.aborted);
-      } catch (error) {
-        await this.dropProducer();
-        await this.backOff(`${rows.length} messages were not acknowledged by Kafka and will be sent again`, error);
-        continue;
+      const after = from.after(rows.map(({ position }) => Number(position)));
+      const interrupted = after.gaps.length > 0 && performance.now() >= term.settleAt;
+      reading = full && !interrupted ? store.read(after, READ_ROWS, READ_BYTES) : undefined;
+      // Awaited above; a failure before that must not count as unhandled.
+      reading?.catch(() => undefined);
+      await this.publisher.deliver(rows, term.parked, store, mayPublish);
+      // What was acknowledged while stopping counts too: a successor need not send it again.
+      if (!leads()) return { more: false, sawGaps };
+      lease.progress = after;
+      unrecorded += rows.length;
+      if (unrecorded >= RECORD_EVERY) {
+        unrecorded = 0;
+        void lease.renew();
       }
-      await store.remove(rows);
-      this.succeeded();
+      if (!reading) return { more: full, sawGaps };
+      from = after;
     }
-    this.succeeded();
   }
 
-  private succeeded(): void {
-    this.failures = 0;
-    this.progress.done();
-  }
-
-  private async publish(rows: readonly OutboxRow[], mayStillSend: () => boolean): Promise<void> {
-    const recordsByTopic = new Map<string, OutgoingRecord[]>();
-    for (const row of rows) {
-      const topic = this.topics.get(row.aggregatetype);
-      if (topic === undefined)
-        throw new Error(`no topic is declared for aggregate type ${row.aggregatetype} (message ${row.id})`);
-      const records = recordsByTopic.get(topic) ?? [];
-      records.push(toRecord(row, `/${this.options.service}`));
-      recordsByTopic.set(topic, records);
+  /** What a person released: the parked messages of keys without a dead letter, in order, before newer ones of their key. */
+  private async publishReleased(store: OutboxStore, term: Term, mayPublish: () => boolean): Promise<void> {
+    this.parkedChanged = false;
+    const goOn = this.options.afterDeadLetter === 'go-on';
+    term.parked.clear();
+    for (const key of await store.parkedKeys()) {
+      const released = key.waiting && (goOn || !key.held);
+      const held = released ? await this.publisher.release(key, store, mayPublish) : key.held;
+      if (held && !goOn) term.parked.add(key);
     }
-    this.producer ??= await this.connect({ brokers: this.options.brokers, clientId: this.options.service });
-    await this.producer.publish(recordsByTopic, mayStillSend);
   }
 
-  /**
-   * After a send whose outcome is unknown, kafkajs rolls its sequence numbers back: a different batch sent with them would
-   * be taken for a duplicate, acknowledged and lost. So nothing is ever sent again with a producer that failed once.
-   */
-  private async dropProducer(): Promise<void> {
-    const { producer } = this;
-    this.producer = undefined;
-    await producer?.close();
+  private async removeOld(store: OutboxStore, lease: Lease, term: Term, mayPublish: () => boolean): Promise<void> {
+    const { outboxRetentionMs = WEEK_MS } = this.options;
+    // What the lease row does not call published yet may have to be sent again by a successor.
+    await lease.renew();
+    for (;;) {
+      if (!mayPublish() || !lease.progress) return;
+      const removedTo = await store.removeOld(term.removedTo, lease.progress, outboxRetentionMs, REMOVE_ROWS);
+      if (removedTo === undefined) break;
+      term.removedTo = removedTo;
+    }
+    term.removeAt = performance.now() + Math.min(Math.max(outboxRetentionMs, REMOVE_LEAST_MS), REMOVE_MOST_MS);
+  }
+
+  /** Polling goes on whether notices arrive or not; without them a message of another process waits for a poll. */
+  private async proveListening(store: OutboxStore): Promise<void> {
+    const nonce = `proof ${randomUUID()}`;
+    const heard = new Promise<void>((resolve) => {
+      this.hears = (notice) => notice === nonce && resolve();
+    });
+    try {
+      await store.notifyFromElsewhere(nonce);
+    } catch {
+      // The database is away, and that is told elsewhere.
+      return;
+    }
+    if ((await settlesWithin(LISTENING_PROOF_MS, heard)) || this.store !== store || this.warnedOfDeafness) return;
+    this.warnedOfDeafness = true;
+    this.logger.warn(
+      'Notifications do not arrive (a pooler in transaction mode?): what other processes commit is found by polling once a second',
+    );
   }
 
   private async backOff(what: string, error: unknown): Promise<void> {
@@ -183,4 +303,21 @@ export class Relay {
     this.logger.warn(`${what}: ${describeError(error)}. Trying again in ${waitMs} ms (attempt ${this.failures})`);
     await pause(waitMs, this.stopping.signal);
   }
+}
+
+/** What a leader knows for as long as it leads. */
+interface Term {
+  readonly token: string;
+  readonly watch: GapWatch;
+  readonly parked: ParkedKeys;
+  settleAt: number;
+  removedTo: number;
+  removeAt: number;
+}
+
+/** Whether there may be more than was read. */
+function isFull(rows: readonly OutboxRow[]): boolean {
+  if (rows.length === READ_ROWS) return true;
+  const bytes = rows.reduce((sum, { payload }) => sum + payload.length + RECORD_OVERHEAD_BYTES, 0);
+  return bytes > READ_BYTES / 4;
 }

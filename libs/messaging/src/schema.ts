@@ -1,12 +1,19 @@
+/** The schema of the tables below: raised with every change, which is a step of its own. */
+export const SCHEMA_VERSION = 2;
+
 /**
- * The tables of outbox, relay and inbox in one schema, as SQL statements for the service's first migration.
- * The service's role needs select, insert, update and delete on them and owns none.
+ * The statements that bring one schema's tables of outbox, relay and inbox from one version to another, for the service's
+ * migrations: all of them for a new service; for an existing one `{ from: 1 }` in a migration of its own, and so on.
+ * The service's role needs select, insert, update and delete on the tables and owns none.
  */
-export function messagingTables(schema: string): readonly string[] {
-  const s = quoteIdentifier(schema);
-  return [
+export function messagingTables(schema: string, { from = 0, to = SCHEMA_VERSION } = {}): readonly string[] {
+  return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema)));
+}
+
+const STEPS: readonly ((schema: string) => readonly string[])[] = [
+  (s) => [
     // The column names are the defaults of Debezium's Outbox Event Router. `payload` is text, so that what was written is
-    // what is published, byte for byte. The one index is the primary key: the relay reads from its left edge.
+    // what is published, byte for byte. The one index is the primary key: the relay reads along it.
     `create table ${s}.outbox (
       position bigint generated always as identity primary key,
       id uuid not null,
@@ -46,8 +53,99 @@ export function messagingTables(schema: string): readonly string[] {
       dead_at timestamptz not null default clock_timestamp(),
       primary key (consumer, topic, partition, "offset")
     )`,
-  ];
-}
+  ],
+  (s) => [
+    // Everything up to `position` is published, but for the gaps: positions that were drawn and not yet committed when the
+    // relay passed them. What was committed before this version is above position 0.
+    `alter table ${s}.relay_lease
+       add column position bigint not null default 0,
+       add column gaps int8multirange not null default '{}'`,
+    // Messages that may not be published now: the dead letter that Kafka refused, and those behind it in its key.
+    `create table ${s}.outbox_parked (
+      position bigint primary key,
+      id uuid not null,
+      aggregatetype varchar(255) not null,
+      aggregateid varchar(255) not null,
+      type varchar(255) not null,
+      dataschema varchar(255) not null,
+      sequence bigint not null,
+      payload text not null,
+      created_at timestamptz not null,
+      error text,
+      dead_at timestamptz
+    )`,
+    `create index outbox_parked_key on ${s}.outbox_parked (aggregatetype, aggregateid, position)`,
+    // An id is unique within its source only (CloudEvents 1.0, "id"). UUIDv7 ids first: new rows go to one end of the index.
+    `alter table ${s}.inbox add column source varchar(255) not null default '', drop constraint inbox_pkey`,
+    `alter table ${s}.inbox alter column source drop default, add constraint inbox_pkey primary key (consumer, message_id, source)`,
+    // Finds what has outlived its time; costs the writer next to nothing.
+    `create index inbox_received_at on ${s}.inbox using brin (received_at) with (pages_per_range = 32, autosummarize = on)`,
+    `create table ${s}.inbox_parked (
+      id bigint generated always as identity primary key,
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      "offset" bigint not null,
+      recorded_at timestamptz not null,
+      source varchar(255),
+      message_id varchar(255),
+      type varchar(255),
+      key bytea,
+      headers jsonb not null,
+      value bytea,
+      holds_key boolean not null,
+      attempts integer not null default 0,
+      next_attempt_at timestamptz,
+      error text,
+      parked_at timestamptz not null default clock_timestamp(),
+      dead_at timestamptz,
+      unique (consumer, topic, partition, "offset")
+    )`,
+    `create index inbox_parked_key on ${s}.inbox_parked (consumer, key, "offset") where holds_key`,
+    `create index inbox_parked_due on ${s}.inbox_parked (next_attempt_at) where next_attempt_at is not null`,
+    `insert into ${s}.inbox_parked
+       (consumer, topic, partition, "offset", recorded_at, message_id, type, key, headers, value, holds_key, error, dead_at)
+     select consumer, topic, partition, "offset", dead_at, message_id, type, key, headers, value, false, error, dead_at
+       from ${s}.inbox_dead_letters`,
+    `drop table ${s}.inbox_dead_letters`,
+    // What is in flight in a process: found by the next one, it tells what the process died of.
+    `create table ${s}.inbox_in_flight (
+      id uuid primary key,
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      first_offset bigint not null,
+      last_offset bigint not null,
+      deaths integer not null default 0,
+      started_at timestamptz not null default clock_timestamp()
+    )`,
+    `create index inbox_in_flight_partition on ${s}.inbox_in_flight (consumer, topic, partition)`,
+    // Who retried or discarded which dead letter.
+    `create table ${s}.messaging_audit (
+      id bigint generated always as identity primary key,
+      at timestamptz not null default clock_timestamp(),
+      actor varchar(255) not null,
+      action varchar(20) not null,
+      box varchar(20) not null,
+      letter jsonb not null,
+      reason text
+    )`,
+    // Calls to other systems, made outside of any transaction and tried again until they succeed.
+    `create table ${s}.jobs (
+      id uuid primary key,
+      queue varchar(255) not null,
+      data jsonb not null,
+      run_at timestamptz not null,
+      attempts integer not null default 0,
+      leased_until timestamptz,
+      lease uuid,
+      error text,
+      created_at timestamptz not null default clock_timestamp(),
+      dead_at timestamptz
+    )`,
+    `create index jobs_due on ${s}.jobs (run_at) where dead_at is null`,
+  ],
+];
 
 /** Quotes a name for SQL. For names from code or config, which no parameter can carry. */
 export function quoteIdentifier(name: string): string {

@@ -3,6 +3,11 @@ export interface EventClass {
   new (): object;
   /** The version of the data's schema, from 1. It travels in `ce_dataschema`. */
   readonly version: number;
+  /**
+   * Bring older data up to date before it is validated: the function under `n` makes version `n + 1` of version `n`. Needed
+   * for as long as messages of version `n` may lie on the topic or be parked.
+   */
+  readonly upcasters?: Readonly<Record<number, (data: object) => object>>;
 }
 
 /** What a topic carries: the one place that names it, for the service that publishes and for those that consume. */

@@ -27,6 +27,10 @@ class Ignored {
 
 export const COUNTER = Symbol('counter');
 
+const UNPUBLISHED = `
+  select not exists (select from sandbox.outbox, sandbox.relay_lease as lease
+                      where outbox.position > lease.position or outbox.position <@ lease.gaps) as drained`;
+
 /** A schema with the library's tables, a topic and a consumer group that nothing else uses, on the real servers. */
 export interface Sandbox {
   readonly options: MessagingOptions;
@@ -35,11 +39,11 @@ export interface Sandbox {
   readonly dataSource: DataSource;
   readonly topic: TopicReader;
   /** A process's share of outbox and relay. */
-  newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming): Relay;
+  newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming, more?: Partial<MessagingOptions>): Relay;
   outboxOf(relay: Relay): Outbox;
   /** Adds the event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
-  /** Waits until the outbox is empty. */
+  /** Waits until everything committed is published and recorded as such. */
   drained(): Promise<void>;
   close(): Promise<void>;
 }
@@ -78,8 +82,8 @@ export async function createSandbox(
     database,
     dataSource,
     topic,
-    newRelay(connect, leaseTiming) {
-      const relay = new Relay(options, connect, leaseTiming);
+    newRelay(connect, leaseTiming, more) {
+      const relay = new Relay({ ...options, ...more }, connect, leaseTiming);
       relays.push(relay);
       return relay;
     },
@@ -91,9 +95,9 @@ export async function createSandbox(
       else await dataSource.transaction((own) => outbox.add(own, aggregate, events));
     },
     async drained() {
-      await until('the outbox is empty', async () => {
-        const [row] = await database.sql<{ empty: boolean }>('select not exists (select from sandbox.outbox) as empty');
-        return row?.empty;
+      await until('the outbox is drained', async () => {
+        const [row] = await database.sql<{ drained: boolean }>(UNPUBLISHED);
+        return row?.drained;
       });
     },
     async close() {

@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { startChild } from '../child.js';
+import { type RelayResult } from '../processes/relay.js';
+import { createWorld, seed, type Servers } from '../servers.js';
+
+export interface Drain {
+  readonly perSecond: number;
+  readonly peakMb: number;
+  /** The rate of the last tenth over that of the first. */
+  readonly lastOverFirst: number;
+}
+
+const WITHIN_MS = 600_000;
+
+/** A backlog, and a relay that is started on it. Timed by the topic's end offsets, from its first batch on. */
+export async function drain(servers: Servers, messages: number): Promise<Drain> {
+  const world = await createWorld(servers);
+  try {
+    await seed(world, messages);
+    const relay = await startChild<RelayResult>('relay', world);
+    const seen = await watch(() => world.published(), messages);
+    const { peakMb } = await relay.stop();
+    return { ...seen, peakMb };
+  } finally {
+    await world.close();
+  }
+}
+
+async function watch(published: () => Promise<number>, messages: number): Promise<Omit<Drain, 'peakMb'>> {
+  const seen: { at: number; count: number }[] = [];
+  const end = performance.now() + WITHIN_MS;
+  for (let count = 0; count < messages;) {
+    if (performance.now() > end) throw new Error(`only ${count} of ${messages} messages were published`);
+    await delay(25);
+    count = await published();
+    if (count > 0 && count !== seen.at(-1)?.count) seen.push({ at: performance.now(), count });
+  }
+  const rate = (from: number, to: number) => {
+    const first = seen.find(({ count }) => count >= from * messages) ?? seen[0];
+    const last = seen.find(({ count }) => count >= to * messages) ?? seen.at(-1);
+    return first && last ? ((last.count - first.count) / (last.at - first.at)) * 1000 : Number.NaN;
+  };
+  return { perSecond: rate(0, 1), lastOverFirst: rate(0.9, 1) / rate(0, 0.1) };
+}

@@ -1,0 +1,59 @@
+import { until } from '@twinbox/messaging/testing';
+import { startChild } from '../child.js';
+import { type Figure, ratio, spread } from '../figures.js';
+import { type BareOptions, type BareResult } from '../processes/bare-producer.js';
+import { type InboxProcessOptions } from '../processes/inbox.js';
+import { createWorld, type Servers } from '../servers.js';
+
+/** A handler of one UPDATE: many messages in a transaction against one. */
+export async function inbox(servers: Servers): Promise<Figure[]> {
+  const messages = servers.quick ? 4000 : 40_000;
+  const [grouped, single]: [number[], number[]] = [[], []];
+  for (let round = 0; round < (servers.quick ? 1 : 3); round++) {
+    single.push(await handle(servers, messages / 2, {}));
+    grouped.push(await handle(servers, messages, GROUPED));
+  }
+  return [
+    { what: 'inbox, one transaction a message, messages/s', value: spread(single) },
+    { what: 'inbox, group commit, messages/s', value: spread(grouped) },
+    { what: 'inbox, group commit over one each', value: ratio(grouped, single), goal: '≥ 3' },
+  ];
+}
+
+const GROUPED = { groupCommit: true };
+
+async function handle(servers: Servers, messages: number, options: InboxProcessOptions['inbox']): Promise<number> {
+  const world = await createWorld(servers);
+  try {
+    await world.database.sql('create table bench.notes (key text primary key, n integer not null)');
+    await world.database.sql(`insert into bench.notes select 'key-' || n, 0 from generate_series(0, 19999) as n`);
+    const bare: BareOptions = { brokers: servers.brokers, topic: world.name, messages, headers: true };
+    await (
+      await startChild<BareResult>('bare-producer', bare)
+    ).result;
+
+    const { databaseUrl, brokers, name } = world;
+    const process: InboxProcessOptions = { databaseUrl, brokers, name, inbox: options };
+    const child = await startChild('inbox', process);
+    // From the first tenth on: joining the group takes its time and is not what is measured.
+    const handled = async (atLeast: number) => {
+      const count = await until(
+        `${atLeast} messages are handled`,
+        async () => {
+          const [row] = await world.database.sql<{ count: string }>('select count(*) from bench.inbox');
+          return Number(row?.count) >= atLeast && Number(row?.count);
+        },
+        300_000,
+      );
+      return { count, at: performance.now() };
+    };
+    const first = await handled(messages / 10);
+    const last = await handled(messages);
+    await child.stop();
+    const [effects] = await world.database.sql<{ sum: string }>('select sum(n) from bench.notes');
+    if (Number(effects?.sum) !== messages) throw new Error(`${effects?.sum} effects of ${messages} messages`);
+    return ((last.count - first.count) / (last.at - first.at)) * 1000;
+  } finally {
+    await world.close();
+  }
+}

@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
+import { type Child, startChild } from '../child.js';
+import { type Figure, quantile } from '../figures.js';
+import { type WriterOptions } from '../processes/writer.js';
+import { createWorld, type Servers, type World } from '../servers.js';
+
+const PER_SECOND = 500;
+
+/** From just before the INSERT to the consumer, one message a transaction. */
+export async function latency(servers: Servers): Promise<Figure[]> {
+  return [
+    ...(await measure(servers, 'relay in the writing process', false)),
+    ...(await measure(servers, 'relay in another process', true)),
+  ];
+}
+
+async function measure(servers: Servers, what: string, relayElsewhere: boolean): Promise<Figure[]> {
+  const messages = (servers.quick ? 4 : 30) * PER_SECOND;
+  const world = await createWorld(servers);
+  const latencies: number[] = [];
+  const consumer = await consume(world, (sentAt) => latencies.push(Number(process.hrtime.bigint() - sentAt) / 1e6));
+  let relay: Child<unknown> | undefined;
+  try {
+    if (relayElsewhere) {
+      relay = await startChild('relay', world);
+      // It takes the lease before the writer can.
+      await delay(2000);
+    }
+    const options: WriterOptions = {
+      databaseUrl: world.databaseUrl,
+      brokers: world.brokers,
+      name: world.name,
+      perSecond: PER_SECOND,
+      messages,
+    };
+    await (
+      await startChild('writer', options)
+    ).result;
+    await relay?.stop();
+  } finally {
+    await consumer.disconnect();
+    await world.close();
+  }
+  // The first seconds compile code and open connections.
+  const warm = latencies.slice(messages / 5);
+  if (latencies.length < messages) throw new Error(`${latencies.length} of ${messages} messages arrived`);
+  const at = (q: number) => quantile(warm, q).toFixed(1);
+  return [
+    {
+      what: `INSERT to consumer at ${PER_SECOND}/s, ${what}, p50 / p95 / p99 in ms`,
+      value: `${at(0.5)} / ${at(0.95)} / ${at(0.99)}`,
+      goal: 'p50 ≤ 4, p99 ≤ 10',
+    },
+  ];
+}
+
+async function consume({ brokers, name }: World, onMessage: (sentAt: bigint) => void) {
+  const consumer = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.NOTHING }).consumer({
+    groupId: `${name}-latency`,
+    maxWaitTimeInMs: 500,
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [name], fromBeginning: true });
+  const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+  await consumer.run({
+    partitionsConsumedConcurrently: 6,
+    eachMessage: ({ message }) => {
+      const { note } = JSON.parse(String(message.value)) as { note: string };
+      onMessage(BigInt(note.split(' ', 1)[0] ?? 0));
+      return Promise.resolve();
+    },
+  });
+  await joined;
+  return consumer;
+}

@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '@twinbox/messaging/testing';
+import { type Child, startChild } from '../child.js';
+import { type Figure, median } from '../figures.js';
+import { createWorld, seed, type Servers, type World } from '../servers.js';
+
+/** How long nothing is published after the leader has gone. */
+export async function takeover(servers: Servers): Promise<Figure[]> {
+  const killed: number[] = [];
+  const terminated: number[] = [];
+  const world = await createWorld(servers);
+  let leader: Child<unknown> | undefined;
+  let standby: Child<unknown> | undefined;
+  try {
+    leader = await startChild('relay', world);
+    await publishesOne(world);
+    for (let round = 0; round < (servers.quick ? 2 : 10); round++) {
+      standby = await startChild('relay', world);
+      // It has connected and asked for the lease; and the deaths meet all moments between two renewals.
+      await delay(1500 + Math.random() * 1000);
+      const list = round % 2 === 0 ? killed : terminated;
+      const goneAt = performance.now();
+      if (list === killed) await leader.kill();
+      else leader.terminate();
+      await publishesOne(world);
+      list.push(performance.now() - goneAt);
+      leader = standby;
+      standby = undefined;
+    }
+  } finally {
+    await leader?.kill();
+    await standby?.kill();
+    await world.close();
+  }
+  const figure = (what: string, values: readonly number[], goal: string): Figure => ({
+    what: `take-over after ${what}, median / longest in ms`,
+    value: `${median(values).toFixed(0)} / ${Math.max(...values).toFixed(0)}`,
+    goal,
+  });
+  return [figure('SIGKILL', killed, '≤ 5,000'), figure('SIGTERM', terminated, 'at once')];
+}
+
+async function publishesOne(world: World): Promise<void> {
+  const before = await world.published();
+  await seed(world, 1);
+  await until('the message is published', async () => (await world.published()) > before);
+}

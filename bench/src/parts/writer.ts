@@ -1,0 +1,74 @@
+import pg from 'pg';
+import { type Child, startChild } from '../child.js';
+import { type Figure, ratio, spread } from '../figures.js';
+import { createWorld, type Servers } from '../servers.js';
+
+const CONNECTIONS = 16;
+
+/** What its message costs an order: the same transactions with and without the row in the outbox. */
+export async function writer(servers: Servers): Promise<Figure[]> {
+  const [plain, withRow, relayed]: [number[], number[], number[]] = [[], [], []];
+  for (let round = 0; round < (servers.quick ? 1 : 5); round++) {
+    plain.push(await commitsPerSecond(servers, false, false));
+    withRow.push(await commitsPerSecond(servers, true, false));
+    relayed.push(await commitsPerSecond(servers, true, true));
+  }
+  return [
+    { what: `orders at ${CONNECTIONS} connections, no outbox row, commits/s`, value: spread(plain) },
+    { what: '  with the outbox row', value: spread(withRow) },
+    { what: '  with the outbox row, over without', value: ratio(withRow, plain), goal: '≥ 0.85' },
+    { what: '  with the outbox row, relay running on the same cores, over without', value: ratio(relayed, plain) },
+  ];
+}
+
+async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: boolean): Promise<number> {
+  const world = await createWorld(servers);
+  let relay: Child<unknown> | undefined;
+  const clients: pg.Client[] = [];
+  try {
+    await world.database.sql(`
+      create table bench.orders (id bigint primary key, status text not null, version integer not null default 0);
+      create table bench.products (id bigint primary key, reserved bigint not null default 0);
+      insert into bench.orders select n, 'DRAFT' from generate_series(0, 99999) as n;
+      insert into bench.products select n from generate_series(0, 9999) as n`);
+    await world.database.sql('checkpoint');
+    if (withRelay) relay = await startChild('relay', world);
+    for (let n = 0; n < CONNECTIONS; n++) {
+      const client = new pg.Client({ connectionString: world.databaseUrl });
+      await client.connect();
+      clients.push(client);
+    }
+    const seconds = servers.quick ? 2 : 8;
+    const end = performance.now() + seconds * 1000;
+    let commits = 0;
+    const work = async (client: pg.Client, index: number) => {
+      for (let n = index; performance.now() < end; n += CONNECTIONS, commits++) await placeOrder(client, n, withRow);
+    };
+    await Promise.all(clients.map(work));
+    return commits / seconds;
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+    await relay?.kill();
+    await world.close();
+  }
+}
+
+/** The statements of placing an order, each on rows that no other connection wants. */
+async function placeOrder(client: pg.Client, n: number, withRow: boolean): Promise<void> {
+  const run = (name: string, text: string, values: unknown[]) => client.query({ name, text, values });
+  const id = n % 100_000;
+  await client.query('begin');
+  await run('lock', 'select id, status, version from bench.orders where id = $1 for update', [id]);
+  await run('reserve', 'update bench.products set reserved = reserved + 1 where id = $1', [n % 10_000]);
+  await run('save', `update bench.orders set status = 'PLACED', version = version + 1 where id = $1`, [id]);
+  if (withRow)
+    await run(
+      'add',
+      `insert into bench.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+       values (uuidv7(), 'bench', $1, 'Noted', 'urn:event:Noted:1', $2, $3)`,
+      [`key-${id}`, n, NOTE],
+    );
+  await client.query('commit');
+}
+
+const NOTE = JSON.stringify({ note: 'x'.repeat(489) });

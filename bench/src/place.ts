@@ -1,0 +1,34 @@
+import { type InboxOptions, type MessagingOptions } from '@twinbox/messaging';
+import { IsString } from 'class-validator';
+
+/** Where a measurement takes place: what its processes are told. */
+export interface Place {
+  readonly databaseUrl: string;
+  readonly brokers: readonly string[];
+  /** Of the topic and the consumer group. */
+  readonly name: string;
+}
+
+export class Noted {
+  static readonly version = 1;
+
+  @IsString() readonly note!: string;
+}
+
+export const NOTES = Symbol('notes');
+
+/** A service with one topic of six partitions. */
+export function messagingOptions(
+  { databaseUrl, brokers, name }: Place,
+  inbox?: Omit<InboxOptions, 'consumer' | 'groupId' | 'topic'>,
+): MessagingOptions {
+  const topic = { name, aggregateType: 'bench', partitions: 6, retentionMs: 86_400_000, events: { Noted } };
+  return {
+    schema: 'bench',
+    databaseUrl,
+    brokers,
+    service: 'bench',
+    publishes: [topic],
+    consumes: inbox ? [{ consumer: NOTES, groupId: name, topic, ...inbox }] : [],
+  };
+}

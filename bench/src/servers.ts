@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { createTopics, messagingTables } from '@twinbox/messaging';
+import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
+import { Kafka, logLevel } from 'kafkajs';
+import { messagingOptions, type Place } from './place.js';
+
+/** Real servers, with fsync on, as PostgreSQL and Kafka come. */
+export interface Servers {
+  readonly databaseUrl: string;
+  readonly brokers: readonly string[];
+  /** Divides how much is sent and how often it is repeated: to see that everything runs, not how fast. */
+  readonly quick: boolean;
+}
+
+/** A database and a topic that nothing else uses. */
+export interface World extends Place {
+  readonly database: TestDatabase;
+  /** How many records the topic has. */
+  published(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const PAYLOAD_BYTES = 500;
+const KEYS = 20_000;
+
+export async function createWorld({ databaseUrl, brokers }: Servers): Promise<World> {
+  const database = await createDatabase(databaseUrl);
+  const place: Place = { databaseUrl: database.url, brokers, name: `bench-${randomBytes(6).toString('hex')}` };
+  await createTopics({ brokers, clientId: 'bench' }, messagingOptions(place).publishes);
+  await database.sql('create schema bench');
+  for (const statement of messagingTables('bench')) await database.sql(statement);
+  const admin = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.ERROR }).admin();
+  await admin.connect();
+  return {
+    ...place,
+    database,
+    async published() {
+      const offsets = await admin.fetchTopicOffsets(place.name);
+      return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+    },
+    async close() {
+      await admin.deleteTopics({ topics: [place.name] });
+      await admin.disconnect();
+      await database.drop();
+    },
+  };
+}
+
+/** Adds messages of 500 bytes and 20,000 keys in one statement, as if services had written them meanwhile. */
+export async function seed(world: World, messages: number): Promise<void> {
+  const payload = JSON.stringify({ note: '' });
+  await world.database.sql(
+    `insert into bench.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+     select uuidv7(), 'bench', 'key-' || n % ${KEYS}, 'Noted', 'urn:event:Noted:1', n, $2
+       from generate_series(1, $1::bigint) as n`,
+    [messages, JSON.stringify({ note: 'x'.repeat(PAYLOAD_BYTES - payload.length) })],
+  );
+  // As autovacuum does soon after; done here so that it does not run into the measurement, in one run and not in another.
+  await world.database.sql('vacuum analyze bench.outbox');
+  await world.database.sql('checkpoint');
+}

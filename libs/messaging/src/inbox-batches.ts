@@ -1,0 +1,317 @@
+import { DEADLY_AFTER, type PartitionMarks, type Run } from './crash-marks.js';
+import { describeError } from './errors.js';
+import { failureOf } from './failures.js';
+import { Progress } from './health.js';
+import { inTransaction } from './inbox-transaction.js';
+import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
+import { type Batch } from './kafka.js';
+import { type KafkaRecord, type Reading } from './message.js';
+import { backOffMs, pause } from './waiting.js';
+
+/** How often a message that others are in the way of is tried before it is parked, and its partition goes on. */
+const CONTENDED_TRIES = 5;
+/** Messages of one transaction, with group commit. */
+const GROUP_SIZE = 200;
+
+/** A record of a batch, as it was read. */
+interface Entry {
+  readonly record: KafkaRecord;
+  readonly reading: Reading;
+}
+
+/** Takes the batches of Kafka: every record of a batch ends handled, known, passed over, parked or dead. */
+export class InboxBatches {
+  private partitions = new Map<number, Promise<PartitionMarks>>();
+
+  constructor(
+    private readonly work: InboxWork,
+    /** A message was parked and is due in so many milliseconds. */
+    private readonly onParked: (dueInMs: number) => void,
+  ) {}
+
+  /** The partitions were shared out anew: what others have in hand has to be looked up again. */
+  joined(): void {
+    this.partitions = new Map();
+  }
+
+  async take(batch: Batch): Promise<void> {
+    const [first] = batch.records;
+    if (!first) return;
+    const hand = new BatchInHand(batch, this.work.stopping);
+    let marks: PartitionMarks | undefined;
+    await this.persist(first, hand, async () => {
+      marks = await this.marksOf(first);
+    });
+    if (!marks) return;
+    for (const run of marks.runs(batch.records)) {
+      if (hand.over) break;
+      await this.takeRun(run, marks, hand);
+    }
+    if (!batch.isCurrent()) await marks.remove(this.work.dataSource).catch(() => undefined);
+  }
+
+  private async marksOf({ topic, partition }: KafkaRecord): Promise<PartitionMarks> {
+    let marks = this.partitions.get(partition);
+    if (!marks) {
+      marks = this.work.marks.ofPartition(this.work.dataSource, topic, partition);
+      this.partitions.set(partition, marks);
+      marks.catch(() => this.partitions.delete(partition));
+    }
+    return marks;
+  }
+
+  private async takeRun(run: Run, marks: PartitionMarks, hand: BatchInHand): Promise<void> {
+    const { work } = this;
+    const heard: Entry[] = [];
+    for (const record of run.records) {
+      const reading = work.read(record);
+      if (reading.readable && !work.handles(reading.message.type)) {
+        work.counts.passedOver++;
+        hand.settled(record);
+      } else heard.push({ record, reading });
+    }
+
+    const fresh = await this.begin(run, heard, marks, hand);
+    if (!fresh) return;
+    if (run.mark.deaths >= DEADLY_AFTER) {
+      const error = `the process died ${run.mark.deaths} times while handling it`;
+      for (const entry of fresh)
+        await this.persist(entry.record, hand, () => this.park(entry, { attempts: 0, error, dead: true }), entry);
+      return;
+    }
+    if (work.settings.groupCommit && fresh.length > 1) await this.takeGroups(fresh, hand);
+    else await this.takeEach(fresh, hand);
+  }
+
+  /** Leaves the mark, and drops what the inbox knows and what stands twice in the run. */
+  private async begin(
+    run: Run,
+    heard: readonly Entry[],
+    marks: PartitionMarks,
+    hand: BatchInHand,
+  ): Promise<Entry[] | undefined> {
+    const refs = heard.map(({ reading }) => refOf(reading));
+    const [first] = heard;
+    if (!first) return undefined;
+    let known: Set<number> | undefined;
+    await this.persist(first.record, hand, async () => {
+      const { store, dataSource } = this.work;
+      known = await store.begin(dataSource, refs, run.mark);
+    });
+    const duplicates = known;
+    if (!duplicates) return undefined;
+    marks.begun(run.mark);
+
+    const seen = new Set<string>();
+    return heard.filter((entry, n) => {
+      const { id = '', source = '' } = refs[n] ?? {};
+      const name = `${source}\n${id}`;
+      if (id !== '' && (duplicates.has(n) || seen.has(name))) {
+        this.work.counts.duplicates++;
+        // The first of two in one run is settled before it or not at all, for offsets are committed in their order.
+        hand.settled(entry.record);
+        return false;
+      }
+      seen.add(name);
+      return true;
+    });
+  }
+
+  /** Each key's messages in order, different keys at the same time. */
+  private async takeEach(entries: readonly Entry[], hand: BatchInHand): Promise<void> {
+    const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
+    const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
+      for (const chain of chains)
+        for (const entry of chain) {
+          if (hand.over) return;
+          await this.settle(entry, hand);
+        }
+    });
+    await Promise.all(workers);
+  }
+
+  /** Many messages in one transaction, and each on its own that could not be handled so. */
+  private async takeGroups(entries: readonly Entry[], hand: BatchInHand): Promise<void> {
+    for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
+      const group = entries.slice(start, start + GROUP_SIZE);
+      const done = await this.work.slots.use(() => this.takeGroup(group));
+      for (const entry of done) hand.settled(entry.record);
+      // Before the next group: a later message of a key must not overtake an earlier one.
+      await this.takeEach(
+        group.filter((entry) => !done.has(entry)),
+        hand,
+      );
+    }
+  }
+
+  private async takeGroup(group: readonly Entry[]): Promise<Set<Entry>> {
+    const { work } = this;
+    // A message that will be a dead letter holds its key: what comes after it must not be handled before that is seen.
+    const broken = new Set(group.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
+    const readable = group.flatMap((entry) =>
+      entry.reading.readable && !broken.has(keyOf(entry.record)) ? [{ entry, message: entry.reading.message }] : [],
+    );
+    if (readable.length === 0) return new Set();
+    const progress = this.begun();
+    let handling = false;
+    try {
+      const done = await inTransaction(work.dataSource, async (tx) => {
+        const fresh = await work.store.recordAll(
+          tx,
+          readable.map(({ message }) => message),
+        );
+        const recorded = readable.filter((_, n) => fresh.has(n));
+        handling = true;
+        for (const { message } of recorded) await work.handle(tx, message);
+        return new Set(recorded.map(({ entry }) => entry));
+      });
+      work.counts.processed += done.size;
+      return done;
+    } catch (error) {
+      const told = `Each of ${group.length} messages on its own: ${describeError(error)}`;
+      // A handler's error is told of when its message has failed alone.
+      if (handling) work.logger.debug(told);
+      else work.logger.warn(told);
+      return new Set();
+    } finally {
+      work.inHand.delete(progress);
+    }
+  }
+
+  /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
+  private async settle(entry: Entry, hand: BatchInHand): Promise<void> {
+    let tries = 0;
+    await this.persist(entry.record, hand, () => this.attempt(entry, ++tries >= CONTENDED_TRIES), entry);
+  }
+
+  private async attempt(entry: Entry, lastTry: boolean): Promise<void> {
+    const { reading, record } = entry;
+    const { work } = this;
+    if (!reading.readable) return this.park(entry, { attempts: 0, error: reading.reason, dead: true });
+
+    let handling = false;
+    try {
+      const recorded = await inTransaction(work.dataSource, async (tx) => {
+        const answer = await work.store.record(tx, reading.message);
+        handling = answer === 'new';
+        if (handling) await work.handle(tx, reading.message);
+        return answer;
+      });
+      if (recorded === 'new') work.counts.processed++;
+      if (recorded === 'duplicate') work.counts.duplicates++;
+      if (recorded === 'held') await this.park(entry, { attempts: 0, error: null, dead: false });
+    } catch (error) {
+      const failure = failureOf(error);
+      if (work.stopping.aborted || failure === 'away' || (failure === 'contended' && !lastTry)) throw error;
+      // Not the handler's, and not the message's: our own statement failed.
+      if (!handling && failure !== 'contended') throw error;
+
+      const parking = {
+        error: describeError(error),
+        dead: failure === 'never',
+        attempts: failure === 'contended' ? 0 : 1,
+      };
+      if (failure === 'attempt') {
+        work.counts.failedAttempts++;
+        work.logger.error(`${nameOf(record, reading.message)} failed: ${parking.error}`, (error as Error).stack);
+      }
+      await this.park(entry, parking);
+    }
+  }
+
+  private async park(
+    entry: Entry,
+    { attempts, error, dead }: { attempts: number; error: string | null; dead: boolean },
+  ): Promise<void> {
+    const { work } = this;
+    const { reading, record } = entry;
+    const known = reading.readable ? reading.message : reading;
+    const delayMs = dead ? undefined : error === null ? 0 : nextAttemptMs(work.settings, attempts);
+    const parking = { holdsKey: reading.readable || reading.sound, attempts, error, delayMs, known };
+    if (!(await inTransaction(work.dataSource, (tx) => work.store.park(tx, record, parking)))) {
+      work.counts.duplicates++;
+    } else if (delayMs === undefined) {
+      work.counts.deadLetters++;
+      work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
+    } else {
+      work.counts.parked++;
+      // One that stands behind another has no time of its own.
+      if (error !== null) this.onParked(delayMs);
+    }
+  }
+
+  /** Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about one. */
+  private async persist(
+    record: KafkaRecord,
+    hand: BatchInHand,
+    step: () => Promise<void>,
+    entry?: Entry,
+  ): Promise<void> {
+    const { work } = this;
+    const progress = this.begun();
+    try {
+      for (let failures = 0; !hand.over; failures++) {
+        try {
+          await work.slots.use(step);
+          if (entry) hand.settled(record);
+          return;
+        } catch (error) {
+          const waitMs = Math.round(backOffMs(failures, 100, 5000));
+          progress.failed(describeError(error));
+          work.logger.warn(`${nameOf(record)}: ${describeError(error)}. Trying again in ${waitMs} ms`);
+          await pause(waitMs, work.stopping);
+        }
+      }
+    } finally {
+      work.inHand.delete(progress);
+    }
+  }
+
+  private begun(): Progress {
+    const progress = new Progress();
+    progress.begun();
+    this.work.inHand.add(progress);
+    return progress;
+  }
+}
+
+/** A batch on its way: its offsets are resolved in their order, each when all before it are settled. */
+class BatchInHand {
+  private readonly settledOffsets = new Set<string>();
+  private next = 0;
+
+  constructor(
+    private readonly batch: Batch,
+    private readonly stopping: AbortSignal,
+  ) {}
+
+  /** The rest is not ours any more, or not now. */
+  get over(): boolean {
+    return this.stopping.aborted || !this.batch.isCurrent();
+  }
+
+  settled({ offset }: KafkaRecord): void {
+    const { records } = this.batch;
+    this.settledOffsets.add(offset);
+    let last: KafkaRecord | undefined;
+    for (
+      let record = records[this.next];
+      record && this.settledOffsets.delete(record.offset);
+      record = records[this.next]
+    ) {
+      last = record;
+      this.next++;
+    }
+    if (last && this.batch.isCurrent()) this.batch.resolve(last);
+  }
+}
+
+/** An unreadable message may have no id: nothing is known by an empty one. */
+function refOf(reading: Reading): { id: string; source: string } {
+  if (reading.readable) return { id: reading.message.id, source: reading.message.source };
+  return reading.sound ? { id: reading.id ?? '', source: reading.source ?? '' } : { id: '', source: '' };
+}
+
+function keyOf({ key }: KafkaRecord): string | undefined {
+  return key?.toString('latin1');
+}

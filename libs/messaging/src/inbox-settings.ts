@@ -1,0 +1,34 @@
+import { type InboxOptions } from './messaging-options.js';
+
+/** What a consumer goes by: its options, and the defaults where it names none. */
+export interface InboxSettings {
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  readonly backOff: { readonly firstMs: number; readonly maxMs: number };
+  readonly deadLettersHoldKeys: boolean;
+  readonly groupCommit: boolean;
+  readonly retentionMs: number;
+  readonly sessionMs: number;
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** @throws when an option makes no sense: better at the start than with the first failing message */
+export function inboxSettings(options: InboxOptions): InboxSettings {
+  const settings = {
+    concurrency: options.concurrency ?? 4,
+    maxAttempts: options.maxAttempts ?? 10,
+    backOff: options.backOff ?? { firstMs: 1000, maxMs: 300_000 },
+    deadLettersHoldKeys: (options.afterDeadLetter ?? 'hold-key') === 'hold-key',
+    groupCommit: options.groupCommit ?? false,
+    retentionMs: options.inboxRetentionMs ?? 30 * DAY_MS,
+    sessionMs: options.sessionMs ?? 10_000,
+  };
+  const { concurrency, maxAttempts, backOff } = settings;
+  if (!(concurrency >= 1 && maxAttempts >= 1 && backOff.firstMs > 0 && backOff.maxMs >= backOff.firstMs)) {
+    throw new Error(
+      `Consumer ${options.groupId}: concurrency and maxAttempts are at least 1, backOff is 0 < firstMs <= maxMs`,
+    );
+  }
+  return settings;
+}

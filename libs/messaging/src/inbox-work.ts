@@ -1,0 +1,51 @@
+import { type Logger } from '@nestjs/common';
+import { type DataSource, type EntityManager } from 'typeorm';
+import { type CrashMarks } from './crash-marks.js';
+import { type Progress } from './health.js';
+import { type InboxSettings } from './inbox-settings.js';
+import { type InboxStore } from './inbox-store.js';
+import { type KafkaRecord, type Message, type Reading } from './message.js';
+import { type Slots } from './slots.js';
+import { backOffMs } from './waiting.js';
+
+/** What both ways of a message to its handler share: from Kafka, and from the parked ones. */
+export interface InboxWork {
+  readonly settings: InboxSettings;
+  readonly dataSource: DataSource;
+  readonly store: InboxStore;
+  readonly marks: CrashMarks;
+  readonly slots: Slots;
+  readonly counts: InboxCounts;
+  /** What is in hand now. */
+  readonly inHand: Set<Progress>;
+  readonly logger: Logger;
+  readonly stopping: AbortSignal;
+  read(record: KafkaRecord): Reading;
+  handles(type: string): boolean;
+  /** Runs the handler in the transaction; what it throws, this throws. */
+  handle(tx: EntityManager, message: Message): Promise<void>;
+}
+
+/** Since the process started. */
+export interface InboxCounts {
+  processed: number;
+  duplicates: number;
+  passedOver: number;
+  /** Attempts that a handler failed. */
+  failedAttempts: number;
+  parked: number;
+  deadLetters: number;
+}
+
+/** When a message that has failed so often is tried again; undefined: never. */
+export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
+  if (attempts >= maxAttempts) return undefined;
+  return backOffMs(Math.max(0, attempts - 1), backOff.firstMs, backOff.maxMs);
+}
+
+export function nameOf(
+  { topic, partition, offset }: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>,
+  { id, type }: { id?: string; type?: string } = {},
+): string {
+  return `${type ?? 'Message'} ${id ?? ''} at ${topic}/${partition}/${offset}`;
+}

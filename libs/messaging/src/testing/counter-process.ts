@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { Controller, type INestApplication } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { DataSource, type EntityManager } from 'typeorm';
+import { type ComponentHealth, MessagingHealth } from '../health.js';
+import { InboxContext } from '../inbox-context.js';
+import { type Message } from '../message.js';
+import { type InboxOptions } from '../messaging-options.js';
+import { connectInboxes, MessagingModule } from '../messaging.module.js';
+import { Counted, COUNTER, type Sandbox } from './sandbox.js';
+import { type RawRecord } from './topic.js';
+
+/** Writes down what it hears, in the order in which it hears it; what else it does is the test's choice. */
+@Controller()
+export class CounterController {
+  static next: (n: number, tx: EntityManager, message: Message) => void | Promise<void> = () => undefined;
+
+  @EventPattern<string>('Counted', COUNTER)
+  async onCounted(@Payload() { n }: Counted, @Ctx() { tx, message }: InboxContext): Promise<void> {
+    await tx.query('insert into sandbox.effects (key, n) values ($1, $2)', [message.key, n]);
+    await CounterController.next(n, tx, message);
+  }
+}
+
+/** One process of the consuming service. */
+export async function startCounter(sandbox: Sandbox, options: Partial<InboxOptions> = {}): Promise<INestApplication> {
+  const consumes = [{ ...sandbox.consumer, ...options }];
+  const module = await Test.createTestingModule({
+    imports: [MessagingModule.forRoot({ ...sandbox.options, consumes })],
+    controllers: [CounterController],
+    providers: [{ provide: DataSource, useValue: sandbox.dataSource }],
+  }).compile();
+  const app = module.createNestApplication(new FastifyAdapter());
+  connectInboxes(app);
+  await app.startAllMicroservices();
+  return app;
+}
+
+export function inboxHealth(app: INestApplication): ComponentHealth & Record<string, unknown> {
+  const { components } = app.get(MessagingHealth).check();
+  return Object.values(components).find((component) => 'consuming' in component)!;
+}
+
+export function counted(n: number, fields: Partial<RawRecord> & { id?: string } = {}): RawRecord {
+  const { id = randomUUID(), ...record } = fields;
+  return {
+    key: 'a',
+    value: JSON.stringify({ n }),
+    headers: { ce_specversion: '1.0', ce_id: id, ce_type: 'Counted', ce_source: '/test' },
+    ...record,
+  };
+}
