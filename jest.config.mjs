@@ -40,7 +40,11 @@ export default {
   // Not in the temporary directory: the runner gives the tests one of their own and deletes it.
   cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   projects: [
-    project('unit', ['{apps,libs}/**/*.spec.ts', '{migrations,tools}/**/*.spec.ts'], ['\\.(int|e2e)\\.spec\\.ts$']),
+    project(
+      'unit',
+      ['{apps,libs}/**/*.spec.ts', '{migrations,tools,test/chaos}/**/*.spec.ts'],
+      ['\\.(int|e2e)\\.spec\\.ts$'],
+    ),
     project('integration', ['{apps,libs}/**/*.int.spec.ts', '{migrations,tools}/**/*.int.spec.ts']),
     project('e2e', ['test/**/*.e2e.spec.ts']),
   ],

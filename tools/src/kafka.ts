@@ -6,7 +6,18 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { home, root, shortHash } from './checkout.js';
 import { heapOptions, type KafkaDefinition, readKafkaDefinition, serverProperties } from './kafka-definition.js';
 import { answers, freePort } from './ports.js';
-import { ask, end, isRunning, lastLines, logSince, openLog, pidsWithArguments, run, until } from './processes.js';
+import {
+  ask,
+  end,
+  isRunning,
+  lastLines,
+  logSince,
+  openLog,
+  pidsWithArguments,
+  run,
+  signalIfThere,
+  until,
+} from './processes.js';
 import { Trouble } from './trouble.js';
 
 export interface KafkaOptions {
@@ -33,6 +44,9 @@ export interface KafkaServer {
   restart(): Promise<void>;
   /** SIGKILL, as a crash would. */
   kill(): Promise<void>;
+  /** Stops its processes, as on a machine that hangs: connections stay open, and silent until `resume`. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Stops it and deletes its data. */
   remove(): Promise<void>;
 }
@@ -105,7 +119,7 @@ interface Context extends KafkaOptions {
   readonly definition: KafkaDefinition;
 }
 
-type Node = Pick<KafkaServer, 'start' | 'stop' | 'kill' | 'remove'>;
+type Node = Omit<KafkaServer, 'brokers' | 'port' | 'restart'>;
 
 const exists = (path: string) =>
   stat(path).then(
@@ -152,6 +166,8 @@ function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context,
       await ended();
     },
     kill: () => compose('Killing Kafka in Docker', ['kill', '--signal', 'KILL', 'kafka']),
+    pause: () => compose('Pausing Kafka in Docker', ['pause', 'kafka']),
+    resume: () => compose('Resuming Kafka in Docker', ['unpause', 'kafka']),
     remove: async () => {
       await compose('Removing Kafka from Docker', ['down', '--volumes']);
       await ended();
@@ -249,8 +265,14 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
     await rename(unfinished, log);
   };
 
+  const signalNode = async (name: 'SIGSTOP' | 'SIGCONT') => {
+    if (child?.pid) signalIfThere(child.pid, name);
+  };
+
   const finish = async (ask: NodeJS.Signals, graceMs: number) => {
     const pid = child?.pid;
+    // A paused one could not do what it is asked.
+    await signalNode('SIGCONT');
     child = undefined;
     if (pid) await end([pid], graceMs, ask);
   };
@@ -296,6 +318,8 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
     start,
     stop: () => finish('SIGTERM', 20_000),
     kill: () => finish('SIGKILL', 5_000),
+    pause: () => signalNode('SIGSTOP'),
+    resume: () => signalNode('SIGCONT'),
     remove: () => finish('SIGKILL', 5_000),
   };
 }

@@ -30,6 +30,7 @@ import {
   pidsTitled,
   pidsWithArguments,
   run,
+  signalIfThere,
   until,
 } from './processes.js';
 import { Trouble } from './trouble.js';
@@ -67,6 +68,9 @@ export interface PostgresServer {
   restart(): Promise<void>;
   /** SIGKILL, as a crash would; returns when its processes are gone. */
   kill(): Promise<void>;
+  /** SIGSTOP to all its processes, as on a machine that hangs: connections stay open, and silent until `resume`. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Stops it and deletes its data. */
   remove(): Promise<void>;
 }
@@ -119,7 +123,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
         );
     }
   };
+  const signalAll = async (signal: 'SIGSTOP' | 'SIGCONT') => {
+    // The server itself first: a stopped one makes no more children.
+    if (child?.pid) signalIfThere(child.pid, signal);
+    if (child?.pid) for (const pid of await pidsTitled(title(dataDir))) signalIfThere(pid, signal);
+  };
   const finish = async (signal: NodeJS.Signals, graceMs: number) => {
+    // Paused children would outlive a killed server.
+    await signalAll('SIGCONT');
     const pid = child?.pid;
     child = undefined;
     if (pid) await endServer(pid, dataDir, signal, graceMs);
@@ -132,6 +143,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     start,
     stop: () => finish('SIGINT', 15_000),
     kill: () => finish('SIGKILL', 5_000),
+    pause: () => signalAll('SIGSTOP'),
+    resume: () => signalAll('SIGCONT'),
     restart: async () => {
       await server.stop();
       await server.start();

@@ -86,6 +86,15 @@ export async function startTimeOf(pid: number): Promise<string | undefined> {
 /** Whether a process of this id runs. A zombie does not. */
 export const isRunning = async (pid: number): Promise<boolean> => (await startTimeOf(pid)) !== undefined;
 
+/** Signals one process; one that has just ended needs nothing. */
+export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 function signalGroupOrProcess(pid: number, signal: NodeJS.Signals): void {
   // A process that leads no group (any more) is signalled itself; one that is gone needs nothing.
   for (const target of [-pid, pid]) {

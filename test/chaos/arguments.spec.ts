@@ -1,0 +1,25 @@
+import { readArguments, UsageError } from './arguments.js';
+
+const read = (...argv: string[]) => readArguments(argv, () => 42);
+
+it('takes minutes and seed, has defaults for both, and knows --help', () => {
+  expect(read('--minutes', '0.5', '--seed', '7')).toEqual({ minutes: 0.5, seed: 7 });
+  expect(read()).toEqual({ minutes: 5, seed: 42 });
+  expect(read('--help')).toBe('help');
+});
+
+it.each([
+  [['--minutes', 'x'], '--minutes is "x"'],
+  [['--minutes', '0'], '--minutes is "0"'],
+  [['--minutes=-1'], '--minutes is "-1"'],
+  [['--minutes', '1441'], '--minutes is "1441"'],
+  [['--seed', '1.5'], '--seed is "1.5"'],
+  [['--seed', '4294967296'], '--seed is "4294967296"'],
+  [['--seed', ''], '--seed is ""'],
+  [['--seed'], 'argument missing'],
+  [['--sed', '1'], "Unknown option '--sed'"],
+  [['5'], "Unexpected argument '5'"],
+])('refuses %j', (argv, message) => {
+  expect(() => read(...argv)).toThrow(UsageError);
+  expect(() => read(...argv)).toThrow(message);
+});

@@ -1,0 +1,88 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Fault } from './schedule.js';
+import { type System } from './system.js';
+
+/** On a slow link: the time that each part takes more. */
+const SLOW_MS = 300;
+
+/**
+ * Does what is planned, when it is planned. A target that is busy with its last fault gets the next one after it. Returns when
+ * all are over; once aborted, no more are begun. Throws, all over as well, when something cannot be started again.
+ */
+export async function injectFaults(
+  system: System,
+  faults: readonly Fault[],
+  aborted: AbortSignal,
+  tell: (line: string) => void,
+): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([aborted, failed.signal]);
+  const start = performance.now();
+  const lastOf = new Map<string, Promise<void>>();
+  for (const fault of faults) {
+    await pause(fault.atMs - (performance.now() - start), signal);
+    const inject = async () => {
+      if (signal.aborted) return;
+      tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
+      await injectOne(system, fault, signal);
+    };
+    const before = lastOf.get(fault.target) ?? Promise.resolve();
+    lastOf.set(
+      fault.target,
+      before.then(inject).catch((error: unknown) => failed.abort(error)),
+    );
+  }
+  await Promise.all(lastOf.values());
+  failed.signal.throwIfAborted();
+}
+
+async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<void> {
+  const lasting = () => pause(fault.forMs, signal);
+  switch (fault.kind) {
+    case 'service killed':
+    case 'service paused':
+    case 'service terminated': {
+      const replica = found(system.replicas, fault.target);
+      if (fault.kind === 'service paused') {
+        replica.pause();
+        await lasting();
+        return replica.resume();
+      }
+      await (fault.kind === 'service killed' ? replica.kill() : replica.terminate());
+      await lasting();
+      return replica.start();
+    }
+    case 'server paused': {
+      await system[fault.target].pause();
+      await lasting();
+      return system[fault.target].resume();
+    }
+    case 'server killed':
+    case 'server restarted': {
+      const server = system[fault.target];
+      await (fault.kind === 'server killed' ? server.kill() : server.stop());
+      await lasting();
+      return server.start();
+    }
+    case 'link cut':
+    case 'link silent':
+    case 'answers swallowed':
+    case 'link slow': {
+      const link = found(system.links, fault.target);
+      if (fault.kind === 'link cut') link.cut();
+      else if (fault.kind === 'link silent') link.silence();
+      else if (fault.kind === 'answers swallowed') link.swallow();
+      else link.slow(SLOW_MS);
+      await lasting();
+      return link.heal();
+    }
+  }
+}
+
+function found<K, V>(map: ReadonlyMap<K, V>, key: K): V {
+  const value = map.get(key);
+  if (value === undefined) throw new Error(`There is no ${String(key)}`);
+  return value;
+}
+
+const pause = (ms: number, signal: AbortSignal) => delay(Math.max(0, ms), undefined, { signal }).catch(() => undefined);

@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { until } from '@twinbox/messaging/testing';
+import { Link } from './link.js';
+
+let server: Server;
+let received: string;
+const sockets = new Set<Socket>();
+const open: Link[] = [];
+
+/** Answers each request with what `answer` makes of it. */
+async function aServer(answer: (request: Buffer) => Buffer): Promise<number> {
+  received = '';
+  server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (request: Buffer) => {
+      received += request.toString();
+      socket.write(answer(request));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function aLink(...args: Parameters<typeof Link.open>): Promise<Link> {
+  const link = await Link.open(...args);
+  open.push(link);
+  return link;
+}
+
+/** A connection through the link, and what came back on it so far. */
+async function aClient(link: Link) {
+  const socket = connect(link.port, '127.0.0.1');
+  sockets.add(socket);
+  const client = { socket, answers: Buffer.alloc(0), error: '' };
+  socket.on('data', (chunk: Buffer) => (client.answers = Buffer.concat([client.answers, chunk])));
+  socket.on('error', (error: NodeJS.ErrnoException) => (client.error = error.code ?? ''));
+  await until('it is connected or refused', () => !socket.connecting);
+  return client;
+}
+
+const answered = (client: { answers: Buffer }, text: string) =>
+  until(`the answer is ${text}`, () => client.answers.toString() === text);
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  sockets.clear();
+  await Promise.all(open.splice(0).map((link) => link.close()));
+  server.close();
+});
+
+const upperCase = (request: Buffer) => Buffer.from(request.toString().toUpperCase());
+
+it('open, it lets requests and answers through, and the end of a connection', async () => {
+  const link = await aLink(await aServer(upperCase));
+  const client = await aClient(link);
+
+  client.socket.end('hello');
+
+  await answered(client, 'HELLO');
+  await until('the server saw the end', () => [...sockets].every((socket) => socket.readableEnded));
+  expect(link.taken).toBe(1);
+});
+
+it('cut, it resets what is connected and what connects, until it is healed', async () => {
+  const link = await aLink(await aServer(upperCase));
+  const before = await aClient(link);
+  before.socket.write('a');
+  await answered(before, 'A');
+
+  link.cut();
+  await until('it is reset', () => before.error === 'ECONNRESET');
+  const meanwhile = await aClient(link);
+  await until('it is reset too', () => meanwhile.socket.destroyed);
+  link.heal();
+
+  const after = await aClient(link);
+  after.socket.write('b');
+  await answered(after, 'B');
+});
+
+it('silent, it delivers nothing and resets nothing; healed, it delivers all of it late', async () => {
+  const link = await aLink(await aServer(upperCase));
+  const before = await aClient(link);
+  before.socket.write('a');
+  await answered(before, 'A');
+
+  link.silence();
+  before.socket.write('b');
+  const meanwhile = await aClient(link);
+  meanwhile.socket.write('c');
+  // An open link beside it needs this long for the same, twice over.
+  const beside = await aClient(await aLink((server.address() as AddressInfo).port));
+  for (const text of ['X', 'XX']) {
+    beside.socket.write('x');
+    await answered(beside, text);
+  }
+  expect([received, before.error, meanwhile.error]).toEqual(['axx', '', '']);
+  link.heal();
+
+  await answered(before, 'AB');
+  await answered(meanwhile, 'C');
+});
+
+it('swallowing, it lets requests have their effect, loses the answers, and at last the connections', async () => {
+  const link = await aLink(await aServer(upperCase));
+  const client = await aClient(link);
+  const idle = await aClient(link);
+
+  link.swallow();
+  client.socket.write('pay');
+  await until('the server has it', () => received === 'pay');
+  link.heal();
+
+  await until('the connection is lost', () => client.error === 'ECONNRESET');
+  expect(client.answers.toString()).toBe('');
+  idle.socket.write('b');
+  await answered(idle, 'B');
+});
+
+it('slow, it takes its time in each direction and keeps the order, also once healed', async () => {
+  const link = await aLink(await aServer(upperCase));
+  const client = await aClient(link);
+
+  link.slow(60);
+  const sentAt = performance.now();
+  client.socket.write('a');
+  await answered(client, 'A');
+  expect(performance.now() - sentAt).toBeGreaterThanOrEqual(120);
+  client.socket.write('b');
+  await until('it is under way', () => received === 'ab');
+  link.heal();
+  client.socket.write('c');
+
+  await answered(client, 'ABC');
+});
+
+it("puts its own address where an answer has the server's, and nothing else", async () => {
+  const address = (port: number) =>
+    Buffer.concat([Buffer.from('127.0.0.1'), Buffer.from(new Int32Array([port]).buffer).swap32()]);
+  const frame = (...parts: Buffer[]) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(Buffer.concat(parts).length);
+    return Buffer.concat([length, ...parts]);
+  };
+  const metadata = (port: number) =>
+    Buffer.concat([frame(Buffer.from('broker'), address(port), address(9)), frame(address(port))]);
+  const port = await aServer(() => metadata(port));
+  const link = await aLink(port, { advertises: true });
+  const client = await aClient(link);
+
+  client.socket.write('?');
+
+  await until('the answer is there', () => client.answers.length === metadata(0).length);
+  expect(client.answers).toEqual(metadata(link.port));
+});
+
+it('waits for the rest of an answer that comes in pieces', async () => {
+  const frame = Buffer.concat([Buffer.from([0, 0, 0, 13]), Buffer.from('127.0.0.1'), Buffer.alloc(4)]);
+  const port = await aServer((request) => frame.subarray(...(String(request) === '1' ? [0, 9] : [9])));
+  frame.writeInt32BE(port, 13);
+  const link = await aLink(port, { advertises: true });
+  const client = await aClient(link);
+
+  client.socket.write('1');
+  await until('the first piece is sent', () => received === '1');
+  client.socket.write('2');
+
+  await until('the answer is there', () => client.answers.length === frame.length);
+  expect(client.answers.readInt32BE(13)).toBe(link.port);
+});

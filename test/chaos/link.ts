@@ -1,0 +1,205 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP proxy before a server on loopback that can be made to fail as networks do. It starts open. */
+export class Link {
+  private readonly connections = new Set<Connection>();
+  private readonly waiting = new Set<Socket>();
+  private mode: 'open' | 'cut' | 'silent' | 'swallowing' = 'open';
+  private delayMs = 0;
+  /** How many connections it has taken so far. */
+  taken = 0;
+
+  private constructor(
+    private readonly server: Server,
+    private readonly targetPort: number,
+    private readonly rewrite: Rewrite,
+  ) {
+    server.on('connection', (client) => this.accept(client));
+  }
+
+  /**
+   * Listens on a free port. Where the server tells its clients its own address, as Kafka does, `advertises` puts the proxy's in
+   * its place: else they would go past the proxy.
+   */
+  static async open(targetPort: number, { advertises = false } = {}): Promise<Link> {
+    const server = createServer({ noDelay: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return new Link(server, targetPort, advertises ? () => addressRewriter(targetPort, port) : () => (chunk) => chunk);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Resets every connection, and each new one at once. */
+  cut(): void {
+    this.mode = 'cut';
+    this.resetAll();
+  }
+
+  /** Nothing passes and nothing is reset, as when a cable is pulled: who waits for an answer waits. */
+  silence(): void {
+    this.mode = 'silent';
+    for (const connection of this.connections) connection.pause();
+  }
+
+  /** Requests reach the server and have their effect; the answers are lost. */
+  swallow(): void {
+    this.mode = 'swallowing';
+  }
+
+  /** Whatever passes takes so much longer, in each direction. */
+  slow(delayMs: number): void {
+    this.delayMs = delayMs;
+  }
+
+  /** All is well again. What was held back is delivered late; connections that have lost an answer are reset. */
+  heal(): void {
+    const { mode } = this;
+    this.mode = 'open';
+    this.delayMs = 0;
+    if (mode === 'silent') for (const connection of this.connections) connection.resume();
+    for (const connection of this.connections) if (connection.hasLost) connection.reset();
+    for (const client of this.waiting) this.connect(client);
+    this.waiting.clear();
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.resetAll();
+    await closed;
+  }
+
+  private resetAll(): void {
+    for (const connection of this.connections) connection.reset();
+    for (const client of this.waiting) client.resetAndDestroy();
+    this.waiting.clear();
+  }
+
+  private accept(client: Socket): void {
+    this.taken++;
+    client.on('error', () => client.destroy());
+    if (this.mode === 'cut') client.resetAndDestroy();
+    else if (this.mode !== 'silent') this.connect(client);
+    else {
+      client.pause();
+      this.waiting.add(client);
+    }
+  }
+
+  private connect(client: Socket): void {
+    if (client.destroyed) return;
+    const server = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    const connection = new Connection(client, server, {
+      rewrite: this.rewrite(),
+      delayMs: () => this.delayMs,
+      loses: () => this.mode === 'swallowing',
+    });
+    this.connections.add(connection);
+    connection.onClosed(() => this.connections.delete(connection));
+  }
+}
+
+class Connection {
+  hasLost = false;
+
+  constructor(
+    private readonly client: Socket,
+    private readonly server: Socket,
+    link: {
+      readonly rewrite: (answer: Buffer) => Buffer;
+      readonly delayMs: () => number;
+      readonly loses: () => boolean;
+    },
+  ) {
+    const requests = new Flow(server, link.delayMs);
+    client.on('data', (chunk: Buffer) => requests.pass(chunk));
+    client.on('end', () => requests.pass('end'));
+    const answers = new Flow(client, link.delayMs);
+    server.on('data', (chunk: Buffer) => {
+      if (link.loses()) this.hasLost = true;
+      else answers.pass(link.rewrite(chunk));
+    });
+    server.on('end', () => answers.pass('end'));
+    server.on('error', () => this.reset());
+    server.on('close', () => answers.pass('end'));
+    client.on('close', () => requests.pass('end'));
+    client.resume();
+  }
+
+  pause(): void {
+    this.client.pause();
+    this.server.pause();
+  }
+
+  resume(): void {
+    this.client.resume();
+    this.server.resume();
+  }
+
+  reset(): void {
+    this.client.resetAndDestroy();
+    this.server.resetAndDestroy();
+  }
+
+  onClosed(listener: () => void): void {
+    this.client.once('close', listener);
+  }
+}
+
+/** One direction of a connection: in order, each part after its delay. Nothing holds a sender back, for little passes here. */
+class Flow {
+  private readonly queue: { readonly dueAt: number; readonly part: Buffer | 'end' }[] = [];
+
+  constructor(
+    private readonly to: Socket,
+    private readonly delayMs: () => number,
+  ) {}
+
+  pass(part: Buffer | 'end'): void {
+    this.queue.push({ dueAt: performance.now() + this.delayMs(), part });
+    if (this.queue.length === 1) this.deliver();
+  }
+
+  private deliver(): void {
+    for (let head = this.queue[0]; head; head = this.queue[0]) {
+      const waitMs = head.dueAt - performance.now();
+      if (waitMs > 0) {
+        setTimeout(() => this.deliver(), Math.ceil(waitMs));
+        return;
+      }
+      this.queue.shift();
+      if (head.part === 'end') this.to.end();
+      else if (this.to.writable) this.to.write(head.part);
+    }
+  }
+}
+
+/** Made anew for each connection: it may hold the beginning of an answer. */
+type Rewrite = () => (chunk: Buffer) => Buffer;
+
+/**
+ * Kafka's answers are framed by their length, and name a broker by its host and four bytes of port: the other port takes their
+ * place without moving anything. An answer is looked through once it is whole.
+ */
+function addressRewriter(from: number, to: number): (chunk: Buffer) => Buffer {
+  const [own, other] = [from, to].map((port) => {
+    const address = Buffer.from('127.0.0.1    ');
+    address.writeInt32BE(port, address.length - 4);
+    return address;
+  }) as [Buffer, Buffer];
+  let pending = Buffer.alloc(0);
+  return (chunk) => {
+    pending = Buffer.concat([pending, chunk]);
+    let whole = 0;
+    while (whole + 4 <= pending.length && whole + 4 + pending.readInt32BE(whole) <= pending.length)
+      whole += 4 + pending.readInt32BE(whole);
+    const frames = pending.subarray(0, whole);
+    pending = pending.subarray(whole);
+    for (let at = frames.indexOf(own); at >= 0; at = frames.indexOf(own, at + own.length)) other.copy(frames, at);
+    return frames;
+  };
+}

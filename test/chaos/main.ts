@@ -1,0 +1,41 @@
+// npm run chaos -- --minutes M --seed S
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Arguments, readArguments, USAGE, UsageError } from './arguments.js';
+import { report } from './report.js';
+import { runChaos } from './run.js';
+
+async function main(): Promise<number> {
+  let wanted: Arguments;
+  try {
+    wanted = readArguments(process.argv.slice(2), () => Math.floor(Math.random() * 2 ** 32));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`${error.message}\n\n${USAGE}`);
+    return 2;
+  }
+  if (wanted === 'help') {
+    console.log(USAGE);
+    return 0;
+  }
+
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
+  const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
+  console.log(`seed ${wanted.seed}, ${wanted.minutes} min; the services' logs are in ${logs}`);
+  const result = await runChaos({ ...wanted, logs, tell: (line) => console.log(line), signal: stop.signal });
+  for (const line of report(result)) console.log(line);
+  const passed = result.verdicts.every(({ findings }) => findings.length === 0);
+  if (passed) await rm(logs, { recursive: true });
+  else console.log(`again: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}; logs: ${logs}`);
+  return passed ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(typeof error === 'string' ? `ended by ${error}: nothing was checked` : error);
+  process.exitCode = 1;
+}
+process.exit();

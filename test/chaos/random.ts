@@ -1,0 +1,36 @@
+/** Chance that can be had again: one seed gives the same numbers on every machine. The generator is mulberry32. */
+export class Random {
+  private state: number;
+
+  /** @param seed a whole number; its lower 32 bits count */
+  constructor(seed: number) {
+    this.state = seed | 0;
+  }
+
+  /** From 0, inclusive, to 1, exclusive. */
+  next(): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from `min` to `max`, both inclusive. */
+  between(min: number, max: number): number {
+    return min + Math.floor(this.next() * (max - min + 1));
+  }
+
+  oneOf<T>(items: readonly [T, ...T[]]): T {
+    return items[Math.floor(this.next() * items.length)] as T;
+  }
+
+  /** Each order is as likely as any other (Fisher and Yates). */
+  shuffled<T>(items: readonly T[]): T[] {
+    const result = [...items];
+    for (let last = result.length - 1; last > 0; last--) {
+      const other = this.between(0, last);
+      [result[last], result[other]] = [result[other] as T, result[last] as T];
+    }
+    return result;
+  }
+}

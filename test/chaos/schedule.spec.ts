@@ -1,0 +1,36 @@
+import { FAULT_KINDS, planFaults, SERVERS } from './schedule.js';
+
+it('one seed gives one schedule, another seed another', () => {
+  expect(planFaults(7, 600_000)).toEqual(planFaults(7, 600_000));
+  expect(planFaults(7, 600_000)).not.toEqual(planFaults(8, 600_000));
+});
+
+it('a longer run begins as a shorter one does', () => {
+  const short = planFaults(7, 30_000);
+
+  expect(planFaults(7, 60_000).slice(0, short.length)).toEqual(short);
+});
+
+it('two minutes see every kind of fault, both servers killed, and faults that meet', () => {
+  const faults = planFaults(1, 120_000);
+
+  expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
+  for (const server of SERVERS)
+    expect(faults).toContainEqual(expect.objectContaining({ kind: 'server killed', target: server }));
+  expect(faults.some(({ atMs, forMs }, index) => atMs + forMs > (faults[index + 1]?.atMs ?? Infinity))).toBe(true);
+});
+
+it('a pause of a service outlasts its lease of 4 s', () => {
+  const pauses = planFaults(1, 600_000).filter(({ kind }) => kind === 'service paused');
+
+  expect(Math.min(...pauses.map(({ forMs }) => forMs))).toBeGreaterThan(4000);
+});
+
+it('a server has time to start before its next fault', () => {
+  for (const server of SERVERS) {
+    const ofServer = planFaults(1, 600_000).filter(({ target }) => target === server);
+
+    const rests = ofServer.slice(1).map(({ atMs }, index) => atMs - ofServer[index]!.atMs - ofServer[index]!.forMs);
+    expect(Math.min(...rests)).toBeGreaterThanOrEqual(10_000);
+  }
+});

@@ -1,0 +1,108 @@
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
+import pg from 'pg';
+import { Link } from './link.js';
+import { Replica } from './replica.js';
+import { LINKS, type LinkName, REPLICAS, type ReplicaName } from './schedule.js';
+
+const exec = promisify(execFile);
+
+const PASSWORDS = { ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
+
+export const TOPICS = ['order.events', 'payment.events'] as const;
+/** The consumers, each with the topic that it hears; both are named by the services' defaults. */
+export const CONSUMERS = [
+  { groupId: 'order-service', topic: 'payment.events' },
+  { groupId: 'payment-service', topic: 'order.events' },
+] as const;
+
+/** Two replicas of each service as they ship, on a PostgreSQL and a Kafka of their own, with a link before each. */
+export interface System {
+  readonly replicas: ReadonlyMap<ReplicaName, Replica>;
+  readonly links: ReadonlyMap<LinkName, Link>;
+  readonly postgres: PostgresServer;
+  readonly kafka: KafkaServer;
+  /** Past all links, as a superuser. */
+  readonly database: pg.Pool;
+  /** What nobody did to it and still happened. */
+  readonly complaints: readonly string[];
+  /** Everything runs and every link is open, whatever was done to it before. */
+  heal(): Promise<void>;
+  /** Ends everything and deletes the servers' data. */
+  remove(): Promise<void>;
+}
+
+/**
+ * @param logs the directory for the services' logs, made when missing
+ * @throws with everything ended again, when a part does not start
+ */
+export async function startSystem(logs: string): Promise<System> {
+  /** What undoes what was done, in reverse. */
+  const undo: (() => Promise<unknown>)[] = [];
+  const remove = async () => {
+    for (let step = undo.pop(); step; step = undo.pop()) await step();
+  };
+  try {
+    return { ...(await build(logs, undo)), remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function build(logs: string, undo: (() => Promise<unknown>)[]): Promise<Omit<System, 'remove'>> {
+  await mkdir(logs, { recursive: true });
+  const postgres = await startPostgres({ database: 'twinbox' });
+  undo.push(() => postgres.remove());
+  const kafka = await startKafka();
+  undo.push(() => kafka.remove());
+  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
+  for (const command of ['migrate', 'topics', 'demo-products'])
+    await exec(process.execPath, [join(root, `migrations/dist/${command}.js`)], { env });
+
+  const links = new Map<LinkName, Link>();
+  for (const name of LINKS) {
+    const isKafka = name.endsWith('kafka');
+    const link = await Link.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
+    undo.push(() => link.close());
+    links.set(name, link);
+  }
+
+  const complaints: string[] = [];
+  const replicas = new Map<ReplicaName, Replica>();
+  for (const name of REPLICAS) {
+    const role = name.startsWith('order') ? 'orders' : 'payments';
+    const logFile = join(logs, `${name.replace('/', '-')}.log`);
+    const variables = {
+      DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
+      KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
+    };
+    const replica = new Replica(name, await freePort(), variables, logFile, (what) => complaints.push(what));
+    undo.push(() => replica.kill());
+    replicas.set(name, replica);
+  }
+  await Promise.all([...replicas.values()].map((replica) => replica.start()));
+
+  const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
+  // An idle connection ends with its server; the next query makes a new one.
+  database.on('error', () => undefined);
+  undo.push(() => database.end());
+  return {
+    replicas,
+    links,
+    postgres,
+    kafka,
+    database,
+    complaints,
+    async heal() {
+      for (const link of links.values()) link.heal();
+      await Promise.all([postgres.resume(), kafka.resume()]);
+      await Promise.all([postgres.start(), kafka.start()]);
+      for (const replica of replicas.values()) replica.resume();
+      await Promise.all([...replicas.values()].map((replica) => replica.start()));
+    },
+  };
+}
