@@ -47,6 +47,35 @@ export function describeRunningService(options: {
     });
   });
 
+  describe('metrics', () => {
+    it('P9 are told to anyone: of the process, its requests and its messaging', async () => {
+      const { status, headers, body } = await caller(service.url, {}).get('/metrics');
+
+      expect(status).toBe(200);
+      expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+      for (const name of ['process_cpu_seconds_total', 'http_request_duration_seconds', 'messaging_relay_leader'])
+        expect(body).toContain(`# TYPE ${name} `);
+      expect(body).toContain('messaging_outbox_unpublished_messages{state="ready"} 0');
+      expect(body).toMatch(/^messaging_consumer_lag_messages\{consumer=".+",topic=".+",partition="0"\} 0$/m);
+    });
+
+    it('P9 are told in time without the database, but for what only it knows', async () => {
+      const letIn = await cutOff(service.database);
+
+      const body = await until('what the database has told before is forgotten', async () => {
+        const began = performance.now();
+        const answer = await caller(service.url, {}).get('/metrics');
+        expect(answer.status).toBe(200);
+        expect(performance.now() - began).toBeLessThan(3000);
+        return !String(answer.body).includes('messaging_outbox_unpublished_messages{') && String(answer.body);
+      });
+      await letIn();
+
+      expect(body).toMatch(/^messaging_scrape_errors_total\{source="database"\} [1-9]/m);
+      await until('it is well again', async () => (await service.caller({}).get('/health')).status === 200);
+    });
+  });
+
   describe('without its database', () => {
     it('P8 answers 503 in time, and recovers by itself', async () => {
       const ada = service.caller({ 'x-user-id': 'ada' });

@@ -215,7 +215,8 @@ function nativeDir(): string {
   }
 }
 
-async function unprivilegedUser(): Promise<User> {
+/** The user that runs what refuses to run as root: `postgres`, made when missing. */
+export async function unprivilegedUser(): Promise<User> {
   const idOf = async (flag: string) => Number((await exec('id', [flag, 'postgres'])).stdout);
   const find = async () => ({ uid: await idOf('-u'), gid: await idOf('-g') });
   try {

@@ -60,7 +60,7 @@ export async function pidsWithArguments(...args: string[]): Promise<number[]> {
 /** Our servers whose data lies below this directory, by the arguments that only they have. */
 export async function serversBelow(directory: string): Promise<number[]> {
   const end = process.platform === 'linux' ? '\0' : ' ';
-  const marks = [`${end}-D${end}${directory}/`, `${end}-Dtwinbox.data=${directory}/`];
+  const marks = [`${end}-D${end}${directory}/`, `${end}-Dtwinbox.data=${directory}/`, `${end}${directory}/pgbouncer/`];
   return (await commandLines()).filter(({ line }) => marks.some((mark) => line.includes(mark))).map(({ pid }) => pid);
 }
 

@@ -1,10 +1,11 @@
-// The test runner: real throw-away servers, jest, and the totals. `node tools/dist/test.js [unit|integration|e2e] [jest arguments]`
+// The test runner: real throw-away servers, jest, and the totals. `node tools/dist/test.js [--pgbouncer] [unit|integration|e2e] [jest arguments]`
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './checkout.js';
 import { endStaleKafka, startKafka } from './kafka.js';
+import { startPgBouncer } from './pgbouncer.js';
 import { startPostgres } from './postgres.js';
 import { end, isRunning, serversBelow } from './processes.js';
 import { describe } from './trouble.js';
@@ -26,7 +27,8 @@ interface Totals {
 }
 
 async function main(): Promise<number> {
-  const args = process.argv.slice(2);
+  const pooled = process.argv[2] === '--pgbouncer';
+  const args = process.argv.slice(pooled ? 3 : 2);
   const kind = KINDS.find((name) => name === args[0]);
   const jestArgs = kind ? args.slice(1) : args;
 
@@ -41,7 +43,7 @@ async function main(): Promise<number> {
     await run('chmod', ['755', directory]);
     await mkdir(join(directory, 'tmp'));
     const env = { ...process.env, TMPDIR: join(directory, 'tmp') };
-    if (kind !== 'unit') Object.assign(env, await startServers(directory, stop.signal));
+    if (kind !== 'unit') Object.assign(env, await startServers(directory, pooled, stop.signal));
     const code = await jest(kind, jestArgs, join(directory, 'result.json'), env, stop.signal);
     const { passed, failed } = await totals(join(directory, 'result.json'));
     await remove(directory);
@@ -52,7 +54,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function startServers(directory: string, signal: AbortSignal): Promise<NodeJS.ProcessEnv> {
+async function startServers(directory: string, pooled: boolean, signal: AbortSignal): Promise<NodeJS.ProcessEnv> {
   console.log('Starting a PostgreSQL and a Kafka for the tests …');
   const [postgres, kafka] = await Promise.allSettled([
     startPostgres({ dataDir: join(directory, 'postgres'), settings: QUICK, signal }),
@@ -60,7 +62,12 @@ async function startServers(directory: string, signal: AbortSignal): Promise<Nod
   ]);
   if (postgres.status === 'rejected') throw postgres.reason;
   if (kafka.status === 'rejected') throw kafka.reason;
-  return { TEST_DATABASE_URL: postgres.value.url, TEST_KAFKA_BROKERS: kafka.value.brokers };
+  const { url } = postgres.value;
+  return {
+    TEST_DATABASE_URL: pooled ? await startPgBouncer(postgres.value, join(directory, 'pgbouncer')) : url,
+    TEST_DIRECT_DATABASE_URL: url,
+    TEST_KAFKA_BROKERS: kafka.value.brokers,
+  };
 }
 
 /** Ends whatever still runs below the directory, a test's own servers included, and deletes it. */

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { databaseModule, HealthModule, loggerModule } from '@twinbox/api-kit';
+import { databaseModule, HealthModule, loggerModule, MetricsModule } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { Clock, SystemClock } from '@twinbox/kernel';
-import { MessagingHealth, MessagingModule } from '@twinbox/messaging';
+import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
 import { OrdersController } from './adapters/http/orders.controller.js';
 import { ProductsController } from './adapters/http/products.controller.js';
 import { ORDER_PROCESS, PaymentEventsController } from './adapters/messaging/payment-events.controller.js';
@@ -41,6 +41,7 @@ export class AppModule {
           ],
         }),
         HealthModule.forRoot({ messaging: MessagingHealth }),
+        MetricsModule.forRoot({ sources: [MessagingMetrics] }),
       ],
       controllers: [OrdersController, ProductsController, PaymentEventsController],
       providers: [

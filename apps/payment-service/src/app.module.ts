@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { databaseModule, HealthModule, loggerModule } from '@twinbox/api-kit';
+import { databaseModule, HealthModule, loggerModule, MetricsModule } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { Clock, SystemClock } from '@twinbox/kernel';
-import { MessagingHealth, MessagingModule } from '@twinbox/messaging';
+import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
 import { PaymentRequestsController } from './adapters/http/payment-requests.controller.js';
 import { OrderEventsController, PAYMENT_PROCESS } from './adapters/messaging/order-events.controller.js';
 import { entities } from './adapters/postgres/entities.js';
@@ -38,6 +38,7 @@ export class AppModule {
           ],
         }),
         HealthModule.forRoot({ messaging: MessagingHealth }),
+        MetricsModule.forRoot({ sources: [MessagingMetrics] }),
       ],
       controllers: [PaymentRequestsController, OrderEventsController],
       providers: [

@@ -5,6 +5,7 @@ export { createDataSource, databaseModule, type DatabaseOptions } from './databa
 export { HealthModule, MessagingProbe } from './health.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';
+export { MetricsModule, MetricsSource } from './metrics.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { PageQuery } from './page-query.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';

@@ -80,8 +80,8 @@ function logFinished(logger: PinoLogger, request: IncomingMessage, response: Ser
   const url = (request.url ?? '').slice(0, 500);
   const status = response.statusCode;
   const aborted = !response.writableFinished;
-  // Probes come every few seconds, and say themselves what is wrong.
-  const level = /^\/health\b/.test(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
+  // Probes and scrapes come every few seconds, and say themselves what is wrong.
+  const level = /^\/(health|metrics)\b/.test(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
   logger[level](
     { method, url, status, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
     `${method} ${url} ${aborted ? 'aborted' : status}`,

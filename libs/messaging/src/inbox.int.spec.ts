@@ -37,6 +37,7 @@ async function startInstance(): Promise<INestApplication> {
   const app = module.createNestApplication(new FastifyAdapter());
   apps.push(app);
   connectInboxes(app);
+  await app.init();
   await app.startAllMicroservices();
   return app;
 }

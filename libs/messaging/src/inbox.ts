@@ -4,13 +4,14 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { type DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
 import { describeError } from './errors.js';
+import { type DueWork } from './due-work.js';
 import { type ComponentHealth, type MessagingHealth, Progress } from './health.js';
 import { InboxBatches } from './inbox-batches.js';
 import { InboxContext } from './inbox-context.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { type InboxSettings, inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
-import { type InboxWork } from './inbox-work.js';
+import { type InboxCounts, type InboxWork } from './inbox-work.js';
 import { type Consumer, oldestMessageMs, startConsumer } from './kafka.js';
 import { type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
@@ -37,8 +38,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   override readonly transportId: symbol;
   override readonly propagatesEventHandlerErrors = true;
   protected override readonly logger: Logger;
-  /** Tries parked messages again. `wake` it when some may be due. */
-  readonly parked: ParkedMessages;
+  private readonly parked: ParkedMessages;
   private readonly settings: InboxSettings;
   private readonly stopping = new AbortController();
   private readonly connection = new Progress();
@@ -55,6 +55,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     private readonly options: InboxOptions,
     dataSource: DataSource,
     health: MessagingHealth,
+    dueWork: DueWork,
   ) {
     super();
     this.transportId = options.consumer;
@@ -80,6 +81,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     this.parked = new ParkedMessages(this.work, new ParkedStore(schema, groupId, deadLettersHoldKeys));
     this.batches = new InboxBatches(this.work, (dueInMs) => this.parked.due(dueInMs));
     this.housekeeping = new InboxHousekeeping(this.work);
+    dueWork.on('parked', () => this.parked.wake());
     health.register(`inbox ${options.groupId}`, () => this.health());
   }
 
@@ -143,6 +145,11 @@ export class Inbox extends Server implements CustomTransportStrategy {
     const slow = reports.map((progress) => progress.report(HANDLER_STALLS_AFTER_MS)).find(({ healthy }) => !healthy);
     const worst = [this.connection.report(), stuck, slow].find((report) => report?.healthy === false);
     return { healthy: true, ...worst, ...details };
+  }
+
+  /** What became of its messages since the process started. */
+  get counts(): Readonly<InboxCounts> {
+    return this.work.counts;
   }
 
   /** kafkajs ends a consumer for good on errors it calls non-retriable: a new one takes its place, for as long as it takes. */

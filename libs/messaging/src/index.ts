@@ -1,3 +1,15 @@
+export { type AuditEntry } from './audit.js';
+export {
+  type DeadLetter,
+  type InboxLetter,
+  type LetterBox,
+  type LetterFilter,
+  type OutboxLetter,
+  type WholeInboxLetter,
+  type WholeLetter,
+  type WholeOutboxLetter,
+} from './dead-letter.js';
+export { DeadLetters, type LetterAction, type LetterChoice, type LetterPage, type Letters } from './dead-letters.js';
 export { PermanentError } from './errors.js';
 export { type ComponentHealth, MessagingHealth } from './health.js';
 export { InboxContext } from './inbox-context.js';
@@ -5,6 +17,7 @@ export { createTopics, type KafkaOptions } from './kafka.js';
 export { type Message } from './message.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
+export { MessagingMetrics } from './metrics.js';
 export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
 export { messagingTables } from './schema.js';
 export { type EventClass, type TopicContract } from './topic.js';

@@ -363,6 +363,43 @@ export async function oldestMessageMs(options: KafkaOptions, topic: string): Pro
   }
 }
 
+/** What a consumer group has not committed yet of its topic. */
+export interface GroupLag {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partitions: readonly { readonly partition: number; readonly messages: number }[];
+}
+
+/**
+ * How far the groups are behind, asked for over one connection. Where a group has committed nothing, or Kafka has deleted
+ * beyond what it has, it is the oldest message that it stands before.
+ * @throws when Kafka cannot be reached, or a topic does not exist
+ */
+export async function consumerLags(
+  options: KafkaOptions,
+  groups: readonly { readonly groupId: string; readonly topic: string }[],
+): Promise<GroupLag[]> {
+  const admin = kafkaClient(options).admin();
+  try {
+    await admin.connect();
+    return await Promise.all(
+      groups.map(async ({ groupId, topic }) => {
+        const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+        const next = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+        const ends = await admin.fetchTopicOffsets(topic);
+        const partitions = ends.map(({ partition, low, high }) => ({
+          partition,
+          // What was consumed between the two questions is no lag below zero.
+          messages: Math.max(0, Number(high) - Math.max(next.get(partition) ?? -1, Number(low))),
+        }));
+        return { groupId, topic, partitions: partitions.toSorted((a, b) => a.partition - b.partition) };
+      }),
+    );
+  } finally {
+    await disconnect(admin);
+  }
+}
+
 async function checkPartitions(admin: Admin, topics: readonly TopicContract[]): Promise<void> {
   const { topics: existing } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
   for (const { name, partitions } of topics) {

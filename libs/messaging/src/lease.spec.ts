@@ -1,15 +1,17 @@
 import { jest } from '@jest/globals';
 import { Cursor } from './cursor.js';
-import { Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
+import { type DueNow, Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
+
+const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, lastAction: undefined };
 
 /** A lease row in memory: what matters here is how the holder counts, not who gets it. */
 class Row implements LeaseStore {
-  answer: LeaseAnswer | Error = { token: '1', pending: false };
+  answer: LeaseAnswer | Error = { token: '1', pending: false, due: NOTHING };
   released: string[] = [];
 
   recorded: (Cursor | undefined)[] = [];
 
-  async holdLease(_holder: string, _leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
+  async holdLease(_holder: string | undefined, _leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
     this.recorded.push(progress);
     if (this.answer instanceof Error) throw this.answer;
     return Promise.resolve(this.answer);
@@ -56,7 +58,7 @@ describe('a lease', () => {
   it('P3 counts from before the renewal was sent, not from its answer', async () => {
     row.holdLease = () => {
       jest.advanceTimersByTime(3000);
-      return Promise.resolve({ token: '1', pending: false });
+      return Promise.resolve({ token: '1', pending: false, due: NOTHING });
     };
     await lease.renew();
 
@@ -78,7 +80,7 @@ describe('a lease', () => {
     await jest.advanceTimersByTimeAsync(5000);
     expect(renewed).toBe(6);
 
-    row.answer = { token: undefined, pending: false };
+    row.answer = { token: undefined, pending: false, due: NOTHING };
     await jest.advanceTimersByTimeAsync(1000);
 
     expect(renewed).toBe(7);
@@ -100,7 +102,7 @@ describe('a lease', () => {
     await lease.renew();
     lease.progress = new Cursor(7, []);
     const others = new Cursor(9, []);
-    row.answer = { token: '3', pending: false, progress: others };
+    row.answer = { token: '3', pending: false, due: NOTHING, progress: others };
 
     await lease.renew();
 
@@ -127,7 +129,7 @@ describe('a lease', () => {
     await lease.renew();
     await lease.release();
     const other = new Lease(row, 'other', () => undefined);
-    row.answer = { token: undefined, pending: false };
+    row.answer = { token: undefined, pending: false, due: NOTHING };
     await other.renew();
     await other.release();
 

@@ -17,11 +17,26 @@ export interface LeaseAnswer {
   readonly pending: boolean;
   /** What is published, as the lease row has it now; given with a token. */
   readonly progress?: Cursor;
+  /** What the database keeps for later, and is due: whoever works it off is woken, and polls no more than this. */
+  readonly due: DueNow;
+}
+
+export interface DueNow {
+  /** Messages parked in the inbox are due. */
+  readonly parked: boolean;
+  /** There are parked messages, due or not. */
+  readonly anyParked: boolean;
+  readonly jobs: boolean;
+  /** The number of the last thing that a person did to a dead letter. */
+  readonly lastAction: string | undefined;
 }
 
 export interface LeaseStore {
-  /** Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`. */
-  holdLease(holder: string, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer>;
+  /**
+   * Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`. Without a
+   * holder it only looks at what is due.
+   */
+  holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer>;
   releaseLease(holder: string, progress?: Cursor): Promise<void>;
 }
 
@@ -41,10 +56,13 @@ export class Lease {
   /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
   progress: Cursor | undefined;
 
-  /** `onRenewed` is called after every renewal, with its answer, and after one that failed. */
+  /**
+   * `onRenewed` is called after every renewal, with its answer, and after one that failed. Without a holder the lease is
+   * never ours.
+   */
   constructor(
     private readonly store: LeaseStore,
-    private readonly holder: string,
+    private readonly holder: string | undefined,
     private readonly onRenewed: (answer: LeaseAnswer | undefined) => void,
     private readonly timing = LEASE_TIMING,
   ) {}
@@ -105,6 +123,6 @@ export class Lease {
     const held = this.current !== undefined;
     this.deadline = -Infinity;
     this.current = undefined;
-    if (held && !this.failed) await this.store.releaseLease(this.holder, this.progress);
+    if (this.holder !== undefined && held && !this.failed) await this.store.releaseLease(this.holder, this.progress);
   }
 }

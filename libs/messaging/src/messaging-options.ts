@@ -51,6 +51,11 @@ export interface MessagingOptions {
   readonly publishes: readonly TopicContract[];
   readonly consumes: readonly InboxOptions[];
   /**
+   * Whether this process may be the one that publishes for the schema. Default true; false where relays run as processes of
+   * their own: what is committed here is then announced to them.
+   */
+  readonly relay?: boolean;
+  /**
    * How long published messages stay in the outbox, to be looked at and sent again, in milliseconds: 7 days unless given.
    * 0 removes them at once, that is with the next look, a second later.
    */

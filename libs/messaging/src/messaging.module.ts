@@ -10,12 +10,16 @@ import {
   type OnApplicationShutdown,
   type RpcExceptionFilter,
 } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
+import { DeadLetters } from './dead-letters.js';
+import { DueWork } from './due-work.js';
 import { MessagingHealth } from './health.js';
 import { Inbox } from './inbox.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { MessagingMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
 import { Relay } from './relay.js';
 import { OutboxWakeUp } from './wake-up.js';
@@ -48,20 +52,30 @@ export class MessagingModule {
       providers: [
         { provide: MESSAGING_OPTIONS, useValue: options },
         MessagingHealth,
+        DueWork,
+        {
+          provide: MessagingMetrics,
+          inject: [ModuleRef],
+          useFactory: (services: ModuleRef) =>
+            // With the first scrape: the service provides it, this module need not see it.
+            new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
+        },
         {
           provide: Relay,
-          inject: [MessagingHealth],
-          useFactory: (health: MessagingHealth) => {
-            const relay = new Relay(options);
+          inject: [MessagingHealth, MessagingMetrics, DueWork],
+          useFactory: (health: MessagingHealth, metrics: MessagingMetrics, dueWork: DueWork) => {
+            const relay = new Relay(options, dueWork);
             health.register('relay', () => relay.health());
+            metrics.watchRelay(relay);
             return relay;
           },
         },
         RelayLifecycle,
         OutboxWakeUp,
         Outbox,
+        DeadLetters,
       ],
-      exports: [MESSAGING_OPTIONS, MessagingHealth, Outbox],
+      exports: [MESSAGING_OPTIONS, MessagingHealth, MessagingMetrics, DueWork, Outbox, DeadLetters],
     };
   }
 }
@@ -81,7 +95,8 @@ class PassOn implements RpcExceptionFilter {
 export function connectInboxes(app: INestApplication): INestMicroservice[] {
   const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
   return options.consumes.map((consumer) => {
-    const strategy = new Inbox(options, consumer, app.get(DataSource), app.get(MessagingHealth));
+    const strategy = new Inbox(options, consumer, app.get(DataSource), app.get(MessagingHealth), app.get(DueWork));
+    app.get(MessagingMetrics).watchInbox(consumer.groupId, strategy.counts);
     // Deferred, because Nest otherwise binds the handlers before a filter can be added; the hooks are the application's.
     const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;
     microservice.setIsInitHookCalled(true);

@@ -18,10 +18,28 @@ const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, seq
 const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
        (extract(epoch from created_at) * 1000)::bigint::text as timestamp`;
 
+/** What the poll answers; nulls where the lease is another's. */
+interface LeaseRow {
+  readonly token: string | null;
+  readonly position: string | null;
+  readonly gaps: string | null;
+  readonly pending: boolean;
+  readonly parked: boolean;
+  readonly anyParked: boolean;
+  readonly jobs: boolean;
+  readonly lastAction: string | null;
+}
+
 /** A key: the aggregate that its messages are of. */
 export interface AggregateKey {
   readonly aggregatetype: string;
   readonly aggregateid: string;
+}
+
+/** NaN where there is none. */
+export interface ParkedKey extends AggregateKey {
+  readonly dead: number;
+  readonly waiting: number;
 }
 
 /**
@@ -62,8 +80,8 @@ export class OutboxStore implements LeaseStore {
     return store;
   }
 
-  async holdLease(holder: string, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
-    const { rows } = await this.query<{ token: string; position: string; gaps: string; pending: boolean }>(
+  async holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
+    const { rows } = await this.query<LeaseRow>(
       `with lease as (
          update ${this.schema}.relay_lease
             set holder = $1,
@@ -72,17 +90,24 @@ export class OutboxStore implements LeaseStore {
                 -- Where another has published meanwhile, our progress is of the past.
                 position = case when holder = $1 then coalesce($3, position) else position end,
                 gaps = case when holder = $1 then coalesce($4::int8multirange, gaps) else gaps end
-          where holder = $1 or expires_at < clock_timestamp()
+          where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
          returning token, position, gaps)
        select lease.token, lease.position, lease.gaps,
-              exists (select from ${this.schema}.outbox where position > lease.position) as pending
-         from lease`,
+              exists (select from ${this.schema}.outbox where position > lease.position) as pending,
+              -- inbox_parked_due, jobs_due, messaging_audit_pkey
+              exists (select from ${this.schema}.inbox_parked where next_attempt_at <= clock_timestamp()) as parked,
+              exists (select from ${this.schema}.inbox_parked) as "anyParked",
+              exists (select from ${this.schema}.jobs where dead_at is null and run_at <= clock_timestamp()) as jobs,
+              (select max(id) from ${this.schema}.messaging_audit) as "lastAction"
+         from (values (1)) as one left join lease on true`,
       [holder, leaseMs, progress?.position, progress && multirange(progress.gaps)],
     );
-    const [held] = rows;
-    if (!held) return { token: undefined, pending: false };
-    const { token, pending, position, gaps } = held;
-    return { token, pending, progress: new Cursor(Number(position), spansOf(gaps)) };
+    const [row] = rows;
+    if (!row) throw new Error('PostgreSQL answered the poll without a row');
+    const { token, position, gaps, pending, parked, anyParked, jobs, lastAction } = row;
+    const due = { parked, anyParked, jobs, lastAction: lastAction ?? undefined };
+    if (token === null) return { token: undefined, pending: false, due };
+    return { token, pending, progress: new Cursor(Number(position), spansOf(gaps ?? '{}')), due };
   }
 
   async releaseLease(holder: string, progress?: Cursor): Promise<void> {
@@ -148,22 +173,27 @@ export class OutboxStore implements LeaseStore {
     );
   }
 
-  /** The keys with parked messages: whether a dead letter holds them, and whether messages wait. */
-  async parkedKeys(): Promise<(AggregateKey & { held: boolean; waiting: boolean })[]> {
-    const { rows } = await this.query<AggregateKey & { held: boolean; waiting: boolean }>(
-      `select aggregatetype, aggregateid, bool_or(dead_at is not null) as held, bool_or(dead_at is null) as waiting
+  /** The keys with parked messages, and of each the positions of the first dead letter and of the first that waits. */
+  async parkedKeys(): Promise<ParkedKey[]> {
+    const { rows } = await this.query<AggregateKey & { dead: string | null; waiting: string | null }>(
+      `select aggregatetype, aggregateid, min(position) filter (where dead_at is not null) as dead,
+              min(position) filter (where dead_at is null) as waiting
          from ${this.schema}.outbox_parked group by aggregatetype, aggregateid`,
     );
-    return rows;
+    return rows.map((key) => ({ ...key, dead: Number(key.dead ?? NaN), waiting: Number(key.waiting ?? NaN) }));
   }
 
-  /** The oldest messages that wait parked of a key, in order. Served by outbox_parked_key. */
-  async readParked({ aggregatetype, aggregateid }: AggregateKey, limit: number): Promise<OutboxRow[]> {
+  /** The oldest messages that wait parked of a key, in order, before a position if one is given. Served by outbox_parked_key. */
+  async readParked(
+    { aggregatetype, aggregateid }: AggregateKey,
+    before: number | undefined,
+    limit: number,
+  ): Promise<OutboxRow[]> {
     const { rows } = await this.query<OutboxRow>(
       `select ${OUT} from ${this.schema}.outbox_parked
-        where aggregatetype = $1 and aggregateid = $2 and dead_at is null
-        order by outbox_parked.position limit $3`,
-      [aggregatetype, aggregateid, limit],
+        where aggregatetype = $1 and aggregateid = $2 and dead_at is null and ($3::bigint is null or position < $3)
+        order by outbox_parked.position limit $4`,
+      [aggregatetype, aggregateid, before, limit],
     );
     return rows;
   }
@@ -247,7 +277,7 @@ export class OutboxStore implements LeaseStore {
   }
 }
 
-function channelOf(schema: string): string {
+export function channelOf(schema: string): string {
   return `${schema}_outbox`;
 }
 

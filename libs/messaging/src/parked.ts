@@ -5,10 +5,9 @@ import { Progress } from './health.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
 import { type Claimed, type Head, type ParkedStore } from './parked-store.js';
-import { pause, WakeUpCall } from './waiting.js';
+import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
-const POLL_MS = 1000;
 /** How soon the message after a letter goes on that somebody deleted by hand. */
 const ORPHANS_EVERY_MS = 30_000;
 
@@ -56,7 +55,6 @@ export class ParkedMessages {
 
   private async run(): Promise<void> {
     const { work } = this;
-    const poll = this.pollEverySecond();
     const keys = new Set<Promise<void>>();
     while (!work.stopping.aborted) {
       try {
@@ -80,16 +78,7 @@ export class ParkedMessages {
       }
       await this.call.wait();
     }
-    await poll;
     await Promise.all(keys);
-  }
-
-  /** What other processes have parked, and what a person has sent on its way again. */
-  private async pollEverySecond(): Promise<void> {
-    while (!this.work.stopping.aborted) {
-      await pause(POLL_MS, this.work.stopping);
-      this.wake();
-    }
   }
 
   /** The head of a key, and what is behind it, until one fails. Never throws. */

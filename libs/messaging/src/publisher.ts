@@ -3,6 +3,7 @@ import { describeError } from './errors.js';
 import { type connectProducer, partitionOf, type Producer, refusal } from './kafka.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
+import { TopicCounts } from './outbox-counts.js';
 import { type AggregateKey, type OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
 import { type TopicContract } from './topic.js';
 
@@ -38,6 +39,8 @@ export class ParkedKeys {
  * after the batch was split until that message stood alone; every other failure is an outage and counts against no message.
  */
 export class Publisher {
+  /** By the topic's name. */
+  readonly counts: ReadonlyMap<string, TopicCounts>;
   private readonly logger = new Logger('Relay');
   private readonly topics: ReadonlyMap<string, TopicContract>;
   private producer: Producer | undefined;
@@ -54,6 +57,7 @@ export class Publisher {
     },
   ) {
     this.topics = new Map(options.publishes.map((contract) => [contract.aggregateType, contract]));
+    this.counts = new Map(options.publishes.map(({ name }) => [name, new TopicCounts()]));
   }
 
   /** Returns when every row was acknowledged or parked. Throws TermOver when nothing may be sent any more. */
@@ -76,10 +80,15 @@ export class Publisher {
       await this.send(await withoutHeld(batch), mayPublish, { bury, withoutHeld });
   }
 
-  /** Publishes what waits parked of a key, until nothing does; true when Kafka refused one of its messages again. */
-  async release(key: AggregateKey, store: OutboxStore, mayPublish: () => boolean): Promise<boolean> {
+  /** Publishes what waits parked of a key, up to a position if one is given; true when Kafka refused one of them again. */
+  async release(
+    key: AggregateKey,
+    before: number | undefined,
+    store: OutboxStore,
+    mayPublish: () => boolean,
+  ): Promise<boolean> {
     for (;;) {
-      const rows = await store.readParked(key, RELEASE_ROWS);
+      const rows = await store.readParked(key, before, RELEASE_ROWS);
       if (rows.length === 0) return false;
       let refused: OutboxRow | undefined;
       await this.send(rows, mayPublish, {
@@ -119,6 +128,7 @@ export class Publisher {
         if (!mayPublish()) throw new TermOver();
         const why = refusal(error);
         if (why === undefined) {
+          for (const counts of this.countsOf(rows)) counts.sendFailures++;
           await this.events.onFailed(
             `${rows.length} messages were not acknowledged by Kafka and will be sent again`,
             error,
@@ -128,6 +138,7 @@ export class Publisher {
         if (rows.length === 1) {
           const [row] = rows as [OutboxRow];
           await refused.bury(row, describeError(error));
+          for (const counts of this.countsOf(rows)) counts.deadLetters++;
           const name = `${row.type} ${row.id} of ${row.aggregatetype} ${row.aggregateid}`;
           this.logger.error(`${name} is a dead letter, refused by Kafka: ${describeError(error)}`);
           return;
@@ -201,6 +212,13 @@ export class Publisher {
     }
     this.producer ??= await this.connect({ brokers: this.options.brokers, clientId: this.options.service });
     await this.producer.publish(recordsByTopic, mayPublish);
+    for (const [topic, records] of recordsByTopic) this.counts.get(topic)?.acknowledged(records);
+  }
+
+  /** Of the topics that the rows go to. */
+  private countsOf(rows: readonly OutboxRow[]): TopicCounts[] {
+    const topics = new Set(rows.map(({ aggregatetype }) => this.topics.get(aggregatetype)?.name));
+    return [...this.counts].flatMap(([topic, counts]) => (topics.has(topic) ? [counts] : []));
   }
 
   /**

@@ -186,8 +186,7 @@ describe('P5 a message that Kafka refuses', () => {
     ]);
 
     await limitTopic(1_000_000);
-    await sandbox.database.sql('update sandbox.outbox_parked set dead_at = null');
-    await sandbox.database.sql(`select pg_notify('sandbox_outbox', 'parked-changed')`);
+    await sandbox.deadLetters.retry({ box: 'outbox', all: true }, { actor: 'test' });
 
     await until('the rest of the key is published', () => counts(sandbox.topic, 'a').includes(5));
     expect([...new Set(counts(sandbox.topic, 'a'))]).toEqual([1, 2, 3, 4, 5]);

@@ -103,7 +103,8 @@ describe('the relay', () => {
 
   describe('whose polls are an hour apart', () => {
     const HOURLY: LeaseTiming = { leaseMs: 2 * 3_600_000, renewEveryMs: 3_600_000 };
-    const newRelay = () => sandbox.newRelay(undefined, HOURLY);
+    // Notices do not pass a pooler in transaction mode.
+    const newRelay = () => sandbox.newRelay(undefined, HOURLY, { databaseUrl: sandbox.database.directUrl });
 
     it('is woken by a commit in its own process', async () => {
       const relay = newRelay();

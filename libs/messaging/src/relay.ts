@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { Cursor } from './cursor.js';
+import { DueWork } from './due-work.js';
 import { describeError } from './errors.js';
 import { GapWatch } from './gap-watch.js';
 import { type ComponentHealth, Progress } from './health.js';
 import { connectProducer } from './kafka.js';
-import { Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
+import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
@@ -26,6 +27,8 @@ const LISTENING_PROOF_MS = 2000;
 const REMOVE_LEAST_MS = 1000;
 const REMOVE_MOST_MS = 60_000;
 const REMOVE_ROWS = 5000;
+/** How soon the message after a dead letter goes on that somebody deleted by hand. */
+const ORPHANS_EVERY_MS = 30_000;
 const WEEK_MS = 7 * 24 * 3600 * 1000;
 /** A server that is silent for so long beyond the next renewal is reported. */
 const SILENT_AFTER_MS = 3000;
@@ -39,7 +42,7 @@ const SILENT_AFTER_MS = 3000;
  */
 export class Relay {
   private readonly logger = new Logger('Relay');
-  private readonly holder = randomUUID();
+  private readonly holder: string | undefined;
   private readonly stopping = new AbortController();
   private readonly wakeUp = new WakeUpCall();
   private readonly progress = new Progress();
@@ -53,15 +56,19 @@ export class Relay {
   private hears: ((nonce: string) => void) | undefined;
   private warnedOfDeafness = false;
   private parkedChanged = true;
+  private lastAction: string | undefined;
+  private orphansSoughtAt = performance.now();
   private term: Term | undefined;
   private running: Promise<void> | undefined;
 
   /** `connect` and `leaseTiming` are other ones in tests that lose an answer of Kafka's, or must not see a poll. */
   constructor(
     private readonly options: MessagingOptions,
+    private readonly dueWork = new DueWork(),
     connect = connectProducer,
     private readonly leaseTiming = LEASE_TIMING,
   ) {
+    this.holder = options.relay === false ? undefined : randomUUID();
     this.publisher = new Publisher(options, connect, {
       onFailed: (what, error) => this.backOff(what, error),
       onSent: () => {
@@ -92,12 +99,28 @@ export class Relay {
   }
 
   health(): ComponentHealth {
-    const role = this.store === undefined ? 'disconnected' : this.lease?.token === undefined ? 'standby' : 'leader';
+    const role = this.role();
     const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
     const silent = this.lease !== undefined && silentMs > SILENT_AFTER_MS;
     const report = this.progress.report();
     if (!silent) return { ...report, role };
     return { ...report, healthy: false, role, problem: `PostgreSQL has not answered for ${silentMs} ms` };
+  }
+
+  /** Whether this process publishes now. */
+  get leads(): boolean {
+    return this.lease?.token !== undefined;
+  }
+
+  /** What it has published, by topic. */
+  get counts(): Publisher['counts'] {
+    return this.publisher.counts;
+  }
+
+  private role(): 'disconnected' | 'leader' | 'standby' | 'elsewhere' {
+    if (this.store === undefined) return 'disconnected';
+    if (this.holder === undefined) return 'elsewhere';
+    return this.lease?.token === undefined ? 'standby' : 'leader';
   }
 
   private async notify(): Promise<void> {
@@ -159,7 +182,10 @@ export class Relay {
   }
 
   private onRenewed(answer: LeaseAnswer | undefined): void {
-    if (answer) this.answeredAt = performance.now();
+    if (answer) {
+      this.answeredAt = performance.now();
+      this.tellWhatIsDue(answer.due);
+    }
     const changed = answer?.token !== this.term?.token;
     const gaps = answer?.progress?.gaps.length ?? 0;
     // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
@@ -167,13 +193,28 @@ export class Relay {
     if (!answer || changed || answer.pending || gaps > 0 || due) this.wakeUp.call();
   }
 
+  /** The one poll of the process serves all of messaging. */
+  private tellWhatIsDue({ parked, anyParked, jobs, lastAction }: DueNow): void {
+    if (jobs) this.dueWork.found('jobs');
+    const orphans = anyParked && performance.now() - this.orphansSoughtAt > ORPHANS_EVERY_MS;
+    if (orphans) this.orphansSoughtAt = performance.now();
+    if (parked || orphans) this.dueWork.found('parked');
+    // Told by a notice too, which may get lost.
+    if (lastAction !== this.lastAction) this.onParkedChanged();
+    this.lastAction = lastAction;
+  }
+
+  private onParkedChanged(): void {
+    this.parkedChanged = true;
+    this.dueWork.found('parked');
+    if (this.lease?.token !== undefined) this.wakeUp.call();
+  }
+
   private onNotice(notice: string): void {
     if (notice === 'lease-released') void this.lease?.renew();
     else if (notice.startsWith('proof ')) this.hears?.(notice);
-    else {
-      if (notice === 'parked-changed') this.parkedChanged = true;
-      if (this.lease?.token !== undefined) this.wakeUp.call();
-    }
+    else if (notice === 'parked-changed') this.onParkedChanged();
+    else if (this.lease?.token !== undefined) this.wakeUp.call();
   }
 
   private termOf(token: string): Term {
@@ -252,15 +293,16 @@ export class Relay {
     }
   }
 
-  /** What a person released: the parked messages of keys without a dead letter, in order, before newer ones of their key. */
+  /** What a person released: parked messages with no dead letter before them, in order, before newer ones of their key. */
   private async publishReleased(store: OutboxStore, term: Term, mayPublish: () => boolean): Promise<void> {
     this.parkedChanged = false;
     const goOn = this.options.afterDeadLetter === 'go-on';
     term.parked.clear();
     for (const key of await store.parkedKeys()) {
-      const released = key.waiting && (goOn || !key.held);
-      const held = released ? await this.publisher.release(key, store, mayPublish) : key.held;
-      if (held && !goOn) term.parked.add(key);
+      const before = goOn || Number.isNaN(key.dead) ? undefined : key.dead;
+      const released = before === undefined ? !Number.isNaN(key.waiting) : key.waiting < before;
+      const refused = released && (await this.publisher.release(key, before, store, mayPublish));
+      if ((refused || before !== undefined) && !goOn) term.parked.add(key);
     }
   }
 

@@ -74,6 +74,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       error text,
       dead_at timestamptz
     )`,
+    `create index outbox_parked_dead on ${s}.outbox_parked (dead_at, position) where dead_at is not null`,
     `create index outbox_parked_key on ${s}.outbox_parked (aggregatetype, aggregateid, position)`,
     // An id is unique within its source only (CloudEvents 1.0, "id"). UUIDv7 ids first: new rows go to one end of the index.
     `alter table ${s}.inbox add column source varchar(255) not null default '', drop constraint inbox_pkey`,
@@ -102,6 +103,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       unique (consumer, topic, partition, "offset")
     )`,
     `create index inbox_parked_key on ${s}.inbox_parked (consumer, key, "offset") where holds_key`,
+    `create index inbox_parked_dead on ${s}.inbox_parked (dead_at, id) where dead_at is not null`,
     `create index inbox_parked_due on ${s}.inbox_parked (next_attempt_at) where next_attempt_at is not null`,
     `insert into ${s}.inbox_parked
        (consumer, topic, partition, "offset", recorded_at, message_id, type, key, headers, value, holds_key, error, dead_at)

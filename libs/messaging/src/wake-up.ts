@@ -2,22 +2,28 @@ import { Injectable } from '@nestjs/common';
 import { type EntitySubscriberInterface, type QueryRunner, type TransactionCommitEvent } from 'typeorm';
 import { Relay } from './relay.js';
 
-/** Wakes the relay when a transaction that wrote outbox rows has committed, so that none waits for a poll. */
+/** Wakes the relay, or who else is named, when a transaction that wrote rows for it has committed, so that none waits for a poll. */
 @Injectable()
 export class OutboxWakeUp implements EntitySubscriberInterface {
-  private readonly writers = new WeakSet<QueryRunner>();
+  private readonly wakes = new WeakMap<QueryRunner, Set<() => void>>();
+  private readonly wakeRelay = () => this.relay.wake();
 
   constructor(private readonly relay: Relay) {}
 
-  onCommitOf(queryRunner: QueryRunner): void {
+  /** Calls `wake` once after the commit, however often it was named in the transaction. It must not throw. */
+  onCommitOf(queryRunner: QueryRunner, wake = this.wakeRelay): void {
     // Here and not at start-up: a DataSource makes its list of subscribers anew when it connects.
     const { subscribers } = queryRunner.dataSource;
     if (!subscribers.includes(this)) subscribers.push(this);
-    this.writers.add(queryRunner);
+    const wakes = this.wakes.get(queryRunner) ?? new Set();
+    this.wakes.set(queryRunner, wakes.add(wake));
   }
 
   /** TypeORM calls this for savepoints too: rows count as committed only when the transaction has ended. */
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {
-    if (!queryRunner.isTransactionActive && this.writers.delete(queryRunner)) this.relay.wake();
+    if (queryRunner.isTransactionActive) return;
+    const wakes = this.wakes.get(queryRunner);
+    this.wakes.delete(queryRunner);
+    wakes?.forEach((wake) => wake());
   }
 }

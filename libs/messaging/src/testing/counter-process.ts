@@ -34,6 +34,8 @@ export async function startCounter(sandbox: Sandbox, options: Partial<InboxOptio
   }).compile();
   const app = module.createNestApplication(new FastifyAdapter());
   connectInboxes(app);
+  // The relay's poll is the whole library's.
+  await app.init();
   await app.startAllMicroservices();
   return app;
 }

@@ -5,6 +5,8 @@ import pg from 'pg';
 export interface TestDatabase {
   /** As the server's superuser. */
   readonly url: string;
+  /** The same, past the pooler that the tests may run behind: for what needs a session of its own. */
+  readonly directUrl: string;
   /** The same database as another role. */
   urlFor(role: string, password: string): string;
   /** Runs SQL as the superuser and returns the rows. */
@@ -34,10 +36,14 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
   await onServer(serverUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
+  const pooled = serverUrl === process.env['TEST_DATABASE_URL'];
+  const direct = new URL((pooled && process.env['TEST_DIRECT_DATABASE_URL']) || serverUrl);
+  direct.pathname = url.pathname;
   const pool = new pg.Pool({ connectionString: url.href, max: 2 });
   pool.on('error', () => undefined);
   return {
     url: url.href,
+    directUrl: direct.href,
     urlFor(role, password) {
       const other = new URL(url);
       other.username = role;

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
+import { type ModuleRef } from '@nestjs/core';
 import { IsInt } from 'class-validator';
 import { DataSource, type EntityManager } from 'typeorm';
+import { DeadLetters } from '../dead-letters.js';
+import { DueWork } from '../due-work.js';
 import { type connectProducer, createTopics } from '../kafka.js';
 import { type LeaseTiming } from '../lease.js';
 import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
@@ -41,6 +44,7 @@ export interface Sandbox {
   /** A process's share of outbox and relay. */
   newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming, more?: Partial<MessagingOptions>): Relay;
   outboxOf(relay: Relay): Outbox;
+  readonly deadLetters: DeadLetters;
   /** Adds the event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
   /** Waits until everything committed is published and recorded as such. */
@@ -83,10 +87,11 @@ export async function createSandbox(
     dataSource,
     topic,
     newRelay(connect, leaseTiming, more) {
-      const relay = new Relay({ ...options, ...more }, connect, leaseTiming);
+      const relay = new Relay({ ...options, ...more }, undefined, connect, leaseTiming);
       relays.push(relay);
       return relay;
     },
+    deadLetters: new DeadLetters(options, { get: () => dataSource } as unknown as ModuleRef, new DueWork()),
     outboxOf: (relay) => new Outbox(options, new OutboxWakeUp(relay)),
     async add(outbox, key, n, tx) {
       const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };

@@ -1,0 +1,113 @@
+import { Controller, Get, Global, Module, Param } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Gauge, Registry } from 'prom-client';
+import {
+  createApp,
+  loggerModule,
+  MetricsModule,
+  MetricsSource,
+  openApiDocument,
+  Public,
+  ServiceConfig,
+} from './index.js';
+
+class TestConfig extends ServiceConfig {
+  override PORT = 0;
+  override LOG_LEVEL = 'fatal' as const;
+}
+
+class Source extends MetricsSource {
+  readonly registry = new Registry();
+
+  constructor() {
+    super();
+    const parcels = new Gauge({ name: 'parcels', help: 'Parcels.', registers: [this.registry] });
+    parcels.set(7);
+  }
+}
+
+@Global()
+@Module({ providers: [Source], exports: [Source] })
+class SourceModule {}
+
+@Public()
+@Controller('parcels')
+class ParcelsController {
+  @Get(':parcelId')
+  parcel(@Param('parcelId') parcelId: string) {
+    if (parcelId === 'bug') throw new Error('a bug');
+    return { parcelId };
+  }
+}
+
+@Module({
+  imports: [loggerModule(new TestConfig(), 'test'), SourceModule, MetricsModule.forRoot({ sources: [Source] })],
+  controllers: [ParcelsController],
+})
+class AppModule {}
+
+let app: NestFastifyApplication;
+let url: string;
+
+beforeEach(async () => {
+  app = await createApp(AppModule, new TestConfig(), { title: 'Test', description: 'A test.', version: '1' });
+  await app.listen(0, '127.0.0.1');
+  url = await app.getUrl();
+});
+
+afterEach(() => app.close());
+
+async function scrape() {
+  const response = await fetch(`${url}/metrics`);
+  return { status: response.status, headers: response.headers, lines: (await response.text()).split('\n') };
+}
+
+describe('GET /metrics', () => {
+  it('P9 gives anyone the metrics of the process, and of every source, in the format of Prometheus', async () => {
+    const { status, headers, lines } = await scrape();
+
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(lines).toContain('# TYPE parcels gauge');
+    expect(lines).toContain('parcels 7');
+    expect(lines).toContainEqual(expect.stringMatching(/^process_resident_memory_bytes \d+$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^nodejs_eventloop_lag_p99_seconds /));
+  });
+
+  it('P9 counts requests by their route, method and status, however many paths are asked for', async () => {
+    for (const path of ['/parcels/1', '/parcels/2', '/parcels/bug', '/nowhere/1', '/nowhere/2', '/parcels/%zz'])
+      await fetch(url + path);
+    await fetch(`${url}/parcels/1`, { method: 'DELETE' });
+
+    const { lines } = await scrape();
+
+    const counts = lines.filter((line) => line.startsWith('http_request_duration_seconds_count'));
+    expect(counts).toEqual(
+      expect.arrayContaining([
+        'http_request_duration_seconds_count{method="GET",route="/parcels/:parcelId",status="200"} 2',
+        'http_request_duration_seconds_count{method="GET",route="/parcels/:parcelId",status="500"} 1',
+        'http_request_duration_seconds_count{method="GET",route="none",status="404"} 2',
+        'http_request_duration_seconds_count{method="DELETE",route="none",status="404"} 1',
+      ]),
+    );
+    expect(lines.join('\n')).not.toMatch(/nowhere|parcels\/1/);
+  });
+
+  it('is no part of the API that the document describes', () => {
+    const { paths } = openApiDocument(app, { title: 'Test', description: 'A test.', version: '1' });
+
+    expect(Object.keys(paths)).toEqual(['/parcels/{parcelId}']);
+  });
+
+  it('is of its own application: two in one process do not mix', async () => {
+    const other = await createApp(AppModule, new TestConfig());
+    await other.listen(0, '127.0.0.1');
+    await fetch(`${await other.getUrl()}/parcels/1`);
+
+    const { lines } = await scrape();
+
+    expect(lines.join('\n')).not.toContain('/parcels/:parcelId');
+    await other.close();
+  });
+});

@@ -1,0 +1,23 @@
+import { Injectable } from '@nestjs/common';
+
+export type DueKind = 'parked' | 'jobs';
+
+/**
+ * Wakes those who work off what the database keeps for later: parked messages and jobs. The process's one poll a second finds
+ * what is due, whoever put it there; what this process itself has put there is told at once.
+ */
+@Injectable()
+export class DueWork {
+  private readonly listeners = new Map<DueKind, Set<() => void>>();
+
+  /** `wake` must return at once and not throw. */
+  on(kind: DueKind, wake: () => void): void {
+    const listeners = this.listeners.get(kind) ?? new Set();
+    this.listeners.set(kind, listeners.add(wake));
+  }
+
+  /** Something of the kind may be due. */
+  found(kind: DueKind): void {
+    this.listeners.get(kind)?.forEach((wake) => wake());
+  }
+}

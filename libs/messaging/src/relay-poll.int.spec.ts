@@ -1,0 +1,96 @@
+import { Logger } from '@nestjs/common';
+import { jest } from '@jest/globals';
+import { DueWork } from './due-work.js';
+import { Relay } from './relay.js';
+import { inboxHealth, startCounter } from './testing/counter-process.js';
+import { testServerUrl } from './testing/database.js';
+import { linkToPostgres, type PostgresLink } from './testing/postgres-link.js';
+import { counts, createSandbox, type Sandbox } from './testing/sandbox.js';
+import { until } from './testing/until.js';
+
+let link: PostgresLink;
+let sandbox: Sandbox;
+
+beforeEach(async () => {
+  link = await linkToPostgres(testServerUrl());
+  sandbox = await createSandbox({ databaseUrl: link.url });
+});
+
+afterEach(async () => {
+  await sandbox.close();
+  await link.close();
+});
+
+describe('the one poll of a process', () => {
+  const polls = () => link.statements.filter((text) => text.includes('with lease'));
+
+  it('is the only query of an idle process, relay and inbox together', async () => {
+    await sandbox.database.sql('create table sandbox.effects (key text not null, n integer not null)');
+    const app = await startCounter(sandbox);
+    await until('it consumes', () => inboxHealth(app)['consuming']);
+    await until('it has settled', () => polls().length >= 4);
+    link.statements.splice(0);
+
+    await until('it has polled', () => polls().length >= 5);
+
+    expect(link.statements).toHaveLength(polls().length);
+    await app.close();
+  });
+
+  it('finds parked messages and jobs that are due, and wakes those who work them off', async () => {
+    const due = new DueWork();
+    const found: string[] = [];
+    due.on('parked', () => found.push('parked'));
+    due.on('jobs', () => found.push('jobs'));
+    const relay = new Relay(sandbox.options, due);
+    relay.start();
+    await until('it leads', () => relay.health()['role'] === 'leader');
+    expect(found).toEqual([]);
+
+    await sandbox.database.sql(
+      `insert into sandbox.inbox_parked (consumer, topic, partition, "offset", recorded_at, headers, holds_key, next_attempt_at)
+       values ('any', 'any', 0, 0, now(), '{}', true, now())`,
+    );
+    await until('the message is found', () => found.includes('parked'));
+    await sandbox.database.sql(
+      `insert into sandbox.jobs (id, queue, data, run_at) values (gen_random_uuid(), 'any', '{}', now())`,
+    );
+    await until('the job is found', () => found.includes('jobs'));
+    await relay.stop();
+  });
+
+  it('P2 finds what other processes commit where notices are swallowed, and says so once', async () => {
+    link.swallowNotices();
+    Logger.overrideLogger(['warn']);
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const deaf = () => warn.mock.calls.filter(([text]) => String(text).startsWith('Notifications do not arrive'));
+    const leader = sandbox.newRelay();
+    leader.start();
+    await until('it leads', () => leader.health()['role'] === 'leader');
+    const writer = sandbox.newRelay();
+    writer.start();
+    await until('both have warned', () => deaf().length === 2);
+
+    await sandbox.add(sandbox.outboxOf(writer), 'a', 1);
+
+    await until('it is published', () => counts(sandbox.topic, 'a').includes(1));
+    expect(deaf()).toHaveLength(2);
+    warn.mockRestore();
+  });
+});
+
+describe('a process whose relay is elsewhere', () => {
+  it('never leads, and announces what it commits', async () => {
+    const writer = sandbox.newRelay(undefined, undefined, { relay: false });
+    writer.start();
+    await until('it polls', () => writer.health()['role'] === 'elsewhere');
+    await sandbox.add(sandbox.outboxOf(writer), 'a', 1);
+
+    const relay = sandbox.newRelay();
+    relay.start();
+    await until('the other publishes', () => counts(sandbox.topic, 'a').includes(1));
+
+    expect(relay.health()).toMatchObject({ role: 'leader', healthy: true });
+    expect(writer.health()).toMatchObject({ role: 'elsewhere', healthy: true });
+  });
+});
