@@ -9,7 +9,10 @@ import { createServiceTopics } from './service-topics.js';
 /** A service in the test's own process, as its main.ts runs it, on a database, topics and a group of its own. */
 export type InProcessService = Awaited<ReturnType<typeof startInProcess>>;
 
-export async function startInProcess<C extends ServiceConfig>(service: Service<C>, schema: keyof typeof PASSWORDS) {
+export async function startInProcess<C extends ServiceConfig>(
+  service: Required<Service<C>>,
+  schema: keyof typeof PASSWORDS,
+) {
   const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
   // As if another replica were the relay: this one stands by, and the outbox keeps what it is given.
   await database.sql(`update ${schema}.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
@@ -20,7 +23,7 @@ export async function startInProcess<C extends ServiceConfig>(service: Service<C
     LOG_FORMAT: 'json',
   });
   const app = await createApp(service.module(config), config, service.openApi);
-  await service.configure?.(app, config);
+  await service.configure(app, config);
   await app.listen(0, '127.0.0.1');
   await app.startAllMicroservices();
   const url = await app.getUrl();

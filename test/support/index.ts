@@ -2,5 +2,5 @@ export { type Answer, caller, customer, expectProblem, operator } from './http.j
 export { type InProcessService, startInProcess } from './in-process.js';
 export { describeRunningService } from './running-service.js';
 export { createServiceDatabase, PASSWORDS } from './service-database.js';
-export { type ServiceName, type ServiceProcess, startService, stopServices } from './service-process.js';
+export { type ServiceName, type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';
 export { createServiceTopics, type ServiceTopics } from './service-topics.js';

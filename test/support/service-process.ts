@@ -21,9 +21,17 @@ export interface ServiceProcess {
 const running = new Set<ServiceProcess>();
 
 /** Starts a replica on a free port and waits until it listens. */
-export async function startService(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
-  const main = fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url));
-  const child = spawn(process.execPath, [main], {
+export function startService(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
+  return start(name, [fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))], env);
+}
+
+/** Starts a relay of the service as a process of its own, as `npm run relay` does. */
+export function startRelay(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
+  return start(name, [fileURLToPath(new URL('../../tools/dist/relay.js', import.meta.url)), name], env);
+}
+
+async function start(name: ServiceName, args: string[], env: Record<string, string>): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'], PORT: '0', LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -4,7 +4,7 @@ import { AppModule } from './app.module.js';
 import { OrderServiceConfig } from './config.js';
 
 /** order-service as `main.ts` runs it and tests start it. */
-export const orderService: Service<OrderServiceConfig> = {
+export const orderService = {
   name: 'order-service',
   configClass: OrderServiceConfig,
   module: (config) => AppModule.with(config),
@@ -14,4 +14,4 @@ export const orderService: Service<OrderServiceConfig> = {
     description: 'Place orders and watch them: PLACED → PAYMENT_PENDING → COMPLETED or CANCELLED.',
     version: '0.1.0',
   },
-};
+} satisfies Service<OrderServiceConfig>;

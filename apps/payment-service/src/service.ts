@@ -4,7 +4,7 @@ import { AppModule } from './app.module.js';
 import { PaymentServiceConfig } from './config.js';
 
 /** payment-service as `main.ts` runs it and tests start it. */
-export const paymentService: Service<PaymentServiceConfig> = {
+export const paymentService = {
   name: 'payment-service',
   configClass: PaymentServiceConfig,
   module: (config) => AppModule.with(config),
@@ -14,4 +14,4 @@ export const paymentService: Service<PaymentServiceConfig> = {
     description: 'The payments of placed orders, and their results: PENDING → SUCCEEDED or FAILED.',
     version: '0.1.0',
   },
-};
+} satisfies Service<PaymentServiceConfig>;

@@ -26,7 +26,8 @@ export interface Service<C extends ServiceConfig> {
   readonly module: (config: C) => Type | DynamicModule;
   /** Connects microservices (the consumers). They are started once the service listens. */
   readonly configure?: (app: NestFastifyApplication, config: C) => void | Promise<void>;
-  readonly openApi: OpenApiInfo;
+  /** None for a process without an API: it has no documentation to show. */
+  readonly openApi?: OpenApiInfo;
 }
 
 /**
@@ -125,7 +126,8 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
     process.stderr.write(`${service.name} cannot start: ${hint}\n`);
     return process.exit(1);
   }
-  new NestLogger(service.name).log(`Listens on ${await app.getUrl()}, documentation at ${await app.getUrl()}/docs`);
+  const url = await app.getUrl();
+  new NestLogger(service.name).log(`Listens on ${url}${service.openApi ? `, documentation at ${url}/docs` : ''}`);
 }
 
 @Module({})

@@ -89,6 +89,10 @@ export class ServiceConfig {
   @EnvOneOf(logFormats)
   LOG_FORMAT: (typeof logFormats)[number] = 'auto';
 
+  /** `off`: this process publishes nothing, for relays run as processes of their own. */
+  @EnvOneOf(['on', 'off'])
+  RELAY: 'on' | 'off' = 'on';
+
   /** `dev` trusts the headers X-User-Id and X-Roles, so it refuses to start with NODE_ENV=production. */
   @EnvOneOf(['dev'])
   AUTH_MODE = 'dev' as const;

@@ -5,9 +5,7 @@ import { type PaymentEvent, PaymentFailed, PaymentRequested, PaymentSucceeded } 
 import { InboxContext, PermanentError } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { HearPayment } from '../../application/hear-payment.js';
-
-/** The consumer through which an order follows its payment. */
-export const ORDER_PROCESS = Symbol('order-process');
+import { ORDER_PROCESS } from '../../platform.js';
 
 @ApiExcludeController()
 @Controller()

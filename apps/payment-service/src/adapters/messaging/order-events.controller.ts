@@ -4,9 +4,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { OrderPlaced } from '@twinbox/contracts';
 import { InboxContext } from '@twinbox/messaging';
 import { CreatePaymentRequest } from '../../application/create-payment-request.js';
-
-/** The consumer through which placed orders get their payment requests. */
-export const PAYMENT_PROCESS = Symbol('payment-process');
+import { PAYMENT_PROCESS } from '../../platform.js';
 
 @ApiExcludeController()
 @Controller()

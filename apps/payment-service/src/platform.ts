@@ -1,0 +1,38 @@
+import { type DynamicModule } from '@nestjs/common';
+import { databaseModule, type DatabaseOptions, HealthModule, loggerModule, MetricsModule } from '@twinbox/api-kit';
+import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
+import { type PaymentServiceConfig } from './config.js';
+
+export const NAME = 'payment-service';
+/** The consumer through which placed orders get their payment requests. */
+export const PAYMENT_PROCESS = Symbol('payment-process');
+
+/** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
+export function platform(
+  config: PaymentServiceConfig,
+  options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & { readonly relay: boolean },
+): DynamicModule[] {
+  const { relay, ...database } = options;
+  return [
+    loggerModule(config, options.applicationName),
+    databaseModule({ ...database, url: config.DATABASE_URL, schema: 'payments' }),
+    MessagingModule.forRoot({
+      schema: 'payments',
+      databaseUrl: config.DATABASE_URL,
+      brokers: config.KAFKA_BROKERS,
+      service: NAME,
+      relay,
+      publishes: [{ ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC }],
+      consumes: [
+        {
+          consumer: PAYMENT_PROCESS,
+          groupId: config.CONSUMER_GROUP,
+          topic: { ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC },
+        },
+      ],
+    }),
+    HealthModule.forRoot({ messaging: MessagingHealth }),
+    MetricsModule.forRoot({ sources: [MessagingMetrics] }),
+  ];
+}

@@ -1,0 +1,64 @@
+import { type TestDatabase, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  customer,
+  operator,
+  type ServiceName,
+  type ServiceTopics,
+  startRelay,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
+
+let database: TestDatabase;
+let topics: ServiceTopics;
+
+const env = (name: ServiceName) => {
+  const role = name === 'order-service' ? 'orders' : 'payments';
+  return { ...topics.env(name), DATABASE_URL: database.urlFor(role, role), RELAY: 'off' };
+};
+const json = async (url: string) => (await fetch(url)).json() as Promise<any>;
+
+beforeEach(async () => {
+  database = await createServiceDatabase();
+  topics = await createServiceTopics();
+});
+
+afterEach(async () => {
+  await stopServices();
+  await database.drop();
+});
+
+it('P2 relays in processes of their own publish what services with RELAY=off commit, one leading and one standing by', async () => {
+  const orders = await startService('order-service', env('order-service'));
+  const payments = await startService('payment-service', env('payment-service'));
+  const { body: order } = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  await startRelay('payment-service', env('payment-service'));
+  const first = await startRelay('order-service', env('order-service'));
+  const second = await startRelay('order-service', env('order-service'));
+  const requestOf = async (id: string) => {
+    const { body } = await operator(payments.url).get(`/payment-requests?orderId=${id}`);
+    return body.items[0];
+  };
+  await until('the payment is requested', () => requestOf(order.id));
+  const roleOf = async ({ url }: { url: string }) => {
+    const { details } = await json(`${url}/health/messaging`);
+    return details.messaging.components.relay.role as string;
+  };
+  expect(await roleOf(orders)).toBe('elsewhere');
+  const roles = new Map([
+    [first, await roleOf(first)],
+    [second, await roleOf(second)],
+  ]);
+  expect([...roles.values()].toSorted()).toEqual(['leader', 'standby']);
+  const leader = [...roles].find(([, role]) => role === 'leader')![0];
+  const metrics = await (await fetch(`${leader.url}/metrics`)).text();
+  expect(metrics).toMatch(/^messaging_relay_leader 1$/m);
+  expect(metrics).toMatch(new RegExp(`^messaging_outbox_published_total\\{topic="${topics.orderEvents}"\\} 1$`, 'm'));
+
+  expect(await leader.stop()).toBe(0);
+  const next = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+
+  await until('the standby publishes', () => requestOf(next.body.id));
+});
