@@ -8,6 +8,8 @@ export type DueKind = 'parked' | 'jobs';
  */
 @Injectable()
 export class DueWork {
+  /** The queues whose jobs this process runs: those of others are not looked for. */
+  readonly queues: string[] = [];
   private readonly listeners = new Map<DueKind, Set<() => void>>();
 
   /** `wake` must return at once and not throw. */

@@ -10,14 +10,18 @@ import {
   type OnApplicationShutdown,
   type RpcExceptionFilter,
 } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
+import { DeadJobs } from './dead-jobs.js';
 import { DeadLetters } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { MessagingHealth } from './health.js';
 import { Inbox } from './inbox.js';
+import { JobHandlers } from './job-handlers.js';
+import { JobLifecycle } from './job-lifecycle.js';
+import { Jobs } from './jobs.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
@@ -49,6 +53,7 @@ export class MessagingModule {
   static forRoot(options: MessagingOptions): DynamicModule {
     return {
       module: MessagingModule,
+      imports: [DiscoveryModule],
       providers: [
         { provide: MESSAGING_OPTIONS, useValue: options },
         MessagingHealth,
@@ -74,8 +79,12 @@ export class MessagingModule {
         OutboxWakeUp,
         Outbox,
         DeadLetters,
+        Jobs,
+        DeadJobs,
+        JobHandlers,
+        JobLifecycle,
       ],
-      exports: [MESSAGING_OPTIONS, MessagingHealth, MessagingMetrics, DueWork, Outbox, DeadLetters],
+      exports: [MESSAGING_OPTIONS, MessagingHealth, MessagingMetrics, DueWork, Outbox, DeadLetters, Jobs, DeadJobs],
     };
   }
 }

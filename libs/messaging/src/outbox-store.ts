@@ -42,6 +42,15 @@ export interface ParkedKey extends AggregateKey {
   readonly waiting: number;
 }
 
+export interface StoreOptions {
+  readonly databaseUrl: string;
+  readonly schema: string;
+  /** The name of the process in pg_stat_activity. */
+  readonly service: string;
+  /** Whose jobs are looked for. */
+  readonly queues?: readonly string[];
+}
+
 /**
  * The relay's SQL, on a connection of its own: a busy pool cannot delay publishing, and the notices arrive on the same
  * connection that every poll proves alive. Single statements without session state, for a pooler in transaction mode.
@@ -54,14 +63,14 @@ export class OutboxStore implements LeaseStore {
 
   private constructor(
     private readonly client: pg.Client,
-    private readonly options: { readonly databaseUrl: string; readonly schema: string; readonly service: string },
+    private readonly options: StoreOptions,
   ) {
     this.schema = quoteIdentifier(options.schema);
   }
 
   /** Connects and listens. `onLost` is called once when the connection breaks by itself. */
   static async connect(
-    options: { readonly databaseUrl: string; readonly schema: string; readonly service: string },
+    options: StoreOptions,
     onNotice: (notice: string) => void,
     onLost: (error: Error) => void,
   ): Promise<OutboxStore> {
@@ -94,13 +103,16 @@ export class OutboxStore implements LeaseStore {
          returning token, position, gaps)
        select lease.token, lease.position, lease.gaps,
               exists (select from ${this.schema}.outbox where position > lease.position) as pending,
-              -- inbox_parked_due, jobs_due, messaging_audit_pkey
-              exists (select from ${this.schema}.inbox_parked where next_attempt_at <= clock_timestamp()) as parked,
+              -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile
+              exists (select from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()) as parked,
               exists (select from ${this.schema}.inbox_parked) as "anyParked",
-              exists (select from ${this.schema}.jobs where dead_at is null and run_at <= clock_timestamp()) as jobs,
+              exists (select from unnest($5::text[]) as handled (queue) cross join lateral (
+                        select from ${this.schema}.jobs
+                         where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp() limit 1
+                      ) as due) as jobs,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction"
          from (values (1)) as one left join lease on true`,
-      [holder, leaseMs, progress?.position, progress && multirange(progress.gaps)],
+      [holder, leaseMs, progress?.position, progress && multirange(progress.gaps), this.options.queues ?? []],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the poll without a row');

@@ -38,7 +38,7 @@ export class ParkedStore {
   async dueHeads(db: DataSource, limit: number): Promise<Head[]> {
     return db.query(
       `select p.id, p.topic, p.partition, p."offset" from ${this.parked} p
-        where p.consumer = $1 and p.next_attempt_at <= clock_timestamp() and p.dead_at is null and not ${this.earlier}
+        where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null and not ${this.earlier}
         order by p.next_attempt_at limit $2`,
       [this.consumer, limit],
     );

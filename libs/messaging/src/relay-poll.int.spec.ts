@@ -39,6 +39,7 @@ describe('the one poll of a process', () => {
 
   it('finds parked messages and jobs that are due, and wakes those who work them off', async () => {
     const due = new DueWork();
+    due.queues.push('ours');
     const found: string[] = [];
     due.on('parked', () => found.push('parked'));
     due.on('jobs', () => found.push('jobs'));
@@ -53,8 +54,12 @@ describe('the one poll of a process', () => {
     );
     await until('the message is found', () => found.includes('parked'));
     await sandbox.database.sql(
-      `insert into sandbox.jobs (id, queue, data, run_at) values (gen_random_uuid(), 'any', '{}', now())`,
+      `insert into sandbox.jobs (id, queue, data, run_at) values (gen_random_uuid(), 'theirs', '{}', now())`,
     );
+    const looked = link.statements.length;
+    await until('it has polled again', () => link.statements.length > looked + 1);
+    expect(found).not.toContain('jobs');
+    await sandbox.database.sql(`update sandbox.jobs set queue = 'ours'`);
     await until('the job is found', () => found.includes('jobs'));
     await relay.stop();
   });

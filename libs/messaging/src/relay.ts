@@ -145,7 +145,7 @@ export class Relay {
   private async runWithStore(): Promise<void> {
     let lost: Error | undefined;
     const store = await OutboxStore.connect(
-      this.options,
+      { ...this.options, queues: this.dueWork.queues },
       (notice) => this.onNotice(notice),
       (error) => {
         lost = error;

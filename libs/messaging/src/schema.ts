@@ -132,20 +132,21 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       letter jsonb not null,
       reason text
     )`,
-    // Calls to other systems, made outside of any transaction and tried again until they succeed.
+    // Calls to other systems, made outside of any transaction and tried again until they succeed. While `lease` is set,
+    // `run_at` is its end.
     `create table ${s}.jobs (
       id uuid primary key,
       queue varchar(255) not null,
       data jsonb not null,
       run_at timestamptz not null,
       attempts integer not null default 0,
-      leased_until timestamptz,
       lease uuid,
       error text,
       created_at timestamptz not null default clock_timestamp(),
       dead_at timestamptz
     )`,
-    `create index jobs_due on ${s}.jobs (run_at) where dead_at is null`,
+    `create index jobs_due on ${s}.jobs (queue, run_at) where dead_at is null`,
+    `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
   ],
 ];
 

@@ -1,0 +1,145 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { DataSource, type EntityManager } from 'typeorm';
+import { Audit } from './audit.js';
+import { type LetterAction, type LetterPage, type Letters } from './dead-letters.js';
+import { DueWork } from './due-work.js';
+import { inTransaction } from './inbox-transaction.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { quoteIdentifier } from './schema.js';
+
+/** A job that is not run again by itself. */
+export interface DeadJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly attempts: number;
+  readonly error: string;
+  readonly createdAt: Date;
+  readonly diedAt: Date;
+}
+
+/** A dead job with everything that is known of it. */
+export interface WholeDeadJob extends DeadJob {
+  readonly data: unknown;
+}
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+const MAX_LIMIT = 500;
+const MAX_ACTOR = 255;
+const MAX_REASON = 2000;
+const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
+
+/** The jobs that failed for good, and what a person does about them: each time with an entry in `messaging_audit`. */
+@Injectable()
+export class DeadJobs {
+  private readonly jobs: string;
+  private readonly audit: Audit;
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
+    private readonly modules: ModuleRef,
+    private readonly dueWork: DueWork,
+  ) {
+    this.jobs = `${quoteIdentifier(schema)}.jobs`;
+    this.audit = new Audit(schema);
+  }
+
+  /**
+   * In the order of their ids: UUIDv7s by their age, the oldest first.
+   * @throws RangeError for a limit that is not 1 to 500, or a cursor that is none
+   */
+  async list(
+    { queue }: { readonly queue?: string | undefined } = {},
+    { limit = 50, cursor }: LetterPage = {},
+  ): Promise<Letters<DeadJob>> {
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+      throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
+    if (cursor !== undefined) checkIds([cursor]);
+    // jobs_dead
+    const rows: DeadJob[] = await this.dataSource.query(
+      `select ${JOB} from ${this.jobs}
+        where dead_at is not null and ($1::text is null or queue = $1) and ($2::uuid is null or id > $2)
+        order by id limit $3`,
+      [queue ?? null, cursor ?? null, limit + 1],
+    );
+    const items = rows.slice(0, limit);
+    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  /** Undefined when no dead job has this id (any more). @throws RangeError for an id that is none */
+  async find(id: string): Promise<WholeDeadJob | undefined> {
+    checkIds([id]);
+    const [job]: WholeDeadJob[] = await this.dataSource.query(
+      `select ${JOB}, data from ${this.jobs} where id = $1 and dead_at is not null`,
+      [id],
+    );
+    return job;
+  }
+
+  /**
+   * Has them run again, with all their attempts before them, in one transaction; tells how many of them were dead.
+   * @throws RangeError for an id that is none, and an actor who has no name
+   */
+  async retry(ids: readonly string[], action: LetterAction): Promise<number> {
+    const retried = await this.change('retry', ids, action, async (tx, dead) => {
+      await tx.query(
+        `update ${this.jobs} set dead_at = null, attempts = 0, run_at = clock_timestamp() where id = any($1::uuid[])`,
+        [dead],
+      );
+    });
+    // Other processes find them with their next poll.
+    if (retried > 0) this.dueWork.found('jobs');
+    return retried;
+  }
+
+  /**
+   * Removes them, in one transaction; tells how many of them were dead. Their calls are never made; the audit keeps what they
+   * were, not their data.
+   * @throws RangeError for an id that is none, an actor who has no name, and a reason that says nothing
+   */
+  async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
+    checkText('reason', action.reason, MAX_REASON);
+    return this.change('discard', ids, action, async (tx, dead) => {
+      await tx.query(`delete from ${this.jobs} where id = any($1::uuid[])`, [dead]);
+    });
+  }
+
+  private async change(
+    action: 'retry' | 'discard',
+    ids: readonly string[],
+    { actor, reason }: LetterAction,
+    carryOut: (tx: EntityManager, ids: readonly string[]) => Promise<void>,
+  ): Promise<number> {
+    checkIds(ids);
+    checkText('actor', actor, MAX_ACTOR);
+    if (reason !== undefined) checkText('reason', reason, MAX_REASON);
+    return inTransaction(this.dataSource, async (tx) => {
+      await this.audit.lock(tx);
+      const dead: DeadJob[] = await tx.query(
+        `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
+        [ids],
+      );
+      if (dead.length === 0) return 0;
+      await carryOut(
+        tx,
+        dead.map(({ id }) => id),
+      );
+      await this.audit.write(tx, { actor, action, box: 'jobs', reason }, dead);
+      return dead.length;
+    });
+  }
+
+  /** Not injected: a process that only relays has none. */
+  private get dataSource(): DataSource {
+    return this.modules.get(DataSource, { strict: false });
+  }
+}
+
+function checkIds(ids: readonly string[]): void {
+  for (const id of ids) if (!UUID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a job`);
+}
+
+function checkText(what: string, text: string, max: number): void {
+  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
+  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters, not blank`);
+}

@@ -1,0 +1,50 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import { DueWork } from './due-work.js';
+import { MessagingHealth } from './health.js';
+import { JobHandlers } from './job-handlers.js';
+import { JobStore } from './job-store.js';
+import { JobWorker } from './job-worker.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+
+/** Starts the worker with the application, for the handlers that it has; without any there is no worker. */
+@Injectable()
+export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+  private worker: JobWorker | undefined;
+  private stopped: Promise<void> | undefined;
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
+    private readonly handlers: JobHandlers,
+    private readonly modules: ModuleRef,
+    private readonly dueWork: DueWork,
+    private readonly health: MessagingHealth,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const queues = this.handlers.find();
+    if (queues.length === 0) return;
+    // Not injected: a process that runs no jobs needs no DataSource.
+    const dataSource = this.modules.get(DataSource, { strict: false });
+    const worker = new JobWorker(new JobStore(this.options.schema), dataSource, this.dueWork, queues);
+    this.worker = worker;
+    this.health.register('jobs', () => worker.health());
+    worker.start();
+  }
+
+  /** Not awaited here: jobs, requests and consumers end side by side, or their bounds would add up. */
+  beforeApplicationShutdown(): void {
+    this.stopped = this.worker?.stop();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.stopped;
+  }
+}

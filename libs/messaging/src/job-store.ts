@@ -1,0 +1,112 @@
+import { type DataSource } from 'typeorm';
+import { storable } from './inbox-store.js';
+import { type Job } from './job-handlers.js';
+import { quoteIdentifier } from './schema.js';
+
+/** A job in the hands of a worker: the fencing token is the lease, new with every claim. */
+export interface Leased {
+  readonly id: string;
+  readonly lease: string;
+}
+
+export interface ClaimedJob extends Leased, Omit<Job, 'attempt'> {
+  /** Failed attempts; a lease that ran out is one. */
+  readonly attempts: number;
+}
+
+/** What becomes of a job whose attempt failed: another in `delayMs`, or none (undefined). */
+export interface PutBack {
+  readonly attempts: number;
+  readonly delayMs: number | undefined;
+  readonly error: string;
+}
+
+/**
+ * The workers' SQL. `run_at` is when a job may be claimed: while it is leased, the end of the lease. So one condition finds
+ * both what is due and what a dead process has left. Single statements, by the database's clock; everything after the claim
+ * only where the lease is still the worker's own.
+ */
+export class JobStore {
+  private readonly jobs: string;
+
+  constructor(schema: string) {
+    this.jobs = `${quoteIdentifier(schema)}.jobs`;
+  }
+
+  /**
+   * Leases due jobs, of each queue as many as it has room for, the longest due first. Served by jobs_due, for each queue by
+   * itself: however much of one queue is due, it is not in the way of another's.
+   */
+  async claim(
+    db: DataSource,
+    lease: string,
+    leaseMs: number,
+    room: ReadonlyMap<string, number>,
+  ): Promise<ClaimedJob[]> {
+    // statement_timestamp, for an index cannot be searched by clock_timestamp: that may differ from row to row.
+    const [rows]: [ClaimedJob[], number] = await db.query(
+      `with due as materialized (
+         select job.id
+           from unnest($1::text[], $2::int[]) as room (queue, places)
+          cross join lateral (
+            select id from ${this.jobs}
+             where queue = room.queue and dead_at is null and run_at <= statement_timestamp()
+             order by run_at limit room.places for update skip locked) as job)
+       update ${this.jobs} as job
+          set lease = $3, run_at = clock_timestamp() + $4 * interval '1 ms',
+              -- Whoever had it has not finished, and not handed it back: perhaps the job is what its process died of.
+              attempts = job.attempts + (job.lease is not null)::int
+        -- An array, for the planner takes a join for a large one, and reads the whole table.
+        where job.id = any(array(select id from due))
+       returning job.id, job.queue, job.data, job.attempts, job.lease`,
+      [[...room.keys()], [...room.values()], lease, leaseMs],
+    );
+    return rows;
+  }
+
+  /** Gives the ids of those that are still leased so, for another `leaseMs`. */
+  async renew(db: DataSource, held: readonly Leased[], leaseMs: number): Promise<Set<string>> {
+    const [rows]: [{ id: string }[], number] = await db.query(
+      `update ${this.jobs} as job
+          set run_at = clock_timestamp() + $3 * interval '1 ms'
+         from unnest($1::uuid[], $2::uuid[]) as held (id, lease)
+        where job.id = any($1::uuid[]) and job.id = held.id and job.lease = held.lease
+       returning job.id`,
+      [held.map(({ id }) => id), held.map(({ lease }) => lease), leaseMs],
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** The job is done. False when the lease is another's. */
+  async remove(db: DataSource, { id, lease }: Leased): Promise<boolean> {
+    const [, removed]: [unknown, number] = await db.query(`delete from ${this.jobs} where id = $1 and lease = $2`, [
+      id,
+      lease,
+    ]);
+    return removed > 0;
+  }
+
+  /** The job has failed. False when the lease is another's. */
+  async putBack(db: DataSource, { id, lease }: Leased, { attempts, delayMs, error }: PutBack): Promise<boolean> {
+    const [, updated]: [unknown, number] = await db.query(
+      `update ${this.jobs}
+          set lease = null, attempts = $3, error = $5,
+              run_at = clock_timestamp() + coalesce($4::float8, 0) * interval '1 ms',
+              dead_at = case when $4::float8 is null then clock_timestamp() end
+        where id = $1 and lease = $2`,
+      [id, lease, attempts, delayMs ?? null, storable(error)],
+    );
+    return updated > 0;
+  }
+
+  /** Not finished, through no fault of the jobs: whoever comes first may have them at once. */
+  async handBack(db: DataSource, held: readonly Leased[]): Promise<void> {
+    await db.query(
+      `update ${this.jobs} as job
+          set lease = null, run_at = clock_timestamp()
+         from unnest($1::uuid[], $2::uuid[]) as held (id, lease)
+        where job.id = any($1::uuid[]) and job.id = held.id and job.lease = held.lease`,
+      [held.map(({ id }) => id), held.map(({ lease }) => lease)],
+    );
+  }
+}

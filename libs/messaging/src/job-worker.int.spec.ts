@@ -1,0 +1,347 @@
+import { randomUUID } from 'node:crypto';
+import { type DataSource } from 'typeorm';
+import { JobStore } from './job-store.js';
+import { gate, type Handle, JobSandbox, QUICK, SOON } from './testing/job-sandbox.js';
+import { until } from './testing/until.js';
+
+let sandbox: JobSandbox;
+
+beforeEach(async () => {
+  sandbox = await JobSandbox.create();
+});
+
+afterEach(async () => {
+  await sandbox.close();
+});
+
+describe('a worker', () => {
+  it('runs no more jobs of a queue at a time than it may, and all of them', async () => {
+    const door = gate();
+    let running = 0;
+    let most = 0;
+    let done = 0;
+    const { poll, pool } = await sandbox.startProcess(
+      {
+        call: async () => {
+          most = Math.max(most, ++running);
+          await door.opened;
+          running--;
+          done++;
+        },
+      },
+      { concurrency: 3 },
+    );
+    await sandbox.add('call', 20);
+
+    // However often it is woken.
+    await until('as many run as may', () => {
+      poll();
+      return running === 3;
+    });
+    const sent = watchQueries(pool);
+    await until('the others wait', async () => {
+      poll();
+      return (await sandbox.rows()).filter(({ lease }) => lease === null).length === 17;
+    });
+    expect(sent).toEqual([]);
+    door.open();
+
+    await until('all are done', async () => (await sandbox.rows()).length === 0);
+    expect(most).toBe(3);
+    expect(done).toBe(20);
+  });
+
+  it('lets a slow queue with a backlog hold up no other', async () => {
+    const door = gate();
+    const run: unknown[] = [];
+    const { jobs, pool } = await sandbox.startProcess(
+      { slow: () => door.opened, quick: ({ data }) => void run.push(data.n) },
+      { concurrency: 2 },
+    );
+    await pool.transaction(async (tx) =>
+      jobs.addAll(
+        tx,
+        'slow',
+        Array.from({ length: 50 }, () => ({ data: {} })),
+      ),
+    );
+    await until(
+      'the slow one is full',
+      async () => (await sandbox.rows()).filter(({ lease }) => lease !== null).length === 2,
+    );
+
+    await pool.transaction(async (tx) => jobs.add(tx, 'quick', { n: 1 }));
+
+    await until('the quick one is run', () => run.length === 1);
+    expect((await sandbox.rows()).filter(({ queue }) => queue === 'slow')).toHaveLength(50);
+    door.open();
+    await until('all are done', async () => (await sandbox.rows()).length === 0);
+  });
+
+  it('leaves jobs alone that it has no handler for', async () => {
+    const process = await sandbox.startProcess({ call: () => undefined });
+    await sandbox.add('elsewhere');
+    await sandbox.add('call');
+
+    await sandbox.polling('its own is done', process, async () => (await sandbox.rows()).length === 1);
+
+    expect(await sandbox.rows()).toMatchObject([{ queue: 'elsewhere', attempts: 0, lease: null }]);
+  });
+
+  it('makes no query while it has nothing to do', async () => {
+    const door = gate();
+    const busy = await sandbox.startProcess({ slow: () => door.opened }, SOON, QUICK);
+    const { jobs, pool } = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', {}));
+    await until('it is done', async () => (await sandbox.rows()).length === 0);
+    const sent = watchQueries(pool);
+
+    await busy.pool.transaction(async (tx) => busy.jobs.add(tx, 'slow', {}));
+    await until('a busy one has renewed its lease again and again', async () => {
+      const [job] = await sandbox.database.sql(
+        `select from sandbox.jobs where run_at > created_at + 3 * interval '${QUICK.leaseMs} ms'`,
+      );
+      return job;
+    });
+
+    expect(sent).toEqual([]);
+    door.open();
+    await until('it is done too', async () => (await sandbox.rows()).length === 0);
+  });
+
+  it('shares the jobs with another, and none is run twice', async () => {
+    const run: string[] = [];
+    const call: Handle = async ({ id }) => {
+      run.push(id);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const [one, other] = await Promise.all([sandbox.startProcess({ call }), sandbox.startProcess({ call })]);
+    const ids = await sandbox.add('call', 300);
+
+    one.poll();
+    other.poll();
+
+    await until('all are done', async () => (await sandbox.rows()).length === 0);
+    expect(run.toSorted()).toEqual(ids.toSorted());
+    const shares = [one, other].map(({ worker }) => worker.health()['done'] as number);
+    expect(shares[0]! + shares[1]!).toBe(300);
+    expect(Math.min(...shares)).toBeGreaterThan(0);
+  });
+
+  it('renews the lease of a slow job, which no other runs meanwhile', async () => {
+    const door = gate();
+    const run: string[] = [];
+    const slow = await sandbox.startProcess({ call: () => (run.push('slow'), door.opened) }, SOON, QUICK);
+    const other = await sandbox.startProcess({ call: () => void run.push('other') }, SOON, QUICK);
+    await sandbox.add('call');
+    slow.poll();
+    await until('it runs', () => run.length === 1);
+    const { run_at: first } = (await sandbox.row()) as { run_at: Date };
+
+    await sandbox.polling('its lease was renewed beyond three', other, async () => {
+      const { run_at: now } = (await sandbox.row()) as { run_at: Date };
+      return now.getTime() - first.getTime() > 3 * QUICK.leaseMs;
+    });
+    door.open();
+
+    await until('it is done', async () => (await sandbox.rows()).length === 0);
+    expect(run).toEqual(['slow']);
+  });
+
+  it('hands back what it cannot finish when it stops, and tells its handler', async () => {
+    const reasons: unknown[] = [];
+    const { jobs, pool, worker } = await sandbox.startProcess({
+      call: async ({ data }, signal) => {
+        if (data.n === 1) return void (await new Promise((resolve) => setTimeout(resolve, 300)));
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+      },
+    });
+    await pool.transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
+    await until('both run', () => worker.health()['running'] === 2);
+
+    const from = performance.now();
+    await worker.stop();
+    const took = performance.now() - from;
+    const left = await sandbox.rows();
+    const other = await sandbox.startProcess({ call: ({ attempt }) => void reasons.push(attempt) });
+    other.poll();
+
+    await until('another has run it', async () => (await sandbox.rows()).length === 0);
+    expect(left).toMatchObject([{ data: { n: 2 }, attempts: 0, lease: null, error: null }]);
+    expect(took).toBeLessThan(5000);
+    expect(reasons).toEqual([1]);
+    expect(worker.health()).toMatchObject({ done: 1, failedAttempts: 0, running: 0 });
+  });
+
+  it('takes no more jobs once it stops', async () => {
+    const run: string[] = [];
+    const { worker, poll } = await sandbox.startProcess({ call: ({ id }) => void run.push(id) });
+    await worker.stop();
+    await sandbox.add('call');
+    poll();
+    const other = await sandbox.startProcess({ call: () => undefined });
+    other.poll();
+
+    await until('another has run it', async () => (await sandbox.rows()).length === 0);
+
+    expect(run).toEqual([]);
+  });
+
+  it('P6 is not stopped by a transaction that holds a job', async () => {
+    const [held] = await sandbox.add('call', 20);
+    const holder = await sandbox.connect();
+    const runner = holder.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query('select from sandbox.jobs where id = $1 for update', [held]);
+    const process = await sandbox.startProcess({ call: () => undefined });
+
+    await sandbox.polling('all others are done', process, async () => (await sandbox.rows()).length === 1);
+    await runner.commitTransaction();
+
+    await sandbox.polling('and then it too', process, async () => (await sandbox.rows()).length === 0);
+    await runner.release();
+    await holder.destroy();
+  });
+
+  it('P9 is unhealthy while it cannot look for jobs, and recovers by itself', async () => {
+    const { worker, poll } = await sandbox.startProcess({ call: () => undefined });
+    await sandbox.database.sql('alter table sandbox.jobs rename to gone');
+    poll();
+
+    await until('it says so', () => !worker.health().healthy);
+    expect(worker.health()['problem']).toContain('does not exist');
+    await sandbox.database.sql('alter table sandbox.gone rename to jobs');
+
+    await until('it is well again', () => worker.health().healthy);
+  });
+});
+
+describe('a process that ends without a word', () => {
+  it('P2 leaves its job to another once its lease is over, with an attempt less', async () => {
+    await sandbox.add('call');
+    const killed = await sandbox.startChild();
+    await killed.says('running');
+    const other = await sandbox.startProcess({ call: async ({ id }) => sandbox.effect(id, 'other') }, SOON, QUICK);
+
+    killed.signal('SIGKILL');
+
+    await sandbox.polling('another has run it', other, async () => (await sandbox.rows()).length === 0);
+    expect(await sandbox.effects()).toEqual(['child', 'other']);
+  });
+
+  it('P5 takes its job’s last attempt with it: what kills each process that runs it is dead at last', async () => {
+    await sandbox.add('call');
+    await sandbox.database.sql('update sandbox.jobs set attempts = 9');
+    const killed = await sandbox.startChild();
+    await killed.says('running');
+    const other = await sandbox.startProcess({ call: async ({ id }) => sandbox.effect(id, 'other') }, SOON, QUICK);
+
+    killed.signal('SIGKILL');
+
+    await sandbox.polling('it is dead', other, async () => (await sandbox.row())['dead_at']);
+    expect(await sandbox.row()).toMatchObject({
+      attempts: 10,
+      error: expect.stringContaining('no attempt is left') as string,
+    });
+    expect(await sandbox.effects()).toEqual(['child']);
+  });
+
+  it('P4 cannot end a job that another has taken over while it was paused', async () => {
+    await sandbox.add('call');
+    const paused = await sandbox.startChild();
+    await paused.says('running');
+    const door = gate();
+    const other = await sandbox.startProcess(
+      { call: async ({ id }) => (await sandbox.effect(id, 'other'), door.opened) },
+      SOON,
+      QUICK,
+    );
+
+    paused.signal('SIGSTOP');
+    await sandbox.polling('another runs it', other, async () => (await sandbox.effects()).includes('other'));
+    const { lease } = await sandbox.row();
+    paused.signal('SIGCONT');
+    await paused.says('ended');
+
+    expect(await sandbox.row()).toMatchObject({ lease, dead_at: null, error: null });
+    expect(paused.said()).toContain('"done":0');
+    door.open();
+    await until('the other has done it', async () => (await sandbox.rows()).length === 0);
+    expect(other.worker.health()).toMatchObject({ done: 1 });
+  });
+});
+
+describe('a lease', () => {
+  it('P4 that is not one’s own gives no right to remove, put back, hand back or renew a job', async () => {
+    const store = new JobStore('sandbox');
+    const db = await sandbox.connect();
+    await sandbox.add('call');
+    const room = new Map([['call', 1]]);
+    const [stale] = await store.claim(db, randomUUID(), -1, room);
+    const [mine] = await store.claim(db, randomUUID(), 60_000, room);
+    const before = await sandbox.row();
+
+    const removed = await store.remove(db, stale!);
+    const putBack = await store.putBack(db, stale!, { attempts: 9, delayMs: undefined, error: 'mine' });
+    await store.handBack(db, [stale!]);
+    const renewed = await store.renew(db, [stale!, mine!], 60_000);
+
+    expect([removed, putBack, renewed.size]).toEqual([false, false, 1]);
+    expect(await sandbox.row()).toEqual({ ...before, run_at: expect.any(Date) as Date });
+    expect(await store.claim(db, randomUUID(), 60_000, room)).toEqual([]);
+    await db.destroy();
+  });
+
+  it('P7 costs no more where a hundred thousand others wait', async () => {
+    const store = new JobStore('sandbox');
+    const db = await sandbox.connect();
+    await sandbox.database.sql(
+      `insert into sandbox.jobs (id, queue, data, run_at)
+       select gen_random_uuid(), 'call', '{}', now() + (n % 2) * interval '1 day' from generate_series(1, 100000) n`,
+    );
+    await sandbox.database.sql('analyze sandbox.jobs');
+    const before = await rowsScanned();
+    const [job] = await store.claim(
+      db,
+      randomUUID(),
+      60_000,
+      new Map([
+        ['call', 1],
+        ['other', 4],
+      ]),
+    );
+    await store.renew(db, [job!], 60_000);
+    await store.handBack(db, [job!]);
+    const [again] = await store.claim(db, randomUUID(), 60_000, new Map([['call', 1]]));
+    await store.remove(db, again!);
+    await flushed(db);
+
+    expect((await rowsScanned()) - before).toBeLessThan(100);
+    await db.destroy();
+  });
+});
+
+/** Rows of the jobs that were looked at: one after another, or by an index. */
+async function rowsScanned(): Promise<number> {
+  const [stats] = await sandbox.database.sql<{ n: string }>(
+    `select seq_tup_read + idx_tup_fetch + (select sum(idx_tup_read) from pg_stat_user_indexes where relname = 'jobs') as n
+       from pg_stat_user_tables where relname = 'jobs'`,
+  );
+  return Number(stats?.n);
+}
+
+/** A session keeps its statistics to itself for a while. */
+async function flushed(db: DataSource): Promise<void> {
+  await db.query('select pg_stat_force_next_flush()');
+}
+
+/** Statements that the pool sends from now on, by itself or for a worker. */
+function watchQueries(pool: DataSource): string[] {
+  const sent: string[] = [];
+  const query = pool.query.bind(pool);
+  pool.query = ((text: string, ...rest: unknown[]) => {
+    sent.push(text);
+    return query(text, ...(rest as [unknown[]]));
+  }) as typeof pool.query;
+  return sent;
+}

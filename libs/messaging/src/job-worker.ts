@@ -1,0 +1,309 @@
+import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { type DataSource } from 'typeorm';
+import { type DueWork } from './due-work.js';
+import { describeError, PermanentError } from './errors.js';
+import { type ComponentHealth, Progress } from './health.js';
+import { afterFailure, failureOfJob, HandedBackError, LeaseLostError, TimedOutError } from './job-failures.js';
+import { type JobQueue } from './job-handlers.js';
+import { type ClaimedJob, type JobStore } from './job-store.js';
+import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
+
+/** In milliseconds. */
+export interface JobTiming {
+  /** A process that was killed holds its jobs for so long. */
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+}
+
+/** Two renewals may fail before the jobs are another's. */
+export const JOB_TIMING: JobTiming = { leaseMs: 30_000, renewEveryMs: 10_000 };
+
+/** A handler may take its time before health calls it stuck. */
+const HANDLER_STALLS_AFTER_MS = 30_000;
+/** How long the database may take, at the stop, to hear of the jobs that were given up. */
+const HAND_BACK_MS = 1000;
+const CLAIM_AGAIN_MS = 1000;
+/** More jobs than this that wait for another attempt are found by the poll, up to a second later. */
+const MOST_TIMERS = 1000;
+
+/** A job that this process runs, from the claim until the database knows how it ended. */
+interface InHand {
+  readonly job: ClaimedJob;
+  readonly queue: JobQueue;
+  /** Given up: the reason is one of the errors in job-failures.ts. */
+  readonly abort: AbortController;
+  readonly progress: Progress;
+  /** Counted from before the claim or renewal was sent, on our own clock. */
+  leasedUntil: number;
+  /** The handler has ended: what is left is to say so. */
+  ended: boolean;
+}
+
+/**
+ * Runs the jobs of the queues that this process handles, outside of any transaction. A job is leased while it runs, and its
+ * lease renewed; a process that is killed leaves a lease that runs out, and then another takes the job: so it is run at least
+ * once, and its id is what makes the call idempotent. What a worker does with a job whose lease is another's has no effect.
+ *
+ * A queue that is slow, or has much to do, is in no other's way. An idle worker makes no query: it waits to be woken.
+ */
+export class JobWorker {
+  private readonly logger = new Logger('Jobs');
+  private readonly queues: ReadonlyMap<string, JobQueue>;
+  private readonly call = new WakeUpCall();
+  private readonly claiming = new Progress();
+  private readonly settling = new Progress();
+  private readonly inHand = new Map<InHand, Promise<void>>();
+  /** Queues that may have more due than there was room for. */
+  private readonly backlogs = new Set<string>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly counts = { done: 0, failedAttempts: 0, dead: 0 };
+  /** No new jobs from now on. */
+  private readonly stopping = new AbortController();
+  /** And none in hand. */
+  private readonly stopped = new AbortController();
+  private renewals: NodeJS.Timeout | undefined;
+  private renewing = false;
+  private running: Promise<void> | undefined;
+
+  constructor(
+    private readonly store: JobStore,
+    private readonly dataSource: DataSource,
+    private readonly dueWork: DueWork,
+    queues: readonly JobQueue[],
+    private readonly timing = JOB_TIMING,
+  ) {
+    this.queues = new Map(queues.map((queue) => [queue.name, queue]));
+  }
+
+  start(): void {
+    if (this.running || this.queues.size === 0) return;
+    this.dueWork.queues.push(...this.queues.keys());
+    this.dueWork.on('jobs', () => this.wake());
+    this.running = this.run();
+  }
+
+  /**
+   * Lets the jobs in hand finish for up to 4 s; the others are handed back for another process, with their attempts as they
+   * were.
+   */
+  async stop(): Promise<void> {
+    if (!this.running) return;
+    this.stopping.abort();
+    for (const timer of this.timers) clearTimeout(timer);
+    this.wake();
+    await settlesWithin(STOP_MS, this.idle());
+    for (const { abort } of this.inHand.keys()) abort.abort(new HandedBackError());
+    if (!(await settlesWithin(HAND_BACK_MS, this.idle())))
+      this.logger.warn(`${this.inHand.size} jobs were not handed back: others run them once their leases are over`);
+    this.stopped.abort();
+    clearInterval(this.renewals);
+  }
+
+  health(): ComponentHealth {
+    const slow = [...this.inHand.keys()].map(({ progress }) => progress.report(HANDLER_STALLS_AFTER_MS));
+    const worst = [this.claiming.report(), this.settling.report(), ...slow].find(({ healthy }) => !healthy);
+    return { healthy: true, ...worst, running: this.inHand.size, ...this.counts };
+  }
+
+  private async idle(): Promise<void> {
+    await this.running;
+    await Promise.all(this.inHand.values());
+  }
+
+  private wake(): void {
+    this.call.call();
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      await this.claim();
+      await this.call.wait();
+    }
+  }
+
+  private async claim(): Promise<void> {
+    const room = this.room();
+    if (room.size === 0) return;
+    const leasedUntil = performance.now() + this.timing.leaseMs;
+    this.claiming.begun();
+    let jobs: ClaimedJob[];
+    try {
+      jobs = await this.store.claim(this.dataSource, randomUUID(), this.timing.leaseMs, room);
+      this.claiming.done();
+    } catch (error) {
+      this.claiming.failed(describeError(error));
+      this.logger.warn(`Cannot look for jobs: ${describeError(error)}`);
+      // Not left to the poll, which tells only of what is still due then: health has to know that it works again.
+      this.wakeIn(CLAIM_AGAIN_MS);
+      return;
+    }
+    if (this.stopping.signal.aborted) {
+      await this.store.handBack(this.dataSource, jobs).catch(() => undefined);
+      return;
+    }
+    for (const job of jobs) {
+      const left = (room.get(job.queue) ?? 0) - 1;
+      room.set(job.queue, left);
+      if (left === 0) this.backlogs.add(job.queue);
+      this.take(job, leasedUntil);
+    }
+    // Jobs that ended while the answer was under way have made room, and found no backlog to look at.
+    if ([...this.backlogs].some((name) => this.busy(name) < (this.queues.get(name)?.concurrency ?? 0))) this.wake();
+  }
+
+  private busy(queue: string): number {
+    return [...this.inHand.keys()].filter(({ job }) => job.queue === queue).length;
+  }
+
+  /** How many jobs each queue has room for; a queue that has none looks again when it has. */
+  private room(): Map<string, number> {
+    const room = new Map<string, number>();
+    this.backlogs.clear();
+    for (const { name, concurrency } of this.queues.values()) {
+      const places = concurrency - this.busy(name);
+      if (places > 0) room.set(name, places);
+      else this.backlogs.add(name);
+    }
+    return room;
+  }
+
+  private take(job: ClaimedJob, leasedUntil: number): void {
+    const queue = this.queues.get(job.queue);
+    if (!queue) return;
+    const abort = new AbortController();
+    const inHand = { job, queue, abort, progress: new Progress(), leasedUntil, ended: false };
+    inHand.progress.begun();
+    const done = this.runToItsEnd(inHand).finally(() => {
+      this.inHand.delete(inHand);
+      if (this.inHand.size === 0) {
+        clearInterval(this.renewals);
+        this.renewals = undefined;
+      }
+      if (this.backlogs.has(job.queue)) this.wake();
+    });
+    this.inHand.set(inHand, done);
+    this.renewals ??= setInterval(() => void this.renew(), this.timing.renewEveryMs);
+  }
+
+  /** Never throws. */
+  private async runToItsEnd(inHand: InHand): Promise<void> {
+    const { job } = inHand;
+    try {
+      await this.attempt(inHand);
+    } catch (error) {
+      inHand.ended = true;
+      await this.failed(inHand, error);
+      return;
+    }
+    inHand.ended = true;
+    const removed = await this.written(() => this.store.remove(this.dataSource, job));
+    if (removed) this.counts.done++;
+  }
+
+  /** Ends with the handler, or when the attempt is given up: a handler that ignores its signal is left to itself. */
+  private async attempt({ job, queue, abort }: InHand): Promise<void> {
+    const { id, data, attempts } = job;
+    // Put back it would be dead already.
+    if (attempts >= queue.maxAttempts)
+      throw new PermanentError('no attempt is left: its last process died, or lost the database, while running it');
+    const { signal } = abort;
+    const givenUp = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    const timer = setTimeout(() => abort.abort(new TimedOutError(queue.timeoutMs)), queue.timeoutMs);
+    const handled = (async () => queue.handle({ id, queue: queue.name, data, attempt: attempts + 1 }, signal))();
+    handled.catch(() => undefined);
+    givenUp.catch(() => undefined);
+    try {
+      await Promise.race([handled, givenUp]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async failed({ job, queue }: InHand, error: unknown): Promise<void> {
+    const name = `Job ${job.id} of ${job.queue}`;
+    const text = describeError(error);
+    let failure = failureOfJob(error);
+    if (failure === 'lease-lost') {
+      this.logger.warn(`${name} is given up: ${text}`);
+      return;
+    }
+    if (failure === 'handed-back') {
+      await this.written(() => this.store.handBack(this.dataSource, [job]).then(() => true));
+      return;
+    }
+    let next = afterFailure(failure, job.attempts, queue);
+    const written = await this.written(
+      () => this.store.putBack(this.dataSource, job, { ...next, error: text }),
+      () => {
+        // The database is away: what a handler throws meanwhile says little about its job.
+        if (failure === 'attempt') next = afterFailure((failure = 'away'), job.attempts, queue);
+      },
+    );
+    if (!written) return;
+    if (failure === 'attempt') this.counts.failedAttempts++;
+    if (next.delayMs === undefined) {
+      this.counts.dead++;
+      this.logger.error(`${name} is dead after ${next.attempts} attempts: ${text}`, (error as Error).stack);
+    } else {
+      this.logger.warn(
+        `${name} failed ${next.attempts} times: ${text}. Trying again in ${Math.round(next.delayMs)} ms`,
+      );
+      this.wakeIn(next.delayMs);
+    }
+  }
+
+  /**
+   * Tells the database how a job ended, however long that takes: until then it is in hand and its lease renewed, so that a
+   * short outage makes no call a second time. False when the lease is another's, or the process stops.
+   */
+  private async written(write: () => Promise<boolean>, onAway?: () => void): Promise<boolean> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const written = await write();
+        this.settling.done();
+        return written;
+      } catch (error) {
+        this.settling.failed(describeError(error));
+        this.logger.warn(`Cannot record the end of a job: ${describeError(error)}`);
+        onAway?.();
+      }
+      await pause(backOffMs(failures, 200, 3000), this.stopped.signal);
+      if (this.stopped.signal.aborted) return false;
+    }
+  }
+
+  private async renew(): Promise<void> {
+    const now = performance.now();
+    const held = [...this.inHand.keys()];
+    for (const { leasedUntil, ended, abort } of held)
+      if (leasedUntil < now && !ended) abort.abort(new LeaseLostError());
+    // One that is still under way, over a silent connection, must not pile up others.
+    if (this.renewing || held.length === 0) return;
+    this.renewing = true;
+    try {
+      const jobs = held.map(({ job }) => job);
+      const kept = await this.store.renew(this.dataSource, jobs, this.timing.leaseMs);
+      for (const inHand of held) {
+        if (kept.has(inHand.job.id)) inHand.leasedUntil = now + this.timing.leaseMs;
+        else if (!inHand.ended) inHand.abort.abort(new LeaseLostError());
+      }
+    } catch (error) {
+      this.logger.warn(`Cannot renew the leases of ${held.length} jobs: ${describeError(error)}`);
+    } finally {
+      this.renewing = false;
+    }
+  }
+
+  private wakeIn(ms: number): void {
+    if (this.stopping.signal.aborted || this.timers.size >= MOST_TIMERS) return;
+    // A little later, for the database's clock decides.
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.wake();
+    }, ms + 5);
+    this.timers.add(timer);
+  }
+}

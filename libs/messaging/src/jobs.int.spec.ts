@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import { PermanentError } from './errors.js';
+import { type Job } from './job-handlers.js';
+import { gate, JobSandbox, SOON } from './testing/job-sandbox.js';
+import { testServerUrl } from './testing/database.js';
+import { until } from './testing/until.js';
+
+let sandbox: JobSandbox;
+
+beforeEach(async () => {
+  sandbox = await JobSandbox.create();
+});
+
+afterEach(async () => {
+  await sandbox.close();
+});
+
+describe('adding a job', () => {
+  it('P1 commits with its transaction, and is then run at once, without a poll', async () => {
+    const run: Job[] = [];
+    const { jobs, pool } = await sandbox.startProcess({ call: (job) => void run.push(job) });
+
+    const id = await pool.transaction(async (tx) => jobs.add(tx, 'call', { n: 1 }));
+
+    await until('it is done', async () => (await sandbox.rows()).length === 0);
+    expect(run).toEqual([{ id, queue: 'call', data: { n: 1 }, attempt: 1 }]);
+  });
+
+  it('P1 does nothing when its transaction is rolled back', async () => {
+    const run: unknown[] = [];
+    const { jobs, pool, poll } = await sandbox.startProcess({ call: ({ data }) => void run.push(data.n) });
+
+    const rolledBack = pool.transaction(async (tx) => {
+      await jobs.add(tx, 'call', { n: 1 });
+      throw new Error('changed my mind');
+    });
+    await expect(rolledBack).rejects.toThrow('changed my mind');
+    poll();
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', { n: 2 }));
+
+    await until('the later one is run', () => run.length > 0);
+    expect(run).toEqual([2]);
+    await until('nothing is left', async () => (await sandbox.rows()).length === 0);
+  });
+
+  it('P1 is refused outside of a transaction', async () => {
+    const { jobs, pool } = await sandbox.startProcess({});
+
+    const added = jobs.add(pool.manager, 'call', {});
+
+    await expect(added).rejects.toThrow('open transaction');
+    expect(await sandbox.rows()).toEqual([]);
+  });
+
+  it('twice under one id adds one job', async () => {
+    const run: unknown[] = [];
+    const { jobs, pool, poll } = await sandbox.startProcess(
+      { call: ({ data }) => void run.push(data.n) },
+      { concurrency: 1 },
+    );
+    const other = await sandbox.startProcess({});
+    const id = randomUUID();
+
+    await other.pool.transaction(async (tx) => {
+      await other.jobs.add(tx, 'call', { n: 1 }, { id });
+      await other.jobs.addAll(tx, 'call', [
+        { id, data: { n: 2 } },
+        { id, data: { n: 3 } },
+      ]);
+    });
+    await other.pool.transaction(async (tx) => other.jobs.add(tx, 'call', { n: 4 }, { id }));
+    poll();
+    await until('it is run', () => run.length > 0);
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', { n: 5 }));
+
+    await until('another one is run', () => run.includes(5));
+    expect(run).toEqual([1, 5]);
+  });
+
+  it('twice under one id at the same time adds one job, and is in nobody’s way', async () => {
+    const { jobs, pool } = await sandbox.startProcess({});
+    const ids = Array.from({ length: 2000 }, () => randomUUID());
+    const given = (order: readonly string[]) => order.map((id) => ({ id, data: {} }));
+
+    await Promise.all(
+      Array.from({ length: 8 }, (_, n) =>
+        pool.transaction(async (tx) => jobs.addAll(tx, 'call', given(n % 2 === 0 ? ids : ids.toReversed()))),
+      ),
+    );
+
+    expect((await sandbox.rows()).map(({ id }) => id)).toEqual(ids.toSorted());
+  });
+
+  it('is refused under the id of a job of another queue, which it is not', async () => {
+    const { jobs, pool } = await sandbox.startProcess({});
+    const id = randomUUID();
+    await pool.transaction(async (tx) => jobs.add(tx, 'charge', {}, { id }));
+
+    const refund = pool.transaction(async (tx) => jobs.add(tx, 'refund', {}, { id }));
+
+    await expect(refund).rejects.toThrow(`Job ${id} for refund has the id of a job of charge`);
+    expect(await sandbox.rows()).toMatchObject([{ id, queue: 'charge' }]);
+  });
+
+  it('refuses more data than a message may have', async () => {
+    const { jobs, pool } = await sandbox.startProcess({});
+
+    const added = pool.transaction(async (tx) => jobs.add(tx, 'call', { text: 'a'.repeat(600_000) }));
+
+    await expect(added).rejects.toThrow('bytes, more than 524288');
+  });
+
+  it('for later waits for its time', async () => {
+    const run: number[] = [];
+    const process = await sandbox.startProcess({ call: () => void run.push(Date.now()) });
+    const runAt = new Date(Date.now() + 1500);
+    const { jobs, pool } = process;
+
+    await pool.transaction(async (tx) =>
+      jobs.addAll(tx, 'call', [
+        { data: {} },
+        { data: {}, runAt },
+        { data: {}, runAt: new Date(Date.now() + 3600_000) },
+      ]),
+    );
+
+    await sandbox.polling('the second is run', process, () => run.length === 2);
+    expect(run[0]).toBeLessThan(runAt.getTime());
+    // The database's clock is this machine's.
+    expect(run[1]).toBeGreaterThanOrEqual(runAt.getTime() - 5);
+    expect(await sandbox.rows()).toHaveLength(1);
+  });
+});
+
+describe('a job that fails', () => {
+  it('is tried again with back-off, and then done', async () => {
+    const run: { attempt: number; at: number }[] = [];
+    const { jobs, pool, worker } = await sandbox.startProcess(
+      {
+        call: ({ attempt }) => {
+          run.push({ attempt, at: performance.now() });
+          if (attempt < 4) throw new Error('not yet');
+        },
+      },
+      { backOff: { firstMs: 100, maxMs: 200 } },
+    );
+
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', {}));
+
+    // No poll here: the process knows what it has put back.
+    await until('it is done', async () => (await sandbox.rows()).length === 0);
+    expect(run.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4]);
+    const waits = run.slice(1).map(({ at }, index) => at - run[index]!.at);
+    expect(waits[0]).toBeGreaterThanOrEqual(50);
+    expect(waits[1]).toBeGreaterThanOrEqual(100);
+    expect(waits[2]).toBeGreaterThanOrEqual(100);
+    expect(worker.health()).toMatchObject({ healthy: true, done: 1, failedAttempts: 3, dead: 0, running: 0 });
+  });
+
+  it('P5 is dead after its last attempt, and holds back no other', async () => {
+    let attempts = 0;
+    const { jobs, pool, worker } = await sandbox.startProcess(
+      {
+        call: ({ data }) => {
+          if (data.n === 1) throw new Error(`no ${++attempts}`, { cause: new Error('502') });
+        },
+      },
+      { ...SOON, maxAttempts: 3, concurrency: 1 },
+    );
+
+    await pool.transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
+
+    await until('it is dead', async () => (await sandbox.row())['dead_at']);
+    expect(await sandbox.rows()).toMatchObject([{ data: { n: 1 }, attempts: 3, error: 'no 3: 502', lease: null }]);
+    expect(await sandbox.claimable()).toBe(false);
+    expect(worker.health()).toMatchObject({ done: 1, failedAttempts: 3, dead: 1 });
+  });
+
+  it('P5 is dead at once when it never can succeed', async () => {
+    const { jobs, pool } = await sandbox.startProcess({
+      call: () => {
+        throw new PermanentError('no such customer');
+      },
+    });
+
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', {}));
+
+    await until('it is dead', async () => (await sandbox.row())['dead_at']);
+    expect(await sandbox.rows()).toMatchObject([{ attempts: 1, error: 'no such customer' }]);
+  });
+
+  it('is told to end when it takes too long, and does not keep the place of others when it ignores that', async () => {
+    const reasons: unknown[] = [];
+    const { jobs, pool } = await sandbox.startProcess(
+      {
+        call: async ({ data }, signal) => {
+          if (data.n !== 1) return;
+          signal.addEventListener('abort', () => reasons.push(signal.reason));
+          await new Promise(() => undefined);
+        },
+      },
+      { ...SOON, maxAttempts: 2, concurrency: 1, timeoutMs: 100 },
+    );
+
+    await pool.transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
+
+    await until('it is dead', async () => (await sandbox.row())['dead_at']);
+    expect(await sandbox.rows()).toMatchObject([{ data: { n: 1 }, attempts: 2, error: 'not done after 100 ms' }]);
+    expect(reasons).toHaveLength(2);
+  });
+
+  it('is not blamed for a connection to the database that is lost', async () => {
+    const attempts: number[] = [];
+    const { jobs, pool, worker } = await sandbox.startProcess(
+      {
+        call: async ({ attempt }) => {
+          attempts.push(attempt);
+          if (attempts.length > 3) return;
+          const runner = pool.createQueryRunner();
+          try {
+            await runner.connect();
+            const [{ pid }] = (await runner.query('select pg_backend_pid() as pid')) as [{ pid: number }];
+            const cut = sandbox.database.sql('select pg_terminate_backend($1)', [pid]);
+            await Promise.all([runner.query('select pg_sleep(30)'), cut]);
+          } finally {
+            await runner.release();
+            // The end of the job is recorded at once: it is the error that tells.
+            await until('the pool answers', () => pool.query('select 1'));
+          }
+        },
+      },
+      { ...SOON, maxAttempts: 2 },
+    );
+
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', {}));
+
+    await until('it is done', async () => (await sandbox.rows()).length === 0);
+    expect(attempts).toEqual([1, 1, 1, 1]);
+    expect(worker.health()).toMatchObject({ done: 1, failedAttempts: 0, dead: 0 });
+  });
+
+  it('is put back as it was when the database is away while it fails, and a done one is not run again', async () => {
+    const door = gate();
+    const run: number[] = [];
+    const process = await sandbox.startProcess(
+      {
+        call: async ({ data }) => {
+          run.push(data.n ?? 0);
+          await door.opened;
+          if (data.n === 1 && run.length < 3) throw new Error('the handler needed the database');
+        },
+      },
+      { ...SOON, maxAttempts: 1 },
+    );
+    const { jobs, pool } = process;
+    await pool.transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
+    await until('both run', () => run.length === 2);
+
+    const name = new URL(sandbox.database.url).pathname.slice(1);
+    await onServer(`alter database ${name} with allow_connections false`);
+    await onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    door.open();
+    await until('it cannot be recorded', () => !process.worker.health().healthy);
+    await onServer(`alter database ${name} with allow_connections true`);
+
+    await until('both are done', async () => (await sandbox.rows()).length === 0);
+    expect(run.toSorted((a, b) => a - b)).toEqual([1, 1, 2]);
+    expect(process.worker.health()).toMatchObject({ healthy: true, done: 2, failedAttempts: 0, dead: 0 });
+  });
+});
+
+async function onServer(statement: string): Promise<void> {
+  const db = await new DataSource({ type: 'postgres', url: testServerUrl() }).initialize();
+  try {
+    await db.query(statement);
+  } finally {
+    await db.destroy();
+  }
+}

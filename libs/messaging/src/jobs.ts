@@ -1,0 +1,92 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { DueWork } from './due-work.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { MAX_PAYLOAD_BYTES } from './outbox.js';
+import { quoteIdentifier } from './schema.js';
+import { OutboxWakeUp } from './wake-up.js';
+
+export interface JobAddOptions {
+  /** The job's id, a UUID; a new UUIDv7 unless given. While a job of this id is kept, adding it again changes nothing. */
+  readonly id?: string;
+  /** Not before this time, and up to a second later. At once unless given. */
+  readonly runAt?: Date;
+}
+
+/** A job to be added; its data is what `JSON.stringify` makes of it. */
+export interface NewJob extends JobAddOptions {
+  readonly data: object;
+}
+
+/**
+ * Calls to other systems: a notification, a charge. The caller's transaction only writes the job down, so the call is made if
+ * and only if it commits (P1); a worker makes it afterwards, outside of any transaction, until it succeeds. See `JobHandler`.
+ */
+@Injectable()
+export class Jobs {
+  private readonly table: string;
+  private readonly wakeWorker = () => this.dueWork.found('jobs');
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
+    private readonly wakeUp: OutboxWakeUp,
+    private readonly dueWork: DueWork,
+  ) {
+    this.table = `${quoteIdentifier(schema)}.jobs`;
+  }
+
+  /**
+   * Adds a job in the caller's transaction, and returns its id. Whatever process has a handler for the queue runs it, this one
+   * at once after the commit.
+   *
+   * Throws when `tx` is not in a transaction, when the data has more than {@link MAX_PAYLOAD_BYTES} of JSON, and when the id is
+   * that of a job of another queue.
+   */
+  async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
+    const [id = ''] = await this.addAll(tx, queue, [{ ...options, data }]);
+    return id;
+  }
+
+  /** The same for many jobs in one statement; their ids in the order of the jobs. */
+  async addAll(tx: EntityManager, queue: string, jobs: readonly NewJob[]): Promise<string[]> {
+    if (!tx.queryRunner?.isTransactionActive)
+      throw new Error('Jobs.add must be called with the manager of an open transaction');
+    if (jobs.length === 0) return [];
+
+    const rows = jobs.map(({ id = uuidv7(), data, runAt }) => {
+      const json = JSON.stringify(data);
+      const bytes = Buffer.byteLength(json);
+      if (bytes > MAX_PAYLOAD_BYTES)
+        throw new Error(`Job ${id} of ${queue} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+      return { id, json, runAt };
+    });
+    const ids = rows.map(({ id }) => id);
+    // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
+    const added: unknown[] = await tx.query(
+      `insert into ${this.table} (id, queue, data, run_at)
+       select j.id, $1, j.data::jsonb, coalesce(j.run_at, clock_timestamp())
+         from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as j (id, data, run_at)
+        order by j.id
+           on conflict (id) do nothing
+       returning id`,
+      [queue, ids, rows.map(({ json }) => json), rows.map(({ runAt }) => runAt?.toISOString() ?? null)],
+    );
+    if (added.length < rows.length) await this.refuseIdsOfOthers(tx, queue, ids);
+
+    const now = Date.now();
+    // What is for later is found by the poll: a second does not matter to it.
+    if (rows.some(({ runAt }) => runAt === undefined || runAt.getTime() <= now))
+      this.wakeUp.onCommitOf(tx.queryRunner, this.wakeWorker);
+    return ids;
+  }
+
+  /** A charge and a refund under one id: the second would be dropped as a repetition of the first. */
+  private async refuseIdsOfOthers(tx: EntityManager, queue: string, ids: readonly string[]): Promise<void> {
+    const [other]: { id: string; queue: string }[] = await tx.query(
+      `select id, queue from ${this.table} where id = any($1::uuid[]) and queue <> $2 limit 1`,
+      [ids, queue],
+    );
+    if (other) throw new Error(`Job ${other.id} for ${queue} has the id of a job of ${other.queue}`);
+  }
+}

@@ -1,0 +1,259 @@
+import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
+import pg from 'pg';
+import { Cursor } from './cursor.js';
+import { type ComponentHealth } from './health.js';
+import { OutboxStore } from './outbox-store.js';
+import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
+import { until } from './testing/until.js';
+
+let sandbox: Sandbox;
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+});
+
+afterEach(async () => {
+  await sandbox.close();
+});
+
+interface Session {
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  run(statement: string): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** A session that has done this, and stays as it is until it is told to do more. */
+async function open(...statements: string[]): Promise<Session> {
+  const client = new pg.Client({ connectionString: sandbox.database.directUrl });
+  await client.connect();
+  for (const statement of statements) await client.query(statement);
+  return {
+    query: async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) =>
+      (await client.query<Row>(text, values)).rows,
+    run: async (statement) => void (await client.query(statement)),
+    end: () => client.end(),
+  };
+}
+
+/** Adds messages of a key of their own, or of a hundred keys. */
+const messages = (count: number, key?: string) => `
+  insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+  select gen_random_uuid(), 'counter', ${key === undefined ? "'key-' || n % 100" : `'${key}'`}, 'Counted', 'urn:event:Counted:1', n, '{"n":1}'
+    from generate_series(1, ${count}) as n`;
+
+describe('P6 beside transactions that stay open', () => {
+  const role = `relay_${randomBytes(6).toString('hex')}`;
+
+  /** The rights that a service has (`messagingTables`), and no more. */
+  async function asService(): Promise<string> {
+    await sandbox.database.sql(`create role ${role} login password 'relay'`);
+    await sandbox.database.sql(`grant usage on schema sandbox to ${role}`);
+    await sandbox.database.sql(`grant select, insert, update, delete on all tables in schema sandbox to ${role}`);
+    return sandbox.database.urlFor(role, 'relay');
+  }
+
+  it('publishes and removes, and lets nobody wait, as a role with the least rights', async () => {
+    await sandbox.database.sql('create table sandbox.elsewhere (n integer)');
+    const databaseUrl = await asService();
+    const others = await Promise.all([
+      open('begin', 'select 1'),
+      open('begin isolation level repeatable read', 'select from sandbox.elsewhere'),
+      open('begin', 'insert into sandbox.elsewhere values (1)'),
+      open('begin', 'declare c cursor for select * from sandbox.outbox', 'fetch 1 from c'),
+    ]);
+    const writer = await open('begin', messages(1, 'slow'));
+    const relay = sandbox.newRelay(undefined, undefined, { databaseUrl, outboxRetentionMs: 0 });
+    const outbox = sandbox.outboxOf(relay);
+    relay.start();
+
+    for (let n = 1; n <= 20; n++) await sandbox.add(outbox, 'quick', n);
+    await until('the others are published', () => counts(sandbox.topic, 'quick').length === 20);
+    await writer.run('commit');
+    // Removal begins below the oldest gap: now there is none. Whoever writes meanwhile waits for no lock.
+    const busy = await open(`set lock_timeout = '500ms'`, 'begin', messages(1, 'busy'));
+    const quick = await open(`set lock_timeout = '500ms'`);
+    const waited: unknown[] = [];
+    await until('what is published is removed', async () => {
+      await quick.run(messages(1, 'other')).catch((error: unknown) => waited.push(error));
+      const left = await sandbox.database.sql(`select from sandbox.outbox where aggregateid in ('quick', 'slow')`);
+      return left.length === 0;
+    });
+    expect(waited).toEqual([]);
+    await busy.run('commit');
+
+    await until('the late ones are published', () =>
+      ['slow', 'busy'].every((key) => counts(sandbox.topic, key).length),
+    );
+    await sandbox.drained();
+    expect(inversions(sandbox.topic)).toEqual([]);
+    await Promise.all([...others, writer, busy, quick].map((session) => session.end()));
+    await relay.stop();
+    await sandbox.database.sql(`drop owned by ${role}`);
+    await sandbox.database.sql(`drop role ${role}`);
+  });
+});
+
+it('P2 removes nothing that lies beyond a gap: it may have come late, and is not published', async () => {
+  const store = await OutboxStore.connect(
+    sandbox.options,
+    () => undefined,
+    () => undefined,
+  );
+  await sandbox.database.sql(messages(5));
+
+  const removedTo = await store.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
+
+  expect(removedTo).toBe(1);
+  const left = await sandbox.database.sql('select position::int from sandbox.outbox order by position');
+  expect(left).toEqual([2, 3, 4, 5].map((position) => ({ position })));
+  await store.close();
+});
+
+describe('P7', () => {
+  const ROUND = 10_000;
+  const ROUNDS = 5;
+  const HOLDER = '11111111-1111-4111-8111-111111111111';
+  /** What the relay's statements are known by. */
+  const RELAYS_OWN = ['row_number() over w', 'with lease', 'with removed'] as const;
+  const [READ, POLL] = RELAYS_OWN;
+
+  /** The relay's last statement of each kind, as it was sent. */
+  function watchStatements(): Map<string, { text: string; values: unknown[] }> {
+    const last = new Map<string, { text: string; values: unknown[] }>();
+    const query = Reflect.get(pg.Client.prototype, 'query') as (...args: unknown[]) => unknown;
+    jest.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+      const [text, values] = args;
+      for (const kind of RELAYS_OWN)
+        if (typeof text === 'string' && text.includes(kind)) last.set(kind, { text, values: values as unknown[] });
+      return query.apply(this, args) as never;
+    });
+    return last;
+  }
+
+  /** The pages that a statement touches where so many messages wait, in the cache or not. Nothing of it stays. */
+  async function pages({ text, values }: { text: string; values: unknown[] }): Promise<number> {
+    const session = await open('begin', messages(1000));
+    const [row] = await session.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
+      `explain (analyze, buffers, format json) ${text}`,
+      values,
+    );
+    await session.run('rollback');
+    await session.end();
+    const { Plan: plan } = row!['QUERY PLAN'][0];
+    return plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
+  }
+
+  const bytes = async (relation: string) => {
+    const [row] = await sandbox.database.sql<{ bytes: number }>(
+      `select pg_total_relation_size('sandbox.${relation}')::int as bytes`,
+    );
+    return row!.bytes;
+  };
+
+  it('after 50,000 messages the next ones cost what the first ones did, and the tables are no larger', async () => {
+    const sent = watchStatements();
+    const relay = sandbox.newRelay(undefined, { leaseMs: 4000, renewEveryMs: 50 }, { outboxRetentionMs: 0 });
+    relay.start();
+    const rounds: Record<string, number>[] = [];
+
+    for (let n = 1; n <= ROUNDS; n++) {
+      await sandbox.database.sql(messages(ROUND));
+      relay.wake();
+      await until('they are removed', async () => {
+        const [row] = await sandbox.database.sql<{ count: number }>('select count(*)::int from sandbox.outbox');
+        return row!.count === 0;
+      });
+      // From where it stands now.
+      for (const kind of [READ, POLL]) sent.delete(kind);
+      await until('it reads and polls once more', () => {
+        relay.wake();
+        return sent.size === RELAYS_OWN.length;
+      });
+      const [read, poll, remove] = await Promise.all(RELAYS_OWN.map((kind) => pages(sent.get(kind)!)));
+      // As autovacuum does, later.
+      await sandbox.database.sql('vacuum sandbox.outbox');
+      rounds.push({
+        read: read!,
+        poll: poll!,
+        remove: remove!,
+        outbox: await bytes('outbox'),
+        lease: await bytes('relay_lease'),
+      });
+    }
+
+    const [, second] = rounds;
+    console.error(JSON.stringify(rounds));
+    for (const [what, least] of Object.entries(second!)) expect(rounds.at(-1)![what]).toBeLessThanOrEqual(1.5 * least);
+    await until('all are published', () => sandbox.topic.records.length >= ROUNDS * ROUND);
+    jest.restoreAllMocks();
+  });
+
+  it('a lease that is renewed for ever takes no more room', async () => {
+    const store = await OutboxStore.connect(
+      sandbox.options,
+      () => undefined,
+      () => undefined,
+    );
+    const renew = async (times: number) => {
+      for (let n = 1; n <= times; n++)
+        await store.holdLease(HOLDER, 60_000, new Cursor(n + 2, [{ from: n, to: n + 1 }]));
+    };
+    await renew(100);
+    const before = await bytes('relay_lease');
+
+    await renew(500);
+
+    expect(await bytes('relay_lease')).toBe(before);
+    await store.close();
+  });
+});
+
+it('P8 goes on by itself whenever its session is ended', async () => {
+  const relay = sandbox.newRelay();
+  const outbox = sandbox.outboxOf(relay);
+  relay.start();
+  const keys = ['a', 'b', 'c'];
+
+  for (let round = 0; round < 4; round++) {
+    for (let n = 1; n <= 10; n++) await Promise.all(keys.map((key) => sandbox.add(outbox, key, round * 10 + n)));
+    await until('its session is ended', async () => {
+      const ended = await sandbox.database.sql(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = $1 and datname = current_database()`,
+        [`${sandbox.options.service} relay`],
+      );
+      return ended.length > 0;
+    });
+  }
+
+  await sandbox.drained();
+  for (const key of keys) await until('all are published', () => new Set(counts(sandbox.topic, key)).size === 40);
+  expect(inversions(sandbox.topic)).toEqual([]);
+  await until('it is well', () => relay.health().healthy);
+});
+
+it('P9 is unhealthy while PostgreSQL leaves it without an answer, and says so all the time', async () => {
+  const relay = sandbox.newRelay();
+  relay.start();
+  await until('it leads', () => relay.leads);
+  const blocker = await open('begin', 'lock table sandbox.relay_lease in access exclusive mode');
+  await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
+
+  await until('it is unhealthy', () => !relay.health().healthy, 7000);
+  const reports: ComponentHealth[] = [];
+  await until('it has connected again, in vain', () => {
+    reports.push(relay.health());
+    return reports.some(({ role }) => role === 'disconnected') && reports.at(-1)?.['role'] === 'standby';
+  });
+
+  for (const report of reports)
+    expect(report).toMatchObject({
+      healthy: false,
+      problem: expect.stringContaining('PostgreSQL has not answered for'),
+    });
+  await blocker.run('rollback');
+  await blocker.end();
+  await until('it is well again', () => relay.health().healthy);
+  await sandbox.drained();
+});

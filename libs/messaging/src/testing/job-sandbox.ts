@@ -1,0 +1,183 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { DueWork } from '../due-work.js';
+import { type Job, type JobOptions, jobQueue } from '../job-handlers.js';
+import { JobStore } from '../job-store.js';
+import { JOB_TIMING, type JobTiming, JobWorker } from '../job-worker.js';
+import { Jobs } from '../jobs.js';
+import { type MessagingOptions } from '../messaging-options.js';
+import { Relay } from '../relay.js';
+import { messagingTables } from '../schema.js';
+import { OutboxWakeUp } from '../wake-up.js';
+import { createDatabase, type TestDatabase, testServerUrl } from './database.js';
+import { until } from './until.js';
+
+export type Handle = (job: Job<{ n?: number }>, signal: AbortSignal) => void | Promise<void>;
+
+export const SOON: JobOptions = { backOff: { firstMs: 20, maxMs: 50 } };
+/** A killed process holds its jobs for a second. */
+export const QUICK: JobTiming = { leaseMs: 1000, renewEveryMs: 250 };
+
+/** What a process has of jobs: the wake-ups of its own transactions, a pool, a worker. */
+export interface JobProcess {
+  readonly jobs: Jobs;
+  readonly worker: JobWorker;
+  readonly pool: DataSource;
+  /** What the shared poll does when a job is due. */
+  readonly poll: () => void;
+}
+
+/** A process of its own, which can be killed and paused. */
+export interface JobChild {
+  readonly said: () => string;
+  says(what: string): Promise<unknown>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+/** A schema with the library's tables, and processes that run jobs from it. Needs no Kafka. */
+export class JobSandbox {
+  private readonly processes: JobProcess[] = [];
+  private readonly children: ChildProcess[] = [];
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly options: MessagingOptions,
+  ) {}
+
+  static async create(): Promise<JobSandbox> {
+    Logger.overrideLogger(false);
+    const database = await createDatabase(testServerUrl());
+    await database.sql('create schema sandbox');
+    for (const statement of messagingTables('sandbox')) await database.sql(statement);
+    await database.sql('create table sandbox.effects (seq serial, job uuid not null, who text not null)');
+    const nothing = { brokers: [], publishes: [], consumes: [] };
+    return new JobSandbox(database, { schema: 'sandbox', databaseUrl: database.url, service: 'jobs', ...nothing });
+  }
+
+  async connect(): Promise<DataSource> {
+    const pool = { type: 'postgres', url: this.database.url, poolErrorHandler: () => undefined } as const;
+    return new DataSource(pool).initialize();
+  }
+
+  async startProcess(handlers: Record<string, Handle>, options = SOON, timing = JOB_TIMING): Promise<JobProcess> {
+    const pool = await this.connect();
+    const dueWork = new DueWork();
+    const queues = Object.entries(handlers).map(([name, handle]) =>
+      jobQueue(name, options, async (job, signal) => handle(job as Job<{ n?: number }>, signal)),
+    );
+    const worker = new JobWorker(new JobStore('sandbox'), pool, dueWork, queues, timing);
+    const jobs = new Jobs(this.options, new OutboxWakeUp(new Relay(this.options)), dueWork);
+    const process = { jobs, worker, pool, poll: () => dueWork.found('jobs') };
+    this.processes.push(process);
+    worker.start();
+    return process;
+  }
+
+  /** From the built library; handles the queue `call`. Its job ends by itself once the process was paused. */
+  async startChild(): Promise<JobChild> {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: join(import.meta.dirname, '../../dist'),
+      env: { PATH: process.env['PATH'], DATABASE_URL: this.database.url },
+    });
+    this.children.push(child);
+    let said = '';
+    child.stdout.on('data', (chunk) => (said += String(chunk)));
+    child.stderr.on('data', (chunk) => (said += String(chunk)));
+    return {
+      said: () => said,
+      says: async (what) => until(`the process says ${what}`, () => said.includes(what)),
+      signal: (signal) => void child.kill(signal),
+    };
+  }
+
+  /** Jobs of no process in particular: nobody is woken. */
+  async add(queue: string, count = 1): Promise<string[]> {
+    const ids = Array.from({ length: count }, () => randomUUID());
+    await this.database.sql(
+      `insert into sandbox.jobs (id, queue, data, run_at) select id, $1, '{}', now() from unnest($2::uuid[]) as id`,
+      [queue, ids],
+    );
+    return ids;
+  }
+
+  async rows(): Promise<Record<string, unknown>[]> {
+    return this.database.sql('select * from sandbox.jobs order by id');
+  }
+
+  async row(): Promise<Record<string, unknown>> {
+    return (await this.rows())[0]!;
+  }
+
+  /** The condition of the shared poll. */
+  async claimable(): Promise<boolean> {
+    const found = await this.database.sql(
+      'select from sandbox.jobs where dead_at is null and run_at <= statement_timestamp() limit 1',
+    );
+    return found.length > 0;
+  }
+
+  /** Waits, and has the process poll meanwhile. */
+  async polling<T>(what: string, process: JobProcess, condition: () => T | Promise<T>) {
+    return until(what, async () => {
+      if (await this.claimable()) process.poll();
+      return condition();
+    });
+  }
+
+  async effect(job: string, who: string): Promise<void> {
+    await this.database.sql('insert into sandbox.effects (job, who) values ($1, $2)', [job, who]);
+  }
+
+  async effects(): Promise<unknown[]> {
+    return (await this.database.sql('select who from sandbox.effects order by seq')).map(({ who }) => who);
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.children) child.kill('SIGKILL');
+    await Promise.all(
+      this.processes.map(async ({ worker, pool }) => {
+        await worker.stop();
+        await pool.destroy();
+      }),
+    );
+    await this.database.drop();
+  }
+}
+
+/** A door that handlers wait at. */
+export function gate(): { opened: Promise<void>; open: () => void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+const script = `
+  import { DataSource } from 'typeorm';
+  import { DueWork } from './due-work.js';
+  import { jobQueue } from './job-handlers.js';
+  import { JobStore } from './job-store.js';
+  import { JobWorker } from './job-worker.js';
+
+  const db = await new DataSource({ type: 'postgres', url: process.env.DATABASE_URL }).initialize();
+  const wasPaused = () => new Promise((resolve) => {
+    let last = Date.now();
+    setInterval(() => {
+      if (Date.now() - last > 800) resolve();
+      last = Date.now();
+    }, 5);
+  });
+  const queue = jobQueue('call', {}, async ({ id }) => {
+    await db.query("insert into sandbox.effects (job, who) values ($1, 'child')", [id]);
+    console.log('running');
+    await wasPaused();
+    setInterval(() => {
+      if (worker.health().running === 0) console.log('ended', JSON.stringify(worker.health()));
+    }, 20);
+  });
+  const timing = { leaseMs: 1000, renewEveryMs: 250 };
+  const worker = new JobWorker(new JobStore('sandbox'), db, new DueWork(), [queue], timing);
+  worker.start();
+`;
