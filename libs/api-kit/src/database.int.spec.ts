@@ -1,4 +1,5 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource, EntitySchema } from 'typeorm';
@@ -230,6 +231,38 @@ describe('databaseModule', () => {
   it('P8 answers 503 when the server ends the session within a transaction', async () => {
     await expectUnavailable('/notes/interrupted');
     expect(await get('/notes')).toMatchObject({ status: 200 });
+  });
+
+  it('P8 outlives a server that ends in the packet of its greeting', async () => {
+    const message = (type: string, body: string) => {
+      const head = Buffer.alloc(5);
+      head.write(type);
+      head.writeInt32BE(4 + body.length, 1);
+      return Buffer.concat([head, Buffer.from(body)]);
+    };
+    // As one that is killed right after a login: it lets the client in, is ready for it, and is gone.
+    const greeting = [
+      message('R', '\0\0\0\0'),
+      message('Z', 'I'),
+      message('E', 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'),
+    ];
+    const dying = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end(Buffer.concat(greeting)));
+    }).listen(0, '127.0.0.1');
+    await once(dying, 'listening');
+    const { port } = dying.address() as AddressInfo;
+    const dataSource = await createDataSource({
+      url: `postgres://a:b@127.0.0.1:${port}/x`,
+      schema: 's',
+      applicationName: 'test',
+    });
+
+    // An error that nobody listens for would end the process: jest reports it as this test's failure.
+    await expect(dataSource.query('select 1')).rejects.toThrow();
+
+    await dataSource.destroy();
+    dying.close();
   });
 
   it('ends a statement that takes too long, and keeps its connection', async () => {

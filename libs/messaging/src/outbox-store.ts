@@ -102,13 +102,17 @@ export class OutboxStore implements LeaseStore {
           where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
          returning token, position, gaps)
        select lease.token, lease.position, lease.gaps,
-              exists (select from ${this.schema}.outbox where position > lease.position) as pending,
+              -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
+              (select true from ${this.schema}.outbox where position > lease.position order by position limit 1) is not null
+                as pending,
               -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile
-              exists (select from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()) as parked,
+              (select true from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()
+                order by next_attempt_at limit 1) is not null as parked,
               exists (select from ${this.schema}.inbox_parked) as "anyParked",
               exists (select from unnest($5::text[]) as handled (queue) cross join lateral (
                         select from ${this.schema}.jobs
-                         where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp() limit 1
+                         where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp()
+                         order by run_at limit 1
                       ) as due) as jobs,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction"
          from (values (1)) as one left join lease on true`,

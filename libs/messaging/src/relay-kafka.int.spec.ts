@@ -147,12 +147,19 @@ it('P9 is unhealthy while it leads and gets nothing sent, says why, and is well 
   await until('it leads', () => leader.leads);
   standby.start();
   await until('the other stands by', () => standby.health()['role'] === 'standby');
-  link.cut();
+  const outbox = sandbox.outboxOf(leader);
+  await sandbox.add(outbox, 'a', 1);
+  await until('it has a connection', () => counts(sandbox.topic, 'a').includes(1));
 
-  await sandbox.add(sandbox.outboxOf(leader), 'a', 1);
+  link.silence();
+  await sandbox.add(outbox, 'a', 2);
+  // Before Kafka's silence has failed anything.
   const report = await until('it is unhealthy', () => !leader.health().healthy && leader.health(), 7000);
+  link.cut();
+  await until('it says why', () => /connect|closed/i.test(String(leader.health()['problem'])));
 
-  expect(report).toMatchObject({ role: 'leader', problem: expect.stringMatching(/connect|closed/i) });
+  expect(report).toMatchObject({ role: 'leader', withoutProgressForMs: expect.any(Number) });
+  expect(leader.health()).toMatchObject({ role: 'leader', healthy: false });
   expect(standby.health()).toEqual({ healthy: true, role: 'standby' });
   link.heal();
   await until('it is well again', () => leader.health().healthy);

@@ -101,7 +101,7 @@ export class Relay {
   health(): ComponentHealth {
     const role = this.role();
     const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
-    const silent = this.lease !== undefined && silentMs > SILENT_AFTER_MS;
+    const silent = this.running !== undefined && silentMs > SILENT_AFTER_MS;
     const report = this.progress.report();
     if (!silent) return { ...report, role };
     return { ...report, healthy: false, role, problem: `PostgreSQL has not answered for ${silentMs} ms` };
@@ -131,6 +131,7 @@ export class Relay {
   }
 
   private async run(): Promise<void> {
+    this.answeredAt = performance.now();
     while (!this.stopping.signal.aborted) {
       try {
         this.progress.begun();
@@ -152,14 +153,13 @@ export class Relay {
         this.wakeUp.call();
       },
     );
-    this.answeredAt = performance.now();
     const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming);
     const proof = setInterval(() => void this.proveListening(store), LISTENING_PROOF_EVERY_MS).unref();
     try {
       this.store = store;
       this.lease = lease;
       await lease.renew();
-      this.progress.done();
+      if (!lease.failure) this.progress.done();
       void this.proveListening(store);
       while (!this.stopping.signal.aborted) {
         const failure = lost ?? lease.failure;

@@ -39,9 +39,19 @@ export class Child {
     this.process.kill(signal);
   }
 
+  /** Waits until it is gone; its exit code, or null when a signal ended it. */
+  async gone(): Promise<number | null> {
+    if (!this.isGone) await once(this.process, 'exit');
+    return this.process.exitCode;
+  }
+
+  get isGone(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
   /** SIGKILL; returns when it is gone. */
   async kill(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    if (this.isGone) return;
     const gone = once(this.process, 'exit');
     this.process.kill('SIGKILL');
     await gone;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
 import { startConsumer } from '../kafka.js';
 import { type KafkaRecord } from '../message.js';
+import { until } from './until.js';
 
 /** Everything that is on a topic, from its beginning, as it arrives. */
 export interface TopicReader {
@@ -13,20 +14,23 @@ export interface TopicReader {
 
 export async function readTopic(brokers: readonly string[], topic: string): Promise<TopicReader> {
   const records: KafkaRecord[] = [];
-  const consumer = await startConsumer({
-    brokers,
-    clientId: 'topic-reader',
-    groupId: `topic-reader-${randomUUID()}`,
-    topic,
-    concurrency: 1,
-    onBatch: (batch) => {
-      for (const record of batch.records) {
-        records.push(record);
-        batch.resolve(record);
-      }
-      return Promise.resolve();
-    },
-  });
+  const join = () =>
+    startConsumer({
+      brokers,
+      clientId: 'topic-reader',
+      groupId: `topic-reader-${randomUUID()}`,
+      topic,
+      concurrency: 1,
+      onBatch: (batch) => {
+        for (const record of batch.records) {
+          records.push(record);
+          batch.resolve(record);
+        }
+        return Promise.resolve();
+      },
+    });
+  // The coordinator of a Kafka that has just started takes no groups for a moment.
+  const consumer = await until('the topic can be read', join);
   return {
     records,
     ofKey: (key) => records.filter((record) => record.key?.toString() === key),
