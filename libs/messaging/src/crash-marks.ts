@@ -1,4 +1,4 @@
-import { type DataSource } from 'typeorm';
+import { type DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type Mark } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
@@ -7,17 +7,21 @@ import { quoteIdentifier } from './schema.js';
 /** A message that so many processes died of while they had nothing else in hand is not handed to another one. */
 export const DEADLY_AFTER = 3;
 
+/** Where a message lies on its topic. */
+export type Place = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>;
+
 /** What another process had in hand and has not taken back: it died, or is about to give its partition up. */
 interface Suspicion {
   readonly id: string;
   readonly first: bigint;
   readonly last: bigint;
-  readonly deaths: number;
 }
 
-/** Records that are handled under one mark. */
+/** Records that are begun under one mark. */
 export interface Run {
   readonly records: readonly KafkaRecord[];
+  /** A process may have died of one of them: each is to be handled with nothing else in hand. */
+  readonly suspect: boolean;
   readonly mark: Mark;
 }
 
@@ -26,61 +30,80 @@ export interface Run {
  * takes the place of the one before it. A new row every time: an update would leave a chain of versions behind that every
  * later one has to walk for as long as any old transaction is open (P6).
  *
- * A crash leaves the mark. Who takes the partition over handles what it covers one message at a time, each under a mark of
- * its own; so only a message that was alone in hand is ever blamed for a death.
+ * A crash leaves the mark. Who takes over handles what it covers one message at a time, with nothing else in hand, each under
+ * a mark of its own that counts: `deaths` are those that are certain once its process has died too. Every other mark has a
+ * count of zero, so only a message that was alone in hand is ever blamed for a death.
+ *
+ * A mark that counts goes with the transaction that settles its message, or before it is free for others. So whoever has the
+ * message's row in the inbox, or its parked row, finds only marks of processes that are dead.
  */
 export class CrashMarks {
   readonly table: string;
-  /** Of this process: they tell of no death. */
-  readonly own = new Set<string>();
+  private readonly parked: string;
+  /** The marks of one message; its place is $1 to $4. By inbox_in_flight_partition. */
+  private readonly ofOne = 'consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4';
+  private readonly own = new Set<string>();
+  private readonly unwanted = new Set<string>();
 
   constructor(
     schema: string,
     readonly consumer: string,
   ) {
     this.table = `${quoteIdentifier(schema)}.inbox_in_flight`;
+    this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
   }
 
-  /** What others have left on a partition. Needed once, when the first batch of it arrives. */
+  /** What was left on a partition. Needed once after each time that the group has shared out its partitions. */
   async ofPartition(db: DataSource, topic: string, partition: number): Promise<PartitionMarks> {
-    // inbox_in_flight_partition
-    const rows: { id: string; first_offset: string; last_offset: string; deaths: number }[] = await db.query(
-      `select id, first_offset, last_offset, deaths from ${this.table}
-        where consumer = $1 and topic = $2 and partition = $3`,
+    // inbox_in_flight_partition, inbox_parked_consumer_topic_partition_offset_key. The marks of a parked message are looked at
+    // when it is its turn, whoever has the partition.
+    const rows: { id: string; first_offset: string; last_offset: string }[] = await db.query(
+      `select m.id, m.first_offset, m.last_offset from ${this.table} m
+        where m.consumer = $1 and m.topic = $2 and m.partition = $3
+          and not (m.first_offset = m.last_offset and exists (
+                select from ${this.parked} p
+                 where p.consumer = m.consumer and p.topic = m.topic and p.partition = m.partition
+                   and p."offset" = m.first_offset))`,
       [this.consumer, topic, partition],
     );
-    const suspicions = rows
-      .filter(({ id }) => !this.own.has(id))
-      .map((row) => ({
-        id: row.id,
-        first: BigInt(row.first_offset),
-        last: BigInt(row.last_offset),
-        deaths: row.deaths,
-      }));
-    return new PartitionMarks(this, suspicions);
+    const marks = rows.map((row) => ({ id: row.id, first: BigInt(row.first_offset), last: BigInt(row.last_offset) }));
+    // Our own tell of no death: they are left from before the partitions were shared out anew.
+    const own = marks.filter(({ id }) => this.own.has(id)).map(({ id }) => id);
+    return new PartitionMarks(
+      this,
+      own,
+      marks.filter(({ id }) => !this.own.has(id)),
+    );
   }
 
-  /**
-   * Marks one parked message, and tells how many processes have died of it. To be asked before it is claimed: that no other
-   * process has it in hand is known only after that.
-   */
-  async ofMessage(
-    db: DataSource,
-    message: { topic: string; partition: number; offset: string },
-  ): Promise<{ id: string; foreign: readonly string[]; deaths: number }> {
+  /** Marks a message that is alone in hand, and tells how many processes have died so. */
+  async leaveAlone(db: DataSource, place: Place): Promise<{ id: string; deaths: number }> {
+    // A mark of ours that an outage has kept would tell of a death.
+    await this.tidy(db);
     const id = this.newId();
-    const rows: { id: string; deaths: number }[] = await db.query(
-      `with earlier as materialized (
-         select id, deaths from ${this.table}
-          where consumer = $2 and topic = $3 and partition = $4 and first_offset = $5 and last_offset = $5),
+    const [row]: { deaths: number }[] = await db.query(
+      `with earlier as materialized (select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne}),
        mark as (
          insert into ${this.table} (id, consumer, topic, partition, first_offset, last_offset, deaths)
-         select $1, $2, $3, $4, $5, $5, coalesce((select max(deaths) + 1 from earlier), 0))
-       select id, deaths from earlier`,
-      [id, this.consumer, message.topic, message.partition, message.offset],
+         select $5, $1, $2, $3, $4, $4, deaths + 1 from earlier)
+       select deaths from earlier`,
+      [...this.placeOf(place), id],
     );
-    const foreign = rows.filter((row) => !this.own.has(row.id));
-    return { id, foreign: foreign.map((row) => row.id), deaths: Math.max(0, ...foreign.map((row) => row.deaths + 1)) };
+    return { id, deaths: row?.deaths ?? 0 };
+  }
+
+  /** How many processes have died with the message alone in hand, but for what the mark `but` tells. */
+  async deathsOf(tx: EntityManager, place: Place, but: string): Promise<number> {
+    const [row]: { deaths: number }[] = await tx.query(
+      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne} and id <> $5`,
+      [...this.placeOf(place), but],
+    );
+    return row?.deaths ?? 0;
+  }
+
+  /** The message is settled by this transaction: what died with it in hand is history. */
+  async settle(tx: EntityManager, place: Place): Promise<void> {
+    await tx.query(`delete from ${this.table} where ${this.ofOne}`, this.placeOf(place));
   }
 
   newId(): string {
@@ -89,13 +112,27 @@ export class CrashMarks {
     return id;
   }
 
-  async remove(db: DataSource, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    await db.query(`delete from ${this.table} where id = any($1::uuid[])`, [ids]);
+  /** Those marks are gone. */
+  gone(ids: readonly string[]): void {
     for (const id of ids) this.own.delete(id);
   }
 
-  /** At a clean stop nothing is in hand: the next process need not be careful. */
+  /** Never throws: what cannot be removed now is removed with the next ones, or by {@link tidy}. */
+  async remove(db: DataSource, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.unwanted.add(id);
+    await this.tidy(db).catch(() => undefined);
+  }
+
+  /** Removes what an outage has kept. */
+  async tidy(db: DataSource): Promise<void> {
+    const ids = [...this.unwanted];
+    if (ids.length === 0) return;
+    await db.query(`delete from ${this.table} where id = any($1::uuid[])`, [ids]);
+    for (const id of ids) this.unwanted.delete(id);
+    this.gone(ids);
+  }
+
+  /** At a clean stop nothing is in hand: the next process need not be careful. Never throws. */
   async removeOwn(db: DataSource): Promise<void> {
     await this.remove(db, [...this.own]);
   }
@@ -107,71 +144,74 @@ export class CrashMarks {
       [this.consumer, olderThanMs],
     );
   }
+
+  private placeOf({ topic, partition, offset }: Place): unknown[] {
+    return [this.consumer, topic, partition, offset];
+  }
 }
 
-/** The marks of one partition, for as long as this process has it. */
+/** The marks of one partition, from when the group has shared it out until it does so again. */
 export class PartitionMarks {
-  private readonly done: string[] = [];
-
   constructor(
     private readonly marks: CrashMarks,
+    /** Cover nothing that is still to come: the next mark takes their place. */
+    private readonly done: string[],
     private suspicions: readonly Suspicion[],
   ) {}
 
-  /** Cuts a batch into what may be handled together: all of it, but for what a dead process had in hand. */
+  /** Cuts a batch into what a dead process had in hand and what none had. */
   *runs(records: readonly KafkaRecord[]): Generator<Run> {
     let together: KafkaRecord[] = [];
+    let suspect = false;
     for (const record of records) {
-      const deaths = this.deathsOf(record);
-      if (deaths === undefined) {
-        together.push(record);
-        continue;
+      if (this.isSuspect(record) !== suspect) {
+        yield* this.run(together, suspect);
+        together = [];
+        suspect = !suspect;
       }
-      yield* this.run(together, 0);
-      together = [];
-      yield* this.run([record], deaths);
+      together.push(record);
     }
-    yield* this.run(together, 0);
+    yield* this.run(together, suspect);
   }
 
   /** The mark stands: those before it are gone with the same statement. */
   begun(mark: Mark): void {
-    for (const id of mark.replaces) this.marks.own.delete(id);
+    this.marks.gone(mark.replaces);
     this.done.splice(0, mark.replaces.length, mark.id);
   }
 
-  /** What is covered, but given up: whoever gets it next need not be careful. */
+  /** All up to this record is settled: marks that end there tell nothing any more. Never throws. */
+  async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
+    const over = this.suspicions.filter(({ last }) => last <= BigInt(offset));
+    this.suspicions = this.suspicions.filter((one) => !over.includes(one));
+    await this.marks.remove(
+      db,
+      over.map(({ id }) => id),
+    );
+  }
+
+  /** What is covered, but given up: whoever gets it next need not be careful. Never throws. */
   async remove(db: DataSource): Promise<void> {
     await this.marks.remove(db, this.done.splice(0));
   }
 
-  private deathsOf({ offset }: KafkaRecord): number | undefined {
+  private isSuspect({ offset }: KafkaRecord): boolean {
     const at = BigInt(offset);
-    const covering = this.suspicions.filter(({ first, last }) => first <= at && at <= last);
-    if (covering.length === 0) return undefined;
-    return Math.max(0, ...covering.filter(({ first, last }) => first === last).map(({ deaths }) => deaths + 1));
+    return this.suspicions.some(({ first, last }) => first <= at && at <= last);
   }
 
-  private *run(records: readonly KafkaRecord[], deaths: number): Generator<Run> {
+  private *run(records: readonly KafkaRecord[], suspect: boolean): Generator<Run> {
     const first = records[0];
     const last = records.at(-1);
     if (!first || !last) return;
-    // What ends before this run has been dealt with; a message's own old mark lives on in the new one's count.
-    const alone = records.length === 1 ? BigInt(first.offset) : undefined;
-    const over = this.suspicions.filter(
-      (one) => one.last < BigInt(first.offset) || (one.first === one.last && one.first === alone),
-    );
-    this.suspicions = this.suspicions.filter((one) => !over.includes(one));
-    this.done.push(...over.map(({ id }) => id));
     const mark = {
       id: this.marks.newId(),
       topic: first.topic,
       partition: first.partition,
       firstOffset: first.offset,
       lastOffset: last.offset,
-      deaths,
       replaces: [...this.done],
     };
-    yield { records, mark };
+    yield { records, suspect, mark };
   }
 }

@@ -362,7 +362,7 @@ describe('a dead letter of the inbox', () => {
         [sandbox.consumer.groupId, sandbox.consumer.topic.name, deaths],
       );
     await send(counted(1, { partition: 0 }), counted(2, { partition: 0 }));
-    await mark(2);
+    await mark(3);
     const first = await start();
     await until('its key is parked', async () => (await parked()).length === 2);
     await apps.splice(apps.indexOf(first), 1)[0]!.close();

@@ -1,9 +1,9 @@
-import { DEADLY_AFTER, type PartitionMarks, type Run } from './crash-marks.js';
+import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
-import { failureOf } from './failures.js';
 import { Progress } from './health.js';
+import { type Entry, InboxAttempts } from './inbox-attempts.js';
 import { inTransaction } from './inbox-transaction.js';
-import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
+import { type InboxWork, nameOf } from './inbox-work.js';
 import { type Batch } from './kafka.js';
 import { type KafkaRecord, type Reading } from './message.js';
 import { backOffMs, pause } from './waiting.js';
@@ -13,21 +13,17 @@ const CONTENDED_TRIES = 5;
 /** Messages of one transaction, with group commit. */
 const GROUP_SIZE = 200;
 
-/** A record of a batch, as it was read. */
-interface Entry {
-  readonly record: KafkaRecord;
-  readonly reading: Reading;
-}
-
 /** Takes the batches of Kafka: every record of a batch ends handled, known, passed over, parked or dead. */
 export class InboxBatches {
   private partitions = new Map<number, Promise<PartitionMarks>>();
+  private readonly attempts: InboxAttempts;
 
   constructor(
     private readonly work: InboxWork,
-    /** A message was parked and is due in so many milliseconds. */
-    private readonly onParked: (dueInMs: number) => void,
-  ) {}
+    onParked: (dueInMs: number) => void,
+  ) {
+    this.attempts = new InboxAttempts(work, onParked);
+  }
 
   /** The partitions were shared out anew: what others have in hand has to be looked up again. */
   joined(): void {
@@ -47,7 +43,8 @@ export class InboxBatches {
       if (hand.over) break;
       await this.takeRun(run, marks, hand);
     }
-    if (!batch.isCurrent()) await marks.remove(this.work.dataSource).catch(() => undefined);
+    if (hand.over) await marks.remove(this.work.dataSource);
+    else await marks.settled(this.work.dataSource, batch.records.at(-1) ?? first);
   }
 
   private async marksOf({ topic, partition }: KafkaRecord): Promise<PartitionMarks> {
@@ -73,14 +70,8 @@ export class InboxBatches {
 
     const fresh = await this.begin(run, heard, marks, hand);
     if (!fresh) return;
-    if (run.mark.deaths >= DEADLY_AFTER) {
-      const error = `the process died ${run.mark.deaths} times while handling it`;
-      for (const entry of fresh)
-        await this.persist(entry.record, hand, () => this.park(entry, { attempts: 0, error, dead: true }), entry);
-      return;
-    }
-    if (work.settings.groupCommit && fresh.length > 1) await this.takeGroups(fresh, hand);
-    else await this.takeEach(fresh, hand);
+    if (work.settings.groupCommit && fresh.length > 1 && !run.suspect) await this.takeGroups(fresh, run, hand);
+    else await this.takeEach(fresh, run, hand);
   }
 
   /** Leaves the mark, and drops what the inbox knows and what stands twice in the run. */
@@ -118,27 +109,28 @@ export class InboxBatches {
   }
 
   /** Each key's messages in order, different keys at the same time. */
-  private async takeEach(entries: readonly Entry[], hand: BatchInHand): Promise<void> {
+  private async takeEach(entries: readonly Entry[], run: Run, hand: BatchInHand): Promise<void> {
     const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
       for (const chain of chains)
         for (const entry of chain) {
           if (hand.over) return;
-          await this.settle(entry, hand);
+          await this.settle(entry, hand, run);
         }
     });
     await Promise.all(workers);
   }
 
   /** Many messages in one transaction, and each on its own that could not be handled so. */
-  private async takeGroups(entries: readonly Entry[], hand: BatchInHand): Promise<void> {
+  private async takeGroups(entries: readonly Entry[], run: Run, hand: BatchInHand): Promise<void> {
     for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
-      const done = await this.work.slots.use(() => this.takeGroup(group));
+      const done = await this.work.slots.use(async () => (hand.over ? new Set<Entry>() : this.takeGroup(group)));
       for (const entry of done) hand.settled(entry.record);
       // Before the next group: a later message of a key must not overtake an earlier one.
       await this.takeEach(
         group.filter((entry) => !done.has(entry)),
+        run,
         hand,
       );
     }
@@ -179,82 +171,39 @@ export class InboxBatches {
   }
 
   /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
-  private async settle(entry: Entry, hand: BatchInHand): Promise<void> {
+  private async settle(entry: Entry, hand: BatchInHand, run: Run): Promise<void> {
+    const { attempts } = this;
     let tries = 0;
-    await this.persist(entry.record, hand, () => this.attempt(entry, ++tries >= CONTENDED_TRIES), entry);
+    await this.persist(
+      entry.record,
+      hand,
+      async () => {
+        const lastTry = ++tries >= CONTENDED_TRIES;
+        await (run.suspect ? attempts.alone(entry, lastTry) : attempts.one(entry, run.mark, lastTry));
+      },
+      { settles: true, alone: run.suspect },
+    );
   }
 
-  private async attempt(entry: Entry, lastTry: boolean): Promise<void> {
-    const { reading, record } = entry;
-    const { work } = this;
-    if (!reading.readable) return this.park(entry, { attempts: 0, error: reading.reason, dead: true });
-
-    let handling = false;
-    try {
-      const recorded = await inTransaction(work.dataSource, async (tx) => {
-        const answer = await work.store.record(tx, reading.message);
-        handling = answer === 'new';
-        if (handling) await work.handle(tx, reading.message);
-        return answer;
-      });
-      if (recorded === 'new') work.counts.processed++;
-      if (recorded === 'duplicate') work.counts.duplicates++;
-      if (recorded === 'held') await this.park(entry, { attempts: 0, error: null, dead: false });
-    } catch (error) {
-      const failure = failureOf(error);
-      if (work.stopping.aborted || failure === 'away' || (failure === 'contended' && !lastTry)) throw error;
-      // Not the handler's, and not the message's: our own statement failed.
-      if (!handling && failure !== 'contended') throw error;
-
-      const parking = {
-        error: describeError(error),
-        dead: failure === 'never',
-        attempts: failure === 'contended' ? 0 : 1,
-      };
-      if (failure === 'attempt') {
-        work.counts.failedAttempts++;
-        work.logger.error(`${nameOf(record, reading.message)} failed: ${parking.error}`, (error as Error).stack);
-      }
-      await this.park(entry, parking);
-    }
-  }
-
-  private async park(
-    entry: Entry,
-    { attempts, error, dead }: { attempts: number; error: string | null; dead: boolean },
-  ): Promise<void> {
-    const { work } = this;
-    const { reading, record } = entry;
-    const known = reading.readable ? reading.message : reading;
-    const delayMs = dead ? undefined : error === null ? 0 : nextAttemptMs(work.settings, attempts);
-    const parking = { holdsKey: reading.readable || reading.sound, attempts, error, delayMs, known };
-    if (!(await inTransaction(work.dataSource, (tx) => work.store.park(tx, record, parking)))) {
-      work.counts.duplicates++;
-    } else if (delayMs === undefined) {
-      work.counts.deadLetters++;
-      work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
-    } else {
-      work.counts.parked++;
-      // One that stands behind another has no time of its own.
-      if (error !== null) this.onParked(delayMs);
-    }
-  }
-
-  /** Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about one. */
+  /** Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about it. */
   private async persist(
     record: KafkaRecord,
     hand: BatchInHand,
     step: () => Promise<void>,
-    entry?: Entry,
+    { settles = false, alone = false } = {},
   ): Promise<void> {
     const { work } = this;
     const progress = this.begun();
+    // The batch may be over by the time that it is our turn.
+    const inTurn = async () => {
+      if (hand.over) return;
+      await step();
+      if (settles) hand.settled(record);
+    };
     try {
       for (let failures = 0; !hand.over; failures++) {
         try {
-          await work.slots.use(step);
-          if (entry) hand.settled(record);
-          return;
+          return await (alone ? work.slots.useAll(inTurn) : work.slots.use(inTurn));
         } catch (error) {
           const waitMs = Math.round(backOffMs(failures, 100, 5000));
           progress.failed(describeError(error));

@@ -34,14 +34,6 @@ async function retry(): Promise<void> {
   );
 }
 
-async function markedByAnother(firstOffset: number, lastOffset: number, deaths: number): Promise<void> {
-  await sandbox.database.sql(
-    `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, deaths)
-     values (gen_random_uuid(), '${sandbox.consumer.groupId}', '${sandbox.consumer.topic.name}', 0,
-             ${firstOffset}, ${lastOffset}, ${deaths})`,
-  );
-}
-
 beforeEach(async () => {
   sandbox = await createSandbox();
   await sandbox.database.sql('create table sandbox.effects (seq serial, key text not null, n integer not null)');
@@ -246,48 +238,6 @@ describe('group commit', () => {
   });
 });
 
-describe('a message that kills the process', () => {
-  it('P5 is a dead letter after three deaths, without another attempt', async () => {
-    await send(counted(1, { partition: 0 }), counted(2, { key: 'b', partition: 0 }));
-    await markedByAnother(0, 0, 2);
-
-    await start();
-
-    await until('the next is handled', async () => (await effects('b')).length === 1);
-    expect(await effects('a')).toEqual([]);
-    expect(await parked()).toMatchObject([{ error: 'the process died 3 times while handling it', holds_key: true }]);
-  });
-
-  it('P5 is looked for by handling what was in flight one at a time', async () => {
-    const alone: unknown[] = [];
-    CounterController.next = async (n) => {
-      const marks = await sandbox.database.sql(
-        'select first_offset::int as first, last_offset::int as last, deaths from sandbox.inbox_in_flight order by started_at desc limit 1',
-      );
-      alone[n] = marks[0];
-    };
-    await send(...[0, 1, 2, 3, 4].map((n) => counted(n, { key: `k${n}`, partition: 0 })));
-    await markedByAnother(0, 2, 0);
-    await markedByAnother(1, 1, 0);
-
-    const app = await start();
-
-    await until(
-      'all are handled',
-      async () => (await sandbox.database.sql('select from sandbox.effects')).length === 5,
-    );
-    expect(alone).toEqual([
-      { first: 0, last: 0, deaths: 0 },
-      { first: 1, last: 1, deaths: 1 },
-      { first: 2, last: 2, deaths: 0 },
-      { first: 3, last: 4, deaths: 0 },
-      { first: 3, last: 4, deaths: 0 },
-    ]);
-    await app.close();
-    expect(await sandbox.database.sql('select from sandbox.inbox_in_flight')).toEqual([]);
-  });
-});
-
 describe('a consumer', () => {
   it('P4 does not start when the inbox would forget a message before Kafka does', async () => {
     await send(counted(1));
@@ -300,21 +250,5 @@ describe('a consumer', () => {
       problem: expect.stringContaining('must exceed retention.ms + segment.ms'),
     });
     expect(await effects('a')).toEqual([]);
-  });
-
-  it('keeps its partitions while a handler takes three times as long as the session, beside an idle instance', async () => {
-    const sessionMs = 6000;
-    const both = [await start({ sessionMs }), await start({ sessionMs })];
-    await until('both have joined', () => both.every((app) => Number(inboxHealth(app)['joins']) > 0));
-    // Each message that is handled shows a group that has settled.
-    await send(...[0, 1, 2, 3].map((partition) => counted(partition, { key: 'before', partition })));
-    await until('all partitions have an owner', async () => (await effects('before')).length === 4);
-    const joins = both.map((app) => inboxHealth(app)['joins']);
-    CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(18)'));
-
-    await send(counted(1));
-    await until('it is handled', async () => (await effects('a')).length === 1, 40_000);
-
-    expect(both.map((app) => inboxHealth(app)['joins'])).toEqual(joins);
   });
 });

@@ -18,14 +18,14 @@ export interface Mark {
   readonly partition: number;
   readonly firstOffset: string;
   readonly lastOffset: string;
-  /** How many processes have died with this one message alone in hand. */
-  readonly deaths: number;
   /** Marks that this one takes the place of. */
   readonly replaces: readonly string[];
 }
 
 /** How a message is parked. */
 export interface Parking {
+  /** By this transaction, in the inbox; else it is recorded with the parking. */
+  readonly recorded?: boolean;
   /** Has its place in its key, and holds the later ones. */
   readonly holdsKey: boolean;
   readonly attempts: number;
@@ -56,9 +56,9 @@ export class InboxStore {
     const rows: { n: number }[] = await db.query(
       // inbox_pkey. The planner is kept from guessing how many ids there are.
       `with mark as (
-         insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, deaths)
-         values ($4, $1, $5, $6, $7, $8, $9) on conflict do nothing),
-       replaced as (delete from ${this.schema}.inbox_in_flight where id = any($10::uuid[]))
+         insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
+         values ($4, $1, $5, $6, $7, $8) on conflict do nothing),
+       replaced as (delete from ${this.schema}.inbox_in_flight where id = any($9::uuid[]))
        select m.n::int - 1 as n
          from unnest($2::text[], $3::text[]) with ordinality as m (message_id, source, n)
         cross join lateral (
@@ -73,7 +73,6 @@ export class InboxStore {
         mark.partition,
         mark.firstOffset,
         mark.lastOffset,
-        mark.deaths,
         mark.replaces,
       ],
     );
@@ -137,7 +136,7 @@ export class InboxStore {
     const parked: unknown[] = await tx.query(
       `with recorded as (
          insert into ${this.schema}.inbox (consumer, message_id, source)
-         select $1, $6, $7 where $11 on conflict do nothing returning 1)
+         select $1, $6, $7 where $11 and not $17 on conflict do nothing returning 1)
        insert into ${this.schema}.inbox_parked
          (consumer, topic, partition, "offset", recorded_at, message_id, source, type, key, headers, value,
           holds_key, attempts, error, dead_at, next_attempt_at)
@@ -147,7 +146,7 @@ export class InboxStore {
                      select from ${this.schema}.inbox_parked e
                       where e.consumer = $1 and e.key = $9 and e.holds_key and (e.dead_at is null or $16) and $11)
                    then clock_timestamp() + $14::float8 * interval '1 ms' end
-        where not $11 or exists (select from recorded)
+        where not $11 or $17 or exists (select from recorded)
        on conflict do nothing returning 1`,
       [
         this.consumer,
@@ -166,6 +165,7 @@ export class InboxStore {
         parking.delayMs ?? null,
         record.value,
         this.deadLettersHoldKeys,
+        parking.recorded ?? false,
       ],
     );
     return parked.length > 0;

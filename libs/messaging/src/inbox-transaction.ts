@@ -39,6 +39,26 @@ export async function inTransaction<T>(dataSource: DataSource, work: (tx: Entity
   }
 }
 
+/**
+ * Runs the work within the transaction, and gives what it threw: then what it did is taken back, and the transaction goes on.
+ * An error of the database that the work has swallowed counts as thrown.
+ * @throws when the connection is lost
+ */
+export async function failureWithin(
+  tx: EntityManager,
+  work: () => Promise<void>,
+): Promise<{ readonly error: unknown } | undefined> {
+  await tx.query('savepoint work');
+  try {
+    await work();
+    await tx.query('release savepoint work');
+    return undefined;
+  } catch (error) {
+    await tx.query('rollback to savepoint work');
+    return { error };
+  }
+}
+
 async function begin(runner: QueryRunner): Promise<PgClient> {
   try {
     const client = (await runner.connect()) as PgClient;

@@ -193,9 +193,9 @@ describe('the inbox', () => {
     await send(counted(1, { headers: envelope, partition: 0, ...record }), counted(2, { key: 'b', partition: 0 }));
 
     await until('the next is handled', async () => (await effects()).length === 1);
-    const [letter] = await deadLetters();
-    expect(letter!['error']).toContain(error);
-    expect(letter!['value']).toEqual(record.value === null ? null : Buffer.from(record.value ?? '{"n":1}'));
+    const letter = await until('it is kept', async () => (await deadLetters())[0]);
+    expect(letter['error']).toContain(error);
+    expect(letter['value']).toEqual(record.value === null ? null : Buffer.from(record.value ?? '{"n":1}'));
   });
 
   it('passes over a type of the contract that it has no handler for', async () => {

@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type CrashMarks } from './crash-marks.js';
 import { LOCK_TIMEOUT, storable } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
@@ -9,18 +10,32 @@ export interface Head {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
+  /** A process may have died of it: it is to be handled with nothing else in hand. */
+  readonly suspect: boolean;
 }
 
-export interface Claimed {
+/** A message that this process may take in hand. */
+export interface Claim {
+  /** Stands for it in `inbox_in_flight`. */
+  readonly mark: string;
+  /** How many processes have died with it alone in hand. */
+  readonly deaths: number;
+}
+
+export interface Taken {
   readonly record: KafkaRecord;
   readonly holdsKey: boolean;
   readonly attempts: number;
 }
 
+/** How soon a claim is void of a process that died before it took the message, or with it in hand. */
+const CLAIM = '2 s';
+
 /** The SQL of the parked messages of one consumer. */
 export class ParkedStore {
   private readonly parked: string;
   private readonly earlier: string;
+  private readonly marks: string;
 
   constructor(
     schema: string,
@@ -32,31 +47,79 @@ export class ParkedStore {
     this.earlier = `exists (select from ${this.parked} e
       where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e."offset" < p."offset"
         ${deadLettersHoldKeys ? '' : 'and e.dead_at is null'})`;
+    // inbox_in_flight_partition
+    this.marks = `${quoteIdentifier(schema)}.inbox_in_flight m
+      where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
+        and m.first_offset = p."offset" and m.last_offset = p."offset"`;
   }
 
-  /** The heads that are due. By inbox_parked_due, in which only heads stand: those behind them have no time yet. */
-  async dueHeads(db: DataSource, limit: number): Promise<Head[]> {
+  /**
+   * The heads that are due, in nobody's hands, and not among those that we know. By inbox_parked_due, in which only heads
+   * stand: those behind them have no time yet.
+   */
+  async dueHeads(db: DataSource, known: readonly string[], limit: number): Promise<Head[]> {
     return db.query(
-      `select p.id, p.topic, p.partition, p."offset" from ${this.parked} p
+      `select p.id, p.topic, p.partition, p."offset", exists (select from ${this.marks}) as suspect
+         from ${this.parked} p
         where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null and not ${this.earlier}
-        order by p.next_attempt_at limit $2`,
-      [this.consumer, limit],
+          and p.id <> all($3::bigint[])
+        order by p.next_attempt_at limit $2 for update of p skip locked`,
+      [this.consumer, limit, known],
     );
   }
 
-  /** Takes the message for the length of the transaction; undefined when it is gone, not due, or in other hands. */
-  async claim(tx: EntityManager, id: string): Promise<Claimed | undefined> {
-    const [row]: (Claimed & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
+  /**
+   * Marks the message, unless it is gone, not due, in other hands, or suspect and not to be handled alone. Two steps, claim and
+   * {@link take}, because the mark has to be seen by others while the message is in hand, which needs a commit, and because
+   * no mark of a living process may be found by who claims it next: until it is taken the message is not due again.
+   */
+  async claim(db: DataSource, { id }: Head, marks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
+    await marks.tidy(db);
+    const mark = marks.newId();
+    const [row]: { deaths: number }[] = await db.query(
+      `with due as materialized (
+         select p.id, (select count(*) from ${this.marks}) as marks, coalesce((select max(m.deaths) from ${this.marks}), 0) as deaths
+           from ${this.parked} p
+          where p.id = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp() and not ${this.earlier}
+            for update of p skip locked),
+       claimed as (
+         update ${this.parked} p set next_attempt_at = statement_timestamp() + interval '${CLAIM}'
+           from due where p.id = due.id and ($3 or due.marks = 0)
+         returning p.consumer, p.topic, p.partition, p."offset", due.deaths),
+       mark as (
+         insert into ${marks.table} (id, consumer, topic, partition, first_offset, last_offset, deaths)
+         select $2, consumer, topic, partition, "offset", "offset", case when $3 then deaths + 1 else 0 end from claimed)
+       select deaths from claimed`,
+      [id, mark, alone],
+    );
+    if (row) return { mark, deaths: row.deaths };
+    marks.gone([mark]);
+    return undefined;
+  }
+
+  /** Takes the claimed message for the length of the transaction; undefined when it is gone, or in other hands after all. */
+  async take(tx: EntityManager, id: string): Promise<Taken | undefined> {
+    const [row]: (Taken & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
       `select p.topic, p.partition, p."offset", p.recorded_at as "recordedAt", p.key, p.headers, p.value,
               p.holds_key as "holdsKey", p.attempts, set_config('lock_timeout', '${LOCK_TIMEOUT}', true)
          from ${this.parked} p
-        where p.id = $1 and p.dead_at is null and p.next_attempt_at <= clock_timestamp() and not ${this.earlier}
-          for update skip locked`,
+        where p.id = $1 and p.dead_at is null and p.next_attempt_at is not null for update skip locked`,
       [id],
     );
     if (!row) return undefined;
     const { recordedAt: timestamp, holdsKey, attempts, topic, partition, offset, key, headers, value } = row;
     return { record: { topic, partition, offset, timestamp, key, headers, value }, holdsKey, attempts };
+  }
+
+  /** Gives a claim back whose message could not be settled, unless another process has it by now. */
+  async release(db: DataSource, id: string): Promise<void> {
+    await db.query(
+      `update ${this.parked} set next_attempt_at = statement_timestamp()
+        where id in (select id from ${this.parked}
+                      where id = $1 and dead_at is null and next_attempt_at > statement_timestamp()
+                        and next_attempt_at <= statement_timestamp() + interval '${CLAIM}' for update skip locked)`,
+      [id],
+    );
   }
 
   /** The message is handled, in this transaction. */
@@ -73,27 +136,25 @@ export class ParkedStore {
                        and (p.dead_at is null or $3)
                      order by p."offset" limit 1)
           and dead_at is null and next_attempt_at is null
-        returning id, topic, partition, "offset"`,
+        returning id, topic, partition, "offset", false as suspect`,
       [this.consumer, key, this.deadLettersHoldKeys],
     );
     return rows[0];
   }
 
-  /** Another attempt in `delayMs`, or never (undefined): a dead letter. Nothing when somebody else has gone on meanwhile. */
+  /** Another attempt in `delayMs`, or never (undefined): a dead letter. Of a message that this transaction has taken. */
   async putBack(
     tx: EntityManager,
     id: string,
-    claimed: Claimed,
-    next: { attempts: number; delayMs: number | undefined; error: string },
-  ): Promise<boolean> {
-    const [, updated]: [unknown, number] = await tx.query(
+    { attempts, delayMs, error }: { attempts: number; delayMs: number | undefined; error: string },
+  ): Promise<void> {
+    await tx.query(
       `update ${this.parked}
-          set attempts = $3, error = $4, next_attempt_at = clock_timestamp() + $5::float8 * interval '1 ms',
-              dead_at = case when $5::float8 is null then clock_timestamp() end
-        where id = $1 and attempts = $2 and dead_at is null`,
-      [id, claimed.attempts, next.attempts, storable(next.error), next.delayMs ?? null],
+          set attempts = $2, error = $3, next_attempt_at = clock_timestamp() + $4::float8 * interval '1 ms',
+              dead_at = case when $4::float8 is null then clock_timestamp() end
+        where id = $1`,
+      [id, attempts, storable(error), delayMs ?? null],
     );
-    return updated > 0;
   }
 
   /** Gives a time to every head that has none: the letter before it was discarded by a plain DELETE. */

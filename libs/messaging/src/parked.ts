@@ -1,15 +1,24 @@
+import { type EntityManager } from 'typeorm';
 import { DEADLY_AFTER } from './crash-marks.js';
 import { describeError } from './errors.js';
 import { failureOf } from './failures.js';
 import { Progress } from './health.js';
-import { inTransaction } from './inbox-transaction.js';
+import { failureWithin, inTransaction } from './inbox-transaction.js';
 import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
-import { type Claimed, type Head, type ParkedStore } from './parked-store.js';
+import { type Claim, type Head, type ParkedStore, type Taken } from './parked-store.js';
 import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
 /** How soon the message after a letter goes on that somebody deleted by hand. */
 const ORPHANS_EVERY_MS = 30_000;
+
+/** What became of an attempt. */
+interface Outcome {
+  /** The message of the key whose turn it is. */
+  readonly next?: Head | undefined;
+  /** Once it is committed. */
+  tell(): void;
+}
 
 /**
  * Tries the parked messages of one consumer again: of each key the first when it is due, and once it is handled the next, in
@@ -21,6 +30,8 @@ export class ParkedMessages {
   private readonly timers = new Set<NodeJS.Timeout>();
   private running: Promise<void> | undefined;
   private orphansSought = -Infinity;
+  /** Than are in hand may be due. */
+  private more = false;
 
   constructor(
     private readonly work: InboxWork,
@@ -62,14 +73,18 @@ export class ParkedMessages {
           this.orphansSought = performance.now();
           await this.store.wakeOrphans(work.dataSource);
         }
-        const heads = await this.store.dueHeads(work.dataSource, HEADS_AT_ONCE);
-        for (const head of heads.filter(({ id }) => !this.inHand.has(id))) {
+        // Before others are found suspect by what an outage has kept.
+        await work.marks.tidy(work.dataSource);
+        const room = HEADS_AT_ONCE - this.inHand.size;
+        const heads = await this.store.dueHeads(work.dataSource, [...this.inHand], room);
+        this.more = heads.length === room;
+        for (const head of heads) {
           this.inHand.add(head.id);
           // Not awaited: a slow handler of one key holds up no other.
           const key = this.workOff(head).finally(() => {
             this.inHand.delete(head.id);
             keys.delete(key);
-            if (heads.length === HEADS_AT_ONCE) this.wake();
+            if (this.more && this.inHand.size <= HEADS_AT_ONCE / 2) this.wake();
           });
           keys.add(key);
         }
@@ -83,14 +98,14 @@ export class ParkedMessages {
 
   /** The head of a key, and what is behind it, until one fails. Never throws. */
   private async workOff(head: Head): Promise<void> {
-    for (let next: Head | undefined = head; next && !this.work.stopping.aborted;) {
+    const { slots, logger, stopping } = this.work;
+    for (let next: Head | undefined = head; next && !stopping.aborted;) {
       const current: Head = next;
-      next = await this.work.slots
-        .use(() => this.attempt(current))
-        .catch((error: unknown) => {
-          this.work.logger.warn(`${nameOf(current)} waits: ${describeError(error)}`);
-          return undefined;
-        });
+      const attempt = async () => this.attempt(current);
+      next = await (current.suspect ? slots.useAll(attempt) : slots.use(attempt)).catch((error: unknown) => {
+        logger.warn(`${nameOf(current)} waits: ${describeError(error)}`);
+        return undefined;
+      });
     }
   }
 
@@ -100,47 +115,71 @@ export class ParkedMessages {
     const progress = new Progress();
     progress.begun();
     work.inHand.add(progress);
-    const mark = await work.marks.ofMessage(work.dataSource, head).catch((error: unknown) => {
-      work.inHand.delete(progress);
-      throw error;
-    });
-    let claimed: Claimed | undefined;
-    const settled = [mark.id];
+    let claim: Claim | undefined;
     try {
-      const next = await inTransaction(work.dataSource, async (tx) => {
-        claimed = await this.store.claim(tx, head.id);
-        if (!claimed) return undefined;
-        // It is ours alone now: what else has it in hand is dead.
-        settled.push(...mark.foreign);
-        if (mark.deaths >= DEADLY_AFTER) throw new DeadlyError(mark.deaths);
-        const { record, holdsKey } = claimed;
-        const reading = work.read(record);
-        if (!reading.readable) throw new UnreadableError(reading.reason);
-        // What could not be read when it was parked is not in the inbox yet.
-        const recorded = holdsKey ? 'new' : await work.store.record(tx, reading.message);
-        if (recorded === 'held') throw new KeyHeldError('an earlier message of its key is parked');
-        if (recorded === 'new' && work.handles(reading.message.type)) await work.handle(tx, reading.message);
-        if (holdsKey) await work.store.lockKey(tx, record.key);
-        await this.store.remove(tx, head.id);
-        return { head: holdsKey ? await this.store.releaseNext(tx, record.key) : undefined };
+      claim = await this.store.claim(work.dataSource, head, work.marks, head.suspect);
+      if (!claim) return undefined;
+      const { deaths } = claim;
+      const outcome = await inTransaction(work.dataSource, async (tx) => {
+        const taken = await this.store.take(tx, head.id);
+        if (!taken) return undefined;
+        const settled = await this.settle(tx, head, taken, deaths);
+        await work.marks.settle(tx, head);
+        return settled;
       });
-      if (next) work.counts.processed++;
-      return next?.head;
+      if (outcome) work.marks.gone([claim.mark]);
+      else await work.marks.remove(work.dataSource, [claim.mark]);
+      outcome?.tell();
+      return outcome?.next;
     } catch (error) {
-      if (!claimed || work.stopping.aborted) throw error;
-      return await this.putBack(head, claimed, error);
+      // It was not handled, and nothing killed us. Where the database is away, the claim is void soon.
+      if (claim) {
+        await work.marks.remove(work.dataSource, [claim.mark]);
+        await this.store.release(work.dataSource, head.id).catch(() => undefined);
+      }
+      throw error;
     } finally {
       work.inHand.delete(progress);
-      await work.marks.remove(work.dataSource, settled).catch(() => undefined);
     }
   }
 
-  private async putBack(head: Head, claimed: Claimed, error: unknown): Promise<Head | undefined> {
+  private async settle(tx: EntityManager, head: Head, taken: Taken, deaths: number): Promise<Outcome> {
+    const { work, store } = this;
+    const { record, holdsKey } = taken;
+    const failed =
+      deaths >= DEADLY_AFTER
+        ? { error: new DeadlyError(deaths) }
+        : await failureWithin(tx, async () => this.handle(tx, taken));
+    // Whatever it failed of while the process stops, the next one will see.
+    if (failed && work.stopping.aborted) throw failed.error;
+    if (failed) return this.putBack(tx, head, taken, failed.error);
+
+    if (holdsKey) await work.store.lockKey(tx, record.key);
+    await store.remove(tx, head.id);
+    return {
+      next: holdsKey ? await store.releaseNext(tx, record.key) : undefined,
+      tell: () => void work.counts.processed++,
+    };
+  }
+
+  private async handle(tx: EntityManager, { record, holdsKey }: Taken): Promise<void> {
     const { work } = this;
+    const reading = work.read(record);
+    if (!reading.readable) throw new UnreadableError(reading.reason);
+    // What could not be read when it was parked is not in the inbox yet.
+    const recorded = holdsKey ? 'new' : await work.store.record(tx, reading.message);
+    if (recorded === 'held') throw new KeyHeldError('an earlier message of its key is parked');
+    if (recorded === 'new' && work.handles(reading.message.type)) await work.handle(tx, reading.message);
+  }
+
+  /** The row is ours until the transaction ends: nobody else has moved it on meanwhile. */
+  private async putBack(tx: EntityManager, head: Head, taken: Taken, error: unknown): Promise<Outcome> {
+    const { work, store } = this;
     const failure = error instanceof KeyHeldError ? 'contended' : failureOf(error);
     if (failure === 'away') throw error;
     const never = failure === 'never' || error instanceof DeadlyError || error instanceof UnreadableError;
-    const attempts = claimed.attempts + (failure === 'attempt' && !never ? 1 : 0);
+    const failedAttempt = failure === 'attempt' && !never;
+    const attempts = taken.attempts + (failedAttempt ? 1 : 0);
     // Others were in the way: that says nothing of the message, and does not wear it out.
     const delayMs = never
       ? undefined
@@ -148,23 +187,25 @@ export class ParkedMessages {
         ? work.settings.backOff.firstMs
         : nextAttemptMs(work.settings, attempts);
     const text = describeError(error);
-    const dead = delayMs === undefined;
-    const goesOn = dead && claimed.holdsKey && !work.settings.deadLettersHoldKeys;
-    const { key } = claimed.record;
-    const next = await inTransaction(work.dataSource, async (tx) => {
-      if (goesOn) await work.store.lockKey(tx, key);
-      const putBack = await this.store.putBack(tx, head.id, claimed, { attempts, delayMs, error: text });
-      return putBack && goesOn ? this.store.releaseNext(tx, key) : undefined;
-    });
-    if (failure === 'attempt' && !never) work.counts.failedAttempts++;
-    if (dead) {
-      work.counts.deadLetters++;
-      work.logger.error(`${nameOf(head)} is a dead letter after ${attempts} attempts: ${text}`, (error as Error).stack);
-    } else {
-      work.logger.warn(`${nameOf(head)} failed ${attempts} times: ${text}. Trying again in ${Math.round(delayMs)} ms`);
-      this.due(delayMs);
-    }
-    return next;
+    const goesOn = delayMs === undefined && taken.holdsKey && !work.settings.deadLettersHoldKeys;
+    const { key } = taken.record;
+    if (goesOn) await work.store.lockKey(tx, key);
+    await store.putBack(tx, head.id, { attempts, delayMs, error: text });
+    return {
+      next: goesOn ? await store.releaseNext(tx, key) : undefined,
+      tell: () => {
+        if (failedAttempt) work.counts.failedAttempts++;
+        if (delayMs === undefined) {
+          work.counts.deadLetters++;
+          const { stack } = error as Error;
+          work.logger.error(`${nameOf(head)} is a dead letter after ${attempts} attempts: ${text}`, stack);
+        } else {
+          const wait = `Trying again in ${Math.round(delayMs)} ms`;
+          work.logger.warn(`${nameOf(head)} failed ${attempts} times: ${text}. ${wait}`);
+          this.due(delayMs);
+        }
+      },
+    };
   }
 }
 

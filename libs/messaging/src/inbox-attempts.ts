@@ -1,0 +1,161 @@
+import { type EntityManager } from 'typeorm';
+import { DEADLY_AFTER } from './crash-marks.js';
+import { describeError } from './errors.js';
+import { failureOf } from './failures.js';
+import { type Mark } from './inbox-store.js';
+import { failureWithin, inTransaction } from './inbox-transaction.js';
+import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
+import { type KafkaRecord, type Message, type Reading } from './message.js';
+
+/** A record of a batch, as it was read. */
+export interface Entry {
+  readonly record: KafkaRecord;
+  readonly reading: Reading;
+}
+
+/** Why a message is parked. */
+interface Reason {
+  readonly attempts: number;
+  /** Null: it only stands behind another one of its key. */
+  readonly error: string | null;
+  readonly dead: boolean;
+}
+
+/** To be called once it is committed. */
+type Told = () => void;
+
+const HELD: Reason = { attempts: 0, error: null, dead: false };
+
+/** One attempt with one message of Kafka: it ends handled, known, parked or dead, or nothing can be said of it: a throw. */
+export class InboxAttempts {
+  constructor(
+    private readonly work: InboxWork,
+    /** A message was parked and is due in so many milliseconds. */
+    private readonly onParked: (dueInMs: number) => void,
+  ) {}
+
+  /** One among others, all of them under one mark. */
+  async one(entry: Entry, mark: Mark, lastTry: boolean): Promise<void> {
+    const { reading } = entry;
+    const { work } = this;
+    if (!reading.readable) return this.park(entry, mark, dead(reading.reason));
+
+    let handling = false;
+    try {
+      const recorded = await inTransaction(work.dataSource, async (tx) => {
+        const answer = await work.store.record(tx, reading.message);
+        handling = answer === 'new';
+        if (handling) await work.handle(tx, reading.message);
+        return answer;
+      });
+      if (recorded === 'new') work.counts.processed++;
+      if (recorded === 'duplicate') work.counts.duplicates++;
+      if (recorded === 'held') await this.park(entry, mark, HELD);
+    } catch (error) {
+      // Not the handler's, and not the message's: our own statement failed.
+      if (!handling && failureOf(error) !== 'contended') throw error;
+      await this.park(entry, mark, this.reasonOf(error, entry, reading.message, lastTry));
+    }
+  }
+
+  /**
+   * One that a process may have died of, with nothing else in hand. Everything that becomes of it is one transaction, in which
+   * its mark goes: one that is found was left by a process that is dead.
+   */
+  async alone(entry: Entry, lastTry: boolean): Promise<void> {
+    const { work } = this;
+    const { id, deaths } = await work.marks.leaveAlone(work.dataSource, entry.record);
+    try {
+      const tell = await inTransaction(work.dataSource, async (tx) => {
+        const told = await this.settleAlone(tx, entry, { id, deaths }, lastTry);
+        await work.marks.settle(tx, entry.record);
+        return told;
+      });
+      work.marks.gone([id]);
+      tell();
+    } catch (error) {
+      await work.marks.remove(work.dataSource, [id]);
+      throw error;
+    }
+  }
+
+  private async settleAlone(
+    tx: EntityManager,
+    entry: Entry,
+    mark: { readonly id: string; readonly deaths: number },
+    lastTry: boolean,
+  ): Promise<Told> {
+    const { reading, record } = entry;
+    const { work } = this;
+    if (!reading.readable) return this.parkIn(tx, entry, dead(reading.reason));
+    const { message } = reading;
+    const answer = await work.store.record(tx, message);
+    if (answer === 'held') return this.parkIn(tx, entry, HELD);
+    if (answer === 'duplicate') return () => void work.counts.duplicates++;
+
+    // Recorded by us, it is in nobody else's hands any more. Who had it when our mark was left has taken its own back, if alive.
+    if ((await work.marks.deathsOf(tx, record, mark.id)) !== mark.deaths) {
+      throw new Error('another process has just had it in hand');
+    }
+    if (mark.deaths >= DEADLY_AFTER) {
+      const error = `the process died ${mark.deaths} times while handling it`;
+      return this.parkIn(tx, entry, dead(error), { recorded: true });
+    }
+    const failed = await failureWithin(tx, async () => work.handle(tx, message));
+    if (!failed) return () => void work.counts.processed++;
+    return this.parkIn(tx, entry, this.reasonOf(failed.error, entry, message, lastTry), { recorded: true });
+  }
+
+  /** @throws the error, when it says nothing of the message: the next try may tell more */
+  private reasonOf(error: unknown, { record }: Entry, message: Message, lastTry: boolean): Reason {
+    const { work } = this;
+    const failure = failureOf(error);
+    if (work.stopping.aborted || failure === 'away' || (failure === 'contended' && !lastTry)) throw error;
+    const text = describeError(error);
+    if (failure === 'attempt') {
+      work.counts.failedAttempts++;
+      work.logger.error(`${nameOf(record, message)} failed: ${text}`, (error as Error).stack);
+    }
+    return { error: text, dead: failure === 'never', attempts: failure === 'contended' ? 0 : 1 };
+  }
+
+  private async park(entry: Entry, mark: Mark, reason: Reason): Promise<void> {
+    const { work } = this;
+    const tell = await inTransaction(work.dataSource, async (tx) => {
+      const told = await this.parkIn(tx, entry, reason);
+      // Where the mark covers nothing else, the parked message would be found suspect.
+      if (mark.firstOffset === mark.lastOffset) await work.marks.settle(tx, entry.record);
+      return told;
+    });
+    tell();
+  }
+
+  private async parkIn(
+    tx: EntityManager,
+    { reading, record }: Entry,
+    { attempts, error, dead: isDead }: Reason,
+    { recorded = false } = {},
+  ): Promise<Told> {
+    const { work } = this;
+    const known = reading.readable ? reading.message : reading;
+    const delayMs = isDead ? undefined : error === null ? 0 : nextAttemptMs(work.settings, attempts);
+    const holdsKey = reading.readable || reading.sound;
+    const isParked = await work.store.park(tx, record, { recorded, holdsKey, attempts, error, delayMs, known });
+    return () => {
+      if (!isParked) {
+        work.counts.duplicates++;
+      } else if (delayMs === undefined) {
+        work.counts.deadLetters++;
+        work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
+      } else {
+        work.counts.parked++;
+        // One that stands behind another has no time of its own.
+        if (error !== null) this.onParked(delayMs);
+      }
+    };
+  }
+}
+
+function dead(error: string): Reason {
+  return { attempts: 0, error, dead: true };
+}

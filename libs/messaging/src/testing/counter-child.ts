@@ -1,0 +1,34 @@
+import { type InboxOptions } from '../messaging-options.js';
+import { Child } from './child.js';
+import { type Sandbox } from './sandbox.js';
+
+/**
+ * A process of its own of the consuming service, which ends in order on SIGTERM. `next` is the source of what its handler does
+ * beside the effect, a function of `(n, tx, message)`.
+ */
+export function startCounterChild(
+  { options, consumer }: Sandbox,
+  { next = '() => undefined', ...more }: Partial<InboxOptions> & { next?: string } = {},
+): Child {
+  const topic = { ...consumer.topic, events: {} };
+  return Child.start(
+    `
+      import { DataSource } from 'typeorm';
+      import { CounterController, startCounter } from './testing/counter-process.js';
+      import { Counted, COUNTER } from './testing/sandbox.js';
+
+      const { options, consumer } = JSON.parse(process.env.OPTIONS);
+      consumer.consumer = COUNTER;
+      consumer.topic.events = { Counted };
+      const dataSource = await new DataSource({ type: 'postgres', url: options.databaseUrl }).initialize();
+      CounterController.next = ${next};
+      const app = await startCounter({ options, consumer, dataSource });
+      process.once('SIGTERM', () => void app.close().then(() => process.exit()));`,
+    {
+      OPTIONS: JSON.stringify({
+        options: { ...options, publishes: [], consumes: [] },
+        consumer: { ...consumer, ...more, topic },
+      }),
+    },
+  );
+}
