@@ -48,6 +48,8 @@ export default {
     project('integration', ['{apps,libs}/**/*.int.spec.ts', '{migrations,tools}/**/*.int.spec.ts']),
     project('e2e', ['test/**/*.e2e.spec.ts']),
   ],
+  // Most of the time tests wait for servers.
+  maxWorkers: 3,
   // For the tests that start and break servers; unit tests take milliseconds.
   testTimeout: 60_000,
   coverageDirectory: '<rootDir>/coverage',

@@ -18,7 +18,6 @@ const env = (name: ServiceName) => {
   const role = name === 'order-service' ? 'orders' : 'payments';
   return { ...topics.env(name), DATABASE_URL: database.urlFor(role, role), RELAY: 'off' };
 };
-const json = async (url: string) => (await fetch(url)).json() as Promise<any>;
 
 beforeEach(async () => {
   database = await createServiceDatabase();
@@ -43,8 +42,8 @@ it('P2 relays in processes of their own publish what services with RELAY=off com
   };
   await until('the payment is requested', () => requestOf(order.id));
   const roleOf = async ({ url }: { url: string }) => {
-    const { details } = await json(`${url}/health/messaging`);
-    return details.messaging.components.relay.role as string;
+    const { body } = await customer(url).get('/health/messaging');
+    return body.details.messaging.components.relay.role as string;
   };
   expect(await roleOf(orders)).toBe('elsewhere');
   const roles = new Map([

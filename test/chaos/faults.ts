@@ -5,6 +5,12 @@ import { type System } from './system.js';
 /** On a slow link: the time that each part takes more. */
 const SLOW_MS = 300;
 
+/** A fault as it happened. */
+export type Injected = Pick<Fault, 'kind' | 'target'> & {
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+};
+
 /**
  * Does what is planned, when it is planned. A target that is busy with its last fault gets the next one after it. Returns when
  * all are over; once aborted, no more are begun. Throws, all over as well, when something cannot be started again.
@@ -14,7 +20,8 @@ export async function injectFaults(
   faults: readonly Fault[],
   aborted: AbortSignal,
   tell: (line: string) => void,
-): Promise<void> {
+): Promise<Injected[]> {
+  const injected: Injected[] = [];
   const failed = new AbortController();
   const signal = AbortSignal.any([aborted, failed.signal]);
   const start = performance.now();
@@ -24,7 +31,9 @@ export async function injectFaults(
     const inject = async () => {
       if (signal.aborted) return;
       tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
+      injected.push({ kind: fault.kind, target: fault.target, at: Date.now() });
       await injectOne(system, fault, signal);
+      tell(`over: ${fault.kind}: ${fault.target}`);
     };
     const before = lastOf.get(fault.target) ?? Promise.resolve();
     lastOf.set(
@@ -34,6 +43,7 @@ export async function injectFaults(
   }
   await Promise.all(lastOf.values());
   failed.signal.throwIfAborted();
+  return injected;
 }
 
 async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<void> {
@@ -42,7 +52,7 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
     case 'service killed':
     case 'service paused':
     case 'service terminated': {
-      const replica = found(system.replicas, fault.target);
+      const replica = found(system.processes, fault.target);
       if (fault.kind === 'service paused') {
         replica.pause();
         await lasting();

@@ -115,6 +115,7 @@ it('swallowing, it lets requests have their effect, loses the answers, and at la
 
   await until('the connection is lost', () => client.error === 'ECONNRESET');
   expect(client.answers.toString()).toBe('');
+  expect(link.lost).toBe(1);
   idle.socket.write('b');
   await answered(idle, 'B');
 });

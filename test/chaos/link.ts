@@ -9,6 +9,8 @@ export class Link {
   private delayMs = 0;
   /** How many connections it has taken so far. */
   taken = 0;
+  /** How many parts of answers it has swallowed so far. */
+  lost = 0;
 
   private constructor(
     private readonly server: Server,
@@ -96,7 +98,11 @@ export class Link {
     const connection = new Connection(client, server, {
       rewrite: this.rewrite(),
       delayMs: () => this.delayMs,
-      loses: () => this.mode === 'swallowing',
+      loses: () => {
+        if (this.mode !== 'swallowing') return false;
+        this.lost++;
+        return true;
+      },
     });
     this.connections.add(connection);
     connection.onClosed(() => this.connections.delete(connection));

@@ -23,12 +23,21 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
-  console.log(`seed ${wanted.seed}, ${wanted.minutes} min; the services' logs are in ${logs}`);
-  const result = await runChaos({ ...wanted, logs, tell: (line) => console.log(line), signal: stop.signal });
+  console.log(`seed ${wanted.seed}, ${wanted.minutes} min; the logs are in ${logs}`);
+  const result = await runChaos({ ...wanted, logs, tell: (line) => console.log(line), signal: stop.signal }).catch(
+    (error: unknown) => {
+      console.error(`the run failed; logs: ${logs}`);
+      throw error;
+    },
+  );
   for (const line of report(result)) console.log(line);
   const passed = result.verdicts.every(({ findings }) => findings.length === 0);
   if (passed) await rm(logs, { recursive: true });
-  else console.log(`again: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}; logs: ${logs}`);
+  else
+    console.log(
+      `again: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}\n` +
+        `logs: ${logs} (chaos.log: the faults; facts.json: all that was judged; a log of each process and server)`,
+    );
   return passed ? 0 : 1;
 }
 

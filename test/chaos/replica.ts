@@ -1,23 +1,34 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
 import { root } from '@twinbox/tools';
-import { type ReplicaName } from './schedule.js';
+import { type ProcessName, serviceOf } from './schedule.js';
 
-/** How long a service may take to end after SIGTERM (P8). */
-const TERMINATION_MS = 10_000;
+/** So long after SIGTERM a process is killed. Longer than it may take, so that how long it takes is seen. */
+const INSIST_AFTER_MS = 20_000;
 
-/** One replica of a service as it ships: a process with a port of its own that is started again and again. */
+/** How a process ended on SIGTERM. */
+export interface Stop {
+  readonly name: ProcessName;
+  /** Its exit status, or the signal that ended it. */
+  readonly exit: number | NodeJS.Signals | null;
+  readonly tookMs: number;
+}
+
+/** One replica of a service, or of its relay, as it ships: a process with a port of its own that is started again and again. */
 export class Replica {
   readonly url: string;
   private child: ChildProcess | undefined;
   private expectedToEnd = false;
 
-  /** `complain` is told what no fault explains: that it ended by itself, or did not end as asked. */
+  /** Every SIGTERM so far. */
+  readonly stops: Stop[] = [];
+
+  /** `complain` is told what no fault explains: that it ended by itself. */
   constructor(
-    readonly name: ReplicaName,
+    readonly name: ProcessName,
     private readonly port: number,
     private readonly env: NodeJS.ProcessEnv,
     private readonly logFile: string,
@@ -30,8 +41,8 @@ export class Replica {
   async start(): Promise<void> {
     if (this.child) return;
     const log = openSync(this.logFile, 'a');
-    const main = join(root, 'apps', this.name.replace(/\/\d+$/, ''), 'dist/main.js');
-    const child = spawn(process.execPath, [main], {
+    writeSync(log, `${JSON.stringify({ time: new Date(), chaos: `${this.name} starts` })}\n`);
+    const child = spawn(process.execPath, programOf(this.name), {
       // Its own environment only: the user's shell must not steer what is tested.
       env: { PATH: process.env['PATH'], PORT: String(this.port), LOG_FORMAT: 'json', ...this.env },
       stdio: ['ignore', log, log],
@@ -56,18 +67,19 @@ export class Replica {
     await this.end('SIGKILL');
   }
 
-  /** SIGTERM. It has to end by itself with exit status 0, whatever else fails at the time. */
+  /** SIGTERM. It has to end by itself, whatever else fails at the time; `stops` tells whether it did. */
   async terminate(): Promise<void> {
     const { child } = this;
     if (!child) return;
-    const insist = setTimeout(() => child.kill('SIGKILL'), TERMINATION_MS);
+    const askedAt = performance.now();
+    const insist = setTimeout(() => child.kill('SIGKILL'), INSIST_AFTER_MS);
     await this.end('SIGTERM');
     clearTimeout(insist);
-    if (child.exitCode !== 0)
-      this.complain(
-        `${this.name} did not obey SIGTERM: ` +
-          (child.exitCode === null ? `killed after ${TERMINATION_MS} ms` : `exit status ${child.exitCode}`),
-      );
+    this.stops.push({
+      name: this.name,
+      exit: child.signalCode ?? child.exitCode,
+      tookMs: performance.now() - askedAt,
+    });
   }
 
   pause(): void {
@@ -86,4 +98,13 @@ export class Replica {
     child.kill(signal);
     await exited;
   }
+}
+
+/** What `npm start` and `npm run relay` run. */
+function programOf(name: ProcessName): string[] {
+  const service = serviceOf(name);
+  if (service === undefined) throw new Error(`${name} is no process of a service`);
+  return name.includes(' relay/')
+    ? [join(root, 'tools/dist/relay.js'), service]
+    : [join(root, 'apps', service, 'dist/main.js')];
 }

@@ -1,4 +1,4 @@
-import { diedInACrash } from './judge.js';
+import { isExplained } from './judge-rest.js';
 import { type ChaosResult } from './run.js';
 import { FAULT_KINDS } from './schedule.js';
 
@@ -6,8 +6,9 @@ import { FAULT_KINDS } from './schedule.js';
 const SHOWN = 5;
 
 /** What happened, in figures, and what the checks found; the last line is the verdict. */
-export function report({ verdicts, facts, faults, redelivered, worst }: ChaosResult): string[] {
-  const { placings, orders, records, deadLetters } = facts;
+export function report(result: ChaosResult): string[] {
+  const { verdicts, facts, relaysApart, parked, lostAnswers, slowestAnswer, pace } = result;
+  const { placings, orders, records, faults, redelivered, stops } = facts;
   const found = verdicts.reduce((sum, { findings }) => sum + findings.length, 0);
   const placed = countBy(placings, ({ outcome }) => outcome);
   const statuses = countBy(orders, ({ status }) => status);
@@ -21,7 +22,8 @@ export function report({ verdicts, facts, faults, redelivered, worst }: ChaosRes
   const inDoubt = placings.filter(
     ({ outcome, customerId }) => outcome !== 'accepted' && customers.has(customerId),
   ).length;
-  const explained = deadLetters.filter(diedInACrash).length;
+  const deadLetters = facts.parked.filter(({ deadAt }) => deadAt !== null);
+  const explained = deadLetters.filter((letter) => isExplained(letter, facts)).length;
   return [
     'orders',
     `  accepted: ${count(placed, 'accepted')}`,
@@ -33,16 +35,31 @@ export function report({ verdicts, facts, faults, redelivered, worst }: ChaosRes
     `  pending: ${orders.length - count(statuses, 'COMPLETED') - count(statuses, 'CANCELLED')}`,
     'topics',
     ...topics,
-    'faults',
+    `faults, with relays of their own for ${relaysApart}`,
     ...kinds,
+    `  answers lost: ${lostAnswers}`,
     `  messages delivered twice on purpose: ${redelivered}`,
+    'relays',
+    ...facts.relays.map(({ service, terms }) => `  take-overs in ${service}: ${Math.max(0, terms - 1)}`),
+    'parked',
+    `  messages seen parked: ${parked}`,
+    ...(['at rest', 'at the end'] as const).map((when) => {
+      const found = facts.marks.filter((mark) => mark.when === when).map(({ marks }) => marks);
+      const sum = found.reduce((total, marks) => total + marks, 0);
+      return `  marks of what was in flight, ${when}: ${sum}, at most ${Math.max(0, ...found)} a partition`;
+    }),
     'dead letters',
     `  of messages alone in flight when a process died: ${explained}`,
     `  others: ${deadLetters.length - explained}`,
-    'worst latencies',
-    `  an order's answer: ${seconds(worst.answer)}`,
-    `  order to payment request: ${seconds(worst.toPaymentRequest)}`,
-    `  payment's result to the order's end: ${seconds(worst.toEnd)}`,
+    'longest times',
+    `  an order's answer: ${seconds(slowestAnswer)}`,
+    `  order to payment request: ${seconds(pace.toPaymentRequest)}`,
+    `  payment's result to the order's end: ${seconds(pace.toEnd)}`,
+    `  SIGTERM to the end of a process: ${seconds(Math.max(0, ...stops.map(({ tookMs }) => tookMs)))}`,
+    'longest times without progress',
+    `  no order was accepted: ${seconds(pace.withoutOrder)}`,
+    `  no payment was requested: ${seconds(pace.withoutPaymentRequest)}`,
+    `  no order ended: ${seconds(pace.withoutEnd)}`,
     'checks',
     ...verdicts.flatMap(({ check, findings }) => [
       `  ${findings.length === 0 ? '✓' : '✗'} ${check}`,

@@ -1,10 +1,16 @@
+import { appendFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ordersOf, outboxOf, parkedIn, paymentRequestsOf, worstWaysOf } from './databases.js';
-import { injectFaults } from './faults.js';
-import { type Facts, judge, type Verdict } from './judge.js';
+import { marksOf, ordersOf, outboxOf, type Pace, paceOf, parkedIn, paymentRequestsOf, relaysOf } from './databases.js';
+import { type Facts } from './facts.js';
+import { type Injected, injectFaults } from './faults.js';
+import { judge, type Verdict } from './judge.js';
+import { waiting } from './judge-rest.js';
 import { Load } from './load.js';
+import { ParkedWatch } from './parked-watch.js';
 import { Random } from './random.js';
-import { type Fault, planFaults } from './schedule.js';
+import { castOf, planFaults, type ServiceName } from './schedule.js';
 import { CONSUMERS, startSystem, type System, TOPICS } from './system.js';
 import { endsOf, kafkaClient, lagOf, Redelivery, TopicLog } from './topic-log.js';
 
@@ -12,7 +18,10 @@ export interface ChaosOptions {
   /** Of load and faults; starting before it and settling after it come on top. */
   readonly minutes: number;
   readonly seed: number;
-  /** For the services' logs. */
+  /**
+   * An existing directory for what shows afterwards what went on: a log of each process and server, `chaos.log` with every
+   * fault's beginning and end, and `facts.json` with all that was judged.
+   */
   readonly logs: string;
   readonly ordersPerSecond?: number;
   /** Told what goes on, line by line. */
@@ -24,23 +33,33 @@ export interface ChaosOptions {
 export interface ChaosResult {
   readonly verdicts: readonly Verdict[];
   readonly facts: Facts;
-  readonly faults: readonly Fault[];
-  /** Records that were delivered once more on purpose. */
-  readonly redelivered: number;
+  /** Whose relays were processes of their own. */
+  readonly relaysApart: ServiceName;
+  /** Messages that were parked at some time, as far as was seen. */
+  readonly parked: number;
+  /** Parts of answers that never arrived. */
+  readonly lostAnswers: number;
   /** In milliseconds. */
-  readonly worst: { readonly answer: number; readonly toPaymentRequest: number; readonly toEnd: number };
+  readonly slowestAnswer: number;
+  readonly pace: Pace;
 }
 
 /** After everything was healed, the system may take so long until nothing is under way any more. */
-const SETTLE_MS = 90_000;
+const SETTLE_MS = 120_000;
+const TELL_EVERY_MS = 5000;
 
-/** One run: a whole system of its own under load and faults, left to settle, and judged from outside. */
+/** One run: a whole system of its own under load and faults, left to settle, ended, and judged from outside. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const start = performance.now();
-  const told = options.tell ?? (() => {});
-  const tell = (what: string) => told(`${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s  ${what}`);
-  tell('starting PostgreSQL, Kafka and two replicas of each service');
-  const system = await startSystem(options.logs);
+  const tell = (what: string) => {
+    const line = `${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s  ${what}`;
+    // The other logs tell the time of day.
+    appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
+    options.tell?.(line);
+  };
+  const cast = castOf(options.seed);
+  tell(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${cast.relaysApart}`);
+  const system = await startSystem(cast, options.logs);
   try {
     return await observe(system, { ...options, tell });
   } finally {
@@ -55,36 +74,67 @@ async function observe(system: System, options: ChaosOptions & { tell: (what: st
   const live = new TopicLog(kafka, TOPICS);
   const load = new Load(urlsOf(system), new Random(seed + 1), ordersPerSecond);
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
+  const parked = new ParkedWatch(system.database);
   try {
-    const faults = planFaults(seed, minutes * 60_000);
-    tell(`orders flow; ${faults.length} faults to come`);
-    await Promise.all([injectFaults(system, faults, signal, tell), pause(minutes * 60_000, signal)]);
+    const planned = planFaults(seed, minutes * 60_000);
+    tell(`orders flow; ${planned.length} faults to come`);
+    const [faults] = await Promise.all([injectFaults(system, planned, signal, tell), pause(minutes * 60_000, signal)]);
     signal.throwIfAborted();
 
     tell('healing everything, and waiting until nothing is under way any more');
     await Promise.all([redelivery.stop(), load.stopCustomers()]);
     await system.heal();
-    const restless = await settle({ system, kafka, live, load }, signal);
-    await load.stop();
+    const restless = await settle({ system, kafka, live, load, faults }, signal, tell);
+    await Promise.all([load.stop(), parked.stop()]);
+    const marksAtRest = await marksOf(system.database, 'at rest');
 
+    tell('ending the processes');
+    await system.terminate();
     tell('reading the databases and the topics');
-    const facts = await factsOf(system, kafka, load, [
-      ...(restless === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${restless}`]),
-      ...[...system.links].filter(([, link]) => link.taken === 0).map(([name]) => `nothing ever went ${name}`),
-    ]);
+    const facts = {
+      ...(await factsOf(system, kafka, load)),
+      marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
+      faults,
+      redelivered: redelivery.delivered,
+      complaints: [
+        ...system.complaints,
+        ...(restless === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${restless}`]),
+      ],
+    };
+    const verdicts = judge(facts);
+    await writeFile(join(options.logs, 'facts.json'), asJson({ verdicts, facts }));
     const answered = load.placings.filter(({ outcome }) => outcome !== 'unanswered').map(({ tookMs }) => tookMs);
-    const worst = { answer: Math.max(0, ...answered), ...(await worstWaysOf(system.database)) };
-    return { verdicts: judge(facts), facts, faults, redelivered: redelivery.delivered, worst };
+    return {
+      verdicts,
+      facts,
+      relaysApart: castOf(seed).relaysApart,
+      parked: parked.count,
+      lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
+      slowestAnswer: Math.max(0, ...answered),
+      pace: await paceOf(system.database),
+    };
   } finally {
-    await Promise.all([redelivery.stop(), load.stop(), live.stop()]);
+    await Promise.all([redelivery.stop(), load.stop(), live.stop(), parked.stop()]);
   }
+}
+
+/** One record a line, for grep. */
+function asJson(what: { verdicts: readonly Verdict[]; facts: Facts }): string {
+  const plain = (value: unknown): unknown => (value instanceof Set ? [...value] : value);
+  const list = (name: string, value: unknown) => {
+    const items = plain(value);
+    if (!Array.isArray(items)) return `${JSON.stringify(name)}: ${JSON.stringify(items)}`;
+    return `${JSON.stringify(name)}: [\n${items.map((item) => JSON.stringify(item)).join(',\n')}]`;
+  };
+  const all = Object.entries({ verdicts: what.verdicts, ...what.facts });
+  return `{\n${all.map(([name, value]) => list(name, value)).join(',\n')}\n}\n`;
 }
 
 const pause = (ms: number, signal: AbortSignal) => delay(ms, undefined, { signal }).catch(() => undefined);
 
-function urlsOf({ replicas }: System) {
-  const of = (service: string) =>
-    [...replicas.values()].filter(({ name }) => name.startsWith(service)).map(({ url }) => url);
+function urlsOf({ processes }: System) {
+  const of = (service: ServiceName) =>
+    [...processes.values()].filter(({ name }) => name.startsWith(`${service}/`)).map(({ url }) => url);
   return { orders: of('order-service'), payments: of('payment-service') };
 }
 
@@ -93,14 +143,24 @@ interface Observed {
   readonly kafka: ReturnType<typeof kafkaClient>;
   readonly live: TopicLog;
   readonly load: Load;
+  readonly faults: readonly Injected[];
 }
 
 /** Returns when nothing is under way any more, or what still is when the time is over. */
-async function settle(observed: Observed, signal: AbortSignal): Promise<string | undefined> {
+async function settle(
+  observed: Observed,
+  signal: AbortSignal,
+  tell: (what: string) => void,
+): Promise<string | undefined> {
   const deadline = performance.now() + SETTLE_MS;
   let before: string | undefined;
+  let tellAt = performance.now() + TELL_EVERY_MS;
   for (;;) {
     const restless = await unrest(observed).catch(String);
+    if (restless !== undefined && performance.now() > tellAt) {
+      tell(`still waiting: ${restless}`);
+      tellAt = performance.now() + TELL_EVERY_MS;
+    }
     const ends = restless === undefined ? await endsOf(observed.kafka, TOPICS).catch(() => undefined) : undefined;
     const quiet = ends && JSON.stringify([...ends]);
     // Quiet twice with nothing published in between: no message was on its way from what was asked later to what was earlier.
@@ -112,45 +172,52 @@ async function settle(observed: Observed, signal: AbortSignal): Promise<string |
   }
 }
 
-async function unrest({ system, kafka, live, load }: Observed): Promise<string | undefined> {
-  const { database, replicas } = system;
-  const unpublished = (await outboxOf(database)).filter((id) => !live.has(id)).length;
-  if (unpublished > 0) return `${unpublished} messages of the outboxes are not on their topics`;
+async function unrest({ system, kafka, live, load, faults }: Observed): Promise<string | undefined> {
+  const { database, processes } = system;
+  const outbox = await outboxOf(database);
+  const unseen = outbox.filter(({ id }) => !live.has(id)).length;
+  if (unseen > 0) return `${unseen} messages of the outboxes were not seen on their topics`;
+  const pending = outbox.filter((row) => row.pending).length;
+  if (pending > 0) return `${pending} messages of the outboxes are not told as published`;
+  const gaps = (await relaysOf(database)).reduce((sum, relay) => sum + relay.gaps, 0);
+  if (gaps > 0) return `${gaps} gaps of the relays are open`;
   for (const { groupId, topic } of CONSUMERS) {
     const lag = await lagOf(kafka, groupId, topic);
     if (lag > 0) return `${groupId} lags ${lag} messages behind on ${topic}`;
   }
-  const { waiting } = await parkedIn(database);
-  if (waiting > 0) return `${waiting} messages wait for another attempt`;
+  const parked = waiting({ parked: await parkedIn(database), faults }).length;
+  if (parked > 0) return `${parked} messages wait for another attempt`;
   const undecided = (await paymentRequestsOf(database)).filter(
     ({ id, status }) => status === 'PENDING' && !load.setAside.has(id),
   );
   if (undecided.length > 0) return `${undecided.length} payments wait for the operators`;
-  for (const { name, url } of replicas.values()) {
+  for (const { name, url } of processes.values()) {
     const { status } = await fetch(`${url}/health`, { signal: AbortSignal.timeout(3000) });
     if (status !== 200) return `${name} answers ${status} at /health`;
   }
   return undefined;
 }
 
-async function factsOf(
-  system: System,
-  kafka: ReturnType<typeof kafkaClient>,
-  load: Load,
-  complaints: readonly string[],
-): Promise<Facts> {
-  const { database } = system;
+async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, load: Load) {
+  const { database, processes, links } = system;
   const topics = new TopicLog(kafka, TOPICS);
-  await topics.complete(60_000);
-  await topics.stop();
+  try {
+    await topics.complete(60_000);
+  } finally {
+    await topics.stop();
+  }
   return {
     placings: load.placings,
     decisions: load.decisions,
+    setAside: load.setAside,
     orders: await ordersOf(database),
     paymentRequests: await paymentRequestsOf(database),
     outbox: await outboxOf(database),
     records: topics.records,
-    deadLetters: (await parkedIn(database)).deadLetters,
-    complaints: [...system.complaints, ...complaints],
+    parked: await parkedIn(database),
+    relays: await relaysOf(database),
+    processes: [...processes.keys()],
+    stops: [...processes.values()].flatMap(({ stops }) => stops),
+    links: [...links].map(([name, { taken }]) => ({ name, connections: taken })),
   };
 }

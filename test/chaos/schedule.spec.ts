@@ -1,4 +1,4 @@
-import { FAULT_KINDS, planFaults, SERVERS } from './schedule.js';
+import { castOf, FAULT_KINDS, planFaults, SERVERS, serviceOf } from './schedule.js';
 
 it('one seed gives one schedule, another seed another', () => {
   expect(planFaults(7, 600_000)).toEqual(planFaults(7, 600_000));
@@ -20,6 +20,12 @@ it('two minutes see every kind of fault, both servers killed, and faults that me
   expect(faults.some(({ atMs, forMs }, index) => atMs + forMs > (faults[index + 1]?.atMs ?? Infinity))).toBe(true);
 });
 
+it('half a minute sees nearly every kind of fault, whatever the seed', () => {
+  const kinds = Array.from({ length: 50 }, (_, seed) => new Set(planFaults(seed, 30_000).map(({ kind }) => kind)));
+
+  expect(Math.min(...kinds.map(({ size }) => size))).toBeGreaterThanOrEqual(6);
+});
+
 it('a pause of a service outlasts its lease of 4 s', () => {
   const pauses = planFaults(1, 600_000).filter(({ kind }) => kind === 'service paused');
 
@@ -33,4 +39,22 @@ it('a server has time to start before its next fault', () => {
     const rests = ofServer.slice(1).map(({ atMs }, index) => atMs - ofServer[index]!.atMs - ofServer[index]!.forMs);
     expect(Math.min(...rests)).toBeGreaterThanOrEqual(10_000);
   }
+});
+
+it('seeds in a row see relays of their own for either service, under fire like everything else', () => {
+  expect([castOf(1), castOf(2)].map(({ relaysApart }) => relaysApart)).toEqual(['payment-service', 'order-service']);
+  for (const seed of [1, 2]) {
+    const { processes, links } = castOf(seed);
+    const targets = new Set<string>(planFaults(seed, 1_200_000).map(({ target }) => target));
+    expect([...targets].toSorted()).toEqual([...SERVERS, ...processes, ...links].toSorted());
+    expect(processes.filter((name) => name.includes(' relay/'))).toHaveLength(2);
+  }
+});
+
+it('tells whose process or link a target is', () => {
+  expect(
+    ['order-service/1', 'payment-service relay/2', 'order-service relay/1 → kafka', 'kafka'].map((target) =>
+      serviceOf(target),
+    ),
+  ).toEqual(['order-service', 'payment-service', 'order-service', undefined]);
 });

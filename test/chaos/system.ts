@@ -6,7 +6,7 @@ import { freePort, type KafkaServer, type PostgresServer, root, startKafka, star
 import pg from 'pg';
 import { Link } from './link.js';
 import { Replica } from './replica.js';
-import { LINKS, type LinkName, REPLICAS, type ReplicaName } from './schedule.js';
+import { type Cast, type LinkName, type ProcessName, serviceOf } from './schedule.js';
 
 const exec = promisify(execFile);
 
@@ -19,9 +19,9 @@ export const CONSUMERS = [
   { groupId: 'payment-service', topic: 'order.events' },
 ] as const;
 
-/** Two replicas of each service as they ship, on a PostgreSQL and a Kafka of their own, with a link before each. */
+/** Two replicas of whatever runs, as it ships, on a PostgreSQL and a Kafka of their own, with a link before each. */
 export interface System {
-  readonly replicas: ReadonlyMap<ReplicaName, Replica>;
+  readonly processes: ReadonlyMap<ProcessName, Replica>;
   readonly links: ReadonlyMap<LinkName, Link>;
   readonly postgres: PostgresServer;
   readonly kafka: KafkaServer;
@@ -31,40 +31,47 @@ export interface System {
   readonly complaints: readonly string[];
   /** Everything runs and every link is open, whatever was done to it before. */
   heal(): Promise<void>;
+  /** SIGTERM to all processes at once; returns when they have ended. The servers go on. */
+  terminate(): Promise<void>;
   /** Ends everything and deletes the servers' data. */
   remove(): Promise<void>;
 }
 
 /**
- * @param logs the directory for the services' logs, made when missing
+ * @param logs the directory for the logs of everything, made when missing
  * @throws with everything ended again, when a part does not start
  */
-export async function startSystem(logs: string): Promise<System> {
+export async function startSystem(cast: Cast, logs: string): Promise<System> {
   /** What undoes what was done, in reverse. */
   const undo: (() => Promise<unknown>)[] = [];
   const remove = async () => {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   };
   try {
-    return { ...(await build(logs, undo)), remove };
+    return { ...(await build(cast, logs, undo)), remove };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-async function build(logs: string, undo: (() => Promise<unknown>)[]): Promise<Omit<System, 'remove'>> {
+async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[]): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
-  const postgres = await startPostgres({ database: 'twinbox' });
+  const postgres = await startPostgres({
+    database: 'twinbox',
+    logFile: join(logs, 'postgres.log'),
+    // Which process a line is about, and who waited for whom.
+    settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
+  });
   undo.push(() => postgres.remove());
-  const kafka = await startKafka();
+  const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
   undo.push(() => kafka.remove());
   const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
   for (const command of ['migrate', 'topics', 'demo-products'])
     await exec(process.execPath, [join(root, `migrations/dist/${command}.js`)], { env });
 
   const links = new Map<LinkName, Link>();
-  for (const name of LINKS) {
+  for (const name of cast.links) {
     const isKafka = name.endsWith('kafka');
     const link = await Link.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
     undo.push(() => link.close());
@@ -72,37 +79,42 @@ async function build(logs: string, undo: (() => Promise<unknown>)[]): Promise<Om
   }
 
   const complaints: string[] = [];
-  const replicas = new Map<ReplicaName, Replica>();
-  for (const name of REPLICAS) {
-    const role = name.startsWith('order') ? 'orders' : 'payments';
-    const logFile = join(logs, `${name.replace('/', '-')}.log`);
+  const processes = new Map<ProcessName, Replica>();
+  for (const name of cast.processes) {
+    const role = serviceOf(name) === 'order-service' ? 'orders' : 'payments';
+    const isRelay = name.includes(' relay/');
+    const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
     const variables = {
       DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
       KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
+      ...(serviceOf(name) === cast.relaysApart && !isRelay && { RELAY: 'off' }),
     };
     const replica = new Replica(name, await freePort(), variables, logFile, (what) => complaints.push(what));
     undo.push(() => replica.kill());
-    replicas.set(name, replica);
+    processes.set(name, replica);
   }
-  await Promise.all([...replicas.values()].map((replica) => replica.start()));
+  await Promise.all([...processes.values()].map((replica) => replica.start()));
 
   const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
   // An idle connection ends with its server; the next query makes a new one.
   database.on('error', () => undefined);
   undo.push(() => database.end());
   return {
-    replicas,
+    processes,
     links,
     postgres,
     kafka,
     database,
     complaints,
+    async terminate() {
+      await Promise.all([...processes.values()].map((replica) => replica.terminate()));
+    },
     async heal() {
       for (const link of links.values()) link.heal();
       await Promise.all([postgres.resume(), kafka.resume()]);
       await Promise.all([postgres.start(), kafka.start()]);
-      for (const replica of replicas.values()) replica.resume();
-      await Promise.all([...replicas.values()].map((replica) => replica.start()));
+      for (const replica of processes.values()) replica.resume();
+      await Promise.all([...processes.values()].map((replica) => replica.start()));
     },
   };
 }

@@ -95,17 +95,20 @@ describe('a message whose handler fails', () => {
     expect(await effects('a')).toEqual([1, 2, 3, 4]);
   });
 
-  it('P5 lets its key go on when it is discarded', async () => {
+  it('P5 lets its key go on when it was deleted by hand', async () => {
     CounterController.next = (n) => {
       if (n === 1) throw new PermanentError('never');
     };
-    await start();
+    const first = await start();
     await send(counted(1), counted(2), counted(3));
     await until('all are parked', async () => (await parked()).length === 3);
 
+    await first.close();
     await sandbox.database.sql('delete from sandbox.inbox_parked where dead_at is not null');
+    // Looks for such keys at its start, and each half minute.
+    await start();
 
-    await until('the key is through', async () => (await effects('a')).length === 2, 45_000);
+    await until('the key is through', async () => (await effects('a')).length === 2);
     expect(await effects('a')).toEqual([2, 3]);
   });
 

@@ -132,10 +132,10 @@ describe('a worker', () => {
     const door = gate();
     const run: string[] = [];
     const slow = await sandbox.startProcess({ call: () => (run.push('slow'), door.opened) }, SOON, QUICK);
-    const other = await sandbox.startProcess({ call: () => void run.push('other') }, SOON, QUICK);
     await sandbox.add('call');
     slow.poll();
     await until('it runs', () => run.length === 1);
+    const other = await sandbox.startProcess({ call: () => void run.push('other') }, SOON, QUICK);
     const { run_at: first } = (await sandbox.row()) as { run_at: Date };
 
     await sandbox.polling('its lease was renewed beyond three', other, async () => {

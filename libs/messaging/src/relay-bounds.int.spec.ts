@@ -222,12 +222,12 @@ describe('P7', () => {
       for (let n = 1; n <= times; n++)
         await store.holdLease(HOLDER, 60_000, new Cursor(n + 2, [{ from: n, to: n + 1 }]));
     };
-    await renew(100);
-    const before = await bytes('relay_lease');
-
-    await renew(500);
-
-    expect(await bytes('relay_lease')).toBe(before);
+    // 300 rows that nobody removes are five pages; a snapshot that somebody holds meanwhile may keep some.
+    await until('more renewals take no more room', async () => {
+      const before = await bytes('relay_lease');
+      await renew(300);
+      return (await bytes('relay_lease')) === before;
+    });
     await store.close();
   });
 });
