@@ -11,11 +11,16 @@ export interface WriterOptions extends Place {
   readonly messages: number;
 }
 
+/** From just before each INSERT to its commit, in ms, in the order of writing. */
+export interface WriterResult {
+  readonly commitMs: readonly number[];
+}
+
 /**
  * A service that commits one message a transaction, evenly. Each carries the time just before its INSERT, by the machine's
  * monotonic clock, which all its processes share.
  */
-runAsChild<WriterOptions, Record<string, never>>(async (options, finish) => {
+runAsChild<WriterOptions, WriterResult>(async (options, finish) => {
   const app = await NestFactory.createApplicationContext(MessagingModule.forRoot(messagingOptions(options)), {
     logger: ['error'],
   });
@@ -26,29 +31,37 @@ runAsChild<WriterOptions, Record<string, never>>(async (options, finish) => {
     extra: { max: 10 },
   }).initialize();
   void write(options, app.get(Outbox), dataSource)
-    .then(() => finish({}))
+    .then(finish)
     .catch((error: unknown) => {
       console.error(error);
       process.exit(1);
     });
-  return () => Promise.resolve({});
+  return () => Promise.resolve({ commitMs: [] });
 });
 
-async function write({ perSecond, messages }: WriterOptions, outbox: Outbox, dataSource: DataSource): Promise<void> {
+async function write(
+  { perSecond, messages }: WriterOptions,
+  outbox: Outbox,
+  dataSource: DataSource,
+): Promise<WriterResult> {
   const padding = 'x'.repeat(450);
+  const writeOne = async (n: number): Promise<number> => {
+    let sentAt = 0n;
+    await dataSource.transaction(async (tx) => {
+      sentAt = process.hrtime.bigint();
+      const aggregate = { aggregateType: 'bench', aggregateId: `key-${n % 1000}`, version: n };
+      await outbox.add(tx, aggregate, [{ type: 'Noted', data: { note: `${sentAt} ${padding}` } }]);
+    });
+    return Number(process.hrtime.bigint() - sentAt) / 1e6;
+  };
   const began = performance.now();
-  const writes: Promise<void>[] = [];
+  const writes: Promise<number>[] = [];
   for (let n = 0; n < messages; n++) {
     await delay(Math.max(0, (n / perSecond) * 1000 - (performance.now() - began)));
-    writes.push(
-      dataSource.transaction(async (tx) => {
-        const note = `${process.hrtime.bigint()} ${padding}`;
-        const aggregate = { aggregateType: 'bench', aggregateId: `key-${n % 1000}`, version: n };
-        await outbox.add(tx, aggregate, [{ type: 'Noted', data: { note } }]);
-      }),
-    );
+    writes.push(writeOne(n));
   }
-  await Promise.all(writes);
+  const commitMs = await Promise.all(writes);
   // The last ones have to be published before this process, which may be the relay, ends.
   await delay(3000);
+  return { commitMs };
 }

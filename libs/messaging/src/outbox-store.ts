@@ -30,6 +30,12 @@ interface LeaseRow {
   readonly lastAction: string | null;
 }
 
+/**
+ * True of every row, and there for the planner: a range with two ends it takes for a small one, while it has no statistics, and
+ * goes by the primary key. With one end it reads and sorts the whole log, each time (2.4 ms at 20,000 rows, against 0.05).
+ */
+const NO_END = 'position < 9223372036854775807';
+
 /** A key: the aggregate that its messages are of. */
 export interface AggregateKey {
   readonly aggregatetype: string;
@@ -103,7 +109,8 @@ export class OutboxStore implements LeaseStore {
          returning token, position, gaps)
        select lease.token, lease.position, lease.gaps,
               -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
-              (select true from ${this.schema}.outbox where position > lease.position order by position limit 1) is not null
+              (select true from ${this.schema}.outbox
+                where position > lease.position and ${NO_END} order by position limit 1) is not null
                 as pending,
               -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile
               (select true from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()
@@ -142,7 +149,7 @@ export class OutboxStore implements LeaseStore {
    * was not yet visible in a gap, would overtake it (P3). Served by the primary key.
    */
   async read(cursor: Cursor, limit: number, bytes: number): Promise<OutboxRow[]> {
-    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where position > $1 order by position limit $2`;
+    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where position > $1 and ${NO_END} order by position limit $2`;
     const oldest =
       cursor.gaps.length === 0
         ? beyond
@@ -251,7 +258,11 @@ export class OutboxStore implements LeaseStore {
 
   /** Reaches the relays of every process. Sent outside any transaction: inside one it would serialise all commits. */
   async notify(notice: OutboxNotice): Promise<void> {
-    await this.query('select pg_notify($1, $2)', [channelOf(this.options.schema), notice]);
+    // A notice commits like a write. It need not survive a crash, so it does not wait for the disk.
+    await this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
+      channelOf(this.options.schema),
+      notice,
+    ]);
   }
 
   /**

@@ -19,7 +19,7 @@ const READ_BYTES = 4 * 1024 * 1024;
 /** Progress is recorded with every renewal, and after so many messages: a killed relay's successor sends no more than these again. */
 const RECORD_EVERY = 5000;
 /** Between two notices of one process: rows committed meanwhile are announced by the second. */
-const NOTIFY_EVERY_MS = 5;
+const NOTIFY_EVERY_MS = 2;
 const SETTLE_EVERY_MS = 1000;
 const LISTENING_PROOF_EVERY_MS = 60_000;
 const LISTENING_PROOF_MS = 2000;
