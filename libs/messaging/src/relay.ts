@@ -227,7 +227,15 @@ export class Relay {
   private termOf(token: string): Term {
     if (this.term?.token === token) return this.term;
     this.parkedChanged = true;
-    this.term = { token, watch: new GapWatch(), parked: new ParkedKeys(), settleAt: 0, removedTo: 0, removeAt: 0 };
+    this.term = {
+      token,
+      watch: new GapWatch(),
+      parked: new ParkedKeys(),
+      caughtUp: false,
+      settleAt: 0,
+      removedTo: 0,
+      removeAt: 0,
+    };
     return this.term;
   }
 
@@ -270,12 +278,13 @@ export class Relay {
     mayPublish: () => boolean,
   ): Promise<{ more: boolean; sawGaps: boolean }> {
     let from = lease.progress ?? Cursor.START;
-    let reading: Promise<OutboxRow[]> | undefined = store.read(from, READ_ROWS, READ_BYTES);
+    let reading: Promise<OutboxRow[]> | undefined = store.read(from, READ_ROWS, READ_BYTES, term.caughtUp);
     let sawGaps = false;
     let unrecorded = 0;
     for (;;) {
       const rows: OutboxRow[] = await reading;
       const full = isFull(rows);
+      term.caughtUp = !full;
       // Late messages come first: one beyond the cursor says that every gap was looked at.
       sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
       if (rows.length === 0 || !mayPublish()) return { more: false, sawGaps };
@@ -359,6 +368,8 @@ interface Term {
   readonly token: string;
   readonly watch: GapWatch;
   readonly parked: ParkedKeys;
+  /** The last reading found all there was. */
+  caughtUp: boolean;
   settleAt: number;
   removedTo: number;
   removeAt: number;
