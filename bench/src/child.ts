@@ -16,7 +16,7 @@ export interface Child<Result> {
 type Script = 'bare-producer' | 'inbox' | 'relay' | 'writer';
 
 /** As `npm run relay` has them: V8 would rather take memory than collect garbage. */
-const RELAY_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=128'];
+const RELAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
 
 /** Starts a script of `processes/` and returns when it says that it is ready. */
 export async function startChild<Result>(script: Script, options: object): Promise<Child<Result>> {

@@ -14,7 +14,7 @@ import { ParkedKeys, Publisher, TermOver } from './publisher.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
 /** What one reading takes into memory at most. Two are there at a time: one is read while the other is sent. */
-const READ_ROWS = 1000;
+const READ_ROWS = 500;
 const READ_BYTES = 4 * 1024 * 1024;
 /** Progress is recorded with every renewal, and after so many messages: a killed relay's successor sends no more than these again. */
 const RECORD_EVERY = 5000;
