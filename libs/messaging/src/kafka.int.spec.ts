@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { Partitioners } from 'kafkajs';
-import { connectProducer, createTopics, partitionOf, refusal, unacknowledged } from './kafka.js';
+import { connectProducer, createTopics, refusal, unacknowledged } from './kafka.js';
+import { partitionOf } from './partition.js';
 import { testBrokers } from './testing/database.js';
 import { readTopic } from './testing/topic.js';
 import { until } from './testing/until.js';

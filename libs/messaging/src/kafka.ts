@@ -9,15 +9,14 @@ import kafkajs, {
   logLevel,
   type Producer as KafkaJsProducer,
 } from 'kafkajs';
-// @ts-expect-error -- kafkajs has no types for its inner parts
-import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
-// @ts-expect-error -- likewise
-import Encoder from 'kafkajs/src/protocol/encoder.js';
+import { mendKafkajs } from './kafkajs-mends.js';
 import { type KafkaRecord, type OutgoingRecord } from './message.js';
+import { partitionOf } from './partition.js';
 import { type TopicContract } from './topic.js';
 
 /*
- * The only file that imports kafkajs, which is no longer maintained: another client is another version of this file.
+ * The only file that imports kafkajs (and its mends, what is inside it), which is no longer maintained: another client is another
+ * version of this file.
  * kafkajs's own retries are kept to the least it allows; the relay and the inbox do the retrying, with their own checks.
  */
 
@@ -25,6 +24,8 @@ export interface KafkaOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
 }
+
+mendKafkajs();
 
 const CONNECTION_MS = 3000;
 /** Half of what a stopping service has: a broker that is silent must not hold it. */
@@ -49,47 +50,6 @@ const kafkaJsLogger = new Logger('kafkajs');
 function logToNest({ namespace, log }: LogEntry): void {
   kafkaJsLogger.debug(`${namespace}: ${log.message}`);
 }
-
-/**
- * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and sets it again when none waits: to a moment in
- * 1970, so that it fires every millisecond, for as long as the connection lives (2.5 % of a core an idle process, seen).
- */
-interface PendingRequests {
-  pending: unknown[];
-  scheduleCheckPendingRequests: (this: PendingRequests) => void;
-}
-const requestQueue = (RequestQueue as { prototype: PendingRequests }).prototype;
-const schedule = requestQueue.scheduleCheckPendingRequests;
-requestQueue.scheduleCheckPendingRequests = function () {
-  // A request that comes to wait later schedules the check itself.
-  if (this.pending.length > 0) schedule.call(this);
-};
-
-/**
- * kafkajs 2.2.4 encodes every header, key and value into a buffer of 512 zeroed bytes of its own, outside of V8's heap: a
- * relay that drains a backlog made 10 kB of them a message (370 MB resident, seen). They begin small, and grow within Node's
- * pool of small buffers.
- */
-interface EncoderClass {
-  nextPowerOfTwo(value: number): number;
-  prototype: {
-    buf: Buffer;
-    offset: number;
-    ensureAvailable: (this: EncoderClass['prototype'], length: number) => void;
-  };
-}
-const encoderClass = Encoder as EncoderClass;
-/** What an encoder is made with when it is told no size. */
-const DEFAULT_SIZE = 511;
-const nextPowerOfTwo = encoderClass.nextPowerOfTwo.bind(encoderClass);
-encoderClass.nextPowerOfTwo = (size) => (size === DEFAULT_SIZE ? 64 : nextPowerOfTwo(size));
-encoderClass.prototype.ensureAvailable = function (length) {
-  const needed = this.offset + length;
-  if (needed <= this.buf.length) return;
-  const larger = Buffer.allocUnsafe(nextPowerOfTwo(needed));
-  this.buf.copy(larger, 0, 0, this.offset);
-  this.buf = larger;
-};
 
 export interface Producer {
   /**
@@ -166,27 +126,6 @@ class SendAttempt {
     };
   }
 }
-
-/**
- * The partition of a key, as every Kafka client chooses it: murmur2 of its UTF-8 bytes (Apache Kafka, `Utils.murmur2`).
- * kafkajs has it too, computed in BigInt, at several microseconds a message.
- */
-export function partitionOf(key: string, partitions: number): number {
-  const data = Buffer.from(key);
-  const words = data.length & ~3;
-  let hash = 0x9747b28c ^ data.length;
-  for (let at = 0; at < words; at += 4) {
-    let word = Math.imul(data.readInt32LE(at), MURMUR2_M);
-    word = Math.imul(word ^ (word >>> 24), MURMUR2_M);
-    hash = Math.imul(hash, MURMUR2_M) ^ word;
-  }
-  for (let at = data.length - 1; at >= words; at--) hash ^= data.readUInt8(at) << (8 * (at - words));
-  if (data.length > words) hash = Math.imul(hash, MURMUR2_M);
-  hash = Math.imul(hash ^ (hash >>> 13), MURMUR2_M);
-  hash ^= hash >>> 15;
-  return (hash & 0x7fffffff) % partitions;
-}
-const MURMUR2_M = 0x5bd1e995;
 
 /**
  * Whether Kafka refused a batch for what is in it: `too large`, or `invalid`. Everything else (an unknown topic, a missing

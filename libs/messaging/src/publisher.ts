@@ -1,10 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from './errors.js';
-import { type connectProducer, partitionOf, type Producer, refusal } from './kafka.js';
+import { type connectProducer, type Producer, refusal } from './kafka.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { TopicCounts } from './outbox-counts.js';
 import { type AggregateKey, type OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
+import { partitionOf } from './partition.js';
 import { type TopicContract } from './topic.js';
 
 /** kafkajs makes one record batch a partition and send: its bytes stay below the default `max.message.bytes` of 1 MiB. */

@@ -1,4 +1,5 @@
-import { createTopics, partitionOf } from './kafka.js';
+import { createTopics } from './kafka.js';
+import { partitionOf } from './partition.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { type Relay } from './relay.js';
 import { KafkaLink } from './testing/kafka-link.js';

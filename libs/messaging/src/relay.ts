@@ -8,6 +8,7 @@ import { type ComponentHealth, Progress } from './health.js';
 import { connectProducer } from './kafka.js';
 import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
+import { ListeningProof } from './listening-proof.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
 import { ParkedKeys, Publisher, TermOver } from './publisher.js';
@@ -26,8 +27,6 @@ const NOTIFY_EVERY_MS = 2;
  */
 const PACE_MS = 1;
 const SETTLE_EVERY_MS = 1000;
-const LISTENING_PROOF_EVERY_MS = 60_000;
-const LISTENING_PROOF_MS = 2000;
 /** How often old rows are looked for: about as often as the retention lasts, within these bounds. */
 const REMOVE_LEAST_MS = 1000;
 const REMOVE_MOST_MS = 60_000;
@@ -58,8 +57,7 @@ export class Relay {
   private failures = 0;
   private notice: NodeJS.Timeout | undefined;
   private nextNoticeAt = 0;
-  private hears: ((nonce: string) => void) | undefined;
-  private warnedOfDeafness = false;
+  private readonly listening = new ListeningProof();
   private parkedChanged = true;
   private lastAction: string | undefined;
   private orphansSoughtAt = performance.now();
@@ -159,13 +157,12 @@ export class Relay {
       },
     );
     const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming);
-    const proof = setInterval(() => void this.proveListening(store), LISTENING_PROOF_EVERY_MS).unref();
+    const stopProving = this.listening.proveFromTimeToTime(store);
     try {
       this.store = store;
       this.lease = lease;
       await lease.renew();
       if (!lease.failure) this.progress.done();
-      void this.proveListening(store);
       while (!this.stopping.signal.aborted) {
         const failure = lost ?? lease.failure;
         if (failure) throw failure;
@@ -174,10 +171,11 @@ export class Relay {
         else await this.publishAll(store, lease, this.termOf(token));
         const again = performance.now() + PACE_MS;
         if (!lost && !lease.failure) await this.wakeUp.wait();
-        await pause(Math.max(0, again - performance.now()), this.stopping.signal);
+        const restMs = again - performance.now();
+        if (restMs > 0) await pause(restMs, this.stopping.signal);
       }
     } finally {
-      clearInterval(proof);
+      stopProving();
       this.store = undefined;
       this.lease = undefined;
       this.term = undefined;
@@ -219,7 +217,7 @@ export class Relay {
 
   private onNotice(notice: string): void {
     if (notice === 'lease-released') void this.lease?.renew();
-    else if (notice.startsWith('proof ')) this.hears?.(notice);
+    else if (this.listening.isProof(notice)) this.listening.heard(notice);
     else if (notice === 'parked-changed') this.onParkedChanged();
     else if (this.lease?.token !== undefined) this.wakeUp.call();
   }
@@ -333,25 +331,6 @@ export class Relay {
       term.removedTo = removedTo;
     }
     term.removeAt = performance.now() + Math.min(Math.max(outboxRetentionMs, REMOVE_LEAST_MS), REMOVE_MOST_MS);
-  }
-
-  /** Polling goes on whether notices arrive or not; without them a message of another process waits for a poll. */
-  private async proveListening(store: OutboxStore): Promise<void> {
-    const nonce = `proof ${randomUUID()}`;
-    const heard = new Promise<void>((resolve) => {
-      this.hears = (notice) => notice === nonce && resolve();
-    });
-    try {
-      await store.notifyFromElsewhere(nonce);
-    } catch {
-      // The database is away, and that is told elsewhere.
-      return;
-    }
-    if ((await settlesWithin(LISTENING_PROOF_MS, heard)) || this.store !== store || this.warnedOfDeafness) return;
-    this.warnedOfDeafness = true;
-    this.logger.warn(
-      'Notifications do not arrive (a pooler in transaction mode?): what other processes commit is found by polling once a second',
-    );
   }
 
   private async backOff(what: string, error: unknown): Promise<void> {
