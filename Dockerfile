@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One image for both services and the one-shot jobs (migrations, topics, demo data): the command tells them apart.
+# One image for both services, their relays and the one-shot jobs (migrations, topics, demo data): the command tells them apart.
 ARG NODE_TAG=24-bookworm-slim
 FROM node:${NODE_TAG} AS base
 WORKDIR /app

@@ -180,6 +180,16 @@ export class PartitionMarks {
     this.done.splice(0, mark.replaces.length, mark.id);
   }
 
+  /** Nothing of the run was in hand: no mark was left for it. */
+  skipped(mark: Mark): void {
+    this.marks.gone([mark.id]);
+  }
+
+  /** The run was given up while its mark was being left, which may be there or not. Never throws. */
+  async givenUp(db: DataSource, mark: Mark): Promise<void> {
+    await this.marks.remove(db, [mark.id]);
+  }
+
   /** All up to this record is settled: marks that end there tell nothing any more. Never throws. */
   async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
     const over = this.suspicions.filter(({ last }) => last <= BigInt(offset));

@@ -2,10 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
-import { type LetterAction, type LetterPage, type Letters } from './dead-letters.js';
+import { type LetterAction, type LetterPage, type Letters, LOCK_TIMEOUT } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { checkText, limitOf, MAX_ACTOR, MAX_REASON } from './operator-input.js';
 import { quoteIdentifier } from './schema.js';
 
 /** A job that is not run again by itself. */
@@ -24,9 +25,6 @@ export interface WholeDeadJob extends DeadJob {
 }
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-const MAX_LIMIT = 500;
-const MAX_ACTOR = 255;
-const MAX_REASON = 2000;
 const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
 /** The jobs that failed for good, and what a person does about them: each time with an entry in `messaging_audit`. */
@@ -50,10 +48,9 @@ export class DeadJobs {
    */
   async list(
     { queue }: { readonly queue?: string | undefined } = {},
-    { limit = 50, cursor }: LetterPage = {},
+    { limit: wanted, cursor }: LetterPage = {},
   ): Promise<Letters<DeadJob>> {
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-      throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
+    const limit = limitOf({ limit: wanted });
     if (cursor !== undefined) checkIds([cursor]);
     // jobs_dead
     const rows: DeadJob[] = await this.dataSource.query(
@@ -114,6 +111,7 @@ export class DeadJobs {
     checkText('actor', actor, MAX_ACTOR);
     if (reason !== undefined) checkText('reason', reason, MAX_REASON);
     return inTransaction(this.dataSource, async (tx) => {
+      await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
       await this.audit.lock(tx);
       const dead: DeadJob[] = await tx.query(
         `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
@@ -137,9 +135,4 @@ export class DeadJobs {
 
 function checkIds(ids: readonly string[]): void {
   for (const id of ids) if (!UUID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a job`);
-}
-
-function checkText(what: string, text: string, max: number): void {
-  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
-  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters, not blank`);
 }

@@ -17,6 +17,7 @@ import { InboxLetterStore } from './inbox-letter-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { channelOf } from './outbox-store.js';
+import { checkText, limitOf, MAX_ACTOR, MAX_REASON } from './operator-input.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
 
 /** Which letters to change. Letters of a whole box only with `all`: a filter that was forgotten must not discard them. */
@@ -45,11 +46,8 @@ export interface Letters<T> {
 
 type Action = 'retry' | 'discard';
 
-const MAX_LIMIT = 500;
-const MAX_ACTOR = 255;
-const MAX_REASON = 2000;
-/** A letter's key is locked for milliseconds: longer means that something is stuck, and a person is told so. */
-const LOCK_TIMEOUT = '5s';
+/** Keys and the audit are locked for milliseconds: longer means that something is stuck, and a person is told so. */
+export const LOCK_TIMEOUT = '5s';
 const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
 
 /**
@@ -196,7 +194,10 @@ export class DeadLetters {
   private async tell(): Promise<void> {
     this.dueWork.found('parked');
     await this.dataSource
-      .query('select pg_notify($1, $2)', [channelOf(this.options.schema), 'parked-changed'])
+      .query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
+        channelOf(this.options.schema),
+        'parked-changed',
+      ])
       .catch(() => undefined);
   }
 }
@@ -222,17 +223,6 @@ function checkChosen(choice: LetterChoice): void {
 
 function checkId(what: string, id: string): void {
   if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is no ${what}`);
-}
-
-function checkText(what: string, text: string, max: number): void {
-  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
-  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters, not blank`);
-}
-
-function limitOf({ limit = 50 }: LetterPage): number {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-    throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
-  return limit;
 }
 
 function placeOf(cursor: string | undefined): LetterPlace | undefined {

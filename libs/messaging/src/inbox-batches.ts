@@ -83,14 +83,20 @@ export class InboxBatches {
   ): Promise<Entry[] | undefined> {
     const refs = heard.map(({ reading }) => refOf(reading));
     const [first] = heard;
-    if (!first) return undefined;
+    if (!first) {
+      marks.skipped(run.mark);
+      return undefined;
+    }
     let known: Set<number> | undefined;
     await this.persist(first.record, hand, async () => {
       const { store, dataSource } = this.work;
       known = await store.begin(dataSource, refs, run.mark);
     });
     const duplicates = known;
-    if (!duplicates) return undefined;
+    if (!duplicates) {
+      await marks.givenUp(this.work.dataSource, run.mark);
+      return undefined;
+    }
     marks.begun(run.mark);
 
     const seen = new Set<string>();

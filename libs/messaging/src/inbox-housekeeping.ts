@@ -3,10 +3,12 @@ import { type InboxWork } from './inbox-work.js';
 import { pause } from './waiting.js';
 
 const HOUR_MS = 3600 * 1000;
+/** A process that is restarted often has to come to it, too. */
+const FIRST_MS = 10 * 60 * 1000;
 /** Between two chunks: the database has other things to do. */
 const BREATHER_MS = 200;
 
-/** Forgets, once an hour, what Kafka cannot deliver again. Blocks nobody: rows that others hold are left for the next time. */
+/** Forgets, soon after the start and then once an hour, what Kafka cannot deliver again. Blocks nobody: rows that others hold are left for the next time. */
 export class InboxHousekeeping {
   private running: Promise<void> | undefined;
 
@@ -23,8 +25,8 @@ export class InboxHousekeeping {
   /** Processes that were started together are not to do it together. */
   private async run(): Promise<void> {
     const { stopping, logger } = this.work;
-    for (;;) {
-      await pause(HOUR_MS * (0.5 + Math.random()), stopping);
+    for (let withinMs = FIRST_MS; ; withinMs = 2 * HOUR_MS) {
+      await pause(withinMs * Math.random(), stopping);
       if (stopping.aborted) return;
       await this.forget().catch((error: unknown) => logger.warn(`Not tidied up: ${describeError(error)}`));
     }

@@ -56,6 +56,8 @@ export interface OutboxRow {
   readonly payload: string;
   /** When it was written, in milliseconds since the epoch. */
   readonly timestamp: string;
+  /** How many more the reading had found, and left because of their size. */
+  readonly rest?: string;
 }
 
 export interface OutgoingRecord {

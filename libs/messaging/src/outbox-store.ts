@@ -163,8 +163,9 @@ export class OutboxStore implements LeaseStore {
              order by position limit $2)
            union all (${beyond}) order by position limit $2`;
     const { rows } = await this.query<OutboxRow>(
-      `select ${OUT}
-         from (select *, row_number() over w as nth, sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
+      `select ${OUT}, (total - nth)::text as rest
+         from (select *, row_number() over w as nth, count(*) over () as total,
+                      sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
                  from (${oldest}) as oldest
                window w as (order by oldest.position)) as measured
         where nth = 1 or bytes <= $3

@@ -9,6 +9,7 @@ import { type Claim, type Head, type ParkedStore, type Taken } from './parked-st
 import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
+const MOST_TIMERS = 1000;
 /** How soon the message after a letter goes on that somebody deleted by hand. */
 const ORPHANS_EVERY_MS = 30_000;
 
@@ -56,7 +57,8 @@ export class ParkedMessages {
 
   /** Something is due in so many milliseconds. */
   due(inMs: number): void {
-    if (this.work.stopping.aborted) return;
+    // Beyond that many the poll finds them.
+    if (this.work.stopping.aborted || this.timers.size >= MOST_TIMERS) return;
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       this.wake();

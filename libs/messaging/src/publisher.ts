@@ -92,13 +92,16 @@ export class Publisher {
       const rows = await store.readParked(key, before, RELEASE_ROWS);
       if (rows.length === 0) return false;
       let refused: OutboxRow | undefined;
-      await this.send(rows, mayPublish, {
-        bury: async (row, error) => {
-          refused = row;
-          await store.killParked(row, error);
-        },
-        withoutHeld: (rest) => Promise.resolve(refused ? [] : rest),
-      });
+      for (const batch of this.batches(rows)) {
+        if (refused) break;
+        await this.send(batch, mayPublish, {
+          bury: async (row, error) => {
+            refused = row;
+            await store.killParked(row, error);
+          },
+          withoutHeld: (rest) => Promise.resolve(refused ? [] : rest),
+        });
+      }
       await store.removeParked(refused ? rows.slice(0, rows.indexOf(refused)) : rows);
       if (refused) return true;
     }

@@ -10,7 +10,7 @@ import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { ListeningProof } from './listening-proof.js';
 import { type MessagingOptions } from './messaging-options.js';
-import { OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
+import { OutboxStore } from './outbox-store.js';
 import { ParkedKeys, Publisher, TermOver } from './publisher.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
@@ -21,6 +21,8 @@ const READ_BYTES = 4 * 1024 * 1024;
 const RECORD_EVERY = 5000;
 /** Between two notices of one process: rows committed meanwhile are announced by the second. */
 const NOTIFY_EVERY_MS = 2;
+/** A delivery that took longer leaves a backlog behind. */
+const BACKLOG_AFTER_MS = 1000;
 /**
  * Rest after a reading that found all there was: rows committed meanwhile go together. Sending each for itself costs writers and
  * relay more than it saves.
@@ -55,7 +57,9 @@ export class Relay {
   private lease: Lease | undefined;
   private answeredAt = 0;
   private failures = 0;
+  private lost: Error | undefined;
   private notice: NodeJS.Timeout | undefined;
+  private noticeAgain = false;
   private nextNoticeAt = 0;
   private readonly listening = new ListeningProof();
   private parkedChanged = true;
@@ -97,8 +101,8 @@ export class Relay {
   /** Rows were committed in this process: publish them, or tell the relay that leads elsewhere. */
   wake(): void {
     if (this.lease?.token !== undefined) this.wakeUp.call();
-    else
-      this.notice ??= setTimeout(() => void this.notify(), Math.max(0, this.nextNoticeAt - performance.now())).unref();
+    else if (this.notice) this.noticeAgain = true;
+    else this.announce();
   }
 
   health(): ComponentHealth {
@@ -126,11 +130,29 @@ export class Relay {
     return this.lease?.token === undefined ? 'standby' : 'leader';
   }
 
+  private announce(): void {
+    const waitMs = Math.max(0, this.nextNoticeAt - performance.now());
+    this.notice = setTimeout(() => void this.notify(), waitMs).unref();
+  }
+
+  /** One at a time: on a connection that is silent, a renewal of the lease must not wait behind notices. */
   private async notify(): Promise<void> {
-    this.notice = undefined;
+    const { store } = this;
+    this.noticeAgain = false;
     this.nextNoticeAt = performance.now() + NOTIFY_EVERY_MS;
-    // A notice that is lost costs the leader one safety poll.
-    await this.store?.notify('committed').catch(() => undefined);
+    try {
+      await store?.notify('committed');
+    } catch (error) {
+      // The notice costs the leader one safety poll; the connection is of no more use.
+      if (store && this.store === store) this.loseConnection(error as Error);
+    }
+    this.notice = undefined;
+    if (this.noticeAgain) this.announce();
+  }
+
+  private loseConnection(error: Error): void {
+    this.lost ??= error;
+    this.wakeUp.call();
   }
 
   private async run(): Promise<void> {
@@ -147,14 +169,11 @@ export class Relay {
   }
 
   private async runWithStore(): Promise<void> {
-    let lost: Error | undefined;
+    this.lost = undefined;
     const store = await OutboxStore.connect(
       { ...this.options, queues: this.dueWork.queues },
       (notice) => this.onNotice(notice),
-      (error) => {
-        lost = error;
-        this.wakeUp.call();
-      },
+      (error) => this.loseConnection(error),
     );
     const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming);
     const stopProving = this.listening.proveFromTimeToTime(store);
@@ -162,15 +181,15 @@ export class Relay {
       this.store = store;
       this.lease = lease;
       await lease.renew();
-      if (!lease.failure) this.progress.done();
+      if (!lease.failure && lease.token === undefined) this.progress.done();
       while (!this.stopping.signal.aborted) {
-        const failure = lost ?? lease.failure;
+        const failure = this.lost ?? lease.failure;
         if (failure) throw failure;
         const { token } = lease;
         if (token === undefined) this.term = undefined;
         else await this.publishAll(store, lease, this.termOf(token));
         const again = performance.now() + PACE_MS;
-        if (!lost && !lease.failure) await this.wakeUp.wait();
+        if (!this.lost && !lease.failure) await this.wakeUp.wait();
         const restMs = again - performance.now();
         if (restMs > 0) await pause(restMs, this.stopping.signal);
       }
@@ -259,11 +278,13 @@ export class Relay {
         ({ more } = drained);
       }
       this.failures = 0;
+      this.progress.done();
       if (this.removalIsDue(lease.progress, term) && mayPublish()) await this.removeOld(store, lease, term, mayPublish);
     } catch (error) {
       if (!(error instanceof TermOver)) throw error;
-    } finally {
       this.progress.done();
+      // What it knows may be half read, and the lease come back with the same token.
+      this.term = undefined;
     }
   }
 
@@ -289,11 +310,14 @@ export class Relay {
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
-      const interrupted = after.gaps.length > 0 && performance.now() >= term.settleAt;
+      const interrupted = this.parkedChanged || (after.gaps.length > 0 && performance.now() >= term.settleAt);
       reading = full && !interrupted ? store.read(after, READ_ROWS, READ_BYTES) : undefined;
       // Awaited above; a failure before that must not count as unhandled.
       reading?.catch(() => undefined);
+      const sentAt = performance.now();
       await this.publisher.deliver(rows, term.parked, store, mayPublish);
+      // While Kafka was away a backlog has grown.
+      if (performance.now() - sentAt > BACKLOG_AFTER_MS) term.caughtUp = false;
       // What was acknowledged while stopping counts too: a successor need not send it again.
       if (!leads()) return { more: false, sawGaps };
       lease.progress = after;
@@ -324,11 +348,13 @@ export class Relay {
     const { outboxRetentionMs = WEEK_MS } = this.options;
     // What the lease row does not call published yet may have to be sent again by a successor.
     await lease.renew();
-    for (;;) {
-      if (!mayPublish() || !lease.progress) return;
-      const removedTo = await store.removeOld(term.removedTo, lease.progress, outboxRetentionMs, REMOVE_ROWS);
-      if (removedTo === undefined) break;
+    if (!mayPublish() || !lease.progress) return;
+    const removedTo = await store.removeOld(term.removedTo, lease.progress, outboxRetentionMs, REMOVE_ROWS);
+    if (removedTo !== undefined) {
       term.removedTo = removedTo;
+      // First what was committed meanwhile, then the next ones.
+      this.wakeUp.call();
+      return;
     }
     term.removeAt = performance.now() + Math.min(Math.max(outboxRetentionMs, REMOVE_LEAST_MS), REMOVE_MOST_MS);
   }
@@ -356,7 +382,5 @@ interface Term {
 
 /** Whether there may be more than was read. */
 function isFull(rows: readonly OutboxRow[]): boolean {
-  if (rows.length === READ_ROWS) return true;
-  const bytes = rows.reduce((sum, { payload }) => sum + payload.length + RECORD_OVERHEAD_BYTES, 0);
-  return bytes > READ_BYTES / 4;
+  return rows.length === READ_ROWS || Number(rows.at(-1)?.rest ?? 0) > 0;
 }
