@@ -133,6 +133,24 @@ describe('the inbox', () => {
     expect(await effects()).toEqual([1, -2, 3]);
   });
 
+  it('P6 goes on while a transaction stays open elsewhere in the database', async () => {
+    const other = sandbox.dataSource.createQueryRunner();
+    await other.startTransaction('REPEATABLE READ');
+    await other.query('create table sandbox.others as select pg_current_xact_id(), count(*) from sandbox.effects');
+    let failures = 0;
+    CounterController.onNegative = () => {
+      if (failures++ === 0) throw new Error('the first time');
+    };
+    await startInstance();
+
+    await send(counted(1), counted(-2), counted(3), counted(4, { key: 'b' }));
+
+    await until('all are handled, parked ones too', async () => (await effects()).length === 4);
+    await until('nothing is parked', async () => (await parked()).length === 0);
+    await other.rollbackTransaction();
+    await other.release();
+  });
+
   it('P4 loses no message whose handler swallowed an error of the database', async () => {
     await startInstance();
     let attempts = 0;
