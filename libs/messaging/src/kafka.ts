@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import kafkajs, {
   type Admin,
   type Consumer as KafkaJsConsumer,
   type EachBatchPayload,
   type ICustomPartitioner,
+  type ITopicMetadata,
   Kafka,
   type LogEntry,
   logLevel,
@@ -28,6 +30,8 @@ export interface KafkaOptions {
 mendKafkajs();
 
 const CONNECTION_MS = 3000;
+/** How long a new topic may take to be known everywhere. */
+const LEADERS_MS = 15_000;
 /** Half of what a stopping service has: a broker that is silent must not hold it. */
 const REQUEST_MS = 5000;
 const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
@@ -287,7 +291,7 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
   try {
     await admin.connect();
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: topics.map(({ name, partitions, retentionMs }) => ({
         topic: name,
         numPartitions: partitions,
@@ -367,8 +371,26 @@ export async function consumerLags(
   }
 }
 
+/** kafkajs's own wait gives up on a broker that has not heard of the new topic yet, as one that has just started. */
+async function metadataWithLeaders(admin: Admin, names: string[]): Promise<ITopicMetadata[]> {
+  for (const end = performance.now() + LEADERS_MS; ; await delay(50)) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: names });
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return topics;
+      if (performance.now() > end) throw new Error(`${names.join(', ')} have no leaders after ${LEADERS_MS} ms`);
+    } catch (error) {
+      const { type = '' } = error as { type?: string };
+      const early = type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'LEADER_NOT_AVAILABLE';
+      if (!early || performance.now() > end) throw error;
+    }
+  }
+}
+
 async function checkPartitions(admin: Admin, topics: readonly TopicContract[]): Promise<void> {
-  const { topics: existing } = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+  const existing = await metadataWithLeaders(
+    admin,
+    topics.map(({ name }) => name),
+  );
   for (const { name, partitions } of topics) {
     const actual = existing.find((topic) => topic.name === name)?.partitions.length ?? 0;
     if (actual !== partitions)
