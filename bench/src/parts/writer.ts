@@ -27,10 +27,14 @@ async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: b
   const clients: pg.Client[] = [];
   try {
     await world.database.sql(`
-      create table bench.orders (id bigint primary key, status text not null, version integer not null default 0);
-      create table bench.products (id bigint primary key, reserved bigint not null default 0);
-      insert into bench.orders select n, 'DRAFT' from generate_series(0, 99999) as n;
-      insert into bench.products select n from generate_series(0, 9999) as n`);
+      create table bench.products (id bigint primary key, name text not null, price bigint not null);
+      create table bench.orders (
+        id uuid primary key, customer_id text not null, status text not null, version integer not null,
+        currency text not null, total bigint not null, placed_at timestamptz not null default now());
+      create table bench.order_items (
+        order_id uuid references bench.orders, line integer, product_id bigint not null, name text not null,
+        price bigint not null, quantity integer not null, primary key (order_id, line));
+      insert into bench.products select n, 'product ' || n, n from generate_series(0, 9999) as n`);
     await world.database.sql('checkpoint');
     if (withRelay) relay = await startChild('relay', world);
     for (let n = 0; n < CONNECTIONS; n++) {
@@ -53,20 +57,31 @@ async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: b
   }
 }
 
-/** The statements of placing an order, each on rows that no other connection wants. */
+/** The statements of order-service's `POST /orders`, with two items. */
 async function placeOrder(client: pg.Client, n: number, withRow: boolean): Promise<void> {
   const run = (name: string, text: string, values: unknown[]) => client.query({ name, text, values });
-  const id = n % 100_000;
+  const products = [n % 10_000, (n + 1) % 10_000];
   await client.query('begin');
-  await run('lock', 'select id, status, version from bench.orders where id = $1 for update', [id]);
-  await run('reserve', 'update bench.products set reserved = reserved + 1 where id = $1', [n % 10_000]);
-  await run('save', `update bench.orders set status = 'PLACED', version = version + 1 where id = $1`, [id]);
+  await run('catalogue', 'select id, name, price from bench.products where id = any($1)', [products]);
+  const order = await run(
+    'order',
+    `insert into bench.orders (id, customer_id, status, version, currency, total)
+     values (uuidv7(), 'demo', 'PLACED', 1, 'EUR', $1) returning id`,
+    [n],
+  );
+  const { id } = order.rows[0] as { id: string };
+  await run(
+    'items',
+    `insert into bench.order_items (order_id, line, product_id, name, price, quantity)
+     values ($1, 0, $2, 'one', 100, 1), ($1, 1, $3, 'two', 200, 2)`,
+    [id, ...products],
+  );
   if (withRow)
     await run(
       'add',
       `insert into bench.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
-       values (uuidv7(), 'bench', $1, 'Noted', 'urn:event:Noted:1', $2, $3)`,
-      [`key-${id}`, n, NOTE],
+       values (uuidv7(), 'bench', $1, 'Noted', 'urn:event:Noted:1', 1, $2)`,
+      [id, NOTE],
     );
   await client.query('commit');
 }
