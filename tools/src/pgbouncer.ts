@@ -39,6 +39,8 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
       'default_pool_size = 10',
       // Tests come with databases of their own, and drop them.
       'server_idle_timeout = 5',
+      // And let a database come back.
+      'server_login_retry = 1',
       '',
     ].join('\n'),
   );

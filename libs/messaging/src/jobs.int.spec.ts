@@ -245,6 +245,8 @@ describe('a job that fails', () => {
   it('is put back as it was when the database is away while it fails, and a done one is not run again', async () => {
     const door = gate();
     const run: number[] = [];
+    // A pooler would keep the connection and hide that the database is away.
+    sandbox.poolUrl = sandbox.database.directUrl;
     const process = await sandbox.startProcess(
       {
         call: async ({ data }) => {

@@ -95,6 +95,7 @@ describe('the relay', () => {
     await until('the second stands by', () => second.health()['role'] === 'standby');
 
     // Nothing else: a standby has no work, so there is none that it makes no progress with.
+    await until('it reports nothing else', () => Object.keys(second.health()).join() === 'healthy,role');
     expect(second.health()).toEqual({ healthy: true, role: 'standby' });
     await first.stop();
 

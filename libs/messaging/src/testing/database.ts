@@ -45,7 +45,8 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
     url: url.href,
     directUrl: direct.href,
     urlFor(role, password) {
-      const other = new URL(url);
+      // A pooler knows the server's superuser only.
+      const other = new URL(direct);
       other.username = role;
       other.password = password;
       return other.href;

@@ -42,6 +42,9 @@ export class JobSandbox {
   private readonly processes: JobProcess[] = [];
   private readonly children: ChildProcess[] = [];
 
+  /** Another way to the database, for processes that are started from now on. */
+  poolUrl: string | undefined;
+
   private constructor(
     readonly database: TestDatabase,
     readonly options: MessagingOptions,
@@ -58,7 +61,11 @@ export class JobSandbox {
   }
 
   async connect(): Promise<DataSource> {
-    const pool = { type: 'postgres', url: this.database.url, poolErrorHandler: () => undefined } as const;
+    const pool = {
+      type: 'postgres',
+      url: this.poolUrl ?? this.database.url,
+      poolErrorHandler: () => undefined,
+    } as const;
     return new DataSource(pool).initialize();
   }
 
