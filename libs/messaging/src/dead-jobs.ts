@@ -2,11 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
-import { type LetterAction, type LetterPage, type Letters, LOCK_TIMEOUT } from './dead-letters.js';
+import { type LetterAction, type LetterPage, type Letters } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
-import { checkText, limitOf, MAX_ACTOR, MAX_REASON } from './operator-input.js';
+import { checkText, limitOf, MAX_ACTOR, MAX_REASON, OPERATOR_LOCK_TIMEOUT } from './operator.js';
 import { quoteIdentifier } from './schema.js';
 
 /** A job that is not run again by itself. */
@@ -111,7 +111,7 @@ export class DeadJobs {
     checkText('actor', actor, MAX_ACTOR);
     if (reason !== undefined) checkText('reason', reason, MAX_REASON);
     return inTransaction(this.dataSource, async (tx) => {
-      await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+      await tx.query(`select set_config('lock_timeout', '${OPERATOR_LOCK_TIMEOUT}', true)`);
       await this.audit.lock(tx);
       const dead: DeadJob[] = await tx.query(
         `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,

@@ -17,7 +17,7 @@ import { InboxLetterStore } from './inbox-letter-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { channelOf } from './outbox-store.js';
-import { checkText, limitOf, MAX_ACTOR, MAX_REASON } from './operator-input.js';
+import { checkText, limitOf, MAX_ACTOR, MAX_REASON, OPERATOR_LOCK_TIMEOUT } from './operator.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
 
 /** Which letters to change. Letters of a whole box only with `all`: a filter that was forgotten must not discard them. */
@@ -46,8 +46,6 @@ export interface Letters<T> {
 
 type Action = 'retry' | 'discard';
 
-/** Keys and the audit are locked for milliseconds: longer means that something is stuck, and a person is told so. */
-export const LOCK_TIMEOUT = '5s';
 const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
 
 /**
@@ -171,7 +169,7 @@ export class DeadLetters {
     { actor, reason }: LetterAction,
   ): Promise<number> {
     return inTransaction(this.dataSource, async (tx) => {
-      await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+      await tx.query(`select set_config('lock_timeout', '${OPERATOR_LOCK_TIMEOUT}', true)`);
       await store.lockKeys(tx, chosen);
       await this.audit.lock(tx);
       const letters = await store.take(tx, choice, chosen);

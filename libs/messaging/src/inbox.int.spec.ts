@@ -8,6 +8,7 @@ import { PermanentError } from './errors.js';
 import { MessagingHealth } from './health.js';
 import { InboxContext } from './inbox-context.js';
 import { connectInboxes, MessagingModule } from './messaging.module.js';
+import { counted } from './testing/counter-process.js';
 import { Counted, COUNTER, createSandbox, type Sandbox } from './testing/sandbox.js';
 import { produce, type RawRecord } from './testing/topic.js';
 import { until } from './testing/until.js';
@@ -40,16 +41,6 @@ async function startInstance(): Promise<INestApplication> {
   await app.init();
   await app.startAllMicroservices();
   return app;
-}
-
-function counted(n: number, fields: Partial<RawRecord> & { id?: string } = {}): RawRecord {
-  const { id = randomUUID(), ...record } = fields;
-  return {
-    key: 'a',
-    value: JSON.stringify({ n }),
-    headers: { ce_specversion: '1.0', ce_id: id, ce_type: 'Counted', ce_source: '/test' },
-    ...record,
-  };
 }
 
 const send = (...records: RawRecord[]) => produce(sandbox.options.brokers, sandbox.consumer.topic.name, records);

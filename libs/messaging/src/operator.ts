@@ -1,8 +1,10 @@
-/** What a person, through a page or a command, may say: the compiler has not seen it. */
+/** What a person may say and do, through a page or a command: the compiler has not seen it. */
 
 export const MAX_ACTOR = 255;
 export const MAX_REASON = 2000;
 const MAX_LIMIT = 500;
+/** Keys and the audit are locked for milliseconds: longer means that something is stuck, and a person is told so. */
+export const OPERATOR_LOCK_TIMEOUT = '5s';
 
 /** @throws RangeError for a text that says nothing, is too long, or cannot be stored */
 export function checkText(what: string, text: string, max: number): void {
