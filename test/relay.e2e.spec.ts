@@ -45,12 +45,15 @@ it('P2 relays in processes of their own publish what services with RELAY=off com
     const { body } = await customer(url).get('/health/messaging');
     return body.details.messaging.components.relay.role as string;
   };
-  expect(await roleOf(orders)).toBe('elsewhere');
-  const roles = new Map([
-    [first, await roleOf(first)],
-    [second, await roleOf(second)],
-  ]);
-  expect([...roles.values()].toSorted()).toEqual(['leader', 'standby']);
+  await until('the service leaves it to others', async () => (await roleOf(orders)) === 'elsewhere');
+  // A relay is ready when it listens, and connects to its database in its own time.
+  const roles = await until('one leads and one stands by', async () => {
+    const all = new Map([
+      [first, await roleOf(first)],
+      [second, await roleOf(second)],
+    ]);
+    return [...all.values()].toSorted().join() === 'leader,standby' ? all : undefined;
+  });
   const leader = [...roles].find(([, role]) => role === 'leader')![0];
   const metrics = await (await fetch(`${leader.url}/metrics`)).text();
   expect(metrics).toMatch(/^messaging_relay_leader 1$/m);
