@@ -19,10 +19,9 @@ interface Suspicion {
 
 /** Records that are begun under one mark. */
 export interface Run {
-  readonly records: readonly KafkaRecord[];
+  readonly records: readonly [KafkaRecord, ...KafkaRecord[]];
   /** A process may have died of one of them: each is to be handled with nothing else in hand. */
   readonly suspect: boolean;
-  readonly mark: Mark;
 }
 
 /**
@@ -160,29 +159,34 @@ export class PartitionMarks {
   ) {}
 
   /** Cuts a batch into what a dead process had in hand and what none had. */
-  *runs(records: readonly KafkaRecord[]): Generator<Run> {
-    let together: KafkaRecord[] = [];
-    let suspect = false;
+  runs(records: readonly KafkaRecord[]): Run[] {
+    const runs: { records: [KafkaRecord, ...KafkaRecord[]]; suspect: boolean }[] = [];
     for (const record of records) {
-      if (this.isSuspect(record) !== suspect) {
-        yield* this.run(together, suspect);
-        together = [];
-        suspect = !suspect;
-      }
-      together.push(record);
+      const suspect = this.isSuspect(record);
+      const last = runs.at(-1);
+      if (last?.suspect === suspect) last.records.push(record);
+      else runs.push({ records: [record], suspect });
     }
-    yield* this.run(together, suspect);
+    return runs;
+  }
+
+  /** To be left before anything of the run is in hand. Ours from here on: tell whether it was {@link begun} or {@link givenUp}. */
+  markOf({ records }: Run): Mark {
+    const [first] = records;
+    return {
+      id: this.marks.newId(),
+      topic: first.topic,
+      partition: first.partition,
+      firstOffset: first.offset,
+      lastOffset: (records.at(-1) ?? first).offset,
+      replaces: [...this.done],
+    };
   }
 
   /** The mark stands: those before it are gone with the same statement. */
   begun(mark: Mark): void {
     this.marks.gone(mark.replaces);
     this.done.splice(0, mark.replaces.length, mark.id);
-  }
-
-  /** Nothing of the run was in hand: no mark was left for it. */
-  skipped(mark: Mark): void {
-    this.marks.gone([mark.id]);
   }
 
   /** The run was given up while its mark was being left, which may be there or not. Never throws. */
@@ -208,20 +212,5 @@ export class PartitionMarks {
   private isSuspect({ offset }: KafkaRecord): boolean {
     const at = BigInt(offset);
     return this.suspicions.some(({ first, last }) => first <= at && at <= last);
-  }
-
-  private *run(records: readonly KafkaRecord[], suspect: boolean): Generator<Run> {
-    const first = records[0];
-    const last = records.at(-1);
-    if (!first || !last) return;
-    const mark = {
-      id: this.marks.newId(),
-      topic: first.topic,
-      partition: first.partition,
-      firstOffset: first.offset,
-      lastOffset: last.offset,
-      replaces: [...this.done],
-    };
-    yield { records, suspect, mark };
   }
 }

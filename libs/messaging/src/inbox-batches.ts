@@ -2,6 +2,7 @@ import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
 import { Progress } from './health.js';
 import { type Entry, InboxAttempts } from './inbox-attempts.js';
+import { type Mark } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type InboxWork, nameOf } from './inbox-work.js';
 import { type Batch } from './kafka.js';
@@ -12,6 +13,8 @@ import { backOffMs, pause } from './waiting.js';
 const CONTENDED_TRIES = 5;
 /** Messages of one transaction, with group commit. */
 const GROUP_SIZE = 200;
+
+type MarkedRun = Run & { readonly mark: Mark };
 
 /** Takes the batches of Kafka: every record of a batch ends handled, known, passed over, parked or dead. */
 export class InboxBatches {
@@ -68,36 +71,35 @@ export class InboxBatches {
       } else heard.push({ record, reading });
     }
 
-    const fresh = await this.begin(run, heard, marks, hand);
+    const [first] = heard;
+    if (!first) return;
+    const marked = { ...run, mark: marks.markOf(run) };
+    const fresh = await this.begin(first.record, heard, marked.mark, marks, hand);
     if (!fresh) return;
-    if (work.settings.groupCommit && fresh.length > 1 && !run.suspect) await this.takeGroups(fresh, run, hand);
-    else await this.takeEach(fresh, run, hand);
+    if (work.settings.groupCommit && fresh.length > 1 && !run.suspect) await this.takeGroups(fresh, marked, hand);
+    else await this.takeEach(fresh, marked, hand);
   }
 
   /** Leaves the mark, and drops what the inbox knows and what stands twice in the run. */
   private async begin(
-    run: Run,
+    first: KafkaRecord,
     heard: readonly Entry[],
+    mark: Mark,
     marks: PartitionMarks,
     hand: BatchInHand,
   ): Promise<Entry[] | undefined> {
     const refs = heard.map(({ reading }) => refOf(reading));
-    const [first] = heard;
-    if (!first) {
-      marks.skipped(run.mark);
-      return undefined;
-    }
     let known: Set<number> | undefined;
-    await this.persist(first.record, hand, async () => {
+    await this.persist(first, hand, async () => {
       const { store, dataSource } = this.work;
-      known = await store.begin(dataSource, refs, run.mark);
+      known = await store.begin(dataSource, refs, mark);
     });
     const duplicates = known;
     if (!duplicates) {
-      await marks.givenUp(this.work.dataSource, run.mark);
+      await marks.givenUp(this.work.dataSource, mark);
       return undefined;
     }
-    marks.begun(run.mark);
+    marks.begun(mark);
 
     const seen = new Set<string>();
     return heard.filter((entry, n) => {
@@ -115,7 +117,7 @@ export class InboxBatches {
   }
 
   /** Each key's messages in order, different keys at the same time. */
-  private async takeEach(entries: readonly Entry[], run: Run, hand: BatchInHand): Promise<void> {
+  private async takeEach(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
     const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
       for (const chain of chains)
@@ -128,7 +130,7 @@ export class InboxBatches {
   }
 
   /** Many messages in one transaction, and each on its own that could not be handled so. */
-  private async takeGroups(entries: readonly Entry[], run: Run, hand: BatchInHand): Promise<void> {
+  private async takeGroups(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
     for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
       const done = await this.work.slots.use(async () => (hand.over ? new Set<Entry>() : this.takeGroup(group)));
@@ -177,7 +179,7 @@ export class InboxBatches {
   }
 
   /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
-  private async settle(entry: Entry, hand: BatchInHand, run: Run): Promise<void> {
+  private async settle(entry: Entry, hand: BatchInHand, run: MarkedRun): Promise<void> {
     const { attempts } = this;
     let tries = 0;
     await this.persist(

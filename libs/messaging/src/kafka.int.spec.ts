@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
-import { Partitioners } from 'kafkajs';
+import { Kafka, Partitioners } from 'kafkajs';
 import { connectProducer, createTopics, refusal, unacknowledged } from './kafka.js';
 import { partitionOf } from './partition.js';
 import { testBrokers } from './testing/database.js';
+import { KafkaLink } from './testing/kafka-link.js';
 import { readTopic } from './testing/topic.js';
 import { until } from './testing/until.js';
+
+Logger.overrideLogger(['error', 'fatal']);
 
 const options = { brokers: testBrokers(), clientId: 'test' };
 
@@ -46,6 +51,36 @@ describe('a producer', () => {
 });
 
 describe('createTopics', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  /** How often its client has asked Kafka to create topics, or for their leaders. */
+  function watchTries(): () => number {
+    let tries = 0;
+    const admin = Reflect.get(Kafka.prototype, 'admin');
+    jest.spyOn(Kafka.prototype, 'admin').mockImplementation(function (this: Kafka, config) {
+      const real = admin.call(this, config);
+      const count = (step: 'createTopics' | 'fetchTopicMetadata') => ({
+        [step]: (...args: unknown[]) => {
+          tries++;
+          return (real[step] as (...all: unknown[]) => unknown)(...args);
+        },
+      });
+      return { ...real, ...count('createTopics'), ...count('fetchTopicMetadata') };
+    });
+    return () => tries;
+  }
+
+  /** A topic as Kafka's answer to `Metadata` has it, up to the leader of its first partition. */
+  function inMetadata(name: string, partition: number, error: number, leader: number): Buffer {
+    const end = Buffer.alloc(15);
+    // After the name: not internal, two partitions.
+    end.writeInt32BE(2, 1);
+    end.writeInt16BE(error, 5);
+    end.writeInt32BE(partition, 7);
+    end.writeInt32BE(leader, 11);
+    return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), end]);
+  }
+
   it('can be repeated', async () => {
     const topic = aTopic();
 
@@ -61,6 +96,26 @@ describe('createTopics', () => {
     const again = createTopics(options, [{ ...topic, partitions: 3 }]);
 
     await expect(again).rejects.toThrow(`Topic ${topic.name} has 2 partitions, its contract says 3`);
+  });
+
+  it.each(['the topic itself', 'another topic'])('waits while there is no leader yet for %s', async (which) => {
+    const [topic, other] = [aTopic(), aTopic()];
+    await createTopics(options, [other]);
+    const link = await KafkaLink.open(options.brokers[0]!);
+    const leaderless = which === 'another topic' ? other : topic;
+    for (const partition of [0, 1])
+      link.replaceInAnswers(
+        inMetadata(leaderless.name, partition, 0, 1),
+        inMetadata(leaderless.name, partition, 5, -1),
+      );
+    const tries = watchTries();
+
+    const created = createTopics({ ...options, brokers: [link.broker] }, [topic]);
+    await Promise.race([created, until('it has tried again', () => tries() >= 3)]);
+    link.heal();
+
+    await expect(created).resolves.toBeUndefined();
+    await link.close();
   });
 
   it('says that Kafka cannot be reached', async () => {

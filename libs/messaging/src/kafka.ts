@@ -5,7 +5,6 @@ import kafkajs, {
   type Consumer as KafkaJsConsumer,
   type EachBatchPayload,
   type ICustomPartitioner,
-  type ITopicMetadata,
   Kafka,
   type LogEntry,
   logLevel,
@@ -136,10 +135,15 @@ class SendAttempt {
  * right, a broker that is away) is an outage: undefined.
  */
 export function refusal(error: unknown): 'too large' | 'invalid' | undefined {
+  if (isOfType(error, ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])) return 'too large';
+  return isOfType(error, ['INVALID_RECORD', 'INVALID_TIMESTAMP']) ? 'invalid' : undefined;
+}
+
+/** By Kafka's names of errors. What kafkajs has tried again it wraps in errors that have none: their causes are looked at too. */
+function isOfType(error: unknown, types: readonly string[]): boolean {
   const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown };
-  if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE') return 'too large';
-  if (type === 'INVALID_RECORD' || type === 'INVALID_TIMESTAMP') return 'invalid';
-  return cause === undefined || cause === error ? undefined : refusal(cause);
+  if (type !== undefined && types.includes(type)) return true;
+  return cause !== undefined && cause !== error && isOfType(cause, types);
 }
 
 class LeaseLostError extends Error {
@@ -290,14 +294,16 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
   const admin = kafkaClient(options).admin({ retry: { retries: 5, initialRetryTime: 300 } });
   try {
     await admin.connect();
-    await admin.createTopics({
-      waitForLeaders: false,
-      topics: topics.map(({ name, partitions, retentionMs }) => ({
-        topic: name,
-        numPartitions: partitions,
-        configEntries: [{ name: 'retention.ms', value: String(retentionMs) }],
-      })),
-    });
+    await onceKnown(() =>
+      admin.createTopics({
+        waitForLeaders: false,
+        topics: topics.map(({ name, partitions, retentionMs }) => ({
+          topic: name,
+          numPartitions: partitions,
+          configEntries: [{ name: 'retention.ms', value: String(retentionMs) }],
+        })),
+      }),
+    );
     await checkPartitions(admin, topics);
   } finally {
     await disconnect(admin);
@@ -371,25 +377,25 @@ export async function consumerLags(
   }
 }
 
-/** kafkajs's own wait gives up on a broker that has not heard of the new topic yet, as one that has just started. */
-async function metadataWithLeaders(admin: Admin, names: string[]): Promise<ITopicMetadata[]> {
+/**
+ * Does the step again while a broker has not heard of the new topic yet, or any topic has no leader, as when the broker has
+ * just started: before it creates topics, kafkajs asks for all that exist. Its own wait gives up on the former.
+ */
+async function onceKnown<T>(step: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + LEADERS_MS; ; await delay(50)) {
     try {
-      const { topics } = await admin.fetchTopicMetadata({ topics: names });
-      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return topics;
-      if (performance.now() > end) throw new Error(`${names.join(', ')} have no leaders after ${LEADERS_MS} ms`);
+      return await step();
     } catch (error) {
-      const { type = '' } = error as { type?: string };
-      const early = type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'LEADER_NOT_AVAILABLE';
+      const early = isOfType(error, ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
       if (!early || performance.now() > end) throw error;
     }
   }
 }
 
 async function checkPartitions(admin: Admin, topics: readonly TopicContract[]): Promise<void> {
-  const existing = await metadataWithLeaders(
-    admin,
-    topics.map(({ name }) => name),
+  // Throws while one of the partitions has no leader.
+  const { topics: existing } = await onceKnown(() =>
+    admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) }),
   );
   for (const { name, partitions } of topics) {
     const actual = existing.find((topic) => topic.name === name)?.partitions.length ?? 0;

@@ -81,7 +81,7 @@ export class Publisher {
       await this.send(await withoutHeld(batch), mayPublish, { bury, withoutHeld });
   }
 
-  /** Publishes what waits parked of a key, up to a position if one is given; true when Kafka refused one of them again. */
+  /** Publishes what waits parked of a key, up to a position if one is given; true when Kafka refused one again that now holds the rest. */
   async release(
     key: AggregateKey,
     before: number | undefined,
@@ -103,7 +103,7 @@ export class Publisher {
         });
       }
       await store.removeParked(refused ? rows.slice(0, rows.indexOf(refused)) : rows);
-      if (refused) return true;
+      if (refused && this.options.afterDeadLetter !== 'go-on') return true;
     }
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import { Cursor } from './cursor.js';
 import { type ComponentHealth } from './health.js';
@@ -16,6 +17,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   await sandbox.close();
 });
 
@@ -44,17 +46,22 @@ const messages = (count: number, key?: string) => `
   select gen_random_uuid(), 'counter', ${key === undefined ? "'key-' || n % 100" : `'${key}'`}, 'Counted', 'urn:event:Counted:1', n, '{"n":1}'
     from generate_series(1, ${count}) as n`;
 
+const role = `relay_${randomBytes(6).toString('hex')}`;
+
+/** The rights that a service has (`messagingTables`), and no more. */
+async function asService(): Promise<string> {
+  await sandbox.database.sql(`create role ${role} login password 'relay'`);
+  await sandbox.database.sql(`grant usage on schema sandbox to ${role}`);
+  await sandbox.database.sql(`grant select, insert, update, delete on all tables in schema sandbox to ${role}`);
+  return sandbox.database.urlFor(role, 'relay');
+}
+
+async function dropRole(): Promise<void> {
+  await sandbox.database.sql(`drop owned by ${role}`);
+  await sandbox.database.sql(`drop role ${role}`);
+}
+
 describe('P6 beside transactions that stay open', () => {
-  const role = `relay_${randomBytes(6).toString('hex')}`;
-
-  /** The rights that a service has (`messagingTables`), and no more. */
-  async function asService(): Promise<string> {
-    await sandbox.database.sql(`create role ${role} login password 'relay'`);
-    await sandbox.database.sql(`grant usage on schema sandbox to ${role}`);
-    await sandbox.database.sql(`grant select, insert, update, delete on all tables in schema sandbox to ${role}`);
-    return sandbox.database.urlFor(role, 'relay');
-  }
-
   it('publishes and removes, and lets nobody wait, as a role with the least rights', async () => {
     await sandbox.database.sql('create table sandbox.elsewhere (n integer)');
     const databaseUrl = await asService();
@@ -97,8 +104,7 @@ describe('P6 beside transactions that stay open', () => {
     expect(inversions(sandbox.topic)).toEqual([]);
     await Promise.all([...others, writer, quitter, busy, quick].map((session) => session.end()));
     await relay.stop();
-    await sandbox.database.sql(`drop owned by ${role}`);
-    await sandbox.database.sql(`drop role ${role}`);
+    await dropRole();
   });
 });
 
@@ -110,22 +116,21 @@ it('P2 removes nothing that lies beyond a gap: it may have come late, and is not
   );
   await sandbox.database.sql(messages(5));
 
-  const removedTo = await store.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
+  const removal = await store.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
 
-  expect(removedTo).toBe(1);
+  expect(removal).toEqual({ count: 1, upTo: 1, more: false });
   const left = await sandbox.database.sql('select position::int from sandbox.outbox order by position');
   expect(left).toEqual([2, 3, 4, 5].map((position) => ({ position })));
   await store.close();
 });
 
-describe('P7', () => {
-  afterEach(() => jest.restoreAllMocks());
+const OFTEN: LeaseTiming = { leaseMs: 4000, renewEveryMs: 50 };
 
+describe('P7', () => {
   const HOLDER = '11111111-1111-4111-8111-111111111111';
   /** What the relay's statements are known by. */
   const READ = 'row_number() over w';
   const POLL = 'with lease';
-  const OFTEN: LeaseTiming = { leaseMs: 4000, renewEveryMs: 50 };
 
   /** The relay's last statement of each kind, as it was sent. */
   function watchStatements(): Map<string, { text: string; values: unknown[] }> {
@@ -221,6 +226,69 @@ describe('P7', () => {
     expect(sizes.at(-1)).toBeLessThanOrEqual(1.2 * sizes[1]!);
   });
 
+  it('old messages are looked for once a second, however often new ones come', async () => {
+    const looks = jest.spyOn(OutboxStore.prototype, 'removeOld');
+    const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+    const relay = sandbox.newRelay(undefined, undefined, { outboxRetentionMs: 0 });
+    const outbox = sandbox.outboxOf(relay);
+    relay.start();
+    await until('it leads', () => relay.leads);
+    const from = performance.now();
+
+    let n = 0;
+    await until('it has looked several times', async () => {
+      await sandbox.add(outbox, 'a', ++n);
+      return looks.mock.calls.length >= 4;
+    });
+
+    const seconds = (performance.now() - from) / 1000;
+    expect(looks.mock.calls.length).toBeLessThanOrEqual(seconds + 2);
+    // One before each look, one a second, and one more where the two meet.
+    expect(polls.mock.calls.length).toBeLessThanOrEqual(3 * (seconds + 2));
+    await until('what is published is removed', async () => {
+      const left = await sandbox.database.sql('select from sandbox.outbox');
+      return left.length === 0;
+    });
+  });
+
+  it('no old message is left behind, though one before it in the log was younger', async () => {
+    const store = await OutboxStore.connect(
+      sandbox.options,
+      () => undefined,
+      () => undefined,
+    );
+    await sandbox.database.sql(messages(6));
+    // Its writer had drawn its position, and then the server's clock was set back.
+    await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour' where position <> 2`);
+    const remove = (after: number, limit: number) => store.removeOld(after, new Cursor(6, []), 60_000, limit);
+
+    const removals = [await remove(0, 1), await remove(1, 4), await remove(1, 100)];
+    await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour'`);
+    removals.push(await remove(1, 100), await remove(2, 100));
+
+    expect(removals).toEqual([
+      { count: 1, upTo: 1, more: true },
+      { count: 3, upTo: 1, more: false },
+      { count: 1, upTo: 1, more: false },
+      { count: 1, upTo: 6, more: false },
+      { count: 0, upTo: 6, more: false },
+    ]);
+    expect(await sandbox.database.sql('select from sandbox.outbox')).toEqual([]);
+    await store.close();
+  });
+
+  it('old messages are found soon, however many were removed before them', async () => {
+    const looks = jest.spyOn(OutboxStore.prototype, 'removeOld');
+    await sandbox.database.sql('alter table sandbox.outbox alter column position restart with 10000000');
+    await sandbox.database.sql(messages(1));
+
+    sandbox.newRelay(undefined, undefined, { outboxRetentionMs: 0 }).start();
+
+    await until('it is removed', async () => (await sandbox.database.sql('select from sandbox.outbox')).length === 0);
+    // Each takes in so few positions that it is quick, though all of them are dead and still in the index.
+    expect(looks.mock.calls.length).toBeGreaterThan(40);
+  });
+
   it('a lease that is renewed for ever takes no more room', async () => {
     const store = await OutboxStore.connect(
       sandbox.options,
@@ -264,6 +332,67 @@ it('P8 goes on by itself whenever its session is ended', async () => {
   for (const key of keys) await until('all are published', () => new Set(counts(sandbox.topic, key)).size === 40);
   expect(inversions(sandbox.topic)).toEqual([]);
   await until('it is well', () => relay.health().healthy);
+});
+
+it('P8 keeps its connection when a notice is refused, which says nothing of it', async () => {
+  const databaseUrl = await asService();
+  const connects = jest.spyOn(OutboxStore, 'connect');
+  const notices = jest.spyOn(OutboxStore.prototype, 'notify');
+  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const writer = sandbox.newRelay(undefined, OFTEN, { databaseUrl, relay: false });
+  writer.start();
+  await until('it polls', () => writer.health()['role'] === 'elsewhere');
+  await sandbox.database.sql('revoke execute on function pg_notify from public');
+
+  await sandbox.add(sandbox.outboxOf(writer), 'a', 1);
+  await until('it has announced it', () => notices.mock.calls.length > 0);
+  await expect(notices.mock.results[0]!.value).rejects.toThrow('permission denied for function pg_notify');
+
+  const before = polls.mock.calls.length;
+  await until('it polls as before', () => polls.mock.calls.length > before + 3);
+  expect(connects).toHaveBeenCalledTimes(1);
+  await writer.stop();
+  await dropRole();
+});
+
+describe('P8 backs off', () => {
+  /** The attempts that it has told of, in their order. */
+  function watchAttempts(): () => number[] {
+    Logger.overrideLogger(['warn']);
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    return () => warn.mock.calls.flatMap(([text]) => Number(/\(attempt (\d+)\)/.exec(String(text))?.[1] ?? []));
+  }
+
+  it('from the beginning whenever a connection has lasted, though it never leads', async () => {
+    const attempts = watchAttempts();
+    const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+    const standby = sandbox.newRelay(undefined, OFTEN, { databaseUrl: sandbox.database.directUrl, relay: false });
+    standby.start();
+
+    for (let lost = 1; lost <= 3; lost++) {
+      const before = polls.mock.calls.length;
+      await until('the connection has lasted', () => polls.mock.calls.length > before + 3);
+      await sandbox.database.sql(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = $1 and datname = current_database()`,
+        [`${sandbox.options.service} relay`],
+      );
+      await until('it has noticed', () => attempts().length === lost);
+    }
+
+    expect(attempts()).toEqual([1, 1, 1]);
+  });
+
+  it('more and more while Kafka is away, though its connection to PostgreSQL lasts', async () => {
+    const attempts = watchAttempts();
+    const relay = sandbox.newRelay(() => Promise.reject(new Error('Kafka is away')), OFTEN);
+    await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
+
+    relay.start();
+
+    await until('it has tried several times', () => attempts().length >= 4);
+    expect(attempts().slice(0, 4)).toEqual([1, 2, 3, 4]);
+  });
 });
 
 it('P9 is unhealthy while PostgreSQL leaves it without an answer, and says so all the time', async () => {

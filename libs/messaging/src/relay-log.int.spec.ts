@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { type QueryRunner } from 'typeorm';
 import { OutboxStore } from './outbox-store.js';
@@ -11,6 +12,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   await sandbox.close();
 });
 
@@ -114,6 +116,36 @@ describe('P2 the relay loses nothing of a writer', () => {
 
     await until('it is published', () => sandbox.topic.ofKey('held').length === 1);
   });
+
+  it('whose row is found by the reading during which the relay is told to stop', async () => {
+    const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
+    const outbox = sandbox.outboxOf(first);
+    const slow = await openTransaction();
+    await sandbox.add(outbox, 'slow', 1, slow.manager);
+    await sandbox.add(outbox, 'quick', 1);
+    let committed: Promise<void> | undefined;
+    let stopped: Promise<void> | undefined;
+    const openWriters = Reflect.get(OutboxStore.prototype, 'openWriters');
+    const read = Reflect.get(OutboxStore.prototype, 'read');
+    jest.spyOn(OutboxStore.prototype, 'openWriters').mockImplementation(async function (this: OutboxStore) {
+      await (committed ??= end(slow, 'commit'));
+      return openWriters.call(this);
+    });
+    jest.spyOn(OutboxStore.prototype, 'read').mockImplementation(async function (this: OutboxStore, ...args) {
+      const rows = await read.apply(this, args);
+      if (rows.some(({ aggregateid }) => aggregateid === 'slow')) stopped ??= first.stop();
+      return rows;
+    });
+
+    first.start();
+    await until('it has found the late one, and stops', () => stopped !== undefined);
+    await stopped;
+    second.start();
+
+    await until('the second publishes it', () => sandbox.topic.ofKey('slow').length === 1, 10_000);
+    await sandbox.drained();
+    expect(counts(sandbox.topic, 'quick')).toEqual([1]);
+  });
 });
 
 it('P6 a transaction that stays open for the whole test stops nothing, and keeps no gap', async () => {
@@ -192,6 +224,31 @@ describe('P5 a message that Kafka refuses', () => {
     expect([...new Set(counts(sandbox.topic, 'a'))]).toEqual([1, 2, 3, 4, 5]);
     expect(inversions(sandbox.topic)).toEqual([]);
     await until('nothing is parked', async () => (await parked()).length === 0);
+  });
+
+  it('does not keep the others of its key from being sent again, if the key goes on', async () => {
+    await limitTopic(MAX_BYTES / 2);
+    const relay = sandbox.newRelay(undefined, undefined, { afterDeadLetter: 'go-on' });
+    const outbox = sandbox.outboxOf(relay);
+    await sandbox.dataSource.transaction(async (tx) => {
+      for (let n = 1; n <= 4; n++) {
+        const filler = 'x'.repeat(n === 1 || n === 3 ? MAX_BYTES : 0.6 * MAX_BYTES);
+        const aggregate = { aggregateType: 'counter', aggregateId: 'a', version: n };
+        await outbox.add(tx, aggregate, [{ type: 'Counted', data: { n, filler } }]);
+      }
+    });
+    relay.start();
+    await until('all are dead', async () => (await parked()).filter(({ dead }) => dead).length === 4);
+
+    await limitTopic(MAX_BYTES);
+    await sandbox.deadLetters.retry({ box: 'outbox', all: true }, { actor: 'test' });
+
+    await until('what is small enough now is published', () => counts(sandbox.topic, 'a').includes(4), 10_000);
+    await until('the rest is dead again', async () => {
+      const rows = await parked();
+      return rows.length === 2 && rows.every(({ dead, sequence }) => dead && ['1', '3'].includes(sequence));
+    });
+    expect([...new Set(counts(sandbox.topic, 'a'))]).toEqual([2, 4]);
   });
 
   it('is no reason for a dead letter when only its batch was too large', async () => {

@@ -10,7 +10,8 @@ import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { ListeningProof } from './listening-proof.js';
 import { type MessagingOptions } from './messaging-options.js';
-import { OutboxStore } from './outbox-store.js';
+import { OldMessages } from './old-messages.js';
+import { isAnswer, OutboxStore } from './outbox-store.js';
 import { ParkedKeys, Publisher, TermOver } from './publisher.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
@@ -29,13 +30,8 @@ const BACKLOG_AFTER_MS = 1000;
  */
 const PACE_MS = 1;
 const SETTLE_EVERY_MS = 1000;
-/** How often old rows are looked for: about as often as the retention lasts, within these bounds. */
-const REMOVE_LEAST_MS = 1000;
-const REMOVE_MOST_MS = 60_000;
-const REMOVE_ROWS = 5000;
 /** How soon the message after a dead letter goes on that somebody deleted by hand. */
 const ORPHANS_EVERY_MS = 30_000;
-const WEEK_MS = 7 * 24 * 3600 * 1000;
 /** A server that is silent for so long beyond the next renewal is reported. */
 const SILENT_AFTER_MS = 3000;
 
@@ -56,7 +52,9 @@ export class Relay {
   private store: OutboxStore | undefined;
   private lease: Lease | undefined;
   private answeredAt = 0;
-  private failures = 0;
+  /** Polls answered on this connection. */
+  private answers = 0;
+  private readonly failures = { database: 0, kafka: 0 };
   private lost: Error | undefined;
   private notice: NodeJS.Timeout | undefined;
   private noticeAgain = false;
@@ -77,9 +75,9 @@ export class Relay {
   ) {
     this.holder = options.relay === false ? undefined : randomUUID();
     this.publisher = new Publisher(options, connect, {
-      onFailed: (what, error) => this.backOff(what, error),
+      onFailed: (what, error) => this.backOff('kafka', what, error),
       onSent: () => {
-        this.failures = 0;
+        this.failures.kafka = 0;
         this.progress.advanced();
       },
     });
@@ -143,8 +141,9 @@ export class Relay {
     try {
       await store?.notify('committed');
     } catch (error) {
-      // The notice costs the leader one safety poll; the connection is of no more use.
-      if (store && this.store === store) this.loseConnection(error as Error);
+      // The notice costs the leader one safety poll. Only without an answer is the connection of no more use.
+      if (isAnswer(error)) this.logger.debug(`A notice was refused: ${describeError(error)}`);
+      else if (store && this.store === store) this.loseConnection(error as Error);
     }
     this.notice = undefined;
     if (this.noticeAgain) this.announce();
@@ -162,7 +161,7 @@ export class Relay {
         this.progress.begun();
         await this.runWithStore();
       } catch (error) {
-        await this.backOff('The relay lost its database connection', error);
+        await this.backOff('database', 'The relay lost its database connection', error);
       }
     }
     await this.publisher.close();
@@ -170,6 +169,7 @@ export class Relay {
 
   private async runWithStore(): Promise<void> {
     this.lost = undefined;
+    this.answers = 0;
     const store = await OutboxStore.connect(
       { ...this.options, queues: this.dueWork.queues },
       (notice) => this.onNotice(notice),
@@ -208,12 +208,14 @@ export class Relay {
   private onRenewed(answer: LeaseAnswer | undefined): void {
     if (answer) {
       this.answeredAt = performance.now();
+      // A server that takes connections and then ends them is asked less and less often.
+      if (++this.answers > 1) this.failures.database = 0;
       this.tellWhatIsDue(answer.due);
     }
     const changed = answer?.token !== this.term?.token;
     const gaps = answer?.progress?.gaps.length ?? 0;
     // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
-    const due = this.term !== undefined && this.removalIsDue(answer?.progress, this.term);
+    const due = this.term?.old.areDue(answer?.progress);
     if (!answer || changed || answer.pending || gaps > 0 || due) this.wakeUp.call();
   }
 
@@ -250,14 +252,9 @@ export class Relay {
       parked: new ParkedKeys(),
       caughtUp: false,
       settleAt: 0,
-      removedTo: 0,
-      removeAt: 0,
+      old: new OldMessages(this.options.outboxRetentionMs),
     };
     return this.term;
-  }
-
-  private removalIsDue(progress: Cursor | undefined, term: Term): boolean {
-    return performance.now() >= term.removeAt && (progress?.position ?? 0) > term.removedTo;
   }
 
   /** Publishes until the outbox is empty, the lease is lost or the relay stops. */
@@ -277,9 +274,11 @@ export class Relay {
         if (settling && drained.sawGaps && leads()) lease.progress = term.watch.settled(lease.progress ?? cursor);
         ({ more } = drained);
       }
-      this.failures = 0;
+      this.failures.kafka = 0;
       this.progress.done();
-      if (this.removalIsDue(lease.progress, term) && mayPublish()) await this.removeOld(store, lease, term, mayPublish);
+      const due = term.old.areDue(lease.progress) && mayPublish();
+      // First what was committed meanwhile, then the next ones.
+      if (due && (await term.old.remove(store, lease, mayPublish))) this.wakeUp.call();
     } catch (error) {
       if (!(error instanceof TermOver)) throw error;
       this.progress.done();
@@ -306,7 +305,9 @@ export class Relay {
       term.caughtUp = !full;
       // Late messages come first: one beyond the cursor says that every gap was looked at.
       sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
-      if (rows.length === 0 || !mayPublish()) return { more: false, sawGaps };
+      if (rows.length === 0) return { more: false, sawGaps };
+      // What was found and not sent is still a gap: settled, nobody would look for it again.
+      if (!mayPublish()) return { more: false, sawGaps: false };
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
@@ -319,7 +320,7 @@ export class Relay {
       // While Kafka was away a backlog has grown.
       if (performance.now() - sentAt > BACKLOG_AFTER_MS) term.caughtUp = false;
       // What was acknowledged while stopping counts too: a successor need not send it again.
-      if (!leads()) return { more: false, sawGaps };
+      if (!leads()) return { more: false, sawGaps: false };
       lease.progress = after;
       unrecorded += rows.length;
       if (unrecorded >= RECORD_EVERY) {
@@ -344,26 +345,13 @@ export class Relay {
     }
   }
 
-  private async removeOld(store: OutboxStore, lease: Lease, term: Term, mayPublish: () => boolean): Promise<void> {
-    const { outboxRetentionMs = WEEK_MS } = this.options;
-    // What the lease row does not call published yet may have to be sent again by a successor.
-    await lease.renew();
-    if (!mayPublish() || !lease.progress) return;
-    const removedTo = await store.removeOld(term.removedTo, lease.progress, outboxRetentionMs, REMOVE_ROWS);
-    if (removedTo !== undefined) {
-      term.removedTo = removedTo;
-      // First what was committed meanwhile, then the next ones.
-      this.wakeUp.call();
-      return;
-    }
-    term.removeAt = performance.now() + Math.min(Math.max(outboxRetentionMs, REMOVE_LEAST_MS), REMOVE_MOST_MS);
-  }
-
-  private async backOff(what: string, error: unknown): Promise<void> {
+  /** Of PostgreSQL and of Kafka: one that lasts says nothing of the other. */
+  private async backOff(of: 'database' | 'kafka', what: string, error: unknown): Promise<void> {
     if (this.stopping.signal.aborted) return;
-    const waitMs = Math.round(backOffMs(this.failures++, 100, 3000));
+    const attempt = ++this.failures[of];
+    const waitMs = Math.round(backOffMs(attempt - 1, 100, 3000));
     this.progress.failed(describeError(error));
-    this.logger.warn(`${what}: ${describeError(error)}. Trying again in ${waitMs} ms (attempt ${this.failures})`);
+    this.logger.warn(`${what}: ${describeError(error)}. Trying again in ${waitMs} ms (attempt ${attempt})`);
     await pause(waitMs, this.stopping.signal);
   }
 }
@@ -376,8 +364,7 @@ interface Term {
   /** The last reading found all there was. */
   caughtUp: boolean;
   settleAt: number;
-  removedTo: number;
-  removeAt: number;
+  readonly old: OldMessages;
 }
 
 /** Whether there may be more than was read. */
