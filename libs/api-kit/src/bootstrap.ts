@@ -7,9 +7,11 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { CallerGuard } from './caller.js';
 import { ConfigError, loadConfig, ServiceConfig } from './config.js';
+import { closeEventStreams } from './event-stream.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { type OpenApiInfo, setupOpenApi } from './openapi.js';
 import { PROBLEM_JSON, codeOfStatus, problemDocument, ProblemFilter } from './problem.js';
+import { parseJsonFromBytes } from './raw-body.js';
 import { RequestValidation } from './validation.js';
 
 /** Bytes. The largest order there may be is far smaller. */
@@ -66,15 +68,25 @@ export async function createApp(
     reply.raw.setHeader('x-request-id', request.id);
     logRequest(request.raw, reply.raw, request.id, done);
   });
+  // Connections without a request so far: browsers open some in advance. To Node they are not idle.
+  const unused = new Set<Socket>();
+  fastify.server.on('connection', (socket: Socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  fastify.server.on('request', ({ socket }: IncomingMessage) => unused.delete(socket));
   // Node closes the idle connections when a server closes, but not those that become idle afterwards: a client that keeps
   // its connection alive would hold up every shutdown that met a request in flight.
   fastify.addHook('preClose', (done) => {
+    closeEventStreams(fastify.server);
+    for (const socket of unused) socket.destroy();
     const sweep = setInterval(() => fastify.server.closeIdleConnections(), 50);
     fastify.server.once('close', () => clearInterval(sweep));
     done();
   });
   // JSON or nothing: a form that some page makes a browser send is no request of ours.
   fastify.removeContentTypeParser('text/plain');
+  parseJsonFromBytes(fastify);
 
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
     abortOnError: false,
@@ -89,7 +101,9 @@ export async function createApp(
   if (config.CORS_ORIGINS.length > 0) {
     app.enableCors({
       origin: config.CORS_ORIGINS,
-      exposedHeaders: ['Location', 'X-Request-Id', 'Retry-After'],
+      // The plugin's own list ends with POST. Whatever headers a page asks for are allowed.
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After'],
       maxAge: 600,
     });
   }

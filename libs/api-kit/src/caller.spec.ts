@@ -1,4 +1,4 @@
-import { callerOf } from './caller.js';
+import { actorOf, callerOf, isOperator } from './caller.js';
 import { ProblemException } from './problem.js';
 
 const headers = (user?: string, ...roles: string[]) => ({
@@ -47,5 +47,19 @@ describe('callerOf', () => {
     ['a role of the wrong case', headers('ada', 'Operator'), 'X-Roles names "Operator"'],
   ])('refuses %s', (_, given, detail) => {
     expect(refusalOf(given)).toContain(detail);
+  });
+});
+
+describe('an actor', () => {
+  it.each([
+    ['customer', ['customer'], 'customer:ada', false],
+    ['operator', ['operator'], 'operator:ada', true],
+    ['operator who shops too', ['customer', 'operator'], 'operator:ada', true],
+    ['admin', ['admin'], 'customer:ada', false],
+  ])('is a %s by the roles of the caller', (_, roles, actor, operates) => {
+    const caller = callerOf(headers('ada', ...roles));
+
+    expect(actorOf(caller)).toBe(actor);
+    expect(isOperator(caller)).toBe(operates);
   });
 });

@@ -33,11 +33,26 @@ export const ROLES_EXTENSION = 'x-required-roles';
 const callers = new WeakMap<object, Caller>();
 
 /** The caller as an argument of a handler: `@Caller() { userId }: Caller`. */
-export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
-  const caller = callers.get(context.switchToHttp().getRequest<FastifyRequest>().raw);
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller =>
+  callerOfRequest(context.switchToHttp().getRequest<FastifyRequest>()),
+);
+
+/** @throws when nobody has asked who calls */
+export function callerOfRequest({ raw }: FastifyRequest): Caller {
+  const caller = callers.get(raw);
   if (!caller) throw new Error('This route has no caller: it is @Public(), or the CallerGuard is not in force.');
   return caller;
-});
+}
+
+/** Whether they may see and do what operators may. */
+export function isOperator({ roles }: Caller): boolean {
+  return roles.has('operator');
+}
+
+/** Who did it, for the history: `operator:olga` when they act with the operator's role, else `customer:ada`. */
+export function actorOf(caller: Caller): string {
+  return `${isOperator(caller) ? 'operator' : 'customer'}:${caller.userId}`;
+}
 
 /** Anyone may call, and nobody is asked who they are. */
 export const Public = (): MethodDecorator & ClassDecorator =>

@@ -1,10 +1,33 @@
-import { ConfigError, EnvInt, loadConfig, ServiceConfig } from './config.js';
+import {
+  ConfigError,
+  EnvDuration,
+  EnvFraction,
+  EnvInt,
+  EnvOptionalSecret,
+  EnvOptionalUrl,
+  loadConfig,
+  ServiceConfig,
+} from './config.js';
 
 class ShopConfig extends ServiceConfig {
   override PORT = 8081;
 
   @EnvInt(1, 60)
   RETRY_MINUTES = 5;
+}
+
+class PaymentConfig extends ShopConfig {
+  @EnvDuration(1000, 86_400_000)
+  PAYMENT_TTL = 900_000;
+
+  @EnvFraction()
+  FAILURE_RATE = 0;
+
+  @EnvOptionalSecret(/^whsec_\w+$/, 'must begin with whsec_')
+  WEBHOOK_SECRET: string | undefined;
+
+  @EnvOptionalUrl(['smtp:', 'smtps:'])
+  SMTP_URL: string | undefined;
 }
 
 class PortlessConfig extends ServiceConfig {}
@@ -87,6 +110,62 @@ describe('loadConfig', () => {
   it('P10 refuses to trust headers in production', () => {
     expect(problemsOf({ ...needed, NODE_ENV: 'production' })).toEqual([
       expect.stringContaining('AUTH_MODE="dev": it trusts whoever calls'),
+    ]);
+  });
+
+  it.each([
+    ['1000ms', 1000],
+    ['60s', 60_000],
+    ['15m', 900_000],
+    ['24h', 86_400_000],
+    ['1d', 86_400_000],
+  ])('reads the time span %s', (PAYMENT_TTL, ms) => {
+    expect(loadConfig(PaymentConfig, { ...needed, PAYMENT_TTL }).PAYMENT_TTL).toBe(ms);
+  });
+
+  it.each(['15', '15 m', 'm', '1.5h', '-1s', '999ms', '25h', '1h30m', '9999999999s', '15M'])(
+    'refuses the time span %j',
+    (PAYMENT_TTL) => {
+      expect(problemsOf({ ...needed, PAYMENT_TTL }, PaymentConfig)).toEqual([
+        `PAYMENT_TTL="${PAYMENT_TTL}": it must be a whole number of ms, s, m, h or d, such as 15m, from 1s to 1d.`,
+      ]);
+    },
+  );
+
+  it('reads a fraction, and refuses what is none', () => {
+    expect(loadConfig(PaymentConfig, { ...needed, FAILURE_RATE: '0.25' }).FAILURE_RATE).toBe(0.25);
+    for (const FAILURE_RATE of ['1.01', '-0.1', '1e-1', '.5', 'half', '50%'])
+      expect(problemsOf({ ...needed, FAILURE_RATE }, PaymentConfig)).toHaveLength(1);
+  });
+
+  it('leaves out what is optional', () => {
+    const config = loadConfig(PaymentConfig, { ...needed, WEBHOOK_SECRET: ' ' });
+
+    expect([config.PAYMENT_TTL, config.FAILURE_RATE]).toEqual([900_000, 0]);
+    expect([config.WEBHOOK_SECRET, config.SMTP_URL]).toEqual([undefined, undefined]);
+  });
+
+  it('P10 refuses an optional secret or URL that is wrong, without a word of what is secret', () => {
+    const given = { ...needed, WEBHOOK_SECRET: 's3cret', SMTP_URL: 'http://mail:s3cret@localhost:25' };
+
+    const problems = problemsOf(given, PaymentConfig);
+
+    expect([...problems].sort()).toEqual([
+      'SMTP_URL="http://mail:***@localhost:25/": it must be a URL that begins with smtp:// or smtps://.',
+      'WEBHOOK_SECRET="(not shown)": it must begin with whsec_.',
+    ]);
+    const right = { ...needed, WEBHOOK_SECRET: 'whsec_abc', SMTP_URL: 'smtp://localhost:1025' };
+    expect(loadConfig(PaymentConfig, right)).toMatchObject({
+      WEBHOOK_SECRET: 'whsec_abc',
+      SMTP_URL: 'smtp://localhost:1025',
+    });
+  });
+
+  it('keeps idempotency keys for a day, or as long as it says', () => {
+    expect(loadConfig(ShopConfig, needed).IDEMPOTENCY_KEY_TTL).toBe(86_400_000);
+    expect(loadConfig(ShopConfig, { ...needed, IDEMPOTENCY_KEY_TTL: '2h' }).IDEMPOTENCY_KEY_TTL).toBe(7_200_000);
+    expect(problemsOf({ ...needed, IDEMPOTENCY_KEY_TTL: 'soon' })).toEqual([
+      expect.stringMatching(/^IDEMPOTENCY_KEY_TTL="soon": /),
     ]);
   });
 });

@@ -5,6 +5,8 @@ import {
   IsIn,
   IsInt,
   IsNotEmpty,
+  IsNumber,
+  IsOptional,
   IsString,
   Matches,
   Max,
@@ -39,6 +41,49 @@ export function EnvInt(min: number, max: number): PropertyDecorator {
 /** One of `values`, spelled exactly so. */
 export function EnvOneOf(values: readonly string[]): PropertyDecorator {
   return IsIn(values, { message: `must be ${listed(values)}` });
+}
+
+const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A time span such as `500ms`, `60s`, `15m`, `24h` or `7d`, in code in milliseconds, from `minMs` to `maxMs`. */
+export function EnvDuration(minMs: number, maxMs: number): PropertyDecorator {
+  const message = `must be a whole number of ms, s, m, h or d, such as 15m, from ${duration(minMs)} to ${duration(maxMs)}`;
+  return combine(
+    Transform(({ value }) => (typeof value === 'string' ? milliseconds(value) : (value as unknown))),
+    IsInt({ message }),
+    Min(minMs, { message }),
+    Max(maxMs, { message }),
+  );
+}
+
+/** A part of a whole as a decimal number from 0 to 1: `0.25`. */
+export function EnvFraction(): PropertyDecorator {
+  const message = 'must be a number from 0 to 1, such as 0.25';
+  return combine(
+    Transform(({ value }) => (typeof value === 'string' && !/^\d+(\.\d+)?$/.test(value) ? Number.NaN : Number(value))),
+    IsNumber({}, { message }),
+    Min(0, { message }),
+    Max(1, { message }),
+  );
+}
+
+/** Text that no message shows, if it is set; `message` says what it must look like. Give it a name with SECRET, PASSWORD, TOKEN or KEY in it. */
+export function EnvOptionalSecret(pattern: RegExp, message: string): PropertyDecorator {
+  return combine(IsOptional(), Matches(pattern, { message }));
+}
+
+/** A URL of one of these protocols (`smtp:`), if it is set. */
+export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator {
+  return combine(
+    IsOptional(),
+    ValidateBy({
+      name: 'isUrlOf',
+      validator: {
+        validate: (value) => typeof value === 'string' && protocols.includes(URL.parse(value)?.protocol ?? ''),
+        defaultMessage: () => `must be a URL that begins with ${listed(protocols.map((protocol) => `${protocol}//`))}`,
+      },
+    }),
+  );
 }
 
 /** A name of Kafka's: a topic or a consumer group. */
@@ -97,6 +142,10 @@ export class ServiceConfig {
   @EnvOneOf(['dev'])
   AUTH_MODE = 'dev' as const;
 
+  /** How long the answer to a request with an `Idempotency-Key` is kept. */
+  @EnvDuration(1000, 30 * MS.d)
+  IDEMPOTENCY_KEY_TTL = 24 * MS.h;
+
   @IsString()
   NODE_ENV = 'development';
 }
@@ -139,7 +188,8 @@ function variablesOf(cls: new () => object): Set<string> {
 }
 
 function shown(name: string, value: string): string {
-  if (!/URL|SECRET|PASSWORD|TOKEN|KEY/.test(name)) return value;
+  // An idempotency key is no secret, and neither is how long one is kept.
+  if (!/URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY/.test(name)) return value;
   const url = name.includes('URL') && URL.canParse(value) ? new URL(value) : undefined;
   // In what is no URL with a host nobody knows where the password stands: none of it is shown.
   if (!url?.host) return '(not shown)';
@@ -154,6 +204,16 @@ function isPostgresUrl(value: unknown): boolean {
   // libpq's way to name a Unix socket is postgres:///database?host=/directory
   const reachable = host !== '' || searchParams.has('host');
   return ['postgres:', 'postgresql:'].includes(protocol) && reachable && pathname.length > 1;
+}
+
+function milliseconds(value: string): number {
+  const [, count, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value) ?? [];
+  return unit === undefined ? Number.NaN : Number(count) * MS[unit as keyof typeof MS];
+}
+
+function duration(ms: number): string {
+  const unit = (['d', 'h', 'm', 's'] as const).find((name) => ms > 0 && ms % MS[name] === 0) ?? 'ms';
+  return `${ms / MS[unit]}${unit}`;
 }
 
 function splitList(value: string): string[] {

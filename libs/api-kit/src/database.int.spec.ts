@@ -186,6 +186,21 @@ describe('databaseModule', () => {
     expect(await get('/notes')).toMatchObject({ status: 200, body: [{ id: 1, text: 'one' }] });
   });
 
+  it('prepares once a connection what begins with the comment, and nothing else', async () => {
+    const dataSource = app.get(DataSource);
+    await dataSource.transaction(async (tx) => {
+      for (const n of [1, 2]) {
+        await tx.query('/* prepared */ select $1::int as n', [n]);
+        await tx.query('select $1::int as m', [n]);
+      }
+
+      const prepared = await tx.query('select statement from pg_prepared_statements');
+
+      expect(prepared).toEqual([{ statement: '/* prepared */ select $1::int as n' }]);
+      expect(await tx.query('/* prepared */ select $1::int as n', [3])).toEqual([{ n: 3 }]);
+    });
+  });
+
   it('P8 starts without a database, answers 503, and works as soon as it is there', async () => {
     await app.close();
     await way.close();

@@ -117,7 +117,7 @@ interface Internals {
 class BoundedClient extends pg.Client {
   // pg's `query` has ten overloads; TypeORM and everybody else who matters here use those that return a promise.
   override query(...args: unknown[]): never {
-    const result: unknown = super.query.apply(this, args as never);
+    const result: unknown = super.query.apply(this, named(args) as never);
     if (!(result instanceof Promise)) return result as never;
     return result.catch((error: unknown) => {
       if (error instanceof Error && error.message === 'Query read timeout') {
@@ -131,6 +131,20 @@ class BoundedClient extends pg.Client {
   cut(): void {
     (this as unknown as Internals).connection.stream.destroy();
   }
+}
+
+const PREPARED = '/* prepared */';
+const statementNames = new Map<string, string>();
+
+/**
+ * A statement whose text begins with the comment is parsed and planned once a connection, and not each time: more than half of
+ * what PostgreSQL spends on a small one. For constant texts that run for every order, and whose plan depends on no value.
+ */
+function named([text, values, ...rest]: unknown[]): unknown[] {
+  if (typeof text !== 'string' || !text.startsWith(PREPARED)) return [text, values, ...rest];
+  const name = statementNames.get(text) ?? `prepared_${statementNames.size + 1}`;
+  statementNames.set(text, name);
+  return [{ name, text, values }, ...rest];
 }
 
 function boundedPool(config: PoolConfig): pg.Pool {

@@ -1,12 +1,31 @@
 export { createApp, runService, type Service } from './bootstrap.js';
-export { Caller, Public, RequireRole, type Role } from './caller.js';
-export { ConfigError, EnvInt, EnvName, EnvOneOf, loadConfig, ServiceConfig } from './config.js';
+export { actorOf, Caller, isOperator, Public, RequireRole, type Role } from './caller.js';
+export {
+  ConfigError,
+  EnvDuration,
+  EnvFraction,
+  EnvInt,
+  EnvName,
+  EnvOneOf,
+  EnvOptionalSecret,
+  EnvOptionalUrl,
+  loadConfig,
+  ServiceConfig,
+} from './config.js';
+export { CursorCodec, CursorPageQuery } from './cursor-codec.js';
 export { createDataSource, databaseModule, type DatabaseOptions } from './database.js';
+export { ApiEventStream, EventStream, LastEventId, openEventStream, type ServerSentEvent } from './event-stream.js';
 export { HealthModule, MessagingProbe } from './health.js';
+export { IdempotencyKey } from './idempotency-key.js';
+export { idempotencyTable } from './idempotency-store.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';
 export { MetricsModule, MetricsSource } from './metrics.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { PageQuery } from './page-query.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
+export { RawBody } from './raw-body.js';
+export { type Answer, UnitOfWork } from './unit-of-work.js';
+export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { IsText, NoBody } from './validation.js';
+export { checkVersion, etagOf, IfMatch, type VersionConflict, versionConflict } from './versions.js';

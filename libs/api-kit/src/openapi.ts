@@ -63,6 +63,14 @@ export function ApiProblems<C extends string>(
   return ApiExtension(PROBLEMS_EXTENSION, problems);
 }
 
+/** Has a parameter's decorator document its route, too: an enhancer for `createParamDecorator`. */
+export function documentedBy(decorate: MethodDecorator): ParameterDecorator {
+  return (target, name) => {
+    const method = name === undefined ? undefined : Object.getOwnPropertyDescriptor(target, name);
+    if (method && name !== undefined) decorate(target, name, method);
+  };
+}
+
 /** The OpenAPI document, complete with what every route has in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
   const config = new DocumentBuilder()
@@ -176,6 +184,8 @@ function complete(operation: Operation, method: string): void {
   if (readsBody) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
   if (!isPublic) problems.push(examples.callerUnknown);
   if (roles) problems.push(examples.roleRequired(roles));
+  if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
+  if (takesHeader(operation, 'Idempotency-Key')) problems.push(examples.keyInvalid, examples.keyReused);
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
   // What a health check answers while the database is down is its answer, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
@@ -190,8 +200,17 @@ function complete(operation: Operation, method: string): void {
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'A problem.';
     response.headers = { ...response.headers, 'X-Request-Id': requestIdHeader };
+    if (status.startsWith('2') && takesHeader(operation, 'Idempotency-Key'))
+      response.headers['Idempotent-Replayed'] = replayedHeader;
   }
   for (const problem of problems) addProblem(operation.responses, problem);
+}
+
+function takesHeader({ parameters = [] }: Operation, header: string): boolean {
+  return parameters.some((parameter) => {
+    const { in: where, name } = parameter as { in?: string; name?: string };
+    return where === 'header' && name === header;
+  });
 }
 
 function addProblem(responses: Operation['responses'], problem: Problem): void {
@@ -214,6 +233,7 @@ function addProblem(responses: Operation['responses'], problem: Problem): void {
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
 const requestIdHeader = { description: 'The id of this request in the log.', schema: { type: 'string' } };
+const replayedHeader = { description: '`true`: the stored answer.', schema: { type: 'string', enum: ['true'] } };
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };
 
 const examples = {
@@ -245,6 +265,21 @@ const examples = {
     detail: `This needs the role ${roles.join(' or ')}.`,
     members: { roles },
   }),
+  versionConflict: {
+    code: 'version-conflict',
+    ...commonProblems['version-conflict'],
+    detail: 'It was version 2 when you read it, and is version 3 now.',
+    members: { expected: 2, actual: 3 },
+  },
+  keyInvalid: {
+    code: 'idempotency-key-invalid',
+    ...commonProblems['idempotency-key-invalid'],
+    detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters.',
+  },
+  keyReused: {
+    code: 'idempotency-key-reused',
+    ...commonProblems['idempotency-key-reused'],
+  },
   tooLarge: {
     code: 'payload-too-large',
     ...commonProblems['payload-too-large'],

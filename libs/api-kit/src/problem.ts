@@ -78,10 +78,13 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
 export const commonProblems = {
   'malformed-body': { status: 400, title: 'The body is not valid JSON.' },
   validation: { status: 400, title: 'The request is not valid.' },
+  'idempotency-key-invalid': { status: 400, title: 'The idempotency key is not valid.' },
   'caller-unknown': { status: 401, title: 'The caller could not be identified.' },
   'role-required': { status: 403, title: 'The caller lacks the role for this.' },
+  'version-conflict': { status: 412, title: 'It has been changed since you read it.' },
   'payload-too-large': { status: 413, title: 'The body is too large.' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
+  'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request.' },
   'internal-error': { status: 500, title: 'Something went wrong on our side.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request collided with another one.' },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** A service as small as can be, in a process of its own, from the built library: what is tested here ends processes. */
@@ -111,6 +111,20 @@ describe('runService', () => {
       expect(said.out).toContain('GET /second 200');
     },
   );
+
+  it('P8 does not wait for a connection that has asked for nothing', async () => {
+    const { child, exited, listening } = start();
+    const { port } = new URL(await listening);
+    const browser = connect(Number(port), '127.0.0.1');
+    await once(browser, 'connect');
+    // The server has seen it: it answers another one that came later.
+    await fetch(`http://127.0.0.1:${port}/nothing`);
+
+    child.kill('SIGTERM');
+
+    expect(await exited).toBe(0);
+    browser.destroy();
+  });
 
   it('P8 ends within 10 s, whatever is in flight', async () => {
     const { child, exited, inFlight, listening } = start();

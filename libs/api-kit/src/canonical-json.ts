@@ -1,0 +1,13 @@
+/**
+ * JSON in which the members of every object are sorted by name, so that equal values have equal text.
+ * @throws RangeError for a value that is nested too deeply
+ */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, sorted) ?? '';
+}
+
+function sorted(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const members = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(members);
+}

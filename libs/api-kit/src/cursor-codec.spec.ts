@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { CursorCodec } from './cursor-codec.js';
+import { ProblemException } from './problem.js';
+
+const byTotal = new CursorCodec({ total: 'integer', id: 'uuid' });
+const scope = { sort: '-total', status: ['PLACED'] };
+const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+
+function refusal(decode: () => unknown): unknown {
+  try {
+    return decode();
+  } catch (error) {
+    return error instanceof ProblemException ? error.problem : error;
+  }
+}
+
+const invalid = expect.objectContaining({ status: 400, code: 'validation' }) as unknown;
+
+describe('a cursor', () => {
+  it('brings back every position of its list', () => {
+    const codec = new CursorCodec({ n: 'integer', id: 'uuid', name: 'text', at: 'time' });
+    const position = fc.record({
+      n: fc.maxSafeInteger(),
+      id: fc.uuid(),
+      name: fc.string({ unit: 'grapheme' }).filter((name) => !name.includes('\0')),
+      at: fc.date({ min: new Date(0), max: new Date('2200-01-01'), noInvalidDate: true }),
+    });
+
+    fc.assert(fc.property(position, (it) => expect(codec.decode(codec.encode(it, scope), scope)).toEqual(it)));
+  });
+
+  it('is absent on the first page', () => {
+    expect(byTotal.decode(undefined, scope)).toBeUndefined();
+  });
+
+  it('is safe in a URL as it is', () => {
+    expect(byTotal.encode({ total: 1780, id }, scope)).toMatch(/^[\w-]+$/);
+  });
+
+  it('goes with the same filters however they are ordered', () => {
+    const cursor = byTotal.encode({ total: 1, id }, { sort: 'total', status: ['PLACED'] });
+
+    expect(byTotal.decode(cursor, { status: ['PLACED'], sort: 'total' })).toEqual({ total: 1, id });
+  });
+
+  it.each([
+    ['another sort', { ...scope, sort: 'total' }],
+    ['another filter', { ...scope, status: ['COMPLETED'] }],
+    ['a filter more', { ...scope, productId: 'tea' }],
+  ])('is refused with %s', (_, other) => {
+    const cursor = byTotal.encode({ total: 1, id }, scope);
+
+    expect(refusal(() => byTotal.decode(cursor, other))).toEqual(invalid);
+  });
+
+  it('is refused when another codec made it', () => {
+    const byId = new CursorCodec({ id: 'uuid' });
+    const swapped = new CursorCodec({ id: 'uuid', total: 'integer' });
+
+    expect(refusal(() => byTotal.decode(byId.encode({ id }, scope), scope))).toEqual(invalid);
+    expect(refusal(() => byTotal.decode(swapped.encode({ id, total: 1 }, scope), scope))).toEqual(invalid);
+  });
+
+  it('refuses whatever is no cursor with a 400, and nothing else', () => {
+    const forged = fc.json().map((json) => Buffer.from(json).toString('base64url'));
+    const mark = (
+      JSON.parse(Buffer.from(byTotal.encode({ total: 1, id }, scope), 'base64url').toString()) as string[]
+    )[0];
+    const marked = fc
+      .array(fc.jsonValue(), { minLength: 2, maxLength: 2 })
+      .filter(([total]) => !Number.isSafeInteger(total))
+      .map((values) => Buffer.from(JSON.stringify([mark, ...values])).toString('base64url'));
+
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), forged, marked), (cursor) => {
+        expect(refusal(() => byTotal.decode(cursor, scope))).toEqual(invalid);
+      }),
+    );
+  });
+
+  it.each([
+    ['a total beyond the whole numbers', [1e300, id]],
+    ['a total with a fraction', [0.5, id]],
+    ['an id that is none', [1, `${id}'`]],
+  ])('refuses %s, which the database could not read', (_, values) => {
+    const own = JSON.parse(Buffer.from(byTotal.encode({ total: 1, id }, scope), 'base64url').toString()) as unknown[];
+    const cursor = Buffer.from(JSON.stringify([own[0], ...values])).toString('base64url');
+
+    expect(refusal(() => byTotal.decode(cursor, scope))).toEqual(invalid);
+  });
+});

@@ -1,0 +1,474 @@
+import { connect } from 'node:net';
+import { Body, Controller, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
+import { IsInt, IsString } from 'class-validator';
+import type { FastifyReply } from 'fastify';
+import { DataSource, type EntityManager } from 'typeorm';
+import {
+  createApp,
+  createDataSource,
+  databaseModule,
+  IdempotencyKey,
+  idempotencyTable,
+  loggerModule,
+  openApiDocument,
+  openApiGaps,
+  ProblemException,
+  ServiceConfig,
+  UnitOfWork,
+  UnitOfWorkModule,
+} from './index.js';
+import { IdempotencyHousekeeping } from './unit-of-work.module.js';
+
+const SCHEMA = `idempotency_${process.pid}`;
+const ROLE = SCHEMA;
+const given = process.env['TEST_DATABASE_URL'];
+if (!given) throw new Error('TEST_DATABASE_URL names no database: run this through npm test');
+// Roles go past a pooler, which knows the server's superuser only.
+const asRole = new URL(process.env['TEST_DIRECT_DATABASE_URL'] ?? given);
+asRole.username = ROLE;
+asRole.password = 'secret';
+
+class NoteDto {
+  @ApiProperty({ example: 'tea' })
+  @IsString()
+  readonly text!: string;
+
+  @ApiProperty({ example: 1 })
+  @IsInt()
+  readonly count!: number;
+}
+
+class SavedDto extends NoteDto {
+  @ApiProperty({ example: 1 })
+  readonly id!: number;
+
+  @ApiProperty({ example: '2026-11-21T09:30:00.000Z' })
+  readonly savedAt!: Date;
+}
+
+/** What happens within each unit of work, after its change. */
+let within: (tx: EntityManager) => void | Promise<void> = () => undefined;
+
+@Controller('notes')
+class NotesController {
+  constructor(private readonly unitOfWork: UnitOfWork) {}
+
+  @Post()
+  @ApiOperation({ summary: 'Save a note' })
+  @ApiCreatedResponse({ type: SavedDto })
+  async save(
+    @Body() note: NoteDto,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const saved = await this.unitOfWork.run(key, (tx) => this.insert(tx, note));
+    reply.header('location', `/notes/${saved.id}`);
+    return saved;
+  }
+
+  @Post(':list')
+  @ApiOperation({ summary: 'Save a note in a list' })
+  @ApiCreatedResponse({ type: SavedDto })
+  async saveIn(@Param('list') _: string, @Body() note: NoteDto, @IdempotencyKey() key: IdempotencyKey | undefined) {
+    return await this.unitOfWork.run(key, (tx) => this.insert(tx, note));
+  }
+
+  @Post(':list/ticks')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Tick it off' })
+  @ApiNoContentResponse()
+  async tick(@Param('list') _: string, @IdempotencyKey() key: IdempotencyKey | undefined): Promise<void> {
+    await this.unitOfWork.run(key, async (tx) => {
+      await this.insert(tx, { text: 'tick', count: 1 });
+    });
+  }
+
+  private async insert(tx: EntityManager, { text, count }: NoteDto): Promise<SavedDto> {
+    const [row]: { id: number; saved_at: Date }[] = await tx.query(
+      'insert into notes (text, count) values ($1, $2) returning id, saved_at',
+      [text, count],
+    );
+    await within(tx);
+    return { id: row!.id, savedAt: row!.saved_at, text, count };
+  }
+}
+
+class TestConfig extends ServiceConfig {
+  override PORT = 0;
+}
+
+@Module({
+  imports: [
+    loggerModule({ LOG_LEVEL: 'fatal', LOG_FORMAT: 'json' }, 'notes'),
+    databaseModule({ url: asRole.href, schema: SCHEMA, applicationName: 'notes', poolSize: 4 }),
+    UnitOfWorkModule,
+  ],
+  controllers: [NotesController],
+})
+class NotesModule {}
+
+const info = { title: 'Notes', description: 'Notes.', version: '1.0.0' };
+let admin: DataSource;
+let app: NestFastifyApplication;
+let replica: NestFastifyApplication;
+
+beforeAll(async () => {
+  admin = await createDataSource({ url: given, schema: 'public', applicationName: 'test' });
+  await admin.query(`create schema ${SCHEMA}`);
+  await admin.query(`create table ${SCHEMA}.notes (
+    id serial primary key, text text not null, count int not null, saved_at timestamptz not null default now())`);
+  for (const statement of idempotencyTable(SCHEMA)) await admin.query(statement);
+  await admin.query(`create role ${ROLE} login password 'secret'`);
+  await admin.query(`grant usage on schema ${SCHEMA} to ${ROLE}`);
+  await admin.query(`grant select, insert, update, delete on all tables in schema ${SCHEMA} to ${ROLE}`);
+  await admin.query(`grant usage on all sequences in schema ${SCHEMA} to ${ROLE}`);
+  [app, replica] = await Promise.all([start(), start()]);
+});
+
+beforeEach(async () => {
+  within = () => undefined;
+  await admin.query(`truncate ${SCHEMA}.notes, ${SCHEMA}.idempotency_keys`);
+});
+
+afterAll(async () => {
+  await Promise.all([app.close(), replica.close()]);
+  await admin.query(`drop schema ${SCHEMA} cascade`);
+  await admin.query(`drop role ${ROLE}`);
+  await admin.destroy();
+});
+
+async function start(): Promise<NestFastifyApplication> {
+  const started = await createApp(NotesModule, new TestConfig(), info);
+  await started.listen(0, '127.0.0.1');
+  return started;
+}
+
+interface Call {
+  readonly key?: string;
+  readonly body?: unknown;
+  readonly path?: string;
+  readonly user?: string;
+  readonly at?: NestFastifyApplication;
+}
+
+/** A header's UTF-8 bytes as fetch takes them. */
+const latin1 = (text: string) => Buffer.from(text).toString('latin1');
+
+const tea = { text: 'tea', count: 1 };
+
+async function post({ key = 'k-1', body = tea, path = '/notes', user = 'ada', at = app }: Call = {}) {
+  const response = await fetch((await at.getUrl()) + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-user-id': user, ...(key !== '' && { 'idempotency-key': key }) },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    replayed: response.headers.get('idempotent-replayed'),
+    location: response.headers.get('location'),
+    text,
+    body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>,
+  };
+}
+
+async function notes(): Promise<number> {
+  return (await admin.query<unknown[]>(`select from ${SCHEMA}.notes`)).length;
+}
+
+async function keys(): Promise<number> {
+  return (await admin.query<unknown[]>(`select from ${SCHEMA}.idempotency_keys`)).length;
+}
+
+const twins = (count: number, one: (n: number) => Promise<Awaited<ReturnType<typeof post>>>) =>
+  Promise.all(Array.from({ length: count }, (_, n) => one(n)));
+
+describe('a request with an idempotency key', () => {
+  it('has its effect once, and gets the stored answer again, byte for byte', async () => {
+    const first = await post();
+    const again = await post({ body: '{ "count":1,\n"text":"tea" }' });
+    const elsewhere = await post({ at: replica });
+
+    expect(first).toMatchObject({ status: 201, replayed: null, body: { text: 'tea', savedAt: expect.any(String) } });
+    expect(again).toEqual({ ...first, replayed: 'true' });
+    expect(elsewhere).toEqual({ ...first, replayed: 'true' });
+    expect(first.location).toBe(`/notes/${String(first.body['id'])}`);
+    expect(await notes()).toBe(1);
+  });
+
+  it('gets the stored answer where there is nothing to say, too', async () => {
+    const answers = [await post({ path: '/notes/a/ticks' }), await post({ path: '/notes/a/ticks' })];
+
+    expect(answers).toMatchObject([
+      { status: 204, replayed: null, text: '' },
+      { status: 204, replayed: 'true', text: '' },
+    ]);
+    expect(await notes()).toBe(1);
+  });
+
+  it('is refused when the key was used for another body', async () => {
+    await post();
+
+    const other = await post({ body: { ...tea, count: 2 } });
+
+    expect(other).toMatchObject({ status: 422, body: { type: 'urn:twinbox:problem:idempotency-key-reused' } });
+    expect(await notes()).toBe(1);
+    expect(await post()).toMatchObject({ status: 201, replayed: 'true' });
+  });
+
+  it.each([
+    ['another caller', { user: 'bob' }],
+    ['another path', { path: '/notes/shopping' }],
+    ['another key', { key: 'K-1' }],
+  ])('is another one from %s', async (_, other: Call) => {
+    await post();
+
+    expect(await post(other)).toMatchObject({ status: 201, replayed: null });
+    expect(await notes()).toBe(2);
+  });
+
+  it('has its effect each time when it has none', async () => {
+    const answers = [await post({ key: '' }), await post({ key: '' })];
+
+    expect(answers).toMatchObject([{ status: 201 }, { status: 201 }]);
+    expect(await notes()).toBe(2);
+    expect(await keys()).toBe(0);
+  });
+
+  it('takes query parameters for no part of the path', async () => {
+    await post({ path: '/notes/a?x=1' });
+
+    expect(await post({ path: '/notes/a?x=2' })).toMatchObject({ replayed: 'true' });
+  });
+});
+
+describe('twins', () => {
+  it('P4 that come 50 at a time to 4 connections have one effect, and all get its answer', async () => {
+    const answers = await twins(50, () => post());
+
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(answers[0]!.status).toBe(201);
+    expect(answers.filter(({ replayed }) => replayed === null)).toHaveLength(1);
+    expect([await notes(), await keys()]).toEqual([1, 1]);
+  });
+
+  it('P4 that come to two replicas at once have one effect, and all get its answer', async () => {
+    within = async (tx) => void (await tx.query('select pg_sleep(0.2)'));
+
+    const answers = await twins(50, (n) => post({ at: n % 2 === 0 ? app : replica }));
+
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(answers[0]!.status).toBe(201);
+    expect(answers.filter(({ replayed }) => replayed === null)).toHaveLength(1);
+    expect([await notes(), await keys()]).toEqual([1, 1]);
+  });
+
+  it('leave connections for everybody else while they wait', async () => {
+    const held = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    within = async () => {
+      begun.resolve();
+      await held.promise;
+    };
+    const first = post();
+    await begun.promise;
+    within = () => undefined;
+    const waiting = twins(20, () => post());
+
+    const others = await twins(10, (n) => post({ key: `other-${n}` }));
+    held.resolve();
+
+    expect(others.every(({ status }) => status === 201)).toBe(true);
+    expect((await waiting).every(({ status, replayed }) => status === 201 && replayed === 'true')).toBe(true);
+    expect(await first).toMatchObject({ status: 201, replayed: null });
+  });
+
+  it('try themselves, one after the other, when the first is rejected', async () => {
+    let attempts = 0;
+    within = () => {
+      if (++attempts < 3) throw new ProblemException({ code: 'not-yet', status: 409, title: 'Not yet.' });
+    };
+
+    const answers = await twins(10, () => post());
+
+    expect(answers.filter(({ status }) => status === 409)).toHaveLength(2);
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(8);
+    expect(attempts).toBe(3);
+    expect([await notes(), await keys()]).toEqual([1, 1]);
+  });
+
+  it('of another body are refused, also while the first is under way', async () => {
+    const answers = await twins(10, (n) => post({ body: { ...tea, count: n % 2 } }));
+
+    const counts = answers.map(({ status }) => status);
+    expect(counts.filter((status) => status === 201)).toHaveLength(5);
+    expect(counts.filter((status) => status === 422)).toHaveLength(5);
+    expect(await notes()).toBe(1);
+  });
+
+  it('P8 do not wait for the database one after the other when it is away', async () => {
+    let attempts = 0;
+    within = () => {
+      attempts++;
+      throw Object.assign(new Error('gone'), { code: '57P01' });
+    };
+
+    const answers = await twins(20, () => post());
+
+    expect(answers.every(({ status }) => status === 503)).toBe(true);
+    expect(attempts).toBeLessThan(20);
+  });
+});
+
+describe('what is stored', () => {
+  it.each([
+    ['a rejection', () => new ProblemException({ code: 'no', status: 409, title: 'No.' }), 409],
+    ['a bug', () => new TypeError('oops'), 500],
+  ])('is nothing after %s: the same request may be tried again', async (_, error, status) => {
+    within = () => {
+      throw error();
+    };
+    const first = await post();
+    within = () => undefined;
+    const stored = [await notes(), await keys()];
+
+    const again = await post();
+
+    expect(first.status).toBe(status);
+    expect(stored).toEqual([0, 0]);
+    expect(again).toMatchObject({ status: 201, replayed: null });
+  });
+
+  it('P1 commits with the change, or not at all', async () => {
+    await admin.query(`revoke update on ${SCHEMA}.idempotency_keys from ${ROLE}`);
+    const failed = await post();
+    await admin.query(`grant update on ${SCHEMA}.idempotency_keys to ${ROLE}`);
+
+    expect(failed.status).toBe(500);
+    expect([await notes(), await keys()]).toEqual([0, 0]);
+  });
+
+  it('P1 is neither key nor change when the connection dies in between', async () => {
+    within = async (tx) => {
+      const [row]: { pid: number }[] = await tx.query('select pg_backend_pid() as pid');
+      await admin.query('select pg_terminate_backend($1)', [row!.pid]);
+      // The server may take a moment to end it.
+      await tx.query('select pg_sleep(1)');
+    };
+    const first = await post();
+    within = () => undefined;
+
+    const again = await post();
+
+    expect(first.status).toBe(503);
+    expect(again).toMatchObject({ status: 201, replayed: null });
+    expect(await notes()).toBe(1);
+  });
+});
+
+describe('a key that has expired', () => {
+  const age = async (hours: number) =>
+    admin.query(`update ${SCHEMA}.idempotency_keys set created_at = now() - $1 * interval '1 hour'`, [hours]);
+
+  it('is as good as new, for another body too', async () => {
+    await post();
+    await age(25);
+
+    const again = await post({ body: { ...tea, count: 2 } });
+
+    expect(again).toMatchObject({ status: 201, replayed: null, body: { count: 2 } });
+    expect(await post({ body: { ...tea, count: 2 } })).toEqual({ ...again, replayed: 'true' });
+    expect([await notes(), await keys()]).toEqual([2, 1]);
+  });
+
+  it('is not one that is 23 hours old', async () => {
+    await post();
+    await age(23);
+
+    expect(await post()).toMatchObject({ replayed: 'true' });
+  });
+
+  it('P7 is removed, in chunks, by replicas that do not wait for each other nor for a request', async () => {
+    await admin.query(
+      `insert into ${SCHEMA}.idempotency_keys (caller, method, path, key, request_hash, created_at)
+       select 'ada', 'POST', '/notes', n::text, '', now() - (case when n <= 2500 then 25 else 23 end) * interval '1 hour'
+         from generate_series(1, 2600) n`,
+    );
+    const request = admin.createQueryRunner();
+    await request.startTransaction();
+    await request.query(`select from ${SCHEMA}.idempotency_keys where key = '7' for update`);
+
+    const tidy = async (at: NestFastifyApplication) => {
+      while (await at.get(IdempotencyHousekeeping).tidy());
+    };
+    await Promise.all([tidy(app), tidy(replica)]);
+
+    const left = await keys();
+    await request.rollbackTransaction();
+    await request.release();
+    await tidy(app);
+    expect(left).toBe(101);
+    expect(await keys()).toBe(100);
+  });
+});
+
+describe('the header', () => {
+  it.each([
+    ['a space', 'a b'],
+    ['256 characters', 'x'.repeat(256)],
+    ['a letter beyond ASCII', 'caf\u00e9'],
+  ])('is refused with %s', async (_, key) => {
+    expect(await post({ key })).toMatchObject({
+      status: 400,
+      body: { type: 'urn:twinbox:problem:idempotency-key-invalid' },
+    });
+    expect(await notes()).toBe(0);
+  });
+
+  it('may have 255 characters', async () => {
+    expect(await post({ key: '~'.repeat(255) })).toMatchObject({ status: 201 });
+  });
+
+  it.each([
+    ['none', 'Idempotency-Key:\r\n', 'visible ASCII'],
+    ['two', 'Idempotency-Key: a\r\nIdempotency-Key: a\r\n', 'more than once'],
+  ])('is refused with %s in it', async (_, header, detail) => {
+    const { hostname, port } = new URL(await app.getUrl());
+    const socket = connect(Number(port), hostname);
+    const body = JSON.stringify(tea);
+    socket.write(
+      `POST /notes HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\n${header}Content-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    expect(answer).toContain(detail);
+  });
+
+  it('is refused with a path that no index could hold', async () => {
+    expect(await post({ path: `/notes/${'x'.repeat(1000)}` })).toMatchObject({ status: 400 });
+    const longest = { path: `/notes/${'x'.repeat(993)}`, user: latin1('😀'.repeat(255)), key: '~'.repeat(255) };
+    expect(await post(longest)).toMatchObject({ status: 201 });
+  });
+
+  it('is documented, with its problems, on the routes that take it', () => {
+    const document = openApiDocument(app, info);
+    const operation = document.paths['/notes']!.post!;
+
+    expect(openApiGaps(document)).toEqual([]);
+    expect(operation.parameters).toEqual([
+      expect.objectContaining({ name: 'Idempotency-Key', in: 'header', required: false }),
+    ]);
+    expect(operation.responses['422']).toMatchObject({
+      content: { 'application/problem+json': { examples: { 'idempotency-key-reused': expect.anything() } } },
+    });
+    expect(operation.responses['400']).toMatchObject({
+      content: { 'application/problem+json': { examples: { 'idempotency-key-invalid': expect.anything() } } },
+    });
+    expect(operation.responses['201']).toMatchObject({ headers: { 'Idempotent-Replayed': expect.anything() } });
+  });
+});
