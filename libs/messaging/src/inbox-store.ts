@@ -55,7 +55,7 @@ export class InboxStore {
   async begin(db: DataSource, refs: readonly MessageRef[], mark: Mark): Promise<Set<number>> {
     const rows: { n: number }[] = await db.query(
       // inbox_pkey. The planner is kept from guessing how many ids there are.
-      `with mark as (
+      `/* prepared */ with mark as (
          insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
          values ($4, $1, $5, $6, $7, $8) on conflict do nothing),
        replaced as (delete from ${this.schema}.inbox_in_flight where id = any($9::uuid[]))
@@ -86,7 +86,7 @@ export class InboxStore {
   async record(tx: EntityManager, message: Message): Promise<Recorded> {
     const [row]: { held: boolean; recorded: boolean }[] = await tx.query(
       // inbox_parked_key, inbox_pkey
-      `with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+      `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
        held as materialized (
          select from ${this.schema}.inbox_parked
           where consumer = $1 and key = $4 and holds_key and (dead_at is null or $5) limit 1),
@@ -104,7 +104,7 @@ export class InboxStore {
   /** Records many at once, and returns the indexes of those that are new and whose key is not held. */
   async recordAll(tx: EntityManager, messages: readonly Message[]): Promise<Set<number>> {
     const rows: { n: number }[] = await tx.query(
-      `with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+      `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
        m as materialized (
          select * from unnest($2::text[], $3::text[], $4::bytea[]) with ordinality as m (message_id, source, key, n)),
        recorded as (

@@ -1,4 +1,5 @@
 export { type AuditEntry } from './audit.js';
+export { CommitWakeUp } from './commit-wake-up.js';
 export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-jobs.js';
 export {
   type DeadLetter,
@@ -14,7 +15,15 @@ export { DeadLetters, type LetterAction, type LetterChoice, type LetterPage, typ
 export { PermanentError } from './errors.js';
 export { type ComponentHealth, MessagingHealth } from './health.js';
 export { InboxContext } from './inbox-context.js';
-export { type Job, JobHandler, type JobHandlerMethod, type JobOptions } from './job-handlers.js';
+export { InboxRecords, type InboxRecord } from './inbox-records.js';
+export {
+  type Job,
+  JobDead,
+  type JobDeadMethod,
+  JobHandler,
+  type JobHandlerMethod,
+  type JobOptions,
+} from './job-handlers.js';
 export { type JobAddOptions, Jobs, type NewJob } from './jobs.js';
 export { createTopics, type KafkaOptions } from './kafka.js';
 export { type Message } from './message.js';

@@ -1,4 +1,5 @@
 import { QueryFailedError } from 'typeorm';
+import { describeError } from './errors.js';
 import { type Failure, failureOf } from './failures.js';
 import { type JobQueue } from './job-handlers.js';
 import { backOffMs } from './waiting.js';
@@ -27,6 +28,15 @@ export class LeaseLostError extends Error {
 
   constructor() {
     super('its lease ran out, and may be held by another process');
+  }
+}
+
+/** The method that hears of dead jobs has failed, and so the job is not dead. The database is there. */
+export class UnheardError extends Error {
+  override readonly name = 'UnheardError';
+
+  constructor(cause: unknown) {
+    super(`who hears of dead jobs has failed: ${describeError(cause)}`, { cause });
   }
 }
 

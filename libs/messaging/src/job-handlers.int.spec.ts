@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { Injectable, Logger, Scope, type Type } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { DeadJobs } from './dead-jobs.js';
 import { DueWork } from './due-work.js';
 import { PermanentError } from './errors.js';
 import { MessagingHealth } from './health.js';
-import { type Job, JobHandler, JobHandlers, type JobOptions } from './job-handlers.js';
+import { type Job, JobDead, JobHandler, JobHandlers, type JobOptions } from './job-handlers.js';
 import { JobLifecycle } from './job-lifecycle.js';
 import { Jobs } from './jobs.js';
 import { MESSAGING_OPTIONS } from './messaging-options.js';
 import { Relay } from './relay.js';
 import { gate, JobSandbox, SOON } from './testing/job-sandbox.js';
 import { until } from './testing/until.js';
-import { OutboxWakeUp } from './wake-up.js';
 
 const modules: TestingModule[] = [];
 let sandbox: JobSandbox;
@@ -137,6 +137,163 @@ describe('a dead job', () => {
   });
 });
 
+describe('who hears of dead jobs', () => {
+  const calls: Job[] = [];
+  const heard: { job: Job; reason: string }[] = [];
+  let failing: () => unknown;
+  let hearing: (tx: EntityManager, job: Job) => Promise<void>;
+  let module: TestingModule;
+
+  @Injectable()
+  class Caller {
+    @JobHandler('call', { ...SOON, maxAttempts: 2 })
+    async call(job: Job<{ n: number }>): Promise<void> {
+      calls.push(job);
+      return Promise.reject(await failing());
+    }
+  }
+
+  @Injectable()
+  class Timeline {
+    @JobDead('call')
+    async write(tx: EntityManager, job: Job<{ n: number }>, reason: string): Promise<void> {
+      heard.push({ job, reason });
+      await tx.query('insert into sandbox.effects (job, who) values ($1, $2)', [job.id, reason]);
+      await hearing(tx, job);
+    }
+  }
+
+  const isDead = async () => (await sandbox.row())['dead_at'] !== null;
+
+  beforeEach(async () => {
+    calls.length = 0;
+    heard.length = 0;
+    failing = () => new Error('no');
+    hearing = () => Promise.resolve();
+    module = await startModule(Caller, Timeline);
+  });
+
+  const add = async () => module.get(DataSource).transaction(async (tx) => module.get(Jobs).add(tx, 'call', { n: 1 }));
+
+  it('P1 does so in the transaction that marks the job dead, after its last attempt', async () => {
+    let seenMeanwhile: unknown;
+    hearing = async () => {
+      seenMeanwhile = [await isDead(), await sandbox.effects()];
+    };
+    const id = await add();
+
+    await until('it is dead', isDead);
+
+    expect(seenMeanwhile).toEqual([false, []]);
+    expect(await sandbox.effects()).toEqual(['no']);
+    expect(heard).toEqual([{ job: { id, queue: 'call', data: { n: 1 }, attempt: 2 }, reason: 'no' }]);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('P1 leaves nothing behind when it fails: the job is not dead, and is marked a little later, without another call', async () => {
+    const seen: unknown[] = [];
+    hearing = async () => {
+      seen.push([await isDead(), await sandbox.effects()]);
+      if (heard.length < 3) throw new Error('the timeline is full');
+    };
+    failing = () => new PermanentError('never');
+    await add();
+
+    await until('it is dead', isDead);
+
+    expect(seen).toEqual([
+      [false, []],
+      [false, []],
+      [false, []],
+    ]);
+    expect(await sandbox.effects()).toEqual(['never']);
+    expect(calls).toHaveLength(1);
+    expect(await sandbox.row()).toMatchObject({ attempts: 1, error: 'never' });
+  });
+
+  it('P1 may have its last attempt failing too: no attempt is added to those that a job has', async () => {
+    hearing = () => (heard.length < 3 ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
+    await add();
+
+    await until('it is dead', isDead);
+
+    expect(calls).toHaveLength(2);
+    expect(await sandbox.effects()).toEqual(['no']);
+  });
+
+  it('P1 has its effect once when the connection is lost in between', async () => {
+    hearing = async (tx) => {
+      if (heard.length > 1) return;
+      const [row]: { pid: number }[] = await tx.query('select pg_backend_pid() as pid');
+      await sandbox.database.sql('select pg_terminate_backend($1)', [row!.pid]);
+      // The server may take a moment to end it.
+      await tx.query('select pg_sleep(30)');
+    };
+    failing = () => new PermanentError('never');
+    await add();
+
+    await until('it is dead', isDead);
+
+    expect(heard).toHaveLength(2);
+    expect(await sandbox.effects()).toEqual(['never']);
+  });
+
+  it('is seen in the health while it fails', async () => {
+    let broken = true;
+    hearing = () => (broken ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
+    failing = () => new PermanentError('never');
+    await add();
+
+    await until('health tells', () => !module.get(MessagingHealth).check().healthy);
+    broken = false;
+    await until('it is dead', isDead);
+    await until('health is well', () => module.get(MessagingHealth).check().healthy);
+
+    expect(await sandbox.effects()).toEqual(['never']);
+  });
+
+  it('P4 hears nothing of a job that another process has by now', async () => {
+    failing = async () => {
+      await sandbox.database.sql('update sandbox.jobs set lease = gen_random_uuid()');
+      return new PermanentError('never');
+    };
+    await add();
+
+    await until('it is called and given up', () => {
+      const { jobs } = module.get(MessagingHealth).check().components;
+      return calls.length === 1 && jobs?.['running'] === 0;
+    });
+
+    expect(heard).toEqual([]);
+    expect(await sandbox.row()).toMatchObject({ dead_at: null });
+  });
+
+  it('hears again when a person has it retried in vain, and nothing when they discard it', async () => {
+    const id = await add();
+    await until('it is dead', isDead);
+    await module.get(DeadJobs).retry([id], { actor: 'olga' });
+    await until('it is dead again', async () => heard.length === 2 && (await isDead()));
+
+    await module.get(DeadJobs).discard([id], { actor: 'olga', reason: 'paid by hand' });
+
+    expect(heard).toHaveLength(2);
+    expect(await sandbox.rows()).toEqual([]);
+  });
+
+  it('is refused at the start when there are two of them, or no handler', async () => {
+    @Injectable()
+    class Second {
+      @JobDead('call')
+      async hear(): Promise<void> {
+        return Promise.resolve();
+      }
+    }
+
+    await expect(startModule(Caller, Timeline, Second)).rejects.toThrow('hears of dead jobs of call');
+    await expect(startModule(Second)).rejects.toThrow('no handler for the jobs of call');
+  });
+});
+
 describe('handlers', () => {
   it('are found among the providers, and stop with the application, which hands their jobs back', async () => {
     const run: unknown[] = [];
@@ -216,7 +373,7 @@ describe('handlers', () => {
       }
     }
 
-    await expect(startModule(PerRequest)).rejects.toThrow('PerRequest.call handles the jobs of call, and must belong');
+    await expect(startModule(PerRequest)).rejects.toThrow('PerRequest.call is called for jobs, and must belong');
   });
 });
 
@@ -240,7 +397,7 @@ async function startModule(...providers: Type[]): Promise<TestingModule> {
       { provide: Relay, useValue: new Relay(sandbox.options) },
       DueWork,
       MessagingHealth,
-      OutboxWakeUp,
+      CommitWakeUp,
       Jobs,
       DeadJobs,
       JobHandlers,

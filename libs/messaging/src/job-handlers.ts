@@ -1,7 +1,9 @@
 import { Injectable, SetMetadata } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
+import { type EntityManager } from 'typeorm';
 
 const JOB_HANDLER = Symbol('JOB_HANDLER');
+const JOB_DEAD = Symbol('JOB_DEAD');
 
 /** A call to be made. It may be made more than once: `id` is the same each time, and serves as the receiver's idempotency key. */
 export interface Job<Data = unknown> {
@@ -30,6 +32,13 @@ export interface JobOptions {
  */
 export type JobHandlerMethod<Data = never> = (job: Job<Data>, signal: AbortSignal) => Promise<void>;
 
+/**
+ * Hears that a job is dead, with the reason in words, in the transaction that marks it so: both commit, or neither (P1). When it
+ * throws, the job is not dead: a little later it is tried to mark it again. It may so be called more than once, and takes back
+ * nothing but what it writes in `tx`.
+ */
+export type JobDeadMethod<Data = never> = (tx: EntityManager, job: Job<Data>, reason: string) => Promise<void>;
+
 /** One queue as its handler was declared; what the options leave out has its default. */
 export interface JobQueue {
   readonly name: string;
@@ -38,6 +47,7 @@ export interface JobQueue {
   readonly backOff: { readonly firstMs: number; readonly maxMs: number };
   readonly timeoutMs: number;
   readonly handle: JobHandlerMethod<unknown>;
+  readonly dead: JobDeadMethod<unknown> | undefined;
 }
 
 interface Declaration {
@@ -64,8 +74,25 @@ export function JobHandler(queue: string, options: JobOptions = {}) {
   };
 }
 
+/**
+ * Makes a method of a provider or controller the one that hears of a queue's dead jobs: to write it down where people look, or
+ * to go another way. One a queue, in a process that handles the queue.
+ */
+export function JobDead(queue: string) {
+  return <Method extends JobDeadMethod>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): void => void SetMetadata(JOB_DEAD, queue)(target, name, descriptor);
+}
+
 /** @throws when an option makes no sense: better at the start than with the first failing job */
-export function jobQueue(name: string, options: JobOptions, handle: JobHandlerMethod<unknown>): JobQueue {
+export function jobQueue(
+  name: string,
+  options: JobOptions,
+  handle: JobHandlerMethod<unknown>,
+  dead?: JobDeadMethod<unknown>,
+): JobQueue {
   const queue = {
     name,
     concurrency: options.concurrency ?? 4,
@@ -73,6 +100,7 @@ export function jobQueue(name: string, options: JobOptions, handle: JobHandlerMe
     backOff: options.backOff ?? { firstMs: 1000, maxMs: 300_000 },
     timeoutMs: options.timeoutMs ?? 60_000,
     handle,
+    dead,
   };
   const { concurrency, maxAttempts, backOff, timeoutMs } = queue;
   const counts = Number.isInteger(concurrency) && concurrency >= 1 && maxAttempts >= 1;
@@ -90,7 +118,16 @@ export function jobQueue(name: string, options: JobOptions, handle: JobHandlerMe
   return queue;
 }
 
-/** Finds the methods that `JobHandler` marks, once everything is instantiated. */
+/** A method of an instance that a decorator of this file marks. */
+interface Marked<Value, Method> {
+  readonly value: Value;
+  /** Bound to its instance. */
+  readonly method: Method;
+  /** For people. */
+  readonly where: string;
+}
+
+/** Finds the methods that `JobHandler` and `JobDead` mark, once everything is instantiated. */
 @Injectable()
 export class JobHandlers {
   constructor(
@@ -99,34 +136,43 @@ export class JobHandlers {
     private readonly reflector: Reflector,
   ) {}
 
-  /** @throws when a queue has two handlers, or one that is made anew for each request */
+  /** @throws when a queue has two of them, one that is made anew for each request, or one that hears of a queue nobody handles */
   find(): JobQueue[] {
+    const listeners = new Map<string, JobDeadMethod<unknown>>();
+    for (const { value: queue, method, where } of this.marked<string, JobDeadMethod<unknown>>(JOB_DEAD)) {
+      if (listeners.has(queue)) throw new Error(`${where} is a second one that hears of dead jobs of ${queue}`);
+      listeners.set(queue, method);
+    }
     const queues = new Map<string, JobQueue>();
+    for (const { value, method, where } of this.marked<Declaration, JobHandlerMethod<unknown>>(JOB_HANDLER)) {
+      const { queue, options } = value;
+      if (queues.has(queue)) throw new Error(`${where} is a second handler for the jobs of ${queue}`);
+      queues.set(queue, jobQueue(queue, options, method, listeners.get(queue)));
+    }
+    // Nobody here would call it, and in the process that runs the jobs it may be missing.
+    const idle = [...listeners.keys()].find((queue) => !queues.has(queue));
+    if (idle !== undefined)
+      throw new Error(`There is no handler for the jobs of ${idle}, only one that hears of dead ones`);
+    return [...queues.values()];
+  }
+
+  private *marked<Value, Method>(mark: symbol): Generator<Marked<Value, Method>> {
     const seen = new Set<object>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = wrapper.instance;
       // An alias is the same instance under another token.
       if (typeof instance !== 'object' || instance === null || seen.has(instance)) continue;
       seen.add(instance);
-      for (const { name, handle, queue, options } of this.declaredBy(instance)) {
+      for (const name of this.scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object | null)) {
+        const method = (instance as Record<string, unknown>)[name];
+        if (typeof method !== 'function') continue;
+        const value = this.reflector.get<Value | undefined, symbol>(mark, method);
+        if (value === undefined) continue;
         const where = `${instance.constructor.name}.${name}`;
         if (!wrapper.isDependencyTreeStatic() || wrapper.isTransient)
-          throw new Error(`${where} handles the jobs of ${queue}, and must belong to a singleton`);
-        if (queues.has(queue)) throw new Error(`${where} is a second handler for the jobs of ${queue}`);
-        queues.set(queue, jobQueue(queue, options, handle));
+          throw new Error(`${where} is called for jobs, and must belong to a singleton`);
+        yield { value, method: method.bind(instance) as Method, where };
       }
-    }
-    return [...queues.values()];
-  }
-
-  private *declaredBy(instance: object): Generator<Declaration & { name: string; handle: JobHandlerMethod<unknown> }> {
-    const prototype = Object.getPrototypeOf(instance) as object | null;
-    for (const name of this.scanner.getAllMethodNames(prototype)) {
-      const method = (instance as Record<string, unknown>)[name];
-      if (typeof method !== 'function') continue;
-      const declaration = this.reflector.get<Declaration | undefined, symbol>(JOB_HANDLER, method);
-      if (!declaration) continue;
-      yield { ...declaration, name, handle: (method as JobHandlerMethod<unknown>).bind(instance) };
     }
   }
 }

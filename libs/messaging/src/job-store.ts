@@ -1,4 +1,4 @@
-import { type DataSource } from 'typeorm';
+import { type DataSource, type EntityManager } from 'typeorm';
 import { storable } from './inbox-store.js';
 import { type Job } from './job-handlers.js';
 import { quoteIdentifier } from './schema.js';
@@ -28,9 +28,14 @@ export interface PutBack {
  */
 export class JobStore {
   private readonly jobs: string;
+  /** Those of the ids $1 that are still leased as $2 says. Locked in order: statements about many jobs never wait in a circle. */
+  private readonly own: string;
 
   constructor(schema: string) {
     this.jobs = `${quoteIdentifier(schema)}.jobs`;
+    this.own = `array(
+      select job.id from ${this.jobs} as job join unnest($1::uuid[], $2::uuid[]) as held (id, lease) using (id, lease)
+       where job.id = any($1::uuid[]) order by job.id for update of job)`;
   }
 
   /**
@@ -45,7 +50,7 @@ export class JobStore {
   ): Promise<ClaimedJob[]> {
     // statement_timestamp, for an index cannot be searched by clock_timestamp: that may differ from row to row.
     const [rows]: [ClaimedJob[], number] = await db.query(
-      `with due as materialized (
+      `/* prepared */ with due as materialized (
          select job.id
            from unnest($1::text[], $2::int[]) as room (queue, places)
           cross join lateral (
@@ -67,27 +72,28 @@ export class JobStore {
   /** Gives the ids of those that are still leased so, for another `leaseMs`. */
   async renew(db: DataSource, held: readonly Leased[], leaseMs: number): Promise<Set<string>> {
     const [rows]: [{ id: string }[], number] = await db.query(
-      `update ${this.jobs} as job
-          set run_at = clock_timestamp() + $3 * interval '1 ms'
-         from unnest($1::uuid[], $2::uuid[]) as held (id, lease)
-        where job.id = any($1::uuid[]) and job.id = held.id and job.lease = held.lease
-       returning job.id`,
+      `update ${this.jobs} set run_at = clock_timestamp() + $3 * interval '1 ms'
+        where id = any(${this.own}) returning id`,
       [held.map(({ id }) => id), held.map(({ lease }) => lease), leaseMs],
     );
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** The job is done. False when the lease is another's. */
-  async remove(db: DataSource, { id, lease }: Leased): Promise<boolean> {
-    const [, removed]: [unknown, number] = await db.query(`delete from ${this.jobs} where id = $1 and lease = $2`, [
-      id,
-      lease,
-    ]);
-    return removed > 0;
+  /** They are done. Gives the ids of those that were still leased so. */
+  async remove(db: DataSource, done: readonly Leased[]): Promise<Set<string>> {
+    const [rows]: [{ id: string }[], number] = await db.query(
+      `/* prepared */ delete from ${this.jobs} where id = any(${this.own}) returning id`,
+      [done.map(({ id }) => id), done.map(({ lease }) => lease)],
+    );
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** The job has failed. False when the lease is another's. */
-  async putBack(db: DataSource, { id, lease }: Leased, { attempts, delayMs, error }: PutBack): Promise<boolean> {
+  async putBack(
+    db: DataSource | EntityManager,
+    { id, lease }: Leased,
+    { attempts, delayMs, error }: PutBack,
+  ): Promise<boolean> {
     const [, updated]: [unknown, number] = await db.query(
       `update ${this.jobs}
           set lease = null, attempts = $3, error = $5,
@@ -101,12 +107,9 @@ export class JobStore {
 
   /** Not finished, through no fault of the jobs: whoever comes first may have them at once. */
   async handBack(db: DataSource, held: readonly Leased[]): Promise<void> {
-    await db.query(
-      `update ${this.jobs} as job
-          set lease = null, run_at = clock_timestamp()
-         from unnest($1::uuid[], $2::uuid[]) as held (id, lease)
-        where job.id = any($1::uuid[]) and job.id = held.id and job.lease = held.lease`,
-      [held.map(({ id }) => id), held.map(({ lease }) => lease)],
-    );
+    await db.query(`update ${this.jobs} set lease = null, run_at = clock_timestamp() where id = any(${this.own})`, [
+      held.map(({ id }) => id),
+      held.map(({ lease }) => lease),
+    ]);
   }
 }

@@ -4,9 +4,19 @@ import { type DataSource } from 'typeorm';
 import { type DueWork } from './due-work.js';
 import { describeError, PermanentError } from './errors.js';
 import { type ComponentHealth, Progress } from './health.js';
-import { afterFailure, failureOfJob, HandedBackError, LeaseLostError, TimedOutError } from './job-failures.js';
+import {
+  afterFailure,
+  failureOfJob,
+  HandedBackError,
+  LeaseLostError,
+  TimedOutError,
+  UnheardError,
+} from './job-failures.js';
+import { LOCK_TIMEOUT } from './inbox-store.js';
+import { inTransaction } from './inbox-transaction.js';
 import { type JobQueue } from './job-handlers.js';
-import { type ClaimedJob, type JobStore } from './job-store.js';
+import { JobRemovals } from './job-removals.js';
+import { type ClaimedJob, type JobStore, type PutBack } from './job-store.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
 /** In milliseconds. */
@@ -57,6 +67,7 @@ export class JobWorker {
   /** Queues that may have more due than there was room for. */
   private readonly backlogs = new Set<string>();
   private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly removals: JobRemovals;
   private readonly counts = { done: 0, failedAttempts: 0, dead: 0 };
   /** No new jobs from now on. */
   private readonly stopping = new AbortController();
@@ -74,6 +85,7 @@ export class JobWorker {
     private readonly timing = JOB_TIMING,
   ) {
     this.queues = new Map(queues.map((queue) => [queue.name, queue]));
+    this.removals = new JobRemovals((done) => store.remove(dataSource, done));
   }
 
   start(): void {
@@ -197,7 +209,7 @@ export class JobWorker {
       return;
     }
     inHand.ended = true;
-    const removed = await this.written(() => this.store.remove(this.dataSource, job));
+    const removed = await this.written(() => this.removals.add(job));
     if (removed) this.counts.done++;
   }
 
@@ -236,10 +248,11 @@ export class JobWorker {
     }
     let next = afterFailure(failure, job.attempts, queue);
     const written = await this.written(
-      () => this.store.putBack(this.dataSource, job, { ...next, error: text }),
-      () => {
+      () => this.putBack(job, queue, { ...next, error: text }),
+      (notWritten) => {
         // The database is away: what a handler throws meanwhile says little about its job.
-        if (failure === 'attempt') next = afterFailure((failure = 'away'), job.attempts, queue);
+        if (failure === 'attempt' && !(notWritten instanceof UnheardError))
+          next = afterFailure((failure = 'away'), job.attempts, queue);
       },
     );
     if (!written) return;
@@ -255,11 +268,27 @@ export class JobWorker {
     }
   }
 
+  /** A job that dies does so together with what is written by whoever hears of it (P1). */
+  private async putBack(job: ClaimedJob, { dead }: JobQueue, failed: PutBack): Promise<boolean> {
+    if (!dead || failed.delayMs !== undefined) return this.store.putBack(this.dataSource, job, failed);
+    const { id, queue, data } = job;
+    return inTransaction(this.dataSource, async (tx) => {
+      await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+      if (!(await this.store.putBack(tx, job, failed))) return false;
+      try {
+        await dead(tx, { id, queue, data, attempt: failed.attempts }, failed.error);
+      } catch (error) {
+        throw new UnheardError(error);
+      }
+      return true;
+    });
+  }
+
   /**
    * Tells the database how a job ended, however long that takes: until then it is in hand and its lease renewed, so that a
    * short outage makes no call a second time. False when the lease is another's, or the process stops.
    */
-  private async written(write: () => Promise<boolean>, onAway?: () => void): Promise<boolean> {
+  private async written(write: () => Promise<boolean>, onError?: (error: unknown) => void): Promise<boolean> {
     for (let failures = 0; ; failures++) {
       try {
         const written = await write();
@@ -268,7 +297,7 @@ export class JobWorker {
       } catch (error) {
         this.settling.failed(describeError(error));
         this.logger.warn(`Cannot record the end of a job: ${describeError(error)}`);
-        onAway?.();
+        onError?.(error);
       }
       await pause(backOffMs(failures, 200, 3000), this.stopped.signal);
       if (this.stopped.signal.aborted) return false;

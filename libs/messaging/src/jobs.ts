@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { DueWork } from './due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MAX_PAYLOAD_BYTES } from './outbox.js';
 import { quoteIdentifier } from './schema.js';
-import { OutboxWakeUp } from './wake-up.js';
 
 export interface JobAddOptions {
   /** The job's id, a UUID; a new UUIDv7 unless given. While a job of this id is kept, adding it again changes nothing. */
@@ -30,7 +30,7 @@ export class Jobs {
 
   constructor(
     @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
-    private readonly wakeUp: OutboxWakeUp,
+    private readonly wakeUp: CommitWakeUp,
     private readonly dueWork: DueWork,
   ) {
     this.table = `${quoteIdentifier(schema)}.jobs`;
@@ -64,7 +64,7 @@ export class Jobs {
     const ids = rows.map(({ id }) => id);
     // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
     const added: unknown[] = await tx.query(
-      `insert into ${this.table} (id, queue, data, run_at)
+      `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
        select j.id, $1, j.data::jsonb, coalesce(j.run_at, clock_timestamp())
          from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as j (id, data, run_at)
         order by j.id

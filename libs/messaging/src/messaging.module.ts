@@ -14,11 +14,13 @@ import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { DeadJobs } from './dead-jobs.js';
 import { DeadLetters } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { MessagingHealth } from './health.js';
 import { Inbox } from './inbox.js';
+import { InboxRecords } from './inbox-records.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobLifecycle } from './job-lifecycle.js';
 import { Jobs } from './jobs.js';
@@ -26,7 +28,6 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js
 import { MessagingMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
 import { Relay } from './relay.js';
-import { OutboxWakeUp } from './wake-up.js';
 
 /** Starts the relay with the application, and stops it last. What it has not sent by then, a standby or the next start sends. */
 @Injectable()
@@ -76,15 +77,27 @@ export class MessagingModule {
           },
         },
         RelayLifecycle,
-        OutboxWakeUp,
+        CommitWakeUp,
         Outbox,
+        InboxRecords,
         DeadLetters,
         Jobs,
         DeadJobs,
         JobHandlers,
         JobLifecycle,
       ],
-      exports: [MESSAGING_OPTIONS, MessagingHealth, MessagingMetrics, DueWork, Outbox, DeadLetters, Jobs, DeadJobs],
+      exports: [
+        MESSAGING_OPTIONS,
+        MessagingHealth,
+        MessagingMetrics,
+        DueWork,
+        CommitWakeUp,
+        Outbox,
+        InboxRecords,
+        DeadLetters,
+        Jobs,
+        DeadJobs,
+      ],
     };
   }
 }

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { quoteIdentifier } from './schema.js';
 import { dataSchema } from './topic.js';
-import { OutboxWakeUp } from './wake-up.js';
 
 /**
  * The largest event data in bytes of JSON. One batch of Kafka records must stay below the broker's `max.message.bytes`
@@ -35,9 +35,9 @@ export class Outbox {
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
-    private readonly wakeUp: OutboxWakeUp,
+    private readonly wakeUp: CommitWakeUp,
   ) {
-    this.insert = `
+    this.insert = `/* prepared */
       insert into ${quoteIdentifier(options.schema)}.outbox
         (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
       select e.id, $1, $2, e.type, e.dataschema, e.sequence, e.payload
@@ -50,13 +50,13 @@ export class Outbox {
    * Adds the events of one aggregate, in order, in one statement. The caller has locked or version-checked the aggregate's
    * row in `tx`: that is what makes insertion order commit order within the aggregate (P3).
    *
-   * Throws when `tx` is not in a transaction, when no topic is declared for the aggregate type or event type, and when an
+   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, when no topic is declared for the aggregate type or event type, and when an
    * event is larger than {@link MAX_PAYLOAD_BYTES}.
    */
-  async add(tx: EntityManager, aggregate: AggregateRef, events: readonly OutboxEvent[]): Promise<void> {
+  async add(tx: EntityManager, aggregate: AggregateRef, events: readonly OutboxEvent[]): Promise<string[]> {
     if (!tx.queryRunner?.isTransactionActive)
       throw new Error('Outbox.add must be called with the manager of an open transaction');
-    if (events.length === 0) return;
+    if (events.length === 0) return [];
 
     const contract = this.options.publishes.find(({ aggregateType }) => aggregateType === aggregate.aggregateType);
     if (!contract) throw new Error(`No topic is declared for aggregate type ${aggregate.aggregateType}`);
@@ -71,15 +71,17 @@ export class Outbox {
       return { id: uuidv7(), type, dataschema: dataSchema(type, eventClass), sequence, payload };
     });
 
+    const ids = rows.map((row) => row.id);
     await tx.query(this.insert, [
       aggregate.aggregateType,
       aggregate.aggregateId,
-      rows.map((row) => row.id),
+      ids,
       rows.map((row) => row.type),
       rows.map((row) => row.dataschema),
       rows.map((row) => row.sequence),
       rows.map((row) => row.payload),
     ]);
     this.wakeUp.onCommitOf(tx.queryRunner);
+    return ids;
   }
 }

@@ -11,7 +11,7 @@ import { Jobs } from '../jobs.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { Relay } from '../relay.js';
 import { messagingTables } from '../schema.js';
-import { OutboxWakeUp } from '../wake-up.js';
+import { CommitWakeUp } from '../commit-wake-up.js';
 import { createDatabase, type TestDatabase, testServerUrl } from './database.js';
 import { until } from './until.js';
 
@@ -76,7 +76,7 @@ export class JobSandbox {
       jobQueue(name, options, async (job, signal) => handle(job as Job<{ n?: number }>, signal)),
     );
     const worker = new JobWorker(new JobStore('sandbox'), pool, dueWork, queues, timing);
-    const jobs = new Jobs(this.options, new OutboxWakeUp(new Relay(this.options)), dueWork);
+    const jobs = new Jobs(this.options, new CommitWakeUp(new Relay(this.options)), dueWork);
     const process = { jobs, worker, pool, poll: () => dueWork.found('jobs') };
     this.processes.push(process);
     worker.start();

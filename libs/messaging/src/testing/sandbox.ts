@@ -11,7 +11,7 @@ import { type InboxOptions, type MessagingOptions } from '../messaging-options.j
 import { Outbox } from '../outbox.js';
 import { Relay } from '../relay.js';
 import { messagingTables } from '../schema.js';
-import { OutboxWakeUp } from '../wake-up.js';
+import { CommitWakeUp } from '../commit-wake-up.js';
 import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
 import { readTopic, type TopicReader } from './topic.js';
 import { until } from './until.js';
@@ -92,7 +92,7 @@ export async function createSandbox(
       return relay;
     },
     deadLetters: new DeadLetters(options, { get: () => dataSource } as unknown as ModuleRef, new DueWork()),
-    outboxOf: (relay) => new Outbox(options, new OutboxWakeUp(relay)),
+    outboxOf: (relay) => new Outbox(options, new CommitWakeUp(relay)),
     async add(outbox, key, n, tx) {
       const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };
       const events = [{ type: 'Counted', data: { n } }];

@@ -1,0 +1,111 @@
+import { type ModuleRef } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import { InboxRecords } from './inbox-records.js';
+import { type MessagingOptions } from './messaging-options.js';
+import { messagingTables } from './schema.js';
+import { createDatabase, type TestDatabase, testServerUrl } from './testing/database.js';
+
+const message = { consumer: 'webhooks', source: 'provider', messageId: 'msg_1' };
+let database: TestDatabase;
+let db: DataSource;
+let records: InboxRecords;
+
+beforeAll(async () => {
+  database = await createDatabase(testServerUrl());
+  await database.sql('create schema sandbox');
+  for (const statement of messagingTables('sandbox')) await database.sql(statement);
+  await database.sql('create table sandbox.effects (id serial)');
+  db = await new DataSource({ type: 'postgres', url: database.url }).initialize();
+});
+
+beforeEach(async () => {
+  await database.sql('truncate sandbox.inbox, sandbox.effects');
+  const options = { schema: 'sandbox', consumes: [{ groupId: 'order-service' }] };
+  records = new InboxRecords(options as unknown as MessagingOptions, { get: () => db } as unknown as ModuleRef);
+});
+
+afterEach(async () => {
+  records.beforeApplicationShutdown();
+  await records.onApplicationShutdown();
+});
+
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+async function receive(one = message, fail = false): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const isNew = await records.once(tx, one);
+    if (isNew) await tx.query('insert into sandbox.effects default values');
+    if (fail) throw new Error('changed my mind');
+    return isNew;
+  });
+}
+
+const effects = async () => (await database.sql('select from sandbox.effects')).length;
+
+describe('a message that does not come through Kafka', () => {
+  it('P4 has its effect once, however often it comes', async () => {
+    const answers = [await receive(), await receive(), await receive()];
+
+    expect(answers).toEqual([true, false, false]);
+    expect(await effects()).toBe(1);
+  });
+
+  it('P4 has its effect once when it comes many times at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => receive()));
+
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(await effects()).toBe(1);
+  });
+
+  it('P1 is not recorded when its effect is rolled back', async () => {
+    await expect(receive(message, true)).rejects.toThrow('changed my mind');
+
+    expect(await receive()).toBe(true);
+    expect(await effects()).toBe(1);
+  });
+
+  it.each([
+    ['id', { ...message, messageId: 'msg_2' }],
+    ['source', { ...message, source: 'other' }],
+    ['consumer', { ...message, consumer: 'other' }],
+  ])('is another one with another %s', async (_, other) => {
+    expect([await receive(), await receive(other)]).toEqual([true, true]);
+  });
+
+  it('waits a second for a twin that is slow, and fails then', async () => {
+    const slow = db.createQueryRunner();
+    await slow.startTransaction();
+    await records.once(slow.manager, message);
+
+    await expect(receive()).rejects.toThrow('lock timeout');
+
+    await slow.rollbackTransaction();
+    await slow.release();
+    expect(await receive()).toBe(true);
+  });
+
+  it('P1 is refused outside of a transaction, and under the name of a consumer group', async () => {
+    await expect(records.once(db.manager, message)).rejects.toThrow('open transaction');
+    await expect(receive({ ...message, consumer: 'order-service' })).rejects.toThrow('is a consumer group');
+  });
+
+  it('P7 is forgotten after 30 days, and nobody else’s is', async () => {
+    await receive();
+    await receive({ ...message, messageId: 'msg_2' });
+    await receive({ ...message, messageId: 'msg_3' });
+    await database.sql(
+      `insert into sandbox.inbox (consumer, message_id, source) values ('order-service', 'm', '/payment-service')`,
+    );
+    await database.sql(`update sandbox.inbox set received_at = now() - interval '31 days' where message_id <> 'msg_3'`);
+
+    await records.forget();
+
+    expect(await database.sql('select message_id from sandbox.inbox order by 1')).toEqual([
+      { message_id: 'm' },
+      { message_id: 'msg_3' },
+    ]);
+  });
+});
