@@ -1,8 +1,17 @@
-export { ORDER_EVENTS, OrderCancelled, OrderCompleted, type OrderEvent, OrderPlaced } from './order-events.js';
+export {
+  ORDER_EVENTS,
+  OrderCancelled,
+  OrderCompleted,
+  type OrderEvent,
+  OrderFinished,
+  OrderPlaced,
+} from './order-events.js';
 export {
   PAYMENT_EVENTS,
+  PaymentCancelled,
   type PaymentEvent,
   PaymentFailed,
+  PaymentRefunded,
   PaymentRequested,
   PaymentSucceeded,
 } from './payment-events.js';

@@ -1,4 +1,4 @@
-import { IsInt, IsISO4217CurrencyCode, IsPositive, IsString, IsUUID, Length } from 'class-validator';
+import { IsInt, IsISO4217CurrencyCode, IsOptional, IsPositive, IsString, IsUUID, Length } from 'class-validator';
 
 /** A customer committed to an order. Topic `order.events`, keyed by `orderId`. */
 export class OrderPlaced {
@@ -27,13 +27,24 @@ export class OrderCancelled {
   @IsString() @Length(1, 255) readonly customerId!: string;
   /** Why, in words for a person. */
   @IsString() @Length(1, 500) readonly reason!: string;
+  /** Who cancelled it, as `role:name` or just the role. Not all messages say it: the first ones did not. */
+  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+}
+
+/** Nothing is left to be done for the order. */
+export class OrderFinished {
+  static readonly version = 1;
+
+  @IsUUID('7') readonly orderId!: string;
+  @IsString() @Length(1, 255) readonly customerId!: string;
 }
 
 /** Any event of topic `order.events`, as a rule of order-service raises it. */
 export type OrderEvent =
   | { readonly type: 'OrderPlaced'; readonly data: OrderPlaced }
   | { readonly type: 'OrderCompleted'; readonly data: OrderCompleted }
-  | { readonly type: 'OrderCancelled'; readonly data: OrderCancelled };
+  | { readonly type: 'OrderCancelled'; readonly data: OrderCancelled }
+  | { readonly type: 'OrderFinished'; readonly data: OrderFinished };
 
 /** What order-service says. */
 export const ORDER_EVENTS = {
@@ -41,5 +52,5 @@ export const ORDER_EVENTS = {
   aggregateType: 'order',
   partitions: 6,
   retentionMs: 7 * 24 * 3600 * 1000,
-  events: { OrderPlaced, OrderCompleted, OrderCancelled },
+  events: { OrderPlaced, OrderCompleted, OrderCancelled, OrderFinished },
 } as const;

@@ -1,4 +1,4 @@
-import { IsString, IsUUID, Length } from 'class-validator';
+import { IsISO8601, IsOptional, IsString, IsUUID, Length } from 'class-validator';
 
 /** payment-service waits for the payment of an order. Topic `payment.events`, keyed by `orderId`, as all payment events are. */
 export class PaymentRequested {
@@ -6,6 +6,8 @@ export class PaymentRequested {
 
   @IsUUID('7') readonly orderId!: string;
   @IsUUID('7') readonly paymentRequestId!: string;
+  /** When the request fails unless it is paid before; ISO 8601 in UTC. Not all messages say it: the first ones did not. */
+  @IsOptional() @IsISO8601({ strict: true }) readonly expiresAt?: string;
 }
 
 /** The money is there. */
@@ -14,6 +16,8 @@ export class PaymentSucceeded {
 
   @IsUUID('7') readonly orderId!: string;
   @IsUUID('7') readonly paymentRequestId!: string;
+  /** Who said so: `operator:<user>`, `gateway`, `provider`. Not all messages say it, here and below: the first ones did not. */
+  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
 }
 
 /** The money will not come: declined, expired, … */
@@ -24,13 +28,38 @@ export class PaymentFailed {
   @IsUUID('7') readonly paymentRequestId!: string;
   /** Why, in words for a person. */
   @IsString() @Length(1, 500) readonly reason!: string;
+  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+}
+
+/** The order was cancelled before it was paid: nobody waits for the money any more. */
+export class PaymentCancelled {
+  static readonly version = 1;
+
+  @IsUUID('7') readonly orderId!: string;
+  @IsUUID('7') readonly paymentRequestId!: string;
+  /** Why, in words for a person. */
+  @IsString() @Length(1, 500) readonly reason!: string;
+  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+}
+
+/** The money is back with the customer, because the order is cancelled. */
+export class PaymentRefunded {
+  static readonly version = 1;
+
+  @IsUUID('7') readonly orderId!: string;
+  @IsUUID('7') readonly paymentRequestId!: string;
+  /** Why, in words for a person. */
+  @IsString() @Length(1, 500) readonly reason!: string;
+  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
 }
 
 /** Any event of topic `payment.events`, as a rule of payment-service raises it. */
 export type PaymentEvent =
   | { readonly type: 'PaymentRequested'; readonly data: PaymentRequested }
   | { readonly type: 'PaymentSucceeded'; readonly data: PaymentSucceeded }
-  | { readonly type: 'PaymentFailed'; readonly data: PaymentFailed };
+  | { readonly type: 'PaymentFailed'; readonly data: PaymentFailed }
+  | { readonly type: 'PaymentCancelled'; readonly data: PaymentCancelled }
+  | { readonly type: 'PaymentRefunded'; readonly data: PaymentRefunded };
 
 /** What payment-service says. */
 export const PAYMENT_EVENTS = {
@@ -38,5 +67,5 @@ export const PAYMENT_EVENTS = {
   aggregateType: 'payment',
   partitions: 6,
   retentionMs: 7 * 24 * 3600 * 1000,
-  events: { PaymentRequested, PaymentSucceeded, PaymentFailed },
+  events: { PaymentRequested, PaymentSucceeded, PaymentFailed, PaymentCancelled, PaymentRefunded },
 } as const;
