@@ -1,12 +1,28 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
+import { gatewayOf } from './adapters/gateway/gateway-of.js';
 import { PaymentRequestsController } from './adapters/http/payment-requests.controller.js';
+import { WebhookSignature } from './adapters/http/webhook-signature.js';
+import { WebhooksController } from './adapters/http/webhooks.controller.js';
+import { GatewayCalls } from './adapters/jobs/gateway-calls.js';
 import { OrderEventsController } from './adapters/messaging/order-events.controller.js';
 import { entities } from './adapters/postgres/entities.js';
 import { PostgresPaymentRequestStore } from './adapters/postgres/postgres-payment-request-store.js';
+import { PostgresPaymentTimeline } from './adapters/postgres/postgres-payment-timeline.js';
+import { PaymentExpiry } from './adapters/timers/payment-expiry.js';
+import { CancelPayment } from './application/cancel-payment.js';
+import { ChargePayment } from './application/charge-payment.js';
 import { CreatePaymentRequest } from './application/create-payment-request.js';
 import { DecidePayment } from './application/decide-payment.js';
+import { ExpirePayments } from './application/expire-payments.js';
+import { HearPaymentResult } from './application/hear-payment-result.js';
+import { PaymentGateway } from './application/payment-gateway.js';
+import { PaymentJournal } from './application/payment-journal.js';
 import { PaymentRequestStore } from './application/payment-request-store.js';
+import { PaymentTerms } from './application/payment-terms.js';
+import { PaymentTimeline } from './application/payment-timeline.js';
+import { RefundPayment } from './application/refund-payment.js';
 import { type PaymentServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
@@ -16,12 +32,27 @@ export class AppModule {
   static with(config: PaymentServiceConfig): DynamicModule {
     return {
       module: AppModule,
-      imports: platform(config, { applicationName: NAME, entities, relay: config.RELAY === 'on' }),
-      controllers: [PaymentRequestsController, OrderEventsController],
+      imports: [
+        ...platform(config, { applicationName: NAME, entities, relay: config.RELAY === 'on' }),
+        UnitOfWorkModule,
+      ],
+      controllers: [PaymentRequestsController, WebhooksController, OrderEventsController],
       providers: [
         CreatePaymentRequest,
+        CancelPayment,
         DecidePayment,
+        HearPaymentResult,
+        ChargePayment,
+        RefundPayment,
+        ExpirePayments,
+        PaymentJournal,
+        GatewayCalls,
+        PaymentExpiry,
+        WebhookSignature,
         { provide: PaymentRequestStore, useClass: PostgresPaymentRequestStore },
+        { provide: PaymentTimeline, useClass: PostgresPaymentTimeline },
+        { provide: PaymentGateway, useFactory: () => gatewayOf(config) },
+        { provide: PaymentTerms, useValue: { ttlMs: config.PAYMENT_TTL } satisfies PaymentTerms },
         { provide: Clock, useClass: SystemClock },
       ],
     };

@@ -1,5 +1,15 @@
-import { EnvInt, EnvName, ServiceConfig } from '@twinbox/api-kit';
+import {
+  EnvDuration,
+  EnvFraction,
+  EnvInt,
+  EnvName,
+  EnvOneOf,
+  EnvOptionalSecret,
+  ServiceConfig,
+} from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+
+const gateways = ['manual', 'simulated'] as const;
 
 /** What payment-service reads from its environment. */
 export class PaymentServiceConfig extends ServiceConfig {
@@ -15,4 +25,34 @@ export class PaymentServiceConfig extends ServiceConfig {
   /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
   @EnvName()
   CONSUMER_GROUP = 'payment-service';
+
+  /** How long a request waits for its payment; then it fails. */
+  @EnvDuration(1000, 365 * 86_400_000)
+  PAYMENT_TTL = 15 * 60_000;
+
+  /** `manual`: operators and the provider's webhook tell what becomes of a payment. `simulated`: they settle by themselves. */
+  @EnvOneOf(gateways)
+  PAYMENT_GATEWAY: (typeof gateways)[number] = 'manual';
+
+  /** How long the simulated gateway takes for a call. */
+  @EnvDuration(0, 30_000)
+  SIMULATED_DELAY = 0;
+
+  /** Which part of all payments the simulated gateway lets fail. */
+  @EnvFraction()
+  SIMULATED_FAILURE_RATE = 0;
+
+  /** The same seed lets the same payments fail. */
+  @EnvName()
+  SIMULATED_SEED = 'twinbox';
+
+  /**
+   * What the provider's webhooks are signed with, as Standard Webhooks write it: `whsec_` and 24 to 64 bytes of base64. None: they
+   * are refused.
+   */
+  @EnvOptionalSecret(
+    /^whsec_(?=.{32,88}$)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+    'must be whsec_ and 24 to 64 bytes in base64',
+  )
+  WEBHOOK_SECRET: string | undefined;
 }

@@ -5,7 +5,7 @@ import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/mes
 import { type PaymentServiceConfig } from './config.js';
 
 export const NAME = 'payment-service';
-/** The consumer through which placed orders get their payment requests. */
+/** The consumer through which payments follow their orders. */
 export const PAYMENT_PROCESS = Symbol('payment-process');
 
 /** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
@@ -29,6 +29,8 @@ export function platform(
           consumer: PAYMENT_PROCESS,
           groupId: config.CONSUMER_GROUP,
           topic: { ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC },
+          // The handlers touch the rows of their own order only.
+          groupCommit: true,
         },
       ],
     }),

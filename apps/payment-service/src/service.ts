@@ -11,7 +11,9 @@ export const paymentService = {
   configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
   openApi: {
     title: 'Twinbox payment-service',
-    description: 'The payments of placed orders, and their results: PENDING → SUCCEEDED or FAILED.',
+    description:
+      'The payments of placed orders: PENDING → SUCCEEDED, FAILED or CANCELLED. What was paid for an order that is cancelled goes back: ' +
+      'REFUND_PENDING → REFUNDED.',
     version: '0.1.0',
   },
 } satisfies Service<PaymentServiceConfig>;

@@ -8,6 +8,7 @@ describe('payment-service', () => {
     table: 'payment_requests',
     otherSchema: 'orders',
     otherTable: 'orders',
+    consumers: ['payment-service'],
     path: '/payment-requests',
   });
 });

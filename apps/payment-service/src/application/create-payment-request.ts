@@ -1,27 +1,42 @@
 import { Injectable } from '@nestjs/common';
 import { type OrderPlaced } from '@twinbox/contracts';
 import { Clock } from '@twinbox/kernel';
-import { Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { requestPayment } from '../domain/payment-request.js';
-import { aggregateOf } from './payment-aggregate.js';
-import { PaymentRequestStore } from './payment-request-store.js';
+import { hearOrderCancelled, requestPayment } from '../domain/payment-rules.js';
+import { PaymentGateway } from './payment-gateway.js';
+import { PaymentJournal } from './payment-journal.js';
+import { PaymentTerms } from './payment-terms.js';
 
+/** An order was placed: its payment is requested, and charged if the gateway does that by itself. */
 @Injectable()
 export class CreatePaymentRequest {
   constructor(
-    private readonly requests: PaymentRequestStore,
-    private readonly outbox: Outbox,
+    private readonly journal: PaymentJournal,
+    private readonly gateway: PaymentGateway,
+    private readonly terms: PaymentTerms,
     private readonly clock: Clock,
   ) {}
 
-  /** False when the order has its request already, by another message than this one: nothing changes. */
-  async execute(tx: EntityManager, placed: OrderPlaced): Promise<boolean> {
-    const { state, events } = requestPayment(placed, uuidv7(), this.clock.now());
+  async execute(tx: EntityManager, placed: OrderPlaced, messageId: string): Promise<void> {
+    const at = this.clock.now();
+    const origin = { actor: `customer:${placed.customerId}`, cause: 'OrderPlaced', messageId };
+    // Sorted by id is sorted by creation: the lists rely on it.
+    const requested = requestPayment(placed, uuidv7({ msecs: at.getTime() }), at, this.terms.ttlMs);
 
-    if (!(await this.requests.add(tx, state))) return false;
-    await this.outbox.add(tx, aggregateOf(state), events);
-    return true;
+    const opened = await this.journal.open(tx, requested, origin);
+    if (!opened) {
+      // The inbox drops the same message; this is another one that says the same.
+      const reason = 'The order has its payment request already.';
+      return this.journal.passOver(tx, placed, { reason }, { ...origin, type: 'OrderPlaced' });
+    }
+    // Only if OrderPlaced could not be read for a while, and a person had it tried again.
+    if (opened.orderCancelled) {
+      const reason = 'The cancellation of the order had been heard before.';
+      const cancelled = hearOrderCancelled(requested.state, { reason, actor: 'system', again: false }, at);
+      if (cancelled.accepted) await this.journal.record(tx, cancelled, { ...origin, actor: 'system' });
+      return;
+    }
+    if (this.gateway.automatic) await this.journal.charge(tx, requested.state);
   }
 }

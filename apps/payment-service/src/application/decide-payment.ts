@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, reject } from '@twinbox/kernel';
-import { Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
-import { decidePayment, type PaymentDecision, type PaymentResult } from '../domain/payment-request.js';
-import { aggregateOf } from './payment-aggregate.js';
+import { type PaymentResult } from '../domain/payment-request.js';
+import { decidePayment, type PaymentDecision } from '../domain/payment-rules.js';
+import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
 /** An operator gives the result of a payment. */
@@ -11,15 +11,16 @@ import { PaymentRequestStore } from './payment-request-store.js';
 export class DecidePayment {
   constructor(
     private readonly requests: PaymentRequestStore,
-    private readonly outbox: Outbox,
+    private readonly journal: PaymentJournal,
     private readonly clock: Clock,
   ) {}
 
+  /** `cause` is what the operator called. */
   async execute(
     tx: EntityManager,
     paymentRequestId: string,
     result: PaymentResult,
-    operator: string,
+    { operator, cause }: { readonly operator: string; readonly cause: string },
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
@@ -28,8 +29,7 @@ export class DecidePayment {
     // No events: the same result again.
     if (!decision.accepted || decision.events.length === 0) return decision;
 
-    await this.requests.save(tx, decision.state);
-    await this.outbox.add(tx, aggregateOf(decision.state), decision.events);
+    await this.journal.record(tx, decision, { actor: `operator:${operator}`, cause, messageId: null });
     return decision;
   }
 }

@@ -1,21 +1,79 @@
-import { type Page, type PageRequest } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest, type PaymentStatus } from '../domain/payment-request.js';
+import { type TimelineStep } from './payment-timeline.js';
 
+export const PAYMENT_SORTS = ['-created', 'created', '-amount', 'amount'] as const;
+/** What a list is sorted by, and with a minus downwards: when the requests were created, or what is to be paid. */
+export type PaymentSort = (typeof PAYMENT_SORTS)[number];
+
+/** Which requests a list has; undefined narrows nothing, bounds are part of their range. */
 export interface PaymentRequestFilter {
+  /** Any of these. */
+  readonly statuses: readonly PaymentStatus[] | undefined;
   readonly orderId: string | undefined;
-  readonly status: PaymentStatus | undefined;
-  /** Only this customer's; undefined: everybody's. */
   readonly customerId: string | undefined;
+  /** Only this customer's, whatever else is said. */
+  readonly own: string | undefined;
+  /** In minor units, whatever the currency. */
+  readonly amountMin: number | undefined;
+  readonly amountMax: number | undefined;
+  readonly createdFrom: Date | undefined;
+  readonly createdTo: Date | undefined;
+}
+
+/** Where a page ended: what the sorts go by. */
+export interface PaymentPosition {
+  readonly amount: number;
+  readonly id: string;
+}
+
+export interface PaymentListing {
+  readonly filter: PaymentRequestFilter;
+  readonly sort: PaymentSort;
+  /** None for the first page. */
+  readonly after: PaymentPosition | undefined;
+  readonly limit: number;
+}
+
+/** What a request became, and the steps that led there. */
+export interface PaymentChange {
+  readonly state: PaymentRequest;
+  readonly steps: readonly TimelineStep[];
+}
+
+/** A request that was just added. */
+export interface Opened {
+  /** Its order is known to be cancelled: the message of that came first. */
+  readonly orderCancelled: boolean;
 }
 
 export abstract class PaymentRequestStore {
-  /** False when the order has a request already: then nothing is written. */
-  abstract add(tx: EntityManager, request: PaymentRequest): Promise<boolean>;
-  /** The request, locked until the transaction ends: of two operators, the second sees what the first decided. */
+  /** Adds a new request and its first step; undefined when the order has a request already: then nothing is written. */
+  abstract open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined>;
+  /** The request, locked until the transaction ends: of two who decide, the second sees what the first decided. */
   abstract lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined>;
-  abstract save(tx: EntityManager, request: PaymentRequest): Promise<void>;
+  /**
+   * Those of the requests that nobody else has locked, locked. It never waits while it holds locks, so that whoever locks several in
+   * another order cannot wait for it in a circle.
+   */
+  abstract lockAvailable(tx: EntityManager, ids: readonly string[]): Promise<PaymentRequest[]>;
+  abstract lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined>;
+  /** Up to `limit` PENDING requests whose time was over `at`, locked; those that somebody else has locked are left out. */
+  abstract lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]>;
+  /** Writes what locked requests became, with the steps, in one statement. */
+  abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
+  /**
+   * Notes, durably and before it happens, that the request is about to be charged; undefined when it must not be: it is not PENDING,
+   * and no charge of it has been sent before. From then on only the gateway knows whether the money came, so the charge is sent
+   * again, with the same key, until its result is known, whatever has become of the request.
+   */
+  abstract noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined>;
+  /** The same for many in one statement, but for those that somebody else has locked: they are left out too. */
+  abstract noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]>;
   abstract find(id: string): Promise<PaymentRequest | undefined>;
-  /** Newest first. */
-  abstract list(filter: PaymentRequestFilter, page: PageRequest): Promise<Page<PaymentRequest>>;
+  /**
+   * The first `limit` after `after`. What the sorts go by never changes, so every request that was there when paging began, and meets
+   * the filter throughout, is on exactly one page.
+   */
+  abstract list(listing: PaymentListing): Promise<PaymentRequest[]>;
 }

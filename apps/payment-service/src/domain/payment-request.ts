@@ -1,10 +1,17 @@
-import { type OrderPlaced, type PaymentEvent } from '@twinbox/contracts';
-import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
+import { type PaymentEvent } from '@twinbox/contracts';
 
-export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED'] as const;
+export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'REFUND_PENDING', 'REFUNDED'] as const;
+
+/**
+ * ```
+ * PENDING ─→ SUCCEEDED ─┐
+ *   ├─→ FAILED ─────────┼─ paid, but the order is cancelled: REFUND_PENDING ─→ REFUNDED
+ *   └─→ CANCELLED ──────┘
+ * ```
+ */
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
-/** The payment of one order: payment-service waits for its result. */
+/** The payment of one order. */
 export interface PaymentRequest {
   readonly id: string;
   readonly orderId: string;
@@ -14,74 +21,54 @@ export interface PaymentRequest {
   /** ISO 4217. */
   readonly currency: string;
   readonly status: PaymentStatus;
-  /** Why it failed. */
+  /** Why it failed, was cancelled or is refunded. */
   readonly reason: string | null;
-  /** The operator who gave the result. */
+  /** Who gave the result: an operator's user id, `gateway`, `provider`, or `system` when it expired. Null: nobody did. */
   readonly decidedBy: string | null;
   /** Grows with every change. */
   readonly version: number;
+  /** PENDING for longer than this, it fails. */
+  readonly expiresAt: Date;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** What an operator says of a payment. */
+/** What becomes of a charge. */
 export type PaymentResult = { readonly status: 'SUCCEEDED' } | { readonly status: 'FAILED'; readonly reason: string };
 
-export type PaymentRejection =
-  | { readonly code: 'payment-request-not-found'; readonly paymentRequestId: string }
-  | { readonly code: 'payment-already-decided'; readonly paymentRequestId: string; readonly actual: PaymentStatus };
-
-export type PaymentDecision = Decision<PaymentRequest, PaymentEvent, PaymentRejection>;
-
-/** An order was placed: a PENDING request for its total. */
-export function requestPayment(
-  placed: OrderPlaced,
-  paymentRequestId: string,
-  at: Date,
-): Accepted<PaymentRequest, PaymentEvent> {
-  const { orderId, customerId, total, currency } = placed;
-  const request: PaymentRequest = {
-    id: paymentRequestId,
-    orderId,
-    customerId,
-    amount: total,
-    currency,
-    status: 'PENDING',
-    reason: null,
-    decidedBy: null,
-    version: 0,
-    createdAt: at,
-    updatedAt: at,
-  };
-  return accept(evolve, request, { type: 'PaymentRequested', data: { orderId, paymentRequestId } });
+interface RefundReason {
+  readonly orderId: string;
+  readonly paymentRequestId: string;
+  readonly reason: string;
 }
 
-/** PENDING → SUCCEEDED or FAILED. The same result again changes nothing and is a yes; the other one is refused. */
-export function decidePayment(
-  request: PaymentRequest,
-  result: PaymentResult,
-  operator: string,
-  at: Date,
-): PaymentDecision {
-  const { id: paymentRequestId, orderId, status } = request;
-  if (status === result.status) return accept<PaymentRequest, PaymentEvent>(evolve, request);
-  if (status !== 'PENDING') return reject({ code: 'payment-already-decided', paymentRequestId, actual: status });
+/** What happens to a payment. Others are told of the contract's events alone; the rest stands in its timeline. */
+export type PaymentStep =
+  | PaymentEvent
+  /** The order of a paid request was cancelled: the money has to go back. */
+  | { readonly type: 'RefundRequested'; readonly data: RefundReason }
+  /** The money came for a request that was over: it has to go back. */
+  | { readonly type: 'LatePaymentReceived'; readonly data: RefundReason };
 
-  const decided = { ...request, decidedBy: operator, updatedAt: at };
-  const data = { orderId, paymentRequestId };
-  return result.status === 'SUCCEEDED'
-    ? accept(evolve, decided, { type: 'PaymentSucceeded', data })
-    : accept(evolve, decided, { type: 'PaymentFailed', data: { ...data, reason: result.reason } });
+export function isPublished(step: PaymentStep): step is PaymentEvent {
+  return step.type !== 'RefundRequested' && step.type !== 'LatePaymentReceived';
 }
 
-export function evolve(request: PaymentRequest, event: PaymentEvent): PaymentRequest {
+export function evolve(request: PaymentRequest, { type, data }: PaymentStep): PaymentRequest {
   const next = { ...request, version: request.version + 1 };
-  switch (event.type) {
+  switch (type) {
     case 'PaymentRequested':
       return { ...next, status: 'PENDING' };
     case 'PaymentSucceeded':
       return { ...next, status: 'SUCCEEDED' };
     case 'PaymentFailed':
-      return { ...next, status: 'FAILED', reason: event.data.reason };
+      return { ...next, status: 'FAILED', reason: data.reason };
+    case 'PaymentCancelled':
+      return { ...next, status: 'CANCELLED', reason: data.reason };
+    case 'RefundRequested':
+    case 'LatePaymentReceived':
+      return { ...next, status: 'REFUND_PENDING', reason: data.reason };
+    case 'PaymentRefunded':
+      return { ...next, status: 'REFUNDED' };
   }
 }

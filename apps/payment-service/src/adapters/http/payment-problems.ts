@@ -1,5 +1,5 @@
 import { type ProblemTable } from '@twinbox/api-kit';
-import { type PaymentRejection } from '../../domain/payment-request.js';
+import { type PaymentRejection } from '../../domain/payment-rules.js';
 
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
 
@@ -12,7 +12,7 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
   },
   'payment-already-decided': {
     status: 409,
-    title: 'The payment already has the other result.',
+    title: 'The payment already has another result.',
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'FAILED' },
   },

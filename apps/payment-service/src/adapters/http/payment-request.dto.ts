@@ -1,10 +1,10 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText, PageQuery } from '@twinbox/api-kit';
-import { IsIn, IsOptional, IsUUID, Matches } from 'class-validator';
+import { ApiProperty } from '@nestjs/swagger';
+import { Caller, isOperator, IsText } from '@twinbox/api-kit';
+import { IsUUID, Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
 const PAYMENT_REQUEST_ID = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
-const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class PaymentRequestParams {
   @ApiProperty({ format: 'uuid', example: PAYMENT_REQUEST_ID })
@@ -43,19 +43,32 @@ export class PaymentRequestDto implements PaymentRequest {
   @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
   readonly status!: PaymentStatus;
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed.' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'Why it failed, was cancelled or is refunded.',
+  })
   readonly reason!: string | null;
 
   @ApiProperty({
     type: String,
     nullable: true,
     example: null,
-    description: 'The operator who gave the result; for operators only.',
+    description:
+      'Who gave the result, for operators only: an operator by user id, `gateway`, `provider`, or `system` when it expired.',
   })
   readonly decidedBy!: string | null;
 
   @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change.' })
   readonly version!: number;
+
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-21T09:45:00.050Z',
+    description: 'PENDING until then, it fails.',
+  })
+  readonly expiresAt!: Date;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.050Z' })
   readonly createdAt!: Date;
@@ -72,23 +85,7 @@ export class PaymentRequestPageDto {
   readonly nextCursor!: string | null;
 }
 
-export class PaymentRequestPageQuery extends PageQuery {
-  @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID })
-  @IsOptional()
-  @IsUUID('7')
-  readonly orderId?: string;
-
-  @ApiPropertyOptional({ enum: PAYMENT_STATUSES, example: 'PENDING' })
-  @IsOptional()
-  @IsIn(PAYMENT_STATUSES)
-  readonly status?: PaymentStatus;
-
-  @ApiPropertyOptional({
-    format: 'uuid',
-    example: PAYMENT_REQUEST_ID,
-    description: 'The nextCursor of the page before.',
-  })
-  @IsOptional()
-  @IsUUID('7')
-  readonly cursor?: string;
+/** Which operator decided is nothing for customers. */
+export function asSeenBy(caller: Caller, request: PaymentRequest): PaymentRequestDto {
+  return isOperator(caller) ? request : { ...request, decidedBy: null };
 }

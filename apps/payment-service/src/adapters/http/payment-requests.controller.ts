@@ -1,36 +1,54 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, logContext, NoBody, problemOf, RequireRole, stateOrProblem } from '@twinbox/api-kit';
-import { DataSource } from 'typeorm';
+import {
+  type Answer,
+  ApiProblems,
+  Caller,
+  IdempotencyKey,
+  isOperator,
+  logContext,
+  NoBody,
+  problemOf,
+  RequireRole,
+  stateOrProblem,
+  UnitOfWork,
+} from '@twinbox/api-kit';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
+import { PaymentTimeline } from '../../application/payment-timeline.js';
 import { type PaymentRequest, type PaymentResult } from '../../domain/payment-request.js';
 import { paymentProblems } from './payment-problems.js';
+import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-page.js';
 import {
+  asSeenBy,
   FailPaymentDto,
   PaymentRequestDto,
   PaymentRequestPageDto,
-  PaymentRequestPageQuery,
   PaymentRequestParams,
 } from './payment-request.dto.js';
+import { PaymentTimelineDto, timelineSeenBy } from './payment-timeline.dto.js';
 
 @ApiTags('payment requests')
 @Controller('payment-requests')
 export class PaymentRequestsController {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly unitOfWork: UnitOfWork,
     private readonly decidePayment: DecidePayment,
     private readonly requests: PaymentRequestStore,
+    private readonly timeline: PaymentTimeline,
   ) {}
 
   @Get()
-  @ApiOperation({ summary: "Payment requests, newest first: a customer's own, an operator's all" })
+  @ApiOperation({
+    summary: "Payment requests: a customer's own, an operator's all",
+    description:
+      'Newest first unless `sort` says otherwise. Every request that was there when paging began, and meets the filters throughout, is on ' +
+      'exactly one page.',
+  })
   @ApiOkResponse({ type: PaymentRequestPageDto })
-  async list(
-    @Query() { orderId, status, limit, cursor }: PaymentRequestPageQuery,
-    @Caller() caller: Caller,
-  ): Promise<PaymentRequestPageDto> {
-    const page = await this.requests.list({ orderId, status, customerId: ownerSeenBy(caller) }, { limit, cursor });
+  async list(@Query() query: PaymentRequestPageQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
+    const listing = listingOf(query, caller);
+    const page = pageOfListing(listing, await this.requests.list(listing));
     return { ...page, items: page.items.map((request) => asSeenBy(caller, request)) };
   }
 
@@ -39,13 +57,19 @@ export class PaymentRequestsController {
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async get(@Param() { paymentRequestId }: PaymentRequestParams, @Caller() caller: Caller): Promise<PaymentRequestDto> {
-    const request = await this.requests.find(paymentRequestId);
-    const owner = ownerSeenBy(caller);
-    if (!request || (owner !== undefined && request.customerId !== owner)) {
-      throw problemOf({ code: 'payment-request-not-found', paymentRequestId }, paymentProblems);
-    }
-    logContext({ orderId: request.orderId });
-    return asSeenBy(caller, request);
+    return asSeenBy(caller, await this.seenBy(caller, paymentRequestId));
+  }
+
+  @Get(':paymentRequestId/timeline')
+  @ApiOperation({ summary: 'Every step of a payment, and what was heard and changed nothing' })
+  @ApiOkResponse({ type: PaymentTimelineDto })
+  @ApiProblems(paymentProblems, 'payment-request-not-found')
+  async steps(
+    @Param() { paymentRequestId }: PaymentRequestParams,
+    @Caller() caller: Caller,
+  ): Promise<PaymentTimelineDto> {
+    const { orderId } = await this.seenBy(caller, paymentRequestId);
+    return timelineSeenBy(caller, await this.timeline.read(orderId));
   }
 
   @Post(':paymentRequestId/succeed')
@@ -58,8 +82,9 @@ export class PaymentRequestsController {
   async succeed(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() { userId }: Caller,
-  ): Promise<PaymentRequestDto> {
-    return this.decide(paymentRequestId, { status: 'SUCCEEDED' }, userId);
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<PaymentRequestDto>> {
+    return this.decide(paymentRequestId, { status: 'SUCCEEDED' }, userId, key);
   }
 
   @Post(':paymentRequestId/fail')
@@ -75,26 +100,32 @@ export class PaymentRequestsController {
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Body() { reason }: FailPaymentDto,
     @Caller() { userId }: Caller,
-  ): Promise<PaymentRequestDto> {
-    return this.decide(paymentRequestId, { status: 'FAILED', reason }, userId);
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<PaymentRequestDto>> {
+    return this.decide(paymentRequestId, { status: 'FAILED', reason }, userId, key);
   }
 
-  private async decide(paymentRequestId: string, result: PaymentResult, operator: string): Promise<PaymentRequestDto> {
-    const decision = await this.dataSource.transaction((tx) =>
-      this.decidePayment.execute(tx, paymentRequestId, result, operator),
-    );
-    const request = stateOrProblem(decision, paymentProblems);
+  private async decide(
+    paymentRequestId: string,
+    result: PaymentResult,
+    operator: string,
+    key: IdempotencyKey | undefined,
+  ): Promise<Answer<PaymentRequestDto>> {
+    const cause = `POST /payment-requests/:paymentRequestId/${result.status === 'SUCCEEDED' ? 'succeed' : 'fail'}`;
+    const request = await this.unitOfWork.run(key, async (tx) => {
+      const decision = await this.decidePayment.execute(tx, paymentRequestId, result, { operator, cause });
+      return stateOrProblem(decision, paymentProblems);
+    });
     logContext({ orderId: request.orderId });
     return request;
   }
-}
 
-/** Operators see all requests, everybody else only their own. */
-function ownerSeenBy({ userId, roles }: Caller): string | undefined {
-  return roles.has('operator') ? undefined : userId;
-}
-
-/** Which operator decided is nothing for customers. */
-function asSeenBy({ roles }: Caller, request: PaymentRequest): PaymentRequestDto {
-  return roles.has('operator') ? request : { ...request, decidedBy: null };
+  /** Another customer's request looks like none: its existence is nobody else's business. */
+  private async seenBy(caller: Caller, paymentRequestId: string): Promise<PaymentRequest> {
+    const request = await this.requests.find(paymentRequestId);
+    if (!request || (!isOperator(caller) && request.customerId !== caller.userId))
+      throw problemOf({ code: 'payment-request-not-found', paymentRequestId }, paymentProblems);
+    logContext({ orderId: request.orderId });
+    return request;
+  }
 }

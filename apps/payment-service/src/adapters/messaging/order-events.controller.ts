@@ -1,22 +1,28 @@
-import { Controller, Logger } from '@nestjs/common';
+import { Controller } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { OrderPlaced } from '@twinbox/contracts';
+import { OrderCancelled, OrderPlaced } from '@twinbox/contracts';
 import { InboxContext } from '@twinbox/messaging';
+import { CancelPayment } from '../../application/cancel-payment.js';
 import { CreatePaymentRequest } from '../../application/create-payment-request.js';
 import { PAYMENT_PROCESS } from '../../platform.js';
 
+/** The inbox has opened `tx` and dropped what was heard before. Handlers touch the rows of their own order only: they group-commit. */
 @ApiExcludeController()
 @Controller()
 export class OrderEventsController {
-  private readonly logger = new Logger(OrderEventsController.name);
-
-  constructor(private readonly createPaymentRequest: CreatePaymentRequest) {}
+  constructor(
+    private readonly createPaymentRequest: CreatePaymentRequest,
+    private readonly cancelPayment: CancelPayment,
+  ) {}
 
   @EventPattern<string>('OrderPlaced', PAYMENT_PROCESS)
-  async onPlaced(@Payload() placed: OrderPlaced, @Ctx() { tx }: InboxContext): Promise<void> {
-    const created = await this.createPaymentRequest.execute(tx, placed);
-    // The inbox drops the same message; this is another one that says the same, from a publisher that lost its memory.
-    if (!created) this.logger.warn('Passed over: the order has its payment request already.');
+  async onPlaced(@Payload() placed: OrderPlaced, @Ctx() { tx, message }: InboxContext): Promise<void> {
+    await this.createPaymentRequest.execute(tx, placed, message.id);
+  }
+
+  @EventPattern<string>('OrderCancelled', PAYMENT_PROCESS)
+  async onCancelled(@Payload() cancelled: OrderCancelled, @Ctx() { tx, message }: InboxContext): Promise<void> {
+    await this.cancelPayment.execute(tx, cancelled, message.id);
   }
 }

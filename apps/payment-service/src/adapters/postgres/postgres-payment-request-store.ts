@@ -1,9 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { type Page, pageOf, type PageRequest } from '@twinbox/kernel';
-import { DataSource, type EntityManager, type FindOptionsWhere, LessThan } from 'typeorm';
-import { type PaymentRequestFilter, PaymentRequestStore } from '../../application/payment-request-store.js';
+import { DataSource, type EntityManager } from 'typeorm';
+import {
+  type Opened,
+  type PaymentChange,
+  type PaymentListing,
+  PaymentRequestStore,
+} from '../../application/payment-request-store.js';
+import { type TimelineStep } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
-import { paymentRequestSchema } from './payment-request-schema.js';
+import { paymentListStatement } from './payment-request-list.js';
+import { REQUEST_COLUMNS } from './payment-request-schema.js';
+import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
@@ -11,44 +18,140 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     super();
   }
 
-  override async add(tx: EntityManager, request: PaymentRequest): Promise<boolean> {
-    const { raw } = await tx
-      .createQueryBuilder()
-      .insert()
-      .into(paymentRequestSchema)
-      .values(request)
-      .orIgnore()
-      .returning('id')
-      .execute();
-    return (raw as unknown[]).length > 0;
+  // One statement, and values instead of JSON: most of what it costs is planning, and it is run for every order.
+  override async open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined> {
+    const [opened]: Opened[] = await tx.query(
+      `/* prepared */ with request as (
+         insert into payments.payment_requests
+           (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+             on conflict (order_id) do nothing
+         returning order_id),
+       step as (
+         insert into payments.payment_timeline (${STEP_COLUMNS})
+         select order_id, $10, $6, $7, $9, $11, $12, $13, $14::jsonb from request)
+       select exists (select from payments.payment_timeline as heard
+                       where heard.order_id = request.order_id and heard.cause = 'OrderCancelled') as "orderCancelled"
+         from request`,
+      [
+        state.id,
+        state.orderId,
+        state.customerId,
+        state.amount,
+        state.currency,
+        state.status,
+        state.version,
+        state.expiresAt,
+        state.createdAt,
+        step.type,
+        step.actor,
+        step.cause,
+        step.messageId,
+        JSON.stringify(step.detail),
+      ],
+    );
+    return opened;
   }
 
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
-    return (
-      (await tx.findOne(paymentRequestSchema, { where: { id }, lock: { mode: 'pessimistic_write' } })) ?? undefined
+    return only(
+      await tx.query(
+        `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`,
+        [id],
+      ),
     );
   }
 
-  override async save(tx: EntityManager, { id, ...row }: PaymentRequest): Promise<void> {
-    await tx.update(paymentRequestSchema, { id }, row);
+  override async lockAvailable(tx: EntityManager, ids: readonly string[]): Promise<PaymentRequest[]> {
+    return tx.query(
+      `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = any($1::uuid[]) for update skip locked`,
+      [ids],
+    );
+  }
+
+  override async lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined> {
+    return only(
+      await tx.query(
+        `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where order_id = $1 for update`,
+        [orderId],
+      ),
+    );
+  }
+
+  /** Served by payment_requests_expiry. */
+  override async lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]> {
+    return tx.query(
+      `select ${REQUEST_COLUMNS} from payments.payment_requests
+        where status = 'PENDING' and expires_at <= $1
+        order by expires_at limit $2 for update skip locked`,
+      [at, limit],
+    );
+  }
+
+  override async save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void> {
+    const states = changes.map(({ state }) => state);
+    // The ids as an array too: the planner takes the join for a large one, and reads the whole table.
+    await tx.query(
+      `/* prepared */ with changed as (
+         update payments.payment_requests as request
+            set status = state.status, reason = state.reason, decided_by = state.decided_by,
+                version = state.version, updated_at = state.updated_at
+           from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[])
+             as state (id, status, reason, decided_by, version, updated_at)
+          where request.id = any($1::uuid[]) and request.id = state.id)
+       insert into payments.payment_timeline (${STEP_COLUMNS})
+       ${selectSteps('$7')} order by s.n`,
+      [
+        states.map(({ id }) => id),
+        states.map(({ status }) => status),
+        states.map(({ reason }) => reason),
+        states.map(({ decidedBy }) => decidedBy),
+        states.map(({ version }) => version),
+        states.map(({ updatedAt }) => updatedAt.toISOString()),
+        JSON.stringify(changes.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
+      ],
+    );
+  }
+
+  // By itself, so committed before the call. One that is cancelled at this moment is charged, and what came is refunded.
+  override async noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined> {
+    const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
+      `update payments.payment_requests
+          set charge_sent_at = coalesce(charge_sent_at, $2)
+        where id = $1 and (status = 'PENDING' or charge_sent_at is not null)
+       returning ${REQUEST_COLUMNS}`,
+      [id, at],
+    );
+    return only(rows);
+  }
+
+  override async noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
+    const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
+      `/* prepared */ with available as materialized (
+         select id from payments.payment_requests
+          where id = any($1::uuid[]) and (status = 'PENDING' or charge_sent_at is not null)
+            for update skip locked)
+       update payments.payment_requests as request
+          set charge_sent_at = coalesce(charge_sent_at, $2)
+        where id = any(array(select id from available))
+       returning ${REQUEST_COLUMNS}`,
+      [ids, at],
+    );
+    return rows;
   }
 
   override async find(id: string): Promise<PaymentRequest | undefined> {
-    return (await this.dataSource.manager.findOneBy(paymentRequestSchema, { id })) ?? undefined;
+    return only(
+      await this.dataSource.query(`select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1`, [id]),
+    );
   }
 
-  /** Served by payment_requests_order, _customer or _status, else by the primary key, each read backwards. */
-  override async list(filter: PaymentRequestFilter, { limit, cursor }: PageRequest): Promise<Page<PaymentRequest>> {
-    const given = Object.entries(filter).filter(([, value]) => value !== undefined);
-    const where: FindOptionsWhere<PaymentRequest> = {
-      ...Object.fromEntries(given),
-      ...(cursor !== undefined && { id: LessThan(cursor) }),
-    };
-    const rows = await this.dataSource.manager.find(paymentRequestSchema, {
-      where,
-      order: { id: 'desc' },
-      take: limit + 1,
-    });
-    return pageOf(rows, limit, ({ id }) => id);
+  override async list(listing: PaymentListing): Promise<PaymentRequest[]> {
+    const { text, values } = paymentListStatement(listing);
+    return this.dataSource.query(text, [...values]);
   }
+}
+
+function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined {
+  return request;
 }

@@ -1,0 +1,17 @@
+import { type PaymentGateway } from '../../application/payment-gateway.js';
+import { type PaymentServiceConfig } from '../../config.js';
+import { ManualGateway } from './manual-gateway.js';
+import { SimulatedGateway } from './simulated-gateway.js';
+
+/** A provider's own gateway is one more class and one more line: the type makes sure that none is forgotten. */
+const GATEWAYS: Readonly<
+  Record<PaymentServiceConfig['PAYMENT_GATEWAY'], (config: PaymentServiceConfig) => PaymentGateway>
+> = {
+  manual: () => new ManualGateway(),
+  simulated: ({ SIMULATED_DELAY, SIMULATED_FAILURE_RATE, SIMULATED_SEED }) =>
+    new SimulatedGateway({ delayMs: SIMULATED_DELAY, failureRate: SIMULATED_FAILURE_RATE, seed: SIMULATED_SEED }),
+};
+
+export function gatewayOf(config: PaymentServiceConfig): PaymentGateway {
+  return GATEWAYS[config.PAYMENT_GATEWAY](config);
+}

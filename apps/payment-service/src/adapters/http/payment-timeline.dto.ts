@@ -1,0 +1,71 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { Caller, isOperator } from '@twinbox/api-kit';
+import { type TimelineDetail, type TimelineStep } from '../../application/payment-timeline.js';
+import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
+
+export class TimelineStepDto implements TimelineStep {
+  @ApiProperty({
+    example: 'PaymentSucceeded',
+    description:
+      'What happened: an event of topic payment.events; `OrderCancelled`, `RefundRequested`, `LatePaymentReceived`; `MessagePassedOver`: ' +
+      'something was heard that changed nothing; `ChargeGivenUp`, `RefundGivenUp`: a call to the gateway failed for good.',
+  })
+  readonly type!: string;
+
+  @ApiProperty({
+    enum: PAYMENT_STATUSES,
+    nullable: true,
+    example: 'SUCCEEDED',
+    description: 'Of the payment, afterwards.',
+  })
+  readonly status!: PaymentStatus | null;
+
+  @ApiProperty({ type: 'integer', nullable: true, example: 2, description: 'Of the payment, afterwards.' })
+  readonly version!: number | null;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-21T09:31:00.000Z' })
+  readonly at!: Date;
+
+  @ApiProperty({
+    example: 'operator:olga',
+    description:
+      '`customer:<user>`, `operator:<user>` (to customers just `operator`), `gateway`, `provider`, `system`, or a service.',
+  })
+  readonly actor!: string;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'POST /payment-requests/:paymentRequestId/succeed',
+    description: 'The request, the type of the message that was heard, or what came due: `charge`, `refund`, `expiry`.',
+  })
+  readonly cause!: string | null;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: '01939d3d-1c77-7e0b-a3a1-5d0c2b7e9f10',
+    description: 'The message that was heard, or the one that tells of the step.',
+  })
+  readonly messageId!: string | null;
+
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    additionalProperties: { type: 'string' },
+    example: { reason: 'card declined' },
+    description: '`reason`; `type` of what was passed over; `expiresAt`; `jobId` of a dead job.',
+  })
+  readonly detail!: TimelineDetail | null;
+}
+
+export class PaymentTimelineDto {
+  @ApiProperty({ type: [TimelineStepDto], description: 'Oldest first.' })
+  readonly items!: readonly TimelineStepDto[];
+}
+
+/** Which operator it was is nothing for customers. */
+export function timelineSeenBy(caller: Caller, steps: readonly TimelineStep[]): PaymentTimelineDto {
+  if (isOperator(caller)) return { items: steps };
+  return { items: steps.map((step) => ({ ...step, actor: step.actor.replace(/^operator:.*/s, 'operator') })) };
+}

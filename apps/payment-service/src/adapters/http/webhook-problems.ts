@@ -1,0 +1,5 @@
+/** Why a webhook is not even read. */
+export const webhookProblems = {
+  'webhook-not-genuine': { status: 401, title: 'The webhook is not signed by the provider, or not lately.' },
+  'webhooks-not-configured': { status: 503, title: 'Webhooks are not accepted: WEBHOOK_SECRET is not set.' },
+} as const;

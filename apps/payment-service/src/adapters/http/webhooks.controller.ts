@@ -1,0 +1,83 @@
+import { Controller, Headers, HttpCode, Post } from '@nestjs/common';
+import { ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, problemOf, Public, RawBody } from '@twinbox/api-kit';
+import { InboxRecords } from '@twinbox/messaging';
+import { DataSource } from 'typeorm';
+import { HearPaymentResult } from '../../application/hear-payment-result.js';
+import { paymentProblems } from './payment-problems.js';
+import { WebhookSignature } from './webhook-signature.js';
+import { webhookProblems } from './webhook-problems.js';
+import { readWebhook, resultOf, WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
+
+@ApiTags('webhooks')
+@Controller('webhooks')
+export class WebhooksController {
+  constructor(
+    private readonly signature: WebhookSignature,
+    private readonly records: InboxRecords,
+    private readonly hearResult: HearPaymentResult,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  /** Whoever has the secret is the provider: there is no other caller to ask for. */
+  @Post('payments')
+  @HttpCode(200)
+  @Public()
+  @ApiOperation({
+    summary: 'The payment provider tells how a payment ended',
+    description:
+      'Signed as [Standard Webhooks](https://www.standardwebhooks.com) say, with WEBHOOK_SECRET. The same webhook-id has its effect once. ' +
+      'A success for a payment that is CANCELLED or FAILED leads to a refund.',
+  })
+  @ApiHeader({
+    name: 'webhook-id',
+    required: true,
+    description: 'Names the message, also when it is sent again.',
+    example: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W',
+  })
+  @ApiHeader({
+    name: 'webhook-timestamp',
+    required: true,
+    description: 'Seconds since 1970; within 5 minutes.',
+    example: '1795253400',
+  })
+  @ApiHeader({
+    name: 'webhook-signature',
+    required: true,
+    description: 'One or more of `v1,<base64>`, spaces between.',
+    example: 'v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=',
+  })
+  @ApiBody({ type: WebhookDto })
+  @ApiOkResponse({ type: WebhookAnswerDto })
+  @ApiProblems(
+    { ...paymentProblems, ...webhookProblems },
+    'payment-request-not-found',
+    'webhook-not-genuine',
+    'webhooks-not-configured',
+  )
+  async payments(
+    @RawBody() body: Buffer,
+    @Headers() headers: NodeJS.Dict<string | string[]>,
+  ): Promise<WebhookAnswerDto> {
+    const messageId = this.signature.verify(body, headers);
+    const webhook = readWebhook(body);
+    if (!webhook) return { outcome: 'ignored' };
+
+    return this.dataSource.transaction(async (tx) => {
+      const isNew = await this.records.once(tx, { consumer: 'payment-webhooks', source: 'provider', messageId });
+      if (!isNew) return { outcome: 'repeated' };
+
+      const decision = await this.hearResult.execute(tx, webhook.data.paymentRequestId, {
+        result: resultOf(webhook),
+        source: 'provider',
+        type: webhook.type,
+        cause: 'POST /webhooks/payments',
+        messageId,
+      });
+      if (decision.accepted) return { outcome: 'applied' };
+      if (decision.rejection.code === 'passed-over') return { outcome: 'passed-over' };
+      // Rolls back: sent again it may be known by then.
+      throw problemOf(decision.rejection, paymentProblems);
+    });
+  }
+}

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { type Job, JobDead, JobHandler, type JobOptions } from '@twinbox/messaging';
+import { type EntityManager } from 'typeorm';
+import { ChargePayment } from '../../application/charge-payment.js';
+import { CHARGE, type PaymentJob, REFUND } from '../../application/payment-jobs.js';
+import { PaymentJournal } from '../../application/payment-journal.js';
+import { PaymentRequestStore } from '../../application/payment-request-store.js';
+import { RefundPayment } from '../../application/refund-payment.js';
+
+/**
+ * Most of a call is waiting for the gateway, and no connection is held meanwhile. Nobody but the gateway knows whether the money
+ * moved, so a call is given up only after most of a day, for a person to look into.
+ */
+const CALLS: JobOptions = { concurrency: 50, maxAttempts: 200, timeoutMs: 60_000 };
+
+/** The calls to the gateway, as durable jobs. */
+@Injectable()
+export class GatewayCalls {
+  constructor(
+    private readonly chargePayment: ChargePayment,
+    private readonly refundPayment: RefundPayment,
+    private readonly requests: PaymentRequestStore,
+    private readonly journal: PaymentJournal,
+  ) {}
+
+  @JobHandler(CHARGE, CALLS)
+  async charge({ data }: Job<PaymentJob>, signal: AbortSignal): Promise<void> {
+    await this.chargePayment.execute(data.paymentRequestId, signal);
+  }
+
+  @JobHandler(REFUND, CALLS)
+  async refund({ data }: Job<PaymentJob>, signal: AbortSignal): Promise<void> {
+    await this.refundPayment.execute(data.paymentRequestId, signal);
+  }
+
+  @JobDead(CHARGE)
+  async chargeGivenUp(tx: EntityManager, job: Job<PaymentJob>): Promise<void> {
+    await this.givenUp(tx, job, 'ChargeGivenUp');
+  }
+
+  @JobDead(REFUND)
+  async refundGivenUp(tx: EntityManager, job: Job<PaymentJob>): Promise<void> {
+    await this.givenUp(tx, job, 'RefundGivenUp');
+  }
+
+  /** The payment stays as it is: a person retries the dead job, or settles the matter with the provider. */
+  private async givenUp(tx: EntityManager, { id, queue, data }: Job<PaymentJob>, type: string): Promise<void> {
+    const request = await this.requests.lock(tx, data.paymentRequestId);
+    if (request)
+      await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue, messageId: null });
+  }
+}

@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '@twinbox/kernel';
+import { DataSource } from 'typeorm';
+import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
+import { Gather } from './gather.js';
+import { type HeardResult, HearPaymentResult } from './hear-payment-result.js';
+import { PaymentGateway } from './payment-gateway.js';
+import { CHARGE } from './payment-jobs.js';
+import { PaymentRequestStore } from './payment-request-store.js';
+
+interface Settlement {
+  readonly paymentRequestId: string;
+  readonly result: PaymentResult;
+}
+
+/**
+ * Has the gateway take the money of a request, outside of any transaction, and writes the result. What many calls write at the same
+ * time is written together.
+ */
+@Injectable()
+export class ChargePayment {
+  private readonly notes = new Gather<string, PaymentRequest | null>({
+    together: async (ids) => {
+      const noted = await this.requests.noteCharges(ids, this.clock.now());
+      const byId = new Map(noted.map((request) => [request.id, request]));
+      return ids.map((id) => byId.get(id));
+    },
+    alone: async (id) => (await this.requests.noteCharge(id, this.clock.now())) ?? null,
+  });
+
+  private readonly settlements = new Gather<Settlement, true>({
+    together: async (settlements) => {
+      const heard = new Map(settlements.map((each) => [each.paymentRequestId, heardOf(each)]));
+      const settled = await this.dataSource.transaction((tx) => this.hearResult.executeAvailable(tx, heard));
+      return settlements.map(({ paymentRequestId }) => (settled.has(paymentRequestId) ? true : undefined));
+    },
+    alone: async (settlement) => {
+      const { paymentRequestId } = settlement;
+      await this.dataSource.transaction((tx) => this.hearResult.execute(tx, paymentRequestId, heardOf(settlement)));
+      return true;
+    },
+  });
+
+  constructor(
+    private readonly requests: PaymentRequestStore,
+    private readonly gateway: PaymentGateway,
+    private readonly hearResult: HearPaymentResult,
+    private readonly clock: Clock,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */
+  async execute(paymentRequestId: string, signal: AbortSignal): Promise<void> {
+    const request = await this.notes.write(paymentRequestId);
+    // Decided, cancelled or expired before any money moved.
+    if (!request) return;
+
+    const result = await this.gateway.charge(request, paymentRequestId, signal);
+    if (result.status !== 'PENDING') await this.settlements.write({ paymentRequestId, result });
+  }
+}
+
+function heardOf({ result }: Settlement): HeardResult {
+  return { result, source: 'gateway', type: CHARGE, cause: CHARGE, messageId: null };
+}

@@ -1,0 +1,71 @@
+import { Gather } from './gather.js';
+
+/** Written together in batches; `bad` ones are not, and `worse` ones spoil the batch. */
+function aGather() {
+  const batches: string[][] = [];
+  const alone: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const gather = new Gather<string, string>({
+    together: async (items) => {
+      batches.push([...items]);
+      if (batches.length === 1) await gate.promise;
+      if (items.some((item) => item.startsWith('worse'))) throw new Error('all or nothing');
+      return items.map((item) => (item.startsWith('bad') ? undefined : `${item}!`));
+    },
+    alone: (item) => {
+      alone.push(item);
+      return item.startsWith('worse') ? Promise.reject(new Error(item)) : Promise.resolve(`${item}?`);
+    },
+  });
+  return { gather, batches, alone, open: gate.resolve };
+}
+
+it('writes together what comes within a turn, and what comes during a write', async () => {
+  const { gather, batches, open } = aGather();
+
+  const first = [gather.write('a'), gather.write('b')];
+  await Promise.resolve();
+  await Promise.resolve();
+  const second = ['c', 'd', 'e'].map((item) => gather.write(item));
+  open();
+
+  expect(await Promise.all([...first, ...second])).toEqual(['a!', 'b!', 'c!', 'd!', 'e!']);
+  expect(batches).toEqual([
+    ['a', 'b'],
+    ['c', 'd', 'e'],
+  ]);
+});
+
+it('writes alone what is better written alone', async () => {
+  const { gather, alone, open } = aGather();
+  open();
+
+  const outcomes = await Promise.all(['a', 'bad 1', 'b', 'bad 2'].map((item) => gather.write(item)));
+
+  expect(outcomes).toEqual(['a!', 'bad 1?', 'b!', 'bad 2?']);
+  expect(alone).toEqual(['bad 1', 'bad 2']);
+});
+
+it('lets one in trouble spoil nobody else’s, and goes on', async () => {
+  const { gather, open } = aGather();
+  open();
+
+  const outcomes = await Promise.allSettled(['a', 'worse', 'b'].map((item) => gather.write(item)));
+  const later = await gather.write('c');
+
+  expect(outcomes).toEqual([
+    { status: 'fulfilled', value: 'a?' },
+    { status: 'rejected', reason: new Error('worse') },
+    { status: 'fulfilled', value: 'b?' },
+  ]);
+  expect(later).toBe('c!');
+});
+
+it('writes a hundred at most at a time', async () => {
+  const { gather, batches, open } = aGather();
+  open();
+
+  await Promise.all(Array.from({ length: 250 }, (_, n) => gather.write(`${n}`)));
+
+  expect(batches.map(({ length }) => length)).toEqual([100, 100, 50]);
+});

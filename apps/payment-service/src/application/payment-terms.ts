@@ -1,0 +1,5 @@
+/** What the operator of the service has set. */
+export abstract class PaymentTerms {
+  /** How long a request waits for its payment, in milliseconds. */
+  abstract readonly ttlMs: number;
+}

@@ -1,0 +1,312 @@
+import { type OrderPlaced } from '@twinbox/contracts';
+import fc from 'fast-check';
+import {
+  isPublished,
+  PAYMENT_STATUSES,
+  type PaymentRequest,
+  type PaymentResult,
+  type PaymentStatus,
+  type PaymentStep,
+} from './payment-request.js';
+import {
+  bookRefund,
+  decidePayment,
+  expirePayment,
+  hearOrderCancelled,
+  hearResult,
+  requestPayment,
+} from './payment-rules.js';
+
+const at = new Date('2026-11-21T09:30:00Z');
+const later = new Date('2026-11-21T09:31:00Z');
+const TTL_MS = 15 * 60_000;
+const expiry = new Date(at.getTime() + TTL_MS);
+const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
+const placed: OrderPlaced = {
+  orderId: '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d',
+  customerId: 'ada',
+  total: 900,
+  currency: 'EUR',
+};
+const ids = { orderId: placed.orderId, paymentRequestId };
+const success: PaymentResult = { status: 'SUCCEEDED' };
+const failure: PaymentResult = { status: 'FAILED', reason: 'card declined' };
+const cancellation = { reason: 'changed my mind', actor: 'customer:ada', again: false };
+
+function aRequest(fields: Partial<PaymentRequest> = {}): PaymentRequest {
+  return { ...requestPayment(placed, paymentRequestId, at, TTL_MS).state, ...fields };
+}
+
+describe('requesting a payment', () => {
+  it("asks for the order's total until its time is over, and says so", () => {
+    const decision = requestPayment(placed, paymentRequestId, at, TTL_MS);
+
+    expect(decision).toMatchObject({
+      state: {
+        status: 'PENDING',
+        amount: 900,
+        currency: 'EUR',
+        orderId: placed.orderId,
+        expiresAt: expiry,
+        version: 1,
+      },
+      events: [{ type: 'PaymentRequested', data: { ...ids, expiresAt: '2026-11-21T09:45:00.000Z' } }],
+    });
+  });
+});
+
+describe('an operator', () => {
+  it('says that the money is there', () => {
+    const decision = decidePayment(aRequest(), success, 'olga', later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'SUCCEEDED', decidedBy: 'olga', updatedAt: later, version: 2 },
+      events: [{ type: 'PaymentSucceeded', data: { ...ids, actor: 'operator:olga' } }],
+    });
+  });
+
+  it('says that it will not come, and why', () => {
+    const decision = decidePayment(aRequest(), failure, 'olga', later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'FAILED', reason: 'card declined', decidedBy: 'olga' },
+      events: [{ type: 'PaymentFailed', data: { ...ids, reason: 'card declined', actor: 'operator:olga' } }],
+    });
+  });
+
+  it('says the same again: the first one stays', () => {
+    const failed = aRequest({ status: 'FAILED', reason: 'card declined', decidedBy: 'olga' });
+
+    const decision = decidePayment(failed, { ...failure, reason: 'another' }, 'otto', later);
+
+    expect(decision).toEqual({ accepted: true, state: failed, events: [] });
+  });
+
+  it.each<[PaymentStatus, PaymentResult]>([
+    ['SUCCEEDED', failure],
+    ['FAILED', success],
+    ['CANCELLED', success],
+    ['CANCELLED', failure],
+    ['REFUND_PENDING', success],
+    ['REFUND_PENDING', failure],
+    ['REFUNDED', success],
+    ['REFUNDED', failure],
+  ])('is refused when the payment is %s, and the result %j', (actual, result) => {
+    const decision = decidePayment(aRequest({ status: actual }), result, 'olga', later);
+
+    expect(decision).toEqual({
+      accepted: false,
+      rejection: { code: 'payment-already-decided', paymentRequestId, actual },
+    });
+  });
+});
+
+describe.each(['gateway', 'provider'] as const)('the %s', (source) => {
+  it('settles a pending payment', () => {
+    expect(hearResult(aRequest(), success, source, later)).toMatchObject({
+      state: { status: 'SUCCEEDED', decidedBy: source, version: 2 },
+      events: [{ type: 'PaymentSucceeded', data: { ...ids, actor: source } }],
+    });
+    expect(hearResult(aRequest(), failure, source, later)).toMatchObject({
+      state: { status: 'FAILED', reason: 'card declined', decidedBy: source },
+      events: [{ type: 'PaymentFailed', data: { reason: 'card declined', actor: source } }],
+    });
+  });
+
+  it.each(['FAILED', 'CANCELLED'] as const)('brings money for a payment that is %s: it goes back', (status) => {
+    const decision = hearResult(aRequest({ status, decidedBy: 'system' }), success, source, later);
+
+    expect(decision).toMatchObject({
+      accepted: true,
+      state: { status: 'REFUND_PENDING', decidedBy: source, version: 2 },
+      events: [
+        { type: 'LatePaymentReceived', data: { ...ids, reason: `The money came when the payment was ${status}.` } },
+      ],
+    });
+  });
+
+  it.each<[PaymentStatus, PaymentResult]>([
+    ['SUCCEEDED', success],
+    ['SUCCEEDED', failure],
+    ['FAILED', failure],
+    ['CANCELLED', failure],
+    ['REFUND_PENDING', success],
+    ['REFUND_PENDING', failure],
+    ['REFUNDED', success],
+    ['REFUNDED', failure],
+  ])('is passed over when the payment is %s by an operator, and the result %j', (status, result) => {
+    const decision = hearResult(aRequest({ status, decidedBy: 'olga' }), result, source, later);
+
+    expect(decision).toEqual({
+      accepted: false,
+      rejection: { code: 'passed-over', reason: `The payment was ${status}.` },
+    });
+  });
+});
+
+it('a call of the gateway that is repeated says nothing new, one of the provider has another id', () => {
+  for (const status of ['SUCCEEDED', 'REFUND_PENDING', 'REFUNDED'] as const) {
+    const byGateway = aRequest({ status, decidedBy: 'gateway' });
+    const byProvider = aRequest({ status, decidedBy: 'provider' });
+
+    expect(hearResult(byGateway, success, 'gateway', later)).toEqual({ accepted: true, state: byGateway, events: [] });
+    expect(hearResult(byProvider, success, 'provider', later)).toMatchObject({ accepted: false });
+    expect(hearResult(byGateway, failure, 'gateway', later)).toMatchObject({ accepted: false });
+  }
+  const declined = aRequest({ status: 'FAILED', decidedBy: 'gateway' });
+  expect(hearResult(declined, failure, 'gateway', later)).toEqual({ accepted: true, state: declined, events: [] });
+});
+
+describe('the cancellation of the order', () => {
+  it('cancels a pending payment', () => {
+    expect(hearOrderCancelled(aRequest(), cancellation, later)).toMatchObject({
+      state: { status: 'CANCELLED', reason: 'changed my mind', decidedBy: null, updatedAt: later, version: 2 },
+      events: [{ type: 'PaymentCancelled', data: { ...ids, reason: 'changed my mind', actor: 'customer:ada' } }],
+    });
+  });
+
+  it('sends the money of a paid one back', () => {
+    const paid = aRequest({ status: 'SUCCEEDED', decidedBy: 'olga' });
+
+    const decision = hearOrderCancelled(paid, cancellation, later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'REFUND_PENDING', reason: 'changed my mind', decidedBy: 'olga', version: 2 },
+      events: [{ type: 'RefundRequested' }],
+    });
+  });
+
+  it.each(['FAILED', 'REFUND_PENDING', 'REFUNDED'] as const)('is the echo of a payment that is %s', (status) => {
+    const request = aRequest({ status });
+
+    expect(hearOrderCancelled(request, cancellation, later)).toEqual({ accepted: true, state: request, events: [] });
+  });
+
+  it.each(PAYMENT_STATUSES)('said a second time is passed over, whatever the payment is: %s', (status) => {
+    const decision = hearOrderCancelled(aRequest({ status }), { ...cancellation, again: true }, later);
+
+    expect(decision).toMatchObject({ accepted: false, rejection: { code: 'passed-over' } });
+  });
+});
+
+describe('the time of a payment', () => {
+  it('is over at its end, not before', () => {
+    const before = new Date(expiry.getTime() - 1);
+
+    expect(expirePayment(aRequest(), before)).toEqual({ accepted: true, state: aRequest(), events: [] });
+    expect(expirePayment(aRequest(), expiry)).toMatchObject({
+      state: { status: 'FAILED', reason: 'expired', decidedBy: 'system', updatedAt: expiry },
+      events: [{ type: 'PaymentFailed', data: { ...ids, reason: 'expired', actor: 'system' } }],
+    });
+  });
+
+  it.each(PAYMENT_STATUSES.filter((status) => status !== 'PENDING'))('means nothing to one that is %s', (status) => {
+    const request = aRequest({ status });
+
+    expect(expirePayment(request, expiry)).toEqual({ accepted: true, state: request, events: [] });
+  });
+});
+
+describe('a refund', () => {
+  it('is booked once', () => {
+    const due = aRequest({ status: 'REFUND_PENDING', reason: 'changed my mind' });
+
+    const booked = bookRefund(due, 'gateway', later);
+
+    expect(booked).toMatchObject({
+      state: { status: 'REFUNDED', reason: 'changed my mind', version: 2 },
+      events: [{ type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'gateway' } }],
+    });
+    const again = bookRefund(aRequest({ status: 'REFUNDED' }), 'gateway', later);
+    expect(again).toMatchObject({ accepted: true, events: [] });
+  });
+
+  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not due when the payment is %s', (status) => {
+    expect(bookRefund(aRequest({ status }), 'gateway', later)).toMatchObject({ accepted: false });
+  });
+});
+
+/** What may be said of a payment, by anyone, in any order and any number of times. */
+type Command =
+  | { readonly name: 'decide' | 'gateway' | 'provider'; readonly result: PaymentResult }
+  | { readonly name: 'cancel' | 'expire' | 'refund' };
+
+const commands: fc.Arbitrary<Command[]> = fc.array(
+  fc.oneof(
+    fc.record({
+      name: fc.constantFrom('decide' as const, 'gateway' as const, 'provider' as const),
+      result: fc.constantFrom<PaymentResult>(success, failure),
+    }),
+    fc.record({ name: fc.constantFrom('cancel' as const, 'expire' as const, 'refund' as const) }),
+  ),
+  { maxLength: 12 },
+);
+
+/** The way from one status to the next; any other would be against the law. */
+const LAWFUL: Readonly<Record<PaymentStatus, readonly PaymentStatus[]>> = {
+  PENDING: ['SUCCEEDED', 'FAILED', 'CANCELLED'],
+  SUCCEEDED: ['REFUND_PENDING'],
+  FAILED: ['REFUND_PENDING'],
+  CANCELLED: ['REFUND_PENDING'],
+  REFUND_PENDING: ['REFUNDED'],
+  REFUNDED: [],
+};
+
+function say(request: PaymentRequest, command: Command, now: Date, cancelledBefore: boolean) {
+  switch (command.name) {
+    case 'decide':
+      return decidePayment(request, command.result, 'olga', now);
+    case 'gateway':
+    case 'provider':
+      return hearResult(request, command.result, command.name, now);
+    case 'cancel':
+      return hearOrderCancelled(request, { ...cancellation, again: cancelledBefore }, now);
+    case 'expire':
+      return expirePayment(request, now);
+    case 'refund':
+      return bookRefund(request, 'gateway', now);
+  }
+}
+
+it('whatever is said, in whatever order: one outcome, no money kept for a dead order, none given back that had not come', () => {
+  fc.assert(
+    fc.property(commands, (script) => {
+      let request = aRequest();
+      const steps: PaymentStep['type'][] = [];
+      let cancelled = false;
+      let moneyCame = false;
+      for (const [n, command] of script.entries()) {
+        const now = command.name === 'expire' ? expiry : new Date(at.getTime() + n);
+        const before = request;
+
+        const decision = say(request, command, now, cancelled);
+
+        cancelled ||= command.name === 'cancel';
+        const said = 'result' in command ? command.result.status : undefined;
+        if (said === 'SUCCEEDED' && (command.name !== 'decide' || decision.accepted)) moneyCame = true;
+        if (!decision.accepted) continue;
+        request = decision.state;
+        steps.push(...decision.events.map(({ type }) => type));
+
+        // Each step is lawful, counted, and says so; without one nothing changes.
+        if (decision.events.length === 0) expect(request).toBe(before);
+        else expect(LAWFUL[before.status]).toContain(request.status);
+        expect(decision.events.length).toBeLessThanOrEqual(1);
+        expect(request.version).toBe(before.version + decision.events.length);
+        for (const event of decision.events.filter(isPublished)) expect(event.data).toMatchObject(ids);
+      }
+
+      const count = (...types: PaymentStep['type'][]) => steps.filter((type) => types.includes(type)).length;
+      expect(count('PaymentSucceeded', 'PaymentFailed', 'PaymentCancelled')).toBeLessThanOrEqual(1);
+      expect(count('PaymentSucceeded', 'LatePaymentReceived')).toBe(moneyCame ? 1 : 0);
+      expect(count('RefundRequested', 'LatePaymentReceived')).toBeLessThanOrEqual(1);
+      expect(count('PaymentRefunded')).toBe(request.status === 'REFUNDED' ? 1 : 0);
+      const over = cancelled || count('PaymentFailed', 'PaymentCancelled') > 0;
+      if (over) expect(request.status).not.toBe('PENDING');
+      if (over && moneyCame) expect(['REFUND_PENDING', 'REFUNDED']).toContain(request.status);
+      if (!moneyCame) expect(['PENDING', 'FAILED', 'CANCELLED']).toContain(request.status);
+      if (!over && moneyCame) expect(request.status).toBe('SUCCEEDED');
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,455 @@
+import { DeadJobs, PermanentError } from '@twinbox/messaging';
+import { until } from '@twinbox/messaging/testing';
+import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { SimulatedGateway } from '../src/adapters/gateway/simulated-gateway.js';
+import { ExpirePayments } from '../src/application/expire-payments.js';
+import { CreatePaymentRequest } from '../src/application/create-payment-request.js';
+import { type ChargeResult, PaymentGateway } from '../src/application/payment-gateway.js';
+import { type PaymentRequest } from '../src/domain/payment-request.js';
+import { anOrder, type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+
+/** A provider that keeps books by key, as real ones do: a repeated call is answered from them. What happens around it is the test's. */
+class BookkeepingGateway extends PaymentGateway {
+  override readonly automatic = true;
+  readonly charged = new Map<string, number>();
+  readonly refunded = new Map<string, number>();
+  readonly calls: string[] = [];
+  /** Runs before the books are written, and after. */
+  before: (key: string) => Promise<void> | void = () => {};
+  after: (key: string, call: number) => Promise<void> | void = () => {};
+  answer: ChargeResult = { status: 'SUCCEEDED' };
+
+  override async charge({ amount }: PaymentRequest, key: string): Promise<ChargeResult> {
+    await this.book(this.charged, key, amount);
+    return this.answer;
+  }
+
+  override async refund({ amount }: PaymentRequest, key: string): Promise<void> {
+    await this.book(this.refunded, key, amount);
+  }
+
+  private async book(books: Map<string, number>, key: string, amount: number): Promise<void> {
+    this.calls.push(key);
+    const call = this.callsOf(key);
+    await this.before(key);
+    books.set(key, amount);
+    await this.after(key, call);
+  }
+
+  callsOf(key: string): number {
+    return this.calls.filter((each) => each === key).length;
+  }
+}
+
+let gateway: BookkeepingGateway;
+let service: PaymentServiceHarness;
+/** The service's gateway is one for all tests; each test has its own books. */
+class CurrentGateway extends PaymentGateway {
+  override readonly automatic = true;
+  override charge(...call: Parameters<PaymentGateway['charge']>) {
+    return gateway.charge(call[0], call[1]);
+  }
+  override refund(...call: Parameters<PaymentGateway['refund']>) {
+    return gateway.refund(call[0], call[1]);
+  }
+}
+
+beforeAll(async () => {
+  service = await startPaymentService({ gateway: new CurrentGateway() });
+});
+beforeEach(() => {
+  gateway = new BookkeepingGateway();
+});
+afterAll(() => service.stop());
+
+const untilDone = () =>
+  until(
+    'every call is made',
+    async () => (await service.database.sql('select from payments.jobs where dead_at is null')).length === 0,
+  );
+
+/** The process that had the call in hand is dead, and its lease over: whoever is alive takes the job. */
+async function leasesRunOut(): Promise<void> {
+  await service.database.sql(`update payments.jobs set run_at = now() where dead_at is null`);
+}
+
+const never = () => new Promise<void>(() => {});
+
+/** An order placed while nobody makes calls; they are made once the function that it returns is called. */
+async function aRequestOnHold() {
+  const placed = anOrder();
+  await service.app.get(DataSource).transaction(async (tx) => {
+    await service.app.get(CreatePaymentRequest).execute(tx, placed, uuidv7());
+    await tx.query(`update payments.jobs set run_at = now() + interval '1 hour'`);
+  });
+  const [row] = await service.database.sql<{ id: string }>(
+    'select id from payments.payment_requests where order_id = $1',
+    [placed.orderId],
+  );
+  return { ...placed, id: row!.id };
+}
+
+describe('a request is charged by itself', () => {
+  it('and succeeds: the result, its message and its step are one', async () => {
+    const request = await service.aRequest();
+
+    await service.untilStatus(request, 'SUCCEEDED');
+    await untilDone();
+
+    expect([...gateway.charged]).toEqual([[request.id, 900]]);
+    const { request: row, messages } = await service.stored(request);
+    expect(row).toMatchObject({ decided_by: 'gateway', version: 2 });
+    expect(messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
+    expect(JSON.parse(String(messages[0]!['payload']))).toMatchObject({ actor: 'gateway' });
+    expect((await service.steps(request)).at(-1)).toMatchObject({
+      type: 'PaymentSucceeded',
+      actor: 'gateway',
+      cause: 'charge',
+      message_id: messages[0]!['id'],
+    });
+  });
+
+  it('and fails for the reason that the gateway gives', async () => {
+    gateway.answer = { status: 'FAILED', reason: 'insufficient funds' };
+
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'FAILED');
+
+    expect(await service.stored(request)).toMatchObject({
+      request: { reason: 'insufficient funds', decided_by: 'gateway' },
+      messages: [{ type: 'PaymentFailed' }],
+    });
+  });
+
+  it('and waits, when the result comes another way', async () => {
+    gateway.answer = { status: 'PENDING' };
+
+    const request = await service.aRequest();
+    await untilDone();
+
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
+    expect((await service.anOperator().post(`/payment-requests/${request.id}/succeed`)).status).toBe(200);
+  });
+
+  it('once, of many at the same time', async () => {
+    const requests = await service.someRequests(120);
+
+    await service.untilAll(requests, 'SUCCEEDED');
+    await untilDone();
+
+    expect(gateway.calls.toSorted()).toEqual(requests.map(({ id }) => id).toSorted());
+    for (const request of requests) expect((await service.stored(request)).messages).toHaveLength(1);
+  });
+});
+
+it('a request that somebody else has in hand keeps no other waiting', async () => {
+  const arrived = Promise.withResolvers<void>();
+  gateway.before = () => arrived.promise;
+  const [locked, ...others] = await service.someRequests(6);
+  await until('all charges are sent', () => gateway.calls.length === 6);
+  const holder = service.app.get(DataSource).createQueryRunner();
+  await holder.startTransaction();
+  await holder.query('select from payments.payment_requests where id = $1 for update', [locked!.id]);
+
+  arrived.resolve();
+  await service.untilAll(others, 'SUCCEEDED');
+  expect(await service.stored(locked!)).toMatchObject({ request: { status: 'PENDING' } });
+
+  await holder.commitTransaction();
+  await holder.release();
+  await service.untilStatus(locked!, 'SUCCEEDED');
+  await untilDone();
+});
+
+describe('money is never lost', () => {
+  it('P2 the process dies when the gateway has charged, and nothing of it is written: charged again with the same key', async () => {
+    gateway.after = (_, call) => (call === 1 ? never() : undefined);
+    const request = await service.aRequest();
+    await until('the money is taken', () => gateway.charged.has(request.id));
+    expect((await service.stored(request)).messages).toEqual([]);
+
+    await leasesRunOut();
+    await service.untilStatus(request, 'SUCCEEDED');
+    await untilDone();
+
+    expect(gateway.calls).toEqual([request.id, request.id]);
+    expect([...gateway.charged]).toEqual([[request.id, 900]]);
+    expect((await service.stored(request)).messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
+  });
+
+  it('P1 the result cannot be written: charged again with the same key, until it is', async () => {
+    gateway.after = async (_, call) => {
+      const right = call === 1 ? 'revoke insert on payments.outbox from' : 'grant insert on payments.outbox to';
+      await service.database.sql(`${right} payments`);
+    };
+
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    await untilDone();
+
+    expect(gateway.calls).toEqual([request.id, request.id]);
+    expect([...gateway.charged]).toEqual([[request.id, 900]]);
+    expect((await service.stored(request)).messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
+  });
+
+  it('the process dies when the result is written, before the job is gone: nothing new is said', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    await untilDone();
+    const before = [await service.stored(request), await service.steps(request)];
+
+    await service.database.sql(`insert into payments.jobs (id, queue, data, run_at) values ($1, 'charge', $2, now())`, [
+      request.id,
+      JSON.stringify({ paymentRequestId: request.id }),
+    ]);
+    await until('it is charged again', () => gateway.callsOf(request.id) === 2);
+    await untilDone();
+
+    expect([await service.stored(request), await service.steps(request)]).toEqual(before);
+  });
+
+  it('the order is cancelled while the money is on its way: it goes back', async () => {
+    const arrived = Promise.withResolvers<void>();
+    gateway.before = (key) => (key.endsWith('-refund') ? undefined : arrived.promise);
+    const request = await service.aRequest();
+    await until('the charge is sent', () => gateway.callsOf(request.id) === 1);
+
+    await service.hearsCancelled(request);
+    await service.untilStatus(request, 'CANCELLED');
+    arrived.resolve();
+    await service.untilStatus(request, 'REFUNDED');
+
+    expect([...gateway.refunded]).toEqual([[`${request.id}-refund`, 900]]);
+    const { messages } = await service.stored(request);
+    // The order is dead: that its money came is nobody else's business, that it went back is.
+    expect(messages.map(({ type }) => type)).toEqual(['PaymentCancelled', 'PaymentRefunded']);
+    expect((await service.steps(request)).slice(-2)).toMatchObject([
+      {
+        type: 'LatePaymentReceived',
+        status: 'REFUND_PENDING',
+        actor: 'gateway',
+        message_id: null,
+        detail: { reason: 'The money came when the payment was CANCELLED.' },
+      },
+      { type: 'PaymentRefunded', status: 'REFUNDED' },
+    ]);
+  });
+
+  it('nobody knows whether the money came, and the order is cancelled: the same charge tells', async () => {
+    gateway.after = (key, call) => {
+      if (key.endsWith('-refund') || call > 1) return;
+      throw new Error('the answer was lost');
+    };
+    const request = await service.aRequest();
+    await until('the money is taken', () => gateway.charged.has(request.id));
+
+    await service.hearsCancelled(request);
+    await service.untilStatus(request, 'REFUNDED');
+
+    expect(gateway.callsOf(request.id)).toBe(2);
+    expect([...gateway.charged.keys()]).toEqual([request.id]);
+    expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
+  });
+
+  it('the process dies when the money has gone back, and nothing of it is written: sent back again with the same key', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    gateway.after = (_, call) => (call === 1 ? never() : undefined);
+
+    await service.hearsCancelled(request);
+    await until('the money is back', () => gateway.refunded.size === 1);
+    await leasesRunOut();
+    await service.untilStatus(request, 'REFUNDED');
+    await untilDone();
+
+    expect(gateway.callsOf(`${request.id}-refund`)).toBe(2);
+    expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
+    const types = (await service.stored(request)).messages.map(({ type }) => type);
+    expect(types).toEqual(['PaymentSucceeded', 'PaymentRefunded']);
+  });
+
+  it('the gateway is away for a while: the call is made when it is back', async () => {
+    gateway.before = () => {
+      if (gateway.calls.length < 3) throw new Error('connect ECONNREFUSED');
+    };
+
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+
+    expect(gateway.calls).toEqual([request.id, request.id, request.id]);
+  });
+});
+
+describe('money that nobody wants is not taken', () => {
+  it('when the order was cancelled before', async () => {
+    const request = await aRequestOnHold();
+    await service.hearsCancelled(request);
+
+    await leasesRunOut();
+    await untilDone();
+
+    expect(gateway.calls).toEqual([]);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'CANCELLED', charge_sent_at: null } });
+  });
+
+  it('when an operator has given the result before', async () => {
+    const request = await aRequestOnHold();
+    await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
+
+    await leasesRunOut();
+    await untilDone();
+
+    expect(gateway.calls).toEqual([]);
+  });
+
+  it('when the request had expired before', async () => {
+    const request = await aRequestOnHold();
+    await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
+    await service.untilStatus(request, 'FAILED');
+
+    await leasesRunOut();
+    await untilDone();
+
+    expect(gateway.calls).toEqual([]);
+  });
+});
+
+it('an operator says that the money is there while it is taken: it is the same money', async () => {
+  const arrived = Promise.withResolvers<void>();
+  gateway.before = () => arrived.promise;
+  const request = await service.aRequest();
+  await until('the charge is sent', () => gateway.callsOf(request.id) === 1);
+
+  await service.anOperator('olga').post(`/payment-requests/${request.id}/succeed`);
+  arrived.resolve();
+  await untilDone();
+
+  expect(await service.stored(request)).toMatchObject({
+    request: { status: 'SUCCEEDED', decided_by: 'olga' },
+    messages: [{ type: 'PaymentSucceeded' }],
+  });
+  expect((await service.steps(request)).at(-1)).toMatchObject({
+    type: 'MessagePassedOver',
+    actor: 'gateway',
+    detail: { type: 'charge', reason: 'The payment was SUCCEEDED.' },
+  });
+});
+
+describe('a call that is given up', () => {
+  const aDeadJobOf = ({ id }: { readonly id: string }) =>
+    until('the job is dead', async () => {
+      const [job] = await service.database.sql<{ id: string; error: string }>(
+        `select id, error from payments.jobs where dead_at is not null and data->>'paymentRequestId' = $1`,
+        [id],
+      );
+      return job;
+    });
+
+  it('leaves a line; the request expires, and money that is found later goes back', async () => {
+    gateway.after = () => {
+      throw new PermanentError('the account is closed');
+    };
+    const request = await service.aRequest();
+    const job = await aDeadJobOf(request);
+    expect((await service.steps(request)).at(-1)).toMatchObject({
+      type: 'ChargeGivenUp',
+      status: 'PENDING',
+      actor: 'system',
+      cause: 'charge',
+      detail: { jobId: job.id },
+    });
+    // What went wrong there is nothing for the customer.
+    expect(JSON.stringify(await service.steps(request))).not.toContain('account');
+
+    await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
+    await service.untilStatus(request, 'FAILED');
+    gateway.after = () => {};
+    await service.app.get(DeadJobs).retry([job.id], { actor: 'ops' });
+    await service.untilStatus(request, 'REFUNDED');
+
+    expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
+  });
+
+  it('leaves a line when it is a refund; tried again by a person it is booked', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    gateway.before = () => {
+      throw new PermanentError('refunds are closed');
+    };
+    await service.hearsCancelled(request);
+    const job = await aDeadJobOf(request);
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'RefundGivenUp', status: 'REFUND_PENDING' });
+
+    gateway.before = () => {};
+    await service.app.get(DeadJobs).retry([job.id], { actor: 'ops' });
+
+    await service.untilStatus(request, 'REFUNDED');
+  });
+
+  it('is not made at all for money that must stay', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+
+    await service.database.sql(
+      `insert into payments.jobs (id, queue, data, run_at) values (gen_random_uuid(), 'refund', $1, now())`,
+      [JSON.stringify({ paymentRequestId: request.id })],
+    );
+    const job = await aDeadJobOf(request);
+
+    expect(job.error).toContain('no refund is due');
+    expect(gateway.refunded.size).toBe(0);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'SUCCEEDED' } });
+  });
+});
+
+it('many replicas and cancellations in between: each payment ends as its order, and the books agree', async () => {
+  gateway.after = async (_, call) => {
+    // Every fifth answer is lost.
+    if (call === 1 && gateway.calls.length % 5 === 0) throw new Error('the answer was lost');
+  };
+  const replica = await service.anotherReplica();
+  const requests = await service.someRequests(60);
+  const cancelled = requests.filter((_, n) => n % 3 === 0);
+
+  for (const request of cancelled) await service.hearsCancelled(request);
+  await untilDone();
+
+  for (const request of requests) {
+    const { request: row } = await service.stored(request);
+    const [taken, back] = [gateway.charged.has(request.id), gateway.refunded.has(`${request.id}-refund`)];
+    if (!cancelled.includes(request)) expect(row).toMatchObject({ status: 'SUCCEEDED' });
+    else expect(['CANCELLED', 'REFUNDED']).toContain(row!['status']);
+    expect(taken && !back).toBe(row!['status'] === 'SUCCEEDED');
+    expect(back).toBe(row!['status'] === 'REFUNDED');
+  }
+  await replica.close();
+});
+
+it('the simulated gateway settles as its seed says, each payment once', async () => {
+  const simulated = new SimulatedGateway({ delayMs: 5, failureRate: 0.5, seed: 'test' });
+  const own = await startPaymentService({
+    config: { PAYMENT_GATEWAY: 'simulated', SIMULATED_DELAY: 5, SIMULATED_FAILURE_RATE: 0.5, SIMULATED_SEED: 'test' },
+  });
+  const requests = await own.someRequests(30);
+
+  for (const request of requests) {
+    const foretold = await simulated.charge({} as never, request.id, new AbortController().signal);
+    await own.untilStatus(request, foretold.status);
+    expect((await own.stored(request)).messages).toHaveLength(1);
+  }
+  await own.stop();
+});
+
+it('expiring knows nothing of requests that are done', async () => {
+  const request = await service.aRequest();
+  await service.untilStatus(request, 'SUCCEEDED');
+  await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
+
+  const expired = await service.app
+    .get(DataSource)
+    .transaction((tx) => service.app.get(ExpirePayments).execute(tx, 100));
+
+  expect(expired).toBe(0);
+  expect(await service.stored(request)).toMatchObject({ request: { status: 'SUCCEEDED' } });
+});

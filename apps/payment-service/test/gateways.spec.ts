@@ -1,0 +1,105 @@
+import { loadConfig } from '@twinbox/api-kit';
+import { v7 as uuidv7 } from 'uuid';
+import { PaymentServiceConfig } from '../src/config.js';
+import { gatewayOf } from '../src/adapters/gateway/gateway-of.js';
+import { ManualGateway } from '../src/adapters/gateway/manual-gateway.js';
+import { aRequest, describeGateway } from './payment-gateway.contract.js';
+import { SimulatedGateway, type SimulatedGatewayOptions } from '../src/adapters/gateway/simulated-gateway.js';
+
+const never = new AbortController().signal;
+
+function simulated(options: Partial<SimulatedGatewayOptions> = {}) {
+  return new SimulatedGateway({ delayMs: 0, failureRate: 0, seed: 'test', ...options });
+}
+
+describeGateway('manual', () => new ManualGateway());
+describeGateway('simulated', () => simulated({ failureRate: 0.5, delayMs: 1 }));
+
+describe('the simulated gateway', () => {
+  async function outcomes(gateway: SimulatedGateway, ids: readonly string[]): Promise<string[]> {
+    const answers = await Promise.all(ids.map((id) => gateway.charge(aRequest(id), id, never)));
+    return answers.map(({ status }) => status);
+  }
+  const ids = Array.from({ length: 1000 }, () => uuidv7());
+
+  it.each([
+    [0, 0, 0],
+    [0.2, 120, 280],
+    [1, 1000, 1000],
+  ])('lets a part of %d fail', async (failureRate, least, most) => {
+    const failed = (await outcomes(simulated({ failureRate }), ids)).filter((status) => status === 'FAILED');
+
+    expect(failed.length).toBeGreaterThanOrEqual(least);
+    expect(failed.length).toBeLessThanOrEqual(most);
+  });
+
+  it('lets others fail with another seed, and the same with the same', async () => {
+    const [first, again, other] = await Promise.all([
+      outcomes(simulated({ failureRate: 0.5, seed: 'a' }), ids),
+      outcomes(simulated({ failureRate: 0.5, seed: 'a' }), ids),
+      outcomes(simulated({ failureRate: 0.5, seed: 'b' }), ids),
+    ]);
+
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+  });
+
+  it('takes its time, and stops when the call is given up', async () => {
+    const began = performance.now();
+    await simulated({ delayMs: 50 }).charge(aRequest(), 'a', never);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(49);
+
+    const abort = new AbortController();
+    const charge = simulated({ delayMs: 60_000 }).charge(aRequest(), 'a', abort.signal);
+    abort.abort();
+    await expect(charge).rejects.toThrow('abort');
+    await expect(simulated().refund(aRequest(), 'a', abort.signal)).rejects.toThrow('abort');
+  });
+});
+
+describe('the configuration', () => {
+  const needed = { DATABASE_URL: 'postgres://a:b@127.0.0.1/c', KAFKA_BROKERS: '127.0.0.1:9092' };
+  const load = (env: Record<string, string>) => loadConfig(PaymentServiceConfig, { ...needed, ...env });
+
+  it('leaves payments to operators, and gives them 15 minutes, unless it says otherwise', () => {
+    const config = load({});
+
+    expect(gatewayOf(config)).toBeInstanceOf(ManualGateway);
+    expect(config).toMatchObject({ PAYMENT_TTL: 900_000, SIMULATED_DELAY: 0, SIMULATED_FAILURE_RATE: 0 });
+    expect(config.WEBHOOK_SECRET).toBeUndefined();
+  });
+
+  it('chooses the simulated gateway', async () => {
+    const env = {
+      PAYMENT_GATEWAY: 'simulated',
+      SIMULATED_FAILURE_RATE: '1',
+      SIMULATED_DELAY: '1ms',
+      SIMULATED_SEED: 's',
+    };
+
+    const gateway = gatewayOf(load(env));
+
+    expect(gateway.automatic).toBe(true);
+    expect(await gateway.charge(aRequest(), 'a', never)).toEqual({ status: 'FAILED', reason: 'declined' });
+  });
+
+  it.each([
+    ['PAYMENT_GATEWAY', 'foo', 'PAYMENT_GATEWAY="foo": it must be manual or simulated.'],
+    ['PAYMENT_TTL', '15', /^PAYMENT_TTL="15": it must be a whole number of ms, s, m, h or d/],
+    ['PAYMENT_TTL', '0s', /^PAYMENT_TTL="0s": .* from 1s to/],
+    ['SIMULATED_DELAY', '31s', /^SIMULATED_DELAY="31s": .* from 0ms to 30s/],
+    ['SIMULATED_FAILURE_RATE', '1.5', /^SIMULATED_FAILURE_RATE="1.5": it must be a number from 0 to 1/],
+    ['SIMULATED_SEED', 'a b', /^SIMULATED_SEED="a b": it must be 1 to 249/],
+    ['WEBHOOK_SECRET', 'hunter2', 'WEBHOOK_SECRET="(not shown)": it must be whsec_ and 24 to 64 bytes in base64.'],
+    ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}`, /not shown/],
+    ['WEBHOOK_SECRET', `whsec_${'a'.repeat(92)}`, /not shown/],
+  ])('is refused at the start with %s=%s', (name, value, line) => {
+    expect(() => load({ [name]: value })).toThrow(line);
+  });
+
+  it.each([24, 32, 64])('takes a secret of %d bytes', (bytes) => {
+    const secret = `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`;
+
+    expect(load({ WEBHOOK_SECRET: secret }).WEBHOOK_SECRET).toBe(secret);
+  });
+});

@@ -1,0 +1,268 @@
+import { until } from '@twinbox/messaging/testing';
+import { v7 as uuidv7 } from 'uuid';
+import { anOrder, type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+
+let service: PaymentServiceHarness;
+beforeAll(async () => {
+  service = await startPaymentService({ config: { PAYMENT_TTL: 60_000 } });
+});
+afterAll(() => service.stop());
+
+const messagesOf = ({ orderId }: { readonly orderId: string }) =>
+  service.database.sql<{ id: string; type: string; payload: string; sequence: string }>(
+    'select * from payments.outbox where aggregateid = $1 order by position',
+    [orderId],
+  );
+const requestsOf = ({ orderId }: { readonly orderId: string }) =>
+  service.database.sql<{ id: string; status: string; created_at: Date; expires_at: Date }>(
+    'select * from payments.payment_requests where order_id = $1',
+    [orderId],
+  );
+/** Every message of the order so far has been handled: this one was, and they share a key. */
+async function heard(id: string): Promise<void> {
+  await until('the message is handled', async () => {
+    const [known] = await service.database.sql('select from payments.inbox where message_id = $1', [id]);
+    return known;
+  });
+}
+
+describe('OrderPlaced', () => {
+  it('requests the payment once, with its time to live and its first step', async () => {
+    const order = anOrder({ customerId: 'ada' });
+
+    const messageId = await service.hears('OrderPlaced', order);
+    await heard(messageId);
+
+    const [request, ...others] = await requestsOf(order);
+    expect(request).toMatchObject({
+      status: 'PENDING',
+      amount: '900',
+      currency: 'EUR',
+      customer_id: 'ada',
+      version: 1,
+    });
+    expect(others).toEqual([]);
+    expect(request!.expires_at.getTime() - request!.created_at.getTime()).toBe(60_000);
+    // Sorted by id is sorted by creation.
+    expect(Number.parseInt(request!.id.replaceAll('-', '').slice(0, 12), 16)).toBe(request!.created_at.getTime());
+    const expiresAt = request!.expires_at.toISOString();
+    const messages = await messagesOf(order);
+    expect(messages).toMatchObject([{ type: 'PaymentRequested', sequence: '1' }]);
+    expect(JSON.parse(messages[0]!.payload)).toEqual({
+      orderId: order.orderId,
+      paymentRequestId: request!.id,
+      expiresAt,
+    });
+    expect(await service.steps(order)).toMatchObject([
+      {
+        type: 'PaymentRequested',
+        status: 'PENDING',
+        version: 1,
+        actor: 'customer:ada',
+        cause: 'OrderPlaced',
+        message_id: messageId,
+        detail: { expiresAt },
+      },
+    ]);
+  });
+
+  it('P4 delivered again changes nothing; said again by another message it leaves a line', async () => {
+    const order = anOrder();
+    const id = await service.hears('OrderPlaced', order);
+    await heard(id);
+
+    await service.hears('OrderPlaced', order, id);
+    const distinct = await service.hears('OrderPlaced', { ...order, total: 17 });
+    await heard(distinct);
+
+    expect(await requestsOf(order)).toMatchObject([{ amount: '900', version: 1 }]);
+    expect(await messagesOf(order)).toHaveLength(1);
+    expect(await service.steps(order)).toMatchObject([
+      { type: 'PaymentRequested' },
+      {
+        type: 'MessagePassedOver',
+        cause: 'OrderPlaced',
+        message_id: distinct,
+        detail: { type: 'OrderPlaced', reason: 'The order has its payment request already.' },
+      },
+    ]);
+  });
+
+  it('P4 of many orders at once requests each payment once', async () => {
+    const orders = Array.from({ length: 40 }, () => anOrder());
+
+    await Promise.all(orders.map((order) => service.hears('OrderPlaced', order)));
+
+    await until('all are requested', async () => {
+      const found = await Promise.all(orders.map(async (order) => (await requestsOf(order)).length));
+      return found.every((count) => count === 1);
+    });
+    for (const order of orders) {
+      expect(await messagesOf(order)).toHaveLength(1);
+      expect(await service.steps(order)).toHaveLength(1);
+    }
+  });
+});
+
+describe('OrderCancelled', () => {
+  it('cancels a pending payment', async () => {
+    const request = await service.aRequest();
+
+    const messageId = await service.hearsCancelled(request);
+
+    const { request: row, messages } = await service.stored(request);
+    expect(row).toMatchObject({ status: 'CANCELLED', reason: 'changed my mind', decided_by: null, version: 2 });
+    expect(messages).toMatchObject([{ type: 'PaymentCancelled', sequence: '2' }]);
+    expect(JSON.parse(String(messages[0]!['payload']))).toEqual({
+      orderId: request.orderId,
+      paymentRequestId: request.id,
+      reason: 'changed my mind',
+      actor: 'customer:ada',
+    });
+    expect((await service.steps(request)).at(-1)).toMatchObject({
+      type: 'PaymentCancelled',
+      status: 'CANCELLED',
+      version: 2,
+      actor: 'customer:ada',
+      cause: 'OrderCancelled',
+      message_id: messageId,
+      detail: { reason: 'changed my mind' },
+    });
+  });
+
+  it('sends what was paid back, and says so when it is done', async () => {
+    const request = await service.aRequest();
+    await service.anOperator('olga').post(`/payment-requests/${request.id}/succeed`);
+
+    await service.hearsCancelled(request);
+    await service.untilStatus(request, 'REFUNDED');
+
+    const { request: row, messages } = await service.stored(request);
+    expect(row).toMatchObject({ reason: 'changed my mind', decided_by: 'olga', version: 4 });
+    expect(messages.map(({ type, sequence }) => [type, sequence])).toEqual([
+      ['PaymentSucceeded', '2'],
+      // The way there is nobody else's business: the sequence has a gap.
+      ['PaymentRefunded', '4'],
+    ]);
+    const steps = await service.steps(request);
+    expect(steps.map(({ type, status, actor, cause }) => [type, status, actor, cause])).toEqual([
+      ['PaymentRequested', 'PENDING', `customer:${request.customerId}`, 'OrderPlaced'],
+      ['PaymentSucceeded', 'SUCCEEDED', 'operator:olga', 'POST /payment-requests/:paymentRequestId/succeed'],
+      ['RefundRequested', 'REFUND_PENDING', 'customer:ada', 'OrderCancelled'],
+      ['PaymentRefunded', 'REFUNDED', 'gateway', 'refund'],
+    ]);
+    expect(steps.at(-1)!['message_id']).toBe(messages.at(-1)!['id']);
+    expect(await service.database.sql('select from payments.jobs')).toEqual([]);
+  });
+
+  it('is the echo of a payment that failed; said again by another message it leaves a line', async () => {
+    const request = await service.aRequest();
+    await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'declined' });
+
+    const echo = await service.hearsCancelled(request, { reason: 'declined' });
+    const again = await service.hearsCancelled(request);
+
+    expect(await service.stored(request)).toMatchObject({
+      request: { status: 'FAILED', version: 2 },
+      messages: [{ type: 'PaymentFailed' }],
+    });
+    expect((await service.steps(request)).slice(-2)).toMatchObject([
+      { type: 'OrderCancelled', status: 'FAILED', version: 2, message_id: echo, detail: { reason: 'declined' } },
+      {
+        type: 'MessagePassedOver',
+        message_id: again,
+        detail: { type: 'OrderCancelled', reason: 'The cancellation of the order had been heard before.' },
+      },
+    ]);
+  });
+
+  it.each(['CANCELLED', 'REFUNDED'])(
+    'said again when the payment is %s changes nothing, and leaves a line',
+    async (status) => {
+      const request = await service.aRequest();
+      if (status === 'REFUNDED') await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
+      const first = await service.hearsCancelled(request);
+      await service.untilStatus(request, status);
+      const before = await service.stored(request);
+
+      await service.hears('OrderCancelled', { ...request, reason: 'x' }, first);
+      const again = await service.hearsCancelled(request);
+
+      expect(await service.stored(request)).toEqual(before);
+      const lines = (await service.steps(request)).filter(({ type }) => type === 'MessagePassedOver');
+      expect(lines).toMatchObject([{ message_id: again, status, detail: { type: 'OrderCancelled' } }]);
+    },
+  );
+
+  it('of an order without a request is remembered: a request that comes yet is cancelled at once', async () => {
+    const order = anOrder();
+    await service.hearsCancelled(order);
+
+    await heard(await service.hears('OrderPlaced', order));
+
+    expect(await requestsOf(order)).toMatchObject([{ status: 'CANCELLED' }]);
+    expect((await messagesOf(order)).map(({ type }) => type)).toEqual(['PaymentRequested', 'PaymentCancelled']);
+    expect((await service.steps(order)).map(({ type }) => type)).toEqual([
+      'MessagePassedOver',
+      'PaymentRequested',
+      'PaymentCancelled',
+    ]);
+  });
+
+  it('of before 0.3, without an actor, is taken for order-service’s own', async () => {
+    const request = await service.aRequest();
+
+    const { orderId, customerId } = request;
+    await heard(await service.hears('OrderCancelled', { orderId, customerId, reason: 'old' }));
+
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentCancelled', actor: 'order-service' });
+  });
+
+  it.each(['succeed', 'fail'])('and an operator’s "%s" at the same moment: one of both wins', async (action) => {
+    const requests = await service.someRequests(15);
+
+    await Promise.all(
+      requests.map(async (request) => {
+        const decided = service
+          .anOperator()
+          .post(`/payment-requests/${request.id}/${action}`, action === 'fail' ? { reason: 'declined' } : undefined);
+        const [answer] = await Promise.all([decided, service.hearsCancelled(request)]);
+        expect([200, 409]).toContain(answer.status);
+        const final = answer.status === 409 ? 'CANCELLED' : action === 'fail' ? 'FAILED' : 'REFUNDED';
+        await service.untilStatus(request, final);
+        const { messages } = await service.stored(request);
+        const told = {
+          CANCELLED: ['PaymentCancelled'],
+          FAILED: ['PaymentFailed'],
+          REFUNDED: ['PaymentSucceeded', 'PaymentRefunded'],
+        };
+        expect(messages.map(({ type }) => type)).toEqual(told[final]);
+      }),
+    );
+  });
+});
+
+it('order-service’s other messages mean nothing here', async () => {
+  const request = await service.aRequest();
+  await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
+  const before = await service.stored(request);
+  const { orderId, customerId } = request;
+
+  await service.hears('OrderCompleted', { orderId, customerId });
+  await service.hears('OrderFinished', { orderId, customerId });
+  // Behind them in their key.
+  await heard(await service.hears('OrderPlaced', { ...request, total: 1 }));
+
+  expect(await service.stored(request)).toEqual(before);
+});
+
+it('P4 a message whose order is unknown to everybody does not stop the others', async () => {
+  const unknown = anOrder({ orderId: uuidv7() });
+  await service.hearsCancelled(unknown);
+  const request = await service.aRequest();
+
+  await service.hearsCancelled(request);
+
+  await service.untilStatus(request, 'CANCELLED');
+  expect(await service.database.sql('select from payments.inbox_parked')).toEqual([]);
+});

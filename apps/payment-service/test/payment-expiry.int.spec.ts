@@ -1,0 +1,132 @@
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { until } from '@twinbox/messaging/testing';
+import { DataSource } from 'typeorm';
+import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+
+let service: PaymentServiceHarness;
+let replica: Awaited<ReturnType<PaymentServiceHarness['anotherReplica']>>;
+beforeAll(async () => {
+  service = await startPaymentService();
+  replica = await service.anotherReplica();
+});
+afterAll(async () => {
+  await replica.close();
+  await service.stop();
+});
+
+const lapse = (requests: readonly { readonly id: string }[]) =>
+  service.database.sql(`update payments.payment_requests set expires_at = now() where id = any($1)`, [
+    requests.map(({ id }) => id),
+  ]);
+
+it('a request whose time is over fails, and says so', async () => {
+  const request = await service.aRequest();
+
+  await lapse([request]);
+  await service.untilStatus(request, 'FAILED');
+
+  const { request: row, messages } = await service.stored(request);
+  expect(row).toMatchObject({ reason: 'expired', decided_by: 'system', version: 2 });
+  expect(messages).toMatchObject([{ type: 'PaymentFailed', sequence: '2' }]);
+  expect(JSON.parse(String(messages[0]!['payload']))).toEqual({
+    orderId: request.orderId,
+    paymentRequestId: request.id,
+    reason: 'expired',
+    actor: 'system',
+  });
+  expect((await service.steps(request)).at(-1)).toMatchObject({
+    type: 'PaymentFailed',
+    status: 'FAILED',
+    actor: 'system',
+    cause: 'expiry',
+    message_id: messages[0]!['id'],
+    detail: { reason: 'expired' },
+  });
+});
+
+it('P4 of two replicas, with more requests due than one takes at once, each fails once', async () => {
+  const requests = await service.someRequests(350);
+
+  await lapse(requests);
+  await service.untilAll(requests, 'FAILED');
+
+  for (const request of requests) {
+    expect(await service.stored(request)).toMatchObject({
+      request: { status: 'FAILED', reason: 'expired', version: 2 },
+      messages: [{ type: 'PaymentFailed' }],
+    });
+    expect(await service.steps(request)).toHaveLength(2);
+  }
+});
+
+it('one whose time is not over stays, and one that is decided', async () => {
+  const [pending, paid, due] = await Promise.all([service.aRequest(), service.aRequest(), service.aRequest()]);
+  await service.anOperator().post(`/payment-requests/${paid.id}/succeed`);
+
+  await lapse([paid, due]);
+  await service.untilStatus(due, 'FAILED');
+
+  expect(await service.stored(pending)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
+  expect(await service.stored(paid)).toMatchObject({ request: { status: 'SUCCEEDED', version: 2 } });
+});
+
+it('a payment that succeeds at the same moment: one of both wins', async () => {
+  // One after the other they take longer than the timers wait: somewhere in the middle they meet.
+  const requests = await service.someRequests(300);
+  await lapse(requests);
+  const statuses: number[] = [];
+  for (const { id } of requests)
+    statuses.push((await service.anOperator().post(`/payment-requests/${id}/succeed`)).status);
+
+  for (const [n, request] of requests.entries()) {
+    const won = statuses[n] === 200;
+    expect([200, 409]).toContain(statuses[n]);
+    expect(await service.stored(request)).toMatchObject({
+      request: { status: won ? 'SUCCEEDED' : 'FAILED', version: 2 },
+      messages: [{ type: won ? 'PaymentSucceeded' : 'PaymentFailed' }],
+    });
+  }
+});
+
+it('a request that somebody has locked is in nobody’s way', async () => {
+  const [locked, other] = [await service.aRequest(), await service.aRequest()];
+  const dataSource = service.app.get(DataSource);
+  const [writer, holder] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
+  const byId = [locked.id];
+  await writer.startTransaction();
+  await writer.query('update payments.payment_requests set expires_at = now() where id = $1', byId);
+  await holder.startTransaction();
+  const hold = holder.query('select from payments.payment_requests where id = $1 for update', byId);
+  // It stands in line before anybody can see that the request is due.
+  await until('the holder waits', async () => {
+    const waiting = await service.database.sql(
+      'select from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0',
+    );
+    return waiting.length > 0;
+  });
+  await writer.commitTransaction();
+  await hold;
+
+  await lapse([other]);
+  await service.untilStatus(other, 'FAILED');
+  expect(await service.stored(locked)).toMatchObject({ request: { status: 'PENDING' } });
+
+  await holder.commitTransaction();
+  await Promise.all([writer.release(), holder.release()]);
+  await service.untilStatus(locked, 'FAILED');
+});
+
+it('P8 what is due while the database does not answer as it should fails afterwards', async () => {
+  const request = await service.aRequest();
+  await service.database.sql('revoke update on payments.payment_requests from payments');
+  await lapse([request]);
+  const logged = jest.spyOn(Logger.prototype, 'warn');
+  await until('both replicas have tried', () => logged.mock.calls.length >= 2);
+
+  expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
+  await service.database.sql('grant update on payments.payment_requests to payments');
+
+  await service.untilStatus(request, 'FAILED');
+  logged.mockRestore();
+});

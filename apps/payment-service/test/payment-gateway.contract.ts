@@ -1,0 +1,49 @@
+import { v7 as uuidv7 } from 'uuid';
+import { type PaymentGateway } from '../src/application/payment-gateway.js';
+import { type PaymentRequest } from '../src/domain/payment-request.js';
+import { requestPayment } from '../src/domain/payment-rules.js';
+
+/** A request to be charged. */
+export function aRequest(id = uuidv7()): PaymentRequest {
+  const placed = { orderId: uuidv7(), customerId: 'ada', total: 900, currency: 'EUR' };
+  return requestPayment(placed, id, new Date(), 60_000).state;
+}
+
+/** What every gateway keeps to. */
+export function describeGateway(name: string, make: () => PaymentGateway): void {
+  const never = new AbortController().signal;
+
+  describe(`the gateway ${name}`, () => {
+    it('gives a charge that is repeated the same answer, also to another process', async () => {
+      const request = aRequest();
+
+      const [first, second] = [make(), make()];
+      const answer = await first.charge(request, request.id, never);
+      const repeated = await first.charge(request, request.id, never);
+      const elsewhere = await second.charge(request, request.id, never);
+
+      expect(answer.status).toMatch(/^(SUCCEEDED|FAILED|PENDING)$/);
+      expect([repeated, elsewhere]).toEqual([answer, answer]);
+    });
+
+    it('says why a charge failed', async () => {
+      const gateway = make();
+      for (let n = 0; n < 50; n++) {
+        const request = aRequest();
+
+        const answer = await gateway.charge(request, request.id, never);
+
+        if (answer.status === 'FAILED') expect(answer.reason).toMatch(/\S/);
+      }
+    });
+
+    it('refunds, and does not mind being asked again', async () => {
+      const request = aRequest();
+      const gateway = make();
+
+      await gateway.refund(request, `${request.id}-refund`, never);
+
+      await expect(gateway.refund(request, `${request.id}-refund`, never)).resolves.toBeUndefined();
+    });
+  });
+}

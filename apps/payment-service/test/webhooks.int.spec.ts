@@ -1,0 +1,338 @@
+import { randomUUID } from 'node:crypto';
+import { expectProblem } from '@twinbox/test-support';
+import { Webhook } from 'standardwebhooks';
+import { v7 as uuidv7 } from 'uuid';
+import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const PATH = '/webhooks/payments';
+
+let service: PaymentServiceHarness;
+beforeAll(async () => {
+  service = await startPaymentService({ config: { WEBHOOK_SECRET: SECRET } });
+});
+afterAll(() => service.stop());
+
+interface Delivery {
+  readonly id?: string;
+  readonly at?: Date;
+  readonly secret?: string;
+  /** What is sent, when it is not what was signed. */
+  readonly sent?: string;
+  readonly headers?: Record<string, string>;
+}
+
+/** Signs as the provider does, and sends. */
+async function deliver(
+  body: unknown,
+  { id = randomUUID(), at = new Date(), secret = SECRET, sent, headers }: Delivery = {},
+) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const signed = {
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': new Webhook(secret).sign(id, at, text),
+  };
+  return service.caller({ ...signed, ...headers }).post(PATH, sent ?? text);
+}
+
+const succeeded = ({ id }: { readonly id: string }) => ({
+  type: 'payment.succeeded',
+  timestamp: '2026-11-21T09:31:00Z',
+  data: { paymentRequestId: id },
+});
+const failed = ({ id }: { readonly id: string }, reason?: unknown) => ({
+  type: 'payment.failed',
+  timestamp: '2026-11-21T09:31:00Z',
+  data: { paymentRequestId: id, reason },
+});
+
+/** Nothing came of it. */
+async function expectUntouched(request: { readonly id: string; readonly orderId: string }): Promise<void> {
+  expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
+  expect(await service.steps(request)).toHaveLength(1);
+}
+
+describe('the provider', () => {
+  it('tells that the money is there', async () => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(succeeded(request), { id: 'msg_1' });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    const { request: row, messages } = await service.stored(request);
+    expect(row).toMatchObject({ status: 'SUCCEEDED', decided_by: 'provider', version: 2 });
+    expect(messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
+    expect(JSON.parse(String(messages[0]!['payload']))).toMatchObject({ actor: 'provider' });
+    expect((await service.steps(request)).at(-1)).toMatchObject({
+      type: 'PaymentSucceeded',
+      actor: 'provider',
+      cause: 'POST /webhooks/payments',
+      message_id: 'msg_1',
+    });
+  });
+
+  it.each([
+    ['card declined', 'card declined'],
+    [undefined, 'declined'],
+    ['', 'declined'],
+    [' \n', 'declined'],
+    ['a\0b\ud800', 'a b�'],
+    ['😀'.repeat(500), '😀'.repeat(400)],
+  ])('tells that it will not come, and why: %j', async (reason, kept) => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(failed(request, reason));
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: kept });
+  });
+
+  it('may say more than we know of', async () => {
+    const request = await service.aRequest();
+    const body = succeeded(request);
+
+    const answer = await deliver({ ...body, livemode: true, data: { ...body.data, fee: 12, card: { last4: '4242' } } });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+
+  it('P4 says it again: one effect, and a 2xx each time', async () => {
+    const request = await service.aRequest();
+    const first = await deliver(succeeded(request), { id: 'msg_again' });
+    const before = [await service.stored(request), await service.steps(request)];
+
+    // Signed anew with the time of the second attempt, as the specification has it.
+    const again = await deliver(succeeded(request), { id: 'msg_again', at: new Date(Date.now() + 5000) });
+
+    expect([first, again].map(({ status, body }) => [status, body.outcome])).toEqual([
+      [200, 'applied'],
+      [200, 'repeated'],
+    ]);
+    expect([await service.stored(request), await service.steps(request)]).toEqual(before);
+  });
+
+  it('P4 says it twenty times at once: one effect', async () => {
+    const request = await service.aRequest();
+
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => deliver(succeeded(request), { id: 'msg_twins' })),
+    );
+
+    const outcomes = answers.map(({ status, body }) => `${status} ${body.outcome ?? body.type}`).toSorted();
+    expect(outcomes.filter((outcome) => outcome === '200 applied')).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === '200 repeated')).toHaveLength(19);
+    expect((await service.stored(request)).messages).toHaveLength(1);
+    expect(await service.steps(request)).toHaveLength(2);
+  });
+
+  it('says it in another message: passed over with a line', async () => {
+    const request = await service.aRequest();
+    await deliver(succeeded(request));
+
+    const same = await deliver(succeeded(request), { id: 'msg_same' });
+    const opposite = await deliver(failed(request), { id: 'msg_opposite' });
+
+    expect(same).toMatchObject({ status: 200, body: { outcome: 'passed-over' } });
+    expect(opposite).toMatchObject({ status: 200, body: { outcome: 'passed-over' } });
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'SUCCEEDED', version: 2 } });
+    expect((await service.steps(request)).slice(2)).toMatchObject([
+      { type: 'MessagePassedOver', actor: 'provider', message_id: 'msg_same', detail: { type: 'payment.succeeded' } },
+      {
+        type: 'MessagePassedOver',
+        message_id: 'msg_opposite',
+        detail: { type: 'payment.failed', reason: 'The payment was SUCCEEDED.' },
+      },
+    ]);
+  });
+
+  it.each(['FAILED', 'CANCELLED'])('brings money for a payment that is %s: 2xx, and it goes back', async (status) => {
+    const request = await service.aRequest();
+    if (status === 'CANCELLED') await service.hearsCancelled(request);
+    else await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'gave up' });
+
+    const answer = await deliver(succeeded(request));
+    await service.untilStatus(request, 'REFUNDED');
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    const { messages } = await service.stored(request);
+    expect(messages.map(({ type }) => type)).toEqual([
+      status === 'CANCELLED' ? 'PaymentCancelled' : 'PaymentFailed',
+      'PaymentRefunded',
+    ]);
+    expect((await service.steps(request)).map(({ type }) => type).slice(-2)).toEqual([
+      'LatePaymentReceived',
+      'PaymentRefunded',
+    ]);
+  });
+
+  it('fails a payment while an operator says that it succeeded: one of both wins', async () => {
+    const requests = await service.someRequests(20);
+
+    for (const request of requests) {
+      const [operator, provider] = await Promise.all([
+        service.anOperator().post(`/payment-requests/${request.id}/succeed`),
+        deliver(failed(request)),
+      ]);
+      const won = operator.status === 200;
+      expect([200, 409]).toContain(operator.status);
+      expect(provider).toMatchObject({ status: 200, body: { outcome: won ? 'passed-over' : 'applied' } });
+      expect((await service.stored(request)).messages).toMatchObject([
+        { type: won ? 'PaymentSucceeded' : 'PaymentFailed' },
+      ]);
+    }
+  });
+
+  it('tells of what means nothing here: taken, and ignored', async () => {
+    const request = await service.aRequest();
+
+    const answer = await deliver({ type: 'payment.updated', data: { paymentRequestId: request.id } });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'ignored' } });
+    await expectUntouched(request);
+  });
+
+  it('tells of a request that does not exist: 404, and sent again later it may be known', async () => {
+    const paymentRequestId = uuidv7();
+
+    const first = await deliver(succeeded({ id: paymentRequestId }), { id: 'msg_early' });
+    const again = await deliver(succeeded({ id: paymentRequestId }), { id: 'msg_early' });
+
+    expectProblem(first, 404, 'payment-request-not-found', { paymentRequestId });
+    expectProblem(again, 404, 'payment-request-not-found');
+    expect(await service.database.sql(`select from payments.inbox where message_id = 'msg_early'`)).toEqual([]);
+  });
+});
+
+describe('P10 a webhook is not believed', () => {
+  it.each<[string, Delivery]>([
+    ['with another secret', { secret: `whsec_${Buffer.alloc(32, 8).toString('base64')}` }],
+    ['that is older than 5 minutes', { at: new Date(Date.now() - 301_000) }],
+    ['from the future', { at: new Date(Date.now() + 600_000) }],
+    ['of another id than was signed', { headers: { 'webhook-id': 'msg_other' } }],
+    [
+      'of another time than was signed',
+      { headers: { 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 1) } },
+    ],
+    ['with a timestamp that is none', { headers: { 'webhook-timestamp': 'now' } }],
+    ['without an id', { headers: { 'webhook-id': '' } }],
+    ['without a timestamp', { headers: { 'webhook-timestamp': '' } }],
+    ['without a signature', { headers: { 'webhook-signature': '' } }],
+    ['with a signature of another scheme', { headers: { 'webhook-signature': 'v1a,abc' } }],
+    ['with a signature that is none', { headers: { 'webhook-signature': 'v1' } }],
+    ['with an id longer than any', { id: 'x'.repeat(256) }],
+    [
+      'of a caller who says who they are instead',
+      { headers: { 'webhook-signature': '', 'x-user-id': 'ops', 'x-roles': 'operator' } },
+    ],
+  ])('%s', async (_, delivery) => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(succeeded(request), delivery);
+
+    expectProblem(answer, 401, 'webhook-not-genuine');
+    await expectUntouched(request);
+  });
+
+  it('whose body was changed on its way', async () => {
+    const [request, other] = [await service.aRequest(), await service.aRequest()];
+
+    const answer = await deliver(succeeded(request), { sent: JSON.stringify(succeeded(other)) });
+    const spaced = await deliver(succeeded(request), { sent: `${JSON.stringify(succeeded(request))} ` });
+
+    expectProblem(answer, 401, 'webhook-not-genuine');
+    expectProblem(spaced, 401, 'webhook-not-genuine');
+    await expectUntouched(request);
+    await expectUntouched(other);
+  });
+
+  it('though it is genuine, when it is replayed after its time', async () => {
+    const request = await service.aRequest();
+    const at = new Date(Date.now() - 299_000);
+
+    const inTime = await deliver(succeeded(request), { id: 'msg_replayed', at });
+    const late = await deliver(succeeded(request), { id: 'msg_replayed', at: new Date(Date.now() - 302_000) });
+
+    expect(inTime).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    expectProblem(late, 401, 'webhook-not-genuine');
+  });
+
+  it('unless one of its signatures is the provider’s: keys are exchanged so', async () => {
+    const request = await service.aRequest();
+    const [id, at] = [randomUUID(), new Date()];
+    const text = JSON.stringify(succeeded(request));
+    const right = new Webhook(SECRET).sign(id, at, text);
+
+    const answer = await deliver(text, {
+      id,
+      at,
+      headers: { 'webhook-signature': `v1,${'A'.repeat(43)}= v2,x ${right}` },
+    });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+});
+
+describe('a genuine webhook is refused', () => {
+  it.each<[unknown, string]>([
+    ['"text"', '#'],
+    ['[]', '#'],
+    ['null', '#'],
+    [{}, '#/type'],
+    [{ type: 7 }, '#/type'],
+    [{ type: 'payment.succeeded' }, '#/data'],
+    [{ type: 'payment.succeeded', data: 'x' }, '#/data'],
+    [{ type: 'payment.succeeded', data: [] }, '#/data'],
+    [{ type: 'payment.succeeded', data: {} }, '#/data/paymentRequestId'],
+    [{ type: 'payment.succeeded', data: { paymentRequestId: '17' } }, '#/data/paymentRequestId'],
+    [{ type: 'payment.failed', data: { paymentRequestId: uuidv7(), reason: 7 } }, '#/data/reason'],
+  ])('for %j', async (body, pointer) => {
+    const answer = await deliver(body);
+
+    expectProblem(answer, 400, 'validation', { errors: [{ pointer, detail: expect.stringMatching(/\S/) }] });
+  });
+
+  it('for what is no JSON', async () => {
+    expectProblem(await deliver('{"type":'), 400, 'malformed-body');
+    expectProblem(
+      await deliver('type=x', { headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
+      415,
+      'unsupported-media-type',
+    );
+    expectProblem(await deliver({ type: 'x'.repeat(200_000) }), 413, 'payload-too-large');
+  });
+
+  it('P1 when the outbox cannot be written: sent again it is applied', async () => {
+    const request = await service.aRequest();
+
+    const answer = await service.withoutOutbox(() => deliver(succeeded(request), { id: 'msg_outbox' }));
+    await expectUntouched(request);
+    const again = await deliver(succeeded(request), { id: 'msg_outbox' });
+
+    expectProblem(answer, 500, 'internal-error');
+    expect(again).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+});
+
+it('without a secret every webhook is refused, and the provider keeps it', async () => {
+  const unconfigured = await startPaymentService();
+  const request = await unconfigured.aRequest();
+  const [id, at] = [randomUUID(), new Date()];
+  const text = JSON.stringify(succeeded(request));
+
+  const answer = await unconfigured
+    .caller({
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(SECRET).sign(id, at, text),
+    })
+    .post(PATH, text);
+
+  expectProblem(answer, 503, 'webhooks-not-configured', { detail: expect.stringContaining('WEBHOOK_SECRET') });
+  expect(unconfigured.undocumented()).toEqual([]);
+  await unconfigured.stop();
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});
