@@ -1,15 +1,44 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
+import { CartController } from './adapters/http/cart.controller.js';
+import { OrderAnswers } from './adapters/http/order-answers.js';
+import { OrderEventsController } from './adapters/http/order-events.controller.js';
+import { OrderListController } from './adapters/http/order-list.controller.js';
+import { OrderTimelineController } from './adapters/http/order-timeline.controller.js';
 import { OrdersController } from './adapters/http/orders.controller.js';
 import { ProductsController } from './adapters/http/products.controller.js';
+import { NotificationsController } from './adapters/messaging/notifications.controller.js';
 import { PaymentEventsController } from './adapters/messaging/payment-events.controller.js';
+import { LogNotifier } from './adapters/notifications/log-notifier.js';
+import { MailNotifier } from './adapters/notifications/mail-notifier.js';
+import { NotificationJobs } from './adapters/notifications/notification-jobs.js';
 import { entities } from './adapters/postgres/entities.js';
+import { OrderMetrics, OrderMetricsModule } from './adapters/postgres/order-metrics.js';
+import { PostgresOrderFeedHistory } from './adapters/postgres/postgres-order-feed-history.js';
+import { PostgresOrderFeedSource } from './adapters/postgres/postgres-order-feed-source.js';
+import { PostgresOrderList } from './adapters/postgres/postgres-order-list.js';
 import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js';
+import { PostgresOrderTimelineReader } from './adapters/postgres/postgres-order-timeline-reader.js';
+import { PostgresOrderTimeline } from './adapters/postgres/postgres-order-timeline.js';
 import { PostgresProductStore } from './adapters/postgres/postgres-product-store.js';
+import { CancelOrder } from './application/cancel-order.js';
+import { EditCart } from './application/edit-cart.js';
+import { FinishOrder } from './application/finish-order.js';
 import { HearPayment } from './application/hear-payment.js';
+import { Notifier } from './application/notifier.js';
+import { OrderChanges } from './application/order-changes.js';
+import { OrderCommands } from './application/order-commands.js';
+import { OrderFeed } from './application/order-feed.js';
+import { OrderFeedFollower } from './application/order-feed-follower.js';
+import { OrderFeedHistory, OrderFeedSource } from './application/order-feed-store.js';
+import { OrderList } from './application/order-list.js';
 import { OrderStore } from './application/order-store.js';
+import { OrderTimeline } from './application/order-timeline.js';
+import { OrderTimelineReader } from './application/order-timeline-reader.js';
 import { PlaceOrder } from './application/place-order.js';
 import { ProductStore } from './application/product-store.js';
+import { PutProduct } from './application/put-product.js';
 import { type OrderServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
@@ -19,15 +48,56 @@ export class AppModule {
   static with(config: OrderServiceConfig): DynamicModule {
     return {
       module: AppModule,
-      imports: platform(config, { applicationName: NAME, entities, relay: config.RELAY === 'on' }),
-      controllers: [OrdersController, ProductsController, PaymentEventsController],
+      imports: [
+        ...platform(config, {
+          applicationName: NAME,
+          entities,
+          relay: config.RELAY === 'on',
+          metrics: [OrderMetrics],
+        }),
+        UnitOfWorkModule,
+        OrderMetricsModule,
+      ],
+      controllers: [
+        OrdersController,
+        CartController,
+        OrderListController,
+        OrderTimelineController,
+        OrderEventsController,
+        ProductsController,
+        PaymentEventsController,
+        NotificationsController,
+      ],
       providers: [
+        OrderCommands,
         PlaceOrder,
+        EditCart,
+        CancelOrder,
+        FinishOrder,
         HearPayment,
+        PutProduct,
+        OrderAnswers,
+        PostgresOrderTimeline,
+        { provide: OrderTimeline, useExisting: PostgresOrderTimeline },
+        OrderFeed,
+        OrderFeedFollower,
+        { provide: OrderChanges, useExisting: OrderFeed },
+        { provide: OrderFeedSource, useClass: PostgresOrderFeedSource },
+        { provide: OrderFeedHistory, useClass: PostgresOrderFeedHistory },
+        { provide: OrderList, useClass: PostgresOrderList },
+        { provide: OrderTimelineReader, useClass: PostgresOrderTimelineReader },
         { provide: OrderStore, useClass: PostgresOrderStore },
         { provide: ProductStore, useClass: PostgresProductStore },
+        { provide: Notifier, useFactory: () => notifierFor(config) },
+        NotificationJobs,
         { provide: Clock, useClass: SystemClock },
       ],
     };
   }
+}
+
+function notifierFor({ NOTIFIER, SMTP_URL, MAIL_FROM, MAIL_DOMAIN }: OrderServiceConfig): Notifier {
+  return NOTIFIER === 'smtp'
+    ? new MailNotifier({ url: SMTP_URL, from: MAIL_FROM, domain: MAIL_DOMAIN })
+    : new LogNotifier();
 }

@@ -1,5 +1,6 @@
-import { EnvInt, EnvName, ServiceConfig } from '@twinbox/api-kit';
+import { EnvDuration, EnvInt, EnvName, EnvOneOf, EnvOptionalUrl, ServiceConfig } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { IsOptional, Matches } from 'class-validator';
 
 /** What order-service reads from its environment. */
 export class OrderServiceConfig extends ServiceConfig {
@@ -15,4 +16,30 @@ export class OrderServiceConfig extends ServiceConfig {
   /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
   @EnvName()
   CONSUMER_GROUP = 'order-service';
+
+  /** An order that waits longer for its payment request is late. */
+  @EnvDuration(1000, 7 * 24 * 3600 * 1000)
+  PAYMENT_LATE_AFTER = 60_000;
+
+  /** The consumer group of what customers are told; renaming it tells everything again. */
+  @EnvName()
+  NOTIFICATIONS_GROUP = 'order-service-notifications';
+
+  /** How customers are told of their orders: `log` writes a line, `smtp` sends an e-mail. */
+  @EnvOneOf(['log', 'smtp'])
+  NOTIFIER: 'log' | 'smtp' = 'log';
+
+  /** The mail server, for NOTIFIER=smtp: `smtp://user:password@host:port`, or `smtps://…`. */
+  @EnvOptionalUrl(['smtp:', 'smtps:'])
+  SMTP_URL = 'smtp://127.0.0.1:1025';
+
+  @Matches(/^([^<>\r\n]+ )?<?[^\s<>@]+@[^\s<>@]+>?$/, {
+    message: 'must be an address such as Twinbox <orders@shop.example>',
+  })
+  MAIL_FROM = 'Twinbox <orders@twinbox.example>';
+
+  /** Where customers have their mailboxes whose ids are no e-mail addresses: `<X-User-Id>@<MAIL_DOMAIN>`. */
+  @IsOptional()
+  @Matches(/^[a-z0-9.-]+$/i, { message: 'must be a domain such as customers.example' })
+  MAIL_DOMAIN?: string;
 }

@@ -1,5 +1,12 @@
-import { type DynamicModule } from '@nestjs/common';
-import { databaseModule, type DatabaseOptions, HealthModule, loggerModule, MetricsModule } from '@twinbox/api-kit';
+import { type DynamicModule, type Type } from '@nestjs/common';
+import {
+  databaseModule,
+  type DatabaseOptions,
+  HealthModule,
+  loggerModule,
+  MetricsModule,
+  type MetricsSource,
+} from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
 import { type OrderServiceConfig } from './config.js';
@@ -7,13 +14,20 @@ import { type OrderServiceConfig } from './config.js';
 export const NAME = 'order-service';
 /** The consumer through which an order follows its payment. */
 export const ORDER_PROCESS = Symbol('order-process');
+/** The consumer that has customers told of their orders. */
+export const NOTIFICATIONS = Symbol('notifications');
 
 /** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
 export function platform(
   config: OrderServiceConfig,
-  options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & { readonly relay: boolean },
+  options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
+    readonly relay: boolean;
+    /** What has metrics beside messaging, of global modules. */
+    readonly metrics?: readonly Type<MetricsSource>[];
+  },
 ): DynamicModule[] {
-  const { relay, ...database } = options;
+  const { relay, metrics = [], ...database } = options;
+  const orderEvents = { ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC };
   return [
     loggerModule(config, options.applicationName),
     databaseModule({ ...database, url: config.DATABASE_URL, schema: 'orders' }),
@@ -23,16 +37,26 @@ export function platform(
       brokers: config.KAFKA_BROKERS,
       service: NAME,
       relay,
-      publishes: [{ ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC }],
+      publishes: [orderEvents],
       consumes: [
         {
           consumer: ORDER_PROCESS,
           groupId: config.CONSUMER_GROUP,
           topic: { ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC },
+          // Its handlers touch only the order that is their key.
+          groupCommit: true,
+        },
+        {
+          consumer: NOTIFICATIONS,
+          groupId: config.NOTIFICATIONS_GROUP,
+          topic: orderEvents,
+          // Its handlers only write jobs, each for itself: what one of them cannot do holds up no other.
+          groupCommit: true,
+          afterDeadLetter: 'go-on',
         },
       ],
     }),
     HealthModule.forRoot({ messaging: MessagingHealth }),
-    MetricsModule.forRoot({ sources: [MessagingMetrics] }),
+    MetricsModule.forRoot({ sources: [MessagingMetrics, ...metrics] }),
   ];
 }

@@ -11,7 +11,8 @@ export const orderService = {
   configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
   openApi: {
     title: 'Twinbox order-service',
-    description: 'Place orders and watch them: PLACED → PAYMENT_PENDING → COMPLETED or CANCELLED.',
+    description:
+      'Fill a cart, place it, and watch the order: DRAFT → PLACED → PAYMENT_PENDING → COMPLETED → FINISHED, or CANCELLED.',
     version: '0.1.0',
   },
 } satisfies Service<OrderServiceConfig>;

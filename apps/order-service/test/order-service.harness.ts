@@ -7,9 +7,21 @@ import { orderService } from '../src/service.js';
 
 export type OrderServiceHarness = Awaited<ReturnType<typeof startOrderService>>;
 
+/** A row of the outbox, as far as tests look at it. */
+interface StoredMessage {
+  readonly id: string;
+  readonly type: string;
+  readonly sequence: string;
+  readonly payload: string;
+}
+
+type Counts = Readonly<Record<'orders' | 'items' | 'steps' | 'releases' | 'messages', number>> & {
+  readonly available: string;
+};
+
 /** order-service, running, and what its tests do with it. */
-export async function startOrderService() {
-  const service = await startInProcess(orderService, 'orders');
+export async function startOrderService(env: Readonly<Record<string, string>> = {}) {
+  const service = await startInProcess(orderService, 'orders', env);
   const { database } = service;
   return {
     ...service,
@@ -24,23 +36,48 @@ export async function startOrderService() {
       const [[order], items, messages] = await Promise.all([
         database.sql('select * from orders.orders where id = $1', [orderId]),
         database.sql('select * from orders.order_items where order_id = $1 order by product_id', [orderId]),
-        database.sql('select * from orders.outbox where aggregateid = $1 order by position', [orderId]),
+        database.sql<StoredMessage>('select * from orders.outbox where aggregateid = $1 order by position', [orderId]),
       ]);
       return { order, items, messages };
     },
 
     /** How much is stored at all. */
     async counts() {
-      const [row] = await database.sql(`
+      const [row] = await database.sql<Counts>(`
         select (select count(*)::int from orders.orders) as orders,
                (select count(*)::int from orders.order_items) as items,
+               (select count(*)::int from orders.order_timeline) as steps,
+               (select sum(available) from orders.products) as available,
+               (select count(*)::int from orders.stock_releases) as releases,
                (select count(*)::int from orders.outbox) as messages`);
+      if (!row) throw new Error('nothing can be counted');
       return row;
     },
 
+    /** An operator, of the test's own too. */
+    anOperator(userId = `operator ${randomUUID()}`) {
+      return { userId, ...service.caller({ 'x-user-id': userId, 'x-roles': 'operator' }) };
+    },
+
+    /** A product that no other test uses, with so much in stock. */
+    async aProduct(fields: { id?: string; name?: string; price?: number; currency?: string; stock?: number } = {}) {
+      const { id = `p-${randomUUID()}`, name = 'Thing', price = 100, currency = 'EUR', stock = 10 } = fields;
+      await database.sql(
+        `insert into orders.products (id, name, price, currency, available, version, updated_at)
+         values ($1, $2, $3, $4, $5, 1, now())`,
+        [id, name, price, currency, stock],
+      );
+      return id;
+    },
+
+    /** An order's history as it is stored, oldest first. */
+    async steps(orderId: string) {
+      return database.sql('select * from orders.order_timeline where order_id = $1 order by position', [orderId]);
+    },
+
     /** As if the message had come from payment-service. */
-    async hears(heard: PaymentEvent): Promise<void> {
-      await service.app.get(DataSource).transaction((tx) => service.app.get(HearPayment).execute(tx, heard));
+    async hears(heard: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
+      await service.app.get(DataSource).transaction((tx) => service.app.get(HearPayment).execute(tx, heard, messageId));
     },
   };
 }

@@ -18,6 +18,7 @@ describe('placing an order', () => {
 
     expect(answer).toMatchObject({ status: 201, body: { id: expect.stringMatching(/^[\da-f-]{13}-7/) } });
     expect(answer.headers.get('location')).toBe(`/orders/${answer.body.id}`);
+    expect(answer.headers.get('etag')).toBe('"1"');
     expect(answer.body).toEqual({
       id: answer.body.id,
       customerId: customer.userId,
@@ -31,6 +32,8 @@ describe('placing an order', () => {
       currency: 'EUR',
       payment: null,
       cancelReason: null,
+      dueAt: answer.body.createdAt,
+      late: false,
       version: 1,
       createdAt: expect.any(String),
       updatedAt: answer.body.createdAt,
@@ -56,6 +59,7 @@ describe('placing an order', () => {
       currency: 'EUR',
       payment: null,
       cancel_reason: null,
+      due_at: new Date(body.createdAt),
       version: 1,
       created_at: new Date(body.createdAt),
       updated_at: new Date(body.createdAt),
@@ -132,20 +136,21 @@ describe('placing an order', () => {
 
   it('keeps the price it was placed at', async () => {
     const { post, get } = service.aCustomer();
-    await service.database.sql(`insert into orders.products values ('soap', 'Soap', 300, 'EUR')`);
-    const { body } = await post('/orders', aCart({ items: [aLine({ productId: 'soap' })] }));
+    const productId = await service.aProduct({ price: 300 });
+    const { body } = await post('/orders', aCart({ items: [aLine({ productId })] }));
 
-    await service.database.sql(`update orders.products set name = 'Old soap', price = 1 where id = 'soap'`);
+    const facts = { name: 'Old soap', price: 1, currency: 'USD', stock: 10 };
+    const put = await service.anOperator().send('PUT', `/products/${productId}`, facts);
+
+    expect(put.status).toBe(200);
 
     expect((await get(`/orders/${body.id}`)).body).toEqual(body);
   });
 
   it('is exact up to the largest sum there is, and refuses more', async () => {
     const { post } = service.aCustomer();
-    await service.database.sql(`insert into orders.products values ('moon', 'Moon', $1, 'EUR')`, [
-      Number.MAX_SAFE_INTEGER,
-    ]);
-    const moons = (quantity: number) => aCart({ items: [aLine({ productId: 'moon', quantity })] });
+    const productId = await service.aProduct({ price: Number.MAX_SAFE_INTEGER });
+    const moons = (quantity: number) => aCart({ items: [aLine({ productId, quantity })] });
 
     const one = await post('/orders', moons(1));
     const two = await post('/orders', moons(2));
@@ -206,7 +211,13 @@ describe('a request that is not valid', () => {
     ['half a surrogate pair', aCart({ description: '\ud83d' }), '#/description'],
     ['an unknown field', aCart({ status: 'COMPLETED' }), '#/status'],
     ['the field of another customer', aCart({ customerId: 'bob' }), '#/customerId'],
-    ['a price', { items: [aLine({ unitPrice: 1 })] }, '#/items/0/unitPrice'],
+    ['a price of nothing', { items: [aLine({ unitPrice: 0 })] }, '#/items/0/unitPrice'],
+    ['a price in quotes', { items: [aLine({ unitPrice: '450' })] }, '#/items/0/unitPrice'],
+    ['half a cent', { items: [aLine({ unitPrice: 450.5 })] }, '#/items/0/unitPrice'],
+    ['a field of no item', { items: [aLine({ name: 'Tea' })] }, '#/items/0/name'],
+    ['a draft in words', aCart({ draft: 'yes' }), '#/draft'],
+    ['a draft with items of null', { draft: true, items: null }, '#/items'],
+    ['a draft with an item that is none', { draft: true, items: [7] }, '#/items/0'],
     ['a field that every object inherits', aCart({ constructor: { name: 'x' } }), '#/constructor'],
     ['a list for a body', [aCart()], '#'],
     ['null for a body', 'null', '#'],
@@ -284,6 +295,32 @@ describe('an order that the rules refuse', () => {
     const answer = await post('/orders', aCart({ items: [aLine(), aLine({ productId: 'book' })] }));
 
     expectProblem(answer, 422, 'mixed-currencies', { currencies: ['EUR', 'USD'] });
+    expect(await service.counts()).toEqual(before);
+  });
+});
+
+describe('a client that says what it has seen a product cost', () => {
+  it('gets it at that price', async () => {
+    const { post } = service.aCustomer();
+
+    const answer = await post('/orders', aCart({ items: [aLine({ unitPrice: 450 })] }));
+
+    expect(answer).toMatchObject({ status: 201, body: { total: 900 } });
+  });
+
+  it('is told what it costs now, and nothing is written', async () => {
+    const { post } = service.aCustomer();
+    const before = await service.counts();
+
+    const items = [aLine({ unitPrice: 449 }), aLine({ productId: 'mug' }), aLine({ productId: 'mug', unitPrice: 1 })];
+    const answer = await post('/orders', aCart({ items }));
+
+    expectProblem(answer, 409, 'price-changed', {
+      changed: [
+        { productId: 'tea', expected: 449, actual: 450 },
+        { productId: 'mug', expected: 1, actual: 1800 },
+      ],
+    });
     expect(await service.counts()).toEqual(before);
   });
 });

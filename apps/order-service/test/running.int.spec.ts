@@ -3,11 +3,12 @@ import { startOrderService } from './order-service.harness.js';
 
 describe('order-service', () => {
   describeRunningService({
-    start: startOrderService,
+    start: () => startOrderService(),
     schema: 'orders',
     table: 'orders',
     otherSchema: 'payments',
     otherTable: 'payment_requests',
+    consumers: ['order-service', 'order-service-notifications'],
     path: '/orders',
   });
 });

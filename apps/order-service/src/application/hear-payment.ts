@@ -1,31 +1,34 @@
 import { Injectable } from '@nestjs/common';
 import { type PaymentEvent } from '@twinbox/contracts';
 import { Clock, reject } from '@twinbox/kernel';
-import { Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
-import { hearPayment, type OrderDecision } from '../domain/order.js';
-import { aggregateOf } from './order-aggregate.js';
+import { type OrderDecision, type OrderHead } from '../domain/order.js';
+import { actorOfPayment, hearPayment } from '../domain/payment.js';
+import { OrderCommands } from './order-commands.js';
 import { OrderStore } from './order-store.js';
+import { ProductStore } from './product-store.js';
 
 /** The order follows what payment-service says of its payment. */
 @Injectable()
 export class HearPayment {
   constructor(
     private readonly orders: OrderStore,
-    private readonly outbox: Outbox,
+    private readonly products: ProductStore,
+    private readonly commands: OrderCommands,
     private readonly clock: Clock,
   ) {}
 
-  async execute(tx: EntityManager, heard: PaymentEvent): Promise<OrderDecision> {
+  async execute(tx: EntityManager, heard: PaymentEvent, messageId: string): Promise<OrderDecision<OrderHead>> {
     const { orderId } = heard.data;
-    const order = await this.orders.lock(tx, orderId);
+    const order = await this.orders.lockHead(tx, orderId);
     if (!order) return reject({ code: 'order-not-found', orderId });
 
     const decision = hearPayment(order, heard, this.clock.now());
     if (!decision.accepted) return decision;
 
-    await this.orders.save(tx, decision.state);
-    await this.outbox.add(tx, aggregateOf(decision.state), decision.events);
+    const origin = { actor: actorOfPayment(heard), cause: heard.type, messageId };
+    await this.commands.save(tx, order, decision, origin);
+    if (decision.events.some(({ type }) => type === 'OrderCancelled')) await this.products.release(tx, orderId);
     return decision;
   }
 }

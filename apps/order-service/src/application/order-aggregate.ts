@@ -1,7 +1,7 @@
 import { type AggregateRef } from '@twinbox/messaging';
-import { type Order } from '../domain/order.js';
+import { type OrderHead } from '../domain/order.js';
 
 /** How the outbox knows an order: its id is the key of every message about it. */
-export function aggregateOf({ id, version }: Order): AggregateRef {
+export function aggregateOf({ id, version }: OrderHead): AggregateRef {
   return { aggregateType: 'order', aggregateId: id, version };
 }

@@ -1,32 +1,60 @@
 import { Injectable } from '@nestjs/common';
-import { Clock } from '@twinbox/kernel';
-import { Outbox } from '@twinbox/messaging';
+import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
-import { type Cart, type OrderDecision, placeOrder } from '../domain/order.js';
-import { aggregateOf } from './order-aggregate.js';
-import { OrderStore } from './order-store.js';
+import { v7 as uuidv7 } from 'uuid';
+import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft } from '../domain/cart.js';
+import { type Order, type OrderDecision } from '../domain/order.js';
+import { type OrderCommand, OrderCommands } from './order-commands.js';
+import { type Origin } from './order-timeline.js';
 import { ProductStore } from './product-store.js';
 
+/**
+ * A draft is placed, or a new order at once, and what it needs is reserved. A rejection may come after the first write:
+ * whoever opened the transaction rolls it back.
+ */
 @Injectable()
 export class PlaceOrder {
   constructor(
-    private readonly orders: OrderStore,
+    private readonly commands: OrderCommands,
     private readonly products: ProductStore,
-    private readonly outbox: Outbox,
     private readonly clock: Clock,
   ) {}
 
-  async execute(tx: EntityManager, cart: Cart): Promise<OrderDecision> {
+  async atOnce(tx: EntityManager, wanted: Omit<NewOrder, 'orderId'>, origin: Origin): Promise<OrderDecision> {
+    const at = this.clock.now();
     const catalogue = await this.products.catalogue(
       tx,
-      cart.lines.map(({ productId }) => productId),
+      wanted.lines.map(({ productId }) => productId),
     );
-
-    const decision = placeOrder(cart, catalogue, this.clock.now());
+    const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (!decision.accepted) return decision;
 
-    await this.orders.add(tx, decision.state);
-    await this.outbox.add(tx, aggregateOf(decision.state), decision.events);
-    return decision;
+    await this.commands.add(tx, decision, origin);
+    return this.reserved(tx, decision.state, decision);
   }
+
+  async draft(tx: EntityManager, command: OrderCommand, expected: readonly ExpectedPrice[]): Promise<OrderDecision> {
+    const decision = await this.commands.run(tx, command, 'owner', async (order) => {
+      const catalogue = await this.products.catalogue(
+        tx,
+        order.items.map(({ productId }) => productId),
+      );
+      return placeDraft(order, expected, catalogue, this.clock.now());
+    });
+    return decision.accepted ? this.reserved(tx, decision.state, decision) : decision;
+  }
+
+  /**
+   * Last of all, for many orders wait for the lock of a product that many want: only the commit comes after it. The rule has seen
+   * enough of everything, so a shortage here means that somebody else was faster.
+   */
+  private async reserved(tx: EntityManager, { items }: Order, decision: OrderDecision): Promise<OrderDecision> {
+    const short = await this.products.reserve(tx, items);
+    return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : decision;
+  }
+}
+
+/** Its time is that of the order's creation: orders sorted by id are sorted by it. */
+export function orderIdOf(createdAt: Date): string {
+  return uuidv7({ msecs: createdAt.getTime() });
 }

@@ -1,20 +1,21 @@
 import { type OrderEvent, type PaymentEvent, type PaymentRequested } from '@twinbox/contracts';
-import { accept, type Decision, reject } from '@twinbox/kernel';
-import { type Catalogue } from './product.js';
+import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
+import { type PriceChange, type Shortage } from './product.js';
 
-export const ORDER_STATUSES = ['DRAFT', 'PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'CANCELLED'] as const;
+export const ORDER_STATUSES = ['DRAFT', 'PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'FINISHED', 'CANCELLED'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
 
-export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED'] as const;
+export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'REFUNDED'] as const;
 
 /** The order's payment as order-service last heard of it. */
 export interface PaymentSnapshot {
   readonly paymentRequestId: string;
   readonly status: (typeof PAYMENT_STATUSES)[number];
+  /** Why it failed, was cancelled or refunded. */
   readonly reason: string | null;
 }
 
-/** One product of an order, at the price it was placed at. */
+/** One product of an order: at the price of when it was added, and once placed at the price of then. */
 export interface OrderItem {
   readonly productId: string;
   readonly name: string;
@@ -23,137 +24,154 @@ export interface OrderItem {
   readonly unitPrice: number;
 }
 
-export interface Order {
+/** An order without its items: all that is needed to say how it goes on once it is placed. */
+export interface OrderHead {
   readonly id: string;
   readonly customerId: string;
   readonly status: OrderStatus;
   readonly description: string | null;
-  readonly items: readonly OrderItem[];
   /** Minor units of `currency`. */
   readonly total: number;
-  /** ISO 4217. */
-  readonly currency: string;
+  /** ISO 4217; null while a draft has no items. */
+  readonly currency: string | null;
   readonly payment: PaymentSnapshot | null;
   readonly cancelReason: string | null;
+  /** PLACED: since when it waits for its payment request. PAYMENT_PENDING: until when for its payment. Else null. */
+  readonly dueAt: Date | null;
   /** Grows with every change. */
   readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** What a customer wants: lines of the same product add up. */
-export interface Cart {
-  readonly orderId: string;
-  readonly customerId: string;
-  readonly description: string | null;
-  readonly lines: readonly { readonly productId: string; readonly quantity: number }[];
+export interface Order extends OrderHead {
+  readonly items: readonly OrderItem[];
 }
+
+/** What happens to a draft: it stands in the order's history and is not published. */
+export type CartEvent =
+  | { readonly type: 'OrderOpened'; readonly data: object }
+  | { readonly type: 'ItemAdded'; readonly data: Omit<OrderItem, 'name'> }
+  | { readonly type: 'ItemRemoved'; readonly data: Pick<OrderItem, 'productId' | 'quantity'> }
+  | { readonly type: 'OrderDiscarded'; readonly data: { readonly reason: string } };
+
+/** A message came that may no longer, or not twice, move the order. */
+export interface MessagePassedOver {
+  readonly type: 'MessagePassedOver';
+  readonly data: { readonly type: PaymentEvent['type']; readonly reason: string };
+}
+
+/** Whatever is a step of an order's history. The order events among them are published. */
+export type OrderChange = OrderEvent | CartEvent | PaymentEvent | MessagePassedOver;
 
 export type OrderRejection =
-  | { readonly code: 'order-not-found' | 'order-empty' | 'order-total-too-large'; readonly orderId: string }
+  | { readonly code: 'order-not-found' | 'order-not-yours'; readonly orderId: string }
+  | { readonly code: 'order-empty' | 'order-total-too-large'; readonly orderId: string }
   | { readonly code: 'order-wrong-status'; readonly orderId: string; readonly actual: OrderStatus }
+  | { readonly code: 'version-conflict'; readonly expected: number; readonly actual: number }
+  | { readonly code: 'item-not-found'; readonly orderId: string; readonly productId: string }
+  | { readonly code: 'too-many-products'; readonly orderId: string; readonly most: number }
+  | { readonly code: 'quantity-too-large'; readonly orderId: string; readonly productId: string; readonly most: number }
   | { readonly code: 'product-unknown'; readonly productIds: readonly string[] }
-  | { readonly code: 'mixed-currencies'; readonly currencies: readonly string[] };
+  | { readonly code: 'mixed-currencies'; readonly currencies: readonly string[] }
+  | { readonly code: 'price-changed'; readonly changed: readonly PriceChange[] }
+  | { readonly code: 'insufficient-stock'; readonly short: readonly Shortage[] };
 
-export type OrderDecision = Decision<Order, OrderEvent, OrderRejection>;
+export type OrderDecision<O extends OrderHead = Order> = Decision<O, OrderChange, OrderRejection>;
 
-/** DRAFT → PLACED at the catalogue's prices: a later price change does not reach a placed order. */
-export function placeOrder(cart: Cart, catalogue: Catalogue, at: Date): OrderDecision {
-  const { orderId, customerId, description } = cart;
-  const quantities = new Map<string, number>();
-  for (const { productId, quantity } of cart.lines)
-    quantities.set(productId, (quantities.get(productId) ?? 0) + quantity);
-
-  const unknown: string[] = [];
-  const currencies = new Set<string>();
-  const items: OrderItem[] = [];
-  for (const [productId, quantity] of quantities) {
-    const product = catalogue.product(productId);
-    if (!product) {
-      unknown.push(productId);
-      continue;
-    }
-    currencies.add(product.currency);
-    items.push({ productId, name: product.name, quantity, unitPrice: product.price });
-  }
-  if (unknown.length > 0) return reject({ code: 'product-unknown', productIds: unknown });
-  const [currency, ...others] = currencies;
-  if (currency === undefined) return reject({ code: 'order-empty', orderId });
-  if (others.length > 0) return reject({ code: 'mixed-currencies', currencies: [currency, ...others] });
-
-  const total = items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
-  // Beyond it a sum of minor units is no longer exact.
-  if (!Number.isSafeInteger(total)) return reject({ code: 'order-total-too-large', orderId });
-
-  const draft: Order = {
-    id: orderId,
-    customerId,
-    status: 'DRAFT',
-    description,
-    items,
-    total,
-    currency,
-    payment: null,
-    cancelReason: null,
-    version: 0,
-    createdAt: at,
-    updatedAt: at,
-  };
-  return accept(evolveAt(at), draft, { type: 'OrderPlaced', data: { orderId, customerId, total, currency } });
+/** PLACED and PAYMENT_PENDING: its items are reserved. */
+export function isLive({ status }: Pick<OrderHead, 'status'>): boolean {
+  return status === 'PLACED' || status === 'PAYMENT_PENDING';
 }
 
-/**
- * What payment-service said moves the order: PaymentRequested PLACED → PAYMENT_PENDING, PaymentSucceeded → COMPLETED and
- * PaymentFailed → CANCELLED. A result is accepted in PLACED too: it may be heard before the order knows of the request.
- */
-export function hearPayment(order: Order, heard: PaymentEvent, at: Date): OrderDecision {
+/** A draft is discarded, a live order is cancelled; what becomes of its money, payment-service knows. */
+export function cancelOrder<O extends OrderHead>(order: O, reason: string, actor: string, at: Date): OrderDecision<O> {
   const { id: orderId, customerId, status } = order;
-  const expected =
-    heard.type === 'PaymentRequested' ? status === 'PLACED' : status === 'PLACED' || status === 'PAYMENT_PENDING';
-  if (!expected) return reject({ code: 'order-wrong-status', orderId, actual: status });
-
-  const informed = evolveAt(at)(order, heard);
-  switch (heard.type) {
-    case 'PaymentRequested':
-      // No event: payment-service, which said so, is the only one to whom it matters.
-      return accept<Order, OrderEvent>(evolveAt(at), informed);
-    case 'PaymentSucceeded':
-      return accept(evolveAt(at), informed, { type: 'OrderCompleted', data: { orderId, customerId } });
-    case 'PaymentFailed': {
-      // In whole characters: half a surrogate pair could not be kept.
-      const reason = Array.from(`payment failed: ${heard.data.reason}`).slice(0, 500).join('');
-      return accept(evolveAt(at), informed, { type: 'OrderCancelled', data: { orderId, customerId, reason } });
-    }
-  }
+  if (status === 'DRAFT') return changed(order, at, { type: 'OrderDiscarded', data: { reason } });
+  if (!isLive(order)) return reject({ code: 'order-wrong-status', orderId, actual: status });
+  return changed(order, at, { type: 'OrderCancelled', data: { orderId, customerId, reason, actor } });
 }
 
-/** The order after an event of its own, or after one that it heard from payment-service. */
-export function evolve(order: Order, event: OrderEvent | PaymentEvent): Order {
-  const next = { ...order, version: order.version + 1 };
-  switch (event.type) {
+/** COMPLETED → FINISHED: nothing is left to be done for it. */
+export function finishOrder<O extends OrderHead>(order: O, at: Date): OrderDecision<O> {
+  const { id: orderId, customerId, status } = order;
+  if (status !== 'COMPLETED') return reject({ code: 'order-wrong-status', orderId, actual: status });
+  return changed(order, at, { type: 'OrderFinished', data: { orderId, customerId } });
+}
+
+/** The order after the changes, and the changes. */
+export function changed<O extends OrderHead>(order: O, at: Date, ...changes: OrderChange[]): Accepted<O, OrderChange> {
+  return accept((state: O, change: OrderChange): O => evolve(state, change, at), order, ...changes);
+}
+
+/** The order after one step of its history. What it costs and holds is worked out by the rule that raised the step. */
+export function evolve<O extends OrderHead>(order: O, change: OrderChange, at: Date): O {
+  return { ...order, ...effectOf(order, change, at), version: order.version + 1, updatedAt: at };
+}
+
+function effectOf({ payment }: OrderHead, change: OrderChange, at: Date): Partial<OrderHead> {
+  switch (change.type) {
     case 'OrderPlaced':
-      return { ...next, status: 'PLACED' };
+      return { status: 'PLACED', dueAt: at };
     case 'OrderCompleted':
-      return { ...next, status: 'COMPLETED' };
+      return { status: 'COMPLETED', dueAt: null };
+    case 'OrderFinished':
+      return { status: 'FINISHED' };
     case 'OrderCancelled':
-      return { ...next, status: 'CANCELLED', cancelReason: event.data.reason };
+    case 'OrderDiscarded':
+      return { status: 'CANCELLED', cancelReason: change.data.reason, dueAt: null };
     case 'PaymentRequested':
-      return { ...next, status: 'PAYMENT_PENDING', payment: paymentAfter(event.data, 'PENDING') };
+      return {
+        status: 'PAYMENT_PENDING',
+        dueAt: dueAtOf(change.data, at),
+        payment: laterOf(payment, paymentOf(change)),
+      };
     case 'PaymentSucceeded':
-      return { ...next, payment: paymentAfter(event.data, 'SUCCEEDED') };
     case 'PaymentFailed':
-      return { ...next, payment: paymentAfter(event.data, 'FAILED', event.data.reason) };
+    case 'PaymentCancelled':
+    case 'PaymentRefunded':
+      return { payment: laterOf(payment, paymentOf(change)) };
+    case 'OrderOpened':
+    case 'ItemAdded':
+    case 'ItemRemoved':
+    case 'MessagePassedOver':
+      return {};
   }
 }
 
-function paymentAfter(
-  { paymentRequestId }: PaymentRequested,
-  status: PaymentSnapshot['status'],
-  reason: string | null = null,
-): PaymentSnapshot {
-  return { paymentRequestId, status, reason };
+/** What the message says of the payment. */
+export function paymentOf(heard: PaymentEvent): PaymentSnapshot {
+  const { paymentRequestId } = heard.data;
+  const reason = 'reason' in heard.data ? heard.data.reason : null;
+  return { paymentRequestId, status: statusAfter[heard.type], reason };
 }
 
-function evolveAt(at: Date) {
-  return (order: Order, event: OrderEvent | PaymentEvent): Order => ({ ...evolve(order, event), updatedAt: at });
+const statusAfter = {
+  PaymentRequested: 'PENDING',
+  PaymentSucceeded: 'SUCCEEDED',
+  PaymentFailed: 'FAILED',
+  PaymentCancelled: 'CANCELLED',
+  PaymentRefunded: 'REFUNDED',
+} as const satisfies Record<PaymentEvent['type'], PaymentSnapshot['status']>;
+
+/** A payment only goes forward: whether the one is ahead of where the other is known to be. */
+export function isAhead(heard: PaymentSnapshot, known: PaymentSnapshot): boolean {
+  return RANKS[heard.status] > RANKS[known.status];
+}
+
+const RANKS = { PENDING: 0, SUCCEEDED: 1, FAILED: 1, CANCELLED: 1, REFUNDED: 2 } as const satisfies Record<
+  PaymentSnapshot['status'],
+  number
+>;
+
+/** A message that could not be read for a while comes after later ones, and must not undo what they said. */
+function laterOf(known: PaymentSnapshot | null, heard: PaymentSnapshot): PaymentSnapshot {
+  return known !== null && isAhead(known, heard) ? known : heard;
+}
+
+/** The first requests did not say when they expire: they lived as long as requests do unless configured otherwise. */
+const UNSAID_TTL_MS = 15 * 60_000;
+
+function dueAtOf({ expiresAt }: PaymentRequested, at: Date): Date {
+  return expiresAt === undefined ? new Date(at.getTime() + UNSAID_TTL_MS) : new Date(expiresAt);
 }

@@ -1,4 +1,4 @@
-import { type ProblemTable } from '@twinbox/api-kit';
+import { type ProblemTable, versionConflict } from '@twinbox/api-kit';
 import { type OrderRejection } from '../../domain/order.js';
 
 const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
@@ -6,6 +6,7 @@ const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 /** How a rejection of the domain is told over HTTP. */
 export const orderProblems: ProblemTable<OrderRejection> = {
   'order-not-found': { status: 404, title: 'There is no such order.', example: { orderId } },
+  'order-not-yours': { status: 403, title: 'Only its customer may do this with the order.', example: { orderId } },
   'order-empty': { status: 422, title: 'The order has no items.', example: { orderId } },
   'order-total-too-large': { status: 422, title: 'The order is too large to be added up.', example: { orderId } },
   'order-wrong-status': {
@@ -13,6 +14,25 @@ export const orderProblems: ProblemTable<OrderRejection> = {
     title: 'The order is in a status that does not allow this.',
     detail: ({ actual }) => `The order is ${actual}.`,
     example: { orderId, actual: 'COMPLETED' },
+  },
+  'version-conflict': versionConflict,
+  'item-not-found': {
+    status: 404,
+    title: 'The order does not have this product.',
+    detail: ({ productId }) => `The order has no ${productId}.`,
+    example: { orderId, productId: 'tea-sencha' },
+  },
+  'too-many-products': {
+    status: 422,
+    title: 'The order has too many different products.',
+    detail: ({ most }) => `An order has ${most} products at most.`,
+    example: { orderId, most: 100 },
+  },
+  'quantity-too-large': {
+    status: 422,
+    title: 'The order has too much of a product.',
+    detail: ({ productId, most }) => `An order has ${most} pieces of ${productId} at most.`,
+    example: { orderId, productId: 'tea-sencha', most: 1_000_000 },
   },
   'product-unknown': {
     status: 422,
@@ -25,5 +45,22 @@ export const orderProblems: ProblemTable<OrderRejection> = {
     title: 'The products of one order must have one currency.',
     detail: ({ currencies }) => `The products are priced in ${currencies.join(' and ')}.`,
     example: { currencies: ['EUR', 'USD'] },
+  },
+  'price-changed': {
+    status: 409,
+    title: 'A price is not what the client believed.',
+    detail: ({ changed }) =>
+      changed.map(({ productId, expected, actual }) => `${productId} costs ${actual}, not ${expected}`).join(', ') +
+      '.',
+    example: { changed: [{ productId: 'tea-earl-grey', expected: 790, actual: 890 }] },
+  },
+  'insufficient-stock': {
+    status: 409,
+    title: 'There is not enough in stock.',
+    detail: ({ short }) =>
+      short
+        .map(({ productId, requested, available }) => `${available} of ${requested} ${productId} are available`)
+        .join(', ') + '.',
+    example: { short: [{ productId: 'tea-earl-grey', requested: 12, available: 7 }] },
   },
 };

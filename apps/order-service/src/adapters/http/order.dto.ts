@@ -1,59 +1,16 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText, PageQuery } from '@twinbox/api-kit';
-import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  ArrayMinSize,
-  IsArray,
-  IsInt,
-  IsOptional,
-  IsString,
-  IsUUID,
-  Length,
-  Matches,
-  Max,
-  Min,
-  ValidateNested,
-} from 'class-validator';
+import { ApiProperty } from '@nestjs/swagger';
+import { IsUUID } from 'class-validator';
+import { isLate } from '../../domain/lateness.js';
 import {
   type Order,
-  type OrderItem,
   ORDER_STATUSES,
+  type OrderItem,
   type OrderStatus,
   PAYMENT_STATUSES,
   type PaymentSnapshot,
 } from '../../domain/order.js';
 
-const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
-
-export class OrderLineDto {
-  @ApiProperty({ example: 'tea-earl-grey', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: 64 })
-  @IsString()
-  @Length(1, 64)
-  @Matches(/^[a-z0-9-]+$/, { message: 'productId must consist of lower case letters, digits and hyphens' })
-  readonly productId!: string;
-
-  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: 10_000 })
-  @IsInt()
-  @Min(1)
-  @Max(10_000)
-  readonly quantity!: number;
-}
-
-export class PlaceOrderDto {
-  @ApiProperty({ type: [OrderLineDto], minItems: 1, maxItems: 100, description: 'Lines of one product add up.' })
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(100)
-  @ValidateNested({ each: true })
-  @Type(() => OrderLineDto)
-  readonly items!: OrderLineDto[];
-
-  @ApiPropertyOptional({ type: String, nullable: true, example: 'Leave it at the back door.', maxLength: 500 })
-  @IsOptional()
-  @IsText(0, 500)
-  readonly description?: string | null;
-}
+export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class OrderParams {
   @ApiProperty({ format: 'uuid', example: ORDER_ID })
@@ -74,7 +31,7 @@ class OrderItemDto implements OrderItem {
   @ApiProperty({
     type: 'integer',
     example: 890,
-    description: 'For one piece, in minor units, when the order was placed.',
+    description: 'For one piece, in minor units: of when the order was placed, and in a draft of when it was added.',
   })
   readonly unitPrice!: number;
 }
@@ -86,7 +43,7 @@ class PaymentSnapshotDto implements PaymentSnapshot {
   @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
   readonly status!: PaymentSnapshot['status'];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed.' })
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed, or was given back.' })
   readonly reason!: string | null;
 }
 
@@ -109,8 +66,8 @@ export class OrderDto implements Order {
   @ApiProperty({ type: 'integer', example: 1780, description: 'In minor units of the currency.' })
   readonly total!: number;
 
-  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
-  readonly currency!: string;
+  @ApiProperty({ type: String, nullable: true, example: 'EUR', description: 'ISO 4217; null while a draft is empty.' })
+  readonly currency!: string | null;
 
   @ApiProperty({ type: PaymentSnapshotDto, nullable: true, description: 'As last heard from payment-service.' })
   readonly payment!: PaymentSnapshotDto | null;
@@ -118,7 +75,20 @@ export class OrderDto implements Order {
   @ApiProperty({ type: String, nullable: true, example: null })
   readonly cancelReason!: string | null;
 
-  @ApiProperty({ type: 'integer', example: 2, description: 'Grows with every change.' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    example: '2026-11-21T09:45:00.000Z',
+    description:
+      'PLACED: since when it waits for its payment request. PAYMENT_PENDING: until when for its payment. Else null.',
+  })
+  readonly dueAt!: Date | null;
+
+  @ApiProperty({ example: false, description: 'It waits for its payment request, or its result, for too long.' })
+  readonly late!: boolean;
+
+  @ApiProperty({ type: 'integer', example: 2, description: 'Grows with every change; the ETag names it.' })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
@@ -128,17 +98,7 @@ export class OrderDto implements Order {
   readonly updatedAt!: Date;
 }
 
-export class OrderPageDto {
-  @ApiProperty({ type: [OrderDto] })
-  readonly items!: readonly OrderDto[];
-
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
-  readonly nextCursor!: string | null;
-}
-
-export class OrderPageQuery extends PageQuery {
-  @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID, description: 'The nextCursor of the page before.' })
-  @IsOptional()
-  @IsUUID('7')
-  readonly cursor?: string;
+/** The order as a client sees it at that moment. */
+export function orderDto(order: Order, now: Date, lateAfterMs: number): OrderDto {
+  return { ...order, late: isLate(order, now, lateAfterMs) };
 }

@@ -1,60 +1,150 @@
-import { Body, Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, logContext, problemOf, stateOrProblem } from '@twinbox/api-kit';
+import {
+  type Answer,
+  ApiProblems,
+  Caller,
+  etagOf,
+  IdempotencyKey,
+  IfMatch,
+  logContext,
+  NoBody,
+  problemOf,
+  RequireRole,
+} from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
-import { DataSource } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
+import { CancelOrder } from '../../application/cancel-order.js';
+import { EditCart } from '../../application/edit-cart.js';
+import { FinishOrder } from '../../application/finish-order.js';
+import { isVisible } from '../../application/order-commands.js';
 import { OrderStore } from '../../application/order-store.js';
 import { PlaceOrder } from '../../application/place-order.js';
+import { commandOf, etagHeader, OrderAnswers, originOf, requesterOf } from './order-answers.js';
+import { CancelOrderDto, NewOrderDto, PlaceDraftDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
-import { OrderDto, OrderPageDto, OrderPageQuery, OrderParams, PlaceOrderDto } from './order.dto.js';
+import { OrderDto, OrderParams } from './order.dto.js';
 
 @ApiTags('orders')
 @Controller('orders')
 export class OrdersController {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly answers: OrderAnswers,
     private readonly placeOrder: PlaceOrder,
+    private readonly editCart: EditCart,
+    private readonly cancelOrder: CancelOrder,
+    private readonly finishOrder: FinishOrder,
     private readonly orders: OrderStore,
   ) {}
 
   @Post()
-  @ApiOperation({ summary: "Place an order, at the catalogue's prices" })
+  @ApiOperation({ summary: "Place an order at the catalogue's prices, or open a cart" })
   @ApiCreatedResponse({
     type: OrderDto,
-    headers: { Location: { description: 'The path of the order.', schema: { type: 'string' } } },
+    headers: { ...etagHeader, Location: { description: 'The path of the order.', schema: { type: 'string' } } },
   })
-  @ApiProblems(orderProblems, 'order-empty', 'product-unknown', 'mixed-currencies', 'order-total-too-large')
-  async place(
-    @Body() { items, description }: PlaceOrderDto,
-    @Caller() { userId: customerId }: Caller,
+  @ApiProblems(
+    orderProblems,
+    'order-empty',
+    'product-unknown',
+    'mixed-currencies',
+    'price-changed',
+    'insufficient-stock',
+    'quantity-too-large',
+    'order-total-too-large',
+  )
+  async open(
+    @Body() { draft, items = [], description = null }: NewOrderDto,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<OrderDto> {
-    const orderId = uuidv7();
-    logContext({ orderId });
-    const cart = { orderId, customerId, description: description ?? null, lines: items };
-    const decision = await this.dataSource.transaction((tx) => this.placeOrder.execute(tx, cart));
-    const order = stateOrProblem(decision, orderProblems);
+  ): Promise<Answer<OrderDto>> {
+    const wanted = { customerId: caller.userId, description, lines: items };
+    const origin = originOf(caller, 'POST /orders');
+    const order = await this.answers.change(key, reply, (tx) =>
+      draft ? this.editCart.open(tx, wanted, origin) : this.placeOrder.atOnce(tx, wanted, origin),
+    );
     reply.header('location', `/orders/${order.id}`);
     return order;
   }
 
   @Get(':orderId')
   @ApiOperation({ summary: 'One order, with its payment as last heard' })
-  @ApiOkResponse({ type: OrderDto })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
   @ApiProblems(orderProblems, 'order-not-found')
-  async get(@Param() { orderId }: OrderParams, @Caller() { userId }: Caller): Promise<OrderDto> {
+  async get(
+    @Param() { orderId }: OrderParams,
+    @Caller() caller: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<OrderDto> {
     logContext({ orderId });
     const order = await this.orders.find(orderId);
-    // Another customer's order looks like no order: its existence is nobody else's business.
-    if (order?.customerId !== userId) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    return order;
+    if (!order || !isVisible(order, requesterOf(caller)))
+      throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
+    reply.header('etag', etagOf(order.version));
+    return this.answers.show(order);
   }
 
-  @Get()
-  @ApiOperation({ summary: "The caller's own orders, newest first" })
-  @ApiOkResponse({ type: OrderPageDto })
-  async list(@Query() { limit, cursor }: OrderPageQuery, @Caller() { userId }: Caller): Promise<OrderPageDto> {
-    return this.orders.listOf(userId, { limit, cursor });
+  @Post(':orderId/place')
+  @HttpCode(200)
+  @ApiOperation({ summary: "Place a cart, at the catalogue's prices of now" })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(
+    orderProblems,
+    'order-not-found',
+    'order-not-yours',
+    'version-conflict',
+    'order-wrong-status',
+    'order-empty',
+    'item-not-found',
+    'mixed-currencies',
+    'price-changed',
+    'insufficient-stock',
+    'order-total-too-large',
+  )
+  async place(
+    @Param() { orderId }: OrderParams,
+    @Body() { items = [] }: PlaceDraftDto,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'POST /orders/:orderId/place', orderId, expectedVersion);
+    return this.answers.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
+  }
+
+  @Post(':orderId/cancel')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Cancel an order that is not paid, or discard a cart' })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
+  async cancel(
+    @Param() { orderId }: OrderParams,
+    @Body() { reason }: CancelOrderDto,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'POST /orders/:orderId/cancel', orderId, expectedVersion);
+    return this.answers.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
+  }
+
+  @Post(':orderId/finish')
+  @HttpCode(200)
+  @RequireRole('operator')
+  @NoBody()
+  @ApiOperation({ summary: 'Say that nothing is left to be done for a paid order' })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
+  async finish(
+    @Param() { orderId }: OrderParams,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'POST /orders/:orderId/finish', orderId, expectedVersion);
+    return this.answers.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
   }
 }

@@ -1,48 +1,90 @@
-import { Controller, Get, Query } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { IsText, PageQuery } from '@twinbox/api-kit';
-import { IsOptional } from 'class-validator';
-import { ProductStore } from '../../application/product-store.js';
-import { type Product } from '../../domain/product.js';
+import { Body, Controller, Get, Param, Put, Query, Res } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  type Answer,
+  ApiProblems,
+  Caller,
+  CursorCodec,
+  etagOf,
+  IfMatch,
+  isOperator,
+  problemOf,
+  RequireRole,
+  stateOrProblem,
+  UnitOfWork,
+} from '@twinbox/api-kit';
+import { type FastifyReply } from 'fastify';
+import { ProductStore, type StockedProduct } from '../../application/product-store.js';
+import { PutProduct } from '../../application/put-product.js';
+import { etagHeader } from './order-answers.js';
+import { productProblems } from './product-problems.js';
+import { ProductDto, ProductPageDto, ProductPageQuery, ProductParams, PutProductDto } from './product.dto.js';
 
-class ProductDto implements Product {
-  @ApiProperty({ example: 'tea-earl-grey' })
-  readonly id!: string;
-
-  @ApiProperty({ example: 'Earl Grey, 100 g' })
-  readonly name!: string;
-
-  @ApiProperty({ type: 'integer', example: 890, description: 'For one piece, in minor units of the currency.' })
-  readonly price!: number;
-
-  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
-  readonly currency!: string;
-}
-
-class ProductPageDto {
-  @ApiProperty({ type: [ProductDto] })
-  readonly items!: readonly ProductDto[];
-
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
-  readonly nextCursor!: string | null;
-}
-
-class ProductPageQuery extends PageQuery {
-  @ApiPropertyOptional({ example: 'mug-stoneware', description: 'The nextCursor of the page before.' })
-  @IsOptional()
-  @IsText(1, 64)
-  readonly cursor?: string;
-}
+const cursors = new CursorCodec({ id: 'text' });
 
 @ApiTags('products')
 @Controller('products')
 export class ProductsController {
-  constructor(private readonly products: ProductStore) {}
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly putProduct: PutProduct,
+    private readonly products: ProductStore,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'What the shop sells, by id' })
   @ApiOkResponse({ type: ProductPageDto })
-  async list(@Query() { limit, cursor }: ProductPageQuery): Promise<ProductPageDto> {
-    return this.products.list({ limit, cursor });
+  async list(@Query() { limit, cursor, q }: ProductPageQuery, @Caller() caller: Caller): Promise<ProductPageDto> {
+    const scope = { q };
+    const query = { search: q, limit, after: cursors.decode(cursor, scope)?.id };
+    const page = await (isOperator(caller) ? this.stocked(query) : this.products.list(query));
+    return { ...page, nextCursor: page.nextCursor === null ? null : cursors.encode({ id: page.nextCursor }, scope) };
   }
+
+  @Get(':productId')
+  @ApiOperation({ summary: 'One product' })
+  @ApiOkResponse({ type: ProductDto, headers: etagHeader })
+  @ApiProblems(productProblems, 'product-not-found')
+  async get(
+    @Param() { productId }: ProductParams,
+    @Caller() caller: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ProductDto> {
+    const product = isOperator(caller)
+      ? await this.products.findStocked(productId).then((found) => found && withStock(found))
+      : await this.products.find(productId);
+    if (!product) throw problemOf({ code: 'product-not-found', productId }, productProblems);
+    reply.header('etag', etagOf(product.version));
+    return product;
+  }
+
+  @Put(':productId')
+  @RequireRole('operator')
+  @ApiOperation({ summary: 'Add a product, or say what it is, what it costs and how much is in stock' })
+  @ApiOkResponse({ type: ProductDto, headers: etagHeader })
+  @ApiCreatedResponse({ type: ProductDto, headers: etagHeader })
+  @ApiProblems(productProblems, 'version-conflict', 'stock-reserved')
+  async put(
+    @Param() { productId }: ProductParams,
+    @Body() { name, price, currency, stock }: PutProductDto,
+    @IfMatch() expectedVersion: number | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<ProductDto>> {
+    const product = await this.unitOfWork.run(undefined, async (tx) => {
+      const facts = { productId, name, price, currency, stock };
+      const decision = await this.putProduct.execute(tx, facts, expectedVersion);
+      return withStock(stateOrProblem(decision, productProblems));
+    });
+    reply.status(product.version === 1 ? 201 : 200).header('etag', etagOf(product.version));
+    return product;
+  }
+
+  private async stocked(query: Parameters<ProductStore['listStocked']>[0]): Promise<ProductPageDto> {
+    const page = await this.products.listStocked(query);
+    return { ...page, items: page.items.map(withStock) };
+  }
+}
+
+function withStock(product: StockedProduct): ProductDto {
+  return { ...product, stock: product.available + product.reserved };
 }

@@ -1,9 +1,15 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { type PaymentEvent, PaymentFailed, PaymentRequested, PaymentSucceeded } from '@twinbox/contracts';
+import {
+  PaymentCancelled,
+  type PaymentEvent,
+  PaymentFailed,
+  PaymentRefunded,
+  PaymentRequested,
+  PaymentSucceeded,
+} from '@twinbox/contracts';
 import { InboxContext, PermanentError } from '@twinbox/messaging';
-import { type EntityManager } from 'typeorm';
 import { HearPayment } from '../../application/hear-payment.js';
 import { ORDER_PROCESS } from '../../platform.js';
 
@@ -13,23 +19,33 @@ export class PaymentEventsController {
   constructor(private readonly hearPayment: HearPayment) {}
 
   @EventPattern<string>('PaymentRequested', ORDER_PROCESS)
-  async onRequested(@Payload() data: PaymentRequested, @Ctx() { tx }: InboxContext): Promise<void> {
-    await this.hear(tx, { type: 'PaymentRequested', data });
+  async onRequested(@Payload() data: PaymentRequested, @Ctx() context: InboxContext): Promise<void> {
+    await this.hear(context, { type: 'PaymentRequested', data });
   }
 
   @EventPattern<string>('PaymentSucceeded', ORDER_PROCESS)
-  async onSucceeded(@Payload() data: PaymentSucceeded, @Ctx() { tx }: InboxContext): Promise<void> {
-    await this.hear(tx, { type: 'PaymentSucceeded', data });
+  async onSucceeded(@Payload() data: PaymentSucceeded, @Ctx() context: InboxContext): Promise<void> {
+    await this.hear(context, { type: 'PaymentSucceeded', data });
   }
 
   @EventPattern<string>('PaymentFailed', ORDER_PROCESS)
-  async onFailed(@Payload() data: PaymentFailed, @Ctx() { tx }: InboxContext): Promise<void> {
-    await this.hear(tx, { type: 'PaymentFailed', data });
+  async onFailed(@Payload() data: PaymentFailed, @Ctx() context: InboxContext): Promise<void> {
+    await this.hear(context, { type: 'PaymentFailed', data });
   }
 
-  private async hear(tx: EntityManager, heard: PaymentEvent): Promise<void> {
-    const decision = await this.hearPayment.execute(tx, heard);
-    // payment-service decides each payment once and in order, so a refusal is a bug to be seen.
+  @EventPattern<string>('PaymentCancelled', ORDER_PROCESS)
+  async onCancelled(@Payload() data: PaymentCancelled, @Ctx() context: InboxContext): Promise<void> {
+    await this.hear(context, { type: 'PaymentCancelled', data });
+  }
+
+  @EventPattern<string>('PaymentRefunded', ORDER_PROCESS)
+  async onRefunded(@Payload() data: PaymentRefunded, @Ctx() context: InboxContext): Promise<void> {
+    await this.hear(context, { type: 'PaymentRefunded', data });
+  }
+
+  private async hear({ tx, message }: InboxContext, heard: PaymentEvent): Promise<void> {
+    const decision = await this.hearPayment.execute(tx, heard, message.id);
+    // A payment of an order that nobody knows is a bug to be seen; what comes too late is passed over, and no refusal.
     if (!decision.accepted)
       throw new PermanentError(`${heard.type} for order ${heard.data.orderId}: ${decision.rejection.code}`);
   }

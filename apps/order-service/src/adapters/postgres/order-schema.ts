@@ -1,12 +1,10 @@
 import { EntitySchema, type ValueTransformer } from 'typeorm';
-import { type Order, type OrderItem } from '../../domain/order.js';
+import { type OrderHead, type OrderItem } from '../../domain/order.js';
 
 /** pg gives a bigint as text, for it may be beyond a safe integer; the domain keeps every amount within. */
 export const minorUnits: ValueTransformer = { from: Number, to: (value: unknown) => value };
 
-export type OrderRow = Omit<Order, 'items'>;
-
-export const orderSchema = new EntitySchema<OrderRow>({
+export const orderSchema = new EntitySchema<OrderHead>({
   name: 'Order',
   tableName: 'orders',
   columns: {
@@ -15,14 +13,20 @@ export const orderSchema = new EntitySchema<OrderRow>({
     status: { type: 'varchar', length: 20 },
     description: { type: 'varchar', length: 500, nullable: true },
     total: { type: 'bigint', transformer: minorUnits },
-    currency: { type: 'char', length: 3 },
+    currency: { type: 'char', length: 3, nullable: true },
     payment: { type: 'jsonb', nullable: true },
     cancelReason: { name: 'cancel_reason', type: 'varchar', length: 500, nullable: true },
+    dueAt: { name: 'due_at', type: 'timestamptz', precision: 3, nullable: true },
     version: { type: 'integer' },
     createdAt: { name: 'created_at', type: 'timestamptz', precision: 3 },
     updatedAt: { name: 'updated_at', type: 'timestamptz', precision: 3 },
   },
-  indices: [{ name: 'orders_customer', columns: ['customerId', 'id'] }],
+  indices: [
+    { name: 'orders_customer', columns: ['customerId', 'id'] },
+    { name: 'orders_status', columns: ['status', 'id'] },
+    { name: 'orders_due', columns: ['status', 'dueAt'], where: 'due_at IS NOT NULL' },
+    { name: 'orders_total', columns: ['total', 'id'], where: `status <> 'DRAFT'` },
+  ],
 });
 
 export interface OrderItemRow extends OrderItem {
@@ -46,6 +50,7 @@ export const orderItemSchema = new EntitySchema<OrderItemRow>({
     unitPrice: { name: 'unit_price', type: 'bigint', transformer: minorUnits },
   },
   checks: [{ name: 'order_items_quantity_positive', expression: 'quantity > 0' }],
+  indices: [{ name: 'order_items_product', columns: ['productId', 'orderId'] }],
   foreignKeys: [
     { name: 'order_items_order_fkey', target: 'Order', columnNames: ['orderId'], referencedColumnNames: ['id'] },
   ],

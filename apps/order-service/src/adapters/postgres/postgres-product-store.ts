@@ -1,9 +1,32 @@
 import { Injectable } from '@nestjs/common';
-import { type Page, pageOf, type PageRequest } from '@twinbox/kernel';
-import { DataSource, type EntityManager, In, MoreThan } from 'typeorm';
-import { ProductStore } from '../../application/product-store.js';
-import { Catalogue, type Product } from '../../domain/product.js';
-import { productSchema } from './product-schema.js';
+import { type Page, pageOf } from '@twinbox/kernel';
+import { DataSource, type EntityManager } from 'typeorm';
+import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
+import { Catalogue, type Line, type Product, type Shortage } from '../../domain/product.js';
+
+/** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
+const SELECT_PRODUCTS = `
+  select p.id, p.name, p.price::float8 as price, p.currency, p.version, p.updated_at as "updatedAt",
+         p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0)::int
+           as available
+    from orders.products p`;
+
+/**
+ * The same, and the pieces of each product that live orders hold. By way of the orders, for few of them are live: served by
+ * orders_status, and by the primary key of order_items.
+ */
+const SELECT_STOCKED = `
+  with reserved as materialized (
+    select i.product_id, sum(i.quantity)::int as quantity
+      from orders.orders o join orders.order_items i on i.order_id = o.id
+     where o.status in ('PLACED', 'PAYMENT_PENDING')
+     group by i.product_id
+  )
+  select p.*, coalesce((select quantity from reserved where product_id = p.id), 0) as reserved
+    from (${SELECT_PRODUCTS}) p`;
+
+/** As the index products_search has it: hyphens, dots and the like part words. */
+const SEARCHED = `to_tsvector('simple', translate(p.id || ' ' || p.name, '-./:@_+', '       '))`;
 
 @Injectable()
 export class PostgresProductStore extends ProductStore {
@@ -12,16 +35,135 @@ export class PostgresProductStore extends ProductStore {
   }
 
   override async catalogue(tx: EntityManager, productIds: readonly string[]): Promise<Catalogue> {
-    return new Catalogue(await tx.findBy(productSchema, { id: In(productIds) }));
+    if (productIds.length === 0) return new Catalogue([]);
+    const products: Product[] = await tx.query(`/* prepared */ ${SELECT_PRODUCTS} where p.id = any($1)`, [productIds]);
+    return new Catalogue(products);
   }
 
-  /** Served by the primary key. */
-  override async list({ limit, cursor }: PageRequest): Promise<Page<Product>> {
-    const rows = await this.dataSource.manager.find(productSchema, {
-      ...(cursor !== undefined && { where: { id: MoreThan(cursor) } }),
-      order: { id: 'asc' },
-      take: limit + 1,
-    });
+  /**
+   * One statement, so that the lock is held for it and the commit alone. The locks are taken in the order of the ids: two orders
+   * for the same products wait for each other, and never in a circle. What cancelled orders gave back is added on the way; only
+   * who holds the product's lock takes it from there, so it is added once.
+   *
+   * The locking part sees a product as the transaction before left it (READ COMMITTED), the rest of the statement as it was when
+   * the statement began. So only the former is calculated with, and a release that was committed since is left for the next.
+   */
+  override async reserve(tx: EntityManager, lines: readonly Line[]): Promise<Shortage[]> {
+    const [rows]: [Shortage[], number] = await tx.query(
+      `/* prepared */ with locked as materialized (
+         select id, available from orders.products where id = any($1) order by id for no key update
+       ), released as (
+         delete from orders.stock_releases r using locked where r.product_id = locked.id
+         returning r.product_id as id, r.quantity
+       ), stock as materialized (
+         select id, wanted.quantity as requested,
+                available + coalesce((select sum(quantity) from released where released.id = locked.id), 0)::int as available
+           from locked join unnest($1::text[], $2::int[]) as wanted (id, quantity) using (id)
+       )
+       update orders.products p
+          set available = stock.available
+            - case when exists (select from stock where available < requested) then 0 else stock.requested end
+         from stock
+        where p.id = stock.id
+       returning p.id as "productId", stock.requested, stock.available`,
+      [lines.map(({ productId }) => productId), lines.map(({ quantity }) => quantity)],
+    );
+    return rows
+      .filter(({ requested, available }) => available < requested)
+      .toSorted((a, b) => (a.productId < b.productId ? -1 : 1));
+  }
+
+  override async release(tx: EntityManager, orderId: string): Promise<void> {
+    await tx.query(
+      `/* prepared */ insert into orders.stock_releases (product_id, order_id, quantity)
+       select product_id, order_id, quantity from orders.order_items where order_id = $1`,
+      [orderId],
+    );
+  }
+
+  override async lock(tx: EntityManager, productId: string): Promise<StockedProduct | undefined> {
+    const locked: unknown[] = await tx.query('select 1 from orders.products where id = $1 for no key update', [
+      productId,
+    ]);
+    // The next statement may see one that was added since, and is not locked.
+    if (locked.length === 0) return undefined;
+    // In a statement of its own: the locking one may have waited, and would show what was reserved before that.
+    const [product]: StockedProduct[] = await tx.query(`${SELECT_STOCKED} where p.id = $1`, [productId]);
+    return product;
+  }
+
+  override async add(tx: EntityManager, product: Product): Promise<boolean> {
+    const added: unknown[] = await tx.query(
+      `insert into orders.products (id, name, price, currency, available, version, updated_at)
+       values ($1, $2, $3, $4, $5, $6, $7)
+           on conflict (id) do nothing
+       returning id`,
+      [
+        product.id,
+        product.name,
+        product.price,
+        product.currency,
+        product.available,
+        product.version,
+        product.updatedAt,
+      ],
+    );
+    return added.length > 0;
+  }
+
+  /** By the difference, and not to a value: what orders give back meanwhile is not lost. */
+  override async save(tx: EntityManager, before: Product, after: Product): Promise<void> {
+    await tx.query(
+      `with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
+       update orders.products
+          set name = $2, price = $3, currency = $4, version = $5, updated_at = $6,
+              available = available + $7 + coalesce((select sum(quantity) from released), 0)
+        where id = $1`,
+      [
+        after.id,
+        after.name,
+        after.price,
+        after.currency,
+        after.version,
+        after.updatedAt,
+        after.available - before.available,
+      ],
+    );
+  }
+
+  override async find(productId: string): Promise<Product | undefined> {
+    const [product]: Product[] = await this.dataSource.query(`${SELECT_PRODUCTS} where p.id = $1`, [productId]);
+    return product;
+  }
+
+  override async findStocked(productId: string): Promise<StockedProduct | undefined> {
+    const [product]: StockedProduct[] = await this.dataSource.query(`${SELECT_STOCKED} where p.id = $1`, [productId]);
+    return product;
+  }
+
+  override async list(query: ProductQuery): Promise<Page<Product>> {
+    return this.page<Product>(SELECT_PRODUCTS, query);
+  }
+
+  override async listStocked(query: ProductQuery): Promise<Page<StockedProduct>> {
+    return this.page<StockedProduct>(SELECT_STOCKED, query);
+  }
+
+  /** Served by the primary key, and the search by products_search. */
+  private async page<P extends Product>(select: string, { search, limit, after }: ProductQuery): Promise<Page<P>> {
+    const words = search === undefined ? [] : [prefixQuery(search)];
+    const matches = search === undefined ? '' : `and ${SEARCHED} @@ to_tsquery('simple', $3)`;
+    const rows: P[] = await this.dataSource.query(`${select} where p.id > $1 ${matches} order by p.id limit $2`, [
+      after ?? '',
+      limit + 1,
+      ...words,
+    ]);
     return pageOf(rows, limit, ({ id }) => id);
   }
+}
+
+/** `earl gr` → `'earl':* & 'gr':*`: all of the words, each as the beginning of one. Nothing but words: matches nothing. */
+function prefixQuery(search: string): string {
+  const words = search.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return words.map((word) => `'${word}':*`).join(' & ');
 }

@@ -10,6 +10,14 @@ export const productSchema = new EntitySchema<Product>({
     name: { type: 'varchar', length: 200 },
     price: { type: 'bigint', transformer: minorUnits },
     currency: { type: 'char', length: 3 },
+    available: { type: 'integer' },
+    version: { type: 'integer' },
+    updatedAt: { name: 'updated_at', type: 'timestamptz', precision: 3 },
   },
-  checks: [{ name: 'products_price_positive', expression: 'price > 0' }],
+  checks: [
+    { name: 'products_price_positive', expression: 'price > 0' },
+    { name: 'products_available_not_negative', expression: 'available >= 0' },
+  ],
+  // An expression, which a schema cannot say.
+  indices: [{ name: 'products_search', synchronize: false }],
 });

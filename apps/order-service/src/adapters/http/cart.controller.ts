@@ -1,0 +1,94 @@
+import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { type Answer, ApiProblems, Caller, IdempotencyKey, IfMatch } from '@twinbox/api-kit';
+import { type FastifyReply } from 'fastify';
+import { EditCart } from '../../application/edit-cart.js';
+import { commandOf, etagHeader, OrderAnswers } from './order-answers.js';
+import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
+import { orderProblems } from './order-problems.js';
+import { OrderDto, OrderParams } from './order.dto.js';
+
+@ApiTags('carts')
+@Controller('orders/:orderId/items')
+export class CartController {
+  constructor(
+    private readonly answers: OrderAnswers,
+    private readonly editCart: EditCart,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Put more of a product into a cart' })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(
+    orderProblems,
+    'order-not-found',
+    'order-not-yours',
+    'version-conflict',
+    'order-wrong-status',
+    'product-unknown',
+    'price-changed',
+    'mixed-currencies',
+    'too-many-products',
+    'quantity-too-large',
+    'order-total-too-large',
+  )
+  async add(
+    @Param() { orderId }: OrderParams,
+    @Body() line: OrderLineDto,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'POST /orders/:orderId/items', orderId, expectedVersion);
+    return this.answers.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
+  }
+
+  @Patch(':productId')
+  @ApiOperation({ summary: 'Change how much of a product is in a cart' })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(
+    orderProblems,
+    'order-not-found',
+    'item-not-found',
+    'order-not-yours',
+    'version-conflict',
+    'order-wrong-status',
+    'price-changed',
+    'mixed-currencies',
+    'order-total-too-large',
+  )
+  async change(
+    @Param() { orderId, productId }: OrderItemParams,
+    @Body() { quantity, unitPrice }: ChangeItemDto,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, expectedVersion);
+    const wanted = { productId, quantity, unitPrice };
+    return this.answers.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
+  }
+
+  @Delete(':productId')
+  @ApiOperation({ summary: 'Take a product out of a cart' })
+  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiProblems(
+    orderProblems,
+    'order-not-found',
+    'item-not-found',
+    'order-not-yours',
+    'version-conflict',
+    'order-wrong-status',
+  )
+  async remove(
+    @Param() { orderId, productId }: OrderItemParams,
+    @Caller() caller: Caller,
+    @IfMatch() expectedVersion: number | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, expectedVersion);
+    return this.answers.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
+  }
+}

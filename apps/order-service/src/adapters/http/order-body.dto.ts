@@ -1,0 +1,139 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsText } from '@twinbox/api-kit';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsInt,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
+import { OrderParams } from './order.dto.js';
+
+const MOST_PIECES_A_LINE = 10_000;
+
+export function IsProductId(): PropertyDecorator {
+  return (target, key) => {
+    ApiProperty({ example: 'tea-earl-grey', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: 64 })(target, key);
+    IsString()(target, key);
+    Length(1, 64)(target, key);
+    Matches(/^[a-z0-9-]+$/, {
+      message: `${String(key)} must consist of lower case letters, digits and hyphens`,
+    })(target, key);
+  };
+}
+
+export class OrderItemParams extends OrderParams {
+  @IsProductId()
+  readonly productId!: string;
+}
+
+export class OrderLineDto {
+  @IsProductId()
+  readonly productId!: string;
+
+  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MOST_PIECES_A_LINE })
+  @IsInt()
+  @Min(1)
+  @Max(MOST_PIECES_A_LINE)
+  readonly quantity!: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    example: 890,
+    description: 'What you have seen it cost, in minor units: another price is a 409.',
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  readonly unitPrice?: number;
+}
+
+export class NewOrderDto {
+  @ApiPropertyOptional({ example: false, default: false, description: 'Only open a cart: nothing is placed yet.' })
+  @IsOptional()
+  @IsBoolean()
+  readonly draft?: boolean;
+
+  @ApiPropertyOptional({
+    type: [OrderLineDto],
+    minItems: 1,
+    maxItems: MOST_PRODUCTS,
+    description: 'Lines of one product add up. A draft may have none yet.',
+  })
+  @ValidateIf(({ draft, items }: NewOrderDto) => !(draft === true && (items === undefined || isEmpty(items))))
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MOST_PRODUCTS)
+  @ValidateNested({ each: true })
+  @Type(() => OrderLineDto)
+  readonly items?: OrderLineDto[];
+
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'Leave it at the back door.', maxLength: 500 })
+  @IsOptional()
+  @IsText(0, 500)
+  readonly description?: string | null;
+}
+
+function isEmpty(items: unknown): boolean {
+  return Array.isArray(items) && items.length === 0;
+}
+
+export class ChangeItemDto {
+  @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'All pieces of it.' })
+  @IsInt()
+  @Min(1)
+  @Max(MOST_PIECES)
+  readonly quantity!: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    example: 890,
+    description: 'What you have seen it cost, in minor units: another price is a 409.',
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  readonly unitPrice?: number;
+}
+
+class ExpectedPriceDto {
+  @IsProductId()
+  readonly productId!: string;
+
+  @ApiProperty({ type: 'integer', minimum: 1, example: 890 })
+  @IsInt()
+  @Min(1)
+  readonly unitPrice!: number;
+}
+
+export class PlaceDraftDto {
+  @ApiPropertyOptional({
+    type: [ExpectedPriceDto],
+    maxItems: MOST_PRODUCTS,
+    description: 'What you have seen the items cost, as far as it matters to you: another price is a 409.',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(MOST_PRODUCTS)
+  @ValidateNested({ each: true })
+  @Type(() => ExpectedPriceDto)
+  readonly items?: ExpectedPriceDto[];
+}
+
+export class CancelOrderDto {
+  @ApiProperty({ example: 'Ordered twice.', minLength: 1, maxLength: 500, description: 'Why, in words for a person.' })
+  @IsText(1, 500)
+  readonly reason!: string;
+}

@@ -1,0 +1,124 @@
+import { Controller, Get, Logger, Param, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiEventStream,
+  ApiProblems,
+  Caller,
+  isOperator,
+  LastEventId,
+  logContext,
+  openEventStream,
+  problemOf,
+} from '@twinbox/api-kit';
+import { type FastifyReply } from 'fastify';
+import { OrderFeedFollower } from '../../application/order-feed-follower.js';
+import { type Watched } from '../../application/order-feed-subscription.js';
+import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
+import { orderEventProblems } from './order-event-problems.js';
+import { listenerOn, seenWith } from './order-events-stream.js';
+import { orderProblems } from './order-problems.js';
+import { maySee } from './order-timeline.controller.js';
+import { OrderParams } from './order.dto.js';
+
+/** Of one user at one replica. A browser has six connections to a host. */
+const MOST_STREAMS = 20;
+
+const EXAMPLE = `id: 2s_c8f1
+
+id: 2t_c8f4
+event: order
+data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","type":"PaymentRequested","status":"PAYMENT_PENDING","version":2,\
+"at":"2026-11-21T09:30:00.120Z","actor":"payment-service","cause":"PaymentRequested",\
+"messageId":"01939d3c-2fc2-7d01-b1c2-3d4e5f6a7b8c","detail":null}
+
+`;
+
+const HOW =
+  'Server-sent events: an `order` for each step of the timeline, with the same fields and the `orderId`, within milliseconds of ' +
+  'the commit. Steps of an order come in their order; a step that comes once more (after a resume) has a version that you ' +
+  'know. Send the last `id` as `Last-Event-ID` to go on without loss; ids alone, without an event, only move that place on.';
+
+@ApiTags('orders')
+@Controller('orders')
+export class OrderEventsController {
+  private readonly logger = new Logger('OrderEvents');
+  private readonly streams = new Map<string, number>();
+
+  constructor(
+    private readonly follower: OrderFeedFollower,
+    private readonly timeline: OrderTimelineReader,
+  ) {}
+
+  @Get('events')
+  @ApiOperation({ summary: "What happens to orders, live: a customer's own, an operator's all", description: HOW })
+  @ApiEventStream('Changes from now on, or from the last event on.', EXAMPLE)
+  @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams')
+  async ofMany(
+    @Caller() caller: Caller,
+    @LastEventId() lastEventId: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const watched = isOperator(caller) ? ({ all: true } as const) : { customerId: caller.userId };
+    await this.open(watched, caller, lastEventId, reply);
+  }
+
+  @Get(':orderId/events')
+  @ApiOperation({ summary: 'What happens to an order, live', description: HOW })
+  @ApiEventStream('Its newest step and all changes from now on, or those after the last event.', EXAMPLE)
+  @ApiProblems({ ...orderProblems, ...orderEventProblems }, 'order-not-found', 'event-unknown', 'too-many-streams')
+  async ofOne(
+    @Param() { orderId }: OrderParams,
+    @Caller() caller: Caller,
+    @LastEventId() lastEventId: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    logContext({ orderId });
+    const customerId = await this.timeline.customerOf(orderId);
+    if (!maySee(caller, customerId)) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
+    // However it is spelled in the path: the feed has ids as PostgreSQL writes them.
+    await this.open({ orderId: orderId.toLowerCase() }, caller, lastEventId, reply);
+  }
+
+  private async open(
+    watched: Watched,
+    caller: Caller,
+    lastEventId: string | undefined,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const since = lastEventId === undefined ? undefined : seenWith(lastEventId);
+    const unknown = problemOf({ code: 'event-unknown' }, orderEventProblems);
+    if (lastEventId !== undefined && !since) throw unknown;
+    const leave = this.enter(caller.userId);
+    try {
+      const followed = await this.follower.join(watched, since);
+      if (!followed) throw unknown;
+      const stream = openEventStream(reply);
+      stream.onClose(() => {
+        leave();
+        followed.subscription.end();
+      });
+      this.follower.tell(followed, listenerOn(stream, caller)).catch((error: unknown) => {
+        this.logger.error({ err: error }, 'A stream of events ended for a reason nobody foresaw.');
+        stream.close();
+      });
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /** @returns what has to be called, once or more, when the stream has ended */
+  private enter(userId: string): () => void {
+    const streams = this.streams.get(userId) ?? 0;
+    if (streams >= MOST_STREAMS) throw problemOf({ code: 'too-many-streams', most: MOST_STREAMS }, orderEventProblems);
+    this.streams.set(userId, streams + 1);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      const others = (this.streams.get(userId) ?? 1) - 1;
+      if (others > 0) this.streams.set(userId, others);
+      else this.streams.delete(userId);
+    };
+  }
+}

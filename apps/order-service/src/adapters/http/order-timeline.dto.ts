@@ -1,0 +1,68 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { type Caller, isOperator } from '@twinbox/api-kit';
+import { type Step } from '../../application/order-timeline.js';
+import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
+
+export class StepDto implements Step {
+  @ApiProperty({ example: 'OrderPlaced', description: 'What happened.' })
+  readonly type!: string;
+
+  @ApiProperty({ enum: ORDER_STATUSES, example: 'PLACED', description: 'The order after the step.' })
+  readonly status!: OrderStatus;
+
+  @ApiProperty({ type: 'integer', example: 1, description: 'The order after the step.' })
+  readonly version!: number;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
+  readonly at!: Date;
+
+  @ApiProperty({
+    example: 'customer:demo',
+    description:
+      'Who did it: `customer:<user>`, `operator:<user>` (customers read `operator`), `gateway`, `provider`, `system`, …',
+  })
+  readonly actor!: string;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'POST /orders',
+    description: 'What led to it: a request, or the type of the message that was heard.',
+  })
+  readonly cause!: string | null;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: '01939d3c-2f5b-7d01-b1c2-3d4e5f6a7b8c',
+    description: 'The message that was heard, or the one that tells of the step.',
+  })
+  readonly messageId!: string | null;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    nullable: true,
+    example: { total: 1780, currency: 'EUR' },
+    description: 'What else there is to say: a reason, a product and its quantity.',
+  })
+  readonly detail!: object | null;
+}
+
+export class TimelineDto {
+  @ApiProperty({
+    type: [StepDto],
+    description: 'Oldest first. Orders from before there were timelines have the steps since.',
+  })
+  readonly items!: readonly StepDto[];
+}
+
+/** Which operator it was is nothing for customers. */
+export function actorSeenBy(caller: Caller, actor: string): string {
+  return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
+}
+
+export function stepSeenBy(caller: Caller, step: Step): StepDto {
+  const { type, status, version, at, cause, messageId, detail } = step;
+  return { type, status, version, at, actor: actorSeenBy(caller, step.actor), cause, messageId, detail };
+}

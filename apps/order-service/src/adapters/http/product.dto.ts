@@ -1,0 +1,92 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { CursorPageQuery, IsText } from '@twinbox/api-kit';
+import { IsInt, IsISO4217CurrencyCode, IsOptional, Matches, Max, Min } from 'class-validator';
+import { type Product, type ProductFacts } from '../../domain/product.js';
+import { IsProductId } from './order-body.dto.js';
+
+export class ProductDto implements Product {
+  @ApiProperty({ example: 'tea-earl-grey' })
+  readonly id!: string;
+
+  @ApiProperty({ example: 'Earl Grey, 100 g' })
+  readonly name!: string;
+
+  @ApiProperty({ type: 'integer', example: 890, description: 'For one piece, in minor units of the currency.' })
+  readonly price!: number;
+
+  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
+  readonly currency!: string;
+
+  @ApiProperty({ type: 'integer', example: 37, description: 'Pieces that can still be ordered.' })
+  readonly available!: number;
+
+  @ApiProperty({ type: 'integer', example: 2, description: 'Grows when the product is put; the ETag names it.' })
+  readonly version!: number;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
+  readonly updatedAt!: Date;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    example: 42,
+    description: 'Pieces on the shelf, those that live orders have reserved among them. For operators.',
+  })
+  readonly stock?: number;
+
+  @ApiPropertyOptional({ type: 'integer', example: 5, description: 'Pieces that live orders hold. For operators.' })
+  readonly reserved?: number;
+}
+
+export class ProductPageDto {
+  @ApiProperty({ type: [ProductDto] })
+  readonly items!: readonly ProductDto[];
+
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
+  readonly nextCursor!: string | null;
+}
+
+export class ProductParams {
+  @IsProductId()
+  readonly productId!: string;
+}
+
+export class ProductPageQuery extends CursorPageQuery {
+  @ApiPropertyOptional({
+    example: 'earl gr',
+    maxLength: 100,
+    description: 'Words and beginnings of words of the name or the id: all of them.',
+  })
+  @IsOptional()
+  @IsText(1, 100)
+  readonly q?: string;
+}
+
+export class PutProductDto implements Omit<ProductFacts, 'productId'> {
+  @ApiProperty({ example: 'Earl Grey, 100 g', minLength: 1, maxLength: 200 })
+  @IsText(1, 200)
+  @Matches(/\S/, { message: 'name must not be blank' })
+  readonly name!: string;
+
+  @ApiProperty({ type: 'integer', minimum: 1, example: 890, description: 'In minor units of the currency.' })
+  @IsInt()
+  @Min(1)
+  @Max(Number.MAX_SAFE_INTEGER)
+  readonly price!: number;
+
+  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
+  @IsISO4217CurrencyCode()
+  @Matches(/^[A-Z]+$/, { message: 'currency must be in capitals' })
+  readonly currency!: string;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: 1_000_000_000,
+    example: 42,
+    description: 'Pieces on the shelf, those that live orders have reserved among them.',
+  })
+  @IsInt()
+  @Min(0)
+  @Max(1_000_000_000)
+  readonly stock!: number;
+}

@@ -1,0 +1,44 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '@twinbox/kernel';
+import { type Job, JobDead, JobHandler } from '@twinbox/messaging';
+import { type EntityManager } from 'typeorm';
+import { type Notification, Notifier } from '../../application/notifier.js';
+import { OrderStore } from '../../application/order-store.js';
+import { OrderTimeline } from '../../application/order-timeline.js';
+
+export const NOTIFICATION_QUEUE = 'notification';
+
+/** Tells the customers, outside of any transaction. The order knows nothing of it, unless it fails for good. */
+@Injectable()
+export class NotificationJobs {
+  constructor(
+    private readonly notifier: Notifier,
+    private readonly orders: OrderStore,
+    private readonly timeline: OrderTimeline,
+    private readonly clock: Clock,
+  ) {}
+
+  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 8, timeoutMs: 30_000 })
+  async send({ id, data }: Job<Notification>, signal: AbortSignal): Promise<void> {
+    await this.notifier.notify(data, id, signal);
+  }
+
+  /** In the transaction that makes the notification a dead letter. */
+  @JobDead(NOTIFICATION_QUEUE)
+  async dead(tx: EntityManager, { data }: Job<Notification>, reason: string): Promise<void> {
+    const order = await this.orders.lockHead(tx, data.orderId);
+    if (!order) return;
+    await this.timeline.record(tx, order, [
+      {
+        type: 'NotificationFailed',
+        status: order.status,
+        version: order.version,
+        at: this.clock.now(),
+        actor: 'system',
+        cause: data.type,
+        messageId: null,
+        detail: { reason },
+      },
+    ]);
+  }
+}

@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import pg from 'pg';
+import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
+import { type FeedReading, OrderFeedSource } from '../../application/order-feed-store.js';
+import { OrderServiceConfig } from '../../config.js';
+import { type Query, readNow, readSince } from './order-feed-sql.js';
+
+const CHANNEL = 'orders_timeline';
+const MOST_STEPS = 500;
+/** Between two notices of one process: what is committed meanwhile is announced by the second. */
+const ANNOUNCE_EVERY_MS = 10;
+/** After a notice that could not be sent: those who listen poll as well. */
+const ANNOUNCE_AGAIN_MS = 1000;
+/** A connection that leaves a query unanswered for so long is taken for dead: a 503 has to be there within 2 s. */
+const ANSWER_MS = 1500;
+
+/**
+ * Reads and announces steps, and listens, on one connection of the process: a busy pool delays no follower. Made when it is first
+ * needed, and again after each loss. Single statements without session state but for LISTEN: behind a pooler in transaction mode
+ * no notice arrives, and the rest works.
+ */
+@Injectable()
+export class PostgresOrderFeedSource extends OrderFeedSource {
+  private connecting: Promise<pg.Client> | undefined;
+  private current: pg.Client | undefined;
+  private wake: () => void = () => undefined;
+  private announcement: NodeJS.Timeout | undefined;
+  private announceAgain = false;
+  private nextAnnouncementAt = 0;
+  private closed = false;
+  private readonly query: Query = async <Row extends object>(text: string, values: readonly unknown[]) => {
+    const client = await this.connected();
+    try {
+      return (await client.query<Row & pg.QueryResultRow>(text, [...values])).rows;
+    } catch (error) {
+      // The server has answered, and the connection is there; else it is of no more use.
+      if (!(error instanceof pg.DatabaseError)) this.lose(client);
+      throw error;
+    }
+  };
+
+  constructor(private readonly config: OrderServiceConfig) {
+    super();
+  }
+
+  override now(): Promise<FeedSnapshot> {
+    return readNow(this.query);
+  }
+
+  override since(seen: FeedSnapshot): Promise<FeedReading> {
+    return readSince(this.query, seen, MOST_STEPS);
+  }
+
+  override onAnnounced(wake: () => void): void {
+    this.wake = wake;
+  }
+
+  override announce(): void {
+    if (this.announcement) this.announceAgain = true;
+    else if (!this.closed) this.schedule();
+  }
+
+  override async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.announcement);
+    const client = await this.connecting?.catch(() => undefined);
+    if (client) await end(client);
+  }
+
+  private schedule(): void {
+    const waitMs = Math.max(0, this.nextAnnouncementAt - performance.now());
+    this.announcement = setTimeout(() => void this.notify(), waitMs).unref();
+  }
+
+  private async notify(): Promise<void> {
+    this.announceAgain = false;
+    this.nextAnnouncementAt = performance.now() + ANNOUNCE_EVERY_MS;
+    try {
+      // Outside of the writing transaction, where it would serialise all commits. It commits like a write, but need not survive a
+      // crash, so it does not wait for the disk.
+      await this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]);
+    } catch {
+      this.nextAnnouncementAt = performance.now() + ANNOUNCE_AGAIN_MS;
+    }
+    this.announcement = undefined;
+    if (this.announceAgain && !this.closed) this.schedule();
+  }
+
+  private connected(): Promise<pg.Client> {
+    if (this.closed) return Promise.reject(new Error('The feed was closed'));
+    this.connecting ??= this.connect();
+    return this.connecting;
+  }
+
+  private async connect(): Promise<pg.Client> {
+    // No start-up parameter beside what every pooler takes.
+    const client = new pg.Client({
+      connectionString: this.config.DATABASE_URL,
+      application_name: 'order-service feed',
+      connectionTimeoutMillis: ANSWER_MS,
+      query_timeout: ANSWER_MS,
+      keepAlive: true,
+    });
+    client.on('error', () => this.lose(client));
+    client.on('end', () => this.lose(client));
+    client.on('notification', ({ processId }) => {
+      // Its own notice comes back too.
+      if (processId !== processIdOf(client)) this.wake();
+    });
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+      this.current = client;
+      return client;
+    } catch (error) {
+      this.connecting = undefined;
+      void end(client);
+      throw error;
+    }
+  }
+
+  private lose(client: pg.Client): void {
+    if (this.current !== client) return;
+    this.current = undefined;
+    this.connecting = undefined;
+    void end(client);
+    // Whoever follows reads at once on a new one.
+    this.wake();
+  }
+}
+
+function processIdOf(client: pg.Client): number | undefined {
+  return (client as unknown as { processID?: number }).processID;
+}
+
+/** Never throws, and never waits for a server that does not answer. */
+async function end(client: pg.Client): Promise<void> {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
+  const timer = setTimeout(() => stream.destroy(), 500);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
+}

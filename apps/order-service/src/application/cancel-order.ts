@@ -1,0 +1,26 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '@twinbox/kernel';
+import { type EntityManager } from 'typeorm';
+import { cancelOrder, type OrderDecision } from '../domain/order.js';
+import { type OrderCommand, OrderCommands } from './order-commands.js';
+import { ProductStore } from './product-store.js';
+
+/** Its customer or an operator wants no more of it. */
+@Injectable()
+export class CancelOrder {
+  constructor(
+    private readonly commands: OrderCommands,
+    private readonly products: ProductStore,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute(tx: EntityManager, command: OrderCommand, reason: string): Promise<OrderDecision> {
+    const decision = await this.commands.run(tx, command, 'owner-or-operator', (order) =>
+      cancelOrder(order, reason, command.actor, this.clock.now()),
+    );
+    // A draft that was discarded had nothing reserved.
+    if (decision.accepted && decision.events.some(({ type }) => type === 'OrderCancelled'))
+      await this.products.release(tx, command.orderId);
+    return decision;
+  }
+}

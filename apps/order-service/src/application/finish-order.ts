@@ -1,0 +1,18 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '@twinbox/kernel';
+import { type EntityManager } from 'typeorm';
+import { finishOrder, type OrderDecision } from '../domain/order.js';
+import { type OrderCommand, OrderCommands } from './order-commands.js';
+
+/** An operator says that nothing is left to be done for the order. */
+@Injectable()
+export class FinishOrder {
+  constructor(
+    private readonly commands: OrderCommands,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute(tx: EntityManager, command: OrderCommand): Promise<OrderDecision> {
+    return this.commands.run(tx, command, 'owner-or-operator', (order) => finishOrder(order, this.clock.now()));
+  }
+}

@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import { type Accepted, reject, type Rejected } from '@twinbox/kernel';
+import { Outbox } from '@twinbox/messaging';
+import { type EntityManager } from 'typeorm';
+import {
+  type Order,
+  type OrderChange,
+  type OrderDecision,
+  type OrderHead,
+  type OrderRejection,
+} from '../domain/order.js';
+import { aggregateOf } from './order-aggregate.js';
+import { OrderStore } from './order-store.js';
+import { isPublished, type Origin, stepsOf } from './order-timeline.js';
+
+/** Whoever asks for something to be done. */
+export interface Requester {
+  readonly userId: string;
+  readonly isOperator: boolean;
+}
+
+/** What every command to an order says. */
+export interface OrderCommand extends Origin {
+  readonly orderId: string;
+  readonly by: Requester;
+  /** The version that the requester has seen, if it matters to them. */
+  readonly expectedVersion: number | undefined;
+}
+
+/** Whose command it may be: a cart is its customer's alone. */
+export type Allowed = 'owner' | 'owner-or-operator';
+
+/** Another customer's order looks like no order: its existence is nobody else's business. */
+export function isVisible(order: OrderHead | undefined, by: Requester): order is OrderHead {
+  return order !== undefined && (order.customerId === by.userId || by.isOperator);
+}
+
+/** The way of every command to an order: lock it, look who asks and what they have seen, decide, save. */
+@Injectable()
+export class OrderCommands {
+  constructor(
+    private readonly orders: OrderStore,
+    private readonly outbox: Outbox,
+  ) {}
+
+  async run(
+    tx: EntityManager,
+    command: OrderCommand,
+    allowed: Allowed,
+    decide: (order: Order) => OrderDecision | Promise<OrderDecision>,
+  ): Promise<OrderDecision> {
+    const order = await this.orders.lock(tx, command.orderId);
+    if (!order) return reject({ code: 'order-not-found', orderId: command.orderId });
+    const refused = refusalOf(order, command, allowed);
+    if (refused) return refused;
+
+    const decision = await decide(order);
+    if (!decision.accepted) return decision;
+
+    if (decision.state.items !== order.items) await this.orders.saveItems(tx, order.id, decision.state.items);
+    await this.save(tx, order, decision, command);
+    return decision;
+  }
+
+  /** Writes what the order is now, its items apart: the messages first, for its history names them. */
+  async save(
+    tx: EntityManager,
+    before: OrderHead,
+    decision: Accepted<OrderHead, OrderChange>,
+    origin: Origin,
+  ): Promise<void> {
+    const { state, events } = decision;
+    if (events.length === 0) return;
+    const published = await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
+    await this.orders.save(tx, state, stepsOf(before.status, decision, origin, published));
+  }
+
+  /** The same for an order that is new. */
+  async add(tx: EntityManager, decision: Accepted<Order, OrderChange>, origin: Origin): Promise<void> {
+    const { state, events } = decision;
+    const published = await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
+    await this.orders.add(tx, state, stepsOf('DRAFT', decision, origin, published));
+  }
+}
+
+function refusalOf(
+  order: OrderHead,
+  { orderId, by, expectedVersion }: OrderCommand,
+  allowed: Allowed,
+): Rejected<OrderRejection> | undefined {
+  if (!isVisible(order, by)) return reject({ code: 'order-not-found', orderId });
+  if (allowed === 'owner' && order.customerId !== by.userId) return reject({ code: 'order-not-yours', orderId });
+  if (expectedVersion !== undefined && expectedVersion !== order.version)
+    return reject({ code: 'version-conflict', expected: expectedVersion, actual: order.version });
+  return undefined;
+}

@@ -1,0 +1,200 @@
+import { reject, type Rejected } from '@twinbox/kernel';
+import {
+  type CartEvent,
+  changed,
+  type Order,
+  type OrderDecision,
+  type OrderItem,
+  type OrderRejection,
+} from './order.js';
+import { type Catalogue, type Line, type PriceChange } from './product.js';
+
+/** Different products in one order. */
+export const MOST_PRODUCTS = 100;
+/** Pieces of one product in one order. */
+export const MOST_PIECES = 1_000_000;
+
+/** So many pieces, at the price that the client has seen, if it says so. */
+export interface WantedLine extends Line {
+  readonly unitPrice?: number | undefined;
+}
+
+/** What a client has seen a product cost. */
+export interface ExpectedPrice {
+  readonly productId: string;
+  readonly unitPrice: number;
+}
+
+export interface NewOrder {
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly description: string | null;
+  /** Lines of the same product add up. */
+  readonly lines: readonly WantedLine[];
+}
+
+/** A new DRAFT, with items or without. */
+export function openDraft(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
+  const opened = changed(emptyDraft(wanted, at), at, { type: 'OrderOpened', data: {} });
+  const filled = addItems(opened.state, wanted.lines, catalogue, at);
+  return filled.accepted ? { ...filled, events: [...opened.events, ...filled.events] } : filled;
+}
+
+/** More of products, in DRAFT. What the cart already has of them takes the price of now, too. */
+export function addItems(order: Order, lines: readonly WantedLine[], catalogue: Catalogue, at: Date): OrderDecision {
+  if (order.status !== 'DRAFT') return wrongStatus(order);
+  const added = addedUp(lines);
+  const held = new Map(order.items.map(({ productId, quantity }) => [productId, quantity]));
+  const wanted = added.map(({ productId, quantity }) => ({
+    productId,
+    quantity: quantity + (held.get(productId) ?? 0),
+  }));
+
+  const contents = priced(order, wanted, lines.filter(hasPrice), catalogue);
+  if ('rejection' in contents) return contents;
+  const events = added.map((line): CartEvent => {
+    const unitPrice = catalogue.product(line.productId)?.price ?? 0;
+    return { type: 'ItemAdded', data: { ...line, unitPrice } };
+  });
+  return changed({ ...order, ...contents }, at, ...events);
+}
+
+/** So many pieces of a product that is in the cart, in DRAFT. Fewer keep their price, more take that of now. */
+export function changeItem(order: Order, wanted: WantedLine, catalogue: Catalogue, at: Date): OrderDecision {
+  if (order.status !== 'DRAFT') return wrongStatus(order);
+  const { productId, quantity } = wanted;
+  const held = order.items.find((item) => item.productId === productId);
+  if (!held) return reject({ code: 'item-not-found', orderId: order.id, productId });
+
+  const more = quantity - held.quantity;
+  if (more > 0) return addItems(order, [{ ...wanted, quantity: more }], catalogue, at);
+  const misread = priceChanges([wanted].filter(hasPrice), catalogue);
+  if (misread.length > 0) return reject({ code: 'price-changed', changed: misread });
+  if (more === 0) return changed(order, at);
+  const items = order.items.map((item) => (item === held ? { ...item, quantity } : item));
+  return changed({ ...order, items, total: totalOf(items) }, at, {
+    type: 'ItemRemoved',
+    data: { productId, quantity: -more },
+  });
+}
+
+/** None of a product any more, in DRAFT. */
+export function removeItem(order: Order, productId: string, at: Date): OrderDecision {
+  if (order.status !== 'DRAFT') return wrongStatus(order);
+  const held = order.items.find((item) => item.productId === productId);
+  if (!held) return reject({ code: 'item-not-found', orderId: order.id, productId });
+
+  const items = order.items.filter((item) => item !== held);
+  const currency = items.length === 0 ? null : order.currency;
+  return changed({ ...order, items, total: totalOf(items), currency }, at, {
+    type: 'ItemRemoved',
+    data: { productId, quantity: held.quantity },
+  });
+}
+
+/** DRAFT → PLACED at the catalogue's prices: a later price change does not reach a placed order. */
+export function placeDraft(
+  order: Order,
+  expected: readonly ExpectedPrice[],
+  catalogue: Catalogue,
+  at: Date,
+): OrderDecision {
+  if (order.status !== 'DRAFT') return wrongStatus(order);
+  const { id: orderId, customerId } = order;
+  const stranger = expected.find(({ productId }) => !order.items.some((item) => item.productId === productId));
+  if (stranger) return reject({ code: 'item-not-found', orderId, productId: stranger.productId });
+
+  const contents = priced({ id: orderId, items: [], currency: null }, order.items, expected, catalogue);
+  if ('rejection' in contents) return contents;
+  const { items, total, currency } = contents;
+  if (currency === null) return reject({ code: 'order-empty', orderId });
+  const short = catalogue.shortages(items);
+  if (short.length > 0) return reject({ code: 'insufficient-stock', short });
+
+  const placed = { type: 'OrderPlaced', data: { orderId, customerId, total, currency } } as const;
+  return changed({ ...order, ...contents }, at, placed);
+}
+
+/** A new order that is PLACED at once: to nobody it ever was a draft. */
+export function placeAtOnce(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
+  const filled = addItems(emptyDraft(wanted, at), wanted.lines, catalogue, at);
+  return filled.accepted ? placeDraft({ ...filled.state, version: 0 }, [], catalogue, at) : filled;
+}
+
+/** One line a product. */
+function addedUp(lines: readonly Line[]): Line[] {
+  const sums = new Map<string, number>();
+  for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
+  return [...sums].map(([productId, quantity]) => ({ productId, quantity }));
+}
+
+type Contents = Pick<Order, 'items' | 'total' | 'currency'>;
+
+/** What the order holds once it has so many pieces of the wanted products, at the catalogue's prices, beside what else it has. */
+function priced(
+  order: Pick<Order, 'id' | 'items' | 'currency'>,
+  wanted: readonly Line[],
+  expected: readonly ExpectedPrice[],
+  catalogue: Catalogue,
+): Contents | Rejected<OrderRejection> {
+  const { id: orderId } = order;
+  const unknown = wanted.map(({ productId }) => productId).filter((productId) => !catalogue.product(productId));
+  if (unknown.length > 0) return reject({ code: 'product-unknown', productIds: unknown });
+  const misread = priceChanges(expected, catalogue);
+  if (misread.length > 0) return reject({ code: 'price-changed', changed: misread });
+  const bulk = wanted.find(({ quantity }) => quantity > MOST_PIECES);
+  if (bulk) return reject({ code: 'quantity-too-large', orderId, productId: bulk.productId, most: MOST_PIECES });
+
+  const items = new Map(order.items.map((item) => [item.productId, item]));
+  const currencies = new Set(order.currency === null ? [] : [order.currency]);
+  for (const { productId, quantity } of wanted) {
+    const product = catalogue.product(productId);
+    if (!product) continue;
+    currencies.add(product.currency);
+    items.set(productId, { productId, name: product.name, quantity, unitPrice: product.price });
+  }
+  if (items.size > MOST_PRODUCTS) return reject({ code: 'too-many-products', orderId, most: MOST_PRODUCTS });
+  const [currency = null] = currencies;
+  if (currencies.size > 1) return reject({ code: 'mixed-currencies', currencies: [...currencies] });
+  const total = totalOf([...items.values()]);
+  // Beyond it a sum of minor units is no longer exact.
+  if (!Number.isSafeInteger(total)) return reject({ code: 'order-total-too-large', orderId });
+  return { items: [...items.values()], total, currency };
+}
+
+function priceChanges(expected: readonly ExpectedPrice[], catalogue: Catalogue): PriceChange[] {
+  return expected.flatMap(({ productId, unitPrice }) => {
+    const actual = catalogue.product(productId)?.price;
+    return actual === undefined || actual === unitPrice ? [] : [{ productId, expected: unitPrice, actual }];
+  });
+}
+
+function hasPrice(line: WantedLine): line is WantedLine & ExpectedPrice {
+  return line.unitPrice !== undefined;
+}
+
+function totalOf(items: readonly OrderItem[]): number {
+  return items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
+}
+
+function wrongStatus({ id: orderId, status: actual }: Order): Rejected<OrderRejection> {
+  return reject({ code: 'order-wrong-status', orderId, actual });
+}
+
+function emptyDraft({ orderId: id, customerId, description }: NewOrder, at: Date): Order {
+  return {
+    id,
+    customerId,
+    status: 'DRAFT',
+    description,
+    items: [],
+    total: 0,
+    currency: null,
+    payment: null,
+    cancelReason: null,
+    dueAt: null,
+    version: 0,
+    createdAt: at,
+    updatedAt: at,
+  };
+}

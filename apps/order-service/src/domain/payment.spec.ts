@@ -1,0 +1,172 @@
+import { type PaymentEvent } from '@twinbox/contracts';
+import fc from 'fast-check';
+import { cancelOrder, finishOrder, isLive, type Order, type PaymentSnapshot } from './order.js';
+import { accepted, aDraft, aPlacedOrder, at, later, payment } from '../../test/order.fixtures.js';
+import { actorOfPayment, hearPayment } from './payment.js';
+
+const { requested, succeeded, failed, cancelled, refunded } = payment;
+const all = [requested, succeeded, failed, cancelled, refunded];
+
+const hear = (order: Order, ...events: PaymentEvent[]): Order =>
+  events.reduce((state, heard) => accepted(hearPayment(state, heard, later)), order);
+const pending = () => hear(aPlacedOrder(), requested);
+const cancel = (order: Order) => accepted(cancelOrder(order, 'ordered twice', 'customer:ada', later));
+
+describe('hearing of the payment', () => {
+  it('waits for the result once the payment is requested, until it expires, and tells nobody', () => {
+    const decision = hearPayment(aPlacedOrder(), requested, later);
+
+    expect(decision).toMatchObject({
+      state: {
+        status: 'PAYMENT_PENDING',
+        payment: { status: 'PENDING', reason: null },
+        dueAt: new Date('2026-11-21T09:45:00Z'),
+        updatedAt: later,
+        createdAt: at,
+        version: 2,
+      },
+      events: [requested],
+    });
+  });
+
+  it('takes 15 minutes for the time to live of a request that does not say', () => {
+    const { expiresAt: _, ...data } = requested.data;
+
+    const decision = hearPayment(aPlacedOrder(), { type: 'PaymentRequested', data }, later);
+
+    expect(decision).toMatchObject({ state: { dueAt: new Date('2026-11-21T09:46:00Z') } });
+  });
+
+  it.each([
+    ['that is placed', aPlacedOrder()],
+    ['whose payment is pending', pending()],
+  ])('completes an order %s', (_, order) => {
+    const decision = hearPayment(order, succeeded, later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'COMPLETED', payment: { status: 'SUCCEEDED' }, dueAt: null, version: order.version + 2 },
+      events: [succeeded, { type: 'OrderCompleted', data: { customerId: 'ada' } }],
+    });
+  });
+
+  it.each([
+    ['that is placed', aPlacedOrder()],
+    ['whose payment is pending', pending()],
+  ])('cancels an order %s when it failed, with the reason and who said so', (_, order) => {
+    const decision = hearPayment(order, failed, later);
+
+    expect(decision).toMatchObject({
+      state: {
+        status: 'CANCELLED',
+        cancelReason: 'payment failed: card declined',
+        payment: { status: 'FAILED', reason: 'card declined' },
+        dueAt: null,
+      },
+      events: [failed, { type: 'OrderCancelled', data: { reason: 'payment failed: card declined', actor: 'gateway' } }],
+    });
+  });
+
+  it.each([
+    ['cancelled', 'CANCELLED', cancelled],
+    ['refunded', 'REFUNDED', refunded],
+  ] as const)('follows a payment that is %s after its order', (_, status, heard) => {
+    const decision = hearPayment(cancel(pending()), heard, later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'CANCELLED', payment: { status, reason: 'ordered twice' }, cancelReason: 'ordered twice' },
+      events: [heard],
+    });
+  });
+
+  it.each([
+    ['an operator', succeeded, 'operator:olga'],
+    ['nobody, as of requests', requested, 'payment-service'],
+    ['nobody, as the first messages did', cancelled, 'payment-service'],
+  ])('is told by %s', (_, heard, actor) => {
+    expect(actorOfPayment(heard)).toBe(actor);
+  });
+});
+
+describe('what comes too late, twice or against what was said before', () => {
+  const completed = hear(pending(), succeeded);
+  it.each<[string, Order, PaymentEvent, PaymentSnapshot['status'] | undefined]>([
+    ['a second request', pending(), requested, 'PENDING'],
+    ['a request for a cancelled order', cancel(aPlacedOrder()), requested, 'PENDING'],
+    ['a success for a cancelled order', cancel(pending()), succeeded, 'SUCCEEDED'],
+    ['a failure for a cancelled order', cancel(pending()), failed, 'FAILED'],
+    ['a second success', completed, succeeded, 'SUCCEEDED'],
+    ['a success for a finished order', accepted(finishOrder(completed, later)), succeeded, 'SUCCEEDED'],
+    ['a failure after the success', completed, failed, 'SUCCEEDED'],
+    ['a success after the failure', hear(pending(), failed), succeeded, 'FAILED'],
+    ['a second failure', hear(pending(), failed), failed, 'FAILED'],
+    ['a request after the result', completed, requested, 'SUCCEEDED'],
+    ['a cancelling of the payment alone', pending(), cancelled, 'CANCELLED'],
+    ['a second cancelling', hear(cancel(pending()), cancelled), cancelled, 'CANCELLED'],
+    ['a refund for an order that is complete', completed, refunded, 'REFUNDED'],
+    ['a second refund', hear(cancel(pending()), succeeded, refunded), refunded, 'REFUNDED'],
+    ['anything for a draft', aDraft(), succeeded, 'SUCCEEDED'],
+  ])('passes over %s: the status stays, and the payment only goes forward', (_, order, heard, status) => {
+    const decision = hearPayment(order, heard, later);
+
+    expect(decision).toMatchObject({
+      state: { status: order.status, cancelReason: order.cancelReason, payment: { status }, dueAt: order.dueAt },
+      events: [{ type: 'MessagePassedOver', data: { type: heard.type, reason: expect.stringMatching(/\S/) } }],
+    });
+    expect(accepted(decision).version).toBe(order.version + 1);
+  });
+
+  it('passes over what is said of another payment than its own', () => {
+    const other = '01939d3c-9999-7a52-8f01-1c2d3e4f5a6b';
+    const heard = { type: 'PaymentSucceeded', data: { ...succeeded.data, paymentRequestId: other } } as const;
+
+    const decision = hearPayment(pending(), heard, later);
+
+    expect(decision).toMatchObject({
+      state: { status: 'PAYMENT_PENDING', payment: { paymentRequestId: requested.data.paymentRequestId } },
+      events: [{ type: 'MessagePassedOver' }],
+    });
+  });
+});
+
+it('ends lawfully whatever is heard and done, in whatever order: a final order keeps its status', () => {
+  const acts = fc.array(fc.constantFrom(...all, 'cancel' as const, 'finish' as const), { maxLength: 12 });
+
+  fc.assert(
+    fc.property(acts, (given) => {
+      let order = aPlacedOrder();
+      const published: string[] = [];
+      for (const act of given) {
+        const decision =
+          act === 'cancel'
+            ? cancelOrder(order, 'no more', 'customer:ada', later)
+            : act === 'finish'
+              ? finishOrder(order, later)
+              : hearPayment(order, act, later);
+        if (!decision.accepted) {
+          expect(decision.rejection).toMatchObject({ code: 'order-wrong-status', actual: order.status });
+          continue;
+        }
+        expect(decision.state.version).toBe(order.version + decision.events.length);
+        if (!isLive(order) && decision.state.status !== order.status)
+          expect([order.status, decision.state.status]).toEqual(['COMPLETED', 'FINISHED']);
+        order = decision.state;
+        published.push(...decision.events.map(({ type }) => type).filter((type) => type.startsWith('Order')));
+      }
+      const ends = { COMPLETED: ['OrderCompleted'], FINISHED: ['OrderCompleted', 'OrderFinished'] };
+      expect(published).toEqual(
+        order.status === 'CANCELLED' ? ['OrderCancelled'] : (ends[order.status as keyof typeof ends] ?? []),
+      );
+      expect(order.dueAt !== null).toBe(isLive(order));
+      expect(order.cancelReason !== null).toBe(order.status === 'CANCELLED');
+    }),
+  );
+});
+
+it('keeps a reason that is as long as an event allows, cut between characters and never through one', () => {
+  const reason = `x${'😀'.repeat(499)}`;
+
+  const order = accepted(hearPayment(pending(), { type: 'PaymentFailed', data: { ...failed.data, reason } }, later));
+
+  expect(Array.from(order.cancelReason ?? '')).toHaveLength(500);
+  expect(order.cancelReason?.isWellFormed()).toBe(true);
+});

@@ -1,0 +1,38 @@
+import fc from 'fast-check';
+import { aProduct, later } from '../../test/order.fixtures.js';
+import { Catalogue, putProduct } from './product.js';
+
+const facts = { productId: 'tea', name: 'Green tea', price: 500, currency: 'USD', stock: 12 };
+
+describe('putting a product', () => {
+  it('adds a new one, all of it available', () => {
+    expect(putProduct(undefined, facts, 0, later)).toMatchObject({
+      state: { id: 'tea', name: 'Green tea', price: 500, currency: 'USD', available: 12, version: 1, updatedAt: later },
+    });
+  });
+
+  it('changes one, and leaves to orders what they hold', () => {
+    expect(putProduct(aProduct({ version: 4 }), facts, 5, later)).toMatchObject({
+      state: { available: 7, version: 5 },
+    });
+  });
+
+  it('may leave nothing available, but never less', () => {
+    expect(putProduct(aProduct(), facts, 12, later)).toMatchObject({ state: { available: 0 } });
+    expect(putProduct(aProduct(), facts, 13, later)).toMatchObject({
+      rejection: { code: 'stock-reserved', productId: 'tea', stock: 12, reserved: 13 },
+    });
+  });
+});
+
+it('the shop is short of a product when more is wanted than is available', () => {
+  const count = fc.integer({ min: 0, max: 20 });
+
+  fc.assert(
+    fc.property(count, count, (available, quantity) => {
+      const short = new Catalogue([aProduct({ available })]).shortages([{ productId: 'tea', quantity }]);
+
+      expect(short).toEqual(quantity > available ? [{ productId: 'tea', requested: quantity, available }] : []);
+    }),
+  );
+});

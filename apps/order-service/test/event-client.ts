@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+/** An event as it was received. */
+export interface ReceivedEvent {
+  readonly id: string;
+  readonly event: string;
+  // A test reads what it expects to be there.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly data: any;
+}
+
+/** A client of server-sent events, as the HTML Standard describes one, that does not reconnect by itself. */
+export class EventClient {
+  readonly events: ReceivedEvent[] = [];
+  /** Also of frames without an event. */
+  lastEventId: string | undefined;
+  /** The server has ended the stream in order, or it has broken. */
+  ended: 'in order' | 'broken' | undefined;
+
+  private constructor(readonly response: IncomingMessage) {
+    if (this.isStream) void this.read();
+  }
+
+  /** On a connection of its own. Whatever the status is: what is no stream has a body to be read. */
+  static async open(url: string, headers: Record<string, string>, lastEventId?: string): Promise<EventClient> {
+    const request = get(url, {
+      agent: false,
+      headers: { ...headers, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) },
+    });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return new EventClient(response);
+  }
+
+  get isStream(): boolean {
+    return this.response.headers['content-type']?.startsWith('text/event-stream') ?? false;
+  }
+
+  /** Of what is no stream. */
+  async problem(): Promise<unknown> {
+    return JSON.parse(await text(this.response));
+  }
+
+  /** Cuts the connection. */
+  leave(): void {
+    this.response.destroy();
+  }
+
+  private async read(): Promise<void> {
+    let rest = '';
+    try {
+      for await (const chunk of this.response.setEncoding('utf8')) {
+        const frames = (rest + String(chunk)).split('\n\n');
+        rest = frames.pop() ?? '';
+        for (const frame of frames) this.receive(frame);
+      }
+      this.ended = 'in order';
+    } catch {
+      this.ended = 'broken';
+    }
+  }
+
+  private receive(frame: string): void {
+    const fields = new Map<string, string>();
+    for (const line of frame.split('\n')) {
+      const colon = line.indexOf(':');
+      fields.set(line.slice(0, colon), line.slice(colon + 1).replace(/^ /, ''));
+    }
+    this.lastEventId = fields.get('id') ?? this.lastEventId;
+    const data = fields.get('data');
+    if (data === undefined) return;
+    this.events.push({ id: this.lastEventId ?? '', event: fields.get('event') ?? 'message', data: JSON.parse(data) });
+  }
+}

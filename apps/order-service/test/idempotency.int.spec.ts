@@ -1,0 +1,143 @@
+import { expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+const withKey = (userId: string, key: string, headers: Record<string, string> = {}) =>
+  service.aCustomer(userId, { 'idempotency-key': key, ...headers });
+
+/** A caller with a key that nobody has used. */
+function aKeyHolder(userId = `ada ${uuidv7()}`) {
+  const key = uuidv7();
+  return { key, ...withKey(userId, key) };
+}
+
+describe('the same request with the same Idempotency-Key', () => {
+  it('gets the stored answer, with its headers, and places nothing more', async () => {
+    const { post } = aKeyHolder();
+    const first = await post('/orders', aCart());
+    const before = await service.counts();
+
+    const second = await post('/orders', aCart());
+
+    expect(second).toMatchObject({ status: 201, body: first.body });
+    for (const name of ['location', 'etag']) expect(second.headers.get(name)).toBe(first.headers.get(name));
+    expect(first.headers.get('idempotent-replayed')).toBeNull();
+    expect(second.headers.get('idempotent-replayed')).toBe('true');
+    expect(await service.counts()).toEqual(before);
+  });
+
+  it('50 times at once makes one order, with one message', async () => {
+    const { post } = aKeyHolder();
+    const before = await service.counts();
+
+    const answers = await Promise.all(Array.from({ length: 50 }, () => post('/orders', aCart())));
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(await service.counts()).toEqual({
+      orders: before.orders + 1,
+      items: before.items + 1,
+      steps: before.steps + 1,
+      messages: before.messages + 1,
+      available: String(Number(before.available) - 2),
+      releases: 0,
+    });
+  });
+
+  it.each([
+    ['adds an item', 'items', aLine(), 1],
+    ['places', 'place', undefined, 1],
+    ['cancels', 'cancel', { reason: 'changed my mind' }, 1],
+  ] as const)('%s once', async (_, what, body, steps) => {
+    const { userId, post } = aKeyHolder();
+    const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
+    const path = `/orders/${cart.body.id}/${what}`;
+    const before = await service.counts();
+
+    const answers = await Promise.all([post(path, body), post(path, body), post(path, body)]);
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(answers[1]?.body).toEqual(answers[0]?.body);
+    expect((await service.counts()).steps).toBe(before.steps + steps);
+  });
+
+  it('finishes once', async () => {
+    const { body } = await service.aCustomer().post('/orders', aCart());
+    await service.hears({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
+    const operator = withKey('olga', uuidv7(), { 'x-roles': 'operator' });
+
+    const first = await operator.post(`/orders/${body.id}/finish`);
+    const second = await operator.post(`/orders/${body.id}/finish`);
+
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect(second.body).toEqual(first.body);
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  it('is good for one body', async () => {
+    const { post } = aKeyHolder();
+    await post('/orders', aCart());
+    const before = await service.counts();
+
+    const other = await post('/orders', aCart({ description: 'another' }));
+
+    expectProblem(other, 422, 'idempotency-key-reused');
+    expect(await service.counts()).toEqual(before);
+  });
+
+  it("P10 is the caller's own, and that of one path", async () => {
+    const holder = aKeyHolder();
+    const first = await holder.post('/orders', aCart());
+
+    const stranger = await withKey('somebody else', holder.key).post('/orders', aCart());
+    const elsewhere = await holder.post(`/orders/${first.body.id}/cancel`, { reason: 'no more' });
+
+    expect(stranger).toMatchObject({ status: 201, body: { customerId: 'somebody else' } });
+    expect(elsewhere).toMatchObject({ status: 200, body: { status: 'CANCELLED' } });
+  });
+
+  it('of a request that was refused may be tried again, with another body too', async () => {
+    const productId = await service.aProduct({ stock: 1 });
+    const { post } = aKeyHolder();
+    const items = [{ productId, quantity: 2 }];
+
+    const short = await post('/orders', { items });
+    const invalid = await post('/orders', { items: [] });
+    const fewer = await post('/orders', { items: [{ productId, quantity: 1 }] });
+
+    expectProblem(short, 409, 'insufficient-stock');
+    expectProblem(invalid, 400, 'validation');
+    expect(fewer.status).toBe(201);
+  });
+
+  it('P1 is not used up by a request that could not be carried out', async () => {
+    const { post } = aKeyHolder();
+
+    const failed = await service.withoutOutbox(() => post('/orders', aCart()));
+    const second = await post('/orders', aCart());
+
+    expectProblem(failed, 500, 'internal-error');
+    expect(second.status).toBe(201);
+    expect(second.headers.get('idempotent-replayed')).toBeNull();
+  });
+
+  it.each([
+    ['an empty one', ''],
+    ['a blank', 'a b'],
+    ['256 letters', 'x'.repeat(256)],
+    ['an accent', 'clé'],
+  ])('is not %s', async (_, key) => {
+    expectProblem(await withKey('ada', key).post('/orders', aCart()), 400, 'idempotency-key-invalid');
+  });
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});

@@ -1,0 +1,152 @@
+import { once } from 'node:events';
+import { type AddressInfo } from 'node:net';
+import { DeadJobs } from '@twinbox/messaging';
+import { produce, until } from '@twinbox/messaging/testing';
+import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+/** A real mail server, which keeps what it is sent and refuses the mailboxes named `refused…`. */
+class Mailbox {
+  readonly letters: { readonly to: string; readonly text: string }[] = [];
+  /** Says that it has no room just now, so many times. */
+  busy = 0;
+  private readonly server = new SMTPServer({
+    disabledCommands: ['AUTH', 'STARTTLS'],
+    onRcptTo: ({ address }, _, done) => {
+      const refused = address.startsWith('refused');
+      done(refused ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : undefined);
+    },
+    onData: (stream, { envelope }, done) =>
+      void (async () => done(await this.keep(stream, envelope.rcptTo.map(({ address }) => address).join())))(),
+  });
+
+  async listen(): Promise<string> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server.server, 'listening');
+    return `smtp://127.0.0.1:${(this.server.server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+  }
+
+  private async keep(stream: SMTPServerDataStream, to: string): Promise<Error | undefined> {
+    const text = (await stream.toArray()).join('');
+    if (this.busy > 0) {
+      this.busy--;
+      return Object.assign(new Error('try again later'), { responseCode: 451 });
+    }
+    this.letters.push({ to, text });
+    return undefined;
+  }
+}
+
+const mailbox = new Mailbox();
+let service: OrderServiceHarness;
+
+beforeAll(async () => {
+  service = await startOrderService({
+    NOTIFIER: 'smtp',
+    SMTP_URL: await mailbox.listen(),
+    MAIL_DOMAIN: 'customers.example',
+  });
+});
+
+afterAll(async () => {
+  await service.stop();
+  await mailbox.close();
+});
+
+async function anOrderOf(customerId: string): Promise<string> {
+  const { status, body } = await service.aCustomer(customerId).post('/orders', aCart());
+  expect(status).toBe(201);
+  return body.id;
+}
+
+/** As the relay would publish it. */
+async function isHeard(type: string, data: { orderId: string; customerId: string; reason?: string }): Promise<void> {
+  const headers = {
+    ce_id: uuidv7(),
+    ce_source: '/order-service',
+    ce_type: type,
+    ce_specversion: '1.0',
+    ce_dataschema: `urn:event:${type}:1`,
+    'content-type': 'application/json',
+  };
+  const record = { key: data.orderId, value: JSON.stringify(data), headers };
+  // Twice: the inbox drops the second one.
+  await produce(service.topics.brokers, service.topics.orderEvents, [record, record]);
+}
+
+const lettersTo = (address: string) => mailbox.letters.filter(({ to }) => to === address);
+const timelineOf = async (customerId: string, orderId: string) =>
+  (await service.aCustomer(customerId).get(`/orders/${orderId}/timeline`)).body.items;
+
+it('tells the customer once of an order that is paid, finished or cancelled', async () => {
+  const customerId = 'ada';
+  const orderId = await anOrderOf(customerId);
+
+  await isHeard('OrderCompleted', { orderId, customerId });
+  await isHeard('OrderFinished', { orderId, customerId });
+  await isHeard('OrderCancelled', { orderId, customerId, reason: 'ordered twice' });
+
+  await until('three letters have come', () => lettersTo('ada@customers.example').length === 3);
+  const texts = lettersTo('ada@customers.example').map(({ text }) => text);
+  expect(texts.every((text) => text.includes(orderId))).toBe(true);
+  for (const subject of ['Your order is paid', 'Your order is finished', 'Your order is cancelled'])
+    expect(texts.filter((text) => text.includes(`Subject: ${subject}`))).toHaveLength(1);
+  expect(texts.join()).toContain('ordered twice');
+});
+
+it('sends it to the customer whose id is an e-mail address, and tries again when the server has no room', async () => {
+  const customerId = 'grace@navy.example';
+  const orderId = await anOrderOf(customerId);
+  mailbox.busy = 1;
+
+  await isHeard('OrderCompleted', { orderId, customerId });
+
+  await until('the letter has come', () => lettersTo(customerId).length === 1);
+  expect(mailbox.busy).toBe(0);
+});
+
+it.each([
+  ['whose mailbox the server refuses', 'refused', 'no such mailbox'],
+  ['who has no e-mail address', 'nobody at all', 'no e-mail address'],
+])(
+  'P5 keeps a notification of a customer %s as a dead letter, with a line in the order',
+  async (_, customerId, why) => {
+    const orderId = await anOrderOf(customerId);
+    const before = await service.stored(orderId);
+
+    await isHeard('OrderCompleted', { orderId, customerId });
+
+    const last = await until('the order tells of it', async () => {
+      const step = (await timelineOf(customerId, orderId)).at(-1);
+      return step?.type === 'NotificationFailed' && step;
+    });
+    expect(last).toMatchObject({ actor: 'system', cause: 'OrderCompleted', status: 'PLACED', version: 1 });
+    expect(last.detail.reason).toContain(why);
+    const dead = await service.app.get(DeadJobs).list({ queue: 'notification' });
+    expect(dead.items.map(({ error }) => error).join()).toContain(why);
+    expect((await service.stored(orderId)).order).toEqual(before.order);
+  },
+);
+
+it('P1 has the dead letter and its line together or not at all', async () => {
+  const customerId = 'refused too';
+  const orderId = await anOrderOf(customerId);
+  await service.database.sql('revoke insert on orders.order_timeline from orders');
+
+  await isHeard('OrderCompleted', { orderId, customerId });
+
+  const job = () =>
+    service.database.sql(`select dead_at, error from orders.jobs where data->>'orderId' = $1`, [orderId]);
+  await until('it was tried', async () => (await job()).length === 1);
+  const [untold] = await job();
+  await service.database.sql('grant insert on orders.order_timeline to orders');
+  await until('it is dead', async () => (await job())[0]?.['dead_at']);
+
+  expect(untold).toMatchObject({ dead_at: null });
+  expect((await timelineOf(customerId, orderId)).at(-1)).toMatchObject({ type: 'NotificationFailed' });
+});

@@ -1,0 +1,119 @@
+import { createApp, loadConfig } from '@twinbox/api-kit';
+import { testServerUrl } from '@twinbox/messaging/testing';
+import { caller, createServiceDatabase, createServiceTopics, PASSWORDS } from '@twinbox/test-support';
+import pg from 'pg';
+import { orderService } from '../src/service.js';
+import { EventClient } from './event-client.js';
+
+/** A database that any number of replicas of order-service run on. */
+export async function startWorld() {
+  const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
+  await database.sql(`update orders.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
+  await database.sql('update orders.products set available = 1000000');
+  const replicas = new Set<Replica>();
+  const clients = new Set<EventClient>();
+  const env = {
+    ...topics.env(orderService.name),
+    DATABASE_URL: database.urlFor('orders', PASSWORDS.orders),
+    LOG_LEVEL: 'fatal',
+    LOG_FORMAT: 'json',
+  };
+  return {
+    database,
+
+    async startReplica(): Promise<Replica> {
+      const config = loadConfig(orderService.configClass, env);
+      const app = await createApp(orderService.module(config), config, orderService.openApi);
+      orderService.configure(app);
+      await app.listen(0, '127.0.0.1');
+      const url = await app.getUrl();
+      const replica: Replica = {
+        app,
+        url,
+        as: (userId, roles = 'customer') => {
+          const headers = { 'x-user-id': userId, 'x-roles': roles };
+          return {
+            ...caller(url, headers),
+            async follow(path, lastEventId) {
+              const client = await EventClient.open(url + path, headers, lastEventId);
+              clients.add(client);
+              return client;
+            },
+          };
+        },
+        stop: async () => {
+          replicas.delete(replica);
+          await app.close();
+        },
+      };
+      replicas.add(replica);
+      return replica;
+    },
+
+    /** The feeds' connections of all replicas: for how long each has asked nothing. */
+    async feeds(): Promise<number[]> {
+      const rows = await database.sql<{ idle: number }>(
+        `select extract(epoch from clock_timestamp() - query_start)::float as idle
+           from pg_stat_activity
+          where datname = current_database() and application_name = 'order-service feed'`,
+      );
+      return rows.map(({ idle }) => idle);
+    },
+
+    /** All clients leave. */
+    clear(): void {
+      for (const client of clients) client.leave();
+      clients.clear();
+    },
+
+    /** Cuts the replicas off from the database, and lets them in again once the function that it returns is called. */
+    async cutOff(): Promise<() => Promise<void>> {
+      const [row] = await database.sql<{ name: string }>('select current_database() as name');
+      const admin = new pg.Client({ connectionString: testServerUrl() });
+      await admin.connect();
+      await admin.query(`alter database ${row?.name} allow_connections false`);
+      await admin.query(
+        `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and usename = 'orders'`,
+        [row?.name],
+      );
+      return async () => {
+        await admin.query(`alter database ${row?.name} allow_connections true`);
+        await admin.end();
+      };
+    },
+
+    /** A writer whose transactions begin and end when the test says so. */
+    async openWriter() {
+      const client = new pg.Client({ connectionString: database.directUrl });
+      await client.connect();
+      return {
+        sql: (text: string, values: unknown[] = []) => client.query(text, values),
+        end: () => client.end(),
+      };
+    },
+
+    async stop(): Promise<void> {
+      for (const client of clients) client.leave();
+      await Promise.all([...replicas].map((replica) => replica.stop()));
+      await database.drop();
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof startWorld>>;
+
+export interface Replica {
+  readonly app: Awaited<ReturnType<typeof createApp>>;
+  readonly url: string;
+  as(userId: string, roles?: string): Client;
+  stop(): Promise<void>;
+}
+
+export interface Client extends ReturnType<typeof caller> {
+  follow(path: string, lastEventId?: string): Promise<EventClient>;
+}
+
+/** The statement with which a test writes a step in a transaction of its own. */
+export const INSERT_STEP = `
+  insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+  values ($1, $2, 'Tested', 'PLACED', $3, now(), 'system')`;

@@ -1,0 +1,120 @@
+import { type TestDatabase } from '@twinbox/messaging/testing';
+import { createServiceDatabase } from '@twinbox/test-support';
+import pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { type Query, readNow, readSince } from '../src/adapters/postgres/order-feed-sql.js';
+import { FeedSnapshot } from '../src/application/order-feed-snapshot.js';
+import { INSERT_STEP } from './order-events.harness.js';
+
+let database: TestDatabase;
+const connections: pg.Client[] = [];
+beforeAll(async () => {
+  database = await createServiceDatabase();
+});
+afterEach(async () => {
+  for (const connection of connections.splice(0)) await connection.end();
+});
+afterAll(() => database.drop());
+
+const query: Query = (text, values) => database.sql(text, [...values]);
+
+async function connect(): Promise<pg.Client> {
+  const connection = new pg.Client({ connectionString: database.directUrl });
+  await connection.connect();
+  connections.push(connection);
+  return connection;
+}
+
+const INSERT_WITH_XID = INSERT_STEP.replace('actor)', 'actor, xid)').replace(`'system')`, `'system', $4)`);
+
+const versions = (steps: readonly { version: number }[]) => steps.map(({ version }) => version);
+
+describe('a reading of what is new', () => {
+  it('has what was committed since the one before, whatever its numbers', async () => {
+    const [early, late] = await Promise.all([connect(), connect()]);
+    const orderId = uuidv7();
+    const before = await readNow(query);
+    await early.query('begin');
+    await early.query(INSERT_STEP, [orderId, 'ada', 1]);
+    await late.query(INSERT_STEP, [orderId, 'ada', 2]);
+
+    const first = await readSince(query, before, 100);
+    const nothing = await readSince(query, first.seen, 100);
+    await early.query('commit');
+    const second = await readSince(query, nothing.seen, 100);
+    const end = await readSince(query, second.seen, 100);
+
+    expect([first, nothing, second, end].map(({ steps }) => versions(steps))).toEqual([[2], [], [1], []]);
+  });
+
+  it('P6 costs what is new, beside a transaction that stays open', async () => {
+    const open = await connect();
+    await open.query('begin');
+    await open.query('select pg_current_xact_id()');
+    await database.sql(
+      `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+       select gen_random_uuid(), 'others', 'Tested', 'PLACED', 1, now(), 'system' from generate_series(1, 20000)`,
+    );
+    await database.sql('vacuum analyze orders.order_timeline');
+    const seen = await readNow(query);
+    await database.sql(INSERT_STEP, [uuidv7(), 'ada', 1]);
+
+    let plan = '';
+    await readSince(
+      async (text, values) => {
+        const rows = await database.sql<{ 'QUERY PLAN': string }>(`explain (analyze, buffers) ${text}`, [...values]);
+        plan ||= rows.map((row) => row['QUERY PLAN']).join('\n');
+        return query(text, values);
+      },
+      seen,
+      100,
+    );
+    await open.query('rollback');
+
+    expect(plan).toMatch(/order_timeline_xid/);
+    expect(plan).not.toMatch(/Seq Scan on order_timeline/);
+    expect(Number(/Buffers: shared hit=(\d+)/.exec(plan)?.[1])).toBeLessThan(50);
+  });
+
+  it('that ends in the middle has the steps of an order in their order', async () => {
+    const [early, late] = await Promise.all([connect(), connect()]);
+    const orderId = uuidv7();
+    const before = await readNow(query);
+    // The first to get its number is the second to get the order.
+    await early.query('begin');
+    await early.query('select pg_current_xact_id()');
+    await late.query(INSERT_STEP, [orderId, 'ada', 1]);
+    await early.query(INSERT_STEP, [orderId, 'ada', 2]);
+    await early.query('commit');
+
+    const first = await readSince(query, before, 1);
+    const second = await readSince(query, first.seen, 1);
+    const third = await readSince(query, second.seen, 1);
+
+    expect(versions(first.steps)).toEqual([1, 2]);
+    expect(first.isWhole).toBe(false);
+    // In its turn.
+    expect(versions(second.steps)).toEqual([1]);
+    expect(third).toMatchObject({ steps: [], isWhole: true });
+  });
+
+  it('knows the latest transaction by its number, and not by its digits', async () => {
+    for (const xid of ['9', '10']) await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, xid]);
+
+    const { seen } = await readSince(query, new FeedSnapshot(5, []), 100);
+
+    expect(seen.sees(10)).toBe(true);
+  });
+
+  it('passes over the steps of a restored dump whose numbers the server has not reached', async () => {
+    await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, '9000000000']);
+
+    const before = await readNow(query);
+    await database.sql(INSERT_STEP, [uuidv7(), 'ada', 7]);
+    const { steps, isWhole } = await readSince(query, before, 100);
+
+    expect(before.end).toBeLessThan(9_000_000_000);
+    expect(versions(steps)).toEqual([7]);
+    expect(isWhole).toBe(true);
+  });
+});

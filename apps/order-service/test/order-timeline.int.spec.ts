@@ -1,0 +1,67 @@
+import { expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+describe("an order's timeline", () => {
+  it('has every step: its own, and the payment events it heard, with who did it, why, and the message', async () => {
+    const customer = service.aCustomer('ada');
+    const { body: order } = await customer.post('/orders', aCart());
+    const orderId: string = order.id;
+    const paymentRequestId = uuidv7();
+    const [requestedId, succeededId] = [uuidv7(), uuidv7()];
+    await service.hears({ type: 'PaymentRequested', data: { orderId, paymentRequestId } }, requestedId);
+    await service.hears(
+      { type: 'PaymentSucceeded', data: { orderId, paymentRequestId, actor: 'operator:olga' } },
+      succeededId,
+    );
+    await service.anOperator('olga').post(`/orders/${orderId}/finish`);
+
+    const own = await customer.get(`/orders/${orderId}/timeline`);
+    const operators = await service.anOperator('otto').get(`/orders/${orderId}/timeline`);
+
+    const { messages } = await service.stored(orderId);
+    const [placedId, completedId, finishedId] = messages.map(({ id }) => id);
+    const step = (type: string, status: string, version: number, actor: string, cause: string, messageId: unknown) =>
+      expect.objectContaining({ type, status, version, actor, cause, messageId, at: expect.any(String) });
+    const expected = (olga: string) => [
+      step('OrderPlaced', 'PLACED', 1, 'customer:ada', 'POST /orders', placedId),
+      step('PaymentRequested', 'PAYMENT_PENDING', 2, 'payment-service', 'PaymentRequested', requestedId),
+      step('PaymentSucceeded', 'PAYMENT_PENDING', 3, olga, 'PaymentSucceeded', succeededId),
+      step('OrderCompleted', 'COMPLETED', 4, olga, 'PaymentSucceeded', completedId),
+      step('OrderFinished', 'FINISHED', 5, olga, 'POST /orders/:orderId/finish', finishedId),
+    ];
+    expect(own).toMatchObject({ status: 200, body: { items: expected('operator') } });
+    expect(operators).toMatchObject({ status: 200, body: { items: expected('operator:olga') } });
+  });
+
+  it('of an order of before there was one is empty', async () => {
+    const customer = service.aCustomer();
+    const { body } = await customer.post('/orders', aCart());
+    await service.database.sql('delete from orders.order_timeline where order_id = $1', [body.id]);
+
+    expect(await customer.get(`/orders/${body.id}/timeline`)).toMatchObject({ status: 200, body: { items: [] } });
+  });
+
+  it("P10 of another customer's looks like that of no order", async () => {
+    const { body } = await service.aCustomer().post('/orders', aCart());
+    const other = service.aCustomer();
+
+    for (const orderId of [body.id, uuidv7()]) {
+      expectProblem(await other.get(`/orders/${orderId}/timeline`), 404, 'order-not-found', { orderId });
+      expectProblem(await other.get(`/orders/${orderId}/events`), 404, 'order-not-found', { orderId });
+    }
+    expectProblem(await other.get('/orders/17/timeline'), 400, 'validation');
+    expectProblem(await service.caller({}).get(`/orders/${body.id}/timeline`), 401, 'caller-unknown');
+    expectProblem(await service.caller({}).get('/orders/events'), 401, 'caller-unknown');
+  });
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});

@@ -1,0 +1,401 @@
+import { randomUUID } from 'node:crypto';
+import { type PaymentEvent } from '@twinbox/contracts';
+import { expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+/** An order that is placed, whose it is, and what its payment-service says of it. */
+async function anOrder(customer = service.aCustomer()) {
+  const { body } = await customer.post('/orders', aCart());
+  const orderId: string = body.id;
+  const data = { orderId, paymentRequestId: uuidv7() };
+  const events = {
+    requested: { type: 'PaymentRequested', data: { ...data, expiresAt: '2100-01-01T00:00:00.000Z' } },
+    succeeded: { type: 'PaymentSucceeded', data: { ...data, actor: 'operator:olga' } },
+    failed: { type: 'PaymentFailed', data: { ...data, reason: 'card declined', actor: 'gateway' } },
+    cancelled: { type: 'PaymentCancelled', data: { ...data, reason: 'ordered twice', actor: 'customer:ada' } },
+    refunded: { type: 'PaymentRefunded', data: { ...data, reason: 'ordered twice', actor: 'gateway' } },
+  } as const satisfies Record<string, PaymentEvent>;
+  return {
+    customer,
+    id: orderId,
+    path: `/orders/${orderId}`,
+    placed: body,
+    paymentRequestId: data.paymentRequestId,
+    /** Hears so, and gives the ids of the messages. */
+    async hears(...said: (keyof typeof events)[]): Promise<string[]> {
+      const ids: string[] = [];
+      for (const each of said) {
+        const id = randomUUID();
+        await service.hears(events[each], id);
+        ids.push(id);
+      }
+      return ids;
+    },
+    cancel: (reason = 'ordered twice') => customer.post(`/orders/${orderId}/cancel`, { reason }),
+    finish: () => service.anOperator('olga').post(`/orders/${orderId}/finish`),
+    show: async () => (await customer.get(`/orders/${orderId}`)).body,
+    history: async () =>
+      (await service.steps(orderId)).map(({ type, status, actor, cause, message_id: messageId, detail }) => ({
+        type,
+        status,
+        actor,
+        cause,
+        messageId,
+        detail,
+      })),
+    messages: async () => (await service.stored(orderId)).messages,
+  };
+}
+
+describe('an order', () => {
+  it('shows its payment as last heard, and until when it is waited for', async () => {
+    const order = await anOrder();
+    const { paymentRequestId } = order;
+
+    await order.hears('requested');
+    const pending = await order.customer.get(order.path);
+    await order.hears('failed');
+    const failed = await order.customer.get(order.path);
+
+    expect(pending.body).toMatchObject({
+      status: 'PAYMENT_PENDING',
+      payment: { paymentRequestId, status: 'PENDING', reason: null },
+      dueAt: '2100-01-01T00:00:00.000Z',
+      late: false,
+      cancelReason: null,
+    });
+    expect(pending.headers.get('etag')).toBe(`"${pending.body.version}"`);
+    expect(failed.body).toMatchObject({
+      status: 'CANCELLED',
+      payment: { paymentRequestId, status: 'FAILED', reason: 'card declined' },
+      cancelReason: 'payment failed: card declined',
+      dueAt: null,
+    });
+    expect(failed.body.version).toBeGreaterThan(pending.body.version);
+  });
+
+  it("P10 of another customer's looks like no order at all", async () => {
+    const order = await anOrder();
+    const nobodys = uuidv7();
+    const { get } = service.aCustomer();
+
+    const others = await get(order.path);
+    const none = await get(`/orders/${nobodys}`);
+
+    expectProblem(others, 404, 'order-not-found', { orderId: order.id });
+    expectProblem(none, 404, 'order-not-found', { orderId: nobodys });
+    const told = { instance: '', orderId: '' };
+    expect({ ...none.body, ...told }).toEqual({ ...others.body, ...told });
+    expect([...none.headers.keys()]).toEqual([...others.headers.keys()]);
+  });
+
+  it('P10 is shown to operators, and to no other role', async () => {
+    const order = await anOrder();
+
+    const operator = await service.anOperator().get(order.path);
+    const admin = await service.aCustomer('root', { 'x-roles': 'admin' }).get(order.path);
+
+    expect(operator).toMatchObject({ status: 200, body: order.placed });
+    expectProblem(admin, 404, 'order-not-found');
+  });
+
+  it.each([
+    ['a number', '17'],
+    ['a UUID that lacks a digit', '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3'],
+    ['a UUID of version 4', randomUUID()],
+    ['the nil UUID', '00000000-0000-0000-0000-000000000000'],
+    ['SQL', `'%20or%20'1'='1`],
+    ['U+0000', '%00'],
+    ['words beyond measure', 'x'.repeat(5000)],
+  ])('is not looked for by %s', async (_, id) => {
+    const { get } = service.aCustomer();
+
+    const answer = await get(`/orders/${id}`);
+
+    expectProblem(answer, 400, 'validation', { errors: [{ parameter: 'orderId', detail: expect.any(String) }] });
+  });
+
+  it('is found however its id is spelled', async () => {
+    const order = await anOrder();
+
+    expect((await order.customer.get(`/orders/${order.id.toUpperCase()}`)).body).toMatchObject({ id: order.id });
+  });
+
+  it('was created when its id says', async () => {
+    const { id, placed } = await anOrder();
+
+    expect(Number.parseInt(id.replace('-', '').slice(0, 12), 16)).toBe(Date.parse(placed.createdAt));
+  });
+
+  it('has its whole life in its history: who, why, and by which message', async () => {
+    const order = await anOrder();
+    const heard = await order.hears('requested', 'succeeded');
+    const finished = await order.finish();
+
+    const [placed, completed, ended] = await order.messages();
+    const customer = `customer:${order.customer.userId}`;
+    expect(finished).toMatchObject({ status: 200, body: { status: 'FINISHED', version: 5 } });
+    expect(await order.history()).toEqual([
+      {
+        type: 'OrderPlaced',
+        status: 'PLACED',
+        actor: customer,
+        cause: 'POST /orders',
+        messageId: placed?.id,
+        detail: { total: 900, currency: 'EUR' },
+      },
+      {
+        type: 'PaymentRequested',
+        status: 'PAYMENT_PENDING',
+        actor: 'payment-service',
+        cause: 'PaymentRequested',
+        messageId: heard[0],
+        detail: { paymentRequestId: order.paymentRequestId, expiresAt: '2100-01-01T00:00:00.000Z' },
+      },
+      {
+        type: 'PaymentSucceeded',
+        status: 'PAYMENT_PENDING',
+        actor: 'operator:olga',
+        cause: 'PaymentSucceeded',
+        messageId: heard[1],
+        detail: { paymentRequestId: order.paymentRequestId },
+      },
+      {
+        type: 'OrderCompleted',
+        status: 'COMPLETED',
+        actor: 'operator:olga',
+        cause: 'PaymentSucceeded',
+        messageId: completed?.id,
+        detail: null,
+      },
+      {
+        type: 'OrderFinished',
+        status: 'FINISHED',
+        actor: 'operator:olga',
+        cause: 'POST /orders/:orderId/finish',
+        messageId: ended?.id,
+        detail: null,
+      },
+    ]);
+    expect([placed, completed, ended].map((message) => `${message?.type} ${message?.sequence}`)).toEqual([
+      'OrderPlaced 1',
+      'OrderCompleted 4',
+      'OrderFinished 5',
+    ]);
+  });
+});
+
+describe('cancelling', () => {
+  it.each([
+    ['placed', []],
+    ['waiting for its payment', ['requested']],
+  ] as const)('ends an order that is %s, and tells who and why', async (_, said) => {
+    const order = await anOrder();
+    await order.hears(...said);
+
+    const answer = await order.cancel();
+
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { status: 'CANCELLED', cancelReason: 'ordered twice', dueAt: null, items: order.placed.items },
+    });
+    expect(answer.headers.get('etag')).toBe(`"${answer.body.version}"`);
+    expect(answer.body).toEqual(await order.show());
+    const message = (await order.messages()).at(-1);
+    expect(message).toMatchObject({ type: 'OrderCancelled', sequence: String(answer.body.version) });
+    const actor = `customer:${order.customer.userId}`;
+    expect(JSON.parse(message?.payload ?? '')).toEqual({
+      orderId: order.id,
+      customerId: order.customer.userId,
+      reason: 'ordered twice',
+      actor,
+    });
+    expect((await order.history()).at(-1)).toEqual({
+      type: 'OrderCancelled',
+      status: 'CANCELLED',
+      actor,
+      cause: 'POST /orders/:orderId/cancel',
+      messageId: message?.id,
+      detail: { reason: 'ordered twice' },
+    });
+  });
+
+  it("is an operator's right too, who is named", async () => {
+    const order = await anOrder();
+
+    const answer = await service.anOperator('olga').post(`${order.path}/cancel`, { reason: 'fraud' });
+
+    expect(answer).toMatchObject({ status: 200, body: { customerId: order.customer.userId, cancelReason: 'fraud' } });
+    expect((await order.history()).at(-1)).toMatchObject({ actor: 'operator:olga' });
+  });
+
+  it.each([
+    ['paid', ['requested', 'succeeded']],
+    ['cancelled for its payment', ['requested', 'failed']],
+  ] as const)('comes too late for an order that is %s', async (_, said) => {
+    const order = await anOrder();
+    await order.hears(...said);
+    const before = await service.counts();
+
+    const answer = await order.cancel();
+
+    expectProblem(answer, 409, 'order-wrong-status', { orderId: order.id, actual: (await order.show()).status });
+    expect(await service.counts()).toEqual(before);
+  });
+
+  it('happens once, however often at the same time, and gives back once', async () => {
+    const order = await anOrder();
+    const before = await service.counts();
+
+    const answers = await Promise.all(Array.from({ length: 10 }, () => order.cancel()));
+
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, ...Array(9).fill(409)]);
+    const after = await service.counts();
+    expect(after).toEqual({
+      ...before,
+      steps: before.steps + 1,
+      messages: before.messages + 1,
+      releases: before.releases + 1,
+    });
+  });
+
+  it('P1 does not happen when it cannot be told', async () => {
+    const order = await anOrder();
+    const before = await service.counts();
+
+    const answer = await service.withoutOutbox(() => order.cancel());
+
+    expectProblem(answer, 500, 'internal-error');
+    expect(await service.counts()).toEqual(before);
+    expect(await order.show()).toEqual(order.placed);
+  });
+});
+
+describe('finishing', () => {
+  it("P10 is an operator's alone", async () => {
+    const order = await anOrder();
+    await order.hears('requested', 'succeeded');
+
+    expectProblem(await order.customer.post(`${order.path}/finish`), 403, 'role-required', { roles: ['operator'] });
+    expect(await order.show()).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it.each([
+    ['placed', []],
+    ['waiting for its payment', ['requested']],
+    ['cancelled', ['requested', 'failed']],
+  ] as const)('is refused for an order that is %s', async (_, said) => {
+    const order = await anOrder();
+    await order.hears(...said);
+
+    expectProblem(await order.finish(), 409, 'order-wrong-status', { actual: (await order.show()).status });
+  });
+
+  it('is refused twice, with words, for what nobody knows, and for what was seen otherwise', async () => {
+    const order = await anOrder();
+    await order.hears('requested', 'succeeded');
+    const operator = service.anOperator();
+    const path = `${order.path}/finish`;
+    const stale = service.aCustomer('olga', { 'x-roles': 'operator', 'if-match': '"3"' });
+
+    expectProblem(await operator.post(path, { why: 'done' }), 400, 'validation');
+    expectProblem(await operator.post(`/orders/${uuidv7()}/finish`), 404, 'order-not-found');
+    expectProblem(await stale.post(path), 412, 'version-conflict', { expected: 3, actual: 4 });
+    expect((await operator.post(path)).status).toBe(200);
+    expectProblem(await operator.post(path), 409, 'order-wrong-status', { actual: 'FINISHED' });
+  });
+});
+
+describe('a message that comes too late, twice, or against what was said before', () => {
+  it.each([
+    ['a second request', ['requested'], 'requested', 'PAYMENT_PENDING', 'PENDING'],
+    ['a second success', ['requested', 'succeeded'], 'succeeded', 'COMPLETED', 'SUCCEEDED'],
+    ['a failure after the success', ['requested', 'succeeded'], 'failed', 'COMPLETED', 'SUCCEEDED'],
+    ['a success after the failure', ['requested', 'failed'], 'succeeded', 'CANCELLED', 'FAILED'],
+    ['a second failure', ['requested', 'failed'], 'failed', 'CANCELLED', 'FAILED'],
+    ['a request after its result', ['succeeded'], 'requested', 'COMPLETED', 'SUCCEEDED'],
+  ] as const)('is passed over with a line in the history: %s', async (_, before, late, status, payment) => {
+    const order = await anOrder();
+    await order.hears(...before);
+    const steps = await order.history();
+    const messages = await order.messages();
+
+    const [messageId] = await order.hears(late);
+
+    expect(await order.show()).toMatchObject({ status, payment: { status: payment } });
+    expect(await order.messages()).toEqual(messages);
+    const history = await order.history();
+    expect(history.slice(0, -1)).toEqual(steps);
+    expect(history.at(-1)).toMatchObject({
+      type: 'MessagePassedOver',
+      status,
+      messageId,
+      detail: { type: expect.stringMatching(/^Payment/), reason: expect.stringMatching(/\S/) },
+    });
+  });
+
+  it('follows the money of an order that was cancelled meanwhile: paid, and paid back', async () => {
+    const order = await anOrder();
+    await order.hears('requested');
+    await order.cancel();
+
+    await order.hears('succeeded');
+    const paid = await order.show();
+    await order.hears('refunded', 'refunded');
+
+    expect(paid).toMatchObject({ status: 'CANCELLED', payment: { status: 'SUCCEEDED' } });
+    expect(await order.show()).toMatchObject({
+      status: 'CANCELLED',
+      payment: { status: 'REFUNDED', reason: 'ordered twice' },
+      cancelReason: 'ordered twice',
+    });
+    expect((await order.history()).map(({ type }) => type)).toEqual([
+      'OrderPlaced',
+      'PaymentRequested',
+      'OrderCancelled',
+      'MessagePassedOver',
+      'PaymentRefunded',
+      'MessagePassedOver',
+    ]);
+  });
+
+  it('follows a payment that was never made', async () => {
+    const order = await anOrder();
+    await order.cancel();
+
+    await order.hears('requested', 'cancelled');
+
+    expect(await order.show()).toMatchObject({ status: 'CANCELLED', payment: { status: 'CANCELLED' } });
+    expect((await order.history()).map(({ type }) => type)).toEqual([
+      'OrderPlaced',
+      'OrderCancelled',
+      'MessagePassedOver',
+      'PaymentCancelled',
+    ]);
+  });
+
+  it('gives nothing back twice', async () => {
+    const productId = await service.aProduct({ stock: 10 });
+    const { post, get } = service.aCustomer();
+    const { body } = await post('/orders', aCart({ items: [{ productId, quantity: 4 }] }));
+    const data = { orderId: body.id, paymentRequestId: uuidv7(), reason: 'card declined' };
+    await service.hears({ type: 'PaymentFailed', data });
+
+    await service.hears({ type: 'PaymentFailed', data });
+    const cancelled = await post(`/orders/${body.id}/cancel`, { reason: 'again' });
+
+    expectProblem(cancelled, 409, 'order-wrong-status');
+    expect((await get(`/products/${productId}`)).body).toMatchObject({ available: 10 });
+  });
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});

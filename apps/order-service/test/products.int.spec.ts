@@ -1,0 +1,324 @@
+import { randomUUID } from 'node:crypto';
+import { type Answer, expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+const facts = { name: 'Green tea, 100 g', price: 950, currency: 'EUR', stock: 20 };
+
+function put(productId: string, fields: object = {}, headers: Record<string, string> = {}): Promise<Answer> {
+  const operator = service.aCustomer('olga', { 'x-roles': 'operator', ...headers });
+  return operator.send('PUT', `/products/${productId}`, { ...facts, ...fields });
+}
+
+const newId = () => `p-${randomUUID()}`;
+
+async function order(productId: string, quantity: number): Promise<string> {
+  const { status, body } = await service.aCustomer('ada').post('/orders', { items: [{ productId, quantity }] });
+  expect(status).toBe(201);
+  return body.id;
+}
+
+/** The pages of a list from its first to its last, as ids. */
+async function pages(path: string): Promise<string[][]> {
+  const { get } = service.aCustomer();
+  const found: string[][] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { status, body } = await get(path + (cursor && `&cursor=${cursor}`));
+    expect(status).toBe(200);
+    found.push(body.items.map(({ id }: { id: string }) => id));
+    cursor = body.nextCursor;
+  }
+  return found;
+}
+
+describe('putting a product', () => {
+  it('adds it, with its stock and the version to edit it by', async () => {
+    const id = newId();
+
+    const answer = await put(id);
+
+    expect(answer).toMatchObject({ status: 201 });
+    expect(answer.body).toEqual({
+      id,
+      name: 'Green tea, 100 g',
+      price: 950,
+      currency: 'EUR',
+      available: 20,
+      stock: 20,
+      reserved: 0,
+      version: 1,
+      updatedAt: expect.any(String),
+    });
+    expect(answer.headers.get('etag')).toBe('"1"');
+  });
+
+  it('changes it, and leaves to orders what they hold', async () => {
+    const id = newId();
+    await put(id);
+    await order(id, 3);
+
+    const answer = await put(id, { name: 'Sencha', price: 1000, stock: 5 });
+
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { name: 'Sencha', price: 1000, stock: 5, reserved: 3, available: 2, version: 2 },
+    });
+    expect(answer.headers.get('etag')).toBe('"2"');
+  });
+
+  it('is refused when orders hold more than would be in stock, and changes nothing', async () => {
+    const id = newId();
+    const { body } = await put(id);
+    await order(id, 3);
+
+    const answer = await put(id, { name: 'Sencha', stock: 2 });
+
+    expectProblem(answer, 409, 'stock-reserved', { productId: id, stock: 2, reserved: 3 });
+    expect((await service.anOperator().get(`/products/${id}`)).body).toEqual({ ...body, reserved: 3, available: 17 });
+    expect((await put(id, { stock: 3 })).body).toMatchObject({ reserved: 3, available: 0 });
+  });
+
+  it('counts in what cancelled orders gave back, and what is paid is no longer there', async () => {
+    const id = newId();
+    await put(id);
+    const [cancelled, paid] = [await order(id, 4), await order(id, 6)];
+    await service.aCustomer('ada').post(`/orders/${cancelled}/cancel`, { reason: 'too much' });
+    const shown = await service.anOperator().get(`/products/${id}`);
+    await service.hears({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: uuidv7() } });
+    const confirmed = await service.anOperator().get(`/products/${id}`);
+
+    const answer = await put(id, { stock: 14 });
+
+    expect(shown.body).toMatchObject({ stock: 20, reserved: 6, available: 14 });
+    expect(confirmed.body).toMatchObject({ stock: 14, reserved: 0, available: 14 });
+    expect(answer.body).toMatchObject({ stock: 14, reserved: 0, available: 14 });
+    await order(id, 14);
+  });
+
+  it('is done only to what has been seen', async () => {
+    const id = newId();
+    await put(id);
+    await put(id, { price: 1 });
+
+    const stale = await put(id, { price: 2 }, { 'if-match': '"1"' });
+    const none = await put(newId(), {}, { 'if-match': '"1"' });
+    const garbled = await put(id, {}, { 'if-match': '1' });
+    const fresh = await put(id, { price: 3 }, { 'if-match': '"2"' });
+    const any = await put(id, { price: 4 }, { 'if-match': '*' });
+
+    expectProblem(stale, 412, 'version-conflict', { expected: 1, actual: 2 });
+    expectProblem(none, 412, 'version-conflict', { expected: 1, actual: 0 });
+    expectProblem(garbled, 400, 'validation', { errors: [{ parameter: 'If-Match', detail: expect.any(String) }] });
+    expect([fresh.body.price, any.body.price]).toEqual([3, 4]);
+  });
+
+  it('is not refused as seen otherwise because something was sold', async () => {
+    const id = newId();
+    const { headers } = await put(id);
+    await order(id, 1);
+
+    expect((await put(id, {}, { 'if-match': headers.get('etag') ?? '' })).status).toBe(200);
+  });
+
+  it('by several at the same time adds it once, and takes all of them', async () => {
+    const id = newId();
+
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => put(id, { price: n + 1 })));
+
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([...Array(7).fill(200), 201]);
+    expect(answers.map(({ body }) => Number(body.version)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it("P10 is an operator's alone", async () => {
+    const id = newId();
+
+    for (const headers of [{ 'x-roles': 'customer' }, { 'x-roles': 'admin' }])
+      expectProblem(await put(id, {}, headers), 403, 'role-required', { roles: ['operator'] });
+    expectProblem(await service.anOperator().get(`/products/${id}`), 404, 'product-not-found', { productId: id });
+  });
+
+  it.each([
+    ['no name', { name: undefined }, '#/name'],
+    ['a blank one', { name: ' ' }, '#/name'],
+    ['a name of 201 letters', { name: 'x'.repeat(201) }, '#/name'],
+    ['no price', { price: undefined }, '#/price'],
+    ['a price of nothing', { price: 0 }, '#/price'],
+    ['half a cent', { price: 0.5 }, '#/price'],
+    ['a price in quotes', { price: '950' }, '#/price'],
+    ['a price beyond exact', { price: 2 ** 53 }, '#/price'],
+    ['no currency', { currency: undefined }, '#/currency'],
+    ['a currency that is none', { currency: 'XYZ' }, '#/currency'],
+    ['a currency in small letters', { currency: 'eur' }, '#/currency'],
+    ['no stock', { stock: undefined }, '#/stock'],
+    ['less than nothing', { stock: -1 }, '#/stock'],
+    ['half a piece', { stock: 1.5 }, '#/stock'],
+    ['more than is counted', { stock: 1_000_000_001 }, '#/stock'],
+    ['what follows from it', { available: 3 }, '#/available'],
+  ])('is refused with %s', async (_, fields, pointer) => {
+    expectProblem(await put('tea', fields), 400, 'validation', {
+      errors: expect.arrayContaining([{ pointer, detail: expect.any(String) }]),
+    });
+  });
+
+  it.each(['Tea', 'green tea', 'x'.repeat(65), 'tee%C3%A9'])('is refused for the id %s', async (id) => {
+    expectProblem(await put(encodeURI(id)), 400, 'validation', {
+      errors: [{ parameter: 'productId', detail: expect.any(String) }],
+    });
+  });
+
+  it('takes a billion pieces, and gives them out', async () => {
+    const id = newId();
+    await put(id, { stock: 1_000_000_000 });
+
+    await order(id, 10_000);
+
+    expect((await service.aCustomer().get(`/products/${id}`)).body).toMatchObject({ available: 999_990_000 });
+  });
+});
+
+describe('a product', () => {
+  it('is shown to customers with what is available, and to operators with what is in stock', async () => {
+    const customer = await service.aCustomer().get('/products/tea');
+    const operator = await service.anOperator().get('/products/tea');
+
+    expect(customer).toMatchObject({ status: 200 });
+    expect(customer.body).toEqual({
+      id: 'tea',
+      name: 'Tea',
+      price: 450,
+      currency: 'EUR',
+      available: 1_000_000_000,
+      version: 1,
+      updatedAt: expect.any(String),
+    });
+    expect(customer.headers.get('etag')).toBe('"1"');
+    expect(operator.body).toEqual({ ...customer.body, stock: 1_000_000_000, reserved: 0 });
+  });
+
+  it('that the shop does not have is not found', async () => {
+    expectProblem(await service.aCustomer().get('/products/unicorn'), 404, 'product-not-found', {
+      productId: 'unicorn',
+    });
+  });
+});
+
+describe('products', () => {
+  let prefix: string;
+  beforeAll(async () => {
+    prefix = `s${randomUUID().slice(0, 8)}`;
+    await Promise.all([
+      put(`${prefix}-earl-grey`, { name: 'Earl Grey, 100 g (loose)' }),
+      put(`${prefix}-grey-mug`, { name: 'Mug, grey.Matte' }),
+      put(`${prefix}-espresso`, { name: "Crème d'Espresso 2.0" }),
+    ]);
+  });
+  const found = async (words: string) =>
+    (await pages(`/products?limit=100&q=${encodeURIComponent(`${prefix} ${words}`)}`)).flat();
+
+  it('are listed by id, as they are shown one by one', async () => {
+    const { get } = service.aCustomer();
+
+    const { body } = await get('/products?limit=100');
+
+    const ids = body.items.map(({ id }: { id: string }) => id);
+    expect(ids).toEqual([...ids].sort((a: string, b: string) => (a < b ? -1 : 1)));
+    expect(ids).toEqual(expect.arrayContaining(['book', 'mug', 'tea']));
+    for (const product of body.items.slice(0, 3)) expect(product).toEqual((await get(`/products/${product.id}`)).body);
+  });
+
+  it('are listed for operators with their stock', async () => {
+    const id = newId();
+    await put(id);
+    await order(id, 3);
+
+    const { body } = await service.anOperator().get(`/products?q=${id}`);
+
+    expect(body.items).toEqual([expect.objectContaining({ id, stock: 20, reserved: 3, available: 17 })]);
+  });
+
+  it.each([1, 2, 3, 100])('come in pages of %i, each once', async (limit) => {
+    const all = await pages('/products?limit=100');
+    const found = await pages(`/products?limit=${limit}`);
+
+    expect(found.flat()).toEqual(all.flat());
+    expect(found.length).toBe(Math.ceil(all.flat().length / limit));
+  });
+
+  it.each([
+    ['a word', 'espresso', ['espresso']],
+    ['the beginning of one', 'ear', ['earl-grey']],
+    ['beginnings of several', 'gre ear', ['earl-grey']],
+    ['a word of each', 'grey', ['earl-grey', 'grey-mug']],
+    ['capitals', 'EARL', ['earl-grey']],
+    ['an accent', 'crè', ['espresso']],
+    ['a number', '100', ['earl-grey']],
+    ['what stands behind a dot', 'matte', ['grey-mug']],
+    ['a word that is not there', 'unicorn', []],
+    ['the middle of a word', 'press', []],
+    ['an operator of searches', "grey & !mug | 'x':* \\", []],
+    ['nothing more', '', ['earl-grey', 'espresso', 'grey-mug']],
+  ])('are found by %s', async (_, words, names) => {
+    expect(await found(words)).toEqual(names.map((name) => `${prefix}-${name}`));
+  });
+
+  it('are not found by what is no word', async () => {
+    expect(await pages(`/products?limit=10&q=${encodeURIComponent('!&|:*()\\\'"')}`)).toEqual([[]]);
+  });
+
+  it('are found page by page, by a cursor that is good for the same words only', async () => {
+    const { get } = service.aCustomer();
+    const { body } = await get(`/products?limit=1&q=${prefix}`);
+
+    expect(await pages(`/products?limit=1&q=${prefix}`)).toEqual([
+      [`${prefix}-earl-grey`],
+      [`${prefix}-espresso`],
+      [`${prefix}-grey-mug`],
+    ]);
+    for (const path of [`/products?cursor=${body.nextCursor}`, `/products?q=tea&cursor=${body.nextCursor}`])
+      expectProblem(await get(path), 400, 'validation', {
+        errors: [{ parameter: 'cursor', detail: expect.any(String) }],
+      });
+  });
+
+  it.each([
+    ['limit=0', 'limit'],
+    ['limit=101', 'limit'],
+    ['limit=abc', 'limit'],
+    ['cursor=', 'cursor'],
+    ['cursor=mug', 'cursor'],
+    ['cursor=%00', 'cursor'],
+    ['cursor=a&cursor=b', 'cursor'],
+    ['q=', 'q'],
+    ['q=%00', 'q'],
+    [`q=${'x'.repeat(101)}`, 'q'],
+    ['q=a&q=b', 'q'],
+    ['sort=price', 'sort'],
+  ])('are not listed for %s', async (query, parameter) => {
+    expectProblem(await service.aCustomer().get(`/products?${query}`), 400, 'validation', {
+      errors: expect.arrayContaining([{ parameter, detail: expect.any(String) }]),
+    });
+  });
+});
+
+describe('P10 a caller', () => {
+  it.each(['/products', '/products?limit=0', '/products/tea', `/orders/${uuidv7()}`, '/orders/17'])(
+    'who is not known is told nothing of %s',
+    async (path) => {
+      const nobody = await service.caller({}).get(path);
+      const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
+
+      expectProblem(nobody, 401, 'caller-unknown');
+      expectProblem(king, 401, 'caller-unknown');
+    },
+  );
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});

@@ -1,0 +1,267 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { type PaymentEvent } from '@twinbox/contracts';
+import { type Answer, expectProblem } from '@twinbox/test-support';
+import { until } from '@twinbox/messaging/testing';
+import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { HearPayment } from '../src/application/hear-payment.js';
+import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+const order = (...items: [productId: string, quantity: number][]) => ({
+  items: items.map(([productId, quantity]) => ({ productId, quantity })),
+});
+
+/** What can be sold, what cancelled orders gave back and nobody has counted in yet, and what live orders hold. */
+async function stockOf(productId: string) {
+  const [stock] = await service.database.sql<{ available: number; released: number; reserved: number }>(
+    `select available,
+            (select coalesce(sum(quantity), 0)::int from orders.stock_releases where product_id = p.id) as released,
+            (select coalesce(sum(i.quantity), 0)::int
+               from orders.order_items i join orders.orders o on o.id = i.order_id
+              where i.product_id = p.id and o.status in ('PLACED', 'PAYMENT_PENDING')) as reserved
+       from orders.products p where id = $1`,
+    [productId],
+  );
+  if (!stock) throw new Error(`no product ${productId}`);
+  return { ...stock, total: stock.available + stock.released + stock.reserved };
+}
+
+async function available(productId: string): Promise<number> {
+  return (await service.aCustomer().get(`/products/${productId}`)).body.available;
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, at: randomInt(1_000_000) }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+describe('placing', () => {
+  it('reserves what is ordered', async () => {
+    const productId = await service.aProduct({ stock: 10 });
+
+    const { status } = await service.aCustomer().post('/orders', order([productId, 3], [productId, 1]));
+
+    expect(status).toBe(201);
+    expect(await stockOf(productId)).toMatchObject({ available: 6, reserved: 4 });
+    expect(await available(productId)).toBe(6);
+  });
+
+  it('sells the last piece, and names what is short after it, and nothing changes', async () => {
+    const [few, none] = [await service.aProduct({ stock: 2 }), await service.aProduct({ stock: 0 })];
+    const { post } = service.aCustomer();
+    const last = await post('/orders', order([few, 2]));
+    const before = await service.counts();
+
+    const answer = await post('/orders', order([few, 1], ['tea', 5], [none, 7]));
+
+    expect(last.status).toBe(201);
+    expectProblem(answer, 409, 'insufficient-stock', {
+      short: [
+        { productId: few, requested: 1, available: 0 },
+        { productId: none, requested: 7, available: 0 },
+      ],
+    });
+    expect(await service.counts()).toEqual(before);
+  });
+
+  it('sells again what a cancelled order gave back', async () => {
+    const productId = await service.aProduct({ stock: 3 });
+    const { post } = service.aCustomer();
+    const { body } = await post('/orders', order([productId, 3]));
+    await post(`/orders/${body.id}/cancel`, { reason: 'too much' });
+
+    expect(await available(productId)).toBe(3);
+    expect((await post('/orders', order([productId, 2]))).status).toBe(201);
+    expect(await stockOf(productId)).toMatchObject({ available: 1, released: 0, reserved: 2 });
+  });
+
+  it('takes nothing for a draft, until it is placed', async () => {
+    const productId = await service.aProduct({ stock: 3 });
+    const { post } = service.aCustomer();
+
+    const { body } = await post('/orders', { draft: true, ...order([productId, 3]) });
+    expect(await available(productId)).toBe(3);
+    await post(`/orders/${body.id}/place`);
+
+    expect(await available(productId)).toBe(0);
+  });
+});
+
+describe('50 orders at the same time', () => {
+  const statuses = (answers: readonly Answer[]) =>
+    Object.fromEntries(
+      [...Map.groupBy(answers, ({ status }) => status)].map(([status, { length }]) => [status, length]),
+    );
+
+  it('sell 10 pieces to exactly 10 customers', async () => {
+    const productId = await service.aProduct({ stock: 10 });
+
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async () => service.aCustomer().post('/orders', order([productId, 1]))),
+    );
+
+    expect(statuses(answers)).toEqual({ 201: 10, 409: 40 });
+    for (const answer of answers.filter(({ status }) => status === 409))
+      expectProblem(answer, 409, 'insufficient-stock', { short: [{ productId, requested: 1, available: 0 }] });
+    expect(await stockOf(productId)).toEqual({ available: 0, released: 0, reserved: 10, total: 10 });
+  });
+
+  it('of several products in whatever order sell each piece once, and never deadlock', async () => {
+    const productIds = await Promise.all([10, 60, 60, 60].map((stock) => service.aProduct({ stock })));
+    const [scarce = ''] = productIds;
+
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const items = shuffled(productIds).map((productId): [string, number] => [productId, 1]);
+        return service.aCustomer().post('/orders', order(...items));
+      }),
+    );
+
+    expect(statuses(answers)).toEqual({ 201: 10, 409: 40 });
+    expect(await stockOf(scarce)).toMatchObject({ available: 0, reserved: 10 });
+    for (const productId of productIds.slice(1))
+      expect(await stockOf(productId)).toMatchObject({ available: 50, reserved: 10, total: 60 });
+  });
+
+  it('that are drafts sell 10 pieces to exactly 10 customers', async () => {
+    const productId = await service.aProduct({ stock: 10 });
+    const customer = service.aCustomer();
+    const drafts = await Promise.all(
+      Array.from({ length: 50 }, () => customer.post('/orders', { draft: true, ...order([productId, 1]) })),
+    );
+
+    const answers = await Promise.all(drafts.map(({ body }) => customer.post(`/orders/${body.id}/place`)));
+
+    expect(statuses(answers)).toEqual({ 200: 10, 409: 40 });
+    expect(await stockOf(productId)).toMatchObject({ available: 0, reserved: 10, total: 10 });
+  });
+
+  it.each([
+    ['cancelled, fail, and are counted anew', 'fails'],
+    ['cancelled, fail, and are paid', 'succeeds'],
+  ] as const)('conserve stock while others are %s', async (_, result) => {
+    const productIds = await Promise.all(Array.from({ length: 3 }, () => service.aProduct({ stock: 20 })));
+    const customer = service.aCustomer();
+    const payments = new Payments();
+    const live = async (): Promise<Answer[]> => {
+      const items = shuffled(productIds)
+        .slice(0, randomInt(1, 4))
+        .map((productId): [string, number] => [productId, randomInt(1, 4)]);
+      const placed = await customer.post('/orders', order(...items));
+      if (placed.status !== 201) return [placed];
+      const { id } = placed.body;
+      const ending = randomInt(4);
+      if (ending === 1) payments.say(id, 'fails');
+      if (ending === 2) payments.say(id, result);
+      return ending === 0 ? [placed, await customer.post(`/orders/${id}/cancel`, { reason: 'no more' })] : [placed];
+    };
+    const count = async (): Promise<Answer[]> => {
+      const facts = { name: 'Thing', price: 100, currency: 'EUR', stock: 20 };
+      return [await service.anOperator().send('PUT', `/products/${productIds[randomInt(3)]}`, facts)];
+    };
+
+    const acting = Promise.all(
+      Array.from({ length: 6 }, async (_, n) => {
+        const answers: Answer[] = [];
+        const act = n === 0 && result === 'fails' ? count : live;
+        for (let times = 0; times < 25; times++) answers.push(...(await act()));
+        return answers;
+      }),
+    );
+    const [answers] = await Promise.all([acting, payments.heardUntil(acting)]);
+
+    expect(answers.flat().filter(({ status }) => ![200, 201, 409].includes(status))).toEqual([]);
+    expect(answers.flat().some(({ status }) => status === 409)).toBe(true);
+    for (const productId of productIds) {
+      const [{ sold } = { sold: 0 }] = await service.database.sql<{ sold: number }>(
+        `select coalesce(sum(i.quantity), 0)::int as sold from orders.order_items i join orders.orders o on o.id = i.order_id
+          where i.product_id = $1 and o.status = 'COMPLETED'`,
+        [productId],
+      );
+      expect((await stockOf(productId)).total + sold).toBe(20);
+    }
+  });
+});
+
+/** payment-service's answers, heard as the inbox's group commit does: those that have come meanwhile in one transaction. */
+class Payments {
+  private said: PaymentEvent[] = [];
+
+  say(orderId: string, result: 'succeeds' | 'fails'): void {
+    const data = { orderId, paymentRequestId: uuidv7() };
+    this.said.push({ type: 'PaymentRequested', data });
+    this.said.push(
+      result === 'fails'
+        ? { type: 'PaymentFailed', data: { ...data, reason: 'declined' } }
+        : { type: 'PaymentSucceeded', data },
+    );
+  }
+
+  async heardUntil(ended: Promise<unknown>): Promise<void> {
+    const acting = { goesOn: true };
+    const end = ended.finally(() => {
+      acting.goesOn = false;
+    });
+    while (acting.goesOn || this.said.length > 0) {
+      const group = this.said;
+      this.said = [];
+      await service.app.get(DataSource).transaction(async (tx) => {
+        for (const heard of group) await service.app.get(HearPayment).execute(tx, heard, randomUUID());
+        await tx.query('select pg_sleep(0.02)');
+      });
+    }
+    await end;
+  }
+}
+
+it('PaymentFailed, heard in a group, waits for no sale and no sale for it', async () => {
+  const productIds = await Promise.all([service.aProduct(), service.aProduct()]);
+  const customer = service.aCustomer();
+  const placed = await Promise.all(productIds.map((productId) => customer.post('/orders', order([productId, 1]))));
+  const dataSource = service.app.get(DataSource);
+
+  await dataSource.transaction(async (sale) => {
+    // As a sale that holds both products, and does not end before the group has.
+    await sale.query('select from orders.products where id = any($1) order by id for no key update', [productIds]);
+    await dataSource.transaction(async (group) => {
+      for (const { body } of placed) {
+        const data = { orderId: body.id, paymentRequestId: uuidv7(), reason: 'declined' };
+        await service.app.get(HearPayment).execute(group, { type: 'PaymentFailed', data }, randomUUID());
+      }
+    });
+  });
+
+  for (const productId of productIds) expect(await stockOf(productId)).toMatchObject({ reserved: 0, total: 10 });
+});
+
+it('an order that has read that there is enough is refused when another was faster, and leaves nothing behind', async () => {
+  const productId = await service.aProduct({ stock: 1 });
+  const { post } = service.aCustomer();
+  let second: Promise<Answer> | undefined;
+
+  await service.app.get(DataSource).transaction(async (first) => {
+    await first.query('update orders.products set available = 0 where id = $1', [productId]);
+    second = post('/orders', order([productId, 1]));
+    // It has read that there is one, and waits for the lock.
+    await until('the second waits', async () => {
+      const waiting = await service.database.sql(`select from pg_stat_activity where wait_event_type = 'Lock'
+        and datname = current_database() and query like '%for no key update%'`);
+      return waiting.length === 1;
+    });
+  });
+
+  expectProblem((await second)!, 409, 'insufficient-stock', { short: [{ productId, requested: 1, available: 0 }] });
+  expect((await service.aCustomer().get('/products/' + productId)).body).toMatchObject({ available: 0 });
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});
