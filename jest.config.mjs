@@ -42,7 +42,7 @@ export default {
   projects: [
     project(
       'unit',
-      ['{apps,libs}/**/*.spec.ts', '{migrations,tools,test/chaos}/**/*.spec.ts'],
+      ['{apps,libs}/**/*.spec.ts', '{migrations,tools,test}/**/*.spec.ts'],
       ['\\.(int|e2e)\\.spec\\.ts$'],
     ),
     project('integration', ['{apps,libs}/**/*.int.spec.ts', '{migrations,tools}/**/*.int.spec.ts']),

@@ -11,7 +11,7 @@ it('P2 P3 P4 P8 keeps its promises while services, servers and connections fail'
   await mkdir(directory, { recursive: true });
   const logs = await mkdtemp(join(directory, 'chaos-'));
 
-  const lines = await runChaos({ minutes: 0.5, seed: 10, logs }).then(report, (error: unknown) => {
+  const lines = await runChaos({ minutes: 0.5, seed: 10, paymentTtlMs: 8000, logs }).then(report, (error: unknown) => {
     throw new Error(`the run failed; logs: ${logs}`, { cause: error });
   });
 

@@ -2,9 +2,10 @@ import { parseArgs } from 'node:util';
 
 export const USAGE = `usage: npm run chaos -- [--minutes M] [--seed S]
 
-Orders flow through two replicas of each service, one of which (by the seed) has two relays of its own, while processes,
-PostgreSQL, Kafka and the connections between them are killed, paused, restarted and cut off at random, and messages are
-delivered twice. At the end the databases and topics are read, and what was promised is checked.
+Customers fill carts, place orders and cancel them, operators and a payment provider decide payments, and the simulated gateway
+or nobody (by the seed) settles the others, through two replicas of each service, one of which (by the seed) has two relays of its
+own. Meanwhile processes, PostgreSQL, Kafka and the connections between them are killed, paused, restarted and cut off at random,
+and requests and messages are sent twice. At the end the databases and topics are read, and what was promised is checked.
 
   --minutes M   how long orders flow and faults happen, more than 0, at most 1440 (default: 5)
   --seed S      a whole number from 0 to 4294967295; the same one gives the same faults (default: a random one)

@@ -6,8 +6,12 @@ import {
   type ParkedFact,
   type PaymentRequestFact,
   type RelayFact,
+  type StepFact,
+  type StockChangeFact,
+  type StockFact,
 } from './facts.js';
 import { type ServiceName } from './schedule.js';
+import { PRODUCTS } from './shop.js';
 
 const SCHEMAS: readonly { schema: string; service: ServiceName; topic: string }[] = [
   { schema: 'orders', service: 'order-service', topic: 'order.events' },
@@ -16,15 +20,60 @@ const SCHEMAS: readonly { schema: string; service: ServiceName; topic: string }[
 
 export async function ordersOf(database: Pool): Promise<OrderFact[]> {
   const { rows } = await database.query<OrderFact>(
-    `select id, customer_id as "customerId", status, total::float8, version, payment from orders.orders`,
+    `select id, customer_id as "customerId", status, total::float8, version, payment,
+            (select coalesce(json_agg(json_build_object('productId', product_id, 'quantity', quantity,
+                                                        'unitPrice', unit_price)), '[]')
+               from orders.order_items where order_id = o.id) as items
+       from orders.orders o`,
   );
   return rows;
 }
 
-export async function paymentRequestsOf(database: Pool): Promise<PaymentRequestFact[]> {
-  const { rows } = await database.query<PaymentRequestFact>(
-    `select id, order_id as "orderId", customer_id as "customerId", status, amount::float8, version
+/** `taken` tells what the simulated gateway makes of a charge; without it, nobody knows what a gateway has done. */
+export async function paymentRequestsOf(
+  database: Pool,
+  taken: (id: string) => boolean = () => false,
+): Promise<PaymentRequestFact[]> {
+  const { rows } = await database.query<Omit<PaymentRequestFact, 'taken'> & { charged: boolean }>(
+    `select id, order_id as "orderId", customer_id as "customerId", status, amount::float8, version,
+            (extract(epoch from expires_at) * 1000)::float8 as "expiresAt", charge_sent_at is not null as charged
        from payments.payment_requests`,
+  );
+  return rows.map(({ charged, ...row }) => ({ ...row, taken: charged && taken(row.id) }));
+}
+
+export async function stepsOf(database: Pool, timeline: 'orders.order_timeline' | 'payments.payment_timeline') {
+  const { rows } = await database.query<StepFact>(
+    `select order_id as "orderId", type, status, version, (extract(epoch from at) * 1000)::float8 as at, cause,
+            message_id as "messageId", detail->>'reason' as reason
+       from ${timeline} order by order_id, position`,
+  );
+  return rows;
+}
+
+export async function stockOf(database: Pool): Promise<StockFact[]> {
+  const { rows } = await database.query<Omit<StockFact, 'initial' | 'put'>>(
+    `select p.id as "productId", p.available::float8 as available,
+            coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0)::float8 as released
+       from orders.products p`,
+  );
+  const changes = await stockChangesOf(database);
+  return rows.map((row) => ({
+    ...row,
+    initial: PRODUCTS.find(({ id }) => id === row.productId)?.stock ?? 0,
+    put: changes
+      .filter(({ productId }) => productId === row.productId)
+      .reduce((sum, { grew, folded }) => sum + grew - folded, 0),
+  }));
+}
+
+/** What operators have made of products, by the ledger that `openShop` has laid out. */
+export async function stockChangesOf(database: Pool): Promise<StockChangeFact[]> {
+  const { rows } = await database.query<StockChangeFact>(
+    `select c.product_id as "productId", c.version, c.available::float8 as available, c.quantity::float8 as grew,
+            coalesce((select sum(f.quantity) from chaos.folds f where f.xid = c.xid and f.product_id = c.product_id),
+                     0)::float8 as folded
+       from chaos.changes c`,
   );
   return rows;
 }
@@ -43,14 +92,14 @@ export async function outboxOf(database: Pool): Promise<OutboxFact[]> {
   return found;
 }
 
-/** What waits for another attempt or for a person: messages of either box, and jobs that are due. */
+/** What waits for another attempt or for a person: messages of either box, and jobs, also those that somebody has in hand. */
 export async function parkedIn(database: Pool): Promise<ParkedFact[]> {
   const found: ParkedFact[] = [];
   const read = async (service: ServiceName, box: ParkedFact['box'], from: string) => {
     const { rows } = await database.query<Omit<ParkedFact, 'service' | 'box'>>(
-      `select id, key, error, (extract(epoch from written_at) * 1000)::float8 as "writtenAt",
+      `select id, consumer, key, error, (extract(epoch from written_at) * 1000)::float8 as "writtenAt",
               (extract(epoch from dead_at) * 1000)::float8 as "deadAt"
-         from (${from}) parked (id, key, error, written_at, dead_at)`,
+         from (${from}) parked (id, consumer, key, error, written_at, dead_at)`,
     );
     found.push(...rows.map((row) => ({ ...row, service, box })));
   };
@@ -58,18 +107,18 @@ export async function parkedIn(database: Pool): Promise<ParkedFact[]> {
     await read(
       service,
       'outbox',
-      `select position::text, aggregateid, coalesce(error, ''), created_at, dead_at from ${schema}.outbox_parked`,
+      `select position::text, '', aggregateid, coalesce(error, ''), created_at, dead_at from ${schema}.outbox_parked`,
     );
     await read(
       service,
       'inbox',
       // Whoever sent it may have sent any bytes.
-      `select id::text, coalesce(encode(key, 'escape'), ''), coalesce(error, ''), recorded_at, dead_at from ${schema}.inbox_parked`,
+      `select id::text, consumer, coalesce(encode(key, 'escape'), ''), coalesce(error, ''), recorded_at, dead_at from ${schema}.inbox_parked`,
     );
     await read(
       service,
       'jobs',
-      `select id::text, queue, coalesce(error, ''), created_at, dead_at from ${schema}.jobs where dead_at is not null or run_at <= now()`,
+      `select id::text, '', queue, coalesce(error, ''), created_at, dead_at from ${schema}.jobs`,
     );
   }
   return found;
@@ -102,9 +151,10 @@ export async function marksOf(database: Pool, when: MarkFact['when']): Promise<M
 
 /** In milliseconds, by the clock of the database's writers. */
 export interface Pace {
-  /** How long the slowest order took for each part of its way. */
+  /** How long the slowest took: an order to its payment request, a result to the order's end, an expiry after its time. */
   readonly toPaymentRequest: number;
   readonly toEnd: number;
+  readonly toExpiry: number;
   /** The longest time in which nothing of the kind happened, between two that did. */
   readonly withoutOrder: number;
   readonly withoutPaymentRequest: number;
@@ -112,20 +162,25 @@ export interface Pace {
 }
 
 export async function paceOf(database: Pool): Promise<Pace> {
-  const longest = (at: string, from: string) =>
+  const longest = (from: string) =>
     `(select coalesce(extract(epoch from max(gap)) * 1000, 0)::float8
-        from (select ${at} - lag(${at}) over (order by ${at}) as gap from ${from}) as gaps)`;
-  const ended = `orders.orders where status in ('COMPLETED', 'CANCELLED')`;
+        from (select at - lag(at) over (order by at) as gap from ${from}) as gaps)`;
+  const step = (type: string) => `orders.order_timeline where type = '${type}'`;
+  const slowest = (from: string) =>
+    `(select coalesce(extract(epoch from max(took)) * 1000, 0)::float8 from (${from}) as t)`;
   const { rows } = await database.query<Pace>(
-    `select coalesce(extract(epoch from max(r.created_at - o.created_at)) * 1000, 0)::float8 as "toPaymentRequest",
-            coalesce(extract(epoch from max(o.updated_at - r.updated_at)
-                       filter (where o.status in ('COMPLETED', 'CANCELLED'))) * 1000, 0)::float8 as "toEnd",
-            ${longest('created_at', 'orders.orders')} as "withoutOrder",
-            ${longest('created_at', 'payments.payment_requests')} as "withoutPaymentRequest",
-            ${longest('updated_at', ended)} as "withoutEnd"
-       from orders.orders o join payments.payment_requests r on r.order_id = o.id`,
+    `select ${slowest(`select r.created_at - p.at as took from payments.payment_requests r
+                         join orders.order_timeline p on p.order_id = r.order_id and p.type = 'OrderPlaced'`)} as "toPaymentRequest",
+            ${slowest(`select heard.at - said.at as took from payments.payment_timeline said
+                         join orders.order_timeline heard on heard.order_id = said.order_id and heard.type = said.type
+                        where said.type in ('PaymentSucceeded', 'PaymentFailed')`)} as "toEnd",
+            ${slowest(`select s.at - r.expires_at as took from payments.payment_timeline s
+                         join payments.payment_requests r using (order_id) where s.cause = 'expiry'`)} as "toExpiry",
+            ${longest(step('OrderPlaced'))} as "withoutOrder",
+            ${longest(`(select created_at as at from payments.payment_requests) as r`)} as "withoutPaymentRequest",
+            ${longest(`orders.order_timeline where type in ('OrderCompleted', 'OrderCancelled')`)} as "withoutEnd"`,
   );
   const [pace] = rows;
-  if (!pace) throw new Error('PostgreSQL answered an aggregate without a row');
+  if (!pace) throw new Error('PostgreSQL answered a select of aggregates without a row');
   return pace;
 }

@@ -1,17 +1,34 @@
-import { type PaymentDecision, type Placing } from './load.js';
+import { type AnswerCount } from './calls.js';
+import { type Command, type Edit, type Placing } from './customers.js';
 import { type Injected } from './faults.js';
+import { type PaymentDecision, type ProductPut } from './operators.js';
+import { type Webhook } from './provider.js';
 import { type Stop } from './replica.js';
-import { type ProcessName, type ServiceName } from './schedule.js';
+import { type GatewayMode, type ProcessName, type ServiceName } from './schedule.js';
 import { type LoggedRecord } from './topic-log.js';
 
-/** What was seen from outside: the calls and their answers, and the databases and topics once everything had ended. */
+/** What was seen from outside: the calls and their answers, and the databases, topics and logs once everything had ended. */
 export interface Facts {
-  readonly placings: readonly Pick<Placing, 'customerId' | 'outcome' | 'orderId'>[];
+  readonly gateway: GatewayMode;
+  readonly placings: readonly Placing[];
+  readonly edits: readonly Edit[];
+  readonly commands: readonly Command[];
   readonly decisions: readonly PaymentDecision[];
-  /** Payment requests that no operator was ever going to decide. */
-  readonly setAside: ReadonlySet<string>;
+  readonly webhooks: readonly Webhook[];
+  readonly answers: readonly AnswerCount[];
+  /** Stored answers: the request had an idempotency key that was known. */
+  readonly replayed: number;
   readonly orders: readonly OrderFact[];
   readonly paymentRequests: readonly PaymentRequestFact[];
+  /** The timelines of all orders and of all payments, each in its order. */
+  readonly orderSteps: readonly StepFact[];
+  readonly paymentSteps: readonly StepFact[];
+  readonly stock: readonly StockFact[];
+  /** Of every PUT of a product that was answered with 200, and of every one that was made. */
+  readonly puts: readonly ProductPut[];
+  readonly stockChanges: readonly StockChangeFact[];
+  /** What customers were told, by the services' logs. */
+  readonly notices: readonly NoticeFact[];
   /** Every message that either service has ever committed: rows are kept longer than a run takes. */
   readonly outbox: readonly OutboxFact[];
   /** In the order of the topics' partitions. */
@@ -38,6 +55,7 @@ export interface OrderFact {
   readonly version: number;
   /** As the order last heard of it. */
   readonly payment: { readonly paymentRequestId: string; readonly status: string } | null;
+  readonly items: readonly { readonly productId: string; readonly quantity: number; readonly unitPrice: number }[];
 }
 
 export interface PaymentRequestFact {
@@ -47,6 +65,54 @@ export interface PaymentRequestFact {
   readonly status: string;
   readonly amount: number;
   readonly version: number;
+  /** When it was to fail, in milliseconds since 1970. */
+  readonly expiresAt: number;
+  /** By the books of the simulated gateway: it was asked for the money, and has taken it. */
+  readonly taken: boolean;
+}
+
+/** A line of a timeline. What was heard and changed nothing repeats status and version. */
+export interface StepFact {
+  readonly orderId: string;
+  readonly type: string;
+  /** Null of a payment: the order had none. */
+  readonly status: string | null;
+  readonly version: number | null;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+  readonly cause: string | null;
+  /** The message that was heard, or the one that tells of the step. */
+  readonly messageId: string | null;
+  readonly reason: string | null;
+}
+
+/** Pieces of a product. */
+export interface StockFact {
+  readonly productId: string;
+  readonly initial: number;
+  /** What operators have added, less what they have taken away. */
+  readonly put: number;
+  /** As the product's row says. */
+  readonly available: number;
+  /** Given back by cancelled orders, and not yet added to it. */
+  readonly released: number;
+}
+
+/** An operator's change of a product. */
+export interface StockChangeFact {
+  readonly productId: string;
+  /** Of the product, with the change. */
+  readonly version: number;
+  /** What was written, and how much more that is than before. */
+  readonly available: number;
+  readonly grew: number;
+  /** How much of that had been given back by cancelled orders. */
+  readonly folded: number;
+}
+
+export interface NoticeFact {
+  readonly orderId: string;
+  readonly type: string;
 }
 
 /** A row of an outbox; all but its position is on the topic too. */
@@ -65,6 +131,8 @@ export interface OutboxFact {
 export interface ParkedFact {
   readonly service: ServiceName;
   readonly box: 'inbox' | 'outbox' | 'jobs';
+  /** Whose inbox: the consumer group. Else empty. */
+  readonly consumer: string;
   /** The row's own. */
   readonly id: string;
   readonly key: string;

@@ -5,6 +5,9 @@ import { type System } from './system.js';
 /** On a slow link: the time that each part takes more. */
 const SLOW_MS = 300;
 
+/** A fault that comes so much later than planned is left out: on a slow machine faults would pile up, and nothing be up between them. */
+const MOST_LATE_MS = 5000;
+
 /** A fault as it happened. */
 export type Injected = Pick<Fault, 'kind' | 'target'> & {
   /** When it began, in milliseconds since 1970. */
@@ -12,8 +15,9 @@ export type Injected = Pick<Fault, 'kind' | 'target'> & {
 };
 
 /**
- * Does what is planned, when it is planned. A target that is busy with its last fault gets the next one after it. Returns when
- * all are over; once aborted, no more are begun. Throws, all over as well, when something cannot be started again.
+ * Does what is planned, when it is planned. A target that is still busy with its last fault gets the next one after it, or goes
+ * without. Returns when all are over; once aborted, no more are begun. Throws, all over as well, when something cannot be started
+ * again.
  */
 export async function injectFaults(
   system: System,
@@ -29,7 +33,7 @@ export async function injectFaults(
   for (const fault of faults) {
     await pause(fault.atMs - (performance.now() - start), signal);
     const inject = async () => {
-      if (signal.aborted) return;
+      if (signal.aborted || performance.now() - start > fault.atMs + MOST_LATE_MS) return;
       tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
       injected.push({ kind: fault.kind, target: fault.target, at: Date.now() });
       await injectOne(system, fault, signal);

@@ -1,20 +1,33 @@
-import { type Facts, nameOf, type OutboxFact } from './facts.js';
-import { ORDER, PAYMENT_REQUEST } from './judge-orders.js';
+import { type Facts, nameOf, type OutboxFact, type StepFact } from './facts.js';
+import { PUBLISHED } from './judge-timelines.js';
 import { type LoggedRecord } from './topic-log.js';
 
-/** P1 and P2: the state tells which events there must be. */
-export function eventsAreOnTopics({ orders, paymentRequests, records }: Facts): string[] {
-  const raised = new Set<string>();
-  const expect = (topic: string, key: string, events: Readonly<Record<string, number>> = {}) => {
-    for (const type of Object.keys(events)) raised.add(nameOf({ topic, key, type }));
-  };
-  for (const { id, status } of orders) expect('order.events', id, ORDER[status]?.events);
-  for (const { orderId, status } of paymentRequests) expect('payment.events', orderId, PAYMENT_REQUEST[status]?.events);
-  const there = new Set(records.map(nameOf));
+/** P1 and P2: the timelines tell which events there must be, and in which version of what they are about. */
+export function eventsAreOnTopics({ orderSteps, paymentSteps, records }: Facts): string[] {
+  const raised = new Set([...raisedBy(orderSteps, 'order.events'), ...raisedBy(paymentSteps, 'payment.events')]);
+  const there = new Set(records.map(versioned));
   return [
-    ...[...raised].filter((event) => !there.has(event)).map((event) => `${event} never reached its topic`),
-    ...[...there].filter((event) => !raised.has(event)).map((event) => `${event} was raised by nothing that is there`),
+    ...[...raised].filter((event) => !there.has(event)).map((event) => `${event}, never reached its topic`),
+    ...[...there].filter((event) => !raised.has(event)).map((event) => `${event}, was raised by nothing that is there`),
   ];
+}
+
+function raisedBy(steps: readonly StepFact[], topic: string): string[] {
+  return steps
+    .filter(({ type }) => PUBLISHED[topic]?.includes(type))
+    .map(({ orderId: key, type, version }) => versioned({ topic, key, type, sequence: version ?? 0 }));
+}
+
+const versioned = (event: { topic: string; key: string; type: string; sequence: number }) =>
+  `${nameOf(event)}, sequence ${event.sequence}`;
+
+/** P4: an event that was raised twice has two ids. */
+export function eventsWereRaisedOnce({ records, outbox }: Facts): string[] {
+  // Committed or published: a message may be in one of the two only, which is for other checks to find.
+  return [...Map.groupBy([...records, ...outbox], nameOf)]
+    .map(([event, same]) => ({ event, count: new Set(same.map(({ id }) => id)).size }))
+    .filter(({ count }) => count > 1)
+    .map(({ event, count }) => `${event} was raised ${count} times`);
 }
 
 /** P2: whatever was committed is published, on the topic of its own service. */

@@ -1,5 +1,5 @@
 import { type Facts, type ParkedFact } from './facts.js';
-import { type ServiceName, serviceOf } from './schedule.js';
+import { serviceOf } from './schedule.js';
 
 /** P8 */
 const STOP_MS = 10_000;
@@ -34,14 +34,11 @@ export function isExplained(
   return count > 0 && deaths.length >= count;
 }
 
-/** The orders that go no further because of an explained dead letter of these services. */
-export function keysOfExplained(
-  facts: Pick<Facts, 'parked' | 'faults'>,
-  services: readonly ServiceName[],
-): Set<string> {
+/** The orders of which these consumers hear no more, because of an explained dead letter. */
+export function keysOfExplained(facts: Pick<Facts, 'parked' | 'faults'>, consumers: readonly string[]): Set<string> {
   return new Set(
     facts.parked
-      .filter((parked) => services.includes(parked.service) && isExplained(parked, facts))
+      .filter((parked) => consumers.includes(parked.consumer) && isExplained(parked, facts))
       .map(({ key }) => key),
   );
 }
@@ -55,8 +52,8 @@ export function unexplainedDeadLetters(facts: Facts): string[] {
 /** Whatever waits although nothing stands before it that may; what an explained letter holds waits for a person. */
 export function waiting(facts: Pick<Facts, 'parked' | 'faults'>): ParkedFact[] {
   return facts.parked.filter(
-    ({ service, box, key, deadAt }) =>
-      deadAt === null && !(box === 'inbox' && keysOfExplained(facts, [service]).has(key)),
+    ({ box, consumer, key, deadAt }) =>
+      deadAt === null && !(box === 'inbox' && keysOfExplained(facts, [consumer]).has(key)),
   );
 }
 
@@ -95,4 +92,22 @@ export function stopsInTime({ processes, stops }: Facts): string[] {
       ...(tookMs <= STOP_MS ? [] : [`${name} took ${(tookMs / 1000).toFixed(1)} s to end on SIGTERM`]),
     ]),
   ];
+}
+
+/** What the rules say no to. Whoever calls makes no other mistakes. */
+const REFUSALS: Readonly<Record<string, number>> = {
+  'insufficient-stock': 409,
+  'price-changed': 409,
+  'stock-reserved': 409,
+  'order-wrong-status': 409,
+  'payment-already-decided': 409,
+  'version-conflict': 412,
+  'webhook-not-genuine': 401,
+};
+
+/** P8: all that may fail otherwise is that the database is away. A 500 is a bug. */
+export function answersAreLawful({ answers }: Facts): string[] {
+  return answers
+    .filter(({ status, code }) => !(status < 300 || status === 503 || REFUSALS[code] === status))
+    .map(({ status, code, count }) => `${count} answers were ${status} ${code}`);
 }

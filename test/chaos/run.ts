@@ -2,17 +2,32 @@ import { appendFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { marksOf, ordersOf, outboxOf, type Pace, paceOf, parkedIn, paymentRequestsOf, relaysOf } from './databases.js';
+import {
+  marksOf,
+  ordersOf,
+  outboxOf,
+  type Pace,
+  paceOf,
+  parkedIn,
+  paymentRequestsOf,
+  relaysOf,
+  stepsOf,
+  stockChangesOf,
+  stockOf,
+} from './databases.js';
 import { type Facts } from './facts.js';
-import { type Injected, injectFaults } from './faults.js';
+import { injectFaults } from './faults.js';
+import { takesMoney } from './gateway-books.js';
 import { judge, type Verdict } from './judge.js';
-import { waiting } from './judge-rest.js';
 import { Load } from './load.js';
+import { noticesIn } from './notices.js';
 import { ParkedWatch } from './parked-watch.js';
+import { newSecret } from './provider.js';
 import { Random } from './random.js';
 import { castOf, planFaults, type ServiceName } from './schedule.js';
-import { CONSUMERS, startSystem, type System, TOPICS } from './system.js';
-import { endsOf, kafkaClient, lagOf, Redelivery, TopicLog } from './topic-log.js';
+import { settle, SETTLE_MS } from './settle.js';
+import { type PaymentSettings, startSystem, type System, TOPICS } from './system.js';
+import { kafkaClient, Redelivery, TopicLog } from './topic-log.js';
 
 export interface ChaosOptions {
   /** Of load and faults; starting before it and settling after it come on top. */
@@ -24,6 +39,8 @@ export interface ChaosOptions {
    */
   readonly logs: string;
   readonly ordersPerSecond?: number;
+  /** How long a payment request waits for its result. */
+  readonly paymentTtlMs?: number;
   /** Told what goes on, line by line. */
   readonly tell?: (line: string) => void;
   /** Ends the run: it throws then, with everything stopped. */
@@ -35,6 +52,8 @@ export interface ChaosResult {
   readonly facts: Facts;
   /** Whose relays were processes of their own. */
   readonly relaysApart: ServiceName;
+  /** Requests that were sent again. */
+  readonly repeats: number;
   /** Messages that were parked at some time, as far as was seen. */
   readonly parked: number;
   /** Parts of answers that never arrived. */
@@ -43,10 +62,6 @@ export interface ChaosResult {
   readonly slowestAnswer: number;
   readonly pace: Pace;
 }
-
-/** After everything was healed, the system may take so long until nothing is under way any more. */
-const SETTLE_MS = 120_000;
-const TELL_EVERY_MS = 5000;
 
 /** One run: a whole system of its own under load and faults, left to settle, ended, and judged from outside. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -57,22 +72,36 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
     options.tell?.(line);
   };
-  const cast = castOf(options.seed);
+  const { seed, logs, paymentTtlMs = 20_000 } = options;
+  const cast = castOf(seed);
+  const payments = {
+    ttlMs: paymentTtlMs,
+    webhookSecret: newSecret(),
+    // So slow that the gateway meets operators, the provider, cancellations and deaths of the process that calls it.
+    simulated: { delayMs: 1500, failureRate: 0.15, seed: `chaos-${seed}` },
+  };
   tell(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${cast.relaysApart}`);
-  const system = await startSystem(cast, options.logs);
+  tell(`payment gateway: ${cast.gateway}; payments wait for ${paymentTtlMs / 1000} s`);
+  const system = await startSystem(cast, payments, logs);
   try {
-    return await observe(system, { ...options, tell });
+    return await observe(system, payments, { ...options, tell });
   } finally {
     await system.remove();
     tell('everything has ended');
   }
 }
 
-async function observe(system: System, options: ChaosOptions & { tell: (what: string) => void }): Promise<ChaosResult> {
-  const { minutes, seed, tell, ordersPerSecond = 12, signal = new AbortController().signal } = options;
+async function observe(
+  system: System,
+  payments: PaymentSettings,
+  options: ChaosOptions & { tell: (what: string) => void },
+): Promise<ChaosResult> {
+  const { minutes, seed, tell, ordersPerSecond = 10, signal = new AbortController().signal } = options;
+  const { gateway, relaysApart } = castOf(seed);
   const kafka = kafkaClient(system.kafka.brokers);
   const live = new TopicLog(kafka, TOPICS);
-  const load = new Load(urlsOf(system), new Random(seed + 1), ordersPerSecond);
+  const { ttlMs: paymentTtlMs, webhookSecret } = payments;
+  const load = new Load({ urls: urlsOf(system), seed, ordersPerSecond, gateway, webhookSecret, paymentTtlMs });
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
   const parked = new ParkedWatch(system.database);
   try {
@@ -82,17 +111,20 @@ async function observe(system: System, options: ChaosOptions & { tell: (what: st
     signal.throwIfAborted();
 
     tell('healing everything, and waiting until nothing is under way any more');
-    await Promise.all([redelivery.stop(), load.stopCustomers()]);
+    await Promise.all([redelivery.stop(), load.stop()]);
     await system.heal();
-    const restless = await settle({ system, kafka, live, load, faults }, signal, tell);
-    await Promise.all([load.stop(), parked.stop()]);
+    const restless = await settle({ system, kafka, live, faults }, signal, tell);
+    await parked.stop();
     const marksAtRest = await marksOf(system.database, 'at rest');
 
     tell('ending the processes');
     await system.terminate();
     tell('reading the databases and the topics');
     const facts = {
-      ...(await factsOf(system, kafka, load)),
+      gateway,
+      ...said(load),
+      ...(await factsOf(system, kafka, payments, gateway === 'simulated')),
+      notices: await noticesIn(options.logs),
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
       faults,
       redelivered: redelivery.delivered,
@@ -103,14 +135,14 @@ async function observe(system: System, options: ChaosOptions & { tell: (what: st
     };
     const verdicts = judge(facts);
     await writeFile(join(options.logs, 'facts.json'), asJson({ verdicts, facts }));
-    const answered = load.placings.filter(({ outcome }) => outcome !== 'unanswered').map(({ tookMs }) => tookMs);
     return {
       verdicts,
       facts,
-      relaysApart: castOf(seed).relaysApart,
+      relaysApart,
+      repeats: load.calls.repeats,
       parked: parked.count,
       lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
-      slowestAnswer: Math.max(0, ...answered),
+      slowestAnswer: Math.max(0, ...load.placings.map(({ tookMs }) => tookMs)),
       pace: await paceOf(system.database),
     };
   } finally {
@@ -120,11 +152,9 @@ async function observe(system: System, options: ChaosOptions & { tell: (what: st
 
 /** One record a line, for grep. */
 function asJson(what: { verdicts: readonly Verdict[]; facts: Facts }): string {
-  const plain = (value: unknown): unknown => (value instanceof Set ? [...value] : value);
   const list = (name: string, value: unknown) => {
-    const items = plain(value);
-    if (!Array.isArray(items)) return `${JSON.stringify(name)}: ${JSON.stringify(items)}`;
-    return `${JSON.stringify(name)}: [\n${items.map((item) => JSON.stringify(item)).join(',\n')}]`;
+    if (!Array.isArray(value)) return `${JSON.stringify(name)}: ${JSON.stringify(value)}`;
+    return `${JSON.stringify(name)}: [\n${value.map((item) => JSON.stringify(item)).join(',\n')}]`;
   };
   const all = Object.entries({ verdicts: what.verdicts, ...what.facts });
   return `{\n${all.map(([name, value]) => list(name, value)).join(',\n')}\n}\n`;
@@ -138,67 +168,17 @@ function urlsOf({ processes }: System) {
   return { orders: of('order-service'), payments: of('payment-service') };
 }
 
-interface Observed {
-  readonly system: System;
-  readonly kafka: ReturnType<typeof kafkaClient>;
-  readonly live: TopicLog;
-  readonly load: Load;
-  readonly faults: readonly Injected[];
+function said({ placings, edits, commands, decisions, webhooks, puts, calls }: Load) {
+  return { placings, edits, commands, decisions, webhooks, puts, answers: calls.answers, replayed: calls.replayed };
 }
 
-/** Returns when nothing is under way any more, or what still is when the time is over. */
-async function settle(
-  observed: Observed,
-  signal: AbortSignal,
-  tell: (what: string) => void,
-): Promise<string | undefined> {
-  const deadline = performance.now() + SETTLE_MS;
-  let before: string | undefined;
-  let tellAt = performance.now() + TELL_EVERY_MS;
-  for (;;) {
-    const restless = await unrest(observed).catch(String);
-    if (restless !== undefined && performance.now() > tellAt) {
-      tell(`still waiting: ${restless}`);
-      tellAt = performance.now() + TELL_EVERY_MS;
-    }
-    const ends = restless === undefined ? await endsOf(observed.kafka, TOPICS).catch(() => undefined) : undefined;
-    const quiet = ends && JSON.stringify([...ends]);
-    // Quiet twice with nothing published in between: no message was on its way from what was asked later to what was earlier.
-    if (quiet !== undefined && quiet === before) return undefined;
-    before = quiet;
-    signal.throwIfAborted();
-    if (performance.now() > deadline) return restless ?? 'messages are still published';
-    await pause(300, signal);
-  }
-}
-
-async function unrest({ system, kafka, live, load, faults }: Observed): Promise<string | undefined> {
-  const { database, processes } = system;
-  const outbox = await outboxOf(database);
-  const unseen = outbox.filter(({ id }) => !live.has(id)).length;
-  if (unseen > 0) return `${unseen} messages of the outboxes were not seen on their topics`;
-  const pending = outbox.filter((row) => row.pending).length;
-  if (pending > 0) return `${pending} messages of the outboxes are not told as published`;
-  const gaps = (await relaysOf(database)).reduce((sum, relay) => sum + relay.gaps, 0);
-  if (gaps > 0) return `${gaps} gaps of the relays are open`;
-  for (const { groupId, topic } of CONSUMERS) {
-    const lag = await lagOf(kafka, groupId, topic);
-    if (lag > 0) return `${groupId} lags ${lag} messages behind on ${topic}`;
-  }
-  const parked = waiting({ parked: await parkedIn(database), faults }).length;
-  if (parked > 0) return `${parked} messages wait for another attempt`;
-  const undecided = (await paymentRequestsOf(database)).filter(
-    ({ id, status }) => status === 'PENDING' && !load.setAside.has(id),
-  );
-  if (undecided.length > 0) return `${undecided.length} payments wait for the operators`;
-  for (const { name, url } of processes.values()) {
-    const { status } = await fetch(`${url}/health`, { signal: AbortSignal.timeout(3000) });
-    if (status !== 200) return `${name} answers ${status} at /health`;
-  }
-  return undefined;
-}
-
-async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, load: Load) {
+/** `settlesAll`: every charge was made through the simulated gateway. */
+async function factsOf(
+  system: System,
+  kafka: ReturnType<typeof kafkaClient>,
+  { simulated }: PaymentSettings,
+  settlesAll: boolean,
+) {
   const { database, processes, links } = system;
   const topics = new TopicLog(kafka, TOPICS);
   try {
@@ -207,11 +187,12 @@ async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, lo
     await topics.stop();
   }
   return {
-    placings: load.placings,
-    decisions: load.decisions,
-    setAside: load.setAside,
     orders: await ordersOf(database),
-    paymentRequests: await paymentRequestsOf(database),
+    paymentRequests: await paymentRequestsOf(database, (id) => settlesAll && takesMoney(simulated, id)),
+    orderSteps: await stepsOf(database, 'orders.order_timeline'),
+    paymentSteps: await stepsOf(database, 'payments.payment_timeline'),
+    stock: await stockOf(database),
+    stockChanges: await stockChangesOf(database),
     outbox: await outboxOf(database),
     records: topics.records,
     parked: await parkedIn(database),

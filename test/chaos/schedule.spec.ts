@@ -51,6 +51,14 @@ it('seeds in a row see relays of their own for either service, under fire like e
   }
 });
 
+it('six seeds in a row see every gateway with relays of their own for either service', () => {
+  const casts = Array.from({ length: 6 }, (_, n) => castOf(7 + n)).map(
+    ({ gateway, relaysApart }) => `${gateway}, ${relaysApart}`,
+  );
+
+  expect(new Set(casts).size).toBe(6);
+});
+
 it('tells whose process or link a target is', () => {
   expect(
     ['order-service/1', 'payment-service relay/2', 'order-service relay/1 → kafka', 'kafka'].map((target) =>

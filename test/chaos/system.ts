@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import pg from 'pg';
+import { type GatewayTerms } from './gateway-books.js';
 import { Link } from './link.js';
 import { Replica } from './replica.js';
 import { type Cast, type LinkName, type ProcessName, serviceOf } from './schedule.js';
+import { openShop } from './shop.js';
 
 const exec = promisify(execFile);
 
@@ -17,7 +19,15 @@ export const TOPICS = ['order.events', 'payment.events'] as const;
 export const CONSUMERS = [
   { groupId: 'order-service', topic: 'payment.events' },
   { groupId: 'payment-service', topic: 'order.events' },
+  { groupId: 'order-service-notifications', topic: 'order.events' },
 ] as const;
+
+/** What a run sets of payment-service. */
+export interface PaymentSettings {
+  readonly ttlMs: number;
+  readonly webhookSecret: string;
+  readonly simulated: GatewayTerms;
+}
 
 /** Two replicas of whatever runs, as it ships, on a PostgreSQL and a Kafka of their own, with a link before each. */
 export interface System {
@@ -41,21 +51,26 @@ export interface System {
  * @param logs the directory for the logs of everything, made when missing
  * @throws with everything ended again, when a part does not start
  */
-export async function startSystem(cast: Cast, logs: string): Promise<System> {
+export async function startSystem(cast: Cast, payments: PaymentSettings, logs: string): Promise<System> {
   /** What undoes what was done, in reverse. */
   const undo: (() => Promise<unknown>)[] = [];
   const remove = async () => {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   };
   try {
-    return { ...(await build(cast, logs, undo)), remove };
+    return { ...(await build(cast, payments, logs, undo)), remove };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[]): Promise<Omit<System, 'remove'>> {
+async function build(
+  cast: Cast,
+  payments: PaymentSettings,
+  logs: string,
+  undo: (() => Promise<unknown>)[],
+): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
   const postgres = await startPostgres({
     database: 'twinbox',
@@ -67,8 +82,13 @@ async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[])
   const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
   undo.push(() => kafka.remove());
   const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
-  for (const command of ['migrate', 'topics', 'demo-products'])
+  for (const command of ['migrate', 'topics'])
     await exec(process.execPath, [join(root, `migrations/dist/${command}.js`)], { env });
+  const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
+  // An idle connection ends with its server; the next query makes a new one.
+  database.on('error', () => undefined);
+  undo.push(() => database.end());
+  await openShop(database);
 
   const links = new Map<LinkName, Link>();
   for (const name of cast.links) {
@@ -88,6 +108,7 @@ async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[])
       DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
       KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
       ...(serviceOf(name) === cast.relaysApart && !isRelay && { RELAY: 'off' }),
+      ...(name.startsWith('payment-service/') && paymentVariables(cast, payments, name)),
     };
     const replica = new Replica(name, await freePort(), variables, logFile, (what) => complaints.push(what));
     undo.push(() => replica.kill());
@@ -95,10 +116,6 @@ async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[])
   }
   await Promise.all([...processes.values()].map((replica) => replica.start()));
 
-  const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
-  // An idle connection ends with its server; the next query makes a new one.
-  database.on('error', () => undefined);
-  undo.push(() => database.end());
   return {
     processes,
     links,
@@ -116,5 +133,21 @@ async function build(cast: Cast, logs: string, undo: (() => Promise<unknown>)[])
       for (const replica of processes.values()) replica.resume();
       await Promise.all([...processes.values()].map((replica) => replica.start()));
     },
+  };
+}
+
+function paymentVariables(
+  { gateway }: Cast,
+  { ttlMs, webhookSecret, simulated }: PaymentSettings,
+  name: ProcessName,
+): Record<string, string> {
+  const isManual = gateway === 'manual' || (gateway === 'mixed' && name.endsWith('/2'));
+  return {
+    PAYMENT_TTL: `${ttlMs}ms`,
+    WEBHOOK_SECRET: webhookSecret,
+    PAYMENT_GATEWAY: isManual ? 'manual' : 'simulated',
+    SIMULATED_DELAY: `${simulated.delayMs}ms`,
+    SIMULATED_FAILURE_RATE: String(simulated.failureRate),
+    SIMULATED_SEED: simulated.seed,
   };
 }

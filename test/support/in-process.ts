@@ -12,6 +12,7 @@ export type InProcessService = Awaited<ReturnType<typeof startInProcess>>;
 export async function startInProcess<C extends ServiceConfig>(
   service: Required<Service<C>>,
   schema: keyof typeof PASSWORDS,
+  env: Readonly<Record<string, string>> = {},
 ) {
   const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
   // As if another replica were the relay: this one stands by, and the outbox keeps what it is given.
@@ -21,6 +22,7 @@ export async function startInProcess<C extends ServiceConfig>(
     DATABASE_URL: database.urlFor(schema, PASSWORDS[schema]),
     LOG_LEVEL: 'fatal',
     LOG_FORMAT: 'json',
+    ...env,
   });
   const app = await createApp(service.module(config), config, service.openApi);
   await service.configure(app, config);
@@ -34,6 +36,7 @@ export async function startInProcess<C extends ServiceConfig>(
     openApi: service.openApi,
     url,
     database,
+    topics,
     /** Whoever the headers say. */
     caller: (headers: Record<string, string>) => caller(url, headers, (answer) => answers.push(answer)),
     /** What of those answers its OpenAPI document does not tell. */

@@ -12,6 +12,7 @@ interface Schema {
   readonly enum?: readonly unknown[];
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
 }
 
 /** What is wrong with a document by OpenAPI's own schema; undefined when nothing is. */
@@ -43,7 +44,7 @@ function gapsOf(document: Document, { method, path, status, headers, body }: Ans
 }
 
 function differences(document: Document, schema: Schema, value: unknown, at: string): string[] {
-  const { type, nullable, items, properties, enum: values } = resolved(document, schema);
+  const { type, nullable, items, properties, required = [], enum: values } = resolved(document, schema);
   if (value === null) return nullable ? [] : [`${at} is null`];
   if (values && !values.includes(value)) return [`${at} is ${JSON.stringify(value)}`];
   const actual = Array.isArray(value) ? 'array' : Number.isInteger(value) ? 'integer' : typeof value;
@@ -51,7 +52,7 @@ function differences(document: Document, schema: Schema, value: unknown, at: str
   if (Array.isArray(value)) return value.flatMap((item) => differences(document, items ?? {}, item, `${at} []`));
   if (!properties) return [];
   const fields = value as Record<string, unknown>;
-  const missing = Object.keys(properties).filter((name) => !(name in fields));
+  const missing = required.filter((name) => !(name in fields));
   return [
     ...missing.map((name) => `${at} .${name} is missing`),
     ...Object.entries(fields).flatMap(([name, field]) =>

@@ -14,6 +14,8 @@ export function describeRunningService(options: {
   readonly table: string;
   readonly otherSchema: string;
   readonly otherTable: string;
+  /** What its consumer groups' names begin with, sorted. */
+  readonly consumers: readonly string[];
   /** What a customer may GET and needs the database for. */
   readonly path: string;
 }): void {
@@ -35,15 +37,16 @@ export function describeRunningService(options: {
       },
     );
 
-    it('names the relay and the consumer', async () => {
+    it('names the relay, the jobs and every consumer', async () => {
       const { body } = await service.caller({}).get('/health/messaging');
 
       const { components } = body.details.messaging;
-      expect(Object.keys(components)).toEqual(['relay', expect.stringMatching(/^inbox /)]);
-      expect(Object.values(components)).toEqual([
-        expect.objectContaining({ healthy: true }),
-        expect.objectContaining({ healthy: true }),
+      expect(Object.keys(components).toSorted()).toEqual([
+        ...options.consumers.map((name) => expect.stringMatching(`^inbox ${name}`)),
+        'jobs',
+        'relay',
       ]);
+      for (const component of Object.values(components)) expect(component).toMatchObject({ healthy: true });
     });
   });
 

@@ -44,7 +44,9 @@ async function fill(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(`
-    insert into orders.products (id, name, price, currency)
-    values ('tea', 'Tea', 450, 'EUR'), ('mug', 'Mug', 1800, 'EUR'), ('book', 'Book', 2500, 'USD')`);
+    insert into orders.products (id, name, price, currency, available, version, updated_at)
+    values ('tea', 'Tea', 450, 'EUR', 1000000000, 1, now()),
+           ('mug', 'Mug', 1800, 'EUR', 1000000000, 1, now()),
+           ('book', 'Book', 2500, 'USD', 1000000000, 1, now())`);
   await client.end();
 }

@@ -29,6 +29,7 @@ export async function createServiceTopics(brokers: readonly string[] = testBroke
       ORDER_EVENTS_TOPIC: orderEvents,
       PAYMENT_EVENTS_TOPIC: paymentEvents,
       CONSUMER_GROUP: `${name}-${unique}`,
+      NOTIFICATIONS_GROUP: `${name}-notifications-${unique}`,
     }),
   };
 }

@@ -1,0 +1,22 @@
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type NoticeFact } from './facts.js';
+
+const TOLD = /The customer is told of (\w+)/;
+
+/** What customers were told: the services, left to themselves, write it to their logs. */
+export async function noticesIn(logs: string): Promise<NoticeFact[]> {
+  const notices: NoticeFact[] = [];
+  for (const file of await readdir(logs)) {
+    if (!/^order-service-\d\.log$/.test(file)) continue;
+    for await (const line of createInterface({ input: createReadStream(join(logs, file)) })) {
+      const type = TOLD.exec(line)?.[1];
+      // A process that was killed may have left half a line.
+      const orderId = /"orderId":"([^"]+)"/.exec(line)?.[1];
+      if (type !== undefined && orderId !== undefined) notices.push({ type, orderId });
+    }
+  }
+  return notices;
+}

@@ -1,0 +1,172 @@
+import { type PaymentEvent } from '@twinbox/contracts';
+import { CancelOrder } from '../../apps/order-service/src/application/cancel-order.js';
+import { EditCart } from '../../apps/order-service/src/application/edit-cart.js';
+import { FinishOrder } from '../../apps/order-service/src/application/finish-order.js';
+import { HearPayment } from '../../apps/order-service/src/application/hear-payment.js';
+import { OrderCommands } from '../../apps/order-service/src/application/order-commands.js';
+import { type OrderStore } from '../../apps/order-service/src/application/order-store.js';
+import { type Step } from '../../apps/order-service/src/application/order-timeline.js';
+import { PlaceOrder } from '../../apps/order-service/src/application/place-order.js';
+import { type ProductStore } from '../../apps/order-service/src/application/product-store.js';
+import { PutProduct } from '../../apps/order-service/src/application/put-product.js';
+import { type Order } from '../../apps/order-service/src/domain/order.js';
+import { Catalogue, type Line, type Product } from '../../apps/order-service/src/domain/product.js';
+import { Database, type Message, outboxTo } from './memory.js';
+
+export interface OrderLine extends Step {
+  readonly orderId: string;
+}
+
+function emptyTables() {
+  return {
+    orders: new Map<string, Order>(),
+    products: new Map<string, Product>(),
+    /** What cancelled orders have given back and no sale has counted yet. */
+    releases: [] as Line[],
+    timeline: [] as OrderLine[],
+    messages: [] as Message[],
+    inbox: new Set<string>(),
+  };
+}
+
+/** order-service: its use cases, on tables in memory. */
+export class OrderSide {
+  readonly tables = emptyTables();
+  readonly database = new Database(this.tables);
+  readonly editCart: EditCart;
+  readonly placeOrder: PlaceOrder;
+  readonly cancelOrder: CancelOrder;
+  readonly finishOrder: FinishOrder;
+  readonly putProduct: PutProduct;
+  private readonly hearPayment: HearPayment;
+  /** How often the rule has seen enough, and then there was too little to be reserved. */
+  shortAtLast = 0;
+  private beforeLastSale: Catalogue | undefined;
+  /** What is read of products without a lock is from before the last sale, as if that had come in between. */
+  readsBehind = false;
+
+  constructor(clock: { now(): Date }) {
+    const orders = this.orderStore();
+    const products = this.productStore();
+    const commands = new OrderCommands(orders, outboxTo('order.events', this.tables));
+    this.editCart = new EditCart(commands, products, clock);
+    this.placeOrder = new PlaceOrder(commands, products, clock);
+    this.cancelOrder = new CancelOrder(commands, products, clock);
+    this.finishOrder = new FinishOrder(commands, clock);
+    this.putProduct = new PutProduct(products, clock);
+    this.hearPayment = new HearPayment(orders, products, commands, clock);
+  }
+
+  /** The inbox: false when the message is known. */
+  async hear({ id, type, data }: Message): Promise<boolean> {
+    return this.database.transaction(async (tx) => {
+      if (this.tables.inbox.has(id)) return false;
+      this.tables.inbox.add(id);
+      const decision = await this.hearPayment.execute(tx, { type, data } as PaymentEvent, id);
+      if (!decision.accepted) throw new Error(`${type} is a dead letter: ${decision.rejection.code}`);
+      return true;
+    });
+  }
+
+  /** Pieces that can be sold. */
+  available(productId: string): number {
+    const released = this.tables.releases.filter((release) => release.productId === productId);
+    return (this.tables.products.get(productId)?.available ?? 0) + sumOf(released);
+  }
+
+  /** Pieces in the orders that `isMeant` says. */
+  held(productId: string, isMeant: (order: Order) => boolean): number {
+    const items = [...this.tables.orders.values()].filter(isMeant).flatMap((order) => order.items);
+    return sumOf(items.filter((item) => item.productId === productId));
+  }
+
+  private catalogue(): Catalogue {
+    const products = [...this.tables.products.values()];
+    return new Catalogue(products.map((product) => ({ ...product, available: this.available(product.id) })));
+  }
+
+  private orderStore(): OrderStore {
+    const { tables } = this;
+    const addSteps = (orderId: string, steps: readonly Step[]): void => {
+      tables.timeline.push(...steps.map((step) => ({ ...step, orderId })));
+    };
+    const known = (orderId: string): Order => {
+      const order = tables.orders.get(orderId);
+      if (!order) throw new Error(`There is no order ${orderId}`);
+      return order;
+    };
+    const store: Pick<OrderStore, 'add' | 'lock' | 'lockHead' | 'save' | 'saveItems'> = {
+      add: async (_, order, steps) => {
+        tables.orders.set(order.id, order);
+        addSteps(order.id, steps);
+      },
+      lock: async (_, orderId) => tables.orders.get(orderId),
+      lockHead: async (__, orderId) => {
+        const { items: _, ...head } = known(orderId);
+        return head;
+      },
+      save: async (_, head, steps) => {
+        tables.orders.set(head.id, { ...head, items: known(head.id).items });
+        addSteps(head.id, steps);
+      },
+      saveItems: async (_, orderId, items) => {
+        tables.orders.set(orderId, { ...known(orderId), items });
+      },
+    };
+    return store as OrderStore;
+  }
+
+  private productStore(): ProductStore {
+    const { tables } = this;
+    /** Counts what was given back, as whoever has locked the product does. */
+    const fold = (productId: string): Product | undefined => {
+      const product = tables.products.get(productId);
+      if (!product) return undefined;
+      const folded = { ...product, available: this.available(productId) };
+      tables.products.set(productId, folded);
+      tables.releases = tables.releases.filter((release) => release.productId !== productId);
+      return folded;
+    };
+    const store: Pick<ProductStore, 'catalogue' | 'reserve' | 'release' | 'lock' | 'add' | 'save'> = {
+      catalogue: async () => (this.readsBehind && this.beforeLastSale) || this.catalogue(),
+      reserve: async (_, lines) => {
+        const locked = lines.flatMap(({ productId }) => fold(productId) ?? []);
+        const short = new Catalogue(locked).shortages(lines);
+        if (short.length > 0) this.shortAtLast++;
+        if (short.length > 0) return short;
+        this.beforeLastSale = this.catalogue();
+        for (const product of locked) {
+          const pieces = sumOf(lines.filter(({ productId }) => productId === product.id));
+          tables.products.set(product.id, { ...product, available: product.available - pieces });
+        }
+        return [];
+      },
+      release: async (_, orderId) => {
+        const items = tables.orders.get(orderId)?.items ?? [];
+        tables.releases = [...tables.releases, ...items.map(({ productId, quantity }) => ({ productId, quantity }))];
+      },
+      lock: async (_, productId) => {
+        const product = fold(productId);
+        return product && { ...product, reserved: this.held(productId, isReserved) };
+      },
+      add: async (_, product) => {
+        if (tables.products.has(product.id)) return false;
+        tables.products.set(product.id, product);
+        return true;
+      },
+      save: async (_, __, product) => {
+        tables.products.set(product.id, product);
+      },
+    };
+    return store as ProductStore;
+  }
+}
+
+/** Its items are still in stock, and nobody else can have them. */
+export function isReserved({ status }: Order): boolean {
+  return status === 'PLACED' || status === 'PAYMENT_PENDING';
+}
+
+function sumOf(lines: readonly Line[]): number {
+  return lines.reduce((sum, { quantity }) => sum + quantity, 0);
+}

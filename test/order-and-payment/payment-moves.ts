@@ -1,0 +1,143 @@
+import fc from 'fast-check';
+import { type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
+import { aSlot, type Move } from './move.js';
+import { must } from './must.js';
+import { type CallEnd } from './provider.js';
+import { SLOTS, TTL_MS, type World } from './world.js';
+
+const aResult = fc.constantFrom<PaymentResult>({ status: 'SUCCEEDED' }, { status: 'FAILED', reason: 'declined' });
+
+/** With `most` 2 another one may be at it still, which was given up, but goes on. */
+export function work(queue: 'charge' | 'refund', slot: number, most: number): Move {
+  return {
+    name: `a worker takes the ${queue} of order ${slot}`,
+    can: (world) => {
+      const job = world.jobOf(queue, slot);
+      return job !== undefined && world.payments.workersAt(job) < most;
+    },
+    make: async (world) => {
+      await world.payments.start(world.jobOf(queue, slot)!);
+      return 'the work has begun';
+    },
+  };
+}
+
+/** One of the calls of the provider that are under way ends. `dies`: the job, though done, is there still. */
+export function answer(slot: number, how: CallEnd, nth: number, dies: boolean): Move {
+  return {
+    name: `call ${nth + 1} of the provider for order ${slot} ends: ${how}${dies ? ', and the worker dies' : ''}`,
+    can: (world) => world.calls(slot).length > nth,
+    make: async (world) => {
+      const { payments, answered } = world;
+      const { request, end } = world.calls(slot)[nth]!;
+      const { status, decidedBy } = world.request(slot)!;
+      const before = payments.tables.timeline.length;
+
+      payments.workersDie = dies;
+      const isTold = end(how);
+      await payments.workersWait();
+      payments.workersDie = false;
+
+      if (!isTold) return undefined;
+      const lines = payments.tables.timeline.length - before;
+      const isStep = world.request(slot)!.status !== status;
+      const again = answered.has(request.id);
+      answered.add(request.id);
+      must(!again || !isStep, 'a charge has one result');
+      must(lines === 1 || (again && lines === 0), `the result of a charge leaves a line; not so ${lines} lines`);
+      must(!again || decidedBy !== 'gateway' || lines === 0, 'a call that is made again tells nothing new');
+      return lines === 0 ? 'a known result of a charge' : undefined;
+    },
+  };
+}
+
+function decide(slot: number, result: PaymentResult): Move {
+  return {
+    name: `an operator says that the payment of order ${slot} has ${result.status}`,
+    can: (world) => world.request(slot) !== undefined,
+    make: async (world) => {
+      const { database, decidePayment, provider } = world.payments;
+      const { id, status } = world.request(slot)!;
+      const by = { operator: 'olga', cause: 'POST /payment-requests/:id' };
+
+      const decision = await database.request((tx) => decidePayment.execute(tx, id, result, by));
+
+      must(
+        decision.accepted === (status === 'PENDING' || status === result.status),
+        'of contradicting decisions the first counts',
+      );
+      if (!decision.accepted) return decision.rejection.code;
+      if (result.status === 'SUCCEEDED') provider.take(world.request(slot)!);
+      return status === 'PENDING' ? undefined : 'a decision of before';
+    },
+  };
+}
+
+/** The provider tells by itself how a charge has ended; it does not arrive yet. */
+function send(slot: number, result: PaymentResult): Move {
+  return {
+    name: `the provider says that the payment of order ${slot} has ${result.status}`,
+    can: (world) => world.request(slot) !== undefined && world.webhooksOf(slot).length < 4,
+    make: async (world) => {
+      const request = world.request(slot)!;
+      if (result.status === 'SUCCEEDED') world.payments.provider.take(request);
+      world.send(request, result);
+      return 'the webhook is under way';
+    },
+  };
+}
+
+/** What the provider has said arrives: any of it, also once more, or the first that has not yet. */
+export function receive(slot: number, nth?: number): Move {
+  return {
+    name: `${nth === undefined ? 'the next webhook' : `webhook ${nth + 1}`} of order ${slot} arrives`,
+    can: (world) => world.webhook(slot, nth) !== undefined,
+    make: async (world) => {
+      const isNew = await world.payments.receive(world.webhook(slot, nth)!);
+      return isNew ? undefined : 'a known webhook';
+    },
+  };
+}
+
+/** The timer lets up to so many payments expire; with fewer than there are, others may come between. */
+export function expire(most: number): Move {
+  return {
+    name: `the timer looks for ${most} payments whose time is over`,
+    can: (world) => overdueIn(world) > 0,
+    make: async (world) => {
+      const { database, expirePayments } = world.payments;
+      const overdue = overdueIn(world);
+
+      await database.transaction((tx) => expirePayments.execute(tx, most));
+
+      must(overdueIn(world) === Math.max(0, overdue - most), 'what is over expires');
+      return undefined;
+    },
+  };
+}
+
+function overdueIn(world: World): number {
+  const requests = SLOTS.flatMap((slot) => world.request(slot) ?? []);
+  return requests.filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= world.now).length;
+}
+
+export const working = fc
+  .tuple(fc.constantFrom('charge', 'refund'), aSlot)
+  .map(([queue, slot]) => work(queue, slot, 2));
+export const answering = fc
+  .tuple(aSlot, fc.constantFrom('SUCCEEDED', 'SUCCEEDED', 'FAILED', 'PENDING', 'LOST', 'DOWN'), fc.nat(1), fc.boolean())
+  .map((how) => answer(...how));
+export const deciding = fc.tuple(aSlot, aResult).map(([slot, result]) => decide(slot, result));
+export const sending = fc.tuple(aSlot, aResult).map(([slot, result]) => send(slot, result));
+export const receiving = fc.tuple(aSlot, fc.nat(3)).map(([slot, nth]) => receive(slot, nth));
+export const expiring = fc.constantFrom(1, 2).map((most) => expire(most));
+
+/** To just before the end of a payment's time, to its end, and a little. */
+export const waiting = fc.constantFrom(1, TTL_MS - 1, TTL_MS).map((ms): Move => ({
+  name: `${ms} ms pass`,
+  can: () => true,
+  make: async (world) => {
+    world.wait(ms);
+    return 'time passes';
+  },
+}));

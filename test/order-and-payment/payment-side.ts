@@ -1,0 +1,220 @@
+import { type OrderCancelled, type OrderPlaced } from '@twinbox/contracts';
+import { type Jobs } from '@twinbox/messaging';
+import { CancelPayment } from '../../apps/payment-service/src/application/cancel-payment.js';
+import { ChargePayment } from '../../apps/payment-service/src/application/charge-payment.js';
+import { CreatePaymentRequest } from '../../apps/payment-service/src/application/create-payment-request.js';
+import { DecidePayment } from '../../apps/payment-service/src/application/decide-payment.js';
+import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
+import { HearPaymentResult } from '../../apps/payment-service/src/application/hear-payment-result.js';
+import { CHARGE } from '../../apps/payment-service/src/application/payment-jobs.js';
+import { PaymentJournal } from '../../apps/payment-service/src/application/payment-journal.js';
+import { type PaymentRequestStore } from '../../apps/payment-service/src/application/payment-request-store.js';
+import {
+  type PaymentTimeline,
+  type TimelineStep,
+} from '../../apps/payment-service/src/application/payment-timeline.js';
+import { RefundPayment } from '../../apps/payment-service/src/application/refund-payment.js';
+import { type PaymentRequest, type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
+import { Database, type Message, outboxTo, type Transaction } from './memory.js';
+import { NoAnswer, Provider } from './provider.js';
+
+export interface PaymentLine extends TimelineStep {
+  readonly orderId: string;
+}
+
+export interface Job {
+  readonly id: string;
+  readonly queue: string;
+  readonly paymentRequestId: string;
+}
+
+/** What the provider tells by itself. */
+export interface Webhook {
+  readonly id: string;
+  readonly paymentRequestId: string;
+  readonly orderId: string;
+  readonly result: PaymentResult;
+}
+
+export interface PaymentTerms {
+  readonly isAutomatic: boolean;
+  readonly ttlMs: number;
+}
+
+function emptyTables() {
+  return {
+    requests: new Map<string, PaymentRequest>(),
+    /** The requests whose charge may have been sent. */
+    chargesSent: new Set<string>(),
+    timeline: [] as PaymentLine[],
+    messages: [] as Message[],
+    jobs: new Map<string, Job>(),
+    inbox: new Set<string>(),
+  };
+}
+
+/** payment-service: its use cases, on tables in memory, and the provider that it calls. */
+export class PaymentSide {
+  readonly tables = emptyTables();
+  readonly database = new Database(this.tables);
+  readonly provider: Provider;
+  readonly decidePayment: DecidePayment;
+  readonly expirePayments: ExpirePayments;
+  private readonly createPaymentRequest: CreatePaymentRequest;
+  private readonly cancelPayment: CancelPayment;
+  private readonly hearResult: HearPaymentResult;
+  private readonly chargePayment: ChargePayment;
+  private readonly refundPayment: RefundPayment;
+  private readonly jobsUnderWay: Job[] = [];
+  /** A worker that is through with its job dies before it has removed it. */
+  workersDie = false;
+  private jobTrouble: unknown;
+
+  constructor(clock: { now(): Date }, { isAutomatic, ttlMs }: PaymentTerms) {
+    const requests = this.requestStore();
+    const timeline = this.timelineStore();
+    const dataSource = this.database as unknown as ConstructorParameters<typeof RefundPayment>[4];
+    const journal = new PaymentJournal(requests, timeline, outboxTo('payment.events', this.tables), this.jobs(), clock);
+    this.provider = new Provider(isAutomatic, () => this.database.isOpen);
+    this.decidePayment = new DecidePayment(requests, journal, clock);
+    this.expirePayments = new ExpirePayments(requests, journal, clock);
+    this.createPaymentRequest = new CreatePaymentRequest(journal, this.provider, { ttlMs }, clock);
+    this.cancelPayment = new CancelPayment(requests, timeline, journal, clock);
+    this.hearResult = new HearPaymentResult(requests, journal, clock);
+    this.chargePayment = new ChargePayment(requests, this.provider, this.hearResult, clock, dataSource);
+    this.refundPayment = new RefundPayment(requests, this.provider, journal, clock, dataSource);
+  }
+
+  /** The inbox: false when the message is known. */
+  async hear({ id, type, data }: Message): Promise<boolean> {
+    return this.once(id, async (tx) => {
+      if (type === 'OrderPlaced') await this.createPaymentRequest.execute(tx, data as OrderPlaced, id);
+      if (type === 'OrderCancelled') await this.cancelPayment.execute(tx, data as OrderCancelled, id);
+    });
+  }
+
+  /** The edge of a webhook: false when it is known. */
+  async receive({ id, paymentRequestId, result }: Webhook): Promise<boolean> {
+    const heard = {
+      result,
+      source: 'provider',
+      type: `payment ${result.status}`,
+      cause: 'webhook',
+      messageId: id,
+    } as const;
+    return this.once(id, async (tx) => {
+      await this.hearResult.execute(tx, paymentRequestId, heard);
+    });
+  }
+
+  requestOf(orderId: string): PaymentRequest | undefined {
+    return [...this.tables.requests.values()].find((request) => request.orderId === orderId);
+  }
+
+  /** How many workers are at it: one that was given up may go on beside its successor. */
+  workersAt(job: Job): number {
+    return this.jobsUnderWay.filter(({ id }) => id === job.id).length;
+  }
+
+  /** A worker takes the job, and goes on until it waits for the provider. */
+  async start(job: Job): Promise<void> {
+    this.jobsUnderWay.push(job);
+    void this.work(job);
+    await this.workersWait();
+  }
+
+  /** All that the workers can do until the provider ends a call. */
+  async workersWait(): Promise<void> {
+    await new Promise(setImmediate);
+    if (this.jobTrouble) throw new Error('A job is dead', { cause: this.jobTrouble });
+  }
+
+  private async work(job: Job): Promise<void> {
+    const { signal } = new AbortController();
+    const call = job.queue === CHARGE ? this.chargePayment : this.refundPayment;
+    try {
+      await call.execute(job.paymentRequestId, signal);
+      if (!this.workersDie) this.tables.jobs.delete(job.id);
+    } catch (error) {
+      // The job stays, and is tried again.
+      if (!(error instanceof NoAnswer)) this.jobTrouble = error;
+    } finally {
+      this.jobsUnderWay.splice(this.jobsUnderWay.indexOf(job), 1);
+    }
+  }
+
+  private async once(messageId: string, work: (tx: Transaction) => Promise<void>): Promise<boolean> {
+    return this.database.transaction(async (tx) => {
+      if (this.tables.inbox.has(messageId)) return false;
+      this.tables.inbox.add(messageId);
+      await work(tx);
+      return true;
+    });
+  }
+
+  private requestStore(): PaymentRequestStore {
+    const { tables } = this;
+    const addSteps = (orderId: string, steps: readonly TimelineStep[]): void => {
+      tables.timeline.push(...steps.map((step) => ({ ...step, orderId })));
+    };
+    const store: Pick<
+      PaymentRequestStore,
+      'open' | 'lock' | 'lockByOrder' | 'lockExpired' | 'save' | 'noteCharge' | 'find'
+    > = {
+      open: async (_, state, step) => {
+        if (this.requestOf(state.orderId)) return undefined;
+        const orderCancelled = this.hasHeard(state.orderId, 'OrderCancelled');
+        tables.requests.set(state.id, state);
+        addSteps(state.orderId, [step]);
+        return { orderCancelled };
+      },
+      lock: async (_, id) => tables.requests.get(id),
+      lockByOrder: async (_, orderId) => this.requestOf(orderId),
+      lockExpired: async (_, at, limit) =>
+        [...tables.requests.values()]
+          .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= at)
+          .slice(0, limit),
+      save: async (_, changes) => {
+        for (const { state, steps } of changes) {
+          tables.requests.set(state.id, state);
+          addSteps(state.orderId, steps);
+        }
+      },
+      noteCharge: async (id) => {
+        const request = tables.requests.get(id);
+        if (request?.status !== 'PENDING' && !tables.chargesSent.has(id)) return undefined;
+        tables.chargesSent.add(id);
+        return request;
+      },
+      find: async (id) => tables.requests.get(id),
+    };
+    return store as PaymentRequestStore;
+  }
+
+  private timelineStore(): PaymentTimeline {
+    const { tables } = this;
+    const store: Pick<PaymentTimeline, 'note' | 'hasHeard'> = {
+      note: async (_, orderId, step) => void tables.timeline.push({ ...step, orderId }),
+      hasHeard: async (_, orderId, type) => this.hasHeard(orderId, type),
+    };
+    return store as PaymentTimeline;
+  }
+
+  private hasHeard(orderId: string, type: string): boolean {
+    return this.tables.timeline.some((line) => line.orderId === orderId && line.cause === type);
+  }
+
+  private jobs(): Jobs {
+    const { tables } = this;
+    const addAll: Jobs['addAll'] = async (_, queue, jobs) =>
+      jobs.map(({ id = '', data }) => {
+        const known = tables.jobs.get(id);
+        if (known && known.queue !== queue)
+          throw new Error(`Job ${id} for ${queue} has the id of a job of ${known.queue}`);
+        if (!known) tables.jobs.set(id, { id, queue, ...(data as Pick<Job, 'paymentRequestId'>) });
+        return id;
+      });
+    const add: Jobs['add'] = async (tx, queue, data, options) => (await addAll(tx, queue, [{ ...options, data }]))[0]!;
+    return { add, addAll } as Jobs;
+  }
+}
