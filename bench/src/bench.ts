@@ -4,9 +4,11 @@ import { startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './figures.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
+import { lists } from './parts/lists.js';
 import { memory } from './parts/memory.js';
 import { million } from './parts/million.js';
 import { relay } from './parts/relay.js';
+import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
 import { writer } from './parts/writer.js';
 import { type Servers } from './servers.js';
@@ -19,6 +21,8 @@ const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> =
   memory,
   million,
   takeover,
+  saga,
+  lists,
 };
 
 const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. None named: all.`;

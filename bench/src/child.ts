@@ -3,6 +3,7 @@ import { once } from 'node:events';
 
 /** A process of its own for what is measured, so that the measuring does not share its CPU time, heap and compiled code. */
 export interface Child<Result> {
+  readonly pid: number;
   /** Ends it in order, and gives what it has to say. */
   stop(): Promise<Result>;
   /** What it says by itself once its work is done. */
@@ -13,7 +14,7 @@ export interface Child<Result> {
   terminate(): void;
 }
 
-type Script = 'bare-producer' | 'inbox' | 'relay' | 'writer';
+type Script = 'bare-producer' | 'inbox' | 'relay' | 'saga-load' | 'saga-watch' | 'writer';
 
 /** As `npm run relay` has them: V8 would rather take memory than collect garbage. */
 const RELAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
@@ -37,6 +38,7 @@ export async function startChild<Result>(script: Script, options: object): Promi
   child.send(options);
   await Promise.race([ready(child), result]);
   return {
+    pid: child.pid ?? 0,
     result,
     async stop() {
       child.send('stop');

@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { startChild } from '../child.js';
+import { type Figure, quantile, whole } from '../figures.js';
+import { type SagaLoadOptions, type SagaLoadResult } from '../processes/saga-load.js';
+import { type SagaWatchOptions, type SagaWatchResult } from '../processes/saga-watch.js';
+import { multiply } from '../saga/multiply.js';
+import { type Services, startServices } from '../saga/services.js';
+import { openShop, type Shop } from '../saga/shop.js';
+import { type Kinds, serverProcesses, type Usage, usageOf } from '../saga/usage.js';
+import { type Servers } from '../servers.js';
+
+/** How much is measured. */
+interface Extent {
+  /** What the full shop has sold before. */
+  readonly orders: number;
+  readonly originals: number;
+  readonly warmUpMs: number;
+  readonly windowMs: number;
+  readonly watchSeconds: number;
+}
+
+const WHOLE: Extent = { orders: 1_000_000, originals: 2000, warmUpMs: 20_000, windowMs: 40_000, watchSeconds: 60 };
+const QUICK: Extent = { orders: 20_000, originals: 400, warmUpMs: 4000, windowMs: 8000, watchSeconds: 10 };
+const PER_SECOND = 20;
+
+/** From POST /orders to COMPLETED, the payment made by the simulated gateway: in a new shop, and in one that has sold a lot. */
+export async function saga(servers: Servers): Promise<Figure[]> {
+  const extent = servers.quick ? QUICK : WHOLE;
+  const kinds = await serverProcesses(servers);
+  const full = await openShop(servers);
+  try {
+    const sold = await fill(full, extent);
+    const figures: Figure[] = [];
+    for (const replicas of [1, 2]) {
+      const first = await measureEmpty(servers, replicas, kinds, extent);
+      const later = await measure(full, replicas, kinds, extent);
+      const who = replicas === 1 ? 'one replica of each service' : `${replicas} replicas of each service`;
+      figures.push(...figuresOf(`${who}, empty database`, first));
+      figures.push(...figuresOf(`${who}, after ${whole(sold)} orders`, later));
+      figures.push(growth(first, later));
+    }
+    return figures;
+  } finally {
+    await full.close();
+  }
+}
+
+/** Real orders first, which warm Kafka up too, then copies of them. */
+async function fill(shop: Shop, { originals, orders }: Extent): Promise<number> {
+  const services = await startServices(shop, 1);
+  try {
+    const load = await startLoad(shop, services, originals);
+    await load.result;
+  } finally {
+    await services.stop();
+  }
+  return multiply(shop.database, orders);
+}
+
+interface Measured {
+  readonly perSecond: number;
+  readonly refused: number;
+  /** Of one order, by kind of process. */
+  readonly cpuMs: Readonly<Record<string, number>>;
+  readonly walBytes: number;
+  readonly latency: SagaWatchResult;
+}
+
+async function measureEmpty(servers: Servers, replicas: number, kinds: Kinds, extent: Extent): Promise<Measured> {
+  const shop = await openShop(servers);
+  try {
+    return await measure(shop, replicas, kinds, extent);
+  } finally {
+    await shop.close();
+  }
+}
+
+async function measure(shop: Shop, replicas: number, servers: Kinds, extent: Extent): Promise<Measured> {
+  const services = await startServices(shop, replicas);
+  try {
+    const load = await startLoad(shop, services);
+    // It ends by itself only when something is wrong.
+    const goesOn = (ms: number) => Promise.race([delay(ms), load.result]);
+    await goesOn(extent.warmUpMs);
+    const kinds = { ...services.pids, ...servers, load: [load.pid] };
+    const before = await usageOf(shop.database.url, kinds);
+    await goesOn(extent.windowMs);
+    const after = await usageOf(shop.database.url, kinds);
+    const { refused } = await load.stop();
+    const completed = await completedBetween(shop, before, after);
+
+    // What the load has left to be written does not run into the latencies.
+    await shop.database.sql('checkpoint');
+    return {
+      refused,
+      perSecond: (completed * 1000) / (after.at.getTime() - before.at.getTime()),
+      cpuMs: Object.fromEntries(
+        Object.entries(after.cpuMs).map(([kind, ms]) => [kind, (ms - (before.cpuMs[kind] ?? 0)) / completed]),
+      ),
+      walBytes: (after.walBytes - before.walBytes) / completed,
+      latency: await watch(shop, services, extent),
+    };
+  } finally {
+    await services.stop();
+  }
+}
+
+function startLoad({ database }: Shop, { orderUrls }: Services, orders?: number) {
+  const options: SagaLoadOptions = { orderUrls, databaseUrl: database.url, ...(orders && { orders }) };
+  return startChild<SagaLoadResult>('saga-load', options);
+}
+
+async function watch({ database }: Shop, { orderUrls }: Services, { watchSeconds }: Extent): Promise<SagaWatchResult> {
+  const orders = watchSeconds * PER_SECOND;
+  const options: SagaWatchOptions = { orderUrls, databaseUrl: database.url, perSecond: PER_SECOND, orders };
+  const watchers = await startChild<SagaWatchResult>('saga-watch', options);
+  return watchers.result;
+}
+
+/** Counted afterwards, so that the counting costs nothing, by the services' clock, which is this machine's. */
+async function completedBetween({ database }: Shop, before: Usage, after: Usage): Promise<number> {
+  const [row] = await database.sql<{ orders: number }>(
+    `select count(*)::int as orders from orders.orders where status = 'COMPLETED' and updated_at >= $1 and updated_at < $2`,
+    [before.at, after.at],
+  );
+  return row?.orders ?? 0;
+}
+
+function figuresOf(where: string, { perSecond, refused, cpuMs, walBytes, latency }: Measured): Figure[] {
+  const { load = Number.NaN, ...system } = cpuMs;
+  // The first seconds are of a system that changes its pace.
+  const warm = (values: readonly number[]) => values.slice(values.length / 6);
+  const shown = (values: readonly number[]) =>
+    [0.5, 0.95, 0.99].map((q) => quantile(warm(values), q).toFixed(1)).join(' / ');
+  return [
+    { what: `${where}, orders/s to COMPLETED`, value: whole(perSecond), goal: '≥ 300' },
+    ...(refused > 0 ? [{ what: '  refused with 503', value: whole(refused) }] : []),
+    { what: '  CPU-ms an order, in all', value: sumOf(system).toFixed(2), goal: '≤ 7' },
+    {
+      what: `    ${Object.keys(system).join(' / ')}`,
+      value: Object.values(system)
+        .map((ms) => ms.toFixed(2))
+        .join(' / '),
+    },
+    { what: '    who places and watches them, not in the sum', value: load.toFixed(2) },
+    { what: '  WAL an order, kB', value: (walBytes / 1000).toFixed(1) },
+    {
+      what: `  POST to COMPLETED at ${PER_SECOND}/s, p50 / p95 / p99 in ms`,
+      value: shown(latency.seenMs),
+      goal: 'p50 ≤ 30',
+    },
+    { what: '    of which to the answer of the POST', value: shown(latency.answeredMs) },
+    { what: '    of which to the commit of COMPLETED', value: shown(latency.decidedMs) },
+  ];
+}
+
+const sumOf = (values: Readonly<Record<string, number>>) =>
+  Object.values(values).reduce((sum, value) => sum + value, 0);
+
+function growth(first: Measured, later: Measured): Figure {
+  const p50 = ({ latency }: Measured) => quantile(latency.seenMs, 0.5);
+  const cpu = ({ cpuMs: { load: _, ...system } }: Measured) => sumOf(system);
+  const ratios = [later.perSecond / first.perSecond, cpu(later) / cpu(first), p50(later) / p50(first)];
+  return {
+    what: '  over the empty database: orders/s, CPU-ms, p50',
+    value: ratios.map((ratio) => ratio.toFixed(2)).join(' / '),
+    goal: 'about 1',
+  };
+}

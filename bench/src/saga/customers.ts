@@ -1,0 +1,64 @@
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { PRODUCTS, productId } from './shop.js';
+
+const CUSTOMERS = 500;
+
+/** Any of some hundred. */
+export const someCustomer = (): string => `customer-${upTo(CUSTOMERS)}`;
+
+const upTo = (n: number) => Math.floor(Math.random() * n);
+
+/** Customers of a shop, who call its replicas in turn over connections that are kept. */
+export class Customers {
+  private readonly agent = new Agent({ keepAlive: true });
+  private calls = 0;
+
+  constructor(private readonly orderUrls: readonly string[]) {}
+
+  /** Orders two products; the order's id, or undefined when the shop is not able to take it at the moment. */
+  async place(customerId: string): Promise<string | undefined> {
+    const first = upTo(PRODUCTS);
+    const items = [first, first + 1 + upTo(PRODUCTS - 1)].map((n) => ({
+      productId: productId(n),
+      quantity: 1 + upTo(3),
+    }));
+    const url = this.orderUrls[this.calls++ % this.orderUrls.length];
+    const response = await this.call('POST', `${url}/orders`, customerId, JSON.stringify({ items }));
+    const answer = (await json(response)) as { id: string };
+    if (response.statusCode === 503) return undefined;
+    if (response.statusCode !== 201) throw new Error(`POST /orders: ${response.statusCode} ${JSON.stringify(answer)}`);
+    return answer.id;
+  }
+
+  /** Calls `onCompleted` for each order of the customer that becomes COMPLETED, as the stream of one replica tells it. */
+  async watch(customerId: string, replica: number, onCompleted: (orderId: string) => void): Promise<void> {
+    const url = this.orderUrls[replica % this.orderUrls.length];
+    const response = await this.call('GET', `${url}/orders/events`, customerId);
+    if (response.statusCode !== 200) throw new Error(`GET /orders/events: ${response.statusCode}`);
+    let text = '';
+    response.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) {
+        if (!line.startsWith('data: ')) continue;
+        const { orderId, type } = JSON.parse(line.slice('data: '.length)) as { orderId: string; type: string };
+        if (type === 'OrderCompleted') onCompleted(orderId);
+      }
+    });
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private call(method: string, url: string, customerId: string, body = ''): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const headers = {
+        'x-user-id': customerId,
+        ...(body !== '' && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      };
+      request(url, { method, agent: this.agent, headers }, resolve).on('error', reject).end(body);
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '@twinbox/messaging/testing';
+import { freePort, root } from '@twinbox/tools';
+import { type ServiceName, type Shop } from './shop.js';
+import { type Kinds } from './usage.js';
+
+/** So many replicas of both services, built and run as they ship. */
+export interface Services {
+  readonly orderUrls: readonly string[];
+  readonly pids: Kinds;
+  /** SIGTERM to all; returns when they have ended. */
+  stop(): Promise<void>;
+}
+
+interface Replica {
+  readonly url: string;
+  readonly child: ChildProcess;
+}
+
+const STOP_WITHIN_MS = 20_000;
+/** Where a CPU profile of each replica is to be written, if at all. */
+const PROFILES = process.env['BENCH_CPU_PROF'];
+
+/** Returns when all are ready. */
+export async function startServices(shop: Shop, replicas: number): Promise<Services> {
+  // A log that is written, as in any deployment; nobody reads it unless a service fails.
+  const logs = await mkdtemp(join(tmpdir(), 'twinbox-bench-'));
+  const started: Replica[] = [];
+  const stop = async () => {
+    await Promise.all(started.map(({ child }) => end(child)));
+    await rm(logs, { recursive: true, force: true });
+  };
+  const startAll = async (name: ServiceName) => {
+    const mine: Replica[] = [];
+    for (let n = 1; n <= replicas; n++) {
+      const replica = await start(name, join(logs, `${name}-${n}.log`), shop.env(name));
+      started.push(replica);
+      mine.push(replica);
+      await ready(replica, join(logs, `${name}-${n}.log`));
+    }
+    return mine;
+  };
+  try {
+    const orders = await startAll('order-service');
+    const payments = await startAll('payment-service');
+    const pidsOf = (all: readonly Replica[]) => all.map(({ child }) => child.pid ?? 0);
+    return {
+      orderUrls: orders.map(({ url }) => url),
+      pids: { 'order-service': pidsOf(orders), 'payment-service': pidsOf(payments) },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(name: ServiceName, logFile: string, env: Record<string, string>): Promise<Replica> {
+  const port = await freePort();
+  const profile = `${name}-${port}.cpuprofile`;
+  const flags = PROFILES ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`, `--cpu-prof-name=${profile}`] : [];
+  const log = await open(logFile, 'a');
+  const child = spawn(process.execPath, [...flags, join(root, 'apps', name, 'dist/main.js')], {
+    // Its own environment only: the user's shell must not steer what is measured.
+    env: { PATH: process.env['PATH'], PORT: String(port), LOG_FORMAT: 'json', PAYMENT_GATEWAY: 'simulated', ...env },
+    stdio: ['ignore', log.fd, log.fd],
+  });
+  await log.close();
+  // Should the benchmark be interrupted.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.removeListener('exit', kill));
+  return { url: `http://127.0.0.1:${port}`, child };
+}
+
+async function ready({ url, child }: Replica, logFile: string): Promise<void> {
+  const outcome = await until(`${url} is ready`, async () => {
+    if (hasEnded(child)) return 'ended';
+    const { ok } = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2000) });
+    return ok && 'ready';
+  });
+  if (outcome === 'ended') throw new Error((await readFile(logFile, 'utf8')).slice(-4000));
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+  await exited;
+  clearTimeout(insist);
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { createTopics } from '@twinbox/messaging';
+import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
+import { migrateSchemas } from '@twinbox/migrations';
+import { Kafka, logLevel } from 'kafkajs';
+import { type Servers } from '../servers.js';
+
+const ROLES = { 'order-service': 'orders', 'payment-service': 'payments' } as const;
+export type ServiceName = keyof typeof ROLES;
+
+/** A migrated database with products and no order, and topics: all that the two services need. */
+export interface Shop {
+  readonly database: TestDatabase;
+  /** What a replica of the service finds in its environment. */
+  env(service: ServiceName): Record<string, string>;
+  close(): Promise<void>;
+}
+
+export const PRODUCTS = 200;
+
+export const productId = (n: number): string => `product-${n % PRODUCTS}`;
+
+export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop> {
+  const unique = randomBytes(4).toString('hex');
+  const topics = { orders: `order.events-${unique}`, payments: `payment.events-${unique}` };
+  await createTopics({ brokers, clientId: 'bench' }, [
+    { ...ORDER_EVENTS, name: topics.orders },
+    { ...PAYMENT_EVENTS, name: topics.payments },
+  ]);
+  const database = await createDatabase(databaseUrl);
+  await migrateSchemas(database.url, { orders: 'orders', payments: 'payments' });
+  // More than is ever sold: what is measured is the sale, not the shortage.
+  await database.sql(
+    `insert into orders.products (id, name, price, currency, available, version, updated_at)
+     select 'product-' || n, 'Product ' || n, 100 + n * 7, 'EUR', 1000000000, 1, now()
+       from generate_series(0, $1::int - 1) as n`,
+    [PRODUCTS],
+  );
+  await database.sql('vacuum analyze orders.products');
+  return {
+    database,
+    env: (service) => ({
+      DATABASE_URL: database.urlFor(ROLES[service], ROLES[service]),
+      KAFKA_BROKERS: brokers.join(','),
+      ORDER_EVENTS_TOPIC: topics.orders,
+      PAYMENT_EVENTS_TOPIC: topics.payments,
+      CONSUMER_GROUP: `${service}-${unique}`,
+      NOTIFICATIONS_GROUP: `notifications-${unique}`,
+    }),
+    async close() {
+      await database.drop();
+      const admin = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.ERROR }).admin();
+      await admin.connect();
+      await admin.deleteTopics({ topics: Object.values(topics) });
+      await admin.disconnect();
+    },
+  };
+}
