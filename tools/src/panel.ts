@@ -9,35 +9,43 @@ export interface Panel {
 
 /** What a person needs once everything runs: where it is, lines to paste, and how to stop. */
 export function panel({ orderPort, paymentPort, database, brokers, data, logs }: Panel): string {
-  const orders = `http://localhost:${orderPort}`;
-  const payments = `http://localhost:${paymentPort}`;
+  const orders = `http://localhost:${orderPort}/orders`;
+  const payments = `http://localhost:${paymentPort}/payment-requests`;
   const user = `-H 'X-User-Id: demo'`;
   const operator = `-H 'X-User-Id: ops' -H 'X-Roles: operator'`;
   const json = `-H 'Content-Type: application/json'`;
-  // Lists are newest first; grep and cut are everywhere, jq is not.
-  const newest = (list: string) => `$(curl -sS ${list} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
-  const pending = newest(`${operator} '${payments}/payment-requests?status=PENDING'`);
-  const order = newest(`${user} ${orders}/orders`);
+  // grep and cut are everywhere, jq is not.
+  const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
+  const show = `curl -sSw '\\n'`;
   return `
 Twinbox is running.
 
-  order-service     ${orders}   API: ${orders}/docs   health: ${orders}/health
-  payment-service   ${payments}   API: ${payments}/docs   health: ${payments}/health
+  order-service     http://localhost:${orderPort}   API: http://localhost:${orderPort}/docs   health: http://localhost:${orderPort}/health
+  payment-service   http://localhost:${paymentPort}   API: http://localhost:${paymentPort}/docs   health: http://localhost:${paymentPort}/health
   PostgreSQL        ${database}
   Kafka             ${brokers}
   data, logs        ${data}, ${logs}
 
-Place an order, as the user demo:
-  curl -sSw '\\n' ${user} ${json} -d '{"items":[{"productId":"tea-earl-grey","quantity":2}]}' ${orders}/orders
+The life of an order, to paste. A cart of the user demo, and something in it:
+  ORDER=${idIn(`${user} ${json} -d '{"draft":true}' ${orders}`)}
+  ${show} ${user} ${json} -d '{"productId":"tea-earl-grey","quantity":2}' ${orders}/$ORDER/items
 
-Mark its payment succeeded, as an operator (it takes the newest pending one):
-  curl -sSw '\\n' -X POST ${operator} "${payments}/payment-requests/${pending}/succeed"
+Place it, and look at it: it waits for its payment
+  ${show} -X POST ${user} ${orders}/$ORDER/place
+  ${show} ${user} ${orders}/$ORDER
 
-… or failed:
-  curl -sSw '\\n' ${operator} ${json} -d '{"reason":"card declined"}' "${payments}/payment-requests/${pending}/fail"
+Mark its payment succeeded, as an operator, and the order finished …
+  PAYMENT=${idIn(`${operator} "${payments}?orderId=$ORDER"`)}
+  ${show} -X POST ${operator} ${payments}/$PAYMENT/succeed
+  ${show} -X POST ${operator} ${orders}/$ORDER/finish
 
-Watch the newest order: PLACED → PAYMENT_PENDING → COMPLETED or CANCELLED
-  curl -sSw '\\n' ${user} "${orders}/orders/${order}"
+… or, of another one, the payment failed, or the order cancelled:
+  ${show} ${operator} ${json} -d '{"reason":"card declined"}' ${payments}/$PAYMENT/fail
+  ${show} ${user} ${json} -d '{"reason":"Ordered twice."}' ${orders}/$ORDER/cancel
+
+Everything that happened to it, and what happens to all orders, live:
+  ${show} ${user} ${orders}/$ORDER/timeline
+  curl -sSN ${operator} ${orders}/events
 
 Ctrl-C stops everything and keeps the data.
 `;

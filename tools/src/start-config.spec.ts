@@ -10,6 +10,7 @@ it('needs nothing set', () => {
     kafkaBrokers: undefined,
     ordersPassword: 'orders',
     paymentsPassword: 'payments',
+    webhookSecret: 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==',
   });
 });
 

@@ -13,7 +13,12 @@ export interface StartConfig {
   readonly kafkaBrokers: string | undefined;
   readonly ordersPassword: string;
   readonly paymentsPassword: string;
+  /** What webhooks of the payment provider are signed with. */
+  readonly webhookSecret: string;
 }
+
+/** No secret at all: it lets webhooks be tried out on a machine of one's own. */
+const DEMO_WEBHOOK_SECRET = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
 
 /** Reads and checks the environment. Throws one Trouble with a line for every variable that is wrong. */
 export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
@@ -36,6 +41,7 @@ export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
     kafkaBrokers: check(() => brokersFrom(env)),
     ordersPassword: env['ORDERS_DB_PASSWORD'] || 'orders',
     paymentsPassword: env['PAYMENTS_DB_PASSWORD'] || 'payments',
+    webhookSecret: env['WEBHOOK_SECRET']?.trim() || DEMO_WEBHOOK_SECRET,
   };
   const seen = new Map<number, string>();
   for (const { variable, port } of localPorts(config)) {

@@ -65,6 +65,7 @@ async function main(): Promise<void> {
     await step('demo orders', 'tools/dist/demo.js', {
       ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
       PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
+      WEBHOOK_SECRET: config.webhookSecret,
     });
     if (watch) running.compiler = startCompiler();
     say(
@@ -228,6 +229,7 @@ async function startServices(config: StartConfig, databaseUrl: string, brokers: 
         NODE_ENV: 'development',
         // Each has its own: one for both would share the messages out between them.
         CONSUMER_GROUP: name,
+        WEBHOOK_SECRET: config.webhookSecret,
       },
     });
     running.services.push(service);
