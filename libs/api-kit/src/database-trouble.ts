@@ -32,7 +32,7 @@ const connectionMessages = [
   /^Query read timeout$/,
   /^Client (has encountered a connection error|was closed) and is not queryable$/,
   /^Cannot use a pool after calling end on the pool$/,
-  /^Query runner already released/,
+  /query runner (already|was already) released/i,
   /^Driver not Connected$/,
 ];
 

@@ -1,5 +1,5 @@
 import { accept, reject } from '@twinbox/kernel';
-import { QueryFailedError } from 'typeorm';
+import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { databaseTrouble } from './database-trouble.js';
 import { problemDocument, problemOf, type ProblemTable, stateOrProblem } from './problem.js';
 
@@ -61,6 +61,13 @@ describe('databaseTrouble', () => {
     'takes %s for a database that is away',
     (code) => {
       expect(databaseTrouble(coded(code))).toBe('database-unavailable');
+    },
+  );
+
+  it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
+    'takes a connection that broke between two statements for a database that is away: %s',
+    (error) => {
+      expect(databaseTrouble(error)).toBe('database-unavailable');
     },
   );
 

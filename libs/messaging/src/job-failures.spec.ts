@@ -1,4 +1,4 @@
-import { QueryFailedError } from 'typeorm';
+import { QueryFailedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { PermanentError } from './errors.js';
 import { afterFailure, failureOfJob, HandedBackError, LeaseLostError, TimedOutError } from './job-failures.js';
 import { jobQueue } from './job-handlers.js';
@@ -18,6 +18,7 @@ describe('what an error means for a job', () => {
     ['a deadlock', failedQuery(Object.assign(new Error(), { code: '40P01' })), 'contended'],
     ['the server ended the session', failedQuery(Object.assign(new Error(), { code: '57P01' })), 'contended'],
     ['a statement without an answer', failedQuery(new Error('Connection terminated unexpectedly')), 'away'],
+    ['a connection that broke between two statements', new QueryRunnerProviderAlreadyReleasedError(), 'away'],
     ['a reset connection', failedQuery(Object.assign(new Error(), { code: 'ECONNRESET' })), 'away'],
     ['the process stops', new HandedBackError(), 'handed-back'],
     ['another has it', new LeaseLostError(), 'lease-lost'],

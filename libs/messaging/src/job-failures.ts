@@ -1,4 +1,4 @@
-import { QueryFailedError } from 'typeorm';
+import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { describeError } from './errors.js';
 import { type Failure, failureOf } from './failures.js';
 import { type JobQueue } from './job-handlers.js';
@@ -60,8 +60,13 @@ export function afterFailure(
   return { attempts: now, delayMs: dead ? undefined : backOffMs(Math.max(0, now - 1), backOff.firstMs, backOff.maxMs) };
 }
 
-/** A statement of the handler's own that PostgreSQL did not answer: pg's error has no SQLSTATE then. */
+/**
+ * A statement of the handler's own that PostgreSQL did not answer: pg's error has no SQLSTATE then. Or the connection broke between
+ * two of a transaction, and TypeORM has no more of it.
+ */
 function isLostConnection(error: unknown): boolean {
+  if (error instanceof QueryRunnerAlreadyReleasedError || error instanceof QueryRunnerProviderAlreadyReleasedError)
+    return true;
   if (!(error instanceof QueryFailedError)) return false;
   const { code } = error.driverError as { code?: unknown };
   return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code);
