@@ -39,7 +39,7 @@ export class CartsStockAndHistory1764500000000 implements MigrationInterface {
     await queryRunner.query(`
       update orders.orders set due_at = updated_at where status = 'PLACED'`);
     await queryRunner.query(`
-      update orders.orders set due_at = updated_at + interval '15 minutes' where status = 'PAYMENT_PENDING'`);
+      update orders.orders set due_at = now() + interval '15 minutes' where status = 'PAYMENT_PENDING'`);
     // Finds what is late, however much is not.
     await queryRunner.query(`
       create index orders_due on orders.orders (status, due_at) where due_at is not null`);

@@ -4,10 +4,17 @@ import { type MigrationInterface, type QueryRunner } from 'typeorm';
 export class ExpiryRefundsAndHistory1764500000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('alter table payments.payment_requests add column expires_at timestamptz(3)');
-    await queryRunner.query(`update payments.payment_requests set expires_at = created_at + interval '15 minutes'`);
+    // What waits for its payment has known no time to live: it begins now, however old the request is.
+    await queryRunner.query(`
+      update payments.payment_requests
+         set expires_at = case status when 'PENDING' then now() else created_at end + interval '15 minutes'`);
     await queryRunner.query('alter table payments.payment_requests alter column expires_at set not null');
     // Since when the gateway may have been told to charge: from then on only the gateway knows whether the money came.
     await queryRunner.query('alter table payments.payment_requests add column charge_sent_at timestamptz(3)');
+    // Who moves the money; so far operators did, by hand.
+    await queryRunner.query(`
+      alter table payments.payment_requests add column gateway varchar(40) not null default 'manual'`);
+    await queryRunner.query('alter table payments.payment_requests alter column gateway drop default');
     // Finds what has expired; a request leaves it with its result.
     await queryRunner.query(`
       create index payment_requests_expiry on payments.payment_requests (expires_at) where status = 'PENDING'`);
@@ -34,6 +41,8 @@ export class ExpiryRefundsAndHistory1764500000000 implements MigrationInterface 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('drop table payments.payment_timeline, payments.idempotency_keys');
     await queryRunner.query('drop index payments.payment_requests_amount');
-    await queryRunner.query('alter table payments.payment_requests drop column expires_at, drop column charge_sent_at');
+    await queryRunner.query(`
+      alter table payments.payment_requests
+        drop column expires_at, drop column charge_sent_at, drop column gateway`);
   }
 }

@@ -13,6 +13,7 @@ import { PostgresPaymentTimeline } from './adapters/postgres/postgres-payment-ti
 import { PaymentExpiry } from './adapters/timers/payment-expiry.js';
 import { CancelPayment } from './application/cancel-payment.js';
 import { ChargePayment } from './application/charge-payment.js';
+import { ConfirmRefund } from './application/confirm-refund.js';
 import { CreatePaymentRequest } from './application/create-payment-request.js';
 import { DecidePayment } from './application/decide-payment.js';
 import { ExpirePayments } from './application/expire-payments.js';
@@ -41,6 +42,7 @@ export class AppModule {
         CreatePaymentRequest,
         CancelPayment,
         DecidePayment,
+        ConfirmRefund,
         HearPaymentResult,
         ChargePayment,
         RefundPayment,

@@ -5,9 +5,14 @@ import {
   EnvName,
   EnvOneOf,
   EnvOptionalSecret,
+  EnvOtherThan,
   ServiceConfig,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { NotEquals } from 'class-validator';
+
+/** The name under which the inbox remembers the provider's webhooks. */
+export const WEBHOOKS = 'payment-webhooks';
 
 const gateways = ['manual', 'simulated'] as const;
 
@@ -19,11 +24,14 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
+  /** Another than it hears: a service does not hear itself. */
   @EnvName()
+  @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
   /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
   @EnvName()
+  @NotEquals(WEBHOOKS, { message: `must not be ${WEBHOOKS}, as which the inbox knows the webhooks` })
   CONSUMER_GROUP = 'payment-service';
 
   /** How long a request waits for its payment; then it fails. */
@@ -34,8 +42,8 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvOneOf(gateways)
   PAYMENT_GATEWAY: (typeof gateways)[number] = 'manual';
 
-  /** How long the simulated gateway takes for a call. */
-  @EnvDuration(0, 30_000)
+  /** How long the simulated gateway takes for a call. After 30 s health calls a job stuck. */
+  @EnvDuration(0, 20_000)
   SIMULATED_DELAY = 0;
 
   /** Which part of all payments the simulated gateway lets fail. */
@@ -51,7 +59,8 @@ export class PaymentServiceConfig extends ServiceConfig {
    * are refused.
    */
   @EnvOptionalSecret(
-    /^whsec_(?=.{32,88}$)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+    // Four characters are three bytes: eight of them and up, until 64 bytes, which end with `==`.
+    /^whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)$/,
     'must be whsec_ and 24 to 64 bytes in base64',
   )
   WEBHOOK_SECRET: string | undefined;

@@ -11,6 +11,7 @@ import { anOrder, type PaymentServiceHarness, startPaymentService } from './paym
 
 /** A provider that keeps books by key, as real ones do: a repeated call is answered from them. What happens around it is the test's. */
 class BookkeepingGateway extends PaymentGateway {
+  override readonly name = 'books';
   override readonly automatic = true;
   readonly charged = new Map<string, number>();
   readonly refunded = new Map<string, number>();
@@ -44,9 +45,14 @@ class BookkeepingGateway extends PaymentGateway {
 
 let gateway: BookkeepingGateway;
 let service: PaymentServiceHarness;
+/** Which gateway is in use. */
+let gatewayName = 'books';
 /** The service's gateway is one for all tests; each test has its own books. */
 class CurrentGateway extends PaymentGateway {
   override readonly automatic = true;
+  override get name() {
+    return gatewayName;
+  }
   override charge(...call: Parameters<PaymentGateway['charge']>) {
     return gateway.charge(call[0], call[1]);
   }
@@ -60,6 +66,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   gateway = new BookkeepingGateway();
+  gatewayName = 'books';
 });
 afterAll(() => service.stop());
 
@@ -91,7 +98,7 @@ async function aRequestOnHold() {
 }
 
 describe('a request is charged by itself', () => {
-  it('and succeeds: the result, its message and its step are one', async () => {
+  it('P1 and succeeds: the result, its message and its step are one', async () => {
     const request = await service.aRequest();
 
     await service.untilStatus(request, 'SUCCEEDED');
@@ -132,7 +139,7 @@ describe('a request is charged by itself', () => {
     expect((await service.anOperator().post(`/payment-requests/${request.id}/succeed`)).status).toBe(200);
   });
 
-  it('once, of many at the same time', async () => {
+  it('P4 once, of many at the same time', async () => {
     const requests = await service.someRequests(120);
 
     await service.untilAll(requests, 'SUCCEEDED');
@@ -193,7 +200,7 @@ describe('money is never lost', () => {
     expect((await service.stored(request)).messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
   });
 
-  it('the process dies when the result is written, before the job is gone: nothing new is said', async () => {
+  it('P4 the process dies when the result is written, before the job is gone: nothing new is said', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     await untilDone();
@@ -201,7 +208,7 @@ describe('money is never lost', () => {
 
     await service.database.sql(`insert into payments.jobs (id, queue, data, run_at) values ($1, 'charge', $2, now())`, [
       request.id,
-      JSON.stringify({ paymentRequestId: request.id }),
+      JSON.stringify({ paymentRequestId: request.id, gateway: 'books' }),
     ]);
     await until('it is charged again', () => gateway.callsOf(request.id) === 2);
     await untilDone();
@@ -209,7 +216,7 @@ describe('money is never lost', () => {
     expect([await service.stored(request), await service.steps(request)]).toEqual(before);
   });
 
-  it('the order is cancelled while the money is on its way: it goes back', async () => {
+  it('P2 the order is cancelled while the money is on its way: it goes back', async () => {
     const arrived = Promise.withResolvers<void>();
     gateway.before = (key) => (key.endsWith('-refund') ? undefined : arrived.promise);
     const request = await service.aRequest();
@@ -236,7 +243,7 @@ describe('money is never lost', () => {
     ]);
   });
 
-  it('nobody knows whether the money came, and the order is cancelled: the same charge tells', async () => {
+  it('P2 nobody knows whether the money came, and the order is cancelled: the same charge tells', async () => {
     gateway.after = (key, call) => {
       if (key.endsWith('-refund') || call > 1) return;
       throw new Error('the answer was lost');
@@ -252,7 +259,7 @@ describe('money is never lost', () => {
     expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
   });
 
-  it('the process dies when the money has gone back, and nothing of it is written: sent back again with the same key', async () => {
+  it('P2 the process dies when the money has gone back, and nothing of it is written: sent back again with the same key', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     gateway.after = (_, call) => (call === 1 ? never() : undefined);
@@ -269,7 +276,7 @@ describe('money is never lost', () => {
     expect(types).toEqual(['PaymentSucceeded', 'PaymentRefunded']);
   });
 
-  it('the gateway is away for a while: the call is made when it is back', async () => {
+  it('P8 the gateway is away for a while: the call is made when it is back', async () => {
     gateway.before = () => {
       if (gateway.calls.length < 3) throw new Error('connect ECONNREFUSED');
     };
@@ -303,6 +310,24 @@ describe('money that nobody wants is not taken', () => {
     expect(gateway.calls).toEqual([]);
   });
 
+  it('when the cancellation of the order was heard while its payment was requested', async () => {
+    const request = await aRequestOnHold();
+    // Whoever heard it saw no request yet.
+    await service.database.sql(
+      `insert into payments.payment_timeline (order_id, type, at, actor, cause)
+       values ($1, 'MessagePassedOver', now(), 'customer:ada', 'OrderCancelled')`,
+      [request.orderId],
+    );
+    const others = [await aRequestOnHold(), await aRequestOnHold()];
+
+    await leasesRunOut();
+    await service.untilAll(others, 'SUCCEEDED');
+    await untilDone();
+
+    expect(gateway.calls).not.toContain(request.id);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', charge_sent_at: null } });
+  });
+
   it('when the request had expired before', async () => {
     const request = await aRequestOnHold();
     await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
@@ -313,6 +338,104 @@ describe('money that nobody wants is not taken', () => {
 
     expect(gateway.calls).toEqual([]);
   });
+});
+
+describe('switching gateways loses no money', () => {
+  const jobOf = async ({ id }: { readonly id: string }) => {
+    const [job] = await service.database.sql<{ id: string; attempts: number; error: string | null; dead_at: unknown }>(
+      `select id, attempts, error, dead_at from payments.jobs where data->>'paymentRequestId' = $1`,
+      [id],
+    );
+    return job;
+  };
+  const untilRefused = (request: { readonly id: string }) =>
+    until('the other gateway refuses', async () => {
+      const error = (await jobOf(request))?.error ?? '';
+      return error.includes('belongs to the gateway books, and other is in use here') && error;
+    });
+
+  it('P2 a charge waits for the gateway that it was written for', async () => {
+    const request = await aRequestOnHold();
+    gatewayName = 'other';
+
+    await leasesRunOut();
+    await untilRefused(request);
+    expect(gateway.calls).toEqual([]);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', charge_sent_at: null } });
+
+    gatewayName = 'books';
+    await leasesRunOut();
+    await service.untilStatus(request, 'SUCCEEDED');
+    expect(gateway.calls).toEqual([request.id]);
+  });
+
+  it('P2 a charge whose answer was lost is not taken for answered: what came of it goes back', async () => {
+    gateway.after = (key, call) => {
+      if (key.endsWith('-refund') || call > 1) return;
+      gatewayName = 'other';
+      throw new Error('the answer was lost');
+    };
+    const request = await service.aRequest();
+    await until('the money is taken', () => gateway.charged.has(request.id));
+    await service.hearsCancelled(request);
+    await untilRefused(request);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'CANCELLED' } });
+
+    gatewayName = 'books';
+    await leasesRunOut();
+    await service.untilStatus(request, 'REFUNDED');
+
+    expect([...gateway.charged.keys()]).toEqual([request.id]);
+    expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
+  });
+
+  it('P2 a refund is made by the gateway that took the money, whichever is in use when the order is cancelled', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    await untilDone();
+    gatewayName = 'other';
+
+    await service.hearsCancelled(request);
+    await untilRefused(request);
+    expect(gateway.refunded.size).toBe(0);
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
+
+    gatewayName = 'books';
+    await leasesRunOut();
+    await service.untilStatus(request, 'REFUNDED');
+    expect([...gateway.refunded]).toEqual([[`${request.id}-refund`, 900]]);
+  });
+
+  it('P9 a gateway that does not come back leaves a line, and a job that a person can have tried again', async () => {
+    const request = await aRequestOnHold();
+    gatewayName = 'other';
+    await service.database.sql(
+      `update payments.jobs set attempts = 199, run_at = now() where data->>'paymentRequestId' = $1`,
+      [request.id],
+    );
+    const job = await until('the job is dead', async () => {
+      const found = await jobOf(request);
+      return found?.dead_at ? found : undefined;
+    });
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'ChargeGivenUp', detail: { jobId: job.id } });
+    expect(gateway.calls).toEqual([]);
+
+    gatewayName = 'books';
+    await service.app.get(DeadJobs).retry([job.id], { actor: 'ops' });
+    await service.untilStatus(request, 'SUCCEEDED');
+  });
+});
+
+it('a reason of the gateway is kept as far as there is room, and stored whatever is in it', async () => {
+  gateway.answer = { status: 'FAILED', reason: `a\0b\ud800${'😀'.repeat(600)}` };
+
+  const request = await service.aRequest();
+  await service.untilStatus(request, 'FAILED');
+
+  const reason = `a b\ufffd${'😀'.repeat(496)}`;
+  const { request: row, messages } = await service.stored(request);
+  expect(row).toMatchObject({ reason });
+  expect(JSON.parse(String(messages[0]!['payload']))).toMatchObject({ reason });
 });
 
 it('an operator says that the money is there while it is taken: it is the same money', async () => {
@@ -393,7 +516,7 @@ describe('a call that is given up', () => {
 
     await service.database.sql(
       `insert into payments.jobs (id, queue, data, run_at) values (gen_random_uuid(), 'refund', $1, now())`,
-      [JSON.stringify({ paymentRequestId: request.id })],
+      [JSON.stringify({ paymentRequestId: request.id, gateway: 'books' })],
     );
     const job = await aDeadJobOf(request);
 

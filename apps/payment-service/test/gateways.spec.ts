@@ -87,19 +87,33 @@ describe('the configuration', () => {
     ['PAYMENT_GATEWAY', 'foo', 'PAYMENT_GATEWAY="foo": it must be manual or simulated.'],
     ['PAYMENT_TTL', '15', /^PAYMENT_TTL="15": it must be a whole number of ms, s, m, h or d/],
     ['PAYMENT_TTL', '0s', /^PAYMENT_TTL="0s": .* from 1s to/],
-    ['SIMULATED_DELAY', '31s', /^SIMULATED_DELAY="31s": .* from 0ms to 30s/],
+    ['SIMULATED_DELAY', '21s', /^SIMULATED_DELAY="21s": .* from 0ms to 20s/],
     ['SIMULATED_FAILURE_RATE', '1.5', /^SIMULATED_FAILURE_RATE="1.5": it must be a number from 0 to 1/],
     ['SIMULATED_SEED', 'a b', /^SIMULATED_SEED="a b": it must be 1 to 249/],
     ['WEBHOOK_SECRET', 'hunter2', 'WEBHOOK_SECRET="(not shown)": it must be whsec_ and 24 to 64 bytes in base64.'],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}`, /not shown/],
-    ['WEBHOOK_SECRET', `whsec_${'a'.repeat(92)}`, /not shown/],
+    ['WEBHOOK_SECRET', `whsec_${'a'.repeat(33)}`, /not shown/],
+    ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}-`, /not shown/],
+    [
+      'CONSUMER_GROUP',
+      'payment-webhooks',
+      'CONSUMER_GROUP="payment-webhooks": it must not be payment-webhooks, as which the inbox knows the webhooks.',
+    ],
+    ['PAYMENT_EVENTS_TOPIC', 'order.events', /^PAYMENT_EVENTS_TOPIC="order.events": it must be another than/],
+    ['ORDER_EVENTS_TOPIC', 'payment.events', /^PAYMENT_EVENTS_TOPIC="payment.events": it must be another than/],
   ])('is refused at the start with %s=%s', (name, value, line) => {
     expect(() => load({ [name]: value })).toThrow(line);
   });
 
-  it.each([24, 32, 64])('takes a secret of %d bytes', (bytes) => {
-    const secret = `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`;
+  const secretOf = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`;
+
+  it.each(Array.from({ length: 41 }, (_, n) => 24 + n))('takes a secret of %d bytes', (bytes) => {
+    const secret = secretOf(bytes);
 
     expect(load({ WEBHOOK_SECRET: secret }).WEBHOOK_SECRET).toBe(secret);
+  });
+
+  it.each([1, 18, 21, 22, 23, 65, 66, 67, 96])('takes no secret of %d bytes', (bytes) => {
+    expect(() => load({ WEBHOOK_SECRET: secretOf(bytes) })).toThrow('24 to 64 bytes');
   });
 });

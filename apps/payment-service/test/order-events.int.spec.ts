@@ -149,7 +149,7 @@ describe('OrderCancelled', () => {
       ['PaymentRequested', 'PENDING', `customer:${request.customerId}`, 'OrderPlaced'],
       ['PaymentSucceeded', 'SUCCEEDED', 'operator:olga', 'POST /payment-requests/:paymentRequestId/succeed'],
       ['RefundRequested', 'REFUND_PENDING', 'customer:ada', 'OrderCancelled'],
-      ['PaymentRefunded', 'REFUNDED', 'gateway', 'refund'],
+      ['PaymentRefunded', 'REFUNDED', 'system', 'refund'],
     ]);
     expect(steps.at(-1)!['message_id']).toBe(messages.at(-1)!['id']);
     expect(await service.database.sql('select from payments.jobs')).toEqual([]);

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { MessagingHealth } from '@twinbox/messaging';
 import { until } from '@twinbox/messaging/testing';
 import { DataSource } from 'typeorm';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
@@ -129,4 +130,29 @@ it('P8 what is due while the database does not answer as it should fails afterwa
 
   await service.untilStatus(request, 'FAILED');
   logged.mockRestore();
+});
+
+it('P5 one that cannot fail is in no other’s way, and is seen until it can', async () => {
+  const [stuck, ...others] = await service.someRequests(4);
+  await service.database.sql(`
+    create function payments.refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'out of order'; end $$`);
+  await service.database.sql(`
+    create trigger refuse before update of status on payments.payment_requests
+      for each row when (new.id = '${stuck!.id}') execute function payments.refuse()`);
+  const health = () => service.app.get(MessagingHealth).check();
+
+  await lapse([stuck!]);
+  await lapse(others);
+  await service.untilAll(others, 'FAILED');
+  await until('health tells', () => !health().healthy);
+  expect(health().components['expiry']).toMatchObject({
+    healthy: false,
+    problem: expect.stringMatching(new RegExp(`${stuck!.id}.*out of order`)),
+  });
+  expect(await service.stored(stuck!)).toMatchObject({ request: { status: 'PENDING' } });
+
+  await service.database.sql('drop trigger refuse on payments.payment_requests');
+  await service.untilStatus(stuck!, 'FAILED');
+  await until('health is back', () => health().components['expiry']?.healthy);
 });

@@ -6,7 +6,7 @@ import { requestPayment } from '../src/domain/payment-rules.js';
 /** A request to be charged. */
 export function aRequest(id = uuidv7()): PaymentRequest {
   const placed = { orderId: uuidv7(), customerId: 'ada', total: 900, currency: 'EUR' };
-  return requestPayment(placed, id, new Date(), 60_000).state;
+  return requestPayment(placed, id, new Date(), { ttlMs: 60_000, gateway: 'any' }).state;
 }
 
 /** What every gateway keeps to. */
@@ -24,6 +24,11 @@ export function describeGateway(name: string, make: () => PaymentGateway): void 
 
       expect(answer.status).toMatch(/^(SUCCEEDED|FAILED|PENDING)$/);
       expect([repeated, elsewhere]).toEqual([answer, answer]);
+    });
+
+    it('has a name that every request can keep', () => {
+      expect(make().name).toMatch(/^[a-z0-9-]{1,40}$/);
+      expect(make().name).toBe(name);
     });
 
     it('says why a charge failed', async () => {

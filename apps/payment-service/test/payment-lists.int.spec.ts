@@ -2,6 +2,7 @@ import { type Answer, expectProblem } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { paymentListStatement } from '../src/adapters/postgres/payment-request-list.js';
+import { type PaymentSort } from '../src/application/payment-request-store.js';
 import { PAYMENT_STATUSES } from '../src/domain/payment-request.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
@@ -33,8 +34,8 @@ async function someRequests(
   }));
   await service.database.sql(
     `insert into payments.payment_requests
-       (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at)
-     select (r->>'id')::uuid, (r->>'orderId')::uuid, $2, (r->>'amount')::bigint, 'EUR', r->>'status', 1, '2100-01-01',
+       (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
+     select (r->>'id')::uuid, (r->>'orderId')::uuid, $2, (r->>'amount')::bigint, 'EUR', 'manual', r->>'status', 1, '2100-01-01',
             to_timestamp((r->>'created')::float8 / 1000), now()
        from json_array_elements($1) as r`,
     [JSON.stringify(rows), customerId],
@@ -65,6 +66,24 @@ async function readAll(
 const byCreation = (rows: readonly Row[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(({ id }) => id);
 const byAmount = (rows: readonly Row[]) =>
   rows.toSorted((a, b) => a.amount - b.amount || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
+
+const nothing = {
+  statuses: undefined,
+  orderId: undefined,
+  customerId: undefined,
+  own: undefined,
+  amountMin: undefined,
+  amountMax: undefined,
+  createdFrom: undefined,
+  createdTo: undefined,
+};
+/** How PostgreSQL reads a page. */
+async function planOf(filter: object, sort: PaymentSort): Promise<string> {
+  const listing = { filter: { ...nothing, ...filter }, sort, after: undefined, limit: 20 };
+  const { text, values } = paymentListStatement(listing);
+  const rows: { 'QUERY PLAN': string }[] = await service.app.get(DataSource).query(`explain ${text}`, [...values]);
+  return rows.map((row) => row['QUERY PLAN']).join('\n');
+}
 
 describe('a list', () => {
   it.each([
@@ -189,29 +208,12 @@ describe('a list', () => {
   it('P7 is read from an index, however many there are', async () => {
     await service.database.sql(
       `insert into payments.payment_requests
-         (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at)
-       select gen_random_uuid(), gen_random_uuid(), 'customer ' || n % 1000, n % 997, 'EUR',
+         (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
+       select gen_random_uuid(), gen_random_uuid(), 'customer ' || n % 1000, n % 997, 'EUR', 'manual',
               (array['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'REFUNDED'])[1 + (n % 5)], 1, '2100-01-01', now(), now()
          from generate_series(1, 50000) as n`,
     );
     await service.database.sql('analyze payments.payment_requests');
-    const nothing = {
-      statuses: undefined,
-      orderId: undefined,
-      customerId: undefined,
-      own: undefined,
-      amountMin: undefined,
-      amountMax: undefined,
-      createdFrom: undefined,
-      createdTo: undefined,
-    };
-    const planOf = async (filter: object, sort: 'created' | 'amount') => {
-      const listing = { filter: { ...nothing, ...filter }, sort, after: undefined, limit: 20 };
-      const { text, values } = paymentListStatement(listing);
-      const rows: { 'QUERY PLAN': string }[] = await service.app.get(DataSource).query(`explain ${text}`, [...values]);
-      return rows.map((row) => row['QUERY PLAN']).join('\n');
-    };
-
     expect(await planOf({}, 'created')).toContain('payment_requests_pkey');
     expect(await planOf({}, 'amount')).toContain('payment_requests_amount');
     expect(await planOf({ own: 'customer 7' }, 'created')).toContain('payment_requests_customer');
@@ -228,6 +230,34 @@ describe('a list', () => {
     ])
       for (const sort of ['created', 'amount'] as const) expect(await planOf(filter, sort)).not.toContain('Seq Scan');
   });
+
+  it.each(['created', '-created'] as const)(
+    'P7 sorted by %s is read from the index of the status, where all of one status are at the other end of the list',
+    async (sort) => {
+      await service.database.sql('truncate payments.payment_requests');
+      await service.database.sql(
+        `insert into payments.payment_requests
+           (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
+         select (lpad(to_hex(1767225600000 + n), 12, '0') || '70008' || lpad('', 15, '0'))::uuid, gen_random_uuid(),
+                'customer ' || n % 1000, n % 997, 'EUR', 'manual',
+                case when (n <= 42500) = $1 then 'FAILED' else 'SUCCEEDED' end, 1, '2100-01-01', now(), now()
+           from generate_series(1, 50000) as n`,
+        [sort === '-created'],
+      );
+      await service.database.sql('vacuum analyze payments.payment_requests');
+
+      for (const filter of [
+        { statuses: ['FAILED'] },
+        { statuses: ['FAILED'], amountMin: 500 },
+        { statuses: ['FAILED', 'CANCELLED'] },
+        { statuses: ['FAILED'], createdFrom: new Date('2025-01-01'), createdTo: new Date('2027-01-01') },
+      ]) {
+        const plan = await planOf(filter, sort);
+        expect(plan).toContain('payment_requests_status');
+        expect(plan).not.toMatch(/payment_requests_pkey|Seq Scan/);
+      }
+    },
+  );
 });
 
 it('the documentation tells every answer that these tests got', () => {

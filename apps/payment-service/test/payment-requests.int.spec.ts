@@ -28,6 +28,7 @@ describe('the list of payment requests', () => {
       customerId: userId,
       amount: 900,
       currency: 'EUR',
+      gateway: null,
       status: 'PENDING',
       reason: null,
       decidedBy: null,
@@ -151,7 +152,7 @@ describe('a payment request', () => {
     const operators = await service.anOperator().get(`/payment-requests/${id}`);
 
     expect(own).toMatchObject({ status: 200, body: { id, orderId, customerId: userId, status: 'PENDING' } });
-    expect(operators).toMatchObject({ status: 200, body: own.body });
+    expect(operators).toMatchObject({ status: 200, body: { ...own.body, gateway: 'manual' } });
   });
 
   it("P10 of another customer's looks like none at all", async () => {

@@ -59,7 +59,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         status: 'REFUNDED',
         version: 4,
         at: time,
-        actor: 'gateway',
+        actor: 'system',
         cause: 'refund',
         messageId: messages[1]!['id'],
         detail: { reason: 'too late' },

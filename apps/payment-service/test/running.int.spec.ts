@@ -9,6 +9,7 @@ describe('payment-service', () => {
     otherSchema: 'orders',
     otherTable: 'orders',
     consumers: ['payment-service'],
+    timers: ['expiry'],
     path: '/payment-requests',
   });
 });

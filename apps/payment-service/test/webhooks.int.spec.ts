@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { MessagingMetrics } from '@twinbox/messaging';
 import { expectProblem } from '@twinbox/test-support';
 import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
@@ -78,7 +79,8 @@ describe('the provider', () => {
     ['', 'declined'],
     [' \n', 'declined'],
     ['a\0b\ud800', 'a b�'],
-    ['😀'.repeat(500), '😀'.repeat(400)],
+    ['😀'.repeat(600), '😀'.repeat(500)],
+    [`${'x'.repeat(499)}👩‍🚀`, `${'x'.repeat(499)}👩`],
   ])('tells that it will not come, and why: %j', async (reason, kept) => {
     const request = await service.aRequest();
 
@@ -110,6 +112,26 @@ describe('the provider', () => {
       [200, 'repeated'],
     ]);
     expect([await service.stored(request), await service.steps(request)]).toEqual(before);
+  });
+
+  it('P4 says it again: it is counted as a duplicate', async () => {
+    const request = await service.aRequest();
+    const counted = async (outcome: string) => {
+      const text = await service.app.get(MessagingMetrics).registry.metrics();
+      const line = `messaging_inbox_messages_total{consumer="payment-webhooks",outcome="${outcome}"} `;
+      return Number(
+        text
+          .split('\n')
+          .find((each) => each.startsWith(line))
+          ?.slice(line.length) ?? 0,
+      );
+    };
+    const before = { processed: await counted('processed'), duplicates: await counted('duplicate') };
+
+    for (let n = 0; n < 3; n++) await deliver(succeeded(request), { id: 'msg_counted' });
+
+    expect(await counted('processed')).toBe(before.processed + 1);
+    expect(await counted('duplicate')).toBe(before.duplicates + 2);
   });
 
   it('P4 says it twenty times at once: one effect', async () => {
@@ -300,6 +322,31 @@ describe('a genuine webhook is refused', () => {
       'unsupported-media-type',
     );
     expectProblem(await deliver({ type: 'x'.repeat(200_000) }), 413, 'payload-too-large');
+  });
+
+  it('for a byte order mark, which is no JSON', async () => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(`\ufeff${JSON.stringify(succeeded(request))}`);
+
+    expectProblem(answer, 400, 'malformed-body');
+    await expectUntouched(request);
+  });
+
+  it('for an empty body, whatever it is called', async () => {
+    const [id, at] = [randomUUID(), new Date()];
+    const headers = {
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(SECRET).sign(id, at, ''),
+    };
+
+    expectProblem(await service.caller(headers).post(PATH), 400, 'malformed-body');
+    expectProblem(
+      await service.caller({ ...headers, 'content-type': 'application/json' }).post(PATH, ''),
+      400,
+      'malformed-body',
+    );
   });
 
   it('P1 when the outbox cannot be written: sent again it is applied', async () => {

@@ -1,7 +1,11 @@
 import { type ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { InboxRecords } from './inbox-records.js';
+import { type InboxCounts } from './inbox-work.js';
 import { type MessagingOptions } from './messaging-options.js';
+import { type MessagingMetrics } from './metrics.js';
+import { type Relay } from './relay.js';
 import { messagingTables } from './schema.js';
 import { createDatabase, type TestDatabase, testServerUrl } from './testing/database.js';
 
@@ -9,6 +13,8 @@ const message = { consumer: 'webhooks', source: 'provider', messageId: 'msg_1' }
 let database: TestDatabase;
 let db: DataSource;
 let records: InboxRecords;
+/** What the metrics show, by consumer. */
+let shown: Map<string, Readonly<InboxCounts>>;
 
 beforeAll(async () => {
   database = await createDatabase(testServerUrl());
@@ -21,7 +27,13 @@ beforeAll(async () => {
 beforeEach(async () => {
   await database.sql('truncate sandbox.inbox, sandbox.effects');
   const options = { schema: 'sandbox', consumes: [{ groupId: 'order-service' }] };
-  records = new InboxRecords(options as unknown as MessagingOptions, { get: () => db } as unknown as ModuleRef);
+  shown = new Map();
+  records = new InboxRecords(
+    options as unknown as MessagingOptions,
+    { get: () => db } as unknown as ModuleRef,
+    { watchInbox: (consumer, counts) => void shown.set(consumer, counts) } as MessagingMetrics,
+    new CommitWakeUp({ wake() {} } as Relay),
+  );
 });
 
 afterEach(async () => {
@@ -58,6 +70,17 @@ describe('a message that does not come through Kafka', () => {
 
     expect(answers.filter(Boolean)).toHaveLength(1);
     expect(await effects()).toBe(1);
+  });
+
+  it('P4 is counted by consumer: what had its effect, and what came again', async () => {
+    await receive();
+    await expect(receive({ ...message, messageId: 'msg_2' }, true)).rejects.toThrow('changed my mind');
+    await receive();
+    await receive();
+    await receive({ ...message, consumer: 'other' });
+
+    expect(shown.get('webhooks')).toMatchObject({ processed: 1, duplicates: 2 });
+    expect(shown.get('other')).toMatchObject({ processed: 1, duplicates: 0 });
   });
 
   it('P1 is not recorded when its effect is rolled back', async () => {

@@ -1,9 +1,12 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
+import { CommitWakeUp } from './commit-wake-up.js';
 import { describeError } from './errors.js';
 import { InboxStore, LOCK_TIMEOUT } from './inbox-store.js';
+import { type InboxCounts } from './inbox-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { MessagingMetrics } from './metrics.js';
 import { quoteIdentifier } from './schema.js';
 import { pause } from './waiting.js';
 
@@ -23,20 +26,23 @@ const BREATHER_MS = 200;
 
 /**
  * The inbox for messages that do not come through Kafka: what is recorded commits with its effect, so that it happens once
- * however often, and to whatever process, the message is sent (P4). It is remembered for 30 days.
+ * however often, and to whatever process, the message is sent (P4). It is remembered for 30 days. What became of messages is
+ * counted by consumer in `messaging_inbox_messages_total`: `processed` with the commit, `duplicate` for what came before.
  */
 @Injectable()
 export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger('Inbox');
   private readonly insert: string;
   /** Those that this process records for: it tidies up after them, and so does each of the others. */
-  private readonly consumers = new Set<string>();
+  private readonly consumers = new Map<string, InboxCounts>();
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly modules: ModuleRef,
+    private readonly metrics: MessagingMetrics,
+    private readonly wakeUp: CommitWakeUp,
   ) {
     // inbox_pkey
     this.insert = `
@@ -58,10 +64,23 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
       throw new Error('InboxRecords.once must be called with the manager of an open transaction');
     if (this.options.consumes.some(({ groupId }) => groupId === consumer))
       throw new Error(`${consumer} is a consumer group, and has an inbox of its own`);
-    this.consumers.add(consumer);
+    const counts = this.countsOf(consumer);
     this.running ??= this.tidyNowAndThen();
     const recorded: unknown[] = await tx.query(this.insert, [consumer, messageId, source]);
-    return recorded.length > 0;
+    const isNew = recorded.length > 0;
+    if (isNew) this.wakeUp.onCommitOf(tx.queryRunner, () => counts.processed++);
+    else counts.duplicates++;
+    return isNew;
+  }
+
+  /** Shown with those of the consumers of Kafka's from the first message on. */
+  private countsOf(consumer: string): InboxCounts {
+    const known = this.consumers.get(consumer);
+    if (known) return known;
+    const counts = { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 };
+    this.consumers.set(consumer, counts);
+    this.metrics.watchInbox(consumer, counts);
+    return counts;
   }
 
   beforeApplicationShutdown(): void {
@@ -75,7 +94,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   /** Forgets what is older than 30 days. @throws when the database is away: what is left is forgotten an hour later */
   async forget(): Promise<void> {
     const { signal } = this.stopping;
-    for (const consumer of this.consumers) {
+    for (const consumer of this.consumers.keys()) {
       const store = new InboxStore(this.options.schema, consumer, false);
       while (!signal.aborted && (await store.forget(this.dataSource, RETENTION_MS))) await pause(BREATHER_MS, signal);
     }

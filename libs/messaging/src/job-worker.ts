@@ -251,8 +251,9 @@ export class JobWorker {
       () => this.putBack(job, queue, { ...next, error: text }),
       (notWritten) => {
         // The database is away: what a handler throws meanwhile says little about its job.
-        if (failure === 'attempt' && !(notWritten instanceof UnheardError))
-          next = afterFailure((failure = 'away'), job.attempts, queue);
+        if (failure !== 'attempt' || notWritten instanceof UnheardError) return;
+        failure = 'away';
+        next = afterFailure(failure, job.attempts, queue);
       },
     );
     if (!written) return;

@@ -68,7 +68,7 @@ export class MessagingMetrics {
     this.relay = relay;
   }
 
-  /** Shows what a consumer of this process does. */
+  /** Shows what a consumer of this process does: one of Kafka's by its group, or one of `InboxRecords`. */
   watchInbox(groupId: string, counts: Readonly<InboxCounts>): void {
     this.inboxes.set(groupId, counts);
   }

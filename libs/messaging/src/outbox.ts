@@ -50,8 +50,8 @@ export class Outbox {
    * Adds the events of one aggregate, in order, in one statement. The caller has locked or version-checked the aggregate's
    * row in `tx`: that is what makes insertion order commit order within the aggregate (P3).
    *
-   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, when no topic is declared for the aggregate type or event type, and when an
-   * event is larger than {@link MAX_PAYLOAD_BYTES}.
+   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, when no topic is declared for
+   * the aggregate type or event type, and when an event is larger than {@link MAX_PAYLOAD_BYTES}.
    */
   async add(tx: EntityManager, aggregate: AggregateRef, events: readonly OutboxEvent[]): Promise<string[]> {
     if (!tx.queryRunner?.isTransactionActive)

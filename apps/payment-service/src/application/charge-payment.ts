@@ -5,8 +5,11 @@ import { type PaymentRequest, type PaymentResult } from '../domain/payment-reque
 import { Gather } from './gather.js';
 import { type HeardResult, HearPaymentResult } from './hear-payment-result.js';
 import { PaymentGateway } from './payment-gateway.js';
-import { CHARGE } from './payment-jobs.js';
+import { CHARGE, type PaymentJob, refuseAnotherGateways } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';
+
+/** Whether a charge may be sent. `over`: the request was decided, cancelled or expired before any money moved. */
+type Noted = { readonly outcome: 'send'; readonly request: PaymentRequest } | { readonly outcome: 'over' };
 
 interface Settlement {
   readonly paymentRequestId: string;
@@ -19,25 +22,29 @@ interface Settlement {
  */
 @Injectable()
 export class ChargePayment {
-  private readonly notes = new Gather<string, PaymentRequest | null>({
+  private readonly notes = new Gather<string, Noted>({
     together: async (ids) => {
       const noted = await this.requests.noteCharges(ids, this.clock.now());
-      const byId = new Map(noted.map((request) => [request.id, request]));
+      const byId = new Map(noted.map((request) => [request.id, { outcome: 'send', request } as const]));
+      // One that is missing is over, or somebody else has it locked: alone it shows.
       return ids.map((id) => byId.get(id));
     },
-    alone: async (id) => (await this.requests.noteCharge(id, this.clock.now())) ?? null,
+    alone: async (id) => {
+      const request = await this.requests.noteCharge(id, this.clock.now());
+      return request ? { outcome: 'send', request } : { outcome: 'over' };
+    },
   });
 
-  private readonly settlements = new Gather<Settlement, true>({
+  private readonly settlements = new Gather<Settlement, 'settled'>({
     together: async (settlements) => {
       const heard = new Map(settlements.map((each) => [each.paymentRequestId, heardOf(each)]));
       const settled = await this.dataSource.transaction((tx) => this.hearResult.executeAvailable(tx, heard));
-      return settlements.map(({ paymentRequestId }) => (settled.has(paymentRequestId) ? true : undefined));
+      return settlements.map(({ paymentRequestId }) => (settled.has(paymentRequestId) ? 'settled' : undefined));
     },
     alone: async (settlement) => {
       const { paymentRequestId } = settlement;
       await this.dataSource.transaction((tx) => this.hearResult.execute(tx, paymentRequestId, heardOf(settlement)));
-      return true;
+      return 'settled';
     },
   });
 
@@ -50,12 +57,14 @@ export class ChargePayment {
   ) {}
 
   /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */
-  async execute(paymentRequestId: string, signal: AbortSignal): Promise<void> {
-    const request = await this.notes.write(paymentRequestId);
-    // Decided, cancelled or expired before any money moved.
-    if (!request) return;
+  async execute(job: PaymentJob, signal: AbortSignal): Promise<void> {
+    const { paymentRequestId } = job;
+    // Before it is noted: what is not sent here must not look as if it were.
+    refuseAnotherGateways(job, this.gateway.name);
+    const noted = await this.notes.write(paymentRequestId);
+    if (noted.outcome === 'over') return;
 
-    const result = await this.gateway.charge(request, paymentRequestId, signal);
+    const result = await this.gateway.charge(noted.request, paymentRequestId, signal);
     if (result.status !== 'PENDING') await this.settlements.write({ paymentRequestId, result });
   }
 }

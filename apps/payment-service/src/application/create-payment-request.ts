@@ -22,7 +22,10 @@ export class CreatePaymentRequest {
     const at = this.clock.now();
     const origin = { actor: `customer:${placed.customerId}`, cause: 'OrderPlaced', messageId };
     // Sorted by id is sorted by creation: the lists rely on it.
-    const requested = requestPayment(placed, uuidv7({ msecs: at.getTime() }), at, this.terms.ttlMs);
+    const requested = requestPayment(placed, uuidv7({ msecs: at.getTime() }), at, {
+      ttlMs: this.terms.ttlMs,
+      gateway: this.gateway.name,
+    });
 
     const opened = await this.journal.open(tx, requested, origin);
     if (!opened) {

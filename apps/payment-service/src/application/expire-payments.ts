@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
+import { type PaymentRequest } from '../domain/payment-request.js';
 import { expirePayment } from '../domain/payment-rules.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
@@ -17,13 +18,26 @@ export class ExpirePayments {
   /** Fails up to `limit` of them, and tells how many. */
   async execute(tx: EntityManager, limit: number): Promise<number> {
     const at = this.clock.now();
-    const due = await this.requests.lockExpired(tx, at, limit);
-    if (due.length === 0) return 0;
+    return this.fail(tx, await this.requests.lockExpired(tx, at, limit), at);
+  }
+
+  /** The ids of up to `limit` whose time is over, the longest first. */
+  async due(limit: number): Promise<string[]> {
+    return this.requests.findExpired(this.clock.now(), limit);
+  }
+
+  /** Fails this one, if its time is over and nobody else has it in hand; tells whether it did. */
+  async executeOne(tx: EntityManager, paymentRequestId: string): Promise<boolean> {
+    const due = await this.requests.lockAvailable(tx, [paymentRequestId]);
+    return (await this.fail(tx, due, this.clock.now())) > 0;
+  }
+
+  private async fail(tx: EntityManager, locked: readonly PaymentRequest[], at: Date): Promise<number> {
     const origin = { actor: 'system', cause: 'expiry', messageId: null };
-    await this.journal.recordAll(
-      tx,
-      due.map((request) => ({ decision: expirePayment(request, at), origin })),
-    );
-    return due.length;
+    const changes = locked
+      .map((request) => ({ decision: expirePayment(request, at), origin }))
+      .filter(({ decision }) => decision.events.length > 0);
+    await this.journal.recordAll(tx, changes);
+    return changes.length;
   }
 }

@@ -21,6 +21,9 @@ interface Hearing {
   readonly decision: PaymentHearing;
 }
 
+/** What PaymentFailed and the request have room for. */
+const MAX_REASON = 500;
+
 type NotFound = Extract<PaymentRejection, { code: 'payment-request-not-found' }>;
 
 /** The gateway or the provider tells how a charge ended. What changes nothing is passed over with a line. */
@@ -52,7 +55,7 @@ export class HearPaymentResult {
   }
 
   private decide(request: PaymentRequest, { result, source }: HeardResult): PaymentHearing {
-    return hearResult(request, result, source, this.clock.now());
+    return hearResult(request, storable(result), source, this.clock.now());
   }
 
   private async carryOut(tx: EntityManager, hearings: readonly Hearing[]): Promise<void> {
@@ -65,4 +68,12 @@ export class HearPaymentResult {
     }
     await this.journal.recordAll(tx, changes);
   }
+}
+
+/** A reason as our columns and messages can take it, whatever a provider wrote: whole characters, and none that PostgreSQL refuses. */
+function storable(result: PaymentResult): PaymentResult {
+  if (result.status === 'SUCCEEDED') return result;
+  const text = result.reason.toWellFormed().replaceAll('\0', ' ').trim();
+  const reason = Array.from(text).slice(0, MAX_REASON).join('');
+  return { status: 'FAILED', reason: reason || 'declined' };
 }

@@ -9,6 +9,8 @@ export type ChargeResult = PaymentResult | { readonly status: 'PENDING' };
  * throw says that the outcome is not known.
  */
 export abstract class PaymentGateway {
+  /** Up to 40 characters, kept with every request: whoever is called so knows of what was charged under this name. */
+  abstract readonly name: string;
   /** Whether a request is charged as soon as there is one; else somebody else tells its result. */
   abstract readonly automatic: boolean;
   /** Takes the money. `signal` aborts when the call is given up. */

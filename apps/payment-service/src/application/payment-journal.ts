@@ -58,16 +58,13 @@ export class PaymentJournal {
     await this.jobs.addAll(
       tx,
       REFUND,
-      refunds.map(({ state: { id } }) => ({
-        id: refundJobId(id),
-        data: { paymentRequestId: id } satisfies PaymentJob,
-      })),
+      refunds.map(({ state }) => ({ id: refundJobId(state.id), data: jobOf(state) })),
     );
   }
 
   /** The request is charged by the gateway, after the commit and until the result is known. */
-  async charge(tx: EntityManager, { id }: PaymentRequest): Promise<void> {
-    await this.jobs.add(tx, CHARGE, { paymentRequestId: id } satisfies PaymentJob, { id });
+  async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
+    await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
   }
 
   /** What was heard changes nothing, and is not forgotten. */
@@ -97,6 +94,10 @@ export class PaymentJournal {
 /** How the outbox knows a payment: by its order, so that all that concerns one order shares one key on every topic. */
 function aggregateOf({ orderId, version }: PaymentRequest): AggregateRef {
   return { aggregateType: 'payment', aggregateId: orderId, version };
+}
+
+function jobOf({ id, gateway }: PaymentRequest): PaymentJob {
+  return { paymentRequestId: id, gateway };
 }
 
 function stepsOf(

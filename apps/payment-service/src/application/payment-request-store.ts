@@ -60,11 +60,13 @@ export abstract class PaymentRequestStore {
   abstract lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined>;
   /** Up to `limit` PENDING requests whose time was over `at`, locked; those that somebody else has locked are left out. */
   abstract lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]>;
+  /** The ids of up to `limit` PENDING requests whose time was over `at`, the longest first. */
+  abstract findExpired(at: Date, limit: number): Promise<string[]>;
   /** Writes what locked requests became, with the steps, in one statement. */
   abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
   /**
-   * Notes, durably and before it happens, that the request is about to be charged; undefined when it must not be: it is not PENDING,
-   * and no charge of it has been sent before. From then on only the gateway knows whether the money came, so the charge is sent
+   * Notes, durably and before it happens, that the request is about to be charged; undefined when it must not be: it is not PENDING
+   * or its order is known to be cancelled, and no charge of it has been sent before. From then on only the gateway knows whether the money came, so the charge is sent
    * again, with the same key, until its result is known, whatever has become of the request.
    */
   abstract noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined>;

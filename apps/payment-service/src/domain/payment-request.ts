@@ -20,6 +20,8 @@ export interface PaymentRequest {
   readonly amount: number;
   /** ISO 4217. */
   readonly currency: string;
+  /** The gateway that was in use when the payment was requested: it alone can take this money, and give it back. */
+  readonly gateway: string;
   readonly status: PaymentStatus;
   /** Why it failed, was cancelled or is refunded. */
   readonly reason: string | null;

@@ -10,6 +10,7 @@ import {
 } from './payment-request.js';
 import {
   bookRefund,
+  confirmRefund,
   decidePayment,
   expirePayment,
   hearOrderCancelled,
@@ -20,6 +21,7 @@ import {
 const at = new Date('2026-11-21T09:30:00Z');
 const later = new Date('2026-11-21T09:31:00Z');
 const TTL_MS = 15 * 60_000;
+const terms = { ttlMs: TTL_MS, gateway: 'simulated' };
 const expiry = new Date(at.getTime() + TTL_MS);
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
 const placed: OrderPlaced = {
@@ -34,18 +36,19 @@ const failure: PaymentResult = { status: 'FAILED', reason: 'card declined' };
 const cancellation = { reason: 'changed my mind', actor: 'customer:ada', again: false };
 
 function aRequest(fields: Partial<PaymentRequest> = {}): PaymentRequest {
-  return { ...requestPayment(placed, paymentRequestId, at, TTL_MS).state, ...fields };
+  return { ...requestPayment(placed, paymentRequestId, at, terms).state, ...fields };
 }
 
 describe('requesting a payment', () => {
   it("asks for the order's total until its time is over, and says so", () => {
-    const decision = requestPayment(placed, paymentRequestId, at, TTL_MS);
+    const decision = requestPayment(placed, paymentRequestId, at, terms);
 
     expect(decision).toMatchObject({
       state: {
         status: 'PENDING',
         amount: 900,
         currency: 'EUR',
+        gateway: 'simulated',
         orderId: placed.orderId,
         expiresAt: expiry,
         version: 1,
@@ -223,6 +226,26 @@ describe('a refund', () => {
 
   it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not due when the payment is %s', (status) => {
     expect(bookRefund(aRequest({ status }), 'gateway', later)).toMatchObject({ accepted: false });
+  });
+
+  it('is confirmed by an operator who has sent the money back by hand', () => {
+    const due = aRequest({ status: 'REFUND_PENDING', reason: 'changed my mind', decidedBy: 'otto' });
+
+    const confirmed = confirmRefund(due, 'olga', later);
+
+    expect(confirmed).toMatchObject({
+      state: { status: 'REFUNDED', reason: 'changed my mind', decidedBy: 'otto', version: 2, updatedAt: later },
+      events: [{ type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'operator:olga' } }],
+    });
+    const again = confirmRefund(aRequest({ status: 'REFUNDED' }), 'olga', later);
+    expect(again).toMatchObject({ accepted: true, events: [] });
+  });
+
+  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not confirmed when it is %s', (status) => {
+    expect(confirmRefund(aRequest({ status }), 'olga', later)).toEqual({
+      accepted: false,
+      rejection: { code: 'refund-not-due', paymentRequestId, actual: status },
+    });
   });
 });
 

@@ -10,7 +10,8 @@ import {
 
 export type PaymentRejection =
   | { readonly code: 'payment-request-not-found'; readonly paymentRequestId: string }
-  | { readonly code: 'payment-already-decided'; readonly paymentRequestId: string; readonly actual: PaymentStatus };
+  | { readonly code: 'payment-already-decided'; readonly paymentRequestId: string; readonly actual: PaymentStatus }
+  | { readonly code: 'refund-not-due'; readonly paymentRequestId: string; readonly actual: PaymentStatus };
 
 /** What was heard changes nothing, and that is worth a line in the timeline: it is late, contradicts, or was said before. */
 export interface PassedOver {
@@ -29,7 +30,7 @@ export function requestPayment(
   placed: OrderPlaced,
   paymentRequestId: string,
   at: Date,
-  ttlMs: number,
+  { ttlMs, gateway }: { readonly ttlMs: number; readonly gateway: string },
 ): Accepted<PaymentRequest, PaymentStep> {
   const { orderId, customerId, total, currency } = placed;
   const expiresAt = new Date(at.getTime() + ttlMs);
@@ -39,6 +40,7 @@ export function requestPayment(
     customerId,
     amount: total,
     currency,
+    gateway,
     status: 'PENDING',
     reason: null,
     decidedBy: null,
@@ -126,10 +128,22 @@ export function expirePayment(request: PaymentRequest, at: Date): Accepted<Payme
 
 /** The money is back with the customer: REFUND_PENDING → REFUNDED. Said again it changes nothing. */
 export function bookRefund(request: PaymentRequest, actor: string, at: Date): PaymentHearing {
-  const { status, reason } = request;
+  const { status } = request;
   if (status === 'REFUNDED') return unchanged(request);
   if (status !== 'REFUND_PENDING') return passOver(`No refund was due: the payment was ${status}.`);
-  const data = { ...idsOf(request), reason: reason ?? 'The order was cancelled.', actor };
+  return refunded(request, actor, at);
+}
+
+/** An operator has sent the money back by hand: REFUND_PENDING → REFUNDED. Said again it changes nothing and is a yes. */
+export function confirmRefund(request: PaymentRequest, operator: string, at: Date): PaymentDecision {
+  const { id: paymentRequestId, status } = request;
+  if (status === 'REFUNDED') return unchanged(request);
+  if (status !== 'REFUND_PENDING') return reject({ code: 'refund-not-due', paymentRequestId, actual: status });
+  return refunded(request, `operator:${operator}`, at);
+}
+
+function refunded(request: PaymentRequest, actor: string, at: Date): Accepted<PaymentRequest, PaymentStep> {
+  const data = { ...idsOf(request), reason: request.reason ?? 'The order was cancelled.', actor };
   return accept<PaymentRequest, PaymentStep>(evolve, { ...request, updatedAt: at }, { type: 'PaymentRefunded', data });
 }
 

@@ -4,9 +4,10 @@ import { type ChargeResult, PaymentGateway } from '../../application/payment-gat
 /** No machine moves the money: an operator, or the provider's webhook, tells of it. What is to go back, somebody sends back by hand. */
 @Injectable()
 export class ManualGateway extends PaymentGateway {
+  override readonly name = 'manual';
   override readonly automatic = false;
 
-  /** Of a request that was made while another gateway was in use. */
+  /** Nobody asks, for it is not automatic: the result comes another way. */
   override charge(): Promise<ChargeResult> {
     return Promise.resolve({ status: 'PENDING' });
   }

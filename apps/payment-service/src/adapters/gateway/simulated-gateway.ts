@@ -14,6 +14,7 @@ export interface SimulatedGatewayOptions {
 
 /** Settles by itself. It keeps nothing: what becomes of a charge follows from the seed and the key, so a repeated one ends the same. */
 export class SimulatedGateway extends PaymentGateway {
+  override readonly name = 'simulated';
   override readonly automatic = true;
 
   constructor(private readonly options: SimulatedGatewayOptions) {

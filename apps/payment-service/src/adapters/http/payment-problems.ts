@@ -16,4 +16,10 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'FAILED' },
   },
+  'refund-not-due': {
+    status: 409,
+    title: 'No money is to go back.',
+    detail: ({ actual }) => `The payment is ${actual}.`,
+    example: { paymentRequestId, actual: 'SUCCEEDED' },
+  },
 };

@@ -24,7 +24,7 @@ export class FailPaymentDto {
   readonly reason!: string;
 }
 
-export class PaymentRequestDto implements PaymentRequest {
+export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
   @ApiProperty({ format: 'uuid', example: PAYMENT_REQUEST_ID })
   readonly id!: string;
 
@@ -39,6 +39,14 @@ export class PaymentRequestDto implements PaymentRequest {
 
   @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
   readonly currency!: string;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The gateway through which the money moves, for operators only: `manual`, `simulated`.',
+  })
+  readonly gateway!: string | null;
 
   @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
   readonly status!: PaymentStatus;
@@ -85,7 +93,7 @@ export class PaymentRequestPageDto {
   readonly nextCursor!: string | null;
 }
 
-/** Which operator decided is nothing for customers. */
+/** Which operator decided is nothing for customers, nor through whom we are paid. */
 export function asSeenBy(caller: Caller, request: PaymentRequest): PaymentRequestDto {
-  return isOperator(caller) ? request : { ...request, decidedBy: null };
+  return isOperator(caller) ? request : { ...request, decidedBy: null, gateway: null };
 }

@@ -13,10 +13,13 @@ import {
   stateOrProblem,
   UnitOfWork,
 } from '@twinbox/api-kit';
+import { type EntityManager } from 'typeorm';
+import { ConfirmRefund } from '../../application/confirm-refund.js';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
 import { PaymentTimeline } from '../../application/payment-timeline.js';
 import { type PaymentRequest, type PaymentResult } from '../../domain/payment-request.js';
+import { type PaymentDecision } from '../../domain/payment-rules.js';
 import { paymentProblems } from './payment-problems.js';
 import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-page.js';
 import {
@@ -34,6 +37,7 @@ export class PaymentRequestsController {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly decidePayment: DecidePayment,
+    private readonly confirmRefund: ConfirmRefund,
     private readonly requests: PaymentRequestStore,
     private readonly timeline: PaymentTimeline,
   ) {}
@@ -105,6 +109,27 @@ export class PaymentRequestsController {
     return this.decide(paymentRequestId, { status: 'FAILED', reason }, userId, key);
   }
 
+  @Post(':paymentRequestId/refunded')
+  @HttpCode(200)
+  @NoBody()
+  @RequireRole('operator')
+  @ApiOperation({
+    summary: 'The money was sent back by hand',
+    description:
+      'For a payment that is REFUND_PENDING and whose gateway does not give the money back (`RefundGivenUp`). The same again is the same ' +
+      'answer.',
+  })
+  @ApiOkResponse({ type: PaymentRequestDto })
+  @ApiProblems(paymentProblems, 'payment-request-not-found', 'refund-not-due')
+  async refunded(
+    @Param() { paymentRequestId }: PaymentRequestParams,
+    @Caller() { userId }: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<PaymentRequestDto>> {
+    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded' };
+    return this.change(key, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
+  }
+
   private async decide(
     paymentRequestId: string,
     result: PaymentResult,
@@ -112,10 +137,15 @@ export class PaymentRequestsController {
     key: IdempotencyKey | undefined,
   ): Promise<Answer<PaymentRequestDto>> {
     const cause = `POST /payment-requests/:paymentRequestId/${result.status === 'SUCCEEDED' ? 'succeed' : 'fail'}`;
-    const request = await this.unitOfWork.run(key, async (tx) => {
-      const decision = await this.decidePayment.execute(tx, paymentRequestId, result, { operator, cause });
-      return stateOrProblem(decision, paymentProblems);
-    });
+    return this.change(key, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, { operator, cause }));
+  }
+
+  /** For operators only: they see all of it. */
+  private async change(
+    key: IdempotencyKey | undefined,
+    decide: (tx: EntityManager) => Promise<PaymentDecision>,
+  ): Promise<Answer<PaymentRequestDto>> {
+    const request = await this.unitOfWork.run(key, async (tx) => stateOrProblem(await decide(tx), paymentProblems));
     logContext({ orderId: request.orderId });
     return request;
   }

@@ -4,10 +4,12 @@ import { ApiProblems, problemOf, Public, RawBody } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { HearPaymentResult } from '../../application/hear-payment-result.js';
+import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
+import { readWebhook, resultOf } from './read-webhook.js';
 import { WebhookSignature } from './webhook-signature.js';
 import { webhookProblems } from './webhook-problems.js';
-import { readWebhook, resultOf, WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
+import { WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
 
 @ApiTags('webhooks')
 @Controller('webhooks')
@@ -64,7 +66,7 @@ export class WebhooksController {
     if (!webhook) return { outcome: 'ignored' };
 
     return this.dataSource.transaction(async (tx) => {
-      const isNew = await this.records.once(tx, { consumer: 'payment-webhooks', source: 'provider', messageId });
+      const isNew = await this.records.once(tx, { consumer: WEBHOOKS, source: 'provider', messageId });
       if (!isNew) return { outcome: 'repeated' };
 
       const decision = await this.hearResult.execute(tx, webhook.data.paymentRequestId, {

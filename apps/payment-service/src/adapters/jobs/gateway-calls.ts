@@ -25,12 +25,12 @@ export class GatewayCalls {
 
   @JobHandler(CHARGE, CALLS)
   async charge({ data }: Job<PaymentJob>, signal: AbortSignal): Promise<void> {
-    await this.chargePayment.execute(data.paymentRequestId, signal);
+    await this.chargePayment.execute(data, signal);
   }
 
   @JobHandler(REFUND, CALLS)
   async refund({ data }: Job<PaymentJob>, signal: AbortSignal): Promise<void> {
-    await this.refundPayment.execute(data.paymentRequestId, signal);
+    await this.refundPayment.execute(data, signal);
   }
 
   @JobDead(CHARGE)

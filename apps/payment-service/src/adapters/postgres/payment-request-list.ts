@@ -4,6 +4,7 @@ import {
   type PaymentRequestFilter,
   type PaymentSort,
 } from '../../application/payment-request-store.js';
+import { type PaymentStatus } from '../../domain/payment-request.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 
 /** A statement and its parameters. */
@@ -14,29 +15,47 @@ export interface Statement {
 
 /**
  * One page as one statement, and so in one snapshot. Served by payment_requests_order or _customer where one of them is given; by
- * amount, or within a range of it, by payment_requests_amount, or by _status where that leaves fewer rows; else by _status or the
- * primary key.
+ * amount, or within a range of it, by payment_requests_amount, or by _status where that leaves fewer rows; by creation with statuses
+ * by _status; else by the primary key.
  */
-export function paymentListStatement({ filter, sort, after, limit }: PaymentListing): Statement {
+export function paymentListStatement(listing: PaymentListing): Statement {
+  const { filter, sort, after, limit } = listing;
   const parameters = new Parameters();
-  const conditions = conditionsOf(filter, parameters);
-  if (after) conditions.push(afterOf(sort, after, parameters));
   // The name of the table, for a bare `amount` would be the selected one, of another type.
   const page = `order by ${ORDER_BY[sort]} limit ${parameters.add(limit)}`;
-  const select = (...more: string[]) => {
-    const where = [...conditions, ...more].join(' and ');
-    return `(select * from payments.payment_requests as request ${where && `where ${where}`} ${page})`;
-  };
-
-  const { statuses } = filter;
-  // By creation each status is one range of payment_requests_status, in order: the few firsts of each make the page, while
-  // `= any` would sort all of them. One customer's requests, or one order's, are few.
-  const isUnion = isByCreation(sort) && (filter.orderId ?? filter.customerId ?? filter.own) === undefined;
-  let found: string;
-  if (!statuses) found = select();
-  else if (isUnion) found = statuses.map((status) => select(`status = ${parameters.add(status)}`)).join(' union all ');
-  else found = select(`status = any(${parameters.add([...statuses])})`);
+  // One customer's requests, or one order's, are few.
+  const areFew = (filter.orderId ?? filter.customerId ?? filter.own) !== undefined;
+  const found =
+    filter.statuses && isByCreation(sort) && !areFew
+      ? filter.statuses.map((status) => `(${statusRange(status, listing, parameters)})`).join(' union all ')
+      : select([...conditionsOf(filter, parameters), ...afterOf(sort, after, parameters)], page);
   return { text: `select ${REQUEST_COLUMNS} from (${found}) as request ${page}`, values: parameters.values };
+}
+
+/**
+ * One range of payment_requests_status (status, id), which is in order: the few firsts of each status make the page, while `= any`
+ * would sort all of them. Compared as rows and not for equality: with that, the order of the primary key would do as well, and where
+ * all of a status are old the planner would read through everything that is new.
+ */
+function statusRange(status: PaymentStatus, { filter, sort, after, limit }: PaymentListing, parameters: Parameters) {
+  const { createdFrom = FIRST_TIME, createdTo = LAST_TIME } = filter;
+  const at = (id: string) => `(${parameters.add(status)}, ${parameters.add(id)})`;
+  const conditions = [
+    `(request.status, request.id) >= ${at(firstIdOf(createdFrom))}`,
+    `(request.status, request.id) <= ${at(lastIdOf(createdTo))}`,
+    ...(after ? [`(request.status, request.id) ${comparisonOf(sort)} ${at(after.id)}`] : []),
+    ...conditionsOf({ ...filter, statuses: undefined, createdFrom: undefined, createdTo: undefined }, parameters),
+  ];
+  const direction = sort.startsWith('-') ? 'desc' : 'asc';
+  return select(
+    conditions,
+    `order by request.status ${direction}, request.id ${direction} limit ${parameters.add(limit)}`,
+  );
+}
+
+function select(conditions: readonly string[], order: string): string {
+  const where = conditions.join(' and ');
+  return `select * from payments.payment_requests as request ${where && `where ${where}`} ${order}`;
 }
 
 class Parameters {
@@ -68,17 +87,28 @@ function conditionsOf(filter: PaymentRequestFilter, parameters: Parameters): str
     ['id >=', filter.createdFrom && firstIdOf(filter.createdFrom)],
     ['id <=', filter.createdTo && lastIdOf(filter.createdTo)],
   ] as const;
-  return bounds.flatMap(([comparison, value]) =>
+  const conditions = bounds.flatMap(([comparison, value]) =>
     value === undefined ? [] : [`${comparison} ${parameters.add(value)}`],
   );
+  if (filter.statuses) conditions.push(`status = any(${parameters.add([...filter.statuses])})`);
+  return conditions;
 }
 
-function afterOf(sort: PaymentSort, { amount, id }: PaymentPosition, parameters: Parameters): string {
-  const comparison = sort.startsWith('-') ? '<' : '>';
+function afterOf(sort: PaymentSort, after: PaymentPosition | undefined, parameters: Parameters): string[] {
+  if (!after) return [];
+  const { amount, id } = after;
   return isByCreation(sort)
-    ? `id ${comparison} ${parameters.add(id)}`
-    : `(amount, id) ${comparison} (${parameters.add(amount)}, ${parameters.add(id)})`;
+    ? [`id ${comparisonOf(sort)} ${parameters.add(id)}`]
+    : [`(amount, id) ${comparisonOf(sort)} (${parameters.add(amount)}, ${parameters.add(id)})`];
 }
+
+function comparisonOf(sort: PaymentSort): string {
+  return sort.startsWith('-') ? '<' : '>';
+}
+
+const FIRST_TIME = new Date(0);
+/** What 48 bits of milliseconds reach to lies beyond what a Date can be. */
+const LAST_TIME = new Date(8.64e15);
 
 /** The smallest UUIDv7 of the millisecond (RFC 9562, section 5.7): requests are created at the time in their id. */
 function firstIdOf(time: Date): string {
@@ -90,7 +120,10 @@ function lastIdOf(time: Date): string {
   return `${millisecondsOf(time)}-7fff-bfff-ffffffffffff`;
 }
 
+/** 48 bits: what lies beyond them or before 1970 counts as the last or the first. */
 function millisecondsOf(time: Date): string {
-  const hex = Math.max(0, time.getTime()).toString(16).padStart(12, '0');
+  const hex = Math.min(Math.max(0, time.getTime()), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8)}`;
 }

@@ -15,6 +15,7 @@ export const paymentRequestSchema = new EntitySchema<PaymentRequestRow>({
     customerId: { name: 'customer_id', type: 'varchar', length: 255 },
     amount: { type: 'bigint' },
     currency: { type: 'char', length: 3 },
+    gateway: { type: 'varchar', length: 40 },
     status: { type: 'varchar', length: 20 },
     reason: { type: 'varchar', length: 500, nullable: true },
     decidedBy: { name: 'decided_by', type: 'varchar', length: 255, nullable: true },
@@ -35,5 +36,5 @@ export const paymentRequestSchema = new EntitySchema<PaymentRequestRow>({
 
 /** A row as the state. An amount is kept within what a number can tell, so float8 is exact. */
 export const REQUEST_COLUMNS = `
-  id, order_id as "orderId", customer_id as "customerId", amount::float8 as amount, currency, status, reason,
+  id, order_id as "orderId", customer_id as "customerId", amount::float8 as amount, currency, gateway, status, reason,
   decided_by as "decidedBy", version, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"`;

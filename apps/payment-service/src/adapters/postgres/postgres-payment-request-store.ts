@@ -12,26 +12,36 @@ import { paymentListStatement } from './payment-request-list.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
+/** Of a `request`: its order is known to be cancelled. */
+const ORDER_CANCELLED = `
+  exists (select from payments.payment_timeline as heard
+           where heard.order_id = request.order_id and heard.cause = 'OrderCancelled')`;
+/**
+ * Of a `request`: its charge may be sent. The cancellation of an order may have been heard at the moment when its payment was
+ * requested, by somebody who saw no request yet, nor was seen: nobody wants that money.
+ */
+const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING' and not ${ORDER_CANCELLED})`;
+
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
   constructor(private readonly dataSource: DataSource) {
     super();
   }
 
-  // One statement, and values instead of JSON: most of what it costs is planning, and it is run for every order.
+  // One statement, and values instead of JSON: most of what it costs is planning, and it is run for every order. The conflict is
+  // served by payment_requests_order, what was heard by payment_timeline_pkey.
   override async open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined> {
     const [opened]: Opened[] = await tx.query(
       `/* prepared */ with request as (
          insert into payments.payment_requests
-           (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+           (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $15)
              on conflict (order_id) do nothing
          returning order_id),
        step as (
          insert into payments.payment_timeline (${STEP_COLUMNS})
          select order_id, $10, $6, $7, $9, $11, $12, $13, $14::jsonb from request)
-       select exists (select from payments.payment_timeline as heard
-                       where heard.order_id = request.order_id and heard.cause = 'OrderCancelled') as "orderCancelled"
+       select ${ORDER_CANCELLED} as "orderCancelled"
          from request`,
       [
         state.id,
@@ -48,11 +58,13 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
         step.cause,
         step.messageId,
         JSON.stringify(step.detail),
+        state.gateway,
       ],
     );
     return opened;
   }
 
+  // payment_requests_pkey, here and wherever an id is given.
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
     return only(
       await tx.query(
@@ -69,6 +81,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
+  // payment_requests_order
   override async lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined> {
     return only(
       await tx.query(
@@ -78,7 +91,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
-  /** Served by payment_requests_expiry. */
+  // payment_requests_expiry
   override async lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]> {
     return tx.query(
       `select ${REQUEST_COLUMNS} from payments.payment_requests
@@ -86,6 +99,15 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
         order by expires_at limit $2 for update skip locked`,
       [at, limit],
     );
+  }
+
+  // payment_requests_expiry
+  override async findExpired(at: Date, limit: number): Promise<string[]> {
+    const rows: { id: string }[] = await this.dataSource.query(
+      `select id from payments.payment_requests where status = 'PENDING' and expires_at <= $1 order by expires_at limit $2`,
+      [at, limit],
+    );
+    return rows.map(({ id }) => id);
   }
 
   override async save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void> {
@@ -114,22 +136,24 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   // By itself, so committed before the call. One that is cancelled at this moment is charged, and what came is refunded.
+  // payment_requests_pkey and payment_timeline_pkey
   override async noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined> {
     const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
-      `update payments.payment_requests
+      `/* prepared */ update payments.payment_requests as request
           set charge_sent_at = coalesce(charge_sent_at, $2)
-        where id = $1 and (status = 'PENDING' or charge_sent_at is not null)
+        where id = $1 and ${MAY_BE_CHARGED}
        returning ${REQUEST_COLUMNS}`,
       [id, at],
     );
     return only(rows);
   }
 
+  // payment_requests_pkey and payment_timeline_pkey
   override async noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
     const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
       `/* prepared */ with available as materialized (
-         select id from payments.payment_requests
-          where id = any($1::uuid[]) and (status = 'PENDING' or charge_sent_at is not null)
+         select id from payments.payment_requests as request
+          where id = any($1::uuid[]) and ${MAY_BE_CHARGED}
             for update skip locked)
        update payments.payment_requests as request
           set charge_sent_at = coalesce(charge_sent_at, $2)

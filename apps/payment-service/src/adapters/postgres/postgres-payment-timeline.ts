@@ -3,7 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { PaymentTimeline, type TimelineStep } from '../../application/payment-timeline.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
-/** Served by payment_timeline_pkey. */
+/** All of it is served by payment_timeline_pkey. */
 @Injectable()
 export class PostgresPaymentTimeline extends PaymentTimeline {
   constructor(private readonly dataSource: DataSource) {

@@ -1,0 +1,49 @@
+import { ProblemException } from '@twinbox/api-kit';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { type PaymentResult } from '../../domain/payment-request.js';
+import { webhookProblems } from './webhook-problems.js';
+import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
+
+/**
+ * Reads a body that is proved to be the provider's; undefined for a type that means nothing here.
+ * @throws ProblemException (400) when it is no JSON, or lacks what its type needs
+ */
+export function readWebhook(body: Buffer): WebhookDto | undefined {
+  const value = jsonIn(body);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('#', 'must be a JSON object');
+  const { type } = value as { type?: unknown };
+  if (typeof type !== 'string') throw invalid('#/type', 'type must be a string');
+  if (!(WEBHOOK_TYPES as readonly string[]).includes(type)) return undefined;
+
+  const webhook = plainToInstance(WebhookDto, value);
+  const [error] = validateSync(webhook);
+  if (!error) return webhook;
+  const inner = error.children?.[0];
+  const [detail = 'is not valid'] = Object.values(inner?.constraints ?? error.constraints ?? {});
+  throw invalid(`#/${error.property}${inner ? `/${inner.property}` : ''}`, detail);
+}
+
+export function resultOf({ type, data: { reason = '' } }: WebhookDto): PaymentResult {
+  return type === 'payment.succeeded' ? { status: 'SUCCEEDED' } : { status: 'FAILED', reason };
+}
+
+/** Without a content type an empty body comes this far, and so does a byte order mark: Fastify's parser passes over it. */
+function jsonIn(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    const { status, title } = webhookProblems['malformed-body'];
+    throw new ProblemException({ code: 'malformed-body', status, title });
+  }
+}
+
+function invalid(pointer: string, detail: string): ProblemException {
+  return new ProblemException({
+    code: 'validation',
+    status: 400,
+    title: 'The request is not valid.',
+    detail: `${pointer}: ${detail}.`,
+    members: { errors: [{ pointer, detail }] },
+  });
+}

@@ -1,0 +1,33 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, reject } from '@twinbox/kernel';
+import { type EntityManager } from 'typeorm';
+import { confirmRefund, type PaymentDecision } from '../domain/payment-rules.js';
+import { PaymentJournal } from './payment-journal.js';
+import { PaymentRequestStore } from './payment-request-store.js';
+
+/** An operator has sent the money back by hand, for the gateway cannot. A job that is left finds nothing to do any more. */
+@Injectable()
+export class ConfirmRefund {
+  constructor(
+    private readonly requests: PaymentRequestStore,
+    private readonly journal: PaymentJournal,
+    private readonly clock: Clock,
+  ) {}
+
+  /** `cause` is what the operator called. */
+  async execute(
+    tx: EntityManager,
+    paymentRequestId: string,
+    { operator, cause }: { readonly operator: string; readonly cause: string },
+  ): Promise<PaymentDecision> {
+    const request = await this.requests.lock(tx, paymentRequestId);
+    if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
+
+    const decision = confirmRefund(request, operator, this.clock.now());
+    // No events: it is back already.
+    if (!decision.accepted || decision.events.length === 0) return decision;
+
+    await this.journal.record(tx, decision, { actor: `operator:${operator}`, cause, messageId: null });
+    return decision;
+  }
+}

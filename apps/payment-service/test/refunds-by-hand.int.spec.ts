@@ -1,0 +1,125 @@
+import { expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+
+let service: PaymentServiceHarness;
+beforeAll(async () => {
+  service = await startPaymentService();
+});
+afterAll(() => service.stop());
+
+const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}/refunded`;
+
+/** Paid, and its order is cancelled; but the gateway that took the money is not in use any more. */
+async function aRefundThatIsDue(customerId = 'ada') {
+  const request = await service.aRequest({ customerId });
+  await service.database.sql(`update payments.payment_requests set gateway = 'gone' where id = $1`, [request.id]);
+  await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
+  await service.hearsCancelled(request);
+  await service.untilStatus(request, 'REFUND_PENDING');
+  return request;
+}
+
+describe('money that an operator has sent back by hand', () => {
+  it('P1 is booked with its message and its step', async () => {
+    const request = await aRefundThatIsDue();
+
+    const answer = await service.anOperator('olga').post(at(request));
+
+    expect(answer).toMatchObject({ status: 200, body: { id: request.id, status: 'REFUNDED', version: 4 } });
+    const { request: row, messages } = await service.stored(request);
+    expect(row).toMatchObject({ status: 'REFUNDED', decided_by: 'ops' });
+    expect(messages.map(({ type }) => type)).toEqual(['PaymentSucceeded', 'PaymentRefunded']);
+    expect(JSON.parse(String(messages[1]!['payload']))).toMatchObject({ actor: 'operator:olga' });
+    expect((await service.steps(request)).at(-1)).toMatchObject({
+      type: 'PaymentRefunded',
+      status: 'REFUNDED',
+      actor: 'operator:olga',
+      cause: 'POST /payment-requests/:paymentRequestId/refunded',
+      message_id: messages[1]!['id'],
+    });
+  });
+
+  it('P4 is the same answer when it is said again, by whomever', async () => {
+    const request = await aRefundThatIsDue();
+    const first = await service.anOperator('olga').post(at(request));
+    const before = [await service.stored(request), await service.steps(request)];
+
+    const second = await service.anOperator('otto').post(at(request));
+
+    expect(second).toMatchObject({ status: 200, body: first.body });
+    expect([await service.stored(request), await service.steps(request)]).toEqual(before);
+  });
+
+  it('P4 with an idempotency key gets the stored answer', async () => {
+    const request = await aRefundThatIsDue();
+    const withKey = service.anOperator('ops', { 'idempotency-key': 'once' });
+    const first = await withKey.post(at(request));
+
+    const second = await withKey.post(at(request));
+
+    expect(second).toMatchObject({ status: 200, body: first.body });
+    expect(second.headers.get('idempotent-replayed')).toBe('true');
+  });
+
+  it.each([
+    ['PENDING', undefined],
+    ['SUCCEEDED', 'succeed'],
+    ['FAILED', 'fail'],
+  ])('is refused for a payment that is %s', async (status, action) => {
+    const request = await service.aRequest();
+    const body = action === 'fail' ? { reason: 'declined' } : undefined;
+    if (action) await service.anOperator().post(`/payment-requests/${request.id}/${action}`, body);
+    const before = await service.stored(request);
+
+    const answer = await service.anOperator().post(at(request));
+
+    expectProblem(answer, 409, 'refund-not-due', {
+      paymentRequestId: request.id,
+      actual: status,
+      detail: expect.stringContaining(status),
+    });
+    expect(await service.stored(request)).toEqual(before);
+  });
+
+  it('P10 is an operator’s to say, and nobody else’s', async () => {
+    const request = await aRefundThatIsDue();
+
+    const answer = await service.aCustomer('ada').post(at(request));
+
+    expectProblem(answer, 403, 'role-required', { roles: ['operator'] });
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
+  });
+
+  it('is refused for what does not exist, is no id, or has a body', async () => {
+    const request = await aRefundThatIsDue();
+    const operator = service.anOperator();
+
+    expectProblem(await operator.post(at({ id: uuidv7() })), 404, 'payment-request-not-found');
+    expectProblem(await operator.post(at({ id: '17' })), 400, 'validation');
+    expectProblem(await operator.post(at(request), { amount: 1 }), 400, 'validation');
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
+  });
+
+  it('P1 is as if never said when the outbox cannot be written', async () => {
+    const request = await aRefundThatIsDue();
+
+    const answer = await service.withoutOutbox(() => service.anOperator().post(at(request)));
+
+    expectProblem(answer, 500, 'internal-error');
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
+    expect((await service.anOperator().post(at(request))).status).toBe(200);
+  });
+});
+
+it('P10 through which gateway the money moves is shown to operators, and to nobody else', async () => {
+  const { userId, get } = service.aCustomer();
+  const { id } = await service.aRequest({ customerId: userId });
+
+  expect((await service.anOperator().get(`/payment-requests/${id}`)).body.gateway).toBe('manual');
+  expect((await get(`/payment-requests/${id}`)).body.gateway).toBeNull();
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});
