@@ -1,4 +1,4 @@
-import { EnvDuration, EnvInt, EnvName, EnvOneOf, EnvOptionalUrl, ServiceConfig } from '@twinbox/api-kit';
+import { EnvDuration, EnvInt, EnvName, EnvOneOf, EnvOptionalUrl, EnvOtherThan, ServiceConfig } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { IsOptional, Matches } from 'class-validator';
 
@@ -10,7 +10,9 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
+  /** Another than its own: a service does not hear itself. */
   @EnvName()
+  @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
   /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
@@ -21,8 +23,12 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvDuration(1000, 7 * 24 * 3600 * 1000)
   PAYMENT_LATE_AFTER = 60_000;
 
-  /** The consumer group of what customers are told; renaming it tells everything again. */
+  /**
+   * The consumer group of what customers are told; renaming it tells everything again. One group for both would part the
+   * partitions of either topic between consumers of which one does not read it.
+   */
   @EnvName()
+  @EnvOtherThan('CONSUMER_GROUP')
   NOTIFICATIONS_GROUP = 'order-service-notifications';
 
   /** How customers are told of their orders: `log` writes a line, `smtp` sends an e-mail. */

@@ -180,7 +180,9 @@ describe('a cart', () => {
     const strange = await cart.place({ items: [{ productId: 'mug', unitPrice: 1800 }] });
     const placed = await cart.place({ items: [{ productId: 'tea', unitPrice: 450 }] });
 
-    expectProblem(misread, 409, 'price-changed', { changed: [{ productId: 'tea', expected: 449, actual: 450 }] });
+    expectProblem(misread, 409, 'price-changed', {
+      changed: [{ productId: 'tea', expected: 449, actual: 450, currency: 'EUR' }],
+    });
     expectProblem(strange, 404, 'item-not-found', { orderId: cart.id, productId: 'mug' });
     expect(placed.status).toBe(200);
   });

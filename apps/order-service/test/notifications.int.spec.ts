@@ -110,6 +110,27 @@ it('sends it to the customer whose id is an e-mail address, and tries again when
   expect(mailbox.busy).toBe(0);
 });
 
+it('is not given up after ten attempts: a mail server may be away for longer', async () => {
+  const customerId = 'barbara@mit.example';
+  const orderId = await anOrderOf(customerId);
+  const job = async () => {
+    const [row] = await service.database.sql<{ attempts: number; dead_at: Date | null }>(
+      `select attempts, dead_at from orders.jobs where data ->> 'orderId' = $1 and error is not null`,
+      [orderId],
+    );
+    return row;
+  };
+  mailbox.busy = 1;
+
+  await service.database.sql(
+    `insert into orders.jobs (id, queue, data, run_at, attempts)
+     values ($1, 'notification', $2, now(), 12)`,
+    [uuidv7(), { type: 'OrderCompleted', orderId, customerId, reason: null }],
+  );
+
+  expect(await until('it has failed', job)).toEqual({ attempts: 13, dead_at: null });
+});
+
 it.each([
   ['whose mailbox the server refuses', 'refused', 'no such mailbox'],
   ['who has no e-mail address', 'nobody at all', 'no e-mail address'],

@@ -3,6 +3,7 @@ import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type EventClient } from './event-client.js';
+import { OrderFeed } from '../src/application/order-feed.js';
 import { type Client, INSERT_STEP, type Replica, startWorld, type World } from './order-events.harness.js';
 
 let world: World;
@@ -28,6 +29,25 @@ const cancel = ({ post }: Client, orderId: string) => post(`/orders/${orderId}/c
 function steps({ events }: EventClient): string[] {
   return [...new Set(events.map(({ data }) => `${data.orderId} ${data.version} ${data.type}`))];
 }
+
+/** $2's orders $1 get $3 steps each, in one transaction, each as large as a step may be. */
+const INSERT_LARGE_STEPS = `
+  insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor, detail)
+  select order_id, $2, 'Tested', 'PLACED', version, now(), 'system', jsonb_build_object('reason', repeat('🫖', 500))
+    from unnest($1::uuid[]) as order_id, generate_series(1, $3::int) as version`;
+
+/** So many numbers of transactions are gone: each block that fails takes one. */
+const burnTransactions = (count: number) => `
+  do $$ begin
+    for n in 1..${count} loop
+      begin
+        perform pg_current_xact_id();
+        update orders.products set available = available where id = 'tea';
+        raise exception 'never';
+      exception when raise_exception then null;
+      end;
+    end loop;
+  end $$`;
 
 const gets = (client: EventClient, count: number) =>
   until(`the client gets ${count} steps`, () => steps(client).length >= count);
@@ -250,6 +270,48 @@ describe('P2 nothing is lost', () => {
     expect(steps(atTheEnd)).toEqual([`${orders[0]} 2 Tested`]);
   });
 
+  it.each([
+    ['within the last transactions', 0],
+    ['long ago', 11_000],
+  ])('to a customer who missed 5,000 own steps of full size, and left %s', async (_, transactions) => {
+    const ada = aUser();
+    const first = await here.as(ada).follow('/orders/events');
+    await until('it begins', () => first.lastEventId);
+    first.leave();
+    const orders = Array.from({ length: 1000 }, () => uuidv7());
+    await world.database.sql(
+      `insert into orders.orders (id, customer_id, status, total, currency, version, created_at, updated_at)
+       select unnest($1::uuid[]), $2, 'PLACED', 1, 'EUR', 1, now(), now()`,
+      [orders, ada],
+    );
+    await world.database.sql(burnTransactions(transactions));
+    await world.database.sql(INSERT_LARGE_STEPS, [orders, ada, 5]);
+
+    const again = await there.as(ada).follow('/orders/events', first.lastEventId);
+    await until('all have come, or it was cut off', () => again.ended ?? again.events.length >= 5000);
+    // Not from the beginning, though it was in the middle: not even those of the last orders come again.
+    const inTheMiddle = await here.as(ada).follow('/orders/events', again.events[4000]?.id);
+    await world.database.sql(INSERT_STEP, [orders[0], ada, 6]);
+    await until('what is new comes', () => inTheMiddle.events.some(({ data }) => data.version === 6));
+
+    expect(again.ended).toBeUndefined();
+    expect(new Set(again.events.map(({ data }) => data.position)).size).toBeGreaterThanOrEqual(5000);
+    const resumed = new Set([...again.events.slice(0, 4001), ...inTheMiddle.events].map(({ data }) => data.position));
+    expect(again.events.filter(({ data }) => !resumed.has(data.position))).toEqual([]);
+    if (transactions > 0) expect(inTheMiddle.events.length).toBeLessThan(2000);
+  });
+
+  it("P7 to an operator while a customer's thousand huge steps come at once: they are not cut off", async () => {
+    const operator = await here.as('olga', 'operator').follow('/orders/events');
+    await until('it begins', () => operator.lastEventId);
+
+    await world.database.sql(INSERT_LARGE_STEPS, [Array.from({ length: 1000 }, () => uuidv7()), aUser(), 1]);
+    await until('all have come, or it was cut off', () => operator.ended ?? operator.events.length >= 1000);
+
+    expect(operator.ended).toBeUndefined();
+    expect(operator.events[999]?.data.detail.reason).toHaveLength(1000);
+  });
+
   it('although notices get lost, as behind a pooler in transaction mode', async () => {
     const ada = aUser();
     const client = await there.as(ada).follow('/orders/events');
@@ -340,6 +402,10 @@ describe('a stream is refused', () => {
     '1_zzzzzzzzzzzz',
     '1_1 1',
     `1_${'1.'.repeat(100)}1`,
+    '1_1_1_c',
+    `1_1_1.1_c${uuidv7()}`,
+    `1_1_1_x${uuidv7()}`,
+    `zzzzzzzzzzz_1_1_c${uuidv7()}`,
     'é',
     '1_-1',
   ])('from the event %s, which there is none of', async (id) => {
@@ -349,11 +415,25 @@ describe('a stream is refused', () => {
     expect(client.response.headers['content-type']).toBe('application/problem+json');
   });
 
-  it('from an event that has not happened yet: it is of another database', async () => {
-    const client = await here.as(aUser()).follow('/orders/events', '1_zzzzzzzz');
+  it.each(['1_zzzzzzzz', `1_1_zzzzzzzz_c${uuidv7()}`])(
+    'from the event %s, which has not happened yet: it is of another database',
+    async (id) => {
+      const client = await here.as(aUser()).follow('/orders/events', id);
 
-    expect(client.response.statusCode).toBe(400);
-    expect(await client.problem()).toMatchObject({ type: 'urn:twinbox:problem:event-unknown' });
+      expect(client.response.statusCode).toBe(400);
+      expect(await client.problem()).toMatchObject({ type: 'urn:twinbox:problem:event-unknown' });
+    },
+  );
+
+  it('by a replica that stops, with a 503', async () => {
+    const replica = await world.startReplica();
+
+    await replica.app.get(OrderFeed).onApplicationShutdown();
+    const refused = await replica.as(aUser()).get('/orders/events');
+    await replica.stop();
+
+    expectProblem(refused, 503, 'service-stopping');
+    expect(refused.headers.get('retry-after')).toBe('1');
   });
 
   it("P10 of another customer's order, as if there was none", async () => {

@@ -40,12 +40,70 @@ describe("an order's timeline", () => {
     expect(operators).toMatchObject({ status: 200, body: { items: expected('operator:olga') } });
   });
 
+  it('comes in pages, oldest first, each step on one of them, also when there are more meanwhile', async () => {
+    const customer = service.aCustomer('ada');
+    const { body: order } = await customer.post('/orders', { draft: true, items: aCart().items });
+    await service.database.sql(
+      `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+       select $1, 'ada', 'Tested', 'DRAFT', version, now(), 'system' from generate_series(3, 250) as version`,
+      [order.id],
+    );
+    const { body: usual } = await customer.get(`/orders/${order.id}/timeline`);
+
+    const items: { position: number; version: number }[] = [];
+    let path = `/orders/${order.id}/timeline?limit=60`;
+    for (let page = 0; page < 10 && path !== ''; page++) {
+      const { body } = await customer.get(path);
+      items.push(...body.items);
+      path =
+        body.nextCursor === null ? '' : `/orders/${order.id.toUpperCase()}/timeline?limit=60&cursor=${body.nextCursor}`;
+      if (page === 1)
+        await service.database.sql(
+          `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+           values ($1, 'ada', 'Tested', 'DRAFT', 250, now(), 'system')`,
+          [order.id],
+        );
+    }
+
+    expect(usual.items).toHaveLength(100);
+    expect(usual.nextCursor).toEqual(expect.any(String));
+    expect(items.slice(-2).map(({ version }) => version)).toEqual([250, 250]);
+    const positions = items.map(({ position }) => position);
+    expect(positions).toEqual([...new Set(positions)].toSorted((a, b) => a - b));
+    expect(items.filter(({ version }) => version > 2)).toHaveLength(249);
+  });
+
+  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'page=2'])('refuses ?%s', async (query) => {
+    const customer = service.aCustomer();
+    const { body } = await customer.post('/orders', aCart());
+
+    expectProblem(await customer.get(`/orders/${body.id}/timeline?${query}`), 400, 'validation');
+  });
+
+  it("refuses a cursor of another order's", async () => {
+    const customer = service.aCustomer();
+    const [{ body: one }, { body: other }] = [
+      await customer.post('/orders', aCart()),
+      await customer.post('/orders', aCart()),
+    ];
+    await customer.post(`/orders/${one.id}/cancel`, { reason: 'no more' });
+    const { body: page } = await customer.get(`/orders/${one.id}/timeline?limit=1`);
+
+    const refused = await customer.get(`/orders/${other.id}/timeline?cursor=${page.nextCursor}`);
+
+    expect(page.items).toHaveLength(1);
+    expectProblem(refused, 400, 'validation');
+  });
+
   it('of an order of before there was one is empty', async () => {
     const customer = service.aCustomer();
     const { body } = await customer.post('/orders', aCart());
     await service.database.sql('delete from orders.order_timeline where order_id = $1', [body.id]);
 
-    expect(await customer.get(`/orders/${body.id}/timeline`)).toMatchObject({ status: 200, body: { items: [] } });
+    expect(await customer.get(`/orders/${body.id}/timeline`)).toMatchObject({
+      status: 200,
+      body: { items: [], nextCursor: null },
+    });
   });
 
   it("P10 of another customer's looks like that of no order", async () => {

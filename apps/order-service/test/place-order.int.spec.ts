@@ -317,8 +317,8 @@ describe('a client that says what it has seen a product cost', () => {
 
     expectProblem(answer, 409, 'price-changed', {
       changed: [
-        { productId: 'tea', expected: 449, actual: 450 },
-        { productId: 'mug', expected: 1, actual: 1800 },
+        { productId: 'tea', expected: 449, actual: 450, currency: 'EUR' },
+        { productId: 'mug', expected: 1, actual: 1800, currency: 'EUR' },
       ],
     });
     expect(await service.counts()).toEqual(before);

@@ -108,12 +108,14 @@ describe('putting a product', () => {
 
     const stale = await put(id, { price: 2 }, { 'if-match': '"1"' });
     const none = await put(newId(), {}, { 'if-match': '"1"' });
+    const nothing = await put(newId(), {}, { 'if-match': '*' });
     const garbled = await put(id, {}, { 'if-match': '1' });
     const fresh = await put(id, { price: 3 }, { 'if-match': '"2"' });
     const any = await put(id, { price: 4 }, { 'if-match': '*' });
 
     expectProblem(stale, 412, 'version-conflict', { expected: 1, actual: 2 });
     expectProblem(none, 412, 'version-conflict', { expected: 1, actual: 0 });
+    expectProblem(nothing, 412, 'version-conflict', { expected: '*', actual: 0 });
     expectProblem(garbled, 400, 'validation', { errors: [{ parameter: 'If-Match', detail: expect.any(String) }] });
     expect([fresh.body.price, any.body.price]).toEqual([3, 4]);
   });

@@ -5,6 +5,7 @@ import { until } from '@twinbox/messaging/testing';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { HearPayment } from '../src/application/hear-payment.js';
+import { PutProduct } from '../src/application/put-product.js';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 let service: OrderServiceHarness;
@@ -34,6 +35,13 @@ async function stockOf(productId: string) {
 
 async function available(productId: string): Promise<number> {
   return (await service.aCustomer().get(`/products/${productId}`)).body.available;
+}
+
+/** Whether one transaction waits for the lock of a product that another holds. */
+async function isSomebodyWaiting(): Promise<boolean> {
+  const waiting = await service.database.sql(`select from pg_stat_activity where wait_event_type = 'Lock'
+    and datname = current_database() and query like '%orders.products%for no key update%'`);
+  return waiting.length === 1;
 }
 
 function shuffled<T>(items: readonly T[]): T[] {
@@ -251,15 +259,106 @@ it('an order that has read that there is enough is refused when another was fast
     await first.query('update orders.products set available = 0 where id = $1', [productId]);
     second = post('/orders', order([productId, 1]));
     // It has read that there is one, and waits for the lock.
-    await until('the second waits', async () => {
-      const waiting = await service.database.sql(`select from pg_stat_activity where wait_event_type = 'Lock'
-        and datname = current_database() and query like '%for no key update%'`);
-      return waiting.length === 1;
-    });
+    await until('the second waits', isSomebodyWaiting);
   });
 
   expectProblem((await second)!, 409, 'insufficient-stock', { short: [{ productId, requested: 1, available: 0 }] });
   expect((await service.aCustomer().get('/products/' + productId)).body).toMatchObject({ available: 0 });
+});
+
+describe('an order that has read the old price', () => {
+  const facts = { name: 'Thing', currency: 'EUR', stock: 10 };
+  const items = (productId: string, unitPrice?: number) => [
+    { productId, quantity: 2, ...(unitPrice && { unitPrice }) },
+  ];
+
+  it.each<[string, (productId: string) => Promise<() => Promise<Answer>>]>([
+    ['a client that named no price', async (id) => () => service.aCustomer().post('/orders', { items: items(id) })],
+    ['one that did', async (id) => () => service.aCustomer().post('/orders', { items: items(id, 100) })],
+    [
+      'a cart',
+      async (id) => {
+        const customer = service.aCustomer();
+        const { body } = await customer.post('/orders', { draft: true, items: items(id) });
+        return () => customer.post(`/orders/${body.id}/place`);
+      },
+    ],
+  ])('and waited for the product while it changed, is refused with the price of now: %s', async (_, prepare) => {
+    const productId = await service.aProduct({ price: 100 });
+    const place = await prepare(productId);
+    const before = await service.counts();
+    let waiting: Promise<Answer> | undefined;
+
+    await service.app.get(DataSource).transaction(async (tx) => {
+      const decision = await service.app.get(PutProduct).execute(tx, { ...facts, productId, price: 150 }, undefined);
+      expect(decision.accepted).toBe(true);
+      waiting = place();
+      await until('it has read the old price, and waits for the lock', isSomebodyWaiting);
+    });
+
+    expectProblem((await waiting)!, 409, 'price-changed', {
+      changed: [{ productId, expected: 100, actual: 150, currency: 'EUR' }],
+    });
+    expect(await service.counts()).toEqual(before);
+    expect((await service.aCustomer().post('/orders', { items: items(productId, 150) })).status).toBe(201);
+  });
+
+  it('and another currency, is refused too', async () => {
+    const productId = await service.aProduct({ price: 100 });
+    let waiting: Promise<Answer> | undefined;
+
+    await service.app.get(DataSource).transaction(async (tx) => {
+      await service.app.get(PutProduct).execute(tx, { ...facts, currency: 'USD', productId, price: 100 }, undefined);
+      waiting = service.aCustomer().post('/orders', { items: items(productId) });
+      await until('it has read the old currency, and waits for the lock', isSomebodyWaiting);
+    });
+
+    expectProblem((await waiting)!, 409, 'price-changed', {
+      changed: [{ productId, expected: 100, actual: 100, currency: 'USD' }],
+    });
+  });
+});
+
+describe('counting the shelf', () => {
+  const facts = { name: 'Thing', price: 100, currency: 'EUR' };
+
+  it('goes through the live orders before it takes the lock, and is right for what is sold and paid meanwhile', async () => {
+    const productId = await service.aProduct({ stock: 20 });
+    const customer = service.aCustomer();
+    const paid = await customer.post('/orders', order([productId, 4]));
+    const cancelled = await customer.post('/orders', order([productId, 5]));
+    const dataSource = service.app.get(DataSource);
+    let counting: Promise<Answer> | undefined;
+
+    await dataSource.transaction(async (sale) => {
+      await sale.query('select from orders.products where id = $1 for no key update', [productId]);
+      counting = service.anOperator().send('PUT', `/products/${productId}`, { ...facts, stock: 20 });
+      await until('it has counted, and waits for the lock', isSomebodyWaiting);
+      await service.hears({ type: 'PaymentSucceeded', data: { orderId: paid.body.id, paymentRequestId: uuidv7() } });
+      await customer.post(`/orders/${cancelled.body.id}/cancel`, { reason: 'no more' });
+      // As a sale of three pieces does.
+      await sale.query('update orders.products set available = available - 3 where id = $1', [productId]);
+    });
+
+    // There were 20 when it looked. Four have left since, and they were reserved then.
+    expect((await counting)!.body).toMatchObject({ stock: 20, available: 13, reserved: 7 });
+    expect(await stockOf(productId)).toMatchObject({ available: 13, released: 0 });
+  });
+
+  it('is done anew when another has counted meanwhile', async () => {
+    const productId = await service.aProduct({ stock: 20 });
+    await service.aCustomer().post('/orders', order([productId, 4]));
+    let second: Promise<Answer> | undefined;
+
+    await service.app.get(DataSource).transaction(async (tx) => {
+      await service.app.get(PutProduct).execute(tx, { ...facts, productId, stock: 30 }, undefined);
+      second = service.anOperator().send('PUT', `/products/${productId}`, { ...facts, stock: 40 });
+      await until('it has counted, and waits for the lock', isSomebodyWaiting);
+    });
+
+    expect((await second)!.body).toMatchObject({ stock: 40, available: 36, reserved: 4 });
+    expect(await stockOf(productId)).toMatchObject({ total: 40 });
+  });
 });
 
 it('the documentation tells every answer that these tests got', () => {

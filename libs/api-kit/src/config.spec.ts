@@ -3,8 +3,10 @@ import {
   EnvDuration,
   EnvFraction,
   EnvInt,
+  EnvName,
   EnvOptionalSecret,
   EnvOptionalUrl,
+  EnvOtherThan,
   loadConfig,
   ServiceConfig,
 } from './config.js';
@@ -28,6 +30,15 @@ class PaymentConfig extends ShopConfig {
 
   @EnvOptionalUrl(['smtp:', 'smtps:'])
   SMTP_URL: string | undefined;
+}
+
+class GroupsConfig extends ShopConfig {
+  @EnvName()
+  ORDERS_GROUP = 'orders';
+
+  @EnvName()
+  @EnvOtherThan('ORDERS_GROUP')
+  LETTERS_GROUP = 'letters';
 }
 
 class PortlessConfig extends ServiceConfig {}
@@ -151,7 +162,7 @@ describe('loadConfig', () => {
     const problems = problemsOf(given, PaymentConfig);
 
     expect([...problems].sort()).toEqual([
-      'SMTP_URL="http://mail:***@localhost:25/": it must be a URL that begins with smtp:// or smtps://.',
+      'SMTP_URL="http://mail:***@localhost:25/": it must be a URL that begins with smtp:// or smtps:// and names a host.',
       'WEBHOOK_SECRET="(not shown)": it must begin with whsec_.',
     ]);
     const right = { ...needed, WEBHOOK_SECRET: 'whsec_abc', SMTP_URL: 'smtp://localhost:1025' };
@@ -159,6 +170,23 @@ describe('loadConfig', () => {
       WEBHOOK_SECRET: 'whsec_abc',
       SMTP_URL: 'smtp://localhost:1025',
     });
+  });
+
+  it.each(['smtp:localhost', 'smtp:///', 'smtp:', 'localhost:25'])(
+    'refuses SMTP_URL=%s, which names no host',
+    (SMTP_URL) => {
+      expect(problemsOf({ ...needed, SMTP_URL }, PaymentConfig)).toEqual([expect.stringContaining('names a host')]);
+    },
+  );
+
+  it.each([
+    ['both set', { ORDERS_GROUP: 'one', LETTERS_GROUP: 'one' }, 'one'],
+    ['the first set to the default of the second', { ORDERS_GROUP: 'letters' }, 'letters'],
+    ['the second set to the default of the first', { LETTERS_GROUP: 'orders' }, 'orders'],
+  ])('refuses two names that have to differ, with %s, in one line', (_, names, shown) => {
+    expect(problemsOf({ ...needed, ...names }, GroupsConfig)).toEqual([
+      `LETTERS_GROUP="${shown}": it must be another than ORDERS_GROUP.`,
+    ]);
   });
 
   it('keeps idempotency keys for a day, or as long as it says', () => {

@@ -72,15 +72,16 @@ export function EnvOptionalSecret(pattern: RegExp, message: string): PropertyDec
   return combine(IsOptional(), Matches(pattern, { message }));
 }
 
-/** A URL of one of these protocols (`smtp:`), if it is set. */
+/** A URL of one of these protocols (`smtp:`) with a host, if it is set. */
 export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator {
   return combine(
     IsOptional(),
     ValidateBy({
       name: 'isUrlOf',
       validator: {
-        validate: (value) => typeof value === 'string' && protocols.includes(URL.parse(value)?.protocol ?? ''),
-        defaultMessage: () => `must be a URL that begins with ${listed(protocols.map((protocol) => `${protocol}//`))}`,
+        validate: (value) => typeof value === 'string' && isUrlOf(protocols, URL.parse(value)),
+        defaultMessage: () =>
+          `must be a URL that begins with ${listed(protocols.map((protocol) => `${protocol}//`))} and names a host`,
       },
     }),
   );
@@ -89,6 +90,17 @@ export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator 
 /** A name of Kafka's: a topic or a consumer group. */
 export function EnvName(): PropertyDecorator {
   return Matches(/^[\w.-]{1,249}$/, { message: 'must be 1 to 249 letters, digits, dots, underscores and hyphens' });
+}
+
+/** Another value than that of the variable `other`, the defaults of both counted in. */
+export function EnvOtherThan(other: string): PropertyDecorator {
+  return ValidateBy({
+    name: 'isOtherThan',
+    validator: {
+      validate: (value, args) => value !== (args?.object as Record<string, unknown> | undefined)?.[other],
+      defaultMessage: () => `must be another than ${other}`,
+    },
+  });
 }
 
 /**
@@ -167,9 +179,10 @@ export function loadConfig<T extends ServiceConfig>(
   const config = plainToInstance(cls, given);
   const problems = validateSync(config).map(({ property, constraints }) => {
     const allowed = [...new Set(Object.values(constraints ?? {}))].join(', ');
-    return given[property] === undefined
-      ? `${property} is not set: it ${allowed}.`
-      : `${property}="${shown(property, given[property])}": it ${allowed}.`;
+    const value = given[property] ?? (config as unknown as Record<string, unknown>)[property];
+    return typeof value === 'string'
+      ? `${property}="${shown(property, value)}": it ${allowed}.`
+      : `${property} is not set: it ${allowed}.`;
   });
   if (config.AUTH_MODE === 'dev' && config.NODE_ENV === 'production') {
     problems.push(
@@ -204,6 +217,11 @@ function isPostgresUrl(value: unknown): boolean {
   // libpq's way to name a Unix socket is postgres:///database?host=/directory
   const reachable = host !== '' || searchParams.has('host');
   return ['postgres:', 'postgresql:'].includes(protocol) && reachable && pathname.length > 1;
+}
+
+// `smtp:mail` is a URL too, of a path.
+function isUrlOf(protocols: readonly string[], url: URL | null): boolean {
+  return url !== null && protocols.includes(url.protocol) && url.host !== '';
 }
 
 function milliseconds(value: string): number {

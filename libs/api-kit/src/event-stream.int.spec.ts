@@ -168,6 +168,18 @@ describe('a stream of events', () => {
     expect(streams).toEqual([]);
   });
 
+  it('is its headers alone for HEAD: nobody could read it', async () => {
+    const answer = await fetch(`${await app.getUrl()}/feeds/news`, {
+      method: 'HEAD',
+      headers: { 'x-user-id': 'ada' },
+    });
+
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toBe('text/event-stream');
+    expect(streams[0]?.closed).toBe(true);
+    await until('it is over', () => closingLines().length === 1);
+  });
+
   it('is logged when it ends, not when it begins', async () => {
     const client = await follow();
     await client.says('after');
@@ -244,6 +256,8 @@ describe('a stream of events', () => {
     streams[0]!.send({ data: 'the end' });
 
     await client.says('the end');
+    // Those who wait leave nothing behind.
+    expect((streams[0] as unknown as { listeners: Set<unknown> }).listeners.size).toBeLessThan(5);
     expect(client.text.length).toBeGreaterThan(100 * data.length);
   });
 

@@ -67,6 +67,7 @@ export class EventStream {
     await new Promise<void>((resolve) => {
       this.response.once('drain', resolve);
       this.onClose(resolve);
+      this.response.once('drain', () => this.listeners.delete(resolve));
     });
   }
 
@@ -110,7 +111,8 @@ const streamsOf = new WeakMap<object, Set<EventStream> | 'closing'>();
 
 /**
  * Answers a request with a stream of events. To be called in a handler that injects `@Res() reply`, when nothing can go wrong
- * any more: what is thrown before it becomes a problem document as ever.
+ * any more: what is thrown before it becomes a problem document as ever. For HEAD, which Fastify has wherever there is GET, it is
+ * the headers alone, and the stream is closed.
  */
 export function openEventStream(reply: FastifyReply): EventStream {
   const { raw } = reply;
@@ -127,7 +129,7 @@ export function openEventStream(reply: FastifyReply): EventStream {
   const stream = new EventStream(raw);
   const { server } = reply.server;
   const streams = streamsOf.get(server) ?? new Set();
-  if (streams === 'closing') {
+  if (streams === 'closing' || reply.request.method === 'HEAD') {
     stream.close();
     return stream;
   }

@@ -4,16 +4,19 @@ import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiProperty } from '@n
 import { IsString } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import {
-  checkVersion,
   createApp,
   etagOf,
+  type ExpectedVersion,
   IfMatch,
   loggerModule,
   openApiDocument,
   openApiGaps,
+  problemOf,
   Public,
   RawBody,
   ServiceConfig,
+  type VersionConflict,
+  versionConflict,
 } from './index.js';
 
 class NoteDto {
@@ -38,9 +41,11 @@ class NotesController {
   @Put(':id')
   @ApiOperation({ summary: 'Change it' })
   @ApiOkResponse({ type: NoteDto })
-  put(@Param('id') _: string, @Body() note: NoteDto, @IfMatch() expected: number | undefined) {
-    checkVersion(expected, VERSION);
-    return note;
+  put(@Param('id') id: string, @Body() note: NoteDto, @IfMatch() expected: ExpectedVersion | undefined) {
+    const actual = id === 'new' ? 0 : VERSION;
+    if (expected === undefined || expected === actual || (expected === '*' && actual > 0)) return note;
+    const rejection = { code: 'version-conflict', expected, actual } as const;
+    throw problemOf<VersionConflict>(rejection, { 'version-conflict': versionConflict });
   }
 
   @Post('signed')
@@ -91,8 +96,8 @@ async function call(path: string, init: RequestInit = {}) {
 const json = { 'content-type': 'application/json' };
 
 describe('If-Match', () => {
-  const put = (ifMatch?: string) =>
-    call('/notes/1', {
+  const put = (ifMatch?: string, id = '1') =>
+    call(`/notes/${id}`, {
       method: 'PUT',
       headers: { ...json, ...(ifMatch !== undefined && { 'if-match': ifMatch }) },
       body: '{"text":"mug"}',
@@ -103,7 +108,6 @@ describe('If-Match', () => {
 
     expect(headers.get('etag')).toBe('"3"');
     expect((await put(headers.get('etag')!)).status).toBe(200);
-    expect((await put('*')).status).toBe(200);
     expect((await put()).status).toBe(200);
   });
 
@@ -111,6 +115,14 @@ describe('If-Match', () => {
     expect(await put('"2"')).toMatchObject({
       status: 412,
       body: { type: 'urn:twinbox:problem:version-conflict', expected: 2, actual: 3 },
+    });
+  });
+
+  it('tells a change of what there is, whatever its version, from one of nothing', async () => {
+    expect((await put('*')).status).toBe(200);
+    expect(await put('*', 'new')).toMatchObject({
+      status: 412,
+      body: { expected: '*', actual: 0, detail: 'There is nothing yet that could be changed.' },
     });
   });
 

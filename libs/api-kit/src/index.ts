@@ -9,6 +9,7 @@ export {
   EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,
+  EnvOtherThan,
   loadConfig,
   ServiceConfig,
 } from './config.js';
@@ -28,4 +29,4 @@ export { RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { IsText, NoBody } from './validation.js';
-export { checkVersion, etagOf, IfMatch, type VersionConflict, versionConflict } from './versions.js';
+export { etagOf, type ExpectedVersion, IfMatch, type VersionConflict, versionConflict } from './versions.js';

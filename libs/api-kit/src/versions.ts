@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { documentedBy } from './openapi.js';
-import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
+import { commonProblems, type ProblemEntry } from './problem.js';
 import { validationProblem } from './validation.js';
 
 const HEADER = 'If-Match';
@@ -10,43 +10,41 @@ const HEADER = 'If-Match';
 /** A rejection: the caller knows another version than there is. */
 export interface VersionConflict {
   readonly code: 'version-conflict';
-  /** What the caller has seen. */
-  readonly expected: number;
-  /** What there is. */
+  /** What the caller has seen; `*`: that there is something. */
+  readonly expected: ExpectedVersion;
+  /** What there is; 0: nothing. */
   readonly actual: number;
 }
 
 /** How a {@link VersionConflict} is told, for a service's problem table. */
-export const versionConflict: ProblemEntry<VersionConflict> = {
+export const versionConflict = {
   ...commonProblems['version-conflict'],
-  detail: ({ expected, actual }) => `It was version ${expected} when you read it, and is version ${actual} now.`,
+  detail: ({ expected, actual }: VersionConflict) =>
+    expected === '*'
+      ? 'There is nothing yet that could be changed.'
+      : `It was version ${expected} when you read it, and is version ${actual} now.`,
   example: { expected: 2, actual: 3 },
-};
+} satisfies ProblemEntry<VersionConflict>;
 
 /** The `ETag` of a version: `"7"`. */
 export function etagOf(version: number): string {
   return `"${version}"`;
 }
 
-/** @throws ProblemException (412) when a version is expected, and it is another */
-export function checkVersion(expected: number | undefined, actual: number): void {
-  if (expected === undefined || expected === actual) return;
-  throw problemOf<VersionConflict>(
-    { code: 'version-conflict', expected, actual },
-    { 'version-conflict': versionConflict },
-  );
-}
+/** What `If-Match` names: a version, or `*` for any, so that there must be one at all. */
+export type ExpectedVersion = number | '*';
 
 /**
- * The version that `If-Match` names, as an argument of a handler; undefined without the header and for `*`. One ETag as
- * {@link etagOf} makes them; anything else is a 400. The OpenAPI document gets the header and the 412.
+ * What `If-Match` names, as an argument of a handler; undefined without the header. One ETag as {@link etagOf} makes them, or `*`,
+ * which holds only for what is there (RFC 9110, section 13.1.1); anything else is a 400. The OpenAPI document gets the header and
+ * the 412.
  */
 export const IfMatch = createParamDecorator(
-  (_: unknown, context: ExecutionContext): number | undefined => {
+  (_: unknown, context: ExecutionContext): ExpectedVersion | undefined => {
     const given = context.switchToHttp().getRequest<FastifyRequest>().raw.headersDistinct[HEADER.toLowerCase()];
     if (given === undefined) return undefined;
     const value = given.join(',').trim();
-    if (value === '*') return undefined;
+    if (value === '*') return value;
     const version = /^"(0|[1-9]\d{0,14})"$/.exec(value)?.[1];
     if (version === undefined) {
       throw validationProblem([{ parameter: HEADER, detail: 'must be the ETag of an earlier answer, such as "7"' }]);

@@ -3,7 +3,6 @@ import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { addItems, changeItem, type NewOrder, openDraft, removeItem, type WantedLine } from '../domain/cart.js';
 import { type OrderDecision } from '../domain/order.js';
-import { type Catalogue } from '../domain/product.js';
 import { type OrderCommand, OrderCommands } from './order-commands.js';
 import { type Origin } from './order-timeline.js';
 import { orderIdOf } from './place-order.js';
@@ -20,7 +19,7 @@ export class EditCart {
 
   async open(tx: EntityManager, wanted: Omit<NewOrder, 'orderId'>, origin: Origin): Promise<OrderDecision> {
     const at = this.clock.now();
-    const catalogue = await this.catalogueOf(tx, wanted.lines);
+    const catalogue = await this.products.catalogue(tx, wanted.lines);
     const decision = openDraft({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (decision.accepted) await this.commands.add(tx, decision, origin);
     return decision;
@@ -28,24 +27,17 @@ export class EditCart {
 
   async add(tx: EntityManager, command: OrderCommand, lines: readonly WantedLine[]): Promise<OrderDecision> {
     return this.commands.run(tx, command, 'owner', async (order) =>
-      addItems(order, lines, await this.catalogueOf(tx, lines), this.clock.now()),
+      addItems(order, lines, await this.products.catalogue(tx, lines), this.clock.now()),
     );
   }
 
   async change(tx: EntityManager, command: OrderCommand, wanted: WantedLine): Promise<OrderDecision> {
     return this.commands.run(tx, command, 'owner', async (order) =>
-      changeItem(order, wanted, await this.catalogueOf(tx, [wanted]), this.clock.now()),
+      changeItem(order, wanted, await this.products.catalogue(tx, [wanted]), this.clock.now()),
     );
   }
 
   async remove(tx: EntityManager, command: OrderCommand, productId: string): Promise<OrderDecision> {
     return this.commands.run(tx, command, 'owner', (order) => removeItem(order, productId, this.clock.now()));
-  }
-
-  private async catalogueOf(tx: EntityManager, lines: readonly WantedLine[]): Promise<Catalogue> {
-    return this.products.catalogue(
-      tx,
-      lines.map(({ productId }) => productId),
-    );
   }
 }

@@ -13,6 +13,6 @@ export class FinishOrder {
   ) {}
 
   async execute(tx: EntityManager, command: OrderCommand): Promise<OrderDecision> {
-    return this.commands.run(tx, command, 'owner-or-operator', (order) => finishOrder(order, this.clock.now()));
+    return this.commands.run(tx, command, 'operator', (order) => finishOrder(order, this.clock.now()));
   }
 }

@@ -27,11 +27,13 @@ export interface OrderCommand extends Origin {
   readonly expectedVersion: number | undefined;
 }
 
-/** Whose command it may be: a cart is its customer's alone. */
-export type Allowed = 'owner' | 'owner-or-operator';
+/** Whose command it may be: a cart is its customer's alone, and what is left to be done only operators know. */
+export type Allowed = 'owner' | 'owner-or-operator' | 'operator';
+
+export type OrderOwner = Pick<OrderHead, 'customerId'>;
 
 /** Another customer's order looks like no order: its existence is nobody else's business. */
-export function isVisible(order: OrderHead | undefined, by: Requester): order is OrderHead {
+export function isVisible<Owned extends OrderOwner>(order: Owned | undefined, by: Requester): order is Owned {
   return order !== undefined && (order.customerId === by.userId || by.isOperator);
 }
 
@@ -90,6 +92,7 @@ function refusalOf(
 ): Rejected<OrderRejection> | undefined {
   if (!isVisible(order, by)) return reject({ code: 'order-not-found', orderId });
   if (allowed === 'owner' && order.customerId !== by.userId) return reject({ code: 'order-not-yours', orderId });
+  if (allowed === 'operator' && !by.isOperator) return reject({ code: 'operator-required', orderId });
   if (expectedVersion !== undefined && expectedVersion !== order.version)
     return reject({ code: 'version-conflict', expected: expectedVersion, actual: order.version });
   return undefined;

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { OrderFeed } from './order-feed.js';
+import { type FeedPlace, type FeedWalk, isWalkOf, walkFrom, type Watched } from './order-feed-place.js';
 import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedReading, type FeedStep, OrderFeedHistory } from './order-feed-store.js';
-import { type FeedBatch, type FeedReceiver, type FeedSubscription, type Watched } from './order-feed-subscription.js';
+import { type FeedPart, type FeedStep, OrderFeedHistory } from './order-feed-store.js';
+import { type FeedBatch, type FeedSubscription } from './order-feed-subscription.js';
 
 const AGAIN_MS = 1000;
 /**
@@ -11,13 +12,18 @@ const AGAIN_MS = 1000;
  * bounds the other: no one's return costs more than their own orders.
  */
 const LONG_AGO = 10_000;
+/**
+ * So many steps are told in one turn, a quarter of a megabyte at most: not before its end is anything sent, and a listener for whom
+ * too much waits is cut off.
+ */
+const SLICE = 100;
 
 /** Whoever is told. Nothing of it throws. */
 export interface Listener {
   /** A step; whoever has got it and comes back with `resume` misses nothing. */
-  tell(step: FeedStep, resume: FeedSnapshot): void;
+  tell(step: FeedStep, resume: FeedPlace): void;
   /** Nothing happened, but who comes back begins here. */
-  mark(resume: FeedSnapshot): void;
+  mark(resume: FeedPlace): void;
   /** Until more can be told: what is told faster than it is heard is kept in memory. */
   ready(): Promise<void>;
   readonly closed: boolean;
@@ -27,7 +33,15 @@ export interface Listener {
 export interface Followed {
   readonly subscription: FeedSubscription;
   /** Undefined: new here. */
-  readonly since: FeedSnapshot | undefined;
+  readonly since: FeedPlace | undefined;
+}
+
+/** What one listener is told of. */
+interface Telling {
+  readonly watched: Watched;
+  readonly listener: Listener;
+  /** Moves on with what was told: after an error it goes on from here. */
+  place: FeedPlace;
 }
 
 /** Tells one listener what happens to orders: first what it missed, then what comes, without a hole between the two. */
@@ -43,30 +57,33 @@ export class OrderFeedFollower {
   /**
    * Begins to keep what comes. Undefined when `since` is from another database, or from a future that a restored one has not
    * reached: from there nothing could be told without loss.
-   * @throws when the database cannot be read
+   * @throws FeedClosed, or when the database cannot be read
    */
-  async join(watched: Watched, since: FeedSnapshot | undefined): Promise<Followed | undefined> {
+  async join(watched: Watched, since: FeedPlace | undefined): Promise<Followed | undefined> {
     const subscription = await this.feed.subscribe(watched);
-    if (since === undefined || since.end <= subscription.from.end) return { subscription, since };
+    const furthest = Math.max(since?.seen.end ?? 0, since?.walk?.upTo.end ?? 0);
+    if (furthest <= subscription.from.end) return { subscription, since };
     subscription.end();
     return undefined;
   }
 
-  /** Returns when the listener has caught up, and is told the rest by the feed. The database may go and come back meanwhile. */
+  /**
+   * Returns when the listener has left. The database may go and come back meanwhile, and a listener that is slow is told at its
+   * own pace.
+   */
   async tell({ subscription, since }: Followed, listener: Listener): Promise<void> {
     const { watched } = subscription;
-    const receiver = receiverOf(listener);
     let upTo = subscription.from;
-    let seen = since ?? upTo;
-    if (!since) listener.mark(seen);
+    const telling: Telling = { watched, listener, place: since ?? { seen: upTo } };
+    if (!since) listener.mark(telling.place);
     // Whoever looks at one order for the first time is told how it is.
     let newest = since === undefined && 'orderId' in watched ? watched.orderId : undefined;
     while (!listener.closed) {
       try {
-        if (newest !== undefined) await this.tellNewest(newest, seen, listener);
+        if (newest !== undefined) await this.tellNewest(newest, telling);
         newest = undefined;
-        if (seen !== upTo) seen = await this.catchUp(subscription, seen, upTo, listener);
-        if (subscription.goLive(upTo, seen, receiver)) return;
+        await this.catchUp(telling, upTo);
+        await tellKept(subscription, upTo, telling);
         upTo = subscription.from;
       } catch (error) {
         this.logger.warn(`A follower of orders cannot catch up yet: ${(error as Error).message}`);
@@ -75,61 +92,109 @@ export class OrderFeedFollower {
     }
   }
 
-  private async tellNewest(orderId: string, seen: FeedSnapshot, listener: Listener): Promise<void> {
+  private async tellNewest(orderId: string, { place, listener }: Telling): Promise<void> {
     const step = await this.history.newestOf(orderId);
-    if (step) listener.tell(step, seen);
+    if (step) listener.tell(step, place);
   }
 
-  private async catchUp(
-    { watched }: FeedSubscription,
-    since: FeedSnapshot,
-    upTo: FeedSnapshot,
-    listener: Listener,
-  ): Promise<FeedSnapshot> {
-    if ('orderId' in watched)
-      return this.tellParts(since, upTo, listener, (after?: number) =>
-        this.history.ofOrder(watched.orderId, since, after),
-      );
+  /** What is before `upTo`, and perhaps more. */
+  private async catchUp(telling: Telling, upTo: FeedSnapshot): Promise<void> {
+    const { watched, place } = telling;
+    if (place.walk && isWalkOf(watched, place.walk)) await this.walk(telling, place.walk);
+    const { seen } = telling.place;
+    if (seen === upTo) return;
+    if ('orderId' in watched) await this.walk(telling, { ...walkFrom('order', upTo), orderId: watched.orderId });
+    else if ('customerId' in watched && upTo.end - seen.end > LONG_AGO)
+      await this.walk(telling, walkFrom('customer', upTo));
+    else await this.readOn(telling);
+  }
+
+  /** In the order of commits. */
+  private async readOn(telling: Telling): Promise<void> {
+    const { watched, listener } = telling;
     const customerId = 'customerId' in watched ? watched.customerId : undefined;
-    if (customerId !== undefined && upTo.end - since.end > LONG_AGO)
-      return this.tellParts(since, upTo, listener, (after?: string) =>
-        this.history.ofCustomer(customerId, since, after),
-      );
-
-    let seen = since;
-    for (let reading: FeedReading | undefined; !reading?.isWhole && !listener.closed;) {
-      reading = await this.history.since(seen, customerId);
-      tellBatch({ steps: reading.steps, before: seen, seen: reading.seen }, listener);
-      ({ seen } = reading);
-      listener.mark(seen);
-      await listener.ready();
+    for (let isWhole = false; !isWhole && !listener.closed;) {
+      const before = telling.place.seen;
+      const reading = await this.history.since(before, customerId);
+      await tellBatch({ ...reading, before }, listener);
+      moveOn(telling, { seen: reading.seen });
+      ({ isWhole } = reading);
     }
-    return seen;
   }
 
-  /** In the order of something else than commits: who leaves before the end begins anew. */
-  private async tellParts<After>(
-    since: FeedSnapshot,
-    upTo: FeedSnapshot,
-    listener: Listener,
-    read: (after?: After) => Promise<{ steps: readonly FeedStep[]; next: After | undefined }>,
-  ): Promise<FeedSnapshot> {
-    let after: After | undefined;
-    do {
-      const { steps, next } = await read(after);
-      for (const step of steps) listener.tell(step, since);
-      await listener.ready();
-      after = next;
-    } while (after !== undefined && !listener.closed);
-    return upTo;
+  /** In the order of orders. Each step's id has the point of the walk, so that who is cut off goes on from there. */
+  private async walk(telling: Telling, begin: FeedWalk): Promise<void> {
+    const { watched, listener } = telling;
+    const { seen } = telling.place;
+    for (let walk: FeedWalk | undefined = begin; walk && !listener.closed;) {
+      const { upTo, over }: FeedWalk = walk;
+      const { steps, next }: FeedPart = await ('customerId' in watched
+        ? this.history.ofCustomer(watched.customerId, seen, walk)
+        : this.history.ofOrder(walk.orderId, seen, walk));
+      await tellSlices(steps, listener, ({ orderId, position }) => ({ seen, walk: { over, upTo, orderId, position } }));
+      walk = next && { over, upTo, ...next };
+      moveOn(telling, walk ? { seen, walk } : { seen: upTo });
+    }
   }
 }
 
-function receiverOf(listener: Listener): FeedReceiver {
-  return { take: (batch) => tellBatch(batch, listener), mark: (seen) => listener.mark(seen) };
+/** What the feed has kept, and then what comes: until more has come than is kept, or the listener has left. */
+async function tellKept(subscription: FeedSubscription, from: FeedSnapshot, telling: Telling): Promise<void> {
+  const { listener, place } = telling;
+  const reached = place.seen;
+  while (!listener.closed) {
+    const batch = await subscription.take(from);
+    if (!batch) return;
+    // The listener may have read beyond some of what was kept.
+    const steps = batch.steps.filter(({ xid }) => !reached.sees(xid));
+    await tellBatch({ ...batch, steps }, listener);
+    if (batch.seen.end >= telling.place.seen.end) moveOn(telling, { seen: batch.seen });
+  }
 }
 
-/** Only with the last of its steps a batch is behind the listener. */
-function tellBatch({ steps, before, seen }: FeedBatch, listener: Listener): void {
-  for (const [index, step] of steps.entries()) listener.tell(step, index === steps.length - 1 ? seen : before);
+function moveOn(telling: Telling, place: FeedPlace): void {
+  // Who has left has not got all of it.
+  if (telling.listener.closed) return;
+  telling.place = place;
+  telling.listener.mark(place);
+}
+
+async function tellBatch({ steps, before, seen }: FeedBatch, listener: Listener): Promise<void> {
+  const resumes = resumesIn(steps, before, seen);
+  await tellSlices(steps, listener, (_, index) => ({ seen: resumes[index] ?? before }));
+}
+
+/**
+ * What a listener has got after each of the steps. They are in another order than their transactions: it has got all up to one
+ * once nothing before that is left to be told.
+ */
+function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): FeedSnapshot[] {
+  const firstAfter: number[] = [];
+  let first = Infinity;
+  for (const [index, { xid }] of [...steps.entries()].toReversed()) {
+    firstAfter[index] = first;
+    first = Math.min(first, xid);
+  }
+  let resume = before;
+  let last = -1;
+  return steps.map(({ xid }, index) => {
+    if (index === steps.length - 1) return seen;
+    // What belongs to a later reading is told early, and once more there.
+    if (xid < seen.end) last = Math.max(last, xid);
+    if (last >= resume.end && last < (firstAfter[index] ?? 0)) resume = seen.upTo(last);
+    return resume;
+  });
+}
+
+async function tellSlices(
+  steps: readonly FeedStep[],
+  listener: Listener,
+  resume: (step: FeedStep, index: number) => FeedPlace,
+): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    if (index > 0 && index % SLICE === 0) await listener.ready();
+    if (listener.closed) return;
+    listener.tell(step, resume(step, index));
+  }
+  await listener.ready();
 }

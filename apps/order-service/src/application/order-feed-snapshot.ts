@@ -50,12 +50,20 @@ export class FeedSnapshot {
     );
   }
 
+  /** What a reader has got of this one that has got nothing after `last`, which is a transaction that has committed steps. */
+  upTo(last: number): FeedSnapshot {
+    return new FeedSnapshot(
+      last + 1,
+      this.open.filter((xid) => xid <= last),
+    );
+  }
+
   /**
    * Of bounded length: where very many transactions were open it ends at one of the first, and so sees less than it could. Who
    * resumes from there gets some steps once more.
    */
-  toString(): string {
-    const end = this.open[MOST_OPEN] ?? this.end;
-    return [end, ...this.open.slice(0, MOST_OPEN)].map((xid) => xid.toString(36)).join('.');
+  toString(mostOpen = MOST_OPEN): string {
+    const end = this.open[mostOpen] ?? this.end;
+    return [end, ...this.open.slice(0, mostOpen)].map((xid) => xid.toString(36)).join('.');
   }
 }

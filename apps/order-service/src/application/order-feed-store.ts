@@ -1,10 +1,9 @@
+import { type WalkPoint } from './order-feed-place.js';
 import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { type Step } from './order-timeline.js';
+import { type TimelineStep } from './order-timeline-reader.js';
 
 /** A step as it is told to whoever follows orders. */
-export interface FeedStep extends Step {
-  /** Grows within an order from step to step; exact up to 2^53. */
-  readonly position: number;
+export interface FeedStep extends TimelineStep {
   readonly orderId: string;
   readonly customerId: string;
   /** The transaction that wrote it. */
@@ -27,19 +26,26 @@ export abstract class OrderFeedHistory {
    */
   abstract since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading>;
   /**
-   * The same of the customer's orders beyond `after`, order by order. Costs what the customer has, however long ago `seen` was.
+   * The same of the customer's orders, order by order, beyond `after`. Costs what the customer has, however long ago `seen` was.
    */
-  abstract ofCustomer(customerId: string, seen: FeedSnapshot, after: string | undefined): Promise<FeedPart<string>>;
-  /** The same of one order, beyond the position `after`. */
-  abstract ofOrder(orderId: string, seen: FeedSnapshot, after: number | undefined): Promise<FeedPart<number>>;
+  abstract ofCustomer(customerId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
+  /** The same of one order. */
+  abstract ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
   /** The order's newest step. */
   abstract newestOf(orderId: string): Promise<FeedStep | undefined>;
 }
 
-export interface FeedPart<After> {
+export interface FeedPart {
   readonly steps: readonly FeedStep[];
   /** Where the next part begins; undefined when there is none. */
-  readonly next: After | undefined;
+  readonly next: WalkPoint | undefined;
+}
+
+/** Nobody can follow any more: the service stops. */
+export class FeedClosed extends Error {
+  constructor() {
+    super('The feed of orders is closed');
+  }
 }
 
 /** The feed's own connection, and the other replicas. */

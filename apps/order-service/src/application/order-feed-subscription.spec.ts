@@ -1,6 +1,6 @@
 import { FeedSnapshot } from './order-feed-snapshot.js';
 import { type FeedStep } from './order-feed-store.js';
-import { type FeedBatch, type FeedReceiver, FeedSubscription } from './order-feed-subscription.js';
+import { type FeedBatch, FeedSubscription } from './order-feed-subscription.js';
 
 /** Seen up to this transaction. */
 const upTo = (xid: number) => new FeedSnapshot(xid + 1, []);
@@ -11,61 +11,60 @@ const aBatch = (...xids: number[]): FeedBatch => ({
   seen: upTo(xids.at(-1) ?? 0),
 });
 
-function aReceiver() {
-  const taken: number[] = [];
-  const marks: FeedSnapshot[] = [];
-  const receiver: FeedReceiver = {
-    take: ({ steps }) => void taken.push(...steps.map(({ xid }) => xid)),
-    mark: (seen) => void marks.push(seen),
-  };
-  return { taken, marks, receiver };
-}
-
 function aSubscription(): FeedSubscription {
   const subscription = new FeedSubscription({ all: true }, () => undefined);
   subscription.begin(upTo(10));
   return subscription;
 }
 
-it('keeps what comes until its follower has caught up, and then hands it on, and what comes after', () => {
+it('keeps what comes until its follower takes it, and has them wait for what is to come', async () => {
   const subscription = aSubscription();
-  const { taken, marks, receiver } = aReceiver();
+  const { from } = subscription;
 
   subscription.deliver(aBatch(11, 12));
-  const isLive = subscription.goLive(subscription.from, subscription.from, receiver);
+  const first = await subscription.take(from);
+  const second = subscription.take(from);
   subscription.deliver(aBatch(13));
 
-  expect(isLive).toBe(true);
-  expect(taken).toEqual([11, 12, 13]);
-  expect(marks).toEqual([upTo(12)]);
+  expect(first).toEqual(aBatch(11, 12));
+  expect(await second).toEqual(aBatch(13));
 });
 
-it('does not hand on what the follower has got by itself', () => {
+it('tells how far the feed has come, once for all times that nothing was there', async () => {
   const subscription = aSubscription();
-  const { taken, marks, receiver } = aReceiver();
-  subscription.deliver(aBatch(11, 12));
-  subscription.deliver(aBatch(13));
+  subscription.deliver(aBatch(11));
 
-  subscription.goLive(subscription.from, new FeedSnapshot(15, [13]), receiver);
+  subscription.mark(upTo(20));
+  subscription.mark(upTo(30));
+  const taken = [await subscription.take(subscription.from), await subscription.take(subscription.from)];
 
-  expect(taken).toEqual([13]);
-  // What it got is further than what was kept.
-  expect(marks).toEqual([new FeedSnapshot(15, [13])]);
+  expect(taken).toEqual([aBatch(11), { steps: [], before: upTo(11), seen: upTo(30) }]);
 });
 
-it('keeps no more than a thousand steps: then the follower has to read on', () => {
+it('keeps no more than a thousand steps: then the follower has to read on', async () => {
   const subscription = aSubscription();
-  const { taken, receiver } = aReceiver();
   const { from } = subscription;
   const xids = Array.from({ length: 1001 }, (_, index) => 11 + index);
 
   for (const xid of xids) subscription.deliver(aBatch(xid));
-  const tooEarly = subscription.goLive(from, from, receiver);
+  const tooLate = await subscription.take(from);
   subscription.deliver(aBatch(2000));
-  const isLive = subscription.goLive(subscription.from, subscription.from, receiver);
+  const next = await subscription.take(subscription.from);
 
-  expect(tooEarly).toBe(false);
-  expect(isLive).toBe(true);
+  expect(tooLate).toBeUndefined();
   expect(subscription.from).toEqual(upTo(1011));
-  expect(taken).toEqual([2000]);
+  expect(next).toEqual(aBatch(2000));
+});
+
+it('tells a follower that waits when there is too much, and when it has ended', async () => {
+  const overrun = aSubscription();
+  const ended = aSubscription();
+  const waiting = [overrun.take(overrun.from), ended.take(ended.from)];
+
+  overrun.deliver(aBatch(...Array.from({ length: 1001 }, (_, index) => 11 + index)));
+  ended.end();
+
+  expect(await Promise.all(waiting)).toEqual([undefined, undefined]);
+  ended.deliver(aBatch(11));
+  expect(await ended.take(ended.from)).toBeUndefined();
 });

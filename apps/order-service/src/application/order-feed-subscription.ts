@@ -1,39 +1,33 @@
+import { type Watched } from './order-feed-place.js';
 import { FeedSnapshot } from './order-feed-snapshot.js';
 import { type FeedStep } from './order-feed-store.js';
 
-/** One order, one customer's orders, or all. */
-export type Watched = { readonly orderId: string } | { readonly customerId: string } | { readonly all: true };
-
-/** Steps of a follower's that were committed after `before`, all that `seen` sees beyond it. */
+/** Steps of a follower's that were committed after `before`, all that `seen` sees beyond it; none, when it only tells how far. */
 export interface FeedBatch {
   readonly steps: readonly FeedStep[];
   readonly before: FeedSnapshot;
   readonly seen: FeedSnapshot;
 }
 
-/** Where a follower's steps go once it has caught up. */
-export interface FeedReceiver {
-  take(batch: FeedBatch): void;
-  /** There was nothing of theirs up to here. */
-  mark(seen: FeedSnapshot): void;
-}
-
-/** Batches are kept for a follower that catches up until there are so many steps; then it has to catch up once more. */
+/** Batches are kept for a follower until there are so many steps; then it has to read for itself what it has not got. */
 const MOST_KEPT = 1000;
 
-/** What the feed has for one follower: kept while the follower reads what it missed before, and then handed on at once. */
+/**
+ * What the feed has for one follower, who takes it at their own pace: whoever falls behind further than is kept reads it on their
+ * own, and neither holds the others up nor fills the memory.
+ */
 export class FeedSubscription {
   private kept: FeedBatch[] = [];
   private count = 0;
-  private receiver: FeedReceiver | undefined;
-  /** Everything that it does not see will be handed on, or is kept. */
+  private wake: (() => void) | undefined;
+  private ended = false;
+  /** Everything that it does not see is kept, will come, or was taken. */
   private beginning = FeedSnapshot.NOTHING;
   private latest = FeedSnapshot.NOTHING;
 
   constructor(
     readonly watched: Watched,
-    /** Has to be called when the follower leaves. */
-    readonly end: () => void,
+    private readonly leave: () => void,
   ) {}
 
   /** What is before it, the follower has to read for itself. */
@@ -48,33 +42,50 @@ export class FeedSubscription {
 
   deliver(batch: FeedBatch): void {
     this.latest = batch.seen;
-    if (this.receiver) return this.receiver.take(batch);
     this.kept.push(batch);
     this.count += batch.steps.length;
-    if (this.count <= MOST_KEPT) return;
-    this.kept = [];
-    this.count = 0;
-    this.beginning = batch.seen;
+    if (this.count > MOST_KEPT) {
+      this.kept = [];
+      this.count = 0;
+      this.beginning = batch.seen;
+    }
+    this.wake?.();
   }
 
+  /** There was nothing of theirs up to here. */
   mark(seen: FeedSnapshot): void {
+    const last = this.kept.at(-1);
+    const before = this.latest;
     this.latest = seen;
-    this.receiver?.mark(seen);
+    // One after the other would pile up for a follower that takes none.
+    if (last?.steps.length === 0) this.kept.splice(-1, 1, { ...last, seen });
+    else this.kept.push({ steps: [], before, seen });
+    this.wake?.();
   }
 
   /**
-   * Hands on what was kept, and from now on what comes. `reached`: what the follower has got by itself. False when too much has come
-   * meanwhile, so that the follower has to go on catching up, to the new {@link from}.
+   * The next batch, once there is one, for a follower that has got all before `from`. Undefined when it has ended, and when `from`
+   * has moved on, so that the follower has to read up to there.
    */
-  goLive(caughtUpTo: FeedSnapshot, reached: FeedSnapshot, receiver: FeedReceiver): boolean {
-    if (caughtUpTo !== this.beginning) return false;
-    for (const { steps, ...batch } of this.kept) {
-      const missed = steps.filter(({ xid }) => !reached.sees(xid));
-      if (missed.length > 0) receiver.take({ ...batch, steps: missed });
+  async take(from: FeedSnapshot): Promise<FeedBatch | undefined> {
+    while (!this.ended && from === this.beginning) {
+      const batch = this.kept.shift();
+      if (batch) {
+        this.count -= batch.steps.length;
+        return batch;
+      }
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+      this.wake = undefined;
     }
-    this.kept = [];
-    receiver.mark(this.latest.end > reached.end ? this.latest : reached);
-    this.receiver = receiver;
-    return true;
+    return undefined;
+  }
+
+  /** Has to be called when the follower leaves. */
+  end(): void {
+    this.ended = true;
+    this.leave();
+    this.wake?.();
   }
 }

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, reject } from '@twinbox/kernel';
+import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft } from '../domain/cart.js';
+import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, refusalAtLast } from '../domain/cart.js';
 import { type Order, type OrderDecision } from '../domain/order.js';
 import { type OrderCommand, OrderCommands } from './order-commands.js';
 import { type Origin } from './order-timeline.js';
@@ -22,10 +22,7 @@ export class PlaceOrder {
 
   async atOnce(tx: EntityManager, wanted: Omit<NewOrder, 'orderId'>, origin: Origin): Promise<OrderDecision> {
     const at = this.clock.now();
-    const catalogue = await this.products.catalogue(
-      tx,
-      wanted.lines.map(({ productId }) => productId),
-    );
+    const catalogue = await this.products.catalogue(tx, wanted.lines);
     const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (!decision.accepted) return decision;
 
@@ -35,10 +32,7 @@ export class PlaceOrder {
 
   async draft(tx: EntityManager, command: OrderCommand, expected: readonly ExpectedPrice[]): Promise<OrderDecision> {
     const decision = await this.commands.run(tx, command, 'owner', async (order) => {
-      const catalogue = await this.products.catalogue(
-        tx,
-        order.items.map(({ productId }) => productId),
-      );
+      const catalogue = await this.products.catalogue(tx, order.items);
       return placeDraft(order, expected, catalogue, this.clock.now());
     });
     return decision.accepted ? this.reserved(tx, decision.state, decision) : decision;
@@ -46,11 +40,10 @@ export class PlaceOrder {
 
   /**
    * Last of all, for many orders wait for the lock of a product that many want: only the commit comes after it. The rule has seen
-   * enough of everything, so a shortage here means that somebody else was faster.
+   * the products as they were before that wait, so they are looked at once more.
    */
-  private async reserved(tx: EntityManager, { items }: Order, decision: OrderDecision): Promise<OrderDecision> {
-    const short = await this.products.reserve(tx, items);
-    return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : decision;
+  private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
+    return refusalAtLast(order, await this.products.reserve(tx, order.items)) ?? decision;
   }
 }
 

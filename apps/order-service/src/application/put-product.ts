@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, type Decision, reject } from '@twinbox/kernel';
+import { Clock, type Decision, reject, type Rejected } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
-import { type ProductFacts, type ProductRejection, putProduct } from '../domain/product.js';
+import { type Product, type ProductFacts, type ProductRejection, putProduct } from '../domain/product.js';
 import { ProductStore, type StockedProduct } from './product-store.js';
+
+/** The version that the operator has seen; `*`: any, but there must be one. */
+export type ExpectedVersion = number | '*';
 
 /** An operator says what a product is, what it costs, and how many pieces are on the shelf. */
 @Injectable()
@@ -15,14 +18,16 @@ export class PutProduct {
   async execute(
     tx: EntityManager,
     facts: ProductFacts,
-    expectedVersion: number | undefined,
+    expectedVersion: ExpectedVersion | undefined,
   ): Promise<Decision<StockedProduct, never, ProductRejection>> {
+    // Before the lock: nothing could be sold while all live orders are gone through.
+    const seen = await this.products.stocked(tx, facts.productId);
     const known = await this.products.lock(tx, facts.productId);
     const actual = known?.version ?? 0;
-    if (expectedVersion !== undefined && expectedVersion !== actual)
-      return reject({ code: 'version-conflict', expected: expectedVersion, actual });
+    const refused = refusalOf(expectedVersion, actual);
+    if (refused) return refused;
 
-    const reserved = known?.reserved ?? 0;
+    const reserved = known ? await this.reservedOf(tx, known, seen) : 0;
     const decision = putProduct(known, facts, reserved, this.clock.now());
     if (!decision.accepted) return decision;
     const { state } = decision;
@@ -31,4 +36,19 @@ export class PutProduct {
     else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, expectedVersion);
     return { ...decision, state: { ...state, reserved } };
   }
+
+  /**
+   * What has been sold or given back since `seen` was read went between available and reserved, and their sum is what it was. Not
+   * so when somebody has put the product since: then it is read again, and this time under the lock.
+   */
+  private async reservedOf(tx: EntityManager, known: Product, seen: StockedProduct | undefined): Promise<number> {
+    const counted = seen?.version === known.version ? seen : await this.products.stocked(tx, known.id);
+    return counted ? counted.available + counted.reserved - known.available : 0;
+  }
+}
+
+function refusalOf(expected: ExpectedVersion | undefined, actual: number): Rejected<ProductRejection> | undefined {
+  if (expected === '*') return actual === 0 ? reject({ code: 'version-conflict', expected, actual }) : undefined;
+  if (expected === undefined || expected === actual) return undefined;
+  return reject({ code: 'version-conflict', expected, actual });
 }

@@ -82,13 +82,26 @@ describe('adding an item', () => {
     expect(decision).toMatchObject({ state: { currency: 'USD' } });
   });
 
+  it('takes over the currency when it prices anew all that is there, and not beside what stays', () => {
+    const inDollars = new Catalogue([aProduct({ currency: 'USD', price: 500 }), mug]);
+
+    expect(addItems(aDraft(), [line('tea', 1)], inDollars, later)).toMatchObject({
+      state: { currency: 'USD', total: 1500, items: [{ quantity: 3, unitPrice: 500 }] },
+    });
+    expect(changeItem(aDraft(), line('tea', 5), inDollars, later)).toMatchObject({ state: { currency: 'USD' } });
+    const withMug = aDraft({ lines: [line('tea', 1), line('mug', 1)] });
+    expect(addItems(withMug, [line('tea', 1)], inDollars, later)).toMatchObject({
+      rejection: { code: 'mixed-currencies', currencies: ['EUR', 'USD'] },
+    });
+  });
+
   it.each([
     ['an unknown product', [line('unicorn', 1)], { code: 'product-unknown', productIds: ['unicorn'] }],
     ['another currency', [line('book', 1)], { code: 'mixed-currencies', currencies: ['EUR', 'USD'] }],
     [
       'a price that the client does not know of',
       [line('tea', 1, 400)],
-      { code: 'price-changed', changed: [{ productId: 'tea', expected: 400, actual: 450 }] },
+      { code: 'price-changed', changed: [{ productId: 'tea', expected: 400, actual: 450, currency: 'EUR' }] },
     ],
     [
       'too many pieces',
@@ -204,7 +217,7 @@ describe('placing a draft', () => {
       aDraft(),
       [{ productId: 'tea', unitPrice: 450 }],
       dearTea,
-      { code: 'price-changed', changed: [{ productId: 'tea', expected: 450, actual: 500 }] },
+      { code: 'price-changed', changed: [{ productId: 'tea', expected: 450, actual: 500, currency: 'EUR' }] },
     ],
     [
       'a price of what is not in it',

@@ -121,6 +121,21 @@ export function placeAtOnce(wanted: NewOrder, catalogue: Catalogue, at: Date): O
   return filled.accepted ? placeDraft({ ...filled.state, version: 0 }, [], catalogue, at) : filled;
 }
 
+/**
+ * Why an order cannot be placed after all, once its products are locked: another may have bought what was read to be there, or an
+ * operator changed the price. It is then refused whether or not the client named a price: nobody pays what they could not see.
+ */
+export function refusalAtLast(placed: Order, locked: Catalogue): Rejected<OrderRejection> | undefined {
+  const moved = placed.items.flatMap(({ productId, unitPrice: expected }): PriceChange[] => {
+    const product = locked.product(productId);
+    if (!product || (product.price === expected && product.currency === placed.currency)) return [];
+    return [{ productId, expected, actual: product.price, currency: product.currency }];
+  });
+  if (moved.length > 0) return reject({ code: 'price-changed', changed: moved });
+  const short = locked.shortages(placed.items);
+  return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : undefined;
+}
+
 /** One line a product. */
 function addedUp(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();
@@ -146,7 +161,10 @@ function priced(
   if (bulk) return reject({ code: 'quantity-too-large', orderId, productId: bulk.productId, most: MOST_PIECES });
 
   const items = new Map(order.items.map((item) => [item.productId, item]));
-  const currencies = new Set(order.currency === null ? [] : [order.currency]);
+  // What is priced anew says nothing any more about the currency, which the shop may have changed.
+  const repriced = new Set(wanted.map(({ productId }) => productId));
+  const isKept = order.items.some(({ productId }) => !repriced.has(productId));
+  const currencies = new Set(isKept && order.currency !== null ? [order.currency] : []);
   for (const { productId, quantity } of wanted) {
     const product = catalogue.product(productId);
     if (!product) continue;
@@ -164,8 +182,9 @@ function priced(
 
 function priceChanges(expected: readonly ExpectedPrice[], catalogue: Catalogue): PriceChange[] {
   return expected.flatMap(({ productId, unitPrice }) => {
-    const actual = catalogue.product(productId)?.price;
-    return actual === undefined || actual === unitPrice ? [] : [{ productId, expected: unitPrice, actual }];
+    const product = catalogue.product(productId);
+    if (!product || product.price === unitPrice) return [];
+    return [{ productId, expected: unitPrice, actual: product.price, currency: product.currency }];
   });
 }
 

@@ -1,19 +1,14 @@
-import { type OrderEvent, type PaymentEvent, type PaymentRequested } from '@twinbox/contracts';
+import { type OrderEvent, type PaymentEvent } from '@twinbox/contracts';
 import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
+import { dueAtOf, laterOf, paymentOf, type PaymentSnapshot } from './payment-snapshot.js';
 import { type PriceChange, type Shortage } from './product.js';
 
 export const ORDER_STATUSES = ['DRAFT', 'PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'FINISHED', 'CANCELLED'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
 
-export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'REFUNDED'] as const;
-
-/** The order's payment as order-service last heard of it. */
-export interface PaymentSnapshot {
-  readonly paymentRequestId: string;
-  readonly status: (typeof PAYMENT_STATUSES)[number];
-  /** Why it failed, was cancelled or refunded. */
-  readonly reason: string | null;
-}
+/** Placed, and neither paid nor cancelled: what such an order holds is reserved. */
+export const LIVE_STATUSES = ['PLACED', 'PAYMENT_PENDING'] as const satisfies readonly OrderStatus[];
+export type LiveStatus = (typeof LIVE_STATUSES)[number];
 
 /** One product of an order: at the price of when it was added, and once placed at the price of then. */
 export interface OrderItem {
@@ -65,7 +60,7 @@ export interface MessagePassedOver {
 export type OrderChange = OrderEvent | CartEvent | PaymentEvent | MessagePassedOver;
 
 export type OrderRejection =
-  | { readonly code: 'order-not-found' | 'order-not-yours'; readonly orderId: string }
+  | { readonly code: 'order-not-found' | 'order-not-yours' | 'operator-required'; readonly orderId: string }
   | { readonly code: 'order-empty' | 'order-total-too-large'; readonly orderId: string }
   | { readonly code: 'order-wrong-status'; readonly orderId: string; readonly actual: OrderStatus }
   | { readonly code: 'version-conflict'; readonly expected: number; readonly actual: number }
@@ -79,9 +74,9 @@ export type OrderRejection =
 
 export type OrderDecision<O extends OrderHead = Order> = Decision<O, OrderChange, OrderRejection>;
 
-/** PLACED and PAYMENT_PENDING: its items are reserved. */
+/** Whether its items are reserved. */
 export function isLive({ status }: Pick<OrderHead, 'status'>): boolean {
-  return status === 'PLACED' || status === 'PAYMENT_PENDING';
+  return LIVE_STATUSES.some((live) => live === status);
 }
 
 /** A draft is discarded, a live order is cancelled; what becomes of its money, payment-service knows. */
@@ -137,41 +132,4 @@ function effectOf({ payment }: OrderHead, change: OrderChange, at: Date): Partia
     case 'MessagePassedOver':
       return {};
   }
-}
-
-/** What the message says of the payment. */
-export function paymentOf(heard: PaymentEvent): PaymentSnapshot {
-  const { paymentRequestId } = heard.data;
-  const reason = 'reason' in heard.data ? heard.data.reason : null;
-  return { paymentRequestId, status: statusAfter[heard.type], reason };
-}
-
-const statusAfter = {
-  PaymentRequested: 'PENDING',
-  PaymentSucceeded: 'SUCCEEDED',
-  PaymentFailed: 'FAILED',
-  PaymentCancelled: 'CANCELLED',
-  PaymentRefunded: 'REFUNDED',
-} as const satisfies Record<PaymentEvent['type'], PaymentSnapshot['status']>;
-
-/** A payment only goes forward: whether the one is ahead of where the other is known to be. */
-export function isAhead(heard: PaymentSnapshot, known: PaymentSnapshot): boolean {
-  return RANKS[heard.status] > RANKS[known.status];
-}
-
-const RANKS = { PENDING: 0, SUCCEEDED: 1, FAILED: 1, CANCELLED: 1, REFUNDED: 2 } as const satisfies Record<
-  PaymentSnapshot['status'],
-  number
->;
-
-/** A message that could not be read for a while comes after later ones, and must not undo what they said. */
-function laterOf(known: PaymentSnapshot | null, heard: PaymentSnapshot): PaymentSnapshot {
-  return known !== null && isAhead(known, heard) ? known : heard;
-}
-
-/** The first requests did not say when they expire: they lived as long as requests do unless configured otherwise. */
-const UNSAID_TTL_MS = 15 * 60_000;
-
-function dueAtOf({ expiresAt }: PaymentRequested, at: Date): Date {
-  return expiresAt === undefined ? new Date(at.getTime() + UNSAID_TTL_MS) : new Date(expiresAt);
 }

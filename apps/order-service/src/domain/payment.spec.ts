@@ -1,7 +1,8 @@
 import { type PaymentEvent } from '@twinbox/contracts';
 import fc from 'fast-check';
-import { cancelOrder, finishOrder, isLive, type Order, type PaymentSnapshot } from './order.js';
+import { cancelOrder, finishOrder, isLive, type Order } from './order.js';
 import { accepted, aDraft, aPlacedOrder, at, later, payment } from '../../test/order.fixtures.js';
+import { type PaymentSnapshot } from './payment-snapshot.js';
 import { actorOfPayment, hearPayment } from './payment.js';
 
 const { requested, succeeded, failed, cancelled, refunded } = payment;
@@ -123,7 +124,7 @@ describe('what comes too late, twice or against what was said before', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'PAYMENT_PENDING', payment: { paymentRequestId: requested.data.paymentRequestId } },
-      events: [{ type: 'MessagePassedOver' }],
+      events: [{ type: 'MessagePassedOver', data: { reason: expect.stringContaining(`payment request ${other},`) } }],
     });
   });
 });

@@ -1,13 +1,6 @@
 import { type PaymentEvent } from '@twinbox/contracts';
-import {
-  changed,
-  isAhead,
-  isLive,
-  type OrderDecision,
-  type OrderHead,
-  paymentOf,
-  type PaymentSnapshot,
-} from './order.js';
+import { changed, isLive, type OrderDecision, type OrderHead } from './order.js';
+import { isAhead, paymentOf, type PaymentSnapshot } from './payment-snapshot.js';
 
 /** Who says what a message says of nobody, as the first ones did. */
 const UNNAMED_ACTOR = 'payment-service';
@@ -66,9 +59,15 @@ function isNewsOf(known: PaymentSnapshot | null, heard: PaymentEvent): boolean {
 
 function passedOver<O extends OrderHead>(order: O, heard: PaymentEvent, at: Date): OrderDecision<O> {
   const isKnown = !isNewsOf(order.payment, heard);
-  const reason = isKnown ? `the payment was ${order.payment?.status} already` : `the order was ${order.status} already`;
+  const reason = reasonToPassOver(order, heard, isKnown);
   const informed = isKnown ? order : { ...order, payment: paymentOf(heard) };
   return changed(informed, at, { type: 'MessagePassedOver', data: { type: heard.type, reason } });
+}
+
+function reasonToPassOver({ payment, status }: OrderHead, heard: PaymentEvent, isKnown: boolean): string {
+  if (payment !== null && !isOf(payment, heard))
+    return `it is of payment request ${heard.data.paymentRequestId}, and the order's is ${payment.paymentRequestId}`;
+  return isKnown ? `the payment was ${payment?.status} already` : `the order was ${status} already`;
 }
 
 /** In whole characters: half a surrogate pair could not be kept. */

@@ -23,11 +23,13 @@ export interface Shortage {
   readonly available: number;
 }
 
-/** A product that costs something else than the client believed. */
+/** A product that costs something else than the client believed, or than when its order was decided. */
 export interface PriceChange {
   readonly productId: string;
   readonly expected: number;
   readonly actual: number;
+  /** Of `actual`: it may be what has changed. */
+  readonly currency: string;
 }
 
 /** A product and so many pieces of it. */
@@ -69,7 +71,7 @@ export interface ProductFacts {
 
 export type ProductRejection =
   | { readonly code: 'product-not-found'; readonly productId: string }
-  | { readonly code: 'version-conflict'; readonly expected: number; readonly actual: number }
+  | { readonly code: 'version-conflict'; readonly expected: number | '*'; readonly actual: number }
   | {
       readonly code: 'stock-reserved';
       readonly productId: string;

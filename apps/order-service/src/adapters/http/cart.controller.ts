@@ -1,9 +1,10 @@
 import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type Answer, ApiProblems, Caller, IdempotencyKey, IfMatch } from '@twinbox/api-kit';
+import { type Answer, ApiProblems, Caller, type ExpectedVersion, IdempotencyKey, IfMatch } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
-import { commandOf, etagHeader, OrderAnswers } from './order-answers.js';
+import { etagHeader } from './etag-header.js';
+import { commandOf, OrderAnswers } from './order-answers.js';
 import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -37,7 +38,7 @@ export class CartController {
     @Param() { orderId }: OrderParams,
     @Body() line: OrderLineDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
@@ -63,7 +64,7 @@ export class CartController {
     @Param() { orderId, productId }: OrderItemParams,
     @Body() { quantity, unitPrice }: ChangeItemDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
     const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, expectedVersion);
@@ -85,7 +86,7 @@ export class CartController {
   async remove(
     @Param() { orderId, productId }: OrderItemParams,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
     const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, expectedVersion);

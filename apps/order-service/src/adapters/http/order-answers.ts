@@ -4,6 +4,7 @@ import {
   type Answer,
   type Caller,
   etagOf,
+  type ExpectedVersion,
   type IdempotencyKey,
   isOperator,
   logContext,
@@ -61,11 +62,10 @@ export function commandOf(
   caller: Caller,
   route: string,
   orderId: string,
-  expectedVersion: number | undefined,
+  seen: ExpectedVersion | undefined,
 ): OrderCommand {
   logContext({ orderId });
+  // `*` asks that there is an order, which every command needs anyway.
+  const expectedVersion = seen === '*' ? undefined : seen;
   return { ...originOf(caller, route), orderId, by: requesterOf(caller), expectedVersion };
 }
-
-/** For the OpenAPI document. */
-export const etagHeader = { ETag: { description: 'The version, for If-Match.', schema: { type: 'string' } } } as const;

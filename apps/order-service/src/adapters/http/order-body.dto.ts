@@ -8,45 +8,18 @@ import {
   IsBoolean,
   IsInt,
   IsOptional,
-  IsString,
-  Length,
-  Matches,
   Max,
   Min,
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
 import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
+import { IsProductId } from './is-product-id.js';
 import { OrderParams } from './order.dto.js';
 
 const MOST_PIECES_A_LINE = 10_000;
 
-export function IsProductId(): PropertyDecorator {
-  return (target, key) => {
-    ApiProperty({ example: 'tea-earl-grey', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: 64 })(target, key);
-    IsString()(target, key);
-    Length(1, 64)(target, key);
-    Matches(/^[a-z0-9-]+$/, {
-      message: `${String(key)} must consist of lower case letters, digits and hyphens`,
-    })(target, key);
-  };
-}
-
-export class OrderItemParams extends OrderParams {
-  @IsProductId()
-  readonly productId!: string;
-}
-
-export class OrderLineDto {
-  @IsProductId()
-  readonly productId!: string;
-
-  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MOST_PIECES_A_LINE })
-  @IsInt()
-  @Min(1)
-  @Max(MOST_PIECES_A_LINE)
-  readonly quantity!: number;
-
+class SeenPriceDto {
   @ApiPropertyOptional({
     type: 'integer',
     minimum: 1,
@@ -57,6 +30,22 @@ export class OrderLineDto {
   @IsInt()
   @Min(1)
   readonly unitPrice?: number;
+}
+
+export class OrderItemParams extends OrderParams {
+  @IsProductId()
+  readonly productId!: string;
+}
+
+export class OrderLineDto extends SeenPriceDto {
+  @IsProductId()
+  readonly productId!: string;
+
+  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MOST_PIECES_A_LINE })
+  @IsInt()
+  @Min(1)
+  @Max(MOST_PIECES_A_LINE)
+  readonly quantity!: number;
 }
 
 export class NewOrderDto {
@@ -89,23 +78,12 @@ function isEmpty(items: unknown): boolean {
   return Array.isArray(items) && items.length === 0;
 }
 
-export class ChangeItemDto {
+export class ChangeItemDto extends SeenPriceDto {
   @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'All pieces of it.' })
   @IsInt()
   @Min(1)
   @Max(MOST_PIECES)
   readonly quantity!: number;
-
-  @ApiPropertyOptional({
-    type: 'integer',
-    minimum: 1,
-    example: 890,
-    description: 'What you have seen it cost, in minor units: another price is a 409.',
-  })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
-  readonly unitPrice?: number;
 }
 
 class ExpectedPriceDto {

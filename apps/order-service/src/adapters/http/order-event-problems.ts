@@ -1,6 +1,8 @@
 import { type ProblemTable } from '@twinbox/api-kit';
 
-type Refusal = { readonly code: 'event-unknown' } | { readonly code: 'too-many-streams'; readonly most: number };
+type Refusal =
+  | { readonly code: 'event-unknown' | 'service-stopping' }
+  | { readonly code: 'too-many-streams'; readonly most: number };
 
 /** Why a stream of events is not opened. */
 export const orderEventProblems: ProblemTable<Refusal> = {
@@ -17,4 +19,5 @@ export const orderEventProblems: ProblemTable<Refusal> = {
       `${most} streams of one user may be open. Close some: GET /orders/events tells of all orders.`,
     example: { most: 20 },
   },
+  'service-stopping': { status: 503, title: 'This replica stops. Another one has the same events.' },
 };

@@ -1,40 +1,54 @@
 import { type Caller, type EventStream } from '@twinbox/api-kit';
 import { type Listener } from '../../application/order-feed-follower.js';
+import { type FeedPlace } from '../../application/order-feed-place.js';
 import { FeedSnapshot } from '../../application/order-feed-snapshot.js';
 import { type FeedStep } from '../../application/order-feed-store.js';
-import { actorSeenBy } from './order-timeline.dto.js';
+import { stepSeenBy } from './order-timeline.dto.js';
 
 /** The name of every event: a browser's `EventSource` hears only names that it knows beforehand. */
 const EVENT = 'order';
 
-/** `<position>_<snapshot>`: the one makes it unlike any other event's, the other tells where to go on. */
-function idOf(position: number, resume: FeedSnapshot): string {
-  return `${position.toString(36)}_${resume.toString()}`;
+/** Of each of the two snapshots in the id of a walk: all of it has to fit into 255 characters. */
+const MOST_OPEN_IN_WALK = 6;
+
+/**
+ * `<position>_<snapshot>`: the one makes it unlike any other event's, the other tells where to go on. In a walk it is
+ * `<position>_<snapshot>_<snapshot up to which it goes>_<c or o><order>`, and the position is that of the walk.
+ */
+function idOf(position: number, { seen, walk }: FeedPlace): string {
+  if (!walk) return `${position.toString(36)}_${seen.toString()}`;
+  const [from, upTo] = [seen, walk.upTo].map((snapshot) => snapshot.toString(MOST_OPEN_IN_WALK));
+  return `${walk.position.toString(36)}_${from}_${upTo}_${walk.over === 'customer' ? 'c' : 'o'}${walk.orderId}`;
 }
 
-/** What a follower has seen who got the event of this id; undefined when there is no such event. */
-export function seenWith(eventId: string): FeedSnapshot | undefined {
-  const [, snapshot] = /^[\da-z]{1,11}_(.+)$/.exec(eventId) ?? [];
-  return snapshot === undefined ? undefined : FeedSnapshot.parse(snapshot);
+const ID = /^([\da-z]{1,11})_([\da-z.]+)(?:_([\da-z.]+)_([co])([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}))?$/;
+
+/** Where a follower is who got the event of this id; undefined when there is no such event. */
+export function placeWith(eventId: string): FeedPlace | undefined {
+  const [, position = '', from = '', to, over, orderId = ''] = ID.exec(eventId) ?? [];
+  const seen = FeedSnapshot.parse(from);
+  if (!seen || to === undefined) return seen && { seen };
+  const upTo = FeedSnapshot.parse(to);
+  const point = { orderId, position: Number.parseInt(position, 36) };
+  if (!upTo || !Number.isSafeInteger(point.position)) return undefined;
+  return { seen, walk: { over: over === 'c' ? 'customer' : 'order', upTo, ...point } };
 }
 
 /** Tells one client, each step as they may see it. */
 export function listenerOn(stream: EventStream, caller: Caller): Listener {
   let resumed = '';
   return {
-    tell(step: FeedStep, resume: FeedSnapshot): void {
+    tell(step: FeedStep, resume: FeedPlace): void {
       const id = idOf(step.position, resume);
-      resumed = resume.toString();
-      const { orderId, type, status, version, at, cause, messageId, detail } = step;
-      const actor = actorSeenBy(caller, step.actor);
-      const data = { orderId, type, status, version, at, actor, cause, messageId, detail };
-      stream.send({ id, event: EVENT, data });
+      resumed = idOf(0, resume);
+      stream.send({ id, event: EVENT, data: { orderId: step.orderId, ...stepSeenBy(caller, step) } });
     },
-    mark(resume: FeedSnapshot): void {
-      if (resume.toString() === resumed) return;
-      resumed = resume.toString();
+    mark(resume: FeedPlace): void {
+      const id = idOf(0, resume);
+      if (id === resumed) return;
+      resumed = id;
       // Without data: it moves the place where the client goes on, and fires no event.
-      stream.send({ id: idOf(0, resume) });
+      stream.send({ id });
     },
     ready: () => stream.drained(),
     get closed(): boolean {

@@ -9,15 +9,18 @@ import {
   logContext,
   openEventStream,
   problemOf,
+  ProblemException,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
+import { isVisible } from '../../application/order-commands.js';
 import { OrderFeedFollower } from '../../application/order-feed-follower.js';
-import { type Watched } from '../../application/order-feed-subscription.js';
+import { type Watched } from '../../application/order-feed-place.js';
+import { FeedClosed } from '../../application/order-feed-store.js';
 import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
+import { requesterOf } from './order-answers.js';
 import { orderEventProblems } from './order-event-problems.js';
-import { listenerOn, seenWith } from './order-events-stream.js';
+import { listenerOn, placeWith } from './order-events-stream.js';
 import { orderProblems } from './order-problems.js';
-import { maySee } from './order-timeline.controller.js';
 import { OrderParams } from './order.dto.js';
 
 /** Of one user at one replica. A browser has six connections to a host. */
@@ -27,7 +30,7 @@ const EXAMPLE = `id: 2s_c8f1
 
 id: 2t_c8f4
 event: order
-data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","type":"PaymentRequested","status":"PAYMENT_PENDING","version":2,\
+data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","position":101,"type":"PaymentRequested","status":"PAYMENT_PENDING","version":2,\
 "at":"2026-11-21T09:30:00.120Z","actor":"payment-service","cause":"PaymentRequested",\
 "messageId":"01939d3c-2fc2-7d01-b1c2-3d4e5f6a7b8c","detail":null}
 
@@ -35,8 +38,9 @@ data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","type":"PaymentRequested
 
 const HOW =
   'Server-sent events: an `order` for each step of the timeline, with the same fields and the `orderId`, within milliseconds of ' +
-  'the commit. Steps of an order come in their order; a step that comes once more (after a resume) has a version that you ' +
-  'know. Send the last `id` as `Last-Event-ID` to go on without loss; ids alone, without an event, only move that place on.';
+  'the commit. Steps of an order come in their order. A step may come once more after a resume, with a `position` that you know: ' +
+  'pass it over. The `version` does not tell, for a step that changes nothing of the order, like `NotificationFailed`, has that of ' +
+  'the step before. Send the last `id` as `Last-Event-ID` to go on without loss; ids alone, without an event, only move that place on.';
 
 @ApiTags('orders')
 @Controller('orders')
@@ -52,7 +56,7 @@ export class OrderEventsController {
   @Get('events')
   @ApiOperation({ summary: "What happens to orders, live: a customer's own, an operator's all", description: HOW })
   @ApiEventStream('Changes from now on, or from the last event on.', EXAMPLE)
-  @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams')
+  @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams', 'service-stopping')
   async ofMany(
     @Caller() caller: Caller,
     @LastEventId() lastEventId: string | undefined,
@@ -65,7 +69,13 @@ export class OrderEventsController {
   @Get(':orderId/events')
   @ApiOperation({ summary: 'What happens to an order, live', description: HOW })
   @ApiEventStream('Its newest step and all changes from now on, or those after the last event.', EXAMPLE)
-  @ApiProblems({ ...orderProblems, ...orderEventProblems }, 'order-not-found', 'event-unknown', 'too-many-streams')
+  @ApiProblems(
+    { ...orderProblems, ...orderEventProblems },
+    'order-not-found',
+    'event-unknown',
+    'too-many-streams',
+    'service-stopping',
+  )
   async ofOne(
     @Param() { orderId }: OrderParams,
     @Caller() caller: Caller,
@@ -73,8 +83,8 @@ export class OrderEventsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     logContext({ orderId });
-    const customerId = await this.timeline.customerOf(orderId);
-    if (!maySee(caller, customerId)) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
+    const owner = await this.timeline.ownerOf(orderId);
+    if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
     // However it is spelled in the path: the feed has ids as PostgreSQL writes them.
     await this.open({ orderId: orderId.toLowerCase() }, caller, lastEventId, reply);
   }
@@ -85,7 +95,7 @@ export class OrderEventsController {
     lastEventId: string | undefined,
     reply: FastifyReply,
   ): Promise<void> {
-    const since = lastEventId === undefined ? undefined : seenWith(lastEventId);
+    const since = lastEventId === undefined ? undefined : placeWith(lastEventId);
     const unknown = problemOf({ code: 'event-unknown' }, orderEventProblems);
     if (lastEventId !== undefined && !since) throw unknown;
     const leave = this.enter(caller.userId);
@@ -103,7 +113,7 @@ export class OrderEventsController {
       });
     } catch (error) {
       leave();
-      throw error;
+      throw error instanceof FeedClosed ? stopping() : error;
     }
   }
 
@@ -121,4 +131,9 @@ export class OrderEventsController {
       else this.streams.delete(userId);
     };
   }
+}
+
+function stopping(): ProblemException {
+  const { problem } = problemOf({ code: 'service-stopping' }, orderEventProblems);
+  return new ProblemException({ ...problem, headers: { 'retry-after': '1' } });
 }

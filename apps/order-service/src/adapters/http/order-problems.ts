@@ -7,6 +7,7 @@ const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 export const orderProblems: ProblemTable<OrderRejection> = {
   'order-not-found': { status: 404, title: 'There is no such order.', example: { orderId } },
   'order-not-yours': { status: 403, title: 'Only its customer may do this with the order.', example: { orderId } },
+  'operator-required': { status: 403, title: 'Only an operator may do this with an order.', example: { orderId } },
   'order-empty': { status: 422, title: 'The order has no items.', example: { orderId } },
   'order-total-too-large': { status: 422, title: 'The order is too large to be added up.', example: { orderId } },
   'order-wrong-status': {
@@ -48,11 +49,12 @@ export const orderProblems: ProblemTable<OrderRejection> = {
   },
   'price-changed': {
     status: 409,
-    title: 'A price is not what the client believed.',
+    title: 'A price is not what the client believed, or has just changed.',
     detail: ({ changed }) =>
-      changed.map(({ productId, expected, actual }) => `${productId} costs ${actual}, not ${expected}`).join(', ') +
-      '.',
-    example: { changed: [{ productId: 'tea-earl-grey', expected: 790, actual: 890 }] },
+      changed
+        .map(({ productId, expected, actual, currency }) => `${productId} costs ${actual} ${currency}, not ${expected}`)
+        .join(', ') + '.',
+    example: { changed: [{ productId: 'tea-earl-grey', expected: 790, actual: 890, currency: 'EUR' }] },
   },
   'insufficient-stock': {
     status: 409,

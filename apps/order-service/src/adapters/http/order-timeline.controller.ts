@@ -1,30 +1,39 @@
-import { Controller, Get, Param } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, isOperator, logContext, problemOf } from '@twinbox/api-kit';
+import { ApiProblems, Caller, CursorCodec, logContext, problemOf } from '@twinbox/api-kit';
+import { pageOf } from '@twinbox/kernel';
+import { isVisible } from '../../application/order-commands.js';
 import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
+import { requesterOf } from './order-answers.js';
 import { orderProblems } from './order-problems.js';
-import { stepSeenBy, TimelineDto } from './order-timeline.dto.js';
+import { stepSeenBy, TimelinePageDto, TimelineQuery } from './order-timeline.dto.js';
 import { OrderParams } from './order.dto.js';
 
 @ApiTags('orders')
 @Controller('orders')
 export class OrderTimelineController {
+  private readonly cursors = new CursorCodec({ position: 'integer' });
+
   constructor(private readonly timeline: OrderTimelineReader) {}
 
   @Get(':orderId/timeline')
   @ApiOperation({ summary: 'Everything that happened to an order: when, by whom, and why' })
-  @ApiOkResponse({ type: TimelineDto })
+  @ApiOkResponse({ type: TimelinePageDto })
   @ApiProblems(orderProblems, 'order-not-found')
-  async get(@Param() { orderId }: OrderParams, @Caller() caller: Caller): Promise<TimelineDto> {
+  async get(
+    @Param() { orderId }: OrderParams,
+    @Query() { limit, cursor }: TimelineQuery,
+    @Caller() caller: Caller,
+  ): Promise<TimelinePageDto> {
     logContext({ orderId });
-    const customerId = await this.timeline.customerOf(orderId);
-    if (!maySee(caller, customerId)) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    const steps = await this.timeline.stepsOf(orderId);
-    return { items: steps.map((step) => stepSeenBy(caller, step)) };
+    // However it is spelled in the path: this is what a cursor belongs to.
+    const scope = { orderId: orderId.toLowerCase() };
+    const { position: after } = this.cursors.decode(cursor, scope) ?? { position: 0 };
+    const owner = await this.timeline.ownerOf(orderId);
+    if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
+    // One more than a page has: it shows that there is another page.
+    const steps = await this.timeline.stepsOf(orderId, after, limit + 1);
+    const page = pageOf(steps, limit, ({ position }) => this.cursors.encode({ position }, scope));
+    return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
   }
-}
-
-/** Another customer's order looks like no order: its existence is nobody else's business. */
-export function maySee(caller: Caller, customerId: string | undefined): boolean {
-  return customerId !== undefined && (isOperator(caller) || customerId === caller.userId);
 }

@@ -1,16 +1,32 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { type Caller, isOperator } from '@twinbox/api-kit';
-import { type Step } from '../../application/order-timeline.js';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { type Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
+import { type TimelineStep } from '../../application/order-timeline-reader.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
 
-export class StepDto implements Step {
+export class TimelineQuery extends CursorPageQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 100, example: 100 })
+  override readonly limit: number = 100;
+}
+
+export class StepDto implements TimelineStep {
+  @ApiProperty({
+    type: 'integer',
+    example: 100,
+    description: 'Which step it is: no other has this number, and the later ones of the order have higher ones.',
+  })
+  readonly position!: number;
+
   @ApiProperty({ example: 'OrderPlaced', description: 'What happened.' })
   readonly type!: string;
 
   @ApiProperty({ enum: ORDER_STATUSES, example: 'PLACED', description: 'The order after the step.' })
   readonly status!: OrderStatus;
 
-  @ApiProperty({ type: 'integer', example: 1, description: 'The order after the step.' })
+  @ApiProperty({
+    type: 'integer',
+    example: 1,
+    description: 'The order after the step. One that did not change the order has the version of the step before.',
+  })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
@@ -49,20 +65,28 @@ export class StepDto implements Step {
   readonly detail!: object | null;
 }
 
-export class TimelineDto {
+export class TimelinePageDto {
   @ApiProperty({
     type: [StepDto],
     description: 'Oldest first. Orders from before there were timelines have the steps since.',
   })
   readonly items!: readonly StepDto[];
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The cursor of the next page; null on the last.',
+  })
+  readonly nextCursor!: string | null;
+}
+
+export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStep {
+  const { position, type, status, version, at, cause, messageId, detail } = step;
+  return { position, type, status, version, at, actor: actorSeenBy(caller, step.actor), cause, messageId, detail };
 }
 
 /** Which operator it was is nothing for customers. */
-export function actorSeenBy(caller: Caller, actor: string): string {
+function actorSeenBy(caller: Caller, actor: string): string {
   return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
-}
-
-export function stepSeenBy(caller: Caller, step: Step): StepDto {
-  const { type, status, version, at, cause, messageId, detail } = step;
-  return { type, status, version, at, actor: actorSeenBy(caller, step.actor), cause, messageId, detail };
 }

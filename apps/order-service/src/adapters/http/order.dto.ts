@@ -1,14 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsUUID } from 'class-validator';
 import { isLate } from '../../domain/lateness.js';
-import {
-  type Order,
-  ORDER_STATUSES,
-  type OrderItem,
-  type OrderStatus,
-  PAYMENT_STATUSES,
-  type PaymentSnapshot,
-} from '../../domain/order.js';
+import { type Order, ORDER_STATUSES, type OrderItem, type OrderStatus } from '../../domain/order.js';
+import { PAYMENT_STATUSES, type PaymentSnapshot } from '../../domain/payment-snapshot.js';
 
 export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 

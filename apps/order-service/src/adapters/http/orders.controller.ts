@@ -5,6 +5,7 @@ import {
   ApiProblems,
   Caller,
   etagOf,
+  type ExpectedVersion,
   IdempotencyKey,
   IfMatch,
   logContext,
@@ -19,7 +20,8 @@ import { FinishOrder } from '../../application/finish-order.js';
 import { isVisible } from '../../application/order-commands.js';
 import { OrderStore } from '../../application/order-store.js';
 import { PlaceOrder } from '../../application/place-order.js';
-import { commandOf, etagHeader, OrderAnswers, originOf, requesterOf } from './order-answers.js';
+import { etagHeader } from './etag-header.js';
+import { commandOf, OrderAnswers, originOf, requesterOf } from './order-answers.js';
 import { CancelOrderDto, NewOrderDto, PlaceDraftDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -105,7 +107,7 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { items = [] }: PlaceDraftDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
@@ -122,7 +124,7 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { reason }: CancelOrderDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
@@ -140,7 +142,7 @@ export class OrdersController {
   async finish(
     @Param() { orderId }: OrderParams,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {

@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { CursorPageQuery, IsText } from '@twinbox/api-kit';
 import { IsInt, IsISO4217CurrencyCode, IsOptional, Matches, Max, Min } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
-import { IsProductId } from './order-body.dto.js';
+import { IsProductId } from './is-product-id.js';
 
 export class ProductDto implements Product {
   @ApiProperty({ example: 'tea-earl-grey' })

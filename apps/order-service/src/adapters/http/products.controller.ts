@@ -6,6 +6,7 @@ import {
   Caller,
   CursorCodec,
   etagOf,
+  type ExpectedVersion,
   IfMatch,
   isOperator,
   problemOf,
@@ -16,7 +17,7 @@ import {
 import { type FastifyReply } from 'fastify';
 import { ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { PutProduct } from '../../application/put-product.js';
-import { etagHeader } from './order-answers.js';
+import { etagHeader } from './etag-header.js';
 import { productProblems } from './product-problems.js';
 import { ProductDto, ProductPageDto, ProductPageQuery, ProductParams, PutProductDto } from './product.dto.js';
 
@@ -67,7 +68,7 @@ export class ProductsController {
   async put(
     @Param() { productId }: ProductParams,
     @Body() { name, price, currency, stock }: PutProductDto,
-    @IfMatch() expectedVersion: number | undefined,
+    @IfMatch() expectedVersion: ExpectedVersion | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<ProductDto>> {
     const product = await this.unitOfWork.run(undefined, async (tx) => {

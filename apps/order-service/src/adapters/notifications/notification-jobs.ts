@@ -8,6 +8,9 @@ import { OrderTimeline } from '../../application/order-timeline.js';
 
 export const NOTIFICATION_QUEUE = 'notification';
 
+/** Nearly two hours with the back-off up to five minutes: a mail server may be away for that long. */
+const MOST_ATTEMPTS = 30;
+
 /** Tells the customers, outside of any transaction. The order knows nothing of it, unless it fails for good. */
 @Injectable()
 export class NotificationJobs {
@@ -18,7 +21,7 @@ export class NotificationJobs {
     private readonly clock: Clock,
   ) {}
 
-  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 8, timeoutMs: 30_000 })
+  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 8, timeoutMs: 30_000, maxAttempts: MOST_ATTEMPTS })
   async send({ id, data }: Job<Notification>, signal: AbortSignal): Promise<void> {
     await this.notifier.notify(data, id, signal);
   }

@@ -1,5 +1,6 @@
 import { type OrderFilter, type OrderListing, type OrderSort } from '../../application/order-list.js';
-import { isLive, type OrderStatus } from '../../domain/order.js';
+import { isLive, LIVE_STATUSES, type OrderStatus } from '../../domain/order.js';
+import { ORDER_COLUMNS } from './order-sql.js';
 
 /** A statement and its parameters. */
 export interface Statement {
@@ -17,8 +18,7 @@ export function orderListStatement(listing: OrderListing): Statement | undefined
 
   const search = new Search(listing, statuses);
   const text = `
-    select o.id, customer_id as "customerId", status, description, total, currency, payment, cancel_reason as "cancelReason",
-           due_at as "dueAt", version, created_at as "createdAt", updated_at as "updatedAt",
+    select ${ORDER_COLUMNS},
            (select coalesce(json_agg(json_build_object('productId', product_id, 'name', name, 'quantity', quantity,
                                                        'unitPrice', unit_price) order by product_id), '[]')
               from orders.order_items where order_id = o.id) as items
@@ -34,12 +34,10 @@ const SORTS = {
   '-total': { orderBy: 'o.total desc, o.id desc', direction: 'desc', after: '<', isByTotal: true },
 } as const satisfies Record<OrderSort, object>;
 
-const LIVE: readonly OrderStatus[] = ['PLACED', 'PAYMENT_PENDING'];
-
 /** Undefined: any status. */
 function statusesOf({ filter, sort }: OrderListing): readonly OrderStatus[] | undefined {
   let { statuses } = filter;
-  if (filter.late?.isLate) statuses = (statuses ?? LIVE).filter((status) => LIVE.includes(status));
+  if (filter.late?.isLate) statuses = (statuses ?? LIVE_STATUSES).filter((status) => isLive({ status }));
   return usesTotal(filter, sort) ? statuses?.filter((status) => status !== 'DRAFT') : statuses;
 }
 

@@ -4,7 +4,7 @@ import { Gauge, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { OrderServiceConfig } from '../../config.js';
 import { PAYMENT_GRACE_MS } from '../../domain/lateness.js';
-import { type OrderStatus } from '../../domain/order.js';
+import { LIVE_STATUSES, type LiveStatus } from '../../domain/order.js';
 
 /** More are not counted: a scrape has to come to an end although payment-service has been away for a day. */
 const MOST = 100_000;
@@ -36,15 +36,19 @@ export class OrderMetrics extends MetricsSource {
 async function countLate(
   dataSource: DataSource,
   lateAfterMs: number,
-): Promise<{ readonly status: OrderStatus; readonly late: number }[]> {
+): Promise<{ readonly status: LiveStatus; readonly late: number }[]> {
   const now = Date.now();
+  const due: Record<LiveStatus, Date> = {
+    PLACED: new Date(now - lateAfterMs),
+    PAYMENT_PENDING: new Date(now - PAYMENT_GRACE_MS),
+  };
   return dataSource.query(
     `select status,
             (select count(*)::int from (select from orders.orders o
                                          where o.status = waits.status and o.due_at < waits.due
                                          limit ${MOST}) as overdue) as late
-       from (values ('PLACED', $1::timestamptz), ('PAYMENT_PENDING', $2::timestamptz)) as waits (status, due)`,
-    [new Date(now - lateAfterMs), new Date(now - PAYMENT_GRACE_MS)],
+       from unnest($1::text[], $2::timestamptz[]) as waits (status, due)`,
+    [LIVE_STATUSES, LIVE_STATUSES.map((status) => due[status])],
   );
 }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { type WalkPoint } from '../../application/order-feed-place.js';
 import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
 import {
   type FeedPart,
@@ -9,11 +10,13 @@ import {
 } from '../../application/order-feed-store.js';
 import { type Query, readSince, STEP, stepsIn, type StepRow } from './order-feed-sql.js';
 
-/** Steps that are looked at in one statement: milliseconds. Those of one customer are picked out of many. */
-const MOST_OF_ALL = 1000;
-const MOST_OF_OTHERS = 10_000;
-const MOST_OF_ORDER = 1000;
+/** Steps that one statement gives: half a megabyte at most. */
+const MOST_STEPS = 200;
+/** Steps that one statement looks at to find a customer's: milliseconds. */
+const MOST_LOOKED_AT = 2000;
 const MOST_ORDERS = 300;
+/** Behind every step of an order. */
+const BEHIND_ALL = Number.MAX_SAFE_INTEGER;
 
 @Injectable()
 export class PostgresOrderFeedHistory extends OrderFeedHistory {
@@ -24,40 +27,38 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
   }
 
   override async since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading> {
-    return readSince(this.query, seen, customerId === undefined ? MOST_OF_ALL : MOST_OF_OTHERS, customerId);
+    return readSince(this.query, seen, customerId === undefined ? MOST_STEPS : MOST_LOOKED_AT, customerId);
   }
 
   /** Served by orders_customer (customer_id, id), and for each order by the primary key of its steps. */
-  override async ofCustomer(
-    customerId: string,
-    seen: FeedSnapshot,
-    after: string | undefined,
-  ): Promise<FeedPart<string>> {
+  override async ofCustomer(customerId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
     const rows = await this.query<StepRow & { lastOrder: string; orders: number }>(
       `with own as materialized (
-         select id from orders.orders where customer_id = $1 and ($2::uuid is null or id > $2) order by id limit $3)
+         select id from orders.orders where customer_id = $1 and id >= $2 order by id limit $3)
        select (select count(*) from own)::int as orders, (select id from own order by id desc limit 1) as "lastOrder", ${STEP}
          from (values (1)) as one
               left join (own join orders.order_timeline t on t.order_id = own.id)
-                on (t.xid >= $4::xid8 or t.xid = any ($5::xid8[]))
-        order by t.order_id, t.position`,
-      [customerId, after ?? null, MOST_ORDERS, seen.end, seen.open],
+                on (t.order_id, t.position) > ($2, $4) and (t.xid >= $5::xid8 or t.xid = any ($6::xid8[]))
+        order by t.order_id, t.position limit $7`,
+      [customerId, after.orderId, MOST_ORDERS, after.position, seen.end, seen.open, MOST_STEPS],
     );
-    const [first] = rows;
     const steps = stepsIn(rows);
-    return { steps, next: first?.orders === MOST_ORDERS ? first.lastOrder : undefined };
+    if (steps.length === MOST_STEPS) return { steps, next: pointOf(steps) };
+    const [first] = rows;
+    const next = first?.orders === MOST_ORDERS ? { orderId: first.lastOrder, position: BEHIND_ALL } : undefined;
+    return { steps, next };
   }
 
   /** Served by the primary key. */
-  override async ofOrder(orderId: string, seen: FeedSnapshot, after: number | undefined): Promise<FeedPart<number>> {
+  override async ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
     const rows = await this.query<StepRow>(
       `select ${STEP} from orders.order_timeline t
         where order_id = $1 and position > $2 and (xid >= $3::xid8 or xid = any ($4::xid8[]))
         order by position limit $5`,
-      [orderId, after ?? 0, seen.end, seen.open, MOST_OF_ORDER],
+      [orderId, after.position, seen.end, seen.open, MOST_STEPS],
     );
     const steps = stepsIn(rows);
-    return { steps, next: steps.length === MOST_OF_ORDER ? steps.at(-1)?.position : undefined };
+    return { steps, next: steps.length === MOST_STEPS ? pointOf(steps) : undefined };
   }
 
   /** Served by the primary key, read backwards. */
@@ -68,4 +69,9 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
     );
     return stepsIn(rows)[0];
   }
+}
+
+function pointOf(steps: readonly FeedStep[]): WalkPoint | undefined {
+  const last = steps.at(-1);
+  return last && { orderId: last.orderId, position: last.position };
 }

@@ -1,16 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import pg from 'pg';
 import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
-import { type FeedReading, OrderFeedSource } from '../../application/order-feed-store.js';
+import { FeedClosed, type FeedReading, OrderFeedSource } from '../../application/order-feed-store.js';
 import { OrderServiceConfig } from '../../config.js';
+import { OrderFeedAnnouncer } from './order-feed-announcer.js';
 import { type Query, readNow, readSince } from './order-feed-sql.js';
 
 const CHANNEL = 'orders_timeline';
-const MOST_STEPS = 500;
-/** Between two notices of one process: what is committed meanwhile is announced by the second. */
-const ANNOUNCE_EVERY_MS = 10;
-/** After a notice that could not be sent: those who listen poll as well. */
-const ANNOUNCE_AGAIN_MS = 1000;
+/** Steps of one reading, or a few more. */
+const MOST_STEPS = 200;
 /** A connection that leaves a query unanswered for so long is taken for dead: a 503 has to be there within 2 s. */
 const ANSWER_MS = 1500;
 
@@ -24,9 +22,6 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
   private connecting: Promise<pg.Client> | undefined;
   private current: pg.Client | undefined;
   private wake: () => void = () => undefined;
-  private announcement: NodeJS.Timeout | undefined;
-  private announceAgain = false;
-  private nextAnnouncementAt = 0;
   private closed = false;
   private readonly query: Query = async <Row extends object>(text: string, values: readonly unknown[]) => {
     const client = await this.connected();
@@ -38,6 +33,14 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
       throw error;
     }
   };
+
+  /**
+   * Outside of the writing transaction, where it would serialise all commits. It commits like a write, but need not survive a
+   * crash, so it does not wait for the disk.
+   */
+  private readonly announcer = new OrderFeedAnnouncer(() =>
+    this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]),
+  );
 
   constructor(private readonly config: OrderServiceConfig) {
     super();
@@ -56,38 +59,18 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
   }
 
   override announce(): void {
-    if (this.announcement) this.announceAgain = true;
-    else if (!this.closed) this.schedule();
+    this.announcer.announce();
   }
 
   override async close(): Promise<void> {
     this.closed = true;
-    clearTimeout(this.announcement);
+    this.announcer.close();
     const client = await this.connecting?.catch(() => undefined);
     if (client) await end(client);
   }
 
-  private schedule(): void {
-    const waitMs = Math.max(0, this.nextAnnouncementAt - performance.now());
-    this.announcement = setTimeout(() => void this.notify(), waitMs).unref();
-  }
-
-  private async notify(): Promise<void> {
-    this.announceAgain = false;
-    this.nextAnnouncementAt = performance.now() + ANNOUNCE_EVERY_MS;
-    try {
-      // Outside of the writing transaction, where it would serialise all commits. It commits like a write, but need not survive a
-      // crash, so it does not wait for the disk.
-      await this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]);
-    } catch {
-      this.nextAnnouncementAt = performance.now() + ANNOUNCE_AGAIN_MS;
-    }
-    this.announcement = undefined;
-    if (this.announceAgain && !this.closed) this.schedule();
-  }
-
   private connected(): Promise<pg.Client> {
-    if (this.closed) return Promise.reject(new Error('The feed was closed'));
+    if (this.closed) return Promise.reject(new FeedClosed());
     this.connecting ??= this.connect();
     return this.connecting;
   }

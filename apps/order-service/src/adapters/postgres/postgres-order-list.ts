@@ -4,9 +4,6 @@ import { OrderList, type OrderListing } from '../../application/order-list.js';
 import { type Order } from '../../domain/order.js';
 import { orderListStatement } from './order-list-sql.js';
 
-/** pg gives a bigint as text. */
-type OrderRow = Omit<Order, 'total'> & { readonly total: string };
-
 @Injectable()
 export class PostgresOrderList extends OrderList {
   constructor(private readonly dataSource: DataSource) {
@@ -16,7 +13,6 @@ export class PostgresOrderList extends OrderList {
   override async read(listing: OrderListing): Promise<Order[]> {
     const statement = orderListStatement(listing);
     if (!statement) return [];
-    const rows: OrderRow[] = await this.dataSource.query(statement.text, [...statement.values]);
-    return rows.map((row) => ({ ...row, total: Number(row.total) }));
+    return this.dataSource.query(statement.text, [...statement.values]);
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { type Step } from '../../application/order-timeline.js';
-import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
+import { type OrderOwner } from '../../application/order-commands.js';
+import { OrderTimelineReader, type TimelineStep } from '../../application/order-timeline-reader.js';
 
 @Injectable()
 export class PostgresOrderTimelineReader extends OrderTimelineReader {
@@ -9,22 +9,24 @@ export class PostgresOrderTimelineReader extends OrderTimelineReader {
     super();
   }
 
-  override async customerOf(orderId: string): Promise<string | undefined> {
-    const rows: { customerId: string }[] = await this.dataSource.query(
+  override async ownerOf(orderId: string): Promise<OrderOwner | undefined> {
+    const rows: OrderOwner[] = await this.dataSource.query(
       'select customer_id as "customerId" from orders.orders where id = $1',
       [orderId],
     );
-    return rows[0]?.customerId;
+    return rows[0];
   }
 
   /** Served by the primary key. */
-  override async stepsOf(orderId: string): Promise<Step[]> {
-    return this.dataSource.query(
-      `select type, status, version, at, actor, cause, message_id as "messageId", detail
+  override async stepsOf(orderId: string, after: number, limit: number): Promise<TimelineStep[]> {
+    const rows: (Omit<TimelineStep, 'position'> & { position: string })[] = await this.dataSource.query(
+      `select position, type, status, version, at, actor, cause, message_id as "messageId", detail
          from orders.order_timeline
-        where order_id = $1
-        order by position`,
-      [orderId],
+        where order_id = $1 and position > $2
+        order by position
+        limit $3`,
+      [orderId, after, limit],
     );
+    return rows.map((row) => ({ ...row, position: Number(row.position) }));
   }
 }

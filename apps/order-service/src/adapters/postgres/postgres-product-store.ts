@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { type Page, pageOf } from '@twinbox/kernel';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
-import { Catalogue, type Line, type Product, type Shortage } from '../../domain/product.js';
+import { LIVE_STATUSES } from '../../domain/order.js';
+import { Catalogue, type Line, type Product } from '../../domain/product.js';
 
 /** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
 const SELECT_PRODUCTS = `
@@ -12,18 +13,19 @@ const SELECT_PRODUCTS = `
     from orders.products p`;
 
 /**
- * The same, and the pieces of each product that live orders hold. By way of the orders, for few of them are live: served by
- * orders_status, and by the primary key of order_items.
+ * The same of the products $1, and the pieces of each that orders in the statuses $2 hold. By way of those orders, if few are live
+ * (orders_status, the primary key of order_items), or of the products' items, if those are few (order_items_product).
  */
-const SELECT_STOCKED = `
+export const SELECT_STOCKED = `
   with reserved as materialized (
     select i.product_id, sum(i.quantity)::int as quantity
       from orders.orders o join orders.order_items i on i.order_id = o.id
-     where o.status in ('PLACED', 'PAYMENT_PENDING')
+     where o.status = any($2) and i.product_id = any($1)
      group by i.product_id
   )
   select p.*, coalesce((select quantity from reserved where product_id = p.id), 0) as reserved
-    from (${SELECT_PRODUCTS}) p`;
+    from (${SELECT_PRODUCTS} where p.id = any($1)) p
+   order by p.id`;
 
 /** As the index products_search has it: hyphens, dots and the like part words. */
 const SEARCHED = `to_tsvector('simple', translate(p.id || ' ' || p.name, '-./:@_+', '       '))`;
@@ -34,9 +36,11 @@ export class PostgresProductStore extends ProductStore {
     super();
   }
 
-  override async catalogue(tx: EntityManager, productIds: readonly string[]): Promise<Catalogue> {
-    if (productIds.length === 0) return new Catalogue([]);
-    const products: Product[] = await tx.query(`/* prepared */ ${SELECT_PRODUCTS} where p.id = any($1)`, [productIds]);
+  override async catalogue(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue> {
+    if (lines.length === 0) return new Catalogue([]);
+    const products: Product[] = await tx.query(`/* prepared */ ${SELECT_PRODUCTS} where p.id = any($1)`, [
+      lines.map(({ productId }) => productId),
+    ]);
     return new Catalogue(products);
   }
 
@@ -48,15 +52,16 @@ export class PostgresProductStore extends ProductStore {
    * The locking part sees a product as the transaction before left it (READ COMMITTED), the rest of the statement as it was when
    * the statement began. So only the former is calculated with, and a release that was committed since is left for the next.
    */
-  override async reserve(tx: EntityManager, lines: readonly Line[]): Promise<Shortage[]> {
-    const [rows]: [Shortage[], number] = await tx.query(
+  override async reserve(tx: EntityManager, lines: readonly Line[]): Promise<Catalogue> {
+    const [found]: [Product[], number] = await tx.query(
       `/* prepared */ with locked as materialized (
-         select id, available from orders.products where id = any($1) order by id for no key update
+         select id, name, price, currency, version, updated_at, available
+           from orders.products where id = any($1) order by id for no key update
        ), released as (
          delete from orders.stock_releases r using locked where r.product_id = locked.id
          returning r.product_id as id, r.quantity
        ), stock as materialized (
-         select id, wanted.quantity as requested,
+         select id, name, price, currency, version, updated_at, wanted.quantity as requested,
                 available + coalesce((select sum(quantity) from released where released.id = locked.id), 0)::int as available
            from locked join unnest($1::text[], $2::int[]) as wanted (id, quantity) using (id)
        )
@@ -65,12 +70,11 @@ export class PostgresProductStore extends ProductStore {
             - case when exists (select from stock where available < requested) then 0 else stock.requested end
          from stock
         where p.id = stock.id
-       returning p.id as "productId", stock.requested, stock.available`,
+       returning stock.id, stock.name, stock.price::float8 as price, stock.currency, stock.version,
+                 stock.updated_at as "updatedAt", stock.available`,
       [lines.map(({ productId }) => productId), lines.map(({ quantity }) => quantity)],
     );
-    return rows
-      .filter(({ requested, available }) => available < requested)
-      .toSorted((a, b) => (a.productId < b.productId ? -1 : 1));
+    return new Catalogue(found);
   }
 
   override async release(tx: EntityManager, orderId: string): Promise<void> {
@@ -81,14 +85,19 @@ export class PostgresProductStore extends ProductStore {
     );
   }
 
-  override async lock(tx: EntityManager, productId: string): Promise<StockedProduct | undefined> {
+  override async lock(tx: EntityManager, productId: string): Promise<Product | undefined> {
     const locked: unknown[] = await tx.query('select 1 from orders.products where id = $1 for no key update', [
       productId,
     ]);
     // The next statement may see one that was added since, and is not locked.
     if (locked.length === 0) return undefined;
-    // In a statement of its own: the locking one may have waited, and would show what was reserved before that.
-    const [product]: StockedProduct[] = await tx.query(`${SELECT_STOCKED} where p.id = $1`, [productId]);
+    // In a statement of its own: the locking one may have waited, and would show what was given back before that.
+    const [product]: Product[] = await tx.query(`${SELECT_PRODUCTS} where p.id = $1`, [productId]);
+    return product;
+  }
+
+  override async stocked(tx: EntityManager, productId: string): Promise<StockedProduct | undefined> {
+    const [product] = await this.stockedOf(tx, [productId]);
     return product;
   }
 
@@ -137,28 +146,33 @@ export class PostgresProductStore extends ProductStore {
   }
 
   override async findStocked(productId: string): Promise<StockedProduct | undefined> {
-    const [product]: StockedProduct[] = await this.dataSource.query(`${SELECT_STOCKED} where p.id = $1`, [productId]);
+    const [product] = await this.stockedOf(this.dataSource, [productId]);
     return product;
   }
 
-  override async list(query: ProductQuery): Promise<Page<Product>> {
-    return this.page<Product>(SELECT_PRODUCTS, query);
-  }
-
   override async listStocked(query: ProductQuery): Promise<Page<StockedProduct>> {
-    return this.page<StockedProduct>(SELECT_STOCKED, query);
+    const page = await this.list(query);
+    const ids = page.items.map(({ id }) => id);
+    return { ...page, items: ids.length === 0 ? [] : await this.stockedOf(this.dataSource, ids) };
   }
 
   /** Served by the primary key, and the search by products_search. */
-  private async page<P extends Product>(select: string, { search, limit, after }: ProductQuery): Promise<Page<P>> {
+  override async list({ search, limit, after }: ProductQuery): Promise<Page<Product>> {
     const words = search === undefined ? [] : [prefixQuery(search)];
     const matches = search === undefined ? '' : `and ${SEARCHED} @@ to_tsquery('simple', $3)`;
-    const rows: P[] = await this.dataSource.query(`${select} where p.id > $1 ${matches} order by p.id limit $2`, [
-      after ?? '',
-      limit + 1,
-      ...words,
-    ]);
+    const rows: Product[] = await this.dataSource.query(
+      `${SELECT_PRODUCTS} where p.id > $1 ${matches} order by p.id limit $2`,
+      [after ?? '', limit + 1, ...words],
+    );
     return pageOf(rows, limit, ({ id }) => id);
+  }
+
+  /** By id. Not prepared: which way is the shorter, the products say. */
+  private async stockedOf(
+    reader: DataSource | EntityManager,
+    productIds: readonly string[],
+  ): Promise<StockedProduct[]> {
+    return reader.query(SELECT_STOCKED, [productIds, LIVE_STATUSES]);
   }
 }
 

@@ -1,0 +1,50 @@
+import { type EntityManager } from 'typeorm';
+import { aPlacedOrder, accepted, later, payment } from '../../test/order.fixtures.js';
+import { type Order } from '../domain/order.js';
+import { hearPayment } from '../domain/payment.js';
+import { FinishOrder } from './finish-order.js';
+import { OrderCommands, type Requester } from './order-commands.js';
+import { type OrderStore } from './order-store.js';
+
+const order: Order = accepted(hearPayment(aPlacedOrder(), payment.succeeded, later));
+const tx = {} as EntityManager;
+
+/** FinishOrder of the one order that there is, and what it has saved. */
+function aShop() {
+  const saved: string[] = [];
+  const orders: Pick<OrderStore, 'lock' | 'save'> = {
+    lock: async () => order,
+    save: async (_, { status }) => void saved.push(status),
+  };
+  const commands = new OrderCommands(orders as OrderStore, { add: async () => ['message'] } as never);
+  const finishOrder = new FinishOrder(commands, { now: () => later });
+  const finish = (by: Requester) =>
+    finishOrder.execute(tx, {
+      orderId: order.id,
+      by,
+      expectedVersion: undefined,
+      actor: `customer:${by.userId}`,
+      cause: 'POST /orders/:orderId/finish',
+    });
+  return { finish, saved };
+}
+
+it('P10 an order is finished by an operator', async () => {
+  const { finish, saved } = aShop();
+
+  expect(await finish({ userId: 'olga', isOperator: true })).toMatchObject({ accepted: true });
+
+  expect(saved).toEqual(['FINISHED']);
+});
+
+it.each([
+  ['its customer, who may see it', 'ada', 'operator-required'],
+  ['another one, who may not', 'grace', 'order-not-found'],
+])('P10 it is not by %s, whatever the edge lets in', async (_, userId, code) => {
+  const { finish, saved } = aShop();
+
+  const decision = await finish({ userId, isOperator: false });
+
+  expect(decision).toEqual({ accepted: false, rejection: { code, orderId: order.id } });
+  expect(saved).toEqual([]);
+});

@@ -1,0 +1,151 @@
+import { type OrderFeed } from './order-feed.js';
+import { type Listener, OrderFeedFollower } from './order-feed-follower.js';
+import { type FeedPlace, type WalkPoint, type Watched } from './order-feed-place.js';
+import { FeedSnapshot } from './order-feed-snapshot.js';
+import { type FeedPart, type FeedReading, type FeedStep, OrderFeedHistory } from './order-feed-store.js';
+import { FeedSubscription } from './order-feed-subscription.js';
+
+const COUNT = 3000;
+const LAST_XID = 100_000;
+const ORDER = '01939d3c-2f4a-7c3e-9d55-000000000000';
+
+/** Transactions that overtook each other a little; of one order, or of several steps each. */
+function aTimeline(orders: number): FeedStep[] {
+  return Array.from({ length: COUNT }, (_, index) => {
+    const xid = index === COUNT - 1 ? LAST_XID : 100 + (index ^ 5);
+    const orderId = ORDER.slice(0, -4) + (index % orders).toString(16).padStart(4, '0');
+    return { position: index + 1, orderId, customerId: 'ada', xid } as FeedStep;
+  });
+}
+
+/** All of it committed. */
+class History extends OrderFeedHistory {
+  constructor(private readonly timeline: readonly FeedStep[]) {
+    super();
+  }
+
+  override async since(seen: FeedSnapshot): Promise<FeedReading> {
+    const unseen = this.timeline.filter(({ xid }) => !seen.sees(xid)).toSorted((a, b) => a.xid - b.xid);
+    const steps = unseen.slice(0, 1000);
+    const isWhole = unseen.length <= 1000;
+    return {
+      steps: steps.toSorted((a, b) => a.position - b.position),
+      seen: seen.after([], steps.at(-1)?.xid, isWhole),
+      isWhole,
+    };
+  }
+
+  override async ofCustomer(_: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
+    const key = ({ orderId, position }: WalkPoint) => orderId + String(position).padStart(20, '0');
+    const unseen = this.timeline
+      .filter((step) => !seen.sees(step.xid) && key(step) > key(after))
+      .toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+    const steps = unseen.slice(0, 1000);
+    return { steps, next: unseen.length > 1000 ? steps.at(-1) : undefined };
+  }
+
+  override ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
+    return this.ofCustomer('', seen, { ...after, orderId });
+  }
+
+  override async newestOf(): Promise<FeedStep | undefined> {
+    return undefined;
+  }
+}
+
+function aFollower(timeline: readonly FeedStep[]) {
+  const seen = new FeedSnapshot(LAST_XID + 1, []);
+  const feed = {
+    subscribe: async (watched: Watched) => {
+      const subscription = new FeedSubscription(watched, () => undefined);
+      subscription.begin(seen);
+      return subscription;
+    },
+  };
+  return new OrderFeedFollower(feed as unknown as OrderFeed, new History(timeline));
+}
+
+it.each([
+  ['all orders', { all: true }, 500],
+  ['a customer who was away for long', { customerId: 'ada' }, 500],
+  ['one order', { orderId: ORDER }, 1],
+] as const)(
+  'P2 %s: whoever is cut off after every 150 steps gets all, for each goes on from the one before',
+  async (_, watched, orders) => {
+    const timeline = aTimeline(orders);
+    const follower = aFollower(timeline);
+    const got = new Set<number>();
+    let place: FeedPlace = { seen: new FeedSnapshot(50, []) };
+    let resumes = 0;
+
+    while (got.size < COUNT && resumes < 100) {
+      resumes++;
+      const followed = await follower.join(watched, place);
+      let told = 0;
+      const listener: Listener = {
+        tell(step, resume) {
+          if (listener.closed) return;
+          got.add(step.position);
+          place = resume;
+          told++;
+        },
+        mark(resume) {
+          if (!listener.closed) place = resume;
+        },
+        ready: async () => undefined,
+        get closed() {
+          return told >= 150 || got.size === COUNT;
+        },
+      };
+      await follower.tell(followed!, listener);
+    }
+
+    expect(got.size).toBe(COUNT);
+    // A few steps twice, where transactions overtook each other.
+    expect(resumes).toBeLessThan(1.2 * (COUNT / 150));
+  },
+);
+
+it('tells no more than a hundred steps without asking whether they are heard', async () => {
+  const follower = aFollower(aTimeline(500));
+  let sinceReady = 0;
+  let most = 0;
+  let told = 0;
+
+  const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []) });
+  await follower.tell(followed!, {
+    tell() {
+      told++;
+      most = Math.max(most, ++sinceReady);
+    },
+    mark: () => undefined,
+    async ready() {
+      sinceReady = 0;
+    },
+    get closed() {
+      return told === COUNT;
+    },
+  });
+
+  expect(most).toBe(100);
+});
+
+it('P2 does not go on with a walk over other orders: from there the others would be lost', async () => {
+  const timeline = aTimeline(500);
+  const follower = aFollower(timeline);
+  const upTo = new FeedSnapshot(LAST_XID + 1, []);
+  const walk = { over: 'order', upTo, orderId: ORDER, position: COUNT } as const;
+  const got = new Set<number>();
+
+  const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []), walk });
+  await follower.tell(followed!, {
+    tell: ({ position }) => void got.add(position),
+    mark: () => undefined,
+    ready: async () => undefined,
+    get closed() {
+      return got.size === COUNT;
+    },
+  });
+
+  expect(got.size).toBe(COUNT);
+});

@@ -1,0 +1,35 @@
+import { loadConfig } from '@twinbox/api-kit';
+import { OrderServiceConfig } from './config.js';
+
+const needed = { DATABASE_URL: 'postgres://orders@db/twinbox', KAFKA_BROKERS: 'kafka:9092' };
+
+it('takes the names of an existing landscape', () => {
+  const names = {
+    ORDER_EVENTS_TOPIC: 'pay-order',
+    PAYMENT_EVENTS_TOPIC: 'payment-results',
+    CONSUMER_GROUP: 'shop',
+    NOTIFICATIONS_GROUP: 'shop-letters',
+  };
+
+  expect(loadConfig(OrderServiceConfig, { ...needed, ...names })).toMatchObject(names);
+});
+
+it.each([
+  [
+    'one consumer group for both topics',
+    { CONSUMER_GROUP: 'shop', NOTIFICATIONS_GROUP: 'shop' },
+    'NOTIFICATIONS_GROUP="shop": it must be another than CONSUMER_GROUP.',
+  ],
+  [
+    'the group that notifications have unless told',
+    { CONSUMER_GROUP: 'order-service-notifications' },
+    'NOTIFICATIONS_GROUP="order-service-notifications": it must be another than CONSUMER_GROUP.',
+  ],
+  [
+    'one topic for what it says and what it hears',
+    { ORDER_EVENTS_TOPIC: 'events', PAYMENT_EVENTS_TOPIC: 'events' },
+    'PAYMENT_EVENTS_TOPIC="events": it must be another than ORDER_EVENTS_TOPIC.',
+  ],
+])('does not start with %s', (_, names, problem) => {
+  expect(() => loadConfig(OrderServiceConfig, { ...needed, ...names })).toThrow(problem);
+});
