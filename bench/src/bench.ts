@@ -5,6 +5,7 @@ import { type Figure, printTable } from './figures.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
 import { lists } from './parts/lists.js';
+import { live } from './parts/live.js';
 import { memory } from './parts/memory.js';
 import { million } from './parts/million.js';
 import { relay } from './parts/relay.js';
@@ -23,6 +24,7 @@ const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> =
   takeover,
   saga,
   lists,
+  live,
 };
 
 const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. None named: all.`;

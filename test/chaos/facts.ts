@@ -4,12 +4,12 @@ import { type Injected } from './faults.js';
 import { type PaymentDecision, type ProductPut } from './operators.js';
 import { type Webhook } from './provider.js';
 import { type Stop } from './replica.js';
-import { type GatewayMode, type ProcessName, type ServiceName } from './schedule.js';
+import { type Gateway, type ProcessName, type ServiceName } from './schedule.js';
 import { type LoggedRecord } from './topic-log.js';
 
 /** What was seen from outside: the calls and their answers, and the databases, topics and logs once everything had ended. */
 export interface Facts {
-  readonly gateway: GatewayMode;
+  readonly gateway: Gateway;
   readonly placings: readonly Placing[];
   readonly edits: readonly Edit[];
   readonly commands: readonly Command[];

@@ -102,6 +102,8 @@ const REFUSALS: Readonly<Record<string, number>> = {
   'order-wrong-status': 409,
   'payment-already-decided': 409,
   'version-conflict': 412,
+  // A cart whose last piece was taken out by a request without an answer.
+  'order-empty': 422,
   'webhook-not-genuine': 401,
 };
 

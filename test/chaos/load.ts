@@ -2,13 +2,13 @@ import { Calls } from './calls.js';
 import { type Command, Customer, type Edit, type Placing } from './customers.js';
 import { Operator, type PaymentDecision, type ProductPut } from './operators.js';
 import { Provider, type Webhook } from './provider.js';
-import { type GatewayMode } from './schedule.js';
+import { type Gateway } from './schedule.js';
 
 export interface LoadOptions {
   readonly urls: { readonly orders: readonly string[]; readonly payments: readonly string[] };
   readonly seed: number;
   readonly ordersPerSecond: number;
-  readonly gateway: GatewayMode;
+  readonly gateway: Gateway;
   readonly webhookSecret: string;
   readonly paymentTtlMs: number;
 }

@@ -51,12 +51,12 @@ it('seeds in a row see relays of their own for either service, under fire like e
   }
 });
 
-it('six seeds in a row see every gateway with relays of their own for either service', () => {
-  const casts = Array.from({ length: 6 }, (_, n) => castOf(7 + n)).map(
+it('four seeds in a row see either gateway with relays of their own for either service', () => {
+  const casts = Array.from({ length: 4 }, (_, n) => castOf(7 + n)).map(
     ({ gateway, relaysApart }) => `${gateway}, ${relaysApart}`,
   );
 
-  expect(new Set(casts).size).toBe(6);
+  expect(new Set(casts).size).toBe(4);
 });
 
 it('tells whose process or link a target is', () => {

@@ -108,7 +108,7 @@ async function build(
       DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
       KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
       ...(serviceOf(name) === cast.relaysApart && !isRelay && { RELAY: 'off' }),
-      ...(name.startsWith('payment-service/') && paymentVariables(cast, payments, name)),
+      ...(name.startsWith('payment-service/') && paymentVariables(cast, payments)),
     };
     const replica = new Replica(name, await freePort(), variables, logFile, (what) => complaints.push(what));
     undo.push(() => replica.kill());
@@ -139,13 +139,11 @@ async function build(
 function paymentVariables(
   { gateway }: Cast,
   { ttlMs, webhookSecret, simulated }: PaymentSettings,
-  name: ProcessName,
 ): Record<string, string> {
-  const isManual = gateway === 'manual' || (gateway === 'mixed' && name.endsWith('/2'));
   return {
     PAYMENT_TTL: `${ttlMs}ms`,
     WEBHOOK_SECRET: webhookSecret,
-    PAYMENT_GATEWAY: isManual ? 'manual' : 'simulated',
+    PAYMENT_GATEWAY: gateway,
     SIMULATED_DELAY: `${simulated.delayMs}ms`,
     SIMULATED_FAILURE_RATE: String(simulated.failureRate),
     SIMULATED_SEED: simulated.seed,

@@ -127,27 +127,30 @@ export class OrderSide {
       tables.releases = tables.releases.filter((release) => release.productId !== productId);
       return folded;
     };
-    const store: Pick<ProductStore, 'catalogue' | 'reserve' | 'release' | 'lock' | 'add' | 'save'> = {
+    const store: Pick<ProductStore, 'catalogue' | 'reserve' | 'release' | 'lock' | 'stocked' | 'add' | 'save'> = {
       catalogue: async () => (this.readsBehind && this.beforeLastSale) || this.catalogue(),
       reserve: async (_, lines) => {
         const locked = lines.flatMap(({ productId }) => fold(productId) ?? []);
-        const short = new Catalogue(locked).shortages(lines);
-        if (short.length > 0) this.shortAtLast++;
-        if (short.length > 0) return short;
+        const found = new Catalogue(locked);
+        const isShort = found.shortages(lines).length > 0;
+        if (isShort) this.shortAtLast++;
+        if (isShort) return found;
         this.beforeLastSale = this.catalogue();
         for (const product of locked) {
           const pieces = sumOf(lines.filter(({ productId }) => productId === product.id));
           tables.products.set(product.id, { ...product, available: product.available - pieces });
         }
-        return [];
+        return found;
       },
       release: async (_, orderId) => {
         const items = tables.orders.get(orderId)?.items ?? [];
         tables.releases = [...tables.releases, ...items.map(({ productId, quantity }) => ({ productId, quantity }))];
       },
-      lock: async (_, productId) => {
-        const product = fold(productId);
-        return product && { ...product, reserved: this.held(productId, isReserved) };
+      lock: async (_, productId) => fold(productId),
+      stocked: async (_, productId) => {
+        const product = tables.products.get(productId);
+        const available = this.available(productId);
+        return product && { ...product, available, reserved: this.held(productId, isReserved) };
       },
       add: async (_, product) => {
         if (tables.products.has(product.id)) return false;

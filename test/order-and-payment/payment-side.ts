@@ -26,6 +26,7 @@ export interface Job {
   readonly id: string;
   readonly queue: string;
   readonly paymentRequestId: string;
+  readonly gateway: string;
 }
 
 /** What the provider tells by itself. */
@@ -133,7 +134,7 @@ export class PaymentSide {
     const { signal } = new AbortController();
     const call = job.queue === CHARGE ? this.chargePayment : this.refundPayment;
     try {
-      await call.execute(job.paymentRequestId, signal);
+      await call.execute(job, signal);
       if (!this.workersDie) this.tables.jobs.delete(job.id);
     } catch (error) {
       // The job stays, and is tried again.
@@ -182,7 +183,9 @@ export class PaymentSide {
       },
       noteCharge: async (id) => {
         const request = tables.requests.get(id);
-        if (request?.status !== 'PENDING' && !tables.chargesSent.has(id)) return undefined;
+        if (!request) return undefined;
+        const isWanted = request.status === 'PENDING' && !this.hasHeard(request.orderId, 'OrderCancelled');
+        if (!isWanted && !tables.chargesSent.has(id)) return undefined;
         tables.chargesSent.add(id);
         return request;
       },
@@ -211,7 +214,7 @@ export class PaymentSide {
         const known = tables.jobs.get(id);
         if (known && known.queue !== queue)
           throw new Error(`Job ${id} for ${queue} has the id of a job of ${known.queue}`);
-        if (!known) tables.jobs.set(id, { id, queue, ...(data as Pick<Job, 'paymentRequestId'>) });
+        if (!known) tables.jobs.set(id, { id, queue, ...(data as Pick<Job, 'paymentRequestId' | 'gateway'>) });
         return id;
       });
     const add: Jobs['add'] = async (tx, queue, data, options) => (await addAll(tx, queue, [{ ...options, data }]))[0]!;

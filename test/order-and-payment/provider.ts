@@ -16,6 +16,7 @@ export class NoAnswer extends Error {}
 
 /** The payment provider: what has the same key it does once, and every call takes until somebody says how it ends. */
 export class Provider extends PaymentGateway {
+  override readonly name = 'provider';
   /** What came of a request, and what of it went back: amounts by request. */
   readonly charged = new Map<string, number>();
   readonly refunded = new Map<string, number>();

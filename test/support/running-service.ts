@@ -16,6 +16,8 @@ export function describeRunningService(options: {
   readonly otherTable: string;
   /** What its consumer groups' names begin with, sorted. */
   readonly consumers: readonly string[];
+  /** What else it tells the health of. */
+  readonly timers?: readonly string[];
   /** What a customer may GET and needs the database for. */
   readonly path: string;
 }): void {
@@ -42,6 +44,7 @@ export function describeRunningService(options: {
 
       const { components } = body.details.messaging;
       expect(Object.keys(components).toSorted()).toEqual([
+        ...(options.timers ?? []),
         ...options.consumers.map((name) => expect.stringMatching(`^inbox ${name}`)),
         'jobs',
         'relay',

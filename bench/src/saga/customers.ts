@@ -31,8 +31,13 @@ export class Customers {
     return answer.id;
   }
 
-  /** Calls `onCompleted` for each order of the customer that becomes COMPLETED, as the stream of one replica tells it. */
-  async watch(customerId: string, replica: number, onCompleted: (orderId: string) => void): Promise<void> {
+  /** Calls `onStep` for each step of that type of the customer's orders, as the stream of one replica tells it. */
+  async watch(
+    customerId: string,
+    replica: number,
+    onStep: (orderId: string) => void,
+    wanted = 'OrderCompleted',
+  ): Promise<void> {
     const url = this.orderUrls[replica % this.orderUrls.length];
     const response = await this.call('GET', `${url}/orders/events`, customerId);
     if (response.statusCode !== 200) throw new Error(`GET /orders/events: ${response.statusCode}`);
@@ -43,7 +48,7 @@ export class Customers {
       for (const line of lines) {
         if (!line.startsWith('data: ')) continue;
         const { orderId, type } = JSON.parse(line.slice('data: '.length)) as { orderId: string; type: string };
-        if (type === 'OrderCompleted') onCompleted(orderId);
+        if (type === wanted) onStep(orderId);
       }
     });
   }
