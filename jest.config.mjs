@@ -51,7 +51,7 @@ export default {
   // Most of the time tests wait for servers.
   maxWorkers: 3,
   // For the tests that start and break servers; unit tests take milliseconds.
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   coverageDirectory: '<rootDir>/coverage',
   collectCoverageFrom: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts', '!**/*.spec.ts', '!**/index.ts', '!**/main.ts'],
 };
