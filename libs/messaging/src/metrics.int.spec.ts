@@ -318,9 +318,16 @@ it('P9 the log with its published rows costs a scrape nothing: it is read along 
   const ready = 'messaging_outbox_unpublished_messages{state="ready"}';
   // On connections of its own: the server has their statistics for certain when they have ended.
   const scrapeOnce = async () => {
-    const source = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
+    const applicationName = 'scraper';
+    const source = await new DataSource({ type: 'postgres', url: sandbox.database.url, applicationName }).initialize();
     const value = (await scrape(metricsOf(undefined, {}, source))).get(ready);
     await source.destroy();
+    await until('its connections have ended', async () => {
+      const left = await sandbox.database.sql('select from pg_stat_activity where application_name = $1', [
+        applicationName,
+      ]);
+      return left.length === 0;
+    });
     return value;
   };
   const read = async () => {

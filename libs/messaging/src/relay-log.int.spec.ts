@@ -181,6 +181,15 @@ describe('P5 a message that Kafka refuses', () => {
       validateOnly: false,
       resources: [{ type: ConfigResourceTypes.TOPIC, name, configEntries }],
     });
+    // It is answered once it is written down; the broker goes by it a little later.
+    await until('the limit is known', async () => {
+      const configNames = ['max.message.bytes'];
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name, configNames }],
+      });
+      return resources[0]?.configEntries[0]?.configValue === String(bytes);
+    });
     await admin.disconnect();
   }
 
