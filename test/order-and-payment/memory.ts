@@ -63,8 +63,7 @@ export interface Message {
 export function outboxTo(topic: Topic, published: { messages: Message[] }): Outbox {
   let count = 0;
   const add: Outbox['add'] = async (_, { aggregateId: orderId, version }, events) =>
-    events.map(({ type, data }, index) => {
-      const id = `${topic} ${++count}`;
+    events.map(({ id = `${topic} ${++count}`, type, data }, index) => {
       const sequence = version - events.length + 1 + index;
       // A copy as JSON has it: what the receiver reads is nothing that the sender could still change.
       const read = JSON.parse(JSON.stringify(data)) as object;

@@ -18,6 +18,9 @@ import { type PaymentRequest, type PaymentResult } from '../../apps/payment-serv
 import { Database, type Message, outboxTo, type Transaction } from './memory.js';
 import { NoAnswer, Provider } from './provider.js';
 
+/** A worker writes together with others what is asked for in a turn, and a result after its note. */
+const TURNS = 4;
+
 export interface PaymentLine extends TimelineStep {
   readonly orderId: string;
 }
@@ -126,7 +129,7 @@ export class PaymentSide {
 
   /** All that the workers can do until the provider ends a call. */
   async workersWait(): Promise<void> {
-    await new Promise(setImmediate);
+    for (let turn = 0; turn < TURNS; turn++) await new Promise(setImmediate);
     if (this.jobTrouble) throw new Error('A job is dead', { cause: this.jobTrouble });
   }
 

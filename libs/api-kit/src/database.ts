@@ -117,6 +117,10 @@ interface Internals {
 class BoundedClient extends pg.Client {
   // pg's `query` has ten overloads; TypeORM and everybody else who matters here use those that return a promise.
   override query(...args: unknown[]): never {
+    const { stream } = (this as unknown as Internals).connection;
+    // What is asked within a turn goes in one packet.
+    stream.cork();
+    setImmediate(() => stream.uncork());
     const result: unknown = super.query.apply(this, named(args) as never);
     if (!(result instanceof Promise)) return result as never;
     return result.catch((error: unknown) => {
@@ -190,6 +194,9 @@ function poolConfig(options: DatabaseOptions): PoolConfig {
     lock_timeout: options.lockTimeoutMs ?? 1000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 10_000,
     options: `-c search_path=${options.schema}`,
+    // Statements of one transaction that do not wait for each other's results are sent at once. One that fails ends the
+    // transaction, so none after it has an effect.
+    pipeline: true,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   };

@@ -1,63 +1,88 @@
 import { Logger } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
 import { InboxBatches } from './inbox-batches.js';
 import { inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxWork } from './inbox-work.js';
-import { type KafkaRecord, readMessage } from './message.js';
+import { type KafkaRecord, type Message, readMessage } from './message.js';
 import { Slots } from './slots.js';
 import { counted } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
 
 let sandbox: Sandbox;
+let work: InboxWork;
+let handle: InboxWork['handle'];
 
 beforeEach(async () => {
   sandbox = await createSandbox();
-});
-
-afterEach(async () => {
-  await sandbox.close();
-});
-
-it('P7 keeps no mark in memory of what it gave up before it had it in hand', async () => {
+  handle = () => Promise.resolve();
   const { groupId, topic } = sandbox.consumer;
-  const marks = new CrashMarks('sandbox', groupId);
-  const work: InboxWork = {
-    settings: inboxSettings(sandbox.consumer),
+  work = {
+    settings: inboxSettings({ ...sandbox.consumer, groupCommit: true }),
     dataSource: sandbox.dataSource,
     store: new InboxStore('sandbox', groupId, true),
-    marks,
+    marks: new CrashMarks('sandbox', groupId),
     slots: new Slots(4),
     counts: { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 },
     inHand: new Set(),
     logger: new Logger(),
     stopping: new AbortController().signal,
     read: (record) => readMessage(record, topic),
-    handles: () => true,
-    handle: () => Promise.resolve(),
+    handles: (type) => type === 'Counted',
+    handle: (tx, message) => handle(tx, message),
   };
+});
+
+afterEach(async () => {
+  await sandbox.close();
+});
+
+interface Place {
+  readonly partition: number;
+  readonly offset: number;
+  readonly key?: string;
+  readonly id?: string;
+  readonly type?: string;
+}
+
+function recordOf(n: number, place: Place): KafkaRecord {
+  const { key, value, headers } = counted(n, { key: place.key ?? 'a', ...(place.id && { id: place.id }) });
+  const bytes = (text: unknown) => Buffer.from(String(text));
+  return {
+    topic: sandbox.consumer.topic.name,
+    partition: place.partition,
+    offset: String(place.offset),
+    timestamp: new Date(),
+    key: bytes(key),
+    value: bytes(value),
+    headers: { ...headers, ...(place.type && { ce_type: place.type }) } as KafkaRecord['headers'],
+  };
+}
+
+/** Brings batches at the same time, as one answer of Kafka does. */
+async function take(...batches: KafkaRecord[][]): Promise<void> {
+  const inbox = new InboxBatches(work, () => undefined);
+  const bring = (records: KafkaRecord[]) => inbox.take({ records, isCurrent: () => true, resolve: () => undefined });
+  // What others had in hand of the partitions is looked up once, and not at the same moment.
+  await Promise.all([0, 1, 2].map((partition) => bring([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
+  await Promise.all(batches.map(bring));
+}
+
+const nOf = (message: Message) => (message.data as { n: number }).n;
+const transactionOf = async (tx: EntityManager) =>
+  (await tx.query('select pg_current_xact_id()::text as id'))[0].id as string;
+
+it('P7 keeps no mark in memory of what it gave up before it had it in hand', async () => {
   // A process that died had the second one in hand: it is begun for itself, after the first.
   await sandbox.database.sql(
     `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
      values (gen_random_uuid(), $1, $2, 0, 1, 1)`,
-    [groupId, topic.name],
+    [sandbox.consumer.groupId, sandbox.consumer.topic.name],
   );
-  const records = ['0', '1'].map((offset): KafkaRecord => {
-    const { key, value, headers } = counted(Number(offset));
-    const bytes = (text: unknown) => Buffer.from(String(text));
-    return {
-      topic: topic.name,
-      partition: 0,
-      offset,
-      timestamp: new Date(),
-      key: bytes(key),
-      value: bytes(value),
-      headers: headers as KafkaRecord['headers'],
-    };
-  });
   let current = true;
   await new InboxBatches(work, () => undefined).take({
-    records,
+    records: [0, 1].map((offset) => recordOf(offset, { partition: 0, offset })),
     isCurrent: () => current,
     // The partition is another's from then on.
     resolve: () => (current = false),
@@ -65,8 +90,109 @@ it('P7 keeps no mark in memory of what it gave up before it had it in hand', asy
   const removed: unknown[] = [];
   sandbox.dataSource.subscribers.push({ afterQuery: ({ parameters }) => void removed.push(parameters) });
 
-  await marks.removeOwn(sandbox.dataSource);
+  await work.marks.removeOwn(sandbox.dataSource);
 
   expect(work.counts.processed).toBe(1);
   expect(removed).toEqual([]);
+});
+
+describe('group commit', () => {
+  it('P4 handles what several partitions bring at the same time in one transaction', async () => {
+    const transactions = new Set<string>();
+    const marked: unknown[] = [];
+    handle = async (tx) => void transactions.add(await transactionOf(tx));
+    sandbox.dataSource.subscribers.push({
+      afterQuery: ({ query }) => void (query.includes('inbox_in_flight (id') && marked.push(query)),
+    });
+
+    await take(
+      [0, 1].map((offset) => recordOf(offset, { partition: 0, offset, key: 'a' })),
+      [2, 3].map((offset) => recordOf(offset, { partition: 1, offset, key: 'b' })),
+      [recordOf(4, { partition: 2, offset: 9, key: 'c' })],
+    );
+
+    expect(work.counts).toMatchObject({ processed: 5, duplicates: 0 });
+    expect(transactions.size).toBe(1);
+    expect(marked).toHaveLength(1);
+    const marks = await sandbox.database.sql(
+      'select partition, first_offset::int as first, last_offset::int as last from sandbox.inbox_in_flight order by 1',
+    );
+    expect(marks).toEqual([
+      { partition: 0, first: 0, last: 1 },
+      { partition: 1, first: 2, last: 3 },
+      { partition: 2, first: 9, last: 9 },
+    ]);
+  });
+
+  it('P3 handles different keys side by side, and the messages of a key one after another', async () => {
+    const log: string[] = [];
+    const second = Promise.withResolvers<void>();
+    handle = async (_, message) => {
+      log.push(`${message.key}${nOf(message)} begins`);
+      if (message.key === 'a') await second.promise;
+      else second.resolve();
+      log.push(`${message.key}${nOf(message)} ends`);
+    };
+
+    await take([
+      recordOf(1, { partition: 0, offset: 0, key: 'a' }),
+      recordOf(2, { partition: 0, offset: 1, key: 'a' }),
+      recordOf(3, { partition: 0, offset: 2, key: 'b' }),
+    ]);
+
+    expect(log).toEqual(['a1 begins', 'b3 begins', 'b3 ends', 'a1 ends', 'a2 begins', 'a2 ends']);
+  });
+
+  it('handles one after another where the connection takes one statement at a time', async () => {
+    const plain = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
+    work = { ...work, dataSource: plain };
+    let running = 0;
+    let most = 0;
+    handle = async (tx) => {
+      most = Math.max(most, ++running);
+      await tx.query('select 1');
+      running--;
+    };
+
+    await take([
+      recordOf(1, { partition: 0, offset: 0, key: 'a' }),
+      recordOf(2, { partition: 0, offset: 1, key: 'b' }),
+    ]);
+    await plain.destroy();
+
+    expect(work.counts.processed).toBe(2);
+    expect(most).toBe(1);
+  });
+
+  it('P4 lets no handler of a group that has failed write outside of it', async () => {
+    await sandbox.database.sql('create table sandbox.effects (n int)');
+    let tries = 0;
+    handle = async (tx, message) => {
+      if (nOf(message) === 1 && tries++ === 0) throw new Error('at once');
+      await tx.query('select pg_sleep(0.05)');
+      await tx.query('insert into sandbox.effects values ($1)', [nOf(message)]);
+    };
+
+    await take([
+      recordOf(1, { partition: 0, offset: 0, key: 'a' }),
+      recordOf(2, { partition: 0, offset: 1, key: 'b' }),
+    ]);
+
+    // Both once, and from the second transaction of each.
+    expect(await sandbox.database.sql('select n from sandbox.effects order by n')).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('P4 handles once what two partitions bring at the same time', async () => {
+    const handled: number[] = [];
+    handle = (_, message) => Promise.resolve(void handled.push(nOf(message)));
+    const id = crypto.randomUUID();
+
+    await take(
+      [recordOf(1, { partition: 0, offset: 0, key: 'a', id })],
+      [recordOf(1, { partition: 1, offset: 0, key: 'a', id }), recordOf(2, { partition: 1, offset: 1, key: 'b' })],
+    );
+
+    expect(handled.toSorted()).toEqual([1, 2]);
+    expect(work.counts).toMatchObject({ processed: 2, duplicates: 1 });
+  });
 });

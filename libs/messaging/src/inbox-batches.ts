@@ -1,12 +1,14 @@
+import { type EntityManager } from 'typeorm';
 import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
+import { Gather } from './gather.js';
 import { Progress } from './health.js';
 import { type Entry, InboxAttempts } from './inbox-attempts.js';
-import { type Mark } from './inbox-store.js';
+import { type Begun, type Mark, type MessageRef } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type InboxWork, nameOf } from './inbox-work.js';
 import { type Batch } from './kafka.js';
-import { type KafkaRecord, type Reading } from './message.js';
+import { type KafkaRecord, type Message, type Reading } from './message.js';
 import { backOffMs, pause } from './waiting.js';
 
 /** How often a message that others are in the way of is tried before it is parked, and its partition goes on. */
@@ -14,18 +16,29 @@ const CONTENDED_TRIES = 5;
 /** Messages of one transaction, with group commit. */
 const GROUP_SIZE = 200;
 
+/** Messages of one partition that share a transaction, in their order. */
+interface Group {
+  readonly entries: readonly Entry[];
+  readonly hand: BatchInHand;
+}
+
 type MarkedRun = Run & { readonly mark: Mark };
 
 /** Takes the batches of Kafka: every record of a batch ends handled, known, passed over, parked or dead. */
 export class InboxBatches {
   private partitions = new Map<number, Promise<PartitionMarks>>();
   private readonly attempts: InboxAttempts;
+  /** What several partitions bring at the same time is begun, and handled, together. */
+  private readonly beginnings: Gather<Begun, Set<number>>;
+  private readonly groups: Gather<Group, ReadonlySet<Entry>>;
 
   constructor(
     private readonly work: InboxWork,
     onParked: (dueInMs: number) => void,
   ) {
     this.attempts = new InboxAttempts(work, onParked);
+    this.beginnings = new Gather({ together: async (begun) => work.store.begin(work.dataSource, begun) });
+    this.groups = new Gather({ together: async (groups) => this.takeTogether(groups) });
   }
 
   /** The partitions were shared out anew: what others have in hand has to be looked up again. */
@@ -76,7 +89,7 @@ export class InboxBatches {
     const marked = { ...run, mark: marks.markOf(run) };
     const fresh = await this.begin(first.record, heard, marked.mark, marks, hand);
     if (!fresh) return;
-    if (work.settings.groupCommit && fresh.length > 1 && !run.suspect) await this.takeGroups(fresh, marked, hand);
+    if (work.settings.groupCommit && !run.suspect) await this.takeGroups(fresh, marked, hand);
     else await this.takeEach(fresh, marked, hand);
   }
 
@@ -91,8 +104,7 @@ export class InboxBatches {
     const refs = heard.map(({ reading }) => refOf(reading));
     let known: Set<number> | undefined;
     await this.persist(first, hand, async () => {
-      const { store, dataSource } = this.work;
-      known = await store.begin(dataSource, refs, mark);
+      known = await this.beginnings.write({ mark, refs });
     });
     const duplicates = known;
     if (!duplicates) {
@@ -104,7 +116,7 @@ export class InboxBatches {
     const seen = new Set<string>();
     return heard.filter((entry, n) => {
       const { id = '', source = '' } = refs[n] ?? {};
-      const name = `${source}\n${id}`;
+      const name = nameOfMessage({ id, source });
       if (id !== '' && (duplicates.has(n) || seen.has(name))) {
         this.work.counts.duplicates++;
         // The first of two in one run is settled before it or not at all, for offsets are committed in their order.
@@ -133,7 +145,7 @@ export class InboxBatches {
   private async takeGroups(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
     for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
-      const done = await this.work.slots.use(async () => (hand.over ? new Set<Entry>() : this.takeGroup(group)));
+      const done = await this.work.slots.use(() => this.groups.write({ entries: group, hand }));
       for (const entry of done) hand.settled(entry.record);
       // Before the next group: a later message of a key must not overtake an earlier one.
       await this.takeEach(
@@ -144,38 +156,66 @@ export class InboxBatches {
     }
   }
 
-  private async takeGroup(group: readonly Entry[]): Promise<Set<Entry>> {
+  /** Gives those of each group that are handled, all of them or none. Never throws. */
+  private async takeTogether(groups: readonly Group[]): Promise<ReadonlySet<Entry>[]> {
     const { work } = this;
+    // A batch may be over by the time that it is its turn.
+    const entries = groups.flatMap((group) => (group.hand.over ? [] : group.entries));
+    const none = groups.map(() => new Set<Entry>());
     // A message that will be a dead letter holds its key: what comes after it must not be handled before that is seen.
-    const broken = new Set(group.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
-    const readable = group.flatMap((entry) =>
-      entry.reading.readable && !broken.has(keyOf(entry.record)) ? [{ entry, message: entry.reading.message }] : [],
-    );
-    if (readable.length === 0) return new Set();
+    const broken = new Set(entries.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
+    // One message on two partitions is left for the next attempt, which finds it in the inbox.
+    const readable = new Map<string, { readonly entry: Entry; readonly message: Message }>();
+    for (const entry of entries) {
+      if (!entry.reading.readable || broken.has(keyOf(entry.record))) continue;
+      const { message } = entry.reading;
+      const name = nameOfMessage(message);
+      if (!readable.has(name)) readable.set(name, { entry, message });
+    }
+    const messages = [...readable.values()];
+    if (messages.length === 0) return none;
     const progress = this.begun();
     let handling = false;
     try {
       const done = await inTransaction(work.dataSource, async (tx) => {
         const fresh = await work.store.recordAll(
           tx,
-          readable.map(({ message }) => message),
+          messages.map(({ message }) => message),
         );
-        const recorded = readable.filter((_, n) => fresh.has(n));
+        const recorded = messages.filter((_, n) => fresh.has(n));
         handling = true;
-        for (const { message } of recorded) await work.handle(tx, message);
+        await this.handleAll(
+          tx,
+          recorded.map(({ message }) => message),
+        );
         return new Set(recorded.map(({ entry }) => entry));
       });
       work.counts.processed += done.size;
-      return done;
+      return groups.map((group) => new Set(group.entries.filter((entry) => done.has(entry))));
     } catch (error) {
-      const told = `Each of ${group.length} messages on its own: ${describeError(error)}`;
+      const told = `Each of ${entries.length} messages on its own: ${describeError(error)}`;
       // A handler's error is told of when its message has failed alone.
       if (handling) work.logger.debug(told);
       else work.logger.warn(told);
-      return new Set();
+      return none;
     } finally {
       work.inHand.delete(progress);
     }
+  }
+
+  /**
+   * Each key's messages in order. Different keys side by side, where the connection takes many statements at once: what all of
+   * their handlers do can then be done in one statement.
+   */
+  private async handleAll(tx: EntityManager, messages: readonly Message[]): Promise<void> {
+    const chains = Map.groupBy(messages, ({ key }) => key).values();
+    const client = (await tx.queryRunner?.connect()) as { readonly pipeline?: boolean } | undefined;
+    const workers = Array.from({ length: client?.pipeline ? messages.length : 1 }, async () => {
+      for (const chain of chains) for (const message of chain) await this.work.handle(tx, message);
+    });
+    const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected');
+    // Only once all have ended: none may write into a transaction that is rolled back already.
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
@@ -267,6 +307,10 @@ class BatchInHand {
 function refOf(reading: Reading): { id: string; source: string } {
   if (reading.readable) return { id: reading.message.id, source: reading.message.source };
   return reading.sound ? { id: reading.id ?? '', source: reading.source ?? '' } : { id: '', source: '' };
+}
+
+function nameOfMessage({ id, source }: MessageRef): string {
+  return `${source}\n${id}`;
 }
 
 function keyOf({ key }: KafkaRecord): string | undefined {

@@ -22,6 +22,12 @@ export interface Mark {
   readonly replaces: readonly string[];
 }
 
+/** Messages that are begun under one mark. */
+export interface Begun {
+  readonly mark: Mark;
+  readonly refs: readonly MessageRef[];
+}
+
 /** How a message is parked. */
 export interface Parking {
   /** By this transaction, in the inbox; else it is recorded with the parking. */
@@ -51,32 +57,45 @@ export class InboxStore {
     this.schema = quoteIdentifier(schema);
   }
 
-  /** Leaves the mark of what comes now, and tells which of the messages are known already, by their index. */
-  async begin(db: DataSource, refs: readonly MessageRef[], mark: Mark): Promise<Set<number>> {
-    const rows: { n: number }[] = await db.query(
+  /**
+   * Leaves the marks of what comes now, and tells which of the messages of each are known already, by their index. A mark tells
+   * of the death of a process and not of the server, so it does not wait for the disk.
+   */
+  async begin(db: DataSource, begun: readonly Begun[]): Promise<Set<number>[]> {
+    const marks = begun.map(({ mark }) => mark);
+    const refs = begun.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
+    const rows: { nth: number; n: number }[] = await db.query(
       // inbox_pkey. The planner is kept from guessing how many ids there are.
-      `/* prepared */ with mark as (
+      `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
+       marked as (
          insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
-         values ($4, $1, $5, $6, $7, $8) on conflict do nothing),
-       replaced as (delete from ${this.schema}.inbox_in_flight where id = any($9::uuid[]))
-       select m.n::int - 1 as n
-         from unnest($2::text[], $3::text[]) with ordinality as m (message_id, source, n)
+         select mark.id, $1, mark.topic, mark.partition, mark.first_offset, mark.last_offset
+           from settings, unnest($2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::bigint[])
+             as mark (id, topic, partition, first_offset, last_offset)
+             on conflict do nothing),
+       replaced as (delete from ${this.schema}.inbox_in_flight where id = any($7::uuid[]))
+       select m.nth, m.n
+         from unnest($8::text[], $9::text[], $10::int[], $11::int[]) as m (message_id, source, nth, n)
         cross join lateral (
           select from ${this.schema}.inbox i
            where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known`,
       [
         this.consumer,
+        marks.map(({ id }) => id),
+        marks.map(({ topic }) => topic),
+        marks.map(({ partition }) => partition),
+        marks.map(({ firstOffset }) => firstOffset),
+        marks.map(({ lastOffset }) => lastOffset),
+        marks.flatMap(({ replaces }) => replaces),
         refs.map(({ id }) => id),
         refs.map(({ source }) => source),
-        mark.id,
-        mark.topic,
-        mark.partition,
-        mark.firstOffset,
-        mark.lastOffset,
-        mark.replaces,
+        refs.map(({ nth }) => nth),
+        refs.map(({ n }) => n),
       ],
     );
-    return new Set(rows.map(({ n }) => n));
+    const known = begun.map(() => new Set<number>());
+    for (const { nth, n } of rows) known[nth]?.add(n);
+    return known;
   }
 
   /**

@@ -1,4 +1,5 @@
 export { type AuditEntry } from './audit.js';
+export { BatchedStatement } from './batched-statement.js';
 export { CommitWakeUp } from './commit-wake-up.js';
 export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-jobs.js';
 export {
@@ -13,6 +14,7 @@ export {
 } from './dead-letter.js';
 export { DeadLetters, type LetterAction, type LetterChoice, type LetterPage, type Letters } from './dead-letters.js';
 export { PermanentError } from './errors.js';
+export { Gather } from './gather.js';
 export { type ComponentHealth, MessagingHealth } from './health.js';
 export { InboxContext } from './inbox-context.js';
 export { InboxRecords, type InboxRecord } from './inbox-records.js';

@@ -50,9 +50,11 @@ export class JobStore {
   ): Promise<ClaimedJob[]> {
     // statement_timestamp, for an index cannot be searched by clock_timestamp: that may differ from row to row.
     const [rows]: [ClaimedJob[], number] = await db.query(
-      `/* prepared */ with due as materialized (
+      // A claim that a crash of the server undoes is made again; what it was made for is run once more, at worst.
+      `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
+       due as materialized (
          select job.id
-           from unnest($1::text[], $2::int[]) as room (queue, places)
+           from settings, unnest($1::text[], $2::int[]) as room (queue, places)
           cross join lateral (
             select id from ${this.jobs}
              where queue = room.queue and dead_at is null and run_at <= statement_timestamp()

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { type DataSource } from 'typeorm';
 import { type DueWork } from './due-work.js';
 import { describeError, PermanentError } from './errors.js';
+import { Gather } from './gather.js';
 import { type ComponentHealth, Progress } from './health.js';
 import {
   afterFailure,
@@ -15,7 +16,6 @@ import {
 import { LOCK_TIMEOUT } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type JobQueue } from './job-handlers.js';
-import { JobRemovals } from './job-removals.js';
 import { type ClaimedJob, type JobStore, type PutBack } from './job-store.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
@@ -67,7 +67,8 @@ export class JobWorker {
   /** Queues that may have more due than there was room for. */
   private readonly backlogs = new Set<string>();
   private readonly timers = new Set<NodeJS.Timeout>();
-  private readonly removals: JobRemovals;
+  /** Each answers whether the lease was still ours. */
+  private readonly removals: Gather<ClaimedJob, boolean>;
   private readonly counts = { done: 0, failedAttempts: 0, dead: 0 };
   /** No new jobs from now on. */
   private readonly stopping = new AbortController();
@@ -85,7 +86,12 @@ export class JobWorker {
     private readonly timing = JOB_TIMING,
   ) {
     this.queues = new Map(queues.map((queue) => [queue.name, queue]));
-    this.removals = new JobRemovals((done) => store.remove(dataSource, done));
+    this.removals = new Gather({
+      together: async (done) => {
+        const removed = await store.remove(dataSource, done);
+        return done.map(({ id }) => removed.has(id));
+      },
+    });
   }
 
   start(): void {
@@ -209,7 +215,7 @@ export class JobWorker {
       return;
     }
     inHand.ended = true;
-    const removed = await this.written(() => this.removals.add(job));
+    const removed = await this.written(() => this.removals.write(job));
     if (removed) this.counts.done++;
   }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { BatchedStatement } from './batched-statement.js';
 import { CommitWakeUp } from './commit-wake-up.js';
 import { DueWork } from './due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
@@ -19,6 +20,13 @@ export interface NewJob extends JobAddOptions {
   readonly data: object;
 }
 
+interface Row {
+  readonly id: string;
+  readonly queue: string;
+  readonly json: string;
+  readonly runAt: Date | undefined;
+}
+
 /**
  * Calls to other systems: a notification, a charge. The caller's transaction only writes the job down, so the call is made if
  * and only if it commits (P1); a worker makes it afterwards, outside of any transaction, until it succeeds. See `JobHandler`.
@@ -26,6 +34,7 @@ export interface NewJob extends JobAddOptions {
 @Injectable()
 export class Jobs {
   private readonly table: string;
+  private readonly insert = new BatchedStatement<readonly Row[], undefined>((tx, added) => this.insertAll(tx, added));
   private readonly wakeWorker = () => this.dueWork.found('jobs');
 
   constructor(
@@ -54,39 +63,57 @@ export class Jobs {
       throw new Error('Jobs.add must be called with the manager of an open transaction');
     if (jobs.length === 0) return [];
 
-    const rows = jobs.map(({ id = uuidv7(), data, runAt }) => {
+    const rows = jobs.map(({ id = uuidv7(), data, runAt }): Row => {
       const json = JSON.stringify(data);
       const bytes = Buffer.byteLength(json);
       if (bytes > MAX_PAYLOAD_BYTES)
         throw new Error(`Job ${id} of ${queue} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
-      return { id, json, runAt };
+      return { id, queue, json, runAt };
     });
-    const ids = rows.map(({ id }) => id);
-    // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
-    const added: unknown[] = await tx.query(
-      `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
-       select j.id, $1, j.data::jsonb, coalesce(j.run_at, clock_timestamp())
-         from unnest($2::uuid[], $3::text[], $4::timestamptz[]) as j (id, data, run_at)
-        order by j.id
-           on conflict (id) do nothing
-       returning id`,
-      [queue, ids, rows.map(({ json }) => json), rows.map(({ runAt }) => runAt?.toISOString() ?? null)],
-    );
-    if (added.length < rows.length) await this.refuseIdsOfOthers(tx, queue, ids);
+    await this.insert.run(tx, rows);
 
     const now = Date.now();
     // What is for later is found by the poll: a second does not matter to it.
     if (rows.some(({ runAt }) => runAt === undefined || runAt.getTime() <= now))
       this.wakeUp.onCommitOf(tx.queryRunner, this.wakeWorker);
-    return ids;
+    return rows.map(({ id }) => id);
+  }
+
+  private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {
+    const rows = added.flat();
+    // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
+    const inserted: unknown[] = await tx.query(
+      `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
+       select j.id, j.queue, j.data::jsonb, coalesce(j.run_at, clock_timestamp())
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as j (id, queue, data, run_at)
+        order by j.id
+           on conflict (id) do nothing
+       returning id`,
+      [
+        rows.map(({ id }) => id),
+        rows.map(({ queue }) => queue),
+        rows.map(({ json }) => json),
+        rows.map(({ runAt }) => runAt?.toISOString() ?? null),
+      ],
+    );
+    if (inserted.length === rows.length) return added.map(() => undefined);
+    const refusals = await this.refusalsOf(tx, rows);
+    return added.map((mine) => mine.map((row) => refusals.get(row)).find((error) => error !== undefined));
   }
 
   /** A charge and a refund under one id: the second would be dropped as a repetition of the first. */
-  private async refuseIdsOfOthers(tx: EntityManager, queue: string, ids: readonly string[]): Promise<void> {
-    const [other]: { id: string; queue: string }[] = await tx.query(
-      `select id, queue from ${this.table} where id = any($1::uuid[]) and queue <> $2 limit 1`,
-      [ids, queue],
+  private async refusalsOf(tx: EntityManager, rows: readonly Row[]): Promise<Map<Row | undefined, Error>> {
+    const others: { n: number; queue: string }[] = await tx.query(
+      `select wanted.n::int - 1 as n, other.queue
+         from unnest($1::uuid[], $2::text[]) with ordinality as wanted (id, queue, n)
+         join ${this.table} as other on other.id = wanted.id and other.queue <> wanted.queue`,
+      [rows.map(({ id }) => id), rows.map(({ queue }) => queue)],
     );
-    if (other) throw new Error(`Job ${other.id} for ${queue} has the id of a job of ${other.queue}`);
+    return new Map(
+      others.map(({ n, queue }) => [
+        rows[n],
+        new Error(`Job ${rows[n]?.id} for ${rows[n]?.queue} has the id of a job of ${queue}`),
+      ]),
+    );
   }
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type Accepted, reject, type Rejected } from '@twinbox/kernel';
 import { Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
 import {
   type Order,
   type OrderChange,
@@ -64,7 +65,7 @@ export class OrderCommands {
     return decision;
   }
 
-  /** Writes what the order is now, its items apart: the messages first, for its history names them. */
+  /** Writes what the order is now, its items apart. */
   async save(
     tx: EntityManager,
     before: OrderHead,
@@ -73,16 +74,27 @@ export class OrderCommands {
   ): Promise<void> {
     const { state, events } = decision;
     if (events.length === 0) return;
-    const published = await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
-    await this.orders.save(tx, state, stepsOf(before.status, decision, origin, published));
+    const messages = messagesOf(events);
+    const steps = stepsOf(before.status, decision, origin, idsOf(messages));
+    await Promise.all([this.outbox.add(tx, aggregateOf(state), messages), this.orders.save(tx, state, steps)]);
   }
 
   /** The same for an order that is new. */
   async add(tx: EntityManager, decision: Accepted<Order, OrderChange>, origin: Origin): Promise<void> {
     const { state, events } = decision;
-    const published = await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
-    await this.orders.add(tx, state, stepsOf('DRAFT', decision, origin, published));
+    const messages = messagesOf(events);
+    const steps = stepsOf('DRAFT', decision, origin, idsOf(messages));
+    await Promise.all([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
   }
+}
+
+/** With ids of their own, for the order's history names the messages. */
+function messagesOf(events: readonly OrderChange[]) {
+  return events.filter(isPublished).map((event) => ({ ...event, id: uuidv7() }));
+}
+
+function idsOf(messages: ReturnType<typeof messagesOf>): string[] {
+  return messages.map(({ id }) => id);
 }
 
 function refusalOf(

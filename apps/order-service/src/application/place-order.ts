@@ -26,8 +26,12 @@ export class PlaceOrder {
     const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (!decision.accepted) return decision;
 
-    await this.commands.add(tx, decision, origin);
-    return this.reserved(tx, decision.state, decision);
+    // In this order, and sent together.
+    const [, placed] = await Promise.all([
+      this.commands.add(tx, decision, origin),
+      this.reserved(tx, decision.state, decision),
+    ]);
+    return placed;
   }
 
   async draft(tx: EntityManager, command: OrderCommand, expected: readonly ExpectedPrice[]): Promise<OrderDecision> {

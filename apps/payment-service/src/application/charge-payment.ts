@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
+import { Gather } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
-import { Gather } from './gather.js';
 import { type HeardResult, HearPaymentResult } from './hear-payment-result.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { CHARGE, type PaymentJob, refuseAnotherGateways } from './payment-jobs.js';

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type Accepted, Clock } from '@twinbox/kernel';
 import { type AggregateRef, Jobs, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
 import { isPublished, type PaymentRequest, type PaymentStep } from '../domain/payment-request.js';
 import { type PassedOver } from '../domain/payment-rules.js';
 import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js';
@@ -45,14 +46,21 @@ export class PaymentJournal {
 
   async recordAll(tx: EntityManager, decided: readonly DecidedChange[]): Promise<void> {
     if (decided.length === 0) return;
-    const changes = [];
-    for (const { decision, origin } of decided) {
+    const changes = decided.map(({ decision, origin }) => {
       const { state, events } = decision;
+      const messages = events.filter(isPublished).map((event) => ({ ...event, id: uuidv7() }));
+      const steps = stepsOf(
+        decision,
+        origin,
+        messages.map(({ id }) => id),
+      );
+      return { state, messages, steps };
+    });
+    await Promise.all([
       // Insertion order is commit order within an order, for its request is locked (P3).
-      const published = await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
-      changes.push({ state, steps: stepsOf(decision, origin, published) });
-    }
-    await this.requests.save(tx, changes);
+      ...changes.map(({ state, messages }) => this.outbox.add(tx, aggregateOf(state), messages)),
+      this.requests.save(tx, changes),
+    ]);
 
     const refunds = changes.filter(({ state }) => state.status === 'REFUND_PENDING');
     await this.jobs.addAll(

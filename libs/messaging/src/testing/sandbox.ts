@@ -77,7 +77,11 @@ export async function createSandbox(
   await createTopics({ brokers: options.brokers, clientId: name }, [contract]);
   await database.sql('create schema sandbox');
   for (const statement of messagingTables('sandbox')) await database.sql(statement);
-  const dataSource = await new DataSource({ type: 'postgres', url: database.url }).initialize();
+  const dataSource = await new DataSource({
+    type: 'postgres',
+    url: database.url,
+    extra: { pipeline: true },
+  }).initialize();
   const topic = await readTopic(options.brokers, name);
   const relays: Relay[] = [];
   return {

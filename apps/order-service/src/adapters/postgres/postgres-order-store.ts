@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore } from '../../application/order-store.js';
 import { type Step } from '../../application/order-timeline.js';
@@ -6,9 +7,17 @@ import { type Order, type OrderHead, type OrderItem } from '../../domain/order.j
 import { insertSteps, ORDER_COLUMNS, stepRows } from './order-sql.js';
 import { PostgresOrderTimeline } from './postgres-order-timeline.js';
 
+interface Saved {
+  readonly order: OrderHead;
+  readonly steps: readonly Step[];
+}
+
 /** An order, its items and the steps of its history are written in one statement: round trips are what an order costs. */
 @Injectable()
 export class PostgresOrderStore extends OrderStore {
+  private readonly heads = new BatchedStatement<string, OrderHead | undefined>(lockHeads);
+  private readonly saves = new BatchedStatement<Saved, undefined>(saveAll);
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly timeline: PostgresOrderTimeline,
@@ -27,7 +36,7 @@ export class PostgresOrderStore extends OrderStore {
          select $1, "productId", name, quantity, "unitPrice"
            from json_to_recordset($11::json) as i ("productId" text, name text, quantity int, "unitPrice" bigint)
        )
-       ${insertSteps('$1', '$2', '$12')}`,
+       ${insertSteps('$12')}`,
       [
         order.id,
         order.customerId,
@@ -40,7 +49,7 @@ export class PostgresOrderStore extends OrderStore {
         order.createdAt,
         order.updatedAt,
         JSON.stringify(order.items),
-        stepRows(steps),
+        JSON.stringify(stepRows(order, steps)),
       ],
     );
     this.timeline.tellAfterCommit(tx);
@@ -61,36 +70,11 @@ export class PostgresOrderStore extends OrderStore {
   }
 
   override async lockHead(tx: EntityManager, orderId: string): Promise<OrderHead | undefined> {
-    const [head]: OrderHead[] = await tx.query(
-      `/* prepared */ select ${ORDER_COLUMNS} from orders.orders where id = $1 for no key update`,
-      [orderId],
-    );
-    return head;
+    return this.heads.run(tx, orderId);
   }
 
   override async save(tx: EntityManager, order: OrderHead, steps: readonly Step[]): Promise<void> {
-    await tx.query(
-      `/* prepared */ with saved as (
-         update orders.orders
-            set status = $3, total = $4, currency = $5, payment = $6, cancel_reason = $7, due_at = $8, version = $9,
-                updated_at = $10
-          where id = $1
-       )
-       ${insertSteps('$1', '$2', '$11')}`,
-      [
-        order.id,
-        order.customerId,
-        order.status,
-        order.total,
-        order.currency,
-        order.payment,
-        order.cancelReason,
-        order.dueAt,
-        order.version,
-        order.updatedAt,
-        stepRows(steps),
-      ],
-    );
+    await this.saves.run(tx, { order, steps });
     this.timeline.tellAfterCommit(tx);
   }
 
@@ -121,4 +105,46 @@ export class PostgresOrderStore extends OrderStore {
     );
     return order;
   }
+}
+
+/** One by one through the primary key, in the order of the ids: transactions that lock several never wait in a circle. */
+async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(OrderHead | undefined)[]> {
+  const heads: OrderHead[] = await tx.query(
+    `/* prepared */ select ${ORDER_COLUMNS}
+       from (select wanted_id from unnest($1::uuid[]) as wanted (wanted_id) order by wanted_id) as wanted
+      cross join lateral (select * from orders.orders where id = wanted_id for no key update) as o`,
+    [ids],
+  );
+  const found = new Map(heads.map((head) => [head.id, head]));
+  return ids.map((id) => found.get(id));
+}
+
+async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {
+  const orders = saved.map(({ order }) => order);
+  await tx.query(
+    // The ids twice: the planner takes the join alone for a large one, and reads the whole table.
+    `/* prepared */ with saved as (
+       update orders.orders as o
+          set status = s.status, total = s.total, currency = s.currency, payment = s.payment,
+              cancel_reason = s.cancel_reason, due_at = s.due_at, version = s.version, updated_at = s.updated_at
+         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
+                     $8::int[], $9::timestamptz[])
+           as s (id, status, total, currency, payment, cancel_reason, due_at, version, updated_at)
+        where o.id = any($1::uuid[]) and o.id = s.id
+     )
+     ${insertSteps('$10')}`,
+    [
+      orders.map(({ id }) => id),
+      orders.map(({ status }) => status),
+      orders.map(({ total }) => total),
+      orders.map(({ currency }) => currency),
+      orders.map(({ payment }) => payment && JSON.stringify(payment)),
+      orders.map(({ cancelReason }) => cancelReason),
+      orders.map(({ dueAt }) => dueAt?.toISOString() ?? null),
+      orders.map(({ version }) => version),
+      orders.map(({ updatedAt }) => updatedAt.toISOString()),
+      JSON.stringify(saved.flatMap(({ order, steps }) => stepRows(order, steps))),
+    ],
+  );
+  return saved.map(() => undefined);
 }

@@ -19,11 +19,11 @@ export class PostgresOrderTimeline extends OrderTimeline {
 
   override async record(
     tx: EntityManager,
-    { id, customerId }: Pick<OrderHead, 'id' | 'customerId'>,
+    order: Pick<OrderHead, 'id' | 'customerId'>,
     steps: readonly Step[],
   ): Promise<void> {
     if (steps.length === 0) return;
-    await tx.query(insertSteps('$1::uuid', '$2', '$3'), [id, customerId, stepRows(steps)]);
+    await tx.query(insertSteps('$1'), [JSON.stringify(stepRows(order, steps))]);
     this.tellAfterCommit(tx);
   }
 

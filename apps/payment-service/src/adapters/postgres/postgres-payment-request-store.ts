@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
   type Opened,
@@ -22,46 +23,21 @@ const ORDER_CANCELLED = `
  */
 const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING' and not ${ORDER_CANCELLED})`;
 
+interface Opening {
+  readonly state: PaymentRequest;
+  readonly step: TimelineStep;
+}
+
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
+  private readonly opened = new BatchedStatement<Opening, Opened | undefined>(openAll);
+
   constructor(private readonly dataSource: DataSource) {
     super();
   }
 
-  // One statement, and values instead of JSON: most of what it costs is planning, and it is run for every order. The conflict is
-  // served by payment_requests_order, what was heard by payment_timeline_pkey.
   override async open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined> {
-    const [opened]: Opened[] = await tx.query(
-      `/* prepared */ with request as (
-         insert into payments.payment_requests
-           (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $15)
-             on conflict (order_id) do nothing
-         returning order_id),
-       step as (
-         insert into payments.payment_timeline (${STEP_COLUMNS})
-         select order_id, $10, $6, $7, $9, $11, $12, $13, $14::jsonb from request)
-       select ${ORDER_CANCELLED} as "orderCancelled"
-         from request`,
-      [
-        state.id,
-        state.orderId,
-        state.customerId,
-        state.amount,
-        state.currency,
-        state.status,
-        state.version,
-        state.expiresAt,
-        state.createdAt,
-        step.type,
-        step.actor,
-        step.cause,
-        step.messageId,
-        JSON.stringify(step.detail),
-        state.gateway,
-      ],
-    );
-    return opened;
+    return this.opened.run(tx, { state, step });
   }
 
   // payment_requests_pkey, here and wherever an id is given.
@@ -178,4 +154,40 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
 function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined {
   return request;
+}
+
+// The conflict is served by payment_requests_order, what was heard by payment_timeline_pkey.
+async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise<(Opened | undefined)[]> {
+  const states = openings.map(({ state }) => state);
+  const rows: (Opened & { readonly id: string })[] = await tx.query(
+    `/* prepared */ with request as (
+       insert into payments.payment_requests
+         (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
+       select id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, created_at, gateway
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[],
+                     $8::timestamptz[], $9::timestamptz[], $10::text[])
+           as state (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, gateway)
+           on conflict (order_id) do nothing
+       returning id, order_id),
+     step as (
+       insert into payments.payment_timeline (${STEP_COLUMNS})
+       ${selectSteps('$11')} where s.order_id in (select order_id from request) order by s.n)
+     select id, ${ORDER_CANCELLED} as "orderCancelled"
+       from request`,
+    [
+      states.map(({ id }) => id),
+      states.map(({ orderId }) => orderId),
+      states.map(({ customerId }) => customerId),
+      states.map(({ amount }) => amount),
+      states.map(({ currency }) => currency),
+      states.map(({ status }) => status),
+      states.map(({ version }) => version),
+      states.map(({ expiresAt }) => expiresAt.toISOString()),
+      states.map(({ createdAt }) => createdAt.toISOString()),
+      states.map(({ gateway }) => gateway),
+      JSON.stringify(openings.flatMap(({ state, step }) => stepRows(state.orderId, [step]))),
+    ],
+  );
+  const opened = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
+  return states.map(({ id }) => opened.get(id));
 }

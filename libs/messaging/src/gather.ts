@@ -1,6 +1,3 @@
-/** One transaction stays short, and so do the waits for its locks. */
-const MOST = 100;
-
 interface Waiting<Item, Outcome> {
   readonly item: Item;
   readonly resolve: (outcome: Outcome) => void;
@@ -10,12 +7,15 @@ interface Waiting<Item, Outcome> {
 export interface GatherOptions<Item, Outcome> {
   /** Writes many at once, and gives the outcome of each; undefined for one that is better written alone. All or nothing when it throws. */
   readonly together: (items: readonly Item[]) => Promise<readonly (Outcome | undefined)[]>;
-  readonly alone: (item: Item) => Promise<Outcome>;
+  /** Without it what `together` throws is thrown to each. */
+  readonly alone?: (item: Item) => Promise<Outcome>;
+  /** One transaction stays short, and so do the waits for its locks. Default 100. */
+  readonly most?: number;
 }
 
 /**
- * Group commit for calls that end at about the same time: while one write is under way the next ones gather. What cannot be written
- * with the others is written alone, so that one in trouble is in nobody's way.
+ * Group commit for what many write at about the same time: while one write is under way the next ones gather, and a lone one does
+ * not wait for others. What cannot be written with the others is written alone, so that one in trouble is in nobody's way.
  */
 export class Gather<Item, Outcome> {
   private waiting: Waiting<Item, Outcome>[] = [];
@@ -23,7 +23,7 @@ export class Gather<Item, Outcome> {
 
   constructor(private readonly options: GatherOptions<Item, Outcome>) {}
 
-  /** Resolves when the item is written; rejects with what was in its way when it was tried alone. */
+  /** Resolves when the item is written; rejects with what was in its way. */
   async write(item: Item): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
@@ -35,10 +35,10 @@ export class Gather<Item, Outcome> {
   private async run(): Promise<void> {
     if (this.isWriting) return;
     this.isWriting = true;
-    // Calls that were begun together end together: the rest of them comes within this turn.
-    await Promise.resolve();
+    // What was begun together ends together: the rest of it comes within this turn.
+    await new Promise(setImmediate);
     while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, MOST);
+      const batch = this.waiting.splice(0, this.options.most ?? 100);
       const left = await this.writeTogether(batch);
       // Nobody waits for one that waits for somebody else's lock.
       void this.writeAlone(left);
@@ -51,8 +51,9 @@ export class Gather<Item, Outcome> {
     let outcomes: readonly (Outcome | undefined)[] = [];
     try {
       outcomes = await this.options.together(batch.map(({ item }) => item));
-    } catch {
+    } catch (error) {
       // Whose fault it was is seen when each is tried alone.
+      if (!this.options.alone) for (const { reject } of batch) reject(error);
     }
     return batch.filter(({ resolve }, n) => {
       const outcome = outcomes[n];
@@ -63,6 +64,7 @@ export class Gather<Item, Outcome> {
   }
 
   private async writeAlone(batch: readonly Waiting<Item, Outcome>[]): Promise<void> {
-    for (const { item, resolve, reject } of batch) await this.options.alone(item).then(resolve, reject);
+    const { alone } = this.options;
+    for (const { item, resolve, reject } of alone ? batch : []) await alone?.(item).then(resolve, reject);
   }
 }

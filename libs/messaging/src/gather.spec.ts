@@ -24,8 +24,7 @@ it('writes together what comes within a turn, and what comes during a write', as
   const { gather, batches, open } = aGather();
 
   const first = [gather.write('a'), gather.write('b')];
-  await Promise.resolve();
-  await Promise.resolve();
+  await new Promise(setImmediate);
   const second = ['c', 'd', 'e'].map((item) => gather.write(item));
   open();
 
@@ -68,4 +67,12 @@ it('writes a hundred at most at a time', async () => {
   await Promise.all(Array.from({ length: 250 }, (_, n) => gather.write(`${n}`)));
 
   expect(batches.map(({ length }) => length)).toEqual([100, 100, 50]);
+});
+
+it('throws to each what was in the way of all, where none can be written alone', async () => {
+  const gather = new Gather<string, string>({ together: () => Promise.reject(new Error('away')) });
+
+  const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));
+
+  expect(outcomes).toEqual(Array(2).fill({ status: 'rejected', reason: new Error('away') }));
 });
