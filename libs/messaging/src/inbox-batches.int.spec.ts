@@ -56,7 +56,7 @@ function recordOf(n: number, place: Place): KafkaRecord {
     timestamp: new Date(),
     key: bytes(key),
     value: bytes(value),
-    headers: { ...headers, ...(place.type && { ce_type: place.type }) } as KafkaRecord['headers'],
+    headers: { ...headers, ...(place.type && { ce_type: place.type }) },
   };
 }
 
@@ -192,7 +192,7 @@ describe('group commit', () => {
       [recordOf(1, { partition: 1, offset: 0, key: 'a', id }), recordOf(2, { partition: 1, offset: 1, key: 'b' })],
     );
 
-    expect(handled.toSorted()).toEqual([1, 2]);
+    expect(handled.toSorted((one, other) => one - other)).toEqual([1, 2]);
     expect(work.counts).toMatchObject({ processed: 2, duplicates: 1 });
   });
 });

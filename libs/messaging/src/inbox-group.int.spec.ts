@@ -67,6 +67,24 @@ afterEach(async () => {
 });
 
 describe('a group', () => {
+  it('P4 has told Kafka of what it handled when it stops in mid-batch', async () => {
+    const records = PARTITIONS.flatMap((partition) =>
+      Array.from({ length: 100 }, (_, n) => counted(n, { key: `${partition}`, partition })),
+    );
+    CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(0.005)'));
+    await send(...records);
+    const app = await start();
+    await until('some are handled', async () => (await effectCount()) > 20);
+
+    await app.close();
+
+    const handled = await effects();
+    const untold = (await committed(100)).map((offset, partition) => (handled[partition]?.length ?? 0) - offset);
+    // The message in hand is finished, and not told of any more.
+    expect(untold.every((count) => count === 0 || count === 1)).toBe(true);
+    expect(await effectCount()).toBeLessThan(400);
+  });
+
   it('P2 P4 shares out its partitions in mid-batch: nothing twice or out of order, no offset committed too early', async () => {
     const { records, expected } = load(200);
     CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(0.01)'));

@@ -12,8 +12,10 @@ import kafkajs, {
 } from 'kafkajs';
 import { mendKafkajs } from './kafkajs-mends.js';
 import { type KafkaRecord, type OutgoingRecord } from './message.js';
+import { OffsetCommits } from './offset-commits.js';
 import { partitionOf } from './partition.js';
 import { type TopicContract } from './topic.js';
+import { settlesWithin } from './waiting.js';
 
 /*
  * The only file that imports kafkajs (and its mends, what is inside it), which is no longer maintained: another client is another
@@ -33,6 +35,7 @@ const CONNECTION_MS = 3000;
 const LEADERS_MS = 15_000;
 /** Half of what a stopping service has: a broker that is silent must not hold it. */
 const REQUEST_MS = 5000;
+const COMMIT_AT_STOP_MS = 1000;
 const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
 
 function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
@@ -183,7 +186,7 @@ export interface ConsumerOptions extends KafkaOptions {
   /** A fetch was sent; `onFetched`: its answer was read. A broker that is silent, or a batch that cannot be decoded, has no answer. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;
-  /** Offsets are committed after it returns, up to what it resolved. It must not throw. */
+  /** What it resolves is committed within a second. It must not throw. */
   readonly onBatch: (batch: Batch) => Promise<void>;
 }
 
@@ -210,22 +213,31 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   ended.catch(() => undefined);
   consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
   consumer.on(consumer.events.FETCH, () => options.onFetched?.());
+  const { topic } = options;
+  const commits = new OffsetCommits(
+    (offsets) => consumer.commitOffsets([...offsets].map(([partition, offset]) => ({ topic, partition, offset }))),
+    (error) => kafkaJsLogger.warn(`Kafka is not told how far ${options.groupId} has read ${topic}: ${String(error)}`),
+  );
+  // While the group is about to be shared out anew it still takes what is told.
+  consumer.on(consumer.events.REBALANCING, () => void commits.flush());
   let generation = 0;
   consumer.on(consumer.events.GROUP_JOIN, () => {
     generation++;
+    commits.forget();
     options.onJoined?.();
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => crash(payload.error));
   try {
     await consumer.connect();
-    await consumer.subscribe({ topics: [options.topic], fromBeginning: true });
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await consumer.run({
       eachBatchAutoResolve: false,
+      autoCommit: false,
       partitionsConsumedConcurrently: options.concurrency,
       eachBatch: (payload) => {
         // Another batch may learn first that the group has shared out its partitions anew: then this one is over too.
         const joined = generation;
-        return handleBatch(payload, options.onBatch, heartbeatMs, () => joined === generation);
+        return handleBatch(payload, options.onBatch, heartbeatMs, () => joined === generation, commits);
       },
     });
     // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
@@ -237,6 +249,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   return {
     ended,
     async stop() {
+      // A broker that is silent must not hold it.
+      await settlesWithin(COMMIT_AT_STOP_MS, commits.flush());
       await disconnect(consumer);
       end();
     },
@@ -248,8 +262,10 @@ async function handleBatch(
   onBatch: ConsumerOptions['onBatch'],
   heartbeatMs: number,
   isMember: () => boolean,
+  commits: OffsetCommits,
 ): Promise<void> {
   const { batch } = payload;
+  const { topic, partition } = batch;
   let rebalance: unknown;
   // Heartbeats go on while a handler is slow. One that fails means a rebalance: the batch is given up after the record in
   // hand, and throwing the error is how kafkajs learns that it has to join again.
@@ -268,11 +284,20 @@ async function handleBatch(
         headers: textHeaders(message.headers),
       })),
       isCurrent: () => isMember() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
-      resolve: ({ offset }) => payload.resolveOffset(offset),
+      resolve: ({ offset }) => {
+        payload.resolveOffset(offset);
+        commits.settle(partition, offset);
+      },
     });
   } finally {
     clearInterval(timer);
   }
+  // This member's last word: kafkajs takes none from outside of a batch any more.
+  if (isMember() && (!payload.isRunning() || rebalance !== undefined))
+    await commits.flush(async (offsets) => {
+      const partitions = [...offsets].map(([number, offset]) => ({ partition: number, offset }));
+      await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
+    });
   if (rebalance !== undefined) throw rebalance;
 }
 

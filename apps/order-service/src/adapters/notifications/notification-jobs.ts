@@ -21,7 +21,7 @@ export class NotificationJobs {
     private readonly clock: Clock,
   ) {}
 
-  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 8, timeoutMs: 30_000, maxAttempts: MOST_ATTEMPTS })
+  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 32, timeoutMs: 30_000, maxAttempts: MOST_ATTEMPTS })
   async send({ id, data }: Job<Notification>, signal: AbortSignal): Promise<void> {
     await this.notifier.notify(data, id, signal);
   }

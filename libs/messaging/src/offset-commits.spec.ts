@@ -1,0 +1,103 @@
+import { jest } from '@jest/globals';
+import { OffsetCommits, type Offsets } from './offset-commits.js';
+
+let told: Record<number, string>[];
+let failing: unknown[];
+let trouble: Error | undefined;
+let commits: OffsetCommits;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  told = [];
+  failing = [];
+  trouble = undefined;
+  commits = new OffsetCommits(
+    (offsets: Offsets) => {
+      if (trouble) return Promise.reject(trouble);
+      told.push(Object.fromEntries(offsets));
+      return Promise.resolve();
+    },
+    (error) => failing.push(error),
+  );
+});
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+it('tells once a second of each partition where to go on', async () => {
+  commits.settle(0, '41');
+  commits.settle(1, '9007199254740993');
+  commits.settle(0, '42');
+  await jest.advanceTimersByTimeAsync(999);
+  expect(told).toEqual([]);
+  await jest.advanceTimersByTimeAsync(1);
+
+  expect(told).toEqual([{ 0: '43', 1: '9007199254740994' }]);
+  await jest.advanceTimersByTimeAsync(5000);
+  expect(told).toHaveLength(1);
+});
+
+it('tells at once when asked to, and nothing twice', async () => {
+  commits.settle(0, '1');
+
+  await commits.flush();
+  await commits.flush();
+  await jest.advanceTimersByTimeAsync(2000);
+
+  expect(told).toEqual([{ 0: '2' }]);
+});
+
+it('tells in another way when that is given', async () => {
+  const otherwise: Offsets[] = [];
+  commits.settle(0, '1');
+
+  await commits.flush((offsets) => Promise.resolve(void otherwise.push(offsets)));
+
+  expect(told).toEqual([]);
+  expect(otherwise).toEqual([new Map([[0, '2']])]);
+});
+
+it('tells the next time what it could not tell, and says when it fails for long', async () => {
+  commits.settle(0, '1');
+  commits.settle(1, '1');
+  trouble = new Error('rebalancing');
+  await jest.advanceTimersByTimeAsync(2000);
+  expect(failing).toEqual([]);
+  await jest.advanceTimersByTimeAsync(8000);
+  expect(failing).toEqual([trouble]);
+
+  commits.settle(0, '5');
+  trouble = undefined;
+  await jest.advanceTimersByTimeAsync(1000);
+
+  expect(told).toEqual([{ 0: '6', 1: '2' }]);
+});
+
+it('tells later what was settled while it told', async () => {
+  commits.settle(0, '1');
+  const gate = Promise.withResolvers<void>();
+  const flushed = commits.flush(() => gate.promise);
+  await Promise.resolve();
+  await Promise.resolve();
+  commits.settle(0, '2');
+  gate.resolve();
+  await flushed;
+  await jest.advanceTimersByTimeAsync(1000);
+
+  expect(told).toEqual([{ 0: '3' }]);
+});
+
+it('tells nothing of partitions that may be others’, even when it was just about to', async () => {
+  commits.settle(0, '1');
+  commits.settle(1, '1');
+  trouble = new Error('rebalancing');
+  await commits.flush();
+
+  commits.forget();
+  trouble = undefined;
+  commits.settle(1, '7');
+  await jest.advanceTimersByTimeAsync(1000);
+
+  expect(told).toEqual([{ 1: '8' }]);
+});
