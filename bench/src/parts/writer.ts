@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
 import { type Child, startChild } from '../child.js';
 import { type Figure, ratio, spread } from '../figures.js';
 import { createWorld, type Servers } from '../servers.js';
@@ -27,18 +28,23 @@ async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: b
   const clients: pg.Client[] = [];
   try {
     await world.database.sql(`
-      create table bench.products (id bigint primary key, name text not null, price bigint not null);
+      create table bench.products (
+        id bigint primary key, name text not null, price bigint not null, available integer not null);
       create table bench.orders (
         id uuid primary key, customer_id text not null, status text not null, version integer not null,
         currency text not null, total bigint not null, placed_at timestamptz not null default now());
       create table bench.order_items (
-        order_id uuid references bench.orders, line integer, product_id bigint not null, name text not null,
-        price bigint not null, quantity integer not null, primary key (order_id, line));
-      insert into bench.products select n, 'product ' || n, n from generate_series(0, 9999) as n`);
+        order_id uuid references bench.orders, product_id bigint not null, name text not null,
+        price bigint not null, quantity integer not null, primary key (order_id, product_id));
+      create table bench.order_timeline (
+        position bigint generated always as identity, order_id uuid not null, type text not null, status text not null,
+        version integer not null, at timestamptz not null default now(), actor text not null,
+        primary key (order_id, position));
+      insert into bench.products select n, 'product ' || n, n, 1000000 from generate_series(0, 9999) as n`);
     await world.database.sql('checkpoint');
     if (withRelay) relay = await startChild('relay', world);
     for (let n = 0; n < CONNECTIONS; n++) {
-      const client = new pg.Client({ connectionString: world.databaseUrl });
+      const client = new pg.Client({ connectionString: world.databaseUrl, pipeline: true });
       await client.connect();
       clients.push(client);
     }
@@ -61,28 +67,42 @@ async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: b
 async function placeOrder(client: pg.Client, n: number, withRow: boolean): Promise<void> {
   const run = (name: string, text: string, values: unknown[]) => client.query({ name, text, values });
   const products = [n % 10_000, (n + 1) % 10_000];
+  const id = uuidv7();
   await client.query('begin');
-  await run('catalogue', 'select id, name, price from bench.products where id = any($1)', [products]);
-  const order = await run(
-    'order',
-    `insert into bench.orders (id, customer_id, status, version, currency, total)
-     values (uuidv7(), 'demo', 'PLACED', 1, 'EUR', $1) returning id`,
-    [n],
-  );
-  const { id } = order.rows[0] as { id: string };
-  await run(
-    'items',
-    `insert into bench.order_items (order_id, line, product_id, name, price, quantity)
-     values ($1, 0, $2, 'one', 100, 1), ($1, 1, $3, 'two', 200, 2)`,
-    [id, ...products],
-  );
-  if (withRow)
-    await run(
-      'add',
-      `insert into bench.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
-       values (uuidv7(), 'bench', $1, 'Noted', 'urn:event:Noted:1', 1, $2)`,
-      [id, NOTE],
-    );
+  await run('catalogue', 'select id, name, price, available from bench.products where id = any($1)', [products]);
+  // Sent together, as the service does.
+  await Promise.all([
+    run(
+      'order',
+      `with added as (
+         insert into bench.orders (id, customer_id, status, version, currency, total)
+         values ($1, 'demo', 'PLACED', 2, 'EUR', $2)
+       ), contents as (
+         insert into bench.order_items (order_id, product_id, name, price, quantity)
+         values ($1, $3, 'one', 100, 1), ($1, $4, 'two', 200, 2)
+       )
+       insert into bench.order_timeline (order_id, type, status, version, actor)
+       values ($1, 'OrderCreated', 'DRAFT', 1, 'customer:demo'), ($1, 'OrderPlaced', 'PLACED', 2, 'customer:demo')`,
+      [id, n, ...products],
+    ),
+    run(
+      'reserve',
+      `with locked as materialized (
+         select id, available from bench.products where id = any($1) order by id for no key update)
+       update bench.products p set available = locked.available - 1 from locked where p.id = locked.id`,
+      [products],
+    ),
+    ...(withRow
+      ? [
+          run(
+            'add',
+            `insert into bench.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+             values (uuidv7(), 'bench', $1::uuid::text, 'Noted', 'urn:event:Noted:1', 1, $2)`,
+            [id, NOTE],
+          ),
+        ]
+      : []),
+  ]);
   await client.query('commit');
 }
 
