@@ -43,6 +43,8 @@ const moves: readonly (readonly [number, fc.Arbitrary<Move>])[] = [
   [1, topic.lying],
   [4, payment.working],
   [4, payment.answering],
+  [1, payment.givingUp],
+  [1, payment.confirming],
   [2, payment.deciding],
   [2, payment.sending],
   [2, payment.receiving],
@@ -126,6 +128,12 @@ const FEARED = [
   'in vain: a known webhook',
   'in vain: a known result of a charge',
   'in vain: a decision of before',
+  // Money goes back by hand, or somebody says so.
+  'in vain: a refund is given up',
+  'payment: PaymentRefunded in REFUND_PENDING by hand',
+  'in vain: refund-under-way',
+  'in vain: refund-not-due',
+  'in vain: a refund of before',
   // What could not be read for a while comes behind what was said after it.
   'order: OrderCompleted in PLACED',
   'order: PaymentFailed in PLACED',

@@ -2,7 +2,7 @@ import { type Order } from '../../apps/order-service/src/domain/order.js';
 import { type Books } from './books.js';
 import { type Move } from './move.js';
 import { must } from './must.js';
-import { answer, expire, receive, work } from './payment-moves.js';
+import { answer, confirm, expire, receive, work } from './payment-moves.js';
 import { deliver, retry } from './topic-moves.js';
 import { PRODUCTS, SLOTS, TOPICS, type World } from './world.js';
 
@@ -24,6 +24,7 @@ function restOf(slot: number): Move[] {
     answer(slot, 'SUCCEEDED', 0, false),
     work('charge', slot, 1),
     work('refund', slot, 1),
+    confirm(slot, true),
   ];
 }
 

@@ -86,13 +86,14 @@ function paymentsMoveLawfully({ before, now, newPaymentLines, tally }: Change): 
   }
   for (const line of newPaymentLines) {
     const was = [...before.requests.values()].find(({ orderId }) => orderId === line.orderId);
-    tally.add(`payment: ${stepOf(line)} in ${was ? wordFor(was, line.at) : 'none'}`);
+    const how = line.type === 'PaymentRefunded' && line.actor.startsWith('operator:') ? ' by hand' : '';
+    tally.add(`payment: ${stepOf(line)} in ${was ? wordFor(was, line.at) : 'none'}${how}`);
   }
 }
 
 function moneyIsConserved({ world, now }: Change): void {
   const { provider, tables } = world.payments;
-  const jobs = [...tables.jobs.values()];
+  const jobs = [...tables.jobs.values(), ...tables.deadJobs.values()];
   const ordersAsked = [...now.requests.values()].map(({ orderId }) => orderId);
   must(new Set(ordersAsked).size === ordersAsked.length, 'an order has at most one payment request');
   for (const { id, status } of now.requests.values()) {

@@ -73,6 +73,54 @@ function decide(slot: number, result: PaymentResult): Move {
   };
 }
 
+/** The provider has refused to give the money back for so long that nobody asks it any more. */
+function giveUp(slot: number): Move {
+  const dead = (world: World) => {
+    const job = world.jobOf('refund', slot);
+    return job && world.request(slot)?.status === 'REFUND_PENDING' && world.payments.workersAt(job) === 0
+      ? job
+      : undefined;
+  };
+  return {
+    name: `the refund of order ${slot} is given up`,
+    can: (world) => dead(world) !== undefined,
+    make: async (world) => {
+      const { jobs, deadJobs } = world.payments.tables;
+      const job = dead(world)!;
+      jobs.delete(job.id);
+      deadJobs.set(job.id, job);
+      return 'a refund is given up';
+    },
+  };
+}
+
+/** An operator makes sure that the provider has not sent the money back, sends it by hand if not, and says so. */
+export function confirm(slot: number, onlyIfDue = false): Move {
+  return {
+    name: `an operator says that the money of order ${slot} is back`,
+    can: (world) => (onlyIfDue ? isGivenUp(world, slot) : world.request(slot) !== undefined),
+    make: async (world) => {
+      const { database, confirmRefund, provider } = world.payments;
+      const { id, status, amount } = world.request(slot)!;
+      const isDue = isGivenUp(world, slot);
+      const by = { operator: 'olga', cause: 'POST /payment-requests/:id/refunded' };
+
+      const decision = await database.request((tx) => confirmRefund.execute(tx, id, by));
+
+      must(decision.accepted === (isDue || status === 'REFUNDED'), 'money goes back by hand when nobody else sends it');
+      if (!decision.accepted) return decision.rejection.code;
+      if (isDue) provider.refunded.set(id, amount);
+      return isDue ? undefined : 'a refund of before';
+    },
+  };
+}
+
+function isGivenUp(world: World, slot: number): boolean {
+  const request = world.request(slot);
+  const dead = [...world.payments.tables.deadJobs.values()];
+  return request?.status === 'REFUND_PENDING' && dead.some(({ paymentRequestId }) => paymentRequestId === request.id);
+}
+
 /** The provider tells by itself how a charge has ended; it does not arrive yet. */
 function send(slot: number, result: PaymentResult): Move {
   return {
@@ -128,6 +176,8 @@ export const answering = fc
   .tuple(aSlot, fc.constantFrom('SUCCEEDED', 'SUCCEEDED', 'FAILED', 'PENDING', 'LOST', 'DOWN'), fc.nat(1), fc.boolean())
   .map((how) => answer(...how));
 export const deciding = fc.tuple(aSlot, aResult).map(([slot, result]) => decide(slot, result));
+export const givingUp = aSlot.map(giveUp);
+export const confirming = aSlot.map((slot) => confirm(slot));
 export const sending = fc.tuple(aSlot, aResult).map(([slot, result]) => send(slot, result));
 export const receiving = fc.tuple(aSlot, fc.nat(3)).map(([slot, nth]) => receive(slot, nth));
 export const expiring = fc.constantFrom(1, 2).map((most) => expire(most));

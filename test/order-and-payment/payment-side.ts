@@ -3,6 +3,7 @@ import { type Jobs } from '@twinbox/messaging';
 import { CancelPayment } from '../../apps/payment-service/src/application/cancel-payment.js';
 import { ChargePayment } from '../../apps/payment-service/src/application/charge-payment.js';
 import { CreatePaymentRequest } from '../../apps/payment-service/src/application/create-payment-request.js';
+import { ConfirmRefund } from '../../apps/payment-service/src/application/confirm-refund.js';
 import { DecidePayment } from '../../apps/payment-service/src/application/decide-payment.js';
 import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
 import { HearPaymentResult } from '../../apps/payment-service/src/application/hear-payment-result.js';
@@ -53,6 +54,8 @@ function emptyTables() {
     timeline: [] as PaymentLine[],
     messages: [] as Message[],
     jobs: new Map<string, Job>(),
+    /** Refunds that are given up: a person is to send the money. */
+    deadJobs: new Map<string, Job>(),
     inbox: new Set<string>(),
   };
 }
@@ -64,6 +67,7 @@ export class PaymentSide {
   readonly provider: Provider;
   readonly decidePayment: DecidePayment;
   readonly expirePayments: ExpirePayments;
+  readonly confirmRefund: ConfirmRefund;
   private readonly createPaymentRequest: CreatePaymentRequest;
   private readonly cancelPayment: CancelPayment;
   private readonly hearResult: HearPaymentResult;
@@ -82,6 +86,7 @@ export class PaymentSide {
     this.provider = new Provider(isAutomatic, () => this.database.isOpen);
     this.decidePayment = new DecidePayment(requests, journal, clock);
     this.expirePayments = new ExpirePayments(requests, journal, clock);
+    this.confirmRefund = new ConfirmRefund(requests, journal, this.provider, clock);
     this.createPaymentRequest = new CreatePaymentRequest(journal, this.provider, { ttlMs }, clock);
     this.cancelPayment = new CancelPayment(requests, timeline, journal, clock);
     this.hearResult = new HearPaymentResult(requests, journal, clock);
@@ -163,7 +168,7 @@ export class PaymentSide {
     };
     const store: Pick<
       PaymentRequestStore,
-      'open' | 'lock' | 'lockByOrder' | 'lockExpired' | 'save' | 'noteCharge' | 'find'
+      'open' | 'lock' | 'lockByOrder' | 'awaitOpenings' | 'lockExpired' | 'save' | 'noteCharge' | 'find'
     > = {
       open: async (_, state, step) => {
         if (this.requestOf(state.orderId)) return undefined;
@@ -174,6 +179,7 @@ export class PaymentSide {
       },
       lock: async (_, id) => tables.requests.get(id),
       lockByOrder: async (_, orderId) => this.requestOf(orderId),
+      awaitOpenings: async () => {},
       lockExpired: async (_, at, limit) =>
         [...tables.requests.values()]
           .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= at)
@@ -187,8 +193,7 @@ export class PaymentSide {
       noteCharge: async (id) => {
         const request = tables.requests.get(id);
         if (!request) return undefined;
-        const isWanted = request.status === 'PENDING' && !this.hasHeard(request.orderId, 'OrderCancelled');
-        if (!isWanted && !tables.chargesSent.has(id)) return undefined;
+        if (request.status !== 'PENDING' && !tables.chargesSent.has(id)) return undefined;
         tables.chargesSent.add(id);
         return request;
       },
@@ -221,6 +226,7 @@ export class PaymentSide {
         return id;
       });
     const add: Jobs['add'] = async (tx, queue, data, options) => (await addAll(tx, queue, [{ ...options, data }]))[0]!;
-    return { add, addAll } as Jobs;
+    const isWaiting: Jobs['isWaiting'] = async (_, id) => tables.jobs.has(id);
+    return { add, addAll, isWaiting } as Jobs;
   }
 }

@@ -18,8 +18,11 @@ const END_AT_ONCE = `data:text/javascript,process.once('beforeExit',()=>process.
 
 const KINDS = ['unit', 'integration', 'e2e'];
 
-/** A crash of PostgreSQL is still recovered from, for the file system's cache outlives it: only a power cut would lose data. */
-const QUICK = { fsync: 'off', full_page_writes: 'off' };
+/**
+ * A crash of PostgreSQL is still recovered from, for the file system's cache outlives it: only a power cut would lose data. A deadlock
+ * is found, and counted, before the services' lock_timeout hides it.
+ */
+const QUICK = { fsync: 'off', full_page_writes: 'off', deadlock_timeout: '100ms' };
 
 interface Totals {
   readonly passed: number;

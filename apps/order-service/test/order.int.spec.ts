@@ -125,7 +125,13 @@ describe('an order', () => {
   it('is found however its id is spelled', async () => {
     const order = await anOrder();
 
-    expect((await order.customer.get(`/orders/${order.id.toUpperCase()}`)).body).toMatchObject({ id: order.id });
+    const path = `/orders/${order.id.toUpperCase()}`;
+
+    expect((await order.customer.get(path)).body).toMatchObject({ id: order.id });
+    expect((await order.customer.post(`${path}/cancel`, { reason: 'ordered twice' })).body).toMatchObject({
+      id: order.id,
+      status: 'CANCELLED',
+    });
   });
 
   it('was created when its id says', async () => {

@@ -1,8 +1,10 @@
 import { DeadJobs, PermanentError } from '@twinbox/messaging';
 import { until } from '@twinbox/messaging/testing';
+import { expectProblem } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { SimulatedGateway } from '../src/adapters/gateway/simulated-gateway.js';
+import { CancelPayment } from '../src/application/cancel-payment.js';
 import { ExpirePayments } from '../src/application/expire-payments.js';
 import { CreatePaymentRequest } from '../src/application/create-payment-request.js';
 import { type ChargeResult, PaymentGateway } from '../src/application/payment-gateway.js';
@@ -80,6 +82,16 @@ const untilDone = () =>
 async function leasesRunOut(): Promise<void> {
   await service.database.sql(`update payments.jobs set run_at = now() where dead_at is null`);
 }
+
+const untilSomebodyWaits = () =>
+  until(
+    'somebody waits for the transaction',
+    async () =>
+      (await service.database.sql(`select from pg_locks where locktype = 'advisory' and not granted`)).length > 0,
+  );
+
+const requestsOf = ({ orderId }: { readonly orderId: string }) =>
+  service.database.sql('select * from payments.payment_requests where order_id = $1', [orderId]);
 
 const never = () => new Promise<void>(() => {});
 
@@ -310,22 +322,41 @@ describe('money that nobody wants is not taken', () => {
     expect(gateway.calls).toEqual([]);
   });
 
-  it('when the cancellation of the order was heard while its payment was requested', async () => {
-    const request = await aRequestOnHold();
-    // Whoever heard it saw no request yet.
-    await service.database.sql(
-      `insert into payments.payment_timeline (order_id, type, at, actor, cause)
-       values ($1, 'MessagePassedOver', now(), 'customer:ada', 'OrderCancelled')`,
-      [request.orderId],
-    );
-    const others = [await aRequestOnHold(), await aRequestOnHold()];
+  it('when the cancellation of the order comes while its payment is being requested, which nobody else can see yet', async () => {
+    const placed = anOrder();
+    let heard: Promise<unknown> | undefined;
+    await service.app.get(DataSource).transaction(async (tx) => {
+      await service.app.get(CreatePaymentRequest).execute(tx, placed, uuidv7());
+      await tx.query(`update payments.jobs set run_at = now() + interval '1 hour'`);
+      heard = service.hearsCancelled(placed);
+      await untilSomebodyWaits();
+    });
+    await heard;
 
     await leasesRunOut();
-    await service.untilAll(others, 'SUCCEEDED');
     await untilDone();
 
-    expect(gateway.calls).not.toContain(request.id);
-    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', charge_sent_at: null } });
+    expect(gateway.calls).toEqual([]);
+    expect(await requestsOf(placed)).toMatchObject([{ status: 'CANCELLED', charge_sent_at: null }]);
+  });
+
+  it('when the payment is requested while the cancellation of the order is being heard', async () => {
+    const placed = anOrder();
+    const cancelled = { orderId: placed.orderId, customerId: placed.customerId, reason: 'ordered twice', actor: 'ada' };
+    const dataSource = service.app.get(DataSource);
+    let requested: Promise<unknown> | undefined;
+    await dataSource.transaction(async (tx) => {
+      await service.app.get(CancelPayment).execute(tx, cancelled, uuidv7());
+      requested = dataSource.transaction((other) =>
+        service.app.get(CreatePaymentRequest).execute(other, placed, uuidv7()),
+      );
+      await untilSomebodyWaits();
+    });
+    await requested;
+    await untilDone();
+
+    expect(gateway.calls).toEqual([]);
+    expect(await requestsOf(placed)).toMatchObject([{ status: 'CANCELLED', charge_sent_at: null }]);
   });
 
   it('when the request had expired before', async () => {
@@ -337,6 +368,42 @@ describe('money that nobody wants is not taken', () => {
     await untilDone();
 
     expect(gateway.calls).toEqual([]);
+  });
+});
+
+describe('a refund by hand', () => {
+  const isBack = ({ id }: { readonly id: string }) => service.anOperator().post(`/payment-requests/${id}/refunded`);
+
+  it('is refused while the gateway gives the money back: the customer would have it twice', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    const gate = Promise.withResolvers<void>();
+    gateway.before = (key) => (key.endsWith('-refund') ? gate.promise : undefined);
+    await service.hearsCancelled(request);
+    await until('the refund is under way', () => gateway.calls.includes(`${request.id}-refund`));
+
+    const answer = await isBack(request);
+    gate.resolve();
+    await service.untilStatus(request, 'REFUNDED');
+
+    expectProblem(answer, 409, 'refund-under-way', { gateway: 'books' });
+    expect((await isBack(request)).status).toBe(200);
+    expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
+    expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
+  });
+
+  it('is taken once the gateway has given up', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    gateway.before = (key) => {
+      if (key.endsWith('-refund')) throw new PermanentError('the account is closed');
+    };
+    await service.hearsCancelled(request);
+    await until('it is given up', async () =>
+      (await service.steps(request)).some(({ type }) => type === 'RefundGivenUp'),
+    );
+
+    expect(await isBack(request)).toMatchObject({ status: 200, body: { status: 'REFUNDED' } });
   });
 });
 
@@ -367,6 +434,18 @@ describe('switching gateways loses no money', () => {
     await leasesRunOut();
     await service.untilStatus(request, 'SUCCEEDED');
     expect(gateway.calls).toEqual([request.id]);
+  });
+
+  it('a charge that was never sent, of a request that is over, is none any more', async () => {
+    const request = await aRequestOnHold();
+    gatewayName = 'other';
+    await service.hearsCancelled(request);
+
+    await leasesRunOut();
+    await until('the job is done', async () => (await jobOf(request)) === undefined);
+
+    expect(gateway.calls).toEqual([]);
+    expect((await service.steps(request)).map(({ type }) => type)).toEqual(['PaymentRequested', 'PaymentCancelled']);
   });
 
   it('P2 a charge whose answer was lost is not taken for answered: what came of it goes back', async () => {

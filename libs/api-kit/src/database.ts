@@ -23,8 +23,8 @@ export interface DatabaseOptions {
   /** The server ends a wait for a lock. Default 1,000. */
   readonly lockTimeoutMs?: number;
   /**
-   * A connection that leaves a query unanswered for so long is taken for dead and cut: longer than `statementTimeoutMs`,
-   * which a living server keeps. Default 1,500.
+   * A connection that leaves a query unanswered for so long is cut: longer than `statementTimeoutMs`, which a living server keeps, unless
+   * others were sent before it that took their time too. Default 1,500.
    */
   readonly queryTimeoutMs?: number;
   /**
@@ -121,12 +121,14 @@ class BoundedClient extends pg.Client {
     // What is asked within a turn goes in one packet.
     stream.cork();
     setImmediate(() => stream.uncork());
+    const { bytesRead } = stream;
     const result: unknown = super.query.apply(this, named(args) as never);
     if (!(result instanceof Promise)) return result as never;
     return result.catch((error: unknown) => {
       if (error instanceof Error && error.message === 'Query read timeout') {
         this.cut();
-        this.emit('unanswered');
+        // Behind others that waited for their locks the server may just have had no time for this one yet.
+        if (stream.bytesRead === bytesRead) this.emit('unanswered');
       }
       throw error;
     }) as never;

@@ -1,4 +1,5 @@
 import { DataSource, type EntityManager } from 'typeorm';
+import { allDone } from './all-done.js';
 import { BatchedStatement } from './batched-statement.js';
 import { createDatabase, type TestDatabase, testServerUrl } from './testing/database.js';
 
@@ -84,4 +85,17 @@ it('throws what the statement throws to all', async () => {
 
 it('refuses to run outside of a transaction', async () => {
   await expect(doubled().run(db.manager, 1)).rejects.toThrow('open transaction');
+});
+
+it('P1 is not sent behind the rollback when something beside it fails at once', async () => {
+  await database.sql('create table early (n int)');
+  const insert = new BatchedStatement<number, undefined>(async (tx, items) => {
+    await tx.query('insert into early select unnest($1::int[])', [items]);
+    return items.map(() => undefined);
+  });
+
+  const failed = db.transaction((tx) => allDone([Promise.reject(new Error('at once')), insert.run(tx, 1)]));
+
+  await expect(failed).rejects.toThrow('at once');
+  expect(await database.sql('select n from early')).toEqual([]);
 });

@@ -4,6 +4,9 @@ import { type EntityManager, type QueryRunner } from 'typeorm';
 /**
  * What many ask of one transaction within the same turn, in one statement. Handlers that share a transaction (group commit) run
  * side by side, so a step that they all take costs one round trip for all of them; for a lone one nothing is different.
+ *
+ * What is asked is sent at the end of the turn. So await it before the transaction ends, also when something beside it fails: see
+ * `allDone`.
  */
 export class BatchedStatement<Item, Result> {
   private readonly loaders = new WeakMap<QueryRunner, DataLoader<Item, Result>>();

@@ -69,6 +69,14 @@ it('writes a hundred at most at a time', async () => {
   expect(batches.map(({ length }) => length)).toEqual([100, 100, 50]);
 });
 
+it('leaves nobody waiting who is not written with the others, and cannot be written alone', async () => {
+  const gather = new Gather<string, string>({ together: () => Promise.resolve(['a!']) });
+
+  const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));
+
+  expect(outcomes).toMatchObject([{ value: 'a!' }, { reason: { message: expect.stringContaining('not written') } }]);
+});
+
 it('throws to each what was in the way of all, where none can be written alone', async () => {
   const gather = new Gather<string, string>({ together: () => Promise.reject(new Error('away')) });
 

@@ -53,7 +53,10 @@ export class Gather<Item, Outcome> {
       outcomes = await this.options.together(batch.map(({ item }) => item));
     } catch (error) {
       // Whose fault it was is seen when each is tried alone.
-      if (!this.options.alone) for (const { reject } of batch) reject(error);
+      if (!this.options.alone) {
+        for (const { reject } of batch) reject(error);
+        return [];
+      }
     }
     return batch.filter(({ resolve }, n) => {
       const outcome = outcomes[n];
@@ -64,7 +67,17 @@ export class Gather<Item, Outcome> {
   }
 
   private async writeAlone(batch: readonly Waiting<Item, Outcome>[]): Promise<void> {
-    const { alone } = this.options;
-    for (const { item, resolve, reject } of alone ? batch : []) await alone?.(item).then(resolve, reject);
+    const { alone = notWritten } = this.options;
+    for (const { item, resolve, reject } of batch) {
+      try {
+        resolve(await alone(item));
+      } catch (error) {
+        reject(error);
+      }
+    }
   }
+}
+
+function notWritten(): never {
+  throw new Error('it was not written with the others, and cannot be written alone');
 }

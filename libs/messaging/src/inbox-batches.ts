@@ -1,4 +1,5 @@
 import { type EntityManager } from 'typeorm';
+import { allDone } from './all-done.js';
 import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
 import { Gather } from './gather.js';
@@ -13,7 +14,7 @@ import { backOffMs, pause } from './waiting.js';
 
 /** How often a message that others are in the way of is tried before it is parked, and its partition goes on. */
 const CONTENDED_TRIES = 5;
-/** Messages of one transaction, with group commit. */
+/** Messages of one partition in one transaction, with group commit. */
 const GROUP_SIZE = 200;
 
 /** Messages of one partition that share a transaction, in their order. */
@@ -213,9 +214,7 @@ export class InboxBatches {
     const workers = Array.from({ length: client?.pipeline ? messages.length : 1 }, async () => {
       for (const chain of chains) for (const message of chain) await this.work.handle(tx, message);
     });
-    const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected');
-    // Only once all have ended: none may write into a transaction that is rolled back already.
-    if (failed?.status === 'rejected') throw failed.reason;
+    await allDone(workers);
   }
 
   /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */

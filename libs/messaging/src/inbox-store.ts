@@ -131,7 +131,8 @@ export class InboxStore {
          select $1::varchar, m.message_id, m.source from settings, m
           where not exists (select from ${this.schema}.inbox_parked p
                              where p.consumer = $1::varchar and p.key = m.key and p.holds_key and (p.dead_at is null or $5))
-          order by m.n
+          -- Two processes with the same messages take them in one order, and never wait in a circle.
+          order by m.message_id, m.source
          on conflict do nothing returning message_id, source)
        select m.n::int - 1 as n from m join recorded using (message_id, source)`,
       [

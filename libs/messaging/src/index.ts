@@ -1,3 +1,4 @@
+export { allDone } from './all-done.js';
 export { type AuditEntry } from './audit.js';
 export { BatchedStatement } from './batched-statement.js';
 export { CommitWakeUp } from './commit-wake-up.js';

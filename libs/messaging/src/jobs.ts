@@ -79,6 +79,12 @@ export class Jobs {
     return rows.map(({ id }) => id);
   }
 
+  /** Whether a job is still to be run, or running: added, and neither done nor dead. */
+  async isWaiting(tx: EntityManager, id: string): Promise<boolean> {
+    const found: unknown[] = await tx.query(`select from ${this.table} where id = $1 and dead_at is null`, [id]);
+    return found.length > 0;
+  }
+
   private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {
     const rows = added.flat();
     // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.

@@ -220,13 +220,17 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   );
   // While the group is about to be shared out anew it still takes what is told.
   consumer.on(consumer.events.REBALANCING, () => void commits.flush());
+  let stopping = false;
   let generation = 0;
   consumer.on(consumer.events.GROUP_JOIN, () => {
     generation++;
     commits.forget();
     options.onJoined?.();
   });
-  consumer.on(consumer.events.CRASH, ({ payload }) => crash(payload.error));
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    commits.end();
+    crash(payload.error);
+  });
   try {
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
@@ -237,7 +241,14 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       eachBatch: (payload) => {
         // Another batch may learn first that the group has shared out its partitions anew: then this one is over too.
         const joined = generation;
-        return handleBatch(payload, options.onBatch, heartbeatMs, () => joined === generation, commits);
+        return handleBatch(
+          payload,
+          options.onBatch,
+          heartbeatMs,
+          () => joined === generation,
+          commits,
+          () => stopping,
+        );
       },
     });
     // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
@@ -250,8 +261,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     ended,
     async stop() {
       // A broker that is silent must not hold it.
+      stopping = true;
       await settlesWithin(COMMIT_AT_STOP_MS, commits.flush());
       await disconnect(consumer);
+      commits.end();
       end();
     },
   };
@@ -263,6 +276,7 @@ async function handleBatch(
   heartbeatMs: number,
   isMember: () => boolean,
   commits: OffsetCommits,
+  isStopping: () => boolean,
 ): Promise<void> {
   const { batch } = payload;
   const { topic, partition } = batch;
@@ -293,7 +307,7 @@ async function handleBatch(
     clearInterval(timer);
   }
   // This member's last word: kafkajs takes none from outside of a batch any more.
-  if (isMember() && (!payload.isRunning() || rebalance !== undefined))
+  if (isMember() && (isStopping() || !payload.isRunning() || rebalance !== undefined))
     await commits.flush(async (offsets) => {
       const partitions = [...offsets].map(([number, offset]) => ({ partition: number, offset }));
       await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });

@@ -22,9 +22,10 @@ export interface InboxOptions {
    */
   readonly afterDeadLetter?: 'hold-key' | 'go-on';
   /**
-   * Handles the new messages of a batch one after another in one transaction, and each on its own when one of them fails: much
-   * faster, for handlers that touch only rows of their own key. They may run twice for a message, with one effect in the
-   * database; what else they do is done twice. Default false.
+   * Handles what has arrived of several partitions in one transaction, and each message on its own when one of them fails: much
+   * faster, for handlers that touch only rows of their own key, and neither open savepoints (`tx.transaction`) nor change settings:
+   * others share the transaction. They may run twice for a message, with one effect in the database; what else they do is done
+   * twice. One that is slow is waited for by all. Default false.
    */
   readonly groupCommit?: boolean;
   /**

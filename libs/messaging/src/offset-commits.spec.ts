@@ -88,6 +88,20 @@ it('tells later what was settled while it told', async () => {
   expect(told).toEqual([{ 0: '3' }]);
 });
 
+it('tells nothing any more, and leaves no timer, once its consumer is over', async () => {
+  commits.settle(0, '1');
+  trouble = new Error('gone');
+  await commits.flush();
+
+  commits.end();
+  commits.settle(0, '2');
+  await jest.advanceTimersByTimeAsync(5000);
+
+  expect(told).toEqual([]);
+  expect(jest.getTimerCount()).toBe(0);
+  expect(failing).toEqual([]);
+});
+
 it('tells nothing of partitions that may be others’, even when it was just about to', async () => {
   commits.settle(0, '1');
   commits.settle(1, '1');

@@ -15,6 +15,7 @@ export class OffsetCommits {
   private timer: NodeJS.Timeout | undefined;
   private committing = Promise.resolve();
   private failures = 0;
+  private ended = false;
 
   constructor(
     private readonly commit: (offsets: Offsets) => Promise<void>,
@@ -39,15 +40,22 @@ export class OffsetCommits {
     this.settled = new Map();
   }
 
+  /** The consumer is over: nothing can be told any more. */
+  end(): void {
+    this.ended = true;
+    clearTimeout(this.timer);
+    this.forget();
+  }
+
   private commitSoon(): void {
-    this.timer ??= setTimeout(() => void this.flush(), COMMIT_EVERY_MS).unref();
+    if (!this.ended) this.timer ??= setTimeout(() => void this.flush(), COMMIT_EVERY_MS).unref();
   }
 
   private async commitSettled(commit: (offsets: Offsets) => Promise<void>): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
     const { settled } = this;
-    if (settled.size === 0) return;
+    if (settled.size === 0 || this.ended) return;
     const told = new Map(settled);
     try {
       await commit(told);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Accepted, reject, type Rejected } from '@twinbox/kernel';
-import { Outbox } from '@twinbox/messaging';
+import { allDone, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import {
@@ -76,7 +76,7 @@ export class OrderCommands {
     if (events.length === 0) return;
     const messages = messagesOf(events);
     const steps = stepsOf(before.status, decision, origin, idsOf(messages));
-    await Promise.all([this.outbox.add(tx, aggregateOf(state), messages), this.orders.save(tx, state, steps)]);
+    await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.save(tx, state, steps)]);
   }
 
   /** The same for an order that is new. */
@@ -84,7 +84,7 @@ export class OrderCommands {
     const { state, events } = decision;
     const messages = messagesOf(events);
     const steps = stepsOf('DRAFT', decision, origin, idsOf(messages));
-    await Promise.all([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
+    await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
   }
 }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
+import { allDone } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, refusalAtLast } from '../domain/cart.js';
@@ -26,8 +27,8 @@ export class PlaceOrder {
     const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (!decision.accepted) return decision;
 
-    // In this order, and sent together.
-    const [, placed] = await Promise.all([
+    // Sent together.
+    const [, placed] = await allDone([
       this.commands.add(tx, decision, origin),
       this.reserved(tx, decision.state, decision),
     ]);
@@ -43,7 +44,7 @@ export class PlaceOrder {
   }
 
   /**
-   * Last of all, for many orders wait for the lock of a product that many want: only the commit comes after it. The rule has seen
+   * Last, for many orders wait for the lock of a product that many want: no round trip but the commit's comes after it. The rule has seen
    * the products as they were before that wait, so they are looked at once more.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {

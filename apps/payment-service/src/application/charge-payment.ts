@@ -58,7 +58,8 @@ export class ChargePayment {
 
   /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */
   async execute(job: PaymentJob, signal: AbortSignal): Promise<void> {
-    const { paymentRequestId } = job;
+    const { paymentRequestId, gateway } = job;
+    if (gateway !== this.gateway.name && (await this.requests.isOverUncharged(paymentRequestId))) return;
     // Before it is noted: what is not sent here must not look as if it were.
     refuseAnotherGateways(job, this.gateway.name);
     const noted = await this.notes.write(paymentRequestId);

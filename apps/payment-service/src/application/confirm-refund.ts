@@ -2,15 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { confirmRefund, type PaymentDecision } from '../domain/payment-rules.js';
+import { PaymentGateway } from './payment-gateway.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-/** An operator has sent the money back by hand, for the gateway cannot. A job that is left finds nothing to do any more. */
+/** An operator has sent the money back by hand, for the gateway does not. A job that is left finds nothing to do any more. */
 @Injectable()
 export class ConfirmRefund {
   constructor(
     private readonly requests: PaymentRequestStore,
     private readonly journal: PaymentJournal,
+    private readonly gateway: PaymentGateway,
     private readonly clock: Clock,
   ) {}
 
@@ -23,6 +25,9 @@ export class ConfirmRefund {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
 
+    // Who gives it back now would not learn that it is back: the customer would have it twice.
+    if (request.gateway === this.gateway.name && (await this.journal.isBeingRefunded(tx, request)))
+      return reject({ code: 'refund-under-way', paymentRequestId, gateway: request.gateway });
     const decision = confirmRefund(request, operator, this.clock.now());
     // No events: it is back already.
     if (!decision.accepted || decision.events.length === 0) return decision;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Accepted, Clock } from '@twinbox/kernel';
-import { type AggregateRef, Jobs, Outbox } from '@twinbox/messaging';
+import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { isPublished, type PaymentRequest, type PaymentStep } from '../domain/payment-request.js';
@@ -27,8 +27,7 @@ export class PaymentJournal {
   ) {}
 
   /**
-   * A new request; undefined when its order has one already. Its step tells the message that led to it: so one statement writes
-   * both, before the ids of our own messages are known.
+   * A new request; undefined when its order has one already. Its step tells the message that led to it.
    */
   async open(tx: EntityManager, decision: Accepted<PaymentRequest, PaymentStep>, origin: Origin) {
     const { state, events } = decision;
@@ -56,7 +55,7 @@ export class PaymentJournal {
       );
       return { state, messages, steps };
     });
-    await Promise.all([
+    await allDone([
       // Insertion order is commit order within an order, for its request is locked (P3).
       ...changes.map(({ state, messages }) => this.outbox.add(tx, aggregateOf(state), messages)),
       this.requests.save(tx, changes),
@@ -73,6 +72,11 @@ export class PaymentJournal {
   /** The request is charged by the gateway, after the commit and until the result is known. */
   async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
     await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
+  }
+
+  /** Whether a worker makes the refund, or will: it is neither done nor given up. */
+  async isBeingRefunded(tx: EntityManager, request: PaymentRequest): Promise<boolean> {
+    return request.status === 'REFUND_PENDING' && (await this.jobs.isWaiting(tx, refundJobId(request.id)));
   }
 
   /** What was heard changes nothing, and is not forgotten. */

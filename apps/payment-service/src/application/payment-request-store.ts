@@ -58,6 +58,11 @@ export abstract class PaymentRequestStore {
    */
   abstract lockAvailable(tx: EntityManager, ids: readonly string[]): Promise<PaymentRequest[]>;
   abstract lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined>;
+  /**
+   * Waits for those who are just adding requests that this transaction cannot see yet. Whoever adds one from then on waits for the
+   * end of this transaction, and sees what it wrote.
+   */
+  abstract awaitOpenings(tx: EntityManager): Promise<void>;
   /** Up to `limit` PENDING requests whose time was over `at`, locked; those that somebody else has locked are left out. */
   abstract lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]>;
   /** The ids of up to `limit` PENDING requests whose time was over `at`, the longest first. */
@@ -65,13 +70,15 @@ export abstract class PaymentRequestStore {
   /** Writes what locked requests became, with the steps, in one statement. */
   abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
   /**
-   * Notes, durably and before it happens, that the request is about to be charged; undefined when it must not be: it is not PENDING
-   * or its order is known to be cancelled, and no charge of it has been sent before. From then on only the gateway knows whether the money came, so the charge is sent
+   * Notes, durably and before it happens, that the request is about to be charged; undefined when it must not be: it is not PENDING,
+   * and no charge of it has been sent before. From then on only the gateway knows whether the money came, so the charge is sent
    * again, with the same key, until its result is known, whatever has become of the request.
    */
   abstract noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined>;
   /** The same for many in one statement, but for those that somebody else has locked: they are left out too. */
   abstract noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]>;
+  /** Whether the request is not PENDING any more, and was never sent to a gateway: no money moved, and none will. */
+  abstract isOverUncharged(id: string): Promise<boolean>;
   abstract find(id: string): Promise<PaymentRequest | undefined>;
   /**
    * The first `limit` after `after`. What the sorts go by never changes, so every request that was there when paging began, and meets

@@ -11,6 +11,7 @@ import {
 export type PaymentRejection =
   | { readonly code: 'payment-request-not-found'; readonly paymentRequestId: string }
   | { readonly code: 'payment-already-decided'; readonly paymentRequestId: string; readonly actual: PaymentStatus }
+  | { readonly code: 'refund-under-way'; readonly paymentRequestId: string; readonly gateway: string }
   | { readonly code: 'refund-not-due'; readonly paymentRequestId: string; readonly actual: PaymentStatus };
 
 /** What was heard changes nothing, and that is worth a line in the timeline: it is late, contradicts, or was said before. */

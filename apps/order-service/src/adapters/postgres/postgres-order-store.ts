@@ -116,7 +116,8 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
     [ids],
   );
   const found = new Map(heads.map((head) => [head.id, head]));
-  return ids.map((id) => found.get(id));
+  // PostgreSQL writes them so.
+  return ids.map((id) => found.get(id.toLowerCase()));
 }
 
 async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {

@@ -45,7 +45,7 @@ export class PostgresProductStore extends ProductStore {
   }
 
   /**
-   * One statement, so that the lock is held for it and the commit alone. The locks are taken in the order of the ids: two orders
+   * One statement, so that the lock is held for it and the commit, and for what is sent with it. The locks are taken in the order of the ids: two orders
    * for the same products wait for each other, and never in a circle. What cancelled orders gave back is added on the way; only
    * who holds the product's lock takes it from there, so it is added once.
    *

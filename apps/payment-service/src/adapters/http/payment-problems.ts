@@ -16,6 +16,13 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'FAILED' },
   },
+  'refund-under-way': {
+    status: 409,
+    title: 'The gateway is giving the money back.',
+    detail: ({ gateway }) =>
+      `The gateway ${gateway} has not given up: its timeline tells when it does (RefundGivenUp).`,
+    example: { paymentRequestId, gateway: 'simulated' },
+  },
   'refund-not-due': {
     status: 409,
     title: 'No money is to go back.',

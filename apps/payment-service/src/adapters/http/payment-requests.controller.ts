@@ -120,7 +120,7 @@ export class PaymentRequestsController {
       'answer.',
   })
   @ApiOkResponse({ type: PaymentRequestDto })
-  @ApiProblems(paymentProblems, 'payment-request-not-found', 'refund-not-due')
+  @ApiProblems(paymentProblems, 'payment-request-not-found', 'refund-not-due', 'refund-under-way')
   async refunded(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() { userId }: Caller,

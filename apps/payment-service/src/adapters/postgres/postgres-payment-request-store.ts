@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { BatchedStatement } from '@twinbox/messaging';
+import { allDone, BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
   type Opened,
@@ -17,11 +17,10 @@ import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 const ORDER_CANCELLED = `
   exists (select from payments.payment_timeline as heard
            where heard.order_id = request.order_id and heard.cause = 'OrderCancelled')`;
-/**
- * Of a `request`: its charge may be sent. The cancellation of an order may have been heard at the moment when its payment was
- * requested, by somebody who saw no request yet, nor was seen: nobody wants that money.
- */
-const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING' and not ${ORDER_CANCELLED})`;
+/** Of a request: its charge may be sent. */
+const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING')`;
+/** Shared by those who add requests, and held alone by who must see them all. */
+const OPENINGS = `hashtextextended('payments.payment_requests', 0)`;
 
 interface Opening {
   readonly state: PaymentRequest;
@@ -65,6 +64,10 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
         [orderId],
       ),
     );
+  }
+
+  override async awaitOpenings(tx: EntityManager): Promise<void> {
+    await tx.query(`select pg_advisory_xact_lock(${OPENINGS})`);
   }
 
   // payment_requests_expiry
@@ -112,10 +115,9 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   // By itself, so committed before the call. One that is cancelled at this moment is charged, and what came is refunded.
-  // payment_requests_pkey and payment_timeline_pkey
   override async noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined> {
     const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
-      `/* prepared */ update payments.payment_requests as request
+      `/* prepared */ update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
         where id = $1 and ${MAY_BE_CHARGED}
        returning ${REQUEST_COLUMNS}`,
@@ -124,20 +126,27 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     return only(rows);
   }
 
-  // payment_requests_pkey and payment_timeline_pkey
   override async noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
     const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
       `/* prepared */ with available as materialized (
-         select id from payments.payment_requests as request
+         select id from payments.payment_requests
           where id = any($1::uuid[]) and ${MAY_BE_CHARGED}
             for update skip locked)
-       update payments.payment_requests as request
+       update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
         where id = any(array(select id from available))
        returning ${REQUEST_COLUMNS}`,
       [ids, at],
     );
     return rows;
+  }
+
+  override async isOverUncharged(id: string): Promise<boolean> {
+    const found: unknown[] = await this.dataSource.query(
+      `select from payments.payment_requests where id = $1 and not ${MAY_BE_CHARGED}`,
+      [id],
+    );
+    return found.length > 0;
   }
 
   override async find(id: string): Promise<PaymentRequest | undefined> {
@@ -159,7 +168,9 @@ function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined 
 // The conflict is served by payment_requests_order, what was heard by payment_timeline_pkey.
 async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise<(Opened | undefined)[]> {
   const states = openings.map(({ state }) => state);
-  const rows: (Opened & { readonly id: string })[] = await tx.query(
+  // In a statement of its own: the next one sees what was committed while this one waited.
+  const alone = tx.query(`/* prepared */ select pg_advisory_xact_lock_shared(${OPENINGS})`);
+  const added: Promise<(Opened & { readonly id: string })[]> = tx.query(
     `/* prepared */ with request as (
        insert into payments.payment_requests
          (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
@@ -188,6 +199,7 @@ async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise
       JSON.stringify(openings.flatMap(({ state, step }) => stepRows(state.orderId, [step]))),
     ],
   );
+  const [, rows] = await allDone([alone, added]);
   const opened = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
   return states.map(({ id }) => opened.get(id));
 }
