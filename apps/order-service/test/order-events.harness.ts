@@ -88,6 +88,7 @@ export async function startWorld() {
       await client.connect();
       return {
         sql: (text: string, values: unknown[] = []) => client.query(text, values),
+        onNotice: (told: (channel: string) => void) => client.on('notification', ({ channel }) => told(channel)),
         end: () => client.end(),
       };
     },

@@ -70,6 +70,25 @@ describe('events of orders', () => {
     expect(new Set(client.events.map(({ id }) => id)).size).toBe(2);
   });
 
+  it('are announced to all replicas once they are committed', async () => {
+    const listener = await world.openWriter();
+    const heard: unknown[] = [];
+    listener.onNotice((channel) => heard.push(channel));
+    await listener.sql('listen orders_timeline');
+    const client = await there.as(aUser()).follow('/orders/events');
+    await until('it begins', () => client.lastEventId);
+
+    await place(here.as(aUser()));
+
+    await until('the commit is announced', () => heard.includes('orders_timeline'));
+    // Both replicas listen, each on one connection.
+    const listening = await world.database.sql(
+      `select count(*)::int from pg_stat_activity where application_name = 'order-service feed'`,
+    );
+    expect(listening).toEqual([{ count: 2 }]);
+    await listener.end();
+  });
+
   it('P10 are for the customer of the order and for operators', async () => {
     const [ada, bob] = [aUser(), aUser()];
     const [adas, bobs, operators] = await Promise.all([

@@ -32,7 +32,8 @@ const connectionMessages = [
   /^Query read timeout$/,
   /^Client (has encountered a connection error|was closed) and is not queryable$/,
   /^Cannot use a pool after calling end on the pool$/,
-  /query runner (already|was already) released/i,
+  /^Query runner already released\b/,
+  /^Database connection provided by a query runner was already released\b/,
   /^Driver not Connected$/,
 ];
 

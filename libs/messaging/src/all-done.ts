@@ -1,5 +1,5 @@
 /**
- * Waits for all, and only then throws what the first of them has thrown. For what shares a transaction: one that fails early, while
+ * Waits for all, and only then throws what was thrown first. For what shares a transaction: one that fails early, while
  * another is still to be sent, would have that sent behind the rollback, where it commits by itself.
  */
 export async function allDone<T extends readonly unknown[]>(
@@ -7,9 +7,17 @@ export async function allDone<T extends readonly unknown[]>(
 ): Promise<T>;
 export async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]>;
 export async function allDone(work: readonly Promise<unknown>[]): Promise<unknown[]> {
-  const ends = await Promise.allSettled(work);
-  return ends.map((end) => {
-    if (end.status === 'rejected') throw end.reason;
-    return end.value;
+  let failure: { readonly error: unknown } | undefined;
+  const done = work.map(async (one) => {
+    try {
+      return await one;
+    } catch (error) {
+      // Of one transaction the later ones only say that it is over.
+      failure ??= { error };
+      return undefined;
+    }
   });
+  const results = await Promise.all(done);
+  if (failure) throw failure.error;
+  return results;
 }

@@ -4,7 +4,7 @@ import { type EntityManager } from 'typeorm';
 import { type PaymentRequest } from '../domain/payment-request.js';
 import { expirePayment } from '../domain/payment-rules.js';
 import { PaymentJournal } from './payment-journal.js';
-import { PaymentRequestStore } from './payment-request-store.js';
+import { type Expired, PaymentRequestStore } from './payment-request-store.js';
 
 /** Requests whose time is over fail. Any number of processes may do so at the same time: each request fails once. */
 @Injectable()
@@ -21,9 +21,9 @@ export class ExpirePayments {
     return this.fail(tx, await this.requests.lockExpired(tx, at, limit), at);
   }
 
-  /** The ids of up to `limit` whose time is over, the longest first. */
-  async due(limit: number): Promise<string[]> {
-    return this.requests.findExpired(this.clock.now(), limit);
+  /** Up to `limit` whose time is over, the longest first, from behind `after` on. */
+  async due(limit: number, after: Expired | undefined): Promise<Expired[]> {
+    return this.requests.findExpired(this.clock.now(), limit, after);
   }
 
   /** Fails this one, if its time is over and nobody else has it in hand; tells whether it did. */

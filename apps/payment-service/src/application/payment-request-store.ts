@@ -47,6 +47,9 @@ export interface Opened {
   readonly orderCancelled: boolean;
 }
 
+/** A request whose time is over, and its place among them. */
+export type Expired = Pick<PaymentRequest, 'id' | 'expiresAt'>;
+
 export abstract class PaymentRequestStore {
   /** Adds a new request and its first step; undefined when the order has a request already: then nothing is written. */
   abstract open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined>;
@@ -65,8 +68,8 @@ export abstract class PaymentRequestStore {
   abstract awaitOpenings(tx: EntityManager): Promise<void>;
   /** Up to `limit` PENDING requests whose time was over `at`, locked; those that somebody else has locked are left out. */
   abstract lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]>;
-  /** The ids of up to `limit` PENDING requests whose time was over `at`, the longest first. */
-  abstract findExpired(at: Date, limit: number): Promise<string[]>;
+  /** Up to `limit` PENDING requests whose time was over `at`, the longest first, from behind `after` on. */
+  abstract findExpired(at: Date, limit: number, after: Expired | undefined): Promise<Expired[]>;
   /** Writes what locked requests became, with the steps, in one statement. */
   abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
   /**

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { allDone, BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
+  type Expired,
   type Opened,
   type PaymentChange,
   type PaymentListing,
@@ -81,12 +82,13 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   // payment_requests_expiry
-  override async findExpired(at: Date, limit: number): Promise<string[]> {
-    const rows: { id: string }[] = await this.dataSource.query(
-      `select id from payments.payment_requests where status = 'PENDING' and expires_at <= $1 order by expires_at limit $2`,
-      [at, limit],
+  override async findExpired(at: Date, limit: number, after: Expired | undefined): Promise<Expired[]> {
+    return this.dataSource.query(
+      `select id, expires_at as "expiresAt" from payments.payment_requests
+        where status = 'PENDING' and expires_at <= $1 and ($3::timestamptz is null or (expires_at, id) > ($3, $4::uuid))
+        order by expires_at, id limit $2`,
+      [at, limit, after?.expiresAt, after?.id],
     );
-    return rows.map(({ id }) => id);
   }
 
   override async save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void> {

@@ -3,6 +3,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { type ComponentHealth, MessagingHealth } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { ExpirePayments } from '../../application/expire-payments.js';
+import { type Expired } from '../../application/payment-request-store.js';
 
 const EVERY_MS = 1000;
 /** Requests of one transaction. */
@@ -23,6 +24,8 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
   private running: Promise<void> | undefined;
   private failing: { readonly since: number; readonly problem: string } | undefined;
   private warnedAt = -Infinity;
+  /** Where the last look, one by one, has ended: however many are stuck, it is everybody's turn. */
+  private lookedUpTo: Expired | undefined;
 
   constructor(
     private readonly expirePayments: ExpirePayments,
@@ -68,11 +71,12 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
   private async expireOneByOne(): Promise<number> {
     let expired = 0;
     const problems: string[] = [];
-    const due = await this.expirePayments.due(BATCH).catch((error: unknown) => {
+    const due = await this.expirePayments.due(BATCH, this.lookedUpTo).catch((error: unknown) => {
       problems.push(String(error));
       return [];
     });
-    for (const id of due) {
+    this.lookedUpTo = due.length === BATCH ? due.at(-1) : undefined;
+    for (const { id } of due) {
       if (this.stopping.signal.aborted) break;
       try {
         if (await this.dataSource.transaction((tx) => this.expirePayments.executeOne(tx, id))) expired++;
