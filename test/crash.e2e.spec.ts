@@ -35,6 +35,9 @@ afterEach(async () => {
   await database.drop();
 });
 
+const SESSIONS = `
+  select from pg_stat_activity where datname = current_database() and application_name like 'order-service%'`;
+
 const unpublished = () =>
   database.sql(`select from orders.outbox, orders.relay_lease as lease
                  where outbox.position > lease.position or outbox.position <@ lease.gaps`);
@@ -52,6 +55,8 @@ it('P2 the relay killed with SIGKILL between publish and marking loses nothing, 
   const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
   await until('it is published', () => orderEvents.ofKey(order.id).length === 1);
   await first.kill();
+  // What it had sent is still carried out: a late record would be kept.
+  await until('its sessions have ended', async () => (await database.sql(SESSIONS)).length === 0);
   await database.sql('drop trigger forget on orders.relay_lease');
   expect(await unpublished()).toHaveLength(1);
 

@@ -94,12 +94,13 @@ class Search {
   /** One range of orders_status (status, id), which is in order: several statuses are a union of them, never one sort of all. */
   private byStatus(status: OrderStatus): string {
     const { after, filter } = this.listing;
-    const { direction, after: comparison } = this.sort;
+    const { direction } = this.sort;
     const at = (id: string) => `(${this.parameter(status)}, ${this.parameter(id)})`;
-    // Compared as rows and not for equality: with that, the order of orders_pkey would do as well.
-    const conditions = [`(o.status, o.id) >= ${at(this.lowest)}`, `(o.status, o.id) <= ${at(this.highest)}`];
-    if (after) conditions.push(`(o.status, o.id) ${comparison} ${at(after.id)}`);
-    conditions.push(...this.conditions());
+    // Compared as rows and not for equality: with that, the order of orders_pkey would do as well. One bound each: of two the scan may
+    // begin at the wider one, and pass over all before the page. What a cursor tells is within the list's own.
+    const from = after && direction === 'asc' ? `> ${at(after.id)}` : `>= ${at(this.lowest)}`;
+    const to = after && direction === 'desc' ? `< ${at(after.id)}` : `<= ${at(this.highest)}`;
+    const conditions = [`(o.status, o.id) ${from}`, `(o.status, o.id) ${to}`, ...this.conditions()];
     if (filter.productId !== undefined) conditions.push(this.hasProduct(filter.productId));
     return `select o.* from orders.orders o where ${conditions.join(' and ')}
              order by o.status ${direction}, o.id ${direction} limit ${this.limit}`;

@@ -6,11 +6,11 @@ import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
 
 /** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
-const SELECT_PRODUCTS = `
-  select p.id, p.name, p.price::float8 as price, p.currency, p.version, p.updated_at as "updatedAt",
+const PRODUCT_COLUMNS = `
+         p.id, p.name, p.price::float8 as price, p.currency, p.version, p.updated_at as "updatedAt",
          p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0)::int
-           as available
-    from orders.products p`;
+           as available`;
+const SELECT_PRODUCTS = `select ${PRODUCT_COLUMNS} from orders.products p`;
 
 /**
  * The same of the products $1, and the pieces of each that orders in the statuses $2 hold. By way of those orders, if few are live
@@ -159,9 +159,13 @@ export class PostgresProductStore extends ProductStore {
   /** Served by the primary key, and the search by products_search. */
   override async list({ search, limit, after }: ProductQuery): Promise<Page<Product>> {
     const words = search === undefined ? [] : [prefixQuery(search)];
-    const matches = search === undefined ? '' : `and ${SEARCHED} @@ to_tsquery('simple', $3)`;
+    // `offset 0`: the planner takes any word for one that many products have, and would go through all of them in the order of the list.
+    const source =
+      search === undefined
+        ? 'orders.products'
+        : `(select * from orders.products p where ${SEARCHED} @@ to_tsquery('simple', $3) offset 0)`;
     const rows: Product[] = await this.dataSource.query(
-      `${SELECT_PRODUCTS} where p.id > $1 ${matches} order by p.id limit $2`,
+      `select ${PRODUCT_COLUMNS} from ${source} p where p.id > $1 order by p.id limit $2`,
       [after ?? '', limit + 1, ...words],
     );
     return pageOf(rows, limit, ({ id }) => id);

@@ -35,18 +35,20 @@ export function paymentListStatement(listing: PaymentListing): Statement {
 /**
  * One range of payment_requests_status (status, id), which is in order: the few firsts of each status make the page, while `= any`
  * would sort all of them. Compared as rows and not for equality: with that, the order of the primary key would do as well, and where
- * all of a status are old the planner would read through everything that is new.
+ * all of a status are old the planner would read through everything that is new. One bound each: of two the scan may begin at the wider
+ * one, and pass over all before the page. What a cursor tells is within the list's own.
  */
 function statusRange(status: PaymentStatus, { filter, sort, after, limit }: PaymentListing, parameters: Parameters) {
   const { createdFrom = FIRST_TIME, createdTo = LAST_TIME } = filter;
   const at = (id: string) => `(${parameters.add(status)}, ${parameters.add(id)})`;
+  const direction = sort.startsWith('-') ? 'desc' : 'asc';
+  const from = after && direction === 'asc' ? `> ${at(after.id)}` : `>= ${at(firstIdOf(createdFrom))}`;
+  const to = after && direction === 'desc' ? `< ${at(after.id)}` : `<= ${at(lastIdOf(createdTo))}`;
   const conditions = [
-    `(request.status, request.id) >= ${at(firstIdOf(createdFrom))}`,
-    `(request.status, request.id) <= ${at(lastIdOf(createdTo))}`,
-    ...(after ? [`(request.status, request.id) ${comparisonOf(sort)} ${at(after.id)}`] : []),
+    `(request.status, request.id) ${from}`,
+    `(request.status, request.id) ${to}`,
     ...conditionsOf({ ...filter, statuses: undefined, createdFrom: undefined, createdTo: undefined }, parameters),
   ];
-  const direction = sort.startsWith('-') ? 'desc' : 'asc';
   return select(
     conditions,
     `order by request.status ${direction}, request.id ${direction} limit ${parameters.add(limit)}`,
