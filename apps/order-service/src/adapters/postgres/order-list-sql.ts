@@ -143,8 +143,11 @@ class Search {
 
   /** All but status, product, and what the ids tell. */
   private conditions(): string[] {
-    const { filter, sort } = this.listing;
-    const { customerId, totalMin, totalMax, late } = filter;
+    const { filter, sort, after } = this.listing;
+    const { customerId, late } = filter;
+    // By total a cursor is the narrower bound: beside another one the scan may begin at that.
+    const totalMin = after && sort === 'total' ? undefined : filter.totalMin;
+    const totalMax = after && sort === '-total' ? undefined : filter.totalMax;
     const conditions: string[] = [];
     if (customerId !== undefined) conditions.push(`o.customer_id = ${this.parameter(customerId)}`);
     if (totalMin !== undefined) conditions.push(`o.total >= ${this.parameter(totalMin)}`);

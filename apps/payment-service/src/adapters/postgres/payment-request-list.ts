@@ -28,7 +28,7 @@ export function paymentListStatement(listing: PaymentListing): Statement {
   const found =
     filter.statuses && isByCreation(sort) && !areFew
       ? filter.statuses.map((status) => `(${statusRange(status, listing, parameters)})`).join(' union all ')
-      : select([...conditionsOf(filter, parameters), ...afterOf(sort, after, parameters)], page);
+      : select([...conditionsOf(unpassed(listing), parameters), ...afterOf(sort, after, parameters)], page);
   return { text: `select ${REQUEST_COLUMNS} from (${found}) as request ${page}`, values: parameters.values };
 }
 
@@ -53,6 +53,12 @@ function statusRange(status: PaymentStatus, { filter, sort, after, limit }: Paym
     conditions,
     `order by request.status ${direction}, request.id ${direction} limit ${parameters.add(limit)}`,
   );
+}
+
+/** By amount a cursor is the narrower bound: beside another one the scan may begin at that. */
+function unpassed({ filter, sort, after }: PaymentListing): PaymentRequestFilter {
+  if (!after || isByCreation(sort)) return filter;
+  return sort === 'amount' ? { ...filter, amountMin: undefined } : { ...filter, amountMax: undefined };
 }
 
 function select(conditions: readonly string[], order: string): string {
