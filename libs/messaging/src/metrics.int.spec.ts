@@ -316,10 +316,11 @@ describe('P9 a scrape', () => {
 
 it('P9 the log with its published rows costs a scrape nothing: it is read along its primary key from the progress on', async () => {
   const ready = 'messaging_outbox_unpublished_messages{state="ready"}';
-  // On connections of its own: the server has their statistics for certain when they have ended.
+  // On connections of its own, and not a pooler's: the server has their statistics for certain when they have ended.
   const scrapeOnce = async () => {
     const applicationName = 'scraper';
-    const source = await new DataSource({ type: 'postgres', url: sandbox.database.url, applicationName }).initialize();
+    const url = sandbox.database.directUrl;
+    const source = await new DataSource({ type: 'postgres', url, applicationName }).initialize();
     const value = (await scrape(metricsOf(undefined, {}, source))).get(ready);
     await source.destroy();
     await until('its connections have ended', async () => {
