@@ -83,7 +83,8 @@ describe('events of orders', () => {
     await until('the commit is announced', () => heard.includes('orders_timeline'));
     // Both replicas listen, each on one connection.
     const listening = await world.database.sql(
-      `select count(*)::int from pg_stat_activity where application_name = 'order-service feed'`,
+      `select count(*)::int from pg_stat_activity
+        where application_name = 'order-service feed' and datname = current_database()`,
     );
     expect(listening).toEqual([{ count: 2 }]);
     await listener.end();

@@ -87,7 +87,12 @@ const untilSomebodyWaits = () =>
   until(
     'somebody waits for the transaction',
     async () =>
-      (await service.database.sql(`select from pg_locks where locktype = 'advisory' and not granted`)).length > 0,
+      (
+        await service.database.sql(
+          `select from pg_locks where locktype = 'advisory' and not granted
+              and database = (select oid from pg_database where datname = current_database())`,
+        )
+      ).length > 0,
   );
 
 const requestsOf = ({ orderId }: { readonly orderId: string }) =>

@@ -79,10 +79,18 @@ export class Jobs {
     return rows.map(({ id }) => id);
   }
 
-  /** Whether a job is still to be run, or running: added, and neither done nor dead. */
+  /**
+   * Whether a job is still to be run, or running: added, and neither done nor dead. It stays so until `tx` ends, for nobody can retry
+   * a dead one meanwhile. One that somebody else has in hand counts as waiting.
+   */
   async isWaiting(tx: EntityManager, id: string): Promise<boolean> {
-    const found: unknown[] = await tx.query(`select from ${this.table} where id = $1 and dead_at is null`, [id]);
-    return found.length > 0;
+    const [job]: { waiting: boolean }[] = await tx.query(
+      `select dead_at is null as waiting from ${this.table} where id = $1 for update skip locked`,
+      [id],
+    );
+    if (job) return job.waiting;
+    const inHand: unknown[] = await tx.query(`select from ${this.table} where id = $1`, [id]);
+    return inHand.length > 0;
   }
 
   private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {

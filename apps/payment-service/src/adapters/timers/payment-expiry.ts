@@ -85,8 +85,8 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
       }
     }
     const [problem] = problems;
-    if (problem === undefined) this.failing = undefined;
-    else this.failed(problem);
+    // A look without one is not the end of it: that is a batch that succeeds.
+    if (problem !== undefined) this.failed(problem);
     return expired;
   }
 
