@@ -1,3 +1,4 @@
+import { FIRST_TIME, firstIdOf, LAST_TIME, lastIdOf } from '@twinbox/kernel';
 import { type OrderFilter, type OrderListing, type OrderSort } from '../../application/order-list.js';
 import { isLive, LIVE_STATUSES, type OrderStatus } from '../../domain/order.js';
 import { ORDER_COLUMNS } from './order-sql.js';
@@ -165,25 +166,4 @@ class Search {
   private parameter(value: unknown): string {
     return `$${this.values.push(value)}`;
   }
-}
-
-const FIRST_TIME = new Date(0);
-/** What 48 bits of milliseconds reach to lies beyond what a Date can be. */
-const LAST_TIME = new Date(8.64e15);
-
-/** The smallest UUIDv7 of the millisecond (RFC 9562, section 5.7). */
-export function firstIdOf(time: Date): string {
-  return `${millisecondsOf(time)}-7000-8000-000000000000`;
-}
-
-/** The largest UUIDv7 of the millisecond. */
-export function lastIdOf(time: Date): string {
-  return `${millisecondsOf(time)}-7fff-bfff-ffffffffffff`;
-}
-
-/** 48 bits: they last until the year 10889. What lies beyond or before 1970 counts as the last or the first. */
-function millisecondsOf(time: Date): string {
-  const ms = Math.min(Math.max(0, time.getTime()), 2 ** 48 - 1);
-  const digits = ms.toString(16).padStart(12, '0');
-  return `${digits.slice(0, 8)}-${digits.slice(8)}`;
 }

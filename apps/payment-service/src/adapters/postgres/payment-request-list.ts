@@ -1,3 +1,4 @@
+import { FIRST_TIME, firstIdOf, LAST_TIME, lastIdOf } from '@twinbox/kernel';
 import {
   type PaymentListing,
   type PaymentPosition,
@@ -112,26 +113,4 @@ function afterOf(sort: PaymentSort, after: PaymentPosition | undefined, paramete
 
 function comparisonOf(sort: PaymentSort): string {
   return sort.startsWith('-') ? '<' : '>';
-}
-
-const FIRST_TIME = new Date(0);
-/** What 48 bits of milliseconds reach to lies beyond what a Date can be. */
-const LAST_TIME = new Date(8.64e15);
-
-/** The smallest UUIDv7 of the millisecond (RFC 9562, section 5.7): requests are created at the time in their id. */
-function firstIdOf(time: Date): string {
-  return `${millisecondsOf(time)}-7000-8000-000000000000`;
-}
-
-/** The largest one. */
-function lastIdOf(time: Date): string {
-  return `${millisecondsOf(time)}-7fff-bfff-ffffffffffff`;
-}
-
-/** 48 bits: what lies beyond them or before 1970 counts as the last or the first. */
-function millisecondsOf(time: Date): string {
-  const hex = Math.min(Math.max(0, time.getTime()), 2 ** 48 - 1)
-    .toString(16)
-    .padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}`;
 }
