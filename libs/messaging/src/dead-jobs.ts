@@ -2,11 +2,20 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
-import { type LetterAction, type LetterPage, type Letters } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
-import { checkText, limitOf, MAX_ACTOR, MAX_REASON, OPERATOR_LOCK_TIMEOUT } from './operator.js';
+import {
+  checkText,
+  type LetterAction,
+  type LetterPage,
+  type Letters,
+  lettersOf,
+  limitOf,
+  MAX_ACTOR,
+  MAX_REASON,
+  OPERATOR_LOCK_TIMEOUT,
+} from './operator.js';
 import { quoteIdentifier } from './schema.js';
 
 /** A job that is not run again by itself. */
@@ -59,8 +68,7 @@ export class DeadJobs {
         order by id limit $3`,
       [queue ?? null, cursor ?? null, limit + 1],
     );
-    const items = rows.slice(0, limit);
-    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+    return lettersOf(rows, limit, ({ id }) => id);
   }
 
   /** Undefined when no dead job has this id (any more). @throws RangeError for an id that is none */

@@ -17,31 +17,22 @@ import { InboxLetterStore } from './inbox-letter-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { channelOf } from './outbox-store.js';
-import { checkText, limitOf, MAX_ACTOR, MAX_REASON, OPERATOR_LOCK_TIMEOUT } from './operator.js';
+import {
+  checkText,
+  type LetterAction,
+  type LetterPage,
+  type Letters,
+  lettersOf,
+  limitOf,
+  MAX_ACTOR,
+  MAX_REASON,
+  OPERATOR_LOCK_TIMEOUT,
+} from './operator.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
 
 /** Which letters to change. Letters of a whole box only with `all`: a filter that was forgotten must not discard them. */
 export interface LetterChoice extends LetterFilter {
   readonly all?: boolean | undefined;
-}
-
-/** Who retries or discards, at most 255 characters, and why. */
-export interface LetterAction {
-  readonly actor: string;
-  readonly reason?: string | undefined;
-}
-
-export interface LetterPage {
-  /** 1 to 500; 50 unless given. */
-  readonly limit?: number | undefined;
-  /** The `nextCursor` of the page before. */
-  readonly cursor?: string | undefined;
-}
-
-/** A part of a list, and where the next one begins: null on the last. */
-export interface Letters<T> {
-  readonly items: readonly T[];
-  readonly nextCursor: string | null;
 }
 
 type Action = 'retry' | 'discard';
@@ -82,12 +73,8 @@ export class DeadLetters {
     const after = placeOf(page.cursor);
     const oldestFirst = page.order === 'oldest';
     const rows = await this.stores[filter.box].list(this.dataSource, filter, { limit: limit + 1, oldestFirst, after });
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    return {
-      items: items.map(({ diedAtMicros: _, ...letter }) => letter),
-      nextCursor: rows.length > limit && last ? `${last.diedAtMicros}-${last.id}` : null,
-    };
+    const { items, nextCursor } = lettersOf(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
+    return { items: items.map(({ diedAtMicros: _, ...letter }) => letter), nextCursor };
   }
 
   /**
@@ -135,8 +122,7 @@ export class DeadLetters {
     const limit = limitOf(page);
     if (cursor !== undefined) checkId('cursor', cursor);
     const rows = await this.audit.read(this.dataSource, { messageId, before: cursor, limit: limit + 1 });
-    const items = rows.slice(0, limit);
-    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+    return lettersOf(rows, limit, ({ id }) => id);
   }
 
   private async change(action: Action, choice: LetterChoice, { actor, reason }: LetterAction): Promise<number> {

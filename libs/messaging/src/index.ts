@@ -13,7 +13,7 @@ export {
   type WholeLetter,
   type WholeOutboxLetter,
 } from './dead-letter.js';
-export { DeadLetters, type LetterAction, type LetterChoice, type LetterPage, type Letters } from './dead-letters.js';
+export { DeadLetters, type LetterChoice } from './dead-letters.js';
 export { PermanentError } from './errors.js';
 export { Gather } from './gather.js';
 export { type ComponentHealth, MessagingHealth } from './health.js';
@@ -33,6 +33,7 @@ export { type Message } from './message.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { MessagingMetrics } from './metrics.js';
+export { type LetterAction, type LetterPage, type Letters } from './operator.js';
 export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
 export { messagingTables } from './schema.js';
 export { type EventClass, type TopicContract } from './topic.js';
