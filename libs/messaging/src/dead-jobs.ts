@@ -3,18 +3,16 @@ import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
 import { DueWork } from './due-work.js';
-import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import {
-  checkText,
+  checkAction,
+  checkReason,
   type LetterAction,
   type LetterPage,
   type Letters,
   lettersOf,
   limitOf,
-  MAX_ACTOR,
-  MAX_REASON,
-  OPERATOR_LOCK_TIMEOUT,
+  operatorTransaction,
 } from './operator.js';
 import { quoteIdentifier } from './schema.js';
 
@@ -103,7 +101,7 @@ export class DeadJobs {
    * @throws RangeError for an id that is none, an actor who has no name, and a reason that says nothing
    */
   async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
-    checkText('reason', action.reason, MAX_REASON);
+    checkReason(action.reason);
     return this.change('discard', ids, action, async (tx, dead) => {
       await tx.query(`delete from ${this.jobs} where id = any($1::uuid[])`, [dead]);
     });
@@ -116,10 +114,8 @@ export class DeadJobs {
     carryOut: (tx: EntityManager, ids: readonly string[]) => Promise<void>,
   ): Promise<number> {
     checkIds(ids);
-    checkText('actor', actor, MAX_ACTOR);
-    if (reason !== undefined) checkText('reason', reason, MAX_REASON);
-    return inTransaction(this.dataSource, async (tx) => {
-      await tx.query(`select set_config('lock_timeout', '${OPERATOR_LOCK_TIMEOUT}', true)`);
+    checkAction({ actor, reason });
+    return operatorTransaction(this.dataSource, async (tx) => {
       await this.audit.lock(tx);
       const dead: DeadJob[] = await tx.query(
         `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,

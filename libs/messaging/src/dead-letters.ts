@@ -14,19 +14,17 @@ import {
 } from './dead-letter.js';
 import { DueWork } from './due-work.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
-import { inTransaction } from './inbox-transaction.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { channelOf } from './outbox-store.js';
 import {
-  checkText,
+  checkAction,
+  checkReason,
   type LetterAction,
   type LetterPage,
   type Letters,
   lettersOf,
   limitOf,
-  MAX_ACTOR,
-  MAX_REASON,
-  OPERATOR_LOCK_TIMEOUT,
+  operatorTransaction,
 } from './operator.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
 
@@ -109,7 +107,7 @@ export class DeadLetters {
    * Chunks and errors are those of {@link retry}.
    */
   async discard(choice: LetterChoice, action: LetterAction & { readonly reason: string }): Promise<number> {
-    checkText('reason', action.reason, MAX_REASON);
+    checkReason(action.reason);
     return this.change('discard', choice, action);
   }
 
@@ -125,11 +123,10 @@ export class DeadLetters {
     return lettersOf(rows, limit, ({ id }) => id);
   }
 
-  private async change(action: Action, choice: LetterChoice, { actor, reason }: LetterAction): Promise<number> {
+  private async change(action: Action, choice: LetterChoice, by: LetterAction): Promise<number> {
     checkFilter(choice);
     checkChosen(choice);
-    checkText('actor', actor, MAX_ACTOR);
-    if (reason !== undefined) checkText('reason', reason, MAX_REASON);
+    checkAction(by);
     const store = this.stores[choice.box];
     // What dies from now on is not what the person has seen; and a retried letter that dies again is not retried for ever.
     const [now]: { micros: string }[] = await this.dataSource.query(
@@ -140,7 +137,7 @@ export class DeadLetters {
     for (;;) {
       const chunk = await store.next(this.dataSource, choice, now?.micros ?? '0', after);
       if (!chunk) return changed;
-      changed += await this.changeChunk(store, action, choice, chunk.ids, { actor, reason });
+      changed += await this.changeChunk(store, action, choice, chunk.ids, by);
       after = chunk.after;
       await this.tell();
     }
@@ -154,8 +151,7 @@ export class DeadLetters {
     chosen: readonly string[],
     { actor, reason }: LetterAction,
   ): Promise<number> {
-    return inTransaction(this.dataSource, async (tx) => {
-      await tx.query(`select set_config('lock_timeout', '${OPERATOR_LOCK_TIMEOUT}', true)`);
+    return operatorTransaction(this.dataSource, async (tx) => {
       await store.lockKeys(tx, chosen);
       await this.audit.lock(tx);
       const letters = await store.take(tx, choice, chosen);

@@ -1,10 +1,13 @@
-/** What a person may say and do, through a page or a command: the compiler has not seen it. */
+import { type DataSource, type EntityManager } from 'typeorm';
+import { inTransaction } from './inbox-transaction.js';
 
-export const MAX_ACTOR = 255;
-export const MAX_REASON = 2000;
+// What a person may say and do, through a page or a command: the compiler has not seen it.
+
+const MAX_ACTOR = 255;
+const MAX_REASON = 2000;
 const MAX_LIMIT = 500;
 /** Keys and the audit are locked for milliseconds: longer means that something is stuck, and a person is told so. */
-export const OPERATOR_LOCK_TIMEOUT = '5s';
+const LOCK_TIMEOUT = '5s';
 
 /** Who retries or discards, at most 255 characters, and why. */
 export interface LetterAction {
@@ -25,10 +28,31 @@ export interface Letters<T> {
   readonly nextCursor: string | null;
 }
 
-/** @throws RangeError for a text that says nothing, is too long, or cannot be stored */
-export function checkText(what: string, text: string, max: number): void {
+/** @throws RangeError for an actor, or a reason, that says nothing, is too long, or cannot be stored */
+export function checkAction({ actor, reason }: LetterAction): void {
+  checkText('actor', actor, MAX_ACTOR);
+  if (reason !== undefined) checkReason(reason);
+}
+
+/** @throws RangeError for a reason that says nothing, is too long, or cannot be stored */
+export function checkReason(reason: string): void {
+  checkText('reason', reason, MAX_REASON);
+}
+
+function checkText(what: string, text: string, max: number): void {
   const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
   if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters, not blank`);
+}
+
+/** A transaction that gives up when what it wants is locked for long. */
+export async function operatorTransaction<T>(
+  dataSource: DataSource,
+  work: (tx: EntityManager) => Promise<T>,
+): Promise<T> {
+  return inTransaction(dataSource, async (tx) => {
+    await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+    return work(tx);
+  });
 }
 
 /** The size of a page; 50 unless given. @throws RangeError for none */

@@ -44,8 +44,8 @@ export class PlaceOrder {
   }
 
   /**
-   * Last, for many orders wait for the lock of a product that many want: no round trip but the commit's comes after it. The rule has seen
-   * the products as they were before that wait, so they are looked at once more.
+   * Last, for many orders wait for the lock of a product that many want: no round trip but the commit's comes after it. The rule
+   * has seen the products as they were before that wait, so they are looked at once more.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
     return refusalAtLast(order, await this.products.reserve(tx, order.items)) ?? decision;

@@ -45,9 +45,9 @@ export class PostgresProductStore extends ProductStore {
   }
 
   /**
-   * One statement, so that the lock is held for it and the commit, and for what is sent with it. The locks are taken in the order of the ids: two orders
-   * for the same products wait for each other, and never in a circle. What cancelled orders gave back is added on the way; only
-   * who holds the product's lock takes it from there, so it is added once.
+   * One statement, so that the lock is held for it and the commit, and for what is sent with it. The locks are taken in the order of
+   * the ids: two orders for the same products wait for each other, and never in a circle. What cancelled orders gave back is added on
+   * the way; only who holds the product's lock takes it from there, so it is added once.
    *
    * The locking part sees a product as the transaction before left it (READ COMMITTED), the rest of the statement as it was when
    * the statement began. So only the former is calculated with, and a release that was committed since is left for the next.
