@@ -81,5 +81,7 @@ async function grant(tx: EntityManager, schema: string): Promise<void> {
   await ddl(tx, 'revoke temporary on database %I from public', database);
   await ddl(tx, 'grant usage on schema %I to %I', schema, schema);
   await ddl(tx, 'grant select, insert, update, delete on all tables in schema %I to %I', schema, schema);
+  // The relay compares its position with the sequence of the outbox.
+  await ddl(tx, 'grant select on all sequences in schema %I to %I', schema, schema);
   await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
 }

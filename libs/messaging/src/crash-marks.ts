@@ -54,7 +54,7 @@ export class CrashMarks {
 
   /** What was left on a partition. Needed once after each time that the group has shared out its partitions. */
   async ofPartition(db: DataSource, topic: string, partition: number): Promise<PartitionMarks> {
-    // inbox_in_flight_partition, inbox_parked_consumer_topic_partition_offset_key. The marks of a parked message are looked at
+    // inbox_in_flight_partition, inbox_parked_place. The marks of a parked message are looked at
     // when it is its turn, whoever has the partition.
     const rows: { id: string; first_offset: string; last_offset: string }[] = await db.query(
       `select m.id, m.first_offset, m.last_offset from ${this.table} m

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { type Incident } from './incidents.js';
 
 export type DueKind = 'parked' | 'jobs';
 
@@ -11,6 +12,8 @@ export class DueWork {
   /** The queues whose jobs this process runs: those of others are not looked for. */
   readonly queues: string[] = [];
   private readonly listeners = new Map<DueKind, Set<() => void>>();
+  /** Receives the open incidents of every poll. */
+  incidentsFound: (open: readonly Incident[]) => void = () => undefined;
 
   /** `wake` must return at once and not throw. */
   on(kind: DueKind, wake: () => void): void {

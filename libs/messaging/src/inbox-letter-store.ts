@@ -53,7 +53,7 @@ export class InboxLetterStore implements LetterStore {
   }
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
-    // The primary key; inbox_parked_key for those behind it.
+    // The primary key; inbox_parked_arrival for those behind it.
     const rows: (Row & Omit<WholeInboxLetter, 'key' | 'rawKey'>)[] = await db.query(
       `select ${LETTER}, p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
               (select count(*)::int from ${this.parked} w
@@ -71,7 +71,7 @@ export class InboxLetterStore implements LetterStore {
     untilMicros: string,
     after: LetterCursor | undefined,
   ): Promise<Chunk | undefined> {
-    // In the order of inbox_parked_consumer_topic_partition_offset_key: of one key the earlier ones come first, also where dead letters
+    // In the order of inbox_parked_place: of one key the earlier ones come first, also where dead letters
     // hold no key, and a chunk that is committed is not read again.
     const rows: { id: string; consumer: string; topic: string; partition: number; offset: string }[] = await db.query(
       `select p.id, p.consumer, p.topic, p.partition, p."offset" from ${this.parked} p
@@ -140,7 +140,7 @@ export class InboxLetterStore implements LetterStore {
 
   /** It is the turn of the first message of each key, unless it is dead, and holds the key, or has its time already. */
   private async wakeHeads(tx: EntityManager, keys: readonly { consumer: string; key: Buffer }[]): Promise<void> {
-    // inbox_parked_key. Whoever holds a head has just given it its time.
+    // inbox_parked_arrival. Whoever holds a head has just given it its time.
     await tx.query(
       `update ${this.parked} set next_attempt_at = clock_timestamp()
         where id in (

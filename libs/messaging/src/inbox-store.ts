@@ -104,7 +104,7 @@ export class InboxStore {
    */
   async record(tx: EntityManager, message: Message): Promise<Recorded> {
     const [row]: { held: boolean; recorded: boolean }[] = await tx.query(
-      // inbox_parked_key, inbox_pkey
+      // inbox_parked_arrival, inbox_pkey
       `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
        held as materialized (
          select from ${this.schema}.inbox_parked
@@ -205,7 +205,7 @@ export class InboxStore {
 
   /** Forgets what is older than `retentionMs`, a chunk at a time: true while there may be more. */
   async forget(db: DataSource, retentionMs: number): Promise<boolean> {
-    // inbox_received_at; rows that somebody else holds are left for the next time.
+    // inbox_age; rows that somebody else holds are left for the next time.
     const [, deleted]: [unknown, number] = await db.query(
       `delete from ${this.schema}.inbox where ctid = any(array(
          select ctid from ${this.schema}.inbox

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { Cursor } from './cursor.js';
 import { type DueNow, Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
 
-const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, lastAction: undefined };
+const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, lastAction: undefined, incidents: [] };
 
 /** A lease row in memory: what matters here is how the holder counts, not who gets it. */
 class Row implements LeaseStore {

@@ -1,5 +1,6 @@
 import { type Cursor } from './cursor.js';
 import { describeError } from './errors.js';
+import { type Incident } from './incidents.js';
 
 /** In milliseconds. */
 export interface LeaseTiming {
@@ -29,6 +30,8 @@ export interface DueNow {
   readonly jobs: boolean;
   /** The number of the last thing that a person did to a dead letter. */
   readonly lastAction: string | undefined;
+  /** The incidents that nobody has acknowledged. */
+  readonly incidents: readonly Incident[];
 }
 
 export interface LeaseStore {

@@ -20,6 +20,7 @@ import { DeadLetters } from './dead-letters.js';
 import { DueWork } from './due-work.js';
 import { MessagingHealth } from './health.js';
 import { Inbox } from './inbox.js';
+import { Incidents } from './incidents.js';
 import { InboxRecords } from './inbox-records.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobLifecycle } from './job-lifecycle.js';
@@ -76,6 +77,16 @@ export class MessagingModule {
             return relay;
           },
         },
+        {
+          provide: Incidents,
+          inject: [ModuleRef, MessagingHealth, DueWork],
+          useFactory: (modules: ModuleRef, health: MessagingHealth, dueWork: DueWork) => {
+            const incidents = new Incidents(options, modules);
+            health.register('incidents', () => incidents.health());
+            dueWork.incidentsFound = (open) => incidents.found(open);
+            return incidents;
+          },
+        },
         RelayLifecycle,
         CommitWakeUp,
         Outbox,
@@ -91,6 +102,7 @@ export class MessagingModule {
         MessagingHealth,
         MessagingMetrics,
         DueWork,
+        Incidents,
         CommitWakeUp,
         Outbox,
         InboxRecords,

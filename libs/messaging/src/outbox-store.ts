@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { Cursor, multirange, spansOf } from './cursor.js';
+import { type Incident, openIncidents } from './incidents.js';
 import { type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
@@ -31,6 +32,7 @@ interface LeaseRow {
   readonly anyParked: boolean;
   readonly jobs: boolean;
   readonly lastAction: string | null;
+  readonly incidents: readonly Incident[] | null;
 }
 
 /**
@@ -134,14 +136,15 @@ export class OutboxStore implements LeaseStore {
                          where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp()
                          order by run_at limit 1
                       ) as due) as jobs,
-              (select max(id) from ${this.schema}.messaging_audit) as "lastAction"
+              (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
+              ${openIncidents(this.options.schema)} as incidents
          from (values (1)) as one left join lease on true`,
       [holder, leaseMs, progress?.position, progress && multirange(progress.gaps), this.options.queues ?? []],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the poll without a row');
-    const { token, position, gaps, pending, parked, anyParked, jobs, lastAction } = row;
-    const due = { parked, anyParked, jobs, lastAction: lastAction ?? undefined };
+    const { token, position, gaps, pending, parked, anyParked, jobs, lastAction, incidents } = row;
+    const due = { parked, anyParked, jobs, lastAction: lastAction ?? undefined, incidents: incidents ?? [] };
     if (token === null) return { token: undefined, pending: false, due };
     return { token, pending, progress: new Cursor(Number(position), spansOf(gaps ?? '{}')), due };
   }

@@ -43,7 +43,7 @@ export class ParkedStore {
     private readonly deadLettersHoldKeys: boolean,
   ) {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
-    // inbox_parked_key
+    // inbox_parked_arrival
     this.earlier = `exists (select from ${this.parked} e
       where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e."offset" < p."offset"
         ${deadLettersHoldKeys ? '' : 'and e.dead_at is null'})`;

@@ -220,7 +220,8 @@ export class Relay {
   }
 
   /** The one poll of the process serves all of messaging. */
-  private tellWhatIsDue({ parked, anyParked, jobs, lastAction }: DueNow): void {
+  private tellWhatIsDue({ parked, anyParked, jobs, lastAction, incidents }: DueNow): void {
+    this.dueWork.incidentsFound(incidents);
     if (jobs) this.dueWork.found('jobs');
     const orphans = anyParked && performance.now() - this.orphansSoughtAt > ORPHANS_EVERY_MS;
     if (orphans) this.orphansSoughtAt = performance.now();

@@ -1,10 +1,10 @@
 /** The schema of the tables below: raised with every change, which is a step of its own. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
  * The statements that bring one schema's tables of outbox, relay and inbox from one version to another, for the service's
  * migrations: all of them for a new service; for an existing one `{ from: 1 }` in a migration of its own, and so on.
- * The service's role needs select, insert, update and delete on the tables and owns none.
+ * The service's role needs select, insert, update and delete on the tables, select on their sequences, and owns none.
  */
 export function messagingTables(schema: string, { from = 0, to = SCHEMA_VERSION } = {}): readonly string[] {
   return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema)));
@@ -147,6 +147,50 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     )`,
     `create index jobs_due on ${s}.jobs (queue, run_at) where dead_at is null`,
     `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
+  ],
+  (s) => [
+    // `origin` names the log and the sequence that `position` belongs to: after a truncate or a restart of the sequence, the
+    // recorded position means nothing. `ahead` is set while messages of some aggregate type cannot be published: how far the
+    // relay has published the other types beyond `position`, which stays before the first message that waits. A relay of the
+    // previous version ignores it and publishes those messages again.
+    `alter table ${s}.relay_lease add column origin text, add column ahead jsonb`,
+    // What an operator must know about and acknowledge. One open row for each kind and subject.
+    `create table ${s}.messaging_incidents (
+      id bigint generated always as identity primary key,
+      kind varchar(50) not null,
+      subject varchar(600) not null,
+      problem text not null,
+      detail jsonb not null,
+      occurrences integer not null default 1,
+      first_at timestamptz not null default clock_timestamp(),
+      last_at timestamptz not null default clock_timestamp(),
+      acknowledged_at timestamptz
+    )`,
+    `create unique index messaging_incidents_open on ${s}.messaging_incidents (kind, subject) where acknowledged_at is null`,
+    // How far a consumer has settled a partition, by this database: Kafka's committed offsets survive a database that goes back.
+    `create table ${s}.inbox_offsets (
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      next_offset bigint not null,
+      updated_at timestamptz not null default clock_timestamp(),
+      primary key (consumer, topic, partition)
+    )`,
+    // A topic that was created again uses its offsets again, so a place on the topic does not identify a message. What has an
+    // id is unique through the inbox; what has none, by its place and its timestamp. The order within a key is that of arrival.
+    `alter table ${s}.inbox_parked
+       drop constraint inbox_parked_consumer_topic_partition_offset_key,
+       add column setbacks integer not null default 0`,
+    `create unique index inbox_parked_unreadable on ${s}.inbox_parked (consumer, topic, partition, "offset", recorded_at)
+       where not holds_key`,
+    `create index inbox_parked_place on ${s}.inbox_parked (consumer, topic, partition, "offset")`,
+    `create index inbox_parked_arrival on ${s}.inbox_parked (consumer, key, id) where holds_key`,
+    `drop index ${s}.inbox_parked_key`,
+    // A BRIN index is useless once pruning has made room in old pages and new rows have filled it.
+    `create index inbox_age on ${s}.inbox (consumer, received_at)`,
+    `drop index ${s}.inbox_received_at`,
+    // Failures that were the environment's: they lengthen the wait and do not count as attempts.
+    `alter table ${s}.jobs add column setbacks integer not null default 0`,
   ],
 ];
 
