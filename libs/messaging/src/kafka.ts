@@ -11,7 +11,7 @@ import kafkajs, {
   type Producer as KafkaJsProducer,
 } from 'kafkajs';
 import { mendKafkajs } from './kafkajs-mends.js';
-import { type KafkaRecord, type OutgoingRecord } from './message.js';
+import { type KafkaRecord, type OutgoingRecord, recordTime } from './message.js';
 import { OffsetCommits } from './offset-commits.js';
 import { partitionOf } from './partition.js';
 import { type TopicContract } from './topic.js';
@@ -292,7 +292,7 @@ async function handleBatch(
         topic: batch.topic,
         partition: batch.partition,
         offset: message.offset,
-        timestamp: new Date(Number(message.timestamp)),
+        timestamp: recordTime(message.timestamp),
         key: message.key,
         value: message.value,
         headers: textHeaders(message.headers),

@@ -1,6 +1,10 @@
+import { isUtf8 } from 'node:buffer';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
+import { identityFlaw, isTooLong, storable } from './column-text.js';
 import { describeError } from './errors.js';
+import { hasTooManyFields } from './json-complexity.js';
+import { type Envelope, parseObject, readStructured, structuredContentType } from './structured-mode.js';
 import { type EventClass, type TopicContract } from './topic.js';
 
 /** A record as it lies on the topic. Header values are UTF-8 text; the last one counts where a name stands twice. */
@@ -8,13 +12,24 @@ export interface KafkaRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
+  /** By {@link recordTime}. */
   readonly timestamp: Date;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A message that was read: an event in its CloudEvents envelope (CloudEvents 1.0, Kafka binding 1.0.2, binary mode). */
+/** What stands in a record that has no timestamp. */
+const NO_TIMESTAMP = -1;
+/** The end of the year 9999, the last that RFC 3339 can write; PostgreSQL and JavaScript know later ones, but not the same. */
+const LATEST_MS = Date.UTC(10_000, 0) - 1;
+
+/** The time of a record by its timestamp, which is whatever 64-bit integer its producer has written. */
+export function recordTime(timestamp: string): Date {
+  return new Date(Math.min(Math.max(Number(timestamp), NO_TIMESTAMP), LATEST_MS));
+}
+
+/** A message that was read: an event in its CloudEvents envelope (CloudEvents 1.0, Kafka binding 1.0.2). */
 export interface Message {
   readonly id: string;
   readonly type: string;
@@ -23,6 +38,7 @@ export interface Message {
   readonly key: string;
   /** The publishing aggregate's version: increases within a key, not contiguous. */
   readonly sequence: number | undefined;
+  /** The event's time if it names one, else the record's timestamp; the time of reading if it has neither. */
   readonly time: Date;
   readonly topic: string;
   readonly partition: number;
@@ -42,6 +58,8 @@ export interface Unreadable {
   readonly source?: string;
   /** Only the data breaks the contract: the message is known by its id and source, and has its place in its key. */
   readonly sound: boolean;
+  /** It is an event of a type that the contract does not name: perhaps a newer one does. */
+  readonly unknownType?: true;
 }
 
 /** A row of the outbox, as the relay reads it. */
@@ -86,14 +104,11 @@ export function toRecord(row: OutboxRow, source: string): OutgoingRecord {
   };
 }
 
-/** An aggregate's id, in an index of the inbox. */
-const MAX_KEY_BYTES = 255;
-
 /** Reads a record by the topic's contract. Unknown fields in the data are let through: a newer publisher may send more. */
 export function readMessage(record: KafkaRecord, contract: TopicContract): Reading {
-  const { ce_id: id, ce_type: type, ce_source: source, ce_specversion: specversion } = record.headers;
-  // As far as a table can hold it: text has no zero byte there.
-  const shown = (text: string): string => text.replaceAll('\0', '').slice(0, 255);
+  const contentType = structuredContentType(record.headers);
+  const { attributes, flaw, data: readData } = envelopeOf(record, contentType);
+  const { id, type, source } = attributes;
   const found = {
     ...(id !== undefined && { id: shown(id) }),
     ...(type !== undefined && { type: shown(type) }),
@@ -101,36 +116,49 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   };
   const unreadable = (reason: string, sound = false): Unreadable => ({ readable: false, reason, sound, ...found });
 
-  const missing = Object.entries({ ce_id: id, ce_type: type, ce_source: source, ce_specversion: specversion })
-    .filter(([, value]) => value === undefined || value === '')
-    .map(([name]) => name);
-  if (!id || !type || !source || missing.length > 0) return unreadable(`header missing: ${missing.join(', ')}`);
-  if (specversion !== '1.0') return unreadable(`ce_specversion is not 1.0`);
-  if (/\p{Cc}/u.test(id + type + source)) return unreadable('a header has a control character');
-  if (id.length > 255) return unreadable('ce_id is longer than 255 characters');
-  if (source.length > 255) return unreadable('ce_source is longer than 255 characters');
-  if (record.key === null) return unreadable('the record has no key');
-  if (record.key.length > MAX_KEY_BYTES) return unreadable(`the key is longer than ${MAX_KEY_BYTES} bytes`);
-  if (record.value === null) return unreadable('the record has no value (a tombstone)');
+  if (flaw !== undefined) return unreadable(flaw);
+  const prefix = contentType === undefined ? 'ce_' : '';
+  const required = { id, type, source, specversion: attributes.specversion };
+  if (!id || !type || !source || !required.specversion) {
+    const missing = Object.entries(required).filter(([, value]) => !value);
+    const names = missing.map(([name]) => `${prefix}${name}`).join(', ');
+    return unreadable(`${contentType === undefined ? 'header' : 'attribute'} missing: ${names}`);
+  }
+  if (required.specversion !== '1.0') return unreadable(`${prefix}specversion is not 1.0`);
+  for (const [name, value] of [
+    ['id', id],
+    ['source', source],
+    ['type', type],
+  ] as const) {
+    const wrong = attributeFlaw(value);
+    if (wrong !== undefined) return unreadable(`${prefix}${name} ${wrong}`);
+  }
+  const identity = identityFlaw(id, source);
+  if (identity !== undefined) return unreadable(identity);
 
   const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
-  if (eventClass === undefined) return unreadable(`no contract of ${contract.name} names the type`);
+  if (!eventClass) return { ...unreadable(`no contract of ${contract.name} names the type`), unknownType: true };
 
-  const json = parseObject(record.value);
-  if (json === undefined) return unreadable('the value is not a JSON object in UTF-8');
-  const { data, broken } = dataOf(json, eventClass, versionOf(record.headers['ce_dataschema']) ?? eventClass.version);
-  if (!data) return unreadable(`the data breaks its contract: ${broken}`, true);
+  const key = keyOf(record.key);
+  if (key.flaw !== undefined) return unreadable(key.flaw);
+  if (record.value === null) return unreadable('the record has no value (a tombstone)');
 
-  const sequence = Number(record.headers['ce_sequence'] ?? Number.NaN);
+  const json = readData();
+  if (!json)
+    return unreadable(contentType ? 'the data is not a JSON object' : 'the value is not a JSON object in UTF-8');
+  if (hasTooManyFields(record.value.length, () => json)) return unreadable('the data has too many fields', true);
+  const { data, broken } = dataOf(json, eventClass, versionOf(attributes.dataschema) ?? eventClass.version);
+  if (!data) return unreadable(`the data breaks its contract: ${broken?.slice(0, MAX_REASON)}`, true);
+
   return {
     readable: true,
     message: {
       id,
       type,
       source,
-      key: record.key.toString(),
-      sequence: Number.isSafeInteger(sequence) ? sequence : undefined,
-      time: record.timestamp,
+      key: key.text,
+      sequence: sequenceOf(attributes.sequence),
+      time: eventTime(attributes.time) ?? (hasTimestamp(record) ? record.timestamp : new Date()),
       topic: record.topic,
       partition: record.partition,
       offset: record.offset,
@@ -139,15 +167,71 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   };
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Of a contract with many rules a message may break each, many times over. */
+const MAX_REASON = 2000;
 
-function parseObject(bytes: Buffer): object | undefined {
-  try {
-    const json: unknown = JSON.parse(utf8.decode(bytes));
-    return typeof json === 'object' && json !== null && !Array.isArray(json) ? json : undefined;
-  } catch {
-    return undefined;
+function envelopeOf(record: KafkaRecord, contentType: string | undefined): Envelope {
+  const { headers, value } = record;
+  if (contentType !== undefined) {
+    return value
+      ? readStructured(contentType, value)
+      : { attributes: {}, flaw: 'the record has no value (a tombstone)', data: () => undefined };
   }
+  return {
+    attributes: {
+      specversion: headers['ce_specversion'],
+      id: headers['ce_id'],
+      source: headers['ce_source'],
+      type: headers['ce_type'],
+      time: headers['ce_time'],
+      dataschema: headers['ce_dataschema'],
+      sequence: headers['ce_sequence'],
+    },
+    data: () => (value ? parseObject(value) : undefined),
+  };
+}
+
+/** As far as a column can hold it. */
+function shown(text: string): string {
+  return storable(text.slice(0, 255)).toWellFormed();
+}
+
+/**
+ * Why no inbox takes the text as an id, a source or a type; undefined if it does. U+FFFD is what bytes that are not UTF-8 become:
+ * of two ids that are not, the second would be taken for the first and dropped.
+ */
+export function attributeFlaw(text: string): string | undefined {
+  if (/\p{Cc}/u.test(text)) return 'has a control character';
+  if (/[\p{Cs}\uFFFD]/u.test(text)) return 'is not Unicode text';
+  return isTooLong(text) ? 'is longer than 255 characters' : undefined;
+}
+
+/** A key is text: as other bytes, different keys would be one to a handler. */
+function keyOf(key: Buffer | null): { readonly text: string; readonly flaw?: undefined } | { readonly flaw: string } {
+  if (key === null) return { flaw: 'the record has no key' };
+  if (!isUtf8(key)) return { flaw: 'the key is not UTF-8' };
+  const text = key.toString();
+  if (text.includes('\0')) return { flaw: 'the key has a zero byte' };
+  return isTooLong(text) ? { flaw: 'the key is longer than 255 characters' } : { text };
+}
+
+function hasTimestamp({ timestamp }: KafkaRecord): boolean {
+  return timestamp.getTime() !== NO_TIMESTAMP;
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,20})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Undefined where no time is named, or none that can be used: the record's timestamp is then the best that is known. */
+function eventTime(time: string | undefined): Date | undefined {
+  if (time === undefined || !RFC_3339.test(time)) return undefined;
+  const parsed = new Date(time.toUpperCase().replace(' ', 'T'));
+  return parsed.getTime() <= LATEST_MS ? parsed : undefined;
+}
+
+function sequenceOf(text: string | undefined): number | undefined {
+  if (text === undefined || !/^-?\d{1,16}$/.test(text)) return undefined;
+  const sequence = Number(text);
+  return Number.isSafeInteger(sequence) ? sequence : undefined;
 }
 
 /** The version at the end of `urn:event:<type>:<version>`. */
