@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
+import { isUuid } from './column-text.js';
 import { DueWork } from './due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import {
@@ -31,7 +32,6 @@ export interface WholeDeadJob extends DeadJob {
   readonly data: unknown;
 }
 
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
 /** The jobs that failed for good, and what a person does about them: each time with an entry in `messaging_audit`. */
@@ -51,7 +51,7 @@ export class DeadJobs {
 
   /**
    * In the order of their ids: UUIDv7s by their age, the oldest first.
-   * @throws RangeError for a limit that is not 1 to 500, or a cursor that is none
+   * @throws RangeError for a limit that is not 1 to 500, a cursor that is none, or a queue with a zero byte
    */
   async list(
     { queue }: { readonly queue?: string | undefined } = {},
@@ -59,6 +59,7 @@ export class DeadJobs {
   ): Promise<Letters<DeadJob>> {
     const limit = limitOf({ limit: wanted });
     if (cursor !== undefined) checkIds([cursor]);
+    if (queue?.includes('\0')) throw new RangeError('A filter has a zero byte');
     // jobs_dead
     const rows: DeadJob[] = await this.dataSource.query(
       `select ${JOB} from ${this.jobs}
@@ -138,5 +139,5 @@ export class DeadJobs {
 }
 
 function checkIds(ids: readonly string[]): void {
-  for (const id of ids) if (!UUID.test(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a job`);
+  for (const id of ids) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a job`);
 }

@@ -143,6 +143,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
       [{ box: 'letterbox' as 'inbox', all: true }, BY_ANN, 'There is no box letterbox'],
       [{ box, ids: ['1; drop table'] }, BY_ANN, 'is no id'],
       [{ box, diedAfter: new Date('never') }, BY_ANN, 'is no date'],
+      [{ box, diedBefore: new Date(-8.64e15) }, BY_ANN, 'is no date'],
       [{ box, key: 'a\0' }, BY_ANN, 'zero byte'],
       [{ box, all: true }, { ...BY_ANN, actor: ' ' }, 'actor must be'],
       [{ box, all: true }, { ...BY_ANN, actor: 'a'.repeat(256) }, 'actor must be'],
@@ -157,6 +158,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     for (const limit of [0, 501, 1.5]) await expect(letters.list({ box }, { limit })).rejects.toThrow(RangeError);
     for (const cursor of ['', '1', 'x-1', '1-1-1'])
       await expect(letters.list({ box }, { cursor })).rejects.toThrow('is no cursor');
+    await expect(letters.history({ messageId: 'a\0' })).rejects.toThrow('zero byte');
 
     expect((await letters.list({ box })).items).toHaveLength(1);
     expect((await letters.history()).items).toEqual([]);

@@ -113,12 +113,13 @@ export class DeadLetters {
 
   /**
    * What was done to letters, the newest first; to those of one message with `messageId`.
-   * @throws RangeError for a limit or cursor that is none
+   * @throws RangeError for a limit or cursor that is none, or a messageId with a zero byte
    */
   async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Letters<AuditEntry>> {
     const { cursor, messageId } = page;
     const limit = limitOf(page);
     if (cursor !== undefined) checkId('cursor', cursor);
+    if (messageId?.includes('\0')) throw new RangeError('A filter has a zero byte');
     const rows = await this.audit.read(this.dataSource, { messageId, before: cursor, limit: limit + 1 });
     return lettersOf(rows, limit, ({ id }) => id);
   }
@@ -190,7 +191,9 @@ function checkFilter(filter: LetterFilter): void {
   if (box === 'inbox' && aggregateType !== undefined) throw new TypeError('Letters of the inbox have no aggregateType');
   ids?.forEach((id) => checkId('id', id));
   for (const date of [diedAfter, diedBefore])
-    if (date !== undefined && Number.isNaN(date.getTime())) throw new RangeError('diedAfter or diedBefore is no date');
+    // Other years are those of mistakes, and PostgreSQL does not know all that JavaScript does.
+    if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
+      throw new RangeError('diedAfter or diedBefore is no date');
   for (const text of [consumer, aggregateType, filter.type, filter.key])
     if (text?.includes('\0')) throw new RangeError('A filter has a zero byte');
 }

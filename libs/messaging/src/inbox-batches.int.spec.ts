@@ -4,7 +4,7 @@ import { CrashMarks } from './crash-marks.js';
 import { InboxBatches } from './inbox-batches.js';
 import { inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
-import { type InboxWork } from './inbox-work.js';
+import { type InboxWork, noCounts } from './inbox-work.js';
 import { type KafkaRecord, type Message, readMessage } from './message.js';
 import { Slots } from './slots.js';
 import { counted } from './testing/counter-process.js';
@@ -24,7 +24,7 @@ beforeEach(async () => {
     store: new InboxStore('sandbox', groupId, true),
     marks: new CrashMarks('sandbox', groupId),
     slots: new Slots(4),
-    counts: { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 },
+    counts: noCounts(),
     inHand: new Set(),
     logger: new Logger(),
     stopping: new AbortController().signal,

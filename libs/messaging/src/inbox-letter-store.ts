@@ -16,7 +16,10 @@ import {
 import { quoteIdentifier } from './schema.js';
 
 const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea' });
-const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type, p.key, p.consumer, p.topic,
+/** As many as the key of a sound message has at most; one that could not be read may have a megabyte. */
+const SHOWN_KEY_BYTES = 1020;
+const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type,
+       substring(p.key for ${SHOWN_KEY_BYTES}) as key, p.consumer, p.topic,
        p.partition, p."offset"::text as "offset", p.attempts, p.error, p.dead_at as "diedAt"`;
 
 type Row = Omit<InboxLetter, 'key'> & { readonly key: Buffer | null };
@@ -54,15 +57,15 @@ export class InboxLetterStore implements LetterStore {
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
     // The primary key; inbox_parked_arrival for those behind it.
-    const rows: (Row & Omit<WholeInboxLetter, 'key' | 'rawKey'>)[] = await db.query(
-      `select ${LETTER}, p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
+    const rows: (Row & Omit<WholeInboxLetter, 'key'>)[] = await db.query(
+      `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
               (select count(*)::int from ${this.parked} w
                 where w.consumer = p.consumer and w.key = p.key and w.holds_key and w."offset" > p."offset"
                   and w.dead_at is null and p.holds_key and p.consumer <> all($2::text[])) as waiting
          from ${this.parked} p where p.id = $1 and p.dead_at is not null`,
       [id, this.goOn],
     );
-    return rows.map((row) => ({ ...withTextKey(row), rawKey: row.key }))[0];
+    return rows.map(withTextKey)[0];
   }
 
   async next(

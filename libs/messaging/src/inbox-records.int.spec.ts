@@ -1,6 +1,7 @@
 import { type ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { CommitWakeUp } from './commit-wake-up.js';
+import { PermanentError } from './errors.js';
 import { InboxRecords } from './inbox-records.js';
 import { type InboxCounts } from './inbox-work.js';
 import { type MessagingOptions } from './messaging-options.js';
@@ -113,6 +114,31 @@ describe('a message that does not come through Kafka', () => {
   it('P1 is refused outside of a transaction, and under the name of a consumer group', async () => {
     await expect(records.once(db.manager, message)).rejects.toThrow('open transaction');
     await expect(receive({ ...message, consumer: 'order-service' })).rejects.toThrow('is a consumer group');
+  });
+
+  it.each([
+    ['a long id', { messageId: 'i'.repeat(256) }, 'messageId of a message for the inbox is longer'],
+    ['no id', { messageId: '' }, 'messageId of a message for the inbox is empty'],
+    ['a zero byte in its id', { messageId: 'a\0' }, 'zero byte'],
+    ['half of a surrogate pair in its id', { messageId: 'a\uD800' }, 'surrogate pair'],
+    ['a long source', { source: '/'.repeat(256) }, 'source of a message for the inbox is longer'],
+    ['a long consumer', { consumer: 'c'.repeat(256) }, 'consumer of a message for the inbox is longer'],
+    ['id and source that no index holds', { messageId: '😀'.repeat(255), source: '😀'.repeat(255) }, '1600 bytes'],
+  ])('P5 is refused with %s, and leaves its transaction as it was', async (_, fields, reason) => {
+    const isNew = await db.transaction(async (tx) => {
+      const refused = records.once(tx, { ...message, ...fields });
+      await expect(refused).rejects.toThrow(PermanentError);
+      await expect(refused).rejects.toThrow(reason);
+      return records.once(tx, message);
+    });
+
+    expect(isNew).toBe(true);
+  });
+
+  it('P4 is one message under the longest names that there are', async () => {
+    const longest = { consumer: '😀'.repeat(255), messageId: '😀'.repeat(255), source: 'é'.repeat(255) };
+
+    expect([await receive(longest), await receive(longest)]).toEqual([true, false]);
   });
 
   it('P7 is forgotten after 30 days, and nobody else’s is', async () => {

@@ -1,10 +1,11 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
+import { identityFlaw, textFlaw } from './column-text.js';
 import { CommitWakeUp } from './commit-wake-up.js';
-import { describeError } from './errors.js';
+import { describeError, PermanentError } from './errors.js';
 import { InboxStore, LOCK_TIMEOUT } from './inbox-store.js';
-import { type InboxCounts } from './inbox-work.js';
+import { type InboxCounts, noCounts } from './inbox-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics.js';
 import { quoteIdentifier } from './schema.js';
@@ -57,13 +58,15 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
    * Records the message in the caller's transaction; false when it was recorded before, and that has committed. Of two
    * transactions with one message the second waits for the first to end, for a second at most: then it fails.
    *
-   * Throws when `tx` is not in a transaction, and when the consumer is one of Kafka's.
+   * Throws when `tx` is not in a transaction, and when the consumer is one of Kafka's; a PermanentError for a consumer, source or
+   * id that the inbox cannot hold: one that is empty, is longer than 255 characters, or has a zero byte or half of a surrogate pair.
    */
   async once(tx: EntityManager, { consumer, source, messageId }: InboxRecord): Promise<boolean> {
     if (!tx.queryRunner?.isTransactionActive)
       throw new Error('InboxRecords.once must be called with the manager of an open transaction');
     if (this.options.consumes.some(({ groupId }) => groupId === consumer))
       throw new Error(`${consumer} is a consumer group, and has an inbox of its own`);
+    checkRecord({ consumer, source, messageId });
     const counts = this.countsOf(consumer);
     this.running ??= this.tidyNowAndThen();
     const recorded: unknown[] = await tx.query(this.insert, [consumer, messageId, source]);
@@ -77,7 +80,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   private countsOf(consumer: string): InboxCounts {
     const known = this.consumers.get(consumer);
     if (known) return known;
-    const counts = { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 };
+    const counts = noCounts();
     this.consumers.set(consumer, counts);
     this.metrics.watchInbox(consumer, counts);
     return counts;
@@ -114,4 +117,14 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   private get dataSource(): DataSource {
     return this.modules.get(DataSource, { strict: false });
   }
+}
+
+/** Two messages must not become one, and an error of the database would say less. */
+function checkRecord({ consumer, source, messageId }: InboxRecord): void {
+  for (const [name, text] of Object.entries({ consumer, source, messageId })) {
+    const flaw = textFlaw(text);
+    if (flaw !== undefined) throw new PermanentError(`The ${name} of a message for the inbox ${flaw}`);
+  }
+  const flaw = identityFlaw(messageId, source);
+  if (flaw !== undefined) throw new PermanentError(`A message for the inbox: ${flaw}`);
 }

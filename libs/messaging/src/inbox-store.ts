@@ -1,6 +1,9 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { storable } from './column-text.js';
 import { type KafkaRecord, type Message } from './message.js';
 import { quoteIdentifier } from './schema.js';
+
+export { storable };
 
 /** `new`: recorded, handle it; `duplicate`: handled or parked before; `held`: an earlier message of its key is parked. */
 export type Recorded = 'new' | 'duplicate' | 'held';
@@ -219,9 +222,4 @@ export class InboxStore {
 
 function storableHeaders(headers: KafkaRecord['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [storable(name), storable(value)]));
-}
-
-/** PostgreSQL's text holds no zero byte. */
-export function storable(text: string): string {
-  return text.replaceAll('\0', '');
 }

@@ -31,10 +31,25 @@ export interface InboxCounts {
   processed: number;
   duplicates: number;
   passedOver: number;
+  /** Ignored, for no contract names their type. */
+  unknownTypes: number;
   /** Attempts that a handler failed. */
   failedAttempts: number;
   parked: number;
   deadLetters: number;
+}
+
+/** All at zero. */
+export function noCounts(): InboxCounts {
+  return {
+    processed: 0,
+    duplicates: 0,
+    passedOver: 0,
+    unknownTypes: 0,
+    failedAttempts: 0,
+    parked: 0,
+    deadLetters: 0,
+  };
 }
 
 /** When a message that has failed so often is tried again; undefined: never. */

@@ -11,7 +11,7 @@ import { InboxContext } from './inbox-context.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { type InboxSettings, inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
-import { type InboxCounts, type InboxWork } from './inbox-work.js';
+import { type InboxCounts, type InboxWork, noCounts } from './inbox-work.js';
 import { type Consumer, oldestMessageMs, startConsumer } from './kafka.js';
 import { type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
@@ -70,7 +70,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
       store: new InboxStore(schema, groupId, deadLettersHoldKeys),
       marks: new CrashMarks(schema, groupId),
       slots: new Slots(concurrency),
-      counts: { processed: 0, duplicates: 0, passedOver: 0, failedAttempts: 0, parked: 0, deadLetters: 0 },
+      counts: noCounts(),
       inHand: new Set(),
       logger: this.logger,
       stopping: this.stopping.signal,

@@ -53,6 +53,39 @@ describe('adding a job', () => {
     expect(await sandbox.rows()).toEqual([]);
   });
 
+  it.each<[string, string, object, { id?: string; runAt?: Date }, string]>([
+    ['a zero byte in its data', 'call', { a: 'b\0' }, {}, 'zero byte or half of a surrogate pair'],
+    ['a zero byte behind a backslash in its data', 'call', { a: '\\\0' }, {}, 'zero byte or half of a surrogate pair'],
+    ['half of a surrogate pair in the name of a field', 'call', { '\uDC00': 1 }, {}, 'half of a surrogate pair'],
+    ['data without JSON', 'call', () => 1, {}, 'has no JSON'],
+    ['a queue without a name', '', {}, {}, 'queue is empty'],
+    ['a long name of its queue', 'q'.repeat(256), {}, {}, 'longer than 255 characters'],
+    ['a zero byte in the name of its queue', 'a\0', {}, {}, 'zero byte'],
+    ['an id that is no UUID', 'call', {}, { id: 'one' }, 'not a UUID'],
+    ['a time that is none', 'call', {}, { runAt: new Date(Number.NaN) }, 'not one that can be stored'],
+    ['a time that PostgreSQL cannot read', 'call', {}, { runAt: new Date(8.64e15) }, 'not one that can be stored'],
+  ])('P5 is refused with %s, and leaves its transaction as it was', async (_, queue, data, options, message) => {
+    const { jobs, pool } = await sandbox.startProcess({});
+
+    await pool.transaction(async (tx) => {
+      const refused = jobs.add(tx, queue, data, options);
+      await expect(refused).rejects.toThrow(PermanentError);
+      await expect(refused).rejects.toThrow(message);
+      await jobs.add(tx, 'call', { n: 1 });
+    });
+
+    expect(await sandbox.rows()).toHaveLength(1);
+  });
+
+  it('keeps texts that only look like what cannot be stored', async () => {
+    const { jobs, pool } = await sandbox.startProcess({});
+    const data = { a: String.raw`\u0000 \\ud800`, b: '😀\u0001', '\\': '\\u0000' };
+
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', data));
+
+    expect(await sandbox.rows()).toMatchObject([{ data }]);
+  });
+
   it('twice under one id adds one job', async () => {
     const run: unknown[] = [];
     const { jobs, pool, poll } = await sandbox.startProcess(

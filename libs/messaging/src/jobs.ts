@@ -2,8 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from './batched-statement.js';
+import { isUuid, textFlaw } from './column-text.js';
 import { CommitWakeUp } from './commit-wake-up.js';
 import { DueWork } from './due-work.js';
+import { PermanentError } from './errors.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MAX_PAYLOAD_BYTES } from './outbox.js';
 import { quoteIdentifier } from './schema.js';
@@ -49,8 +51,9 @@ export class Jobs {
    * Adds a job in the caller's transaction, and returns its id. Whatever process has a handler for the queue runs it, this one
    * at once after the commit.
    *
-   * Throws when `tx` is not in a transaction, when the data has more than {@link MAX_PAYLOAD_BYTES} of JSON, and when the id is
-   * that of a job of another queue.
+   * Throws when `tx` is not in a transaction, and when the id is that of a job of another queue. Throws a PermanentError for what
+   * the table cannot hold: data with more than {@link MAX_PAYLOAD_BYTES} of JSON, or with a zero byte or half of a surrogate pair
+   * in its texts; an id that is not a UUID; a time beyond the year 9999; a queue whose name is longer than 255 characters.
    */
   async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
     const [id = ''] = await this.addAll(tx, queue, [{ ...options, data }]);
@@ -63,12 +66,14 @@ export class Jobs {
       throw new Error('Jobs.add must be called with the manager of an open transaction');
     if (jobs.length === 0) return [];
 
+    const flaw = textFlaw(queue);
+    if (flaw !== undefined) throw new PermanentError(`The name of the queue ${flaw}`);
     const rows = jobs.map(({ id = uuidv7(), data, runAt }): Row => {
-      const json = JSON.stringify(data);
-      const bytes = Buffer.byteLength(json);
-      if (bytes > MAX_PAYLOAD_BYTES)
-        throw new Error(`Job ${id} of ${queue} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
-      return { id, queue, json, runAt };
+      const name = `Job ${id} of ${queue}`;
+      if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
+      if (runAt && !isStorableTime(runAt))
+        throw new PermanentError(`The time of ${name} is not one that can be stored`);
+      return { id, queue, json: jsonOf(data, name), runAt };
     });
     await this.insert.run(tx, rows);
 
@@ -130,4 +135,22 @@ export class Jobs {
       ]),
     );
   }
+}
+
+/** What jsonb does not take: `JSON.stringify` writes each of these, and no other character but controls, with a `\u`. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+function jsonOf(data: object, name: string): string {
+  const json = JSON.stringify(data) as string | undefined;
+  if (json === undefined) throw new PermanentError(`The data of ${name} has no JSON`);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > MAX_PAYLOAD_BYTES) throw new PermanentError(`${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+  if (json.includes('\\u') && UNSTORABLE.test(json))
+    throw new PermanentError(`The data of ${name} has a text with a zero byte or half of a surrogate pair`);
+  return json;
+}
+
+function isStorableTime(time: Date): boolean {
+  const year = time.getUTCFullYear();
+  return year >= 1 && year <= 9999;
 }

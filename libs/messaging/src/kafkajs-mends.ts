@@ -1,12 +1,15 @@
 // @ts-expect-error -- kafkajs has no types for its inner parts
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 // @ts-expect-error -- kafkajs has no types for its inner parts
+import Decoder from 'kafkajs/src/protocol/decoder.js';
+// @ts-expect-error -- kafkajs has no types for its inner parts
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 
 /** Puts right what kafkajs 2.2.4, which nobody maintains any more, does at too high a price; for all of the process. */
 export function mendKafkajs(): void {
   mendRequestQueue();
   mendEncoder();
+  mendHeaders();
 }
 
 /**
@@ -52,5 +55,29 @@ function mendEncoder(): void {
     const larger = Buffer.allocUnsafe(nextPowerOfTwo(needed));
     this.buf.copy(larger, 0, 0, this.offset);
     this.buf = larger;
+  };
+}
+
+/**
+ * kafkajs 2.2.4 copies all headers of a record before each further one: a record of a megabyte may have half a million, which
+ * holds the process up for minutes. The decoder reads arrays of this kind for headers only, and then calls `reduce` on them to
+ * get an object. Of several with one name the last is kept.
+ */
+interface HeaderDecoder {
+  readVarInt(): number;
+  readVarIntArray(
+    this: HeaderDecoder,
+    reader: (decoder: HeaderDecoder) => { readonly key: string; readonly value: Buffer | null },
+  ): { reduce(): Record<string, Buffer | null> };
+}
+function mendHeaders(): void {
+  const decoder = (Decoder as { prototype: HeaderDecoder }).prototype;
+  decoder.readVarIntArray = function (reader) {
+    const headers = new Map<string, Buffer | null>();
+    for (let left = this.readVarInt(); left > 0; left--) {
+      const { key, value } = reader(this);
+      headers.set(key, value);
+    }
+    return { reduce: () => Object.fromEntries(headers) };
   };
 }

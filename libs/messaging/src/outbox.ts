@@ -2,7 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from './batched-statement.js';
+import { isTooLong, isUuid, textFlaw } from './column-text.js';
 import { CommitWakeUp } from './commit-wake-up.js';
+import { PermanentError } from './errors.js';
+import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from './json-complexity.js';
+import { attributeFlaw } from './message.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { quoteIdentifier } from './schema.js';
 import { dataSchema } from './topic.js';
@@ -50,6 +54,7 @@ export class Outbox {
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly wakeUp: CommitWakeUp,
   ) {
+    checkNames(options);
     const insert = `/* prepared */
       insert into ${quoteIdentifier(options.schema)}.outbox
         (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
@@ -77,8 +82,11 @@ export class Outbox {
    * what makes insertion order commit order within the aggregate (P3). One statement, for all that are added to `tx` at the
    * same time.
    *
-   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, when no topic is declared for
-   * the aggregate type or event type, and when an event is larger than {@link MAX_PAYLOAD_BYTES}.
+   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, and when no topic is declared
+   * for the aggregate type or event type. Throws a PermanentError for what no inbox would accept: an aggregate id that is empty,
+   * has a zero byte or half of a surrogate pair, or has more than 255 characters; an id that is not a UUID; a version that is not
+   * a safe integer; data whose JSON is not an object, is larger than {@link MAX_PAYLOAD_BYTES}, is nested too deeply or has too
+   * many fields, and data with NaN or infinite numbers.
    */
   async add(tx: EntityManager, aggregate: AggregateRef, events: readonly OutboxEvent[]): Promise<string[]> {
     if (!tx.queryRunner?.isTransactionActive)
@@ -94,23 +102,60 @@ export class Outbox {
   private rowsOf({ aggregateType, aggregateId, version }: AggregateRef, events: readonly OutboxEvent[]): Row[] {
     const contract = this.options.publishes.find((topic) => topic.aggregateType === aggregateType);
     if (!contract) throw new Error(`No topic is declared for aggregate type ${aggregateType}`);
+    const flaw = textFlaw(aggregateId);
+    if (flaw !== undefined) throw new PermanentError(`The aggregate id of a ${aggregateType} ${flaw}`);
     return events.map(({ id = uuidv7(), type, data }, index) => {
       const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
       if (!eventClass) throw new Error(`The contract of ${contract.name} does not name the event type ${type}`);
-      const payload = JSON.stringify(data);
-      const bytes = Buffer.byteLength(payload);
-      if (bytes > MAX_PAYLOAD_BYTES)
-        throw new Error(`${type} of ${aggregateId} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+      const name = `${type} of ${aggregateId}`;
       const sequence = version - events.length + 1 + index;
+      if (!Number.isSafeInteger(version) || !Number.isSafeInteger(sequence))
+        throw new PermanentError(`${name} has no safe integer as its version`);
       return {
-        id,
+        id: messageId(id, name),
         aggregateType,
         aggregateId,
         type,
         dataschema: dataSchema(type, eventClass),
         sequence,
-        payload,
+        payload: payloadOf(data, name),
       };
     });
   }
+}
+
+/** What no inbox would accept of any message is told at the start. */
+function checkNames({ publishes, service }: MessagingOptions): void {
+  const source = attributeFlaw(`/${service}`);
+  if (source !== undefined) throw new Error(`The name of the service ${source}`);
+  for (const { name, aggregateType, events } of publishes) {
+    const flaw = textFlaw(aggregateType);
+    if (flaw !== undefined) throw new Error(`The aggregate type of ${name} ${flaw}`);
+    for (const [type, eventClass] of Object.entries(events)) {
+      const wrong = type === '' ? 'is empty' : attributeFlaw(type);
+      if (wrong !== undefined) throw new Error(`A type of the contract of ${name} ${wrong}: ${type}`);
+      if (isTooLong(dataSchema(type, eventClass)))
+        throw new Error(`A type of the contract of ${name} is too long: ${type}`);
+    }
+  }
+}
+
+/** As the table gives it back. */
+function messageId(id: string, name: string): string {
+  if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
+  return id.toLowerCase();
+}
+
+/** @throws PermanentError, which never tells the data */
+function payloadOf(data: object, name: string): string {
+  // Undefined where the data, or its toJSON, is none.
+  const payload = JSON.stringify(data) as string | undefined;
+  if (!payload?.startsWith('{')) throw new PermanentError(`The data of ${name} is not a JSON object`);
+  const bytes = Buffer.byteLength(payload);
+  if (bytes > MAX_PAYLOAD_BYTES) throw new PermanentError(`${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+  if (losesNumbers(data, payload)) throw new PermanentError(`The data of ${name} has a number that is NaN or infinite`);
+  if (isTooDeep(payload)) throw new PermanentError(`The data of ${name} is nested deeper than ${MAX_DEPTH} levels`);
+  if (hasTooManyFields(bytes, () => JSON.parse(payload) as object))
+    throw new PermanentError(`The data of ${name} has too many fields`);
+  return payload;
 }

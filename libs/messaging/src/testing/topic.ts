@@ -42,8 +42,10 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
 export interface RawRecord {
   readonly key: string | Buffer | null;
   readonly value: string | Buffer | null;
-  readonly headers?: Record<string, string | Buffer>;
+  readonly headers?: Record<string, string | Buffer | (string | Buffer)[]>;
   readonly partition?: number;
+  /** Milliseconds since the epoch; the producer's time unless given. */
+  readonly timestamp?: string | Date;
 }
 
 /** Puts records on a topic without any outbox: for duplicates, and for what no outbox would write. */
@@ -53,7 +55,11 @@ export async function produce(brokers: readonly string[], topic: string, records
   });
   await producer.connect();
   try {
-    await producer.send({ topic, messages: [...records] });
+    const messages = records.map(({ timestamp, ...record }) => ({
+      ...record,
+      ...(timestamp !== undefined && { timestamp: String(Number(timestamp)) }),
+    }));
+    await producer.send({ topic, messages });
   } finally {
     await producer.disconnect();
   }
