@@ -4,6 +4,7 @@ import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
 import { Gather } from './gather.js';
 import { Progress } from './health.js';
+import { IgnoredMessages } from './ignored-messages.js';
 import { type Entry, InboxAttempts } from './inbox-attempts.js';
 import { type Begun, type Mark, type MessageRef } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
@@ -25,10 +26,11 @@ interface Group {
 
 type MarkedRun = Run & { readonly mark: Mark };
 
-/** Takes the batches of Kafka: every record of a batch ends handled, known, passed over, parked or dead. */
+/** Takes the batches of Kafka: every record of a batch ends handled, known, ignored, parked or dead. */
 export class InboxBatches {
   private partitions = new Map<number, Promise<PartitionMarks>>();
   private readonly attempts: InboxAttempts;
+  private readonly ignored: IgnoredMessages;
   /** What several partitions bring at the same time is begun, and handled, together. */
   private readonly beginnings: Gather<Begun, Set<number>>;
   private readonly groups: Gather<Group, ReadonlySet<Entry>>;
@@ -38,6 +40,7 @@ export class InboxBatches {
     onParked: (dueInMs: number) => void,
   ) {
     this.attempts = new InboxAttempts(work, onParked);
+    this.ignored = new IgnoredMessages(work);
     this.beginnings = new Gather({ together: async (begun) => work.store.begin(work.dataSource, begun) });
     this.groups = new Gather({ together: async (groups) => this.takeTogether(groups) });
   }
@@ -79,10 +82,8 @@ export class InboxBatches {
     const heard: Entry[] = [];
     for (const record of run.records) {
       const reading = work.read(record);
-      if (reading.readable && !work.handles(reading.message.type)) {
-        work.counts.passedOver++;
-        hand.settled(record);
-      } else heard.push({ record, reading });
+      if (this.ignored.take(reading)) hand.settled(record);
+      else heard.push({ record, reading });
     }
 
     const [first] = heard;

@@ -1,3 +1,4 @@
+import { textFlaw } from './column-text.js';
 import { type InboxOptions } from './messaging-options.js';
 
 /** What a consumer goes by: its options, and the defaults where it names none. */
@@ -9,6 +10,7 @@ export interface InboxSettings {
   readonly groupCommit: boolean;
   readonly retentionMs: number;
   readonly sessionMs: number;
+  readonly ignoresUnknownTypes: boolean;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -23,7 +25,10 @@ export function inboxSettings(options: InboxOptions): InboxSettings {
     groupCommit: options.groupCommit ?? false,
     retentionMs: options.inboxRetentionMs ?? 30 * DAY_MS,
     sessionMs: options.sessionMs ?? 10_000,
+    ignoresUnknownTypes: (options.unknownTypes ?? 'ignore') === 'ignore',
   };
+  const flaw = textFlaw(options.groupId);
+  if (flaw !== undefined) throw new Error(`The name of consumer group ${options.groupId} ${flaw}`);
   const { concurrency, maxAttempts, backOff } = settings;
   if (!(concurrency >= 1 && maxAttempts >= 1 && backOff.firstMs > 0 && backOff.maxMs >= backOff.firstMs)) {
     throw new Error(

@@ -38,6 +38,12 @@ export interface InboxOptions {
    * not matter: heartbeats go on. At least the broker's `group.min.session.timeout.ms`. Default 10 s.
    */
   readonly sessionMs?: number;
+  /**
+   * What becomes of a message whose type the contract does not name. `ignore`: it is counted, each type is logged once, and
+   * nothing is recorded, so that a replay delivers it once the contract names the type. `dead-letter`: it is a dead letter.
+   * Default `ignore`.
+   */
+  readonly unknownTypes?: 'ignore' | 'dead-letter';
 }
 
 export interface MessagingOptions {

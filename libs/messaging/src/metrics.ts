@@ -128,6 +128,7 @@ export class MessagingMetrics {
       [{ outcome: 'processed' }, counts.processed],
       [{ outcome: 'duplicate' }, counts.duplicates],
       [{ outcome: 'passed_over' }, counts.passedOver],
+      [{ outcome: 'unknown_type' }, counts.unknownTypes],
       [{ outcome: 'parked' }, counts.parked],
       [{ outcome: 'dead' }, counts.deadLetters],
     ]);

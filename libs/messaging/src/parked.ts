@@ -167,7 +167,11 @@ export class ParkedMessages {
   private async handle(tx: EntityManager, { record, holdsKey }: Taken): Promise<void> {
     const { work } = this;
     const reading = work.read(record);
-    if (!reading.readable) throw new UnreadableError(reading.reason);
+    if (!reading.readable) {
+      // Parked by a process of a version whose contract names the type: it is in the inbox, so no replay would deliver it.
+      const isNewer = reading.unknownType && holdsKey && work.settings.ignoresUnknownTypes;
+      throw isNewer ? new UnknownTypeError(reading.reason) : new UnreadableError(reading.reason);
+    }
     // What could not be read when it was parked is not in the inbox yet.
     const recorded = holdsKey ? 'new' : await work.store.record(tx, reading.message);
     if (recorded === 'held') throw new KeyHeldError('an earlier message of its key is parked');
@@ -177,7 +181,8 @@ export class ParkedMessages {
   /** The row is ours until the transaction ends: nobody else has moved it on meanwhile. */
   private async putBack(tx: EntityManager, head: Head, taken: Taken, error: unknown): Promise<Outcome> {
     const { work, store } = this;
-    const failure = error instanceof KeyHeldError ? 'contended' : failureOf(error);
+    const isOthers = error instanceof KeyHeldError || error instanceof UnknownTypeError;
+    const failure = isOthers ? 'contended' : failureOf(error);
     if (failure === 'away') throw error;
     const never = failure === 'never' || error instanceof DeadlyError || error instanceof UnreadableError;
     const failedAttempt = failure === 'attempt' && !never;
@@ -219,6 +224,9 @@ class DeadlyError extends Error {
 
 /** It was sent on its way again, and still cannot be read. */
 class UnreadableError extends Error {}
+
+/** It waits for a process whose contract names its type. */
+class UnknownTypeError extends Error {}
 
 /** It had no place in its key when it was parked, and can be read now. */
 class KeyHeldError extends Error {}

@@ -24,12 +24,17 @@ export class CounterController {
   }
 }
 
-/** One process of the consuming service. */
-export async function startCounter(sandbox: Sandbox, options: Partial<InboxOptions> = {}): Promise<INestApplication> {
-  const consumes = [{ ...sandbox.consumer, ...options }];
+/** One process of the consuming service; an `older` one knows nothing of the event yet. */
+export async function startCounter(
+  sandbox: Sandbox,
+  options: Partial<InboxOptions> = {},
+  { older = false } = {},
+): Promise<INestApplication> {
+  const { topic } = sandbox.consumer;
+  const consumes = [{ ...sandbox.consumer, ...(older && { topic: { ...topic, events: {} } }), ...options }];
   const module = await Test.createTestingModule({
     imports: [MessagingModule.forRoot({ ...sandbox.options, consumes })],
-    controllers: [CounterController],
+    controllers: older ? [] : [CounterController],
     providers: [{ provide: DataSource, useValue: sandbox.dataSource }],
   }).compile();
   const app = module.createNestApplication(new FastifyAdapter());
