@@ -96,6 +96,26 @@ it('P7 keeps no mark in memory of what it gave up before it had it in hand', asy
   expect(removed).toEqual([]);
 });
 
+it('P5 lets heartbeats go on while it reads a batch of large messages', async () => {
+  let turns = 0;
+  const turnsAtReading: number[] = [];
+  work = {
+    ...work,
+    read: (record) => {
+      turnsAtReading.push(turns);
+      for (const end = performance.now() + 40; performance.now() < end;);
+      return readMessage(record, sandbox.consumer.topic);
+    },
+  };
+  const timer = setInterval(() => turns++, 1);
+
+  await take(Array.from({ length: 20 }, (_, n) => recordOf(n, { partition: 0, offset: n + 1 })));
+  clearInterval(timer);
+
+  expect(new Set(turnsAtReading.slice(3)).size).toBeGreaterThan(5);
+  expect(work.counts.processed).toBe(20);
+});
+
 describe('group commit', () => {
   it('P4 handles what several partitions bring at the same time in one transaction', async () => {
     const transactions = new Set<string>();

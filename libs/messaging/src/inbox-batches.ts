@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type EntityManager } from 'typeorm';
 import { allDone } from './all-done.js';
 import { type PartitionMarks, type Run } from './crash-marks.js';
@@ -15,6 +16,8 @@ import { backOffMs, pause } from './waiting.js';
 
 /** How often a message that others are in the way of is tried before it is parked, and its partition goes on. */
 const CONTENDED_TRIES = 5;
+/** So long records are read before something else may run. */
+const READING_MS = 50;
 /** Messages of one partition in one transaction, with group commit. */
 const GROUP_SIZE = 200;
 
@@ -80,7 +83,14 @@ export class InboxBatches {
   private async takeRun(run: Run, marks: PartitionMarks, hand: BatchInHand): Promise<void> {
     const { work } = this;
     const heard: Entry[] = [];
+    let since = performance.now();
     for (const record of run.records) {
+      // Large messages take long to read, and a batch may be full of them: heartbeats have to go on.
+      if (performance.now() - since > READING_MS) {
+        await setImmediate();
+        if (hand.over) return;
+        since = performance.now();
+      }
       const reading = work.read(record);
       if (this.ignored.take(reading)) hand.settled(record);
       else heard.push({ record, reading });

@@ -77,9 +77,10 @@ describe('adding a job', () => {
     expect(await sandbox.rows()).toHaveLength(1);
   });
 
-  it('keeps texts that only look like what cannot be stored', async () => {
+  it('keeps texts that only look like what cannot be stored, and deep data', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
-    const data = { a: String.raw`\u0000 \\ud800`, b: '😀\u0001', '\\': '\\u0000' };
+    const deep = JSON.parse(`${'['.repeat(2000)}${']'.repeat(2000)}`) as unknown;
+    const data = { deep, a: String.raw`\u0000 \\ud800`, b: '😀\u0001', '\\': '\\u0000' };
 
     await pool.transaction(async (tx) => jobs.add(tx, 'call', data));
 
