@@ -57,7 +57,7 @@ describe('stateOrProblem', () => {
 describe('databaseTrouble', () => {
   const coded = (code: string) => Object.assign(new Error('some words'), { code });
 
-  it.each(['08006', '57P01', '57P03', '53300', '3D000', '28P01', '25006', 'ECONNREFUSED', 'ECONNRESET'])(
+  it.each(['08006', '57P01', '57P03', '53300', '3D000', '28P01', '25006', '58030', 'ECONNREFUSED', 'ECONNRESET'])(
     'takes %s for a database that is away',
     (code) => {
       expect(databaseTrouble(coded(code))).toBe('database-unavailable');
@@ -71,7 +71,7 @@ describe('databaseTrouble', () => {
     },
   );
 
-  it.each(['40001', '40P01', '55P03', '57014'])('takes %s for a race that was lost', (code) => {
+  it.each(['40001', '40P01', '55P03', '57014', '26000'])('takes %s for something to try again', (code) => {
     expect(databaseTrouble(coded(code))).toBe('try-again');
   });
 

@@ -7,19 +7,31 @@ import { InterruptedError } from './inbox-transaction.js';
 const fromPostgres = (code: string, message = 'Verklemmung entdeckt') => Object.assign(new Error(message), { code });
 
 describe('P5 what an error means for a message', () => {
-  it.each(['40001', '40P01', '55P03', '08006', '57P01', '57P02', '57P03', '53300'])(
-    'is that others were in the way, when PostgreSQL says %s, in any language',
-    (code) => {
-      expect(failureOf(fromPostgres(code))).toBe('contended');
-      // As TypeORM wraps it, and a handler that tells more.
-      expect(failureOf(Object.assign(new Error('failed'), { driverError: fromPostgres(code) }))).toBe('contended');
-      expect(failureOf(new Error('while saving', { cause: fromPostgres(code) }))).toBe('contended');
-      expect(failureOf(new AggregateError([new Error('other'), fromPostgres(code)]))).toBe('contended');
-    },
-  );
+  it.each([
+    ['40001', 'contended'],
+    ['40P01', 'contended'],
+    ['55P03', 'contended'],
+    ['08006', 'unavailable'],
+    ['25006', 'unavailable'],
+    ['53100', 'unavailable'],
+    ['57P03', 'unavailable'],
+    ['58030', 'unavailable'],
+    ['57014', 'timed-out'],
+    ['26000', 'stale'],
+  ])('is a setback, when PostgreSQL says %s, in any language: %s', (code, setback) => {
+    expect(failureOf(fromPostgres(code))).toBe(setback);
+    // As TypeORM wraps it, and a handler that tells more.
+    expect(failureOf(Object.assign(new Error('failed'), { driverError: fromPostgres(code) }))).toBe(setback);
+    expect(failureOf(new Error('while saving', { cause: fromPostgres(code) }))).toBe(setback);
+    expect(failureOf(new AggregateError([new Error('other'), fromPostgres(code)]))).toBe(setback);
+  });
 
-  it.each(['23505', '22012', '42P01', '57014', '25P02'])('is a failed attempt, when PostgreSQL says %s', (code) => {
+  it.each(['23505', '23503', '42P01', '25P02', 'P0001'])('is a failed attempt, when PostgreSQL says %s', (code) => {
     expect(failureOf(fromPostgres(code, 'deadlock detected'))).toBe('attempt');
+  });
+
+  it.each(['22001', '22012', '23502', '54000'])('is that it never succeeds, when PostgreSQL says %s', (code) => {
+    expect(failureOf(fromPostgres(code))).toBe('never');
   });
 
   it('is nothing, when the connection was lost, whatever else it says', () => {

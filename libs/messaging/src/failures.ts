@@ -1,21 +1,31 @@
 import { ValidationError } from 'class-validator';
+import { CONSEQUENCES, type DatabaseError, databaseErrorOf } from './database-errors.js';
 import { PermanentError } from './errors.js';
 import { InterruptedError } from './inbox-transaction.js';
 
 /**
- * What an error means for the message: `away`: nothing, the database is not there; `contended`: nothing, others were in the
- * way; `never`: it cannot succeed; `attempt`: it failed, and may succeed later.
+ * What an error means for the message. `away`: nothing, because the connection was lost; `never`: it cannot succeed; `attempt`:
+ * it failed, and may succeed later. The others are setbacks: the environment's fault, not the message's.
  */
-export type Failure = 'away' | 'contended' | 'never' | 'attempt';
+export type Failure = 'away' | Setback | 'never' | 'attempt';
 
-/** Serialization failure, deadlock, lock timeout; connection exceptions, shutdown, insufficient resources (PostgreSQL, appendix A). */
-const NOT_THE_HANDLERS = /^(40001|40P01|55P03|08[0-9A-Z]{3}|57P0[123]|53[0-9A-Z]{3})$/;
+export type Setback = Extract<DatabaseError, 'unavailable' | 'timed-out' | 'contended' | 'stale'>;
 
 export function failureOf(error: unknown): Failure {
   const chain = [...causesOf(error)];
   if (chain.some((cause) => cause instanceof InterruptedError)) return 'away';
-  if (chain.some((cause) => NOT_THE_HANDLERS.test(codeOf(cause)))) return 'contended';
-  return chain.some(isPermanent) ? 'never' : 'attempt';
+  const database = databaseErrorOf(error);
+  if (database && isSetback(database)) return database;
+  return database === 'never' || chain.some(isPermanent) ? 'never' : 'attempt';
+}
+
+export function isSetback(failure: Failure | DatabaseError): failure is Setback {
+  return failure in CONSEQUENCES && CONSEQUENCES[failure as DatabaseError].work === 'setback';
+}
+
+/** Whether the work may bring the setback about itself: then one that nothing else meets counts as an attempt. */
+export function mayBeItsOwn(failure: Setback): boolean {
+  return CONSEQUENCES[failure].mayBeItsOwn ?? false;
 }
 
 /** The error, and what it says it comes from, each once. */
@@ -27,11 +37,6 @@ function* causesOf(error: unknown, seen = new Set<unknown>()): Generator {
   yield* causesOf(cause, seen);
   yield* causesOf(driverError, seen);
   if (Array.isArray(errors)) for (const one of errors) yield* causesOf(one, seen);
-}
-
-function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? code : '';
 }
 
 /** Data that a pipe refused (400 Bad Request, 422) is refused again. */

@@ -1,11 +1,12 @@
 import { type EntityManager } from 'typeorm';
 import { DEADLY_AFTER } from './crash-marks.js';
 import { describeError } from './errors.js';
-import { failureOf } from './failures.js';
+import { failureOf, isSetback, mayBeItsOwn, type Setback } from './failures.js';
 import { type Mark } from './inbox-store.js';
 import { failureWithin, inTransaction } from './inbox-transaction.js';
-import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
+import { afterSetbacksMs, type InboxWork, nameOf, nextAttemptMs, placeOf } from './inbox-work.js';
 import { type KafkaRecord, type Message, type Reading } from './message.js';
+import { type WatchedAttempt } from './setbacks.js';
 
 /** A record of a batch, as it was read. */
 export interface Entry {
@@ -16,6 +17,8 @@ export interface Entry {
 /** Why a message is parked. */
 interface Reason {
   readonly attempts: number;
+  /** 1: the environment was at fault. */
+  readonly setbacks: number;
   /** Null: it only stands behind another one of its key. */
   readonly error: string | null;
   readonly dead: boolean;
@@ -24,7 +27,7 @@ interface Reason {
 /** To be called once it is committed. */
 type Told = () => void;
 
-const HELD: Reason = { attempts: 0, error: null, dead: false };
+const HELD: Reason = { attempts: 0, setbacks: 0, error: null, dead: false };
 
 /** One attempt with one message of Kafka: it ends handled, known, parked or dead, or nothing can be said of it: a throw. */
 export class InboxAttempts {
@@ -40,6 +43,7 @@ export class InboxAttempts {
     const { work } = this;
     if (!reading.readable) return this.park(entry, mark, dead(reading.reason));
 
+    const watched = work.setbacks.begun(placeOf(entry.record));
     let handling = false;
     try {
       const recorded = await inTransaction(work.dataSource, async (tx) => {
@@ -49,12 +53,13 @@ export class InboxAttempts {
         return answer;
       });
       if (recorded === 'new') work.counts.processed++;
+      work.setbacks.ended(watched.name);
       if (recorded === 'duplicate') work.counts.duplicates++;
       if (recorded === 'held') await this.park(entry, mark, HELD);
     } catch (error) {
       // Not the handler's, and not the message's: our own statement failed.
       if (!handling && failureOf(error) !== 'contended') throw error;
-      await this.park(entry, mark, this.reasonOf(error, entry, reading.message, lastTry));
+      await this.park(entry, mark, this.reasonOf(error, entry, reading.message, watched, lastTry));
     }
   }
 
@@ -101,22 +106,48 @@ export class InboxAttempts {
       const error = `the process died ${mark.deaths} times while handling it`;
       return this.parkIn(tx, entry, dead(error), { recorded: true });
     }
+    const watched = work.setbacks.begun(placeOf(record));
     const failed = await failureWithin(tx, async () => work.handle(tx, message));
-    if (!failed) return () => void work.counts.processed++;
-    return this.parkIn(tx, entry, this.reasonOf(failed.error, entry, message, lastTry), { recorded: true });
+    if (failed) {
+      const reason = this.reasonOf(failed.error, entry, message, watched, lastTry);
+      return this.parkIn(tx, entry, reason, { recorded: true });
+    }
+    return () => {
+      work.counts.processed++;
+      work.setbacks.ended(watched.name);
+    };
   }
 
   /** @throws the error, when it says nothing of the message: the next try may tell more */
-  private reasonOf(error: unknown, { record }: Entry, message: Message, lastTry: boolean): Reason {
+  private reasonOf(
+    error: unknown,
+    { record }: Entry,
+    message: Message,
+    watched: WatchedAttempt,
+    lastTry: boolean,
+  ): Reason {
     const { work } = this;
     const failure = failureOf(error);
-    if (work.stopping.aborted || failure === 'away' || (failure === 'contended' && !lastTry)) throw error;
+    if (work.stopping.aborted || failure === 'away') throw error;
     const text = describeError(error);
-    if (failure === 'attempt') {
+    if (isSetback(failure) && !this.isItsOwn(failure, watched, text)) {
+      work.counts.setbacks++;
+      // What took too long once is not tried again in place, where it holds back other keys of the partition.
+      if (failure !== 'timed-out' && !lastTry) throw error;
+      return { error: text, dead: false, attempts: 0, setbacks: 1 };
+    }
+    if (failure !== 'never') {
       work.counts.failedAttempts++;
       work.logger.error(`${nameOf(record, message)} failed: ${text}`, (error as Error).stack);
     }
-    return { error: text, dead: failure === 'never', attempts: failure === 'contended' ? 0 : 1 };
+    return { error: text, dead: failure === 'never', attempts: 1, setbacks: 0 };
+  }
+
+  private isItsOwn(failure: Setback, watched: WatchedAttempt, text: string): boolean {
+    const { setbacks } = this.work;
+    if (mayBeItsOwn(failure)) return setbacks.counts(watched, text);
+    setbacks.met(text);
+    return false;
   }
 
   private async park(entry: Entry, mark: Mark, reason: Reason): Promise<void> {
@@ -133,19 +164,28 @@ export class InboxAttempts {
   private async parkIn(
     tx: EntityManager,
     { reading, record }: Entry,
-    { attempts, error, dead: isDead }: Reason,
+    { attempts, setbacks, error, dead: isDead }: Reason,
     { recorded = false } = {},
   ): Promise<Told> {
     const { work } = this;
     const known = reading.readable ? reading.message : reading;
-    const delayMs = isDead ? undefined : error === null ? 0 : nextAttemptMs(work.settings, attempts);
+    const delayMs = this.delayOf({ attempts, setbacks, error, dead: isDead });
     const holdsKey = reading.readable || reading.sound;
-    const isParked = await work.store.park(tx, record, { recorded, holdsKey, attempts, error, delayMs, known });
+    const isParked = await work.store.park(tx, record, {
+      recorded,
+      holdsKey,
+      attempts,
+      setbacks,
+      error,
+      delayMs,
+      known,
+    });
     return () => {
       if (!isParked) {
         work.counts.duplicates++;
       } else if (delayMs === undefined) {
         work.counts.deadLetters++;
+        work.setbacks.ended(placeOf(record));
         work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
       } else {
         work.counts.parked++;
@@ -154,8 +194,17 @@ export class InboxAttempts {
       }
     };
   }
+
+  /** Until the next attempt; undefined: there is none. */
+  private delayOf({ attempts, setbacks, error, dead: isDead }: Reason): number | undefined {
+    const { settings } = this.work;
+    if (isDead) return undefined;
+    // It only waits for the one before it.
+    if (error === null) return 0;
+    return setbacks > 0 ? afterSetbacksMs(settings, setbacks) : nextAttemptMs(settings, attempts);
+  }
 }
 
 function dead(error: string): Reason {
-  return { attempts: 0, error, dead: true };
+  return { attempts: 0, setbacks: 0, error, dead: true };
 }

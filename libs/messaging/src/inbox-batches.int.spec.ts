@@ -6,6 +6,7 @@ import { inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxWork, noCounts } from './inbox-work.js';
 import { type KafkaRecord, type Message, readMessage } from './message.js';
+import { Setbacks } from './setbacks.js';
 import { Slots } from './slots.js';
 import { counted } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
@@ -25,6 +26,10 @@ beforeEach(async () => {
     marks: new CrashMarks('sandbox', groupId),
     slots: new Slots(4),
     counts: noCounts(),
+    setbacks: new Setbacks(
+      () => work.counts.processed,
+      () => undefined,
+    ),
     inHand: new Set(),
     logger: new Logger(),
     stopping: new AbortController().signal,

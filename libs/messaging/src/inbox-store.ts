@@ -38,6 +38,7 @@ export interface Parking {
   /** Has its place in its key, and holds the later ones. */
   readonly holdsKey: boolean;
   readonly attempts: number;
+  readonly setbacks: number;
   readonly error: string | null;
   /** Until the next attempt, if nothing of its key stands before it; undefined: a dead letter. */
   readonly delayMs: number | undefined;
@@ -162,13 +163,14 @@ export class InboxStore {
          select $1, $6, $7 where $11 and not $17 on conflict do nothing returning 1)
        insert into ${this.schema}.inbox_parked
          (consumer, topic, partition, "offset", recorded_at, message_id, source, type, key, headers, value,
-          holds_key, attempts, error, dead_at, next_attempt_at)
+          holds_key, attempts, error, dead_at, next_attempt_at, setbacks)
        select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13,
               case when $14::float8 is null then clock_timestamp() end,
               case when $14::float8 is not null and not exists (
                      select from ${this.schema}.inbox_parked e
                       where e.consumer = $1 and e.key = $9 and e.holds_key and (e.dead_at is null or $16) and $11)
-                   then clock_timestamp() + $14::float8 * interval '1 ms' end
+                   then clock_timestamp() + $14::float8 * interval '1 ms' end,
+              $18
         where not $11 or $17 or exists (select from recorded)
        on conflict do nothing returning 1`,
       [
@@ -189,6 +191,7 @@ export class InboxStore {
         record.value,
         this.deadLettersHoldKeys,
         parking.recorded ?? false,
+        parking.setbacks,
       ],
     );
     return parked.length > 0;

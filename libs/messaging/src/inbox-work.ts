@@ -5,8 +5,12 @@ import { type Progress } from './health.js';
 import { type InboxSettings } from './inbox-settings.js';
 import { type InboxStore } from './inbox-store.js';
 import { type KafkaRecord, type Message, type Reading } from './message.js';
+import { type Setbacks } from './setbacks.js';
 import { type Slots } from './slots.js';
 import { backOffMs } from './waiting.js';
+
+/** Messages that waited for the environment go on within a minute of its recovery. */
+const MOST_SETBACK_MS = 60_000;
 
 /** What both ways of a message to its handler share: from Kafka, and from the parked ones. */
 export interface InboxWork {
@@ -16,6 +20,7 @@ export interface InboxWork {
   readonly marks: CrashMarks;
   readonly slots: Slots;
   readonly counts: InboxCounts;
+  readonly setbacks: Setbacks;
   /** What is in hand now. */
   readonly inHand: Set<Progress>;
   readonly logger: Logger;
@@ -35,6 +40,8 @@ export interface InboxCounts {
   unknownTypes: number;
   /** Attempts that a handler failed. */
   failedAttempts: number;
+  /** Failures that were the environment's fault and did not count as attempts. */
+  setbacks: number;
   parked: number;
   deadLetters: number;
 }
@@ -47,6 +54,7 @@ export function noCounts(): InboxCounts {
     passedOver: 0,
     unknownTypes: 0,
     failedAttempts: 0,
+    setbacks: 0,
     parked: 0,
     deadLetters: 0,
   };
@@ -56,6 +64,16 @@ export function noCounts(): InboxCounts {
 export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
   if (attempts >= maxAttempts) return undefined;
   return backOffMs(Math.max(0, attempts - 1), backOff.firstMs, backOff.maxMs);
+}
+
+/** How long a message waits that the environment has failed so often, since it last failed by itself. */
+export function afterSetbacksMs({ backOff: { firstMs, maxMs } }: InboxSettings, setbacks: number): number {
+  return backOffMs(Math.max(0, setbacks - 1), firstMs, Math.max(firstMs, Math.min(maxMs, MOST_SETBACK_MS)));
+}
+
+/** The same for both of a message's ways, and short: one is kept for each message that meets setbacks. */
+export function placeOf({ topic, partition, offset }: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}/${partition}/${offset}`;
 }
 
 export function nameOf(

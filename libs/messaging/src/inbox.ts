@@ -17,6 +17,7 @@ import { type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 import { ParkedMessages } from './parked.js';
 import { ParkedStore } from './parked-store.js';
+import { Setbacks } from './setbacks.js';
 import { Slots } from './slots.js';
 import { backOffMs, pause, settlesWithin, STOP_MS } from './waiting.js';
 
@@ -64,13 +65,18 @@ export class Inbox extends Server implements CustomTransportStrategy {
     const { groupId, topic } = options;
     this.settings = inboxSettings(options);
     const { concurrency, deadLettersHoldKeys } = this.settings;
+    const counts = noCounts();
     this.work = {
       settings: this.settings,
       dataSource,
       store: new InboxStore(schema, groupId, deadLettersHoldKeys),
       marks: new CrashMarks(schema, groupId),
       slots: new Slots(concurrency),
-      counts: noCounts(),
+      counts,
+      setbacks: new Setbacks(
+        () => counts.processed,
+        (line) => this.logger.warn(line),
+      ),
       inHand: new Set(),
       logger: this.logger,
       stopping: this.stopping.signal,
@@ -137,13 +143,15 @@ export class Inbox extends Server implements CustomTransportStrategy {
   }
 
   health(): ComponentHealth {
-    const { inHand, counts } = this.work;
+    const { inHand, counts, setbacks } = this.work;
     const details = { consuming: this.consumer !== undefined, joins: this.joins, ...counts };
     if (this.refusal !== undefined) return { healthy: false, problem: this.refusal, ...details };
     const reports = [...inHand];
     const stuck = reports.map((progress) => progress.report()).find(({ problem }) => problem !== undefined);
     const slow = reports.map((progress) => progress.report(HANDLER_STALLS_AFTER_MS)).find(({ healthy }) => !healthy);
-    const worst = [this.connection.report(), stuck, slow].find((report) => report?.healthy === false);
+    const worst = [this.connection.report(), stuck, slow, setbacks.report()].find(
+      (report) => report?.healthy === false,
+    );
     return { healthy: true, ...worst, ...details };
   }
 

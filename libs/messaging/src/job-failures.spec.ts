@@ -16,10 +16,13 @@ describe('what an error means for a job', () => {
     ['a row is there already', failedQuery(Object.assign(new Error(), { code: '23505' })), 'attempt'],
     ['it never can succeed', new PermanentError('no such customer'), 'never'],
     ['a deadlock', failedQuery(Object.assign(new Error(), { code: '40P01' })), 'contended'],
-    ['the server ended the session', failedQuery(Object.assign(new Error(), { code: '57P01' })), 'contended'],
-    ['a statement without an answer', failedQuery(new Error('Connection terminated unexpectedly')), 'away'],
-    ['a connection that broke between two statements', new QueryRunnerProviderAlreadyReleasedError(), 'away'],
-    ['a reset connection', failedQuery(Object.assign(new Error(), { code: 'ECONNRESET' })), 'away'],
+    ['the server ended the session', failedQuery(Object.assign(new Error(), { code: '57P01' })), 'unavailable'],
+    ['a statement timeout', failedQuery(Object.assign(new Error(), { code: '57014' })), 'timed-out'],
+    ['a value that is too long', failedQuery(Object.assign(new Error(), { code: '22001' })), 'never'],
+    ['a parameter that cannot be sent', failedQuery(new TypeError('circular structure')), 'attempt'],
+    ['a statement without an answer', failedQuery(new Error('Connection terminated unexpectedly')), 'unavailable'],
+    ['a connection that broke between two statements', new QueryRunnerProviderAlreadyReleasedError(), 'unavailable'],
+    ['a reset connection', failedQuery(Object.assign(new Error(), { code: 'ECONNRESET' })), 'unavailable'],
     ['the process stops', new HandedBackError(), 'handed-back'],
     ['another has it', new LeaseLostError(), 'lease-lost'],
   ])('%s', (_, error, failure) => {
@@ -29,7 +32,9 @@ describe('what an error means for a job', () => {
 
 describe('a job that failed', () => {
   it('waits longer with each attempt that counts, and is dead after the last', () => {
-    const [first, second, last] = [0, 1, 2].map((attempts) => afterFailure('attempt', attempts, queue));
+    const [first, second, last] = [0, 1, 2].map((attempts) =>
+      afterFailure('attempt', { attempts, setbacks: 0 }, queue),
+    );
 
     expect(first).toMatchObject({ attempts: 1 });
     expect(first?.delayMs).toBeGreaterThanOrEqual(50);
@@ -37,17 +42,24 @@ describe('a job that failed', () => {
     expect(second).toMatchObject({ attempts: 2 });
     expect(second?.delayMs).toBeGreaterThanOrEqual(100);
     expect(second?.delayMs).toBeLessThanOrEqual(200);
-    expect(last).toEqual({ attempts: 3, delayMs: undefined });
+    expect(last).toEqual({ attempts: 3, setbacks: 0, delayMs: undefined });
   });
 
-  it.each(['away', 'contended'] as const)('keeps its attempts when the database was %s', (failure) => {
-    const { attempts, delayMs } = afterFailure(failure, 2, queue);
+  it('keeps its attempts after a setback, and waits longer with each', () => {
+    const [first, third] = [0, 2].map((setbacks) => afterFailure('setback', { attempts: 2, setbacks }, queue));
 
-    expect(attempts).toBe(2);
-    expect(delayMs).toBeGreaterThan(0);
+    expect(first).toMatchObject({ attempts: 2, setbacks: 1 });
+    expect(first?.delayMs).toBeLessThanOrEqual(100);
+    expect(third).toMatchObject({ attempts: 2, setbacks: 3 });
+    expect(third?.delayMs).toBeGreaterThanOrEqual(150);
+    expect(third?.delayMs).toBeLessThanOrEqual(300);
   });
 
   it('is dead at once when it never can succeed', () => {
-    expect(afterFailure('never', 0, queue)).toEqual({ attempts: 1, delayMs: undefined });
+    expect(afterFailure('never', { attempts: 0, setbacks: 4 }, queue)).toEqual({
+      attempts: 1,
+      setbacks: 0,
+      delayMs: undefined,
+    });
   });
 });

@@ -1,7 +1,7 @@
-import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { describeError } from './errors.js';
 import { type Failure, failureOf } from './failures.js';
 import { type JobQueue } from './job-handlers.js';
+import { type ClaimedJob } from './job-store.js';
 import { backOffMs } from './waiting.js';
 
 /** The attempt took longer than its queue allows. It counts. */
@@ -45,29 +45,31 @@ export function failureOfJob(error: unknown): Failure | 'handed-back' | 'lease-l
   if (error instanceof HandedBackError) return 'handed-back';
   if (error instanceof LeaseLostError) return 'lease-lost';
   if (error instanceof TimedOutError) return 'attempt';
-  return isLostConnection(error) ? 'away' : failureOf(error);
+  return failureOf(error);
 }
 
-/** Attempts after a failure, and the wait until the next one; without a wait the job is dead. */
+/** What a failed attempt leaves behind; without a wait the job is dead. */
+export interface AfterFailure {
+  readonly attempts: number;
+  readonly setbacks: number;
+  readonly delayMs: number | undefined;
+}
+
+/** Jobs that waited for the environment go on within a minute of its recovery. */
+const MOST_SETBACK_MS = 60_000;
+
+/** What becomes of the job: a `setback` was the environment's fault, and only lengthens the wait. */
 export function afterFailure(
-  failure: Failure,
-  attempts: number,
-  { maxAttempts, backOff }: JobQueue,
-): { attempts: number; delayMs: number | undefined } {
-  const counts = failure === 'attempt' || failure === 'never';
-  const now = counts && attempts < maxAttempts ? attempts + 1 : attempts;
-  const dead = failure === 'never' || now >= maxAttempts;
-  return { attempts: now, delayMs: dead ? undefined : backOffMs(Math.max(0, now - 1), backOff.firstMs, backOff.maxMs) };
-}
-
-/**
- * A statement of the handler's own that PostgreSQL did not answer: pg's error has no SQLSTATE then. Or the connection broke between
- * two of a transaction, and TypeORM has no more of it.
- */
-function isLostConnection(error: unknown): boolean {
-  if (error instanceof QueryRunnerAlreadyReleasedError || error instanceof QueryRunnerProviderAlreadyReleasedError)
-    return true;
-  if (!(error instanceof QueryFailedError)) return false;
-  const { code } = error.driverError as { code?: unknown };
-  return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code);
+  verdict: 'setback' | 'never' | 'attempt',
+  { attempts, setbacks }: Pick<ClaimedJob, 'attempts' | 'setbacks'>,
+  { maxAttempts, backOff: { firstMs, maxMs } }: JobQueue,
+): AfterFailure {
+  // One without an attempt left was claimed to be marked dead: a setback of that is none of the job's.
+  if (verdict === 'setback' && attempts < maxAttempts) {
+    const mostMs = Math.max(firstMs, Math.min(maxMs, MOST_SETBACK_MS));
+    return { attempts, setbacks: setbacks + 1, delayMs: backOffMs(setbacks, firstMs, mostMs) };
+  }
+  const now = Math.min(attempts + 1, Math.max(attempts, maxAttempts));
+  const dead = verdict !== 'attempt' || now >= maxAttempts;
+  return { attempts: now, setbacks: 0, delayMs: dead ? undefined : backOffMs(now - 1, firstMs, maxMs) };
 }

@@ -12,14 +12,21 @@ export interface Leased {
 export interface ClaimedJob extends Leased, Omit<Job, 'attempt'> {
   /** Failed attempts; a lease that ran out is one. */
   readonly attempts: number;
+  /** Failures that were the environment's fault, since the last that was not. */
+  readonly setbacks: number;
 }
 
 /** What becomes of a job whose attempt failed: another in `delayMs`, or none (undefined). */
 export interface PutBack {
   readonly attempts: number;
+  readonly setbacks: number;
   readonly delayMs: number | undefined;
   readonly error: string;
 }
+
+/** What statements that run at about the same time may differ by. */
+const SLACK = '1 s';
+const FRESH = 1000;
 
 /**
  * The workers' SQL. `run_at` is when a job may be claimed: while it is leased, the end of the lease. So one condition finds
@@ -47,6 +54,8 @@ export class JobStore {
     lease: string,
     leaseMs: number,
     room: ReadonlyMap<string, number>,
+    /** Leases that ran out although nothing was wrong with their jobs. */
+    forgiven: readonly string[] = [],
   ): Promise<ClaimedJob[]> {
     // statement_timestamp, for an index cannot be searched by clock_timestamp: that may differ from row to row.
     const [rows]: [ClaimedJob[], number] = await db.query(
@@ -62,11 +71,11 @@ export class JobStore {
        update ${this.jobs} as job
           set lease = $3, run_at = clock_timestamp() + $4 * interval '1 ms',
               -- Whoever had it has not finished, and not handed it back: perhaps the job is what its process died of.
-              attempts = job.attempts + (job.lease is not null)::int
+              attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int
         -- An array, for the planner takes a join for a large one, and reads the whole table.
         where job.id = any(array(select id from due))
-       returning job.id, job.queue, job.data, job.attempts, job.lease`,
-      [[...room.keys()], [...room.values()], lease, leaseMs],
+       returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`,
+      [[...room.keys()], [...room.values()], lease, leaseMs, forgiven],
     );
     return rows;
   }
@@ -94,15 +103,15 @@ export class JobStore {
   async putBack(
     db: DataSource | EntityManager,
     { id, lease }: Leased,
-    { attempts, delayMs, error }: PutBack,
+    { attempts, setbacks, delayMs, error }: PutBack,
   ): Promise<boolean> {
     const [, updated]: [unknown, number] = await db.query(
       `update ${this.jobs}
-          set lease = null, attempts = $3, error = $5,
+          set lease = null, attempts = $3, setbacks = $6, error = $5,
               run_at = clock_timestamp() + coalesce($4::float8, 0) * interval '1 ms',
               dead_at = case when $4::float8 is null then clock_timestamp() end
         where id = $1 and lease = $2`,
-      [id, lease, attempts, delayMs ?? null, storable(error)],
+      [id, lease, attempts, delayMs ?? null, storable(error), setbacks],
     );
     return updated > 0;
   }
@@ -113,5 +122,61 @@ export class JobStore {
       held.map(({ id }) => id),
       held.map(({ lease }) => lease),
     ]);
+  }
+
+  /**
+   * Gives back what claims took whose answers were lost: nobody runs those jobs. Served by jobs_due: a claim ends within
+   * `leaseMs` of now.
+   */
+  async handBackClaims(
+    db: DataSource,
+    queues: readonly string[],
+    leases: readonly string[],
+    leaseMs: number,
+  ): Promise<void> {
+    await db.query(
+      `update ${this.jobs} set lease = null, run_at = clock_timestamp()
+        where id = any(array(
+          select job.id
+            from unnest($1::text[]) as q (queue)
+           cross join lateral (
+             select id from ${this.jobs}
+              where queue = q.queue and dead_at is null and run_at > statement_timestamp()
+                and run_at <= statement_timestamp() + $3 * interval '1 ms' and lease = any($2::uuid[])
+              order by id for update skip locked) as job))`,
+      [queues, leases, leaseMs],
+    );
+  }
+
+  /**
+   * Brings forward the jobs that a clock which was set back would leave waiting for the length of its step: leases that end
+   * later than a lease can, and waits between two attempts that are longer than the longest. Served by jobs_begun. Jobs that
+   * were due at once, among the next {@link FRESH} of their queue (jobs_due), are known by having been created later than now.
+   * What an application has scheduled keeps its time.
+   */
+  async bringForward(db: DataSource, longestWaitMs: ReadonlyMap<string, number>, leaseMs: number): Promise<number> {
+    const [, updated]: [unknown, number] = await db.query(
+      `update ${this.jobs}
+          set run_at = clock_timestamp() + case when lease is null then 0 else $3::float8 end * interval '1 ms'
+        where id = any(array(
+          select job.id
+            from unnest($1::text[], $2::float8[]) as q (queue, longest)
+           cross join lateral (
+             (select id from ${this.jobs}
+               where queue = q.queue and dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)
+                 and run_at > statement_timestamp() + least(q.longest, $3::float8) * interval '1 ms' + interval '${SLACK}'
+                 and run_at > statement_timestamp()
+                   + case when lease is null then q.longest else $3::float8 end * interval '1 ms' + interval '${SLACK}'
+               for update skip locked)
+             union all
+             (select id from (
+                select id, run_at, created_at from ${this.jobs}
+                 where queue = q.queue and dead_at is null and run_at > statement_timestamp() + interval '${SLACK}'
+                 order by run_at limit ${FRESH}) as next
+               where created_at > statement_timestamp() and run_at <= created_at + interval '${SLACK}')) as job))
+          and dead_at is null and run_at > clock_timestamp()`,
+      [[...longestWaitMs.keys()], [...longestWaitMs.values()], leaseMs],
+    );
+    return updated;
   }
 }

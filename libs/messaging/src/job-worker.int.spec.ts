@@ -282,7 +282,7 @@ describe('a lease', () => {
     const before = await sandbox.row();
 
     const removed = await store.remove(db, [stale!]);
-    const putBack = await store.putBack(db, stale!, { attempts: 9, delayMs: undefined, error: 'mine' });
+    const putBack = await store.putBack(db, stale!, { attempts: 9, setbacks: 0, delayMs: undefined, error: 'mine' });
     await store.handBack(db, [stale!]);
     const renewed = await store.renew(db, [stale!, mine!], 60_000);
 
@@ -345,3 +345,106 @@ function watchQueries(pool: DataSource): string[] {
   }) as typeof pool.query;
   return sent;
 }
+
+describe('P5 a claim whose answer is lost', () => {
+  it('costs its jobs no attempt, and no wait for the end of the lease', async () => {
+    const store = new JobStore('sandbox');
+    const claim = store.claim.bind(store);
+    let lost = 0;
+    store.claim = async (...args) => {
+      const jobs = await claim(...args);
+      if (jobs.length === 0 || ++lost > 3) return jobs;
+      throw new Error('Connection terminated unexpectedly');
+    };
+    const attempts: number[] = [];
+    await sandbox.add('call', 2);
+
+    const { worker } = await sandbox.startProcess(
+      { call: ({ attempt }) => void attempts.push(attempt) },
+      SOON,
+      undefined,
+      store,
+    );
+
+    await until('both are done', async () => (await sandbox.rows()).length === 0);
+    expect(lost).toBeGreaterThan(3);
+    expect(attempts).toEqual([1, 1]);
+    expect(worker.health()).toMatchObject({ healthy: true });
+  });
+
+  it('costs no attempt when the lease is over before the database answers again', async () => {
+    const store = new JobStore('sandbox');
+    const db = await sandbox.connect();
+    await sandbox.add('call');
+    const [lost] = await store.claim(db, randomUUID(), -1, new Map([['call', 1]]));
+
+    const [again] = await store.claim(db, randomUUID(), -1, new Map([['call', 1]]), [lost!.lease]);
+    const [third] = await store.claim(db, randomUUID(), 1000, new Map([['call', 1]]), [lost!.lease]);
+
+    expect([again!.attempts, third!.attempts]).toEqual([0, 1]);
+    await db.destroy();
+  });
+});
+
+describe('after the database’s clock was set back', () => {
+  const ahead = (columns: string) =>
+    sandbox.database.sql(`update sandbox.jobs set run_at = run_at + interval '2 hours' ${columns}`);
+
+  it.each([
+    ['a job that a dead process has leased', ', lease = gen_random_uuid()'],
+    ['a job that waits for its next attempt', ', attempts = 1'],
+    ['a job that waits after a setback', ', setbacks = 1'],
+    ['a job that was due at once', `, created_at = created_at + interval '2 hours'`],
+  ])('%s is run soon', async (_, columns) => {
+    await sandbox.add('call');
+    await ahead(columns);
+
+    const process = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
+
+    await sandbox.polling('it is done', process, async () => (await sandbox.rows()).length === 0);
+  });
+
+  it('a worker that runs already notices it', async () => {
+    const process = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
+    await process.pool.transaction(async (tx) => process.jobs.add(tx, 'call', {}));
+    await until('it has worked', async () => (await sandbox.rows()).length === 0);
+    await sandbox.add('other');
+    await sandbox.database.sql(
+      `update sandbox.jobs set queue = 'call', lease = gen_random_uuid(), run_at = now() + interval '2 hours'`,
+    );
+
+    await sandbox.polling('it is done', process, async () => (await sandbox.rows()).length === 0);
+  });
+
+  it('a job keeps the time for which it was scheduled', async () => {
+    const { jobs, pool } = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
+    const runAt = new Date(Date.now() + 7_200_000);
+    await pool.transaction(async (tx) => jobs.add(tx, 'call', {}, { runAt }));
+    const store = new JobStore('sandbox');
+
+    const moved = await store.bringForward(pool, new Map([['call', 50]]), 1000);
+
+    expect(moved).toBe(0);
+    expect(await sandbox.row()).toMatchObject({ run_at: runAt });
+  });
+
+  it('P7 finds them among a hundred thousand scheduled ones without reading those', async () => {
+    const db = await sandbox.connect();
+    await sandbox.database.sql(
+      `insert into sandbox.jobs (id, queue, data, run_at)
+       select gen_random_uuid(), 'call', '{}', now() + interval '1 day' from generate_series(1, 100000)`,
+    );
+    const [lost] = await sandbox.add('call');
+    await sandbox.database.sql(
+      `update sandbox.jobs set lease = gen_random_uuid(), run_at = now() + interval '2 days' where id = '${lost}'`,
+    );
+    await sandbox.database.sql('analyze sandbox.jobs');
+
+    const before = performance.now();
+    const moved = await new JobStore('sandbox').bringForward(db, new Map([['call', 50]]), 1000);
+
+    expect(moved).toBe(1);
+    expect(performance.now() - before).toBeLessThan(500);
+    await db.destroy();
+  });
+});

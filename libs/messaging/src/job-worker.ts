@@ -7,16 +7,19 @@ import { Gather } from './gather.js';
 import { type ComponentHealth, Progress } from './health.js';
 import {
   afterFailure,
+  type AfterFailure,
   failureOfJob,
   HandedBackError,
   LeaseLostError,
   TimedOutError,
   UnheardError,
 } from './job-failures.js';
+import { type Failure, isSetback, mayBeItsOwn } from './failures.js';
 import { LOCK_TIMEOUT } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type JobQueue } from './job-handlers.js';
 import { type ClaimedJob, type JobStore, type PutBack } from './job-store.js';
+import { Setbacks, type WatchedAttempt } from './setbacks.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
 /** In milliseconds. */
@@ -34,8 +37,23 @@ const HANDLER_STALLS_AFTER_MS = 30_000;
 /** How long the database may take, at the stop, to hear of the jobs that were given up. */
 const HAND_BACK_MS = 1000;
 const CLAIM_AGAIN_MS = 1000;
+/** How soon a worker notices jobs that a clock which was set back has put too far ahead. */
+const BRING_FORWARD_EVERY_MS = 10_000;
+/** So many lengths of a lease it is remembered that a claim was lost: others may claim its jobs first. */
+const FORGIVEN_LEASES = 3;
 /** More jobs than this that wait for another attempt are found by the poll, up to a second later. */
 const MOST_TIMERS = 1000;
+
+/** What a queue's jobs tell of the environment. */
+class QueueSetbacks {
+  /** Jobs that this process has finished. */
+  done = 0;
+  readonly seen: Setbacks;
+
+  constructor(warn: (line: string) => void) {
+    this.seen = new Setbacks(() => this.done, warn);
+  }
+}
 
 /** A job that this process runs, from the claim until the database knows how it ended. */
 interface InHand {
@@ -44,8 +62,11 @@ interface InHand {
   /** Given up: the reason is one of the errors in job-failures.ts. */
   readonly abort: AbortController;
   readonly progress: Progress;
+  readonly watched: WatchedAttempt;
   /** Counted from before the claim or renewal was sent, on our own clock. */
   leasedUntil: number;
+  /** The lease could not be renewed because the database did not answer. */
+  renewalFailed: boolean;
   /** The handler has ended: what is left is to say so. */
   ended: boolean;
 }
@@ -55,7 +76,8 @@ interface InHand {
  * lease renewed; a process that is killed leaves a lease that runs out, and then another takes the job: so it is run at least
  * once, and its id is what makes the call idempotent. What a worker does with a job whose lease is another's has no effect.
  *
- * A queue that is slow, or has much to do, is in no other's way. An idle worker makes no query: it waits to be woken.
+ * A queue that is slow, or has much to do, is in no other's way. An idle worker waits to be woken; only for jobs that a clock
+ * which was set back has put too far ahead it looks by itself, at a low rate.
  */
 export class JobWorker {
   private readonly logger = new Logger('Jobs');
@@ -69,7 +91,15 @@ export class JobWorker {
   private readonly timers = new Set<NodeJS.Timeout>();
   /** Each answers whether the lease was still ours. */
   private readonly removals: Gather<ClaimedJob, boolean>;
-  private readonly counts = { done: 0, failedAttempts: 0, dead: 0 };
+  private readonly counts = { done: 0, failedAttempts: 0, setbacks: 0, dead: 0 };
+  /** Of each queue, with how many of its jobs are done. */
+  private readonly setbacks = new Map<string, QueueSetbacks>();
+  /** Leases that may run out through no fault of their jobs, and when they are over in any case. */
+  private readonly forgiven = new Map<string, number>();
+  /** Of these, claims whose answers were lost. */
+  private readonly unanswered = new Set<string>();
+  private clockChecks: NodeJS.Timeout | undefined;
+  private clockCheck: Promise<void> | undefined;
   /** No new jobs from now on. */
   private readonly stopping = new AbortController();
   /** And none in hand. */
@@ -86,6 +116,9 @@ export class JobWorker {
     private readonly timing = JOB_TIMING,
   ) {
     this.queues = new Map(queues.map((queue) => [queue.name, queue]));
+    for (const { name } of queues) {
+      this.setbacks.set(name, new QueueSetbacks((line) => this.logger.warn(`${name}: ${line}`)));
+    }
     this.removals = new Gather({
       together: async (done) => {
         const removed = await store.remove(dataSource, done);
@@ -98,6 +131,9 @@ export class JobWorker {
     if (this.running || this.queues.size === 0) return;
     this.dueWork.queues.push(...this.queues.keys());
     this.dueWork.on('jobs', () => this.wake());
+    const checkClock = () => void (this.clockCheck = this.bringForward());
+    checkClock();
+    this.clockChecks = setInterval(checkClock, BRING_FORWARD_EVERY_MS);
     this.running = this.run();
   }
 
@@ -109,6 +145,7 @@ export class JobWorker {
     if (!this.running) return;
     this.stopping.abort();
     for (const timer of this.timers) clearTimeout(timer);
+    clearInterval(this.clockChecks);
     this.wake();
     await settlesWithin(STOP_MS, this.idle());
     for (const { abort } of this.inHand.keys()) abort.abort(new HandedBackError());
@@ -120,12 +157,16 @@ export class JobWorker {
 
   health(): ComponentHealth {
     const slow = [...this.inHand.keys()].map(({ progress }) => progress.report(HANDLER_STALLS_AFTER_MS));
-    const worst = [this.claiming.report(), this.settling.report(), ...slow].find(({ healthy }) => !healthy);
+    const setbacks = [...this.setbacks.values()].map(({ seen }) => seen.report());
+    const worst = [this.claiming.report(), this.settling.report(), ...slow, ...setbacks].find(
+      ({ healthy }) => !healthy,
+    );
     return { healthy: true, ...worst, running: this.inHand.size, ...this.counts };
   }
 
   private async idle(): Promise<void> {
     await this.running;
+    await this.clockCheck;
     await Promise.all(this.inHand.values());
   }
 
@@ -140,16 +181,39 @@ export class JobWorker {
     }
   }
 
+  /** Never throws. */
+  private async bringForward(): Promise<void> {
+    const waits = new Map([...this.queues.values()].map(({ name, backOff }) => [name, backOff.maxMs]));
+    try {
+      const count = await this.store.bringForward(this.dataSource, waits, this.timing.leaseMs);
+      if (count === 0) return;
+      this.wake();
+      this.logger.warn(`The database's clock was set back: ${count} jobs were brought forward`);
+    } catch (error) {
+      this.logger.debug(`Cannot look for jobs that are too far ahead: ${describeError(error)}`);
+    }
+  }
+
   private async claim(): Promise<void> {
     const room = this.room();
     if (room.size === 0) return;
-    const leasedUntil = performance.now() + this.timing.leaseMs;
+    const { dataSource, store } = this;
+    const { leaseMs } = this.timing;
+    const lease = randomUUID();
     this.claiming.begun();
+    let leasedUntil: number;
     let jobs: ClaimedJob[];
     try {
-      jobs = await this.store.claim(this.dataSource, randomUUID(), this.timing.leaseMs, room);
+      this.forgetOldLeases();
+      if (this.unanswered.size > 0)
+        await store.handBackClaims(dataSource, [...this.queues.keys()], [...this.unanswered], leaseMs);
+      leasedUntil = performance.now() + leaseMs;
+      jobs = await store.claim(dataSource, lease, leaseMs, room, [...this.forgiven.keys()]);
       this.claiming.done();
     } catch (error) {
+      // It may have been carried out, or be carried out yet: then nobody runs its jobs.
+      this.forgive(lease);
+      this.unanswered.add(lease);
       this.claiming.failed(describeError(error));
       this.logger.warn(`Cannot look for jobs: ${describeError(error)}`);
       // Not left to the poll, which tells only of what is still due then: health has to know that it works again.
@@ -168,6 +232,19 @@ export class JobWorker {
     }
     // Jobs that ended while the answer was under way have made room, and found no backlog to look at.
     if ([...this.backlogs].some((name) => this.busy(name) < (this.queues.get(name)?.concurrency ?? 0))) this.wake();
+  }
+
+  private forgive(lease: string): void {
+    this.forgiven.set(lease, performance.now() + FORGIVEN_LEASES * this.timing.leaseMs);
+  }
+
+  private forgetOldLeases(): void {
+    const now = performance.now();
+    for (const [lease, until] of this.forgiven) {
+      if (until > now) continue;
+      this.forgiven.delete(lease);
+      this.unanswered.delete(lease);
+    }
   }
 
   private busy(queue: string): number {
@@ -190,8 +267,10 @@ export class JobWorker {
     const queue = this.queues.get(job.queue);
     if (!queue) return;
     const abort = new AbortController();
-    const inHand = { job, queue, abort, progress: new Progress(), leasedUntil, ended: false };
-    inHand.progress.begun();
+    const watched = this.setbacksOf(job).seen.begun(job.id);
+    const progress = new Progress();
+    const inHand = { job, queue, abort, progress, watched, leasedUntil, renewalFailed: false, ended: false };
+    progress.begun();
     const done = this.runToItsEnd(inHand).finally(() => {
       this.inHand.delete(inHand);
       if (this.inHand.size === 0) {
@@ -216,7 +295,17 @@ export class JobWorker {
     }
     inHand.ended = true;
     const removed = await this.written(() => this.removals.write(job));
-    if (removed) this.counts.done++;
+    if (!removed) return;
+    this.counts.done++;
+    const ofQueue = this.setbacksOf(job);
+    ofQueue.done++;
+    ofQueue.seen.ended(job.id);
+  }
+
+  private setbacksOf({ queue }: ClaimedJob): QueueSetbacks {
+    const known = this.setbacks.get(queue);
+    if (!known) throw new Error(`No handler for the jobs of ${queue}`);
+    return known;
   }
 
   /** Ends with the handler, or when the attempt is given up: a handler that ignores its signal is left to itself. */
@@ -240,11 +329,14 @@ export class JobWorker {
     }
   }
 
-  private async failed({ job, queue }: InHand, error: unknown): Promise<void> {
+  private async failed(inHand: InHand, error: unknown): Promise<void> {
+    const { job, queue } = inHand;
     const name = `Job ${job.id} of ${job.queue}`;
     const text = describeError(error);
-    let failure = failureOfJob(error);
+    const failure = failureOfJob(error);
     if (failure === 'lease-lost') {
+      // The lease ran out because the database did not answer: that is not the job's fault.
+      if (inHand.renewalFailed) this.forgive(job.lease);
       this.logger.warn(`${name} is given up: ${text}`);
       return;
     }
@@ -252,27 +344,49 @@ export class JobWorker {
       await this.written(() => this.store.handBack(this.dataSource, [job]).then(() => true));
       return;
     }
-    let next = afterFailure(failure, job.attempts, queue);
+    let verdict = this.verdictOn(inHand, failure, text);
+    let next = afterFailure(verdict, job, queue);
     const written = await this.written(
       () => this.putBack(job, queue, { ...next, error: text }),
       (notWritten) => {
         // The database is away: what a handler throws meanwhile says little about its job.
-        if (failure !== 'attempt' || notWritten instanceof UnheardError) return;
-        failure = 'away';
-        next = afterFailure(failure, job.attempts, queue);
+        if (verdict !== 'attempt' || notWritten instanceof UnheardError) return;
+        verdict = 'setback';
+        next = afterFailure(verdict, job, queue);
       },
     );
-    if (!written) return;
-    if (failure === 'attempt') this.counts.failedAttempts++;
-    if (next.delayMs === undefined) {
+    if (written) this.tellOf(job, verdict, next, error);
+  }
+
+  private verdictOn({ job, watched }: InHand, failure: Failure, text: string): 'setback' | 'never' | 'attempt' {
+    const { seen } = this.setbacksOf(job);
+    if (failure === 'never' || failure === 'attempt') return failure;
+    if (isSetback(failure) && mayBeItsOwn(failure)) return seen.counts(watched, text) ? 'attempt' : 'setback';
+    seen.met(text);
+    return 'setback';
+  }
+
+  private tellOf(
+    job: ClaimedJob,
+    verdict: 'setback' | 'never' | 'attempt',
+    { attempts, delayMs }: AfterFailure,
+    error: unknown,
+  ): void {
+    const name = `Job ${job.id} of ${job.queue}`;
+    const text = describeError(error);
+    if (verdict === 'attempt') this.counts.failedAttempts++;
+    if (verdict === 'setback') this.counts.setbacks++;
+    if (delayMs === undefined) {
       this.counts.dead++;
-      this.logger.error(`${name} is dead after ${next.attempts} attempts: ${text}`, (error as Error).stack);
-    } else {
-      this.logger.warn(
-        `${name} failed ${next.attempts} times: ${text}. Trying again in ${Math.round(next.delayMs)} ms`,
-      );
-      this.wakeIn(next.delayMs);
+      this.setbacksOf(job).seen.ended(job.id);
+      this.logger.error(`${name} is dead after ${attempts} attempts: ${text}`, (error as Error).stack);
+      return;
     }
+    const wait = `Trying again in ${Math.round(delayMs)} ms`;
+    // During a brownout every job meets setbacks: one line for all of them is logged by `setbacks`.
+    if (verdict === 'setback') this.logger.debug(`${name} met a setback: ${text}. ${wait}`);
+    else this.logger.warn(`${name} failed ${attempts} times: ${text}. ${wait}`);
+    this.wakeIn(delayMs);
   }
 
   /** A job that dies does so together with what is written by whoever hears of it (P1). */
@@ -323,10 +437,12 @@ export class JobWorker {
       const jobs = held.map(({ job }) => job);
       const kept = await this.store.renew(this.dataSource, jobs, this.timing.leaseMs);
       for (const inHand of held) {
+        inHand.renewalFailed = false;
         if (kept.has(inHand.job.id)) inHand.leasedUntil = now + this.timing.leaseMs;
         else if (!inHand.ended) inHand.abort.abort(new LeaseLostError());
       }
     } catch (error) {
+      for (const inHand of held) inHand.renewalFailed = true;
       this.logger.warn(`Cannot renew the leases of ${held.length} jobs: ${describeError(error)}`);
     } finally {
       this.renewing = false;

@@ -316,3 +316,69 @@ async function onServer(statement: string): Promise<void> {
     await db.destroy();
   }
 }
+
+describe('P5 a job whose statements time out', () => {
+  /** A pool whose statements may take 300 ms. */
+  const slowPool = async () =>
+    new DataSource({
+      type: 'postgres',
+      url: sandbox.database.directUrl,
+      extra: { statement_timeout: 300 },
+    }).initialize();
+
+  it('keeps its attempts while all of them do, and is done once the database is fast again', async () => {
+    const pool = await slowPool();
+    let slow = true;
+    let done = 0;
+    const process = await sandbox.startProcess(
+      {
+        call: async () => {
+          if (slow) await pool.query('select pg_sleep(2)');
+          done++;
+        },
+      },
+      { ...SOON, maxAttempts: 1 },
+    );
+    await sandbox.add('call', 12);
+
+    await sandbox.polling('all have met it', process, async () =>
+      (await sandbox.rows()).every(({ setbacks }) => Number(setbacks) >= 2),
+    );
+    slow = false;
+    await sandbox.polling('all are done', process, async () => (await sandbox.rows()).length === 0);
+
+    expect(done).toBe(12);
+    expect(process.worker.health()).toMatchObject({ failedAttempts: 0, dead: 0 });
+    await pool.destroy();
+  });
+
+  it('loses them when it is the only one, and others are done meanwhile', async () => {
+    const pool = await slowPool();
+    const [poison] = await sandbox.add('call');
+    const process = await sandbox.startProcess(
+      {
+        call: async ({ id }) => {
+          if (id === poison) await pool.query('select pg_sleep(2)');
+        },
+      },
+      { ...SOON, maxAttempts: 3 },
+    );
+    await sandbox.add('call', 12);
+
+    await sandbox.polling('it is dead', process, async () => (await sandbox.rows()).every(({ dead_at: at }) => at));
+
+    expect(await sandbox.rows()).toMatchObject([{ id: poison, attempts: 3 }]);
+    await pool.destroy();
+  });
+
+  it('is dead at once when its data cannot be stored', async () => {
+    const pool = await slowPool();
+    const process = await sandbox.startProcess({ call: async () => void (await pool.query(`select 'x'::int`)) });
+    await sandbox.add('call');
+
+    await sandbox.polling('it is dead', process, async () => (await sandbox.row())['dead_at']);
+
+    expect(await sandbox.row()).toMatchObject({ attempts: 1 });
+    await pool.destroy();
+  });
+});

@@ -135,6 +135,11 @@ export class MessagingMetrics {
     ofConsumers('messaging_inbox_failed_attempts_total', 'Attempts that a handler failed.', (counts) => [
       [{}, counts.failedAttempts],
     ]);
+    ofConsumers(
+      'messaging_inbox_setbacks_total',
+      'Failures that were the fault of the environment, and did not count as attempts.',
+      (counts) => [[{}, counts.setbacks]],
+    );
     const parked = (name: string, help: string, read: (inbox: TableReading['inboxes'][number]) => number) =>
       this.ofTables(name, help, ({ inboxes }) =>
         inboxes.map((inbox) => ({ labels: { consumer: inbox.consumer }, value: read(inbox) })),

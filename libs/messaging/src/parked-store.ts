@@ -26,6 +26,7 @@ export interface Taken {
   readonly record: KafkaRecord;
   readonly holdsKey: boolean;
   readonly attempts: number;
+  readonly setbacks: number;
 }
 
 /** How soon a claim is void of a process that died before it took the message, or with it in hand. */
@@ -101,14 +102,14 @@ export class ParkedStore {
   async take(tx: EntityManager, id: string): Promise<Taken | undefined> {
     const [row]: (Taken & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
       `select p.topic, p.partition, p."offset", p.recorded_at as "recordedAt", p.key, p.headers, p.value,
-              p.holds_key as "holdsKey", p.attempts, set_config('lock_timeout', '${LOCK_TIMEOUT}', true)
+              p.holds_key as "holdsKey", p.attempts, p.setbacks, set_config('lock_timeout', '${LOCK_TIMEOUT}', true)
          from ${this.parked} p
         where p.id = $1 and p.dead_at is null and p.next_attempt_at is not null for update skip locked`,
       [id],
     );
     if (!row) return undefined;
-    const { recordedAt: timestamp, holdsKey, attempts, topic, partition, offset, key, headers, value } = row;
-    return { record: { topic, partition, offset, timestamp, key, headers, value }, holdsKey, attempts };
+    const { recordedAt: timestamp, holdsKey, attempts, setbacks, topic, partition, offset, key, headers, value } = row;
+    return { record: { topic, partition, offset, timestamp, key, headers, value }, holdsKey, attempts, setbacks };
   }
 
   /** Gives a claim back whose message could not be settled, unless another process has it by now. */
@@ -146,14 +147,29 @@ export class ParkedStore {
   async putBack(
     tx: EntityManager,
     id: string,
-    { attempts, delayMs, error }: { attempts: number; delayMs: number | undefined; error: string },
+    put: { attempts: number; setbacks: number; delayMs: number | undefined; error: string },
   ): Promise<void> {
     await tx.query(
       `update ${this.parked}
-          set attempts = $2, error = $3, next_attempt_at = clock_timestamp() + $4::float8 * interval '1 ms',
+          set attempts = $2, setbacks = $5, error = $3, next_attempt_at = clock_timestamp() + $4::float8 * interval '1 ms',
               dead_at = case when $4::float8 is null then clock_timestamp() end
         where id = $1`,
-      [id, attempts, storable(error), delayMs ?? null],
+      [id, put.attempts, storable(put.error), put.delayMs ?? null, put.setbacks],
+    );
+  }
+
+  /**
+   * Brings forward what would wait for the length of a step by which the database's clock was set back: nothing else is due
+   * later than the longest wait. By inbox_parked_due.
+   */
+  async bringForward(db: DataSource, longestWaitMs: number): Promise<void> {
+    await db.query(
+      `update ${this.parked} set next_attempt_at = clock_timestamp()
+        where id in (select id from ${this.parked}
+                      where consumer = $1 and dead_at is null
+                        and next_attempt_at > statement_timestamp() + $2::float8 * interval '1 ms' + interval '${CLAIM}'
+                      for update skip locked)`,
+      [this.consumer, longestWaitMs],
     );
   }
 

@@ -1,11 +1,12 @@
 import { type EntityManager } from 'typeorm';
 import { DEADLY_AFTER } from './crash-marks.js';
 import { describeError } from './errors.js';
-import { failureOf } from './failures.js';
+import { failureOf, isSetback, mayBeItsOwn } from './failures.js';
 import { Progress } from './health.js';
 import { failureWithin, inTransaction } from './inbox-transaction.js';
-import { type InboxWork, nameOf, nextAttemptMs } from './inbox-work.js';
+import { afterSetbacksMs, type InboxWork, nameOf, nextAttemptMs, placeOf } from './inbox-work.js';
 import { type Claim, type Head, type ParkedStore, type Taken } from './parked-store.js';
+import { type WatchedAttempt } from './setbacks.js';
 import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
@@ -74,6 +75,7 @@ export class ParkedMessages {
         if (performance.now() - this.orphansSought > ORPHANS_EVERY_MS) {
           this.orphansSought = performance.now();
           await this.store.wakeOrphans(work.dataSource);
+          await this.store.bringForward(work.dataSource, work.settings.backOff.maxMs);
         }
         // Before others are found suspect by what an outage has kept.
         await work.marks.tidy(work.dataSource);
@@ -148,19 +150,23 @@ export class ParkedMessages {
   private async settle(tx: EntityManager, head: Head, taken: Taken, deaths: number): Promise<Outcome> {
     const { work, store } = this;
     const { record, holdsKey } = taken;
+    const watched = work.setbacks.begun(placeOf(head));
     const failed =
       deaths >= DEADLY_AFTER
         ? { error: new DeadlyError(deaths) }
         : await failureWithin(tx, async () => this.handle(tx, taken));
     // Whatever it failed of while the process stops, the next one will see.
     if (failed && work.stopping.aborted) throw failed.error;
-    if (failed) return this.putBack(tx, head, taken, failed.error);
+    if (failed) return this.putBack(tx, head, taken, failed.error, watched);
 
     if (holdsKey) await work.store.lockKey(tx, record.key);
     await store.remove(tx, head.id);
     return {
       next: holdsKey ? await store.releaseNext(tx, record.key) : undefined,
-      tell: () => void work.counts.processed++,
+      tell: () => {
+        work.counts.processed++;
+        work.setbacks.ended(watched.name);
+      },
     };
   }
 
@@ -179,40 +185,61 @@ export class ParkedMessages {
   }
 
   /** The row is ours until the transaction ends: nobody else has moved it on meanwhile. */
-  private async putBack(tx: EntityManager, head: Head, taken: Taken, error: unknown): Promise<Outcome> {
+  private async putBack(
+    tx: EntityManager,
+    head: Head,
+    taken: Taken,
+    error: unknown,
+    watched: WatchedAttempt,
+  ): Promise<Outcome> {
     const { work, store } = this;
-    const isOthers = error instanceof KeyHeldError || error instanceof UnknownTypeError;
-    const failure = isOthers ? 'contended' : failureOf(error);
-    if (failure === 'away') throw error;
-    const never = failure === 'never' || error instanceof DeadlyError || error instanceof UnreadableError;
-    const failedAttempt = failure === 'attempt' && !never;
-    const attempts = taken.attempts + (failedAttempt ? 1 : 0);
-    // Others were in the way: that says nothing of the message, and does not wear it out.
-    const delayMs = never
-      ? undefined
-      : failure === 'contended'
-        ? work.settings.backOff.firstMs
-        : nextAttemptMs(work.settings, attempts);
+    const { settings } = work;
     const text = describeError(error);
-    const goesOn = delayMs === undefined && taken.holdsKey && !work.settings.deadLettersHoldKeys;
+    const verdict = this.verdictOn(error, watched, text);
+    const attempts = taken.attempts + (verdict === 'attempt' ? 1 : 0);
+    const setbacks = verdict === 'setback' ? taken.setbacks + 1 : 0;
+    const delayMs = {
+      never: () => undefined,
+      setback: () => afterSetbacksMs(settings, setbacks),
+      attempt: () => nextAttemptMs(settings, attempts),
+    }[verdict]();
+    const goesOn = delayMs === undefined && taken.holdsKey && !settings.deadLettersHoldKeys;
     const { key } = taken.record;
     if (goesOn) await work.store.lockKey(tx, key);
-    await store.putBack(tx, head.id, { attempts, delayMs, error: text });
+    await store.putBack(tx, head.id, { attempts, setbacks, delayMs, error: text });
     return {
       next: goesOn ? await store.releaseNext(tx, key) : undefined,
       tell: () => {
-        if (failedAttempt) work.counts.failedAttempts++;
+        if (verdict === 'attempt') work.counts.failedAttempts++;
+        if (verdict === 'setback') work.counts.setbacks++;
         if (delayMs === undefined) {
           work.counts.deadLetters++;
+          work.setbacks.ended(watched.name);
           const { stack } = error as Error;
           work.logger.error(`${nameOf(head)} is a dead letter after ${attempts} attempts: ${text}`, stack);
         } else {
           const wait = `Trying again in ${Math.round(delayMs)} ms`;
-          work.logger.warn(`${nameOf(head)} failed ${attempts} times: ${text}. ${wait}`);
+          // During a brownout every message meets setbacks: one line for all of them is logged by `setbacks`.
+          if (verdict === 'setback') work.logger.debug(`${nameOf(head)} met a setback: ${text}. ${wait}`);
+          else work.logger.warn(`${nameOf(head)} failed ${attempts} times: ${text}. ${wait}`);
           this.due(delayMs);
         }
       },
     };
+  }
+
+  /** @throws the error, when the connection was lost: it says nothing */
+  private verdictOn(error: unknown, watched: WatchedAttempt, text: string): 'never' | 'setback' | 'attempt' {
+    const { setbacks } = this.work;
+    if (error instanceof DeadlyError || error instanceof UnreadableError) return 'never';
+    // An earlier message of its key is in its way, or a version that knows its type is still to come: that is nobody's fault.
+    if (error instanceof KeyHeldError || error instanceof UnknownTypeError) return 'setback';
+    const failure = failureOf(error);
+    if (failure === 'away') throw error;
+    if (!isSetback(failure)) return failure;
+    if (mayBeItsOwn(failure)) return setbacks.counts(watched, text) ? 'attempt' : 'setback';
+    setbacks.met(text);
+    return 'setback';
   }
 }
 

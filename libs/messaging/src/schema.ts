@@ -191,6 +191,9 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     `drop index ${s}.inbox_received_at`,
     // Failures that were the environment's: they lengthen the wait and do not count as attempts.
     `alter table ${s}.jobs add column setbacks integer not null default 0`,
+    // Finds leases and waits that a clock which was set back has made too long, among any number of scheduled jobs.
+    `create index jobs_begun on ${s}.jobs (queue, run_at)
+       where dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)`,
   ],
 ];
 

@@ -69,13 +69,18 @@ export class JobSandbox {
     return new DataSource(pool).initialize();
   }
 
-  async startProcess(handlers: Record<string, Handle>, options = SOON, timing = JOB_TIMING): Promise<JobProcess> {
+  async startProcess(
+    handlers: Record<string, Handle>,
+    options = SOON,
+    timing = JOB_TIMING,
+    store = new JobStore('sandbox'),
+  ): Promise<JobProcess> {
     const pool = await this.connect();
     const dueWork = new DueWork();
     const queues = Object.entries(handlers).map(([name, handle]) =>
       jobQueue(name, options, async (job, signal) => handle(job as Job<{ n?: number }>, signal)),
     );
-    const worker = new JobWorker(new JobStore('sandbox'), pool, dueWork, queues, timing);
+    const worker = new JobWorker(store, pool, dueWork, queues, timing);
     const jobs = new Jobs(this.options, new CommitWakeUp(new Relay(this.options)), dueWork);
     const process = { jobs, worker, pool, poll: () => dueWork.found('jobs') };
     this.processes.push(process);
