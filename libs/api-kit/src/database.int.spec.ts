@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource, EntitySchema } from 'typeorm';
+import { databaseTrouble } from './database-trouble.js';
 import {
   createApp,
   createDataSource,
@@ -199,6 +200,51 @@ describe('databaseModule', () => {
       expect(prepared).toEqual([{ statement: '/* prepared */ select $1::int as n' }]);
       expect(await tx.query('/* prepared */ select $1::int as n', [3])).toEqual([{ n: 3 }]);
     });
+  });
+
+  it.each([
+    ['a wider varchar', 'varchar(10)', 'varchar(20)'],
+    ['int made bigint', 'int', 'bigint'],
+  ])('P8 prepares statements again after a change of their table: %s', async (_, before, after) => {
+    const db = await createDataSource({ url: databaseUrl.href, schema: SCHEMA, applicationName: 'test', poolSize: 5 });
+    await admin.query(`create table changing (id int primary key, value ${before})`);
+    await admin.query(`insert into changing values (1, '7')`);
+    const read = () => db.query<unknown[]>('/* prepared */ select * from changing where id = $1', [1]);
+    // Every connection has the statement.
+    await Promise.all(
+      Array.from({ length: 5 }, () =>
+        db.transaction(async (tx) => {
+          await tx.query('/* prepared */ select * from changing where id = $1', [1]);
+          await tx.query('select pg_sleep(0.2)');
+        }),
+      ),
+    );
+
+    await admin.query(`alter table changing alter column value type ${after}`);
+    const first = await Promise.allSettled([read()]);
+    const then = await Promise.allSettled(Array.from({ length: 40 }, read));
+
+    expect(first.map((one) => one.status === 'rejected' && databaseTrouble(one.reason))).toEqual(['try-again']);
+    expect(then.filter(({ status }) => status === 'rejected')).toEqual([]);
+    await db.destroy();
+    await admin.query('drop table changing');
+  });
+
+  it('P8 prepares statements again that a connection has lost, and stops preparing where they are lost all the time', async () => {
+    const db = await createDataSource({ url: databaseUrl.href, schema: SCHEMA, applicationName: 'test', poolSize: 1 });
+    const read = () => db.query<unknown[]>('/* prepared */ select $1::int as kept', [1]);
+    const failures: unknown[] = [];
+
+    for (let n = 0; n < 30; n++) {
+      await read().catch((error: unknown) => failures.push(databaseTrouble(error)));
+      // As a pooler in transaction mode, which gives the next statement to another session.
+      await db.query('deallocate all');
+    }
+
+    expect(new Set(failures)).toEqual(new Set(['try-again']));
+    expect(failures.length).toBeLessThanOrEqual(10);
+    expect(await read()).toEqual([{ kept: 1 }]);
+    await db.destroy();
   });
 
   it('P8 starts without a database, answers 503, and works as soon as it is there', async () => {

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { type DynamicModule, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { isStaleStatement } from '@twinbox/messaging/database-errors';
 import pg, { type PoolConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { reasonOf } from './database-trouble.js';
@@ -122,9 +123,11 @@ class BoundedClient extends pg.Client {
     stream.cork();
     setImmediate(() => stream.uncork());
     const { bytesRead } = stream;
-    const result: unknown = super.query.apply(this, named(args) as never);
+    const named = prepared.named(args);
+    const result: unknown = super.query.apply(this, named as never);
     if (!(result instanceof Promise)) return result as never;
     return result.catch((error: unknown) => {
+      if (isStaleStatement(error)) prepared.isStale(named, error);
       if (error instanceof Error && error.message === 'Query read timeout') {
         this.cut();
         // Behind others that waited for their locks the server may just have had no time for this one yet.
@@ -140,18 +143,51 @@ class BoundedClient extends pg.Client {
 }
 
 const PREPARED = '/* prepared */';
-const statementNames = new Map<string, string>();
+/** A pooler that does not track prepared statements loses them all the time. */
+const MOST_UNKNOWN_STATEMENTS = 10;
 
 /**
- * A statement whose text begins with the comment is parsed and planned once a connection, and not each time: more than half of
- * what PostgreSQL spends on a small one. For constant texts that run for every order, and whose plan depends on no value.
+ * The names of prepared statements, shared by all connections of the process. A statement whose text begins with the comment is
+ * parsed and planned once a connection, and not each time: more than half of what PostgreSQL spends on a small one. For constant
+ * texts that run for every order, and whose plan depends on no value.
+ *
+ * A change of a table may make the result of a statement another one than it was prepared for; PostgreSQL then refuses it until
+ * it is prepared again. The first refusal gives all statements new names, so that each connection prepares them again; only
+ * what was sent before that fails, and may be tried again. The old ones go with their connections.
  */
-function named([text, values, ...rest]: unknown[]): unknown[] {
-  if (typeof text !== 'string' || !text.startsWith(PREPARED)) return [text, values, ...rest];
-  const name = statementNames.get(text) ?? `prepared_${statementNames.size + 1}`;
-  statementNames.set(text, name);
-  return [{ name, text, values }, ...rest];
+class PreparedStatements {
+  private readonly logger = new Logger('Database');
+  private readonly numbers = new Map<string, number>();
+  private generation = 1;
+  /** How often the server did not know a statement, or knew it already. */
+  private unknown = 0;
+
+  /** The arguments of a query with the name of its statement, if it is to have one. */
+  named([text, values, ...rest]: unknown[]): unknown[] {
+    if (typeof text !== 'string' || !text.startsWith(PREPARED) || this.unknown >= MOST_UNKNOWN_STATEMENTS)
+      return [text, values, ...rest];
+    const number = this.numbers.get(text) ?? this.numbers.size + 1;
+    this.numbers.set(text, number);
+    return [{ name: this.nameOf(number), text, values }, ...rest];
+  }
+
+  /** The server refused the query. Of those that were sent with one generation of names, the first moves on to the next. */
+  isStale([query]: unknown[], error: unknown): void {
+    const { name, text = '' } = (query ?? {}) as { name?: string; text?: string };
+    if (name === undefined || name !== this.nameOf(this.numbers.get(text) ?? 0)) return;
+    this.generation++;
+    const reason = reasonOf(error);
+    if ((error as { code?: unknown }).code !== '0A000' && ++this.unknown === MOST_UNKNOWN_STATEMENTS)
+      this.logger.warn(`Statements are not prepared any more, because they get lost on the way: ${reason}.`);
+    else this.logger.warn(`Statements are prepared again: ${reason}.`);
+  }
+
+  private nameOf(number: number): string {
+    return `prepared_${this.generation}_${number}`;
+  }
 }
+
+const prepared = new PreparedStatements();
 
 function boundedPool(config: PoolConfig): pg.Pool {
   const logger = new Logger('Database');

@@ -60,7 +60,7 @@ export class PostgresOrderStore extends OrderStore {
     if (!head) return undefined;
     // In a statement of its own: the locking one may have waited, and would show the items as they were before that.
     const items: OrderItem[] = await tx.query(
-      `/* prepared */ select product_id as "productId", name, quantity, unit_price::float8 as "unitPrice"
+      `/* prepared */ select product_id as "productId", name, quantity::float8 as quantity, unit_price::float8 as "unitPrice"
          from orders.order_items
         where order_id = $1
         order by product_id`,

@@ -7,8 +7,8 @@ import { Catalogue, type Line, type Product } from '../../domain/product.js';
 
 /** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
 const PRODUCT_COLUMNS = `
-         p.id, p.name, p.price::float8 as price, p.currency, p.version, p.updated_at as "updatedAt",
-         p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0)::int
+         p.id, p.name, p.price::float8 as price, p.currency, p.version::float8 as version, p.updated_at as "updatedAt",
+         (p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0))::float8
            as available`;
 const SELECT_PRODUCTS = `select ${PRODUCT_COLUMNS} from orders.products p`;
 
@@ -70,8 +70,8 @@ export class PostgresProductStore extends ProductStore {
             - case when exists (select from stock where available < requested) then 0 else stock.requested end
          from stock
         where p.id = stock.id
-       returning stock.id, stock.name, stock.price::float8 as price, stock.currency, stock.version,
-                 stock.updated_at as "updatedAt", stock.available`,
+       returning stock.id, stock.name, stock.price::float8 as price, stock.currency,
+                 stock.version::float8 as version, stock.updated_at as "updatedAt", stock.available::float8 as available`,
       [lines.map(({ productId }) => productId), lines.map(({ quantity }) => quantity)],
     );
     return new Catalogue(found);
