@@ -4,6 +4,7 @@ import {
   type DatabaseOptions,
   HealthModule,
   loggerModule,
+  MESSAGING_DATA_SOURCE,
   MetricsModule,
   type MetricsSource,
 } from '@twinbox/api-kit';
@@ -16,6 +17,8 @@ export const NAME = 'order-service';
 export const ORDER_PROCESS = Symbol('order-process');
 /** The consumer that has customers told of their orders. */
 export const NOTIFICATIONS = Symbol('notifications');
+/** Of messaging's pool: each of the two consumers handles four messages at a time, and jobs and inboxes write beside them. */
+const MESSAGING_POOL_SIZE = 10;
 
 /** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
 export function platform(
@@ -30,9 +33,15 @@ export function platform(
   const orderEvents = { ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC };
   return [
     loggerModule(config, options.applicationName),
-    databaseModule({ ...database, url: config.DATABASE_URL, schema: 'orders' }),
+    databaseModule({
+      ...database,
+      messagingPoolSize: MESSAGING_POOL_SIZE,
+      url: config.DATABASE_URL,
+      schema: 'orders',
+    }),
     MessagingModule.forRoot({
       schema: 'orders',
+      dataSource: MESSAGING_DATA_SOURCE,
       databaseUrl: config.DATABASE_URL,
       brokers: config.KAFKA_BROKERS,
       service: NAME,

@@ -1,5 +1,12 @@
 import { type DynamicModule } from '@nestjs/common';
-import { databaseModule, type DatabaseOptions, HealthModule, loggerModule, MetricsModule } from '@twinbox/api-kit';
+import {
+  databaseModule,
+  type DatabaseOptions,
+  HealthModule,
+  loggerModule,
+  MESSAGING_DATA_SOURCE,
+  MetricsModule,
+} from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
 import { type PaymentServiceConfig } from './config.js';
@@ -7,6 +14,8 @@ import { type PaymentServiceConfig } from './config.js';
 export const NAME = 'payment-service';
 /** The consumer through which payments follow their orders. */
 export const PAYMENT_PROCESS = Symbol('payment-process');
+/** Of messaging's pool: four messages are handled at a time, and the gateway's calls, expiry and the inbox write beside them. */
+const MESSAGING_POOL_SIZE = 8;
 
 /** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
 export function platform(
@@ -16,9 +25,15 @@ export function platform(
   const { relay, ...database } = options;
   return [
     loggerModule(config, options.applicationName),
-    databaseModule({ ...database, url: config.DATABASE_URL, schema: 'payments' }),
+    databaseModule({
+      ...database,
+      messagingPoolSize: MESSAGING_POOL_SIZE,
+      url: config.DATABASE_URL,
+      schema: 'payments',
+    }),
     MessagingModule.forRoot({
       schema: 'payments',
+      dataSource: MESSAGING_DATA_SOURCE,
       databaseUrl: config.DATABASE_URL,
       brokers: config.KAFKA_BROKERS,
       service: NAME,

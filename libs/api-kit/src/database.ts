@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { type DynamicModule, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { isStaleStatement } from '@twinbox/messaging/database-errors';
 import pg, { type PoolConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
@@ -15,8 +15,10 @@ export interface DatabaseOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly entities?: Extract<DataSourceOptions, { type: 'postgres' }>['entities'];
-  /** Default 10. */
+  /** Connections for requests. Default 10. */
   readonly poolSize?: number;
+  /** Connections for messages, jobs and timers, in a pool of their own: see {@link MESSAGING_DATA_SOURCE}. Default 10. */
+  readonly messagingPoolSize?: number;
   /** How long to wait for a connection, a free one of the pool included. Default 1,500. */
   readonly connectTimeoutMs?: number;
   /** The server ends a statement that takes longer, and the request may try again. Default 1,200. */
@@ -35,8 +37,16 @@ export interface DatabaseOptions {
   readonly idleInTransactionTimeoutMs?: number;
 }
 
+const MESSAGING = 'messaging';
+
 /**
- * TypeORM's DataSource for the whole application. It needs no database to start: connections are made when they are first
+ * The token of the DataSource for what no request waits for: messages, jobs and timers. Its pool is its own, so that requests that
+ * wait for a lock delay no message, and messages that do delay no request.
+ */
+export const MESSAGING_DATA_SOURCE = getDataSourceToken(MESSAGING);
+
+/**
+ * TypeORM's DataSource for requests, and a second one for {@link MESSAGING_DATA_SOURCE messaging}. It needs no database to start: connections are made when they are first
  * used, and again after every outage; until then requests get a 503 within 2 s.
  */
 export function databaseModule(options: DatabaseOptions): DynamicModule {
@@ -47,6 +57,12 @@ export function databaseModule(options: DatabaseOptions): DynamicModule {
         useFactory: () => ({ ...typeOrmOptions(options), autoLoadEntities: true }),
         dataSourceFactory: async (typeOrm = typeOrmOptions(options)) =>
           await new LazyDataSource(typeOrm, poolConfig(options)).initialize(),
+      }),
+      TypeOrmModule.forRootAsync({
+        name: MESSAGING,
+        useFactory: () => ({ ...typeOrmOptions(options), autoLoadEntities: true }),
+        dataSourceFactory: async (typeOrm = typeOrmOptions(options)) =>
+          await new LazyDataSource(typeOrm, poolConfig(messagingOptions(options))).initialize(),
       }),
     ],
     providers: [FirstContact],
@@ -208,6 +224,14 @@ function boundedPool(config: PoolConfig): pg.Pool {
   // Without a listener the loss of an idle connection would end the process.
   pool.on('error', (error) => logger.warn(`An idle connection was lost: ${error.message}.`));
   return pool;
+}
+
+function messagingOptions(options: DatabaseOptions): DatabaseOptions {
+  return {
+    ...options,
+    applicationName: `${options.applicationName} messaging`,
+    poolSize: options.messagingPoolSize ?? 10,
+  };
 }
 
 function typeOrmOptions(options: DatabaseOptions): DataSourceOptions {

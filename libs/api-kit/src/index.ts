@@ -14,11 +14,12 @@ export {
   ServiceConfig,
 } from './config.js';
 export { CursorCodec, CursorPageQuery } from './cursor-codec.js';
-export { createDataSource, databaseModule, type DatabaseOptions } from './database.js';
+export { createDataSource, databaseModule, type DatabaseOptions, MESSAGING_DATA_SOURCE } from './database.js';
 export { ApiEventStream, EventStream, LastEventId, openEventStream, type ServerSentEvent } from './event-stream.js';
 export { HealthModule, MessagingProbe } from './health.js';
 export { IdempotencyKey } from './idempotency-key.js';
 export { idempotencyTable } from './idempotency-store.js';
+export { LockGate } from './lock-gate.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';
 export { MetricsModule, MetricsSource } from './metrics.js';

@@ -5,6 +5,7 @@ import { databaseTrouble } from './database-trouble.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
 import { commonProblems, ProblemException } from './problem.js';
+import { WriteSlots } from './write-slots.js';
 
 /** A value as a client gets it: what it is as JSON. */
 export type Answer<T> = T extends { toJSON(): infer Json }
@@ -25,6 +26,7 @@ type Outcome = { readonly stored: StoredAnswer } | { readonly error: unknown };
 @Injectable()
 export class UnitOfWork {
   private readonly keys: IdempotencyStore;
+  private readonly slots: WriteSlots;
   /** Requests under way in this process. Their twins wait here, and not each on a connection of the pool. */
   private readonly underWay = new Map<string, Promise<Outcome>>();
 
@@ -33,6 +35,7 @@ export class UnitOfWork {
     { IDEMPOTENCY_KEY_TTL }: ServiceConfig,
   ) {
     this.keys = new IdempotencyStore(schemaOf(dataSource), IDEMPOTENCY_KEY_TTL);
+    this.slots = WriteSlots.of(dataSource);
   }
 
   /**
@@ -40,10 +43,13 @@ export class UnitOfWork {
    * the same request gets that answer, and its key is told; another request is refused.
    *
    * What the work throws rolls everything back, and is thrown: nothing is stored, and the same request may be tried again.
+   *
+   * Only part of the pool's connections serve transactions at a time, so that reads and health checks always find one. Further
+   * requests wait for their turn, and get a 503 `try-again` after 1.2 s.
    * @throws ProblemException (422) when the key has been used for a request with another body
    */
   async run<T>(key: IdempotencyKey | undefined, work: (tx: EntityManager) => Promise<T>): Promise<Answer<T>> {
-    if (!key) return parsed(json(await this.dataSource.transaction(work))) as Answer<T>;
+    if (!key) return parsed(json(await this.transaction(work))) as Answer<T>;
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
     for (let twin = this.underWay.get(scope); twin; twin = this.underWay.get(scope)) {
@@ -73,13 +79,17 @@ export class UnitOfWork {
     key: IdempotencyKey,
     work: (tx: EntityManager) => Promise<unknown>,
   ): Promise<{ stored: StoredAnswer; isNew: boolean }> {
-    return this.dataSource.transaction(async (tx) => {
+    return this.transaction(async (tx) => {
       const stored = await this.keys.take(tx, key);
       if (stored) return { stored, isNew: false };
       const answer = json(await work(tx));
       await this.keys.keep(tx, key, answer ?? 'null');
       return { stored: { requestHash: key.requestHash, answer: parsed(answer) }, isNew: true };
     });
+  }
+
+  private transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.slots.use(() => this.dataSource.transaction(work));
   }
 }
 

@@ -6,13 +6,13 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { DataSource } from 'typeorm';
+import { type DataSource } from 'typeorm';
 import { DueWork } from './due-work.js';
 import { MessagingHealth } from './health.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobStore } from './job-store.js';
 import { JobWorker } from './job-worker.js';
-import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 
 /** Starts the worker with the application, for the handlers that it has; without any there is no worker. */
 @Injectable()
@@ -32,7 +32,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     const queues = this.handlers.find();
     if (queues.length === 0) return;
     // Not injected: a process that runs no jobs needs no DataSource.
-    const dataSource = this.modules.get(DataSource, { strict: false });
+    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
     const worker = new JobWorker(new JobStore(this.options.schema), dataSource, this.dueWork, queues);
     this.worker = worker;
     this.health.register('jobs', () => worker.health());

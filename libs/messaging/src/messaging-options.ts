@@ -1,3 +1,5 @@
+import { type InjectionToken } from '@nestjs/common';
+import { DataSource } from 'typeorm';
 import { type TopicContract } from './topic.js';
 
 /** One consumer of the service: a Kafka consumer group with its own once-effect. */
@@ -49,6 +51,11 @@ export interface InboxOptions {
 export interface MessagingOptions {
   /** The service's PostgreSQL schema, with the tables of `messagingTables`. */
   readonly schema: string;
+  /**
+   * The token of the TypeORM `DataSource` on which messages and jobs are handled; unless given, that of the service. One with a pool
+   * of its own keeps requests that wait for connections or locks from delaying messages, and the other way round.
+   */
+  readonly dataSource?: InjectionToken<DataSource>;
   /** For the relay's own connection. */
   readonly databaseUrl: string;
   /** Kafka's bootstrap servers, `host:port`. */
@@ -72,3 +79,8 @@ export interface MessagingOptions {
 }
 
 export const MESSAGING_OPTIONS = Symbol('MESSAGING_OPTIONS');
+
+/** The token of the DataSource on which messages and jobs are handled. */
+export function handlingDataSource({ dataSource = DataSource }: MessagingOptions): InjectionToken<DataSource> {
+  return dataSource;
+}

@@ -25,7 +25,7 @@ import { InboxRecords } from './inbox-records.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobLifecycle } from './job-lifecycle.js';
 import { Jobs } from './jobs.js';
-import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
 import { Relay } from './relay.js';
@@ -129,7 +129,8 @@ class PassOn implements RpcExceptionFilter {
 export function connectInboxes(app: INestApplication): INestMicroservice[] {
   const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
   return options.consumes.map((consumer) => {
-    const strategy = new Inbox(options, consumer, app.get(DataSource), app.get(MessagingHealth), app.get(DueWork));
+    const dataSource = app.get<DataSource>(handlingDataSource(options));
+    const strategy = new Inbox(options, consumer, dataSource, app.get(MessagingHealth), app.get(DueWork));
     app.get(MessagingMetrics).watchInbox(consumer.groupId, strategy.counts);
     // Deferred, because Nest otherwise binds the handlers before a filter can be added; the hooks are the application's.
     const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;

@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { Clock } from '@twinbox/kernel';
 import { Gather } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
@@ -53,7 +54,7 @@ export class ChargePayment {
     private readonly gateway: PaymentGateway,
     private readonly hearResult: HearPaymentResult,
     private readonly clock: Clock,
-    private readonly dataSource: DataSource,
+    @Inject(MESSAGING_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
   /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */

@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { Clock } from '@twinbox/kernel';
 import { PermanentError } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
@@ -16,7 +17,7 @@ export class RefundPayment {
     private readonly gateway: PaymentGateway,
     private readonly journal: PaymentJournal,
     private readonly clock: Clock,
-    private readonly dataSource: DataSource,
+    @Inject(MESSAGING_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
   /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LockGate } from '@twinbox/api-kit';
 import { BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore } from '../../application/order-store.js';
@@ -17,12 +18,14 @@ interface Saved {
 export class PostgresOrderStore extends OrderStore {
   private readonly heads = new BatchedStatement<string, OrderHead | undefined>(lockHeads);
   private readonly saves = new BatchedStatement<Saved, undefined>(saveAll);
+  private readonly gate: LockGate;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly timeline: PostgresOrderTimeline,
   ) {
     super();
+    this.gate = new LockGate(dataSource);
   }
 
   override async add(tx: EntityManager, order: Order, steps: readonly Step[]): Promise<void> {
@@ -56,7 +59,7 @@ export class PostgresOrderStore extends OrderStore {
   }
 
   override async lock(tx: EntityManager, orderId: string): Promise<Order | undefined> {
-    const head = await this.lockHead(tx, orderId);
+    const head = await this.gate.run(tx, [orderId.toLowerCase()], () => this.lockHead(tx, orderId));
     if (!head) return undefined;
     // In a statement of its own: the locking one may have waited, and would show the items as they were before that.
     const items: OrderItem[] = await tx.query(

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LockGate } from '@twinbox/api-kit';
 import { type Page, pageOf } from '@twinbox/kernel';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
@@ -30,10 +31,33 @@ export const SELECT_STOCKED = `
 /** As the index products_search has it: hyphens, dots and the like part words. */
 const SEARCHED = `to_tsvector('simple', translate(p.id || ' ' || p.name, '-./:@_+', '       '))`;
 
+/** See {@link PostgresProductStore.reserve}. Of the products $1, $2 pieces of each. */
+const RESERVE = `/* prepared */ with locked as materialized (
+     select id, name, price, currency, version, updated_at, available
+       from orders.products where id = any($1) order by id for no key update
+   ), released as (
+     delete from orders.stock_releases r using locked where r.product_id = locked.id
+     returning r.product_id as id, r.quantity
+   ), stock as materialized (
+     select id, name, price, currency, version, updated_at, wanted.quantity as requested,
+            available + coalesce((select sum(quantity) from released where released.id = locked.id), 0)::int as available
+       from locked join unnest($1::text[], $2::int[]) as wanted (id, quantity) using (id)
+   )
+   update orders.products p
+      set available = stock.available
+        - case when exists (select from stock where available < requested) then 0 else stock.requested end
+     from stock
+    where p.id = stock.id
+   returning stock.id, stock.name, stock.price::float8 as price, stock.currency,
+             stock.version::float8 as version, stock.updated_at as "updatedAt", stock.available::float8 as available`;
+
 @Injectable()
 export class PostgresProductStore extends ProductStore {
+  private readonly gate: LockGate;
+
   constructor(private readonly dataSource: DataSource) {
     super();
+    this.gate = new LockGate(dataSource);
   }
 
   override async catalogue(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue> {
@@ -53,27 +77,11 @@ export class PostgresProductStore extends ProductStore {
    * the statement began. So only the former is calculated with, and a release that was committed since is left for the next.
    */
   override async reserve(tx: EntityManager, lines: readonly Line[]): Promise<Catalogue> {
-    const [found]: [Product[], number] = await tx.query(
-      `/* prepared */ with locked as materialized (
-         select id, name, price, currency, version, updated_at, available
-           from orders.products where id = any($1) order by id for no key update
-       ), released as (
-         delete from orders.stock_releases r using locked where r.product_id = locked.id
-         returning r.product_id as id, r.quantity
-       ), stock as materialized (
-         select id, name, price, currency, version, updated_at, wanted.quantity as requested,
-                available + coalesce((select sum(quantity) from released where released.id = locked.id), 0)::int as available
-           from locked join unnest($1::text[], $2::int[]) as wanted (id, quantity) using (id)
-       )
-       update orders.products p
-          set available = stock.available
-            - case when exists (select from stock where available < requested) then 0 else stock.requested end
-         from stock
-        where p.id = stock.id
-       returning stock.id, stock.name, stock.price::float8 as price, stock.currency,
-                 stock.version::float8 as version, stock.updated_at as "updatedAt", stock.available::float8 as available`,
-      [lines.map(({ productId }) => productId), lines.map(({ quantity }) => quantity)],
+    const ids = lines.map(({ productId }) => productId);
+    const reserved = this.gate.run(tx, ids, (): Promise<[Product[], number]> =>
+      tx.query(RESERVE, [ids, lines.map(({ quantity }) => quantity)]),
     );
+    const [found] = await reserved;
     return new Catalogue(found);
   }
 
@@ -86,9 +94,8 @@ export class PostgresProductStore extends ProductStore {
   }
 
   override async lock(tx: EntityManager, productId: string): Promise<Product | undefined> {
-    const locked: unknown[] = await tx.query('select 1 from orders.products where id = $1 for no key update', [
-      productId,
-    ]);
+    const statement = 'select 1 from orders.products where id = $1 for no key update';
+    const locked = await this.gate.run(tx, [productId], (): Promise<unknown[]> => tx.query(statement, [productId]));
     // The next statement may see one that was added since, and is not locked.
     if (locked.length === 0) return undefined;
     // In a statement of its own: the locking one may have waited, and would show what was given back before that.

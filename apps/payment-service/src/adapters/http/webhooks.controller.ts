@@ -1,8 +1,7 @@
 import { Controller, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, problemOf, Public, RawBody } from '@twinbox/api-kit';
+import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
-import { DataSource } from 'typeorm';
 import { HearPaymentResult } from '../../application/hear-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
@@ -18,7 +17,7 @@ export class WebhooksController {
     private readonly signature: WebhookSignature,
     private readonly records: InboxRecords,
     private readonly hearResult: HearPaymentResult,
-    private readonly dataSource: DataSource,
+    private readonly unitOfWork: UnitOfWork,
   ) {}
 
   /** Whoever has the secret is the provider: there is no other caller to ask for. */
@@ -65,7 +64,7 @@ export class WebhooksController {
     const webhook = readWebhook(body);
     if (!webhook) return { outcome: 'ignored' };
 
-    return this.dataSource.transaction(async (tx) => {
+    return this.unitOfWork.run<WebhookAnswerDto>(undefined, async (tx) => {
       const isNew = await this.records.once(tx, { consumer: WEBHOOKS, source: 'provider', messageId });
       if (!isNew) return { outcome: 'repeated' };
 

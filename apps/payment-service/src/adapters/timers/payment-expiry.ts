@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { type ComponentHealth, MessagingHealth } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { ExpirePayments } from '../../application/expire-payments.js';
@@ -29,7 +36,7 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
 
   constructor(
     private readonly expirePayments: ExpirePayments,
-    private readonly dataSource: DataSource,
+    @Inject(MESSAGING_DATA_SOURCE) private readonly dataSource: DataSource,
     private readonly health: MessagingHealth,
   ) {}
 

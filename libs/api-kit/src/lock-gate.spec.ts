@@ -1,0 +1,98 @@
+import { jest } from '@jest/globals';
+import type { DataSource, EntityManager } from 'typeorm';
+import { databaseTrouble } from './database-trouble.js';
+import { LockGate } from './lock-gate.js';
+
+const pool = {} as DataSource;
+const tx = { dataSource: pool } as EntityManager;
+const timeout = Object.assign(new Error('canceling statement due to lock timeout'), { code: '55P03' });
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+
+/** Statements that wait for a lock until the test says how they end. */
+function waits(gate: LockGate, count: number, keys = ['tea']) {
+  const statements = Array.from({ length: count }, () => Promise.withResolvers<string>());
+  const ends = statements.map(({ promise }) => gate.run(tx, keys, () => promise).catch((error: unknown) => error));
+  return { statements, ends };
+}
+
+const refusal = async (gate: LockGate, keys = ['tea']): Promise<unknown> =>
+  gate.run(tx, keys, () => Promise.resolve('granted')).catch((error: unknown) => error);
+
+describe('while nobody is granted a lock', () => {
+  it('three statements may wait for it, and others fail soon and may try again', async () => {
+    const gate = new LockGate(pool);
+    waits(gate, 3);
+    const inLine = refusal(gate);
+    jest.advanceTimersByTime(300);
+
+    const errors = await Promise.all([inLine, refusal(gate)]);
+
+    expect(errors.map((error) => databaseTrouble(error))).toEqual(['try-again', 'try-again']);
+  });
+
+  it('a single statement waits for it once the first waits have ended in vain', async () => {
+    const gate = new LockGate(pool);
+    const first = waits(gate, 3);
+    jest.advanceTimersByTime(1100);
+    for (const { reject } of first.statements) reject(timeout);
+    await Promise.all(first.ends);
+
+    const probe = waits(gate, 1);
+    const error = await refusal(gate);
+    probe.statements[0]?.resolve('granted');
+
+    expect(databaseTrouble(error)).toBe('try-again');
+    expect(await Promise.all(probe.ends)).toEqual(['granted']);
+    expect(await refusal(gate)).toBe('granted');
+  });
+
+  it('other locks are not refused, nor transactions of another pool', async () => {
+    const gate = new LockGate(pool);
+    waits(gate, 3);
+    jest.advanceTimersByTime(300);
+    const job = { dataSource: {} } as EntityManager;
+
+    expect(await refusal(gate, ['mug'])).toBe('granted');
+    expect(await gate.run(job, ['tea'], () => Promise.resolve('granted'))).toBe('granted');
+    expect(databaseTrouble(await refusal(gate, ['mug', 'tea']))).toBe('try-again');
+  });
+});
+
+it('a lock that changes hands is granted to all, however many wait and for however long', async () => {
+  const gate = new LockGate(pool);
+  const { statements, ends } = waits(gate, 20);
+
+  for (const { resolve } of statements) {
+    await jest.advanceTimersByTimeAsync(100);
+    resolve('granted');
+  }
+
+  expect(await Promise.all(ends)).toEqual(statements.map(() => 'granted'));
+});
+
+it('an outage makes no lock a stuck one', async () => {
+  const gate = new LockGate(pool);
+  const { statements, ends } = waits(gate, 3);
+  jest.advanceTimersByTime(1500);
+  for (const { reject } of statements) reject(Object.assign(new Error('gone'), { code: 'ECONNRESET' }));
+  await Promise.all(ends);
+
+  waits(gate, 2);
+
+  expect(await refusal(gate)).toBe('granted');
+});
+
+it('a stuck lock is forgotten when nobody has wanted it for a while', async () => {
+  const gate = new LockGate(pool);
+  const first = waits(gate, 1);
+  jest.advanceTimersByTime(1100);
+  first.statements[0]?.reject(timeout);
+  await Promise.all(first.ends);
+  jest.advanceTimersByTime(5000);
+
+  waits(gate, 2);
+
+  expect(await refusal(gate)).toBe('granted');
+});

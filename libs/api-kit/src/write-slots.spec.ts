@@ -1,0 +1,65 @@
+import { jest } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { databaseTrouble } from './database-trouble.js';
+import { WriteSlots } from './write-slots.js';
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+
+const failure = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+it('work beyond the slots takes its turn, first come, first served', async () => {
+  const slots = new WriteSlots(1);
+  const order: number[] = [];
+  const first = Promise.withResolvers<void>();
+  const all = [
+    slots.use(() => first.promise),
+    ...[1, 2, 3].map((n) => slots.use(() => Promise.resolve(void order.push(n)))),
+  ];
+
+  first.resolve();
+  await Promise.all(all);
+
+  expect(order).toEqual([1, 2, 3]);
+});
+
+it('work that finds no slot in time fails and may try again, and takes nobody’s turn', async () => {
+  const slots = new WriteSlots(1);
+  const first = Promise.withResolvers<string>();
+  const running = slots.use(() => first.promise);
+  const late = failure(slots.use(() => Promise.resolve()));
+
+  jest.advanceTimersByTime(1200);
+  const error = await late;
+  first.resolve('done');
+
+  expect(databaseTrouble(error)).toBe('try-again');
+  expect(await running).toBe('done');
+  expect(await slots.use(() => Promise.resolve('next'))).toBe('next');
+});
+
+it('P8 all that wait learn of an outage with the first that meets it', async () => {
+  const slots = new WriteSlots(1);
+  const outage = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  const first = Promise.withResolvers<void>();
+  const ends = [slots.use(() => first.promise), ...[1, 2].map(() => slots.use(() => Promise.resolve()))].map(failure);
+
+  first.reject(outage);
+
+  expect(await Promise.all(ends)).toEqual([outage, outage, outage]);
+});
+
+it('a fifth of the pool is left for reads, and a pool of one connection still writes', async () => {
+  const concurrent = async (max: number): Promise<number> => {
+    const slots = WriteSlots.of({ driver: { master: { options: { max } } } } as unknown as DataSource);
+    let begun = 0;
+    for (let n = 0; n < max + 1; n++) void slots.use(() => new Promise(() => begun++)).catch(() => undefined);
+    return Promise.resolve(begun);
+  };
+
+  expect(await Promise.all([10, 4, 2, 1].map(concurrent))).toEqual([8, 3, 1, 1]);
+});
