@@ -79,15 +79,15 @@ export class PaymentSide {
   private jobTrouble: unknown;
 
   constructor(clock: { now(): Date }, { isAutomatic, ttlMs }: PaymentTerms) {
-    const requests = this.requestStore();
+    const requests = this.requestStore(clock);
     const timeline = this.timelineStore();
     const dataSource = this.database as unknown as ConstructorParameters<typeof RefundPayment>[4];
     const journal = new PaymentJournal(requests, timeline, outboxTo('payment.events', this.tables), this.jobs(), clock);
     this.provider = new Provider(isAutomatic, () => this.database.isOpen);
     this.decidePayment = new DecidePayment(requests, journal, clock);
-    this.expirePayments = new ExpirePayments(requests, journal, clock);
+    this.expirePayments = new ExpirePayments(requests, journal);
     this.confirmRefund = new ConfirmRefund(requests, journal, this.provider, clock);
-    this.createPaymentRequest = new CreatePaymentRequest(journal, this.provider, { ttlMs }, clock);
+    this.createPaymentRequest = new CreatePaymentRequest(requests, journal, this.provider, { ttlMs });
     this.cancelPayment = new CancelPayment(requests, timeline, journal, clock);
     this.hearResult = new HearPaymentResult(requests, journal, clock);
     this.chargePayment = new ChargePayment(requests, this.provider, this.hearResult, clock, dataSource);
@@ -161,15 +161,24 @@ export class PaymentSide {
     });
   }
 
-  private requestStore(): PaymentRequestStore {
+  private requestStore(clock: { now(): Date }): PaymentRequestStore {
     const { tables } = this;
     const addSteps = (orderId: string, steps: readonly TimelineStep[]): void => {
       tables.timeline.push(...steps.map((step) => ({ ...step, orderId })));
     };
     const store: Pick<
       PaymentRequestStore,
-      'open' | 'lock' | 'lockByOrder' | 'awaitOpenings' | 'lockExpired' | 'save' | 'noteCharge' | 'find'
+      | 'beginOpening'
+      | 'open'
+      | 'lock'
+      | 'lockByOrder'
+      | 'awaitOpenings'
+      | 'lockExpired'
+      | 'save'
+      | 'noteCharge'
+      | 'find'
     > = {
+      beginOpening: async () => clock.now(),
       open: async (_, state, step) => {
         if (this.requestOf(state.orderId)) return undefined;
         const orderCancelled = this.hasHeard(state.orderId, 'OrderCancelled');
@@ -180,10 +189,11 @@ export class PaymentSide {
       lock: async (_, id) => tables.requests.get(id),
       lockByOrder: async (_, orderId) => this.requestOf(orderId),
       awaitOpenings: async () => {},
-      lockExpired: async (_, at, limit) =>
+      lockExpired: async (_, limit) =>
         [...tables.requests.values()]
-          .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= at)
-          .slice(0, limit),
+          .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= clock.now())
+          .slice(0, limit)
+          .map((request) => ({ request, now: clock.now() })),
       save: async (_, changes) => {
         for (const { state, steps } of changes) {
           tables.requests.set(state.id, state);

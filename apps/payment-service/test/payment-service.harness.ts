@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createApp } from '@twinbox/api-kit';
 import { type OrderCancelled } from '@twinbox/contracts';
+import { Clock } from '@twinbox/kernel';
 import { produce, until } from '@twinbox/messaging/testing';
 import { startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
@@ -18,6 +19,8 @@ export interface HarnessOptions {
   readonly config?: Partial<Omit<PaymentServiceConfig, 'DATABASE_URL' | 'KAFKA_BROKERS'>>;
   /** Instead of the one that the configuration chooses. */
   readonly gateway?: PaymentGateway;
+  /** Instead of the machine's. */
+  readonly clock?: Clock;
 }
 
 /** What OrderPlaced says. */
@@ -34,13 +37,17 @@ export interface Step {
 }
 
 /** payment-service, running, and what its tests do with it. */
-export async function startPaymentService({ config: settings, gateway }: HarnessOptions = {}) {
-  const moduleOf = (config: PaymentServiceConfig) => {
+export async function startPaymentService({ config: settings, gateway, clock }: HarnessOptions = {}) {
+  const moduleOf = (config: PaymentServiceConfig, its = clock) => {
     const module = AppModule.with(config);
     const { providers = [] } = module;
     return {
       ...module,
-      providers: gateway ? [...providers, { provide: PaymentGateway, useValue: gateway }] : providers,
+      providers: [
+        ...providers,
+        ...(gateway ? [{ provide: PaymentGateway, useValue: gateway }] : []),
+        ...(its ? [{ provide: Clock, useValue: its }] : []),
+      ],
     };
   };
   const service = await startInProcess(
@@ -85,8 +92,8 @@ export async function startPaymentService({ config: settings, gateway }: Harness
     config,
 
     /** Another replica, without a port: its timers and its jobs run. Close it before the service is stopped. */
-    async anotherReplica() {
-      const replica = await createApp(moduleOf(config), config);
+    async anotherReplica(its?: Clock) {
+      const replica = await createApp(moduleOf(config, its), config);
       return replica.init();
     },
 

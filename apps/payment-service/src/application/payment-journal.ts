@@ -27,14 +27,25 @@ export class PaymentJournal {
   ) {}
 
   /**
-   * A new request; undefined when its order has one already. Its step tells the message that led to it.
+   * A new request; undefined when its order has one already. Its step tells the message that led to it. With `charge` it is charged
+   * by the gateway, unless its order is cancelled.
    */
-  async open(tx: EntityManager, decision: Accepted<PaymentRequest, PaymentStep>, origin: Origin) {
+  async open(
+    tx: EntityManager,
+    decision: Accepted<PaymentRequest, PaymentStep>,
+    origin: Origin,
+    { charge }: { readonly charge: boolean },
+  ) {
     const { state, events } = decision;
     const [step] = stepsOf(decision, origin);
     if (!step) throw new Error(`payment request ${state.id} was decided without a step`);
     const opened = await this.requests.open(tx, state, step);
-    if (opened) await this.outbox.add(tx, aggregateOf(state), events.filter(isPublished));
+    if (!opened) return undefined;
+    // Sent together.
+    await allDone([
+      this.outbox.add(tx, aggregateOf(state), events.filter(isPublished)),
+      ...(charge && !opened.orderCancelled ? [this.charge(tx, state)] : []),
+    ]);
     return opened;
   }
 
@@ -70,7 +81,7 @@ export class PaymentJournal {
   }
 
   /** The request is charged by the gateway, after the commit and until the result is known. */
-  async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
+  private async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
     await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
   }
 

@@ -50,7 +50,18 @@ export interface Opened {
 /** A request whose time is over, and its place among them. */
 export type Expired = Pick<PaymentRequest, 'id' | 'expiresAt'>;
 
+/** A locked request whose time is over, and the database's time that says so. */
+export interface Due {
+  readonly request: PaymentRequest;
+  readonly now: Date;
+}
+
 export abstract class PaymentRequestStore {
+  /**
+   * Has to come before `open`, and gives the time of the new request by the database's clock: replicas whose own clocks differ
+   * agree on when a request is created and expires.
+   */
+  abstract beginOpening(tx: EntityManager): Promise<Date>;
   /** Adds a new request and its first step; undefined when the order has a request already: then nothing is written. */
   abstract open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined>;
   /** The request, locked until the transaction ends: of two who decide, the second sees what the first decided. */
@@ -66,10 +77,12 @@ export abstract class PaymentRequestStore {
    * end of this transaction, and sees what it wrote.
    */
   abstract awaitOpenings(tx: EntityManager): Promise<void>;
-  /** Up to `limit` PENDING requests whose time was over `at`, locked; those that somebody else has locked are left out. */
-  abstract lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]>;
-  /** Up to `limit` PENDING requests whose time was over `at`, the longest first, from behind `after` on. */
-  abstract findExpired(at: Date, limit: number, after: Expired | undefined): Promise<Expired[]>;
+  /** Up to `limit` PENDING requests whose time is over by the database's clock, locked; those locked by others are left out. */
+  abstract lockExpired(tx: EntityManager, limit: number): Promise<Due[]>;
+  /** The same of one request; undefined when its time is not over, when it is decided, or when somebody else has locked it. */
+  abstract lockIfExpired(tx: EntityManager, id: string): Promise<Due | undefined>;
+  /** Up to `limit` PENDING requests whose time is over by the database's clock, the longest first, from behind `after` on. */
+  abstract findExpired(limit: number, after: Expired | undefined): Promise<Expired[]>;
   /** Writes what locked requests became, with the steps, in one statement. */
   abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
   /**

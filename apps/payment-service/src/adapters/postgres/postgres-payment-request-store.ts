@@ -1,7 +1,9 @@
-import { Injectable } from '@nestjs/common';
-import { allDone, BatchedStatement } from '@twinbox/messaging';
+import { Inject, Injectable } from '@nestjs/common';
+import { LockGate, MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
+import { BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
+  type Due,
   type Expired,
   type Opened,
   type PaymentChange,
@@ -20,6 +22,8 @@ const ORDER_CANCELLED = `
            where heard.order_id = request.order_id and heard.cause = 'OrderCancelled')`;
 /** Of a request: its charge may be sent. */
 const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING')`;
+/** One clock for all replicas: that of the database. Of one statement it is one time, so an index serves comparisons with it. */
+const DATABASE_NOW = 'statement_timestamp()';
 /** Shared by those who add requests, and held alone by who must see them all. */
 const OPENINGS = `hashtextextended('payments.payment_requests', 0)`;
 
@@ -30,10 +34,21 @@ interface Opening {
 
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
+  private readonly openings = new BatchedStatement<'opening', Date>(beginOpenings);
   private readonly opened = new BatchedStatement<Opening, Opened | undefined>(openAll);
+  private readonly gate: LockGate;
 
-  constructor(private readonly dataSource: DataSource) {
+  /** `background` is for what jobs and timers ask outside of their transactions. */
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(MESSAGING_DATA_SOURCE) private readonly background: DataSource,
+  ) {
     super();
+    this.gate = new LockGate(dataSource);
+  }
+
+  override async beginOpening(tx: EntityManager): Promise<Date> {
+    return this.openings.run(tx, 'opening');
   }
 
   override async open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined> {
@@ -42,12 +57,9 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   // payment_requests_pkey, here and wherever an id is given.
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
-    return only(
-      await tx.query(
-        `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`,
-        [id],
-      ),
-    );
+    const statement = `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`;
+    const locked = this.gate.run(tx, [id.toLowerCase()], (): Promise<PaymentRequest[]> => tx.query(statement, [id]));
+    return only(await locked);
   }
 
   override async lockAvailable(tx: EntityManager, ids: readonly string[]): Promise<PaymentRequest[]> {
@@ -72,22 +84,36 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   // payment_requests_expiry
-  override async lockExpired(tx: EntityManager, at: Date, limit: number): Promise<PaymentRequest[]> {
-    return tx.query(
-      `select ${REQUEST_COLUMNS} from payments.payment_requests
-        where status = 'PENDING' and expires_at <= $1
-        order by expires_at limit $2 for update skip locked`,
-      [at, limit],
+  override async lockExpired(tx: EntityManager, limit: number): Promise<Due[]> {
+    return duesOf(
+      await tx.query(
+        `select ${REQUEST_COLUMNS}, ${DATABASE_NOW} as now from payments.payment_requests
+          where status = 'PENDING' and expires_at <= ${DATABASE_NOW}
+          order by expires_at limit $1 for update skip locked`,
+        [limit],
+      ),
     );
   }
 
+  override async lockIfExpired(tx: EntityManager, id: string): Promise<Due | undefined> {
+    const [due] = duesOf(
+      await tx.query(
+        `select ${REQUEST_COLUMNS}, ${DATABASE_NOW} as now from payments.payment_requests
+          where id = $1 and status = 'PENDING' and expires_at <= ${DATABASE_NOW} for update skip locked`,
+        [id],
+      ),
+    );
+    return due;
+  }
+
   // payment_requests_expiry
-  override async findExpired(at: Date, limit: number, after: Expired | undefined): Promise<Expired[]> {
-    return this.dataSource.query(
+  override async findExpired(limit: number, after: Expired | undefined): Promise<Expired[]> {
+    return this.background.query(
       `select id, expires_at as "expiresAt" from payments.payment_requests
-        where status = 'PENDING' and expires_at <= $1 and ($3::timestamptz is null or (expires_at, id) > ($3, $4::uuid))
-        order by expires_at, id limit $2`,
-      [at, limit, after?.expiresAt, after?.id],
+        where status = 'PENDING' and expires_at <= ${DATABASE_NOW}
+          and ($2::timestamptz is null or (expires_at, id) > ($2, $3::uuid))
+        order by expires_at, id limit $1`,
+      [limit, after?.expiresAt, after?.id],
     );
   }
 
@@ -118,7 +144,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   // By itself, so committed before the call. One that is cancelled at this moment is charged, and what came is refunded.
   override async noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined> {
-    const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
+    const [rows]: [PaymentRequest[], number] = await this.background.query(
       `/* prepared */ update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
         where id = $1 and ${MAY_BE_CHARGED}
@@ -129,7 +155,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   override async noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
-    const [rows]: [PaymentRequest[], number] = await this.dataSource.query(
+    const [rows]: [PaymentRequest[], number] = await this.background.query(
       `/* prepared */ with available as materialized (
          select id from payments.payment_requests
           where id = any($1::uuid[]) and ${MAY_BE_CHARGED}
@@ -144,7 +170,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   override async isOverUncharged(id: string): Promise<boolean> {
-    const found: unknown[] = await this.dataSource.query(
+    const found: unknown[] = await this.background.query(
       `select from payments.payment_requests where id = $1 and not ${MAY_BE_CHARGED}`,
       [id],
     );
@@ -167,12 +193,23 @@ function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined 
   return request;
 }
 
+/** In a statement of its own: the next one sees what was committed while this one waited. */
+async function beginOpenings(tx: EntityManager, openings: readonly 'opening'[]): Promise<Date[]> {
+  const [row]: { now: Date }[] = await tx.query(
+    `/* prepared */ select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${OPENINGS}) offset 0) as alone`,
+  );
+  if (!row) throw new Error('PostgreSQL answered without a time');
+  return openings.map(() => row.now);
+}
+
+function duesOf(rows: readonly (PaymentRequest & { readonly now: Date })[]): Due[] {
+  return rows.map(({ now, ...request }) => ({ request, now }));
+}
+
 // The conflict is served by payment_requests_order, what was heard by payment_timeline_pkey.
 async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise<(Opened | undefined)[]> {
   const states = openings.map(({ state }) => state);
-  // In a statement of its own: the next one sees what was committed while this one waited.
-  const alone = tx.query(`/* prepared */ select pg_advisory_xact_lock_shared(${OPENINGS})`);
-  const added: Promise<(Opened & { readonly id: string })[]> = tx.query(
+  const rows: (Opened & { readonly id: string })[] = await tx.query(
     `/* prepared */ with request as (
        insert into payments.payment_requests
          (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
@@ -201,7 +238,6 @@ async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise
       JSON.stringify(openings.flatMap(({ state, step }) => stepRows(state.orderId, [step]))),
     ],
   );
-  const [, rows] = await allDone([alone, added]);
   const opened = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
   return states.map(({ id }) => opened.get(id));
 }
