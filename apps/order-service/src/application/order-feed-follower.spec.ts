@@ -93,6 +93,7 @@ it.each([
           if (!listener.closed) place = resume;
         },
         ready: async () => undefined,
+        end: () => undefined,
         get closed() {
           return told >= 150 || got.size === COUNT;
         },
@@ -122,6 +123,7 @@ it('tells no more than a hundred steps without asking whether they are heard', a
     async ready() {
       sinceReady = 0;
     },
+    end: () => undefined,
     get closed() {
       return told === COUNT;
     },
@@ -142,6 +144,7 @@ it('P2 does not go on with a walk over other orders: from there the others would
     tell: ({ position }) => void got.add(position),
     mark: () => undefined,
     ready: async () => undefined,
+    end: () => undefined,
     get closed() {
       return got.size === COUNT;
     },

@@ -26,6 +26,8 @@ export interface Listener {
   mark(resume: FeedPlace): void;
   /** Until more can be told: what is told faster than it is heard is kept in memory. */
   ready(): Promise<void>;
+  /** Nothing more can be told from where it is: who comes back is told whether they can resume. */
+  end(): void;
   readonly closed: boolean;
 }
 
@@ -55,12 +57,13 @@ export class OrderFeedFollower {
   ) {}
 
   /**
-   * Begins to keep what comes. Undefined when `since` is from another database, or from a future that a restored one has not
-   * reached: from there nothing could be told without loss.
+   * Begins to keep what comes. Undefined when `since` is from another database, or from a future or a past that a restored one does
+   * not have: from there nothing could be told without loss.
    * @throws FeedClosed, or when the database cannot be read
    */
   async join(watched: Watched, since: FeedPlace | undefined): Promise<Followed | undefined> {
-    const subscription = await this.feed.subscribe(watched);
+    const subscription = await this.feed.subscribe(watched, since);
+    if (!subscription) return undefined;
     const furthest = Math.max(since?.seen.end ?? 0, since?.walk?.upTo.end ?? 0);
     if (furthest <= subscription.from.end) return { subscription, since };
     subscription.end();
@@ -68,7 +71,7 @@ export class OrderFeedFollower {
   }
 
   /**
-   * Returns when the listener has left. The database may go and come back meanwhile, and a listener that is slow is told at its
+   * Returns when the listener has left, or the feed has ended its subscription and so the listener. The database may go and come back meanwhile, and a listener that is slow is told at its
    * own pace.
    */
   async tell({ subscription, since }: Followed, listener: Listener): Promise<void> {
@@ -78,7 +81,7 @@ export class OrderFeedFollower {
     if (!since) listener.mark(telling.place);
     // Whoever looks at one order for the first time is told how it is.
     let newest = since === undefined && 'orderId' in watched ? watched.orderId : undefined;
-    while (!listener.closed) {
+    while (!listener.closed && !subscription.isOver) {
       try {
         if (newest !== undefined) await this.tellNewest(newest, telling);
         newest = undefined;
@@ -90,6 +93,7 @@ export class OrderFeedFollower {
         await delay(AGAIN_MS * (0.5 + Math.random()));
       }
     }
+    if (!listener.closed) listener.end();
   }
 
   private async tellNewest(orderId: string, { place, listener }: Telling): Promise<void> {

@@ -43,6 +43,11 @@ export class OrderFeedFollowers {
     for (const [follower, own] of dealt) follower.deliver({ steps: own, before, seen });
   }
 
+  /** Ends all of them: each has to begin anew. */
+  end(): void {
+    for (const subscription of this.everybody) subscription.end();
+  }
+
   /** Tells all of them how far the feed has come. */
   mark(seen: FeedSnapshot): void {
     for (const subscription of this.everybody) subscription.mark(seen);

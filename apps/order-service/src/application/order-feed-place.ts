@@ -22,6 +22,8 @@ export interface FeedWalk extends WalkPoint {
 export interface FeedPlace {
   readonly seen: FeedSnapshot;
   readonly walk?: FeedWalk;
+  /** The position of the step after which the follower resumes, if it resumes after one. */
+  readonly position?: number;
 }
 
 /** Before every step of every order. */

@@ -1,5 +1,8 @@
 /** More in an id would not fit into a header that everybody takes; see {@link FeedSnapshot.toString}. */
 const MOST_OPEN = 12;
+/** Of each of the two snapshots in the id of a walk: all of it has to fit into 255 characters. */
+export const MOST_OPEN_IN_WALK = 6;
+const CUT_TO: ReadonlySet<number> = new Set([MOST_OPEN, MOST_OPEN_IN_WALK]);
 
 /**
  * Which transactions' steps a reader has got: those before `end`, but for the `open` ones, which had not ended when it looked.
@@ -25,6 +28,15 @@ export class FeedSnapshot {
     const [end = 0, ...open] = text.split('.').map((digits) => Number.parseInt(digits, 36));
     const isOne = open.every((xid, index) => xid < (open[index + 1] ?? end)) && Number.isSafeInteger(end);
     return isOne ? new FeedSnapshot(end, open) : undefined;
+  }
+
+  /**
+   * The transaction that it ends with, which has committed steps. Undefined of one that has seen nothing, and of one that may have
+   * been cut when it was written as text: that ends anywhere.
+   */
+  get last(): number | undefined {
+    const isCut = CUT_TO.has(this.open.length);
+    return this.end === 0 || isCut ? undefined : this.end - 1;
   }
 
   sees(xid: number): boolean {

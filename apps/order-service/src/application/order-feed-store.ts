@@ -1,4 +1,4 @@
-import { type WalkPoint } from './order-feed-place.js';
+import { type FeedPlace, type WalkPoint } from './order-feed-place.js';
 import { type FeedSnapshot } from './order-feed-snapshot.js';
 import { type TimelineStep } from './order-timeline-reader.js';
 
@@ -48,12 +48,27 @@ export class FeedClosed extends Error {
   }
 }
 
+/**
+ * The database has lost steps that were told: it was restored, a standby without them took over, or the timeline was emptied. What
+ * comes next would look like something known, or as if it had been told.
+ */
+export class FeedWentBack extends Error {
+  constructor() {
+    super('The database no longer has steps that were told');
+  }
+}
+
 /** The feed's own connection, and the other replicas. */
 export abstract class OrderFeedSource {
   /** All that is committed now counts as seen. */
   abstract now(): Promise<FeedSnapshot>;
-  /** The next part of what was committed since. */
+  /**
+   * The next part of what was committed since.
+   * @throws FeedWentBack when the database is not what it was when `now` or `since` was called before
+   */
   abstract since(seen: FeedSnapshot): Promise<FeedReading>;
+  /** Whether the database has what a returning follower was told last. */
+  abstract knows(place: FeedPlace): Promise<boolean>;
   /** Tells the other replicas, soon, that steps were committed. A notice may get lost. Must not throw. */
   abstract announce(): void;
   /** Calls `wake` when another replica announces something. */

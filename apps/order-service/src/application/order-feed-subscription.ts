@@ -35,6 +35,11 @@ export class FeedSubscription {
     return this.beginning;
   }
 
+  /** Nothing comes any more: the follower has left, or the feed cannot go on from what was told. */
+  get isOver(): boolean {
+    return this.ended;
+  }
+
   begin(seen: FeedSnapshot): void {
     this.beginning = seen;
     this.latest = seen;

@@ -2,11 +2,12 @@ import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { OrderFeed } from './order-feed.js';
 import { FeedSnapshot } from './order-feed-snapshot.js';
-import { FeedClosed, type FeedReading, OrderFeedSource } from './order-feed-store.js';
+import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from './order-feed-store.js';
 
 class Source extends OrderFeedSource {
   readings = 0;
   failure: Error | undefined;
+  isKnown = true;
 
   override async now(): Promise<FeedSnapshot> {
     if (this.failure) throw this.failure;
@@ -17,6 +18,10 @@ class Source extends OrderFeedSource {
     this.readings++;
     if (this.failure) throw this.failure;
     return { steps: [], seen, isWhole: true };
+  }
+
+  override async knows(): Promise<boolean> {
+    return this.isKnown;
   }
 
   override announce(): void {}
@@ -85,4 +90,26 @@ it('P8 stops at once, also while it leaves the database alone, and tells whoever
   await feed.onApplicationShutdown();
 
   await expect(feed.subscribe({ all: true })).rejects.toThrow(FeedClosed);
+});
+
+it('P2 ends all who follow once the database has lost what they were told, and takes them again at once', async () => {
+  const source = new Source();
+  const feed = new OrderFeed(source);
+  const subscription = await feed.subscribe({ all: true });
+  source.failure = new FeedWentBack();
+
+  await jest.advanceTimersByTimeAsync(1100);
+  source.failure = undefined;
+  const again = await feed.subscribe({ all: true });
+
+  expect(subscription?.isOver).toBe(true);
+  expect(again?.isOver).toBe(false);
+});
+
+it('P2 does not take who comes back from a place that the database does not know', async () => {
+  const source = new Source();
+  source.isKnown = false;
+  const feed = new OrderFeed(source);
+
+  expect(await feed.subscribe({ all: true }, { seen: new FeedSnapshot(9, []) })).toBeUndefined();
 });

@@ -1,9 +1,9 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { OrderChanges } from './order-changes.js';
 import { OrderFeedFollowers } from './order-feed-followers.js';
-import { type Watched } from './order-feed-place.js';
+import { type FeedPlace, type Watched } from './order-feed-place.js';
 import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { FeedClosed, OrderFeedSource } from './order-feed-store.js';
+import { FeedClosed, FeedWentBack, OrderFeedSource } from './order-feed-store.js';
 import { FeedSubscription } from './order-feed-subscription.js';
 
 /** For notices that got lost, or never arrive (a pooler in transaction mode). */
@@ -18,7 +18,8 @@ const MOST_BACK_OFF_MS = 1000;
  * Tells followers of orders what happens to them, within milliseconds of the commit. One reading serves all followers of the
  * process, on one connection. It reads only while there are any: an idle process asks the database nothing.
  *
- * While the database is away the followers wait, and then get all that they missed.
+ * While the database is away the followers wait, and then get all that they missed. When it comes back without steps that were told,
+ * all of them are ended, so that clients begin anew instead of waiting for what has happened already.
  */
 @Injectable()
 export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
@@ -46,10 +47,11 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   /**
-   * Follows what is committed from now on. The subscription has to be ended.
+   * Follows what is committed from now on. The subscription has to be ended. Undefined when the database does not know the place
+   * `since` from which the follower resumes.
    * @throws FeedClosed, or when the database cannot be read
    */
-  async subscribe(watched: Watched): Promise<FeedSubscription> {
+  async subscribe(watched: Watched, since?: FeedPlace): Promise<FeedSubscription | undefined> {
     if (this.stopping) throw new FeedClosed();
     // Who comes now would wait for the next try, and then for its end.
     if (this.trouble) throw this.trouble;
@@ -58,7 +60,15 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
     this.wake();
     this.running ??= this.run();
     await joined;
-    return subscription;
+    if (!since) return subscription;
+    try {
+      if (await this.source.knows(since)) return subscription;
+    } catch (error) {
+      subscription.end();
+      throw error;
+    }
+    subscription.end();
+    return undefined;
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -93,6 +103,11 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
         await this.pause(PACE_MS, 'the end');
         await this.pause(POLL_MS, 'any news');
       } catch (error) {
+        if (error instanceof FeedWentBack) {
+          this.beginAnew(error);
+          this.joining.unshift(...joining);
+          continue;
+        }
         // Those too who came meanwhile: the next try may take as long.
         for (const { reject } of [...joining, ...this.joining.splice(0)]) reject(error as Error);
         await this.backOff(error);
@@ -119,6 +134,12 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
       this.followers.mark(seen);
     }
     return isWhole;
+  }
+
+  private beginAnew({ message }: FeedWentBack): void {
+    this.logger.warn(`${message}: ${this.followers.size} streams end, so that their clients begin anew.`);
+    this.seen = undefined;
+    this.followers.end();
   }
 
   private remove(subscription: FeedSubscription): void {

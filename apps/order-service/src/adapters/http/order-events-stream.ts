@@ -1,15 +1,12 @@
 import { type Caller, type EventStream } from '@twinbox/api-kit';
 import { type Listener } from '../../application/order-feed-follower.js';
 import { type FeedPlace } from '../../application/order-feed-place.js';
-import { FeedSnapshot } from '../../application/order-feed-snapshot.js';
+import { FeedSnapshot, MOST_OPEN_IN_WALK } from '../../application/order-feed-snapshot.js';
 import { type FeedStep } from '../../application/order-feed-store.js';
 import { stepSeenBy } from './order-timeline.dto.js';
 
 /** The name of every event: a browser's `EventSource` hears only names that it knows beforehand. */
 const EVENT = 'order';
-
-/** Of each of the two snapshots in the id of a walk: all of it has to fit into 255 characters. */
-const MOST_OPEN_IN_WALK = 6;
 
 /**
  * `<position>_<snapshot>`: the one makes it unlike any other event's, the other tells where to go on. In a walk it is
@@ -27,9 +24,9 @@ const ID = /^([\da-z]{1,11})_([\da-z.]+)(?:_([\da-z.]+)_([co])([\da-f]{8}(?:-[\d
 export function placeWith(eventId: string): FeedPlace | undefined {
   const [, position = '', from = '', to, over, orderId = ''] = ID.exec(eventId) ?? [];
   const seen = FeedSnapshot.parse(from);
-  if (!seen || to === undefined) return seen && { seen };
-  const upTo = FeedSnapshot.parse(to);
   const point = { orderId, position: Number.parseInt(position, 36) };
+  if (!seen || to === undefined) return seen && { seen, position: point.position };
+  const upTo = FeedSnapshot.parse(to);
   if (!upTo || !Number.isSafeInteger(point.position)) return undefined;
   return { seen, walk: { over: over === 'c' ? 'customer' : 'order', upTo, ...point } };
 }
@@ -51,6 +48,7 @@ export function listenerOn(stream: EventStream, caller: Caller): Listener {
       stream.send({ id });
     },
     ready: () => stream.drained(),
+    end: () => stream.close(),
     get closed(): boolean {
       return stream.closed;
     },

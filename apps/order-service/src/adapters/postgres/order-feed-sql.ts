@@ -1,3 +1,4 @@
+import { type FeedPlace } from '../../application/order-feed-place.js';
 import { FeedSnapshot } from '../../application/order-feed-snapshot.js';
 import { type FeedReading, type FeedStep } from '../../application/order-feed-store.js';
 
@@ -26,8 +27,37 @@ export function stepsIn(rows: readonly StepRow[]): FeedStep[] {
   return rows.map(stepIn).filter((step) => step !== undefined);
 }
 
-interface SinceRow extends StepRow {
+/** By what a reader knows that the database has become another one, or an older one. */
+export interface Landmarks {
+  /** The timeline of the WAL: a new one begins with each fail-over and each restore. Null on a server in recovery. */
+  readonly wal: string | null;
+  /** The highest position that may have been drawn; null before the first, and for a role that may not read the sequence. */
+  readonly drawn: string | null;
+}
+
+const SEQUENCE = `'orders.order_timeline_position_seq'`;
+const LANDMARKS = `
+  case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as wal,
+  case when has_sequence_privilege(${SEQUENCE}, 'usage, select') then pg_sequence_last_value(${SEQUENCE})::text end as drawn`;
+
+/** Whether the database has gone back, or is another one, since `before`. */
+export function wentBack(before: Landmarks, now: Landmarks): boolean {
+  const isOtherWal = before.wal !== null && now.wal !== null && before.wal !== now.wal;
+  // A sequence that was restarted has drawn nothing yet.
+  const isBehind = before.drawn !== null && (now.drawn === null || Number(now.drawn) < Number(before.drawn));
+  return isOtherWal || isBehind;
+}
+
+/**
+ * Whether the transaction has steps. Along the index, by its order: the planner expects a transaction's steps to be found soon,
+ * and would read a table that has none of them to its end.
+ */
+const hasSteps = (xid: string) => `
+  coalesce((select t.xid = ${xid} from orders.order_timeline t where t.xid >= ${xid} order by t.xid limit 1), false)`;
+
+interface SinceRow extends StepRow, Landmarks {
   readonly snapshot: string;
+  readonly knowsLast: boolean;
   readonly looked: number;
   readonly last: string | null;
 }
@@ -47,12 +77,20 @@ const SINCE = `
       (select * from orders.order_timeline where xid >= $2::xid8 and xid < pg_snapshot_xmax(pg_current_snapshot())
         order by xid fetch first ($3) rows with ties)
     ) as found order by xid fetch first ($3) rows with ties)
-  select pg_current_snapshot()::text as snapshot,
+  select pg_current_snapshot()::text as snapshot, ${LANDMARKS},
+         ${hasSteps('$5::xid8')} as "knowsLast",
          (select count(*) from looked)::int as looked,
          (select xid::text from looked order by looked.xid desc limit 1) as last,
          ${STEP}
     from (values (1)) as one left join looked as t on $4::text is null or t.customer_id = $4
    order by t.position`;
+
+/** A reading, and what tells whether it goes on from the one before. */
+export interface Reading extends FeedReading {
+  readonly landmarks: Landmarks;
+  /** False when the last transaction that `seen` sees has no steps any more. */
+  readonly knowsLast: boolean;
+}
 
 /** Looks at `limit` steps, or a few more: whole transactions. */
 export async function readSince(
@@ -60,15 +98,27 @@ export async function readSince(
   seen: FeedSnapshot,
   limit: number,
   customerId?: string,
-): Promise<FeedReading> {
-  const rows = await query<SinceRow>(SINCE, [seen.open, seen.end, limit, customerId ?? null]);
+): Promise<Reading> {
+  const rows = await query<SinceRow>(SINCE, [
+    seen.open,
+    seen.end,
+    limit,
+    customerId ?? null,
+    Math.max(0, seen.end - 1),
+  ]);
   const [first] = rows;
   if (!first) throw new Error('PostgreSQL answered the feed without a row');
   const last = first.last === null ? undefined : Number(first.last);
   const isWhole = first.looked < limit;
   const steps = stepsIn(rows);
   const before = isWhole || last === undefined ? [] : await readOvertaken(query, steps, last);
-  return { steps: [...before, ...steps], seen: seen.after(openIn(first.snapshot), last, isWhole), isWhole };
+  return {
+    steps: [...before, ...steps],
+    seen: seen.after(openIn(first.snapshot), last, isWhole),
+    isWhole,
+    landmarks: { wal: first.wal, drawn: first.drawn },
+    knowsLast: seen.end === 0 || first.knowsLast,
+  };
 }
 
 /**
@@ -99,6 +149,24 @@ export async function readNow(query: Query): Promise<FeedSnapshot> {
   );
   if (!row) throw new Error('PostgreSQL answered the feed without a row');
   return FeedSnapshot.NOTHING.after(openIn(row.snapshot), row.last === null ? undefined : Number(row.last), true);
+}
+
+export async function readLandmarks(query: Query): Promise<Landmarks> {
+  const [row] = await query<Landmarks>(`select ${LANDMARKS}`, []);
+  if (!row) throw new Error('PostgreSQL answered the feed without a row');
+  return row;
+}
+
+/** Whether the steps are there that a follower in this place was told last. Served by order_timeline_xid. */
+export async function readKnows(query: Query, { seen, walk, position = 0 }: FeedPlace): Promise<boolean> {
+  const xids = [seen.last, walk?.upTo.last].filter((xid) => xid !== undefined);
+  const [row] = await query<Landmarks & { knowsAll: boolean }>(
+    `select ${LANDMARKS},
+            not exists (select from unnest($1::xid8[]) as told (xid) where not ${hasSteps('told.xid')}) as "knowsAll"`,
+    [xids],
+  );
+  if (!row) throw new Error('PostgreSQL answered the feed without a row');
+  return row.knowsAll && (row.drawn === null || position <= Number(row.drawn));
 }
 
 /** The transactions in progress, of PostgreSQL's `xmin:xmax:xip_list`. */

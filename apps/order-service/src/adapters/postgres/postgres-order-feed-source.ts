@@ -1,10 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import pg from 'pg';
+import { type FeedPlace } from '../../application/order-feed-place.js';
 import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
-import { FeedClosed, type FeedReading, OrderFeedSource } from '../../application/order-feed-store.js';
+import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from '../../application/order-feed-store.js';
 import { OrderServiceConfig } from '../../config.js';
 import { OrderFeedAnnouncer } from './order-feed-announcer.js';
-import { type Query, readNow, readSince } from './order-feed-sql.js';
+import {
+  type Landmarks,
+  type Query,
+  readKnows,
+  readLandmarks,
+  readNow,
+  readSince,
+  wentBack,
+} from './order-feed-sql.js';
 
 const CHANNEL = 'orders_timeline';
 /** Steps of one reading, or a few more. */
@@ -23,6 +32,7 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
   private current: pg.Client | undefined;
   private wake: () => void = () => undefined;
   private closed = false;
+  private landmarks: Landmarks | undefined;
   private readonly query: Query = async <Row extends object>(text: string, values: readonly unknown[]) => {
     const client = await this.connected();
     try {
@@ -46,12 +56,21 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
     super();
   }
 
-  override now(): Promise<FeedSnapshot> {
+  override async now(): Promise<FeedSnapshot> {
+    // Before the snapshot: what goes back in between is noticed by the next reading.
+    this.landmarks = await readLandmarks(this.query);
     return readNow(this.query);
   }
 
-  override since(seen: FeedSnapshot): Promise<FeedReading> {
-    return readSince(this.query, seen, MOST_STEPS);
+  override async since(seen: FeedSnapshot): Promise<FeedReading> {
+    const { landmarks, knowsLast, ...reading } = await readSince(this.query, seen, MOST_STEPS);
+    if (!knowsLast || (this.landmarks && wentBack(this.landmarks, landmarks))) throw new FeedWentBack();
+    this.landmarks = { wal: landmarks.wal ?? this.landmarks?.wal ?? null, drawn: landmarks.drawn };
+    return reading;
+  }
+
+  override knows(place: FeedPlace): Promise<boolean> {
+    return readKnows(this.query, place);
   }
 
   override onAnnounced(wake: () => void): void {
