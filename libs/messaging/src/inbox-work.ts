@@ -44,6 +44,8 @@ export interface InboxCounts {
   setbacks: number;
   parked: number;
   deadLetters: number;
+  /** Messages that Kafka deleted before this consumer read them. */
+  missed: number;
 }
 
 /** All at zero. */
@@ -57,6 +59,7 @@ export function noCounts(): InboxCounts {
     setbacks: 0,
     parked: 0,
     deadLetters: 0,
+    missed: 0,
   };
 }
 

@@ -9,10 +9,13 @@ import { type ComponentHealth, type MessagingHealth, Progress } from './health.j
 import { InboxBatches } from './inbox-batches.js';
 import { InboxContext } from './inbox-context.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
+import { InboxOffsets } from './inbox-offsets.js';
+import { InboxPositions } from './inbox-positions.js';
 import { type InboxSettings, inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxCounts, type InboxWork, noCounts } from './inbox-work.js';
-import { type Consumer, oldestMessageMs, startConsumer } from './kafka.js';
+import { type Incidents } from './incidents.js';
+import { type Consumer, startConsumer, topicCleanup } from './kafka.js';
 import { type Message, readMessage } from './message.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 import { ParkedMessages } from './parked.js';
@@ -46,8 +49,10 @@ export class Inbox extends Server implements CustomTransportStrategy {
   private readonly work: InboxWork;
   private readonly batches: InboxBatches;
   private readonly housekeeping: InboxHousekeeping;
+  private readonly positions: InboxPositions;
   private joins = 0;
   private refusal: string | undefined;
+  private compaction: string | undefined;
   private consumer: Consumer | undefined;
   private running: Promise<void> | undefined;
 
@@ -57,6 +62,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     dataSource: DataSource,
     health: MessagingHealth,
     dueWork: DueWork,
+    incidents: Incidents,
   ) {
     super();
     this.transportId = options.consumer;
@@ -87,6 +93,8 @@ export class Inbox extends Server implements CustomTransportStrategy {
     this.parked = new ParkedMessages(this.work, new ParkedStore(schema, groupId, deadLettersHoldKeys));
     this.batches = new InboxBatches(this.work, (dueInMs) => this.parked.due(dueInMs));
     this.housekeeping = new InboxHousekeeping(this.work);
+    const offsets = new InboxOffsets(schema, groupId, topic.name);
+    this.positions = new InboxPositions({ groupId, topic: topic.name }, this.work, offsets, incidents);
     dueWork.on('parked', () => this.parked.wake());
     health.register(`inbox ${options.groupId}`, () => this.health());
   }
@@ -145,11 +153,15 @@ export class Inbox extends Server implements CustomTransportStrategy {
   health(): ComponentHealth {
     const { inHand, counts, setbacks } = this.work;
     const details = { consuming: this.consumer !== undefined, joins: this.joins, ...counts };
-    if (this.refusal !== undefined) return { healthy: false, problem: this.refusal, ...details };
+    if (this.refusal !== undefined) {
+      const problem = [this.refusal, this.compaction].filter((text) => text !== undefined).join('; ');
+      return { healthy: false, problem, ...details };
+    }
     const reports = [...inHand];
     const stuck = reports.map((progress) => progress.report()).find(({ problem }) => problem !== undefined);
     const slow = reports.map((progress) => progress.report(HANDLER_STALLS_AFTER_MS)).find(({ healthy }) => !healthy);
-    const worst = [this.connection.report(), stuck, slow, setbacks.report()].find(
+    const compacted = this.compaction === undefined ? undefined : { healthy: false, problem: this.compaction };
+    const worst = [this.connection.report(), stuck, slow, setbacks.report(), compacted].find(
       (report) => report?.healthy === false,
     );
     return { healthy: true, ...worst, ...details };
@@ -167,7 +179,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     for (let failures = 0; !signal.aborted; failures++) {
       this.connection.begun();
       try {
-        checked ||= await this.remembersLongEnough();
+        checked ||= await this.checkTopic();
         if (!checked) {
           await pause(RECHECK_MS, signal);
           continue;
@@ -184,6 +196,11 @@ export class Inbox extends Server implements CustomTransportStrategy {
             this.batches.joined();
           },
           onFetching: () => this.connection.begun(),
+          settled: this.positions,
+          onHeld: (error) => {
+            this.connection.failed(describeError(error));
+            this.logger.warn(`Not known where to read ${this.options.topic.name}: ${describeError(error)}`);
+          },
           // Only what was fetched and read shows that the consumer is well: joining alone does not.
           onFetched: () => {
             this.connection.done();
@@ -207,16 +224,25 @@ export class Inbox extends Server implements CustomTransportStrategy {
     }
   }
 
-  /** A message that the inbox forgets before Kafka does would have its effect twice when it is delivered again (P4). */
-  private async remembersLongEnough(): Promise<boolean> {
+  /**
+   * Whether the topic may be consumed. A message that the inbox forgets before Kafka does would have its effect twice when it is
+   * delivered again (P4). Compaction is only reported: what it deletes unread is lost (P2), and not consuming would not help.
+   */
+  private async checkTopic(): Promise<boolean> {
     const { retentionMs } = this.settings;
-    if (retentionMs === 0) return true;
     const { name } = this.options.topic;
-    const oldestMs = await oldestMessageMs({ brokers: this.messaging.brokers, clientId: this.messaging.service }, name);
+    const { oldestMs, compacts } = await topicCleanup(
+      { brokers: this.messaging.brokers, clientId: this.messaging.service },
+      name,
+    );
+    this.compaction = compacts
+      ? `the cleanup.policy of ${name} includes compact: Kafka deletes messages that may not have been read yet`
+      : undefined;
+    if (this.compaction !== undefined) this.logger.error(`Messages may be missed: ${this.compaction}`);
     const refusal =
-      retentionMs > oldestMs
-        ? undefined
-        : `inboxRetentionMs (${retentionMs}) must exceed retention.ms + segment.ms of ${name} (${oldestMs})`;
+      retentionMs !== 0 && retentionMs <= oldestMs
+        ? `inboxRetentionMs (${retentionMs}) must exceed retention.ms + segment.ms of ${name} (${oldestMs})`
+        : undefined;
     if (refusal !== undefined && this.refusal === undefined) this.logger.error(`Not consuming: ${refusal}`);
     this.refusal = refusal;
     return refusal === undefined;

@@ -34,6 +34,13 @@ export { type Message } from './message.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { MessagingMetrics } from './metrics.js';
+export {
+  type GroupOfTopic,
+  moveOffsets,
+  type OffsetsOfPartition,
+  type OffsetTarget,
+  showOffsets,
+} from './move-offsets.js';
 export { type LetterAction, type LetterPage, type Letters } from './operator.js';
 export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
 export { messagingTables } from './schema.js';

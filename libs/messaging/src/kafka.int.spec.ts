@@ -125,6 +125,20 @@ describe('createTopics', () => {
   });
 });
 
+it('P9 what the client complains of is logged at its level, once a minute', async () => {
+  const errors = jest.spyOn(Logger.prototype, 'error');
+  // A host that no other test has complained of.
+  const host = `host-${randomUUID().replaceAll(/\d/g, 'g')}.invalid`;
+  const nowhere = { ...options, brokers: [`${host}:9092`] };
+
+  for (const _ of [1, 2]) await expect(createTopics(nowhere, [aTopic()])).rejects.toThrow(host);
+
+  const lines = errors.mock.calls.map(([line]) => String(line)).filter((line) => line.includes(host));
+  expect(lines).toContainEqual(expect.stringContaining(`Connection error: getaddrinfo`));
+  expect(new Set(lines).size).toBe(lines.length);
+  jest.restoreAllMocks();
+});
+
 it('P2 a send counts for the topic-partitions that an answer names without an error', () => {
   const targets = new Set(['a/0', 'a/1', 'b/0']);
   const answers = [

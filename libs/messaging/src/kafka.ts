@@ -10,10 +10,14 @@ import kafkajs, {
   logLevel,
   type Producer as KafkaJsProducer,
 } from 'kafkajs';
+import { describeError } from './errors.js';
+import { LineLimit } from './kafka-log.js';
+import { hookFetches, mendFetches } from './kafkajs-fetches.js';
 import { mendKafkajs } from './kafkajs-mends.js';
 import { type KafkaRecord, type OutgoingRecord, recordTime } from './message.js';
-import { OffsetCommits } from './offset-commits.js';
+import { OffsetCommits, type Offsets } from './offset-commits.js';
 import { partitionOf } from './partition.js';
+import { type GroupPositions, type KafkaFacts, Positions, type SettledOffsets } from './positions.js';
 import { type TopicContract } from './topic.js';
 import { settlesWithin } from './waiting.js';
 
@@ -29,6 +33,7 @@ export interface KafkaOptions {
 }
 
 mendKafkajs();
+mendFetches();
 
 const CONNECTION_MS = 3000;
 /** How long a new topic may take to be known everywhere. */
@@ -51,10 +56,15 @@ function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
 }
 
 const kafkaJsLogger = new Logger('kafkajs');
+const kafkaJsLines = new LineLimit();
 
-/** kafkajs reports every lost connection as an error; whether it is one, our callers know and say. */
-function logToNest({ namespace, log }: LogEntry): void {
-  kafkaJsLogger.debug(`${namespace}: ${log.message}`);
+/** kafkajs reports a lost connection again with every attempt to use it. */
+function logToNest({ namespace, level, log }: LogEntry): void {
+  const { message, error } = log as { message: string; error?: unknown };
+  const reason = error === undefined || error === message ? '' : `: ${describeError(error)}`;
+  const named = level === logLevel.ERROR ? 'error' : level === logLevel.WARN ? 'warn' : 'debug';
+  const line = kafkaJsLines.take({ level: named, text: `${namespace}: ${message}${reason}` });
+  if (line) kafkaJsLogger[line.level](line.text);
 }
 
 export interface Producer {
@@ -183,6 +193,10 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly sessionMs?: number;
   /** The group has shared out its partitions anew. */
   readonly onJoined?: () => void;
+  /** Where the consumer's database keeps its offsets. They are written before Kafka is told, and the lower ones count. */
+  readonly settled?: SettledOffsets;
+  /** Nothing can be fetched: it is unknown where to begin. Tried again until it succeeds. */
+  readonly onHeld?: (error: unknown) => void;
   /** A fetch was sent; `onFetched`: its answer was read. A broker that is silent, or a batch that cannot be decoded, has no answer. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;
@@ -212,23 +226,44 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   // Reported by the first await below or by the supervisor; in between it must not count as unhandled.
   ended.catch(() => undefined);
   consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
-  consumer.on(consumer.events.FETCH, () => options.onFetched?.());
-  const { topic } = options;
+  consumer.on(consumer.events.FETCH, () => {
+    if (positions?.held === undefined) options.onFetched?.();
+  });
+  const { topic, groupId, settled } = options;
+  const positions =
+    settled &&
+    new Positions(settled, groupPositions(consumer, options), {
+      wentBack: () => commits.forget(),
+      failed: (error) => options.onHeld?.(error),
+    });
   const commits = new OffsetCommits(
-    (offsets) => consumer.commitOffsets([...offsets].map(([partition, offset]) => ({ topic, partition, offset }))),
-    (error) => kafkaJsLogger.warn(`Kafka is not told how far ${options.groupId} has read ${topic}: ${String(error)}`),
+    (offsets) => consumer.commitOffsets(toCommit(offsets, settled).map((one) => ({ topic, ...one }))),
+    (error) => kafkaJsLogger.warn(`Kafka is not told how far ${groupId} has read ${topic}: ${describeError(error)}`),
+    positions && ((offsets) => positions.raise(new Map([...offsets].map(([n, offset]) => [n, BigInt(offset)])))),
   );
-  // While the group is about to be shared out anew it still takes what is told.
-  consumer.on(consumer.events.REBALANCING, () => void commits.flush());
   let stopping = false;
   let generation = 0;
-  consumer.on(consumer.events.GROUP_JOIN, () => {
+  let unhook = () => {};
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     generation++;
     commits.forget();
+    positions?.joined(payload.memberAssignment[topic] ?? []);
+    unhook();
+    unhook = hookFetches(payload.memberId, {
+      held: () => positions?.held,
+      refused: positions && ((partition, offset) => positions.refused(partition, offset)),
+      // While the group is about to be shared out anew it still takes what is told.
+      leaving: async () => void (await settlesWithin(COMMIT_AT_STOP_MS, commits.flush())),
+    });
     options.onJoined?.();
   });
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
+  const over = () => {
     commits.end();
+    positions?.end();
+    unhook();
+  };
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    over();
     crash(payload.error);
   });
   try {
@@ -241,20 +276,22 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       eachBatch: (payload) => {
         // Another batch may learn first that the group has shared out its partitions anew: then this one is over too.
         const joined = generation;
-        return handleBatch(
-          payload,
-          options.onBatch,
-          heartbeatMs,
-          () => joined === generation,
-          commits,
-          () => stopping,
-        );
+        const { partition } = payload.batch;
+        // Fetched before the partition was given another place: it comes again from there.
+        if (positions?.waits(partition)) return Promise.resolve();
+        const epoch = positions?.epoch(partition);
+        return handleBatch(payload, options, heartbeatMs, commits, {
+          isMember: () => joined === generation,
+          isInPlace: () => positions?.epoch(partition) === epoch,
+          isStopping: () => stopping,
+        });
       },
     });
     // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
     await Promise.race([ended, Promise.resolve()]);
   } catch (error) {
     await disconnect(consumer);
+    over();
     throw error;
   }
   return {
@@ -264,19 +301,121 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       stopping = true;
       await settlesWithin(COMMIT_AT_STOP_MS, commits.flush());
       await disconnect(consumer);
-      commits.end();
+      over();
       end();
     },
   };
 }
 
+/** Marks an offset in Kafka as one that was written to the consumer's database first. */
+const IN_DATABASE = 'in-database';
+
+function toCommit(offsets: Offsets, settled: SettledOffsets | undefined) {
+  return [...offsets].map(([partition, offset]) => ({ partition, offset, metadata: settled ? IN_DATABASE : null }));
+}
+
+function groupPositions(consumer: KafkaJsConsumer, options: ConsumerOptions): GroupPositions {
+  const { groupId, topic, settled } = options;
+  return {
+    async facts() {
+      const offsets = await groupOffsets(options, { groupId, topic });
+      return new Map(offsets.map(({ partition, ...facts }) => [partition, facts]));
+    },
+    readFrom: (partition, offset) => consumer.seek({ topic, partition, offset: String(offset) }),
+    async commit(offsets) {
+      const told = toCommit(new Map([...offsets].map(([partition, offset]) => [partition, String(offset)])), settled);
+      await consumer
+        .commitOffsets(told.map((one) => ({ topic, ...one })))
+        .catch((error: unknown) => kafkaJsLogger.debug(`${groupId} has not committed: ${describeError(error)}`));
+    },
+  };
+}
+
+/** Where a group stands on a partition, and what Kafka has of it. */
+export interface GroupOffset extends KafkaFacts {
+  readonly partition: number;
+}
+
+/**
+ * The group's offsets and the bounds of each partition of the topic.
+ * @throws when Kafka cannot be reached, or the topic does not exist
+ */
+export async function groupOffsets(
+  options: KafkaOptions,
+  { groupId, topic }: { readonly groupId: string; readonly topic: string },
+): Promise<GroupOffset[]> {
+  return withAdmin(options, async (admin) => {
+    const [group] = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const committed = new Map(group?.partitions.map((partition) => [partition.partition, partition]));
+    // Asked last: what was committed is never beyond the end that is found then, unless the topic was created again.
+    const bounds = await admin.fetchTopicOffsets(topic);
+    return bounds
+      .map(({ partition, low, high }) => {
+        const { offset = '-1', metadata } = committed.get(partition) ?? {};
+        return {
+          partition,
+          low: BigInt(low),
+          high: BigInt(high),
+          committed: BigInt(offset) < 0n ? undefined : BigInt(offset),
+          marked: metadata === IN_DATABASE,
+        };
+      })
+      .toSorted((a, b) => a.partition - b.partition);
+  });
+}
+
+/**
+ * The offset of the first message of the time or later, of each partition; its end where there is none.
+ * @throws when Kafka cannot be reached, or the topic does not exist
+ */
+export async function offsetsAt(options: KafkaOptions, topic: string, time: Date): Promise<Map<number, bigint>> {
+  return withAdmin(options, async (admin) => {
+    const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, time.getTime());
+    return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]));
+  });
+}
+
+/**
+ * Commits offsets on behalf of a group that nobody is a member of.
+ * @throws when it has members, or Kafka cannot be reached
+ */
+export async function setGroupOffsets(
+  options: KafkaOptions,
+  { groupId, topic }: { readonly groupId: string; readonly topic: string },
+  offsets: ReadonlyMap<number, bigint>,
+): Promise<void> {
+  await withAdmin(options, async (admin) => {
+    const { groups } = await admin.describeGroups([groupId]);
+    const members = groups[0]?.members.length ?? 0;
+    if (members > 0) throw new Error(`group ${groupId} has ${members} active members: stop the consumers first`);
+    const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }));
+    await admin.setOffsets({ groupId, topic, partitions });
+  });
+}
+
+async function withAdmin<T>(options: KafkaOptions, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafkaClient(options).admin();
+  try {
+    await admin.connect();
+    return await work(admin);
+  } finally {
+    await disconnect(admin);
+  }
+}
+
+interface BatchState {
+  readonly isMember: () => boolean;
+  /** Whether the partition is still read from where the batch was. */
+  readonly isInPlace: () => boolean;
+  readonly isStopping: () => boolean;
+}
+
 async function handleBatch(
   payload: EachBatchPayload,
-  onBatch: ConsumerOptions['onBatch'],
+  { onBatch, settled }: ConsumerOptions,
   heartbeatMs: number,
-  isMember: () => boolean,
   commits: OffsetCommits,
-  isStopping: () => boolean,
+  { isMember, isInPlace, isStopping }: BatchState,
 ): Promise<void> {
   const { batch } = payload;
   const { topic, partition } = batch;
@@ -297,7 +436,8 @@ async function handleBatch(
         value: message.value,
         headers: textHeaders(message.headers),
       })),
-      isCurrent: () => isMember() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
+      isCurrent: () =>
+        isMember() && isInPlace() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
       resolve: ({ offset }) => {
         payload.resolveOffset(offset);
         commits.settle(partition, offset);
@@ -308,10 +448,12 @@ async function handleBatch(
   }
   // This member's last word: kafkajs takes none from outside of a batch any more.
   if (isMember() && (isStopping() || !payload.isRunning() || rebalance !== undefined))
-    await commits.flush(async (offsets) => {
-      const partitions = [...offsets].map(([number, offset]) => ({ partition: number, offset }));
-      await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
-    });
+    await settlesWithin(
+      COMMIT_AT_STOP_MS,
+      commits.flush((offsets) =>
+        payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: toCommit(offsets, settled) }] }),
+      ),
+    );
   if (rebalance !== undefined) throw rebalance;
 }
 
@@ -349,15 +491,20 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
   }
 }
 
-/**
- * How old a message of the topic can get, in milliseconds: Kafka deletes a segment once its newest message is older than
- * `retention.ms`, and closes one after `segment.ms`. Infinity where nothing is ever deleted.
- * @throws when Kafka cannot be reached, or does not let this client ask
- */
-export async function oldestMessageMs(options: KafkaOptions, topic: string): Promise<number> {
-  const admin = kafkaClient(options).admin();
-  try {
-    await admin.connect();
+/** What Kafka deletes of a topic. */
+export interface TopicCleanup {
+  /**
+   * How old a message can get, in milliseconds: Kafka deletes a segment once its newest message is older than `retention.ms`,
+   * and closes one after `segment.ms`. Infinity where no message is deleted for its age.
+   */
+  readonly oldestMs: number;
+  /** Whether Kafka deletes messages that are followed by another one of their key, read or not. */
+  readonly compacts: boolean;
+}
+
+/** @throws when Kafka cannot be reached, or does not let this client ask */
+export async function topicCleanup(options: KafkaOptions, topic: string): Promise<TopicCleanup> {
+  return withAdmin(options, async (admin) => {
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
       resources: [
@@ -372,11 +519,11 @@ export async function oldestMessageMs(options: KafkaOptions, topic: string): Pro
       resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]),
     );
     const retentionMs = Number(configs.get('retention.ms') ?? -1);
-    const deletes = configs.get('cleanup.policy')?.includes('delete') ?? true;
-    return retentionMs < 0 || !deletes ? Infinity : retentionMs + Number(configs.get('segment.ms') ?? 0);
-  } finally {
-    await disconnect(admin);
-  }
+    const policies = new Set((configs.get('cleanup.policy') ?? 'delete').split(',').map((policy) => policy.trim()));
+    const oldestMs =
+      retentionMs < 0 || !policies.has('delete') ? Infinity : retentionMs + Number(configs.get('segment.ms') ?? 0);
+    return { oldestMs, compacts: policies.has('compact') };
+  });
 }
 
 /** What a consumer group has not committed yet of its topic. */

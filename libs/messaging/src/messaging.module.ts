@@ -130,7 +130,8 @@ export function connectInboxes(app: INestApplication): INestMicroservice[] {
   const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
   return options.consumes.map((consumer) => {
     const dataSource = app.get<DataSource>(handlingDataSource(options));
-    const strategy = new Inbox(options, consumer, dataSource, app.get(MessagingHealth), app.get(DueWork));
+    const [health, dueWork, incidents] = [app.get(MessagingHealth), app.get(DueWork), app.get(Incidents)];
+    const strategy = new Inbox(options, consumer, dataSource, health, dueWork, incidents);
     app.get(MessagingMetrics).watchInbox(consumer.groupId, strategy.counts);
     // Deferred, because Nest otherwise binds the handlers before a filter can be added; the hooks are the application's.
     const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;

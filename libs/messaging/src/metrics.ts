@@ -140,6 +140,11 @@ export class MessagingMetrics {
       'Failures that were the fault of the environment, and did not count as attempts.',
       (counts) => [[{}, counts.setbacks]],
     );
+    ofConsumers(
+      'messaging_inbox_missed_messages_total',
+      'Messages that Kafka deleted before the consumer read them.',
+      (counts) => [[{}, counts.missed]],
+    );
     const parked = (name: string, help: string, read: (inbox: TableReading['inboxes'][number]) => number) =>
       this.ofTables(name, help, ({ inboxes }) =>
         inboxes.map((inbox) => ({ labels: { consumer: inbox.consumer }, value: read(inbox) })),

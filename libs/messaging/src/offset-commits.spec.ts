@@ -4,6 +4,8 @@ import { OffsetCommits, type Offsets } from './offset-commits.js';
 let told: Record<number, string>[];
 let failing: unknown[];
 let trouble: Error | undefined;
+let recorded: Record<number, string>[];
+let recordTrouble: Error | undefined;
 let commits: OffsetCommits;
 
 beforeEach(() => {
@@ -11,6 +13,8 @@ beforeEach(() => {
   told = [];
   failing = [];
   trouble = undefined;
+  recorded = [];
+  recordTrouble = undefined;
   commits = new OffsetCommits(
     (offsets: Offsets) => {
       if (trouble) return Promise.reject(trouble);
@@ -18,6 +22,11 @@ beforeEach(() => {
       return Promise.resolve();
     },
     (error) => failing.push(error),
+    (offsets: Offsets) => {
+      if (recordTrouble) return Promise.reject(recordTrouble);
+      recorded.push(Object.fromEntries(offsets));
+      return Promise.resolve();
+    },
   );
 });
 
@@ -114,4 +123,40 @@ it('tells nothing of partitions that may be others’, even when it was just abo
   await jest.advanceTimersByTimeAsync(1000);
 
   expect(told).toEqual([{ 1: '8' }]);
+});
+
+it('P2 writes the offsets down before it tells Kafka, all partitions at once', async () => {
+  commits.settle(0, '1');
+  commits.settle(1, '4');
+  trouble = new Error('Kafka is away');
+  await commits.flush();
+
+  expect(recorded).toEqual([{ 0: '2', 1: '5' }]);
+  expect(told).toEqual([]);
+});
+
+it('P2 tells Kafka nothing that could not be written down, and both of it later', async () => {
+  recordTrouble = new Error('the database is away');
+  commits.settle(0, '1');
+  await jest.advanceTimersByTimeAsync(10_000);
+  expect(told).toEqual([]);
+  expect(failing).toEqual([recordTrouble]);
+
+  recordTrouble = undefined;
+  await jest.advanceTimersByTimeAsync(1000);
+
+  expect(recorded).toEqual([{ 0: '2' }]);
+  expect(told).toEqual([{ 0: '2' }]);
+});
+
+it('tells Kafka nothing that was forgotten while it was written down', async () => {
+  commits.settle(0, '1');
+  const flushed = commits.flush();
+  await Promise.resolve();
+  commits.forget();
+  await flushed;
+  await jest.advanceTimersByTimeAsync(2000);
+
+  expect(recorded).toEqual([{ 0: '2' }]);
+  expect(told).toEqual([]);
 });

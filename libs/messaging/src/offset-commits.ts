@@ -21,6 +21,8 @@ export class OffsetCommits {
     private readonly commit: (offsets: Offsets) => Promise<void>,
     /** It has failed for some time. */
     private readonly onFailing: (error: unknown) => void,
+    /** Writes the offsets down first. While it fails, Kafka is not told. */
+    private readonly record: (offsets: Offsets) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   /** Everything of the partition up to this offset is settled. */
@@ -58,9 +60,13 @@ export class OffsetCommits {
     if (settled.size === 0 || this.ended) return;
     const told = new Map(settled);
     try {
+      await this.record(told);
+      // Forgotten meanwhile: they are not this member's to commit any more.
+      if (this.settled !== settled || this.ended) return;
       await commit(told);
       this.failures = 0;
     } catch (error) {
+      if (this.settled !== settled) return;
       if (++this.failures === FAILS_AFTER) this.onFailing(error);
       this.commitSoon();
       return;

@@ -1,0 +1,73 @@
+import { type Incidents } from './incidents.js';
+import { type InboxOffsets } from './inbox-offsets.js';
+import { type InboxWork } from './inbox-work.js';
+import { type FoundStart, offsetsOf, type SettledOffsets } from './positions.js';
+
+/** Keeps how far a consumer has settled its partitions, and reports when that shows a loss. */
+export class InboxPositions implements SettledOffsets {
+  /** Reported already: the step is repeated when a later part of it fails. */
+  private readonly reported = new Set<string>();
+
+  constructor(
+    private readonly consumer: { readonly groupId: string; readonly topic: string },
+    private readonly work: Pick<InboxWork, 'dataSource' | 'logger' | 'counts'>,
+    private readonly offsets: InboxOffsets,
+    private readonly incidents: Pick<Incidents, 'report'>,
+  ) {}
+
+  async read(): Promise<ReadonlyMap<number, bigint>> {
+    return this.offsets.read(this.work.dataSource);
+  }
+
+  async raise(offsets: ReadonlyMap<number, bigint>, known: ReadonlyMap<number, bigint>): Promise<boolean> {
+    return this.offsets.raise(this.work.dataSource, offsets, known);
+  }
+
+  async place(starts: readonly FoundStart[]): Promise<void> {
+    for (const start of starts) await this.report(start);
+    const anew = starts.filter((start) => start.anew && start.facts.stored !== start.next);
+    if (anew.length > 0) await this.offsets.set(this.work.dataSource, offsetsOf(anew));
+    const higher = starts.filter(({ next, facts }) => facts.stored === undefined || facts.stored < next);
+    if (higher.length > 0) await this.raise(offsetsOf(higher), new Map());
+    this.reported.clear();
+  }
+
+  private async report(start: FoundStart): Promise<void> {
+    const { partition, next, anew, again, missed, facts } = start;
+    const { groupId, topic } = this.consumer;
+    const subject = `${groupId} of ${topic}/${partition}`;
+    if (anew && facts.stored !== next)
+      this.work.logger.warn(
+        `Reading ${topic}/${partition} from its beginning (offset ${next}): the database's offset ${facts.stored} is of an ` +
+          'earlier topic of the name, or Kafka has no offset of the group any more',
+      );
+    else if (facts.stored !== undefined && !facts.marked && next < (facts.committed ?? next))
+      this.work.logger.warn(
+        `Reading ${topic}/${partition} from offset ${next}: Kafka's offset ${facts.committed} was not committed by this ` +
+          'version of the consumer, and the database knows less',
+      );
+    if (missed > 0n)
+      await this.once(`missed ${partition} ${next}`, async () => {
+        const problem =
+          `Kafka deleted ${missed} messages before they were read, the last at offset ${next - 1n}: lengthen the retention ` +
+          'of the topic, and have their effects made up for';
+        const detail = { consumer: groupId, topic, partition, messages: Number(missed), next: String(next) };
+        await this.incidents.report({ kind: 'messages-missed', subject, problem, detail }, 'messages');
+        this.work.counts.missed += Number(missed);
+      });
+    if (again > 0n)
+      await this.once(`again ${partition} ${next}`, async () => {
+        const problem =
+          `the database knows less of the partition than Kafka: ${again} messages are read again from offset ${next}, and ` +
+          'those that the database does not know are handled again. It was restored, or failed over and lost transactions';
+        const detail = { consumer: groupId, topic, partition, messages: Number(again), next: String(next) };
+        await this.incidents.report({ kind: 'offsets-went-back', subject, problem, detail });
+      });
+  }
+
+  private async once(name: string, report: () => Promise<void>): Promise<void> {
+    if (this.reported.has(name)) return;
+    await report();
+    this.reported.add(name);
+  }
+}
