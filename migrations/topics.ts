@@ -3,8 +3,8 @@ import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { required, run } from './command.js';
 
-// What the Kafka client thinks of an existing topic is not for whoever runs a command.
-Logger.overrideLogger(['warn', 'error', 'fatal']);
+// Whoever runs a command reads its last line, not the log of the Kafka client.
+Logger.overrideLogger(false);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { createTopics } from '@twinbox/messaging';
+import { produce, type TestDatabase, testBrokers } from '@twinbox/messaging/testing';
+import { createServiceDatabase } from '@twinbox/test-support';
+
+const topic = `offsets-${randomUUID()}`;
+const group = `${topic}-group`;
+
+let database: TestDatabase;
+
+/** Runs the command as an operator does. */
+async function offsets(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const command = fileURLToPath(new URL('dist/offsets.js', import.meta.url));
+  const env = {
+    ...process.env,
+    KAFKA_BROKERS: testBrokers().join(','),
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  };
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, ...args], { env });
+    return { code: 0, out: stdout, err: stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, out: stdout, err: stderr };
+  }
+}
+
+beforeAll(async () => {
+  database = await createServiceDatabase();
+  await createTopics({ brokers: testBrokers(), clientId: 'test' }, [
+    { name: topic, aggregateType: 'x', partitions: 2, retentionMs: 3_600_000, events: {} },
+  ]);
+  await produce(
+    testBrokers(),
+    topic,
+    [0, 0, 0, 1].map((partition) => ({ key: 'a', value: '{}', partition })),
+  );
+});
+
+afterAll(async () => database.drop());
+
+it('shows and moves the offsets of a group in both places, and leaves an entry in the audit', async () => {
+  expect((await offsets('orders', group, topic)).out).toBe(
+    `${topic}/0: next none in the database, none in Kafka; the topic has 0 to 3\n` +
+      `${topic}/1: next none in the database, none in Kafka; the topic has 0 to 1\n`,
+  );
+
+  const latest = await offsets('orders', group, topic, 'latest', '--actor', 'ops', '--reason', 'skip');
+  const back = await offsets('orders', group, topic, '0:2', '--actor', 'ops');
+  const byTime = await offsets('orders', group, topic, '2020-01-01T00:00:00Z', '--actor', 'ops');
+
+  expect(latest).toMatchObject({ code: 0, out: expect.stringContaining('/0: next 3 in the database, 3 in Kafka') });
+  expect(back.out).toContain('/0: next 2 in the database, 2 in Kafka');
+  expect(back.out).toContain('/1: next 1 in the database, 1 in Kafka');
+  expect(byTime.out).toContain('/0: next 0 in the database, 0 in Kafka');
+  const audit = await database.sql('select actor, action, box, letter, reason from orders.messaging_audit order by id');
+  expect(audit).toHaveLength(5);
+  expect(audit[2]).toEqual({
+    actor: 'ops',
+    action: 'move',
+    box: 'offsets',
+    letter: { consumer: group, topic, partition: 0, from: '3', to: '2' },
+    reason: null,
+  });
+});
+
+it.each([
+  [['orders', group], 'offsets: usage: npm run offsets -- orders|payments <group> <topic>'],
+  [['other', group, topic], 'offsets: usage:'],
+  [['orders', group, topic, 'yesterday'], 'offsets: usage:'],
+  [['orders', group, topic, '0:9'], `offsets: ${topic}/0 has the offsets 0 to 3, not 9`],
+  [['orders', group, topic, '7:0'], `offsets: ${topic} has no partition 7`],
+  [['orders', group, `${topic}-unknown`], 'offsets: This server does not host this topic-partition'],
+])('answers %j with one line', async (args, line) => {
+  const { code, out, err } = await offsets(...args);
+
+  expect({ code, out, lines: err.trim().split('\n') }).toEqual({
+    code: 1,
+    out: '',
+    lines: [expect.stringContaining(line)],
+  });
+});

@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util';
+import { Logger } from '@nestjs/common';
+import {
+  type GroupOfTopic,
+  moveOffsets,
+  type OffsetsOfPartition,
+  type OffsetTarget,
+  showOffsets,
+} from '@twinbox/messaging';
+import { DataSource } from 'typeorm';
+import { required, run } from './command.js';
+import { SCHEMAS } from './schemas.js';
+
+// Whoever runs a command reads its own last line.
+Logger.overrideLogger(false);
+
+const schemas = SCHEMAS.map(({ schema }) => schema).join('|');
+const usage =
+  `usage: npm run offsets -- ${schemas} <group> <topic> ` +
+  '[earliest | latest | <ISO time> | <partition>:<offset>,…] [--actor <name>] [--reason <text>]';
+
+// Shows where a consumer group stands on a topic, or moves it, in the service's database and in Kafka.
+run('offsets', async () => {
+  const { schema, groupId, topic, target, actor, reason } = readArguments();
+  const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
+  const url = required('DATABASE_URL', "the service's own: postgres://user:password@host:port/database");
+  const dataSource = await new DataSource({ type: 'postgres', url, connectTimeoutMS: 5000 }).initialize();
+  try {
+    const group: GroupOfTopic = {
+      kafka: { brokers, clientId: 'twinbox-offsets' },
+      dataSource,
+      schema,
+      groupId,
+      topic,
+    };
+    const offsets =
+      target === undefined ? await showOffsets(group) : await moveOffsets(group, target, { actor, reason });
+    for (const line of offsets) console.log(shown(topic, line));
+  } finally {
+    await dataSource.destroy();
+  }
+});
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { actor: { type: 'string' }, reason: { type: 'string' } },
+  });
+  const [schema, groupId, topic, to, ...more] = positionals;
+  if (!SCHEMAS.some((known) => known.schema === schema) || !schema || !groupId || !topic || more.length > 0)
+    throw new Error(usage);
+  const actor = values.actor ?? process.env['USER'] ?? 'unknown';
+  return { schema, groupId, topic, target: to === undefined ? undefined : targetOf(to), actor, reason: values.reason };
+}
+
+function targetOf(text: string): OffsetTarget {
+  if (text === 'earliest' || text === 'latest') return text;
+  if (/^\d+:\d+(,\d+:\d+)*$/.test(text))
+    return new Map(
+      text.split(',').map((part) => {
+        const [partition, offset] = part.split(':') as [string, string];
+        return [Number(partition), BigInt(offset)];
+      }),
+    );
+  const time = new Date(text);
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(time.getTime())) throw new Error(usage);
+  return time;
+}
+
+function shown(topic: string, { partition, database, kafka, earliest, latest }: OffsetsOfPartition): string {
+  return (
+    `${topic}/${partition}: next ${database ?? 'none'} in the database, ${kafka ?? 'none'} in Kafka; ` +
+    `the topic has ${earliest} to ${latest}`
+  );
+}
