@@ -54,7 +54,10 @@ module.exports = {
     rule(
       'one-file-knows-kafkajs',
       'Another Kafka client is one adapter.',
-      { path: '^(libs|apps)/', pathNot: ['^libs/messaging/src/kafka(js-[a-z]+)?\\.ts$', '\\.spec\\.ts$', '/testing/'] },
+      {
+        path: '^(libs|apps)/',
+        pathNot: ['^libs/messaging/src/kafka(js-mends|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/'],
+      },
       { path: 'node_modules/kafkajs' },
     ),
     rule(
