@@ -19,6 +19,7 @@ export class MessagingIncidentsAndOrigins1764600000000 implements MigrationInter
     await queryRunner.query(
       'create index inbox_parked_key on payments.inbox_parked (consumer, key, "offset") where holds_key',
     );
+    await queryRunner.query('alter table payments.inbox_in_flight drop column recorded_from, drop column recorded_to');
     await queryRunner.query('drop index payments.inbox_age');
     await queryRunner.query(
       'create index inbox_received_at on payments.inbox using brin (received_at) with (pages_per_range = 32, autosummarize = on)',

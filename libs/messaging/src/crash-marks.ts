@@ -7,14 +7,22 @@ import { quoteIdentifier } from './schema.js';
 /** A message that so many processes died of while they had nothing else in hand is not handed to another one. */
 export const DEADLY_AFTER = 3;
 
-/** Where a message lies on its topic. */
-export type Place = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>;
+/**
+ * Identifies a record. Offsets alone do not: a topic that was deleted and created again uses them again. The timestamp is text
+ * where the database gave it, because a Date would lose its microseconds.
+ */
+export interface Place extends Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> {
+  readonly timestamp: Date | string;
+}
 
 /** What another process had in hand and has not taken back: it died, or is about to give its partition up. */
 interface Suspicion {
   readonly id: string;
   readonly first: bigint;
   readonly last: bigint;
+  /** The timestamps of the oldest and the newest of its records; null in a mark of the previous version. */
+  readonly from: Date | null;
+  readonly to: Date | null;
 }
 
 /** Records that are begun under one mark. */
@@ -39,8 +47,9 @@ export interface Run {
 export class CrashMarks {
   readonly table: string;
   private readonly parked: string;
-  /** The marks of one message; its place is $1 to $4. By inbox_in_flight_partition. */
-  private readonly ofOne = 'consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4';
+  /** The marks of one message; its place is $1 to $5. By inbox_in_flight_partition. */
+  private readonly ofOne = `consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4
+        and coalesce($5::timestamptz between recorded_from and recorded_to, true)`;
   private readonly own = new Set<string>();
   private readonly unwanted = new Set<string>();
 
@@ -56,16 +65,18 @@ export class CrashMarks {
   async ofPartition(db: DataSource, topic: string, partition: number): Promise<PartitionMarks> {
     // inbox_in_flight_partition, inbox_parked_place. The marks of a parked message are looked at
     // when it is its turn, whoever has the partition.
-    const rows: { id: string; first_offset: string; last_offset: string }[] = await db.query(
-      `select m.id, m.first_offset, m.last_offset from ${this.table} m
+    const rows: { id: string; first: string; last: string; from: Date | null; to: Date | null }[] = await db.query(
+      `select m.id, m.first_offset as first, m.last_offset as last, m.recorded_from as "from", m.recorded_to as "to"
+         from ${this.table} m
         where m.consumer = $1 and m.topic = $2 and m.partition = $3
           and not (m.first_offset = m.last_offset and exists (
                 select from ${this.parked} p
                  where p.consumer = m.consumer and p.topic = m.topic and p.partition = m.partition
-                   and p."offset" = m.first_offset))`,
+                   and p."offset" = m.first_offset
+                   and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)))`,
       [this.consumer, topic, partition],
     );
-    const marks = rows.map((row) => ({ id: row.id, first: BigInt(row.first_offset), last: BigInt(row.last_offset) }));
+    const marks = rows.map((row) => ({ ...row, first: BigInt(row.first), last: BigInt(row.last) }));
     // Our own tell of no death: they are left from before the partitions were shared out anew.
     const own = marks.filter(({ id }) => this.own.has(id)).map(({ id }) => id);
     return new PartitionMarks(
@@ -83,8 +94,9 @@ export class CrashMarks {
     const [row]: { deaths: number }[] = await db.query(
       `with earlier as materialized (select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne}),
        mark as (
-         insert into ${this.table} (id, consumer, topic, partition, first_offset, last_offset, deaths)
-         select $5, $1, $2, $3, $4, $4, deaths + 1 from earlier)
+         insert into ${this.table}
+           (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
+         select $6, $1, $2, $3, $4, $4, $5, $5, deaths + 1 from earlier)
        select deaths from earlier`,
       [...this.placeOf(place), id],
     );
@@ -94,7 +106,7 @@ export class CrashMarks {
   /** How many processes have died with the message alone in hand, but for what the mark `but` tells. */
   async deathsOf(tx: EntityManager, place: Place, but: string): Promise<number> {
     const [row]: { deaths: number }[] = await tx.query(
-      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne} and id <> $5`,
+      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne} and id <> $6`,
       [...this.placeOf(place), but],
     );
     return row?.deaths ?? 0;
@@ -144,8 +156,14 @@ export class CrashMarks {
     );
   }
 
-  private placeOf({ topic, partition, offset }: Place): unknown[] {
-    return [this.consumer, topic, partition, offset];
+  private placeOf({ topic, partition, offset, timestamp }: Place): unknown[] {
+    return [
+      this.consumer,
+      topic,
+      partition,
+      offset,
+      typeof timestamp === 'string' ? timestamp : timestamp,
+    ];
   }
 }
 
@@ -173,12 +191,15 @@ export class PartitionMarks {
   /** To be left before anything of the run is in hand. Ours from here on: tell whether it was {@link begun} or {@link givenUp}. */
   markOf({ records }: Run): Mark {
     const [first] = records;
+    const times = records.map(({ timestamp }) => timestamp.getTime());
     return {
       id: this.marks.newId(),
       topic: first.topic,
       partition: first.partition,
       firstOffset: first.offset,
       lastOffset: (records.at(-1) ?? first).offset,
+      recordedFrom: new Date(times.reduce((one, other) => Math.min(one, other))),
+      recordedTo: new Date(times.reduce((one, other) => Math.max(one, other))),
       replaces: [...this.done],
     };
   }
@@ -209,8 +230,13 @@ export class PartitionMarks {
     await this.marks.remove(db, this.done.splice(0));
   }
 
-  private isSuspect({ offset }: KafkaRecord): boolean {
+  private isSuspect({ offset, timestamp }: KafkaRecord): boolean {
+    if (this.suspicions.length === 0) return false;
     const at = BigInt(offset);
-    return this.suspicions.some(({ first, last }) => first <= at && at <= last);
+    const ms = timestamp.getTime();
+    return this.suspicions.some(
+      ({ first, last, from, to }) =>
+        first <= at && at <= last && (from === null || to === null || (from.getTime() <= ms && ms <= to.getTime())),
+    );
   }
 }

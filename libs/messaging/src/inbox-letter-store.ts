@@ -60,7 +60,7 @@ export class InboxLetterStore implements LetterStore {
     const rows: (Row & Omit<WholeInboxLetter, 'key'>)[] = await db.query(
       `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
               (select count(*)::int from ${this.parked} w
-                where w.consumer = p.consumer and w.key = p.key and w.holds_key and w."offset" > p."offset"
+                where w.consumer = p.consumer and w.key = p.key and w.holds_key and w.id > p.id
                   and w.dead_at is null and p.holds_key and p.consumer <> all($2::text[])) as waiting
          from ${this.parked} p where p.id = $1 and p.dead_at is not null`,
       [id, this.goOn],
@@ -74,18 +74,16 @@ export class InboxLetterStore implements LetterStore {
     untilMicros: string,
     after: LetterCursor | undefined,
   ): Promise<Chunk | undefined> {
-    // In the order of inbox_parked_place: of one key the earlier ones come first, also where dead letters
-    // hold no key, and a chunk that is committed is not read again.
-    const rows: { id: string; consumer: string; topic: string; partition: number; offset: string }[] = await db.query(
-      `select p.id, p.consumer, p.topic, p.partition, p."offset" from ${this.parked} p
-        where ${MATCHES} and p.dead_at <= ${timeOf('$7')}
-          and ($8::text is null or (p.consumer, p.topic, p.partition, p."offset") > ($8, $9::text, $10::int, $11::bigint))
-        order by p.consumer, p.topic, p.partition, p."offset" limit ${CHUNK}`,
-      [...valuesOf(filter), untilMicros, ...(after ?? [null, null, null, null])],
+    // In the order of arrival, along inbox_parked_pkey: the earlier ones of a key come first, even where dead letters hold no
+    // key, and a chunk that is committed is not read again.
+    const rows: { id: string }[] = await db.query(
+      `select p.id from ${this.parked} p
+        where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.id > $8)
+        order by p.id limit ${CHUNK}`,
+      [...valuesOf(filter), untilMicros, after?.[0]],
     );
     const last = rows.at(-1);
-    if (!last) return undefined;
-    return { ids: rows.map(({ id }) => id), after: [last.consumer, last.topic, last.partition, last.offset] };
+    return last && { ids: rows.map(({ id }) => id), after: [last.id] };
   }
 
   /** The locks of {@link InboxStore.lockKey}, in the one order in which everybody takes several of them. */
@@ -102,7 +100,7 @@ export class InboxLetterStore implements LetterStore {
   async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<InboxLetter[]> {
     const rows: Row[] = await tx.query(
       `select ${LETTER} from ${this.parked} p
-        where ${MATCHES} order by p.consumer, p.topic, p.partition, p."offset" for update`,
+        where ${MATCHES} order by p.id for update`,
       valuesOf(filter, ids),
     );
     return rows.map(withTextKey);
@@ -123,6 +121,7 @@ export class InboxLetterStore implements LetterStore {
          select m.id from ${this.schema}.inbox_in_flight m
            join ${this.parked} p using (consumer, topic, partition)
           where p.id = any($1::bigint[]) and m.first_offset = p."offset" and m.last_offset = p."offset"
+            and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)
             for update of m skip locked)`,
       [ids],
     );
@@ -155,7 +154,7 @@ export class InboxLetterStore implements LetterStore {
                 select e.id from ${this.parked} e
                  where e.consumer = k.consumer and e.key = k.key and e.holds_key
                    and (e.dead_at is null or e.consumer <> all($3::text[]))
-                 order by e."offset" limit 1) as head)
+                 order by e.id limit 1) as head)
              for update skip locked)`,
       [keys.map(({ consumer }) => consumer), keys.map(({ key }) => key), this.goOn],
     );

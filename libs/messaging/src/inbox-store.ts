@@ -21,6 +21,9 @@ export interface Mark {
   readonly partition: number;
   readonly firstOffset: string;
   readonly lastOffset: string;
+  /** The oldest and the newest timestamp of its records. */
+  readonly recordedFrom: Date;
+  readonly recordedTo: Date;
   /** Marks that this one takes the place of. */
   readonly replaces: readonly string[];
 }
@@ -72,10 +75,12 @@ export class InboxStore {
       // inbox_pkey. The planner is kept from guessing how many ids there are.
       `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        marked as (
-         insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
-         select mark.id, $1, mark.topic, mark.partition, mark.first_offset, mark.last_offset
-           from settings, unnest($2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::bigint[])
-             as mark (id, topic, partition, first_offset, last_offset)
+         insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, recorded_from,
+                recorded_to)
+         select mark.id, $1, mark.topic, mark.partition, mark.first_offset, mark.last_offset, mark.recorded_from, mark.recorded_to
+           from settings, unnest($2::uuid[], $3::text[], $4::int[], $5::bigint[], $6::bigint[],
+                                 $12::timestamptz[], $13::timestamptz[])
+             as mark (id, topic, partition, first_offset, last_offset, recorded_from, recorded_to)
              on conflict do nothing),
        replaced as (delete from ${this.schema}.inbox_in_flight where id = any($7::uuid[]))
        select m.nth, m.n
@@ -95,6 +100,8 @@ export class InboxStore {
         refs.map(({ source }) => source),
         refs.map(({ nth }) => nth),
         refs.map(({ n }) => n),
+        marks.map(({ recordedFrom }) => recordedFrom),
+        marks.map(({ recordedTo }) => recordedTo),
       ],
     );
     const known = begun.map(() => new Set<number>());
@@ -152,7 +159,8 @@ export class InboxStore {
 
   /**
    * Keeps the record whole, as it came, behind what is parked of its key; false, and nothing done, when the message is known:
-   * whoever recorded it first has it. A message that holds its key is recorded in the inbox with it.
+   * whoever recorded it first has it. A message that holds its key is recorded in the inbox with it, so its id tells whether it
+   * is known. One without an id is known by its place and its timestamp (inbox_parked_unreadable).
    */
   async park(tx: EntityManager, record: KafkaRecord, parking: Parking): Promise<boolean> {
     const { holdsKey, known } = parking;
@@ -172,7 +180,7 @@ export class InboxStore {
                    then clock_timestamp() + $14::float8 * interval '1 ms' end,
               $18
         where not $11 or $17 or exists (select from recorded)
-       on conflict do nothing returning 1`,
+       on conflict (consumer, topic, partition, "offset", recorded_at) where not holds_key do nothing returning 1`,
       [
         this.consumer,
         record.topic,

@@ -10,6 +10,8 @@ export interface Head {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
+  /** As the database writes it. */
+  readonly timestamp: string;
   /** A process may have died of it: it is to be handled with nothing else in hand. */
   readonly suspect: boolean;
 }
@@ -46,12 +48,13 @@ export class ParkedStore {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
     // inbox_parked_arrival
     this.earlier = `exists (select from ${this.parked} e
-      where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e."offset" < p."offset"
+      where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e.id < p.id
         ${deadLettersHoldKeys ? '' : 'and e.dead_at is null'})`;
     // inbox_in_flight_partition
     this.marks = `${quoteIdentifier(schema)}.inbox_in_flight m
       where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
-        and m.first_offset = p."offset" and m.last_offset = p."offset"`;
+        and m.first_offset = p."offset" and m.last_offset = p."offset"
+        and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)`;
   }
 
   /**
@@ -60,7 +63,7 @@ export class ParkedStore {
    */
   async dueHeads(db: DataSource, known: readonly string[], limit: number): Promise<Head[]> {
     return db.query(
-      `select p.id, p.topic, p.partition, p."offset", exists (select from ${this.marks}) as suspect
+      `select p.id, p.topic, p.partition, p."offset", p.recorded_at::text as timestamp, exists (select from ${this.marks}) as suspect
          from ${this.parked} p
         where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null and not ${this.earlier}
           and p.id <> all($3::bigint[])
@@ -86,10 +89,12 @@ export class ParkedStore {
        claimed as (
          update ${this.parked} p set next_attempt_at = statement_timestamp() + interval '${CLAIM}'
            from due where p.id = due.id and ($3 or due.marks = 0)
-         returning p.consumer, p.topic, p.partition, p."offset", due.deaths),
+         returning p.consumer, p.topic, p.partition, p."offset", p.recorded_at, due.deaths),
        mark as (
-         insert into ${marks.table} (id, consumer, topic, partition, first_offset, last_offset, deaths)
-         select $2, consumer, topic, partition, "offset", "offset", case when $3 then deaths + 1 else 0 end from claimed)
+         insert into ${marks.table}
+           (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
+         select $2, consumer, topic, partition, "offset", "offset", recorded_at, recorded_at,
+                case when $3 then deaths + 1 else 0 end from claimed)
        select deaths from claimed`,
       [id, mark, alone],
     );
@@ -135,9 +140,9 @@ export class ParkedStore {
         where id = (select p.id from ${this.parked} p
                      where p.consumer = $1 and p.key = $2 and p.holds_key
                        and (p.dead_at is null or $3)
-                     order by p."offset" limit 1)
+                     order by p.id limit 1)
           and dead_at is null and next_attempt_at is null
-        returning id, topic, partition, "offset", false as suspect`,
+        returning id, topic, partition, "offset", recorded_at::text as timestamp, false as suspect`,
       [this.consumer, key, this.deadLettersHoldKeys],
     );
     return rows[0];

@@ -24,7 +24,7 @@ interface Outcome {
 
 /**
  * Tries the parked messages of one consumer again: of each key the first when it is due, and once it is handled the next, in
- * the order of the topic. Every process does so; which one a message falls to is decided when it is claimed.
+ * the order in which they arrived. Every process does so; which one a message falls to is decided when it is claimed.
  */
 export class ParkedMessages {
   private readonly call = new WakeUpCall();

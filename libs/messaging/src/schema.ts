@@ -186,6 +186,9 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     `create index inbox_parked_place on ${s}.inbox_parked (consumer, topic, partition, "offset")`,
     `create index inbox_parked_arrival on ${s}.inbox_parked (consumer, key, id) where holds_key`,
     `drop index ${s}.inbox_parked_key`,
+    // A mark covers the records between both offsets and between both timestamps. Marks of the previous version have no
+    // timestamps and cover whatever stands at their offsets.
+    `alter table ${s}.inbox_in_flight add column recorded_from timestamptz, add column recorded_to timestamptz`,
     // A BRIN index is useless once pruning has made room in old pages and new rows have filled it.
     `create index inbox_age on ${s}.inbox (consumer, received_at)`,
     `drop index ${s}.inbox_received_at`,
