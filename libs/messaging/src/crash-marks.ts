@@ -157,13 +157,7 @@ export class CrashMarks {
   }
 
   private placeOf({ topic, partition, offset, timestamp }: Place): unknown[] {
-    return [
-      this.consumer,
-      topic,
-      partition,
-      offset,
-      typeof timestamp === 'string' ? timestamp : timestamp,
-    ];
+    return [this.consumer, topic, partition, offset, timestamp];
   }
 }
 

@@ -10,6 +10,7 @@ import { Setbacks } from './setbacks.js';
 import { Slots } from './slots.js';
 import { counted } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
+import { until } from './testing/until.js';
 
 let sandbox: Sandbox;
 let work: InboxWork;
@@ -119,6 +120,96 @@ it('P5 lets heartbeats go on while it reads a batch of large messages', async ()
 
   expect(new Set(turnsAtReading.slice(3)).size).toBeGreaterThan(5);
   expect(work.counts.processed).toBe(20);
+});
+
+/** Runs `take` while another process has the message in an open transaction, which ends once `take` waits for it. */
+async function takeBeside(
+  work: (tx: EntityManager) => Promise<unknown>,
+  end: 'commit' | 'rollback',
+  take: () => Promise<void>,
+): Promise<void> {
+  const other = sandbox.dataSource.createQueryRunner();
+  await other.startTransaction();
+  await work(other.manager);
+  const taken = take();
+  await until(
+    'the group waits for the other process',
+    async () => (await sandbox.database.sql("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length,
+  );
+  await (end === 'commit' ? other.commitTransaction() : other.rollbackTransaction());
+  await taken;
+  await other.release();
+}
+
+describe('a group beside another process that has one of its messages', () => {
+  // Messages are recorded in the order of their ids: the later one of the key before the wait, or after it.
+  const [LOW, HIGH] = ['00000000-0000-7000-8000-000000000001', 'ffffffff-ffff-7fff-bfff-ffffffffffff'] as const;
+  const orders = [
+    { ids: [LOW, HIGH], order: 'first' },
+    { ids: [HIGH, LOW], order: 'last' },
+  ] as const;
+  let handled: string[];
+  let first: KafkaRecord;
+  let rest: KafkaRecord[];
+
+  function given(ids: readonly [string, string]): void {
+    handled = [];
+    handle = (_, message) => Promise.resolve(void handled.push(`${message.key}${nOf(message)}`));
+    first = recordOf(1, { partition: 0, offset: 0, id: ids[0] });
+    rest = [
+      recordOf(1, { partition: 0, offset: 1, key: 'b' }),
+      recordOf(2, { partition: 0, offset: 2, id: ids[1] }),
+      recordOf(3, { partition: 0, offset: 3 }),
+    ];
+  }
+  const knownOf = (id: string) => ({ id, source: '/test', type: 'Counted' });
+
+  it.each(orders)('P3 handles nothing that would overtake a message parked meanwhile ($order)', async ({ ids }) => {
+    given(ids);
+    const parking = { holdsKey: true, attempts: 1, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
+
+    await takeBeside(
+      (tx) => work.store.park(tx, first, parking),
+      'commit',
+      () => take([first, ...rest]),
+    );
+
+    expect(handled).toEqual(['b1']);
+    const parked = await sandbox.database.sql<{ offset: string }>(
+      'select "offset" from sandbox.inbox_parked order by id',
+    );
+    expect(parked.map(({ offset }) => offset)).toEqual(['0', '2', '3']);
+    expect(work.counts).toMatchObject({ processed: 1, duplicates: 1, parked: 2 });
+    expect(await sandbox.database.sql('select from sandbox.inbox')).toHaveLength(4);
+  });
+
+  it.each(orders)('P4 handles the others once when it was handled meanwhile ($order)', async ({ ids }) => {
+    given(ids);
+    const insert = 'insert into sandbox.inbox (consumer, message_id, source) values ($1, $2, $3)';
+
+    await takeBeside(
+      (tx) => tx.query(insert, [sandbox.consumer.groupId, ids[0], '/test']),
+      'commit',
+      () => take([first, ...rest]),
+    );
+
+    expect(handled).toEqual(['b1', 'a2', 'a3']);
+    expect(work.counts).toMatchObject({ processed: 3, duplicates: 1, parked: 0 });
+  });
+
+  it.each(orders)('P2 P3 handles all of them in order when it was given up ($order)', async ({ ids }) => {
+    given(ids);
+    const parking = { holdsKey: true, attempts: 1, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
+
+    await takeBeside(
+      (tx) => work.store.park(tx, first, parking),
+      'rollback',
+      () => take([first, ...rest]),
+    );
+
+    expect(handled.filter((name) => name.startsWith('a'))).toEqual(['a1', 'a2', 'a3']);
+    expect(work.counts).toMatchObject({ processed: 4, duplicates: 0, parked: 0 });
+  });
 });
 
 describe('group commit', () => {

@@ -131,7 +131,11 @@ export class InboxStore {
     return row?.held ? 'held' : 'duplicate';
   }
 
-  /** Records many at once, and returns the indexes of those that are new and whose key is not held. */
+  /**
+   * Records many at once, and returns the indexes of those that are new and whose key is not held, key by key: all messages of
+   * a key, or none. Another process may park one of them while this statement waits for it; the statement's snapshot does not
+   * show that, and the later ones of the key would overtake it. They are for a later statement, which sees what became of it.
+   */
   async recordAll(tx: EntityManager, messages: readonly Message[]): Promise<Set<number>> {
     const rows: { n: number }[] = await tx.query(
       `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
@@ -154,7 +158,30 @@ export class InboxStore {
         this.deadLettersHoldKeys,
       ],
     );
-    return new Set(rows.map(({ n }) => n));
+    const recorded = new Set(rows.map(({ n }) => n));
+    if (recorded.size === messages.length) return recorded;
+    const broken = new Set(messages.filter((_, n) => !recorded.has(n)).map(({ key }) => key));
+    const withdrawn = [...recorded].filter((n) => broken.has(messages[n]?.key ?? ''));
+    if (withdrawn.length > 0)
+      await this.withdraw(
+        tx,
+        withdrawn.flatMap((n) => messages[n] ?? []),
+      );
+    for (const n of withdrawn) recorded.delete(n);
+    return recorded;
+  }
+
+  /** Takes back what this transaction has recorded. */
+  private async withdraw(tx: EntityManager, refs: readonly MessageRef[]): Promise<void> {
+    // inbox_pkey. Arrays, so that the planner does not take a join for a large one.
+    await tx.query(
+      `delete from ${this.schema}.inbox where ctid = any(array(
+         select known.ctid from unnest($2::text[], $3::text[]) as m (message_id, source)
+          cross join lateral (
+            select ctid from ${this.schema}.inbox i
+             where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known))`,
+      [this.consumer, refs.map(({ id }) => id), refs.map(({ source }) => source)],
+    );
   }
 
   /**
