@@ -134,7 +134,12 @@ async function takeBeside(
   const taken = take();
   await until(
     'the group waits for the other process',
-    async () => (await sandbox.database.sql("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length,
+    async () =>
+      (
+        await sandbox.database.sql(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+      ).length,
   );
   await (end === 'commit' ? other.commitTransaction() : other.rollbackTransaction());
   await taken;
@@ -166,7 +171,7 @@ describe('a group beside another process that has one of its messages', () => {
 
   it.each(orders)('P3 handles nothing that would overtake a message parked meanwhile ($order)', async ({ ids }) => {
     given(ids);
-    const parking = { holdsKey: true, attempts: 1, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
+    const parking = { holdsKey: true, attempts: 1, setbacks: 0, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
 
     await takeBeside(
       (tx) => work.store.park(tx, first, parking),
@@ -199,7 +204,7 @@ describe('a group beside another process that has one of its messages', () => {
 
   it.each(orders)('P2 P3 handles all of them in order when it was given up ($order)', async ({ ids }) => {
     given(ids);
-    const parking = { holdsKey: true, attempts: 1, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
+    const parking = { holdsKey: true, attempts: 1, setbacks: 0, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
 
     await takeBeside(
       (tx) => work.store.park(tx, first, parking),
