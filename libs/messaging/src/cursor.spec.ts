@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Cursor, multirange, spansOf } from './cursor.js';
+import { coarse, Cursor, multirange, spansOf } from './cursor.js';
 import { GapWatch } from './gap-watch.js';
 
 const span = (from: number, to = from + 1) => ({ from, to });
@@ -43,12 +43,81 @@ describe('a cursor', () => {
     );
   });
 
+  it('tells what of spans is a gap, and which gaps lie beyond a position', () => {
+    const cursor = new Cursor(20, [span(3, 5), span(7), span(9, 12)]);
+
+    expect(cursor.gapsWithin([span(1, 4), span(6, 11), span(15)])).toEqual([span(3), span(7), span(9, 11)]);
+    expect([2, 3, 6, 8, 9].map((position) => cursor.gapsBeyond(position).length)).toEqual([3, 2, 2, 1, 0]);
+  });
+
   it('is written as PostgreSQL writes it', () => {
     const { gaps } = new Cursor(9, [span(3, 5), span(6, 9)]);
 
     expect(multirange(gaps)).toBe('{[3,5),[6,9)}');
     expect(spansOf(multirange(gaps))).toEqual(gaps);
     expect(spansOf('{}')).toEqual([]);
+  });
+});
+
+describe('many gaps', () => {
+  const spans = [span(1), span(5), span(7), span(20, 30), span(33)];
+
+  it.each([
+    [5, spans],
+    [4, [span(1), span(5, 8), span(20, 30), span(33)]],
+    [2, [span(1, 8), span(20, 34)]],
+    [1, [span(1, 34)]],
+  ])('become %i where they are closest', (most, expected) => {
+    expect(coarse(spans, most)).toEqual(expected);
+  });
+
+  it('P2 are all covered by few', () => {
+    const many = fc.uniqueArray(fc.integer({ min: 1, max: 300 }), { minLength: 1 });
+    fc.assert(
+      fc.property(many, fc.integer({ min: 1, max: 20 }), (positions, most) => {
+        const { gaps } = Cursor.START.after([...positions.toSorted((a, b) => a - b), 400]);
+
+        const few = coarse(gaps, most);
+
+        expect(few.length).toBeLessThanOrEqual(Math.max(most, 1));
+        expect(new Cursor(400, gaps).without(few).gaps).toEqual([]);
+      }),
+    );
+  });
+
+  const others = Cursor.START.after(Array.from({ length: 200 }, (_, n) => 2 * n + 2));
+
+  it('are looked into until their writers were the same twice, and again when one of them has ended', () => {
+    const watch = new GapWatch();
+    const settle = (writers: string[]) => {
+      watch.observe(others, writers);
+      const { gaps, unlessEnded } = watch.look(others);
+      watch.settled(others);
+      return [gaps.length, unlessEnded];
+    };
+
+    expect(settle(['3/1', '4/1'])).toEqual([200, []]);
+    expect(settle(['3/1', '4/1', '5/1'])).toEqual([0, ['3/1', '4/1']]);
+    expect(settle(['3/1', '5/1'])).toEqual([200, []]);
+    expect(settle(['3/1'])).toEqual([0, ['3/1']]);
+    expect(settle(['-1/742'])).toEqual([200, []]);
+  });
+
+  it('P3 are looked into for as long as no reading has done so since one of their writers ended', () => {
+    const watch = new GapWatch();
+    for (const writers of [['3/1', '4/1'], ['3/1'], ['3/1'], ['3/1']]) watch.observe(others, writers);
+
+    expect(watch.look(others)).toEqual({ gaps: others.gaps, unlessEnded: [] });
+  });
+
+  it('P2 are looked into when they were seen after the writers were', () => {
+    const watch = new GapWatch();
+    for (let n = 0; n < 2; n++) {
+      watch.observe(others, ['3/1']);
+      watch.settled(others);
+    }
+
+    expect(watch.look(others.after([405]))).toEqual({ gaps: [span(401, 405)], unlessEnded: ['3/1'] });
   });
 });
 

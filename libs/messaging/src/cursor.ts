@@ -30,7 +30,8 @@ export class Cursor {
         last = position;
       }
     }
-    return new Cursor(last, [...this.without(late).gaps, ...opened]);
+    const { gaps } = this.without(late);
+    return new Cursor(last, opened.length === 0 ? gaps : gaps.concat(opened));
   }
 
   /** Gives up waiting for the positions of the spans, which are in order. */
@@ -45,16 +46,66 @@ export class Cursor {
         if (span.from > from) left.push({ from, to: span.from });
         from = Math.max(from, span.to);
       }
-      if (from < gap.to) left.push({ from, to: gap.to });
+      if (from < gap.to) left.push(from === gap.from ? gap : { from, to: gap.to });
     }
     return new Cursor(this.position, left);
   }
 
-  /** What of the spans is a gap. */
+  /** What of the spans, which are in order, is a gap. */
   gapsWithin(spans: readonly Span[]): readonly Span[] {
-    const others = this.without(spans);
-    return this.without(others.gaps).gaps;
+    const within: Span[] = [];
+    for (const span of spans) {
+      for (let at = this.firstGapTo(span.from); ; at++) {
+        const gap = this.gaps[at];
+        if (!gap || gap.from >= span.to) break;
+        within.push({ from: Math.max(gap.from, span.from), to: Math.min(gap.to, span.to) });
+      }
+    }
+    return within;
   }
+
+  /** The gaps that begin beyond a position. */
+  gapsBeyond(position: number): readonly Span[] {
+    const at = this.firstGapTo(position + 1);
+    return this.gaps.slice((this.gaps[at]?.from ?? Infinity) > position ? at : at + 1);
+  }
+
+  /** The index of the first gap that ends beyond a position. */
+  private firstGapTo(position: number): number {
+    let [low, high] = [0, this.gaps.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.gaps[middle]?.to ?? Infinity) > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/**
+ * At most so many spans that cover the given ones, which are in order: those that are closest to each other become one. What it
+ * covers beside them is published again by whoever takes it for a gap.
+ */
+export function coarse(spans: readonly Span[], most: number): readonly Span[] {
+  if (spans.length <= most) return spans;
+  const distances = spans.slice(1).map(({ from }, at) => from - (spans[at]?.to ?? from));
+  // So many of the widest distances stay: of those that are as wide as the narrowest one of them, the first.
+  const narrowest =
+    Float64Array.from(distances)
+      .toSorted()
+      .at(1 - most) ?? Infinity;
+  let equal = most - 1 - distances.reduce((wider, distance) => wider + Number(distance > narrowest), 0);
+  const merged: Span[] = [];
+  let [{ from, to }] = spans as [Span];
+  for (const [at, distance] of distances.entries()) {
+    const next = spans[at + 1] as Span;
+    if (distance > narrowest || (distance === narrowest && equal-- > 0)) {
+      merged.push({ from, to });
+      ({ from } = next);
+    }
+    ({ to } = next);
+  }
+  return [...merged, { from, to }];
 }
 
 /** As PostgreSQL writes an `int8multirange`. */

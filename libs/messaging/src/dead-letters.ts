@@ -205,12 +205,12 @@ function checkChosen(choice: LetterChoice): void {
 }
 
 function checkId(what: string, id: string): void {
-  if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is no ${what}`);
+  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is no ${what}`);
 }
 
 function placeOf(cursor: string | undefined): LetterPlace | undefined {
   if (cursor === undefined) return undefined;
-  const [, diedAtMicros, id] = /^(\d{1,17})-(\d{1,18})$/.exec(cursor) ?? [];
+  const [, diedAtMicros, id] = /^(\d{1,17})-(-?\d{1,18})$/.exec(cursor) ?? [];
   if (diedAtMicros === undefined || id === undefined) throw new RangeError(`${JSON.stringify(cursor)} is no cursor`);
   return { diedAtMicros, id };
 }

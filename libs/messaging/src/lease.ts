@@ -1,6 +1,7 @@
-import { type Cursor } from './cursor.js';
+import { Cursor, type Span } from './cursor.js';
 import { describeError } from './errors.js';
 import { type Incident } from './incidents.js';
+import { judge, type Known, type LogState, type WentBack } from './log-origin.js';
 
 /** In milliseconds. */
 export interface LeaseTiming {
@@ -18,6 +19,12 @@ export interface LeaseAnswer {
   readonly pending: boolean;
   /** What is published, as the lease row has it now; given with a token. */
   readonly progress?: Cursor;
+  /** The log that the row's progress was recorded in; null when the previous version recorded it. Given with a token. */
+  readonly origin?: string | null;
+  /** The log as it is now. */
+  readonly log?: LogState;
+  /** How far the database's clock is ahead of this process's, beyond what the round trip explains. */
+  readonly clockAheadMs?: number;
   /** What the database keeps for later, and is due: whoever works it off is woken, and polls no more than this. */
   readonly due: DueNow;
 }
@@ -36,11 +43,19 @@ export interface DueNow {
 
 export interface LeaseStore {
   /**
-   * Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`. Without a
-   * holder it only looks at what is due.
+   * Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`, unless the
+   * row or the log is not the one that is `known`, or the sequence has not come that far. Without a holder it only looks at
+   * what is due.
    */
-  holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer>;
-  releaseLease(holder: string, progress?: Cursor): Promise<void>;
+  holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor, known?: KnownLease): Promise<LeaseAnswer>;
+  releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void>;
+}
+
+/** What the holder knows of its lease row. */
+export interface KnownLease extends Known {
+  readonly token: string;
+  /** Recorded: they are not sent again while they are the same. */
+  readonly gaps: readonly Span[];
 }
 
 /**
@@ -56,8 +71,15 @@ export class Lease {
   private stopped = false;
   private failed: Error | undefined;
   private again = false;
+  private known: KnownLease | undefined;
+  private clockAhead = 0;
+  private latest: LogState | undefined;
   /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
   progress: Cursor | undefined;
+  /** Counts the terms: one begins with every take-over, and whenever what the holder knew is no longer true. */
+  term = 0;
+  /** Positions went back: nothing is recorded until {@link startOver}. */
+  recovering: WentBack | undefined;
 
   /**
    * `onRenewed` is called after every renewal, with its answer, and after one that failed. Without a holder the lease is
@@ -78,6 +100,25 @@ export class Lease {
   /** Why the lease can no longer be renewed: the connection is gone and a new one is needed. */
   get failure(): Error | undefined {
     return this.failed;
+  }
+
+  /** The log as the last poll found it. */
+  get log(): LogState | undefined {
+    return this.latest;
+  }
+
+  /** How far the database's clock is ahead of this process's; negative when it is behind. */
+  get clockAheadMs(): number {
+    return this.clockAhead;
+  }
+
+  /** What was left from before positions went back is published: a term begins that is recorded again. */
+  startOver(): void {
+    if (!this.recovering || !this.known) return;
+    const { fromStart } = this.recovering;
+    this.progress = fromStart ? Cursor.START : new Cursor(this.known.position, this.known.gaps);
+    this.recovering = undefined;
+    this.term++;
   }
 
   /** Renews now, or once more after the renewal under way, whose statement may not know yet; then every second. */
@@ -105,10 +146,11 @@ export class Lease {
 
   private async renewOnce(sentAt: number): Promise<void> {
     try {
-      const before = this.current;
-      const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, this.progress);
-      // A new term begins where the last one ended, whoever's that was.
-      if (answer.token === undefined || answer.token !== before) this.progress = answer.progress;
+      const sent = this.recovering ? undefined : this.progress;
+      const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, sent, this.known);
+      this.clockAhead = answer.clockAheadMs ?? 0;
+      this.latest = answer.log;
+      this.follow(answer, sent);
       this.current = answer.token;
       this.deadline = answer.token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
       this.onRenewed(answer);
@@ -116,6 +158,34 @@ export class Lease {
       this.failed = new Error(`the relay's lease cannot be renewed: ${describeError(error)}`, { cause: error });
       this.onRenewed(undefined);
     }
+  }
+
+  /** A new term begins where the last one ended, whoever's that was; one that goes on knows what it has recorded. */
+  private follow({ token, progress, origin, log }: LeaseAnswer, sent: Cursor | undefined): void {
+    const sameHolder = token !== undefined && token === this.current;
+    if (token === undefined || progress === undefined || log === undefined) {
+      if (!sameHolder) this.beginTerm(progress);
+      return;
+    }
+    const { position } = progress;
+    const { known } = this;
+    const asKnown = known?.position === position || sent?.position === position;
+    const samePlace = known?.log.place === log.place;
+    // Another leader may have begun again in this log; in a copy of it, a lower position can only be an older one.
+    const comparable = sameHolder || (!samePlace && known?.log.log === log.log);
+    if (!(sameHolder && this.recovering && samePlace && asKnown)) {
+      const relied = known && comparable ? { ...known, position: asKnown ? position : known.position } : undefined;
+      const cursor = sameHolder ? sent?.position : undefined;
+      const verdict = judge(relied, cursor, { position, origin: origin ?? null }, log);
+      if (!sameHolder || !verdict.goesOn) this.beginTerm(progress, verdict.wentBack);
+    }
+    this.known = { token, position, gaps: progress.gaps, log };
+  }
+
+  private beginTerm(progress: Cursor | undefined, wentBack?: WentBack): void {
+    this.progress = progress;
+    this.recovering = wentBack;
+    this.term++;
   }
 
   /** Ends renewing and hands the lease back, so that a standby takes over at once. */
@@ -126,6 +196,9 @@ export class Lease {
     const held = this.current !== undefined;
     this.deadline = -Infinity;
     this.current = undefined;
-    if (this.holder !== undefined && held && !this.failed) await this.store.releaseLease(this.holder, this.progress);
+    if (this.holder !== undefined && held && !this.failed) {
+      const progress = this.recovering ? undefined : this.progress;
+      await this.store.releaseLease(this.holder, progress, this.known);
+    }
   }
 }

@@ -8,6 +8,7 @@ import { type MessagingOptions } from './messaging-options.js';
 import { readTables, type TableReading } from './metrics-store.js';
 import { type TopicCounts } from './outbox-counts.js';
 import { addMetric, type Labels, latencySamples, type Sample } from './sampled-metric.js';
+import { type GapReport } from './relay.js';
 import { Scraped } from './scraped.js';
 
 /** So long a scrape waits for the database, and at the same time for Kafka. */
@@ -20,6 +21,8 @@ export interface RelayCounts {
   readonly leads: boolean;
   /** By the topic's name. */
   readonly counts: ReadonlyMap<string, TopicCounts>;
+  readonly wentBack: number;
+  readonly gaps: GapReport | undefined;
 }
 
 /**
@@ -114,6 +117,32 @@ export class MessagingMetrics {
     });
     this.gauge('messaging_relay_leader', 'Whether the relay of this process publishes: 1, or 0.', () =>
       this.relay ? [{ labels: {}, value: Number(this.relay.leads) }] : [],
+    );
+    this.counter(
+      'messaging_relay_positions_went_back_total',
+      'How often the outbox, its sequence or the database went back under the relay of this process.',
+      () => (this.relay ? [{ labels: {}, value: this.relay.wentBack }] : []),
+    );
+    const ofGaps = (name: string, help: string, read: (gaps: GapReport | undefined) => Sample[]) =>
+      this.gauge(name, help, () => (this.relay?.leads ? read(this.relay.gaps) : []));
+    ofGaps('messaging_relay_gaps', 'Gaps below the position of the relay that are older than 2 s.', (gaps) => [
+      { labels: {}, value: gaps?.spans ?? 0 },
+    ]);
+    ofGaps('messaging_relay_gap_positions', 'Positions in these gaps.', (gaps) => [
+      { labels: {}, value: gaps?.positions ?? 0 },
+    ]);
+    ofGaps(
+      'messaging_relay_oldest_gap_age_seconds',
+      'Since the oldest of these gaps was seen; 0 without any.',
+      (gaps) => [{ labels: {}, value: (gaps?.forMs ?? 0) / 1000 }],
+    );
+    ofGaps(
+      'messaging_relay_gap_writer_age_seconds',
+      'Age of the oldest transaction that may fill these gaps, by the name of its application.',
+      (gaps) =>
+        gaps?.writer
+          ? [{ labels: { application: gaps.writer.application ?? '' }, value: gaps.writer.seconds ?? 0 }]
+          : [],
     );
   }
 

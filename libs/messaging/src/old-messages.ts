@@ -25,7 +25,7 @@ export class OldMessages {
     // What the lease row does not call published yet may have to be sent again by a successor.
     await lease.renew();
     if (!mayRemove() || !lease.progress) return false;
-    const { upTo, more } = await store.removeOld(this.upTo, lease.progress, this.retentionMs, CHUNK);
+    const { upTo, more } = await store.removeOld(this.upTo, lease.progress, this.retentionMs, CHUNK, lease.log?.place);
     this.upTo = upTo;
     // Not when there were only some: while messages come one by one, each renewal and deletion would be for one of them.
     if (more) return true;

@@ -95,12 +95,13 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
-    await tx.query(`delete from ${this.parked} where position = any($1::bigint[])`, [ids]);
     // A relay that died before it recorded its progress has a successor, which would find it there and send it again. A row
-    // that somebody else holds is being removed for its age: then the progress is recorded.
+    // that somebody else holds is being removed for its age: then the progress is recorded. By its id too: after a restart of the
+    // sequence another message may have the position.
     await tx.query(
-      `delete from ${this.log} where position in (
-         select position from ${this.log} where position = any($1::bigint[]) for update skip locked)`,
+      `with discarded as (delete from ${this.parked} where position = any($1::bigint[]) returning position, id)
+       delete from ${this.log} where position in (
+         select log.position from ${this.log} as log join discarded using (position, id) for update of log skip locked)`,
       [ids],
     );
   }

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { Cursor } from './cursor.js';
 import { OutboxStore } from './outbox-store.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
@@ -69,6 +70,7 @@ describe('the lease row', () => {
     await sandbox.add(sandbox.outboxOf(sandbox.newRelay()), 'a', 1);
     expect(await store.holdLease(MINE, 60_000)).toMatchObject({ pending: true });
 
+    await sandbox.database.sql(`select setval('sandbox.outbox_position_seq', 9)`);
     const progress = new Cursor(9, [{ from: 3, to: 5 }]);
     expect(await store.holdLease(MINE, 60_000, progress)).toMatchObject({ pending: false, progress });
   });
@@ -81,6 +83,95 @@ describe('the lease row', () => {
 
     expect(progress).toEqual(Cursor.START);
   });
+});
+
+describe('P2 the lease row takes no progress', () => {
+  const progress = new Cursor(9, []);
+  const position = async () => {
+    const [row] = await sandbox.database.sql<{ position: number }>('select position::int from sandbox.relay_lease');
+    return row?.position;
+  };
+
+  it('beyond the sequence, neither while the lease is held nor when it is released', async () => {
+    const { token, log } = await store.holdLease(MINE, 60_000);
+    const known = { token: token!, log: log!, position: 0, gaps: [] };
+
+    await store.holdLease(MINE, 60_000, progress, known);
+    await store.releaseLease(MINE, progress, known);
+
+    expect(await position()).toBe(0);
+  });
+
+  it('from a holder that knows another log, token or position', async () => {
+    await sandbox.database.sql(`select setval('sandbox.outbox_position_seq', 9)`);
+    const { token, log } = await store.holdLease(MINE, 60_000);
+    const known = { token: token!, log: log!, position: 0, gaps: [] };
+
+    for (const other of [{ token: '99' }, { position: 5 }, { log: { ...log!, place: 'another server' } }]) {
+      await store.holdLease(MINE, 60_000, progress, { ...known, ...other });
+      await store.releaseLease(MINE, progress, { ...known, ...other });
+    }
+    expect(await position()).toBe(0);
+
+    await store.holdLease(MINE, 60_000, progress, known);
+    expect(await position()).toBe(9);
+  });
+});
+
+it('P2 neither reads nor removes by a cursor that belongs to another log', async () => {
+  const outbox = sandbox.outboxOf(sandbox.newRelay());
+  for (let n = 1; n <= 3; n++) await sandbox.add(outbox, 'a', n);
+  const { log } = await store.holdLease(MINE, 60_000);
+  const place = log?.place;
+
+  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place })).toHaveLength(3);
+  expect(await store.read(new Cursor(4, []), 10, 1_000_000, false, { place })).toEqual([]);
+  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place: 'another server' })).toEqual([]);
+  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, 'another server')).toMatchObject({ count: 0 });
+  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, place)).toMatchObject({ count: 3 });
+});
+
+describe('P8 a lease that a clock stepped back has made too long', () => {
+  const remainingMs = async () => {
+    const [row] = await sandbox.database.sql<{ ms: number }>(
+      'select extract(epoch from expires_at - clock_timestamp())::float8 * 1000 as ms from sandbox.relay_lease',
+    );
+    return row!.ms;
+  };
+
+  it('is shortened to the length of a lease by another, who does not take it at once', async () => {
+    await store.holdLease(OTHERS, 4000);
+    await sandbox.database.sql(`update sandbox.relay_lease set expires_at = expires_at + interval '2 hours'`);
+
+    const { token } = await store.holdLease(MINE, 4000);
+
+    expect(token).toBeUndefined();
+    expect(await remainingMs()).toBeGreaterThan(2000);
+    expect(await remainingMs()).toBeLessThanOrEqual(4000);
+  });
+
+  it('stays as it is when an operator holds it for ever', async () => {
+    await store.holdLease(OTHERS, 4000);
+    await sandbox.database.sql(`update sandbox.relay_lease set expires_at = 'infinity'`);
+
+    await store.holdLease(MINE, 4000);
+
+    expect(await sandbox.database.sql(`select from sandbox.relay_lease where expires_at = 'infinity'`)).toHaveLength(1);
+  });
+});
+
+it('P9 tells how far the clock of the database is ahead, beyond what the round trip explains', async () => {
+  expect((await store.holdLease(MINE, 4000)).clockAheadMs).toBe(0);
+  const now = Date.now.bind(Date);
+  const hour = 3_600_000;
+  const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() - hour);
+  const behind = await store.holdLease(MINE, 4000);
+  clock.mockImplementation(() => now() + hour);
+  const ahead = await store.holdLease(MINE, 4000);
+  clock.mockRestore();
+
+  expect(behind.clockAheadMs).toBeGreaterThan(hour - 5000);
+  expect(ahead.clockAheadMs).toBeLessThan(5000 - hour);
 });
 
 it('P3 reads late messages before the newer ones, in one reading', async () => {

@@ -1,7 +1,7 @@
 import pg from 'pg';
-import { Cursor, multirange, spansOf } from './cursor.js';
-import { type Incident, openIncidents } from './incidents.js';
-import { type LeaseAnswer, type LeaseStore } from './lease.js';
+import { coarse, Cursor, multirange, type Span, spansOf } from './cursor.js';
+import { type Incident, openIncidents, reportIncident } from './incidents.js';
+import { type KnownLease, type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
@@ -17,6 +17,9 @@ const STATEMENT_MS = 3000;
 /** Of so many positions at most old messages are looked for at a time. */
 const LOOK_POSITIONS = 200_000;
 
+/** So many gaps are recorded with a poll, and more together: a successor publishes again what was between them. */
+const MOST_SPANS = 1000;
+
 /** Read fields in the order of the statement: the relay reads millions of rows. */
 const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at`;
 const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
@@ -26,7 +29,16 @@ const OUT = `position::text, id::text, aggregatetype, aggregateid, type, datasch
 interface LeaseRow {
   readonly token: string | null;
   readonly position: string | null;
+  /** Null too where the row is as the holder knows it: they may be many. */
   readonly gaps: string | null;
+  readonly kept: boolean | null;
+  readonly origin: string | null;
+  readonly place: string;
+  readonly log: string;
+  readonly last: string | null;
+  readonly lastReadable: boolean;
+  readonly rowsBeyond: boolean;
+  readonly clock: string;
   readonly pending: boolean;
   readonly parked: boolean;
   readonly anyParked: boolean;
@@ -41,6 +53,36 @@ interface LeaseRow {
  * rows, against 0.05). In a backlog it is the other way round: with two ends it would sort all of that (120 ms at 200,000).
  */
 const NO_END = 'position < 9223372036854775807';
+
+/**
+ * - `all`: of the log.
+ * - `drawn`: up to where the sequence stands. While it was set back and older rows are kept beyond it, a cursor that passed it
+ *   would miss what is written next.
+ * - `old`: what was written before the sequence was set back or restarted. Its row in the catalogue is as old as its restart.
+ */
+export type LogPart = 'all' | 'drawn' | 'old';
+
+export interface ReadOptions {
+  /** See {@link LogState}. */
+  readonly place?: string | undefined;
+  readonly part?: LogPart;
+  /** The gaps to look into; those of the cursor unless given. */
+  readonly gaps?: readonly Span[];
+  /** Of the writers that may fill the other gaps. */
+  readonly unlessEnded?: readonly string[];
+}
+
+/** A transaction has ended that may have filled a gap which was not looked into: what was read may not be published. */
+export class WriterEnded extends Error {}
+
+/** The transaction that has had its share in a gap for longest, as far as the role may see it. */
+export interface GapWriter {
+  /** Null for a prepared transaction. */
+  readonly pid: number | null;
+  /** That of the session, or the id of the prepared transaction. */
+  readonly application: string | null;
+  readonly seconds: number | null;
+}
 
 /** What one look at published messages came to. */
 export interface Removal {
@@ -81,6 +123,9 @@ export class OutboxStore implements LeaseStore {
   private readonly schema: string;
   private last: Promise<unknown> = Promise.resolve();
   private closed = false;
+  /** The sequence of the positions, quoted; undefined where the table has none. */
+  private sequence: string | undefined;
+  private sequenceReadable = false;
 
   private constructor(
     private readonly client: pg.Client,
@@ -103,6 +148,7 @@ export class OutboxStore implements LeaseStore {
     try {
       await client.connect();
       await store.query(`listen ${quoteIdentifier(channelOf(options.schema))}`);
+      await store.findSequence();
     } catch (error) {
       await store.close();
       throw error;
@@ -110,23 +156,85 @@ export class OutboxStore implements LeaseStore {
     return store;
   }
 
-  async holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor): Promise<LeaseAnswer> {
+  private async findSequence(): Promise<void> {
+    const { rows } = await this.query<{ sequence: string | null; readable: boolean | null }>(
+      `select sequence, has_sequence_privilege(sequence, 'select') as readable
+         from pg_get_serial_sequence($1, 'position') as sequence`,
+      [`${this.schema}.outbox`],
+    );
+    this.sequence = rows[0]?.sequence ?? undefined;
+    this.sequenceReadable = rows[0]?.readable ?? false;
+  }
+
+  /** Whether the service may read the sequence: without the grant, a sequence that is set back is not noticed. */
+  get seesSequence(): boolean {
+    return this.sequenceReadable;
+  }
+
+  /** SQL for the place of the log, see {@link LogState}. */
+  private get place(): string {
+    const { outbox, sequence } = this.relations;
+    return `concat(extract(epoch from pg_postmaster_start_time()), ' ', pg_relation_filepath(${sequence ?? outbox}))`;
+  }
+
+  private get relations(): { lease: string; outbox: string; sequence: string | undefined } {
+    const named = (name: string) => `'${name.replaceAll("'", "''")}'::regclass`;
+    return {
+      lease: named(`${this.schema}.relay_lease`),
+      outbox: named(`${this.schema}.outbox`),
+      sequence: this.sequence === undefined ? undefined : named(this.sequence),
+    };
+  }
+
+  /** SQL for the last position that was handed out; null when it may not be read. */
+  private get lastPosition(): string {
+    if (!this.sequence || !this.sequenceReadable) return 'null::bigint';
+    return `(select last_value - (not is_called)::int from ${this.sequence})`;
+  }
+
+  async holdLease(
+    holder: string | undefined,
+    leaseMs: number,
+    progress?: Cursor,
+    known?: KnownLease,
+  ): Promise<LeaseAnswer> {
+    const { place, lastPosition } = this;
+    const { lease, outbox, sequence } = this.relations;
+    const log = `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
+                   pg_relation_filenode(${outbox}))`;
+    // Where another has published meanwhile, or the log is another, our progress is of the past.
+    const recordable = `holder = $1 and $3::bigint <= coalesce(${lastPosition}, $3::bigint)
+                        and ($6::text is null or ($6 = ${place} and token = $7::bigint and position = $8::bigint))`;
+    const sentAt = Date.now();
     const { rows } = await this.query<LeaseRow>(
       `with lease as (
          update ${this.schema}.relay_lease
             set holder = $1,
                 token = token + (holder is distinct from $1)::int,
                 expires_at = clock_timestamp() + $2 * interval '1 millisecond',
-                -- Where another has published meanwhile, our progress is of the past.
-                position = case when holder = $1 then coalesce($3, position) else position end,
-                gaps = case when holder = $1 then coalesce($4::int8multirange, gaps) else gaps end
+                position = case when ${recordable} then $3 else position end,
+                gaps = case when ${recordable} then coalesce($4::int8multirange, gaps) else gaps end,
+                origin = case when ${recordable} then ${log} else origin end
           where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
-         returning token, position, gaps)
-       select lease.token, lease.position, lease.gaps,
-              -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
+         returning token, position, origin, gaps,
+                   $6 = ${place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept),
+       -- A clock that was stepped back leaves a dead holder's lease to last for the length of the step. The holder believes in
+       -- it for no longer than this. 'infinity' is an operator's doing.
+       shortened as (
+         update ${this.schema}.relay_lease set expires_at = clock_timestamp() + $2 * interval '1 millisecond'
+          where $1::uuid is not null and holder is distinct from $1
+            and expires_at > clock_timestamp() + $2 * interval '1 millisecond' and expires_at < 'infinity')
+       select lease.token, lease.position, lease.origin, lease.kept,
+              case when lease.kept then null else lease.gaps end as gaps,
+              ${place} as place, ${log} as log, log.last,
+              has_sequence_privilege(${sequence ?? 'null::regclass'}, 'select') is true as "lastReadable",
               (select true from ${this.schema}.outbox
-                where position > lease.position order by position limit 1) is not null
-                as pending,
+                where position > log.last order by position limit 1) is not null as "rowsBeyond",
+              floor(extract(epoch from clock_timestamp()) * 1000)::bigint as clock,
+              -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
+              (select position from ${this.schema}.outbox
+                where position > lease.position order by position limit 1)
+                <= coalesce(log.last, 9223372036854775807) is true as pending,
               -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile
               (select true from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()
                 order by next_attempt_at limit 1) is not null as parked,
@@ -138,25 +246,76 @@ export class OutboxStore implements LeaseStore {
                       ) as due) as jobs,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
               ${openIncidents(this.options.schema)} as incidents
-         from (values (1)) as one left join lease on true`,
-      [holder, leaseMs, progress?.position, progress && multirange(progress.gaps), this.options.queues ?? []],
+         from (select ${lastPosition} as last) as log left join lease on true`,
+      [
+        holder,
+        leaseMs,
+        progress?.position,
+        progress && progress.gaps !== known?.gaps ? multirange(coarse(progress.gaps, MOST_SPANS)) : undefined,
+        this.options.queues ?? [],
+        known?.log.place,
+        known?.token,
+        known?.position,
+      ],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the poll without a row');
-    const { token, position, gaps, pending, parked, anyParked, jobs, lastAction, incidents } = row;
-    const due = { parked, anyParked, jobs, lastAction: lastAction ?? undefined, incidents: incidents ?? [] };
-    if (token === null) return { token: undefined, pending: false, due };
-    return { token, pending, progress: new Cursor(Number(position), spansOf(gaps ?? '{}')), due };
+    const { token, pending, parked, anyParked, jobs, lastAction, incidents } = row;
+    this.sequenceReadable = row.lastReadable;
+    const answer = {
+      due: { parked, anyParked, jobs, lastAction: lastAction ?? undefined, incidents: incidents ?? [] },
+      log: {
+        place: row.place,
+        log: row.log,
+        last: row.last === null ? undefined : Number(row.last),
+        rowsBeyond: row.rowsBeyond,
+      },
+      clockAheadMs: beyondRoundTrip(Number(row.clock), sentAt, Date.now()),
+    };
+    if (token === null) return { ...answer, token: undefined, pending: false };
+    const position = Number(row.position);
+    const asSent = row.kept && progress?.position === position ? progress : undefined;
+    const gaps = row.kept && known ? known.gaps : spansOf(row.gaps ?? '{}');
+    return { ...answer, token, pending, progress: asSent ?? new Cursor(position, gaps), origin: row.origin };
   }
 
-  async releaseLease(holder: string, progress?: Cursor): Promise<void> {
+  async releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void> {
+    const recordable = `$2::bigint <= coalesce(${this.lastPosition}, $2::bigint)
+                        and ($4::text is null or ($4 = ${this.place} and token = $5::bigint and position = $6::bigint))`;
     const { rowCount } = await this.query(
       `update ${this.schema}.relay_lease
-          set expires_at = '-infinity', position = coalesce($2, position), gaps = coalesce($3::int8multirange, gaps)
+          set expires_at = '-infinity',
+              position = case when ${recordable} then $2 else position end,
+              gaps = case when ${recordable} then coalesce($3::int8multirange, gaps) else gaps end
         where holder = $1`,
-      [holder, progress?.position, progress && multirange(progress.gaps)],
+      [
+        holder,
+        progress?.position,
+        progress && multirange(progress.gaps),
+        known?.log.place,
+        known?.token,
+        known?.position,
+      ],
     );
     if (rowCount) await this.notify('lease-released');
+  }
+
+  /** Reports an incident from the relay's own connection. */
+  async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>): Promise<void> {
+    const { text, values } = reportIncident(this.options.schema, incident);
+    await this.query(text, values);
+  }
+
+  /**
+   * Gives parked messages positions before every one that the log will use again, in their order: a message that is parked
+   * later at the position of an older one would be taken for it and lost. Repeating it changes nothing else.
+   */
+  async moveParkedBack(): Promise<void> {
+    await this.query(
+      `update ${this.schema}.outbox_parked
+          set position = position - (select greatest(max(position), 0) - least(min(position), 1) + 1
+                                    from ${this.schema}.outbox_parked)`,
+    );
   }
 
   /**
@@ -164,43 +323,98 @@ export class OutboxStore implements LeaseStore {
    * least one. Both in one statement, so in one snapshot: a message seen beyond the cursor, while an earlier one of its key
    * was not yet visible in a gap, would overtake it (P3). Served by the primary key, as long as `few` tells whether most of
    * the log is behind the cursor.
+   *
+   * Finds nothing where the log is not at `place`, or its sequence stands before the cursor: the next poll tells why, and
+   * until then new messages may be taken for later ones than they are.
    */
-  async read(cursor: Cursor, limit: number, bytes: number, few = false): Promise<OutboxRow[]> {
-    const range = few ? `position > $1 and ${NO_END}` : 'position > $1';
-    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where ${range} order by position limit $2`;
+  async read(
+    cursor: Cursor,
+    limit: number,
+    bytes: number,
+    few = false,
+    { place, part = 'all', gaps = cursor.gaps, unlessEnded = [] }: ReadOptions = {},
+  ): Promise<OutboxRow[]> {
+    const values: unknown[] = [cursor.position, limit, bytes];
+    const value = (of: unknown) => `$${values.push(of)}`;
+    const which = this.conditionOf(part);
+    const range = few && part !== 'drawn' ? `position > $1 and ${NO_END}` : 'position > $1';
+    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where ${range}${which} order by position limit $2`;
     const oldest =
-      cursor.gaps.length === 0
+      gaps.length === 0
         ? beyond
         : // Lateral and limited: a scan of the index for each gap, never one of the table.
-          `(select late.* from unnest($4::int8multirange) as gap (span) cross join lateral (
+          `(select late.* from unnest(${value(multirange(gaps))}::int8multirange) as gap (span) cross join lateral (
               select ${COLUMNS} from ${this.schema}.outbox
-               where position >= lower(gap.span) and position < upper(gap.span) order by position limit $2) as late
+               where position >= lower(gap.span) and position < upper(gap.span)${which} order by position limit $2) as late
              order by position limit $2)
            union all (${beyond}) order by position limit $2`;
-    const { rows } = await this.query<OutboxRow>(
-      `select ${OUT}, (total - nth)::text as rest
+    const passed = part === 'old' ? '' : this.sequenceHasPassed('$1');
+    const inPlace = place === undefined ? '' : ` and ${value(place)} = ${this.place}${passed}`;
+    const rows = `
+       select ${OUT}, (total - nth)::text as rest
          from (select *, row_number() over w as nth, count(*) over () as total,
                       sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
                  from (${oldest}) as oldest
                window w as (order by oldest.position)) as measured
-        where nth = 1 or bytes <= $3
-        order by measured.position`,
-      [cursor.position, limit, bytes, ...(cursor.gaps.length === 0 ? [] : [multirange(cursor.gaps)])],
+        where (nth = 1 or bytes <= $3)${inPlace}
+        order by measured.position`;
+    if (unlessEnded.length === 0) return (await this.query<OutboxRow>(rows, values)).rows;
+
+    // The locks are read after the snapshot was taken: who holds its lock then had not ended in the snapshot.
+    const { rows: answer } = await this.query<OutboxRow & { ended: boolean }>(
+      `select read.*, writers.ended
+         from (select count(distinct virtualtransaction) < ${value(unlessEnded.length)}::int as ended
+                 from pg_locks where ${this.isWriter} and virtualtransaction = any(${value(unlessEnded)}::text[])) as writers
+         left join (${rows}) as read on true
+        order by read.position::bigint`,
+      values,
     );
-    return rows;
+    if (answer[0]?.ended) throw new WriterEnded();
+    return answer.filter(({ position }) => position !== null);
+  }
+
+  private sequenceHasPassed(position: string): string {
+    // Cheaper than a look into the sequence as a table; null where nothing was drawn since it was set.
+    if (!this.sequence || !this.sequenceReadable) return '';
+    return ` and (select coalesce(pg_sequence_last_value(${this.relations.sequence}) >= ${position}, true))`;
+  }
+
+  private conditionOf(part: LogPart): string {
+    const { sequence } = this.relations;
+    if (part === 'drawn') return ` and position <= coalesce(${this.lastPosition}, 9223372036854775807)`;
+    if (part === 'old')
+      return ` and (position > ${this.lastPosition} or
+                    age(xmin) > (select age(xmin) from pg_class where oid = ${sequence ?? 'null'}))`;
+    return '';
   }
 
   /** The transactions, prepared ones included, that may fill a gap: they hold the lock that every writer takes first. */
   async openWriters(): Promise<string[]> {
     const { rows } = await this.query<{ writer: string }>(
-      `select distinct virtualtransaction as writer
-         from pg_locks
-        where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
-          and database = (select oid from pg_database where datname = current_database())
-          and relation = to_regclass($1)`,
-      [`${this.schema}.outbox`],
+      `select distinct virtualtransaction as writer from pg_locks where ${this.isWriter}`,
     );
     return rows.map(({ writer }) => writer);
+  }
+
+  /** Of these transactions, the one that began first, for a person to find it. */
+  async oldestOf(writers: readonly string[]): Promise<GapWriter | undefined> {
+    const { rows } = await this.query<GapWriter>(
+      `select l.pid, coalesce(nullif(a.application_name, ''), p.gid) as application,
+              extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 as seconds
+         from (select * from pg_locks where ${this.isWriter} and virtualtransaction = any($1::text[])) as l
+         left join pg_stat_activity as a on a.pid = l.pid
+         left join pg_prepared_xacts as p on l.virtualtransaction = '-1/' || p.transaction
+        order by coalesce(a.xact_start, p.prepared) limit 1`,
+      [writers],
+    );
+    return rows[0];
+  }
+
+  /** SQL for a row of pg_locks: it lets its transaction write to the outbox. */
+  private get isWriter(): string {
+    return `locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+            and database = (select oid from pg_database where datname = current_database())
+            and relation = ${this.relations.outbox}`;
   }
 
   /** Sets messages aside: the dead letter, or what waits behind it in its key. Repeating it changes nothing. */
@@ -260,22 +474,25 @@ export class OutboxStore implements LeaseStore {
    * What is removed stays in the index for as long as any old transaction is open (P6), and a look that began at the front would
    * walk over all of it: 2.2 s for two million, where a statement of 3 s costs the connection. So the next look begins where
    * this one ends, and none takes in more than so many positions, dead or alive. It ends before the first message that was kept:
-   * by the clock that may be younger than a later one, and it would be passed for good.
+   * by the clock that may be younger than a later one, and it would be passed for good. Where the log is not at `place`, nothing
+   * is removed.
    */
-  async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number): Promise<Removal> {
+  async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number, place?: string): Promise<Removal> {
     const end = cursor.gaps[0]?.from ?? cursor.position + 1;
     const before = Math.min(end, after + LOOK_POSITIONS);
     const { rows } = await this.query<{ count: number; upTo: string }>(
       `with looked as materialized (
          select position, created_at < clock_timestamp() - $3 * interval '1 millisecond' as old
-           from ${this.schema}.outbox where position > $1 and position < $2 order by position limit $4),
+           from ${this.schema}.outbox
+          where position > $1 and position < $2 and ($5::text is null or $5 = ${this.place})
+          order by position limit $4),
        removed as (
          delete from ${this.schema}.outbox where position = any(array(select position from looked where old)) returning 1)
        select (select count(*) from removed)::int as count,
               coalesce(min(position) filter (where not old) - 1,
                        case when count(*) = $4 then max(position) else $2 - 1 end) as "upTo"
          from looked`,
-      [after, before, retentionMs, limit],
+      [after, before, retentionMs, limit, place],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the removal without a row');
@@ -330,6 +547,12 @@ export class OutboxStore implements LeaseStore {
     this.closed = true;
     await end(this.client);
   }
+}
+
+/** By how much a clock is ahead that was read between two moments of ours: 0 when it may have been at one of them. */
+function beyondRoundTrip(theirs: number, sentAt: number, answeredAt: number): number {
+  if (theirs > answeredAt) return theirs - answeredAt;
+  return Math.min(0, theirs - sentAt);
 }
 
 /** Whether the server has answered, and refused a statement: the connection is there. One that ends afterwards tells so itself. */

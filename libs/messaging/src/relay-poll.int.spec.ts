@@ -21,9 +21,9 @@ afterEach(async () => {
   await link.close();
 });
 
-describe('the one poll of a process', () => {
-  const polls = () => link.statements.filter((text) => text.includes('with lease'));
+const polls = () => link.statements.filter((text) => text.includes('with lease'));
 
+describe('the one poll of a process', () => {
   it('is the only query of an idle process, relay and inbox together', async () => {
     await sandbox.database.sql('create table sandbox.effects (key text not null, n integer not null)');
     const app = await startCounter(sandbox);
@@ -82,6 +82,37 @@ describe('the one poll of a process', () => {
     expect(deaf()).toHaveLength(2);
     warn.mockRestore();
   });
+});
+
+it('P8 a standby leads within seconds of the death of a leader whose lease was left by a clock that was stepped back', async () => {
+  await sandbox.database.sql(`update sandbox.relay_lease
+    set holder = gen_random_uuid(), token = 1, expires_at = clock_timestamp() + interval '2 hours'`);
+  const standby = sandbox.newRelay();
+
+  standby.start();
+
+  await until('it leads', () => standby.leads, 7000);
+});
+
+it('P9 health shows a database clock that differs from the host, is still healthy, and one line is logged', async () => {
+  Logger.overrideLogger(['warn']);
+  const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+  const told = () => warn.mock.calls.filter(([text]) => String(text).startsWith(`PostgreSQL's clock`));
+  const now = Date.now.bind(Date);
+  const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() - 7_200_000);
+  const relay = sandbox.newRelay();
+  relay.start();
+  const reported = () => relay.health()['clockAheadMs'];
+  await until('it is reported', () => reported());
+  const polled = polls().length;
+  await until('it has polled again', () => polls().length > polled + 1);
+
+  expect(relay.health()).toMatchObject({ healthy: true, problem: expect.stringContaining('7200 s ahead of') });
+  expect(told()).toHaveLength(1);
+  clock.mockRestore();
+  await until('they agree again', () => reported() === undefined);
+  expect(relay.health()['problem']).toBeUndefined();
+  warn.mockRestore();
 });
 
 describe('a process whose relay is elsewhere', () => {

@@ -9,9 +9,10 @@ import { connectProducer } from './kafka.js';
 import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { ListeningProof } from './listening-proof.js';
+import { type WentBack } from './log-origin.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { OldMessages } from './old-messages.js';
-import { isAnswer, OutboxStore } from './outbox-store.js';
+import { type GapWriter, isAnswer, type LogPart, OutboxStore, WriterEnded } from './outbox-store.js';
 import { ParkedKeys, Publisher, TermOver } from './publisher.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
@@ -30,8 +31,13 @@ const BACKLOG_AFTER_MS = 1000;
  */
 const PACE_MS = 1;
 const SETTLE_EVERY_MS = 1000;
+const SETTLE_BUSY_MS = 50;
+/** Gaps that are older are reported, with the transaction that keeps them. */
+const GAPS_REPORTED_AFTER_MS = 2000;
 /** How soon the message after a dead letter goes on that somebody deleted by hand. */
 const ORPHANS_EVERY_MS = 30_000;
+/** Clocks that differ by more are reported. */
+const CLOCK_DIFFERENCE_MS = 5000;
 /** A server that is silent for so long beyond the next renewal is reported. */
 const SILENT_AFTER_MS = 3000;
 
@@ -64,6 +70,10 @@ export class Relay {
   private lastAction: string | undefined;
   private orphansSoughtAt = performance.now();
   private term: Term | undefined;
+  private timesBack = 0;
+  private oldGaps: (Omit<GapReport, 'forMs' | 'writer'> & GapTimes) | undefined;
+  /** What is not as it should be and keeps nothing from being published; logged when it begins. */
+  private readonly notes = new Map<'sequence' | 'clock', string>();
   private running: Promise<void> | undefined;
 
   /** `connect` and `leaseTiming` are other ones in tests that lose an answer of Kafka's, or must not see a poll. */
@@ -108,8 +118,31 @@ export class Relay {
     const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
     const silent = this.running !== undefined && silentMs > SILENT_AFTER_MS;
     const report = this.progress.report();
-    if (!silent) return { ...report, role };
-    return { ...report, healthy: false, role, problem: `PostgreSQL has not answered for ${silentMs} ms` };
+    const notes = [...this.notes.values()];
+    const clockAheadMs = this.lease?.clockAheadMs ?? 0;
+    const problem = [...(report.problem === undefined ? [] : [report.problem]), ...notes].join('; ');
+    const { gaps } = this;
+    const details = {
+      ...report,
+      role,
+      ...(gaps && { gaps }),
+      ...(clockAheadMs !== 0 && { clockAheadMs }),
+      ...(problem && { problem }),
+    };
+    if (!silent) return details;
+    return { ...details, healthy: false, problem: `PostgreSQL has not answered for ${silentMs} ms` };
+  }
+
+  /** Gaps that transactions have kept open for seconds, in the leader. */
+  get gaps(): GapReport | undefined {
+    if (!this.oldGaps || !this.leads || !this.lease?.progress?.gaps.length) return undefined;
+    const { since, spans, positions, writer } = this.oldGaps;
+    return { spans, positions, forMs: Math.round(performance.now() - since), ...(writer && { writer }) };
+  }
+
+  /** How often positions went back under this process. */
+  get wentBack(): number {
+    return this.timesBack;
   }
 
   /** Whether this process publishes now. */
@@ -185,9 +218,8 @@ export class Relay {
       while (!this.stopping.signal.aborted) {
         const failure = this.lost ?? lease.failure;
         if (failure) throw failure;
-        const { token } = lease;
-        if (token === undefined) this.term = undefined;
-        else await this.publishAll(store, lease, this.termOf(token));
+        if (lease.token === undefined) this.term = undefined;
+        else await this.publishAll(store, lease, this.termOf(lease));
         const again = performance.now() + PACE_MS;
         if (!this.lost && !lease.failure) await this.wakeUp.wait();
         const restMs = again - performance.now();
@@ -211,12 +243,40 @@ export class Relay {
       // A server that takes connections and then ends them is asked less and less often.
       if (++this.answers > 1) this.failures.database = 0;
       this.tellWhatIsDue(answer.due);
+      this.noteWhatIsOdd();
     }
-    const changed = answer?.token !== this.term?.token;
-    const gaps = answer?.progress?.gaps.length ?? 0;
+    const { lease, term } = this;
+    const changed = term ? answer?.token === undefined || lease?.term !== term.number : answer?.token !== undefined;
+    const gaps = term && lease?.progress ? lease.progress.gaps.length : 0;
     // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
-    const due = this.term?.old.areDue(answer?.progress);
+    const due = term?.old.areDue(lease?.progress);
     if (!answer || changed || answer.pending || gaps > 0 || due) this.wakeUp.call();
+  }
+
+  private noteWhatIsOdd(): void {
+    const { store, lease } = this;
+    if (!store || !lease) return;
+    const { schema } = this.options;
+    const ahead = lease.clockAheadMs;
+    this.note(
+      'sequence',
+      !store.seesSequence &&
+        `The role may not read the sequence of ${schema}.outbox: one that is set back would not be noticed. ` +
+          `Grant select on all sequences of the schema, as the migrations do`,
+    );
+    this.note(
+      'clock',
+      Math.abs(ahead) > CLOCK_DIFFERENCE_MS &&
+        `PostgreSQL's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} this host's: ` +
+          `times of messages, retries and retention depend on it`,
+    );
+  }
+
+  private note(of: 'sequence' | 'clock', problem: string | false): void {
+    if (problem && !this.notes.has(of)) this.logger.warn(problem);
+    if (problem) this.notes.set(of, problem);
+    else if (this.notes.delete(of))
+      this.logger.log(of === 'clock' ? 'The clocks agree again' : 'The sequence can be read');
   }
 
   /** The one poll of the process serves all of messaging. */
@@ -244,11 +304,12 @@ export class Relay {
     else if (this.lease?.token !== undefined) this.wakeUp.call();
   }
 
-  private termOf(token: string): Term {
-    if (this.term?.token === token) return this.term;
+  private termOf({ term: number, log }: Lease): Term {
+    if (this.term?.number === number) return this.term;
     this.parkedChanged = true;
     this.term = {
-      token,
+      number,
+      place: log?.place,
       watch: new GapWatch(),
       parked: new ParkedKeys(),
       caughtUp: false,
@@ -260,19 +321,29 @@ export class Relay {
 
   /** Publishes until the outbox is empty, the lease is lost or the relay stops. */
   private async publishAll(store: OutboxStore, lease: Lease, term: Term): Promise<void> {
-    const leads = () => lease.token === term.token;
+    const leads = () => lease.token !== undefined && lease.term === term.number;
     const mayPublish = () => leads() && !this.stopping.signal.aborted;
     try {
+      if (lease.recovering) {
+        await this.recover(store, lease, lease.recovering, term, leads, mayPublish);
+        return;
+      }
       for (let more = true; more && mayPublish();) {
         const cursor = lease.progress ?? Cursor.START;
-        const settling = cursor.gaps.length > 0 && performance.now() >= term.settleAt;
+        const settling = isToSettle(term, cursor);
         if (settling) {
           term.settleAt = performance.now() + SETTLE_EVERY_MS;
           term.watch.observe(cursor, await store.openWriters());
+          await this.reportGaps(store, term, cursor);
         }
         if (this.parkedChanged) await this.publishReleased(store, term, mayPublish);
         const drained = await this.drain(store, lease, term, leads, mayPublish);
-        if (settling && drained.sawGaps && leads()) lease.progress = term.watch.settled(lease.progress ?? cursor);
+        if (settling && drained.sawGaps && leads()) {
+          const settled = term.watch.settled(lease.progress ?? cursor);
+          // A poll after the reading proves that it was one of this log: else a gap would be given up that was not looked into.
+          if (settled !== lease.progress) await lease.renew();
+          if (leads()) lease.progress = settled;
+        }
         ({ more } = drained);
       }
       this.failures.kafka = 0;
@@ -288,6 +359,57 @@ export class Relay {
     }
   }
 
+  /**
+   * Positions went back. Reports it, publishes what was written before and not published, and leaves it to the next term to go
+   * on from a position that means something: from the start, if the recorded one does not. Until then nothing is recorded, so
+   * a successor of a relay that dies here does all of it again: messages may be duplicated, none lost or reordered.
+   */
+  private async recover(
+    store: OutboxStore,
+    lease: Lease,
+    { reason, ofLog, fromStart, keepsOld }: WentBack,
+    term: Term,
+    leads: () => boolean,
+    mayPublish: () => boolean,
+  ): Promise<void> {
+    this.timesBack++;
+    const { schema } = this.options;
+    const then = fromStart
+      ? 'Everything that the outbox keeps is published again'
+      : 'Publishing goes on from the recorded position';
+    const problem =
+      `${reason}. ${then}; consumers ignore what they have handled. ` +
+      `Find out who reset the outbox or restored the database, and whether committed messages were removed unpublished`;
+    this.logger.error(`positions-went-back, ${schema}.outbox: ${problem}`);
+    try {
+      const detail = { position: lease.progress?.position, sequence: lease.log?.last };
+      await store.report({ kind: 'positions-went-back', subject: `${schema}.outbox`, problem, detail });
+    } catch (error) {
+      if (!isAnswer(error)) throw error;
+      this.logger.error(`The incident is not written down: ${describeError(error)}`);
+    }
+    if (ofLog) await store.moveParkedBack();
+    for (let more = keepsOld; more && mayPublish();) {
+      if (this.parkedChanged) await this.publishReleased(store, term, mayPublish);
+      ({ more } = await this.drain(store, lease, term, leads, mayPublish, 'old'));
+    }
+    if (!mayPublish()) throw new TermOver();
+    lease.startOver();
+    this.wakeUp.call();
+  }
+
+  private async reportGaps(store: OutboxStore, term: Term, { gaps }: Cursor): Promise<void> {
+    const now = performance.now();
+    const since = term.watch.since ?? now;
+    if (now - since < GAPS_REPORTED_AFTER_MS) this.oldGaps = undefined;
+    else if (now - (this.oldGaps?.at ?? -Infinity) >= SETTLE_EVERY_MS) {
+      const writers = term.watch.writersSince(now - GAPS_REPORTED_AFTER_MS);
+      const writer = writers.length > 0 ? await store.oldestOf(writers) : undefined;
+      const positions = gaps.reduce((sum, { from, to }) => sum + to - from, 0);
+      this.oldGaps = { at: now, since, spans: gaps.length, positions, writer };
+    }
+  }
+
   /** Reads and sends, the next batch being read while one is sent. Interrupted when gaps are to be watched again. */
   private async drain(
     store: OutboxStore,
@@ -295,13 +417,21 @@ export class Relay {
     term: Term,
     leads: () => boolean,
     mayPublish: () => boolean,
+    part: LogPart = lease.log?.rowsBeyond ? 'drawn' : 'all',
   ): Promise<{ more: boolean; sawGaps: boolean }> {
+    const read = (after: Cursor) =>
+      store.read(after, READ_ROWS, READ_BYTES, term.caughtUp, { place: term.place, part, ...term.watch.look(after) });
     let from = lease.progress ?? Cursor.START;
-    let reading: Promise<OutboxRow[]> | undefined = store.read(from, READ_ROWS, READ_BYTES, term.caughtUp);
+    let reading: Promise<OutboxRow[]> | undefined = read(from);
     let sawGaps = false;
     let unrecorded = 0;
     for (;;) {
-      const rows: OutboxRow[] = await reading;
+      const rows: OutboxRow[] | undefined = await reading.catch(unlessWriterEnded);
+      if (!rows) {
+        // It may have filled a gap that was not looked into: the next reading looks, once the writers are known anew.
+        term.settleAt = 0;
+        return { more: true, sawGaps: false };
+      }
       const full = isFull(rows);
       term.caughtUp = !full;
       // Late messages come first: one beyond the cursor says that every gap was looked at.
@@ -312,8 +442,8 @@ export class Relay {
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
-      const interrupted = this.parkedChanged || (after.gaps.length > 0 && performance.now() >= term.settleAt);
-      reading = full && !interrupted ? store.read(after, READ_ROWS, READ_BYTES) : undefined;
+      const interrupted = this.parkedChanged || isToSettle(term, after);
+      reading = full && !interrupted ? read(after) : undefined;
       // Awaited above; a failure before that must not count as unhandled.
       reading?.catch(() => undefined);
       const sentAt = performance.now();
@@ -357,15 +487,45 @@ export class Relay {
   }
 }
 
+/** Positions that were drawn and may still be filled: the log behind them is published and cannot be removed. */
+export interface GapReport {
+  /** Apart from each other. */
+  readonly spans: number;
+  readonly positions: number;
+  readonly forMs: number;
+  /** The transaction to look at first. */
+  readonly writer?: GapWriter;
+}
+
+interface GapTimes {
+  readonly at: number;
+  readonly since: number;
+  readonly writer: GapWriter | undefined;
+}
+
 /** What a leader knows for as long as it leads. */
 interface Term {
-  readonly token: string;
+  /** That of {@link Lease.term}. */
+  readonly number: number;
+  /** The log that its cursor belongs to. */
+  readonly place: string | undefined;
   readonly watch: GapWatch;
   readonly parked: ParkedKeys;
   /** The last reading found all there was. */
   caughtUp: boolean;
   settleAt: number;
   readonly old: OldMessages;
+}
+
+/** Whether it is time to ask which writers may still fill the gaps: sooner when many gaps are looked into until then. */
+function isToSettle({ settleAt, watch }: Term, cursor: Cursor): boolean {
+  const now = performance.now();
+  if (cursor.gaps.length === 0) return false;
+  return now >= settleAt || (now >= settleAt - SETTLE_EVERY_MS + SETTLE_BUSY_MS && watch.isBusy(cursor));
+}
+
+function unlessWriterEnded(error: unknown): undefined {
+  if (!(error instanceof WriterEnded)) throw error;
 }
 
 /** Whether there may be more than was read. */
