@@ -4,6 +4,7 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { identityFlaw, isTooLong, storable } from './column-text.js';
 import { describeError } from './errors.js';
 import { hasTooManyFields } from './json-complexity.js';
+import { UNDECODABLE_BATCH } from './record-batch.js';
 import { type Envelope, parseObject, readStructured, structuredContentType } from './structured-mode.js';
 import { type EventClass, type TopicContract } from './topic.js';
 
@@ -116,6 +117,8 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   };
   const unreadable = (reason: string, sound = false): Unreadable => ({ readable: false, reason, sound, ...found });
 
+  const undecodable = record.headers[UNDECODABLE_BATCH];
+  if (undecodable !== undefined) return unreadable(undecodable);
   if (flaw !== undefined) return unreadable(flaw);
   const prefix = contentType === undefined ? 'ce_' : '';
   const required = { id, type, source, specversion: attributes.specversion };
