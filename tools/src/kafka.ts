@@ -191,6 +191,22 @@ async function findJava(): Promise<string | undefined> {
   return undefined;
 }
 
+/** What it takes to run Kafka's own Java client. */
+export interface KafkaJars {
+  readonly java: string;
+  /** The directory of the jars. */
+  readonly directory: string;
+}
+
+/** Undefined where there is no Java, or the jars were not needed yet because Kafka runs in a container. */
+export async function findKafkaJars(): Promise<KafkaJars | undefined> {
+  const [java, { version }] = await Promise.all([findJava(), readKafkaDefinition()]);
+  const directory = jarsOf(version);
+  return java !== undefined && (await exists(directory)) ? { java, directory } : undefined;
+}
+
+const jarsOf = (version: string): string => join(home, `kafka-${version}`);
+
 async function fromJars(context: Context, java: string | undefined): Promise<(context: Context, port: number) => Node> {
   if (!java) throw new Trouble(`There is neither a running Docker engine (with compose) nor Java 17. ${CHOICES}`);
   const jars = await downloadJars(context);
@@ -199,7 +215,7 @@ async function fromJars(context: Context, java: string | undefined): Promise<(co
 
 /** Maven fetches and checks the jars into .twinbox, once; complete or not at all, also with two runs at the same time. */
 async function downloadJars({ definition: { version }, onProgress, logFile, signal }: Context): Promise<string> {
-  const jars = join(home, `kafka-${version}`);
+  const jars = jarsOf(version);
   if (await exists(jars)) return jars;
   if ((await ask('mvn', ['--version'], 20_000)) === undefined)
     throw new Trouble(`There is neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);

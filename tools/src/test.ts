@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './checkout.js';
-import { endStaleKafka, startKafka } from './kafka.js';
+import { endStaleKafka, findKafkaJars, startKafka } from './kafka.js';
 import { startPgBouncer } from './pgbouncer.js';
 import { startPostgres } from './postgres.js';
 import { end, isRunning, serversBelow } from './processes.js';
@@ -66,7 +66,9 @@ async function startServers(directory: string, pooled: boolean, signal: AbortSig
   if (postgres.status === 'rejected') throw postgres.reason;
   if (kafka.status === 'rejected') throw kafka.reason;
   const { url } = postgres.value;
+  const jars = await findKafkaJars();
   return {
+    ...(jars && { TEST_JAVA: jars.java, TEST_KAFKA_JARS: jars.directory }),
     TEST_DATABASE_URL: pooled ? await startPgBouncer(postgres.value, join(directory, 'pgbouncer')) : url,
     TEST_DIRECT_DATABASE_URL: url,
     TEST_KAFKA_BROKERS: kafka.value.brokers,

@@ -20,14 +20,17 @@ import { decodeRecords, FetchBudget, type FetchedRecord } from './record-batch.j
 const PATCHED_VERSION = '2.2.4';
 
 /** Puts right what kafkajs 2.2.4, which nobody maintains any more, does at too high a price; for all of the process. */
-export function mendKafkajs(): void {
-  const { version } = createRequire(import.meta.url)('kafkajs/package.json') as { version: string };
+export function mendKafkajs(version = installedVersion()): void {
   if (version !== PATCHED_VERSION)
     throw new Error(`The patches of kafkajs are for version ${PATCHED_VERSION}, but ${version} is installed`);
   mendRequestQueue();
   mendEncoder();
   mendCodecs();
   mendFetch();
+}
+
+function installedVersion(): string {
+  return (createRequire(import.meta.url)('kafkajs/package.json') as { version: string }).version;
 }
 
 /**

@@ -1,0 +1,91 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type INestApplication } from '@nestjs/common';
+import kafkajs, { Kafka, logLevel } from 'kafkajs';
+import { startCounter } from './testing/counter-process.js';
+import { createSandbox, type Sandbox } from './testing/sandbox.js';
+import { until } from './testing/until.js';
+
+/** Where Kafka runs in a container, its Java client is missing. */
+const { TEST_JAVA: java, TEST_KAFKA_JARS: jars } = process.env;
+const describeWithJava = java !== undefined && jars !== undefined ? describe : describe.skip;
+const PROGRAM = join(import.meta.dirname, 'testing/Produce.java');
+
+let sandbox: Sandbox;
+const apps: INestApplication[] = [];
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+  await sandbox.database.sql('create table sandbox.effects (seq serial, key text not null, n integer not null)');
+});
+
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await sandbox.close();
+});
+
+async function start(): Promise<void> {
+  apps.push(await startCounter(sandbox));
+}
+
+const effects = async () =>
+  (await sandbox.database.sql<{ total: number }>('select count(*)::int as total from sandbox.effects'))[0]?.total;
+
+describeWithJava('a Java client that compresses', () => {
+  it('P2 P4 has each of its messages handled once, in gzip, snappy, lz4 and zstd', async () => {
+    const topic = sandbox.consumer.topic.name;
+    const run = promisify(execFile);
+    const { stdout } = await run(
+      java ?? '',
+      ['-cp', join(jars ?? '', '*'), PROGRAM, sandbox.options.brokers.join(), topic],
+      { maxBuffer: 16 * 1024 * 1024 },
+    );
+    const sent = stdout.trimEnd().split('\n');
+    await start();
+
+    await until('all are handled', async () => (await effects()) === sent.length);
+    const read = sandbox.topic.records.map(({ partition, key, value }) =>
+      [partition, key, value].map(String).join('\t'),
+    );
+
+    // Within a partition in the order in which they were sent; what was aborted is not among them.
+    const byPartition = (lines: readonly string[]) => Map.groupBy(lines, ([partition]) => partition);
+    expect(sent).toHaveLength(481);
+    expect(byPartition(read)).toEqual(byPartition(sent));
+    expect((await sandbox.deadLetters.list({ box: 'inbox' })).items).toEqual([]);
+  });
+});
+
+describe('a broker that compresses', () => {
+  it.each(['zstd', 'lz4', 'snappy', 'gzip'])(
+    'P2 has what the relay publishes to a topic with compression.type=%s handled',
+    async (codec) => {
+      await compressTopic(codec);
+      const relay = sandbox.newRelay();
+      const outbox = sandbox.outboxOf(relay);
+      relay.start();
+      await sandbox.dataSource.transaction(async (tx) => {
+        for (let n = 1; n <= 100; n++) await sandbox.add(outbox, `key ${n % 7}`, n, tx);
+      });
+      await start();
+
+      await until('all are handled', async () => (await effects()) === 100);
+      await sandbox.drained();
+      expect((await sandbox.deadLetters.list({ box: 'inbox' })).items).toEqual([]);
+    },
+  );
+});
+
+async function compressTopic(codec: string): Promise<void> {
+  const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    const configEntries = [{ name: 'compression.type', value: codec }];
+    const { name } = sandbox.consumer.topic;
+    const type = kafkajs.ConfigResourceTypes.TOPIC;
+    await admin.alterConfigs({ validateOnly: false, resources: [{ type, name, configEntries }] });
+  } finally {
+    await admin.disconnect();
+  }
+}
