@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { type DueSince } from './due-range.js';
 import { type Incident } from './incidents.js';
 
 export type DueKind = 'parked' | 'jobs';
@@ -11,6 +12,8 @@ export type DueKind = 'parked' | 'jobs';
 export class DueWork {
   /** The queues whose jobs this process runs: those of others are not looked for. */
   readonly queues: string[] = [];
+  /** Kept from poll to poll, through new connections too. */
+  readonly since: DueSince = { parked: null, jobs: {} };
   private readonly listeners = new Map<DueKind, Set<() => void>>();
   /** Receives the open incidents of every poll. */
   incidentsFound: (open: readonly Incident[]) => void = () => undefined;

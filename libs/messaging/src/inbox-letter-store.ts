@@ -109,7 +109,7 @@ export class InboxLetterStore implements LetterStore {
   async retry(tx: EntityManager, ids: readonly string[]): Promise<void> {
     await tx.query(
       `update ${this.parked} set dead_at = null, attempts = 0,
-              next_attempt_at = case when not holds_key then clock_timestamp() end
+              next_attempt_at = case when not holds_key or key is null then clock_timestamp() end
         where id = any($1::bigint[])`,
       [ids],
     );

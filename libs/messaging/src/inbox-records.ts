@@ -35,7 +35,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   private readonly logger = new Logger('Inbox');
   private readonly insert: string;
   /** Those that this process records for: it tidies up after them, and so does each of the others. */
-  private readonly consumers = new Map<string, InboxCounts>();
+  private readonly consumers = new Map<string, { readonly counts: InboxCounts; readonly store: InboxStore }>();
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
 
@@ -79,9 +79,9 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   /** Shown with those of the consumers of Kafka's from the first message on. */
   private countsOf(consumer: string): InboxCounts {
     const known = this.consumers.get(consumer);
-    if (known) return known;
+    if (known) return known.counts;
     const counts = noCounts();
-    this.consumers.set(consumer, counts);
+    this.consumers.set(consumer, { counts, store: new InboxStore(this.options.schema, consumer, false) });
     this.metrics.watchInbox(consumer, counts);
     return counts;
   }
@@ -97,10 +97,8 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   /** Forgets what is older than 30 days. @throws when the database is away: what is left is forgotten an hour later */
   async forget(): Promise<void> {
     const { signal } = this.stopping;
-    for (const consumer of this.consumers.keys()) {
-      const store = new InboxStore(this.options.schema, consumer, false);
+    for (const { store } of this.consumers.values())
       while (!signal.aborted && (await store.forget(this.dataSource, RETENTION_MS))) await pause(BREATHER_MS, signal);
-    }
   }
 
   /** Processes that were started together are not to do it together. */

@@ -1,5 +1,6 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { storable } from './column-text.js';
+import { microsOf, timeOf } from './dead-letter.js';
 import { type KafkaRecord, type Message } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
@@ -51,10 +52,17 @@ export interface Parking {
 /** For one statement that waits for another transaction's row; set with the statement, so no session keeps it. */
 export const LOCK_TIMEOUT = '1s';
 const CHUNK = 5000;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** The inbox's SQL: what is known, what is recorded, what is parked. */
 export class InboxStore {
   private readonly schema: string;
+  /** In microseconds since 1970: where the next look begins, how far the last one got, and how far the last round got. */
+  private forgetFrom: number | null = null;
+  private forgottenUpTo: number | null = null;
+  private forgottenBefore: number | null = null;
+  /** When a look last began at the front. */
+  private forgettingSince = -Infinity;
 
   constructor(
     schema: string,
@@ -244,17 +252,33 @@ export class InboxStore {
     );
   }
 
-  /** Forgets what is older than `retentionMs`, a chunk at a time: true while there may be more. */
+  /**
+   * Forgets what is older than `retentionMs`, the oldest first, a chunk at a time: true while there may be more.
+   *
+   * What is deleted stays in the index for as long as any old transaction is open (P6), and a look that began at the front would
+   * walk over all of it. So each chunk begins where the last one ended. When there is no more, the next look goes back over the
+   * last round, for rows that somebody else held, and once a day it begins at the front.
+   */
   async forget(db: DataSource, retentionMs: number): Promise<boolean> {
-    // inbox_age; rows that somebody else holds are left for the next time.
-    const [, deleted]: [unknown, number] = await db.query(
+    if (performance.now() - this.forgettingSince > DAY_MS) {
+      this.forgettingSince = performance.now();
+      this.forgetFrom = null;
+    }
+    // inbox_age
+    const [rows]: [{ at: string }[], number] = await db.query(
       `delete from ${this.schema}.inbox where ctid = any(array(
          select ctid from ${this.schema}.inbox
-          where received_at < now() - $2::float8 * interval '1 ms' and consumer = $1
-          limit ${CHUNK} for update skip locked))`,
-      [this.consumer, retentionMs],
+          where consumer = $1 and received_at < now() - $2::float8 * interval '1 ms'
+            and received_at >= coalesce(${timeOf('$3')}, '-infinity')
+          order by received_at limit ${CHUNK} for update skip locked))
+       returning ${microsOf('received_at')} as at`,
+      [this.consumer, retentionMs, this.forgetFrom],
     );
-    return deleted === CHUNK;
+    const more = rows.length === CHUNK;
+    if (rows.length > 0) this.forgottenUpTo = rows.reduce((most, { at }) => Math.max(most, Number(at)), 0);
+    this.forgetFrom = more ? this.forgottenUpTo : this.forgottenBefore;
+    if (!more) this.forgottenBefore = this.forgottenUpTo;
+    return more;
   }
 }
 

@@ -33,7 +33,8 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     if (queues.length === 0) return;
     // Not injected: a process that runs no jobs needs no DataSource.
     const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
-    const worker = new JobWorker(new JobStore(this.options.schema), dataSource, this.dueWork, queues);
+    const store = new JobStore(this.options.schema, this.dueWork.since);
+    const worker = new JobWorker(store, dataSource, this.dueWork, queues);
     this.worker = worker;
     this.health.register('jobs', () => worker.health());
     worker.start();

@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { blocksOf, type DueSince, dueSince, LATE, NIL, SLICE_BLOCKS, type Strays } from './due-range.js';
 import { storable } from './inbox-store.js';
 import { type Job } from './job-handlers.js';
 import { quoteIdentifier } from './schema.js';
@@ -38,7 +39,11 @@ export class JobStore {
   /** Those of the ids $1 that are still leased as $2 says. Locked in order: statements about many jobs never wait in a circle. */
   private readonly own: string;
 
-  constructor(schema: string) {
+  constructor(
+    private readonly schema: string,
+    /** Where the looks begin; the poll moves it on. */
+    private readonly since: DueSince = { parked: null, jobs: {} },
+  ) {
     this.jobs = `${quoteIdentifier(schema)}.jobs`;
     this.own = `array(
       select job.id from ${this.jobs} as job join unnest($1::uuid[], $2::uuid[]) as held (id, lease) using (id, lease)
@@ -63,10 +68,11 @@ export class JobStore {
       `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        due as materialized (
          select job.id
-           from settings, unnest($1::text[], $2::int[]) as room (queue, places)
+           from settings, unnest($1::text[], $2::int[], $6::timestamptz[]) as room (queue, places, since)
           cross join lateral (
             select id from ${this.jobs}
              where queue = room.queue and dead_at is null and run_at <= statement_timestamp()
+               and (run_at, id) >= (${dueSince(this.schema, 'jobs', 'room.since')}, '${NIL}'::uuid)
              order by run_at limit room.places for update skip locked) as job)
        update ${this.jobs} as job
           set lease = $3, run_at = clock_timestamp() + $4 * interval '1 ms',
@@ -75,9 +81,37 @@ export class JobStore {
         -- An array, for the planner takes a join for a large one, and reads the whole table.
         where job.id = any(array(select id from due))
        returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`,
-      [[...room.keys()], [...room.values()], lease, leaseMs, forgiven],
+      [[...room.keys()], [...room.values()], lease, leaseMs, forgiven, this.sinceOf([...room.keys()])],
     );
     return rows;
+  }
+
+  /**
+   * Makes due what is due and what no claim would find, because it was committed late: in some blocks of the table from `block`
+   * on. Neither the size of the table nor the number of dead rows in it matters.
+   */
+  async wakeStrays(db: DataSource, block: number, queues: readonly string[]): Promise<Strays> {
+    const end = block + SLICE_BLOCKS;
+    const [row]: { woken: number; blocks: number }[] = await db.query(
+      `with slice as materialized (
+         select id, queue, run_at, dead_at from ${this.jobs} where ctid >= $1::tid and ctid < $2::tid),
+       woken as (
+         update ${this.jobs} set run_at = clock_timestamp()
+          where id = any(array(
+            select job.id from ${this.jobs} as job
+             where job.dead_at is null and job.run_at < ${LATE} and job.id = any(array(
+               select id from slice join unnest($3::text[], $4::timestamptz[]) as handled (queue, since) using (queue)
+                where dead_at is null and run_at < ${dueSince(this.schema, 'jobs', 'since')}))
+               for update skip locked))
+         returning 1)
+       select (select count(*)::int from woken) as woken, ${blocksOf(this.schema, 'jobs')} as blocks`,
+      [`(${block},0)`, `(${end},0)`, queues, this.sinceOf(queues)],
+    );
+    return { woken: row?.woken ?? 0, next: row && row.blocks > end ? end : undefined };
+  }
+
+  private sinceOf(queues: readonly string[]): (string | null)[] {
+    return queues.map((queue) => this.since.jobs[queue] ?? null);
   }
 
   /** Gives the ids of those that are still leased so, for another `leaseMs`. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { type DataSource } from 'typeorm';
+import { seekStrays } from './due-range.js';
 import { type DueWork } from './due-work.js';
 import { describeError, PermanentError } from './errors.js';
 import { Gather } from './gather.js';
@@ -41,6 +42,8 @@ const CLAIM_AGAIN_MS = 1000;
 const BRING_FORWARD_EVERY_MS = 10_000;
 /** So many lengths of a lease it is remembered that a claim was lost: others may claim its jobs first. */
 const FORGIVEN_LEASES = 3;
+/** How soon a job is found that was committed long after its time, in a table with many dead rows. */
+const STRAYS_EVERY_MS = 25_000;
 /** More jobs than this that wait for another attempt are found by the poll, up to a second later. */
 const MOST_TIMERS = 1000;
 
@@ -76,8 +79,8 @@ interface InHand {
  * lease renewed; a process that is killed leaves a lease that runs out, and then another takes the job: so it is run at least
  * once, and its id is what makes the call idempotent. What a worker does with a job whose lease is another's has no effect.
  *
- * A queue that is slow, or has much to do, is in no other's way. An idle worker waits to be woken; only for jobs that a clock
- * which was set back has put too far ahead it looks by itself, at a low rate.
+ * A queue that is slow, or has much to do, is in no other's way. An idle worker waits to be woken; only for jobs that were
+ * committed late, or that a clock which was set back has put too far ahead, it looks by itself, at a low rate.
  */
 export class JobWorker {
   private readonly logger = new Logger('Jobs');
@@ -107,6 +110,7 @@ export class JobWorker {
   private renewals: NodeJS.Timeout | undefined;
   private renewing = false;
   private running: Promise<void> | undefined;
+  private seekingStrays: Promise<void> | undefined;
 
   constructor(
     private readonly store: JobStore,
@@ -135,6 +139,7 @@ export class JobWorker {
     checkClock();
     this.clockChecks = setInterval(checkClock, BRING_FORWARD_EVERY_MS);
     this.running = this.run();
+    this.seekingStrays = this.seekStrays();
   }
 
   /**
@@ -166,7 +171,7 @@ export class JobWorker {
 
   private async idle(): Promise<void> {
     await this.running;
-    await this.clockCheck;
+    await Promise.all([this.clockCheck, this.seekingStrays]);
     await Promise.all(this.inHand.values());
   }
 
@@ -191,6 +196,19 @@ export class JobWorker {
       this.logger.warn(`The database's clock was set back: ${count} jobs were brought forward`);
     } catch (error) {
       this.logger.debug(`Cannot look for jobs that are too far ahead: ${describeError(error)}`);
+    }
+  }
+
+  /** Never throws. */
+  private async seekStrays(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await seekStrays(
+        (block) => this.store.wakeStrays(this.dataSource, block, [...this.queues.keys()]),
+        () => this.wake(),
+        signal,
+      ).catch((error: unknown) => this.logger.warn(`Cannot look for late jobs: ${describeError(error)}`));
+      await pause(STRAYS_EVERY_MS, signal);
     }
   }
 

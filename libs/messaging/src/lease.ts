@@ -32,7 +32,7 @@ export interface LeaseAnswer {
 export interface DueNow {
   /** Messages parked in the inbox are due. */
   readonly parked: boolean;
-  /** There are parked messages, due or not. */
+  /** There may be parked messages, due or not. */
   readonly anyParked: boolean;
   readonly jobs: boolean;
   /** The number of the last thing that a person did to a dead letter. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { coarse, Cursor, multirange, type Span, spansOf } from './cursor.js';
+import { blocksOf, type DueSince, dueSince, LATE, NIL } from './due-range.js';
 import { type Incident, openIncidents, reportIncident } from './incidents.js';
 import { type KnownLease, type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
@@ -40,9 +41,12 @@ interface LeaseRow {
   readonly rowsBeyond: boolean;
   readonly clock: string;
   readonly pending: boolean;
-  readonly parked: boolean;
+  /** The time of the first row that is due. */
+  readonly parked: string | null;
   readonly anyParked: boolean;
-  readonly jobs: boolean;
+  /** The same of each queue that has one. */
+  readonly jobs: Record<string, string> | null;
+  readonly late: string;
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
 }
@@ -112,6 +116,8 @@ export interface StoreOptions {
   readonly service: string;
   /** Whose jobs are looked for. */
   readonly queues?: readonly string[];
+  /** Where the looks begin for what is due; every poll moves it on. */
+  readonly dueSince?: DueSince;
 }
 
 /**
@@ -126,12 +132,14 @@ export class OutboxStore implements LeaseStore {
   /** The sequence of the positions, quoted; undefined where the table has none. */
   private sequence: string | undefined;
   private sequenceReadable = false;
+  private readonly dueSince: DueSince;
 
   private constructor(
     private readonly client: pg.Client,
     private readonly options: StoreOptions,
   ) {
     this.schema = quoteIdentifier(options.schema);
+    this.dueSince = options.dueSince ?? { parked: null, jobs: {} };
   }
 
   /** Connects and listens. `onLost` is called once when the connection breaks by itself. */
@@ -198,6 +206,8 @@ export class OutboxStore implements LeaseStore {
     progress?: Cursor,
     known?: KnownLease,
   ): Promise<LeaseAnswer> {
+    const { schema, queues = [] } = this.options;
+    const since = this.dueSince;
     const { place, lastPosition } = this;
     const { lease, outbox, sequence } = this.relations;
     const log = `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
@@ -235,15 +245,20 @@ export class OutboxStore implements LeaseStore {
               (select position from ${this.schema}.outbox
                 where position > lease.position order by position limit 1)
                 <= coalesce(log.last, 9223372036854775807) is true as pending,
-              -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile
-              (select true from ${this.schema}.inbox_parked where next_attempt_at <= statement_timestamp()
-                order by next_attempt_at limit 1) is not null as parked,
-              exists (select from ${this.schema}.inbox_parked) as "anyParked",
-              exists (select from unnest($5::text[]) as handled (queue) cross join lateral (
-                        select from ${this.schema}.jobs
-                         where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp()
-                         order by run_at limit 1
-                      ) as due) as jobs,
+              -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile. The rows
+              -- are compared, not the times, so that the planner does not take the range for a small one and sort it.
+              (select next_attempt_at::text from ${this.schema}.inbox_parked
+                where next_attempt_at <= statement_timestamp()
+                  and (next_attempt_at, id) >= ((select ${dueSince(schema, 'inbox_parked', '$9::timestamptz')}), 0)
+                order by next_attempt_at limit 1) as parked,
+              ${blocksOf(schema, 'inbox_parked')} > 0 as "anyParked",
+              (select json_object_agg(handled.queue, due.run_at::text)
+                 from unnest($5::text[], $10::timestamptz[]) as handled (queue, since) cross join lateral (
+                   select run_at from ${this.schema}.jobs
+                    where jobs.queue = handled.queue and dead_at is null and run_at <= statement_timestamp()
+                      and (run_at, id) >= (${dueSince(schema, 'jobs', 'handled.since')}, '${NIL}'::uuid)
+                    order by run_at limit 1) as due) as jobs,
+              (${LATE})::text as late,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
               ${openIncidents(this.options.schema)} as incidents
          from (select ${lastPosition} as last) as log left join lease on true`,
@@ -252,18 +267,28 @@ export class OutboxStore implements LeaseStore {
         leaseMs,
         progress?.position,
         progress && progress.gaps !== known?.gaps ? multirange(coarse(progress.gaps, MOST_SPANS)) : undefined,
-        this.options.queues ?? [],
+        queues,
         known?.log.place,
         known?.token,
         known?.position,
+        since.parked,
+        queues.map((queue) => since.jobs[queue] ?? null),
       ],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the poll without a row');
-    const { token, pending, parked, anyParked, jobs, lastAction, incidents } = row;
+    const { token, pending, parked, anyParked, jobs, late, lastAction, incidents } = row;
     this.sequenceReadable = row.lastReadable;
+    since.parked = parked ?? late;
+    for (const queue of queues) since.jobs[queue] = jobs?.[queue] ?? late;
     const answer = {
-      due: { parked, anyParked, jobs, lastAction: lastAction ?? undefined, incidents: incidents ?? [] },
+      due: {
+        parked: parked !== null,
+        anyParked,
+        jobs: jobs !== null,
+        lastAction: lastAction ?? undefined,
+        incidents: incidents ?? [],
+      },
       log: {
         place: row.place,
         log: row.log,

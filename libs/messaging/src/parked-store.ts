@@ -1,5 +1,6 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { type CrashMarks } from './crash-marks.js';
+import { blocksOf, dueSince, LATE, SLICE_BLOCKS, type Strays } from './due-range.js';
 import { LOCK_TIMEOUT, storable } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
@@ -14,6 +15,8 @@ export interface Head {
   readonly timestamp: string;
   /** A process may have died of it: it is to be handled with nothing else in hand. */
   readonly suspect: boolean;
+  /** The message of its key that was handled just before it, in a key that its dead letters hold: none stands in between. */
+  readonly after?: string | undefined;
 }
 
 /** A message that this process may take in hand. */
@@ -36,20 +39,19 @@ const CLAIM = '2 s';
 
 /** The SQL of the parked messages of one consumer. */
 export class ParkedStore {
+  /** Nothing of the consumer is due before this time. */
+  private dueSince: string | null = null;
   private readonly parked: string;
   private readonly earlier: string;
   private readonly marks: string;
 
   constructor(
-    schema: string,
+    private readonly schema: string,
     private readonly consumer: string,
     private readonly deadLettersHoldKeys: boolean,
   ) {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
-    // inbox_parked_arrival
-    this.earlier = `exists (select from ${this.parked} e
-      where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e.id < p.id
-        ${deadLettersHoldKeys ? '' : 'and e.dead_at is null'})`;
+    this.earlier = this.earlierAfter('0');
     // inbox_in_flight_partition
     this.marks = `${quoteIdentifier(schema)}.inbox_in_flight m
       where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
@@ -57,19 +59,39 @@ export class ParkedStore {
         and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)`;
   }
 
+  /** Whether anything of the key of `p` stands before it, beyond the id `after`. */
+  private earlierAfter(after: string): string {
+    // inbox_parked_arrival. The offset keeps the planner from joining the whole table.
+    return `exists (select from ${this.parked} e
+      where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e.id < p.id
+        and e.id > ${after}::bigint ${this.deadLettersHoldKeys ? '' : 'and e.dead_at is null'} offset 0)`;
+  }
+
   /**
    * The heads that are due, in nobody's hands, and not among those that we know. By inbox_parked_due, in which only heads
    * stand: those behind them have no time yet.
    */
   async dueHeads(db: DataSource, known: readonly string[], limit: number): Promise<Head[]> {
-    return db.query(
-      `select p.id, p.topic, p.partition, p."offset", p.recorded_at::text as timestamp, exists (select from ${this.marks}) as suspect
-         from ${this.parked} p
-        where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null and not ${this.earlier}
-          and p.id <> all($3::bigint[])
-        order by p.next_attempt_at limit $2 for update of p skip locked`,
-      [this.consumer, limit, known],
+    // The rows are compared, not the times, so that the planner does not take the range for a small one and sort it.
+    const rows: (Omit<Head, 'id'> & { id: string | null; since: string })[] = await db.query(
+      `with first as materialized (
+         select p.next_attempt_at as at from ${this.parked} p
+          where p.consumer = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp()
+            and (p.next_attempt_at, p.id) >= ((select ${dueSince(this.schema, 'inbox_parked', '$4::timestamptz')}), 0)
+          order by p.next_attempt_at limit 1),
+       since as materialized (select coalesce((select at from first), ${LATE}) as at)
+       select since.at::text as since, head.*
+         from since left join lateral (
+           select p.id, p.topic, p.partition, p."offset", p.recorded_at::text as timestamp,
+                  exists (select from ${this.marks}) as suspect
+             from ${this.parked} p
+            where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null
+              and (p.next_attempt_at, p.id) >= (since.at, 0) and not ${this.earlier} and p.id <> all($3::bigint[])
+            order by p.next_attempt_at limit $2 for update of p skip locked) as head on true`,
+      [this.consumer, limit, known, this.dueSince],
     );
+    this.dueSince = rows[0]?.since ?? this.dueSince;
+    return rows.flatMap(({ since: _, ...head }) => (head.id === null ? [] : [{ ...head, id: head.id }]));
   }
 
   /**
@@ -77,14 +99,15 @@ export class ParkedStore {
    * {@link take}, because the mark has to be seen by others while the message is in hand, which needs a commit, and because
    * no mark of a living process may be found by who claims it next: until it is taken the message is not due again.
    */
-  async claim(db: DataSource, { id }: Head, marks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
+  async claim(db: DataSource, { id, after }: Head, marks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
     await marks.tidy(db);
     const mark = marks.newId();
     const [row]: { deaths: number }[] = await db.query(
       `with due as materialized (
          select p.id, (select count(*) from ${this.marks}) as marks, coalesce((select max(m.deaths) from ${this.marks}), 0) as deaths
            from ${this.parked} p
-          where p.id = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp() and not ${this.earlier}
+          where p.id = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp()
+            and not ${this.earlierAfter('$4')}
             for update of p skip locked),
        claimed as (
          update ${this.parked} p set next_attempt_at = statement_timestamp() + interval '${CLAIM}'
@@ -96,7 +119,7 @@ export class ParkedStore {
          select $2, consumer, topic, partition, "offset", "offset", recorded_at, recorded_at,
                 case when $3 then deaths + 1 else 0 end from claimed)
        select deaths from claimed`,
-      [id, mark, alone],
+      [id, mark, alone, after ?? 0],
     );
     if (row) return { mark, deaths: row.deaths };
     marks.gone([mark]);
@@ -133,19 +156,23 @@ export class ParkedStore {
     await tx.query(`delete from ${this.parked} where id = $1`, [id]);
   }
 
-  /** It is the turn of the key's next message, if it has one and no dead letter: returned. Needs the lock of the key. */
-  async releaseNext(tx: EntityManager, key: Buffer | null): Promise<Head | undefined> {
+  /**
+   * It is the turn of the key's next message after `after`, if it has one and no dead letter: returned. Needs the lock of the
+   * key. Those before it are not looked for, because the index keeps what is gone for as long as any old transaction is open.
+   */
+  async releaseNext(tx: EntityManager, key: Buffer | null, after: string): Promise<Head | undefined> {
     const [rows]: [Head[], number] = await tx.query(
       `update ${this.parked} set next_attempt_at = clock_timestamp()
         where id = (select p.id from ${this.parked} p
-                     where p.consumer = $1 and p.key = $2 and p.holds_key
+                     where p.consumer = $1 and p.key = $2 and p.holds_key and p.id > $4
                        and (p.dead_at is null or $3)
                      order by p.id limit 1)
           and dead_at is null and next_attempt_at is null
         returning id, topic, partition, "offset", recorded_at::text as timestamp, false as suspect`,
-      [this.consumer, key, this.deadLettersHoldKeys],
+      [this.consumer, key, this.deadLettersHoldKeys, after],
     );
-    return rows[0];
+    const [head] = rows;
+    return head && { ...head, after: this.deadLettersHoldKeys ? after : undefined };
   }
 
   /** Another attempt in `delayMs`, or never (undefined): a dead letter. Of a message that this transaction has taken. */
@@ -164,28 +191,45 @@ export class ParkedStore {
   }
 
   /**
-   * Brings forward what would wait for the length of a step by which the database's clock was set back: nothing else is due
-   * later than the longest wait. By inbox_parked_due.
+   * Makes due what no look for due heads would find, in some blocks of the table from `block` on:
+   * - heads without a time, because the letter before them was discarded by a plain DELETE;
+   * - heads whose time is before the range of those looks, because it was committed late;
+   * - heads whose time is more than `farMs` ahead, because the database's clock has been set back since.
+   *
+   * The cost is that of the blocks: neither the size of the table nor the number of dead rows in it matters.
    */
-  async bringForward(db: DataSource, longestWaitMs: number): Promise<void> {
-    await db.query(
-      `update ${this.parked} set next_attempt_at = clock_timestamp()
-        where id in (select id from ${this.parked}
-                      where consumer = $1 and dead_at is null
-                        and next_attempt_at > statement_timestamp() + $2::float8 * interval '1 ms' + interval '${CLAIM}'
-                      for update skip locked)`,
-      [this.consumer, longestWaitMs],
+  async wakeStrays(db: DataSource, block: number, farMs: number): Promise<Strays> {
+    const stray = (next: string) => `${next} < (select ${dueSince(this.schema, 'inbox_parked', '$4::timestamptz')})
+              or ${next} > statement_timestamp() + $5::float8 * interval '1 ms'`;
+    const end = block + SLICE_BLOCKS;
+    // By tid, then inbox_parked_arrival for the head of each key and the primary key.
+    const [row]: { woken: number; blocks: number }[] = await db.query(
+      `with slice as materialized (
+         select id, consumer, key, holds_key, dead_at, next_attempt_at from ${this.parked}
+          where ctid >= $2::tid and ctid < $3::tid),
+       live as materialized (select * from slice where consumer = $1 and dead_at is null),
+       head as materialized (
+         select first.id
+           from (select distinct key from live where holds_key and next_attempt_at is null) as waiting
+          cross join lateral (
+            select e.id from ${this.parked} e
+             where e.consumer = $1 and e.key = waiting.key and e.holds_key ${this.deadLettersHoldKeys ? '' : 'and e.dead_at is null'}
+             order by e.id limit 1) as first),
+       stray as materialized (
+         select id from head
+         union all
+         select id from live where ${stray('next_attempt_at')} or (next_attempt_at is null and holds_key and key is null)),
+       woken as (
+         update ${this.parked} set next_attempt_at = clock_timestamp()
+          where id = any(array(
+            select p.id from ${this.parked} p
+             where p.id = any(array(select id from stray)) and p.dead_at is null
+               and (p.next_attempt_at is null or ${stray('p.next_attempt_at')})
+               for update skip locked))
+         returning 1)
+       select (select count(*)::int from woken) as woken, ${blocksOf(this.schema, 'inbox_parked')} as blocks`,
+      [this.consumer, `(${block},0)`, `(${end},0)`, this.dueSince, farMs],
     );
-  }
-
-  /** Gives a time to every head that has none: the letter before it was discarded by a plain DELETE. */
-  async wakeOrphans(db: DataSource): Promise<void> {
-    await db.query(
-      `update ${this.parked} set next_attempt_at = clock_timestamp()
-        where id in (select p.id from ${this.parked} p
-                      where p.consumer = $1 and p.holds_key and p.dead_at is null and p.next_attempt_at is null
-                        and not ${this.earlier} for update skip locked)`,
-      [this.consumer],
-    );
+    return { woken: row?.woken ?? 0, next: row && row.blocks > end ? end : undefined };
   }
 }

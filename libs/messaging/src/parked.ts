@@ -1,5 +1,6 @@
 import { type EntityManager } from 'typeorm';
 import { DEADLY_AFTER } from './crash-marks.js';
+import { seekStrays } from './due-range.js';
 import { describeError } from './errors.js';
 import { failureOf, isSetback, mayBeItsOwn } from './failures.js';
 import { Progress } from './health.js';
@@ -11,8 +12,10 @@ import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
 const MOST_TIMERS = 1000;
-/** How soon the message after a letter goes on that somebody deleted by hand. */
-const ORPHANS_EVERY_MS = 30_000;
+/** How soon messages go on that no look for due ones finds: after a letter that somebody deleted by hand, for example. */
+const STRAYS_EVERY_MS = 25_000;
+/** Beyond the longest back-off, a time can only come from a clock that was set back. Generous, because processes may differ. */
+const FAR_MS = 60_000;
 
 /** What became of an attempt. */
 interface Outcome {
@@ -31,7 +34,8 @@ export class ParkedMessages {
   private readonly inHand = new Set<string>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private running: Promise<void> | undefined;
-  private orphansSought = -Infinity;
+  private straysSought = -Infinity;
+  private seekingStrays: Promise<void> | undefined;
   /** Than are in hand may be due. */
   private more = false;
 
@@ -49,6 +53,7 @@ export class ParkedMessages {
     for (const timer of this.timers) clearTimeout(timer);
     this.call.call();
     await this.running;
+    await this.seekingStrays;
   }
 
   /** Something may be due. */
@@ -72,10 +77,9 @@ export class ParkedMessages {
     const keys = new Set<Promise<void>>();
     while (!work.stopping.aborted) {
       try {
-        if (performance.now() - this.orphansSought > ORPHANS_EVERY_MS) {
-          this.orphansSought = performance.now();
-          await this.store.wakeOrphans(work.dataSource);
-          await this.store.bringForward(work.dataSource, work.settings.backOff.maxMs);
+        if (!this.seekingStrays && performance.now() - this.straysSought > STRAYS_EVERY_MS) {
+          this.straysSought = performance.now();
+          this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
         }
         // Before others are found suspect by what an outage has kept.
         await work.marks.tidy(work.dataSource);
@@ -98,6 +102,21 @@ export class ParkedMessages {
       await this.call.wait();
     }
     await Promise.all(keys);
+  }
+
+  /** Never throws. */
+  private async seekStrays(): Promise<void> {
+    const { dataSource, settings, stopping, logger } = this.work;
+    const farMs = settings.backOff.maxMs + FAR_MS;
+    try {
+      await seekStrays(
+        (block) => this.store.wakeStrays(dataSource, block, farMs),
+        () => this.wake(),
+        stopping,
+      );
+    } catch (error) {
+      logger.warn(`Cannot look for stray messages: ${describeError(error)}`);
+    }
   }
 
   /** The head of a key, and what is behind it, until one fails. Never throws. */
@@ -162,7 +181,7 @@ export class ParkedMessages {
     if (holdsKey) await work.store.lockKey(tx, record.key);
     await store.remove(tx, head.id);
     return {
-      next: holdsKey ? await store.releaseNext(tx, record.key) : undefined,
+      next: holdsKey ? await store.releaseNext(tx, record.key, head.id) : undefined,
       tell: () => {
         work.counts.processed++;
         work.setbacks.ended(watched.name);
@@ -208,7 +227,7 @@ export class ParkedMessages {
     if (goesOn) await work.store.lockKey(tx, key);
     await store.putBack(tx, head.id, { attempts, setbacks, delayMs, error: text });
     return {
-      next: goesOn ? await store.releaseNext(tx, key) : undefined,
+      next: goesOn ? await store.releaseNext(tx, key, head.id) : undefined,
       tell: () => {
         if (verdict === 'attempt') work.counts.failedAttempts++;
         if (verdict === 'setback') work.counts.setbacks++;

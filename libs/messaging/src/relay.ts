@@ -204,7 +204,7 @@ export class Relay {
     this.lost = undefined;
     this.answers = 0;
     const store = await OutboxStore.connect(
-      { ...this.options, queues: this.dueWork.queues },
+      { ...this.options, queues: this.dueWork.queues, dueSince: this.dueWork.since },
       (notice) => this.onNotice(notice),
       (error) => this.loseConnection(error),
     );
