@@ -196,12 +196,14 @@ export class JobStore {
           select job.id
             from unnest($1::text[], $2::float8[]) as q (queue, longest)
            cross join lateral (
-             (select id from ${this.jobs}
-               where queue = q.queue and dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)
-                 and run_at > statement_timestamp() + least(q.longest, $3::float8) * interval '1 ms' + interval '${SLACK}'
-                 and run_at > statement_timestamp()
-                   + case when lease is null then q.longest else $3::float8 end * interval '1 ms' + interval '${SLACK}'
-               for update skip locked)
+             (select id from (
+                select id from ${this.jobs}
+                 where queue = q.queue and dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)
+                   and run_at > statement_timestamp()
+                     + least(q.longest, $3::float8) * interval '1 ms' + interval '${SLACK}'
+                   and run_at > statement_timestamp()
+                     + case when lease is null then q.longest else $3::float8 end * interval '1 ms' + interval '${SLACK}'
+                   for update skip locked) as begun)
              union all
              (select id from (
                 select id, run_at, created_at from ${this.jobs}

@@ -195,7 +195,7 @@ export class JobWorker {
       this.wake();
       this.logger.warn(`The database's clock was set back: ${count} jobs were brought forward`);
     } catch (error) {
-      this.logger.debug(`Cannot look for jobs that are too far ahead: ${describeError(error)}`);
+      this.logger.warn(`Cannot look for jobs that are too far ahead: ${describeError(error)}`);
     }
   }
 
