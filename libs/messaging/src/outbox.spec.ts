@@ -38,12 +38,7 @@ interface Given {
 }
 
 /** Adds an event, and gives the record that the relay makes of the row, in the bytes of the topic. */
-async function added({
-  aggregateId = 'ann',
-  version = 1,
-  id,
-  data = {},
-}: Given): Promise<KafkaRecord & { id: string }> {
+async function added({ aggregateId = 'ann', version = 1, id, ...given }: Given): Promise<KafkaRecord & { id: string }> {
   let row: unknown[] = [];
   const tx = {
     queryRunner: { isTransactionActive: true } as QueryRunner,
@@ -52,6 +47,7 @@ async function added({
       return Promise.resolve([]);
     },
   } as unknown as EntityManager;
+  const data = 'data' in given ? (given.data as object) : {};
   const event: OutboxEvent = { type: 'Said', data, ...(id !== undefined && { id }) };
   const [givenId = ''] = await anOutbox().add(tx, { aggregateType: 'speaker', aggregateId, version }, [event]);
   const [rowId, aggregatetype, aggregateid, type, dataschema, sequence, payload] = row.map(String) as [
