@@ -47,7 +47,7 @@ async function added({ aggregateId = 'ann', version = 1, id, ...given }: Given):
       return Promise.resolve([]);
     },
   } as unknown as EntityManager;
-  const data = 'data' in given ? (given.data as object) : {};
+  const data = 'data' in given ? given.data : {};
   const event: OutboxEvent = { type: 'Said', data, ...(id !== undefined && { id }) };
   const [givenId = ''] = await anOutbox().add(tx, { aggregateType: 'speaker', aggregateId, version }, [event]);
   const [rowId, aggregatetype, aggregateid, type, dataschema, sequence, payload] = row.map(String) as [
