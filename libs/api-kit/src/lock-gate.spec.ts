@@ -25,7 +25,7 @@ describe('while nobody is granted a lock', () => {
     const gate = new LockGate(pool);
     waits(gate, 3);
     const inLine = refusal(gate);
-    jest.advanceTimersByTime(300);
+    jest.advanceTimersByTime(600);
 
     const errors = await Promise.all([inLine, refusal(gate)]);
 
@@ -51,7 +51,7 @@ describe('while nobody is granted a lock', () => {
   it('other locks are not refused, nor transactions of another pool', async () => {
     const gate = new LockGate(pool);
     waits(gate, 3);
-    jest.advanceTimersByTime(300);
+    jest.advanceTimersByTime(600);
     const job = { dataSource: {} } as EntityManager;
 
     expect(await refusal(gate, ['mug'])).toBe('granted');

@@ -4,8 +4,8 @@ import { BusyError } from './write-slots.js';
 
 /** So many statements of the process may wait for a lock that nobody is granted. */
 const MOST_WAITING = 3;
-/** A lock that changes hands is granted within milliseconds, however many want it. */
-const STUCK_AFTER_MS = 250;
+/** A lock that changes hands is granted within milliseconds, however many want it; on a busy machine it may take longer. */
+const STUCK_AFTER_MS = 500;
 /** By then the first wait has ended in vain. One statement is enough to find out that the lock is free again. */
 const ONE_AFTER_MS = 1000;
 /** So long after the last wait in vain a lock counts as stuck. */
