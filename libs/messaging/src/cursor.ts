@@ -90,10 +90,7 @@ export function coarse(spans: readonly Span[], most: number): readonly Span[] {
   if (spans.length <= most) return spans;
   const distances = spans.slice(1).map(({ from }, at) => from - (spans[at]?.to ?? from));
   // So many of the widest distances stay: of those that are as wide as the narrowest one of them, the first.
-  const narrowest =
-    Float64Array.from(distances)
-      .toSorted()
-      .at(1 - most) ?? Infinity;
+  const narrowest = Float64Array.from(distances).toSorted()[spans.length - most] ?? Infinity;
   let equal = most - 1 - distances.reduce((wider, distance) => wider + Number(distance > narrowest), 0);
   const merged: Span[] = [];
   let [{ from, to }] = spans as [Span];

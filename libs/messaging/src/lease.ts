@@ -71,7 +71,6 @@ export class Lease {
   private stopped = false;
   private failed: Error | undefined;
   private again = false;
-  private known: KnownLease | undefined;
   private clockAhead = 0;
   private latest: LogState | undefined;
   /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
@@ -83,13 +82,14 @@ export class Lease {
 
   /**
    * `onRenewed` is called after every renewal, with its answer, and after one that failed. Without a holder the lease is
-   * never ours.
+   * never ours. `known` is what the process knew of the row on its last connection: an older copy of the database is noticed.
    */
   constructor(
     private readonly store: LeaseStore,
     private readonly holder: string | undefined,
     private readonly onRenewed: (answer: LeaseAnswer | undefined) => void,
     private readonly timing = LEASE_TIMING,
+    private known?: KnownLease,
   ) {}
 
   /** The fencing token while the lease is certainly ours, else undefined. Costs no query: ask before every send. */
@@ -100,6 +100,11 @@ export class Lease {
   /** Why the lease can no longer be renewed: the connection is gone and a new one is needed. */
   get failure(): Error | undefined {
     return this.failed;
+  }
+
+  /** The row as this process last recorded or took it over. */
+  get row(): KnownLease | undefined {
+    return this.known;
   }
 
   /** The log as the last poll found it. */
@@ -147,7 +152,8 @@ export class Lease {
   private async renewOnce(sentAt: number): Promise<void> {
     try {
       const sent = this.recovering ? undefined : this.progress;
-      const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, sent, this.known);
+      const known = this.current === undefined ? undefined : this.known;
+      const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, sent, known);
       this.clockAhead = answer.clockAheadMs ?? 0;
       this.latest = answer.log;
       this.follow(answer, sent);

@@ -239,8 +239,11 @@ it('P9 without the grant on the sequence a relay reports that it is missing, and
   await sql(`drop role ${role}`);
 });
 
-it('P2 P3 an older copy of the database behind the same connection loses and inverts nothing', async () => {
-  const relay = sandbox.newRelay();
+it.each([
+  ['the same connection', moveConnection],
+  ['a new connection', reconnect],
+])('P2 P3 an older copy of the database behind %s loses and inverts nothing', async (_, move) => {
+  const relay = sandbox.newRelay(undefined, undefined, {});
   const first = sandbox.newRelay();
   await publishSome(first, 10);
   await first.stop();
@@ -256,7 +259,7 @@ it('P2 P3 an older copy of the database behind the same connection loses and inv
   sandbox.dataSource.setOptions({ url: copy.url });
   await sandbox.dataSource.initialize();
   await write(51, 110);
-  await moveConnection(relay, copy.directUrl);
+  await move(relay, copy.directUrl);
 
   await arePublished(110);
   await until('it is recorded in the copy', async () => {
@@ -264,7 +267,7 @@ it('P2 P3 an older copy of the database behind the same connection loses and inv
     return row?.position === 140;
   });
   expect(inversions(sandbox.topic)).toEqual([]);
-  expect(relay.wentBack).toBe(1);
+  expect(relay.wentBack).toBeGreaterThan(0);
   const [incident] = await copy.sql('select problem from sandbox.messaging_incidents');
   expect(incident).toMatchObject({ problem: expect.stringContaining('older copy') });
   await relay.stop();
@@ -276,12 +279,18 @@ it('P2 P3 an older copy of the database behind the same connection loses and inv
 
 /** What a pooler does when its server is another from now on: the connection to the pooler stays. */
 async function moveConnection(relay: Relay, databaseUrl: string): Promise<void> {
+  Object.assign(Reflect.get(relay, 'options') as object, { databaseUrl });
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   const store = Reflect.get(relay, 'store') as OutboxStore;
   const old = Reflect.get(store, 'client') as pg.Client;
   Reflect.set(store, 'client', client);
   await old.end();
+}
+
+async function reconnect(relay: Relay, databaseUrl: string): Promise<void> {
+  Object.assign(Reflect.get(relay, 'options') as object, { databaseUrl });
+  await (Reflect.get(relay, 'store') as OutboxStore).close();
 }
 
 async function copyOfDatabase(): Promise<TestDatabase> {

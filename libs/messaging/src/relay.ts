@@ -6,7 +6,7 @@ import { describeError } from './errors.js';
 import { GapWatch } from './gap-watch.js';
 import { type ComponentHealth, Progress } from './health.js';
 import { connectProducer } from './kafka.js';
-import { type DueNow, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
+import { type DueNow, type KnownLease, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { ListeningProof } from './listening-proof.js';
 import { type WentBack } from './log-origin.js';
@@ -57,6 +57,8 @@ export class Relay {
   private readonly publisher: Publisher;
   private store: OutboxStore | undefined;
   private lease: Lease | undefined;
+  /** As it was on the last connection. */
+  private leaseRow: KnownLease | undefined;
   private answeredAt = 0;
   /** Polls answered on this connection. */
   private answers = 0;
@@ -208,7 +210,7 @@ export class Relay {
       (notice) => this.onNotice(notice),
       (error) => this.loseConnection(error),
     );
-    const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming);
+    const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming, this.leaseRow);
     const stopProving = this.listening.proveFromTimeToTime(store);
     try {
       this.store = store;
@@ -229,6 +231,7 @@ export class Relay {
       stopProving();
       this.store = undefined;
       this.lease = undefined;
+      this.leaseRow = lease.row;
       this.term = undefined;
       await lease
         .release()
