@@ -46,6 +46,7 @@ export function describeRunningService(options: {
       expect(Object.keys(components).toSorted()).toEqual([
         ...(options.timers ?? []),
         ...options.consumers.map((name) => expect.stringMatching(`^inbox ${name}`)),
+        'incidents',
         'jobs',
         'relay',
       ]);
