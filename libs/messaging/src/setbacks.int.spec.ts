@@ -147,3 +147,20 @@ it.each([
   expect(await dead()).toMatchObject([{ error: expect.stringMatching(problem) }]);
   expect(inboxHealth(app)).toMatchObject({ setbacks: 0, deadLetters: 1 });
 });
+
+it('P5 a parked message does not wait for the length of a step by which the database’s clock was set back', async () => {
+  let failing = true;
+  CounterController.next = () => {
+    if (failing) throw new Error('not yet');
+  };
+  await start({ maxAttempts: 10, backOff: { firstMs: 60_000, maxMs: 60_000 } });
+  await send(counted(1));
+  await until('it is parked', async () => (await parked()).length === 1);
+  await apps.pop()!.close();
+  await sql(`update sandbox.inbox_parked set next_attempt_at = now() + interval '2 hours'`);
+  failing = false;
+
+  await start();
+
+  await until('it is handled', async () => (await effects()).length === 1);
+});

@@ -37,4 +37,4 @@ export const paymentRequestSchema = new EntitySchema<PaymentRequestRow>({
 /** A row as the state. An amount is kept within what a number can tell, so float8 is exact. */
 export const REQUEST_COLUMNS = `
   id, order_id as "orderId", customer_id as "customerId", amount::float8 as amount, currency, gateway, status, reason,
-  decided_by as "decidedBy", version, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"`;
+  decided_by as "decidedBy", version::float8 as version, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"`;
