@@ -4,6 +4,14 @@ export interface Span {
   readonly to: number;
 }
 
+/** The messages of one aggregate type that cannot be published now: those from position `from` on, `messages` of which were passed. */
+export interface Waiting {
+  readonly from: number;
+  readonly messages: number;
+}
+
+const NOTHING_WAITS: ReadonlyMap<string, Waiting> = new Map();
+
 /**
  * How far an append-only log was read: everything up to `position`, but for the `gaps` below it. A sequence hands out
  * positions before their transactions commit, so a position that is missing may still appear; a cursor that only remembered
@@ -12,11 +20,20 @@ export interface Span {
 export class Cursor {
   static readonly START = new Cursor(0, []);
 
-  /** `gaps` are in order, apart from each other, and below `position`. */
+  /**
+   * `gaps` are in order, apart from each other, and below `position`. `waiting` names the aggregate types whose messages were
+   * passed and not published.
+   */
   constructor(
     readonly position: number,
     readonly gaps: readonly Span[],
+    readonly waiting: ReadonlyMap<string, Waiting> = NOTHING_WAITS,
   ) {}
+
+  /** The same place in the log, with other aggregate types waiting. */
+  withWaiting(waiting: ReadonlyMap<string, Waiting>): Cursor {
+    return waiting.size === 0 && this.waiting.size === 0 ? this : new Cursor(this.position, this.gaps, waiting);
+  }
 
   /** Beyond the positions just read, which are in order: late ones fill their gaps, new ones may leave some behind. */
   after(positions: readonly number[]): Cursor {
@@ -31,7 +48,7 @@ export class Cursor {
       }
     }
     const { gaps } = this.without(late);
-    return new Cursor(last, opened.length === 0 ? gaps : gaps.concat(opened));
+    return new Cursor(last, opened.length === 0 ? gaps : gaps.concat(opened), this.waiting);
   }
 
   /** Gives up waiting for the positions of the spans, which are in order. */
@@ -48,7 +65,7 @@ export class Cursor {
       }
       if (from < gap.to) left.push(from === gap.from ? gap : { from, to: gap.to });
     }
-    return new Cursor(this.position, left);
+    return new Cursor(this.position, left, this.waiting);
   }
 
   /** What of the spans, which are in order, is a gap. */

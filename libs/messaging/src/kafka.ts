@@ -67,6 +67,17 @@ function logToNest({ namespace, level, log }: LogEntry): void {
   if (line) kafkaJsLogger[line.level](line.text);
 }
 
+export interface ProducerOptions extends KafkaOptions {
+  /** How many partitions each topic must have: messages to a topic with another number are not sent. Others are not checked. */
+  readonly partitions?: ReadonlyMap<string, number>;
+}
+
+/**
+ * How long the producer works with what it knows of the topics. Partitions that were added meanwhile are not used until then,
+ * so every key stays in its partition. One request each time costs next to nothing.
+ */
+const METADATA_AGE_MS = 5000;
+
 export interface Producer {
   /**
    * Sends the records of all topics at once and returns when every topic-partition has acknowledged them (acks=all).
@@ -78,13 +89,14 @@ export interface Producer {
   close(): Promise<void>;
 }
 
-export async function connectProducer(options: KafkaOptions): Promise<Producer> {
+export async function connectProducer(options: ProducerOptions): Promise<Producer> {
   const kafka = kafkaClient(options);
-  const attempt = new SendAttempt();
+  const attempt = new SendAttempt(options.partitions ?? new Map());
   const producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
+    metadataMaxAge: METADATA_AGE_MS,
     retry: FEW_RETRIES,
     createPartitioner: () => attempt.partitioner(),
   });
@@ -103,7 +115,7 @@ export async function connectProducer(options: KafkaOptions): Promise<Producer> 
         topicMessages: [...recordsByTopic].map(([topic, messages]) => ({ topic, messages })),
       });
       const silent = unacknowledged(attempt.targets, answers);
-      if (silent.length > 0) throw new Error(`Kafka did not acknowledge ${silent.join(', ')}`);
+      if (silent.length > 0) throw new UnacknowledgedError(silent);
     },
     close: () => disconnect(producer),
   };
@@ -128,6 +140,8 @@ class SendAttempt {
   readonly targets = new Set<string>();
   private mayStillSend = (): boolean => false;
 
+  constructor(private readonly partitions: ReadonlyMap<string, number>) {}
+
   begin(mayStillSend: () => boolean): void {
     this.mayStillSend = mayStillSend;
     this.targets.clear();
@@ -136,6 +150,9 @@ class SendAttempt {
   partitioner(): ReturnType<ICustomPartitioner> {
     return ({ topic, partitionMetadata, message }) => {
       if (!this.mayStillSend()) throw new LeaseLostError();
+      const expected = this.partitions.get(topic);
+      if (expected !== undefined && expected !== partitionMetadata.length)
+        throw new PartitionCountError(topic, partitionMetadata.length, expected);
       const partition = partitionOf(String(message.key), partitionMetadata.length);
       this.targets.add(`${topic}/${partition}`);
       return partition;
@@ -145,11 +162,46 @@ class SendAttempt {
 
 /**
  * Whether Kafka refused a batch for what is in it: `too large`, or `invalid`. Everything else (an unknown topic, a missing
- * right, a broker that is away) is an outage: undefined.
+ * right, a broker that is away) is an outage: undefined. So is a timestamp: whose clock is wrong, it does not say.
  */
 export function refusal(error: unknown): 'too large' | 'invalid' | undefined {
   if (isOfType(error, ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])) return 'too large';
-  return isOfType(error, ['INVALID_RECORD', 'INVALID_TIMESTAMP']) ? 'invalid' : undefined;
+  return isOfType(error, ['INVALID_RECORD']) ? 'invalid' : undefined;
+}
+
+/** Whether Kafka refused a batch because its clock is too far from the records' timestamps. */
+export function isTimestampRefusal(error: unknown): boolean {
+  return isOfType(error, ['INVALID_TIMESTAMP']);
+}
+
+/** What Kafka says when one topic cannot be written to, whatever the others do. */
+const TOPIC_FAILURES = [
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'REPLICA_NOT_AVAILABLE',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TIMESTAMP',
+  'KAFKA_STORAGE_ERROR',
+  'POLICY_VIOLATION',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+];
+
+/**
+ * Whose fault a failed send is: `topic` when the error is of one topic, `kafka` when a broker answered with any other error,
+ * and undefined when none answered.
+ */
+export function failureScope(error: unknown): 'topic' | 'kafka' | undefined {
+  if (isOfType(error, TOPIC_FAILURES)) return 'topic';
+  if (error instanceof PartitionCountError || error instanceof UnacknowledgedError) return 'topic';
+  const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown };
+  if (type !== undefined) return 'kafka';
+  return cause === undefined || cause === error ? undefined : failureScope(cause);
 }
 
 /** By Kafka's names of errors. What kafkajs has tried again it wraps in errors that have none: their causes are looked at too. */
@@ -157,6 +209,25 @@ function isOfType(error: unknown, types: readonly string[]): boolean {
   const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown };
   if (type !== undefined && types.includes(type)) return true;
   return cause !== undefined && cause !== error && isOfType(cause, types);
+}
+
+class UnacknowledgedError extends Error {
+  constructor(targets: readonly string[]) {
+    super(`Kafka did not acknowledge ${targets.join(', ')}`);
+  }
+}
+
+class PartitionCountError extends Error {
+  override readonly name = 'PartitionCountError';
+  /** Read by kafkajs: do not try again. */
+  readonly retriable = false;
+
+  constructor(topic: string, actual: number, expected: number) {
+    super(
+      `topic ${topic} has ${actual} partitions, its contract says ${expected}. Nothing is sent to it, because keys would go to ` +
+        `other partitions and lose their order: see "Change the number of partitions" in docs/how-to.md`,
+    );
+  }
 }
 
 class LeaseLostError extends Error {
@@ -481,7 +552,11 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
         topics: topics.map(({ name, partitions, retentionMs }) => ({
           topic: name,
           numPartitions: partitions,
-          configEntries: [{ name: 'retention.ms', value: String(retentionMs) }],
+          configEntries: [
+            { name: 'retention.ms', value: String(retentionMs) },
+            // The broker keeps batches as they were sent, whatever its own compression is.
+            { name: 'compression.type', value: 'producer' },
+          ],
         })),
       }),
     );

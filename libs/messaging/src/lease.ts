@@ -1,6 +1,7 @@
-import { Cursor, type Span } from './cursor.js';
+import { Cursor } from './cursor.js';
 import { describeError } from './errors.js';
 import { type Incident } from './incidents.js';
+import { recordedPosition } from './lease-progress.js';
 import { judge, type Known, type LogState, type WentBack } from './log-origin.js';
 
 /** In milliseconds. */
@@ -19,6 +20,8 @@ export interface LeaseAnswer {
   readonly pending: boolean;
   /** What is published, as the lease row has it now; given with a token. */
   readonly progress?: Cursor;
+  /** The row's own position: before that of `progress` while an aggregate type waits; the same unless given. */
+  readonly position?: number;
   /** The log that the row's progress was recorded in; null when the previous version recorded it. Given with a token. */
   readonly origin?: string | null;
   /** The log as it is now. */
@@ -54,8 +57,8 @@ export interface LeaseStore {
 /** What the holder knows of its lease row. */
 export interface KnownLease extends Known {
   readonly token: string;
-  /** Recorded: they are not sent again while they are the same. */
-  readonly gaps: readonly Span[];
+  /** What the row records. Its gaps are not sent again while they are the same. */
+  readonly progress: Cursor;
 }
 
 /**
@@ -121,7 +124,7 @@ export class Lease {
   startOver(): void {
     if (!this.recovering || !this.known) return;
     const { fromStart } = this.recovering;
-    this.progress = fromStart ? Cursor.START : new Cursor(this.known.position, this.known.gaps);
+    this.progress = fromStart ? Cursor.START : this.known.progress;
     this.recovering = undefined;
     this.term++;
   }
@@ -167,25 +170,26 @@ export class Lease {
   }
 
   /** A new term begins where the last one ended, whoever's that was; one that goes on knows what it has recorded. */
-  private follow({ token, progress, origin, log }: LeaseAnswer, sent: Cursor | undefined): void {
+  private follow({ token, progress, origin, log, ...row }: LeaseAnswer, sent: Cursor | undefined): void {
     const sameHolder = token !== undefined && token === this.current;
     if (token === undefined || progress === undefined || log === undefined) {
       if (!sameHolder) this.beginTerm(progress);
       return;
     }
-    const { position } = progress;
+    const { position = progress.position } = row;
     const { known } = this;
-    const asKnown = known?.position === position || sent?.position === position;
+    const asKnown = known?.position === position || (sent !== undefined && recordedPosition(sent) === position);
     const samePlace = known?.log.place === log.place;
     // Another leader may have begun again in this log; in a copy of it, a lower position can only be an older one.
     const comparable = sameHolder || (!samePlace && known?.log.log === log.log);
     if (!(sameHolder && this.recovering && samePlace && asKnown)) {
       const relied = known && comparable ? { ...known, position: asKnown ? position : known.position } : undefined;
       const cursor = sameHolder ? sent?.position : undefined;
-      const verdict = judge(relied, cursor, { position, origin: origin ?? null }, log);
+      const found = { position, reach: progress.position, origin: origin ?? null };
+      const verdict = judge(relied, cursor, found, log);
       if (!sameHolder || !verdict.goesOn) this.beginTerm(progress, verdict.wentBack);
     }
-    this.known = { token, position, gaps: progress.gaps, log };
+    this.known = { token, position, progress, log };
   }
 
   private beginTerm(progress: Cursor | undefined, wentBack?: WentBack): void {

@@ -4,7 +4,7 @@ const LOG: LogState = { place: 'server/base/1/30', log: '10/20/30/20', last: 100
 const RESTARTED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/20', last: 60 };
 const EMPTIED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/21', last: 60 };
 const known = (position: number, log = LOG): Known => ({ position, log });
-const row = (position: number, origin: string | null = LOG.log) => ({ position, origin });
+const row = (position: number, origin: string | null = LOG.log) => ({ position, reach: position, origin });
 
 describe('a term goes on', () => {
   it('while the row is as it was recorded, in the same log', () => {
@@ -79,4 +79,11 @@ describe('P2 publishing goes on from the recorded position', () => {
     expect(judge(known(20), 20, row(20), setBack)).toMatchObject({ wentBack: { fromStart: false, keepsOld: true } });
     expect(judge(known(20, setBack), 20, row(20), setBack)).toEqual({ goesOn: true });
   });
+});
+
+it('positions went back when what is published beyond the messages of a waiting type is beyond the sequence', () => {
+  const { goesOn, wentBack } = judge(known(20), undefined, { position: 20, reach: 1001, origin: LOG.log }, LOG);
+
+  expect(goesOn).toBe(false);
+  expect(wentBack).toMatchObject({ ofLog: true, fromStart: true });
 });

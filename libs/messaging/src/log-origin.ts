@@ -16,6 +16,8 @@ export interface LogState {
 /** What the lease row says is published. */
 export interface Recorded {
   readonly position: number;
+  /** How far messages are published beyond it, while some aggregate type waits; else the same. */
+  readonly reach: number;
   /** The log that the position belongs to; null when the previous version of the relay recorded it. */
   readonly origin: string | null;
 }
@@ -65,8 +67,8 @@ export function judge(
     return ofLog('the outbox was truncated or made anew, and its positions begin again', true, false);
   if (change === 'restarted')
     return ofLog('the sequence of the outbox was restarted, and its positions begin again', true, true);
-  if (beyondSequence(recorded.position))
-    return ofLog(`position ${recorded.position} is recorded as published, but the sequence stands at ${last}`, true);
+  if (beyondSequence(recorded.reach))
+    return ofLog(`position ${recorded.reach} is recorded as published, but the sequence stands at ${last}`, true);
 
   const moved = known !== undefined && known.log.place !== place;
   if (known && recorded.position < known.position) {

@@ -87,12 +87,15 @@ export interface OutgoingRecord {
   readonly headers: Record<string, string>;
 }
 
-/** Binary mode: the envelope in headers, the data as the value. `ce_subject` is the key and `ce_time` the timestamp. */
-export function toRecord(row: OutboxRow, source: string): OutgoingRecord {
-  return {
+/**
+ * Binary mode: the envelope in headers, the data as the value. `ce_subject` is the key and `ce_time` the timestamp, or a
+ * header when Kafka takes no such timestamp.
+ */
+export function toRecord(row: OutboxRow, source: string, timed = true): OutgoingRecord {
+  const record: OutgoingRecord = {
     key: row.aggregateid,
     value: row.payload,
-    timestamp: row.timestamp,
+    timestamp: timed ? row.timestamp : String(NO_TIMESTAMP),
     headers: {
       ce_specversion: '1.0',
       ce_id: row.id,
@@ -103,6 +106,8 @@ export function toRecord(row: OutboxRow, source: string): OutgoingRecord {
       'content-type': 'application/json',
     },
   };
+  if (!timed) record.headers['ce_time'] = new Date(Number(row.timestamp)).toISOString();
+  return record;
 }
 
 /** Reads a record by the topic's contract. Unknown fields in the data are let through: a newer publisher may send more. */

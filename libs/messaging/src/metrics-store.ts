@@ -1,5 +1,6 @@
 import { type DataSource } from 'typeorm';
 import { inTransaction } from './inbox-transaction.js';
+import { readUpTo, validAhead } from './lease-progress.js';
 import { quoteIdentifier } from './schema.js';
 
 /** Messages that lie somewhere, and how long the oldest has, in seconds (0 without any). */
@@ -14,6 +15,8 @@ export interface TableReading {
   readonly ready: Waiting;
   /** Not published because they stand behind a dead letter of their key. */
   readonly held: Waiting;
+  /** Not published because no topic takes their aggregate type. */
+  readonly blocked: Waiting;
   /** In the outbox, by aggregate type. */
   readonly deadLetters: Readonly<Record<string, number>>;
   /** Of each consumer that was asked for. */
@@ -48,7 +51,20 @@ export async function readTables(
     );
     const [row]: { reading: TableReading }[] = await tx.query(
       // outbox_pkey, outbox_parked_pkey, inbox_parked_pkey: one for each "order by".
-      `with lease as materialized (select position, gaps from ${schema}.relay_lease),
+      `with lease as materialized (
+         select ${readUpTo('l')} as position, coalesce((${validAhead('l')} ->> 'gaps')::int8multirange, l.gaps) as gaps,
+                ${validAhead('l')} -> 'waiting' as waiting
+           from ${schema}.relay_lease as l),
+       -- The relay counts them as it passes them. Of each type the oldest is the first from where it waits.
+       blocked as materialized (
+         select coalesce(sum((type.waits ->> 'messages')::bigint), 0) as messages, min(oldest.created_at) as oldest
+           from lease cross join jsonb_each(lease.waiting) as type (name, waits)
+           left join lateral (
+             select created_at from (
+               select aggregatetype, created_at from ${schema}.outbox
+                where position >= (type.waits ->> 'from')::bigint and position <= lease.position
+                order by position limit ${LOOK_AT}) as looked
+              where aggregatetype = type.name limit 1) as oldest on true),
        beyond as materialized (
          select (select count(*) from (select from ${schema}.outbox where position > lease.position
                                         order by position limit ${LOOK_AT}) as counted) as messages,
@@ -91,12 +107,13 @@ export async function readTables(
                               + late.messages + parked.released,
                   'oldestSeconds', ${seconds('least(beyond.oldest, late.oldest, parked.oldest_released)')}),
                 'held', json_build_object('messages', parked.held, 'oldestSeconds', ${seconds('parked.oldest_held')}),
+                'blocked', json_build_object('messages', blocked.messages, 'oldestSeconds', ${seconds('blocked.oldest')}),
                 'deadLetters', (select coalesce(json_object_agg(aggregatetype, dead), '{}')
                                   from (select aggregatetype, sum(dead) as dead from keys group by aggregatetype) as types),
                 'inboxes', (select coalesce(json_agg(json_build_object(
                                      'consumer', consumer, 'messages', messages, 'oldestSeconds', ${seconds('oldest')},
                                      'deadLetters', dead)), '[]') from inboxes)) as reading
-         from beyond, late, parked`,
+         from beyond, late, parked, blocked`,
       [holdKeys, consumers],
     );
     if (!row) throw new Error(`${schema}.relay_lease has no row`);

@@ -94,7 +94,7 @@ describe('P2 the lease row takes no progress', () => {
 
   it('beyond the sequence, neither while the lease is held nor when it is released', async () => {
     const { token, log } = await store.holdLease(MINE, 60_000);
-    const known = { token: token!, log: log!, position: 0, gaps: [] };
+    const known = { token: token!, log: log!, position: 0, progress: Cursor.START };
 
     await store.holdLease(MINE, 60_000, progress, known);
     await store.releaseLease(MINE, progress, known);
@@ -105,7 +105,7 @@ describe('P2 the lease row takes no progress', () => {
   it('from a holder that knows another log, token or position', async () => {
     await sandbox.database.sql(`select setval('sandbox.outbox_position_seq', 9)`);
     const { token, log } = await store.holdLease(MINE, 60_000);
-    const known = { token: token!, log: log!, position: 0, gaps: [] };
+    const known = { token: token!, log: log!, position: 0, progress: Cursor.START };
 
     for (const other of [{ token: '99' }, { position: 5 }, { log: { ...log!, place: 'another server' } }]) {
       await store.holdLease(MINE, 60_000, progress, { ...known, ...other });

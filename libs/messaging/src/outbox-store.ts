@@ -1,7 +1,8 @@
 import pg from 'pg';
-import { coarse, Cursor, multirange, type Span, spansOf } from './cursor.js';
+import { type Cursor, multirange, type Span } from './cursor.js';
 import { blocksOf, type DueSince, dueSince, LATE, NIL } from './due-range.js';
 import { type Incident, openIncidents, reportIncident } from './incidents.js';
+import { cursorOf, readUpTo, recorded } from './lease-progress.js';
 import { type KnownLease, type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
@@ -18,9 +19,6 @@ const STATEMENT_MS = 3000;
 /** Of so many positions at most old messages are looked for at a time. */
 const LOOK_POSITIONS = 200_000;
 
-/** So many gaps are recorded with a poll, and more together: a successor publishes again what was between them. */
-const MOST_SPANS = 1000;
-
 /** Read fields in the order of the statement: the relay reads millions of rows. */
 const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at`;
 const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
@@ -32,6 +30,7 @@ interface LeaseRow {
   readonly position: string | null;
   /** Null too where the row is as the holder knows it: they may be many. */
   readonly gaps: string | null;
+  readonly ahead: Parameters<typeof cursorOf>[2];
   readonly kept: boolean | null;
   readonly origin: string | null;
   readonly place: string;
@@ -213,8 +212,12 @@ export class OutboxStore implements LeaseStore {
     const log = `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
                    pg_relation_filenode(${outbox}))`;
     // Where another has published meanwhile, or the log is another, our progress is of the past.
-    const recordable = `holder = $1 and $3::bigint <= coalesce(${lastPosition}, $3::bigint)
+    const recordable = `holder = $1 and $11::bigint <= coalesce(${lastPosition}, $11::bigint)
                         and ($6::text is null or ($6 = ${place} and token = $7::bigint and position = $8::bigint))`;
+    const written =
+      progress && isRecorded(progress, known)
+        ? { position: progress.position, gaps: undefined, ahead: null }
+        : progress && recorded(progress);
     const sentAt = Date.now();
     const { rows } = await this.query<LeaseRow>(
       `with lease as (
@@ -224,9 +227,10 @@ export class OutboxStore implements LeaseStore {
                 expires_at = clock_timestamp() + $2 * interval '1 millisecond',
                 position = case when ${recordable} then $3 else position end,
                 gaps = case when ${recordable} then coalesce($4::int8multirange, gaps) else gaps end,
+                ahead = case when ${recordable} then $12::jsonb else ahead end,
                 origin = case when ${recordable} then ${log} else origin end
           where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
-         returning token, position, origin, gaps,
+         returning token, position, origin, gaps, ahead,
                    $6 = ${place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept),
        -- A clock that was stepped back leaves a dead holder's lease to last for the length of the step. The holder believes in
        -- it for no longer than this. 'infinity' is an operator's doing.
@@ -236,6 +240,7 @@ export class OutboxStore implements LeaseStore {
             and expires_at > clock_timestamp() + $2 * interval '1 millisecond' and expires_at < 'infinity')
        select lease.token, lease.position, lease.origin, lease.kept,
               case when lease.kept then null else lease.gaps end as gaps,
+              case when lease.kept then null else lease.ahead end as ahead,
               ${place} as place, ${log} as log, log.last,
               has_sequence_privilege(${sequence ?? 'null::regclass'}, 'select') is true as "lastReadable",
               (select true from ${this.schema}.outbox
@@ -243,7 +248,7 @@ export class OutboxStore implements LeaseStore {
               floor(extract(epoch from clock_timestamp()) * 1000)::bigint as clock,
               -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
               (select position from ${this.schema}.outbox
-                where position > lease.position order by position limit 1)
+                where position > ${readUpTo('lease')} order by position limit 1)
                 <= coalesce(log.last, 9223372036854775807) is true as pending,
               -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile. The rows
               -- are compared, not the times, so that the planner does not take the range for a small one and sort it.
@@ -265,14 +270,16 @@ export class OutboxStore implements LeaseStore {
       [
         holder,
         leaseMs,
-        progress?.position,
-        progress && progress.gaps !== known?.gaps ? multirange(coarse(progress.gaps, MOST_SPANS)) : undefined,
+        written?.position,
+        written?.gaps,
         queues,
         known?.log.place,
         known?.token,
         known?.position,
         since.parked,
         queues.map((queue) => since.jobs[queue] ?? null),
+        progress?.position,
+        written?.ahead,
       ],
     );
     const [row] = rows;
@@ -299,27 +306,32 @@ export class OutboxStore implements LeaseStore {
     };
     if (token === null) return { ...answer, token: undefined, pending: false };
     const position = Number(row.position);
-    const asSent = row.kept && progress?.position === position ? progress : undefined;
-    const gaps = row.kept && known ? known.gaps : spansOf(row.gaps ?? '{}');
-    return { ...answer, token, pending, progress: asSent ?? new Cursor(position, gaps), origin: row.origin };
+    const asSent = row.kept && written?.position === position ? progress : undefined;
+    const asKnown = row.kept ? known?.progress : undefined;
+    const found = asSent ?? asKnown ?? cursorOf(position, row.gaps ?? '{}', row.ahead);
+    return { ...answer, token, pending, progress: found, position, origin: row.origin };
   }
 
   async releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void> {
-    const recordable = `$2::bigint <= coalesce(${this.lastPosition}, $2::bigint)
+    const written = progress && recorded(progress, Infinity);
+    const recordable = `$7::bigint <= coalesce(${this.lastPosition}, $7::bigint)
                         and ($4::text is null or ($4 = ${this.place} and token = $5::bigint and position = $6::bigint))`;
     const { rowCount } = await this.query(
       `update ${this.schema}.relay_lease
           set expires_at = '-infinity',
               position = case when ${recordable} then $2 else position end,
-              gaps = case when ${recordable} then coalesce($3::int8multirange, gaps) else gaps end
+              gaps = case when ${recordable} then coalesce($3::int8multirange, gaps) else gaps end,
+              ahead = case when ${recordable} then $8::jsonb else ahead end
         where holder = $1`,
       [
         holder,
-        progress?.position,
-        progress && multirange(progress.gaps),
+        written?.position,
+        written?.gaps,
         known?.log.place,
         known?.token,
         known?.position,
+        progress?.position,
+        written?.ahead,
       ],
     );
     if (rowCount) await this.notify('lease-released');
@@ -347,7 +359,7 @@ export class OutboxStore implements LeaseStore {
    * The oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
    * least one. Both in one statement, so in one snapshot: a message seen beyond the cursor, while an earlier one of its key
    * was not yet visible in a gap, would overtake it (P3). Served by the primary key, as long as `few` tells whether most of
-   * the log is behind the cursor.
+   * the log is behind the cursor. Messages of a waiting type come without their payload: they are passed, not sent.
    *
    * Finds nothing where the log is not at `place`, or its sequence stands before the cursor: the next poll tells why, and
    * until then new messages may be taken for later ones than they are.
@@ -362,14 +374,21 @@ export class OutboxStore implements LeaseStore {
     const values: unknown[] = [cursor.position, limit, bytes];
     const value = (of: unknown) => `$${values.push(of)}`;
     const which = this.conditionOf(part);
+    const columns =
+      cursor.waiting.size === 0
+        ? COLUMNS
+        : COLUMNS.replace(
+            'payload',
+            `case when aggregatetype = any(${value([...cursor.waiting.keys()])}::text[]) then '' else payload end as payload`,
+          );
     const range = few && part !== 'drawn' ? `position > $1 and ${NO_END}` : 'position > $1';
-    const beyond = `select ${COLUMNS} from ${this.schema}.outbox where ${range}${which} order by position limit $2`;
+    const beyond = `select ${columns} from ${this.schema}.outbox where ${range}${which} order by position limit $2`;
     const oldest =
       gaps.length === 0
         ? beyond
         : // Lateral and limited: a scan of the index for each gap, never one of the table.
           `(select late.* from unnest(${value(multirange(gaps))}::int8multirange) as gap (span) cross join lateral (
-              select ${COLUMNS} from ${this.schema}.outbox
+              select ${columns} from ${this.schema}.outbox
                where position >= lower(gap.span) and position < upper(gap.span)${which} order by position limit $2) as late
              order by position limit $2)
            union all (${beyond}) order by position limit $2`;
@@ -396,6 +415,41 @@ export class OutboxStore implements LeaseStore {
     );
     if (answer[0]?.ended) throw new WriterEnded();
     return answer.filter(({ position }) => position !== null);
+  }
+
+  /**
+   * The oldest messages of an aggregate type from `from` on that the cursor has passed, as many as `bytes` allow but at least
+   * one. A walk along the primary key takes in at most `look` messages of any type; `upTo` is where it ended. What is in a
+   * gap of the cursor, a later reading finds there.
+   */
+  async readWaiting(
+    aggregatetype: string,
+    from: number,
+    cursor: Cursor,
+    { limit, bytes, look }: { limit: number; bytes: number; look: number },
+  ): Promise<{ rows: OutboxRow[]; upTo: number }> {
+    const { rows } = await this.query<OutboxRow & { upTo: string | null }>(
+      `with looked as materialized (
+         select position, aggregatetype from ${this.schema}.outbox
+          where position >= $2 and position <= $3 order by position limit $6),
+       oldest as materialized (
+         select ${COLUMNS}, sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over (order by position) as bytes,
+                row_number() over (order by position) as nth
+           from ${this.schema}.outbox
+          where position = any(array(select position from looked
+                                      where aggregatetype = $1 and not position <@ $4::int8multirange
+                                      order by position limit $5))),
+       few as (select * from oldest where nth = 1 or bytes <= $7)
+       select ${OUT},
+              (select case when (select count(*) from few) = $5 or (select count(*) from few) < (select count(*) from oldest)
+                           then (select max(position) from few)
+                           when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo"
+         from few right join (values (1)) as one on true order by few.position`,
+      [aggregatetype, from, cursor.position, multirange(cursor.gaps), limit, look, bytes],
+    );
+    const [first] = rows;
+    if (!first) throw new Error('PostgreSQL answered the reading without a row');
+    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo) };
   }
 
   private sequenceHasPassed(position: string): string {
@@ -505,25 +559,28 @@ export class OutboxStore implements LeaseStore {
   async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number, place?: string): Promise<Removal> {
     const end = cursor.gaps[0]?.from ?? cursor.position + 1;
     const before = Math.min(end, after + LOOK_POSITIONS);
-    const { rows } = await this.query<{ count: number; upTo: string }>(
+    // Those of a waiting type are passed: they stay until they are published.
+    const { rows } = await this.query<{ count: number; waiting: number; upTo: string }>(
       `with looked as materialized (
-         select position, created_at < clock_timestamp() - $3 * interval '1 millisecond' as old
+         select position, aggregatetype = any($5::text[]) as waits,
+                created_at < clock_timestamp() - $3 * interval '1 millisecond' as old
            from ${this.schema}.outbox
-          where position > $1 and position < $2 and ($5::text is null or $5 = ${this.place})
+          where position > $1 and position < $2 and ($6::text is null or $6 = ${this.place})
           order by position limit $4),
        removed as (
-         delete from ${this.schema}.outbox where position = any(array(select position from looked where old)) returning 1)
-       select (select count(*) from removed)::int as count,
-              coalesce(min(position) filter (where not old) - 1,
+         delete from ${this.schema}.outbox
+          where position = any(array(select position from looked where old and not waits)) returning 1)
+       select (select count(*) from removed)::int as count, (count(*) filter (where waits))::int as waiting,
+              coalesce(min(position) filter (where not old and not waits) - 1,
                        case when count(*) = $4 then max(position) else $2 - 1 end) as "upTo"
          from looked`,
-      [after, before, retentionMs, limit, place],
+      [after, before, retentionMs, limit, [...cursor.waiting.keys()], place],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the removal without a row');
-    const { count } = row;
+    const { count, waiting } = row;
     const upTo = Number(row.upTo);
-    return { count, upTo, more: count === limit || (upTo === before - 1 && before < end) };
+    return { count, upTo, more: count + waiting === limit || (upTo === before - 1 && before < end) };
   }
 
   /** Reaches the relays of every process. Sent outside any transaction: inside one it would serialise all commits. */
@@ -578,6 +635,11 @@ export class OutboxStore implements LeaseStore {
 function beyondRoundTrip(theirs: number, sentAt: number, answeredAt: number): number {
   if (theirs > answeredAt) return theirs - answeredAt;
   return Math.min(0, theirs - sentAt);
+}
+
+/** Whether the row has these gaps already, and need not be sent them again: they may be many. */
+function isRecorded({ gaps, waiting }: Cursor, known: KnownLease | undefined): boolean {
+  return waiting.size === 0 && known?.progress.waiting.size === 0 && gaps === known.progress.gaps;
 }
 
 /** Whether the server has answered, and refused a statement: the connection is there. One that ends afterwards tells so itself. */

@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from './errors.js';
-import { type connectProducer, type Producer, refusal } from './kafka.js';
+import { type connectProducer, failureScope, isTimestampRefusal, type Producer, refusal } from './kafka.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from './message.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { TopicCounts } from './outbox-counts.js';
 import { type AggregateKey, type OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
 import { partitionOf } from './partition.js';
+import { type Routes } from './routes.js';
 import { type TopicContract } from './topic.js';
 
 /** kafkajs makes one record batch a partition and send: its bytes stay below the default `max.message.bytes` of 1 MiB. */
@@ -14,13 +15,24 @@ const LEAST_PARTITION_BYTES = 16 * 1024;
 /** After so many sends without a refusal larger ones are tried again. */
 const GROW_AFTER = 1000;
 const RELEASE_ROWS = 50;
+/** An error of Kafka's that names no topic is that of the topic after so many attempts, where a service has several. */
+const ATTEMPTS_BEFORE_BLOCKING = 3;
+/** After Kafka refused a timestamp, records go without one for so long. */
+const WITHOUT_TIMESTAMPS_MS = 60_000;
 
 /** The lease was lost, or the relay stops: nothing more may be sent. */
 export class TermOver extends Error {}
 
+/** A topic that was tried again still fails: its `cause` says why. */
+export class TopicFailure extends Error {}
+
 /** Keys whose messages are parked: later ones park behind them. */
 export class ParkedKeys {
   private readonly keys = new Set<string>();
+
+  delete({ aggregatetype, aggregateid }: AggregateKey): void {
+    this.keys.delete(`${aggregatetype}\0${aggregateid}`);
+  }
 
   add({ aggregatetype, aggregateid }: AggregateKey): void {
     this.keys.add(`${aggregatetype}\0${aggregateid}`);
@@ -35,18 +47,36 @@ export class ParkedKeys {
   }
 }
 
+/** What became of released messages: some are left, or none, or Kafka refused one, or their topic fails. */
+export type Release = 'more' | 'done' | 'refused' | 'blocked';
+
+/** How a send deals with what Kafka does not take. */
+interface Handling {
+  /** Kafka refuses this message for itself. */
+  readonly bury: (row: OutboxRow, error: string) => Promise<void>;
+  /** The messages that may still go. */
+  readonly passing: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>;
+  /** A topic fails: its messages, all of one aggregate type, are not to be sent now. */
+  readonly block: (rows: readonly OutboxRow[], error: unknown) => void;
+  /** Whether any outage ends the sending, instead of being waited for. */
+  readonly once?: boolean;
+}
+
 /**
  * Brings rows to Kafka, in order, for as long as it takes. What Kafka refuses for the message itself becomes a dead letter,
  * after the batch was split until that message stood alone; every other failure is an outage and counts against no message.
+ * An outage of one topic among several blocks its aggregate types, and the others go on.
  */
 export class Publisher {
   /** By the topic's name. */
   readonly counts: ReadonlyMap<string, TopicCounts>;
   private readonly logger = new Logger('Relay');
-  private readonly topics: ReadonlyMap<string, TopicContract>;
+  readonly topics: ReadonlyMap<string, TopicContract>;
+  private readonly partitions: ReadonlyMap<string, number>;
   private producer: Producer | undefined;
   private partitionBytes = PARTITION_BYTES;
   private sends = 0;
+  private readonly clocks = { differ: false, batches: 0, until: 0 };
 
   constructor(
     private readonly options: MessagingOptions,
@@ -58,101 +88,227 @@ export class Publisher {
     },
   ) {
     this.topics = new Map(options.publishes.map((contract) => [contract.aggregateType, contract]));
+    this.partitions = new Map(options.publishes.map(({ name, partitions }) => [name, partitions]));
     this.counts = new Map(options.publishes.map(({ name }) => [name, new TopicCounts()]));
   }
 
-  /** Returns when every row was acknowledged or parked. Throws TermOver when nothing may be sent any more. */
+  /**
+   * Returns when every row was acknowledged, parked, or left to `routes` because its type is blocked. Throws TermOver when
+   * nothing may be sent any more.
+   */
   async deliver(
+    rows: readonly OutboxRow[],
+    { parked, routes }: { parked: ParkedKeys; routes: Routes },
+    store: OutboxStore,
+    mayPublish: () => boolean,
+  ): Promise<void> {
+    for (const { aggregatetype, position } of rows)
+      if (!this.topics.has(aggregatetype)) routes.block(aggregatetype, Number(position));
+    const passing = async (rest: readonly OutboxRow[]) => this.parkHeld(routes.pass(rest), parked, store);
+    const block = (failed: readonly OutboxRow[], error: unknown) => {
+      const [first] = failed as [OutboxRow];
+      routes.block(first.aggregatetype, Number(first.position), error);
+      routes.pass(failed);
+    };
+    const handling = { bury: this.burial(parked, store), passing, block };
+    for (const batch of this.batches(await passing(rows))) await this.send(await passing(batch), mayPublish, handling);
+  }
+
+  /**
+   * Publishes messages of one blocked type. Throws TopicFailure when that fails: `onSent` was called for the batches before.
+   */
+  async catchUp(
     rows: readonly OutboxRow[],
     parked: ParkedKeys,
     store: OutboxStore,
     mayPublish: () => boolean,
+    onSent: (batch: readonly OutboxRow[]) => void,
   ): Promise<void> {
-    const withoutHeld = async (rest: readonly OutboxRow[]) => {
-      const behind = rest.filter((row) => parked.has(row));
-      if (behind.length > 0) await store.park(behind);
-      return behind.length > 0 ? rest.filter((row) => !parked.has(row)) : rest;
+    const handling: Handling = {
+      bury: this.burial(parked, store),
+      passing: async (rest) => this.parkHeld(rest, parked, store),
+      block: (_, cause) => {
+        throw new TopicFailure('the topic still fails', { cause });
+      },
+      once: true,
     };
-    const bury = async (row: OutboxRow, error: string) => {
-      await store.park([row], error);
-      if (this.options.afterDeadLetter !== 'go-on') parked.add(row);
-    };
-    for (const batch of this.batches(await withoutHeld(rows)))
-      await this.send(await withoutHeld(batch), mayPublish, { bury, withoutHeld });
+    for (const batch of this.batches(rows)) {
+      await this.send(await handling.passing(batch), mayPublish, handling);
+      onSent(batch);
+    }
   }
 
-  /** Publishes what waits parked of a key, up to a position if one is given; true when Kafka refused one again that now holds the rest. */
+  /** Publishes the next messages that wait parked of a key, up to a position if one is given. */
   async release(
     key: AggregateKey,
     before: number | undefined,
     store: OutboxStore,
     mayPublish: () => boolean,
-  ): Promise<boolean> {
-    for (;;) {
-      const rows = await store.readParked(key, before, RELEASE_ROWS);
-      if (rows.length === 0) return false;
-      let refused: OutboxRow | undefined;
-      for (const batch of this.batches(rows)) {
-        if (refused) break;
-        await this.send(batch, mayPublish, {
-          bury: async (row, error) => {
-            refused = row;
-            await store.killParked(row, error);
-          },
-          withoutHeld: (rest) => Promise.resolve(refused ? [] : rest),
-        });
-      }
-      await store.removeParked(refused ? rows.slice(0, rows.indexOf(refused)) : rows);
-      if (refused && this.options.afterDeadLetter !== 'go-on') return true;
+    block: (error: unknown) => void,
+    once = false,
+  ): Promise<Release> {
+    const rows = await store.readParked(key, before, RELEASE_ROWS);
+    let refused: OutboxRow | undefined;
+    let blocked = false;
+    const stopped = () => blocked || refused !== undefined;
+    for (const batch of this.batches(rows)) {
+      if (stopped()) break;
+      await this.send(batch, mayPublish, {
+        bury: async (row, error) => {
+          refused = row;
+          await store.killParked(row, error);
+        },
+        passing: (rest) => Promise.resolve(stopped() ? [] : rest),
+        block: (_, error) => {
+          blocked = true;
+          block(error);
+        },
+        once,
+      });
     }
+    if (blocked) return 'blocked';
+    if (rows.length > 0) await store.removeParked(refused ? rows.slice(0, rows.indexOf(refused)) : rows);
+    if (refused && this.options.afterDeadLetter !== 'go-on') return 'refused';
+    return rows.length < RELEASE_ROWS && !refused ? 'done' : 'more';
+  }
+
+  /** Publishes released messages of a blocked type. Throws TopicFailure when that fails. */
+  async probe(
+    key: AggregateKey,
+    before: number | undefined,
+    store: OutboxStore,
+    mayPublish: () => boolean,
+  ): Promise<void> {
+    const block = (cause: unknown) => {
+      throw new TopicFailure('the topic still fails', { cause });
+    };
+    await this.release(key, before, store, mayPublish, block, true);
+  }
+
+  /** Whether Kafka takes the timestamps that the database gives. */
+  clockReport(): { problem?: string; batchesWithoutTimestamps?: number } {
+    const { differ, batches } = this.clocks;
+    return {
+      ...(differ && {
+        problem:
+          "Kafka refuses the messages' timestamps, because its clock and the database's differ too much: they are sent " +
+          'without timestamps. Correct the clocks',
+      }),
+      ...(batches > 0 && { batchesWithoutTimestamps: batches }),
+    };
   }
 
   async close(): Promise<void> {
     await this.dropProducer();
   }
 
-  private async send(
+  /** Parks the messages whose key is held, and returns the others. */
+  private async parkHeld(
     rows: readonly OutboxRow[],
-    mayPublish: () => boolean,
-    refused: {
-      /** Kafka refuses this message for itself. */
-      readonly bury: (row: OutboxRow, error: string) => Promise<void>;
-      /** Of the messages behind it, those that may still go. */
-      readonly withoutHeld: (rest: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>;
-    },
-  ): Promise<void> {
-    while (rows.length > 0) {
-      if (!mayPublish()) throw new TermOver();
-      try {
-        await this.publish(rows, mayPublish);
-        this.sent();
-        return;
-      } catch (error) {
-        await this.dropProducer();
-        if (!mayPublish()) throw new TermOver();
-        const why = refusal(error);
-        if (why === undefined) {
-          for (const counts of this.countsOf(rows)) counts.sendFailures++;
-          await this.events.onFailed(
-            `${rows.length} messages were not acknowledged by Kafka and will be sent again`,
-            error,
-          );
-          continue;
-        }
-        if (rows.length === 1) {
-          const [row] = rows as [OutboxRow];
-          await refused.bury(row, describeError(error));
-          for (const counts of this.countsOf(rows)) counts.deadLetters++;
-          const name = `${row.type} ${row.id} of ${row.aggregatetype} ${row.aggregateid}`;
-          this.logger.error(`${name} is a dead letter, refused by Kafka: ${describeError(error)}`);
-          return;
-        }
-        if (why === 'too large') this.shrink(rows);
-        const middle = Math.ceil(rows.length / 2);
-        await this.send(rows.slice(0, middle), mayPublish, refused);
-        rows = await refused.withoutHeld(rows.slice(middle));
+    parked: ParkedKeys,
+    store: OutboxStore,
+  ): Promise<readonly OutboxRow[]> {
+    const behind = rows.filter((row) => parked.has(row));
+    if (behind.length > 0) await store.park(behind);
+    return behind.length > 0 ? rows.filter((row) => !parked.has(row)) : rows;
+  }
+
+  private burial(parked: ParkedKeys, store: OutboxStore): Handling['bury'] {
+    return async (row, error) => {
+      await store.park([row], error);
+      if (this.options.afterDeadLetter !== 'go-on') parked.add(row);
+    };
+  }
+
+  private async send(rows: readonly OutboxRow[], mayPublish: () => boolean, handling: Handling): Promise<void> {
+    for (let failures = 0; rows.length > 0;) {
+      const error = await this.attempt(rows, mayPublish);
+      if (error === undefined) return;
+      const why = refusal(error);
+      if (why === undefined) {
+        rows = await this.afterOutage(rows, error, ++failures, mayPublish, handling);
+        continue;
       }
+      if (rows.length === 1) {
+        const [row] = rows as [OutboxRow];
+        await handling.bury(row, describeError(error));
+        for (const counts of this.countsOf(rows)) counts.deadLetters++;
+        const name = `${row.type} ${row.id} of ${row.aggregatetype} ${row.aggregateid}`;
+        this.logger.error(`${name} is a dead letter, refused by Kafka: ${describeError(error)}`);
+        return;
+      }
+      if (why === 'too large') this.shrink(rows);
+      const middle = Math.ceil(rows.length / 2);
+      await this.send(rows.slice(0, middle), mayPublish, handling);
+      rows = await handling.passing(rows.slice(middle));
     }
+  }
+
+  /** Sends the rows once; returns what went wrong, or undefined when all of them were acknowledged. */
+  private async attempt(rows: readonly OutboxRow[], mayPublish: () => boolean): Promise<unknown> {
+    if (!mayPublish()) throw new TermOver();
+    const { clocks } = this;
+    const timed = performance.now() >= clocks.until;
+    try {
+      await this.publish(rows, mayPublish, timed);
+      this.sent();
+      if (timed) clocks.differ = false;
+      else clocks.batches++;
+      return undefined;
+    } catch (error) {
+      await this.dropProducer();
+      if (!mayPublish()) throw new TermOver();
+      if (!timed || !isTimestampRefusal(error)) return error;
+      const text =
+        "Kafka refuses timestamps: its clock and the database's differ. Messages are sent without timestamps";
+      if (!clocks.differ) this.logger.error(`${text}: ${describeError(error)}`);
+      clocks.differ = true;
+      clocks.until = performance.now() + WITHOUT_TIMESTAMPS_MS;
+      return this.attempt(rows, mayPublish);
+    }
+  }
+
+  /**
+   * Finds out which topics fail, by sending to each on its own, and blocks those that fail for themselves or while another
+   * works. Waits unless some rows were dealt with. Returns what is still to be sent.
+   */
+  private async afterOutage(
+    rows: readonly OutboxRow[],
+    error: unknown,
+    failures: number,
+    mayPublish: () => boolean,
+    { block, once = false }: Handling,
+  ): Promise<readonly OutboxRow[]> {
+    for (const counts of this.countsOf(rows)) counts.sendFailures++;
+    const left = new Map<string, { rows: OutboxRow[]; error: unknown }>();
+    for (const row of rows) {
+      const part = left.get(row.aggregatetype);
+      if (part) part.rows.push(row);
+      else left.set(row.aggregatetype, { rows: [row], error });
+    }
+    // A connection that broke is most often Kafka as a whole: then one attempt for each topic would only take longer.
+    if (left.size > 1 && (failureScope(error) !== undefined || failures > 1))
+      for (const [type, part] of left) {
+        part.error = await this.attempt(part.rows, mayPublish);
+        if (part.error === undefined) left.delete(type);
+      }
+    const works = [...left.values()].reduce((sum, part) => sum + part.rows.length, 0) < rows.length;
+    let blocked = false;
+    for (const [type, part] of left) {
+      if (!once && (this.topics.size === 1 || refusal(part.error) !== undefined)) continue;
+      const scope = failureScope(part.error);
+      const ofTopic = scope === 'topic' || (scope === 'kafka' && failures >= ATTEMPTS_BEFORE_BLOCKING);
+      if (!once && !works && !ofTopic) continue;
+      left.delete(type);
+      blocked = true;
+      block(part.rows, part.error);
+    }
+    if (!works && !blocked)
+      await this.events.onFailed(
+        `${rows.length} messages were not acknowledged by Kafka and will be sent again`,
+        error,
+      );
+    return rows.filter(({ aggregatetype }) => left.has(aggregatetype));
   }
 
   private sent(): void {
@@ -204,19 +360,27 @@ export class Publisher {
     return `${aggregatetype}/${partitionOf(aggregateid, partitions)}`;
   }
 
-  private async publish(rows: readonly OutboxRow[], mayPublish: () => boolean): Promise<void> {
+  private async publish(rows: readonly OutboxRow[], mayPublish: () => boolean, timed: boolean): Promise<void> {
     const recordsByTopic = new Map<string, OutgoingRecord[]>();
     for (const row of rows) {
       const topic = this.topics.get(row.aggregatetype)?.name;
       if (topic === undefined)
         throw new Error(`no topic is declared for aggregate type ${row.aggregatetype} (message ${row.id})`);
       const records = recordsByTopic.get(topic) ?? [];
-      records.push(toRecord(row, `/${this.options.service}`));
+      records.push(toRecord(row, `/${this.options.service}`, timed));
       recordsByTopic.set(topic, records);
     }
-    this.producer ??= await this.connect({ brokers: this.options.brokers, clientId: this.options.service });
+    this.producer ??= await this.connect({
+      brokers: this.options.brokers,
+      clientId: this.options.service,
+      partitions: this.partitions,
+    });
     await this.producer.publish(recordsByTopic, mayPublish);
-    for (const [topic, records] of recordsByTopic) this.counts.get(topic)?.acknowledged(records);
+    // The latency is measured from the row's time, also where the record has none.
+    for (const [topic, records] of recordsByTopic) {
+      const times = timed ? records : rows.filter((row) => this.topics.get(row.aggregatetype)?.name === topic);
+      this.counts.get(topic)?.acknowledged(times);
+    }
   }
 
   /** Of the topics that the rows go to. */

@@ -13,7 +13,9 @@ import { type WentBack } from './log-origin.js';
 import { type MessagingOptions } from './messaging-options.js';
 import { OldMessages } from './old-messages.js';
 import { type GapWriter, isAnswer, type LogPart, OutboxStore, WriterEnded } from './outbox-store.js';
-import { ParkedKeys, Publisher, TermOver } from './publisher.js';
+import { ParkedKeys, Publisher, TermOver, TopicFailure } from './publisher.js';
+import { ReleasedKeys } from './released-keys.js';
+import { Routes } from './routes.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
 /** What one reading takes into memory at most. Two are there at a time: one is read while the other is sent. */
@@ -31,6 +33,10 @@ const BACKLOG_AFTER_MS = 1000;
  */
 const PACE_MS = 1;
 const SETTLE_EVERY_MS = 1000;
+/** So long at a time released messages, and those of a topic that works again, are sent between two readings of new ones. */
+const SLICE_MS = 50;
+/** So many messages of other types one look for a waiting type takes in. */
+const LOOK_ROWS = 20_000;
 const SETTLE_BUSY_MS = 50;
 /** Gaps that are older are reported, with the transaction that keeps them. */
 const GAPS_REPORTED_AFTER_MS = 2000;
@@ -120,12 +126,18 @@ export class Relay {
     const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
     const silent = this.running !== undefined && silentMs > SILENT_AFTER_MS;
     const report = this.progress.report();
-    const notes = [...this.notes.values()];
+    const routes = this.term?.routes.report();
+    const clocks = this.publisher.clockReport();
     const clockAheadMs = this.lease?.clockAheadMs ?? 0;
-    const problem = [...(report.problem === undefined ? [] : [report.problem]), ...notes].join('; ');
+    // The most severe problem comes first: that nothing goes out, that a type waits, that the clocks differ.
+    const problems = [report.problem, routes?.problem, clocks.problem, ...this.notes.values()];
+    const problem = problems.filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
     const details = {
+      ...clocks,
+      ...routes,
       ...report,
+      healthy: report.healthy && (routes?.healthy ?? true),
       role,
       ...(gaps && { gaps }),
       ...(clockAheadMs !== 0 && { clockAheadMs }),
@@ -253,7 +265,8 @@ export class Relay {
     const gaps = term && lease?.progress ? lease.progress.gaps.length : 0;
     // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
     const due = term?.old.areDue(lease?.progress);
-    if (!answer || changed || answer.pending || gaps > 0 || due) this.wakeUp.call();
+    const waiting = term && lease?.progress ? lease.progress.waiting.size : 0;
+    if (!answer || changed || answer.pending || gaps > 0 || due || waiting > 0) this.wakeUp.call();
   }
 
   private noteWhatIsOdd(): void {
@@ -307,7 +320,7 @@ export class Relay {
     else if (this.lease?.token !== undefined) this.wakeUp.call();
   }
 
-  private termOf({ term: number, log }: Lease): Term {
+  private termOf({ term: number, log, progress }: Lease): Term {
     if (this.term?.number === number) return this.term;
     this.parkedChanged = true;
     this.term = {
@@ -315,6 +328,8 @@ export class Relay {
       place: log?.place,
       watch: new GapWatch(),
       parked: new ParkedKeys(),
+      released: new ReleasedKeys(),
+      routes: new Routes(this.publisher.topics, this.logger, progress?.waiting),
       caughtUp: false,
       settleAt: 0,
       old: new OldMessages(this.options.outboxRetentionMs),
@@ -339,7 +354,9 @@ export class Relay {
           term.watch.observe(cursor, await store.openWriters());
           await this.reportGaps(store, term, cursor);
         }
-        if (this.parkedChanged) await this.publishReleased(store, term, mayPublish);
+        if (this.parkedChanged) await this.findReleased(store, term);
+        await this.publishReleased(store, lease, term, mayPublish);
+        const resuming = await this.resumeBlocked(store, lease, term, mayPublish);
         const drained = await this.drain(store, lease, term, leads, mayPublish);
         if (settling && drained.sawGaps && leads()) {
           const settled = term.watch.settled(lease.progress ?? cursor);
@@ -347,7 +364,7 @@ export class Relay {
           if (settled !== lease.progress) await lease.renew();
           if (leads()) lease.progress = settled;
         }
-        ({ more } = drained);
+        more = drained.more || resuming || term.released.next(term.routes) !== undefined;
       }
       this.failures.kafka = 0;
       this.progress.done();
@@ -393,7 +410,8 @@ export class Relay {
     }
     if (ofLog) await store.moveParkedBack();
     for (let more = keepsOld; more && mayPublish();) {
-      if (this.parkedChanged) await this.publishReleased(store, term, mayPublish);
+      // Keys with parked messages are held; what was released goes out in the next term.
+      if (this.parkedChanged) await this.findReleased(store, term);
       ({ more } = await this.drain(store, lease, term, leads, mayPublish, 'old'));
     }
     if (!mayPublish()) throw new TermOver();
@@ -445,38 +463,124 @@ export class Relay {
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
-      const interrupted = this.parkedChanged || isToSettle(term, after);
+      const turns = this.parkedChanged || term.released.size > 0 || term.routes.someDue();
+      const interrupted = turns || isToSettle(term, after);
       reading = full && !interrupted ? read(after) : undefined;
       // Awaited above; a failure before that must not count as unhandled.
       reading?.catch(() => undefined);
       const sentAt = performance.now();
-      await this.publisher.deliver(rows, term.parked, store, mayPublish);
+      await this.publisher.deliver(rows, term, store, mayPublish);
       // While Kafka was away a backlog has grown.
       if (performance.now() - sentAt > BACKLOG_AFTER_MS) term.caughtUp = false;
       // What was acknowledged while stopping counts too: a successor need not send it again.
       if (!leads()) return { more: false, sawGaps: false };
-      lease.progress = after;
+      lease.progress = after.withWaiting(term.routes.waiting);
       unrecorded += rows.length;
       if (unrecorded >= RECORD_EVERY) {
         unrecorded = 0;
         void lease.renew();
       }
       if (!reading) return { more: full, sawGaps };
-      from = after;
+      from = lease.progress;
     }
   }
 
-  /** What a person released: parked messages with no dead letter before them, in order, before newer ones of their key. */
-  private async publishReleased(store: OutboxStore, term: Term, mayPublish: () => boolean): Promise<void> {
+  /** Holds every key with parked messages, and finds those that a person released: they have no dead letter before them. */
+  private async findReleased(store: OutboxStore, term: Term): Promise<void> {
     this.parkedChanged = false;
     const goOn = this.options.afterDeadLetter === 'go-on';
-    term.parked.clear();
+    const { parked, released } = term;
+    parked.clear();
+    released.clear();
     for (const key of await store.parkedKeys()) {
       const before = goOn || Number.isNaN(key.dead) ? undefined : key.dead;
-      const released = before === undefined ? !Number.isNaN(key.waiting) : key.waiting < before;
-      const refused = released && (await this.publisher.release(key, before, store, mayPublish));
-      if ((refused || before !== undefined) && !goOn) term.parked.add(key);
+      const isReleased = before === undefined ? !Number.isNaN(key.waiting) : key.waiting < before;
+      if (isReleased) released.add({ ...key, before });
+      // Also while its released messages go out: newer ones of the key wait behind them.
+      if (isReleased || !goOn) parked.add(key);
     }
+  }
+
+  /** Publishes released messages for a while, key by key and each in order. A key is free when the last of them is out. */
+  private async publishReleased(
+    store: OutboxStore,
+    lease: Lease,
+    term: Term,
+    mayPublish: () => boolean,
+  ): Promise<void> {
+    const { parked, released, routes } = term;
+    const end = performance.now() + SLICE_MS;
+    for (let key = released.next(routes); key && performance.now() < end; key = released.next(routes)) {
+      const { aggregatetype, before } = key;
+      const cursor = lease.progress ?? Cursor.START;
+      const block = (error?: unknown) => {
+        routes.block(aggregatetype, cursor.position + 1, error);
+        noteWaiting(lease, term, cursor);
+      };
+      if (!routes.isDeclared(aggregatetype)) {
+        block();
+        continue;
+      }
+      const outcome = await this.publisher.release(key, before, store, mayPublish, block);
+      if (outcome === 'done' && before === undefined) parked.delete(key);
+      if (outcome === 'done' || outcome === 'refused') released.delete(key);
+    }
+  }
+
+  /**
+   * Tries the topics of blocked types whose back-off is over, and publishes for a while what waits. True while there is more.
+   * A type is free when the relay has published all of its messages that it had passed, so none is overtaken (P3).
+   */
+  private async resumeBlocked(
+    store: OutboxStore,
+    lease: Lease,
+    term: Term,
+    mayPublish: () => boolean,
+  ): Promise<boolean> {
+    let more = false;
+    for (const { aggregateType, from } of term.routes.due()) {
+      if (!mayPublish()) return false;
+      const startedAt = performance.now();
+      try {
+        const done = await this.resume(aggregateType, from, store, lease, term, mayPublish);
+        more ||= !done;
+      } catch (error) {
+        if (!(error instanceof TopicFailure)) throw error;
+        term.routes.failed(aggregateType, error.cause, performance.now() - startedAt);
+      }
+    }
+    return more;
+  }
+
+  private async resume(
+    aggregateType: string,
+    from: number,
+    store: OutboxStore,
+    lease: Lease,
+    term: Term,
+    mayPublish: () => boolean,
+  ): Promise<boolean> {
+    const { parked, released, routes } = term;
+    const cursor = lease.progress ?? Cursor.START;
+    const bounds = { limit: READ_ROWS, bytes: READ_BYTES, look: LOOK_ROWS };
+    const { rows, upTo } = await store.readWaiting(aggregateType, from, cursor, bounds);
+    const advance = (to: number, messages: number) => {
+      routes.advanced(aggregateType, to, messages);
+      noteWaiting(lease, term, cursor);
+    };
+    await this.publisher.catchUp(rows, parked, store, mayPublish, (batch) =>
+      advance(Number(batch.at(-1)?.position) + 1, batch.length),
+    );
+    advance(upTo + 1, 0);
+    if (upTo < cursor.position) return false;
+    const key = rows.length === 0 ? released.ofType(aggregateType) : undefined;
+    // Nothing but a released message can show whether the topic works.
+    if (key) await this.publisher.probe(key, key.before, store, mayPublish);
+    routes.unblock(aggregateType);
+    noteWaiting(lease, term, cursor);
+    // Kept messages of the type lie behind those that were removed for their age.
+    term.old = new OldMessages(this.options.outboxRetentionMs);
+    return true;
   }
 
   /** Of PostgreSQL and of Kafka: one that lasts says nothing of the other. */
@@ -514,10 +618,12 @@ interface Term {
   readonly place: string | undefined;
   readonly watch: GapWatch;
   readonly parked: ParkedKeys;
+  readonly released: ReleasedKeys;
+  readonly routes: Routes;
   /** The last reading found all there was. */
   caughtUp: boolean;
   settleAt: number;
-  readonly old: OldMessages;
+  old: OldMessages;
 }
 
 /** Whether it is time to ask which writers may still fill the gaps: sooner when many gaps are looked into until then. */
@@ -529,6 +635,12 @@ function isToSettle({ settleAt, watch }: Term, cursor: Cursor): boolean {
 
 function unlessWriterEnded(error: unknown): undefined {
   if (!(error instanceof WriterEnded)) throw error;
+}
+
+/** Brings what waits into the progress that is recorded, unless that is another leader's by now. */
+function noteWaiting(lease: Lease, { number, routes }: Term, cursor: Cursor): void {
+  if (lease.token === undefined || lease.term !== number) throw new TermOver();
+  lease.progress = cursor.withWaiting(routes.waiting);
 }
 
 /** Whether there may be more than was read. */
