@@ -77,11 +77,15 @@ export class MessagingMetrics {
   }
 
   private addOutbox(): void {
-    this.ofTables('messaging_outbox_unpublished_messages', 'Committed and not published yet.', ({ ready, held, blocked }) => [
-      { labels: { state: 'ready' }, value: ready.messages },
-      { labels: { state: 'held' }, value: held.messages },
-      { labels: { state: 'blocked' }, value: blocked.messages },
-    ]);
+    this.ofTables(
+      'messaging_outbox_unpublished_messages',
+      'Committed and not published yet.',
+      ({ ready, held, blocked }) => [
+        { labels: { state: 'ready' }, value: ready.messages },
+        { labels: { state: 'held' }, value: held.messages },
+        { labels: { state: 'blocked' }, value: blocked.messages },
+      ],
+    );
     this.ofTables(
       'messaging_outbox_oldest_unpublished_age_seconds',
       'Age of the oldest message that is not published yet; 0 without any.',

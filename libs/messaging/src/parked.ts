@@ -125,10 +125,12 @@ export class ParkedMessages {
     for (let next: Head | undefined = head; next && !stopping.aborted;) {
       const current: Head = next;
       const attempt = async () => this.attempt(current);
-      next = await (current.suspect ? slots.useAll(attempt) : slots.use(attempt)).catch((error: unknown) => {
-        logger.warn(`${nameOf(current)} waits: ${describeError(error)}`);
-        return undefined;
-      });
+      next = await (current.suspect ? slots.useAll(attempt) : slots.use(attempt, 'background')).catch(
+        (error: unknown) => {
+          logger.warn(`${nameOf(current)} waits: ${describeError(error)}`);
+          return undefined;
+        },
+      );
     }
   }
 

@@ -1,17 +1,21 @@
 /** Only one piece of work of the whole process has nothing beside it at a time: else two would wait for each other's slots. */
 let alone = Promise.resolve();
 
-/** At most so many pieces of work at a time; the others wait their turn, first come first served. */
+/**
+ * At most so many pieces of work at a time; the others wait their turn, first come first served. Work of the background takes
+ * turns with the other: however much of it waits, it delays nothing else by more than one piece.
+ */
 export class Slots {
-  private readonly waiting: (() => void)[] = [];
+  private readonly waiting = { foreground: [] as (() => void)[], background: [] as (() => void)[] };
+  private lastWasBackground = false;
   private free: number;
 
   constructor(private readonly count: number) {
     this.free = count;
   }
 
-  async use<T>(work: () => Promise<T>): Promise<T> {
-    await this.take();
+  async use<T>(work: () => Promise<T>, kind: 'foreground' | 'background' = 'foreground'): Promise<T> {
+    await this.take(kind);
     try {
       return await work();
     } finally {
@@ -26,7 +30,7 @@ export class Slots {
     alone = promise;
     await before;
     const all = Array.from({ length: this.count });
-    await Promise.all(all.map(() => this.take()));
+    await Promise.all(all.map(() => this.take('foreground')));
     try {
       return await work();
     } finally {
@@ -35,14 +39,16 @@ export class Slots {
     }
   }
 
-  private async take(): Promise<void> {
+  private async take(kind: 'foreground' | 'background'): Promise<void> {
     if (this.free > 0) this.free--;
-    else await new Promise<void>((go) => this.waiting.push(go));
+    else await new Promise<void>((go) => this.waiting[kind].push(go));
   }
 
   private giveBack(): void {
     // Handed on, not given back and fought for: whoever came first is next.
-    const next = this.waiting.shift();
+    const { foreground, background } = this.waiting;
+    this.lastWasBackground = foreground.length === 0 || (background.length > 0 && !this.lastWasBackground);
+    const next = (this.lastWasBackground ? background : foreground).shift();
     if (next) next();
     else this.free++;
   }
