@@ -8,10 +8,14 @@ Logger.overrideLogger(false);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const topics = [
-    { ...ORDER_EVENTS, name: process.env['ORDER_EVENTS_TOPIC'] || ORDER_EVENTS.name },
-    { ...PAYMENT_EVENTS, name: process.env['PAYMENT_EVENTS_TOPIC'] || PAYMENT_EVENTS.name },
-  ];
+  const topics = [configured(ORDER_EVENTS, 'ORDER_EVENTS'), configured(PAYMENT_EVENTS, 'PAYMENT_EVENTS')];
   await createTopics({ brokers, clientId: 'twinbox-topics' }, topics);
   for (const { name, partitions } of topics) console.log(`${name}: ${partitions} partitions`);
 });
+
+/** The topic with the name and the number of partitions that the services are configured with. */
+function configured<T extends { name: string; partitions: number }>(topic: T, prefix: string): T {
+  const partitions = process.env[`${prefix}_PARTITIONS`] || String(topic.partitions);
+  if (!/^[1-9]\d{0,3}$/.test(partitions)) throw new Error(`${prefix}_PARTITIONS must be a whole number from 1 to 9999`);
+  return { ...topic, name: process.env[`${prefix}_TOPIC`] || topic.name, partitions: Number(partitions) };
+}

@@ -10,6 +10,10 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
+  /** How many partitions that topic has: with another number nothing is published, because keys would lose their order. */
+  @EnvInt(1, 9999)
+  ORDER_EVENTS_PARTITIONS: number = ORDER_EVENTS.partitions;
+
   /** Another than its own: a service does not hear itself. */
   @EnvName()
   @EnvOtherThan('ORDER_EVENTS_TOPIC')

@@ -30,7 +30,8 @@ export function platform(
   },
 ): DynamicModule[] {
   const { relay, metrics = [], ...database } = options;
-  const orderEvents = { ...ORDER_EVENTS, name: config.ORDER_EVENTS_TOPIC };
+  const { ORDER_EVENTS_TOPIC: name, ORDER_EVENTS_PARTITIONS: partitions } = config;
+  const orderEvents = { ...ORDER_EVENTS, name, partitions };
   return [
     loggerModule(config, options.applicationName),
     databaseModule({

@@ -29,6 +29,10 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
+  /** How many partitions that topic has: with another number nothing is published, because keys would lose their order. */
+  @EnvInt(1, 9999)
+  PAYMENT_EVENTS_PARTITIONS: number = PAYMENT_EVENTS.partitions;
+
   /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
   @EnvName()
   @NotEquals(WEBHOOKS, { message: `must not be ${WEBHOOKS}, as which the inbox knows the webhooks` })

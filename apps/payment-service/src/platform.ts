@@ -38,7 +38,9 @@ export function platform(
       brokers: config.KAFKA_BROKERS,
       service: NAME,
       relay,
-      publishes: [{ ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC }],
+      publishes: [
+        { ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC, partitions: config.PAYMENT_EVENTS_PARTITIONS },
+      ],
       consumes: [
         {
           consumer: PAYMENT_PROCESS,

@@ -187,9 +187,11 @@ export class Publisher {
 
   /** Whether Kafka takes the timestamps that the database gives. */
   clockReport(): { problem?: string; batchesWithoutTimestamps?: number } {
-    const { differ, batches } = this.clocks;
+    const { differ, batches, until } = this.clocks;
+    // An idle relay cannot tell whether the clocks were corrected.
+    const lasts = differ && performance.now() < until + WITHOUT_TIMESTAMPS_MS;
     return {
-      ...(differ && {
+      ...(lasts && {
         problem:
           "Kafka refuses the messages' timestamps, because its clock and the database's differ too much: they are sent " +
           'without timestamps. Correct the clocks',
