@@ -3,7 +3,7 @@ import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import { Kafka, Partitioners } from 'kafkajs';
-import { connectProducer, createTopics, refusal, unacknowledged } from './kafka.js';
+import { connectProducer, createTopics, failureScope, isTimestampRefusal, refusal, unacknowledged } from './kafka.js';
 import { partitionOf } from './partition.js';
 import { testBrokers } from './testing/database.js';
 import { KafkaLink } from './testing/kafka-link.js';
@@ -168,4 +168,16 @@ it('P5 blames a message for what Kafka refuses in it, and for nothing else', () 
   for (const type of ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'NOT_LEADER_FOR_PARTITION'])
     expect(refusal(retried(type))).toBeUndefined();
   expect(refusal(new Error('Connection timeout'))).toBeUndefined();
+  // Whose clock is wrong, Kafka does not say.
+  expect(refusal(retried('INVALID_TIMESTAMP'))).toBeUndefined();
+  expect(isTimestampRefusal(retried('INVALID_TIMESTAMP'))).toBe(true);
+});
+
+it('P2 tells the failure of one topic from that of all of Kafka', () => {
+  const retried = (type: string) => new Error('gave up', { cause: Object.assign(new Error(type), { type }) });
+
+  for (const type of ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'NOT_ENOUGH_REPLICAS'])
+    expect(failureScope(retried(type))).toBe('topic');
+  expect(failureScope(retried('CLUSTER_AUTHORIZATION_FAILED'))).toBe('kafka');
+  expect(failureScope(new Error('Connection timeout'))).toBeUndefined();
 });

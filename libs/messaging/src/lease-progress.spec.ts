@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { Cursor } from './cursor.js';
+import { cursorOf, recorded } from './lease-progress.js';
+
+const waiting = (entries: Record<string, number>) =>
+  new Map(Object.entries(entries).map(([type, from]) => [type, { from, messages: 1 }]));
+
+/** As the next poll reads it. */
+function read({ position, gaps, ahead }: ReturnType<typeof recorded>): Cursor {
+  return cursorOf(position, gaps, ahead === null ? null : (JSON.parse(ahead) as Parameters<typeof cursorOf>[2]));
+}
+
+describe('recorded progress', () => {
+  it('is the cursor itself while nothing waits', () => {
+    expect(recorded(new Cursor(9, [{ from: 3, to: 5 }]))).toEqual({ position: 9, gaps: '{[3,5)}', ahead: null });
+  });
+
+  it('P2 stays before the first message that waits, for a relay that knows only position and gaps', () => {
+    const cursor = new Cursor(
+      20,
+      [
+        { from: 3, to: 5 },
+        { from: 12, to: 13 },
+      ],
+      waiting({ a: 15, b: 8 }),
+    );
+
+    expect(recorded(cursor)).toMatchObject({ position: 7, gaps: '{[3,5)}' });
+  });
+
+  it('P2 comes back as it was, whatever waits and wherever the gaps are', () => {
+    const spans = fc
+      .uniqueArray(fc.integer({ min: 1, max: 30 }), { maxLength: 6 })
+      .map((starts) => starts.toSorted((a, b) => a - b).map((start) => ({ from: 3 * start, to: 3 * start + 2 })));
+    const types = fc.dictionary(fc.string({ minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 101 }));
+    fc.assert(
+      fc.property(spans, types, (gaps, froms) => {
+        const cursor = new Cursor(100, gaps, waiting(froms));
+
+        expect(read(recorded(cursor))).toEqual(cursor);
+      }),
+    );
+  });
+
+  it('P2 forgets what is ahead once another relay has moved the position', () => {
+    const { gaps, ahead } = recorded(new Cursor(20, [], waiting({ a: 15 })));
+
+    expect(read({ position: 16, gaps, ahead })).toEqual(new Cursor(16, []));
+  });
+});
