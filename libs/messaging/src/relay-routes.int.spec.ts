@@ -9,6 +9,7 @@ import { OutboxStore } from './outbox-store.js';
 import { type Relay } from './relay.js';
 import { type BlockedType } from './routes.js';
 import { type TopicContract } from './topic.js';
+import { KafkaLink } from './testing/kafka-link.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
 import { readTopic, type TopicReader } from './testing/topic.js';
 import { until } from './testing/until.js';
@@ -331,5 +332,39 @@ describe('a topic that fails while others work', () => {
       'nothing is parked',
       async () => (await sandbox.database.sql('select from sandbox.outbox_parked')).length === 0,
     );
+  });
+
+  it.each([
+    ['a right that is missing', 29],
+    ['replicas that are missing', 19],
+  ])('P2 P3 is waited for alone because of %s, and its dead letters wait with it', async (_, code) => {
+    const topic = await openOther();
+    const link = await KafkaLink.open(sandbox.options.brokers[0]!);
+    // A partition of the topic in Kafka's answer to a producer: its number, and the error.
+    const answer = (partition: number, error: number) =>
+      Buffer.from([0, other.name.length, ...Buffer.from(other.name), 0, 0, 0, 1, 0, 0, 0, partition, 0, error]);
+    for (let partition = 0; partition < other.partitions; partition++)
+      link.replaceInAnswers(answer(partition, 0), answer(partition, code));
+    await sandbox.database.sql(
+      `insert into sandbox.outbox_parked
+         (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at)
+       values (0, gen_random_uuid(), 'other', 'other-0', 'Counted', 'urn:event:Counted:1', 0, '{"n":0}', now())`,
+    );
+    await write('other', 1, 5);
+    await write('counter', 1, 5);
+
+    const relay = start(both(), { brokers: [link.broker] });
+    await untilPublished(sandbox.topic, 'counter', 5);
+    await until('it waits', () => blockedOf(relay).length === 1);
+    await write('counter', 6, 10);
+    await untilPublished(sandbox.topic, 'counter', 10);
+    link.heal();
+
+    await until('it is well again', () => blockedOf(relay).length === 0 && relay.health().healthy);
+    await untilPublished(topic, 'other', 6);
+    expect(inversions(topic)).toEqual([]);
+    expect(await sandbox.database.sql('select from sandbox.outbox_parked')).toEqual([]);
+    await relay.stop();
+    await link.close();
   });
 });
