@@ -135,7 +135,7 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when w
 
     await arePublished(60);
     await expectReport(second);
-    expect((await recorded()).position).toBe(80);
+    await until('it is recorded', async () => (await recorded()).position === 80);
   });
 
   it('the sequence was restarted before a backlog: what was committed first is published first', async () => {
