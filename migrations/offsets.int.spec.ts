@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createTopics } from '@twinbox/messaging';
-import { produce, type RawRecord, type TestDatabase, testBrokers, until } from '@twinbox/messaging/testing';
+import { produce, type TestDatabase, testBrokers, until } from '@twinbox/messaging/testing';
 import { createServiceDatabase } from '@twinbox/test-support';
 
 const topic = `offsets-${randomUUID()}`;
@@ -35,7 +35,11 @@ beforeAll(async () => {
   ]);
   // Apart: a send that one of two partitions refuses is repeated for both.
   const record = { key: 'a', value: '{}' };
-  await produce(testBrokers(), topic, Array(3).fill({ ...record, partition: 0 }) as RawRecord[]);
+  await produce(
+    testBrokers(),
+    topic,
+    Array.from({ length: 3 }, () => ({ ...record, partition: 0 })),
+  );
   await produce(testBrokers(), topic, [{ ...record, partition: 1 }]);
 });
 
