@@ -5,7 +5,8 @@ export const USAGE = `usage: npm run chaos -- [--minutes M] [--seed S]
 Customers fill carts, place orders and cancel them, operators and a payment provider decide payments, and the simulated gateway
 or nobody (by the seed) settles the others, through two replicas of each service, one of which (by the seed) has two relays of its
 own. Meanwhile processes, PostgreSQL, Kafka and the connections between them are killed, paused, restarted and cut off at random,
-and requests and messages are sent twice. At the end the databases and topics are read, and what was promised is checked.
+message handlers fail now and then, columns are widened under load, the database is slow for some time, and requests and messages
+are sent twice. At the end the databases and topics are read, and what was promised is checked.
 
   --minutes M   how long orders flow and faults happen, more than 0, at most 1440 (default: 5)
   --seed S      a whole number from 0 to 4294967295; the same one gives the same faults (default: a random one)

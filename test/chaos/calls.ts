@@ -29,12 +29,26 @@ export interface AnswerCount {
   readonly count: number;
 }
 
+/** P8: no later than this a service answers that it cannot help at the moment. */
+const UNAVAILABLE_MS = 2000;
+
+/** An answer of 503 that came late. */
+export interface SlowAnswer {
+  readonly url: string;
+  readonly code: string;
+  /** When the request was sent, in milliseconds since 1970. */
+  readonly at: number;
+  readonly tookMs: number;
+}
+
 /** Asks the replicas of a service, and counts what they answer. */
 export class Calls {
   /** Stored answers: the request had an idempotency key that was known. */
   replayed = 0;
   /** Requests that were sent again, for an answer was missing or to see what happens. */
   repeats = 0;
+  /** Answers of 503 that took longer than {@link UNAVAILABLE_MS}. */
+  readonly slow: SlowAnswer[] = [];
   private readonly counts = new Map<string, AnswerCount>();
 
   get answers(): AnswerCount[] {
@@ -54,6 +68,8 @@ export class Calls {
       const body: unknown = await response.json();
       const answer = { status: response.status, body, tookMs: performance.now() - sentAt };
       this.count(answer);
+      if (answer.status === 503 && answer.tookMs > UNAVAILABLE_MS)
+        this.slow.push({ url, code: codeOf(body), at: Date.now() - answer.tookMs, tookMs: answer.tookMs });
       if (response.headers.get('idempotent-replayed') === 'true') this.replayed++;
       return answer;
     } catch {

@@ -1,10 +1,9 @@
-import { type AnswerCount } from './calls.js';
+import { type AnswerCount, type SlowAnswer } from './calls.js';
 import { type Command, type Edit, type Placing } from './customers.js';
-import { type Injected } from './faults.js';
 import { type PaymentDecision, type ProductPut } from './operators.js';
 import { type Webhook } from './provider.js';
 import { type Stop } from './replica.js';
-import { type Gateway, type ProcessName, type ServiceName } from './schedule.js';
+import { type Gateway, type ProcessName, type ServiceName, type Injected } from './schedule.js';
 import { type LoggedRecord } from './topic-log.js';
 
 /** What was seen from outside: the calls and their answers, and the databases, topics and logs once everything had ended. */
@@ -34,6 +33,11 @@ export interface Facts {
   /** In the order of the topics' partitions. */
   readonly records: readonly LoggedRecord[];
   readonly parked: readonly ParkedFact[];
+  /** Every message that an inbox has parked at any time, in the order in which they were. */
+  readonly parkings: readonly ParkingFact[];
+  readonly takeOvers: readonly TakeOverFact[];
+  /** Answers of 503 that took longer than two seconds. */
+  readonly slowRefusals: readonly SlowRefusal[];
   readonly relays: readonly RelayFact[];
   readonly marks: readonly MarkFact[];
   readonly faults: readonly Injected[];
@@ -46,6 +50,8 @@ export interface Facts {
   /** What happened although nobody did it, told in words. */
   readonly complaints: readonly string[];
 }
+
+export type SlowRefusal = Omit<SlowAnswer, 'url'> & { readonly process: ProcessName };
 
 export interface OrderFact {
   readonly id: string;
@@ -141,6 +147,27 @@ export interface ParkedFact {
   readonly writtenAt: number;
   /** Since when it is a dead letter, in milliseconds since 1970. */
   readonly deadAt: number | null;
+}
+
+/** A message that an inbox parked; it may be handled by now. */
+export interface ParkingFact {
+  readonly service: ServiceName;
+  readonly consumer: string;
+  readonly key: string;
+  readonly messageId: string | null;
+  readonly holdsKey: boolean;
+  /** It failed itself; else it was parked behind another message of its key. */
+  readonly failed: boolean;
+  /** Orders the moments at which messages were handled; null: it is parked still. */
+  readonly went: number | null;
+}
+
+/** The lease of a relay went to another holder. In milliseconds since 1970. */
+export interface TakeOverFact {
+  readonly service: ServiceName;
+  /** When the holder before released it, or may have died: within a second after it renewed the lease last. */
+  readonly since: number;
+  readonly at: number;
 }
 
 /** The row that elects a service's relay. */

@@ -1,18 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fault } from './schedule.js';
+import { slowDown, widenColumn } from './database-faults.js';
+import { Random } from './random.js';
+import { type Fault, type Injected } from './schedule.js';
 import { type System } from './system.js';
 
 /** On a slow link: the time that each part takes more. */
 const SLOW_MS = 300;
 
+/** In a slow database a statement that writes takes up to so much longer: more than a service's statement_timeout of 1.2 s. */
+const SLOW_STATEMENT_MS = 1600;
+
+const DATABASE_RETRY_MS = 200;
+
 /** A fault that comes so much later than planned is left out: on a slow machine faults would pile up, and nothing be up between them. */
 const MOST_LATE_MS = 5000;
-
-/** A fault as it happened. */
-export type Injected = Pick<Fault, 'kind' | 'target'> & {
-  /** When it began, in milliseconds since 1970. */
-  readonly at: number;
-};
 
 /**
  * Does what is planned, when it is planned. A target that is still busy with its last fault gets the next one after it, or goes
@@ -35,8 +36,12 @@ export async function injectFaults(
     const inject = async () => {
       if (signal.aborted || performance.now() - start > fault.atMs + MOST_LATE_MS) return;
       tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
-      injected.push({ kind: fault.kind, target: fault.target, at: Date.now() });
-      await injectOne(system, fault, signal);
+      const at = Date.now();
+      try {
+        await injectOne(system, fault, signal);
+      } finally {
+        injected.push({ kind: fault.kind, target: fault.target, at, until: Date.now() });
+      }
       tell(`over: ${fault.kind}: ${fault.target}`);
     };
     const before = lastOf.get(fault.target) ?? Promise.resolve();
@@ -89,6 +94,25 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
       else link.slow(SLOW_MS);
       await lasting();
       return link.heal();
+    }
+    case 'database slow': {
+      await insist(() => slowDown(system.database, SLOW_STATEMENT_MS), signal);
+      await lasting();
+      // Also once aborted: what comes after a run must not find it slow.
+      return insist(() => slowDown(system.database, 0));
+    }
+    case 'column widened':
+      return insist(() => widenColumn(system.database, new Random(fault.atMs)), signal);
+  }
+}
+
+/** Until it succeeds: the server may be away, or the table locked. */
+async function insist(step: () => Promise<void>, signal = new AbortController().signal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await step();
+    } catch {
+      await pause(DATABASE_RETRY_MS, signal);
     }
   }
 }

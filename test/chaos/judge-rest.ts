@@ -113,3 +113,68 @@ export function answersAreLawful({ answers }: Facts): string[] {
     .filter(({ status, code }) => !(status < 300 || status === 503 || REFUSALS[code] === status))
     .map(({ status, code, count }) => `${count} answers were ${status} ${code}`);
 }
+
+/** P2: every message whose handler failed came back, and those of a key in the order in which they were committed. */
+export function parkedCameBackInOrder(facts: Pick<Facts, 'parkings' | 'outbox' | 'parked' | 'faults'>): string[] {
+  const positions = new Map(facts.outbox.map(({ id, position }) => [id, position]));
+  const ofKeys = Map.groupBy(
+    facts.parkings.filter(({ holdsKey }) => holdsKey),
+    ({ consumer, key }) => `${consumer} ${key}`,
+  );
+  return [...ofKeys.values()].flatMap((parkings) => {
+    const committed = parkings.map(({ messageId }) => positions.get(messageId ?? '') ?? Number.NaN);
+    const [{ consumer, key } = { consumer: '', key: '' }] = parkings;
+    if (committed.some((position, n) => n > 0 && !(position > (committed[n - 1] ?? 0))))
+      return [`${consumer} parked messages of ${key} in another order than they were committed`];
+    const went = parkings.flatMap((parking) => parking.went ?? []);
+    const left = parkings.findIndex((parking) => parking.went === null);
+    // What an explained dead letter holds waits behind it, unless the consumer goes on without it.
+    const isHeld = left < 0 || went.length === left || keysOfExplained(facts, [consumer]).has(key);
+    const isOrdered = went.every((moment, n) => n === 0 || moment > (went[n - 1] ?? 0));
+    return isOrdered && isHeld ? [] : [`${consumer} handled parked messages of ${key} out of order`];
+  });
+}
+
+/**
+ * P8. A process that was stopped itself, or a database that was slow and not away, is an excuse; so are two faults between them
+ * in a row, each of which may cost a request its time limit.
+ */
+export function refusalsInTime({ slowRefusals, faults }: Facts): string[] {
+  return slowRefusals
+    .filter(({ process, at, tookMs }) => {
+      const around = during(faults, at, at + tookMs);
+      const slow = around.some(
+        ({ kind, target }) =>
+          target === process ||
+          kind === 'database slow' ||
+          (kind === 'link slow' && target === `${process} → postgres`),
+      );
+      const away = around.filter(({ target }) => target === 'postgres' || target === `${process} → postgres`);
+      return !slow && away.length < 2;
+    })
+    .map(({ process, code, tookMs }) => `${process} took ${(tookMs / 1000).toFixed(2)} s to answer 503 ${code}`);
+}
+
+/** How soon a standby publishes after its leader has died. */
+const TAKE_OVER_MS = 5000;
+/** So long after a fault its target may still be busy with it: a process starts, a server recovers, a connection is made anew. */
+const AFTERMATH_MS = 5000;
+
+/** P8. Counted only where one of the two relays, and the database, were left alone. */
+export function takeOversInTime({ takeOvers, faults }: Facts): string[] {
+  return takeOvers.flatMap(({ service, since, at }) => {
+    const around = during(faults, since - 1000, at, AFTERMATH_MS);
+    const hit = new Set(
+      around
+        .filter(({ target }) => serviceOf(target) === service && !target.endsWith(' → kafka'))
+        .map(({ target }) => target.replace(/ → postgres$/, '')),
+    );
+    const excused = hit.size > 1 || around.some(({ target }) => target === 'postgres' || target === 'database');
+    if (excused || at - since <= TAKE_OVER_MS) return [];
+    return [`the relay of ${service} was taken over after ${((at - since) / 1000).toFixed(1)} s`];
+  });
+}
+
+function during(faults: Facts['faults'], from: number, to: number, aftermathMs = 0): Facts['faults'] {
+  return faults.filter(({ at, until }) => at <= to && until + aftermathMs >= from);
+}

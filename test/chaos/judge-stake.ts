@@ -14,7 +14,7 @@ const missing = (happened: Readonly<Record<string, boolean>>) =>
     .filter((what) => !happened[what])
     .map((what) => `in this run ${what}`);
 
-function alwaysIn({ placings, orders, orderSteps, paymentSteps, answers, replayed, gateway }: Facts) {
+function alwaysIn({ placings, orders, orderSteps, paymentSteps, answers, replayed, gateway, parkings }: Facts) {
   return {
     'no order was accepted': placings.some(({ outcome }) => outcome === 'accepted'),
     'no order was paid': orderSteps.some(({ type }) => type === 'OrderCompleted'),
@@ -23,15 +23,20 @@ function alwaysIn({ placings, orders, orderSteps, paymentSteps, answers, replaye
     // A gateway that settles by itself leaves nothing to expire, unless a process dies with the call in hand.
     'no payment expired': gateway === 'simulated' || paymentSteps.some(({ cause }) => cause === 'expiry'),
     'the gateway settled nothing': gateway === 'manual' || paymentSteps.some(({ cause }) => cause === 'charge'),
+    'no message was parked because its handler failed': parkings.some(({ failed, went }) => failed && went !== null),
     'no idempotency key was used again': replayed > 0,
     ...refusals(answers, ['insufficient-stock', 'version-conflict']),
   };
 }
 
-function rarelyIn({ orders, paymentSteps, paymentRequests, answers, webhooks }: Facts) {
+function rarelyIn({ orders, paymentSteps, paymentRequests, answers, webhooks, parkings, takeOvers, faults }: Facts) {
   const isTold = (outcome: string) =>
     webhooks.some((webhook) => webhook.answers.some((answer) => answer.outcome === outcome));
   return {
+    'no message was parked behind another one': parkings.some(({ failed, went }) => !failed && went !== null),
+    'no relay was taken over': takeOvers.length > 0,
+    'no column was widened': faults.some(({ kind }) => kind === 'column widened'),
+    'the database was never slow': faults.some(({ kind }) => kind === 'database slow'),
     'no order was finished': orders.some(({ status }) => status === 'FINISHED'),
     'no payment was cancelled': paymentRequests.some(({ status }) => status === 'CANCELLED'),
     'no payment was refunded': paymentRequests.some(({ status }) => status === 'REFUNDED'),

@@ -1,4 +1,11 @@
-import { type Facts, type OrderFact, type ParkedFact, type PaymentRequestFact, type StepFact } from './facts.js';
+import {
+  type Facts,
+  type OrderFact,
+  type ParkedFact,
+  type ParkingFact,
+  type PaymentRequestFact,
+  type StepFact,
+} from './facts.js';
 import { judge } from './judge.js';
 import { PUBLISHED } from './judge-timelines.js';
 import { type LoggedRecord } from './topic-log.js';
@@ -179,15 +186,24 @@ function aRun(change: Partial<Facts> = {}): Facts {
     })),
     records: [...committed, ...first.map((record) => ({ ...record, offset: record.offset + 100 }))],
     parked: [],
+    parkings: [
+      aParking(FINISHED, 'OrderPlaced', { failed: true, went: 1 }),
+      aParking(WITHDRAWN, 'OrderPlaced', { failed: true, went: 2 }),
+      aParking(WITHDRAWN, 'OrderCancelled', { went: 3 }),
+    ],
+    takeOvers: [{ service: 'order-service', since: 60_000, at: 64_100 }],
+    slowRefusals: [],
     relays: [
       { service: 'order-service', terms: 3, gaps: 0 },
       { service: 'payment-service', terms: 1, gaps: 0 },
     ],
     marks: [{ when: 'at rest', consumer: 'order-service', place: 'payment.events/0', marks: 1 }],
     faults: [
-      { kind: 'service killed', target: 'payment-service/1', at: 1000 },
-      { kind: 'service paused', target: 'payment-service/2', at: 2000 },
-      { kind: 'service killed', target: 'payment-service/2', at: 3000 },
+      { kind: 'service killed', target: 'payment-service/1', at: 1000, until: 1500 },
+      { kind: 'service paused', target: 'payment-service/2', at: 2000, until: 2500 },
+      { kind: 'service killed', target: 'payment-service/2', at: 3000, until: 3500 },
+      { kind: 'database slow', target: 'database', at: 30_000, until: 34_000 },
+      { kind: 'column widened', target: 'database', at: 40_000, until: 40_100 },
     ],
     redelivered: 2,
     processes: ['order-service/1', 'order-service relay/1'],
@@ -232,6 +248,22 @@ function publishedBy(steps: readonly StepFact[], topic: string): LoggedRecord[] 
 function aRecord(topic: string, offset: number, key: string, type: string, sequence: number): LoggedRecord {
   return { topic, partition: 0, offset, key, id: idOf(topic, key, type), type, sequence };
 }
+
+function aParking(key: string, type: string, change: Partial<ParkingFact> = {}): ParkingFact {
+  const messageId = idOf('order.events', key, type);
+  return {
+    service: 'payment-service',
+    consumer: 'payment-service',
+    key,
+    messageId,
+    holdsKey: true,
+    failed: false,
+    went: null,
+    ...change,
+  };
+}
+
+const aSlowRefusal = { process: 'order-service/1', code: 'database-unavailable', at: 50_000, tookMs: 2300 } as const;
 
 /** A dead letter of a message that was alone in hand when three processes died. */
 function aParked(change: Partial<ParkedFact> = {}): ParkedFact {
@@ -706,6 +738,36 @@ const BROKEN: readonly [what: string, Partial<Facts>, RegExp][] = [
     { answers: [...lawful.answers, { status: 422, code: 'idempotency-key-reused', count: 2 }] },
     /2 answers were 422 idempotency-key-reused/,
   ],
+  [
+    'a refusal that kept its caller waiting',
+    { slowRefusals: [aSlowRefusal] },
+    /order-service\/1 took 2.30 s to answer 503 database-unavailable/,
+  ],
+  [
+    'a relay that nobody took over in time',
+    { takeOvers: [{ service: 'order-service', since: 60_000, at: 66_000 }] },
+    /the relay of order-service was taken over after 6.0 s/,
+  ],
+  [
+    'that no handler failed',
+    { parkings: lawful.parkings.map((parking) => ({ ...parking, failed: false })) },
+    /no message was parked because its handler failed/,
+  ],
+  [
+    'a parked message that was overtaken',
+    { parkings: lawful.parkings.map((parking) => ({ ...parking, went: 10 - (parking.went ?? 0) })) },
+    /payment-service handled parked messages of order-6 out of order/,
+  ],
+  [
+    'a parked message that was overtaken and waits',
+    { parkings: lawful.parkings.map((parking, n) => (n === 1 ? { ...parking, went: null } : parking)) },
+    /payment-service handled parked messages of order-6 out of order/,
+  ],
+  [
+    'messages that were parked in the wrong order',
+    { parkings: lawful.parkings.toReversed().map((parking, n) => ({ ...parking, went: n })) },
+    /payment-service parked messages of order-6 in another order/,
+  ],
   ['that nothing was broken', { faults: [] }, /nothing was broken/],
   ['that nothing was delivered twice', { redelivered: 0 }, /no message was delivered twice on purpose/],
   [
@@ -748,6 +810,44 @@ it('asks a long run for what a short one may lack', () => {
     'nothing was refused as order-wrong-status',
     'nothing was refused as webhook-not-genuine',
   ]);
+});
+
+it('excuses a slow refusal of a process, or a database, that was in trouble itself', () => {
+  const during = { at: 49_000, until: 51_000 };
+
+  for (const fault of [
+    { kind: 'service paused', target: 'order-service/1', ...during },
+    { kind: 'link slow', target: 'order-service/1 → postgres', ...during },
+    { kind: 'database slow', target: 'database', ...during },
+  ] as const)
+    expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, fault] }))).toEqual([]);
+  const twice = (['server paused', 'server killed'] as const).map((kind) => ({
+    kind,
+    target: 'postgres' as const,
+    ...during,
+  }));
+  expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, ...twice] }))).toEqual([]);
+  expect(
+    findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, ...twice.slice(1)] })),
+  ).toHaveLength(1);
+  const elsewhere = { kind: 'service paused', target: 'order-service/2', ...during } as const;
+  expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, elsewhere] }))).toHaveLength(1);
+});
+
+it('excuses a late take-over only where neither relay, or no database, was there to do it', () => {
+  const takeOvers = [{ service: 'order-service', since: 60_000, at: 66_000 } as const];
+  const findings = (...faults: Facts['faults']) =>
+    findingsOf(aRun({ takeOvers, faults: [...lawful.faults, ...faults] })).length;
+  const leaderKilled = { kind: 'service killed', target: 'order-service relay/1', at: 59_500, until: 61_000 } as const;
+
+  expect(findings(leaderKilled)).toBe(1);
+  expect(
+    findings(leaderKilled, { kind: 'link cut', target: 'order-service relay/2 → postgres', at: 58_000, until: 62_000 }),
+  ).toBe(0);
+  expect(
+    findings(leaderKilled, { kind: 'link cut', target: 'order-service relay/2 → kafka', at: 58_000, until: 62_000 }),
+  ).toBe(1);
+  expect(findings({ kind: 'server killed', target: 'postgres', at: 59_000, until: 62_000 })).toBe(0);
 });
 
 it('a wish without an answer may have placed its order, or not', () => {

@@ -24,9 +24,12 @@ import {
 import {
   answersAreLawful,
   marksLeft,
+  parkedCameBackInOrder,
   parkedMessages,
+  refusalsInTime,
   relaysAtRest,
   stopsInTime,
+  takeOversInTime,
   unexplainedDeadLetters,
 } from './judge-rest.js';
 import { somethingHappened } from './judge-stake.js';
@@ -63,10 +66,13 @@ const CHECKS: Readonly<Record<string, (facts: Facts) => string[]>> = {
   'every message on a topic was committed to its outbox': topicsAreFromOutboxes,
   'no inversion within a key': inversions,
   'no dead letter is unexplained': unexplainedDeadLetters,
+  'messages whose handler failed came back in order': parkedCameBackInOrder,
   'nothing is parked at rest': parkedMessages,
   'nothing is above the cursor of a relay, or in its gaps, at rest': relaysAtRest,
   'the marks of what was in flight are bounded at rest': marksLeft,
   'every process ends within 10 s of SIGTERM, with exit status 0': stopsInTime,
+  'a standby takes over within 5 s of the death of its leader': takeOversInTime,
+  'a service that cannot help answers 503 within 2 s': refusalsInTime,
   'every answer is one that was to be expected': answersAreLawful,
   'the services went on by themselves': ({ complaints }) => [...complaints],
 };

@@ -87,7 +87,7 @@ function requestLines({ facts, repeats }: ChaosResult): string[] {
   ];
 }
 
-function messageLines({ facts, relaysApart, parked, lostAnswers }: ChaosResult): string[] {
+function messageLines({ facts, relaysApart, lostAnswers }: ChaosResult): string[] {
   const { records, faults, redelivered } = facts;
   const topics = [...Map.groupBy(records, ({ topic }) => topic)].map(([topic, ofTopic]) => {
     const messages = new Set(ofTopic.map(({ id }) => id)).size;
@@ -107,7 +107,8 @@ function messageLines({ facts, relaysApart, parked, lostAnswers }: ChaosResult):
     'relays',
     ...facts.relays.map(({ service, terms }) => `  take-overs in ${service}: ${Math.max(0, terms - 1)}`),
     'parked',
-    `  messages seen parked: ${parked}`,
+    `  messages whose handler failed: ${facts.parkings.filter(({ failed }) => failed).length}`,
+    `  messages behind them: ${facts.parkings.filter(({ failed }) => !failed).length}`,
     ...(['at rest', 'at the end'] as const).map((when) => {
       const found = facts.marks.filter((mark) => mark.when === when).map(({ marks }) => marks);
       const sum = found.reduce((total, marks) => total + marks, 0);
@@ -126,6 +127,8 @@ function timeLines({ facts, slowestAnswer, pace }: ChaosResult): string[] {
     `  order to payment request: ${seconds(pace.toPaymentRequest)}`,
     `  payment's result to the order: ${seconds(pace.toEnd)}`,
     `  a payment's time to its expiry: ${seconds(pace.toExpiry)}`,
+    `  a relay's end to its successor: ${seconds(Math.max(0, ...facts.takeOvers.map(({ since, at }) => at - since)))}`,
+    `  a 503 (of those beyond 2 s): ${seconds(Math.max(0, ...facts.slowRefusals.map(({ tookMs }) => tookMs)))}`,
     `  SIGTERM to the end of a process: ${seconds(Math.max(0, ...facts.stops.map(({ tookMs }) => tookMs)))}`,
     'longest times without progress',
     `  no order was accepted: ${seconds(pace.withoutOrder)}`,

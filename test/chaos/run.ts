@@ -15,13 +15,13 @@ import {
   stockChangesOf,
   stockOf,
 } from './databases.js';
+import { parkingsOf, takeOversOf } from './database-faults.js';
 import { type Facts } from './facts.js';
 import { injectFaults } from './faults.js';
 import { takesMoney } from './gateway-books.js';
 import { judge, type Verdict } from './judge.js';
 import { Load } from './load.js';
 import { noticesIn } from './notices.js';
-import { ParkedWatch } from './parked-watch.js';
 import { newSecret } from './provider.js';
 import { Random } from './random.js';
 import { castOf, planFaults, type ServiceName } from './schedule.js';
@@ -54,8 +54,6 @@ export interface ChaosResult {
   readonly relaysApart: ServiceName;
   /** Requests that were sent again. */
   readonly repeats: number;
-  /** Messages that were parked at some time, as far as was seen. */
-  readonly parked: number;
   /** Parts of answers that never arrived. */
   readonly lostAnswers: number;
   /** In milliseconds. */
@@ -103,7 +101,6 @@ async function observe(
   const { ttlMs: paymentTtlMs, webhookSecret } = payments;
   const load = new Load({ urls: urlsOf(system), seed, ordersPerSecond, gateway, webhookSecret, paymentTtlMs });
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
-  const parked = new ParkedWatch(system.database);
   try {
     const planned = planFaults(seed, minutes * 60_000);
     tell(`orders flow; ${planned.length} faults to come`);
@@ -114,7 +111,6 @@ async function observe(
     await Promise.all([redelivery.stop(), load.stop()]);
     await system.heal();
     const restless = await settle({ system, kafka, live, faults }, signal, tell);
-    await parked.stop();
     const marksAtRest = await marksOf(system.database, 'at rest');
 
     tell('ending the processes');
@@ -122,7 +118,7 @@ async function observe(
     tell('reading the databases and the topics');
     const facts = {
       gateway,
-      ...said(load),
+      ...said(load, system),
       ...(await factsOf(system, kafka, payments)),
       notices: await noticesIn(options.logs),
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
@@ -140,13 +136,12 @@ async function observe(
       facts,
       relaysApart,
       repeats: load.calls.repeats,
-      parked: parked.count,
       lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
       slowestAnswer: Math.max(0, ...load.placings.map(({ tookMs }) => tookMs)),
       pace: await paceOf(system.database),
     };
   } finally {
-    await Promise.all([redelivery.stop(), load.stop(), live.stop(), parked.stop()]);
+    await Promise.all([redelivery.stop(), load.stop(), live.stop()]);
   }
 }
 
@@ -168,8 +163,14 @@ function urlsOf({ processes }: System) {
   return { orders: of('order-service'), payments: of('payment-service') };
 }
 
-function said({ placings, edits, commands, decisions, webhooks, puts, calls }: Load) {
-  return { placings, edits, commands, decisions, webhooks, puts, answers: calls.answers, replayed: calls.replayed };
+function said({ placings, edits, commands, decisions, webhooks, puts, calls }: Load, { processes }: System) {
+  const names = new Map([...processes.values()].map(({ url, name }) => [url, name]));
+  const slowRefusals = calls.slow.flatMap(({ url, ...answer }) => {
+    const process = names.get(url);
+    return process === undefined ? [] : [{ ...answer, process }];
+  });
+  const { answers, replayed } = calls;
+  return { placings, edits, commands, decisions, webhooks, puts, answers, replayed, slowRefusals };
 }
 
 async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { simulated }: PaymentSettings) {
@@ -190,6 +191,8 @@ async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { 
     outbox: await outboxOf(database),
     records: topics.records,
     parked: await parkedIn(database),
+    parkings: await parkingsOf(database),
+    takeOvers: await takeOversOf(database),
     relays: await relaysOf(database),
     processes: [...processes.keys()],
     stops: [...processes.values()].flatMap(({ stops }) => stops),

@@ -9,6 +9,9 @@ export type ProcessName = `${ServiceName}/${1 | 2}` | `${ServiceName} relay/${1 
 export const SERVERS = ['postgres', 'kafka'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
+/** What PostgreSQL holds, as a target beside the server itself: both may be in trouble at the same time. */
+const DATABASE = 'database';
+
 /** The way of one process to one server. */
 export type LinkName = `${ProcessName} → ${ServerName}`;
 
@@ -47,6 +50,7 @@ export const serviceOf = (target: string): ServiceName | undefined =>
 const SERVICE_FAULTS = ['service killed', 'service paused', 'service terminated'] as const;
 const SERVER_FAULTS = ['server killed', 'server paused', 'server restarted'] as const;
 const LINK_FAULTS = ['link cut', 'link silent', 'answers swallowed', 'link slow'] as const;
+const DATABASE_FAULTS = ['database slow', 'column widened'] as const;
 
 /** What is done to what, when, and for how long. */
 export type Fault = Readonly<{ atMs: number; forMs: number }> &
@@ -54,9 +58,19 @@ export type Fault = Readonly<{ atMs: number; forMs: number }> &
     | Readonly<{ kind: (typeof SERVICE_FAULTS)[number]; target: ProcessName }>
     | Readonly<{ kind: (typeof SERVER_FAULTS)[number]; target: ServerName }>
     | Readonly<{ kind: (typeof LINK_FAULTS)[number]; target: LinkName }>
+    | Readonly<{ kind: (typeof DATABASE_FAULTS)[number]; target: typeof DATABASE }>
   );
 export type FaultKind = Fault['kind'];
-export const FAULT_KINDS = [...SERVICE_FAULTS, ...SERVER_FAULTS, ...LINK_FAULTS] as const;
+
+/** A fault as it happened. */
+export type Injected = Pick<Fault, 'kind' | 'target'> & {
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+  /** When it was over; a process or server that was started again listened by then. */
+  readonly until: number;
+};
+
+export const FAULT_KINDS = [...SERVICE_FAULTS, ...SERVER_FAULTS, ...LINK_FAULTS, ...DATABASE_FAULTS] as const;
 
 interface Card {
   readonly kind: FaultKind;
@@ -81,6 +95,8 @@ const deckOf = ({ processes, links }: Cast): readonly Card[] => [
   { kind: 'link silent', targets: links, forMs: [3000, 10_000], times: 2 },
   { kind: 'answers swallowed', targets: links, forMs: [1000, 6000], times: 3 },
   { kind: 'link slow', targets: links, forMs: [3000, 10_000], times: 1 },
+  { kind: 'database slow', targets: [DATABASE], forMs: [4000, 9000], times: 2 },
+  { kind: 'column widened', targets: [DATABASE], forMs: [0, 0], times: 3 },
 ];
 
 /** Between the beginnings of two faults: shorter than most faults, so that they meet. */

@@ -1,6 +1,6 @@
+import { type Injected } from './schedule.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outboxOf, parkedIn, paymentRequestsOf, relaysOf } from './databases.js';
-import { type Injected } from './faults.js';
 import { waiting } from './judge-rest.js';
 import { CONSUMERS, type System, TOPICS } from './system.js';
 import { endsOf, type kafkaClient, lagOf, type TopicLog } from './topic-log.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import pg from 'pg';
+import { installDatabaseFaults, slowDown } from './database-faults.js';
 import { type GatewayTerms } from './gateway-books.js';
 import { Link } from './link.js';
 import { Replica } from './replica.js';
@@ -89,6 +90,7 @@ async function build(
   database.on('error', () => undefined);
   undo.push(() => database.end());
   await openShop(database);
+  await installDatabaseFaults(database);
 
   const links = new Map<LinkName, Link>();
   for (const name of cast.links) {
@@ -130,6 +132,7 @@ async function build(
       for (const link of links.values()) link.heal();
       await Promise.all([postgres.resume(), kafka.resume()]);
       await Promise.all([postgres.start(), kafka.start()]);
+      await slowDown(database, 0);
       for (const replica of processes.values()) replica.resume();
       await Promise.all([...processes.values()].map((replica) => replica.start()));
     },

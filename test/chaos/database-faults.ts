@@ -1,0 +1,137 @@
+import { type Pool } from 'pg';
+import { type ParkingFact, type TakeOverFact } from './facts.js';
+import { type Random } from './random.js';
+import { type ServiceName } from './schedule.js';
+
+/** The share of the rows written only by message handlers whose statement fails. */
+const HANDLERS_FAIL = 0.05;
+
+type Column = readonly [schema: string, table: string, column: string];
+
+/** Columns that services read and write all the time: widening them ends every plan that was made for them. */
+const COLUMNS: readonly [Column, ...Column[]] = [
+  ['orders', 'orders', 'description'],
+  ['orders', 'orders', 'cancel_reason'],
+  ['orders', 'order_timeline', 'actor'],
+  ['orders', 'products', 'name'],
+  ['orders', 'jobs', 'queue'],
+  ['orders', 'inbox', 'source'],
+  ['payments', 'payment_requests', 'reason'],
+  ['payments', 'payment_timeline', 'actor'],
+  ['payments', 'jobs', 'queue'],
+];
+
+const SCHEMAS: readonly { readonly schema: string; readonly service: ServiceName }[] = [
+  { schema: 'orders', service: 'order-service' },
+  { schema: 'payments', service: 'payment-service' },
+];
+
+/**
+ * Lays out what the database itself does during a run: handlers that fail now and then, statements that take longer when
+ * {@link slowDown} says so, and ledgers of what leaves no trace otherwise, namely parked messages and changes of the relay's lease.
+ * Triggers do it, so the services run exactly as they ship.
+ */
+export async function installDatabaseFaults(database: Pool): Promise<void> {
+  await database.query(`
+    create table chaos.pace (delay_ms int not null);
+    insert into chaos.pace values (0);
+    create function chaos.slow() returns trigger language plpgsql security definer as $$ begin
+      perform pg_sleep(random() * delay_ms / 1000.0) from chaos.pace where delay_ms > 0;
+      return null;
+    end $$;
+    create function chaos.fail() returns trigger language plpgsql as $$ begin
+      if random() < ${HANDLERS_FAIL} then raise exception 'chaos lets this handler fail'; end if;
+      return new;
+    end $$;
+    -- Only handlers write these: requests change neither an order's payment nor the jobs that notify its customer.
+    create trigger failing before update on orders.orders
+      for each row when (old.payment is distinct from new.payment) execute function chaos.fail();
+    create trigger failing before insert on orders.jobs for each row execute function chaos.fail();
+    create trigger failing before insert on payments.payment_requests for each row execute function chaos.fail();
+
+    create sequence chaos.moments;
+    create table chaos.parkings (
+      schema text not null, id bigint not null, consumer text not null, key text not null, message_id text, holds_key boolean not null,
+      error text, came bigint not null default nextval('chaos.moments'), went bigint, primary key (schema, id));
+    create function chaos.note_parking() returns trigger language plpgsql security definer as $$ begin
+      if tg_op = 'INSERT' then
+        insert into chaos.parkings (schema, id, consumer, key, message_id, holds_key, error)
+        values (tg_table_schema, new.id, new.consumer, coalesce(encode(new.key, 'escape'), ''), new.message_id, new.holds_key, new.error);
+      else
+        update chaos.parkings set went = nextval('chaos.moments') where schema = tg_table_schema and id = old.id;
+      end if;
+      return null;
+    end $$;
+
+    create table chaos.take_overs (schema text not null, since timestamptz not null, at timestamptz not null);
+    create table chaos.releases (schema text primary key, at timestamptz not null);
+    create function chaos.note_lease() returns trigger language plpgsql security definer as $$ begin
+      if new.expires_at = '-infinity' then
+        insert into chaos.releases values (tg_table_schema, clock_timestamp())
+            on conflict (schema) do update set at = excluded.at;
+      elsif new.token <> old.token and old.holder is not null then
+        insert into chaos.take_overs
+        select tg_table_schema,
+               -- A leader renews once a second, so it may have lived for a second after its last renewal.
+               case when old.expires_at = '-infinity' then r.at else old.expires_at - interval '3 s' end, clock_timestamp()
+          from (values (1)) as one left join chaos.releases r on r.schema = tg_table_schema;
+      end if;
+      return null;
+    end $$`);
+  for (const { schema } of SCHEMAS)
+    await database.query(`
+      create trigger parking after insert or delete on ${schema}.inbox_parked for each row execute function chaos.note_parking();
+      create trigger lease after update on ${schema}.relay_lease for each row execute function chaos.note_lease();
+      create trigger slow before insert on ${schema}.inbox for each statement execute function chaos.slow()`);
+  for (const table of ['orders.orders', 'payments.payment_requests'])
+    await database.query(
+      `create trigger slow before insert or update on ${table} for each statement execute function chaos.slow()`,
+    );
+}
+
+/** From now on a statement that writes takes up to so much longer, in milliseconds; 0 ends it. */
+export async function slowDown(database: Pool, delayMs: number): Promise<void> {
+  await database.query('update chaos.pace set delay_ms = $1', [delayMs]);
+}
+
+/** Widens a column that is in use, as a migration does. @throws when the table was locked for a second, or the database is away */
+export async function widenColumn(database: Pool, random: Random): Promise<void> {
+  const [schema, table, column] = random.oneOf(COLUMNS);
+  const { rows } = await database.query<{ length: number }>(
+    `select character_maximum_length as length from information_schema.columns
+      where table_schema = $1 and table_name = $2 and column_name = $3`,
+    [schema, table, column],
+  );
+  const [found] = rows;
+  if (!found) throw new Error(`there is no column ${schema}.${table}.${column}`);
+  // In a block of its own, so the timeout ends with it.
+  await database.query(`do $$ begin
+    perform set_config('lock_timeout', '1s', true);
+    alter table ${schema}.${table} alter column ${column} type varchar(${found.length + 1});
+  end $$`);
+}
+
+/** Every message that was parked at any time, in the order in which they were. */
+export async function parkingsOf(database: Pool): Promise<ParkingFact[]> {
+  const { rows } = await database.query<Omit<ParkingFact, 'service'> & { schema: string }>(
+    `select schema, consumer, key, message_id as "messageId", holds_key as "holdsKey", error is not null as failed,
+            went::float8 as went
+       from chaos.parkings order by came`,
+  );
+  return rows.map(({ schema, ...row }) => ({ ...row, service: serviceOf(schema) }));
+}
+
+/** Every time that the lease of a relay went to another holder. */
+export async function takeOversOf(database: Pool): Promise<TakeOverFact[]> {
+  const { rows } = await database.query<{ schema: string; since: number; at: number }>(
+    `select schema, (extract(epoch from since) * 1000)::float8 as since, (extract(epoch from at) * 1000)::float8 as at
+       from chaos.take_overs order by at`,
+  );
+  return rows.map(({ schema, since, at }) => ({ service: serviceOf(schema), since, at }));
+}
+
+function serviceOf(schema: string): ServiceName {
+  const service = SCHEMAS.find((known) => known.schema === schema)?.service;
+  if (!service) throw new Error(`${schema} is the schema of no service`);
+  return service;
+}
