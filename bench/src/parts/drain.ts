@@ -2,12 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startChild } from '../child.js';
 import { type RelayResult } from '../processes/relay.js';
 import { createWorld, seed, type Servers } from '../servers.js';
+import { cpuOf, type CpuPerMessage } from '../usage.js';
 
 export interface Drain {
   readonly perSecond: number;
   readonly peakMb: number;
   /** The rate of the last tenth over that of the first. */
   readonly lastOverFirst: number;
+  readonly cpu: CpuPerMessage | undefined;
 }
 
 const WITHIN_MS = 600_000;
@@ -18,15 +20,20 @@ export async function drain(servers: Servers, messages: number): Promise<Drain> 
   try {
     await seed(world, messages);
     const relay = await startChild<RelayResult>('relay', world);
+    const cpuUntilNow = await cpuOf(servers, { relay: [relay.pid] });
     const seen = await watch(() => world.published(), messages);
+    const cpu = await cpuUntilNow(messages);
     const { peakMb } = await relay.stop();
-    return { ...seen, peakMb };
+    return { ...seen, peakMb, cpu };
   } finally {
     await world.close();
   }
 }
 
-async function watch(published: () => Promise<number>, messages: number): Promise<Omit<Drain, 'peakMb'>> {
+async function watch(
+  published: () => Promise<number>,
+  messages: number,
+): Promise<Pick<Drain, 'perSecond' | 'lastOverFirst'>> {
   const seen: { at: number; count: number }[] = [];
   const end = performance.now() + WITHIN_MS;
   for (let count = 0; count < messages;) {

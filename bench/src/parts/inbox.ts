@@ -4,25 +4,34 @@ import { type Figure, ratio, spread } from '../figures.js';
 import { type BareOptions, type BareResult } from '../processes/bare-producer.js';
 import { type InboxProcessOptions } from '../processes/inbox.js';
 import { createWorld, type Servers } from '../servers.js';
+import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
 
 /** A handler of one UPDATE: many messages in a transaction against one. */
 export async function inbox(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 4000 : 40_000;
-  const [grouped, single]: [number[], number[]] = [[], []];
+  const [grouped, single]: [Handled[], Handled[]] = [[], []];
   for (let round = 0; round < (servers.quick ? 1 : 3); round++) {
     single.push(await handle(servers, messages / 2, {}));
     grouped.push(await handle(servers, messages, GROUPED));
   }
+  const rates = (rounds: readonly Handled[]) => rounds.map(({ perSecond }) => perSecond);
   return [
-    { what: 'inbox, one transaction a message, messages/s', value: spread(single) },
-    { what: 'inbox, group commit, messages/s', value: spread(grouped) },
-    { what: 'inbox, group commit over one each', value: ratio(grouped, single), goal: '≥ 3' },
+    { what: 'inbox, one transaction a message, messages/s', value: spread(rates(single)) },
+    ...cpuFigures(single.map(({ cpu }) => cpu)),
+    { what: 'inbox, group commit, messages/s', value: spread(rates(grouped)) },
+    ...cpuFigures(grouped.map(({ cpu }) => cpu)),
+    { what: 'inbox, group commit over one each', value: ratio(rates(grouped), rates(single)), goal: '≥ 3' },
   ];
+}
+
+interface Handled {
+  readonly perSecond: number;
+  readonly cpu: CpuPerMessage | undefined;
 }
 
 const GROUPED = { groupCommit: true };
 
-async function handle(servers: Servers, messages: number, options: InboxProcessOptions['inbox']): Promise<number> {
+async function handle(servers: Servers, messages: number, options: InboxProcessOptions['inbox']): Promise<Handled> {
   const world = await createWorld(servers);
   try {
     await world.database.sql('create table bench.notes (key text primary key, n integer not null)');
@@ -48,11 +57,13 @@ async function handle(servers: Servers, messages: number, options: InboxProcessO
       return { count, at: performance.now() };
     };
     const first = await handled(messages / 10);
+    const cpuUntilNow = await cpuOf(servers, { consumer: [child.pid] });
     const last = await handled(messages);
+    const cpu = await cpuUntilNow(last.count - first.count);
     await child.stop();
     const [effects] = await world.database.sql<{ sum: string }>('select sum(n) from bench.notes');
     if (Number(effects?.sum) !== messages) throw new Error(`${effects?.sum} effects of ${messages} messages`);
-    return ((last.count - first.count) / (last.at - first.at)) * 1000;
+    return { perSecond: ((last.count - first.count) / (last.at - first.at)) * 1000, cpu };
   } finally {
     await world.close();
   }

@@ -4,6 +4,7 @@ import { type Child, startChild } from '../child.js';
 import { type Figure, quantile } from '../figures.js';
 import { type WriterOptions, type WriterResult } from '../processes/writer.js';
 import { createWorld, type Servers, type World } from '../servers.js';
+import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
 
 const PER_SECOND = 500;
 
@@ -24,6 +25,7 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
   const consumer = await consume(world, (sentAt) => latencies.push(Number(process.hrtime.bigint() - sentAt) / 1e6));
   let commitMs: readonly number[] = [];
   let relay: Child<unknown> | undefined;
+  let cpu: CpuPerMessage | undefined;
   try {
     if (relayElsewhere) {
       relay = await startChild('relay', world);
@@ -37,7 +39,13 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
       perSecond: PER_SECOND,
       messages,
     };
-    ({ commitMs } = await (await startChild<WriterResult>('writer', options)).result);
+    const writer = await startChild<WriterResult>('writer', options);
+    const cpuUntilNow = await cpuOf(servers, relay ? { relay: [relay.pid] } : {});
+    const written = await writer.result;
+    ({ commitMs } = written);
+    const cpuOfOthers = await cpuUntilNow(messages);
+    // The writer has ended by now, and tells its own.
+    cpu = cpuOfOthers && (relay ? cpuOfOthers : { 'writer and relay': written.cpuUs / messages, ...cpuOfOthers });
     await relay?.stop();
   } finally {
     await consumer.disconnect();
@@ -55,6 +63,7 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
       goal: 'p50 ≤ 4, p99 ≤ 10',
     },
     { what: '  of which INSERT to commit', value: shown(commitMs) },
+    ...cpuFigures([cpu]),
   ];
 }
 

@@ -2,22 +2,26 @@ import { startChild } from '../child.js';
 import { type Figure, ratio, spread } from '../figures.js';
 import { type BareOptions, type BareResult } from '../processes/bare-producer.js';
 import { createWorld, type Servers } from '../servers.js';
-import { drain } from './drain.js';
+import { cpuFigures } from '../usage.js';
+import { type Drain, drain } from './drain.js';
 
 /** How fast a backlog leaves, against a producer that does nothing else than send the same. */
 export async function relay(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 20_000 : 200_000;
   const rounds = servers.quick ? 1 : 5;
-  const [withHeaders, without, relayed]: [number[], number[], number[]] = [[], [], []];
+  const [withHeaders, without]: [number[], number[]] = [[], []];
+  const drains: Drain[] = [];
   for (let round = 0; round < rounds; round++) {
     withHeaders.push(await bare(servers, messages, true));
-    relayed.push((await drain(servers, messages)).perSecond);
+    drains.push(await drain(servers, messages));
     without.push(await bare(servers, messages, false));
   }
+  const relayed = drains.map(({ perSecond }) => perSecond);
   return [
     { what: 'bare kafkajs producer, our headers, messages/s', value: spread(withHeaders) },
     { what: 'bare kafkajs producer, no headers, messages/s', value: spread(without) },
     { what: `relay, backlog of ${messages} × 500 B, messages/s`, value: spread(relayed) },
+    ...cpuFigures(drains.map(({ cpu }) => cpu)),
     { what: 'relay over the bare producer with our headers', value: ratio(relayed, withHeaders), goal: '≥ 0.85' },
     { what: 'relay over the bare producer without headers', value: ratio(relayed, without) },
   ];

@@ -6,7 +6,7 @@ import { type SagaWatchOptions, type SagaWatchResult } from '../processes/saga-w
 import { multiply } from '../saga/multiply.js';
 import { type Services, startServices } from '../saga/services.js';
 import { openShop, type Shop } from '../saga/shop.js';
-import { type Kinds, serverProcesses, type Usage, usageOf } from '../saga/usage.js';
+import { type Kinds, serverProcesses, type Usage, usageOf } from '../usage.js';
 import { type Servers } from '../servers.js';
 
 /** How much is measured. */

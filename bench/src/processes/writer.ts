@@ -14,6 +14,8 @@ export interface WriterOptions extends Place {
 /** From just before each INSERT to its commit, in ms, in the order of writing. */
 export interface WriterResult {
   readonly commitMs: readonly number[];
+  /** CPU time of the whole process while it wrote and published, in microseconds. */
+  readonly cpuUs: number;
 }
 
 /**
@@ -36,7 +38,7 @@ runAsChild<WriterOptions, WriterResult>(async (options, finish) => {
       console.error(error);
       process.exit(1);
     });
-  return () => Promise.resolve({ commitMs: [] });
+  return () => Promise.resolve({ commitMs: [], cpuUs: 0 });
 });
 
 async function write(
@@ -55,6 +57,7 @@ async function write(
     return Number(process.hrtime.bigint() - sentAt) / 1e6;
   };
   const began = performance.now();
+  const cpu = process.cpuUsage();
   const writes: Promise<number>[] = [];
   for (let n = 0; n < messages; n++) {
     await delay(Math.max(0, (n / perSecond) * 1000 - (performance.now() - began)));
@@ -63,5 +66,6 @@ async function write(
   const commitMs = await Promise.all(writes);
   // The last ones have to be published before this process, which may be the relay, ends.
   await delay(3000);
-  return { commitMs };
+  const { user, system } = process.cpuUsage(cpu);
+  return { commitMs, cpuUs: user + system };
 }

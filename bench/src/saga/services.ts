@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
 import { freePort, root } from '@twinbox/tools';
 import { type ServiceName, type Shop } from './shop.js';
-import { type Kinds } from './usage.js';
+import { type Kinds } from '../usage.js';
 
 /** So many replicas of both services, built and run as they ship. */
 export interface Services {

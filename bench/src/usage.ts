@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import pg from 'pg';
-import { type Servers } from '../servers.js';
+import { type Figure, median } from './figures.js';
+import { type Servers } from './servers.js';
 
 /** What a system has used since its processes began. */
 export interface Usage {
@@ -39,6 +40,45 @@ export async function usageOf(databaseUrl: string, kinds: Kinds): Promise<Usage>
     cpuMs[kind] = each.reduce((sum, ms) => sum + ms, 0);
   }
   return { at: new Date(), cpuMs, walBytes: Number(wal?.bytes) };
+}
+
+/** CPU time of one message, in µs, by kind of process. */
+export type CpuPerMessage = Readonly<Record<string, number>>;
+
+/**
+ * Measures the CPU time of the servers, and of other processes, from now on. The function that it returns gives what a message has
+ * cost; undefined where the processes of the servers cannot be seen.
+ */
+export async function cpuOf(
+  servers: Servers,
+  processes: Kinds,
+): Promise<(messages: number) => Promise<CpuPerMessage | undefined>> {
+  const found = await serverProcesses(servers).catch(() => undefined);
+  if (!found) return () => Promise.resolve(undefined);
+  const kinds = { ...processes, ...found };
+  const before = await usageOf(servers.databaseUrl, kinds);
+  return async (messages) => {
+    const { cpuMs } = await usageOf(servers.databaseUrl, kinds);
+    return Object.fromEntries(
+      Object.entries(cpuMs).map(([kind, ms]) => [kind, ((ms - (before.cpuMs[kind] ?? 0)) * 1000) / messages]),
+    );
+  };
+}
+
+/** The median of the rounds, in all and by kind of process; none where nothing could be seen. */
+export function cpuFigures(rounds: readonly (CpuPerMessage | undefined)[]): Figure[] {
+  const seen = rounds.filter((round) => round !== undefined);
+  const [first] = seen;
+  if (!first) return [];
+  const kinds = Object.keys(first);
+  const sum = (round: CpuPerMessage) => Object.values(round).reduce((all, us) => all + us, 0);
+  return [
+    { what: '  CPU µs a message, in all', value: median(seen.map(sum)).toFixed(1) },
+    {
+      what: `    ${kinds.join(' / ')}`,
+      value: kinds.map((kind) => median(seen.map((round) => round[kind] ?? Number.NaN)).toFixed(1)).join(' / '),
+    },
+  ];
 }
 
 async function cpuMsWithChildren(pid: number): Promise<number> {
