@@ -21,3 +21,11 @@ it('throws what was thrown first, once all are done', async () => {
   await expect(allDone(work)).rejects.toThrow('the reason');
   expect(isDone).toBe(true);
 });
+
+it('throws what ended the transaction, and not that it is over, whichever is reported first', async () => {
+  const over = Object.assign(new Error('current transaction is aborted'), { code: '25P02' });
+  const reason = Object.assign(new Error('canceling statement'), { code: '57014' });
+
+  await expect(allDone([Promise.reject(over), turn().then(() => Promise.reject(reason))])).rejects.toBe(reason);
+  await expect(allDone([Promise.reject(over), Promise.resolve(1)])).rejects.toBe(over);
+});

@@ -1,23 +1,32 @@
+/** PostgreSQL's in_failed_sql_transaction: an earlier statement of the transaction has failed, and its error says why. */
+const TRANSACTION_IS_OVER = '25P02';
+
 /**
- * Waits for all, and only then throws what was thrown first. For what shares a transaction: one that fails early, while
- * another is still to be sent, would have that sent behind the rollback, where it commits by itself.
+ * Waits for all, and only then throws the error that explains the failure: the first one that is not just the consequence of
+ * another. For what shares a transaction: one that fails early, while another is still to be sent, would have that sent behind
+ * the rollback, where it commits by itself.
  */
 export async function allDone<T extends readonly unknown[]>(
   work: readonly [...{ readonly [K in keyof T]: Promise<T[K]> }],
 ): Promise<T>;
 export async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]>;
 export async function allDone(work: readonly Promise<unknown>[]): Promise<unknown[]> {
-  let failure: { readonly error: unknown } | undefined;
+  const failures: unknown[] = [];
   const done = work.map(async (one) => {
     try {
       return await one;
     } catch (error) {
-      // Of one transaction the later ones only say that it is over.
-      failure ??= { error };
+      failures.push(error);
       return undefined;
     }
   });
   const results = await Promise.all(done);
-  if (failure) throw failure.error;
+  // Statements sent together may be reported in any order, but only one of them has ended the transaction.
+  if (failures.length > 0) throw failures.find((error) => codeOf(error) !== TRANSACTION_IS_OVER) ?? failures[0];
   return results;
+}
+
+function codeOf(error: unknown): unknown {
+  const { code, driverError } = (error ?? {}) as { code?: unknown; driverError?: { code?: unknown } };
+  return code ?? driverError?.code;
 }

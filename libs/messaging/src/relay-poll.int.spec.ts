@@ -24,7 +24,7 @@ afterEach(async () => {
 const polls = () => link.statements.filter((text) => text.includes('with lease'));
 
 describe('the one poll of a process', () => {
-  it('is the only query of an idle process, relay and inbox together', async () => {
+  it('is the only query of an idle process, relay and inbox together, but for a check of the offsets now and then', async () => {
     await sandbox.database.sql('create table sandbox.effects (key text not null, n integer not null)');
     const app = await startCounter(sandbox);
     await until('it consumes', () => inboxHealth(app)['consuming']);
@@ -33,7 +33,9 @@ describe('the one poll of a process', () => {
 
     await until('it has polled', () => polls().length >= 5);
 
-    expect(link.statements).toHaveLength(polls().length);
+    const others = link.statements.filter((text) => !text.includes('with lease') && !text.includes('inbox_offsets'));
+    expect(others).toEqual([]);
+    expect(link.statements.length).toBeLessThanOrEqual(polls().length + 2);
     await app.close();
   });
 
