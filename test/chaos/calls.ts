@@ -30,9 +30,9 @@ export interface AnswerCount {
 }
 
 /** P8: no later than this a service answers that it cannot help at the moment. */
-const UNAVAILABLE_MS = 2000;
+export const UNAVAILABLE_MS = 2000;
 
-/** An answer of 503 that came late. */
+/** An answer of 503 that came late, or a request that was not answered at all. */
 export interface SlowAnswer {
   readonly url: string;
   readonly code: string;
@@ -47,7 +47,7 @@ export class Calls {
   replayed = 0;
   /** Requests that were sent again, for an answer was missing or to see what happens. */
   repeats = 0;
-  /** Answers of 503 that took longer than {@link UNAVAILABLE_MS}. */
+  /** Answers of 503 that took longer than {@link UNAVAILABLE_MS}, and requests without an answer after {@link ANSWER_MS}. */
   readonly slow: SlowAnswer[] = [];
   private readonly counts = new Map<string, AnswerCount>();
 
@@ -73,6 +73,8 @@ export class Calls {
       if (response.headers.get('idempotent-replayed') === 'true') this.replayed++;
       return answer;
     } catch {
+      const tookMs = performance.now() - sentAt;
+      if (tookMs >= ANSWER_MS) this.slow.push({ url, code: 'no answer', at: Date.now() - tookMs, tookMs });
       return undefined;
     }
   }

@@ -1,12 +1,13 @@
 import { type Pool } from 'pg';
-import { type ParkingFact, type TakeOverFact } from './facts.js';
+import { type ParkingFact, type RecordingFact, type TakeOverFact } from './facts.js';
 import { type Random } from './random.js';
 import { type ServiceName } from './schedule.js';
 
 /** The share of the rows written only by message handlers whose statement fails. */
 const HANDLERS_FAIL = 0.05;
 
-type Column = readonly [schema: string, table: string, column: string];
+/** A varchar becomes longer each time; another type is the one that the column gets. */
+type Column = readonly [schema: string, table: string, column: string, type?: 'bigint'];
 
 /** Columns that services read and write all the time: widening them ends every plan that was made for them. */
 const COLUMNS: readonly [Column, ...Column[]] = [
@@ -18,6 +19,8 @@ const COLUMNS: readonly [Column, ...Column[]] = [
   ['orders', 'inbox', 'source'],
   ['payments', 'payment_requests', 'reason'],
   ['payments', 'payment_timeline', 'actor'],
+  ['orders', 'orders', 'version', 'bigint'],
+  ['payments', 'payment_requests', 'version', 'bigint'],
   ['payments', 'jobs', 'queue'],
 ];
 
@@ -28,7 +31,8 @@ const SCHEMAS: readonly { readonly schema: string; readonly service: ServiceName
 
 /**
  * Lays out what the database itself does during a run: handlers that fail now and then, statements that take longer when
- * {@link slowDown} says so, and ledgers of what leaves no trace otherwise, namely parked messages and changes of the relay's lease.
+ * {@link slowDown} says so, and ledgers of what leaves no trace otherwise: when messages were recorded and parked, and changes of the
+ * relay's lease.
  * Triggers do it, so the services run exactly as they ship.
  */
 export async function installDatabaseFaults(database: Pool): Promise<void> {
@@ -53,6 +57,18 @@ export async function installDatabaseFaults(database: Pool): Promise<void> {
     create table chaos.parkings (
       schema text not null, id bigint not null, consumer text not null, key text not null, message_id text, holds_key boolean not null,
       error text, came bigint not null default nextval('chaos.moments'), went bigint, primary key (schema, id));
+    create table chaos.recordings (
+      schema text not null, consumer text not null, message_id text not null, source text not null,
+      at bigint not null default nextval('chaos.moments'), primary key (schema, consumer, message_id, source));
+    create function chaos.note_recording() returns trigger language plpgsql security definer as $$ begin
+      if tg_op = 'INSERT' then
+        insert into chaos.recordings values (tg_table_schema, new.consumer, new.message_id, new.source);
+      else
+        delete from chaos.recordings
+         where schema = tg_table_schema and consumer = old.consumer and message_id = old.message_id and source = old.source;
+      end if;
+      return null;
+    end $$;
     create function chaos.note_parking() returns trigger language plpgsql security definer as $$ begin
       if tg_op = 'INSERT' then
         insert into chaos.parkings (schema, id, consumer, key, message_id, holds_key, error)
@@ -63,7 +79,8 @@ export async function installDatabaseFaults(database: Pool): Promise<void> {
       return null;
     end $$;
 
-    create table chaos.take_overs (schema text not null, since timestamptz not null, at timestamptz not null);
+    create table chaos.take_overs (
+      schema text not null, since timestamptz not null, released boolean not null, at timestamptz not null);
     create table chaos.releases (schema text primary key, at timestamptz not null);
     create function chaos.note_lease() returns trigger language plpgsql security definer as $$ begin
       if new.expires_at = '-infinity' then
@@ -72,14 +89,16 @@ export async function installDatabaseFaults(database: Pool): Promise<void> {
       elsif new.token <> old.token and old.holder is not null then
         insert into chaos.take_overs
         select tg_table_schema,
-               -- A leader renews once a second, so it may have lived for a second after its last renewal.
-               case when old.expires_at = '-infinity' then r.at else old.expires_at - interval '3 s' end, clock_timestamp()
+               -- Released, or renewed for the last time: a lease lasts for 4 s.
+               case when old.expires_at = '-infinity' then r.at else old.expires_at - interval '4 s' end,
+               old.expires_at = '-infinity', clock_timestamp()
           from (values (1)) as one left join chaos.releases r on r.schema = tg_table_schema;
       end if;
       return null;
     end $$`);
   for (const { schema } of SCHEMAS)
     await database.query(`
+      create trigger recording after insert or delete on ${schema}.inbox for each row execute function chaos.note_recording();
       create trigger parking after insert or delete on ${schema}.inbox_parked for each row execute function chaos.note_parking();
       create trigger lease after update on ${schema}.relay_lease for each row execute function chaos.note_lease();
       create trigger slow before insert on ${schema}.inbox for each statement execute function chaos.slow()`);
@@ -96,8 +115,8 @@ export async function slowDown(database: Pool, delayMs: number): Promise<void> {
 
 /** Widens a column that is in use, as a migration does. @throws when the table was locked for a second, or the database is away */
 export async function widenColumn(database: Pool, random: Random): Promise<void> {
-  const [schema, table, column] = random.oneOf(COLUMNS);
-  const { rows } = await database.query<{ length: number }>(
+  const [schema, table, column, type] = random.oneOf(COLUMNS);
+  const { rows } = await database.query<{ length: number | null }>(
     `select character_maximum_length as length from information_schema.columns
       where table_schema = $1 and table_name = $2 and column_name = $3`,
     [schema, table, column],
@@ -107,7 +126,7 @@ export async function widenColumn(database: Pool, random: Random): Promise<void>
   // In a block of its own, so the timeout ends with it.
   await database.query(`do $$ begin
     perform set_config('lock_timeout', '1s', true);
-    alter table ${schema}.${table} alter column ${column} type varchar(${found.length + 1});
+    alter table ${schema}.${table} alter column ${column} type ${type ?? `varchar(${(found.length ?? 0) + 1})`};
   end $$`);
 }
 
@@ -121,13 +140,21 @@ export async function parkingsOf(database: Pool): Promise<ParkingFact[]> {
   return rows.map(({ schema, ...row }) => ({ ...row, service: serviceOf(schema) }));
 }
 
+/** When a consumer recorded a message: it was handled then, or parked. */
+export async function recordingsOf(database: Pool): Promise<RecordingFact[]> {
+  const { rows } = await database.query<RecordingFact>(
+    `select consumer, message_id as "messageId", at::float8 as at from chaos.recordings order by at`,
+  );
+  return rows;
+}
+
 /** Every time that the lease of a relay went to another holder. */
 export async function takeOversOf(database: Pool): Promise<TakeOverFact[]> {
-  const { rows } = await database.query<{ schema: string; since: number; at: number }>(
-    `select schema, (extract(epoch from since) * 1000)::float8 as since, (extract(epoch from at) * 1000)::float8 as at
+  const { rows } = await database.query<Omit<TakeOverFact, 'service'> & { schema: string }>(
+    `select schema, (extract(epoch from since) * 1000)::float8 as since, released, (extract(epoch from at) * 1000)::float8 as at
        from chaos.take_overs order by at`,
   );
-  return rows.map(({ schema, since, at }) => ({ service: serviceOf(schema), since, at }));
+  return rows.map(({ schema, ...takeOver }) => ({ service: serviceOf(schema), ...takeOver }));
 }
 
 function serviceOf(schema: string): ServiceName {

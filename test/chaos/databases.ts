@@ -20,7 +20,7 @@ const SCHEMAS: readonly { schema: string; service: ServiceName; topic: string }[
 
 export async function ordersOf(database: Pool): Promise<OrderFact[]> {
   const { rows } = await database.query<OrderFact>(
-    `select id, customer_id as "customerId", status, total::float8, version, payment,
+    `select id, customer_id as "customerId", status, total::float8, version::float8, payment,
             (select coalesce(json_agg(json_build_object('productId', product_id, 'quantity', quantity,
                                                         'unitPrice', unit_price)), '[]')
                from orders.order_items where order_id = o.id) as items
@@ -35,7 +35,7 @@ export async function paymentRequestsOf(
   taken: (id: string) => boolean = () => false,
 ): Promise<PaymentRequestFact[]> {
   const { rows } = await database.query<Omit<PaymentRequestFact, 'taken'> & { charged: boolean }>(
-    `select id, order_id as "orderId", customer_id as "customerId", status, amount::float8, version,
+    `select id, order_id as "orderId", customer_id as "customerId", status, amount::float8, version::float8,
             (extract(epoch from expires_at) * 1000)::float8 as "expiresAt", charge_sent_at is not null as charged
        from payments.payment_requests`,
   );

@@ -35,8 +35,12 @@ export interface Facts {
   readonly parked: readonly ParkedFact[];
   /** Every message that an inbox has parked at any time, in the order in which they were. */
   readonly parkings: readonly ParkingFact[];
+  /** When each message was recorded by each consumer. */
+  readonly recordings: readonly RecordingFact[];
   readonly takeOvers: readonly TakeOverFact[];
-  /** Answers of 503 that took longer than two seconds. */
+  /** How often a service has prepared its statements again, because a table had changed. */
+  readonly preparedAgain: number;
+  /** Answers of 503 that took longer than two seconds, and requests that nobody answered in ten. */
   readonly slowRefusals: readonly SlowRefusal[];
   readonly relays: readonly RelayFact[];
   readonly marks: readonly MarkFact[];
@@ -162,11 +166,20 @@ export interface ParkingFact {
   readonly went: number | null;
 }
 
+/** A message of Kafka or a webhook that a consumer recorded in its inbox: handled at once, or parked. */
+export interface RecordingFact {
+  readonly consumer: string;
+  readonly messageId: string;
+  /** In the order of {@link ParkingFact.went}. */
+  readonly at: number;
+}
+
 /** The lease of a relay went to another holder. In milliseconds since 1970. */
 export interface TakeOverFact {
   readonly service: ServiceName;
-  /** When the holder before released it, or may have died: within a second after it renewed the lease last. */
+  /** When the holder before released it, or renewed it for the last time: it died later. */
   readonly since: number;
+  readonly released: boolean;
   readonly at: number;
 }
 

@@ -37,11 +37,8 @@ export async function injectFaults(
       if (signal.aborted || performance.now() - start > fault.atMs + MOST_LATE_MS) return;
       tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
       const at = Date.now();
-      try {
-        await injectOne(system, fault, signal);
-      } finally {
-        injected.push({ kind: fault.kind, target: fault.target, at, until: Date.now() });
-      }
+      const happened = await injectOne(system, fault, signal);
+      if (happened !== false) injected.push({ kind: fault.kind, target: fault.target, at, until: Date.now() });
       tell(`over: ${fault.kind}: ${fault.target}`);
     };
     const before = lastOf.get(fault.target) ?? Promise.resolve();
@@ -55,7 +52,8 @@ export async function injectFaults(
   return injected;
 }
 
-async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<void> {
+/** False when it could not be done before the run ended. */
+async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<boolean | void> {
   const lasting = () => pause(fault.forMs, signal);
   switch (fault.kind) {
     case 'service killed':
@@ -96,7 +94,7 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
       return link.heal();
     }
     case 'database slow': {
-      await insist(() => slowDown(system.database, SLOW_STATEMENT_MS), signal);
+      if (!(await insist(() => slowDown(system.database, SLOW_STATEMENT_MS), signal))) return false;
       await lasting();
       // Also once aborted: what comes after a run must not find it slow.
       return insist(() => slowDown(system.database, 0));
@@ -106,15 +104,17 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
   }
 }
 
-/** Until it succeeds: the server may be away, or the table locked. */
-async function insist(step: () => Promise<void>, signal = new AbortController().signal): Promise<void> {
+/** Until it succeeds: the server may be away, or the table locked. False when it was aborted before. */
+async function insist(step: () => Promise<void>, signal = new AbortController().signal): Promise<boolean> {
   while (!signal.aborted) {
     try {
-      return await step();
+      await step();
+      return true;
     } catch {
       await pause(DATABASE_RETRY_MS, signal);
     }
   }
+  return false;
 }
 
 function found<K, V>(map: ReadonlyMap<K, V>, key: K): V {

@@ -1,4 +1,5 @@
 import { type Facts } from './facts.js';
+import { judgedTakeOvers } from './judge-rest.js';
 
 /** Of so many orders some meet whatever there is to be met. */
 const MANY = 1000;
@@ -29,13 +30,15 @@ function alwaysIn({ placings, orders, orderSteps, paymentSteps, answers, replaye
   };
 }
 
-function rarelyIn({ orders, paymentSteps, paymentRequests, answers, webhooks, parkings, takeOvers, faults }: Facts) {
+function rarelyIn(facts: Facts) {
+  const { orders, paymentSteps, paymentRequests, answers, webhooks, parkings, faults, preparedAgain } = facts;
   const isTold = (outcome: string) =>
     webhooks.some((webhook) => webhook.answers.some((answer) => answer.outcome === outcome));
   return {
     'no message was parked behind another one': parkings.some(({ failed, went }) => !failed && went !== null),
-    'no relay was taken over': takeOvers.length > 0,
+    'no take-over of a relay was judged': judgedTakeOvers(facts).length > 0,
     'no column was widened': faults.some(({ kind }) => kind === 'column widened'),
+    'no statement was prepared again': preparedAgain > 0,
     'the database was never slow': faults.some(({ kind }) => kind === 'database slow'),
     'no order was finished': orders.some(({ status }) => status === 'FINISHED'),
     'no payment was cancelled': paymentRequests.some(({ status }) => status === 'CANCELLED'),
@@ -44,7 +47,12 @@ function rarelyIn({ orders, paymentSteps, paymentRequests, answers, webhooks, pa
     'no webhook had an effect': isTold('applied'),
     'no webhook was passed over': isTold('passed-over'),
     'no webhook was repeated': isTold('repeated'),
-    ...refusals(answers, ['order-wrong-status', 'payment-already-decided', 'webhook-not-genuine']),
+    ...refusals(answers, [
+      'order-wrong-status',
+      'payment-already-decided',
+      'webhook-not-genuine',
+      'database-unavailable',
+    ]),
   };
 }
 

@@ -191,7 +191,12 @@ function aRun(change: Partial<Facts> = {}): Facts {
       aParking(WITHDRAWN, 'OrderPlaced', { failed: true, went: 2 }),
       aParking(WITHDRAWN, 'OrderCancelled', { went: 3 }),
     ],
-    takeOvers: [{ service: 'order-service', since: 60_000, at: 64_100 }],
+    recordings: [
+      { consumer: 'payment-service', messageId: idOf('order.events', FINISHED, 'OrderPlaced'), at: 0.5 },
+      { consumer: 'payment-service', messageId: idOf('order.events', FINISHED, 'OrderCompleted'), at: 4 },
+    ],
+    takeOvers: [{ service: 'order-service', since: 60_000, released: false, at: 64_100 }],
+    preparedAgain: 2,
     slowRefusals: [],
     relays: [
       { service: 'order-service', terms: 3, gaps: 0 },
@@ -745,8 +750,8 @@ const BROKEN: readonly [what: string, Partial<Facts>, RegExp][] = [
   ],
   [
     'a relay that nobody took over in time',
-    { takeOvers: [{ service: 'order-service', since: 60_000, at: 66_000 }] },
-    /the relay of order-service was taken over after 6.0 s/,
+    { takeOvers: [{ service: 'order-service', since: 60_000, released: false, at: 66_500 }] },
+    /the relay of order-service was taken over after 5.5 s/,
   ],
   [
     'that no handler failed',
@@ -762,6 +767,11 @@ const BROKEN: readonly [what: string, Partial<Facts>, RegExp][] = [
     'a parked message that was overtaken and waits',
     { parkings: lawful.parkings.map((parking, n) => (n === 1 ? { ...parking, went: null } : parking)) },
     /payment-service handled parked messages of order-6 out of order/,
+  ],
+  [
+    'a parked message that one was handled before which was never parked',
+    { recordings: lawful.recordings.map((recording) => ({ ...recording, at: 0.5 })) },
+    /payment-service handled parked messages of order-1 out of order/,
   ],
   [
     'messages that were parked in the wrong order',
@@ -812,33 +822,28 @@ it('asks a long run for what a short one may lack', () => {
   ]);
 });
 
-it('excuses a slow refusal of a process, or a database, that was in trouble itself', () => {
+it('excuses a slow refusal of a process that was stopped, and grants a time limit for each fault of its database', () => {
   const during = { at: 49_000, until: 51_000 };
+  const findings = (tookMs: number, ...faults: Facts['faults']) =>
+    findingsOf(aRun({ slowRefusals: [{ ...aSlowRefusal, tookMs }], faults: [...lawful.faults, ...faults] })).length;
+  const killed = { kind: 'server killed', target: 'postgres', ...during } as const;
+  const silent = { kind: 'link silent', target: 'order-service/1 → postgres', ...during } as const;
+  const slow = { kind: 'database slow', target: 'database', ...during } as const;
 
-  for (const fault of [
-    { kind: 'service paused', target: 'order-service/1', ...during },
-    { kind: 'link slow', target: 'order-service/1 → postgres', ...during },
-    { kind: 'database slow', target: 'database', ...during },
-  ] as const)
-    expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, fault] }))).toEqual([]);
-  const twice = (['server paused', 'server killed'] as const).map((kind) => ({
-    kind,
-    target: 'postgres' as const,
-    ...during,
-  }));
-  expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, ...twice] }))).toEqual([]);
-  expect(
-    findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, ...twice.slice(1)] })),
-  ).toHaveLength(1);
-  const elsewhere = { kind: 'service paused', target: 'order-service/2', ...during } as const;
-  expect(findingsOf(aRun({ slowRefusals: [aSlowRefusal], faults: [...lawful.faults, elsewhere] }))).toHaveLength(1);
+  expect(findings(9000, { kind: 'service paused', target: 'order-service/1', ...during })).toBe(0);
+  expect(findings(2300, { kind: 'service paused', target: 'order-service/2', ...during })).toBe(1);
+  expect(findings(2300, killed)).toBe(1);
+  expect(findings(3900, killed, silent)).toBe(0);
+  expect(findings(4100, killed, silent)).toBe(1);
+  expect(findings(3900, slow)).toBe(0);
+  expect(findings(4100, slow)).toBe(1);
 });
 
 it('excuses a late take-over only where neither relay, or no database, was there to do it', () => {
-  const takeOvers = [{ service: 'order-service', since: 60_000, at: 66_000 } as const];
+  const takeOvers = [{ service: 'order-service', since: 60_000, released: false, at: 66_500 } as const];
   const findings = (...faults: Facts['faults']) =>
     findingsOf(aRun({ takeOvers, faults: [...lawful.faults, ...faults] })).length;
-  const leaderKilled = { kind: 'service killed', target: 'order-service relay/1', at: 59_500, until: 61_000 } as const;
+  const leaderKilled = { kind: 'service killed', target: 'order-service relay/1', at: 60_500, until: 61_000 } as const;
 
   expect(findings(leaderKilled)).toBe(1);
   expect(
@@ -847,7 +852,21 @@ it('excuses a late take-over only where neither relay, or no database, was there
   expect(
     findings(leaderKilled, { kind: 'link cut', target: 'order-service relay/2 → kafka', at: 58_000, until: 62_000 }),
   ).toBe(1);
+  // It cannot lead: the service has relays of its own.
+  expect(findings(leaderKilled, { kind: 'service killed', target: 'order-service/2', at: 60_000, until: 62_000 })).toBe(
+    1,
+  );
   expect(findings({ kind: 'server killed', target: 'postgres', at: 59_000, until: 62_000 })).toBe(0);
+});
+
+it('counts a take-over from the death of its leader', () => {
+  const takeOvers = [{ service: 'order-service', since: 60_000, released: false, at: 65_800 } as const];
+  const killedAt = (at: number) =>
+    ({ kind: 'service killed', target: 'order-service relay/1', at, until: at + 500 }) as const;
+  const findings = (at: number) => findingsOf(aRun({ takeOvers, faults: [...lawful.faults, killedAt(at)] }));
+
+  expect(findings(60_900)).toEqual([]);
+  expect(findings(60_300)).toEqual([expect.stringContaining('taken over after 5.5 s')]);
 });
 
 it('a wish without an answer may have placed its order, or not', () => {

@@ -20,3 +20,14 @@ export async function noticesIn(logs: string): Promise<NoticeFact[]> {
   }
   return notices;
 }
+
+/** How many lines of the services' logs have this text. */
+export async function linesIn(logs: string, text: string): Promise<number> {
+  let count = 0;
+  for (const file of await readdir(logs)) {
+    if (!/^(order|payment)-service-\d\.log$/.test(file)) continue;
+    for await (const line of createInterface({ input: createReadStream(join(logs, file)) }))
+      if (line.includes(text)) count++;
+  }
+  return count;
+}

@@ -1,5 +1,5 @@
 import { type Facts } from './facts.js';
-import { isExplained } from './judge-rest.js';
+import { isExplained, judgedTakeOvers } from './judge-rest.js';
 import { type ChaosResult } from './run.js';
 import { FAULT_KINDS } from './schedule.js';
 
@@ -127,7 +127,7 @@ function timeLines({ facts, slowestAnswer, pace }: ChaosResult): string[] {
     `  order to payment request: ${seconds(pace.toPaymentRequest)}`,
     `  payment's result to the order: ${seconds(pace.toEnd)}`,
     `  a payment's time to its expiry: ${seconds(pace.toExpiry)}`,
-    `  a relay's end to its successor: ${seconds(Math.max(0, ...facts.takeOvers.map(({ since, at }) => at - since)))}`,
+    `  a relay's end to its successor: ${seconds(Math.max(0, ...judgedTakeOvers(facts).map(({ tookMs }) => tookMs)))}`,
     `  a 503 (of those beyond 2 s): ${seconds(Math.max(0, ...facts.slowRefusals.map(({ tookMs }) => tookMs)))}`,
     `  SIGTERM to the end of a process: ${seconds(Math.max(0, ...facts.stops.map(({ tookMs }) => tookMs)))}`,
     'longest times without progress',

@@ -15,13 +15,13 @@ import {
   stockChangesOf,
   stockOf,
 } from './databases.js';
-import { parkingsOf, takeOversOf } from './database-faults.js';
+import { parkingsOf, recordingsOf, takeOversOf } from './database-faults.js';
 import { type Facts } from './facts.js';
 import { injectFaults } from './faults.js';
 import { takesMoney } from './gateway-books.js';
 import { judge, type Verdict } from './judge.js';
 import { Load } from './load.js';
-import { noticesIn } from './notices.js';
+import { linesIn, noticesIn } from './notices.js';
 import { newSecret } from './provider.js';
 import { Random } from './random.js';
 import { castOf, planFaults, type ServiceName } from './schedule.js';
@@ -121,6 +121,7 @@ async function observe(
       ...said(load, system),
       ...(await factsOf(system, kafka, payments)),
       notices: await noticesIn(options.logs),
+      preparedAgain: await linesIn(options.logs, 'Statements are prepared again'),
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
       faults,
       redelivered: redelivery.delivered,
@@ -165,9 +166,10 @@ function urlsOf({ processes }: System) {
 
 function said({ placings, edits, commands, decisions, webhooks, puts, calls }: Load, { processes }: System) {
   const names = new Map([...processes.values()].map(({ url, name }) => [url, name]));
-  const slowRefusals = calls.slow.flatMap(({ url, ...answer }) => {
+  const slowRefusals = calls.slow.map(({ url, ...answer }) => {
     const process = names.get(url);
-    return process === undefined ? [] : [{ ...answer, process }];
+    if (process === undefined) throw new Error(`${url} is the address of no process`);
+    return { ...answer, process };
   });
   const { answers, replayed } = calls;
   return { placings, edits, commands, decisions, webhooks, puts, answers, replayed, slowRefusals };
@@ -192,6 +194,7 @@ async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { 
     records: topics.records,
     parked: await parkedIn(database),
     parkings: await parkingsOf(database),
+    recordings: await recordingsOf(database),
     takeOvers: await takeOversOf(database),
     relays: await relaysOf(database),
     processes: [...processes.keys()],
