@@ -45,6 +45,16 @@ it.each(SCHEMAS)('knows every migration of $schema', async ({ schema, migrations
   expect(files.map((file) => /^\d+/.exec(file)?.[0])).toEqual(migrations.map(({ name }) => /\d+$/.exec(name)?.[0]));
 });
 
+it.each(['orders', 'payments'])('lets the relay of %s read the sequence of its outbox', async (schema) => {
+  const client = new pg.Client({ connectionString: database.urlFor(schema, schema) });
+  await client.connect();
+
+  const { rows } = await client.query(`select last_value::int from ${schema}.outbox_position_seq`);
+
+  expect(rows).toEqual([{ last_value: 1 }]);
+  await client.end();
+});
+
 describe.each([
   ['orders', 'payments.payment_requests'],
   ['payments', 'orders.orders'],

@@ -198,11 +198,18 @@ export interface KafkaJars {
   readonly directory: string;
 }
 
-/** Undefined where there is no Java, or the jars were not needed yet because Kafka runs in a container. */
-export async function findKafkaJars(): Promise<KafkaJars | undefined> {
-  const [java, { version }] = await Promise.all([findJava(), readKafkaDefinition()]);
-  const directory = jarsOf(version);
-  return java !== undefined && (await exists(directory)) ? { java, directory } : undefined;
+/** Downloads the jars where they are missing; `logFile` gets Maven's output. Undefined without Java, or without the jars and Maven. */
+export async function findKafkaJars(
+  options: Pick<Context, 'onProgress' | 'signal' | 'logFile'>,
+): Promise<KafkaJars | undefined> {
+  const [java, definition, maven] = await Promise.all([
+    findJava(),
+    readKafkaDefinition(),
+    ask('mvn', ['--version'], 20_000),
+  ]);
+  const directory = jarsOf(definition.version);
+  if (java === undefined || !((await exists(directory)) || maven !== undefined)) return undefined;
+  return { java, directory: await downloadJars({ ...options, definition }) };
 }
 
 const jarsOf = (version: string): string => join(home, `kafka-${version}`);
@@ -214,7 +221,12 @@ async function fromJars(context: Context, java: string | undefined): Promise<(co
 }
 
 /** Maven fetches and checks the jars into .twinbox, once; complete or not at all, also with two runs at the same time. */
-async function downloadJars({ definition: { version }, onProgress, logFile, signal }: Context): Promise<string> {
+async function downloadJars({
+  definition: { version },
+  onProgress,
+  logFile,
+  signal,
+}: Pick<Context, 'definition' | 'onProgress' | 'logFile' | 'signal'>): Promise<string> {
   const jars = jarsOf(version);
   if (await exists(jars)) return jars;
   if ((await ask('mvn', ['--version'], 20_000)) === undefined)

@@ -66,7 +66,9 @@ async function startServers(directory: string, pooled: boolean, signal: AbortSig
   if (postgres.status === 'rejected') throw postgres.reason;
   if (kafka.status === 'rejected') throw kafka.reason;
   const { url } = postgres.value;
-  const jars = await findKafkaJars();
+  const logFile = join(directory, 'maven.log');
+  const jars = await findKafkaJars({ signal, logFile, onProgress: (what) => console.log(`Kafka: ${what} …`) });
+  if (!jars) console.log("Without Java 17 and Maven the tests with Kafka's own Java client are skipped.");
   return {
     ...(jars && { TEST_JAVA: jars.java, TEST_KAFKA_JARS: jars.directory }),
     TEST_DATABASE_URL: pooled ? await startPgBouncer(postgres.value, join(directory, 'pgbouncer')) : url,

@@ -1,6 +1,7 @@
 import { type INestApplication } from '@nestjs/common';
 import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
+import { MessagingMetrics } from './metrics.js';
 import { Incidents } from './incidents.js';
 import { groupOffsets } from './kafka.js';
 import { type InboxOptions } from './messaging-options.js';
@@ -335,6 +336,9 @@ describe('messages that Kafka deleted unread', () => {
     expect(await effects()).toEqual([0, ...upTo(5, 6)]);
     expect(await incidents()).toEqual(missed(5));
     expect(inboxHealth(app)['missed']).toBe(5);
+    expect(await app.get(MessagingMetrics).registry.metrics()).toMatch(
+      /^messaging_inbox_missed_messages_total\{consumer="[^"]+"\} 5$/m,
+    );
     const open = (await app.get(Incidents).list()).map(({ id }) => id);
     await app.get(Incidents).acknowledge(open, { actor: 'ops', reason: 'made up for' });
     await stopAll();

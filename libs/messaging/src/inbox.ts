@@ -28,6 +28,8 @@ import { backOffMs, pause, settlesWithin, STOP_MS } from './waiting.js';
 const HANDLER_STALLS_AFTER_MS = 30_000;
 /** How soon a consumer that may not start looks again: an operator may have changed the topic. */
 const RECHECK_MS = 60_000;
+/** How soon a running consumer notices that an operator has changed the cleanup policy of its topic. */
+const WATCH_TOPIC_MS = 5 * 60_000;
 
 /**
  * What a service hears: one consumer as a Nest transport strategy, so that handlers are plain Nest message handlers.
@@ -54,7 +56,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   private refusal: string | undefined;
   private compaction: string | undefined;
   private consumer: Consumer | undefined;
-  private running: Promise<void> | undefined;
+  private running: Promise<unknown> | undefined;
 
   constructor(
     private readonly messaging: MessagingOptions,
@@ -119,7 +121,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
 
   /** Returns at once: Kafka need not be there yet. */
   listen(callback: () => void): void {
-    this.running ??= this.supervise();
+    this.running ??= Promise.all([this.supervise(), this.watchTopic()]);
     this.parked.start();
     this.housekeeping.start();
     callback();
@@ -231,14 +233,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   private async checkTopic(): Promise<boolean> {
     const { retentionMs } = this.settings;
     const { name } = this.options.topic;
-    const { oldestMs, compacts } = await topicCleanup(
-      { brokers: this.messaging.brokers, clientId: this.messaging.service },
-      name,
-    );
-    this.compaction = compacts
-      ? `the cleanup.policy of ${name} includes compact: Kafka deletes messages that may not have been read yet`
-      : undefined;
-    if (this.compaction !== undefined) this.logger.error(`Messages may be missed: ${this.compaction}`);
+    const oldestMs = await this.checkCleanup();
     const refusal =
       retentionMs !== 0 && retentionMs <= oldestMs
         ? `inboxRetentionMs (${retentionMs}) must exceed retention.ms + segment.ms of ${name} (${oldestMs})`
@@ -246,6 +241,31 @@ export class Inbox extends Server implements CustomTransportStrategy {
     if (refusal !== undefined && this.refusal === undefined) this.logger.error(`Not consuming: ${refusal}`);
     this.refusal = refusal;
     return refusal === undefined;
+  }
+
+  /** Reports a topic that is compacted; returns how old its messages can get, in milliseconds. */
+  private async checkCleanup(): Promise<number> {
+    const { name } = this.options.topic;
+    const { brokers, service: clientId } = this.messaging;
+    const { oldestMs, compacts } = await topicCleanup({ brokers, clientId }, name);
+    const before = this.compaction;
+    this.compaction = compacts
+      ? `the cleanup.policy of ${name} includes compact: Kafka deletes messages that may not have been read yet`
+      : undefined;
+    if (this.compaction !== undefined && before === undefined)
+      this.logger.error(`Messages may be missed: ${this.compaction}`);
+    return oldestMs;
+  }
+
+  private async watchTopic(): Promise<void> {
+    const { signal } = this.stopping;
+    for (;;) {
+      await pause(WATCH_TOPIC_MS, signal);
+      if (signal.aborted) return;
+      await this.checkCleanup().catch((error: unknown) =>
+        this.logger.debug(`Cannot look at the topic's configuration: ${describeError(error)}`),
+      );
+    }
   }
 
   private async handle(tx: EntityManager, message: Message): Promise<void> {

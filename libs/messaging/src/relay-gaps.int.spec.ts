@@ -3,6 +3,7 @@ import pg from 'pg';
 import { Cursor } from './cursor.js';
 import { OutboxStore, WriterEnded } from './outbox-store.js';
 import { type Outbox } from './outbox.js';
+import { MessagingMetrics } from './metrics.js';
 import { type Relay } from './relay.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
 import { until } from './testing/until.js';
@@ -104,6 +105,15 @@ it('P9 health and metrics show how many gaps there are, and the transaction that
     positions: SPANS + 1,
     writer: { pid: rows[0]!.pid, application: 'slow-writer', seconds: expect.any(Number) },
   });
+  const metrics = new MessagingMetrics(sandbox.options, () => sandbox.dataSource);
+  metrics.watchRelay(relay);
+  const text = await metrics.registry.metrics();
+  expect(text).toMatch(new RegExp(`^messaging_relay_gaps ${SPANS}$`, 'm'));
+  expect(text).toMatch(new RegExp(`^messaging_relay_gap_positions ${SPANS + 1}$`, 'm'));
+  expect(text).toMatch(/^messaging_relay_oldest_gap_age_seconds [\d.]+$/m);
+  expect(text).toMatch(
+    /^messaging_relay_gap_writer_age_seconds\{[^}]*\} [\d.]+$|^messaging_relay_gap_writer_age_seconds [\d.]+$/m,
+  );
   await slow.query('rollback');
   await until('they are gone', () => relay.gaps === undefined);
 });

@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import { type OutboxStore } from './outbox-store.js';
 import { type Outbox } from './outbox.js';
+import { MessagingMetrics } from './metrics.js';
 import { type Relay } from './relay.js';
 import { createDatabase, type TestDatabase, testServerUrl } from './testing/database.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
@@ -68,6 +69,9 @@ async function expectReport(relay: Relay): Promise<void> {
   expect(await incidents()).toMatchObject([{ kind: 'positions-went-back', subject: 'sandbox.outbox' }]);
   // More than once where it lost its lease in the middle of it.
   expect(relay.wentBack).toBeGreaterThan(0);
+  const metrics = new MessagingMetrics(sandbox.options, () => sandbox.dataSource);
+  metrics.watchRelay(relay);
+  expect(await metrics.registry.metrics()).toMatch(/^messaging_relay_positions_went_back_total [1-9]\d*$/m);
   await until('it is healthy', () => relay.health().healthy);
   expect(inversions(sandbox.topic)).toEqual([]);
 }

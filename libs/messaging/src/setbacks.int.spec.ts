@@ -1,3 +1,4 @@
+import { MessagingMetrics } from './metrics.js';
 import { type INestApplication } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type InboxOptions } from './messaging-options.js';
@@ -49,6 +50,9 @@ describe('P5 a database that fails every handler', () => {
     };
     await send(...ofOwnKeys(numbers(36)));
     await until('all have met it', () => Number(inboxHealth(app)['setbacks']) >= 80);
+    expect(await app.get(MessagingMetrics).registry.metrics()).toMatch(
+      /^messaging_inbox_setbacks_total\{consumer="[^"]+"\} \d{2,}$/m,
+    );
     await until('health tells of it', () => inboxHealth(app)['problem'] !== undefined);
     failing = false;
     await until('all are handled', async () => (await effects()).length === 36);

@@ -37,18 +37,15 @@ async function countLate(
   dataSource: DataSource,
   lateAfterMs: number,
 ): Promise<{ readonly status: LiveStatus; readonly late: number }[]> {
-  const now = Date.now();
-  const due: Record<LiveStatus, Date> = {
-    PLACED: new Date(now - lateAfterMs),
-    PAYMENT_PENDING: new Date(now - PAYMENT_GRACE_MS),
-  };
+  const graceMs: Record<LiveStatus, number> = { PLACED: lateAfterMs, PAYMENT_PENDING: PAYMENT_GRACE_MS };
   return dataSource.query(
     `select status,
             (select count(*)::int from (select from orders.orders o
-                                         where o.status = waits.status and o.due_at < waits.due
+                                         where o.status = waits.status
+                                           and o.due_at < statement_timestamp() - waits.grace * interval '1 ms'
                                          limit ${MOST}) as overdue) as late
-       from unnest($1::text[], $2::timestamptz[]) as waits (status, due)`,
-    [LIVE_STATUSES, LIVE_STATUSES.map((status) => due[status])],
+       from unnest($1::text[], $2::float8[]) as waits (status, grace)`,
+    [LIVE_STATUSES, LIVE_STATUSES.map((status) => graceMs[status])],
   );
 }
 

@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { testBrokers } from '@twinbox/messaging/testing';
+
+const names = { ORDER_EVENTS_TOPIC: `orders-${randomUUID()}`, PAYMENT_EVENTS_TOPIC: `payments-${randomUUID()}` };
+
+/** Runs the command as an operator does. */
+const topics = (variables: NodeJS.ProcessEnv) =>
+  promisify(execFile)(process.execPath, [fileURLToPath(new URL('dist/topics.js', import.meta.url))], {
+    env: { ...process.env, KAFKA_BROKERS: testBrokers().join(','), ...names, ...variables },
+  });
+
+it('creates the topics with the configured names and numbers of partitions, and refuses other numbers later', async () => {
+  const { stdout } = await topics({ ORDER_EVENTS_PARTITIONS: '3' });
+
+  expect(stdout).toBe(`${names.ORDER_EVENTS_TOPIC}: 3 partitions\n${names.PAYMENT_EVENTS_TOPIC}: 6 partitions\n`);
+  await expect(topics({ ORDER_EVENTS_PARTITIONS: '4' })).rejects.toMatchObject({
+    stderr: expect.stringContaining(`${names.ORDER_EVENTS_TOPIC} has 3 partitions`),
+  });
+});
+
+it.each(['0', '-1', '2.5', 'six'])('refuses %j as a number of partitions', async (ORDER_EVENTS_PARTITIONS) => {
+  await expect(topics({ ORDER_EVENTS_PARTITIONS })).rejects.toMatchObject({
+    stderr: expect.stringContaining('ORDER_EVENTS_PARTITIONS must be a whole number from 1 to 9999'),
+  });
+});
