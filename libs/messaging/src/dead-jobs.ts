@@ -51,7 +51,7 @@ export class DeadJobs {
 
   /**
    * In the order of their ids: UUIDv7s by their age, the oldest first.
-   * @throws RangeError for a limit that is not 1 to 500, a cursor that is none, or a queue with a zero byte
+   * @throws RangeError for a limit that is not 1 to 500, an invalid cursor, or a queue with a zero byte
    */
   async list(
     { queue }: { readonly queue?: string | undefined } = {},
@@ -70,7 +70,7 @@ export class DeadJobs {
     return lettersOf(rows, limit, ({ id }) => id);
   }
 
-  /** Undefined when no dead job has this id (any more). @throws RangeError for an id that is none */
+  /** Undefined when no dead job has this id (any more). @throws RangeError for an invalid id */
   async find(id: string): Promise<WholeDeadJob | undefined> {
     checkIds([id]);
     const [job]: WholeDeadJob[] = await this.dataSource.query(
@@ -82,7 +82,7 @@ export class DeadJobs {
 
   /**
    * Has them run again, with all their attempts before them, in one transaction; tells how many of them were dead.
-   * @throws RangeError for an id that is none, and an actor who has no name
+   * @throws RangeError for an invalid id, and an actor who has no name
    */
   async retry(ids: readonly string[], action: LetterAction): Promise<number> {
     const retried = await this.change('retry', ids, action, async (tx, dead) => {
@@ -99,7 +99,7 @@ export class DeadJobs {
   /**
    * Removes them, in one transaction; tells how many of them were dead. Their calls are never made; the audit keeps what they
    * were, not their data.
-   * @throws RangeError for an id that is none, an actor who has no name, and a reason that says nothing
+   * @throws RangeError for an invalid id, an actor who has no name, and a reason that says nothing
    */
   async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
     checkReason(action.reason);
@@ -139,5 +139,5 @@ export class DeadJobs {
 }
 
 function checkIds(ids: readonly string[]): void {
-  for (const id of ids) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is no id of a job`);
+  for (const id of ids) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is not a job id`);
 }

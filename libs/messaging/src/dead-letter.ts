@@ -29,7 +29,7 @@ export interface InboxLetter {
   /** `ce_source`. */
   readonly source: string | null;
   readonly type: string | null;
-  /** As text: bytes that are none are shown as U+FFFD. The first 1,020 bytes of it, which is all of a sound key. */
+  /** As text; invalid UTF-8 is shown as U+FFFD. At most the first 1,020 bytes, which is every readable key. */
   readonly key: string | null;
   /** The consumer's group. */
   readonly consumer: string;

@@ -60,7 +60,7 @@ export class DeadLetters {
   /**
    * The letters that match, by the time they died: the newest first, or the oldest. No letter that is there from the first
    * page to the last is missed or told twice.
-   * @throws RangeError for a limit, cursor, id or date that is none; TypeError for a filter that the box does not have
+   * @throws RangeError for an invalid limit, cursor, id or date; TypeError for a filter that the box does not have
    */
   async list(
     filter: LetterFilter,
@@ -77,7 +77,7 @@ export class DeadLetters {
 
   /**
    * Everything that is known of a letter; undefined when there is no such dead letter (any more).
-   * @throws RangeError for an id that is none
+   * @throws RangeError for an invalid id
    */
   async find(box: LetterBox, id: string): Promise<WholeLetter | undefined> {
     checkFilter({ box, ids: [id] });
@@ -91,8 +91,8 @@ export class DeadLetters {
    *
    * Only letters that died before the call. 200 at a time are one transaction: when it throws, or the process dies, those
    * before are done, and another call does the rest. Of two calls with one letter the first to come has it.
-   * @throws TypeError when neither a filter nor `all` is given, or the box does not have the filter; RangeError for a value
-   * that is none; what the database throws
+   * @throws TypeError when neither a filter nor `all` is given, or the box does not have the filter; RangeError for an
+   * invalid value; what the database throws
    */
   async retry(choice: LetterChoice, action: LetterAction): Promise<number> {
     return this.change('retry', choice, action);
@@ -113,7 +113,7 @@ export class DeadLetters {
 
   /**
    * What was done to letters, the newest first; to those of one message with `messageId`.
-   * @throws RangeError for a limit or cursor that is none, or a messageId with a zero byte
+   * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
    */
   async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Letters<AuditEntry>> {
     const { cursor, messageId } = page;
@@ -193,7 +193,7 @@ function checkFilter(filter: LetterFilter): void {
   for (const date of [diedAfter, diedBefore])
     // Other years are those of mistakes, and PostgreSQL does not know all that JavaScript does.
     if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
-      throw new RangeError('diedAfter or diedBefore is no date');
+      throw new RangeError('diedAfter or diedBefore is not a valid date');
   for (const text of [consumer, aggregateType, filter.type, filter.key])
     if (text?.includes('\0')) throw new RangeError('A filter has a zero byte');
 }
@@ -205,7 +205,7 @@ function checkChosen(choice: LetterChoice): void {
 }
 
 function checkId(what: string, id: string): void {
-  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is no ${what}`);
+  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
 }
 
 function placeOf(cursor: string | undefined): LetterPlace | undefined {

@@ -143,7 +143,7 @@ describe('beside an old transaction, when very many rows were worked off', () =>
     expect(claims).toBeLessThan(200);
   });
 
-  it('P2 what becomes due is found by the next poll, and taken in hand', async () => {
+  it('P2 what becomes due is found by the next poll, and processed', async () => {
     const polls = await connect();
     const parked = parkedStore();
     const jobs = new JobStore('sandbox');

@@ -38,19 +38,19 @@ export class InboxPositions implements SettledOffsets {
     const subject = `${groupId} of ${topic}/${partition}`;
     if (anew && facts.stored !== next)
       this.work.logger.warn(
-        `Reading ${topic}/${partition} from its beginning (offset ${next}): the database's offset ${facts.stored} is of an ` +
-          'earlier topic of the name, or Kafka has no offset of the group any more',
+        `Reading ${topic}/${partition} from its beginning (offset ${next}). The database's offset ${facts.stored} ` +
+          'belongs to an earlier topic of this name, or Kafka no longer has an offset of the group',
       );
     else if (facts.stored !== undefined && !facts.marked && next < (facts.committed ?? next))
       this.work.logger.warn(
-        `Reading ${topic}/${partition} from offset ${next}: Kafka's offset ${facts.committed} was not committed by this ` +
-          'version of the consumer, and the database knows less',
+        `Reading ${topic}/${partition} from offset ${next}, because the database has a lower offset than Kafka ` +
+          `(${facts.committed}), which another version or tool committed`,
       );
     if (missed > 0n)
       await this.once(`missed ${partition} ${next}`, async () => {
         const problem =
-          `Kafka deleted ${missed} messages before they were read, the last at offset ${next - 1n}: lengthen the retention ` +
-          'of the topic, and have their effects made up for';
+          `Kafka deleted ${missed} messages before they were read, the last at offset ${next - 1n}. ` +
+          "Lengthen the topic's retention, and make up for their effects";
         const detail = { consumer: groupId, topic, partition, messages: Number(missed), next: String(next) };
         await this.incidents.report({ kind: 'messages-missed', subject, problem, detail }, 'messages');
         this.work.counts.missed += Number(missed);
@@ -58,8 +58,8 @@ export class InboxPositions implements SettledOffsets {
     if (again > 0n)
       await this.once(`again ${partition} ${next}`, async () => {
         const problem =
-          `the database knows less of the partition than Kafka: ${again} messages are read again from offset ${next}, and ` +
-          'those that the database does not know are handled again. It was restored, or failed over and lost transactions';
+          "the database was restored, or lost transactions in a fail-over: its offset is lower than Kafka's. " +
+          `${again} messages are read again from offset ${next}; those missing from the inbox are handled again`;
         const detail = { consumer: groupId, topic, partition, messages: Number(again), next: String(next) };
         await this.incidents.report({ kind: 'offsets-went-back', subject, problem, detail });
       });

@@ -36,7 +36,7 @@ export interface InboxCounts {
   processed: number;
   duplicates: number;
   passedOver: number;
-  /** Ignored, for no contract names their type. */
+  /** Ignored because no contract names their type. */
   unknownTypes: number;
   /** Attempts that a handler failed. */
   failedAttempts: number;

@@ -201,7 +201,9 @@ export class Inbox extends Server implements CustomTransportStrategy {
           settled: this.positions,
           onHeld: (error) => {
             this.connection.failed(describeError(error));
-            this.logger.warn(`Not known where to read ${this.options.topic.name}: ${describeError(error)}`);
+            this.logger.warn(
+              `Cannot find out where to start reading ${this.options.topic.name}: ${describeError(error)}`,
+            );
           },
           // Only what was fetched and read shows that the consumer is well: joining alone does not.
           onFetched: () => {

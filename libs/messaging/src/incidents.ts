@@ -11,7 +11,7 @@ import { storable } from './inbox-store.js';
 
 /**
  * - `positions-went-back`: the outbox or its sequence was reset, or the database is an older copy.
- * - `offsets-went-back`: the database knows less of a partition than Kafka's committed offset says was handled.
+ * - `offsets-went-back`: the database's offset of a partition is lower than the one committed to Kafka.
  * - `messages-missed`: Kafka deleted messages before the consumer read them.
  */
 export type IncidentKind = 'positions-went-back' | 'offsets-went-back' | 'messages-missed';
@@ -87,7 +87,7 @@ export class Incidents {
    * @throws when the database is unavailable: the caller reports again
    */
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>, total?: string): Promise<void> {
-    this.logger.error(`${incident.kind}, ${incident.subject}: ${incident.problem}`);
+    this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
     const { text, values } = reportIncident(this.schema, incident, total);
     await this.dataSource.query(text, values);
     // Health shows it with the next poll; here at once.
@@ -127,7 +127,7 @@ export class Incidents {
     const [first] = this.open;
     return {
       healthy: first === undefined,
-      ...(first && { problem: `${first.kind}, ${first.subject}: ${first.problem}` }),
+      ...(first && { problem: `${first.kind} on ${first.subject}: ${first.problem}` }),
       open: this.open,
     };
   }

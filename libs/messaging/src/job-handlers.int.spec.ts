@@ -111,7 +111,7 @@ describe('a dead job', () => {
     expect(next).toEqual({ items: [items[1]], nextCursor: null });
     expect(await dead.list({ queue: 'other' })).toEqual({ items: [], nextCursor: null });
     await expect(dead.list({}, { limit: 0 })).rejects.toThrow('limit must be 1 to 500, not 0');
-    await expect(dead.list({}, { cursor: '7' })).rejects.toThrow('"7" is no id of a job');
+    await expect(dead.list({}, { cursor: '7' })).rejects.toThrow('"7" is not a job id');
   });
 
   it('is left alone by somebody without a name, or without a reason to discard it', async () => {

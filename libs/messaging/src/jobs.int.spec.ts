@@ -57,13 +57,13 @@ describe('adding a job', () => {
     ['a zero byte in its data', 'call', { a: 'b\0' }, {}, 'zero byte or half of a surrogate pair'],
     ['a zero byte behind a backslash in its data', 'call', { a: '\\\0' }, {}, 'zero byte or half of a surrogate pair'],
     ['half of a surrogate pair in the name of a field', 'call', { '\uDC00': 1 }, {}, 'half of a surrogate pair'],
-    ['data without JSON', 'call', () => 1, {}, 'has no JSON'],
+    ['data without JSON', 'call', () => 1, {}, 'cannot be written as JSON'],
     ['a queue without a name', '', {}, {}, 'queue is empty'],
     ['a long name of its queue', 'q'.repeat(256), {}, {}, 'longer than 255 characters'],
     ['a zero byte in the name of its queue', 'a\0', {}, {}, 'zero byte'],
     ['an id that is no UUID', 'call', {}, { id: 'one' }, 'not a UUID'],
-    ['a time that is none', 'call', {}, { runAt: new Date(Number.NaN) }, 'not one that can be stored'],
-    ['a time that PostgreSQL cannot read', 'call', {}, { runAt: new Date(8.64e15) }, 'not one that can be stored'],
+    ['a time that is none', 'call', {}, { runAt: new Date(Number.NaN) }, 'outside the years 1 to 9999'],
+    ['a time that PostgreSQL cannot read', 'call', {}, { runAt: new Date(8.64e15) }, 'outside the years 1 to 9999'],
   ])('P5 is refused with %s, and leaves its transaction as it was', async (_, queue, data, options, message) => {
     const { jobs, pool } = await sandbox.startProcess({});
 

@@ -72,7 +72,7 @@ export class Jobs {
       const name = `Job ${id} of ${queue}`;
       if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
       if (runAt && !isStorableTime(runAt))
-        throw new PermanentError(`The time of ${name} is not one that can be stored`);
+        throw new PermanentError(`The time of ${name} is outside the years 1 to 9999`);
       return { id, queue, json: jsonOf(data, name), runAt };
     });
     await this.insert.run(tx, rows);
@@ -142,7 +142,7 @@ const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 function jsonOf(data: object, name: string): string {
   const json = JSON.stringify(data) as string | undefined;
-  if (json === undefined) throw new PermanentError(`The data of ${name} has no JSON`);
+  if (json === undefined) throw new PermanentError(`The data of ${name} cannot be written as JSON`);
   const bytes = Buffer.byteLength(json);
   if (bytes > MAX_PAYLOAD_BYTES) throw new PermanentError(`${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
   if (json.includes('\\u') && UNSTORABLE.test(json))

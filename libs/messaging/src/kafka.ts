@@ -309,7 +309,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     });
   const commits = new OffsetCommits(
     (offsets) => consumer.commitOffsets(toCommit(offsets, settled).map((one) => ({ topic, ...one }))),
-    (error) => kafkaJsLogger.warn(`Kafka is not told how far ${groupId} has read ${topic}: ${describeError(error)}`),
+    (error) => kafkaJsLogger.warn(`Cannot commit the offsets of ${groupId} on ${topic}: ${describeError(error)}`),
     positions && ((offsets) => positions.raise(new Map([...offsets].map(([n, offset]) => [n, BigInt(offset)])))),
   );
   let stopping = false;

@@ -186,7 +186,7 @@ async function decodeMessages(bytes: Buffer, name: string, budget: FetchBudget):
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
     // The other partitions go on. This one waits: nothing tells where its next batch begins.
-    reportUnreadable(`Cannot read ${name}, which waits: ${describeError(error)}`);
+    reportUnreadable(`Cannot read ${name}, so the partition waits: ${describeError(error)}`);
     return [];
   }
 }

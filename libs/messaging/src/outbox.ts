@@ -110,7 +110,7 @@ export class Outbox {
       const name = `${type} of ${aggregateId}`;
       const sequence = version - events.length + 1 + index;
       if (!Number.isSafeInteger(version) || !Number.isSafeInteger(sequence))
-        throw new PermanentError(`${name} has no safe integer as its version`);
+        throw new PermanentError(`The version of ${name} is not a safe integer`);
       return {
         id: messageId(id, name),
         aggregateType,
@@ -124,7 +124,7 @@ export class Outbox {
   }
 }
 
-/** What no inbox would accept of any message is told at the start. */
+/** Reports at start-up the names that no inbox would accept. */
 function checkNames({ publishes, service }: MessagingOptions): void {
   const source = attributeFlaw(`/${service}`);
   if (source !== undefined) throw new Error(`The name of the service ${source}`);

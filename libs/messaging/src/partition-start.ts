@@ -5,7 +5,9 @@ export interface PartitionFacts {
   readonly high: bigint;
   /** The group's offset in Kafka. */
   readonly committed?: bigint | undefined;
-  /** Whether whoever committed it had written it to the database first. Other tools and earlier versions did not. */
+  /**
+   * Whether the committing consumer had written the offset to the database first. Other tools and earlier versions do not.
+   */
   readonly marked?: boolean | undefined;
   /** The database's offset. */
   readonly stored?: bigint | undefined;
@@ -32,7 +34,7 @@ export interface PartitionStart {
  * - The lower of both offsets. The database's is written first, so a higher one in Kafka shows that the database went back.
  * - The beginning where Kafka has no offset, whatever the database says: the group may be new, Kafka may have let the offset
  *   expire, or the topic may have been created again.
- * - The beginning where an offset is beyond the end of the partition: it belongs to an earlier topic of the name.
+ * - The beginning where an offset is beyond the end of the partition: it belongs to an earlier topic of this name.
  */
 export function startOf(facts: PartitionFacts): PartitionStart {
   const { low, high, committed, marked = false, stored, known, position } = facts;

@@ -193,8 +193,8 @@ export class Publisher {
     return {
       ...(lasts && {
         problem:
-          "Kafka refuses the messages' timestamps, because its clock and the database's differ too much: they are sent " +
-          'without timestamps. Correct the clocks',
+          "Kafka refuses the message timestamps because its clock and the database's differ too much. " +
+          'Messages are sent without timestamps. Correct the clocks',
       }),
       ...(batches > 0 && { batchesWithoutTimestamps: batches }),
     };
@@ -262,7 +262,7 @@ export class Publisher {
       if (!mayPublish()) throw new TermOver();
       if (!timed || !isTimestampRefusal(error)) return error;
       const text =
-        "Kafka refuses timestamps: its clock and the database's differ. Messages are sent without timestamps";
+        "Kafka refuses timestamps because its clock and the database's differ. Messages are sent without timestamps";
       if (!clocks.differ) this.logger.error(`${text}: ${describeError(error)}`);
       clocks.differ = true;
       clocks.until = performance.now() + WITHOUT_TIMESTAMPS_MS;

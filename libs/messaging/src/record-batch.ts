@@ -179,7 +179,7 @@ function readHeader(entry: Buffer): BatchHeader {
 async function decodeBatch(entry: Buffer, header: BatchHeader, budget: FetchBudget): Promise<FetchedRecord[]> {
   const { magic, codec, count, lastOffsetDelta } = header;
   if (magic !== 2) throw new Error(`record format ${magic} is unknown`);
-  if (count < 0 || count > lastOffsetDelta + 1) throw new Error(`it says that it has ${count} messages`);
+  if (count < 0 || count > lastOffsetDelta + 1) throw new Error(`its header gives ${count} messages`);
   if (count > MAX_BATCH_RECORDS) throw new Error(`it has more than ${MAX_BATCH_RECORDS} messages`);
   // Compaction has emptied it, compressed data included.
   if (count === 0) return [];
@@ -228,7 +228,7 @@ function readHeaders(reader: Reader): NonNullable<FetchedRecord['headers']> {
   // A header may be called __proto__.
   const headers = Object.create(null) as Record<string, HeaderValue | HeaderValue[]>;
   const count = reader.varint();
-  if (count < 0) throw new Error('a message has less than no headers');
+  if (count < 0) throw new Error('a message has a negative number of headers');
   for (let n = 0; n < count; n++) {
     const name = reader.bytes()?.toString();
     if (name === undefined) throw new Error('a header has no name');

@@ -277,14 +277,14 @@ export class Relay {
     this.note(
       'sequence',
       !store.seesSequence &&
-        `The role may not read the sequence of ${schema}.outbox: one that is set back would not be noticed. ` +
+        `The role may not read the sequence of ${schema}.outbox, so a sequence that is set back would go unnoticed. ` +
           `Grant select on all sequences of the schema, as the migrations do`,
     );
     this.note(
       'clock',
       Math.abs(ahead) > CLOCK_DIFFERENCE_MS &&
-        `PostgreSQL's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} this host's: ` +
-          `times of messages, retries and retention depend on it`,
+        `PostgreSQL's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} this host's. ` +
+          `Message times, retries and retention depend on it`,
     );
   }
 
@@ -400,13 +400,13 @@ export class Relay {
     const problem =
       `${reason}. ${then}; consumers ignore what they have handled. ` +
       `Find out who reset the outbox or restored the database, and whether committed messages were removed unpublished`;
-    this.logger.error(`positions-went-back, ${schema}.outbox: ${problem}`);
+    this.logger.error(`positions-went-back on ${schema}.outbox: ${problem}`);
     try {
       const detail = { position: lease.progress?.position, sequence: lease.log?.last };
       await store.report({ kind: 'positions-went-back', subject: `${schema}.outbox`, problem, detail });
     } catch (error) {
       if (!isAnswer(error)) throw error;
-      this.logger.error(`The incident is not written down: ${describeError(error)}`);
+      this.logger.error(`Cannot record the incident: ${describeError(error)}`);
     }
     if (ofLog) await store.moveParkedBack();
     for (let more = keepsOld; more && mayPublish();) {

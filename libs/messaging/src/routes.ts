@@ -14,7 +14,7 @@ const REMIND_EVERY_MS = 5 * 60_000;
 const UNHEALTHY_AFTER_MS = 5000;
 
 const ADVICE =
-  'Check that it exists and that this service may write to it; its messages then go out in order by themselves';
+  'Check that it exists and that this service may write to it. The waiting messages are then published in order';
 
 /** An aggregate type whose messages wait in the outbox, as health shows it. */
 export interface BlockedType {
@@ -185,7 +185,7 @@ export class Routes {
 
 function undeclared(aggregateType: string): string {
   return (
-    `no topic is declared for aggregate type ${aggregateType}: its messages wait in the outbox. ` +
+    `no topic is declared for aggregate type ${aggregateType}, so its messages wait in the outbox. ` +
     'Deploy the version that publishes it'
   );
 }

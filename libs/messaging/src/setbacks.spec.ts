@@ -81,8 +81,8 @@ describe('P5 a setback', () => {
     expect(failing).toEqual({ healthy: false, problem: 'statement timeout' });
     expect(well).toEqual({ healthy: true });
     expect(lines).toEqual([
-      '1 setback that the environment caused, the latest: statement timeout',
-      '50 setbacks that the environment caused, the latest: statement timeout',
+      '1 setback caused by the environment; the latest: statement timeout',
+      '50 setbacks caused by the environment; the latest: statement timeout',
     ]);
   });
 

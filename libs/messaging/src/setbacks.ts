@@ -83,7 +83,7 @@ export class Setbacks {
     this.latest = { ms, problem };
     if (ms - this.loggedAt < LOG_EVERY_MS) return;
     const more = this.count - this.logged;
-    this.warn(`${more} ${more === 1 ? 'setback' : 'setbacks'} that the environment caused, the latest: ${problem}`);
+    this.warn(`${more} ${more === 1 ? 'setback' : 'setbacks'} caused by the environment; the latest: ${problem}`);
     this.loggedAt = ms;
     this.logged = this.count;
   }
