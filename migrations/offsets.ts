@@ -11,7 +11,7 @@ import { DataSource } from 'typeorm';
 import { required, run } from './command.js';
 import { SCHEMAS } from './schemas.js';
 
-// Whoever runs a command reads its own last line.
+// The command reports errors in its own last line; the Kafka client's log is off.
 Logger.overrideLogger(false);
 
 const schemas = SCHEMAS.map(({ schema }) => schema).join('|');

@@ -3,7 +3,7 @@ import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { required, run } from './command.js';
 
-// Whoever runs a command reads its last line, not the log of the Kafka client.
+// The command reports errors in its own last line; the Kafka client's log is off.
 Logger.overrideLogger(false);
 
 run('topics', async () => {

@@ -10,7 +10,9 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
-  /** How many partitions that topic has: with another number nothing is published, because keys would lose their order. */
+  /**
+   * The topic's number of partitions. When Kafka has a different number, nothing is published, because keys would lose their order.
+   */
   @EnvInt(1, 9999)
   ORDER_EVENTS_PARTITIONS: number = ORDER_EVENTS.partitions;
 

@@ -29,7 +29,9 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
-  /** How many partitions that topic has: with another number nothing is published, because keys would lose their order. */
+  /**
+   * The topic's number of partitions. When Kafka has a different number, nothing is published, because keys would lose their order.
+   */
   @EnvInt(1, 9999)
   PAYMENT_EVENTS_PARTITIONS: number = PAYMENT_EVENTS.partitions;
 

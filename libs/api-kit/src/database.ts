@@ -194,7 +194,7 @@ class PreparedStatements {
     this.generation++;
     const reason = reasonOf(error);
     if ((error as { code?: unknown }).code !== '0A000' && ++this.unknown === MOST_UNKNOWN_STATEMENTS)
-      this.logger.warn(`Statements are not prepared any more, because they get lost on the way: ${reason}.`);
+      this.logger.warn(`Statements are no longer prepared because the server keeps losing them: ${reason}.`);
     else this.logger.warn(`Statements are prepared again: ${reason}.`);
   }
 

@@ -60,8 +60,7 @@ export class LockGate {
       if (!queue) continue;
       const stuckForMs = performance.now() - queue.since;
       const isFull = queue.waiting >= (stuckForMs > ONE_AFTER_MS ? 1 : MOST_WAITING);
-      if (isFull && stuckForMs > STUCK_AFTER_MS)
-        throw new BusyError(`Somebody has held the lock of ${key} for too long.`);
+      if (isFull && stuckForMs > STUCK_AFTER_MS) throw new BusyError(`The lock of ${key} has been held for too long.`);
       if (isFull) return queue;
     }
     return undefined;

@@ -49,12 +49,12 @@ export class FeedClosed extends Error {
 }
 
 /**
- * The database has lost steps that were told: it was restored, a standby without them took over, or the timeline was emptied. What
- * comes next would look like something known, or as if it had been told.
+ * The database has lost steps that were already sent: it was restored, a standby without them took over, or the timeline was
+ * emptied. What comes next would look like something known, or as if it had been sent.
  */
 export class FeedWentBack extends Error {
   constructor() {
-    super('The database no longer has steps that were told');
+    super('The database no longer has steps that were already sent');
   }
 }
 
@@ -67,7 +67,7 @@ export abstract class OrderFeedSource {
    * @throws FeedWentBack when the database is not what it was when `now` or `since` was called before
    */
   abstract since(seen: FeedSnapshot): Promise<FeedReading>;
-  /** Whether the database has what a returning follower was told last. */
+  /** Whether the database has the last step that a returning follower was sent. */
   abstract knows(place: FeedPlace): Promise<boolean>;
   /** Tells the other replicas, soon, that steps were committed. A notice may get lost. Must not throw. */
   abstract announce(): void;

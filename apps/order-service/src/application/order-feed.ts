@@ -18,8 +18,8 @@ const MOST_BACK_OFF_MS = 1000;
  * Tells followers of orders what happens to them, within milliseconds of the commit. One reading serves all followers of the
  * process, on one connection. It reads only while there are any: an idle process asks the database nothing.
  *
- * While the database is away the followers wait, and then get all that they missed. When it comes back without steps that were told,
- * all of them are ended, so that clients begin anew instead of waiting for what has happened already.
+ * While the database is away the followers wait, and then get all that they missed. When it comes back without steps that were
+ * already sent, all of them are ended, so that clients start again instead of waiting for what has happened already.
  */
 @Injectable()
 export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
@@ -137,7 +137,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   private beginAnew({ message }: FeedWentBack): void {
-    this.logger.warn(`${message}: ${this.followers.size} streams end, so that their clients begin anew.`);
+    this.logger.warn(`${message}: ${this.followers.size} streams are closed so that their clients start again.`);
     this.seen = undefined;
     this.followers.end();
   }
