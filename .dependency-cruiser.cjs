@@ -53,7 +53,7 @@ module.exports = {
     ),
     rule(
       'one-file-knows-kafkajs',
-      'Another Kafka client is one adapter.',
+      'Another Kafka client is one adapter: kafka.ts, with the patches of kafkajs beside it.',
       {
         path: '^(libs|apps)/',
         pathNot: ['^libs/messaging/src/kafka(js-mends|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/'],
