@@ -38,8 +38,9 @@ export class InboxPositions implements SettledOffsets {
     const subject = `${groupId} of ${topic}/${partition}`;
     if (anew && facts.stored !== next)
       this.work.logger.warn(
-        `Reading ${topic}/${partition} from its beginning (offset ${next}). The database's offset ${facts.stored} ` +
-          'belongs to an earlier topic of this name, or Kafka no longer has an offset of the group',
+        `Reading ${topic}/${partition} from its beginning (offset ${next}). The offset that was known ` +
+          `(${facts.stored ?? facts.committed}) belongs to an earlier topic of this name, or Kafka no longer has an offset ` +
+          'of the group',
       );
     else if (facts.stored !== undefined && !facts.marked && next < (facts.committed ?? next))
       this.work.logger.warn(
