@@ -31,14 +31,25 @@ export function recordedPosition({ position, waiting }: Cursor): number {
  */
 export function recorded(cursor: Cursor, mostSpans = MOST_SPANS): RecordedProgress {
   const { position, gaps, waiting } = cursor;
-  const written = (spans: readonly Span[]) => multirange(coarse(spans, mostSpans));
-  if (waiting.size === 0) return { position, gaps: written(gaps), ahead: null };
+  if (waiting.size === 0) return { position, gaps: multirange(coarse(gaps, mostSpans)), ahead: null };
+  // Exact: a coarse gap would cover messages that wait, and catching up leaves gaps to the readings.
   const at = recordedPosition(cursor);
-  const before = gaps
-    .filter(({ from }) => from <= at)
-    .map(({ from, to }): Span => ({ from, to: Math.min(to, at + 1) }));
-  const ahead: Ahead = { at, position, gaps: written(gaps), waiting: Object.fromEntries(waiting) };
-  return { position: at, gaps: written(before), ahead: JSON.stringify(ahead) };
+  const before = gapsUpTo(cursor, at);
+  const ahead: Ahead = { at, position, gaps: multirange(gaps), waiting: Object.fromEntries(waiting) };
+  return { position: at, gaps: multirange(before), ahead: JSON.stringify(ahead) };
+}
+
+/** The place in the log as a relay of the previous version has it: everything that waits, and all behind it, is to be read again. */
+export function beforeWaiting(cursor: Cursor): Cursor {
+  if (cursor.waiting.size === 0) return cursor;
+  const position = recordedPosition(cursor);
+  return new Cursor(position, gapsUpTo(cursor, position));
+}
+
+function gapsUpTo({ gaps }: Cursor, position: number): readonly Span[] {
+  return gaps
+    .filter(({ from }) => from <= position)
+    .map(({ from, to }): Span => ({ from, to: Math.min(to, position + 1) }));
 }
 
 /** Reads what {@link recorded} wrote, or a relay of the previous version after it. */

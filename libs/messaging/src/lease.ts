@@ -1,7 +1,7 @@
 import { Cursor } from './cursor.js';
 import { describeError } from './errors.js';
 import { type Incident } from './incidents.js';
-import { recordedPosition } from './lease-progress.js';
+import { beforeWaiting, recordedPosition } from './lease-progress.js';
 import { judge, type Known, type LogState, type WentBack } from './log-origin.js';
 
 /** In milliseconds. */
@@ -55,7 +55,7 @@ export interface LeaseStore {
 }
 
 /** What the holder knows of its lease row. */
-export interface KnownLease extends Known {
+export interface KnownLease extends Omit<Known, 'reach'> {
   readonly token: string;
   /** What the row records. Its gaps are not sent again while they are the same. */
   readonly progress: Cursor;
@@ -76,6 +76,7 @@ export class Lease {
   private again = false;
   private clockAhead = 0;
   private latest: LogState | undefined;
+  private unanswered: Cursor | undefined;
   /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
   progress: Cursor | undefined;
   /** Counts the terms: one begins with every take-over, and whenever what the holder knew is no longer true. */
@@ -105,9 +106,11 @@ export class Lease {
     return this.failed;
   }
 
-  /** The row as this process last recorded or took it over. */
+  /** The row as this process last recorded or took it over; as it may be, where the answer to the last recording was lost. */
   get row(): KnownLease | undefined {
-    return this.known;
+    const { known, unanswered } = this;
+    if (!known || !unanswered) return known;
+    return { ...known, position: Math.min(known.position, recordedPosition(unanswered)) };
   }
 
   /** The log as the last poll found it. */
@@ -156,10 +159,13 @@ export class Lease {
     try {
       const sent = this.recovering ? undefined : this.progress;
       const known = this.current === undefined ? undefined : this.known;
+      const { term } = this;
+      this.unanswered = sent;
       const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, sent, known);
       this.clockAhead = answer.clockAheadMs ?? 0;
       this.latest = answer.log;
-      this.follow(answer, sent);
+      this.unanswered = undefined;
+      this.follow(answer, sent, term);
       this.current = answer.token;
       this.deadline = answer.token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
       this.onRenewed(answer);
@@ -170,7 +176,11 @@ export class Lease {
   }
 
   /** A new term begins where the last one ended, whoever's that was; one that goes on knows what it has recorded. */
-  private follow({ token, progress, origin, log, ...row }: LeaseAnswer, sent: Cursor | undefined): void {
+  private follow(
+    { token, progress, origin, log, ...row }: LeaseAnswer,
+    sent: Cursor | undefined,
+    sentIn: number,
+  ): void {
     const sameHolder = token !== undefined && token === this.current;
     if (token === undefined || progress === undefined || log === undefined) {
       if (!sameHolder) this.beginTerm(progress);
@@ -181,19 +191,29 @@ export class Lease {
     const asKnown = known?.position === position || (sent !== undefined && recordedPosition(sent) === position);
     const samePlace = known?.log.place === log.place;
     // Another leader may have begun again in this log; in a copy of it, a lower position can only be an older one.
-    const comparable = sameHolder || (!samePlace && known?.log.log === log.log);
-    if (!(sameHolder && this.recovering && samePlace && asKnown)) {
-      const relied = known && comparable ? { ...known, position: asKnown ? position : known.position } : undefined;
+    const sameLog = known?.log.log === log.log;
+    const nobodyBetween = known !== undefined && BigInt(token) <= BigInt(known.token) + 1n;
+    const comparable = sameHolder || (!samePlace && sameLog && nobodyBetween);
+    // A term that began while the renewal was under way has yet to be recorded: the answer says nothing of it.
+    const isOfTerm = !sameHolder || sentIn === this.term;
+    if (isOfTerm && !(sameHolder && this.recovering && samePlace && asKnown)) {
+      const reach = asKnown ? progress.position : known?.progress.position;
+      const relied =
+        known && comparable
+          ? { ...known, position: asKnown ? position : known.position, reach: reach ?? position }
+          : undefined;
       const cursor = sameHolder ? sent?.position : undefined;
       const found = { position, reach: progress.position, origin: origin ?? null };
-      const verdict = judge(relied, cursor, found, log);
+      const seenBeyond = !sameHolder && samePlace && sameLog && known?.log.rowsBeyond === true;
+      const verdict = judge(relied, cursor, found, log, seenBeyond);
       if (!sameHolder || !verdict.goesOn) this.beginTerm(progress, verdict.wentBack);
     }
     this.known = { token, position, progress, log };
   }
 
   private beginTerm(progress: Cursor | undefined, wentBack?: WentBack): void {
-    this.progress = progress;
+    // What waits was committed before: it is read again, and published first.
+    this.progress = wentBack && progress ? beforeWaiting(progress) : progress;
     this.recovering = wentBack;
     this.term++;
   }

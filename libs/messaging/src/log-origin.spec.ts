@@ -3,7 +3,7 @@ import { judge, type Known, type LogState } from './log-origin.js';
 const LOG: LogState = { place: 'server/base/1/30', log: '10/20/30/20', last: 1000, rowsBeyond: false };
 const RESTARTED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/20', last: 60 };
 const EMPTIED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/21', last: 60 };
-const known = (position: number, log = LOG): Known => ({ position, log });
+const known = (position: number, log = LOG): Known => ({ position, reach: position, log });
 const row = (position: number, origin: string | null = LOG.log) => ({ position, reach: position, origin });
 
 describe('a term goes on', () => {

@@ -25,6 +25,8 @@ export interface Recorded {
 /** What a leader relies on: the position in the lease row, and the log in which it was recorded. */
 export interface Known {
   readonly position: number;
+  /** How far messages are published beyond it, while some aggregate type waits; else the same. */
+  readonly reach: number;
   readonly log: LogState;
 }
 
@@ -56,6 +58,8 @@ export function judge(
   cursor: number | undefined,
   recorded: Recorded,
   { place, log, last, rowsBeyond }: LogState,
+  /** That rows lie beyond the sequence was found, and reported, by this process on another connection. */
+  seenBeyond = false,
 ): Verdict {
   const beyondSequence = (position: number) => position > (last ?? Infinity);
   const ofLog = (reason: string, fromStart: boolean, keepsOld = rowsBeyond): Verdict => ({
@@ -71,15 +75,15 @@ export function judge(
     return ofLog(`position ${recorded.reach} is recorded as published, but the sequence stands at ${last}`, true);
 
   const moved = known !== undefined && known.log.place !== place;
-  if (known && recorded.position < known.position) {
+  if (known && (recorded.position < known.position || (moved && recorded.reach < known.reach))) {
     const reason = moved
-      ? `the database is an older copy: it records position ${recorded.position} as published, not ${known.position}`
+      ? `the database is an older copy: it records position ${recorded.reach} as published, not ${known.reach}`
       : `the recorded position was set back from ${known.position} to ${recorded.position}`;
     return { goesOn: false, wentBack: { reason, ofLog: rowsBeyond, fromStart: false, keepsOld: rowsBeyond } };
   }
-  if (!moved && cursor !== undefined && beyondSequence(cursor))
+  if (cursor !== undefined && beyondSequence(cursor))
     return ofLog(`position ${cursor} is published, but the sequence stands at ${last}`, false);
-  if (rowsBeyond && (known === undefined || moved || !known.log.rowsBeyond))
+  if (rowsBeyond && !seenBeyond && (known === undefined || moved || !known.log.rowsBeyond))
     return ofLog(`the sequence was set back to ${last}, and the outbox keeps messages beyond it`, false);
   return { goesOn: known !== undefined && !moved && recorded.position === known.position };
 }

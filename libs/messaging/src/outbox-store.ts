@@ -18,6 +18,8 @@ const STATEMENT_MS = 3000;
 
 /** Of so many positions at most old messages are looked for at a time. */
 const LOOK_POSITIONS = 200_000;
+/** Parked messages whose positions one statement changes. */
+const MOVE_ROWS = 5000;
 
 /** Read fields in the order of the statement: the relay reads millions of rows. */
 const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at`;
@@ -32,6 +34,8 @@ interface LeaseRow {
   readonly gaps: string | null;
   readonly ahead: Parameters<typeof cursorOf>[2];
   readonly kept: boolean | null;
+  /** It records what was sent, as far as `kept` rows tell. */
+  readonly sent: boolean | null;
   readonly origin: string | null;
   readonly place: string;
   readonly log: string;
@@ -184,6 +188,13 @@ export class OutboxStore implements LeaseStore {
     return `concat(extract(epoch from pg_postmaster_start_time()), ' ', pg_relation_filepath(${sequence ?? outbox}))`;
   }
 
+  /** SQL for what the lease row records as `origin`, see {@link LogState}. */
+  private get log(): string {
+    const { lease, outbox, sequence } = this.relations;
+    return `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
+              pg_relation_filenode(${outbox}))`;
+  }
+
   private get relations(): { lease: string; outbox: string; sequence: string | undefined } {
     const named = (name: string) => `'${name.replaceAll("'", "''")}'::regclass`;
     return {
@@ -207,13 +218,8 @@ export class OutboxStore implements LeaseStore {
   ): Promise<LeaseAnswer> {
     const { schema, queues = [] } = this.options;
     const since = this.dueSince;
-    const { place, lastPosition } = this;
-    const { lease, outbox, sequence } = this.relations;
-    const log = `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
-                   pg_relation_filenode(${outbox}))`;
-    // Where another has published meanwhile, or the log is another, our progress is of the past.
-    const recordable = `holder = $1 and $11::bigint <= coalesce(${lastPosition}, $11::bigint)
-                        and ($6::text is null or ($6 = ${place} and token = $7::bigint and position = $8::bigint))`;
+    const { place, log, lastPosition } = this;
+    const { sequence } = this.relations;
     const written =
       progress && isRecorded(progress, known)
         ? { position: progress.position, gaps: undefined, ahead: null }
@@ -225,20 +231,18 @@ export class OutboxStore implements LeaseStore {
             set holder = $1,
                 token = token + (holder is distinct from $1)::int,
                 expires_at = clock_timestamp() + $2 * interval '1 millisecond',
-                position = case when ${recordable} then $3 else position end,
-                gaps = case when ${recordable} then coalesce($4::int8multirange, gaps) else gaps end,
-                ahead = case when ${recordable} then $12::jsonb else ahead end,
-                origin = case when ${recordable} then ${log} else origin end
+                ${this.recording({ position: '$3', gaps: '$4', ahead: '$12', reach: '$11', place: '$6', token: '$7', known: '$8' })}
           where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
          returning token, position, origin, gaps, ahead,
-                   $6 = ${place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept),
+                   $6 = ${place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept,
+                   position = $3::bigint and ahead is not distinct from $12::jsonb as sent),
        -- A clock that was stepped back leaves a dead holder's lease to last for the length of the step. The holder believes in
        -- it for no longer than this. 'infinity' is an operator's doing.
        shortened as (
          update ${this.schema}.relay_lease set expires_at = clock_timestamp() + $2 * interval '1 millisecond'
           where $1::uuid is not null and holder is distinct from $1
             and expires_at > clock_timestamp() + $2 * interval '1 millisecond' and expires_at < 'infinity')
-       select lease.token, lease.position, lease.origin, lease.kept,
+       select lease.token, lease.position, lease.origin, lease.kept, lease.sent,
               case when lease.kept then null else lease.gaps end as gaps,
               case when lease.kept then null else lease.ahead end as ahead,
               ${place} as place, ${log} as log, log.last,
@@ -306,7 +310,7 @@ export class OutboxStore implements LeaseStore {
     };
     if (token === null) return { ...answer, token: undefined, pending: false };
     const position = Number(row.position);
-    const asSent = row.kept && written?.position === position ? progress : undefined;
+    const asSent = row.kept && row.sent ? progress : undefined;
     const asKnown = row.kept ? known?.progress : undefined;
     const found = asSent ?? asKnown ?? cursorOf(position, row.gaps ?? '{}', row.ahead);
     return { ...answer, token, pending, progress: found, position, origin: row.origin };
@@ -314,14 +318,10 @@ export class OutboxStore implements LeaseStore {
 
   async releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void> {
     const written = progress && recorded(progress, Infinity);
-    const recordable = `$7::bigint <= coalesce(${this.lastPosition}, $7::bigint)
-                        and ($4::text is null or ($4 = ${this.place} and token = $5::bigint and position = $6::bigint))`;
     const { rowCount } = await this.query(
       `update ${this.schema}.relay_lease
           set expires_at = '-infinity',
-              position = case when ${recordable} then $2 else position end,
-              gaps = case when ${recordable} then coalesce($3::int8multirange, gaps) else gaps end,
-              ahead = case when ${recordable} then $8::jsonb else ahead end
+              ${this.recording({ position: '$2', gaps: '$3', ahead: '$8', reach: '$7', place: '$4', token: '$5', known: '$6' })}
         where holder = $1`,
       [
         holder,
@@ -337,6 +337,20 @@ export class OutboxStore implements LeaseStore {
     if (rowCount) await this.notify('lease-released');
   }
 
+  /**
+   * SQL that records progress in the lease row, unless another has published meanwhile, the log is another, or the sequence has
+   * not come that far: then the progress is of the past. The values name parameters of the statement, whose $1 is the holder.
+   */
+  private recording(of: Record<'position' | 'gaps' | 'ahead' | 'reach' | 'place' | 'token' | 'known', string>): string {
+    const recordable = `holder = $1 and ${of.reach}::bigint <= coalesce(${this.lastPosition}, ${of.reach}::bigint)
+                        and (${of.place}::text is null or (${of.place} = ${this.place} and token = ${of.token}::bigint
+                             and position = ${of.known}::bigint))`;
+    return `position = case when ${recordable} then ${of.position}::bigint else position end,
+            gaps = case when ${recordable} then coalesce(${of.gaps}::int8multirange, gaps) else gaps end,
+            ahead = case when ${recordable} then ${of.ahead}::jsonb else ahead end,
+            origin = case when ${recordable} then ${this.log} else origin end`;
+  }
+
   /** Reports an incident from the relay's own connection. */
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>): Promise<void> {
     const { text, values } = reportIncident(this.options.schema, incident);
@@ -348,10 +362,32 @@ export class OutboxStore implements LeaseStore {
    * later at the position of an older one would be taken for it and lost. Repeating it changes nothing else.
    */
   async moveParkedBack(): Promise<void> {
+    const { rows } = await this.query<{ first: string | null; shift: string }>(
+      `select min(position) as first, greatest(max(position), 0) - least(min(position), 1) + 1 as shift
+         from ${this.schema}.outbox_parked`,
+    );
+    const { first, shift } = rows[0] ?? { first: null, shift: '0' };
+    if (first === null) return;
+    // In pieces, each well within the time limit of a statement. What was moved lies before the first.
+    for (let moved = MOVE_ROWS; moved === MOVE_ROWS;) {
+      const { rowCount } = await this.query(
+        `update ${this.schema}.outbox_parked set position = position - $2::bigint
+          where position = any(array(select position from ${this.schema}.outbox_parked
+                                      where position >= $1 order by position limit ${MOVE_ROWS}))`,
+        [first, shift],
+      );
+      moved = rowCount ?? 0;
+    }
+  }
+
+  /** Parks what is left from before the log went back of types that cannot be published: they come first once they can. */
+  async parkOld(aggregateTypes: readonly string[]): Promise<void> {
     await this.query(
-      `update ${this.schema}.outbox_parked
-          set position = position - (select greatest(max(position), 0) - least(min(position), 1) + 1
-                                    from ${this.schema}.outbox_parked)`,
+      `insert into ${this.schema}.outbox_parked (${COLUMNS})
+       select ${COLUMNS} from ${this.schema}.outbox
+        where aggregatetype = any($1::text[])${this.conditionOf('old')}
+       on conflict do nothing`,
+      [aggregateTypes],
     );
   }
 
@@ -420,15 +456,18 @@ export class OutboxStore implements LeaseStore {
   /**
    * The oldest messages of an aggregate type from `from` on that the cursor has passed, as many as `bytes` allow but at least
    * one. A walk along the primary key takes in at most `look` messages of any type; `upTo` is where it ended. What is in a
-   * gap of the cursor, a later reading finds there.
+   * gap of the cursor, a later reading finds there. `inPlace` is false where the log is not at `place`, or its sequence stands
+   * before the cursor: then the rows mean nothing.
    */
   async readWaiting(
     aggregatetype: string,
     from: number,
     cursor: Cursor,
-    { limit, bytes, look }: { limit: number; bytes: number; look: number },
-  ): Promise<{ rows: OutboxRow[]; upTo: number }> {
-    const { rows } = await this.query<OutboxRow & { upTo: string | null }>(
+    { limit, bytes, look, place }: { limit: number; bytes: number; look: number; place?: string | undefined },
+  ): Promise<{ rows: OutboxRow[]; upTo: number; inPlace: boolean }> {
+    // Removed rows stay in the index for as long as an old transaction is open: see `removeOld`.
+    const end = Math.min(cursor.position, from + LOOK_POSITIONS);
+    const { rows } = await this.query<OutboxRow & { upTo: string | null; inPlace: boolean }>(
       `with looked as materialized (
          select position, aggregatetype from ${this.schema}.outbox
           where position >= $2 and position <= $3 order by position limit $6),
@@ -443,13 +482,14 @@ export class OutboxStore implements LeaseStore {
        select ${OUT},
               (select case when (select count(*) from few) = $5 or (select count(*) from few) < (select count(*) from oldest)
                            then (select max(position) from few)
-                           when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo"
+                           when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo",
+              ($8::text is null or $8 = ${this.place})${this.sequenceHasPassed('$9')} as "inPlace"
          from few right join (values (1)) as one on true order by few.position`,
-      [aggregatetype, from, cursor.position, multirange(cursor.gaps), limit, look, bytes],
+      [aggregatetype, from, end, multirange(cursor.gaps), limit, look, bytes, place, cursor.position],
     );
     const [first] = rows;
     if (!first) throw new Error('PostgreSQL answered the reading without a row');
-    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo) };
+    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo), inPlace: first.inPlace };
   }
 
   private sequenceHasPassed(position: string): string {

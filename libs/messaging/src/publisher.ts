@@ -178,11 +178,11 @@ export class Publisher {
     before: number | undefined,
     store: OutboxStore,
     mayPublish: () => boolean,
-  ): Promise<void> {
+  ): Promise<Release> {
     const block = (cause: unknown) => {
       throw new TopicFailure('the topic still fails', { cause });
     };
-    await this.release(key, before, store, mayPublish, block, true);
+    return this.release(key, before, store, mayPublish, block, true);
   }
 
   /** Whether Kafka takes the timestamps that the database gives. */
@@ -288,6 +288,9 @@ export class Publisher {
       if (part) part.rows.push(row);
       else left.set(row.aggregatetype, { rows: [row], error });
     }
+    // kafkajs refreshes the metadata of all topics that a producer has seen: the failure may be another topic's. The next attempt
+    // has a producer of its own.
+    const isLone = left.size === 1;
     // A connection that broke is most often Kafka as a whole: then one attempt for each topic would only take longer.
     if (left.size > 1 && (failureScope(error) !== undefined || failures > 1))
       for (const [type, part] of left) {
@@ -299,7 +302,8 @@ export class Publisher {
     for (const [type, part] of left) {
       if (!once && (this.topics.size === 1 || refusal(part.error) !== undefined)) continue;
       const scope = failureScope(part.error);
-      const ofTopic = scope === 'topic' || (scope === 'kafka' && failures >= ATTEMPTS_BEFORE_BLOCKING);
+      const ofTopic =
+        (scope === 'topic' && (!isLone || failures > 1)) || (scope === 'kafka' && failures >= ATTEMPTS_BEFORE_BLOCKING);
       if (!once && !works && !ofTopic) continue;
       left.delete(type);
       blocked = true;

@@ -265,8 +265,9 @@ export class Relay {
     const gaps = term && lease?.progress ? lease.progress.gaps.length : 0;
     // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
     const due = term?.old.areDue(lease?.progress);
-    const waiting = term && lease?.progress ? lease.progress.waiting.size : 0;
-    if (!answer || changed || answer.pending || gaps > 0 || due || waiting > 0) this.wakeUp.call();
+    const waiting = term && lease?.progress ? lease.progress.waiting.size > 0 : false;
+    const released = term?.released.next(term.routes) !== undefined;
+    if (!answer || changed || answer.pending || gaps > 0 || due || waiting || released) this.wakeUp.call();
   }
 
   private noteWhatIsOdd(): void {
@@ -332,6 +333,7 @@ export class Relay {
       routes: new Routes(this.publisher.topics, this.logger, progress?.waiting),
       caughtUp: false,
       settleAt: 0,
+      unrecorded: 0,
       old: new OldMessages(this.options.outboxRetentionMs),
     };
     return this.term;
@@ -415,6 +417,11 @@ export class Relay {
       ({ more } = await this.drain(store, lease, term, leads, mayPublish, 'old'));
     }
     if (!mayPublish()) throw new TermOver();
+    // What is left of blocked types comes before all that is written from now on.
+    if (fromStart && term.routes.waiting.size > 0) await store.parkOld([...term.routes.waiting.keys()]);
+    // What was parked meanwhile has positions that will be used again.
+    if (ofLog) await store.moveParkedBack();
+    if (!mayPublish()) throw new TermOver();
     lease.startOver();
     this.wakeUp.call();
   }
@@ -445,7 +452,6 @@ export class Relay {
     let from = lease.progress ?? Cursor.START;
     let reading: Promise<OutboxRow[]> | undefined = read(from);
     let sawGaps = false;
-    let unrecorded = 0;
     for (;;) {
       const rows: OutboxRow[] | undefined = await reading.catch(unlessWriterEnded);
       if (!rows) {
@@ -463,7 +469,7 @@ export class Relay {
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
-      const turns = this.parkedChanged || term.released.size > 0 || term.routes.someDue();
+      const turns = this.parkedChanged || term.released.next(term.routes) !== undefined || term.routes.someDue();
       const interrupted = turns || isToSettle(term, after);
       reading = full && !interrupted ? read(after) : undefined;
       // Awaited above; a failure before that must not count as unhandled.
@@ -475,11 +481,7 @@ export class Relay {
       // What was acknowledged while stopping counts too: a successor need not send it again.
       if (!leads()) return { more: false, sawGaps: false };
       lease.progress = after.withWaiting(term.routes.waiting);
-      unrecorded += rows.length;
-      if (unrecorded >= RECORD_EVERY) {
-        unrecorded = 0;
-        void lease.renew();
-      }
+      recordSoon(lease, term, rows.length);
       if (!reading) return { more: full, sawGaps };
       from = lease.progress;
     }
@@ -562,20 +564,28 @@ export class Relay {
   ): Promise<boolean> {
     const { parked, released, routes } = term;
     const cursor = lease.progress ?? Cursor.START;
-    const bounds = { limit: READ_ROWS, bytes: READ_BYTES, look: LOOK_ROWS };
-    const { rows, upTo } = await store.readWaiting(aggregateType, from, cursor, bounds);
+    const bounds = { limit: READ_ROWS, bytes: READ_BYTES, look: LOOK_ROWS, place: term.place };
+    const { rows, upTo, inPlace } = await store.readWaiting(aggregateType, from, cursor, bounds);
+    if (!inPlace) {
+      // The poll tells why.
+      await lease.renew();
+      throw new TermOver();
+    }
     const advance = (to: number, messages: number) => {
       routes.advanced(aggregateType, to, messages);
       noteWaiting(lease, term, cursor);
     };
-    await this.publisher.catchUp(rows, parked, store, mayPublish, (batch) =>
-      advance(Number(batch.at(-1)?.position) + 1, batch.length),
-    );
+    await this.publisher.catchUp(rows, parked, store, mayPublish, (batch) => {
+      advance(Number(batch.at(-1)?.position) + 1, batch.length);
+      recordSoon(lease, term, batch.length);
+    });
     advance(upTo + 1, 0);
     if (upTo < cursor.position) return false;
     const key = rows.length === 0 ? released.ofType(aggregateType) : undefined;
     // Nothing but a released message can show whether the topic works.
-    if (key) await this.publisher.probe(key, key.before, store, mayPublish);
+    const probed = key && (await this.publisher.probe(key, key.before, store, mayPublish));
+    // A dead letter again: what was released behind it waits.
+    if (key && probed === 'refused') released.delete(key);
     routes.unblock(aggregateType);
     noteWaiting(lease, term, cursor);
     // Kept messages of the type lie behind those that were removed for their age.
@@ -623,6 +633,8 @@ interface Term {
   /** The last reading found all there was. */
   caughtUp: boolean;
   settleAt: number;
+  /** Messages that were published since progress was last recorded ahead of time. */
+  unrecorded: number;
   old: OldMessages;
 }
 
@@ -635,6 +647,14 @@ function isToSettle({ settleAt, watch }: Term, cursor: Cursor): boolean {
 
 function unlessWriterEnded(error: unknown): undefined {
   if (!(error instanceof WriterEnded)) throw error;
+}
+
+/** Records progress before its time when many messages were published: a killed relay's successor sends no more than these again. */
+function recordSoon(lease: Lease, term: Term, messages: number): void {
+  term.unrecorded += messages;
+  if (term.unrecorded < RECORD_EVERY) return;
+  term.unrecorded = 0;
+  void lease.renew();
 }
 
 /** Brings what waits into the progress that is recorded, unless that is another leader's by now. */
