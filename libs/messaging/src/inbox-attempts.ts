@@ -127,8 +127,10 @@ export class InboxAttempts {
     lastTry: boolean,
   ): Reason {
     const { work } = this;
-    const failure = failureOf(error);
-    if (work.stopping.aborted || failure === 'away') throw error;
+    const lost = failureOf(error);
+    if (work.stopping.aborted || (lost === 'away' && !lastTry)) throw error;
+    // A message may end its connection itself, by what it does in its transaction. Where the database is away, parking fails too.
+    const failure = lost === 'away' ? 'unavailable' : lost;
     const text = describeError(error);
     if (isSetback(failure) && !this.isItsOwn(failure, watched, text)) {
       work.counts.setbacks++;

@@ -240,7 +240,8 @@ export class Inbox extends Server implements CustomTransportStrategy {
       retentionMs !== 0 && retentionMs <= oldestMs
         ? `inboxRetentionMs (${retentionMs}) must exceed retention.ms + segment.ms of ${name} (${oldestMs})`
         : undefined;
-    if (refusal !== undefined && this.refusal === undefined) this.logger.error(`Not consuming: ${refusal}`);
+    if (refusal !== undefined && this.refusal === undefined)
+      this.logger.error(`${this.consumer ? 'Effects may be repeated' : 'Not consuming'}: ${refusal}`);
     this.refusal = refusal;
     return refusal === undefined;
   }
@@ -264,7 +265,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     for (;;) {
       await pause(WATCH_TOPIC_MS, signal);
       if (signal.aborted) return;
-      await this.checkCleanup().catch((error: unknown) =>
+      await this.checkTopic().catch((error: unknown) =>
         this.logger.debug(`Cannot look at the topic's configuration: ${describeError(error)}`),
       );
     }

@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { Audit } from './audit.js';
 import { describeError } from './errors.js';
 import { type ComponentHealth } from './health.js';
-import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
+import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
 import { quoteIdentifier } from './schema.js';
 import { storable } from './inbox-store.js';
@@ -66,20 +66,17 @@ export class Incidents {
   private open: readonly Incident[] = [];
 
   constructor(
-    @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
+    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly modules: ModuleRef,
   ) {
+    const { schema } = options;
     this.schema = schema;
     this.audit = new Audit(schema);
   }
 
   /** The incidents that nobody has acknowledged, the oldest first, at most 100. */
   async list(): Promise<readonly Incident[]> {
-    const [row]: { open: Incident[] | null }[] = await this.dataSource.query(
-      `select ${openIncidents(this.schema)} as open`,
-    );
-    this.open = row?.open ?? [];
-    return this.open;
+    return this.findOpen(this.dataSource);
   }
 
   /**
@@ -89,9 +86,11 @@ export class Incidents {
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>, total?: string): Promise<void> {
     this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
     const { text, values } = reportIncident(this.schema, incident, total);
-    await this.dataSource.query(text, values);
+    // A consumer that cannot report does not begin to read, so requests must not be in its way.
+    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
+    await dataSource.query(text, values);
     // Health shows it with the next poll; here at once.
-    await this.list().catch((error: unknown) => this.logger.debug(`Not listed: ${describeError(error)}`));
+    await this.findOpen(dataSource).catch((error: unknown) => this.logger.debug(`Not listed: ${describeError(error)}`));
   }
 
   /**
@@ -115,6 +114,12 @@ export class Incidents {
     });
     await this.list();
     return acknowledged;
+  }
+
+  private async findOpen(dataSource: DataSource): Promise<readonly Incident[]> {
+    const [row]: { open: Incident[] | null }[] = await dataSource.query(`select ${openIncidents(this.schema)} as open`);
+    this.open = row?.open ?? [];
+    return this.open;
   }
 
   /** What a poll of this process has found open. */

@@ -103,7 +103,9 @@ export class Jobs {
     // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
     const inserted: unknown[] = await tx.query(
       `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
-       select j.id, j.queue, j.data::jsonb, coalesce(j.run_at, clock_timestamp())
+       -- Looks for due jobs begin a few seconds before now: see due-range.ts.
+       select j.id, j.queue, j.data::jsonb,
+              greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')
          from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as j (id, queue, data, run_at)
         order by j.id
            on conflict (id) do nothing

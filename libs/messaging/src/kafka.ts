@@ -322,7 +322,12 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     unhook();
     unhook = hookFetches(payload.memberId, {
       held: () => positions?.held,
-      refused: positions && ((partition, offset) => positions.refused(partition, offset)),
+      refused:
+        positions &&
+        ((partition, offset) => {
+          commits.drop(partition);
+          positions.refused(partition, offset);
+        }),
       // While the group is about to be shared out anew it still takes what is told.
       leaving: async () => void (await settlesWithin(COMMIT_AT_STOP_MS, commits.flush())),
     });
@@ -511,7 +516,8 @@ async function handleBatch(
         isMember() && isInPlace() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
       resolve: ({ offset }) => {
         payload.resolveOffset(offset);
-        commits.settle(partition, offset);
+        // Markers of transactions at the end of the batch are settled with its last message.
+        commits.settle(partition, offset === batch.messages.at(-1)?.offset ? batch.lastOffset() : offset);
       },
     });
   } finally {

@@ -1,4 +1,4 @@
-import { settlesWithin } from './waiting.js';
+import { setTimeout as delay } from 'node:timers/promises';
 // @ts-expect-error -- kafkajs has no types for its inner parts
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 
@@ -22,6 +22,7 @@ interface Group {
 
 /** As long as a fetch may take: between two, kafkajs sends its heartbeat. */
 const HOLD_MS = 500;
+const HOLD_LOOK_MS = 10;
 
 /** By the member's id, which Kafka makes unique. */
 const hooks = new Map<string, FetchHooks>();
@@ -43,10 +44,10 @@ export function mendFetches(): void {
   const group = (ConsumerGroup as { prototype: Group }).prototype;
   const { fetch, joinAndSync, recoverFromOffsetOutOfRange } = group;
   group.fetch = async function (this: Group, nodeId) {
-    const held = hooksOf(this)?.held();
-    if (held !== undefined && !(await settlesWithin(HOLD_MS, held))) return [];
-    // Another search may have begun meanwhile.
-    return hooksOf(this)?.held() === undefined ? fetch.call(this, nodeId) : [];
+    // Asked again and again: whatever waits for the promise itself is kept in memory for as long as the search goes on.
+    for (const end = performance.now() + HOLD_MS; hooksOf(this)?.held() !== undefined; await delay(HOLD_LOOK_MS))
+      if (performance.now() > end) return [];
+    return fetch.call(this, nodeId);
   };
   group.joinAndSync = async function (this: Group) {
     await hooksOf(this)?.leaving();

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 // @ts-expect-error -- kafkajs has no types for its inner parts
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
@@ -187,10 +188,13 @@ async function decodeMessages(bytes: Buffer, name: string, budget: FetchBudget):
     if (isOutOfMemory(error)) throw error;
     // The other partitions go on. This one waits: nothing tells where its next batch begins.
     reportUnreadable(`Cannot read ${name}, so the partition waits: ${describeError(error)}`);
+    // The broker answers the same at once, so the next fetch is not sent at once.
+    await delay(UNREADABLE_WAIT_MS);
     return [];
   }
 }
 
+const UNREADABLE_WAIT_MS = 500;
 const REPORT_EVERY_MS = 60_000;
 const logger = new Logger('kafkajs');
 let reportedAt = -Infinity;

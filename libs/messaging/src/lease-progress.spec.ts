@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Cursor } from './cursor.js';
-import { cursorOf, recorded } from './lease-progress.js';
+import { beforeWaiting, cursorOf, recorded } from './lease-progress.js';
 
 const waiting = (entries: Record<string, number>) =>
   new Map(Object.entries(entries).map(([type, from]) => [type, { from, messages: 1 }]));
@@ -47,4 +47,22 @@ describe('recorded progress', () => {
 
     expect(read({ position: 16, gaps, ahead })).toEqual(new Cursor(16, []));
   });
+});
+
+it('P3 is exact while a type waits: a coarse gap would cover messages that wait', () => {
+  const gaps = Array.from({ length: 1500 }, (_, n) => ({ from: 3 * n + 1, to: 3 * n + 2 }));
+  const cursor = new Cursor(5000, gaps, waiting({ a: 4800 }));
+
+  expect(read(recorded(cursor))).toEqual(cursor);
+  expect(cursorOf(5000, recorded(new Cursor(5000, gaps)).gaps, null).gaps.length).toBeLessThanOrEqual(1000);
+});
+
+it('P2 P3 what waits is read again from before its first message when positions went back', () => {
+  const gaps = [
+    { from: 3, to: 5 },
+    { from: 12, to: 13 },
+  ];
+
+  expect(beforeWaiting(new Cursor(20, gaps, waiting({ a: 8 })))).toEqual(new Cursor(7, [{ from: 3, to: 5 }]));
+  expect(beforeWaiting(new Cursor(20, gaps))).toEqual(new Cursor(20, gaps));
 });

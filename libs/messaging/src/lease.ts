@@ -204,7 +204,7 @@ export class Lease {
           : undefined;
       const cursor = sameHolder ? sent?.position : undefined;
       const found = { position, reach: progress.position, origin: origin ?? null };
-      const seenBeyond = !sameHolder && samePlace && sameLog && known?.log.rowsBeyond === true;
+      const seenBeyond = !sameHolder && samePlace && sameLog && known.log.rowsBeyond;
       const verdict = judge(relied, cursor, found, log, seenBeyond);
       if (!sameHolder || !verdict.goesOn) this.beginTerm(progress, verdict.wentBack);
     }

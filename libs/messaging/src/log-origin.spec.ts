@@ -87,3 +87,32 @@ it('positions went back when what is published beyond the messages of a waiting 
   expect(goesOn).toBe(false);
   expect(wentBack).toMatchObject({ ofLog: true, fromStart: true });
 });
+
+describe('while an aggregate type waits, so that the recorded position stands still', () => {
+  const copy = { ...LOG, place: 'server/base/2/30' };
+  const waits = (reach: number) => ({ position: 20, reach });
+
+  it('positions went back in an older copy, which others were published less far in', () => {
+    const { wentBack } = judge({ ...waits(900), log: LOG }, 950, { ...waits(800), origin: LOG.log }, copy);
+
+    expect(wentBack).toMatchObject({ ofLog: false, fromStart: false, reason: expect.stringContaining('800') });
+  });
+
+  it('nothing went back when the server was only restarted', () => {
+    expect(judge({ ...waits(900), log: LOG }, 950, { ...waits(900), origin: LOG.log }, copy)).toEqual({
+      goesOn: false,
+    });
+  });
+});
+
+it('positions went back in a copy that is younger than the last recording, but lacks what was published since', () => {
+  const copy = { ...LOG, place: 'server/base/2/30', last: 940 };
+
+  expect(judge(known(900), 950, row(900), copy)).toMatchObject({ wentBack: { ofLog: true, fromStart: false } });
+});
+
+it('rows beyond the sequence are reported once by a process, on whatever connection', () => {
+  const setBack = { ...LOG, rowsBeyond: true };
+
+  expect(judge(undefined, undefined, row(20), setBack, true)).toEqual({ goesOn: false });
+});

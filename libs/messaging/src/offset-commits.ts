@@ -37,6 +37,11 @@ export class OffsetCommits {
     await this.committing;
   }
 
+  /** What is settled of the partition belongs to an earlier topic of this name, or was deleted. */
+  drop(partition: number): void {
+    this.settled.delete(partition);
+  }
+
   /** The partitions may be others' now, who know better. */
   forget(): void {
     this.settled = new Map();

@@ -32,11 +32,13 @@ interface Outcome {
 export class ParkedMessages {
   private readonly call = new WakeUpCall();
   private readonly inHand = new Set<string>();
+  /** The attempts that a handler has begun, by the message's row. */
+  private readonly watched = new Map<string, WatchedAttempt>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private running: Promise<void> | undefined;
   private straysSought = -Infinity;
   private seekingStrays: Promise<void> | undefined;
-  /** Than are in hand may be due. */
+  /** More may be due than are being processed. */
   private more = false;
 
   constructor(
@@ -160,18 +162,36 @@ export class ParkedMessages {
       // It was not handled, and nothing killed us. Where the database is away, the claim is void soon.
       if (claim) {
         await work.marks.remove(work.dataSource, [claim.mark]);
+        const outcome = await this.afterLostConnection(head, error).catch(() => undefined);
+        if (outcome) {
+          outcome.tell();
+          return outcome.next;
+        }
         await this.store.release(work.dataSource, head.id).catch(() => undefined);
       }
       throw error;
     } finally {
       work.inHand.delete(progress);
+      this.watched.delete(head.id);
     }
+  }
+
+  /** A message may end its connection itself, by what it does in its transaction: that is a setback like others. */
+  private async afterLostConnection(head: Head, error: unknown): Promise<Outcome | undefined> {
+    const { work, store } = this;
+    const watched = this.watched.get(head.id);
+    if (work.stopping.aborted || !watched || failureOf(error) !== 'away') return undefined;
+    return inTransaction(work.dataSource, async (tx) => {
+      const taken = await store.take(tx, head.id);
+      return taken && this.putBack(tx, head, taken, new ConnectionEndedError(describeError(error)), watched);
+    });
   }
 
   private async settle(tx: EntityManager, head: Head, taken: Taken, deaths: number): Promise<Outcome> {
     const { work, store } = this;
     const { record, holdsKey } = taken;
     const watched = work.setbacks.begun(placeOf(head));
+    this.watched.set(head.id, watched);
     const failed =
       deaths >= DEADLY_AFTER
         ? { error: new DeadlyError(deaths) }
@@ -254,8 +274,12 @@ export class ParkedMessages {
     const { setbacks } = this.work;
     if (error instanceof DeadlyError || error instanceof UnreadableError) return 'never';
     // An earlier message of its key is in its way, or a version that knows its type is still to come: that is nobody's fault.
-    if (error instanceof KeyHeldError || error instanceof UnknownTypeError) return 'setback';
-    const failure = failureOf(error);
+    if (error instanceof KeyHeldError) return 'setback';
+    if (error instanceof UnknownTypeError) {
+      setbacks.met(text);
+      return 'setback';
+    }
+    const failure = error instanceof ConnectionEndedError ? 'unavailable' : failureOf(error);
     if (failure === 'away') throw error;
     if (!isSetback(failure)) return failure;
     if (mayBeItsOwn(failure)) return setbacks.counts(watched, text) ? 'attempt' : 'setback';
@@ -263,6 +287,9 @@ export class ParkedMessages {
     return 'setback';
   }
 }
+
+/** The connection ended while it was handled. */
+class ConnectionEndedError extends Error {}
 
 class DeadlyError extends Error {
   constructor(deaths: number) {

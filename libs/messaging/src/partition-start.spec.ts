@@ -50,7 +50,11 @@ it.each<[string, Numbers, PartitionStart]>([
   ['Kafka refused an offset that it has deleted', { position: 20, low: 50 }, start(50, { missed: 30 })],
   ['Kafka refused an offset of the topic before', { position: 120, low: 10 }, start(10, { anew: true })],
   ['it had been handled before', { position: 20, stored: 50, low: 50 }, start(50)],
-  ['Kafka refused an offset that it has by now', { position: 20, low: 10 }, start(20)],
+  [
+    'the topic before ended at an offset that Kafka refused and has by now',
+    { position: 20, low: 10 },
+    start(10, { anew: true }),
+  ],
 ])('%s', (_, given, expected) => {
   expect(startOf(facts(given))).toEqual(expected);
 });

@@ -34,13 +34,16 @@ export interface PartitionStart {
  * - The lower of both offsets. The database's is written first, so a higher one in Kafka shows that the database went back.
  * - The beginning where Kafka has no offset, whatever the database says: the group may be new, Kafka may have let the offset
  *   expire, or the topic may have been created again.
- * - The beginning where an offset is beyond the end of the partition: it belongs to an earlier topic of this name.
+ * - The beginning where an offset is beyond the end of the partition, or was when Kafka refused it: it belongs to an earlier topic
+ *   of this name.
  */
 export function startOf(facts: PartitionFacts): PartitionStart {
   const { low, high, committed, marked = false, stored, known, position } = facts;
   if ([committed, stored, position].some((offset) => offset !== undefined && offset > high))
     return { next: low, anew: true, again: 0n, missed: 0n };
   if (position !== undefined) {
+    // Kafka refused an offset that it has now: the partition ended before it, and has grown since. It is another topic's.
+    if (position >= low) return { next: low, anew: true, again: 0n, missed: 0n };
     const handled = stored === undefined ? position : higher(position, stored);
     return { next: higher(position, low), anew: false, again: 0n, missed: higher(low - handled, 0n) };
   }

@@ -133,6 +133,24 @@ describe('P5 a message that alone keeps timing out', () => {
   });
 });
 
+it('P5 a message that ends its own connection is a dead letter in the end, and others are handled meanwhile', async () => {
+  await start({ maxAttempts: 3 });
+  CounterController.next = async (n, tx) => {
+    if (n === 3) await tx.query('select pg_terminate_backend(pg_backend_pid())');
+  };
+  await send(...ofOwnKeys(numbers(20)));
+  await until('the others are handled', async () => (await effects()).length === 19);
+
+  let next = 20;
+  await until('it is dead', async () => {
+    await send(...ofOwnKeys([++next]));
+    return (await dead()).length === 1;
+  });
+
+  expect(await dead()).toMatchObject([{ attempts: 3 }]);
+  await until('all others are handled', async () => (await effects()).length === next - 1);
+});
+
 it.each([
   ['a value that is too long', `insert into sandbox.narrow values ('too long')`, /too long/],
   ['a value that is missing', `insert into sandbox.narrow values (null)`, /null value/],

@@ -20,7 +20,7 @@ export interface WatchedAttempt {
 
 /** More that keep failing are a broken environment; those that failed longest ago are forgotten. */
 const MOST_FAILING = 1000;
-/** So long nothing may succeed before health reports what stands in the way. */
+/** Setbacks may go on for so long, with nothing succeeding between them, before health reports them. */
 const REPORT_AFTER_MS = 5000;
 /** So long after the last setback it is still reported. */
 const STALE_AFTER_MS = 120_000;
@@ -98,7 +98,8 @@ export class Setbacks {
     const { latest, since } = this;
     const now = performance.now();
     if (!latest || since.succeeded !== this.succeeded() || now - latest.ms > STALE_AFTER_MS) return { healthy: true };
-    return { healthy: now - since.ms < REPORT_AFTER_MS, problem: latest.problem };
+    // A single one says little: another process may have handled what met it.
+    return { healthy: latest.ms - since.ms < REPORT_AFTER_MS, problem: latest.problem };
   }
 
   private now(): Moment {
