@@ -87,6 +87,14 @@ const untilPublished = (topic: TopicReader, type: string, count: number) =>
     );
   });
 
+/** Those of the dead letters. */
+const deadNumbers = async () =>
+  (
+    await sandbox.database.sql<{ n: number }>(
+      'select sequence::int as n from sandbox.outbox_parked where dead_at is not null order by position',
+    )
+  ).map(({ n }) => n);
+
 interface LeaseRow {
   position: number;
   gaps: string;
@@ -332,6 +340,40 @@ describe('a topic that fails while others work', () => {
       'nothing is parked',
       async () => (await sandbox.database.sql('select from sandbox.outbox_parked')).length === 0,
     );
+  });
+
+  it('P3 a released message that the new topic refuses holds back what was released behind it', async () => {
+    await sandbox.database.sql(
+      `insert into sandbox.outbox_parked
+         (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at)
+       select nextval('sandbox.outbox_position_seq'), gen_random_uuid(), 'other', 'other-0', 'Counted',
+              'urn:event:Counted:1', n, json_build_object('n', n, 'pad', case n when 1 then noise end), now()
+         from generate_series(1, 3) as n,
+              (select string_agg(gen_random_uuid()::text, '') as noise from generate_series(1, 200)) as noises`,
+    );
+    const relay = start(both());
+    await until('it waits', () => blockedOf(relay).length === 1);
+
+    await withAdmin((admin) =>
+      admin.createTopics({
+        topics: [
+          {
+            topic: other.name,
+            numPartitions: other.partitions,
+            configEntries: [{ name: 'max.message.bytes', value: '2000' }],
+          },
+        ],
+      }),
+    );
+    const topic = await readTopic(sandbox.options.brokers, other.name);
+    readers.push(topic);
+    await until('it is a dead letter', async () => (await deadNumbers()).includes(1));
+    await write('other', 4);
+    await write('other', 5, 5, 9);
+
+    await until('another key is published', () => topic.records.some(({ key }) => String(key) === 'other-5'));
+    expect(await deadNumbers()).toEqual([1]);
+    expect(published(topic, 'other-0')).toEqual([]);
   });
 
   it.each([
