@@ -109,6 +109,24 @@ describe('a lease', () => {
     expect(lease.progress).toBe(others);
   });
 
+  it('P2 does not recover again because of an answer from before a recovery ended', async () => {
+    const log = { place: 'server', log: 'outbox', last: 10, rowsBeyond: false };
+    const beyond = { token: '1', pending: false, due: NOTHING, progress: new Cursor(50, []), log };
+    row.answer = beyond;
+    await lease.renew();
+    expect(lease.recovering).toMatchObject({ fromStart: true });
+    const { promise, resolve } = Promise.withResolvers<LeaseAnswer>();
+    row.answer = promise as never;
+    const renewing = lease.renew();
+
+    lease.startOver();
+    const { term } = lease;
+    resolve(beyond);
+    await renewing;
+
+    expect(lease).toMatchObject({ recovering: undefined, progress: Cursor.START, term });
+  });
+
   it('is renewed once more when it is asked to while a renewal is under way', async () => {
     const renewing = lease.renew();
     await Promise.all([renewing, lease.renew(), lease.renew()]);
