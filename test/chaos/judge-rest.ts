@@ -158,18 +158,20 @@ export function parkedCameBackInOrder(
 
 /**
  * P8. Each fault between a process and its database, and a database that is slow and not away, may cost a request one time limit
- * more. Only a process that was stopped itself is excused.
+ * more; so may the queue that earlier ones have left, where another fault meets it. Only a process that was stopped itself is
+ * excused.
  */
 export function refusalsInTime({ slowRefusals, faults }: Facts): string[] {
   return slowRefusals
     .filter(({ process, at, tookMs }) => {
+      const isMet = ({ kind, target }: Facts['faults'][number]) =>
+        target === 'postgres' || target === `${process} → postgres` || kind === 'database slow';
       const around = during(faults, at, at + tookMs);
       if (around.some(({ target }) => target === process)) return false;
-      const met = around.filter(
-        ({ kind, target }) => target === 'postgres' || target === `${process} → postgres` || kind === 'database slow',
-      );
+      const met = around.filter(isMet);
+      const isQueued = during(faults, at, at + tookMs, AFTERMATH_MS).filter(isMet).length > met.length;
       // What is slow makes a request wait for more than one statement.
-      const limits = met.reduce((sum, { kind }) => sum + (kind.endsWith(' slow') ? 2 : 1), 0);
+      const limits = met.reduce((sum, { kind }) => sum + (kind.endsWith(' slow') ? 2 : 1), isQueued ? 1 : 0);
       return tookMs > UNAVAILABLE_MS * Math.max(1, limits);
     })
     .map(({ process, code, tookMs }) => `${process} took ${(tookMs / 1000).toFixed(2)} s to answer 503 ${code}`);

@@ -839,6 +839,23 @@ it('excuses a slow refusal of a process that was stopped, and grants a time limi
   expect(findings(4100, slow)).toBe(1);
 });
 
+it('grants a time limit for the queue of an earlier fault only where another one meets it', () => {
+  const [earlier, during] = [
+    { at: 46_000, until: 48_000 },
+    { at: 49_500, until: 51_000 },
+  ];
+  const findings = (tookMs: number, ...faults: Facts['faults']) =>
+    findingsOf(aRun({ slowRefusals: [{ ...aSlowRefusal, tookMs }], faults: [...lawful.faults, ...faults] })).length;
+  const slow = { kind: 'database slow', target: 'database', ...earlier } as const;
+  const paused = { kind: 'server paused', target: 'postgres', ...during } as const;
+
+  expect(findings(2300, slow)).toBe(1);
+  expect(findings(2300, paused)).toBe(1);
+  expect(findings(2300, slow, paused)).toBe(0);
+  expect(findings(4100, slow, paused)).toBe(1);
+  expect(findings(2300, { ...slow, at: 40_000, until: 42_000 }, paused)).toBe(1);
+});
+
 it('excuses a late take-over only where neither relay, or no database, was there to do it', () => {
   const takeOvers = [{ service: 'order-service', since: 60_000, released: false, at: 66_500 } as const];
   const findings = (...faults: Facts['faults']) =>
