@@ -1,3 +1,5 @@
+import { causesOf } from './database-errors.js';
+
 /** PostgreSQL's in_failed_sql_transaction: an earlier statement of the transaction has failed, and its error says why. */
 const TRANSACTION_IS_OVER = '25P02';
 
@@ -22,11 +24,10 @@ export async function allDone(work: readonly Promise<unknown>[]): Promise<unknow
   });
   const results = await Promise.all(done);
   // Statements sent together may be reported in any order, but only one of them has ended the transaction.
-  if (failures.length > 0) throw failures.find((error) => codeOf(error) !== TRANSACTION_IS_OVER) ?? failures[0];
+  if (failures.length > 0) throw failures.find((error) => !isConsequence(error)) ?? failures[0];
   return results;
 }
 
-function codeOf(error: unknown): unknown {
-  const { code, driverError } = (error ?? {}) as { code?: unknown; driverError?: { code?: unknown } };
-  return code ?? driverError?.code;
+function isConsequence(error: unknown): boolean {
+  return [...causesOf(error)].some(({ fields }) => fields.code === TRANSACTION_IS_OVER);
 }

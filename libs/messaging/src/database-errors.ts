@@ -108,7 +108,7 @@ interface Fields {
  */
 export function databaseErrorOf(error: unknown, { anySocket = false } = {}): DatabaseError | undefined {
   let found: DatabaseError | undefined;
-  for (const { fields, inQuery } of fieldsOf(error)) {
+  for (const { fields, inQuery } of causesOf(error)) {
     const one = classOf(fields, anySocket || inQuery);
     if (one === undefined) continue;
     if (CONSEQUENCES[one].work === 'setback') return one;
@@ -147,7 +147,7 @@ function classOfSqlState(code: string, { severity, routine, message }: Fields): 
 }
 
 /** The error and what it wraps, each once. */
-function* fieldsOf(
+export function* causesOf(
   error: unknown,
   inQuery = false,
   depth = 0,
@@ -158,7 +158,7 @@ function* fieldsOf(
   const fields = error as Fields;
   yield { fields, inQuery };
   const { driverError, cause, errors } = fields;
-  yield* fieldsOf(driverError, true, depth + 1, seen);
-  yield* fieldsOf(cause, inQuery, depth + 1, seen);
-  if (Array.isArray(errors)) for (const one of errors) yield* fieldsOf(one, inQuery, depth + 1, seen);
+  yield* causesOf(driverError, true, depth + 1, seen);
+  yield* causesOf(cause, inQuery, depth + 1, seen);
+  if (Array.isArray(errors)) for (const one of errors) yield* causesOf(one, inQuery, depth + 1, seen);
 }

@@ -1,5 +1,5 @@
 import { ValidationError } from 'class-validator';
-import { CONSEQUENCES, type DatabaseError, databaseErrorOf } from './database-errors.js';
+import { causesOf, CONSEQUENCES, type DatabaseError, databaseErrorOf } from './database-errors.js';
 import { PermanentError } from './errors.js';
 import { InterruptedError } from './inbox-transaction.js';
 
@@ -12,7 +12,7 @@ export type Failure = 'away' | Setback | 'never' | 'attempt';
 export type Setback = Extract<DatabaseError, 'unavailable' | 'timed-out' | 'contended' | 'stale'>;
 
 export function failureOf(error: unknown): Failure {
-  const chain = [...causesOf(error)];
+  const chain = Array.from(causesOf(error), ({ fields }) => fields);
   if (chain.some((cause) => cause instanceof InterruptedError)) return 'away';
   const database = databaseErrorOf(error);
   if (database && isSetback(database)) return database;
@@ -26,17 +26,6 @@ export function isSetback(failure: Failure | DatabaseError): failure is Setback 
 /** Whether the work may bring the setback about itself: then one that nothing else meets counts as an attempt. */
 export function mayBeItsOwn(failure: Setback): boolean {
   return CONSEQUENCES[failure].mayBeItsOwn ?? false;
-}
-
-/** The error, and what it says it comes from, each once. */
-function* causesOf(error: unknown, seen = new Set<unknown>()): Generator {
-  if (typeof error !== 'object' || error === null || seen.has(error)) return;
-  seen.add(error);
-  yield error;
-  const { cause, driverError, errors } = error as { cause?: unknown; driverError?: unknown; errors?: unknown };
-  yield* causesOf(cause, seen);
-  yield* causesOf(driverError, seen);
-  if (Array.isArray(errors)) for (const one of errors) yield* causesOf(one, seen);
 }
 
 /** Data that a pipe refused (400 Bad Request, 422) is refused again. */

@@ -4,8 +4,6 @@ import { microsOf, timeOf } from './dead-letter.js';
 import { type KafkaRecord, type Message } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-export { storable };
-
 /** `new`: recorded, handle it; `duplicate`: handled or parked before; `held`: an earlier message of its key is parked. */
 export type Recorded = 'new' | 'duplicate' | 'held';
 

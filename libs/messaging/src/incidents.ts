@@ -2,12 +2,12 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { Audit } from './audit.js';
+import { storable } from './column-text.js';
 import { describeError } from './errors.js';
 import { type ComponentHealth } from './health.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
 import { quoteIdentifier } from './schema.js';
-import { storable } from './inbox-store.js';
 
 /**
  * - `positions-went-back`: the outbox or its sequence was reset, or the database is an older copy.

@@ -1,6 +1,6 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { blocksOf, type DueSince, dueSince, LATE, NIL, SLICE_BLOCKS, type Strays } from './due-range.js';
-import { storable } from './inbox-store.js';
+import { storable } from './column-text.js';
 import { type Job } from './job-handlers.js';
 import { quoteIdentifier } from './schema.js';
 

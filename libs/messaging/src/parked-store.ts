@@ -1,7 +1,8 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { type CrashMarks } from './crash-marks.js';
 import { blocksOf, dueSince, LATE, SLICE_BLOCKS, type Strays } from './due-range.js';
-import { LOCK_TIMEOUT, storable } from './inbox-store.js';
+import { storable } from './column-text.js';
+import { LOCK_TIMEOUT } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
