@@ -22,7 +22,7 @@ async function place({ post }: Client): Promise<string> {
 const ordersOf = ({ events }: EventClient) => events.map(({ data }) => data.orderId);
 
 async function gets(client: EventClient, orderId: string): Promise<void> {
-  await until('the order is told', () => ordersOf(client).includes(orderId));
+  await until('the order is reported', () => ordersOf(client).includes(orderId));
 }
 
 /** Copies the database as it is now, and gives what puts the copy in its place later, as a restore does. */

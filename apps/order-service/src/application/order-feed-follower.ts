@@ -26,7 +26,7 @@ export interface Listener {
   mark(resume: FeedPlace): void;
   /** Until more can be told: what is told faster than it is heard is kept in memory. */
   ready(): Promise<void>;
-  /** Nothing more can be told from where it is: who comes back is told whether they can resume. */
+  /** No later step can be found from this position. The next subscription reports whether the client can resume. */
   end(): void;
   readonly closed: boolean;
 }
@@ -71,8 +71,8 @@ export class OrderFeedFollower {
   }
 
   /**
-   * Returns when the listener has left, or the feed has ended its subscription and so the listener. The database may go and come back meanwhile, and a listener that is slow is told at its
-   * own pace.
+   * Returns when the listener has left, or when the feed has ended its subscription and the listener with it. The database may go
+   * and come back meanwhile. A slow listener receives the steps at its own pace.
    */
   async tell({ subscription, since }: Followed, listener: Listener): Promise<void> {
     const { watched } = subscription;

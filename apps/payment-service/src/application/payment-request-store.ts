@@ -50,7 +50,7 @@ export interface Opened {
 /** A request whose time is over, and its place among them. */
 export type Expired = Pick<PaymentRequest, 'id' | 'expiresAt'>;
 
-/** A locked request whose time is over, and the database's time that says so. */
+/** A locked request that has expired, and the database's time at which it was read. */
 export interface Due {
   readonly request: PaymentRequest;
   readonly now: Date;
