@@ -43,7 +43,13 @@ module.exports = {
       'contracts-know-no-service',
       'They are what crosses a boundary.',
       { path: '^libs/contracts/' },
-      { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/contracts/' },
+      { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/(contracts|fields)/' },
+    ),
+    rule(
+      'fields-know-nothing',
+      'Contracts and the HTTP edge both rest on them.',
+      { path: '^libs/fields/' },
+      { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/fields/' },
     ),
     rule(
       'messaging-stands-alone',

@@ -13,6 +13,7 @@ const WATCHED = [
   'apps/order-service/dist',
   'apps/payment-service/dist',
   'libs/kernel/dist',
+  'libs/fields/dist',
   'libs/contracts/dist',
   'libs/messaging/dist',
   'libs/api-kit/dist',

@@ -1,0 +1,6 @@
+export { MayBeAbsent, MayBeAbsentOrNull } from './absent.js';
+export { InCapitals } from './codes.js';
+export { IsId, isUuid } from './ids.js';
+export { IsAmount, IsWholeNumber } from './numbers.js';
+export { isStorable, IsText } from './text.js';
+export { dayIn, IsTime, timeIn } from './times.js';

@@ -1,0 +1,32 @@
+import { ValidateBy } from 'class-validator';
+
+/** Whether PostgreSQL keeps the text as it is. Its `text` and `jsonb` hold neither U+0000 nor half of a surrogate pair. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
+/**
+ * Text of `min` to `max` characters that PostgreSQL can store. Characters are code points, as in a varchar: class-validator's `Length`
+ * and `MaxLength` do not count variation selectors, and so accept text that the column refuses.
+ */
+export function IsText(min: number, max: number): PropertyDecorator {
+  return ValidateBy({
+    name: 'isText',
+    validator: {
+      validate(value) {
+        // A character has one or two UTF-16 units.
+        if (typeof value !== 'string' || value.length > 2 * max || !isStorable(value)) return false;
+        const characters = lengthOf(value);
+        return characters >= min && characters <= max;
+      },
+      defaultMessage: (args) =>
+        `${args?.property ?? 'it'} must be text of ${min === 0 ? 'at most' : `${min} to`} ${max} characters`,
+    },
+  });
+}
+
+function lengthOf(text: string): number {
+  let length = 0;
+  for (const _ of text) length++;
+  return length;
+}

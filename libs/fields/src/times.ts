@@ -1,0 +1,38 @@
+import { ValidateBy } from 'class-validator';
+
+const DAY = /^\d{4}-\d\d-\d\d$/;
+const TIME =
+  /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** RFC 3339 has years of four digits. Date and timestamptz both hold all times from the first of them to the last. */
+const FIRST_MS = Date.parse('0001-01-01T00:00:00.000Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** The first moment of an ISO 8601 calendar day in UTC, such as `2026-11-21`; undefined for other text and for `2026-02-30`. */
+export function dayIn(text: string): Date | undefined {
+  if (!DAY.test(text)) return undefined;
+  const day = within(Date.parse(`${text}T00:00:00.000Z`));
+  // Date takes the 30th of February for the 2nd of March.
+  return day?.toISOString().startsWith(text) ? day : undefined;
+}
+
+/** An RFC 3339 date and time with `Z` or an offset, to the millisecond; undefined for other text. Seconds may be left out. */
+export function timeIn(text: string): Date | undefined {
+  const day = TIME.exec(text)?.[1];
+  return day !== undefined && dayIn(day) ? within(Date.parse(text)) : undefined;
+}
+
+/** The text of a time, as {@link timeIn} reads it. */
+export function IsTime(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isTime',
+    validator: {
+      validate: (value) => typeof value === 'string' && timeIn(value) !== undefined,
+      defaultMessage: (args) => `${args?.property ?? 'it'} must be a date and time with Z or an offset, as in RFC 3339`,
+    },
+  });
+}
+
+function within(ms: number): Date | undefined {
+  return ms >= FIRST_MS && ms <= LAST_MS ? new Date(ms) : undefined;
+}
