@@ -266,3 +266,82 @@ it('P4 a message whose order is unknown to everybody does not stop the others', 
   await service.untilStatus(request, 'CANCELLED');
   expect(await service.database.sql('select from payments.inbox_parked')).toEqual([]);
 });
+
+describe('P5 a message outside of its contract is a dead letter at once', () => {
+  const letterOf = async (id: string) => {
+    const [letter] = await service.database.sql<{ attempts: number; dead_at: Date | null; error: string }>(
+      'select attempts, dead_at, error from payments.inbox_parked where message_id = $1',
+      [id],
+    );
+    return letter;
+  };
+
+  it.each([
+    ['total', 1e19],
+    ['total', Number.MAX_SAFE_INTEGER + 1],
+    ['total', null],
+    ['customerId', 'a\0b'],
+    ['customerId', 'half \ud83d'],
+    ['customerId', '❤️'.repeat(200)],
+    ['currency', 'EURO'],
+    ['currency', null],
+    ['orderId', null],
+  ])('OrderPlaced with the %s %j', async (field, value) => {
+    const order = anOrder();
+
+    const id = await service.hears('OrderPlaced', { ...order, [field]: value }, undefined, order.orderId);
+
+    const letter = await until('the message is parked', () => letterOf(id));
+    expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
+    expect(await requestsOf(order)).toEqual([]);
+  });
+
+  it.each([
+    ['reason', 'a\0b'],
+    ['reason', '❤️'.repeat(300)],
+    ['reason', null],
+    ['actor', 'x'.repeat(301)],
+  ])('OrderCancelled with the %s %j', async (field, value) => {
+    const request = await service.aRequest();
+    const cancelled = { orderId: request.orderId, customerId: request.customerId, reason: 'ordered twice' };
+
+    const id = await service.hears('OrderCancelled', { ...cancelled, [field]: value });
+
+    const letter = await until('the message is parked', () => letterOf(id));
+    expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
+    await service.untilStatus(request, 'PENDING');
+  });
+});
+
+describe('whatever a contract allows is kept', () => {
+  it.each([
+    ['the largest amount', { total: Number.MAX_SAFE_INTEGER }, { amount: String(Number.MAX_SAFE_INTEGER) }],
+    ['the longest name', { customerId: '😀'.repeat(255) }, { customer_id: '😀'.repeat(255) }],
+    ['a currency in small letters', { currency: 'chf' }, { currency: 'CHF' }],
+  ])('OrderPlaced with %s', async (_, fields, stored) => {
+    const order = anOrder(fields);
+
+    await heard(await service.hears('OrderPlaced', order));
+
+    expect(await requestsOf(order)).toMatchObject([stored]);
+  });
+
+  it('P3 OrderPlaced with its ids in capitals shares the key of all that is published about the order', async () => {
+    const order = anOrder();
+
+    await heard(await service.hears('OrderPlaced', { ...order, orderId: order.orderId.toUpperCase() }));
+
+    const [message] = await messagesOf(order);
+    expect(JSON.parse(message!.payload)).toMatchObject({ orderId: order.orderId });
+  });
+
+  it('OrderCancelled with null for the actor is like one that names none', async () => {
+    const request = await service.aRequest();
+    const { orderId, customerId } = request;
+
+    await heard(await service.hears('OrderCancelled', { orderId, customerId, reason: '😀'.repeat(500), actor: null }));
+
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentCancelled', actor: 'order-service' });
+    expect((await service.stored(request)).request).toMatchObject({ reason: '😀'.repeat(500) });
+  });
+});

@@ -59,8 +59,9 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
 
   async function hears(
     type: string,
-    data: { readonly orderId: string; readonly reason?: string } & Partial<PlacedOrder>,
+    data: object,
     id = uuidv7(),
+    key = String((data as Partial<PlacedOrder>).orderId),
   ): Promise<string> {
     const headers = {
       ce_specversion: '1.0',
@@ -70,7 +71,7 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
       ce_dataschema: `urn:twinbox:event:${type}:1`,
       'content-type': 'application/json',
     };
-    const record = { key: data.orderId, value: JSON.stringify(data), headers };
+    const record = { key, value: JSON.stringify(data), headers };
     await produce(config.KAFKA_BROKERS, config.ORDER_EVENTS_TOPIC, [record]);
     return id;
   }

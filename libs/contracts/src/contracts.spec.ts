@@ -1,35 +1,139 @@
+import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { ORDER_EVENTS, OrderPlaced, PAYMENT_EVENTS, PaymentFailed } from './index.js';
+import {
+  ORDER_EVENTS,
+  OrderCancelled,
+  OrderCompleted,
+  OrderFinished,
+  OrderPlaced,
+  PAYMENT_EVENTS,
+  PaymentCancelled,
+  PaymentFailed,
+  PaymentRefunded,
+  PaymentRequested,
+  PaymentSucceeded,
+} from './index.js';
 
-const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
-/** The fields that break their rules. */
-function broken(data: object): string[] {
-  return validateSync(data, { forbidUnknownValues: false }).map(({ property }) => property);
+/** The event as a consumer reads it, and the fields that break their rules. */
+function read<T extends object>(event: new () => T, data: object) {
+  const instance = plainToInstance(event, data);
+  const broken = validateSync(instance, { forbidUnknownValues: false }).map(({ property }) => property);
+  return { instance, broken };
 }
 
-describe('OrderPlaced', () => {
-  const valid = { orderId, customerId: 'ada', total: 900, currency: 'EUR' };
-
-  it.each([
-    [{}, []],
-    [{ orderId: 'no-uuid' }, ['orderId']],
-    [{ customerId: '' }, ['customerId']],
-    [{ customerId: 'x'.repeat(256) }, ['customerId']],
-    [{ total: 0 }, ['total']],
-    [{ total: 9.5 }, ['total']],
-    [{ total: '900' }, ['total']],
-    [{ currency: 'EURO' }, ['currency']],
-  ])('with %j breaks %j', (fields, properties) => {
-    expect(broken(Object.assign(new OrderPlaced(), valid, fields))).toEqual(properties);
-  });
+const ids = {
+  refused: [undefined, null, '', '17', `{${id}}`, id.replaceAll('-', ''), 17, [id]],
+  accepted: [id, id.toUpperCase()],
+};
+const text = (most: number) => ({
+  refused: ['', 'a\0', '\ud83d', 'x'.repeat(most + 1), '😀'.repeat(most + 1), '❤️'.repeat(most / 2 + 1), 7, [], {}],
+  accepted: ['x', '😀'.repeat(most), 'x'.repeat(most), ' '],
+});
+const required = ({ refused, accepted }: { readonly refused: unknown[]; readonly accepted: unknown[] }) => ({
+  refused: [undefined, null, ...refused],
+  accepted,
+});
+const optional = ({ refused, accepted }: { readonly refused: unknown[]; readonly accepted: unknown[] }) => ({
+  refused,
+  accepted: [undefined, null, ...accepted],
 });
 
-it('PaymentFailed needs a reason', () => {
-  const valid = { orderId, paymentRequestId: orderId };
+const order = { orderId: ids, customerId: required(text(255)) };
+const payment = { orderId: ids, paymentRequestId: ids };
+const reason = required(text(500));
+const actor = optional(text(300));
 
-  expect(broken(Object.assign(new PaymentFailed(), valid))).toEqual(['reason']);
-  expect(broken(Object.assign(new PaymentFailed(), valid, { reason: 'declined' }))).toEqual([]);
+/** What each field accepts and refuses: what its column and the rules of HTTP do. */
+const contracts = [
+  {
+    event: OrderPlaced,
+    fields: {
+      ...order,
+      total: {
+        refused: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
+        accepted: [1, Number.MAX_SAFE_INTEGER],
+      },
+      currency: { refused: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']], accepted: ['EUR', 'eur'] },
+    },
+  },
+  { event: OrderCompleted, fields: order },
+  { event: OrderCancelled, fields: { ...order, reason, actor } },
+  { event: OrderFinished, fields: order },
+  {
+    event: PaymentRequested,
+    fields: {
+      ...payment,
+      expiresAt: {
+        refused: [
+          '',
+          'soon',
+          '2026-11-21',
+          '2026-W47-6',
+          '2026-02-30T00:00:00Z',
+          '+275760-09-13T00:00:00.000Z',
+          1795253400000,
+        ],
+        accepted: [
+          undefined,
+          null,
+          '2026-11-21T09:45:00.000Z',
+          '2026-11-21T10:45:00+01:00',
+          '9999-12-31T23:59:59.999Z',
+        ],
+      },
+    },
+  },
+  { event: PaymentSucceeded, fields: { ...payment, actor } },
+  { event: PaymentFailed, fields: { ...payment, reason, actor } },
+  { event: PaymentCancelled, fields: { ...payment, reason, actor } },
+  { event: PaymentRefunded, fields: { ...payment, reason, actor } },
+];
+
+it('every event has its fields described here', () => {
+  const described = contracts.map(({ event }) => event.name);
+
+  expect(described).toEqual(Object.keys({ ...ORDER_EVENTS.events, ...PAYMENT_EVENTS.events }));
+});
+
+describe.each(contracts.map(({ event, fields }) => ({ name: event.name, event: event as new () => object, fields })))(
+  '$name',
+  ({ event, fields }) => {
+    const valid = Object.fromEntries(Object.entries(fields).map(([name, { accepted }]) => [name, accepted.at(-1)]));
+
+    it('is read when each field has what a released producer publishes', () => {
+      for (const [name, { accepted }] of Object.entries(fields))
+        for (const value of accepted) expect(read(event, { ...valid, [name]: value }).broken).toEqual([]);
+    });
+
+    it('is refused when a field has what no column keeps', () => {
+      for (const [name, { refused }] of Object.entries(fields))
+        for (const value of refused)
+          expect([value, read(event, { ...valid, [name]: value }).broken]).toEqual([value, [name]]);
+    });
+
+    it('has no null, and ids in lower case, once it is read', () => {
+      const spelled = Object.fromEntries(
+        Object.entries(fields).map(([name, { accepted }]) => {
+          const value = (accepted as unknown[]).includes(null) ? null : accepted[0];
+          return [name, name.endsWith('Id') && value === id ? id.toUpperCase() : value];
+        }),
+      );
+
+      const { instance, broken } = read(event, spelled);
+
+      expect(broken).toEqual([]);
+      expect(Object.values(instance)).not.toContain(null);
+      expect(instance).toMatchObject({ orderId: id });
+    });
+  },
+);
+
+it('a currency is read in capitals', () => {
+  const { instance } = read(OrderPlaced, { orderId: id, customerId: 'ada', total: 900, currency: 'eur' });
+
+  expect(instance.currency).toBe('EUR');
 });
 
 it('every event class has a version and carries the name of its type', () => {

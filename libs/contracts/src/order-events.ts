@@ -1,42 +1,43 @@
-import { IsInt, IsISO4217CurrencyCode, IsOptional, IsPositive, IsString, IsUUID, Length } from 'class-validator';
+import { InCapitals, IsAmount, IsId, IsText, MayBeAbsentOrNull } from '@twinbox/fields';
+import { IsISO4217CurrencyCode } from 'class-validator';
 
 /** A customer committed to an order. Topic `order.events`, keyed by `orderId`. */
 export class OrderPlaced {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsString() @Length(1, 255) readonly customerId!: string;
+  @IsId() readonly orderId!: string;
+  @IsText(1, 255) readonly customerId!: string;
   /** Minor units of `currency` (cents), so sums stay exact. */
-  @IsInt() @IsPositive() readonly total!: number;
-  @IsISO4217CurrencyCode() readonly currency!: string;
+  @IsAmount() readonly total!: number;
+  @InCapitals() @IsISO4217CurrencyCode() readonly currency!: string;
 }
 
 /** The order is paid. */
 export class OrderCompleted {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsString() @Length(1, 255) readonly customerId!: string;
+  @IsId() readonly orderId!: string;
+  @IsText(1, 255) readonly customerId!: string;
 }
 
 /** The order will not be carried out. */
 export class OrderCancelled {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsString() @Length(1, 255) readonly customerId!: string;
+  @IsId() readonly orderId!: string;
+  @IsText(1, 255) readonly customerId!: string;
   /** Why, in words for a person. */
-  @IsString() @Length(1, 500) readonly reason!: string;
+  @IsText(1, 500) readonly reason!: string;
   /** Who cancelled it, as `role:name` or just the role. Not all messages say it: the first ones did not. */
-  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+  @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
 /** Nothing is left to be done for the order. */
 export class OrderFinished {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsString() @Length(1, 255) readonly customerId!: string;
+  @IsId() readonly orderId!: string;
+  @IsText(1, 255) readonly customerId!: string;
 }
 
 /** Any event of topic `order.events`, as a rule of order-service raises it. */

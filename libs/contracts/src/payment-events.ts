@@ -1,56 +1,56 @@
-import { IsISO8601, IsOptional, IsString, IsUUID, Length } from 'class-validator';
+import { IsId, IsText, IsTime, MayBeAbsentOrNull } from '@twinbox/fields';
 
 /** payment-service waits for the payment of an order. Topic `payment.events`, keyed by `orderId`, as all payment events are. */
 export class PaymentRequested {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsUUID('7') readonly paymentRequestId!: string;
+  @IsId() readonly orderId!: string;
+  @IsId() readonly paymentRequestId!: string;
   /** When the request fails unless it is paid before; ISO 8601 in UTC. Not all messages say it: the first ones did not. */
-  @IsOptional() @IsISO8601({ strict: true }) readonly expiresAt?: string;
+  @MayBeAbsentOrNull() @IsTime() readonly expiresAt?: string;
 }
 
 /** The money is there. */
 export class PaymentSucceeded {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsUUID('7') readonly paymentRequestId!: string;
+  @IsId() readonly orderId!: string;
+  @IsId() readonly paymentRequestId!: string;
   /** Who said so: `operator:<user>`, `gateway`, `provider`. Not all messages say it, here and below: the first ones did not. */
-  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+  @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
 /** The money will not come: declined, expired, … */
 export class PaymentFailed {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsUUID('7') readonly paymentRequestId!: string;
+  @IsId() readonly orderId!: string;
+  @IsId() readonly paymentRequestId!: string;
   /** Why, in words for a person. */
-  @IsString() @Length(1, 500) readonly reason!: string;
-  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+  @IsText(1, 500) readonly reason!: string;
+  @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
 /** The order was cancelled before it was paid: nobody waits for the money any more. */
 export class PaymentCancelled {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsUUID('7') readonly paymentRequestId!: string;
+  @IsId() readonly orderId!: string;
+  @IsId() readonly paymentRequestId!: string;
   /** Why, in words for a person. */
-  @IsString() @Length(1, 500) readonly reason!: string;
-  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+  @IsText(1, 500) readonly reason!: string;
+  @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
 /** The money is back with the customer, because the order is cancelled. */
 export class PaymentRefunded {
   static readonly version = 1;
 
-  @IsUUID('7') readonly orderId!: string;
-  @IsUUID('7') readonly paymentRequestId!: string;
+  @IsId() readonly orderId!: string;
+  @IsId() readonly paymentRequestId!: string;
   /** Why, in words for a person. */
-  @IsString() @Length(1, 500) readonly reason!: string;
-  @IsOptional() @IsString() @Length(1, 300) readonly actor?: string;
+  @IsText(1, 500) readonly reason!: string;
+  @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
 /** Any event of topic `payment.events`, as a rule of payment-service raises it. */

@@ -1,0 +1,109 @@
+import { produce, until } from '@twinbox/messaging/testing';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+/** An order that waits for its payment request, and what payment-service may say of it. */
+async function anOrder() {
+  const { body } = await service.aCustomer().post('/orders', aCart());
+  return { orderId: String(body.id), paymentRequestId: uuidv7() };
+}
+
+/** As the relay of payment-service would publish it. */
+async function isHeard(type: string, key: string, data: object): Promise<string> {
+  const id = uuidv7();
+  const headers = {
+    ce_id: id,
+    ce_source: '/payment-service',
+    ce_type: type,
+    ce_specversion: '1.0',
+    ce_dataschema: `urn:event:${type}:1`,
+    'content-type': 'application/json',
+  };
+  await produce(service.topics.brokers, service.topics.paymentEvents, [{ key, value: JSON.stringify(data), headers }]);
+  return id;
+}
+
+const untilOrder = ({ orderId }: { readonly orderId: string }, status: string) =>
+  until(`the order is ${status}`, async () => {
+    const { order } = await service.stored(orderId);
+    return order?.['status'] === status && order;
+  });
+
+describe('P5 a message outside of its contract is a dead letter at once', () => {
+  it.each([
+    ['PaymentRequested', 'expiresAt', 'soon'],
+    ['PaymentRequested', 'expiresAt', '2026-02-30T00:00:00Z'],
+    ['PaymentRequested', 'expiresAt', '+275760-09-13T00:00:00.000Z'],
+    ['PaymentRequested', 'paymentRequestId', null],
+    ['PaymentSucceeded', 'actor', 'a\0b'],
+    ['PaymentFailed', 'reason', 'half \ud83d'],
+    ['PaymentFailed', 'reason', '❤️'.repeat(300)],
+    ['PaymentFailed', 'reason', null],
+  ])('%s with the %s %j', async (type, field, value) => {
+    const ids = await anOrder();
+
+    const id = await isHeard(type, ids.orderId, {
+      ...ids,
+      ...(type === 'PaymentFailed' && { reason: 'declined' }),
+      [field]: value,
+    });
+
+    const letter = await until('the message is parked', async () => {
+      const [row] = await service.database.sql(
+        'select attempts, dead_at, error from orders.inbox_parked where message_id = $1',
+        [id],
+      );
+      return row;
+    });
+    expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
+    expect((await service.stored(ids.orderId)).order).toMatchObject({ status: 'PLACED', version: 1 });
+  });
+});
+
+describe('whatever a contract allows is kept', () => {
+  it('PaymentRequested with null for the time is like one that names none', async () => {
+    const ids = await anOrder();
+
+    await isHeard('PaymentRequested', ids.orderId, { ...ids, expiresAt: null });
+
+    const order = await untilOrder(ids, 'PAYMENT_PENDING');
+    expect((order['due_at'] as Date).getTime()).toBeGreaterThan((order['created_at'] as Date).getTime());
+  });
+
+  it('the last time there is, and the longest reason', async () => {
+    const [requested, failed] = [await anOrder(), await anOrder()];
+
+    await isHeard('PaymentRequested', requested.orderId, { ...requested, expiresAt: '9999-12-31T23:59:59.999Z' });
+    await isHeard('PaymentFailed', failed.orderId, { ...failed, reason: '😀'.repeat(500), actor: null });
+
+    expect(await untilOrder(requested, 'PAYMENT_PENDING')).toMatchObject({
+      due_at: new Date('9999-12-31T23:59:59.999Z'),
+    });
+    expect(await untilOrder(failed, 'CANCELLED')).toMatchObject({ payment: { reason: '😀'.repeat(500) } });
+    expect((await service.steps(failed.orderId)).at(-1)).toMatchObject({
+      type: 'OrderCancelled',
+      actor: 'payment-service',
+    });
+  });
+
+  it('P4 two spellings of the ids are one payment of one order', async () => {
+    const ids = await anOrder();
+    const inCapitals = { orderId: ids.orderId.toUpperCase(), paymentRequestId: ids.paymentRequestId.toUpperCase() };
+
+    await isHeard('PaymentRequested', ids.orderId, inCapitals);
+    await isHeard('PaymentSucceeded', ids.orderId, ids);
+
+    expect(await untilOrder(ids, 'COMPLETED')).toMatchObject({
+      payment: { paymentRequestId: ids.paymentRequestId, status: 'SUCCEEDED' },
+    });
+    expect(
+      await service.database.sql('select from orders.inbox_parked where key = $1', [Buffer.from(ids.orderId)]),
+    ).toEqual([]);
+  });
+});
