@@ -1,6 +1,15 @@
-import { EnvDuration, EnvInt, EnvName, EnvOneOf, EnvOptionalUrl, EnvOtherThan, ServiceConfig } from '@twinbox/api-kit';
+import {
+  EnvDuration,
+  EnvInt,
+  EnvName,
+  EnvOneOf,
+  EnvOptionalUrl,
+  EnvOtherThan,
+  MayBeAbsent,
+  ServiceConfig,
+} from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
-import { IsOptional, Matches } from 'class-validator';
+import { Matches } from 'class-validator';
 
 /** What order-service reads from its environment. */
 export class OrderServiceConfig extends ServiceConfig {
@@ -51,7 +60,7 @@ export class OrderServiceConfig extends ServiceConfig {
   MAIL_FROM = 'Twinbox <orders@twinbox.example>';
 
   /** Where customers have their mailboxes whose ids are no e-mail addresses: `<X-User-Id>@<MAIL_DOMAIN>`. */
-  @IsOptional()
+  @MayBeAbsent()
   @Matches(/^[a-z0-9.-]+$/i, { message: 'must be a domain such as customers.example' })
   MAIL_DOMAIN?: string;
 }

@@ -81,6 +81,19 @@ describe('the same request with the same Idempotency-Key', () => {
 });
 
 describe('an Idempotency-Key', () => {
+  it('P4 is the same however the id in the path is spelled', async () => {
+    const { userId, post } = aKeyHolder();
+    const { body: cart } = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
+    const spellings = [cart.id.toUpperCase(), cart.id, `%30${cart.id.slice(1)}`];
+
+    const answers = await Promise.all(spellings.map((id) => post(`/orders/${id}/items`, aLine({ quantity: 1 }))));
+    const again = await post(`/orders/${cart.id}/items`, aLine({ quantity: 1 }));
+
+    for (const answer of [...answers, again]) expect(answer).toMatchObject({ status: 200, body: { version: 3 } });
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    expect((await service.stored(cart.id)).items).toMatchObject([{ quantity: 3 }]);
+  });
+
   it('is good for one body', async () => {
     const { post } = aKeyHolder();
     await post('/orders', aCart());

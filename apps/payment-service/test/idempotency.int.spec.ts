@@ -53,6 +53,21 @@ describe.each([
     expect((await service.stored(other)).messages).toHaveLength(1);
   });
 
+  it('P4 has one effect however the id is spelled', async () => {
+    const request = await service.aRequest();
+    const inCapitals = `/payment-requests/${request.id.toUpperCase()}/${action}`;
+    const escaped = `/payment-requests/%30${request.id.slice(1)}/${action}`;
+    const first = await withKey('spelled').post(inCapitals, body);
+
+    const others = [await withKey('spelled').post(at(request), body), await withKey('spelled').post(escaped, body)];
+
+    expect(first).toMatchObject({ status: 200, body: { id: request.id, version: 2 } });
+    for (const other of others) {
+      expect(other).toMatchObject({ status: 200, body: first.body });
+      expect(replayed(other)).toBe('true');
+    }
+  });
+
   it('keeps no rejection: the same key may be tried again', async () => {
     const request = await service.aRequest();
     await service.hearsCancelled(request);

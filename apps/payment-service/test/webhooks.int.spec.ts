@@ -76,6 +76,7 @@ describe('the provider', () => {
   it.each([
     ['card declined', 'card declined'],
     [undefined, 'declined'],
+    [null, 'declined'],
     ['', 'declined'],
     [' \n', 'declined'],
     ['a\0b\ud800', 'a b�'],
@@ -88,6 +89,16 @@ describe('the provider', () => {
 
     expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
     expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: kept });
+  });
+
+  it('may write null for what it does not know, and ids in capitals', async () => {
+    const request = await service.aRequest();
+    const body = { type: 'payment.failed', timestamp: null, data: { paymentRequestId: request.id.toUpperCase() } };
+
+    const answer = await deliver({ ...body, data: { ...body.data, reason: null } });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: 'declined' });
   });
 
   it('may say more than we know of', async () => {
@@ -305,6 +316,10 @@ describe('a genuine webhook is refused', () => {
     [{ type: 'payment.succeeded' }, '#/data'],
     [{ type: 'payment.succeeded', data: 'x' }, '#/data'],
     [{ type: 'payment.succeeded', data: [] }, '#/data'],
+    [{ type: null }, '#/type'],
+    [{ type: 'payment.succeeded', data: null }, '#/data'],
+    [{ type: 'payment.succeeded', data: { paymentRequestId: null } }, '#/data/paymentRequestId'],
+    [{ type: 'payment.succeeded', data: { paymentRequestId: `{${uuidv7()}}` } }, '#/data/paymentRequestId'],
     [{ type: 'payment.succeeded', data: {} }, '#/data/paymentRequestId'],
     [{ type: 'payment.succeeded', data: { paymentRequestId: '17' } }, '#/data/paymentRequestId'],
     [{ type: 'payment.failed', data: { paymentRequestId: uuidv7(), reason: 7 } }, '#/data/reason'],

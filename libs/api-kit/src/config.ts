@@ -1,3 +1,4 @@
+import { MayBeAbsent } from '@twinbox/fields';
 import { plainToInstance, Transform } from 'class-transformer';
 import {
   ArrayNotEmpty,
@@ -6,7 +7,6 @@ import {
   IsInt,
   IsNotEmpty,
   IsNumber,
-  IsOptional,
   IsString,
   Matches,
   Max,
@@ -69,13 +69,13 @@ export function EnvFraction(): PropertyDecorator {
 
 /** Text that no message shows, if it is set; `message` says what it must look like. Give it a name with SECRET, PASSWORD, TOKEN or KEY in it. */
 export function EnvOptionalSecret(pattern: RegExp, message: string): PropertyDecorator {
-  return combine(IsOptional(), Matches(pattern, { message }));
+  return combine(MayBeAbsent(), Matches(pattern, { message }));
 }
 
 /** A URL of one of these protocols (`smtp:`) with a host, if it is set. */
 export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator {
   return combine(
-    IsOptional(),
+    MayBeAbsent(),
     ValidateBy({
       name: 'isUrlOf',
       validator: {

@@ -37,6 +37,12 @@ describe('a cursor', () => {
     expect(byTotal.encode({ total: 1780, id }, scope)).toMatch(/^[\w-]+$/);
   });
 
+  it('brings back ids in lower case, however they are spelled', () => {
+    const cursor = byTotal.encode({ total: 1, id: id.toUpperCase() }, scope);
+
+    expect(byTotal.decode(cursor, scope)).toEqual({ total: 1, id });
+  });
+
   it('goes with the same filters however they are ordered', () => {
     const cursor = byTotal.encode({ total: 1, id }, { sort: 'total', status: ['PLACED'] });
 

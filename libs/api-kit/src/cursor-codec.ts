@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional } from 'class-validator';
+import { isStorable, IsText, isUuid, MayBeAbsent } from '@twinbox/fields';
 import { canonicalJson } from './canonical-json.js';
 import { PageQuery } from './page-query.js';
-import { IsText, validationProblem } from './validation.js';
+import { validationProblem } from './validation.js';
 
 /** What a field of a position may be; `time` is a Date in code. */
 interface Kinds {
@@ -16,12 +16,10 @@ interface Kinds {
 type Fields = Readonly<Record<string, keyof Kinds>>;
 type PositionOf<F extends Fields> = { readonly [Name in keyof F]: Kinds[F[Name]] };
 
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
 const readers: { readonly [K in keyof Kinds]: (value: unknown) => Kinds[K] | undefined } = {
   integer: (value) => (Number.isSafeInteger(value) ? (value as number) : undefined),
-  uuid: (value) => (typeof value === 'string' && UUID.test(value) ? value : undefined),
-  text: (value) => (typeof value === 'string' && !value.includes('\0') && value.isWellFormed() ? value : undefined),
+  uuid: (value) => (typeof value === 'string' && isUuid(value) ? value.toLowerCase() : undefined),
+  text: (value) => (typeof value === 'string' && isStorable(value) ? value : undefined),
   time: (value) => {
     const ms = readers.integer(value);
     // What PostgreSQL and Date both can tell.
@@ -72,7 +70,7 @@ export class CursorCodec<const F extends Fields> {
 /** The query of a list with opaque cursors; see {@link CursorCodec}. */
 export class CursorPageQuery extends PageQuery {
   @ApiPropertyOptional({ description: 'The nextCursor of the page before, with the same sort and filters.' })
-  @IsOptional()
+  @MayBeAbsent()
   @IsText(1, 1000)
   readonly cursor?: string;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
+import { isUuid } from '@twinbox/fields';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOfRequest } from './caller.js';
 import { canonicalJson } from './canonical-json.js';
@@ -13,6 +14,7 @@ export interface IdempotencyKey {
   /** The user id. The scope of a key is the caller, the method and the path; query parameters do not count. */
   readonly caller: string;
   readonly method: string;
+  /** Without the query, and the same however it was spelled. */
   readonly path: string;
   /** What the header says: 1 to 255 visible ASCII characters. */
   readonly key: string;
@@ -40,7 +42,7 @@ export const IdempotencyKey = createParamDecorator(
     const [key = ''] = given;
     if (given.length > 1) throw invalid(`${HEADER} was sent more than once.`);
     if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid(`${HEADER} must be 1 to 255 visible ASCII characters.`);
-    const [path = ''] = request.url.split('?');
+    const path = pathOf(request);
     if (Buffer.byteLength(path) > MAX_PATH) throw invalid(`The path is too long for a request with an ${HEADER}.`);
     return {
       caller: callerOfRequest(request).userId,
@@ -65,6 +67,15 @@ export const IdempotencyKey = createParamDecorator(
     ),
   ],
 );
+
+/** One path for all its spellings: escapes only where they are needed, and UUIDs in lower case. */
+function pathOf({ routeOptions, params }: FastifyRequest): string {
+  const values = params as Readonly<Record<string, string>>;
+  return (routeOptions.url ?? '').replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = values[name] ?? '';
+    return encodeURIComponent(isUuid(value) ? value.toLowerCase() : value);
+  });
+}
 
 function hashOf(body: unknown): Buffer {
   try {

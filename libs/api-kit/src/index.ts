@@ -29,5 +29,6 @@ export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from '
 export { RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
-export { IsText, NoBody } from './validation.js';
+export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
+export { NoBody } from './validation.js';
 export { etagOf, type ExpectedVersion, IfMatch, type VersionConflict, versionConflict } from './versions.js';

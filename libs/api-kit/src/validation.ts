@@ -6,7 +6,8 @@ import {
   UseGuards,
   ValidationPipe,
 } from '@nestjs/common';
-import { ValidateBy, type ValidationError } from 'class-validator';
+import { isStorable } from '@twinbox/fields';
+import { type ValidationError } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
 import { commonProblems, ProblemException } from './problem.js';
 
@@ -42,25 +43,6 @@ class Invalid extends Error {
   constructor(readonly errors: readonly ValidationError[]) {
     super('invalid');
   }
-}
-
-/**
- * Text of `min` to `max` characters. They are counted as PostgreSQL counts those of a varchar; class-validator's `MaxLength`
- * leaves variation selectors out of its count, and so lets text through that the column refuses.
- */
-export function IsText(min: number, max: number): PropertyDecorator {
-  return ValidateBy({
-    name: 'isText',
-    validator: {
-      validate(value) {
-        if (typeof value !== 'string') return false;
-        const characters = Array.from(value).length;
-        return characters >= min && characters <= max;
-      },
-      defaultMessage: (args) =>
-        `${args?.property ?? 'it'} must be text of ${min === 0 ? 'at most' : `${min} to`} ${max} characters`,
-    },
-  });
 }
 
 class NoBodyGuard implements CanActivate {
@@ -127,7 +109,7 @@ function forbiddenIn(value: unknown, part: ArgumentMetadata['type']): Violation[
   const refuse = (detail: string): void => void violations.push(violation(part, path, detail));
   const visit = (here: unknown): void => {
     if (typeof here === 'string') {
-      if (here.includes('\0') || !here.isWellFormed()) refuse('must be text without U+0000 and lone surrogates');
+      if (!isStorable(here)) refuse('must be text without U+0000 and lone surrogates');
     } else if (isObject(here) || Array.isArray(here)) {
       for (const [key, inner] of Object.entries(here as object)) {
         path.push(key);
@@ -159,7 +141,9 @@ function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMeta
 
 /** What is of the wrong type breaks most other rules too, in words that help nobody. */
 function worthTelling(constraints: Readonly<Record<string, string>>): string[] {
-  const type = ['isArray', 'isInt', 'isString', 'isText', 'isUuid'].find((rule) => rule in constraints);
+  const type = ['isArray', 'isInt', 'isString', 'isText', 'isUuid', 'isWholeNumber'].find(
+    (rule) => rule in constraints,
+  );
   return type === undefined ? Object.values(constraints) : [constraints[type] ?? ''];
 }
 

@@ -1,18 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText } from '@twinbox/api-kit';
+import { IsAmount, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  ArrayMinSize,
-  IsArray,
-  IsBoolean,
-  IsInt,
-  IsOptional,
-  Max,
-  Min,
-  ValidateIf,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, ValidateIf, ValidateNested } from 'class-validator';
 import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
 import { IsProductId } from './is-product-id.js';
 import { OrderParams } from './order.dto.js';
@@ -26,9 +15,8 @@ class SeenPriceDto {
     example: 890,
     description: 'What you have seen it cost, in minor units: another price is a 409.',
   })
-  @IsOptional()
-  @IsInt()
-  @Min(1)
+  @MayBeAbsent()
+  @IsAmount()
   readonly unitPrice?: number;
 }
 
@@ -42,15 +30,13 @@ export class OrderLineDto extends SeenPriceDto {
   readonly productId!: string;
 
   @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MOST_PIECES_A_LINE })
-  @IsInt()
-  @Min(1)
-  @Max(MOST_PIECES_A_LINE)
+  @IsWholeNumber(1, MOST_PIECES_A_LINE)
   readonly quantity!: number;
 }
 
 export class NewOrderDto {
   @ApiPropertyOptional({ example: false, default: false, description: 'Only open a cart: nothing is placed yet.' })
-  @IsOptional()
+  @MayBeAbsent()
   @IsBoolean()
   readonly draft?: boolean;
 
@@ -69,9 +55,9 @@ export class NewOrderDto {
   readonly items?: OrderLineDto[];
 
   @ApiPropertyOptional({ type: String, nullable: true, example: 'Leave it at the back door.', maxLength: 500 })
-  @IsOptional()
+  @MayBeAbsentOrNull()
   @IsText(0, 500)
-  readonly description?: string | null;
+  readonly description?: string;
 }
 
 function isEmpty(items: unknown): boolean {
@@ -80,9 +66,7 @@ function isEmpty(items: unknown): boolean {
 
 export class ChangeItemDto extends SeenPriceDto {
   @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'All pieces of it.' })
-  @IsInt()
-  @Min(1)
-  @Max(MOST_PIECES)
+  @IsWholeNumber(1, MOST_PIECES)
   readonly quantity!: number;
 }
 
@@ -91,8 +75,7 @@ class ExpectedPriceDto {
   readonly productId!: string;
 
   @ApiProperty({ type: 'integer', minimum: 1, example: 890 })
-  @IsInt()
-  @Min(1)
+  @IsAmount()
   readonly unitPrice!: number;
 }
 
@@ -102,7 +85,7 @@ export class PlaceDraftDto {
     maxItems: MOST_PRODUCTS,
     description: 'What you have seen the items cost, as far as it matters to you: another price is a 409.',
   })
-  @IsOptional()
+  @MayBeAbsent()
   @IsArray()
   @ArrayMaxSize(MOST_PRODUCTS)
   @ValidateNested({ each: true })

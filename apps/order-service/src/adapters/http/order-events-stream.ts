@@ -22,7 +22,7 @@ const ID = /^([\da-z]{1,11})_([\da-z.]+)(?:_([\da-z.]+)_([co])([\da-f]{8}(?:-[\d
 
 /** Where a follower is who got the event of this id; undefined when there is no such event. */
 export function placeWith(eventId: string): FeedPlace | undefined {
-  const [, position = '', from = '', to, over, orderId = ''] = ID.exec(eventId) ?? [];
+  const [, position = '', from = '', to, over, orderId = ''] = ID.exec(eventId.toLowerCase()) ?? [];
   const seen = FeedSnapshot.parse(from);
   const point = { orderId, position: Number.parseInt(position, 36) };
   if (!seen || to === undefined) return seen && { seen, position: point.position };

@@ -85,8 +85,7 @@ export class OrderEventsController {
     logContext({ orderId });
     const owner = await this.timeline.ownerOf(orderId);
     if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    // However it is spelled in the path: the feed has ids as PostgreSQL writes them.
-    await this.open({ orderId: orderId.toLowerCase() }, caller, lastEventId, reply);
+    await this.open({ orderId }, caller, lastEventId, reply);
   }
 
   private async open(

@@ -26,8 +26,7 @@ export class OrderTimelineController {
     @Caller() caller: Caller,
   ): Promise<TimelinePageDto> {
     logContext({ orderId });
-    // However it is spelled in the path: this is what a cursor belongs to.
-    const scope = { orderId: orderId.toLowerCase() };
+    const scope = { orderId };
     const { position: after } = this.cursors.decode(cursor, scope) ?? { position: 0 };
     const owner = await this.timeline.ownerOf(orderId);
     if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsUUID } from 'class-validator';
+import { IsId } from '@twinbox/api-kit';
 import { isLate } from '../../domain/lateness.js';
 import { type Order, ORDER_STATUSES, type OrderItem, type OrderStatus } from '../../domain/order.js';
 import { PAYMENT_STATUSES, type PaymentSnapshot } from '../../domain/payment-snapshot.js';
@@ -8,7 +8,7 @@ export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class OrderParams {
   @ApiProperty({ format: 'uuid', example: ORDER_ID })
-  @IsUUID('7')
+  @IsId()
   readonly orderId!: string;
 }
 

@@ -55,12 +55,12 @@ export class OrdersController {
     'order-total-too-large',
   )
   async open(
-    @Body() { draft, items = [], description = null }: NewOrderDto,
+    @Body() { draft, items = [], description }: NewOrderDto,
     @Caller() caller: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const wanted = { customerId: caller.userId, description, lines: items };
+    const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
     const origin = originOf(caller, 'POST /orders');
     const order = await this.answers.change(key, reply, (tx) =>
       draft ? this.editCart.open(tx, wanted, origin) : this.placeOrder.atOnce(tx, wanted, origin),

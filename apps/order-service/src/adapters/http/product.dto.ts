@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { CursorPageQuery, IsText } from '@twinbox/api-kit';
-import { IsInt, IsISO4217CurrencyCode, IsOptional, Matches, Max, Min } from 'class-validator';
+import { CursorPageQuery, IsAmount, IsText, IsWholeNumber, MayBeAbsent } from '@twinbox/api-kit';
+import { IsISO4217CurrencyCode, Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
 
@@ -56,7 +56,7 @@ export class ProductPageQuery extends CursorPageQuery {
     maxLength: 100,
     description: 'Words and beginnings of words of the name or the id: all of them.',
   })
-  @IsOptional()
+  @MayBeAbsent()
   @IsText(1, 100)
   readonly q?: string;
 }
@@ -68,9 +68,7 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
   readonly name!: string;
 
   @ApiProperty({ type: 'integer', minimum: 1, example: 890, description: 'In minor units of the currency.' })
-  @IsInt()
-  @Min(1)
-  @Max(Number.MAX_SAFE_INTEGER)
+  @IsAmount()
   readonly price!: number;
 
   @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
@@ -85,8 +83,6 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
     example: 42,
     description: 'Pieces on the shelf, those that live orders have reserved among them.',
   })
-  @IsInt()
-  @Min(0)
-  @Max(1_000_000_000)
+  @IsWholeNumber(0, 1_000_000_000)
   readonly stock!: number;
 }

@@ -59,7 +59,7 @@ export class PostgresOrderStore extends OrderStore {
   }
 
   override async lock(tx: EntityManager, orderId: string): Promise<Order | undefined> {
-    const head = await this.gate.run(tx, [orderId.toLowerCase()], () => this.lockHead(tx, orderId));
+    const head = await this.gate.run(tx, [orderId], () => this.lockHead(tx, orderId));
     if (!head) return undefined;
     // In a statement of its own: the locking one may have waited, and would show the items as they were before that.
     const items: OrderItem[] = await tx.query(
@@ -119,8 +119,7 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
     [ids],
   );
   const found = new Map(heads.map((head) => [head.id, head]));
-  // PostgreSQL writes them so.
-  return ids.map((id) => found.get(id.toLowerCase()));
+  return ids.map((id) => found.get(id));
 }
 
 async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {

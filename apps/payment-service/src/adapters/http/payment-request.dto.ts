@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { Caller, isOperator, IsText } from '@twinbox/api-kit';
-import { IsUUID, Matches } from 'class-validator';
+import { Caller, IsId, isOperator, IsText } from '@twinbox/api-kit';
+import { Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
 const PAYMENT_REQUEST_ID = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
@@ -8,7 +8,7 @@ export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class PaymentRequestParams {
   @ApiProperty({ format: 'uuid', example: PAYMENT_REQUEST_ID })
-  @IsUUID('7')
+  @IsId()
   readonly paymentRequestId!: string;
 }
 

@@ -1,21 +1,22 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsId, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import { IsIn, IsObject, IsOptional, IsString, IsUUID, ValidateNested } from 'class-validator';
+import { IsIn, IsObject, IsString, ValidateNested } from 'class-validator';
 
 export const WEBHOOK_TYPES = ['payment.succeeded', 'payment.failed'] as const;
 
 class WebhookDataDto {
   @ApiProperty({ format: 'uuid', example: '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b' })
-  @IsUUID('7')
+  @IsId()
   readonly paymentRequestId!: string;
 
   @ApiPropertyOptional({ example: 'card declined', description: 'Why it failed; up to 500 characters are kept.' })
-  @IsOptional()
+  @MayBeAbsentOrNull()
   @IsString()
   readonly reason?: string;
 }
 
-/** What the provider says. Unlike our own clients it may say more than we know of. */
+/** What the provider says. Unlike our own clients it may say more than we know of, and null for what it does not know. */
 export class WebhookDto {
   @ApiProperty({ enum: WEBHOOK_TYPES, example: 'payment.succeeded', description: 'Others are taken, and ignored.' })
   @IsIn(WEBHOOK_TYPES)

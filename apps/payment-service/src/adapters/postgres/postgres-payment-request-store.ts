@@ -58,7 +58,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   // payment_requests_pkey, here and wherever an id is given.
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
     const statement = `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`;
-    const locked = this.gate.run(tx, [id.toLowerCase()], (): Promise<PaymentRequest[]> => tx.query(statement, [id]));
+    const locked = this.gate.run(tx, [id], (): Promise<PaymentRequest[]> => tx.query(statement, [id]));
     return only(await locked);
   }
 
