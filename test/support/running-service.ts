@@ -1,9 +1,10 @@
 import { openApiDocument, openApiGaps } from '@twinbox/api-kit';
 import { until } from '@twinbox/messaging/testing';
 import pg from 'pg';
-import { caller, expectProblem } from './http.js';
+import { type Answer, caller, expectProblem } from './http.js';
 import { cutOff, type InProcessService } from './in-process.js';
 import { openApiErrors } from './openapi.js';
+import { type DescribedRequest, describedRequests } from './requests.js';
 import { PASSWORDS } from './service-database.js';
 
 /** What holds for every service that runs, whatever it is for. */
@@ -141,6 +142,63 @@ export function describeRunningService(options: {
 
     it('may read what is its own', async () => {
       await run(`select from ${schema}.${table}; select from ${schema}.outbox; select from ${schema}.inbox`);
+    });
+  });
+
+  describe('its API', () => {
+    const requests = () => describedRequests(openApiDocument(service.app, service.openApi));
+    const operator = () => service.caller({ 'x-user-id': 'ops', 'x-roles': 'operator' });
+    const send = ({ method, path }: DescribedRequest, query: string, body: unknown) =>
+      operator().send(method, `${path}${query}`, body === null ? 'null' : body);
+    const isRefused = ({ status, body }: Answer, place: object) =>
+      status === 400 && JSON.stringify(body.errors).includes(JSON.stringify(place).slice(1, -1));
+
+    it('refuses null in a body wherever its documentation does not allow it, and points at it', async () => {
+      const accepted: unknown[] = [];
+      let places = 0;
+      // A webhook is refused before it is read, because it is not signed.
+      for (const request of requests().filter((one) => !one.path.startsWith('/webhooks'))) {
+        for (const { pointer, body } of request.withNull) {
+          const answer = await send(request, '', body);
+          places++;
+          if (!isRefused(answer, { pointer })) accepted.push([request.method, request.path, pointer, answer.status]);
+        }
+      }
+
+      expect(accepted).toEqual([]);
+      expect(places).toBeGreaterThan(1);
+    });
+
+    it.each([
+      ['an unknown parameter', '?nonsense=1', 'nonsense'],
+      ['an unknown parameter that is given twice', '?nonsense=1&nonsense=2', 'nonsense'],
+      ['an unknown parameter without a value', '?nonsense', 'nonsense'],
+      ['an escape that is none', '?cursor=%zz', 'cursor'],
+      ['an escape that is cut off', '?cursor=%4', 'cursor'],
+      ['an escaped byte that is not UTF-8', '?cursor=%ff', 'cursor'],
+      ['an escaped surrogate', '?cursor=%ed%a0%80', 'cursor'],
+      ['a malformed escape in a name', '?%zz=1', '%zz'],
+    ])('refuses %s in every query, and names it', async (_, query, parameter) => {
+      const accepted: unknown[] = [];
+      for (const request of requests()) {
+        const answer = await send(request, query, request.body);
+        if (!isRefused(answer, { parameter })) accepted.push([request.method, request.path, answer.status]);
+      }
+
+      expect(accepted).toEqual([]);
+    });
+
+    it.each(['/health', '/health/live', '/health/ready', '/health/messaging', '/metrics', '/docs', '/openapi.json'])(
+      'ignores the query of %s',
+      async (path) => {
+        const answer = await caller(service.url, {}).get(`${path}?nonsense=1&nonsense=2&escape=%zz`);
+
+        expect(answer.status).toBe(200);
+      },
+    );
+
+    it('asks who calls before it looks at the query', async () => {
+      expectProblem(await service.caller({}).get(`${path}?nonsense=%zz`), 401, 'caller-unknown');
     });
   });
 

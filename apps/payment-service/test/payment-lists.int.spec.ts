@@ -115,6 +115,9 @@ describe('a list', () => {
       'createdFrom=2026-01-01T01:00:05%2B01:00&createdTo=2026-01-01T00:00:09.999Z',
       (row) => row.created >= Date.parse('2026-01-01T00:00:05Z') && row.created <= Date.parse('2026-01-01T00:00:09Z'),
     ],
+    ['createdFrom=2026-01-01&createdTo=2026-01-01', () => true],
+    ['createdFrom=2026-01-02', () => false],
+    ['createdTo=2025-12-31', () => false],
     ['createdTo=1969-01-01T00:00:00Z', () => false],
     ['createdFrom=9999-12-31T23:59:59Z', () => false],
   ])('narrowed by %s has what meets it, in every sort, to its customer and to an operator', async (query, meets) => {

@@ -11,6 +11,7 @@ import { closeEventStreams } from './event-stream.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { type OpenApiInfo, setupOpenApi } from './openapi.js';
 import { PROBLEM_JSON, codeOfStatus, problemDocument, ProblemFilter } from './problem.js';
+import { QueryGuard } from './query-guard.js';
 import { parseJsonFromBytes } from './raw-body.js';
 import { RequestValidation } from './validation.js';
 
@@ -96,7 +97,7 @@ export async function createApp(
   });
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
-  app.useGlobalGuards(new CallerGuard(app.get(Reflector)));
+  app.useGlobalGuards(new CallerGuard(app.get(Reflector)), new QueryGuard(app.get(Reflector)));
   app.useGlobalFilters(new ProblemFilter(adapter));
   if (config.CORS_ORIGINS.length > 0) {
     app.enableCors({

@@ -5,13 +5,15 @@ import { Body, Controller, Get, Logger, Module, Param, Post, Query, Sse } from '
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsPositive, IsString, IsUUID, ValidateNested } from 'class-validator';
+import { IsInt, IsPositive, IsString, IsUUID, ValidateNested } from 'class-validator';
 import { of } from 'rxjs';
 import {
   ApiProblems,
   Caller,
   createApp,
+  IgnoreQuery,
   IsText,
+  MayBeAbsent,
   logContext,
   loggerModule,
   NoBody,
@@ -59,7 +61,7 @@ class OrderDto {
 
 class ReasonDto {
   @ApiProperty({ required: false, example: 'declined' })
-  @IsOptional()
+  @MayBeAbsent()
   @IsText(0, 10)
   readonly reason?: string;
 }
@@ -72,7 +74,7 @@ class OrderParams {
 
 class PageQuery {
   @ApiProperty({ required: false })
-  @IsOptional()
+  @MayBeAbsent()
   @Type(() => Number)
   @IsInt()
   readonly limit?: number;
@@ -151,6 +153,14 @@ class BrokenController {
   @ApiOkResponse({ type: SumDto })
   database(@Param('code') code: string) {
     throw Object.assign(new Error('words of the server'), { code });
+  }
+
+  @Get('probe')
+  @IgnoreQuery()
+  @ApiOperation({ summary: 'Whatever its query has' })
+  @ApiOkResponse({ type: SumDto })
+  probe() {
+    return { total: 0 };
   }
 
   @Sse('events')
@@ -325,6 +335,39 @@ describe('validation', () => {
 
     expectProblem(answer, 400, 'validation');
     expect(answer.body['errors']).toEqual([{ pointer, detail: expect.any(String) }]);
+  });
+
+  it.each([
+    ['that takes no query', '/broken/bug?limit=1', 'limit'],
+    ['that takes no query, in a name without a value', '/broken/bug?limit', 'limit'],
+    ['that takes no query, an empty name', '/broken/bug?=1', ''],
+    ['with an escape that is none', '/orders?limit=%zz', 'limit'],
+    ['with an escape that is cut off', '/orders?limit=5%', 'limit'],
+    ['with an escape that is no UTF-8', '/orders?limit=%c3%28', 'limit'],
+    ['with a malformed escape in a name', '/orders?limit=5&%c0%80=1', '%c0%80'],
+  ])('names the parameter of a request %s', async (_, path, parameter) => {
+    const answer = await call(path);
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body['errors']).toEqual([{ parameter, detail: expect.any(String) }]);
+  });
+
+  it.each(['?', '?&', '?&&'])('takes the query %s for none', async (query) => {
+    expect((await call(`/orders${query}`)).status).toBe(200);
+    expectProblem(await call(`/orders/${orderId}${query}`), 404, 'order-not-found');
+  });
+
+  it('ignores the query where a route says so', async () => {
+    expect(await call('/broken/probe?a=%zz&a=1&b')).toMatchObject({ status: 200, body: { total: 0 } });
+  });
+
+  it('refuses a null where a field may only be absent', async () => {
+    const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
+
+    const answer = await call(`/orders/${orderId}/fail`, { body: { reason: null }, headers });
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body['errors']).toEqual([{ pointer: '#/reason', detail: expect.any(String) }]);
   });
 
   it.each(['constructor', 'prototype', '__proto__', 'toString'])('refuses the unknown parameter %s', async (name) => {
@@ -641,7 +684,8 @@ describe('the documentation', () => {
       '503',
     ]);
     expect(statuses('/orders/{orderId}/succeed', 'post')).toEqual(['201', '400', '401', '413', '415', '500', '503']);
-    expect(statuses('/broken/bug', 'get')).toEqual(['200', '500', '503']);
+    expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '500', '503']);
+    expect(statuses('/broken/probe', 'get')).toEqual(['200', '500', '503']);
     expect(paths['/broken/bug']?.get?.security).toEqual([]);
   });
 

@@ -29,6 +29,7 @@ import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
 import { Public } from './caller.js';
 import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
+import { IgnoreQuery } from './query-guard.js';
 
 /** What messaging says of itself: healthy, and each relay and consumer by its name. */
 export abstract class MessagingProbe {
@@ -68,6 +69,7 @@ const UnavailableResponse = (name: string) =>
 /** The four answers to "are you well?", for orchestrators and people. Nobody needs to say who they are. */
 @ApiTags('health')
 @Public()
+@IgnoreQuery()
 @Controller('health')
 export class HealthController {
   constructor(

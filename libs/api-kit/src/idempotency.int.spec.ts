@@ -11,6 +11,7 @@ import {
   databaseModule,
   IdempotencyKey,
   idempotencyTable,
+  IgnoreQuery,
   loggerModule,
   openApiDocument,
   openApiGaps,
@@ -69,6 +70,7 @@ class NotesController {
   }
 
   @Post(':list')
+  @IgnoreQuery()
   @ApiOperation({ summary: 'Save a note in a list' })
   @ApiCreatedResponse({ type: SavedDto })
   async saveIn(@Param('list') _: string, @Body() note: NoteDto, @IdempotencyKey() key: IdempotencyKey | undefined) {

@@ -25,6 +25,8 @@ export { logMessages } from './message-log.js';
 export { MetricsModule, MetricsSource } from './metrics.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { PageQuery } from './page-query.js';
+export { IgnoreQuery } from './query-guard.js';
+export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './query-fields.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
 export { RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';

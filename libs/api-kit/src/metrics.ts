@@ -15,6 +15,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { Public } from './caller.js';
+import { IgnoreQuery } from './query-guard.js';
 
 /** Whatever has metrics to show beside the process's and the requests'. Their names must be its own. */
 export abstract class MetricsSource {
@@ -50,6 +51,7 @@ class ServiceMetrics {
 /** For Prometheus. It asks nobody who they are, and names no customer: labels are topics, consumers and routes. */
 @ApiExcludeController()
 @Public()
+@IgnoreQuery()
 @Controller('metrics')
 class MetricsController {
   constructor(private readonly metrics: ServiceMetrics) {}

@@ -9,6 +9,7 @@ import {
   problemDocument,
   type ProblemEntry,
 } from './problem.js';
+import { QUERY_IGNORED_EXTENSION } from './query-guard.js';
 
 /** What the document says of the service as a whole. */
 export interface OpenApiInfo {
@@ -159,6 +160,7 @@ interface Operation {
   responses: Record<string, ResponseObject>;
   [PUBLIC_EXTENSION]?: boolean;
   [WITHOUT_DATABASE_EXTENSION]?: boolean;
+  [QUERY_IGNORED_EXTENSION]?: boolean;
   [ROLES_EXTENSION]?: string[];
   [PROBLEMS_EXTENSION]?: Problem[];
 }
@@ -177,7 +179,8 @@ function complete(operation: Operation, method: string): void {
   const roles = operation[ROLES_EXTENSION];
   // A body is read before anything else, also where none is asked for (RFC 9110, section 9.3: GET and DELETE have none).
   const readsBody = ['post', 'put', 'patch'].includes(method);
-  const hasInput = readsBody || (operation.parameters ?? []).length > 0;
+  // Without parameters, a route refuses any query.
+  const hasInput = readsBody || (operation.parameters ?? []).length > 0 || !operation[QUERY_IGNORED_EXTENSION];
   const problems: Problem[] = [];
 
   if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
@@ -194,6 +197,7 @@ function complete(operation: Operation, method: string): void {
   operation.security = isPublic ? [] : roles ? [{ user: [], roles: [] }] : [{ user: [] }, { user: [], roles: [] }];
   delete operation[PUBLIC_EXTENSION];
   delete operation[WITHOUT_DATABASE_EXTENSION];
+  delete operation[QUERY_IGNORED_EXTENSION];
   delete operation[ROLES_EXTENSION];
   delete operation[PROBLEMS_EXTENSION];
 

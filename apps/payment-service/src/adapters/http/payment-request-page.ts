@@ -1,8 +1,18 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { Caller, CursorCodec, CursorPageQuery, isOperator, IsText } from '@twinbox/api-kit';
+import {
+  Caller,
+  CursorCodec,
+  CursorPageQuery,
+  IsId,
+  isOperator,
+  IsText,
+  MayBeAbsent,
+  QueryAmount,
+  QueryList,
+  QueryTime,
+} from '@twinbox/api-kit';
 import { pageOf } from '@twinbox/kernel';
-import { Transform } from 'class-transformer';
-import { ArrayMaxSize, ArrayNotEmpty, IsDate, IsIn, IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
+import { IsIn } from 'class-validator';
 import {
   PAYMENT_SORTS,
   type PaymentListing,
@@ -12,9 +22,6 @@ import {
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 import { ORDER_ID } from './payment-request.dto.js';
 
-const MAX_AMOUNT = Number.MAX_SAFE_INTEGER;
-const TIME = '$property must be a date and time with its offset, such as 2026-11-21T09:30:00Z';
-
 export class PaymentRequestPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     enum: PAYMENT_STATUSES,
@@ -22,20 +29,16 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     example: ['PENDING'],
     description: 'Any of these: named again, or with commas between.',
   })
-  @IsOptional()
-  @Transform(({ value }) => listIn(value))
-  @ArrayNotEmpty()
-  @ArrayMaxSize(2 * PAYMENT_STATUSES.length)
-  @IsIn(PAYMENT_STATUSES, { each: true })
+  @QueryList(PAYMENT_STATUSES)
   readonly status?: readonly PaymentStatus[];
 
   @ApiPropertyOptional({ format: 'uuid', example: ORDER_ID })
-  @IsOptional()
-  @IsUUID('7')
+  @MayBeAbsent()
+  @IsId()
   readonly orderId?: string;
 
   @ApiPropertyOptional({ example: 'demo', description: 'Customers find only their own, whatever they say here.' })
-  @IsOptional()
+  @MayBeAbsent()
   @IsText(1, 255)
   readonly customerId?: string;
 
@@ -45,31 +48,27 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     example: 500,
     description: 'In minor units, whatever the currency.',
   })
-  @IsOptional()
-  @Transform(({ value }) => wholeNumberIn(value))
-  @IsInt()
-  @Min(0)
-  @Max(MAX_AMOUNT)
+  @QueryAmount()
   readonly amountMin?: number;
 
   @ApiPropertyOptional({ type: 'integer', minimum: 0, example: 5000 })
-  @IsOptional()
-  @Transform(({ value }) => wholeNumberIn(value))
-  @IsInt()
-  @Min(0)
-  @Max(MAX_AMOUNT)
+  @QueryAmount()
   readonly amountMax?: number;
 
-  @ApiPropertyOptional({ format: 'date-time', example: '2026-11-21T00:00:00Z', description: 'Created then or later.' })
-  @IsOptional()
-  @Transform(({ value }) => timeIn(value))
-  @IsDate({ message: TIME })
+  @ApiPropertyOptional({
+    format: 'date-time',
+    example: '2026-11-21',
+    description: 'Created then or later. ISO 8601 with a time zone; a date alone begins at midnight UTC.',
+  })
+  @QueryTime('from')
   readonly createdFrom?: Date;
 
-  @ApiPropertyOptional({ format: 'date-time', example: '2026-11-22T00:00:00Z', description: 'Created then or before.' })
-  @IsOptional()
-  @Transform(({ value }) => timeIn(value))
-  @IsDate({ message: TIME })
+  @ApiPropertyOptional({
+    format: 'date-time',
+    example: '2026-11-22T18:30:00Z',
+    description: 'Created then or before. ISO 8601 with a time zone; a date alone ends at midnight UTC.',
+  })
+  @QueryTime('to')
   readonly createdTo?: Date;
 
   @ApiPropertyOptional({
@@ -78,7 +77,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     example: '-created',
     description: 'With a minus: downwards.',
   })
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(PAYMENT_SORTS)
   readonly sort: PaymentSort = '-created';
 }
@@ -102,21 +101,4 @@ function filterOf(query: PaymentRequestPageQuery, caller: Caller): PaymentReques
   const statuses = status && [...new Set(status)].sort();
   const own = isOperator(caller) ? undefined : caller.userId;
   return { statuses, orderId, customerId, own, amountMin, amountMax, createdFrom, createdTo };
-}
-
-/** `?status=A&status=B` and `?status=A,B` are the same. */
-function listIn(value: unknown): unknown {
-  return [value].flat().flatMap((each: unknown) => (typeof each === 'string' ? each.split(',') : [each]));
-}
-
-// Number() would take '' for 0, and 0x10 for 16.
-function wholeNumberIn(value: unknown): unknown {
-  return typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
-}
-
-// Without an offset it would be another time on another machine.
-function timeIn(value: unknown): Date {
-  const isTime =
-    typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(value);
-  return new Date(isTime ? value : Number.NaN);
 }

@@ -1,0 +1,66 @@
+import { applyDecorators, type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { Reflector } from '@nestjs/core';
+import { ApiExtension } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { validationProblem, type Violation } from './validation.js';
+
+const IGNORED = 'twinbox:query-ignored';
+/** The OpenAPI document learns through it that a route refuses no query; it is taken out of it again. */
+export const QUERY_IGNORED_EXTENSION = 'x-query-ignored';
+
+/** Whatever the query has is ignored, for probes and scrapers, which may add to it. */
+export const IgnoreQuery = (): MethodDecorator & ClassDecorator =>
+  applyDecorators(SetMetadata(IGNORED, true), ApiExtension(QUERY_IGNORED_EXTENSION, true));
+
+/**
+ * Refuses what validation cannot see in a query: escapes that Fastify leaves as they are, because they are malformed or no UTF-8, and
+ * any parameter of a route that takes none. Where a handler has a class for its query, the class names what there may be.
+ */
+@Injectable()
+export class QueryGuard implements CanActivate {
+  constructor(private readonly reflector: Reflector) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (context.getType() !== 'http') return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const start = request.url.indexOf('?');
+    if (start < 0) return true;
+    if (this.reflector.getAllAndOverride<boolean | undefined>(IGNORED, [context.getHandler(), context.getClass()]))
+      return true;
+
+    const malformed = malformedIn(request.url.slice(start + 1));
+    if (malformed.length > 0) throw validationProblem(malformed);
+    const names = Object.keys(request.query as object);
+    if (names.length > 0 && !takesQuery(context)) {
+      throw validationProblem(names.map((name) => ({ parameter: name, detail: `property ${name} should not exist` })));
+    }
+    return true;
+  }
+}
+
+function malformedIn(query: string): Violation[] {
+  if (isEncoded(query)) return [];
+  return query
+    .split('&')
+    .filter((pair) => !isEncoded(pair))
+    .map((pair) => ({ parameter: pair.split('=', 1)[0] ?? '', detail: 'must be UTF-8 with each byte escaped as %XX' }));
+}
+
+/** Node refuses what is not ASCII before. */
+function isEncoded(text: string): boolean {
+  if (!text.includes('%')) return true;
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function takesQuery(context: ExecutionContext): boolean {
+  const parameters = Reflect.getMetadata(ROUTE_ARGS_METADATA, context.getClass(), context.getHandler().name) as
+    Readonly<Record<string, unknown>> | undefined;
+  return Object.keys(parameters ?? {}).some((key) => key.startsWith(`${RouteParamtypes.QUERY}:`));
+}

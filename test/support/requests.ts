@@ -1,0 +1,90 @@
+import { type openApiDocument } from '@twinbox/api-kit';
+
+type Document = ReturnType<typeof openApiDocument>;
+
+interface Schema {
+  readonly $ref?: string;
+  readonly allOf?: readonly Schema[];
+  readonly nullable?: boolean;
+  readonly example?: unknown;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+}
+
+interface Operation {
+  readonly parameters?: readonly { name: string; in: string; example?: unknown; schema?: Schema }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
+}
+
+/** A request that the document describes, by its examples. */
+export interface DescribedRequest {
+  readonly method: string;
+  readonly path: string;
+  /** None for a route that takes no body. */
+  readonly body?: unknown;
+  /** The same body with null at a place where the document does not allow it. */
+  readonly withNull: readonly { readonly pointer: string; readonly body: unknown }[];
+}
+
+/** One request for each operation of a service's API. Health is not part of it. */
+export function describedRequests(document: Document): DescribedRequest[] {
+  return Object.entries(document.paths)
+    .filter(([path]) => !path.startsWith('/health'))
+    .flatMap(([path, operations]) =>
+      Object.entries(operations as Record<string, Operation>).map(([method, operation]) =>
+        describedRequest(document, method.toUpperCase(), path, operation),
+      ),
+    );
+}
+
+function describedRequest(
+  document: Document,
+  method: string,
+  template: string,
+  operation: Operation,
+): DescribedRequest {
+  const { parameters = [], requestBody } = operation;
+  const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const parameter = parameters.find((one) => one.in === 'path' && one.name === name);
+    return String(parameter?.example ?? parameter?.schema?.example);
+  });
+  const schema = requestBody?.content['application/json']?.schema;
+  if (!schema) return { method, path, withNull: [] };
+  const body = exampleOf(document, schema);
+  return { method, path, body, withNull: nullsIn(document, schema, body, '#') };
+}
+
+function exampleOf(document: Document, schema: Schema): unknown {
+  const { example, default: initial, enum: values, items, properties } = resolved(document, schema);
+  if (items) return [exampleOf(document, items)];
+  if (!properties) return example ?? initial ?? values?.[0];
+  return Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, exampleOf(document, one)]));
+}
+
+function nullsIn(document: Document, schema: Schema, value: unknown, pointer: string): DescribedRequest['withNull'] {
+  const { nullable, items, properties } = resolved(document, schema);
+  const here = nullable === true ? [] : [{ pointer, body: null }];
+  if (items) {
+    const [item] = value as unknown[];
+    const inner = nullsIn(document, items, item, `${pointer}/0`);
+    return [...here, ...inner.map((one) => ({ ...one, body: [one.body] }))];
+  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  const inner = Object.entries(properties ?? {}).flatMap(([name, one]) =>
+    nullsIn(document, one, fields[name], `${pointer}/${name}`).map((wrong) => ({
+      ...wrong,
+      body: { ...fields, [name]: wrong.body },
+    })),
+  );
+  return [...here, ...inner];
+}
+
+function resolved(document: Document, schema: Schema): Schema {
+  const [part, ...others] = schema.allOf ?? [];
+  if (part && others.length === 0) return { ...resolved(document, part), ...schema };
+  if (!schema.$ref) return schema;
+  const name = schema.$ref.split('/').at(-1) ?? '';
+  return resolved(document, document.components?.schemas?.[name] ?? {});
+}
