@@ -37,15 +37,15 @@ const untilOrder = ({ orderId }: { readonly orderId: string }, status: string) =
 
 describe('P5 a message outside of its contract is a dead letter at once', () => {
   it.each([
-    ['PaymentRequested', 'expiresAt', 'soon'],
-    ['PaymentRequested', 'expiresAt', '2026-02-30T00:00:00Z'],
-    ['PaymentRequested', 'expiresAt', '+275760-09-13T00:00:00.000Z'],
-    ['PaymentRequested', 'paymentRequestId', null],
-    ['PaymentSucceeded', 'actor', 'a\0b'],
-    ['PaymentFailed', 'reason', 'half \ud83d'],
-    ['PaymentFailed', 'reason', '❤️'.repeat(300)],
-    ['PaymentFailed', 'reason', null],
-  ])('%s with the %s %j', async (type, field, value) => {
+    ['PaymentRequested', 'a time that is none', 'expiresAt', 'soon'],
+    ['PaymentRequested', 'a day that does not exist', 'expiresAt', '2026-02-30T00:00:00Z'],
+    ['PaymentRequested', 'the last time of a Date', 'expiresAt', '+275760-09-13T00:00:00.000Z'],
+    ['PaymentRequested', 'null for the payment request', 'paymentRequestId', null],
+    ['PaymentSucceeded', 'U+0000 in the actor', 'actor', 'a\0b'],
+    ['PaymentFailed', 'half of a surrogate pair in the reason', 'reason', 'half \ud83d'],
+    ['PaymentFailed', 'a reason of 600 characters', 'reason', '❤️'.repeat(300)],
+    ['PaymentFailed', 'null for the reason', 'reason', null],
+  ])('%s with %s', async (type, _, field, value) => {
     const ids = await anOrder();
 
     const id = await isHeard(type, ids.orderId, {

@@ -277,16 +277,16 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
   };
 
   it.each([
-    ['total', 1e19],
-    ['total', Number.MAX_SAFE_INTEGER + 1],
-    ['total', null],
-    ['customerId', 'a\0b'],
-    ['customerId', 'half \ud83d'],
-    ['customerId', '❤️'.repeat(200)],
-    ['currency', 'EURO'],
-    ['currency', null],
-    ['orderId', null],
-  ])('OrderPlaced with the %s %j', async (field, value) => {
+    ['a total that no bigint holds', 'total', 1e19],
+    ['a total that is not exact', 'total', Number.MAX_SAFE_INTEGER + 1],
+    ['null for the total', 'total', null],
+    ['U+0000 in the customer', 'customerId', 'a\0b'],
+    ['half of a surrogate pair in the customer', 'customerId', 'half \ud83d'],
+    ['a customer of 400 characters', 'customerId', '❤️'.repeat(200)],
+    ['an unknown currency', 'currency', 'EURO'],
+    ['null for the currency', 'currency', null],
+    ['null for the order', 'orderId', null],
+  ])('OrderPlaced with %s', async (_, field, value) => {
     const order = anOrder();
 
     const id = await service.hears('OrderPlaced', { ...order, [field]: value }, undefined, order.orderId);
@@ -297,11 +297,11 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
   });
 
   it.each([
-    ['reason', 'a\0b'],
-    ['reason', '❤️'.repeat(300)],
-    ['reason', null],
-    ['actor', 'x'.repeat(301)],
-  ])('OrderCancelled with the %s %j', async (field, value) => {
+    ['U+0000 in the reason', 'reason', 'a\0b'],
+    ['a reason of 600 characters', 'reason', '❤️'.repeat(300)],
+    ['null for the reason', 'reason', null],
+    ['an actor of 301 characters', 'actor', 'x'.repeat(301)],
+  ])('OrderCancelled with %s', async (_, field, value) => {
     const request = await service.aRequest();
     const cancelled = { orderId: request.orderId, customerId: request.customerId, reason: 'ordered twice' };
 
