@@ -2,10 +2,12 @@ import { CreateOrders1763700000000 } from './orders/1763700000000-create-orders.
 import { MessagingLogAndParking1763800000000 as OrdersMessaging } from './orders/1763800000000-messaging-log-and-parking.js';
 import { CartsStockAndHistory1764500000000 } from './orders/1764500000000-carts-stock-and-history.js';
 import { MessagingIncidentsAndOrigins1764600000000 as OrdersIncidents } from './orders/1764600000000-messaging-incidents-and-origins.js';
+import { IdempotencyKeyRoles1764700000000 as OrdersKeyRoles } from './orders/1764700000000-idempotency-key-roles.js';
 import { CreatePaymentRequests1763700000000 } from './payments/1763700000000-create-payment-requests.js';
 import { MessagingLogAndParking1763800000000 as PaymentsMessaging } from './payments/1763800000000-messaging-log-and-parking.js';
 import { ExpiryRefundsAndHistory1764500000000 } from './payments/1764500000000-expiry-refunds-and-history.js';
 import { MessagingIncidentsAndOrigins1764600000000 as PaymentsIncidents } from './payments/1764600000000-messaging-incidents-and-origins.js';
+import { IdempotencyKeyRoles1764700000000 as PaymentsKeyRoles } from './payments/1764700000000-idempotency-key-roles.js';
 
 /** A service's schema: its migrations in order, and the variable that holds its role's password. The role is named as the schema. */
 export const SCHEMAS = [
@@ -13,7 +15,13 @@ export const SCHEMAS = [
     schema: 'orders',
     service: 'order-service',
     passwordVariable: 'ORDERS_DB_PASSWORD',
-    migrations: [CreateOrders1763700000000, OrdersMessaging, CartsStockAndHistory1764500000000, OrdersIncidents],
+    migrations: [
+      CreateOrders1763700000000,
+      OrdersMessaging,
+      CartsStockAndHistory1764500000000,
+      OrdersIncidents,
+      OrdersKeyRoles,
+    ],
   },
   {
     schema: 'payments',
@@ -24,6 +32,7 @@ export const SCHEMAS = [
       PaymentsMessaging,
       ExpiryRefundsAndHistory1764500000000,
       PaymentsIncidents,
+      PaymentsKeyRoles,
     ],
   },
 ] as const;

@@ -116,6 +116,56 @@ describe('an Idempotency-Key', () => {
     expect(elsewhere).toMatchObject({ status: 200, body: { status: 'CANCELLED' } });
   });
 
+  it('P10 does not show an order that an operator saw to the same user without the role', async () => {
+    const { body } = await service.aCustomer('ada').post('/orders', aCart());
+    const key = uuidv7();
+    const cancel = (headers: Record<string, string>) =>
+      withKey('olga', key, headers).post(`/orders/${body.id}/cancel`, { reason: 'no more' });
+
+    const asOperator = await cancel({ 'x-roles': 'operator' });
+    const asCustomer = await cancel({});
+    const again = await cancel({ 'x-roles': 'operator' });
+
+    expect(asOperator).toMatchObject({ status: 200, body: { customerId: 'ada', status: 'CANCELLED' } });
+    expectProblem(asCustomer, 403, 'role-required', { roles: ['operator'] });
+    expect(JSON.stringify(asCustomer.body)).not.toContain('ada');
+    expect(again).toMatchObject({ status: 200, body: asOperator.body });
+  });
+
+  it('P4 is that of the order, however its id and the key are spelled', async () => {
+    const { userId, key, post } = aKeyHolder();
+    const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
+    const id = String(cart.body.id);
+    const items = (spelled: string) => `/orders/${spelled}/items`;
+
+    const first = await post(items(id), aLine());
+    const again = [
+      await post(items(id.toUpperCase()), aLine()),
+      await post(items(`%30${id.slice(1)}`), aLine()),
+      await withKey(userId, `"${key}"`).post(items(id.toUpperCase()), aLine()),
+    ];
+
+    expect(first).toMatchObject({ status: 200, body: { version: 3 } });
+    for (const answer of again) {
+      expect(answer).toMatchObject({ status: 200, body: first.body });
+      expect(answer.headers.get('idempotent-replayed')).toBe('true');
+    }
+  });
+
+  it('takes no body and an empty one for the same', async () => {
+    const { userId, post } = aKeyHolder();
+    const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
+    const path = `/orders/${cart.body.id}/place`;
+
+    const first = await post(path);
+    const again = [await post(path, {}), await post(path)];
+    const other = await post(path, { items: [] });
+
+    expect(first.status).toBe(200);
+    for (const answer of again) expect(answer).toMatchObject({ status: 200, body: first.body });
+    expectProblem(other, 422, 'idempotency-key-reused');
+  });
+
   it('of a request that was refused may be tried again, with another body too', async () => {
     const productId = await service.aProduct({ stock: 1 });
     const { post } = aKeyHolder();
@@ -146,6 +196,8 @@ describe('an Idempotency-Key', () => {
     ['a blank', 'a b'],
     ['256 letters', 'x'.repeat(256)],
     ['an accent', 'clé'],
+    ['nothing between quotes', '""'],
+    ['one quote', '"key'],
   ])('is not %s', async (_, key) => {
     expectProblem(await withKey('ada', key).post('/orders', aCart()), 400, 'idempotency-key-invalid');
   });

@@ -41,6 +41,22 @@ describe.each([
     expect(await service.steps(request)).toHaveLength(2);
   });
 
+  it('P4 is the same however the id and the key are spelled', async () => {
+    const request = await service.aRequest();
+    const first = await withKey('spelled').post(at(request), body);
+
+    const answers = [
+      await withKey('"spelled"').post(at(request), body),
+      await withKey('spelled').post(at({ id: request.id.toUpperCase() }), body),
+    ];
+
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ status: 200, body: first.body });
+      expect(replayed(answer)).toBe('true');
+    }
+    expect((await service.stored(request)).messages).toHaveLength(1);
+  });
+
   it('is the caller’s and the path’s own', async () => {
     const [request, other] = [await service.aRequest(), await service.aRequest()];
     await withKey('shared', 'olga').post(at(request), body);

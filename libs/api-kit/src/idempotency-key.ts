@@ -3,34 +3,61 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import { isUuid } from '@twinbox/fields';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { parseItem } from 'structured-headers';
 import { callerOfRequest } from './caller.js';
 import { canonicalJson } from './canonical-json.js';
 import { documentedBy } from './openapi.js';
 import { commonProblems, ProblemException } from './problem.js';
 import { validationProblem } from './validation.js';
 
+/** A path and a key, as a row of the idempotency keys has them. */
+export interface KeyPlace {
+  readonly path: string;
+  readonly key: string;
+}
+
 /** By which a caller says that a request is the same as one before: it is to have its effect once. */
-export interface IdempotencyKey {
+export interface IdempotencyKey extends KeyPlace {
   /** The user id. The scope of a key is the caller, the method and the path; query parameters do not count. */
   readonly caller: string;
+  /** The roles beyond `customer`, sorted. A stored answer is for callers who still have all that its first caller had. */
+  readonly roles: readonly string[];
   readonly method: string;
-  /** Without the query, and the same however it was spelled. */
+  /** With its parameters decoded and ids in lower case, however they are spelled in the URL. */
   readonly path: string;
-  /** What the header says: 1 to 255 visible ASCII characters. */
+  /** The key itself: 1 to 255 characters, without the quotes that it may stand in. */
   readonly key: string;
+  /**
+   * The path and the key as they were sent, if those are others: there a process of the previous version looks for the key, and stores
+   * it. Undefined too when that version refuses the key.
+   */
+  readonly asSent: KeyPlace | undefined;
+  /** The same key as processes of the previous version may have stored it: any of these keys with any of these paths. */
+  readonly spellings: { readonly paths: readonly string[]; readonly keys: readonly string[] };
   /** SHA-256 of the body, whatever the order of its members. */
   readonly requestHash: Buffer;
+  /** Whether the hash is that of the same body: none at all and `{}` are the same. */
+  readonly isSameRequest: (requestHash: Buffer) => boolean;
   /** Called when the answer is a stored one. */
   replayed(): void;
 }
 
 const HEADER = 'Idempotency-Key';
+const MAX_KEY = 255;
 /** In bytes: with the caller and the key it must fit into an entry of the index, which has 2,704. */
 const MAX_PATH = 1000;
+const VISIBLE_KEY = new RegExp(`^[\\x21-\\x7e]{1,${MAX_KEY}}$`);
+const INVALID_KEY = `${HEADER} must be 1 to ${MAX_KEY} visible ASCII characters, or a string in quotes.`;
+
+const NO_BODY = hashOf(undefined);
+const EMPTY_BODY = hashOf({});
 
 /**
  * The request's `Idempotency-Key` as an argument of a handler, for `UnitOfWork.run`; undefined without the header. The OpenAPI
  * document gets the header and its problems. Not on a `@Public()` route: a key without a caller would be everybody's.
+ *
+ * The key may be a string in quotes, as draft-ietf-httpapi-idempotency-key-header has it, or stand without them: `"k-1"` and `k-1`
+ * are the same. Parameters after the string are ignored.
  */
 export const IdempotencyKey = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotencyKey | undefined => {
@@ -39,17 +66,19 @@ export const IdempotencyKey = createParamDecorator(
     const given = request.raw.headersDistinct[HEADER.toLowerCase()];
     if (given === undefined) return undefined;
 
-    const [key = ''] = given;
+    const [header = ''] = given;
     if (given.length > 1) throw invalid(`${HEADER} was sent more than once.`);
-    if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid(`${HEADER} must be 1 to 255 visible ASCII characters.`);
-    const path = pathOf(request);
-    if (Buffer.byteLength(path) > MAX_PATH) throw invalid(`The path is too long for a request with an ${HEADER}.`);
+    const { userId, roles } = callerOfRequest(request);
+    const { body } = request;
+    const requestHash = hashOf(body);
+    const hashes = isEmpty(body) ? [NO_BODY, EMPTY_BODY] : [requestHash];
     return {
-      caller: callerOfRequest(request).userId,
+      caller: userId,
+      roles: [...roles].filter((role) => role !== 'customer').toSorted(),
       method: request.method,
-      path,
-      key,
-      requestHash: hashOf(request.body),
+      ...placesOf(request, header),
+      requestHash,
+      isSameRequest: (other) => hashes.some((hash) => hash.equals(other)),
       replayed: () => void http.getResponse<FastifyReply>().header('idempotent-replayed', 'true'),
     };
   },
@@ -59,22 +88,70 @@ export const IdempotencyKey = createParamDecorator(
         name: HEADER,
         description:
           'The same key and body again get the stored answer, with `Idempotent-Replayed: true`, and have no second effect. ' +
-          'Rejections are not stored. Keys are kept for a day unless configured otherwise.',
+          'A key in quotes, as a structured field, is the key between them. Rejections are not stored. Keys are kept for a day ' +
+          'unless configured otherwise.',
         required: false,
-        schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
+        schema: { type: 'string', pattern: String.raw`^([!#-~][!-~]{0,254}|"([ !#-[\]-~]|\\["\\]){1,255}")$` },
         example: '5f1c2a9e-63f0-4a2b-9d53-0f4a7f6f0c11',
       }),
     ),
   ],
 );
 
-/** One path for all its spellings: escapes only where they are needed, and UUIDs in lower case. */
+function placesOf(
+  request: FastifyRequest,
+  header: string,
+): Pick<IdempotencyKey, 'path' | 'key' | 'asSent' | 'spellings'> {
+  const [sentPath = ''] = request.url.split('?');
+  const path = pathOf(request);
+  if ([path, sentPath].some((each) => Buffer.byteLength(each) > MAX_PATH))
+    throw invalid(`The path is too long for a request with an ${HEADER}.`);
+  const key = keyIn(header);
+  const sentAlike = path === sentPath && key === header;
+  const inQuotes = `"${key.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+  return {
+    path,
+    key,
+    asSent: sentAlike || !VISIBLE_KEY.test(header) ? undefined : { path: sentPath, key: header },
+    spellings: {
+      paths: [...new Set([path, sentPath])],
+      keys: [...new Set([key, header, inQuotes])].filter((each) => each.length <= MAX_KEY),
+    },
+  };
+}
+
+/** RFC 9651, section 3.3.3, for a key in quotes; any other key is taken as it is. */
+function keyIn(header: string): string {
+  if (!header.startsWith('"')) {
+    if (!VISIBLE_KEY.test(header)) throw invalid(INVALID_KEY);
+    return header;
+  }
+  const key = stringIn(header);
+  if (key === undefined || key.length < 1 || key.length > MAX_KEY) throw invalid(INVALID_KEY);
+  return key;
+}
+
+function stringIn(header: string): string | undefined {
+  try {
+    const [value] = parseItem(header);
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The route's path with the values of its parameters. An id in capitals is the same id, and `%61` is the same as `a`. */
 function pathOf({ routeOptions, params }: FastifyRequest): string {
   const values = params as Readonly<Record<string, string>>;
   return (routeOptions.url ?? '').replaceAll(/:(\w+)/g, (_, name: string) => {
     const value = values[name] ?? '';
     return encodeURIComponent(isUuid(value) ? value.toLowerCase() : value);
   });
+}
+
+function isEmpty(body: unknown): boolean {
+  if (body === undefined) return true;
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0;
 }
 
 function hashOf(body: unknown): Buffer {

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { Body, Controller, HttpCode, Module, Param, Post, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
 import { IsInt, IsString } from 'class-validator';
+import { until } from '@twinbox/messaging/testing';
 import type { FastifyReply } from 'fastify';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
@@ -10,6 +12,7 @@ import {
   createDataSource,
   databaseModule,
   IdempotencyKey,
+  idempotencyKeyRoles,
   idempotencyTable,
   IgnoreQuery,
   loggerModule,
@@ -121,7 +124,7 @@ beforeAll(async () => {
   await admin.query(`create schema ${SCHEMA}`);
   await admin.query(`create table ${SCHEMA}.notes (
     id serial primary key, text text not null, count int not null, saved_at timestamptz not null default now())`);
-  for (const statement of idempotencyTable(SCHEMA)) await admin.query(statement);
+  for (const statement of [...idempotencyTable(SCHEMA), ...idempotencyKeyRoles(SCHEMA)]) await admin.query(statement);
   await admin.query(`create role ${ROLE} login password 'secret'`);
   await admin.query(`grant usage on schema ${SCHEMA} to ${ROLE}`);
   await admin.query(`grant select, insert, update, delete on all tables in schema ${SCHEMA} to ${ROLE}`);
@@ -152,6 +155,7 @@ interface Call {
   readonly body?: unknown;
   readonly path?: string;
   readonly user?: string;
+  readonly roles?: string;
   readonly at?: NestFastifyApplication;
 }
 
@@ -160,11 +164,17 @@ const latin1 = (text: string) => Buffer.from(text).toString('latin1');
 
 const tea = { text: 'tea', count: 1 };
 
-async function post({ key = 'k-1', body = tea, path = '/notes', user = 'ada', at = app }: Call = {}) {
+/** A body of null: none at all. */
+async function post({ key = 'k-1', body = tea, path = '/notes', user = 'ada', roles, at = app }: Call = {}) {
   const response = await fetch((await at.getUrl()) + path, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-user-id': user, ...(key !== '' && { 'idempotency-key': key }) },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
+    headers: {
+      'x-user-id': user,
+      ...(body !== null && { 'content-type': 'application/json' }),
+      ...(roles !== undefined && { 'x-roles': roles }),
+      ...(key !== '' && { 'idempotency-key': key }),
+    },
+    ...(body !== null && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
   return {
@@ -243,6 +253,234 @@ describe('a request with an idempotency key', () => {
     await post({ path: '/notes/a?x=1' });
 
     expect(await post({ path: '/notes/a?x=2' })).toMatchObject({ replayed: 'true' });
+  });
+});
+
+describe('the key in quotes, as the draft of the IETF has it', () => {
+  it.each([
+    ['k-1', '"k-1"'],
+    ['"k-1"', 'k-1'],
+    ['"k-1"', '"k-1";ttl=60; note="x"'],
+    [String.raw`a"b\c`, String.raw`"a\"b\\c"`],
+    ['"two words"', '"two words"; a'],
+  ])('%s is the same as %s', async (one, other) => {
+    const first = await post({ key: one });
+
+    expect(first).toMatchObject({ status: 201, replayed: null });
+    expect(await post({ key: other })).toEqual({ ...first, replayed: 'true' });
+    expect(await post({ key: other, at: replica })).toEqual({ ...first, replayed: 'true' });
+    expect(await post({ key: other, body: { ...tea, count: 2 } })).toMatchObject({ status: 422 });
+    expect(await notes()).toBe(1);
+  });
+
+  it.each([
+    ['another case', '"K-1"'],
+    ['a space', '"k-1 "'],
+    ['another character', '"k-2"'],
+  ])('is another one with %s', async (_, key) => {
+    await post();
+
+    expect(await post({ key })).toMatchObject({ status: 201, replayed: null });
+  });
+
+  it('P4 has one effect, however twins at two replicas spell it', async () => {
+    within = async (tx) => void (await tx.query('select pg_sleep(0.2)'));
+    const spellings = ['k-1', '"k-1"', '"k-1";a'];
+
+    const answers = await twins(30, (n) => post({ key: spellings[n % 3]!, at: n % 2 === 0 ? app : replica }));
+
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(answers[0]!.status).toBe(201);
+    expect(await notes()).toBe(1);
+  });
+
+  it('is free again once it has expired, in each spelling', async () => {
+    await post({ key: '"k-1"' });
+    await admin.query(`update ${SCHEMA}.idempotency_keys set created_at = now() - interval '25 hours'`);
+
+    const again = await post({ key: 'k-1' });
+
+    expect(again).toMatchObject({ status: 201, replayed: null });
+    expect(await post({ key: '"k-1"' })).toEqual({ ...again, replayed: 'true' });
+    expect(await notes()).toBe(2);
+  });
+});
+
+describe('the path', () => {
+  const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+
+  it.each([
+    ['an id in capitals', `/notes/${id.toUpperCase()}`],
+    ['an id in capitals here and there', `/notes/${id.replace('d', 'D')}`],
+    ['an encoded character in it', `/notes/%30${id.slice(1)}`],
+    ['an encoded character before it', `/%6eotes/${id}`],
+    ['a query', `/notes/${id}?a=1`],
+  ])('is the same with %s', async (_, path) => {
+    const first = await post({ path: `/notes/${id}` });
+
+    expect(await post({ path })).toEqual({ ...first, replayed: 'true' });
+    expect(await post({ path, body: { ...tea, count: 2 } })).toMatchObject({ status: 422 });
+    expect(await notes()).toBe(1);
+  });
+
+  it('is another one with another parameter, in capitals too', async () => {
+    await post({ path: '/notes/list' });
+
+    expect(await post({ path: '/notes/List' })).toMatchObject({ status: 201, replayed: null });
+    expect(await post({ path: '/notes/li%2Fst' })).toMatchObject({ status: 201, replayed: null });
+  });
+});
+
+describe('no body', () => {
+  const tick = (body: unknown, at = app) => post({ path: '/notes/a/ticks', body, at });
+
+  it.each([
+    ['none and {}', null, '{}'],
+    ['{} and none', '{ }', null],
+  ])('is the same as an empty object: %s', async (_, one, other) => {
+    const first = await tick(one);
+    const again = [await tick(other), await tick(other, replica), await tick(one)];
+
+    expect(first).toMatchObject({ status: 204, replayed: null });
+    for (const answer of again) expect(answer).toMatchObject({ status: 204, replayed: 'true' });
+    expect(await tick('{"a":1}')).toMatchObject({ status: 422 });
+    expect(await notes()).toBe(1);
+  });
+});
+
+describe('a stored answer', () => {
+  it.each<[string, string | undefined]>([
+    ['operator', 'customer'],
+    ['operator', undefined],
+    ['operator', 'admin'],
+    ['customer,operator', 'customer'],
+    ['admin, operator', 'operator'],
+  ])('P10 that a caller got as %s is not given to the same user as %s', async (roles, fewer) => {
+    const first = await post({ roles });
+
+    for (const at of [app, replica])
+      expect(await post({ at, ...(fewer && { roles: fewer }) })).toMatchObject({
+        status: 403,
+        replayed: null,
+        body: { type: 'urn:twinbox:problem:role-required' },
+      });
+    expect(await post({ roles })).toEqual({ ...first, replayed: 'true' });
+    expect(await notes()).toBe(1);
+  });
+
+  it.each<[string | undefined, string]>([
+    [undefined, 'customer'],
+    [undefined, 'operator'],
+    ['customer', 'customer,operator'],
+    ['operator', 'admin,operator'],
+    ['admin,operator', 'operator, admin, customer'],
+  ])('that a caller got as %s is given to the same user as %s', async (roles, more) => {
+    const first = await post({ ...(roles && { roles }) });
+
+    expect(await post({ roles: more })).toEqual({ ...first, replayed: 'true' });
+    expect(await notes()).toBe(1);
+  });
+
+  it('P10 is not given to a twin that waits for it without the role', async () => {
+    const held = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    within = async () => {
+      begun.resolve();
+      await held.promise;
+    };
+    const first = post({ roles: 'operator' });
+    await begun.promise;
+
+    const twin = post();
+    held.resolve();
+
+    expect(await first).toMatchObject({ status: 201 });
+    expect(await twin).toMatchObject({ status: 403 });
+  });
+});
+
+describe('beside a process of the previous version', () => {
+  const hash = (text: string) => createHash('sha256').update(text).digest();
+  const TEA = hash('{"count":1,"text":"tea"}');
+  /** The statement by which it stores an answer. */
+  const old = (place: { path?: string; key: string; requestHash?: Buffer }): [string, unknown[]] => [
+    `insert into ${SCHEMA}.idempotency_keys (caller, method, path, key, request_hash, answer)
+     values ('ada', 'POST', $1, $2, $3, '{"id":7,"text":"tea"}')`,
+    [place.path ?? '/notes', place.key, place.requestHash ?? TEA],
+  ];
+  const stored = (): Promise<{ path: string; key: string; answer: unknown }[]> =>
+    admin.query(`select path, key, answer from ${SCHEMA}.idempotency_keys`);
+  const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+
+  it.each([
+    ['without quotes', { key: 'k-1' }, ['k-1', '"k-1"']],
+    ['with its quotes', { key: '"k-1"' }, ['k-1', '"k-1"']],
+    ['with its parameters', { key: '"k-1";a' }, ['"k-1";a']],
+  ])('a key that it has stored %s is found', async (_, place, keys) => {
+    await admin.query(...old(place));
+
+    for (const key of keys)
+      expect(await post({ key })).toMatchObject({ status: 201, replayed: 'true', body: { id: 7 } });
+    expect(await notes()).toBe(0);
+  });
+
+  it('a key that it has stored with the path in capitals is found', async () => {
+    await admin.query(...old({ key: '"k-1"', path: `/notes/${id.toUpperCase()}` }));
+
+    expect(await post({ path: `/notes/${id.toUpperCase()}` })).toMatchObject({ replayed: 'true', body: { id: 7 } });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['{}', '{}'],
+  ])('a body of %s is the same', async (_, text) => {
+    await admin.query(...old({ key: 'k-1', path: '/notes/a/ticks', requestHash: hash(text) }));
+
+    expect(await post({ path: '/notes/a/ticks', body: null })).toMatchObject({ replayed: 'true' });
+    expect(await post({ path: '/notes/a/ticks', body: {} })).toMatchObject({ replayed: 'true' });
+  });
+
+  it('a key is stored as it was sent, too, for that process to find', async () => {
+    const path = `/notes/${id.toUpperCase()}`;
+
+    const { body } = await post({ key: '"k-1"', path });
+    await post({ key: '"k-1"' });
+    await post({ key: 'k-2' });
+    await post({ key: '"no key to it"' });
+
+    const rows = await stored();
+    expect(rows).toHaveLength(6);
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        { path, key: '"k-1"', answer: body },
+        { path: '/notes', key: '"k-1"', answer: expect.anything() },
+        { path: '/notes', key: 'k-1', answer: expect.anything() },
+        { path: `/notes/${id}`, key: 'k-1', answer: body },
+        { path: '/notes', key: 'k-2', answer: expect.anything() },
+        { path: '/notes', key: 'no key to it', answer: expect.anything() },
+      ]),
+    );
+  });
+
+  it('P4 a request that it is just answering is waited for, and its answer given', async () => {
+    const theirs = admin.createQueryRunner();
+    await theirs.startTransaction();
+    await theirs.query(...old({ key: '"k-1"' }));
+    const ours = post({ key: '"k-1"' });
+    await until('our request waits for theirs', async () => {
+      const waiting: unknown[] = await admin.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%idempotency_keys%'`,
+      );
+      return waiting.length > 0;
+    });
+
+    await theirs.commitTransaction();
+    await theirs.release();
+
+    expect(await ours).toMatchObject({ status: 201, replayed: 'true', body: { id: 7 } });
+    expect(await notes()).toBe(0);
+    expect(await post()).toMatchObject({ status: 201, replayed: 'true', body: { id: 7 } });
+    expect(await stored()).toEqual([{ path: '/notes', key: '"k-1"', answer: { id: 7, text: 'tea' } }]);
   });
 });
 
@@ -421,6 +659,15 @@ describe('the header', () => {
     ['a space', 'a b'],
     ['256 characters', 'x'.repeat(256)],
     ['a letter beyond ASCII', 'caf\u00e9'],
+    ['nothing between quotes', '""'],
+    ['256 characters between quotes', `"${'x'.repeat(256)}"`],
+    ['a letter beyond ASCII between quotes', '"caf\u00e9"'],
+    ['a tab between quotes', '"a\tb"'],
+    ['one quote', '"a'],
+    ['a quote within quotes', '"a"b"'],
+    ['an escape that is none', String.raw`"\a"`],
+    ['a list of strings', '"a", "b"'],
+    ['a malformed parameter', '"a";='],
   ])('is refused with %s', async (_, key) => {
     expect(await post({ key })).toMatchObject({
       status: 400,
@@ -429,8 +676,10 @@ describe('the header', () => {
     expect(await notes()).toBe(0);
   });
 
-  it('may have 255 characters', async () => {
-    expect(await post({ key: '~'.repeat(255) })).toMatchObject({ status: 201 });
+  it('may have 255 characters, with quotes around them or without', async () => {
+    expect(await post({ key: '~'.repeat(255) })).toMatchObject({ status: 201, replayed: null });
+    expect(await post({ key: `"${'~'.repeat(255)}"` })).toMatchObject({ status: 201, replayed: 'true' });
+    expect(await post({ key: `"${String.raw`\"`.repeat(255)}"` })).toMatchObject({ status: 201, replayed: null });
   });
 
   it.each([

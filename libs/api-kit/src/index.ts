@@ -18,7 +18,7 @@ export { createDataSource, databaseModule, type DatabaseOptions, MESSAGING_DATA_
 export { ApiEventStream, EventStream, LastEventId, openEventStream, type ServerSentEvent } from './event-stream.js';
 export { HealthModule, MessagingProbe } from './health.js';
 export { IdempotencyKey } from './idempotency-key.js';
-export { idempotencyTable } from './idempotency-store.js';
+export { idempotencyKeyRoles, idempotencyTable } from './idempotency-store.js';
 export { LockGate } from './lock-gate.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';

@@ -188,7 +188,10 @@ function complete(operation: Operation, method: string): void {
   if (!isPublic) problems.push(examples.callerUnknown);
   if (roles) problems.push(examples.roleRequired(roles));
   if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
-  if (takesHeader(operation, 'Idempotency-Key')) problems.push(examples.keyInvalid, examples.keyReused);
+  if (takesHeader(operation, 'Idempotency-Key')) {
+    problems.push(examples.keyInvalid, examples.keyReused);
+    if (!roles) problems.push(examples.answerOfRole);
+  }
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
   // What a health check answers while the database is down is its answer, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
@@ -278,7 +281,13 @@ const examples = {
   keyInvalid: {
     code: 'idempotency-key-invalid',
     ...commonProblems['idempotency-key-invalid'],
-    detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters.',
+    detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters, or a string in quotes.',
+  },
+  answerOfRole: {
+    code: 'role-required',
+    ...commonProblems['role-required'],
+    detail: 'The stored answer is for callers with the role operator.',
+    members: { roles: ['operator'] },
   },
   keyReused: {
     code: 'idempotency-key-reused',

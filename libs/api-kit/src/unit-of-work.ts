@@ -46,7 +46,8 @@ export class UnitOfWork {
    *
    * Only part of the pool's connections serve transactions at a time, so that reads and health checks always find one. Further
    * requests wait for their turn, and get a 503 `try-again` after 1.2 s.
-   * @throws ProblemException (422) when the key has been used for a request with another body
+   * @throws ProblemException (422) when the key has been used for a request with another body, (403) when the stored answer is for
+   * callers with a role that this one does not have
    */
   async run<T>(key: IdempotencyKey | undefined, work: (tx: EntityManager) => Promise<T>): Promise<Answer<T>> {
     if (!key) return parsed(json(await this.transaction(work))) as Answer<T>;
@@ -84,7 +85,8 @@ export class UnitOfWork {
       if (stored) return { stored, isNew: false };
       const answer = json(await work(tx));
       await this.keys.keep(tx, key, answer ?? 'null');
-      return { stored: { requestHash: key.requestHash, answer: parsed(answer) }, isNew: true };
+      const { requestHash, roles } = key;
+      return { stored: { requestHash, roles, answer: parsed(answer) }, isNew: true };
     });
   }
 
@@ -93,9 +95,22 @@ export class UnitOfWork {
   }
 }
 
-/** The stored answer to a request with the key. @throws ProblemException (422) when the request is another one */
-function replay(key: IdempotencyKey, { requestHash, answer }: StoredAnswer): unknown {
-  if (!requestHash.equals(key.requestHash)) {
+/**
+ * The stored answer to a request with the key, for whoever may still see it: what a caller saw as an operator is not for the same
+ * user without that role.
+ * @throws ProblemException (403) when a role is missing, (422) when the request is another one
+ */
+function replay(key: IdempotencyKey, { requestHash, roles, answer }: StoredAnswer): unknown {
+  const missing = (roles ?? []).filter((role) => !key.roles.includes(role));
+  if (missing.length > 0) {
+    throw new ProblemException({
+      code: 'role-required',
+      ...commonProblems['role-required'],
+      detail: `The stored answer is for callers with the role ${missing.join(' and ')}.`,
+      members: { roles: missing },
+    });
+  }
+  if (!key.isSameRequest(requestHash)) {
     throw new ProblemException({ code: 'idempotency-key-reused', ...commonProblems['idempotency-key-reused'] });
   }
   key.replayed();

@@ -1,0 +1,12 @@
+import { idempotencyKeyRoles } from '@twinbox/api-kit';
+import { type MigrationInterface, type QueryRunner } from 'typeorm';
+
+export class IdempotencyKeyRoles1764700000000 implements MigrationInterface {
+  async up(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of idempotencyKeyRoles('payments')) await queryRunner.query(statement);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('alter table payments.idempotency_keys drop column roles');
+  }
+}
