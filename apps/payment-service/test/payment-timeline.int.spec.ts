@@ -75,6 +75,106 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         detail: { type: 'OrderCancelled', reason: 'The cancellation of the order had been heard before.' },
       },
     ],
+    nextCursor: null,
+  });
+});
+
+describe('the timeline in pages', () => {
+  /** A request with so many steps beside its first one. */
+  async function aRequestWith(steps: number, customerId = 'ada') {
+    const request = await service.aRequest({ customerId });
+    await addSteps(request, steps);
+    return request;
+  }
+
+  const addSteps = ({ orderId }: { readonly orderId: string }, steps: number) =>
+    service.database.sql(
+      `insert into payments.payment_timeline (order_id, type, status, version, at, actor, cause)
+       select $1, 'MessagePassedOver', 'PENDING', 1, now(), 'operator:olga', 'step ' || n from generate_series(1, $2) n`,
+      [orderId, steps],
+    );
+
+  it.each([
+    ['', [100, 100, 51]],
+    ['?limit=100', [100, 100, 51]],
+    ['?limit=60', [60, 60, 60, 60, 11]],
+  ])('has each step once, oldest first: %s', async (query, sizes) => {
+    const request = await aRequestWith(250);
+    const { get } = service.caller({ 'x-user-id': 'ada' });
+
+    const pages: { cause: string; actor: string }[][] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { status, body } = await get(at(request) + query + (cursor && `${query ? '&' : '?'}cursor=${cursor}`));
+      expect(status).toBe(200);
+      expect(Object.keys(body).toSorted()).toEqual(['items', 'nextCursor']);
+      pages.push(body.items);
+      cursor = body.nextCursor;
+    }
+
+    expect(pages.map(({ length }) => length)).toEqual(sizes);
+    expect(pages.flat().map(({ cause }) => cause)).toEqual([
+      'OrderPlaced',
+      ...Array.from({ length: 250 }, (_, n) => `step ${n + 1}`),
+    ]);
+    expect(new Set(pages.flat().map(({ actor }) => actor))).toEqual(new Set(['customer:ada', 'operator']));
+  });
+
+  it('goes on with steps that were added since', async () => {
+    const request = await aRequestWith(1);
+    const { get } = service.anOperator();
+    const first = await get(`${at(request)}?limit=1`);
+    await addSteps(request, 1);
+
+    const second = await get(`${at(request)}?limit=2&cursor=${first.body.nextCursor}`);
+
+    expect(second.body.items.map(({ cause }: { cause: string }) => cause)).toEqual(['step 1', 'step 1']);
+    expect(second.body.nextCursor).toBeNull();
+  });
+
+  it('P7 costs the same however many steps there are', async () => {
+    const request = await aRequestWith(300_000);
+
+    const { status, body } = await service.anOperator().get(`${at(request)}?limit=2`);
+    const rest = await service.anOperator().get(`${at(request)}?limit=2&cursor=${body.nextCursor}`);
+
+    expect([status, rest.status]).toEqual([200, 200]);
+    expect(rest.body.items.map(({ cause }: { cause: string }) => cause)).toEqual(['step 2', 'step 3']);
+    await service.database.sql('analyze payments.payment_timeline');
+    const plan = await service.database.sql(
+      `explain select type from payments.payment_timeline where order_id = $1 and position > $2 order by position limit $3`,
+      [request.orderId, 100, 3],
+    );
+    expect(JSON.stringify(plan)).toMatch(/Index Scan using payment_timeline_pkey/);
+  });
+
+  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])('is refused for ?%s', async (query) => {
+    const request = await service.aRequest();
+
+    expectProblem(await service.anOperator().get(`${at(request)}?${query}`), 400, 'validation');
+  });
+
+  it('is refused for a cursor of another payment', async () => {
+    const [request, other] = [await aRequestWith(2), await service.aRequest()];
+    const { get } = service.anOperator();
+    const { body } = await get(`${at(request)}?limit=1`);
+
+    expectProblem(await get(`${at(other)}?cursor=${body.nextCursor}`), 400, 'validation', {
+      errors: [{ parameter: 'cursor', detail: expect.any(String) }],
+    });
+    expect(await get(`/payment-requests/${request.id.toUpperCase()}/timeline?cursor=${body.nextCursor}`)).toMatchObject(
+      {
+        status: 200,
+      },
+    );
+  });
+
+  it('P10 is not told to another customer, with a cursor neither', async () => {
+    const request = await aRequestWith(2);
+    const { body } = await service.anOperator().get(`${at(request)}?limit=1`);
+
+    const answer = await service.aCustomer().get(`${at(request)}?cursor=${body.nextCursor}`);
+
+    expectProblem(answer, 404, 'payment-request-not-found');
   });
 });
 

@@ -27,6 +27,12 @@ export interface TimelineStep {
   readonly detail: TimelineDetail | null;
 }
 
+/** A step as it is read. */
+export interface PlacedStep extends TimelineStep {
+  /** Higher than that of any earlier step of the order; exact up to 2^53. */
+  readonly position: number;
+}
+
 export interface TimelineDetail {
   readonly reason?: string;
   /** What was heard, of a `MessagePassedOver`. */
@@ -42,5 +48,6 @@ export abstract class PaymentTimeline {
   abstract note(tx: EntityManager, orderId: string, step: TimelineStep): Promise<void>;
   /** Whether a message of this type has been heard of the order. */
   abstract hasHeard(tx: EntityManager, orderId: string, type: string): Promise<boolean>;
-  abstract read(orderId: string): Promise<TimelineStep[]>;
+  /** The order's steps beyond the position `after`, oldest first, `limit` of them at most. */
+  abstract read(orderId: string, after: number, limit: number): Promise<PlacedStep[]>;
 }

@@ -4,6 +4,7 @@ import {
   type Answer,
   ApiProblems,
   Caller,
+  CursorCodec,
   IdempotencyKey,
   isOperator,
   logContext,
@@ -13,6 +14,7 @@ import {
   stateOrProblem,
   UnitOfWork,
 } from '@twinbox/api-kit';
+import { pageOf } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { ConfirmRefund } from '../../application/confirm-refund.js';
 import { DecidePayment } from '../../application/decide-payment.js';
@@ -29,11 +31,13 @@ import {
   PaymentRequestPageDto,
   PaymentRequestParams,
 } from './payment-request.dto.js';
-import { PaymentTimelineDto, timelineSeenBy } from './payment-timeline.dto.js';
+import { PaymentTimelineDto, PaymentTimelineQuery, stepSeenBy } from './payment-timeline.dto.js';
 
 @ApiTags('payment requests')
 @Controller('payment-requests')
 export class PaymentRequestsController {
+  private readonly timelineCursors = new CursorCodec({ position: 'integer' });
+
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly decidePayment: DecidePayment,
@@ -70,10 +74,17 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async steps(
     @Param() { paymentRequestId }: PaymentRequestParams,
+    @Query() { limit, cursor }: PaymentTimelineQuery,
     @Caller() caller: Caller,
   ): Promise<PaymentTimelineDto> {
+    // However it is spelled in the path: this is what a cursor belongs to.
+    const scope = { paymentRequestId: paymentRequestId.toLowerCase() };
+    const { position: after } = this.timelineCursors.decode(cursor, scope) ?? { position: 0 };
     const { orderId } = await this.seenBy(caller, paymentRequestId);
-    return timelineSeenBy(caller, await this.timeline.read(orderId));
+    // One more than a page has: it shows that there is another page.
+    const steps = await this.timeline.read(orderId, after, limit + 1);
+    const page = pageOf(steps, limit, ({ position }) => this.timelineCursors.encode({ position }, scope));
+    return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
   }
 
   @Post(':paymentRequestId/succeed')

@@ -1,7 +1,12 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { Caller, isOperator } from '@twinbox/api-kit';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
 import { type TimelineDetail, type TimelineStep } from '../../application/payment-timeline.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
+
+export class PaymentTimelineQuery extends CursorPageQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 100, example: 100 })
+  override readonly limit: number = 100;
+}
 
 export class TimelineStepDto implements TimelineStep {
   @ApiProperty({
@@ -62,10 +67,19 @@ export class TimelineStepDto implements TimelineStep {
 export class PaymentTimelineDto {
   @ApiProperty({ type: [TimelineStepDto], description: 'Oldest first.' })
   readonly items!: readonly TimelineStepDto[];
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The cursor of the next page; null on the last.',
+  })
+  readonly nextCursor!: string | null;
 }
 
-/** Which operator it was is nothing for customers. */
-export function timelineSeenBy(caller: Caller, steps: readonly TimelineStep[]): PaymentTimelineDto {
-  if (isOperator(caller)) return { items: steps };
-  return { items: steps.map((step) => ({ ...step, actor: step.actor.replace(/^operator:.*/s, 'operator') })) };
+/** Customers do not see which operator it was. */
+export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStepDto {
+  const { type, status, version, at, cause, messageId, detail } = step;
+  const actor = isOperator(caller) ? step.actor : step.actor.replace(/^operator:.*/s, 'operator');
+  return { type, status, version, at, actor, cause, messageId, detail };
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { PaymentTimeline, type TimelineStep } from '../../application/payment-timeline.js';
+import { PaymentTimeline, type PlacedStep, type TimelineStep } from '../../application/payment-timeline.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
 /** All of it is served by payment_timeline_pkey. */
@@ -24,11 +24,14 @@ export class PostgresPaymentTimeline extends PaymentTimeline {
     return rows.length > 0;
   }
 
-  override async read(orderId: string): Promise<TimelineStep[]> {
+  override async read(orderId: string, after: number, limit: number): Promise<PlacedStep[]> {
     return this.dataSource.query(
-      `select type, status, version, at, actor, cause, message_id as "messageId", detail
-         from payments.payment_timeline where order_id = $1 order by position`,
-      [orderId],
+      `select position::float8 as position, type, status, version, at, actor, cause, message_id as "messageId", detail
+         from payments.payment_timeline
+        where order_id = $1 and position > $2
+        order by payment_timeline.position
+        limit $3`,
+      [orderId, after, limit],
     );
   }
 }
