@@ -309,16 +309,13 @@ describe('products', () => {
 });
 
 describe('P10 a caller', () => {
-  it.each(['/products', '/products?limit=0', '/products/tea', `/orders/${uuidv7()}`, '/orders/17'])(
-    'who is not known is told nothing of %s',
-    async (path) => {
-      const nobody = await service.caller({}).get(path);
-      const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
+  it.each([`/orders/${uuidv7()}`, '/orders/17'])('who is not known is told nothing of %s', async (path) => {
+    const nobody = await service.caller({}).get(path);
+    const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
 
-      expectProblem(nobody, 401, 'caller-unknown');
-      expectProblem(king, 401, 'caller-unknown');
-    },
-  );
+    expectProblem(nobody, 401, 'caller-unknown');
+    expectProblem(king, 401, 'caller-unknown');
+  });
 });
 
 it('the documentation tells every answer that these tests got', () => {

@@ -25,16 +25,26 @@ export interface Caller {
 }
 
 const PUBLIC = 'twinbox:public';
+const OPTIONAL = 'twinbox:optional-caller';
 const ROLES = 'twinbox:roles';
 /** Extensions through which the OpenAPI document learns who may call; they are taken out of it again. */
 export const PUBLIC_EXTENSION = 'x-public';
+export const OPTIONAL_CALLER_EXTENSION = 'x-optional-caller';
 export const ROLES_EXTENSION = 'x-required-roles';
+
+/** The headers that say who calls: answers differ by them. */
+export const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
 
 const callers = new WeakMap<object, Caller>();
 
 /** The caller as an argument of a handler: `@Caller() { userId }: Caller`. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller =>
   callerOfRequest(context.switchToHttp().getRequest<FastifyRequest>()),
+);
+
+/** The caller of an {@link AnonymousAllowed} route as an argument of a handler; undefined for one who does not say who they are. */
+export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller | undefined =>
+  callers.get(context.switchToHttp().getRequest<FastifyRequest>().raw),
 );
 
 /** @throws when nobody has asked who calls */
@@ -44,9 +54,9 @@ export function callerOfRequest({ raw }: FastifyRequest): Caller {
   return caller;
 }
 
-/** Whether they may see and do what operators may. */
-export function isOperator({ roles }: Caller): boolean {
-  return roles.has('operator');
+/** Whether they may see and do what operators may. An anonymous caller may not. */
+export function isOperator(caller: Caller | undefined): boolean {
+  return caller?.roles.has('operator') === true;
 }
 
 /** Who did it, for the history: `operator:olga` when they act with the operator's role, else `customer:ada`. */
@@ -57,6 +67,13 @@ export function actorOf(caller: Caller): string {
 /** Anyone may call, and nobody is asked who they are. */
 export const Public = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(PUBLIC, true), ApiExtension(PUBLIC_EXTENSION, true));
+
+/**
+ * A caller may leave out who they are, and then sees what everybody may see. One who sends `X-User-Id` or `X-Roles` is identified as
+ * on any other route, so a malformed header is refused. A route that requires a role is never anonymous.
+ */
+export const AnonymousAllowed = (): MethodDecorator & ClassDecorator =>
+  applyDecorators(SetMetadata(OPTIONAL, true), ApiExtension(OPTIONAL_CALLER_EXTENSION, true));
 
 /** Callers without any of these roles get a 403. */
 export const RequireRole = (...allowed: [Role, ...Role[]]): MethodDecorator & ClassDecorator =>
@@ -73,11 +90,16 @@ export class CallerGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return true;
 
     const { raw } = context.switchToHttp().getRequest<FastifyRequest>();
+    const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
+    const mayBeAnonymous =
+      !allowed && this.reflector.getAllAndOverride<boolean | undefined>(OPTIONAL, targets) === true;
+    const isIdentified = CALLER_HEADERS.some((name) => name.toLowerCase() in raw.headersDistinct);
+    if (mayBeAnonymous && !isIdentified) return true;
+
     const caller = callerOf(raw.headersDistinct);
     callers.set(raw, caller);
     logContext({ userId: caller.userId });
 
-    const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
     if (allowed && !allowed.some((role) => caller.roles.has(role))) {
       throw new ProblemException({
         code: 'role-required',

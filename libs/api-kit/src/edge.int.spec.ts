@@ -8,10 +8,12 @@ import { Type } from 'class-transformer';
 import { IsInt, IsPositive, IsString, IsUUID, ValidateNested } from 'class-validator';
 import { of } from 'rxjs';
 import {
+  AnonymousAllowed,
   ApiProblems,
   Caller,
   createApp,
   IgnoreQuery,
+  isOperator,
   IsText,
   MayBeAbsent,
   logContext,
@@ -19,6 +21,7 @@ import {
   NoBody,
   openApiDocument,
   openApiGaps,
+  OptionalCaller,
   problemOf,
   type ProblemTable,
   Public,
@@ -131,6 +134,25 @@ class OrdersController {
   }
 }
 
+@AnonymousAllowed()
+@Controller('shelf')
+class ShelfController {
+  @Get()
+  @ApiOperation({ summary: 'What there is' })
+  @ApiOkResponse({ type: SumDto })
+  get(@OptionalCaller() caller: Caller | undefined) {
+    return { by: caller?.userId ?? null, isOperator: isOperator(caller) };
+  }
+
+  @Post()
+  @RequireRole('operator')
+  @ApiOperation({ summary: 'Fill it' })
+  @ApiCreatedResponse({ type: SumDto })
+  fill(@Caller() { userId }: Caller) {
+    return { by: userId };
+  }
+}
+
 @Public()
 @Controller('broken')
 class BrokenController {
@@ -186,7 +208,7 @@ const sink = new Writable({
 
 @Module({
   imports: [loggerModule(new TestConfig(), 'shop', sink)],
-  controllers: [OrdersController, BrokenController],
+  controllers: [OrdersController, ShelfController, BrokenController],
 })
 class ShopModule {
   constructor(readonly config: TestConfig) {}
@@ -432,6 +454,28 @@ describe('callers', () => {
     expectProblem(customer, 403, 'role-required');
     expectProblem(admin, 403, 'role-required');
     expect(operator.status).toBe(201);
+  });
+
+  it('P10 lets nobody in particular read what everybody may, and identifies who says who they are', async () => {
+    const anonymous = await call('/shelf', { headers: {} });
+    const operator = await call('/shelf', { headers: { 'x-user-id': 'olga', 'x-roles': 'operator' } });
+
+    expect(anonymous).toMatchObject({ status: 200, body: { by: null, isOperator: false } });
+    expect(operator).toMatchObject({ status: 200, body: { by: 'olga', isOperator: true } });
+    const invalid: Record<string, string>[] = [
+      { 'x-user-id': '' },
+      { 'x-user-id': 'x'.repeat(256) },
+      { 'x-user-id': 'ada', 'x-roles': 'king' },
+      { 'x-roles': 'operator' },
+    ];
+    for (const headers of invalid) expectProblem(await call('/shelf', { headers }), 401, 'caller-unknown');
+    const two = 'GET /shelf HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n';
+    expect(await send(two)).toMatchObject({ status: 401 });
+  });
+
+  it('P10 asks who they are wherever a role is required', async () => {
+    expectProblem(await call('/shelf', { body: {}, headers: {} }), 401, 'caller-unknown');
+    expectProblem(await call('/shelf', { body: {} }), 403, 'role-required');
   });
 
   it('understands a name in UTF-8', async () => {
@@ -687,6 +731,11 @@ describe('the documentation', () => {
     expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '500', '503']);
     expect(statuses('/broken/probe', 'get')).toEqual(['200', '500', '503']);
     expect(paths['/broken/bug']?.get?.security).toEqual([]);
+    const user = { user: [] };
+    const both = { user: [], roles: [] };
+    expect(paths['/shelf']?.get?.security).toEqual([{}, user, both]);
+    expect(paths['/shelf']?.post?.security).toEqual([both]);
+    expect(paths['/orders']?.get?.security).toEqual([user, both]);
   });
 
   it('shows a worked example for each problem', () => {

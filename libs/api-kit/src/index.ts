@@ -1,5 +1,14 @@
 export { createApp, runService, type Service } from './bootstrap.js';
-export { actorOf, Caller, isOperator, Public, RequireRole, type Role } from './caller.js';
+export {
+  actorOf,
+  AnonymousAllowed,
+  Caller,
+  isOperator,
+  OptionalCaller,
+  Public,
+  RequireRole,
+  type Role,
+} from './caller.js';
 export {
   ConfigError,
   EnvDuration,

@@ -1,6 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
+import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
 import {
   commonProblems,
   OUTCOME_UNKNOWN,
@@ -159,6 +159,7 @@ interface Operation {
   security?: Record<string, string[]>[];
   responses: Record<string, ResponseObject>;
   [PUBLIC_EXTENSION]?: boolean;
+  [OPTIONAL_CALLER_EXTENSION]?: boolean;
   [WITHOUT_DATABASE_EXTENSION]?: boolean;
   [QUERY_IGNORED_EXTENSION]?: boolean;
   [ROLES_EXTENSION]?: string[];
@@ -197,8 +198,15 @@ function complete(operation: Operation, method: string): void {
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
     problems.push(examples.databaseUnavailable, examples.tryAgain);
 
-  operation.security = isPublic ? [] : roles ? [{ user: [], roles: [] }] : [{ user: [] }, { user: [], roles: [] }];
+  // The empty requirement makes the others optional (OpenAPI 3.0.3, "Security Requirement Object").
+  const anonymous = operation[OPTIONAL_CALLER_EXTENSION] === true && !roles ? [{}] : [];
+  operation.security = isPublic
+    ? []
+    : roles
+      ? [{ user: [], roles: [] }]
+      : [...anonymous, { user: [] }, { user: [], roles: [] }];
   delete operation[PUBLIC_EXTENSION];
+  delete operation[OPTIONAL_CALLER_EXTENSION];
   delete operation[WITHOUT_DATABASE_EXTENSION];
   delete operation[QUERY_IGNORED_EXTENSION];
   delete operation[ROLES_EXTENSION];

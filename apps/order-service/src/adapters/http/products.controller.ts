@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Param, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  AnonymousAllowed,
   type Answer,
   ApiProblems,
   Caller,
@@ -9,6 +10,7 @@ import {
   type ExpectedVersion,
   IfMatch,
   isOperator,
+  OptionalCaller,
   problemOf,
   RequireRole,
   stateOrProblem,
@@ -33,9 +35,13 @@ export class ProductsController {
   ) {}
 
   @Get()
+  @AnonymousAllowed()
   @ApiOperation({ summary: 'What the shop sells, by id' })
   @ApiOkResponse({ type: ProductPageDto })
-  async list(@Query() { limit, cursor, q }: ProductPageQuery, @Caller() caller: Caller): Promise<ProductPageDto> {
+  async list(
+    @Query() { limit, cursor, q }: ProductPageQuery,
+    @OptionalCaller() caller: Caller | undefined,
+  ): Promise<ProductPageDto> {
     const scope = { q };
     const query = { search: q, limit, after: cursors.decode(cursor, scope)?.id };
     const page = await (isOperator(caller) ? this.stocked(query) : this.products.list(query));
@@ -43,12 +49,13 @@ export class ProductsController {
   }
 
   @Get(':productId')
+  @AnonymousAllowed()
   @ApiOperation({ summary: 'One product' })
   @ApiOkResponse({ type: ProductDto, headers: etagHeader })
   @ApiProblems(productProblems, 'product-not-found')
   async get(
     @Param() { productId }: ProductParams,
-    @Caller() caller: Caller,
+    @OptionalCaller() caller: Caller | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ProductDto> {
     const product = isOperator(caller)

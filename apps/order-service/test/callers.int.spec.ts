@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { openApiDocument } from '@twinbox/api-kit';
+import { type Answer, expectProblem } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+let service: OrderServiceHarness;
+beforeAll(async () => {
+  service = await startOrderService();
+});
+afterAll(() => service.stop());
+
+const CALLERS = {
+  nobody: {},
+  'its customer': { 'x-user-id': 'ada' },
+  'another customer': { 'x-user-id': 'grace' },
+  operator: { 'x-user-id': 'olga', 'x-roles': 'operator' },
+  admin: { 'x-user-id': 'root', 'x-roles': 'admin' },
+};
+type Statuses = Readonly<Record<keyof typeof CALLERS, number>>;
+
+const statuses = (...[nobody, own, another, operator, admin]: [number, number, number, number, number]): Statuses => ({
+  nobody,
+  'its customer': own,
+  'another customer': another,
+  operator,
+  admin,
+});
+const EVERYBODY = statuses(200, 200, 200, 200, 200);
+const WHO_SAYS_WHO = statuses(401, 200, 200, 200, 200);
+const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
+const ITS_CUSTOMER = statuses(401, 200, 404, 403, 404);
+const OPERATORS = statuses(401, 403, 403, 200, 403);
+
+type Order = 'cart' | 'placed' | 'paid';
+
+/** As docs/api.md has it; `order`: in what state it is before the call. */
+const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; readonly order?: Order }])[] = [
+  ['GET /products', EVERYBODY, {}],
+  ['GET /products/{productId}', EVERYBODY, {}],
+  ['PUT /products/{productId}', OPERATORS, { body: { name: 'Tea', price: 450, currency: 'EUR', stock: 1_000_000 } }],
+  ['POST /orders', statuses(401, 201, 201, 201, 201), { body: aCart() }],
+  ['GET /orders', WHO_SAYS_WHO, {}],
+  ['GET /orders/events', WHO_SAYS_WHO, {}],
+  ['GET /orders/{orderId}', WHO_MAY_SEE_IT, {}],
+  ['GET /orders/{orderId}/timeline', WHO_MAY_SEE_IT, {}],
+  ['GET /orders/{orderId}/events', WHO_MAY_SEE_IT, {}],
+  ['POST /orders/{orderId}/items', ITS_CUSTOMER, { body: aLine() }],
+  ['PATCH /orders/{orderId}/items/{productId}', ITS_CUSTOMER, { body: { quantity: 1 } }],
+  ['DELETE /orders/{orderId}/items/{productId}', ITS_CUSTOMER, {}],
+  ['POST /orders/{orderId}/place', ITS_CUSTOMER, {}],
+  ['POST /orders/{orderId}/cancel', WHO_MAY_SEE_IT, { body: { reason: 'no more' }, order: 'placed' }],
+  ['POST /orders/{orderId}/finish', OPERATORS, { order: 'paid' }],
+];
+
+/** An order of ada's. */
+async function anOrder(state: Order): Promise<string> {
+  const { body } = await service.aCustomer('ada').post('/orders', { ...aCart(), draft: state === 'cart' });
+  if (state === 'paid')
+    await service.hears({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
+  return String(body.id);
+}
+
+/** A stream of events would not end: of it, only the headers are asked for. */
+async function statusOf(method: string, path: string, headers: Record<string, string>, body: object | undefined) {
+  if (!path.endsWith('/events')) return (await service.caller(headers).send(method, path, body)).status;
+  return (await fetch(new URL(path, service.url), { method: 'HEAD', headers })).status;
+}
+
+describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
+  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])('is for whom the documentation names: %s', async (who) => {
+    const orderId = await anOrder(order);
+    const [method = '', template = ''] = route.split(' ');
+    const path = template.replace('{orderId}', orderId).replace('{productId}', 'tea');
+
+    expect(await statusOf(method, path, CALLERS[who], body)).toBe(expected[who]);
+  });
+});
+
+it('the documentation says of every route who may call it', () => {
+  const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
+  const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
+    methods.flatMap((method) => {
+      const operation = operations[method];
+      // Those are public.
+      if (!operation || path.startsWith('/health')) return [];
+      return [[`${method.toUpperCase()} ${path}`, operation.security] as const];
+    }),
+  );
+
+  const user = { user: [] };
+  const both = { user: [], roles: [] };
+  const securityOf = (expected: Statuses) => {
+    if (expected.nobody !== 401) return [{}, user, both];
+    return expected['its customer'] === 403 ? [both] : [user, both];
+  };
+  expect(Object.fromEntries(documented)).toEqual(
+    Object.fromEntries(ROUTES.map(([route, expected]) => [route, securityOf(expected)])),
+  );
+});
+
+describe('products without a caller', () => {
+  it('are what customers see', async () => {
+    const [nobody, customer] = [service.caller({}), service.aCustomer()];
+
+    for (const path of ['/products?limit=3', '/products?q=tea', '/products/tea']) {
+      const shown = await nobody.get(path);
+      expect(shown).toMatchObject({ status: 200, body: (await customer.get(path)).body });
+      expect(JSON.stringify(shown.body)).not.toContain('reserved');
+    }
+  });
+
+  it('come in pages, whoever asks for the next one', async () => {
+    const prefix = `n${randomUUID().slice(0, 8)}`;
+    for (const n of [1, 2, 3]) await service.aProduct({ id: `${prefix}-${n}` });
+
+    const { body } = await service.caller({}).get(`/products?limit=2&q=${prefix}`);
+    const next = `/products?limit=2&q=${prefix}&cursor=${body.nextCursor}`;
+    const rest = [await service.caller({}).get(next), await service.aCustomer().get(next)];
+
+    for (const page of rest)
+      expect(page).toMatchObject({ status: 200, body: { items: [{ id: `${prefix}-3` }], nextCursor: null } });
+  });
+
+  it('are refused like those of anybody: what is not there, and what is not valid', async () => {
+    const { get } = service.caller({});
+
+    expectProblem(await get('/products/unicorn'), 404, 'product-not-found');
+    expectProblem(await get('/products/No'), 400, 'validation');
+    expectProblem(await get('/products?limit=0'), 400, 'validation');
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['an empty user', { 'x-user-id': '' }],
+    ['a blank one', { 'x-user-id': ' ' }],
+    ['one of 256 characters', { 'x-user-id': 'x'.repeat(256) }],
+    ['an unknown role', { 'x-user-id': 'ada', 'x-roles': 'king' }],
+    ['roles of nobody', { 'x-roles': 'operator' }],
+    ['no roles of nobody', { 'x-roles': '' }],
+  ])('P10 are refused for %s, as anything else is', async (_, headers) => {
+    const { get } = service.caller(headers);
+
+    const answers: Answer[] = [await get('/products'), await get('/products/tea'), await get('/orders')];
+    for (const answer of answers) expectProblem(answer, 401, 'caller-unknown');
+  });
+});
+
+it('the documentation tells every answer that these tests got', () => {
+  expect(service.undocumented()).toEqual([]);
+});
