@@ -185,12 +185,12 @@ function isEnough(world: World, lines: readonly Line[]): boolean {
 
 function commandOf(world: World, slot: number, who: string, seen: Version): OrderCommand {
   const { id: orderId, version } = world.order(slot)!;
-  const expectedVersion = { any: undefined, 'the last': version, 'an old': version - 1 }[seen];
+  const precondition = { any: {}, 'the last': { expected: [version] }, 'an old': { expected: [version - 1] } }[seen];
   const by = { userId: who, isOperator: who === 'an operator' };
   return {
     orderId,
     by,
-    expectedVersion,
+    precondition,
     actor: `${by.isOperator ? 'operator' : 'customer'}:${who}`,
     cause: 'POST /orders/:orderId',
   };

@@ -58,7 +58,7 @@ function decide(slot: number, result: PaymentResult): Move {
     make: async (world) => {
       const { database, decidePayment, provider } = world.payments;
       const { id, status } = world.request(slot)!;
-      const by = { operator: 'olga', cause: 'POST /payment-requests/:id' };
+      const by = { operator: 'olga', cause: 'POST /payment-requests/:id', precondition: {} };
 
       const decision = await database.request((tx) => decidePayment.execute(tx, id, result, by));
 
@@ -103,7 +103,7 @@ export function confirm(slot: number, onlyIfDue = false): Move {
       const { database, confirmRefund, provider } = world.payments;
       const { id, status, amount } = world.request(slot)!;
       const isDue = isGivenUp(world, slot);
-      const by = { operator: 'olga', cause: 'POST /payment-requests/:id/refunded' };
+      const by = { operator: 'olga', cause: 'POST /payment-requests/:id/refunded', precondition: {} };
 
       const decision = await database.request((tx) => confirmRefund.execute(tx, id, by));
 

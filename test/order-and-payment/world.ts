@@ -76,7 +76,7 @@ export class World {
     // One product of another currency.
     const facts = { productId, name: productId, price, currency: productId === 'mug' ? 'CHF' : 'EUR', stock };
     const { orders } = this;
-    const decision = await orders.database.request((tx) => orders.putProduct.execute(tx, facts, undefined));
+    const decision = await orders.database.request((tx) => orders.putProduct.execute(tx, facts, {}));
     if (decision.accepted) this.supply.set(productId, stock + this.sold(productId));
     return decision;
   }

@@ -34,7 +34,9 @@ function gapsOf(document: Document, { method, path, status, headers, body }: Ans
   const name = `${method} ${template ?? pathname} ${status}`;
   const operation = document.paths[template ?? '']?.[method.toLowerCase() as 'get' | 'post'];
   const response = operation?.responses[status];
-  if (!response || !('content' in response)) return [name];
+  if (!response || '$ref' in response) return [name];
+  // It has no content.
+  if (status === 304) return [];
 
   const mediaType = headers.get('content-type')?.replace(/;.*/, '') ?? 'none';
   const content = response.content?.[mediaType];

@@ -312,7 +312,7 @@ describe('an order that has read the old price', () => {
     let waiting: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      const decision = await service.app.get(PutProduct).execute(tx, { ...facts, productId, price: 150 }, undefined);
+      const decision = await service.app.get(PutProduct).execute(tx, { ...facts, productId, price: 150 }, {});
       expect(decision.accepted).toBe(true);
       waiting = place();
       await until('it has read the old price, and waits for the lock', isSomebodyWaiting);
@@ -330,7 +330,7 @@ describe('an order that has read the old price', () => {
     let waiting: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      await service.app.get(PutProduct).execute(tx, { ...facts, currency: 'USD', productId, price: 100 }, undefined);
+      await service.app.get(PutProduct).execute(tx, { ...facts, currency: 'USD', productId, price: 100 }, {});
       waiting = service.aCustomer().post('/orders', { items: items(productId) });
       await until('it has read the old currency, and waits for the lock', isSomebodyWaiting);
     });
@@ -373,7 +373,7 @@ describe('counting the shelf', () => {
     let second: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      await service.app.get(PutProduct).execute(tx, { ...facts, productId, stock: 30 }, undefined);
+      await service.app.get(PutProduct).execute(tx, { ...facts, productId, stock: 30 }, {});
       second = service.anOperator().send('PUT', `/products/${productId}`, { ...facts, stock: 40 });
       await until('it has counted, and waits for the lock', isSomebodyWaiting);
     });

@@ -1,21 +1,22 @@
-import { Body, Controller, Get, Module, Param, Post, Put, Res } from '@nestjs/common';
+import { connect } from 'node:net';
+import { Body, Controller, Get, Module, NotFoundException, Param, Post, Put, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
+import { type VersionConflict, versionConflictOf } from '@twinbox/kernel';
 import { IsString } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import {
+  conditionalAnswer,
   createApp,
   etagOf,
-  type ExpectedVersion,
-  IfMatch,
   loggerModule,
   openApiDocument,
   openApiGaps,
+  Preconditions,
   problemOf,
   Public,
   RawBody,
   ServiceConfig,
-  type VersionConflict,
   versionConflict,
 } from './index.js';
 
@@ -25,6 +26,11 @@ class NoteDto {
   readonly text!: string;
 }
 
+class SavedNoteDto extends NoteDto {
+  @ApiProperty({ example: 3 })
+  readonly version!: number;
+}
+
 const VERSION = 3;
 
 @Public()
@@ -32,20 +38,23 @@ const VERSION = 3;
 class NotesController {
   @Get(':id')
   @ApiOperation({ summary: 'A note' })
-  @ApiOkResponse({ type: NoteDto })
-  get(@Param('id') _: string, @Res({ passthrough: true }) reply: FastifyReply) {
-    reply.header('etag', etagOf(VERSION));
-    return { text: 'tea' };
+  @ApiOkResponse({ type: SavedNoteDto })
+  get(
+    @Param('id') id: string,
+    @Preconditions() preconditions: Preconditions,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    if (id === 'new') throw new NotFoundException();
+    return conditionalAnswer(reply, preconditions, etagOf(VERSION, 'late'), { text: 'tea', version: VERSION });
   }
 
   @Put(':id')
   @ApiOperation({ summary: 'Change it' })
   @ApiOkResponse({ type: NoteDto })
-  put(@Param('id') id: string, @Body() note: NoteDto, @IfMatch() expected: ExpectedVersion | undefined) {
-    const actual = id === 'new' ? 0 : VERSION;
-    if (expected === undefined || expected === actual || (expected === '*' && actual > 0)) return note;
-    const rejection = { code: 'version-conflict', expected, actual } as const;
-    throw problemOf<VersionConflict>(rejection, { 'version-conflict': versionConflict });
+  put(@Param('id') id: string, @Body() note: NoteDto, @Preconditions() { version }: Preconditions) {
+    const conflict = versionConflictOf(version, id === 'new' ? 0 : VERSION);
+    if (!conflict) return note;
+    throw problemOf<VersionConflict>(conflict.rejection, { 'version-conflict': versionConflict });
   }
 
   @Post('signed')
@@ -89,63 +98,217 @@ async function call(path: string, init: RequestInit = {}) {
   return {
     status: response.status,
     headers: response.headers,
+    text,
     body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>,
   };
 }
 
 const json = { 'content-type': 'application/json' };
 
-describe('If-Match', () => {
-  const put = (ifMatch?: string, id = '1') =>
-    call(`/notes/${id}`, {
-      method: 'PUT',
-      headers: { ...json, ...(ifMatch !== undefined && { 'if-match': ifMatch }) },
-      body: '{"text":"mug"}',
-    });
+const put = (headers: Record<string, string>, id = '1') =>
+  call(`/notes/${id}`, { method: 'PUT', headers: { ...json, ...headers }, body: '{"text":"mug"}' });
+const get = (headers: Record<string, string>, id = '1', method = 'GET') => call(`/notes/${id}`, { method, headers });
 
-  it('lets a change through that was made to what is there', async () => {
-    const { headers } = await call('/notes/1');
+// Longer than any version.
+const nines = `"${'9'.repeat(16)}"`;
 
-    expect(headers.get('etag')).toBe('"3"');
-    expect((await put(headers.get('etag')!)).status).toBe(200);
-    expect((await put()).status).toBe(200);
+describe('a change with If-Match (RFC 9110, section 13.1.1)', () => {
+  it('is made to what the client has read', async () => {
+    const { headers } = await get({});
+
+    expect(headers.get('etag')).toBe('"3-late"');
+    expect((await put({ 'if-match': headers.get('etag')! })).status).toBe(200);
+    expect((await put({})).status).toBe(200);
   });
 
-  it('refuses a change that was made to another version', async () => {
-    expect(await put('"2"')).toMatchObject({
-      status: 412,
-      body: { type: 'urn:twinbox:problem:version-conflict', expected: 2, actual: 3 },
-    });
-  });
-
-  it('tells a change of what there is, whatever its version, from one of nothing', async () => {
-    expect((await put('*')).status).toBe(200);
-    expect(await put('*', 'new')).toMatchObject({
-      status: 412,
-      body: { expected: '*', actual: 0, detail: 'There is nothing yet that could be changed.' },
-    });
-  });
-
-  it.each(['3', 'W/"3"', '"03"', '"-3"', '"x"', '"3", "4"', '"3', '', `"${'9'.repeat(16)}"`])(
-    'is refused when it says %j, which is no ETag of ours',
+  it.each(['"3"', '"3-early"', '*', '"2", "3"', '"2","3","4"', '"x", "3"', ' ,, "3" ,', '"a,b" , "3"', 'W/"2", "3"'])(
+    'is made for %s',
     async (ifMatch) => {
-      expect(await put(ifMatch)).toMatchObject({
-        status: 400,
-        body: { type: 'urn:twinbox:problem:validation', errors: [{ parameter: 'If-Match' }] },
-      });
+      expect((await put({ 'if-match': ifMatch })).status).toBe(200);
     },
   );
 
-  it('is documented, with its problem', () => {
+  it.each([
+    ['"2"', 2],
+    ['"2", "4"', [2, 4]],
+    ['W/"3"', []],
+    ['W/"3", "2"', 2],
+    ['"x"', []],
+    ['""', []],
+    ['"03"', []],
+    ['"-3"', []],
+    ['"3,4"', []],
+    [nines, []],
+  ])('is refused for %s', async (ifMatch, expected) => {
+    expect(await put({ 'if-match': ifMatch })).toMatchObject({
+      status: 412,
+      body: { type: 'urn:twinbox:problem:version-conflict', expected, actual: 3 },
+    });
+  });
+
+  it.each(['*', '"3"', '"0"', '"x"'])('is refused for %s where nothing exists', async (ifMatch) => {
+    expect(await put({ 'if-match': ifMatch }, 'new')).toMatchObject({
+      status: 412,
+      body: { actual: 0, detail: 'There is nothing yet that could be changed.' },
+    });
+  });
+});
+
+describe('a change with If-None-Match (RFC 9110, section 13.1.2)', () => {
+  it.each([
+    ['*', 'new'],
+    ['"3"', 'new'],
+    ['"2"', '1'],
+    ['W/"2", "4"', '1'],
+    ['"x"', '1'],
+  ])('is made for %s to the note %s', async (ifNoneMatch, id) => {
+    expect((await put({ 'if-none-match': ifNoneMatch }, id)).status).toBe(200);
+  });
+
+  it.each([
+    ['*', '*'],
+    ['"3"', 3],
+    ['W/"3"', 3],
+    ['"1", W/"3"', [1, 3]],
+  ])('is refused for %s', async (ifNoneMatch, unexpected) => {
+    expect(await put({ 'if-none-match': ifNoneMatch })).toMatchObject({
+      status: 412,
+      body: { type: 'urn:twinbox:problem:version-conflict', unexpected, actual: 3 },
+    });
+  });
+
+  it('is refused where only one of both conditions holds', async () => {
+    expect((await put({ 'if-match': '"3"', 'if-none-match': '*' })).status).toBe(412);
+    expect((await put({ 'if-match': '"2"', 'if-none-match': '"2"' })).status).toBe(412);
+    expect((await put({ 'if-match': '"3"', 'if-none-match': '"2"' })).status).toBe(200);
+  });
+});
+
+describe.each(['GET', 'HEAD'])('a %s with preconditions', (method) => {
+  it.each(['"3-late"', 'W/"3-late"', '*', '"1", "3-late"', ',"x" ,W/"3-late",'])(
+    'is a 304 for If-None-Match %s, with the headers of the 200 and no body',
+    async (ifNoneMatch) => {
+      const origin = 'http://localhost:3000';
+      const full = await get({ origin }, '1', method);
+
+      const known = await get({ origin, 'if-none-match': ifNoneMatch }, '1', method);
+
+      expect([full.status, known.status]).toEqual([200, 304]);
+      expect(known.text).toBe('');
+      for (const name of ['etag', 'cache-control', 'vary', 'access-control-allow-origin'])
+        expect([name, known.headers.get(name)]).toEqual([name, full.headers.get(name)]);
+      expect(known.headers.get('etag')).toBe('"3-late"');
+      expect(known.headers.get('cache-control')).toBe('private, no-cache');
+      expect(known.headers.get('vary')).toBe('Origin, X-User-Id, X-Roles');
+      // Of a 304 it is that of the 200, or none (RFC 9110, section 8.6).
+      const length = known.headers.get('content-length');
+      expect([null, full.headers.get('content-length')]).toContain(length);
+    },
+  );
+
+  it.each(['"2"', '"3"', '"3-early"', 'W/"x"', '"2", "4"'])(
+    'is a 200 for If-None-Match %s, which is not what the client would get',
+    async (ifNoneMatch) => {
+      expect((await get({ 'if-none-match': ifNoneMatch }, '1', method)).status).toBe(200);
+    },
+  );
+
+  it.each<[number, Record<string, string>]>([
+    [200, { 'if-match': '"3"' }],
+    [200, { 'if-match': '*' }],
+    [412, { 'if-match': '"2"' }],
+    [412, { 'if-match': '"2"', 'if-none-match': '"3-late"' }],
+    [304, { 'if-match': '"3-late"', 'if-none-match': '"3-late"' }],
+  ])('is a %i for %j: If-Match comes first (RFC 9110, section 13.2.2)', async (status, headers) => {
+    expect((await get(headers, '1', method)).status).toBe(status);
+  });
+
+  it.each([{ 'if-none-match': '*' }, { 'if-match': '"1"' }])(
+    'is a 404 for what does not exist, whatever it says: %j',
+    async (headers) => {
+      expect((await get(headers, 'new', method)).status).toBe(404);
+    },
+  );
+});
+
+describe('a precondition', () => {
+  it.each(['3', '"3', '3"', '', ',', ' , ', '*, "3"', '*, *', 'w/"3"', 'W/3', 'W/ "3"', '"3" "4"', '"a b"', '"3";"4"'])(
+    'is refused when it says %j, which is malformed',
+    async (value) => {
+      for (const name of ['If-Match', 'If-None-Match'])
+        for (const answer of [await put({ [name]: value }), await get({ [name]: value })])
+          expect(answer).toMatchObject({
+            status: 400,
+            body: { type: 'urn:twinbox:problem:validation', errors: [{ parameter: name }] },
+          });
+    },
+  );
+
+  it('may stand on several lines', async () => {
+    const { hostname, port } = new URL(await app.getUrl());
+    const lines = async (...values: string[]) => {
+      const socket = connect(Number(port), hostname);
+      const fields = values.map((value) => `If-None-Match: ${value}\r\n`).join('');
+      socket.write(`GET /notes/1 HTTP/1.1\r\nHost: a\r\n${fields}Connection: close\r\n\r\n`);
+      let answer = '';
+      for await (const chunk of socket) answer += String(chunk);
+      return Number(answer.split(' ')[1]);
+    };
+
+    expect(await lines('"1"', '"3-late"')).toBe(304);
+    expect(await lines('"1"', '"2"')).toBe(200);
+    expect(await lines('*', '"3-late"')).toBe(400);
+  });
+
+  it('by date is ignored, because no modification date is given (RFC 9110, sections 13.1.3 and 13.1.4)', async () => {
+    const tomorrow = new Date(Date.now() + 24 * 3600 * 1000).toUTCString();
+
+    const read = await get({ 'if-modified-since': tomorrow });
+    const changed = await put({ 'if-unmodified-since': new Date(0).toUTCString() });
+
+    expect(read.headers.get('last-modified')).toBeNull();
+    expect([read.status, changed.status]).toEqual([200, 200]);
+  });
+
+  it('costs no more than its length', async () => {
+    const longest = ' '.repeat(7000);
+
+    for (const value of [`,${longest}x`, `"1"${longest}x`, `"1",${longest}x`, `${'"1",'.repeat(1700)}x`])
+      expect((await get({ 'if-none-match': value })).status).toBe(400);
+    expect((await get({ 'if-none-match': `${'"1",'.repeat(1700)}"3-late"` })).status).toBe(304);
+  });
+
+  it('is documented, with what it leads to', () => {
     const document = openApiDocument(app, info);
+    const { get: read, put: change } = document.paths['/notes/{id}']!;
 
     expect(openApiGaps(document)).toEqual([]);
-    expect(document.paths['/notes/{id}']!.put).toMatchObject({
-      parameters: expect.arrayContaining([expect.objectContaining({ name: 'If-Match', in: 'header' })]) as unknown,
-      responses: { 412: { content: { 'application/problem+json': { examples: { 'version-conflict': {} } } } } },
-    });
-    expect(document.paths['/notes/{id}']!.get!.responses).not.toHaveProperty('412');
+    const parameters = expect.arrayContaining([
+      expect.objectContaining({ name: 'If-Match', in: 'header', required: false }),
+      expect.objectContaining({ name: 'If-None-Match', in: 'header', required: false }),
+    ]) as unknown;
+    const conflict = { content: { 'application/problem+json': { examples: { 'version-conflict': {} } } } };
+    expect(change).toMatchObject({ parameters, responses: { 200: { headers: { ETag: {} } }, 412: conflict } });
+    expect(change!.responses).not.toHaveProperty('304');
+    const validators = { headers: { ETag: {}, 'Cache-Control': {}, Vary: {} } };
+    expect(read).toMatchObject({ parameters, responses: { 200: validators, 304: validators, 412: conflict } });
+    expect(read!.responses['304']).not.toHaveProperty('content');
   });
+
+  it.each(['*', '"3"', 'W/"3"', '"2", W/"3"', ',"2" ,, "3",'])('is documented by a pattern that allows %s', (value) => {
+    expect(pattern().test(value)).toBe(true);
+  });
+
+  it.each(['', ',', '3', '*,"3"', 'w/"3"', '"2" "3"'])('is documented by a pattern that forbids %j', (value) => {
+    expect(pattern().test(value)).toBe(false);
+  });
+
+  function pattern(): RegExp {
+    const parameter = openApiDocument(app, info).paths['/notes/{id}']!.put!.parameters!.find(
+      (each) => 'name' in each && each.name === 'If-Match',
+    );
+    return new RegExp((parameter as { schema: { pattern: string } }).schema.pattern);
+  }
 });
 
 describe('the raw body', () => {
@@ -184,7 +347,7 @@ describe('a web page of another origin', () => {
   const origin = 'http://localhost:3000';
 
   it.each(['PUT', 'PATCH', 'DELETE', 'POST'])('may send %s, and the headers of a change', async (method) => {
-    const wanted = ['idempotency-key', 'if-match', 'last-event-id'];
+    const wanted = ['idempotency-key', 'if-match', 'if-none-match', 'last-event-id'];
     const answer = await call('/notes/1', {
       method: 'OPTIONS',
       headers: {

@@ -42,4 +42,4 @@ export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
 export { NoBody } from './validation.js';
-export { etagOf, type ExpectedVersion, IfMatch, type VersionConflict, versionConflict } from './versions.js';
+export { conditionalAnswer, etagOf, Preconditions, versionConflict } from './versions.js';

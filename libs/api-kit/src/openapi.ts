@@ -1,6 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
+import { CALLER_HEADERS, OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
 import {
   commonProblems,
   OUTCOME_UNKNOWN,
@@ -119,7 +119,7 @@ export function openApiGaps(document: OpenAPIObject): string[] {
     if (!operation.summary) gaps.push(`${name} has no summary`);
     if (!Object.keys(operation.responses).some((status) => status.startsWith('2'))) gaps.push(`${name} has no success`);
     for (const [status, response] of Object.entries(operation.responses)) {
-      if (status === '204') continue;
+      if (status === '204' || status === '304') continue;
       const [content] = Object.values(response.content ?? {});
       if (!content?.schema) gaps.push(`${name} ${status} has no schema`);
       else if (!hasExample(content, document)) gaps.push(`${name} ${status} has no example`);
@@ -212,6 +212,7 @@ function complete(operation: Operation, method: string): void {
   delete operation[ROLES_EXTENSION];
   delete operation[PROBLEMS_EXTENSION];
 
+  if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'A problem.';
     response.headers = { ...response.headers, 'X-Request-Id': requestIdHeader };
@@ -219,6 +220,16 @@ function complete(operation: Operation, method: string): void {
       response.headers['Idempotent-Replayed'] = replayedHeader;
   }
   for (const problem of problems) addProblem(operation.responses, problem);
+}
+
+/** Every answer of a resource with a version has its ETag; that of a GET may be cached, and a client that has it gets a 304. */
+function documentValidators({ responses }: Operation, method: string): void {
+  const headers = method === 'get' ? { ETag: etagHeader, ...cacheHeaders } : { ETag: etagHeader };
+  if (method === 'get')
+    responses['304'] = { description: 'The client has it: `If-None-Match` names its ETag.', headers };
+  for (const [status, response] of Object.entries(responses)) {
+    if (status.startsWith('2')) response.headers = { ...headers, ...response.headers };
+  }
 }
 
 function takesHeader({ parameters = [] }: Operation, header: string): boolean {
@@ -247,6 +258,14 @@ function addProblem(responses: Operation['responses'], problem: Problem): void {
 }
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
+const etagHeader = {
+  description: 'Begins with the version. For `If-Match` and `If-None-Match`.',
+  schema: { type: 'string' },
+};
+const cacheHeaders = {
+  'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
+  Vary: { description: `Names ${CALLER_HEADERS.join(' and ')}, among others.`, schema: { type: 'string' } },
+};
 const requestIdHeader = { description: 'The id of this request in the log.', schema: { type: 'string' } };
 const replayedHeader = { description: '`true`: the stored answer.', schema: { type: 'string', enum: ['true'] } };
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };

@@ -81,7 +81,7 @@ export const commonProblems = {
   'idempotency-key-invalid': { status: 400, title: 'The idempotency key is not valid.' },
   'caller-unknown': { status: 401, title: 'The caller could not be identified.' },
   'role-required': { status: 403, title: 'The caller lacks the role for this.' },
-  'version-conflict': { status: 412, title: 'It has been changed since you read it.' },
+  'version-conflict': { status: 412, title: 'It is not in a version that the request allows.' },
   'payload-too-large': { status: 413, title: 'The body is too large.' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request.' },

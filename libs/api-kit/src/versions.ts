@@ -1,65 +1,139 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
+import { type VersionConflict, versionConflictOf, type VersionPrecondition, type Versions } from '@twinbox/kernel';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CALLER_HEADERS } from './caller.js';
 import { documentedBy } from './openapi.js';
-import { commonProblems, type ProblemEntry } from './problem.js';
+import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
 import { validationProblem } from './validation.js';
 
-const HEADER = 'If-Match';
+// RFC 9110, sections 8.8.3 and 5.6.1.2: a list may have empty elements, and a tag may have commas. At least one tag is required.
+const TAG = String.raw`(W/)?"[!#-~\u0080-\u00ff]*"`;
+const FIELD = `^(\\*|(,[ \\t]*)*${TAG}([ \\t]*,([ \\t]*${TAG})?)*[ \\t]*)$`;
+const isField = new RegExp(FIELD);
+const VERSION = /^"([1-9]\d{0,14})(?:-[^"]*)?"$/;
 
-/** A rejection: the caller knows another version than there is. */
-export interface VersionConflict {
-  readonly code: 'version-conflict';
-  /** What the caller has seen; `*`: that there is something. */
-  readonly expected: ExpectedVersion;
-  /** What there is; 0: nothing. */
-  readonly actual: number;
-}
-
-/** How a {@link VersionConflict} is told, for a service's problem table. */
+/** The entry of a {@link VersionConflict} in a service's problem table. */
 export const versionConflict = {
   ...commonProblems['version-conflict'],
-  detail: ({ expected, actual }: VersionConflict) =>
-    expected === '*'
-      ? 'There is nothing yet that could be changed.'
-      : `It was version ${expected} when you read it, and is version ${actual} now.`,
+  detail: ({ expected, unexpected, actual }: VersionConflict) => {
+    if (actual === 0) return 'There is nothing yet that could be changed.';
+    if (unexpected === '*') return `It exists already, in version ${actual}.`;
+    if (unexpected !== undefined) return `It is version ${actual}, which the request rules out.`;
+    if (typeof expected === 'number')
+      return `It was version ${expected} when you read it, and is version ${actual} now.`;
+    return `It is version ${actual} now, which the request does not name.`;
+  },
   example: { expected: 2, actual: 3 },
 } satisfies ProblemEntry<VersionConflict>;
 
-/** The `ETag` of a version: `"7"`. */
-export function etagOf(version: number): string {
-  return `"${version}"`;
+/**
+ * The `ETag` of a representation: `"7"`, or `"7-late"` where it also depends on something that the version does not count. That is
+ * the `variant`: a strong validator changes with everything that a client can see (RFC 9110, section 8.8.1).
+ */
+export function etagOf(version: number, variant?: string | number): string {
+  return variant === undefined ? `"${version}"` : `"${version}-${variant}"`;
 }
 
-/** What `If-Match` names: a version, or `*` for any, so that there must be one at all. */
-export type ExpectedVersion = number | '*';
+/** What a request says in `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
+export interface Preconditions {
+  /**
+   * For a change. A tag stands for the version that it begins with, so whatever the version does not count, such as pieces that were
+   * sold, is no reason to refuse a change. Weak tags match in `If-None-Match` only, and tags of others name no version.
+   */
+  readonly version: VersionPrecondition;
+  /** Whether `If-None-Match` names this ETag, compared weakly: the client has the representation. */
+  readonly isKnown: (etag: string) => boolean;
+}
 
 /**
- * What `If-Match` names, as an argument of a handler; undefined without the header. One ETag as {@link etagOf} makes them, or `*`,
- * which holds only for what is there (RFC 9110, section 13.1.1); anything else is a 400. The OpenAPI document gets the header and
- * the 412.
+ * The request's preconditions as an argument of a handler. A handler that changes something passes `version` on to its use case,
+ * one that only reads answers with {@link conditionalAnswer}. A malformed field is a 400. The OpenAPI document gets both headers, the
+ * 412, and for a GET the 304.
+ *
+ * `If-Modified-Since` and `If-Unmodified-Since` are ignored, as sections 13.1.3 and 13.1.4 require where there is no modification
+ * date: versions can follow each other within a second, so no date would tell them apart.
  */
-export const IfMatch = createParamDecorator(
-  (_: unknown, context: ExecutionContext): ExpectedVersion | undefined => {
-    const given = context.switchToHttp().getRequest<FastifyRequest>().raw.headersDistinct[HEADER.toLowerCase()];
-    if (given === undefined) return undefined;
-    const value = given.join(',').trim();
-    if (value === '*') return value;
-    const version = /^"(0|[1-9]\d{0,14})"$/.exec(value)?.[1];
-    if (version === undefined) {
-      throw validationProblem([{ parameter: HEADER, detail: 'must be the ETag of an earlier answer, such as "7"' }]);
-    }
-    return Number(version);
-  },
+export const Preconditions = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Preconditions =>
+    preconditionsOf(context.switchToHttp().getRequest<FastifyRequest>().raw.headersDistinct),
   [
     documentedBy(
-      ApiHeader({
-        name: HEADER,
-        description: 'The `ETag` of what you have read: the change is made only if it is still that.',
-        required: false,
-        schema: { type: 'string', pattern: '^("\\d+"|\\*)$' },
-        example: '"2"',
-      }),
+      headerDoc(
+        'If-Match',
+        'The `ETag` of what you have read, or several: the request is carried out only if it is still one of them. `*`: if it exists.',
+        '"2"',
+      ),
+    ),
+    documentedBy(
+      headerDoc(
+        'If-None-Match',
+        'ETags that you know: a GET is a 304 if it is still one of them, a change is refused. `*`: if it exists at all.',
+        '"1"',
+      ),
     ),
   ],
 );
+
+/**
+ * Answers a GET or HEAD: sets the ETag and what caches have to know, and returns the body, or nothing for a client that has it (304).
+ * @throws ProblemException (412) when `If-Match` names other versions
+ */
+export function conditionalAnswer<Body extends { readonly version: number }>(
+  reply: FastifyReply,
+  { version, isKnown }: Preconditions,
+  etag: string,
+  body: Body,
+): Body | undefined {
+  const conflict = versionConflictOf({ expected: version.expected }, body.version);
+  if (conflict) throw problemOf<VersionConflict>(conflict.rejection, { 'version-conflict': versionConflict });
+  const vary = [reply.getHeader('vary') ?? [], CALLER_HEADERS].flat();
+  // A cache may keep it for this caller, and has to ask each time whether it still holds.
+  void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
+  if (!isKnown(etag)) return body;
+  void reply.status(304);
+  // Fastify takes the length of the answer to a HEAD from its body, and 0 would be that of another representation.
+  return reply.request.method === 'HEAD' ? body : undefined;
+}
+
+interface EntityTag {
+  readonly isWeak: boolean;
+  /** With its quotes. */
+  readonly opaque: string;
+}
+
+function preconditionsOf(headers: NodeJS.Dict<string[]>): Preconditions {
+  const ifMatch = tagsIn(headers, 'If-Match');
+  const ifNoneMatch = tagsIn(headers, 'If-None-Match');
+  return {
+    version: {
+      expected: ifMatch && versionsIn(ifMatch, ({ isWeak }) => !isWeak),
+      unexpected: ifNoneMatch && versionsIn(ifNoneMatch, () => true),
+    },
+    isKnown: (etag) => ifNoneMatch === '*' || ifNoneMatch?.some(({ opaque }) => opaque === etag) === true,
+  };
+}
+
+function tagsIn(headers: NodeJS.Dict<string[]>, parameter: string): readonly EntityTag[] | '*' | undefined {
+  // Lines of one field are one list.
+  const value = headers[parameter.toLowerCase()]?.join(',');
+  if (value === undefined || value === '*') return value;
+  if (!isField.test(value))
+    throw validationProblem([{ parameter, detail: 'must be * or ETags with commas between, such as "7"' }]);
+  return Array.from(value.matchAll(/(W\/)?("[^"]*")/g), ([, weak, opaque = '']) => ({
+    isWeak: weak !== undefined,
+    opaque,
+  }));
+}
+
+function versionsIn(tags: readonly EntityTag[] | '*', matches: (tag: EntityTag) => boolean): Versions {
+  if (tags === '*') return tags;
+  return tags.filter(matches).flatMap(({ opaque }) => {
+    const version = VERSION.exec(opaque)?.[1];
+    return version === undefined ? [] : [Number(version)];
+  });
+}
+
+function headerDoc(name: string, description: string, example: string): MethodDecorator {
+  return ApiHeader({ name, description, required: false, schema: { type: 'string', pattern: FIELD }, example });
+}

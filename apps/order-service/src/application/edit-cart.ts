@@ -32,12 +32,14 @@ export class EditCart {
   }
 
   async change(tx: EntityManager, command: OrderCommand, wanted: WantedLine): Promise<OrderDecision> {
-    return this.commands.run(tx, command, 'owner', async (order) =>
+    return this.commands.run(tx, { ...command, productId: wanted.productId }, 'owner', async (order) =>
       changeItem(order, wanted, await this.products.catalogue(tx, [wanted]), this.clock.now()),
     );
   }
 
   async remove(tx: EntityManager, command: OrderCommand, productId: string): Promise<OrderDecision> {
-    return this.commands.run(tx, command, 'owner', (order) => removeItem(order, productId, this.clock.now()));
+    return this.commands.run(tx, { ...command, productId }, 'owner', (order) =>
+      removeItem(order, productId, this.clock.now()),
+    );
   }
 }

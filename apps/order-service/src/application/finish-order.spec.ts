@@ -22,7 +22,7 @@ function aShop() {
     finishOrder.execute(tx, {
       orderId: order.id,
       by,
-      expectedVersion: undefined,
+      precondition: {},
       actor: `customer:${by.userId}`,
       cause: 'POST /orders/:orderId/finish',
     });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type Accepted, reject, type Rejected } from '@twinbox/kernel';
+import { type Accepted, reject, type Rejected, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
 import { allDone, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -24,8 +24,10 @@ export interface Requester {
 export interface OrderCommand extends Origin {
   readonly orderId: string;
   readonly by: Requester;
-  /** The version that the requester has seen, if it matters to them. */
-  readonly expectedVersion: number | undefined;
+  /** What the requester requires of the order's version. */
+  readonly precondition: VersionPrecondition;
+  /** The item that the command is for, if it is for one. */
+  readonly productId?: string;
 }
 
 /** Whose command it may be: a cart is its customer's alone, and what is left to be done only operators know. */
@@ -98,14 +100,14 @@ function idsOf(messages: ReturnType<typeof messagesOf>): string[] {
 }
 
 function refusalOf(
-  order: OrderHead,
-  { orderId, by, expectedVersion }: OrderCommand,
+  order: Order,
+  { orderId, by, precondition, productId }: OrderCommand,
   allowed: Allowed,
 ): Rejected<OrderRejection> | undefined {
   if (!isVisible(order, by)) return reject({ code: 'order-not-found', orderId });
   if (allowed === 'owner' && order.customerId !== by.userId) return reject({ code: 'order-not-yours', orderId });
   if (allowed === 'operator' && !by.isOperator) return reject({ code: 'operator-required', orderId });
-  if (expectedVersion !== undefined && expectedVersion !== order.version)
-    return reject({ code: 'version-conflict', expected: expectedVersion, actual: order.version });
-  return undefined;
+  // RFC 9110, section 13.2.1: what is not there is a 404, whatever the request requires of its version. The rule rejects it.
+  const isThere = productId === undefined || order.items.some((item) => item.productId === productId);
+  return isThere ? versionConflictOf(precondition, order.version) : undefined;
 }

@@ -1,11 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, type Decision, reject, type Rejected } from '@twinbox/kernel';
+import { Clock, type Decision, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type Product, type ProductFacts, type ProductRejection, putProduct } from '../domain/product.js';
 import { ProductStore, type StockedProduct } from './product-store.js';
-
-/** The version that the operator has seen; `*`: any, but there must be one. */
-export type ExpectedVersion = number | '*';
 
 /** An operator says what a product is, what it costs, and how many pieces are on the shelf. */
 @Injectable()
@@ -18,14 +15,13 @@ export class PutProduct {
   async execute(
     tx: EntityManager,
     facts: ProductFacts,
-    expectedVersion: ExpectedVersion | undefined,
+    precondition: VersionPrecondition,
   ): Promise<Decision<StockedProduct, never, ProductRejection>> {
     // Before the lock: nothing could be sold while all live orders are gone through.
     const seen = await this.products.stocked(tx, facts.productId);
     const known = await this.products.lock(tx, facts.productId);
-    const actual = known?.version ?? 0;
-    const refused = refusalOf(expectedVersion, actual);
-    if (refused) return refused;
+    const conflict = versionConflictOf(precondition, known?.version ?? 0);
+    if (conflict) return conflict;
 
     const reserved = known ? await this.reservedOf(tx, known, seen) : 0;
     const decision = putProduct(known, facts, reserved, this.clock.now());
@@ -33,7 +29,7 @@ export class PutProduct {
     const { state } = decision;
     if (known) await this.products.save(tx, known, state);
     // Somebody else has added it since: what they said is there to be looked at now.
-    else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, expectedVersion);
+    else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, precondition);
     return { ...decision, state: { ...state, reserved } };
   }
 
@@ -45,10 +41,4 @@ export class PutProduct {
     const counted = seen?.version === known.version ? seen : await this.products.stocked(tx, known.id);
     return counted ? counted.available + counted.reserved - known.available : 0;
   }
-}
-
-function refusalOf(expected: ExpectedVersion | undefined, actual: number): Rejected<ProductRejection> | undefined {
-  if (expected === '*') return actual === 0 ? reject({ code: 'version-conflict', expected, actual }) : undefined;
-  if (expected === undefined || expected === actual) return undefined;
-  return reject({ code: 'version-conflict', expected, actual });
 }

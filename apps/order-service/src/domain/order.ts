@@ -1,5 +1,5 @@
 import { type OrderEvent, type PaymentEvent } from '@twinbox/contracts';
-import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
+import { accept, type Accepted, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 import { dueAtOf, laterOf, paymentOf, type PaymentSnapshot } from './payment-snapshot.js';
 import { type PriceChange, type Shortage } from './product.js';
 
@@ -63,7 +63,7 @@ export type OrderRejection =
   | { readonly code: 'order-not-found' | 'order-not-yours' | 'operator-required'; readonly orderId: string }
   | { readonly code: 'order-empty' | 'order-total-too-large'; readonly orderId: string }
   | { readonly code: 'order-wrong-status'; readonly orderId: string; readonly actual: OrderStatus }
-  | { readonly code: 'version-conflict'; readonly expected: number; readonly actual: number }
+  | VersionConflict
   | { readonly code: 'item-not-found'; readonly orderId: string; readonly productId: string }
   | { readonly code: 'too-many-products'; readonly orderId: string; readonly most: number }
   | { readonly code: 'quantity-too-large'; readonly orderId: string; readonly productId: string; readonly most: number }

@@ -1,4 +1,4 @@
-import { accept, type Decision, reject } from '@twinbox/kernel';
+import { accept, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 
 /** What the shop sells. */
 export interface Product {
@@ -71,7 +71,7 @@ export interface ProductFacts {
 
 export type ProductRejection =
   | { readonly code: 'product-not-found'; readonly productId: string }
-  | { readonly code: 'version-conflict'; readonly expected: number | '*'; readonly actual: number }
+  | VersionConflict
   | {
       readonly code: 'stock-reserved';
       readonly productId: string;

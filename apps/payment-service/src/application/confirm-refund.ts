@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, reject } from '@twinbox/kernel';
+import { Clock, reject, versionConflictOf } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { confirmRefund, type PaymentDecision } from '../domain/payment-rules.js';
+import { type OperatorCommand } from './operator-command.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
@@ -16,14 +17,15 @@ export class ConfirmRefund {
     private readonly clock: Clock,
   ) {}
 
-  /** `cause` is what the operator called. */
   async execute(
     tx: EntityManager,
     paymentRequestId: string,
-    { operator, cause }: { readonly operator: string; readonly cause: string },
+    { operator, cause, precondition }: OperatorCommand,
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
+    const conflict = versionConflictOf(precondition, request.version);
+    if (conflict) return conflict;
 
     // Who gives it back now would not learn that it is back: the customer would have it twice.
     if (request.gateway === this.gateway.name && (await this.journal.isBeingRefunded(tx, request)))

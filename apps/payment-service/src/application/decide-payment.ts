@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, reject } from '@twinbox/kernel';
+import { Clock, reject, versionConflictOf } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentResult } from '../domain/payment-request.js';
 import { decidePayment, type PaymentDecision } from '../domain/payment-rules.js';
+import { type OperatorCommand } from './operator-command.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
@@ -15,15 +16,16 @@ export class DecidePayment {
     private readonly clock: Clock,
   ) {}
 
-  /** `cause` is what the operator called. */
   async execute(
     tx: EntityManager,
     paymentRequestId: string,
     result: PaymentResult,
-    { operator, cause }: { readonly operator: string; readonly cause: string },
+    { operator, cause, precondition }: OperatorCommand,
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
+    const conflict = versionConflictOf(precondition, request.version);
+    if (conflict) return conflict;
 
     const decision = decidePayment(request, result, operator, this.clock.now());
     // No events: the same result again.

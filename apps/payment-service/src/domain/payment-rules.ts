@@ -1,5 +1,5 @@
 import { type OrderPlaced } from '@twinbox/contracts';
-import { accept, type Accepted, type Decision, reject } from '@twinbox/kernel';
+import { accept, type Accepted, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 import {
   evolve,
   type PaymentRequest,
@@ -10,6 +10,7 @@ import {
 
 export type PaymentRejection =
   | { readonly code: 'payment-request-not-found'; readonly paymentRequestId: string }
+  | VersionConflict
   | { readonly code: 'payment-already-decided'; readonly paymentRequestId: string; readonly actual: PaymentStatus }
   | { readonly code: 'refund-under-way'; readonly paymentRequestId: string; readonly gateway: string }
   | { readonly code: 'refund-not-due'; readonly paymentRequestId: string; readonly actual: PaymentStatus };

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type Answer, ApiProblems, Caller, type ExpectedVersion, IdempotencyKey, IfMatch } from '@twinbox/api-kit';
+import { type Answer, ApiProblems, Caller, IdempotencyKey, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
 import { etagHeader } from './etag-header.js';
@@ -38,11 +38,11 @@ export class CartController {
     @Param() { orderId }: OrderParams,
     @Body() line: OrderLineDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/items', orderId, expectedVersion);
+    const command = commandOf(caller, 'POST /orders/:orderId/items', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
   }
 
@@ -64,10 +64,10 @@ export class CartController {
     @Param() { orderId, productId }: OrderItemParams,
     @Body() { quantity, unitPrice }: ChangeItemDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, expectedVersion);
+    const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, preconditions);
     const wanted = { productId, quantity, unitPrice };
     return this.answers.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
   }
@@ -86,10 +86,10 @@ export class CartController {
   async remove(
     @Param() { orderId, productId }: OrderItemParams,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, expectedVersion);
+    const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, preconditions);
     return this.answers.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
   }
 }

@@ -3,11 +3,12 @@ import {
   actorOf,
   type Answer,
   type Caller,
+  conditionalAnswer,
   etagOf,
-  type ExpectedVersion,
   type IdempotencyKey,
   isOperator,
   logContext,
+  type Preconditions,
   stateOrProblem,
   UnitOfWork,
 } from '@twinbox/api-kit';
@@ -40,13 +41,24 @@ export class OrderAnswers {
       this.show(stateOrProblem(await work(tx), orderProblems)),
     );
     logContext({ orderId: order.id });
-    reply.header('etag', etagOf(order.version));
+    reply.header('etag', etagOfOrder(order));
     return order;
   }
 
-  show(order: Order): OrderDto {
+  /** Answers a GET: the order, or nothing for a client that has it. */
+  read(order: Order, preconditions: Preconditions, reply: FastifyReply): OrderDto | undefined {
+    const shown = this.show(order);
+    return conditionalAnswer(reply, preconditions, etagOfOrder(shown), shown);
+  }
+
+  private show(order: Order): OrderDto {
     return orderDto(order, this.clock.now(), this.config.PAYMENT_LATE_AFTER);
   }
+}
+
+/** An order becomes late by itself, without a new version. */
+function etagOfOrder({ version, late }: Pick<OrderDto, 'version' | 'late'>): string {
+  return etagOf(version, late ? 'late' : undefined);
 }
 
 /** `route` as the order's history names it: `POST /orders/:orderId/cancel`. */
@@ -62,10 +74,8 @@ export function commandOf(
   caller: Caller,
   route: string,
   orderId: string,
-  seen: ExpectedVersion | undefined,
+  { version: precondition }: Preconditions,
 ): OrderCommand {
   logContext({ orderId });
-  // `*` asks that there is an order, which every command needs anyway.
-  const expectedVersion = seen === '*' ? undefined : seen;
-  return { ...originOf(caller, route), orderId, by: requesterOf(caller), expectedVersion };
+  return { ...originOf(caller, route), orderId, by: requesterOf(caller), precondition };
 }

@@ -4,12 +4,10 @@ import {
   type Answer,
   ApiProblems,
   Caller,
-  etagOf,
-  type ExpectedVersion,
   IdempotencyKey,
-  IfMatch,
   logContext,
   NoBody,
+  Preconditions,
   problemOf,
   RequireRole,
 } from '@twinbox/api-kit';
@@ -76,14 +74,14 @@ export class OrdersController {
   async get(
     @Param() { orderId }: OrderParams,
     @Caller() caller: Caller,
+    @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<OrderDto> {
+  ): Promise<OrderDto | undefined> {
     logContext({ orderId });
     const order = await this.orders.find(orderId);
     if (!order || !isVisible(order, requesterOf(caller)))
       throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    reply.header('etag', etagOf(order.version));
-    return this.answers.show(order);
+    return this.answers.read(order, preconditions, reply);
   }
 
   @Post(':orderId/place')
@@ -107,11 +105,11 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { items = [] }: PlaceDraftDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/place', orderId, expectedVersion);
+    const command = commandOf(caller, 'POST /orders/:orderId/place', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
   }
 
@@ -124,11 +122,11 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { reason }: CancelOrderDto,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/cancel', orderId, expectedVersion);
+    const command = commandOf(caller, 'POST /orders/:orderId/cancel', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
   }
 
@@ -142,11 +140,11 @@ export class OrdersController {
   async finish(
     @Param() { orderId }: OrderParams,
     @Caller() caller: Caller,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/finish', orderId, expectedVersion);
+    const command = commandOf(caller, 'POST /orders/:orderId/finish', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
   }
 }

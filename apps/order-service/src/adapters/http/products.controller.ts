@@ -5,12 +5,12 @@ import {
   type Answer,
   ApiProblems,
   Caller,
+  conditionalAnswer,
   CursorCodec,
   etagOf,
-  type ExpectedVersion,
-  IfMatch,
   isOperator,
   OptionalCaller,
+  Preconditions,
   problemOf,
   RequireRole,
   stateOrProblem,
@@ -56,14 +56,14 @@ export class ProductsController {
   async get(
     @Param() { productId }: ProductParams,
     @OptionalCaller() caller: Caller | undefined,
+    @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<ProductDto> {
+  ): Promise<ProductDto | undefined> {
     const product = isOperator(caller)
       ? await this.products.findStocked(productId).then((found) => found && withStock(found))
       : await this.products.find(productId);
     if (!product) throw problemOf({ code: 'product-not-found', productId }, productProblems);
-    reply.header('etag', etagOf(product.version));
-    return product;
+    return conditionalAnswer(reply, preconditions, etagOfProduct(product), product);
   }
 
   @Put(':productId')
@@ -75,15 +75,15 @@ export class ProductsController {
   async put(
     @Param() { productId }: ProductParams,
     @Body() { name, price, currency, stock }: PutProductDto,
-    @IfMatch() expectedVersion: ExpectedVersion | undefined,
+    @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<ProductDto>> {
     const product = await this.unitOfWork.run(undefined, async (tx) => {
       const facts = { productId, name, price, currency, stock };
-      const decision = await this.putProduct.execute(tx, facts, expectedVersion);
+      const decision = await this.putProduct.execute(tx, facts, preconditions.version);
       return withStock(stateOrProblem(decision, productProblems));
     });
-    reply.status(product.version === 1 ? 201 : 200).header('etag', etagOf(product.version));
+    reply.status(product.version === 1 ? 201 : 200).header('etag', etagOfProduct(product));
     return product;
   }
 
@@ -95,4 +95,13 @@ export class ProductsController {
 
 function withStock(product: StockedProduct): ProductDto {
   return { ...product, stock: product.available + product.reserved };
+}
+
+/** Selling changes what is available, and no version. */
+function etagOfProduct({
+  version,
+  available,
+  reserved,
+}: Pick<ProductDto, 'version' | 'available' | 'reserved'>): string {
+  return etagOf(version, reserved === undefined ? available : `${available}-${reserved}`);
 }

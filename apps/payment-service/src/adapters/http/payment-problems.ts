@@ -1,4 +1,4 @@
-import { type ProblemTable } from '@twinbox/api-kit';
+import { type ProblemTable, versionConflict } from '@twinbox/api-kit';
 import { type PaymentRejection } from '../../domain/payment-rules.js';
 
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
@@ -10,6 +10,7 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
     title: 'There is no such payment request.',
     example: { paymentRequestId },
   },
+  'version-conflict': versionConflict,
   'payment-already-decided': {
     status: 409,
     title: 'The payment already has another result.',

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { Caller, IsId, isOperator, IsText } from '@twinbox/api-kit';
+import { Caller, etagOf, IsId, isOperator, IsText } from '@twinbox/api-kit';
 import { Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
@@ -68,7 +68,7 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
   })
   readonly decidedBy!: string | null;
 
-  @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change.' })
+  @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change; the ETag names it.' })
   readonly version!: number;
 
   @ApiProperty({
@@ -96,4 +96,9 @@ export class PaymentRequestPageDto {
 /** Which operator decided is nothing for customers, nor through whom we are paid. */
 export function asSeenBy(caller: Caller, request: PaymentRequest): PaymentRequestDto {
   return isOperator(caller) ? request : { ...request, decidedBy: null, gateway: null };
+}
+
+/** What customers do not see makes it another representation, with an ETag of its own. */
+export function etagSeenBy(caller: Caller, { version }: PaymentRequest): string {
+  return etagOf(version, isOperator(caller) ? undefined : 'customer');
 }

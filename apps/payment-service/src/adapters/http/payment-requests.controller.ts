@@ -1,31 +1,36 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   type Answer,
   ApiProblems,
   Caller,
+  conditionalAnswer,
   CursorCodec,
+  etagOf,
   IdempotencyKey,
   isOperator,
   logContext,
   NoBody,
+  Preconditions,
   problemOf,
   RequireRole,
   stateOrProblem,
   UnitOfWork,
 } from '@twinbox/api-kit';
 import { pageOf } from '@twinbox/kernel';
+import { type FastifyReply } from 'fastify';
 import { type EntityManager } from 'typeorm';
 import { ConfirmRefund } from '../../application/confirm-refund.js';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
 import { PaymentTimeline } from '../../application/payment-timeline.js';
-import { type PaymentRequest, type PaymentResult } from '../../domain/payment-request.js';
+import { type PaymentRequest } from '../../domain/payment-request.js';
 import { type PaymentDecision } from '../../domain/payment-rules.js';
 import { paymentProblems } from './payment-problems.js';
 import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-page.js';
 import {
   asSeenBy,
+  etagSeenBy,
   FailPaymentDto,
   PaymentRequestDto,
   PaymentRequestPageDto,
@@ -64,8 +69,14 @@ export class PaymentRequestsController {
   @ApiOperation({ summary: 'One payment request' })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
-  async get(@Param() { paymentRequestId }: PaymentRequestParams, @Caller() caller: Caller): Promise<PaymentRequestDto> {
-    return asSeenBy(caller, await this.seenBy(caller, paymentRequestId));
+  async get(
+    @Param() { paymentRequestId }: PaymentRequestParams,
+    @Caller() caller: Caller,
+    @Preconditions() preconditions: Preconditions,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<PaymentRequestDto | undefined> {
+    const request = await this.seenBy(caller, paymentRequestId);
+    return conditionalAnswer(reply, preconditions, etagSeenBy(caller, request), asSeenBy(caller, request));
   }
 
   @Get(':paymentRequestId/timeline')
@@ -93,13 +104,17 @@ export class PaymentRequestsController {
   @RequireRole('operator')
   @ApiOperation({ summary: 'The money is there', description: 'The same result again is the same answer.' })
   @ApiOkResponse({ type: PaymentRequestDto })
-  @ApiProblems(paymentProblems, 'payment-request-not-found', 'payment-already-decided')
+  @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
   async succeed(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() { userId }: Caller,
+    @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    return this.decide(paymentRequestId, { status: 'SUCCEEDED' }, userId, key);
+    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/succeed', precondition };
+    const result = { status: 'SUCCEEDED' } as const;
+    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
   }
 
   @Post(':paymentRequestId/fail')
@@ -110,14 +125,18 @@ export class PaymentRequestsController {
     description: 'The same result again is the same answer: the first reason stays.',
   })
   @ApiOkResponse({ type: PaymentRequestDto })
-  @ApiProblems(paymentProblems, 'payment-request-not-found', 'payment-already-decided')
+  @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
   async fail(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Body() { reason }: FailPaymentDto,
     @Caller() { userId }: Caller,
+    @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    return this.decide(paymentRequestId, { status: 'FAILED', reason }, userId, key);
+    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/fail', precondition };
+    const result = { status: 'FAILED', reason } as const;
+    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
   }
 
   @Post(':paymentRequestId/refunded')
@@ -131,33 +150,27 @@ export class PaymentRequestsController {
       'answer.',
   })
   @ApiOkResponse({ type: PaymentRequestDto })
-  @ApiProblems(paymentProblems, 'payment-request-not-found', 'refund-not-due', 'refund-under-way')
+  @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'refund-not-due', 'refund-under-way')
   async refunded(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() { userId }: Caller,
+    @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded' };
-    return this.change(key, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
-  }
-
-  private async decide(
-    paymentRequestId: string,
-    result: PaymentResult,
-    operator: string,
-    key: IdempotencyKey | undefined,
-  ): Promise<Answer<PaymentRequestDto>> {
-    const cause = `POST /payment-requests/:paymentRequestId/${result.status === 'SUCCEEDED' ? 'succeed' : 'fail'}`;
-    return this.change(key, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, { operator, cause }));
+    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded', precondition };
+    return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
   }
 
   /** For operators only: they see all of it. */
   private async change(
     key: IdempotencyKey | undefined,
+    reply: FastifyReply,
     decide: (tx: EntityManager) => Promise<PaymentDecision>,
   ): Promise<Answer<PaymentRequestDto>> {
     const request = await this.unitOfWork.run(key, async (tx) => stateOrProblem(await decide(tx), paymentProblems));
     logContext({ orderId: request.orderId });
+    reply.header('etag', etagOf(request.version));
     return request;
   }
 
