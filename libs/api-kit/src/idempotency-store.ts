@@ -77,7 +77,7 @@ export class IdempotencyStore {
   async keep(tx: EntityManager, key: IdempotencyKey, answer: string): Promise<void> {
     for (const { path, key: name } of key.asSent ? [key, key.asSent] : [key])
       await tx.query(
-        `update ${this.table} set answer = $5 where caller = $1 and method = $2 and path = $3 and key = $4`,
+        `/* prepared */ update ${this.table} set answer = $5 where caller = $1 and method = $2 and path = $3 and key = $4`,
         [key.caller, key.method, path, name, answer],
       );
   }
@@ -91,7 +91,7 @@ export class IdempotencyStore {
   ): Promise<boolean> {
     // idempotency_keys_pkey, for the spellings too.
     const taken: unknown[] = await tx.query(
-      `insert into ${this.table} as k (caller, method, path, key, request_hash, roles)
+      `/* prepared */ insert into ${this.table} as k (caller, method, path, key, request_hash, roles)
        select $1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text[]
         where not exists (
           select from ${this.table} as spelled
