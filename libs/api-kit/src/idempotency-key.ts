@@ -25,7 +25,7 @@ export interface IdempotencyKey extends KeyPlace {
   readonly method: string;
   /** With its parameters decoded and ids in lower case, however they are spelled in the URL. */
   readonly path: string;
-  /** The key itself: 1 to 255 characters, without the quotes that it may stand in. */
+  /** 1 to 255 characters, without the quotes that they may stand in. A quote at the beginning is “ here; see `placesOf`. */
   readonly key: string;
   /**
    * The path and the key as they were sent, if those are others: there a process of the previous version looks for the key, and stores
@@ -106,9 +106,12 @@ function placesOf(
   const path = pathOf(request);
   if ([path, sentPath].some((each) => Buffer.byteLength(each) > MAX_PATH))
     throw invalid(`The path is too long for a request with an ${HEADER}.`);
-  const key = keyIn(header);
+  const value = keyIn(header);
+  // The previous version stored keys with the quotes around them, so one that begins with a quote itself must not look like those.
+  // No other key has a character beyond ASCII.
+  const key = value.replace(/^"/, '“');
   const sentAlike = path === sentPath && key === header;
-  const inQuotes = `"${key.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+  const inQuotes = `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
   return {
     path,
     key,

@@ -277,10 +277,14 @@ describe('the key in quotes, as the draft of the IETF has it', () => {
     ['another case', '"K-1"'],
     ['a space', '"k-1 "'],
     ['another character', '"k-2"'],
+    ['quotes of its own', String.raw`"\"k-1\""`],
   ])('is another one with %s', async (_, key) => {
-    await post();
+    await post({ key: '"k-1"' });
 
-    expect(await post({ key })).toMatchObject({ status: 201, replayed: null });
+    const first = await post({ key });
+
+    expect(first).toMatchObject({ status: 201, replayed: null });
+    expect(await post({ key, at: replica })).toEqual({ ...first, replayed: 'true' });
   });
 
   it('P4 has one effect, however twins at two replicas spell it', async () => {
