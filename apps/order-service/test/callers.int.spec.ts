@@ -27,21 +27,21 @@ const statuses = (...[nobody, own, another, operator, admin]: [number, number, n
   admin,
 });
 const EVERYBODY = statuses(200, 200, 200, 200, 200);
-const WHO_SAYS_WHO = statuses(401, 200, 200, 200, 200);
+const IDENTIFIED = statuses(401, 200, 200, 200, 200);
 const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
 const ITS_CUSTOMER = statuses(401, 200, 404, 403, 404);
 const OPERATORS = statuses(401, 403, 403, 200, 403);
 
 type Order = 'cart' | 'placed' | 'paid';
 
-/** As docs/api.md has it; `order`: in what state it is before the call. */
+/** The table of docs/api.md. `order` is the state of the order before the call. */
 const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; readonly order?: Order }])[] = [
   ['GET /products', EVERYBODY, {}],
   ['GET /products/{productId}', EVERYBODY, {}],
   ['PUT /products/{productId}', OPERATORS, { body: { name: 'Tea', price: 450, currency: 'EUR', stock: 1_000_000 } }],
   ['POST /orders', statuses(401, 201, 201, 201, 201), { body: aCart() }],
-  ['GET /orders', WHO_SAYS_WHO, {}],
-  ['GET /orders/events', WHO_SAYS_WHO, {}],
+  ['GET /orders', IDENTIFIED, {}],
+  ['GET /orders/events', IDENTIFIED, {}],
   ['GET /orders/{orderId}', WHO_MAY_SEE_IT, {}],
   ['GET /orders/{orderId}/timeline', WHO_MAY_SEE_IT, {}],
   ['GET /orders/{orderId}/events', WHO_MAY_SEE_IT, {}],
@@ -61,23 +61,26 @@ async function anOrder(state: Order): Promise<string> {
   return String(body.id);
 }
 
-/** A stream of events would not end: of it, only the headers are asked for. */
+/** A stream of events does not end, so only its headers are requested. */
 async function statusOf(method: string, path: string, headers: Record<string, string>, body: object | undefined) {
   if (!path.endsWith('/events')) return (await service.caller(headers).send(method, path, body)).status;
   return (await fetch(new URL(path, service.url), { method: 'HEAD', headers })).status;
 }
 
 describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
-  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])('is for whom the documentation names: %s', async (who) => {
-    const orderId = await anOrder(order);
-    const [method = '', template = ''] = route.split(' ');
-    const path = template.replace('{orderId}', orderId).replace('{productId}', 'tea');
+  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])(
+    'is open to the callers that the documentation names: %s',
+    async (who) => {
+      const orderId = await anOrder(order);
+      const [method = '', template = ''] = route.split(' ');
+      const path = template.replace('{orderId}', orderId).replace('{productId}', 'tea');
 
-    expect(await statusOf(method, path, CALLERS[who], body)).toBe(expected[who]);
-  });
+      expect(await statusOf(method, path, CALLERS[who], body)).toBe(expected[who]);
+    },
+  );
 });
 
-it('the documentation says of every route who may call it', () => {
+it('the OpenAPI document names for each route who may call it', () => {
   const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
   const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
     methods.flatMap((method) => {
@@ -110,7 +113,7 @@ describe('products without a caller', () => {
     }
   });
 
-  it('come in pages, whoever asks for the next one', async () => {
+  it('come in pages, of which any caller can read the next one', async () => {
     const prefix = `n${randomUUID().slice(0, 8)}`;
     for (const n of [1, 2, 3]) await service.aProduct({ id: `${prefix}-${n}` });
 
@@ -122,7 +125,7 @@ describe('products without a caller', () => {
       expect(page).toMatchObject({ status: 200, body: { items: [{ id: `${prefix}-3` }], nextCursor: null } });
   });
 
-  it('are refused like those of anybody: what is not there, and what is not valid', async () => {
+  it('are refused as for any caller when they do not exist or the request is not valid', async () => {
     const { get } = service.caller({});
 
     expectProblem(await get('/products/unicorn'), 404, 'product-not-found');
@@ -135,9 +138,9 @@ describe('products without a caller', () => {
     ['a blank one', { 'x-user-id': ' ' }],
     ['one of 256 characters', { 'x-user-id': 'x'.repeat(256) }],
     ['an unknown role', { 'x-user-id': 'ada', 'x-roles': 'king' }],
-    ['roles of nobody', { 'x-roles': 'operator' }],
-    ['no roles of nobody', { 'x-roles': '' }],
-  ])('P10 are refused for %s, as anything else is', async (_, headers) => {
+    ['roles without a user', { 'x-roles': 'operator' }],
+    ['empty roles without a user', { 'x-roles': '' }],
+  ])('P10 are refused for %s, as on any other route', async (_, headers) => {
     const { get } = service.caller(headers);
 
     const answers: Answer[] = [await get('/products'), await get('/products/tea'), await get('/orders')];
@@ -145,6 +148,6 @@ describe('products without a caller', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document has every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -23,7 +23,7 @@ async function anOrder(draft = true) {
   return { id: String(body.id), path, as, get: (headers: Headers = {}) => as(headers).get(path) };
 }
 
-/** The answer without its body, as HEAD gets it too. */
+/** The answer to a GET or HEAD. */
 async function headersOf(method: string, path: string, headers: Headers) {
   const response = await fetch(new URL(path, service.url), { method, headers });
   const text = await response.text();
@@ -65,7 +65,7 @@ describe('a GET of an order', () => {
     expect(known).toEqual({ status: 304, text: '', headers: full.headers });
   });
 
-  it('is no 304 once the order is late, though its version is the same', async () => {
+  it('is a 200 once the order is late, although its version is the same', async () => {
     const order = await anOrder(false);
     const etag = (await order.get()).headers.get('etag') ?? '';
     await service.database.sql(`update orders.orders set due_at = due_at - interval '1 hour' where id = $1`, [
@@ -91,7 +91,7 @@ describe('a GET of an order', () => {
     expectProblem(await order.get({ 'if-match': '"1"', 'if-none-match': '*' }), 412, 'version-conflict');
   });
 
-  it('P10 tells nobody else whether it exists', async () => {
+  it('P10 does not reveal to other customers whether it exists', async () => {
     const { path } = await anOrder();
     const other = service.aCustomer('somebody else', { 'if-none-match': '*', 'if-match': '"1"' });
 
@@ -141,21 +141,24 @@ describe('a change of an order', () => {
   it.each([
     [{ 'if-match': '"1"' }, { 'if-none-match': '*' }],
     [{ 'if-match': '*' }, { 'if-match': 'W/"2"' }],
-  ])('of what is not there is a 404, of what is not theirs a 403, whatever it says: %j, %j', async (...headers) => {
-    const order = await anOrder();
+  ])(
+    'that is missing is a 404 and one that is forbidden a 403, whatever the precondition: %j, %j',
+    async (...headers) => {
+      const order = await anOrder();
 
-    for (const each of headers) {
-      for (const path of [`${order.path}/items/mug`, `/orders/${uuidv7()}/items/tea`])
-        for (const [method, body] of [['PATCH', { quantity: 1 }] as const, ['DELETE', undefined] as const])
-          expect((await order.as(each).send(method, path, body)).status).toBe(404);
-      expectProblem(await order.as(each).post(`/orders/${uuidv7()}/place`), 404, 'order-not-found');
-      expectProblem(await anOperator(each).post(`${order.path}/place`), 403, 'order-not-yours');
-      expectProblem(await order.as(each).post(`${order.path}/finish`), 403, 'role-required');
-      expectProblem(await order.as(each).post(`${order.path}/cancel`, {}), 400, 'validation');
-    }
-  });
+      for (const each of headers) {
+        for (const path of [`${order.path}/items/mug`, `/orders/${uuidv7()}/items/tea`])
+          for (const [method, body] of [['PATCH', { quantity: 1 }] as const, ['DELETE', undefined] as const])
+            expect((await order.as(each).send(method, path, body)).status).toBe(404);
+        expectProblem(await order.as(each).post(`/orders/${uuidv7()}/place`), 404, 'order-not-found');
+        expectProblem(await anOperator(each).post(`${order.path}/place`), 403, 'order-not-yours');
+        expectProblem(await order.as(each).post(`${order.path}/finish`), 403, 'role-required');
+        expectProblem(await order.as(each).post(`${order.path}/cancel`, {}), 400, 'validation');
+      }
+    },
+  );
 
-  it('that is sent again with its key gets the stored answer, though its precondition no longer holds', async () => {
+  it('that is sent again with its key gets the stored answer, although its precondition no longer holds', async () => {
     const order = await anOrder();
     const customer = order.as({ 'if-match': '"2"', 'idempotency-key': uuidv7() });
 
@@ -247,7 +250,7 @@ describe('a product', () => {
     expect((await service.aCustomer('olga', { 'if-none-match': etag }).get(`/products/${id}`)).status).toBe(200);
   });
 
-  it('is put with the ETag of before somebody bought it', async () => {
+  it('is put with an ETag from before a sale', async () => {
     const id = newId();
     await put(id);
     const { headers } = await service.caller({}).get(`/products/${id}`);
@@ -257,6 +260,6 @@ describe('a product', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document has every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

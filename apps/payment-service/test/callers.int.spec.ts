@@ -26,7 +26,7 @@ const statuses = (...[nobody, own, another, operator, admin]: [number, number, n
 const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
 const OPERATORS = statuses(401, 403, 403, 200, 403);
 
-/** As docs/api.md has it. */
+/** The table of docs/api.md. */
 const ROUTES: readonly (readonly [string, Statuses, object | undefined])[] = [
   ['GET /payment-requests', statuses(401, 200, 200, 200, 200), undefined],
   ['GET /payment-requests/{paymentRequestId}', WHO_MAY_SEE_IT, undefined],
@@ -38,18 +38,21 @@ const ROUTES: readonly (readonly [string, Statuses, object | undefined])[] = [
 ];
 
 describe.each(ROUTES)('P10 %s', (route, expected, body) => {
-  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])('is for whom the documentation names: %s', async (who) => {
-    const { id } = await service.aRequest({ customerId: 'ada' });
-    const [method = '', template = ''] = route.split(' ');
-    const path = template.replace('{paymentRequestId}', id);
+  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])(
+    'is open to the callers that the documentation names: %s',
+    async (who) => {
+      const { id } = await service.aRequest({ customerId: 'ada' });
+      const [method = '', template = ''] = route.split(' ');
+      const path = template.replace('{paymentRequestId}', id);
 
-    const { status } = await service.caller(CALLERS[who]).send(method, path, body);
+      const { status } = await service.caller(CALLERS[who]).send(method, path, body);
 
-    expect(status).toBe(expected[who]);
-  });
+      expect(status).toBe(expected[who]);
+    },
+  );
 });
 
-it('the documentation says of every route who may call it', () => {
+it('the OpenAPI document names for each route who may call it', () => {
   const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
   const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
     methods.flatMap((method) => {
@@ -69,6 +72,6 @@ it('the documentation says of every route who may call it', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document has every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

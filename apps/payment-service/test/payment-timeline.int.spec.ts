@@ -168,7 +168,7 @@ describe('the timeline in pages', () => {
     );
   });
 
-  it('P10 is not told to another customer, with a cursor neither', async () => {
+  it('P10 is hidden from another customer, also with a cursor', async () => {
     const request = await aRequestWith(2);
     const { body } = await service.anOperator().get(`${at(request)}?limit=1`);
 

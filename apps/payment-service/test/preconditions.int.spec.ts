@@ -45,7 +45,7 @@ describe('a GET of a payment request', () => {
     expect((await anOperator({ 'if-none-match': own }).get(at(request))).status).toBe(200);
   });
 
-  it('is a 412 for another version in If-Match, and a 404 for what is not theirs', async () => {
+  it('is a 412 for another version in If-Match, and a 404 for another customer', async () => {
     const request = await service.aRequest();
     const stranger = service.caller({ 'x-user-id': 'somebody else', 'if-match': '"9"', 'if-none-match': '*' });
 
@@ -87,7 +87,7 @@ describe.each([
     expect((await send({ 'if-match': '"2"' })).status).toBe(200);
   });
 
-  it('is a 404 for what is not there and a 403 without the role, whatever it says', async () => {
+  it('is a 404 for an unknown request and a 403 without the role, whatever the precondition', async () => {
     const request = await service.aRequest({ customerId: 'ada' });
 
     for (const headers of [{ 'if-match': '"9"' }, { 'if-none-match': '*' }] as Headers[]) {
@@ -98,7 +98,7 @@ describe.each([
     }
   });
 
-  it('that is sent again with its key gets the stored answer, though its precondition no longer holds', async () => {
+  it('that is sent again with its key gets the stored answer, although its precondition no longer holds', async () => {
     const request = await service.aRequest();
     const operator = anOperator({ 'if-match': '"1"', 'idempotency-key': uuidv7() });
 
@@ -122,6 +122,6 @@ it('a refund by hand is refused by a precondition that does not hold', async () 
   expectProblem(fresh, 409, 'refund-not-due', { actual: 'SUCCEEDED' });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document has every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

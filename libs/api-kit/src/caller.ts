@@ -32,7 +32,7 @@ export const PUBLIC_EXTENSION = 'x-public';
 export const OPTIONAL_CALLER_EXTENSION = 'x-optional-caller';
 export const ROLES_EXTENSION = 'x-required-roles';
 
-/** The headers that say who calls: answers differ by them. */
+/** The headers that identify the caller. Answers differ by them. */
 export const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
 
 const callers = new WeakMap<object, Caller>();
@@ -42,7 +42,7 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   callerOfRequest(context.switchToHttp().getRequest<FastifyRequest>()),
 );
 
-/** The caller of an {@link AnonymousAllowed} route as an argument of a handler; undefined for one who does not say who they are. */
+/** The caller of an {@link AnonymousAllowed} route as an argument of a handler; undefined for an anonymous one. */
 export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller | undefined =>
   callers.get(context.switchToHttp().getRequest<FastifyRequest>().raw),
 );
@@ -69,8 +69,8 @@ export const Public = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(PUBLIC, true), ApiExtension(PUBLIC_EXTENSION, true));
 
 /**
- * A caller may leave out who they are, and then sees what everybody may see. One who sends `X-User-Id` or `X-Roles` is identified as
- * on any other route, so a malformed header is refused. A route that requires a role is never anonymous.
+ * Admits anonymous callers, who send neither `X-User-Id` nor `X-Roles`. A caller who sends one of them is identified as on any other
+ * route, so a malformed header is refused. A route that requires a role stays closed to anonymous callers.
  */
 export const AnonymousAllowed = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(OPTIONAL, true), ApiExtension(OPTIONAL_CALLER_EXTENSION, true));

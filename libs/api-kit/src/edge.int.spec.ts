@@ -456,7 +456,7 @@ describe('callers', () => {
     expect(operator.status).toBe(201);
   });
 
-  it('P10 lets nobody in particular read what everybody may, and identifies who says who they are', async () => {
+  it('P10 admits anonymous callers where they are allowed, and identifies those who send a header', async () => {
     const anonymous = await call('/shelf', { headers: {} });
     const operator = await call('/shelf', { headers: { 'x-user-id': 'olga', 'x-roles': 'operator' } });
 
@@ -473,7 +473,7 @@ describe('callers', () => {
     expect(await send(two)).toMatchObject({ status: 401 });
   });
 
-  it('P10 asks who they are wherever a role is required', async () => {
+  it('P10 admits no anonymous caller where a role is required', async () => {
     expectProblem(await call('/shelf', { body: {}, headers: {} }), 401, 'caller-unknown');
     expectProblem(await call('/shelf', { body: {} }), 403, 'role-required');
   });

@@ -224,7 +224,7 @@ describe.each(['GET', 'HEAD'])('a %s with preconditions', (method) => {
   });
 
   it.each([{ 'if-none-match': '*' }, { 'if-match': '"1"' }])(
-    'is a 404 for what does not exist, whatever it says: %j',
+    'is a 404 for a note that does not exist, whatever the precondition: %j',
     async (headers) => {
       expect((await get(headers, 'new', method)).status).toBe(404);
     },
@@ -233,7 +233,7 @@ describe.each(['GET', 'HEAD'])('a %s with preconditions', (method) => {
 
 describe('a precondition', () => {
   it.each(['3', '"3', '3"', '', ',', ' , ', '*, "3"', '*, *', 'w/"3"', 'W/3', 'W/ "3"', '"3" "4"', '"a b"', '"3";"4"'])(
-    'is refused when it says %j, which is malformed',
+    'is refused as malformed: %j',
     async (value) => {
       for (const name of ['If-Match', 'If-None-Match'])
         for (const answer of [await put({ [name]: value }), await get({ [name]: value })])

@@ -123,7 +123,7 @@ function placesOf(
   };
 }
 
-/** RFC 9651, section 3.3.3, for a key in quotes; any other key is taken as it is. */
+/** A key in quotes is read as RFC 9651, section 3.3.3, defines it; any other key is taken as it is. */
 function keyIn(header: string): string {
   if (!header.startsWith('"')) {
     if (!VISIBLE_KEY.test(header)) throw invalid(INVALID_KEY);

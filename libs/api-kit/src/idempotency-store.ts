@@ -4,7 +4,7 @@ import type { IdempotencyKey, KeyPlace } from './idempotency-key.js';
 /** The answer to the first request with a key. */
 export interface StoredAnswer {
   readonly requestHash: Buffer;
-  /** The roles without which nobody gets the answer; null for one that a process of the previous version has stored. */
+  /** The roles that a caller needs to get the answer; null when a process of the previous version stored it. */
   readonly roles: readonly string[] | null;
   readonly answer: unknown;
 }
@@ -89,7 +89,7 @@ export class IdempotencyStore {
     { path, key }: KeyPlace,
     spellings: IdempotencyKey['spellings'] = { paths: [], keys: [] },
   ): Promise<boolean> {
-    // idempotency_keys_pkey, for the spellings too.
+    // idempotency_keys_pkey serves the spellings too.
     const taken: unknown[] = await tx.query(
       `/* prepared */ insert into ${this.table} as k (caller, method, path, key, request_hash, roles)
        select $1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text[]

@@ -669,7 +669,7 @@ describe('the header', () => {
     ['a tab between quotes', '"a\tb"'],
     ['one quote', '"a'],
     ['a quote within quotes', '"a"b"'],
-    ['an escape that is none', String.raw`"\a"`],
+    ['an invalid escape', String.raw`"\a"`],
     ['a list of strings', '"a", "b"'],
     ['a malformed parameter', '"a";='],
   ])('is refused with %s', async (_, key) => {

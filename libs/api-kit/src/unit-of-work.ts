@@ -96,8 +96,8 @@ export class UnitOfWork {
 }
 
 /**
- * The stored answer to a request with the key, for whoever may still see it: what a caller saw as an operator is not for the same
- * user without that role.
+ * Returns the stored answer to a caller who may still see it: an answer that a user got as an operator is withheld from the same user
+ * without that role.
  * @throws ProblemException (403) when a role is missing, (422) when the request is another one
  */
 function replay(key: IdempotencyKey, { requestHash, roles, answer }: StoredAnswer): unknown {

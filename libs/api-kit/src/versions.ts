@@ -35,11 +35,11 @@ export function etagOf(version: number, variant?: string | number): string {
   return variant === undefined ? `"${version}"` : `"${version}-${variant}"`;
 }
 
-/** What a request says in `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
+/** The request's `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
 export interface Preconditions {
   /**
-   * For a change. A tag stands for the version that it begins with, so whatever the version does not count, such as pieces that were
-   * sold, is no reason to refuse a change. Weak tags match in `If-None-Match` only, and tags of others name no version.
+   * For a change. A tag stands for the version that it begins with, so what the version does not count, such as pieces that were sold,
+   * does not make a change fail. Weak tags match in `If-None-Match` only, and tags that we did not issue name no version.
    */
   readonly version: VersionPrecondition;
   /** Whether `If-None-Match` names this ETag, compared weakly: the client has the representation. */
@@ -88,7 +88,7 @@ export function conditionalAnswer<Body extends { readonly version: number }>(
   const conflict = versionConflictOf({ expected: version.expected }, body.version);
   if (conflict) throw problemOf<VersionConflict>(conflict.rejection, { 'version-conflict': versionConflict });
   const vary = [reply.getHeader('vary') ?? [], CALLER_HEADERS].flat();
-  // A cache may keep it for this caller, and has to ask each time whether it still holds.
+  // A cache may keep the answer for this caller, and has to revalidate it each time.
   void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
   if (!isKnown(etag)) return body;
   void reply.status(304);

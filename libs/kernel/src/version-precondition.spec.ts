@@ -18,7 +18,7 @@ it.each<[string, VersionPrecondition, number]>([
 
 it.each<[string, VersionPrecondition, number, object]>([
   ['another version is expected', { expected: [2] }, 3, { expected: 2 }],
-  ['it is none of several', { expected: [1, 2] }, 3, { expected: [1, 2] }],
+  ['it is not among several', { expected: [1, 2] }, 3, { expected: [1, 2] }],
   ['no version is expected', { expected: [] }, 3, { expected: [] }],
   ['nothing exists', { expected: '*' }, 0, { expected: '*' }],
   ['nothing exists, and version 0 is expected', { expected: [0] }, 0, { expected: 0 }],

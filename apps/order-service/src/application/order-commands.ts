@@ -26,7 +26,7 @@ export interface OrderCommand extends Origin {
   readonly by: Requester;
   /** What the requester requires of the order's version. */
   readonly precondition: VersionPrecondition;
-  /** The item that the command is for, if it is for one. */
+  /** The item that the command changes or removes, if any. */
   readonly productId?: string;
 }
 
@@ -107,7 +107,7 @@ function refusalOf(
   if (!isVisible(order, by)) return reject({ code: 'order-not-found', orderId });
   if (allowed === 'owner' && order.customerId !== by.userId) return reject({ code: 'order-not-yours', orderId });
   if (allowed === 'operator' && !by.isOperator) return reject({ code: 'operator-required', orderId });
-  // RFC 9110, section 13.2.1: what is not there is a 404, whatever the request requires of its version. The rule rejects it.
+  // RFC 9110, section 13.2.1: an item that does not exist is a 404, whatever the precondition. The rule rejects it.
   const isThere = productId === undefined || order.items.some((item) => item.productId === productId);
   return isThere ? versionConflictOf(precondition, order.version) : undefined;
 }

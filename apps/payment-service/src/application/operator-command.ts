@@ -1,6 +1,6 @@
 import { type VersionPrecondition } from '@twinbox/kernel';
 
-/** What every command of an operator to a payment request says. */
+/** What every operator's command to a payment request has in common. */
 export interface OperatorCommand {
   /** The user id. */
   readonly operator: string;

@@ -56,7 +56,7 @@ export class OrderAnswers {
   }
 }
 
-/** An order becomes late by itself, without a new version. */
+/** An order becomes late without a new version. */
 function etagOfOrder({ version, late }: Pick<OrderDto, 'version' | 'late'>): string {
   return etagOf(version, late ? 'late' : undefined);
 }

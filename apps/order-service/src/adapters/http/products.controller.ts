@@ -97,7 +97,7 @@ function withStock(product: StockedProduct): ProductDto {
   return { ...product, stock: product.available + product.reserved };
 }
 
-/** Selling changes what is available, and no version. */
+/** Selling changes what is available, but not the version. */
 function etagOfProduct({
   version,
   available,

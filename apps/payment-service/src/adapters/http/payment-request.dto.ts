@@ -98,7 +98,7 @@ export function asSeenBy(caller: Caller, request: PaymentRequest): PaymentReques
   return isOperator(caller) ? request : { ...request, decidedBy: null, gateway: null };
 }
 
-/** What customers do not see makes it another representation, with an ETag of its own. */
+/** Customers see less of a request than operators. So theirs is another representation, with another ETag. */
 export function etagSeenBy(caller: Caller, { version }: PaymentRequest): string {
   return etagOf(version, isOperator(caller) ? undefined : 'customer');
 }

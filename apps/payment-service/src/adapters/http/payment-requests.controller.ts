@@ -88,11 +88,11 @@ export class PaymentRequestsController {
     @Query() { limit, cursor }: PaymentTimelineQuery,
     @Caller() caller: Caller,
   ): Promise<PaymentTimelineDto> {
-    // However it is spelled in the path: this is what a cursor belongs to.
+    // What a cursor belongs to, whatever the spelling in the path.
     const scope = { paymentRequestId: paymentRequestId.toLowerCase() };
     const { position: after } = this.timelineCursors.decode(cursor, scope) ?? { position: 0 };
     const { orderId } = await this.seenBy(caller, paymentRequestId);
-    // One more than a page has: it shows that there is another page.
+    // The one beyond the page shows whether there is another page.
     const steps = await this.timeline.read(orderId, after, limit + 1);
     const page = pageOf(steps, limit, ({ position }) => this.timelineCursors.encode({ position }, scope));
     return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
