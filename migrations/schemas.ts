@@ -3,6 +3,7 @@ import { MessagingLogAndParking1763800000000 as OrdersMessaging } from './orders
 import { CartsStockAndHistory1764500000000 } from './orders/1764500000000-carts-stock-and-history.js';
 import { MessagingIncidentsAndOrigins1764600000000 as OrdersIncidents } from './orders/1764600000000-messaging-incidents-and-origins.js';
 import { IdempotencyKeyRoles1764700000000 as OrdersKeyRoles } from './orders/1764700000000-idempotency-key-roles.js';
+import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-words-in-the-row.js';
 import { CreatePaymentRequests1763700000000 } from './payments/1763700000000-create-payment-requests.js';
 import { MessagingLogAndParking1763800000000 as PaymentsMessaging } from './payments/1763800000000-messaging-log-and-parking.js';
 import { ExpiryRefundsAndHistory1764500000000 } from './payments/1764500000000-expiry-refunds-and-history.js';
@@ -21,6 +22,7 @@ export const SCHEMAS = [
       CartsStockAndHistory1764500000000,
       OrdersIncidents,
       OrdersKeyRoles,
+      SearchWordsInTheRow1764710000000,
     ],
   },
   {

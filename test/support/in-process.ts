@@ -13,8 +13,9 @@ export async function startInProcess<C extends ServiceConfig>(
   service: Required<Service<C>>,
   schema: keyof typeof PASSWORDS,
   env: Readonly<Record<string, string>> = {},
+  migrated: Promise<TestDatabase> = createServiceDatabase(),
 ) {
-  const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
+  const [database, topics] = await Promise.all([migrated, createServiceTopics()]);
   // As if another replica were the relay: this one stands by, and the outbox keeps what it is given.
   await database.sql(`update ${schema}.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
   const config = loadConfig(service.configClass, {

@@ -21,6 +21,13 @@ export async function createServiceDatabase(serverUrl = testServerUrl()): Promis
   return database;
 }
 
+/** The same with a locale of its own, as the options of CREATE DATABASE: `locale_provider libc locale 'C'`. */
+export async function createServiceDatabaseIn(locale: string): Promise<TestDatabase> {
+  const database = await createDatabase(testServerUrl(), `template0 ${locale}`);
+  await fill(database.url);
+  return database;
+}
+
 /** Migrated once a server, by whichever test comes first: the others copy it. */
 async function ensureTemplate(serverUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: serverUrl });

@@ -22,6 +22,7 @@ import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js'
 import { PostgresOrderTimelineReader } from './adapters/postgres/postgres-order-timeline-reader.js';
 import { PostgresOrderTimeline } from './adapters/postgres/postgres-order-timeline.js';
 import { PostgresProductStore } from './adapters/postgres/postgres-product-store.js';
+import { ProductWords } from './adapters/postgres/product-words.js';
 import { CancelOrder } from './application/cancel-order.js';
 import { EditCart } from './application/edit-cart.js';
 import { FinishOrder } from './application/finish-order.js';
@@ -87,6 +88,7 @@ export class AppModule {
         { provide: OrderList, useClass: PostgresOrderList },
         { provide: OrderTimelineReader, useClass: PostgresOrderTimelineReader },
         { provide: OrderStore, useClass: PostgresOrderStore },
+        ProductWords,
         { provide: ProductStore, useClass: PostgresProductStore },
         { provide: Notifier, useFactory: () => notifierFor(config) },
         NotificationJobs,

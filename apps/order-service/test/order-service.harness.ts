@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type PaymentEvent } from '@twinbox/contracts';
+import { type TestDatabase } from '@twinbox/messaging/testing';
 import { startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { HearPayment } from '../src/application/hear-payment.js';
@@ -19,9 +20,9 @@ type Counts = Readonly<Record<'orders' | 'items' | 'steps' | 'releases' | 'messa
   readonly available: string;
 };
 
-/** order-service, running, and what its tests do with it. */
-export async function startOrderService(env: Readonly<Record<string, string>> = {}) {
-  const service = await startInProcess(orderService, 'orders', env);
+/** order-service, running, and what its tests do with it; on a database of the test's own making if it gives one. */
+export async function startOrderService(env: Readonly<Record<string, string>> = {}, migrated?: Promise<TestDatabase>) {
+  const service = await startInProcess(orderService, 'orders', env, migrated);
   const { database } = service;
   return {
     ...service,

@@ -31,6 +31,7 @@ function fromRunner(variable: string): string {
   return value;
 }
 
+/** `template` is what it is a copy of, with further options of CREATE DATABASE: `template0 locale_provider libc locale 'C'`. */
 export async function createDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await onServer(serverUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);

@@ -5,6 +5,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
+import { ProductWords, queryOf, wordsOf } from './product-words.js';
 
 /** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
 const PRODUCT_COLUMNS = `
@@ -27,9 +28,6 @@ export const SELECT_STOCKED = `
   select p.*, coalesce((select quantity from reserved where product_id = p.id), 0) as reserved
     from (${SELECT_PRODUCTS} where p.id = any($1)) p
    order by p.id`;
-
-/** As the index products_search has it: hyphens, dots and the like part words. */
-const SEARCHED = `to_tsvector('simple', translate(p.id || ' ' || p.name, '-./:@_+', '       '))`;
 
 /** See {@link PostgresProductStore.reserve}. Of the products $1, $2 pieces of each. */
 const RESERVE = `/* prepared */ with locked as materialized (
@@ -55,7 +53,10 @@ const RESERVE = `/* prepared */ with locked as materialized (
 export class PostgresProductStore extends ProductStore {
   private readonly gate: LockGate;
 
-  constructor(private readonly dataSource: DataSource) {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly words: ProductWords,
+  ) {
     super();
     this.gate = new LockGate(dataSource);
   }
@@ -110,8 +111,8 @@ export class PostgresProductStore extends ProductStore {
 
   override async add(tx: EntityManager, product: Product): Promise<boolean> {
     const added: unknown[] = await tx.query(
-      `insert into orders.products (id, name, price, currency, available, version, updated_at)
-       values ($1, $2, $3, $4, $5, $6, $7)
+      `insert into orders.products (id, name, price, currency, available, version, updated_at, words, words_of)
+       values ($1, $2::text, $3, $4, $5, $6, $7, array_to_tsvector($8::text[]), $2::text)
            on conflict (id) do nothing
        returning id`,
       [
@@ -122,6 +123,7 @@ export class PostgresProductStore extends ProductStore {
         product.available,
         product.version,
         product.updatedAt,
+        wordsOf(product),
       ],
     );
     return added.length > 0;
@@ -132,7 +134,8 @@ export class PostgresProductStore extends ProductStore {
     await tx.query(
       `with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
        update orders.products
-          set name = $2, price = $3, currency = $4, version = $5, updated_at = $6,
+          set name = $2::text, price = $3, currency = $4, version = $5, updated_at = $6,
+              words = array_to_tsvector($8::text[]), words_of = $2::text,
               available = available + $7 + coalesce((select sum(quantity) from released), 0)
         where id = $1`,
       [
@@ -143,6 +146,7 @@ export class PostgresProductStore extends ProductStore {
         after.version,
         after.updatedAt,
         after.available - before.available,
+        wordsOf(after),
       ],
     );
   }
@@ -163,19 +167,29 @@ export class PostgresProductStore extends ProductStore {
     return { ...page, items: ids.length === 0 ? [] : await this.stockedOf(this.dataSource, ids) };
   }
 
-  /** Served by the primary key, and the search by products_search. */
-  override async list({ search, limit, after }: ProductQuery): Promise<Page<Product>> {
-    const words = search === undefined ? [] : [prefixQuery(search)];
-    // `offset 0`: the planner takes any word for one that many products have, and would go through all of them in the order of the list.
-    const source =
-      search === undefined
-        ? 'orders.products'
-        : `(select * from orders.products p where ${SEARCHED} @@ to_tsquery('simple', $3) offset 0)`;
-    const rows: Product[] = await this.dataSource.query(
-      `select ${PRODUCT_COLUMNS} from ${source} p where p.id > $1 order by p.id limit $2`,
-      [after ?? '', limit + 1, ...words],
-    );
+  /** Served by the primary key, and the search by products_words. */
+  override async list({ search, limit, after = '' }: ProductQuery): Promise<Page<Product>> {
+    const rows = await (search === undefined
+      ? this.select('orders.products', [after, limit + 1])
+      : this.search(search, after, limit + 1));
     return pageOf(rows, limit, ({ id }) => id);
+  }
+
+  private async search(search: string, after: string, limit: number): Promise<Product[]> {
+    const query = queryOf(search);
+    if (query === undefined) return [];
+    // Read first: a product that gets its words meanwhile is found by them.
+    const unindexed = await this.words.findUnindexed(search, after, limit);
+    // `offset 0`: the planner takes any word for one that many products have, and would go through all of them in the order of the list.
+    const found = `
+      select * from orders.products p
+       where (p.words @@ $3::tsquery and p.words_of = p.name) or p.id = any($4) offset 0`;
+    return this.select(`(${found})`, [after, limit, query, unindexed]);
+  }
+
+  private async select(source: string, values: readonly unknown[]): Promise<Product[]> {
+    const statement = `select ${PRODUCT_COLUMNS} from ${source} p where p.id > $1 order by p.id limit $2`;
+    return this.dataSource.query(statement, [...values]);
   }
 
   /** By id. Not prepared: which way is the shorter, the products say. */
@@ -185,10 +199,4 @@ export class PostgresProductStore extends ProductStore {
   ): Promise<StockedProduct[]> {
     return reader.query(SELECT_STOCKED, [productIds, LIVE_STATUSES]);
   }
-}
-
-/** `earl gr` → `'earl':* & 'gr':*`: all of the words, each as the beginning of one. Nothing but words: matches nothing. */
-function prefixQuery(search: string): string {
-  const words = search.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
-  return words.map((word) => `'${word}':*`).join(' & ');
 }

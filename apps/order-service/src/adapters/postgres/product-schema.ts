@@ -2,7 +2,13 @@ import { EntitySchema } from 'typeorm';
 import { type Product } from '../../domain/product.js';
 import { minorUnits } from './order-schema.js';
 
-export const productSchema = new EntitySchema<Product>({
+/** The row is the product, and the words by which it is found: those of the name `wordsOf`. */
+export interface ProductRow extends Product {
+  readonly words: string | null;
+  readonly wordsOf: string | null;
+}
+
+export const productSchema = new EntitySchema<ProductRow>({
   name: 'Product',
   tableName: 'products',
   columns: {
@@ -13,11 +19,17 @@ export const productSchema = new EntitySchema<Product>({
     available: { type: 'integer' },
     version: { type: 'integer' },
     updatedAt: { name: 'updated_at', type: 'timestamptz', precision: 3 },
+    words: { type: 'tsvector', nullable: true },
+    wordsOf: { name: 'words_of', type: 'text', nullable: true },
   },
   checks: [
     { name: 'products_price_positive', expression: 'price > 0' },
     { name: 'products_available_not_negative', expression: 'available >= 0' },
   ],
-  // An expression, which a schema cannot say.
-  indices: [{ name: 'products_search', synchronize: false }],
+  // What a schema cannot say: an expression, GIN, and a condition in our own words.
+  indices: [
+    { name: 'products_search', synchronize: false },
+    { name: 'products_words', synchronize: false },
+    { name: 'products_without_words', synchronize: false },
+  ],
 });
