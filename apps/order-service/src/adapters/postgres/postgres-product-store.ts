@@ -5,7 +5,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
-import { ProductWords, queryOf, wordsOf } from './product-words.js';
+import { ProductWords, queryOf, WITHOUT_WORDS, wordsOf } from './product-words.js';
 
 /** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
 const PRODUCT_COLUMNS = `
@@ -28,6 +28,9 @@ export const SELECT_STOCKED = `
   select p.*, coalesce((select quantity from reserved where product_id = p.id), 0) as reserved
     from (${SELECT_PRODUCTS} where p.id = any($1)) p
    order by p.id`;
+
+/** As the index products_search has it, which serves the version before. */
+const SEARCHED_BEFORE = `to_tsvector('simple', translate(id || ' ' || name, '-./:@_+', '       '))`;
 
 /** See {@link PostgresProductStore.reserve}. Of the products $1, $2 pieces of each. */
 const RESERVE = `/* prepared */ with locked as materialized (
@@ -180,11 +183,16 @@ export class PostgresProductStore extends ProductStore {
     if (query === undefined) return [];
     // Read first: a product that gets its words meanwhile is found by them.
     const unindexed = await this.words.findUnindexed(search, after, limit);
+    const values = [after, limit, query, unindexed.ids];
     // `offset 0`: the planner takes any word for one that many products have, and would go through all of them in the order of the list.
-    const found = `
-      select * from orders.products p
-       where (p.words @@ $3::tsquery and p.words_of = p.name) or p.id = any($4) offset 0`;
-    return this.select(`(${found})`, [after, limit, query, unindexed]);
+    const found = (others = '') => `(
+      select id, name, price, currency, available, version, updated_at from orders.products
+       where (words @@ $3::tsquery and words_of = name) or id = any($4) ${others} offset 0)`;
+    // While many products wait for their words, after an update from the version before: nearly as that one searches.
+    return this.select(
+      found(unindexed.areAll ? '' : `or (${WITHOUT_WORDS} and ${SEARCHED_BEFORE} @@ $3::tsquery)`),
+      values,
+    );
   }
 
   private async select(source: string, values: readonly unknown[]): Promise<Product[]> {

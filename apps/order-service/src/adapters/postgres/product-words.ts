@@ -3,8 +3,10 @@ import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { DataSource } from 'typeorm';
 import { areFound, indexedWords, searchWords } from '../../domain/search-words.js';
 
-/** How many products are read, or locked and written, at a time. */
-const BATCH = 200;
+/** How many products are locked and written at a time. */
+const BATCH = 500;
+/** A search reads no more products without words than these. */
+const MOST_READ = 1000;
 
 /** What is read of a product without words. */
 interface Unindexed {
@@ -13,7 +15,7 @@ interface Unindexed {
 }
 
 /** Of a product: its words are not those of its name. Served by products_without_words, whose condition this is. */
-const WITHOUT_WORDS = 'words_of is distinct from name';
+export const WITHOUT_WORDS = 'words_of is distinct from name';
 
 /** By which words a product is found. */
 export function wordsOf({ id, name }: Unindexed): string[] {
@@ -54,20 +56,22 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
     await this.filling;
   }
 
-  /** The ids of products without words that the search finds, the first `limit` after `after`; normally there are none. */
-  async findUnindexed(search: string, after: string, limit: number): Promise<string[]> {
+  /**
+   * The ids of products without words that the search finds, the first `limit` after `after`; normally there are none. `areAll`: as far
+   * as a page needs them, and not only those among the first that were read.
+   */
+  async findUnindexed(search: string, after: string, limit: number): Promise<{ ids: string[]; areAll: boolean }> {
+    const read: Unindexed[] = await this.dataSource.query(
+      `select id, name from orders.products where ${WITHOUT_WORDS} and id > $1 order by id limit ${MOST_READ}`,
+      [after],
+    );
+    if (read.length > 0) this.fill();
     const words = searchWords(search);
-    const found: string[] = [];
-    for (let last = after; ;) {
-      const read: Unindexed[] = await this.dataSource.query(
-        `select id, name from orders.products where ${WITHOUT_WORDS} and id > $1 order by id limit ${BATCH}`,
-        [last],
-      );
-      if (read.length > 0) this.fill();
-      found.push(...read.filter((product) => areFound(words, wordsOf(product))).map(({ id }) => id));
-      if (read.length < BATCH || found.length >= limit) return found.slice(0, limit);
-      last = read.at(-1)?.id ?? last;
-    }
+    const found = read.filter((product) => areFound(words, wordsOf(product)));
+    return {
+      ids: found.slice(0, limit).map(({ id }) => id),
+      areAll: read.length < MOST_READ || found.length >= limit,
+    };
   }
 
   /** Computes the words of the products that lack them, in the background. */
@@ -80,16 +84,21 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   private async fillAll(): Promise<void> {
-    while (!this.stopped && (await this.fillBatch()) > 0);
+    for (let after: string | undefined = ''; after !== undefined && !this.stopped;) after = await this.fillBatch(after);
   }
 
-  /** Leaves out products that somebody else has locked: a sale does not wait, and the next search starts this again. */
-  private fillBatch(): Promise<number> {
+  /**
+   * Gives the last id; undefined when there was nothing left to do. Leaves out products that somebody else has locked: a sale does not
+   * wait, and the next search starts this again.
+   */
+  private fillBatch(after: string): Promise<string | undefined> {
     return this.background.transaction(async (tx) => {
       const locked: Unindexed[] = await tx.query(
-        `select id, name from orders.products where ${WITHOUT_WORDS} order by id limit ${BATCH} for no key update skip locked`,
+        `select id, name from orders.products where ${WITHOUT_WORDS} and id > $1
+          order by id limit ${BATCH} for no key update skip locked`,
+        [after],
       );
-      if (locked.length === 0) return 0;
+      if (locked.length === 0) return undefined;
       await tx.query(
         `update orders.products
             set words = array_to_tsvector(found.words), words_of = found.name
@@ -97,7 +106,7 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
           where products.id = found.id`,
         [JSON.stringify(locked.map((product) => ({ ...product, words: wordsOf(product) })))],
       );
-      return locked.length;
+      return locked.at(-1)?.id;
     });
   }
 }
