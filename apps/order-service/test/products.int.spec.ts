@@ -157,6 +157,9 @@ describe('putting a product', () => {
     ['no currency', { currency: undefined }, '#/currency'],
     ['a currency that is none', { currency: 'XYZ' }, '#/currency'],
     ['a currency in small letters', { currency: 'eur' }, '#/currency'],
+    ...['ANG', 'ZWL', 'HRK', 'SLL', 'CUC', 'BGN', 'XTS', 'XXX', 'XAU', 'XDR', 'CHW', 'XAD'].map(
+      (currency): [string, object, string] => [`the currency ${currency}`, { currency }, '#/currency'],
+    ),
     ['no stock', { stock: undefined }, '#/stock'],
     ['less than nothing', { stock: -1 }, '#/stock'],
     ['half a piece', { stock: 1.5 }, '#/stock'],
@@ -166,6 +169,25 @@ describe('putting a product', () => {
     expectProblem(await put('tea', fields), 400, 'validation', {
       errors: expect.arrayContaining([{ pointer, detail: expect.any(String) }]),
     });
+  });
+
+  it.each(['XCG', 'ZWG', 'SLE', 'VED', 'VES', 'XOF', 'JPY'])('takes the currency %s', async (currency) => {
+    expect(await put(newId(), { currency })).toMatchObject({ status: 201, body: { currency } });
+  });
+
+  it('leaves what is priced in a currency that was withdrawn since: it is shown, sold and given back', async () => {
+    const id = await service.aProduct({ currency: 'ANG', stock: 5 });
+
+    const orderId = await order(id, 2);
+
+    const customer = service.aCustomer('ada');
+    expect((await customer.get(`/products/${id}`)).body).toMatchObject({ currency: 'ANG', available: 3 });
+    expect((await service.stored(orderId)).messages).toMatchObject([{ type: 'OrderPlaced' }]);
+    expect(await customer.post(`/orders/${orderId}/cancel`, { reason: 'too much' })).toMatchObject({
+      status: 200,
+      body: { currency: 'ANG' },
+    });
+    expectProblem(await put(id, { currency: 'ANG' }), 400, 'validation');
   });
 
   it.each(['Tea', 'green tea', 'x'.repeat(65), 'tee%C3%A9'])('is refused for the id %s', async (id) => {

@@ -55,7 +55,10 @@ const contracts = [
         refused: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
         accepted: [1, Number.MAX_SAFE_INTEGER],
       },
-      currency: { refused: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']], accepted: ['EUR', 'eur'] },
+      currency: {
+        refused: [undefined, null, '', 'EURO', 'ABC', 'XXX', 'XTS', 'EU', 978, ['EUR']],
+        accepted: ['EUR', 'eur', 'XCG', 'ANG'],
+      },
     },
   },
   { event: OrderCompleted, fields: order },

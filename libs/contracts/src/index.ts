@@ -1,4 +1,11 @@
 export {
+  currentCurrencies,
+  isCurrentCurrency,
+  IsCurrentCurrency,
+  isKnownCurrency,
+  IsKnownCurrency,
+} from './currencies.js';
+export {
   ORDER_EVENTS,
   OrderCancelled,
   OrderCompleted,

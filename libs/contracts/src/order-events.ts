@@ -1,5 +1,5 @@
 import { InCapitals, IsAmount, IsId, IsText, MayBeAbsentOrNull } from '@twinbox/fields';
-import { IsISO4217CurrencyCode } from 'class-validator';
+import { IsKnownCurrency } from './currencies.js';
 
 /** A customer committed to an order. Topic `order.events`, keyed by `orderId`. */
 export class OrderPlaced {
@@ -9,7 +9,7 @@ export class OrderPlaced {
   @IsText(1, 255) readonly customerId!: string;
   /** Minor units of `currency` (cents), so sums stay exact. */
   @IsAmount() readonly total!: number;
-  @InCapitals() @IsISO4217CurrencyCode() readonly currency!: string;
+  @InCapitals() @IsKnownCurrency() readonly currency!: string;
 }
 
 /** The order is paid. */

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { CursorPageQuery, IsAmount, IsText, IsWholeNumber, MayBeAbsent } from '@twinbox/api-kit';
-import { IsISO4217CurrencyCode, Matches } from 'class-validator';
+import { currentCurrencies, IsCurrentCurrency } from '@twinbox/contracts';
+import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
 
@@ -71,9 +72,13 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
   @IsAmount()
   readonly price!: number;
 
-  @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
-  @IsISO4217CurrencyCode()
-  @Matches(/^[A-Z]+$/, { message: 'currency must be in capitals' })
+  @ApiProperty({
+    enum: currentCurrencies(),
+    enumName: 'CurrentCurrency',
+    example: 'EUR',
+    description: 'ISO 4217: legal tender, also where the product is priced in a currency that is withdrawn.',
+  })
+  @IsCurrentCurrency()
   readonly currency!: string;
 
   @ApiProperty({
