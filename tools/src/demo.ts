@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const ORDERS = process.env['ORDER_URL'] ?? 'http://127.0.0.1:8081';
 const PAYMENTS = process.env['PAYMENT_URL'] ?? 'http://127.0.0.1:8082';
-const WEBHOOK_SECRET = process.env['WEBHOOK_SECRET'];
+// There may be several; each is good for a signature.
+const [WEBHOOK_SECRET] = process.env['WEBHOOK_SECRET']?.split(/[\s,]+/) ?? [];
 const OPERATOR = { 'x-user-id': 'ops', 'x-roles': 'operator' };
 const AT_A_TIME = 6;
 

@@ -3,6 +3,7 @@ import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { gatewayOf } from './adapters/gateway/gateway-of.js';
 import { PaymentRequestsController } from './adapters/http/payment-requests.controller.js';
+import { WebhookMetrics, WebhookMetricsModule } from './adapters/http/webhook-metrics.js';
 import { WebhookSignature } from './adapters/http/webhook-signature.js';
 import { WebhooksController } from './adapters/http/webhooks.controller.js';
 import { GatewayCalls } from './adapters/jobs/gateway-calls.js';
@@ -34,8 +35,14 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        ...platform(config, { applicationName: NAME, entities, relay: config.RELAY === 'on' }),
+        ...platform(config, {
+          applicationName: NAME,
+          entities,
+          relay: config.RELAY === 'on',
+          metrics: [WebhookMetrics],
+        }),
         UnitOfWorkModule,
+        WebhookMetricsModule,
       ],
       controllers: [PaymentRequestsController, WebhooksController, OrderEventsController],
       providers: [

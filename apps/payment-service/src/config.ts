@@ -16,6 +16,10 @@ export const WEBHOOKS = 'payment-webhooks';
 
 const gateways = ['manual', 'simulated'] as const;
 
+/** Four characters of base64 are three bytes: eight of them and up, until 64 bytes, which end with `==`. */
+const SECRET =
+  'whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)';
+
 /** What payment-service reads from its environment. */
 export class PaymentServiceConfig extends ServiceConfig {
   @EnvInt(0, 65_535)
@@ -61,12 +65,11 @@ export class PaymentServiceConfig extends ServiceConfig {
   SIMULATED_SEED = 'twinbox';
 
   /**
-   * What the provider's webhooks are signed with, as Standard Webhooks write it: `whsec_` and 24 to 64 bytes of base64. None: they
-   * are refused.
+   * What the provider's webhooks are signed with, as Standard Webhooks write it: `whsec_` and 24 to 64 bytes of base64. Several, with
+   * spaces or commas between, while the provider rotates its secret. None: they are refused.
    */
   @EnvOptionalSecret(
-    // Four characters are three bytes: eight of them and up, until 64 bytes, which end with `==`.
-    /^whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)$/,
+    new RegExp(`^${SECRET}(?:[\\s,]+${SECRET})*[\\s,]*$`),
     'must be whsec_ and 24 to 64 bytes in base64',
   )
   WEBHOOK_SECRET: string | undefined;

@@ -1,4 +1,4 @@
-import { type DynamicModule } from '@nestjs/common';
+import { type DynamicModule, type Type } from '@nestjs/common';
 import {
   databaseModule,
   type DatabaseOptions,
@@ -6,6 +6,7 @@ import {
   loggerModule,
   MESSAGING_DATA_SOURCE,
   MetricsModule,
+  type MetricsSource,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
@@ -20,9 +21,13 @@ const MESSAGING_POOL_SIZE = 8;
 /** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
 export function platform(
   config: PaymentServiceConfig,
-  options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & { readonly relay: boolean },
+  options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
+    readonly relay: boolean;
+    /** What has metrics beside messaging, of global modules. */
+    readonly metrics?: readonly Type<MetricsSource>[];
+  },
 ): DynamicModule[] {
-  const { relay, ...database } = options;
+  const { relay, metrics = [], ...database } = options;
   return [
     loggerModule(config, options.applicationName),
     databaseModule({
@@ -52,6 +57,6 @@ export function platform(
       ],
     }),
     HealthModule.forRoot({ messaging: MessagingHealth }),
-    MetricsModule.forRoot({ sources: [MessagingMetrics] }),
+    MetricsModule.forRoot({ sources: [MessagingMetrics, ...metrics] }),
   ];
 }

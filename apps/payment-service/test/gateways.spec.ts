@@ -113,6 +113,13 @@ describe('the configuration', () => {
     expect(load({ WEBHOOK_SECRET: secret }).WEBHOOK_SECRET).toBe(secret);
   });
 
+  it.each([' ', ',', ', ', '\n', ' ,\t'])('takes several secrets with %j between', (separator) => {
+    const secrets = [secretOf(24), secretOf(32), secretOf(64)].join(separator);
+
+    expect(load({ WEBHOOK_SECRET: secrets }).WEBHOOK_SECRET).toBe(secrets);
+    expect(() => load({ WEBHOOK_SECRET: `${secrets}${separator}hunter2` })).toThrow('(not shown)');
+  });
+
   it.each([1, 18, 21, 22, 23, 65, 66, 67, 96])('takes no secret of %d bytes', (bytes) => {
     expect(() => load({ WEBHOOK_SECRET: secretOf(bytes) })).toThrow('24 to 64 bytes');
   });

@@ -237,6 +237,144 @@ describe('the provider', () => {
   });
 });
 
+describe('a webhook that names its money', () => {
+  const naming = (webhook: { readonly type: string; readonly data: object }, money: object) => ({
+    ...webhook,
+    data: { ...webhook.data, ...money },
+  });
+  const mismatched = async () => {
+    const metrics = await (await fetch(new URL('/metrics', service.url))).text();
+    return Number(/^payment_webhooks_mismatched_total (\d+)$/m.exec(metrics)?.[1]);
+  };
+
+  it.each([
+    [{ amount: 900 }],
+    [{ currency: 'EUR' }],
+    [{ amount: 900, currency: 'EUR' }],
+    [{ amount: 900, currency: 'eur' }],
+    [{ amount: null, currency: null }],
+  ])('pays the request when it is the same: %j', async (money) => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(naming(succeeded(request), money));
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+    expect((await service.stored(request)).request).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it.each([
+    [{ amount: 899 }],
+    [{ amount: 90_000 }],
+    [{ amount: 0 }],
+    [{ currency: 'USD' }],
+    [{ amount: 900, currency: 'JPY' }],
+    [{ amount: 1, currency: 'EUR' }],
+  ])('does not pay when it is another: %j', async (money) => {
+    const request = await service.aRequest();
+    const before = await mismatched();
+
+    const answer = await deliver(naming(succeeded(request), money), { id: `msg_${request.id}` });
+    const again = await deliver(naming(succeeded(request), money), { id: `msg_${request.id}` });
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'passed-over' } });
+    expect(again).toMatchObject({ status: 200, body: { outcome: 'repeated' } });
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
+    const { body } = await service.anOperator().get(`/payment-requests/${request.id}/timeline`);
+    expect(body.items.slice(1)).toMatchObject([
+      {
+        type: 'AmountMismatched',
+        status: 'PENDING',
+        version: 1,
+        actor: 'provider',
+        cause: 'POST /webhooks/payments',
+        messageId: `msg_${request.id}`,
+        detail: { type: 'payment.succeeded', reason: expect.stringContaining('the payment is 900 EUR') },
+      },
+    ]);
+    expect(await mismatched()).toBe(before + 1);
+  });
+
+  it('does not fail the payment when it is another, either', async () => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(naming(failed(request, 'card declined'), { amount: 1 }));
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'passed-over' } });
+    expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
+  });
+
+  it('gives no money back of a payment that is over when it is another', async () => {
+    const request = await service.aRequest();
+    await service.hearsCancelled(request);
+
+    const answer = await deliver(naming(succeeded(request), { amount: 1 }));
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'passed-over' } });
+    expect((await service.stored(request)).request).toMatchObject({ status: 'CANCELLED' });
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'AmountMismatched', status: 'CANCELLED' });
+  });
+
+  it('pays once the provider sends the right one', async () => {
+    const request = await service.aRequest();
+    await deliver(naming(succeeded(request), { amount: 1 }));
+
+    const answer = await deliver(naming(succeeded(request), { amount: 900, currency: 'EUR' }));
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+
+  it.each([
+    [{ amount: '900' }, '#/data/amount'],
+    [{ amount: 9.5 }, '#/data/amount'],
+    [{ amount: -900 }, '#/data/amount'],
+    [{ amount: 1e19 }, '#/data/amount'],
+    [{ currency: 978 }, '#/data/currency'],
+    [{ currency: 'euro' }, '#/data/currency'],
+    [{ currency: '' }, '#/data/currency'],
+  ])('is refused when it names what is no money: %j', async (money, pointer) => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(naming(succeeded(request), money));
+
+    expectProblem(answer, 400, 'validation', { errors: [{ pointer, detail: expect.stringMatching(/\S/) }] });
+    await expectUntouched(request);
+  });
+});
+
+describe('while the provider rotates its secret', () => {
+  const [old, next] = [1, 2].map((byte) => `whsec_${Buffer.alloc(24, byte).toString('base64')}`) as [string, string];
+  let rotating: PaymentServiceHarness;
+  beforeAll(async () => {
+    rotating = await startPaymentService({ config: { WEBHOOK_SECRET: `${old}, ${next}` } });
+  });
+  afterAll(() => rotating.stop());
+
+  async function signedWith(...secrets: string[]) {
+    const request = await rotating.aRequest();
+    const [id, at] = [randomUUID(), new Date()];
+    const text = JSON.stringify(succeeded(request));
+    const headers = {
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, at, text)).join(' '),
+    };
+    return rotating.caller(headers).post(PATH, text);
+  }
+
+  it.each([
+    ['the old one', [old]],
+    ['the new one', [next]],
+    ['both', [old, next]],
+    ['one that is not known yet, and the new one', [SECRET, next]],
+  ])('a webhook is genuine that is signed with %s', async (_, secrets) => {
+    expect(await signedWith(...secrets)).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+
+  it('P10 one that is signed with any other is not', async () => {
+    expectProblem(await signedWith(SECRET), 401, 'webhook-not-genuine');
+  });
+});
+
 describe('P10 a webhook is not believed', () => {
   it.each<[string, Delivery]>([
     ['with another secret', { secret: `whsec_${Buffer.alloc(32, 8).toString('base64')}` }],

@@ -2,13 +2,21 @@ import { Injectable } from '@nestjs/common';
 import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
-import { hearResult, type PaymentHearing, type PaymentRejection, type ResultSource } from '../domain/payment-rules.js';
+import {
+  hearResult,
+  type NamedMoney,
+  type PaymentRejection,
+  type ResultHearing,
+  type ResultSource,
+} from '../domain/payment-rules.js';
 import { type DecidedChange, PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
 export interface HeardResult {
   readonly result: PaymentResult;
   readonly source: ResultSource;
+  /** Left out: the source names none. */
+  readonly named?: NamedMoney;
   /** What the source calls it: `payment.succeeded`, or our own job. */
   readonly type: string;
   readonly cause: string;
@@ -18,7 +26,7 @@ export interface HeardResult {
 interface Hearing {
   readonly request: PaymentRequest;
   readonly heard: HeardResult;
-  readonly decision: PaymentHearing;
+  readonly decision: ResultHearing;
 }
 
 /** What PaymentFailed and the request have room for. */
@@ -54,8 +62,8 @@ export class HearPaymentResult {
     return new Set(requests.map(({ id }) => id));
   }
 
-  private decide(request: PaymentRequest, { result, source }: HeardResult): PaymentHearing {
-    return hearResult(request, storable(result), source, this.clock.now());
+  private decide(request: PaymentRequest, { result, source, named }: HeardResult): ResultHearing {
+    return hearResult(request, storable(result), source, this.clock.now(), named);
   }
 
   private async carryOut(tx: EntityManager, hearings: readonly Hearing[]): Promise<void> {
@@ -63,8 +71,12 @@ export class HearPaymentResult {
     for (const { request, heard, decision } of hearings) {
       const { source: actor, type, cause, messageId } = heard;
       const origin = { actor, cause, messageId };
-      if (!decision.accepted) await this.journal.passOver(tx, request, decision.rejection, { ...origin, type });
-      else if (decision.events.length > 0) changes.push({ decision, origin });
+      if (decision.accepted) {
+        if (decision.events.length > 0) changes.push({ decision, origin });
+      } else if (decision.rejection.code === 'amount-mismatched') {
+        const { reason } = decision.rejection;
+        await this.journal.note(tx, request, 'AmountMismatched', { type, reason }, origin);
+      } else await this.journal.passOver(tx, request, decision.rejection, { ...origin, type });
     }
     await this.journal.recordAll(tx, changes);
   }

@@ -35,7 +35,7 @@ export interface PlacedStep extends TimelineStep {
 
 export interface TimelineDetail {
   readonly reason?: string;
-  /** What was heard, of a `MessagePassedOver`. */
+  /** What was heard, of a `MessagePassedOver` or an `AmountMismatched`. */
   readonly type?: string;
   readonly expiresAt?: string;
   /** The dead job, of a `ChargeGivenUp` or `RefundGivenUp`. */

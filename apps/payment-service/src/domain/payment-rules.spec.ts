@@ -147,6 +147,34 @@ describe.each(['gateway', 'provider'] as const)('the %s', (source) => {
   });
 });
 
+describe('a result that names money', () => {
+  it.each([[{ amount: 900, currency: 'EUR' }], [{ amount: 900, currency: null }], [{ amount: null, currency: 'EUR' }]])(
+    'settles the payment when it is that of the payment: %j',
+    (named) => {
+      expect(hearResult(aRequest(), success, 'provider', later, named)).toMatchObject({
+        state: { status: 'SUCCEEDED' },
+      });
+      expect(hearResult(aRequest(), failure, 'provider', later, named)).toMatchObject({ state: { status: 'FAILED' } });
+    },
+  );
+
+  it.each([
+    [{ amount: 899, currency: 'EUR' }, '899 EUR'],
+    [{ amount: 0, currency: null }, '0'],
+    [{ amount: null, currency: 'USD' }, 'USD'],
+    [{ amount: 900, currency: 'USD' }, '900 USD'],
+  ])('changes nothing when it is other money, whatever the payment is: %j', (named, words) => {
+    const reason = `It names ${words}, and the payment is 900 EUR, in minor units.`;
+
+    for (const status of PAYMENT_STATUSES)
+      for (const result of [success, failure])
+        expect(hearResult(aRequest({ status }), result, 'provider', later, named)).toEqual({
+          accepted: false,
+          rejection: { code: 'amount-mismatched', reason },
+        });
+  });
+});
+
 it('a call of the gateway that is repeated says nothing new, one of the provider has another id', () => {
   for (const status of ['SUCCEEDED', 'REFUND_PENDING', 'REFUNDED'] as const) {
     const byGateway = aRequest({ status, decidedBy: 'gateway' });

@@ -21,11 +21,26 @@ export interface PassedOver {
   readonly reason: string;
 }
 
+/** What was heard names another amount or currency than the payment has: it is about other money, and changes nothing. */
+export interface AmountMismatched {
+  readonly code: 'amount-mismatched';
+  readonly reason: string;
+}
+
 export type PaymentDecision = Decision<PaymentRequest, PaymentStep, PaymentRejection>;
 export type PaymentHearing = Decision<PaymentRequest, PaymentStep, PassedOver>;
+export type ResultHearing = Decision<PaymentRequest, PaymentStep, PassedOver | AmountMismatched>;
 
 /** Who tells of a charge's result without being asked: our own call of the gateway, or the provider's webhook. */
 export type ResultSource = 'gateway' | 'provider';
+
+/** The money that a result is about, as far as its source names it. */
+export interface NamedMoney {
+  /** Minor units; null: not named. */
+  readonly amount: number | null;
+  /** ISO 4217; null: not named. */
+  readonly currency: string | null;
+}
 
 /** An order was placed: a PENDING request for its total. */
 export function requestPayment(
@@ -73,15 +88,18 @@ export function decidePayment(
 
 /**
  * The gateway or the provider tells the result of the charge. The first result counts. Money that comes for a request that is over
- * goes back: it is never kept for a dead order.
+ * goes back: it is never kept for a dead order. A result that names other money than the request's is not the request's, whether it
+ * succeeded or failed: nothing is paid or failed by it, and nothing goes back.
  */
 export function hearResult(
   request: PaymentRequest,
   result: PaymentResult,
   source: ResultSource,
   at: Date,
-): PaymentHearing {
+  named: NamedMoney = { amount: null, currency: null },
+): ResultHearing {
   const { status } = request;
+  if (!isFor(request, named)) return mismatched(request, named);
   const heard = { ...request, decidedBy: source, updatedAt: at };
   if (status === 'PENDING') return settle(heard, result, source);
   // A call that is repeated, for nobody knew that its result had been written: nothing new.
@@ -157,6 +175,16 @@ function settle(request: PaymentRequest, result: PaymentResult, actor: string): 
 
 function unchanged(request: PaymentRequest): Accepted<PaymentRequest, PaymentStep> {
   return accept<PaymentRequest, PaymentStep>(evolve, request);
+}
+
+function isFor(request: PaymentRequest, { amount, currency }: NamedMoney): boolean {
+  return (amount === null || amount === request.amount) && (currency === null || currency === request.currency);
+}
+
+function mismatched(request: PaymentRequest, { amount, currency }: NamedMoney) {
+  const named = [amount, currency].filter((part) => part !== null).join(' ');
+  const reason = `It names ${named}, and the payment is ${request.amount} ${request.currency}, in minor units.`;
+  return reject<AmountMismatched>({ code: 'amount-mismatched', reason });
 }
 
 function passOver(reason: string) {

@@ -13,7 +13,8 @@ export class TimelineStepDto implements TimelineStep {
     example: 'PaymentSucceeded',
     description:
       'What happened: an event of topic payment.events; `OrderCancelled`, `RefundRequested`, `LatePaymentReceived`; `MessagePassedOver`: ' +
-      'something was heard that changed nothing; `ChargeGivenUp`, `RefundGivenUp`: a call to the gateway failed for good.',
+      'something was heard that changed nothing; `AmountMismatched`: a webhook named another amount or currency, and changed nothing; ' +
+      '`ChargeGivenUp`, `RefundGivenUp`: a call to the gateway failed for good.',
   })
   readonly type!: string;
 
@@ -59,7 +60,7 @@ export class TimelineStepDto implements TimelineStep {
     nullable: true,
     additionalProperties: { type: 'string' },
     example: { reason: 'card declined' },
-    description: '`reason`; `type` of what was passed over; `expiresAt`; `jobId` of a dead job.',
+    description: '`reason`; `type` of what changed nothing; `expiresAt`; `jobId` of a dead job.',
   })
   readonly detail!: TimelineDetail | null;
 }

@@ -2,6 +2,7 @@ import { ProblemException } from '@twinbox/api-kit';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { type PaymentResult } from '../../domain/payment-request.js';
+import { type NamedMoney } from '../../domain/payment-rules.js';
 import { webhookProblems } from './webhook-problems.js';
 import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
 
@@ -26,6 +27,11 @@ export function readWebhook(body: Buffer): WebhookDto | undefined {
 
 export function resultOf({ type, data: { reason = '' } }: WebhookDto): PaymentResult {
   return type === 'payment.succeeded' ? { status: 'SUCCEEDED' } : { status: 'FAILED', reason };
+}
+
+/** The money that the webhook names. */
+export function moneyOf({ data: { amount, currency } }: WebhookDto): NamedMoney {
+  return { amount: amount ?? null, currency: currency?.toUpperCase() ?? null };
 }
 
 /** Without a content type an empty body comes this far, and so does a byte order mark: Fastify's parser passes over it. */

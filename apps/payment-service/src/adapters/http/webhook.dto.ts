@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsId, MayBeAbsentOrNull } from '@twinbox/api-kit';
+import { IsId, IsWholeNumber, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import { IsIn, IsObject, IsString, ValidateNested } from 'class-validator';
+import { IsIn, IsObject, IsString, Matches, ValidateNested } from 'class-validator';
 
 export const WEBHOOK_TYPES = ['payment.succeeded', 'payment.failed'] as const;
 
@@ -14,6 +14,29 @@ class WebhookDataDto {
   @MayBeAbsentOrNull()
   @IsString()
   readonly reason?: string;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    nullable: true,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    example: 1780,
+    description: 'What it is about, in minor units. Another amount than that of the payment request: nothing changes.',
+  })
+  @MayBeAbsentOrNull()
+  @IsWholeNumber(0, Number.MAX_SAFE_INTEGER)
+  readonly amount?: number;
+
+  @ApiPropertyOptional({
+    type: String,
+    nullable: true,
+    pattern: '^[A-Za-z]{3}$',
+    example: 'EUR',
+    description: 'ISO 4217, in capitals or not. Another currency than that of the payment request: nothing changes.',
+  })
+  @MayBeAbsentOrNull()
+  @Matches(/^[A-Za-z]{3}$/, { message: 'currency must be a code of three letters' })
+  readonly currency?: string;
 }
 
 /** What the provider says. Unlike our own clients it may say more than we know of, and null for what it does not know. */

@@ -1,11 +1,12 @@
-import { Controller, Headers, HttpCode, Post } from '@nestjs/common';
+import { Controller, Headers, HttpCode, Logger, Post } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
 import { HearPaymentResult } from '../../application/hear-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
-import { readWebhook, resultOf } from './read-webhook.js';
+import { moneyOf, readWebhook, resultOf } from './read-webhook.js';
+import { WebhookMetrics } from './webhook-metrics.js';
 import { WebhookSignature } from './webhook-signature.js';
 import { webhookProblems } from './webhook-problems.js';
 import { WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
@@ -13,8 +14,11 @@ import { WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
 @ApiTags('webhooks')
 @Controller('webhooks')
 export class WebhooksController {
+  private readonly logger = new Logger('Webhooks');
+
   constructor(
     private readonly signature: WebhookSignature,
+    private readonly metrics: WebhookMetrics,
     private readonly records: InboxRecords,
     private readonly hearResult: HearPaymentResult,
     private readonly unitOfWork: UnitOfWork,
@@ -28,7 +32,8 @@ export class WebhooksController {
     summary: 'The payment provider tells how a payment ended',
     description:
       'Signed as [Standard Webhooks](https://www.standardwebhooks.com) say, with WEBHOOK_SECRET. The same webhook-id has its effect once. ' +
-      'A success for a payment that is CANCELLED or FAILED leads to a refund.',
+      'A success for a payment that is CANCELLED or FAILED leads to a refund. One that names another `amount` or `currency` than the ' +
+      'payment request changes nothing: the timeline has it as `AmountMismatched`.',
   })
   @ApiHeader({
     name: 'webhook-id',
@@ -64,21 +69,37 @@ export class WebhooksController {
     const webhook = readWebhook(body);
     if (!webhook) return { outcome: 'ignored' };
 
-    return this.unitOfWork.run<WebhookAnswerDto>(undefined, async (tx) => {
+    const { paymentRequestId } = webhook.data;
+    const { outcome, mismatched } = await this.unitOfWork.run(undefined, async (tx): Promise<Effect> => {
       const isNew = await this.records.once(tx, { consumer: WEBHOOKS, source: 'provider', messageId });
       if (!isNew) return { outcome: 'repeated' };
 
-      const decision = await this.hearResult.execute(tx, webhook.data.paymentRequestId, {
+      const decision = await this.hearResult.execute(tx, paymentRequestId, {
         result: resultOf(webhook),
+        named: moneyOf(webhook),
         source: 'provider',
         type: webhook.type,
         cause: 'POST /webhooks/payments',
         messageId,
       });
       if (decision.accepted) return { outcome: 'applied' };
-      if (decision.rejection.code === 'passed-over') return { outcome: 'passed-over' };
+      const { rejection } = decision;
       // Rolls back: sent again it may be known by then.
-      throw problemOf(decision.rejection, paymentProblems);
+      if (rejection.code === 'payment-request-not-found') throw problemOf(rejection, paymentProblems);
+      return { outcome: 'passed-over', mismatched: rejection.code === 'amount-mismatched' };
     });
+    if (mismatched) {
+      this.metrics.mismatched.inc();
+      this.logger.warn('A webhook names another amount or currency than its payment: nothing changes', {
+        paymentRequestId,
+        messageId,
+      });
+    }
+    return { outcome };
   }
+}
+
+/** What became of a webhook, for its sender and for us. */
+interface Effect extends WebhookAnswerDto {
+  readonly mismatched?: boolean;
 }
