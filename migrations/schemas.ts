@@ -9,6 +9,7 @@ import { MessagingLogAndParking1763800000000 as PaymentsMessaging } from './paym
 import { ExpiryRefundsAndHistory1764500000000 } from './payments/1764500000000-expiry-refunds-and-history.js';
 import { MessagingIncidentsAndOrigins1764600000000 as PaymentsIncidents } from './payments/1764600000000-messaging-incidents-and-origins.js';
 import { IdempotencyKeyRoles1764700000000 as PaymentsKeyRoles } from './payments/1764700000000-idempotency-key-roles.js';
+import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-decided-by-named-operators.js';
 
 /** A service's schema: its migrations in order, and the variable that holds its role's password. The role is named as the schema. */
 export const SCHEMAS = [
@@ -35,6 +36,7 @@ export const SCHEMAS = [
       ExpiryRefundsAndHistory1764500000000,
       PaymentsIncidents,
       PaymentsKeyRoles,
+      DecidedByNamedOperators1764710000000,
     ],
   },
 ] as const;

@@ -469,6 +469,17 @@ it.each(['17', randomUUID(), '%00'])('a payment request is not looked for by the
   expectProblem(answer, 400, 'validation', { errors: [{ parameter: 'paymentRequestId', detail: expect.any(String) }] });
 });
 
+it.each(['gateway', 'provider', 'system', 'operator:gateway', `operator:${'x'.repeat(246)}`])(
+  'an operator named %s is told from the machine that decides by itself',
+  async (operator) => {
+    const request = await service.aRequest();
+
+    const { status, body } = await service.anOperator(operator).post(`/payment-requests/${request.id}/succeed`);
+
+    expect([status, body.decidedBy]).toEqual([200, `operator:${operator}`]);
+  },
+);
+
 it('the documentation tells every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

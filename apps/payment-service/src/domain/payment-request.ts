@@ -25,7 +25,10 @@ export interface PaymentRequest {
   readonly status: PaymentStatus;
   /** Why it failed, was cancelled or is refunded. */
   readonly reason: string | null;
-  /** Who gave the result: an operator's user id, `gateway`, `provider`, or `system` when it expired. Null: nobody did. */
+  /**
+   * Who gave the result: an operator's user id, `gateway`, `provider`, or `system` when it expired. An operator whose id reads as one of
+   * these, or begins with `operator:`, is `operator:<user id>`. Null: nobody did.
+   */
   readonly decidedBy: string | null;
   /** Grows with every change. */
   readonly version: number;

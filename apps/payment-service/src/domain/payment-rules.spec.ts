@@ -175,6 +175,17 @@ describe('a result that names money', () => {
   });
 });
 
+it.each(['gateway', 'provider', 'system', 'operator:gateway'])(
+  'an operator named %s is told from the machine of that name',
+  (operator) => {
+    const { state } = decidePayment(aRequest(), success, operator, later) as { state: PaymentRequest };
+
+    expect(state.decidedBy).toBe(`operator:${operator}`);
+    // The operator's result, and not a call of the gateway that is repeated.
+    expect(hearResult(state, success, 'gateway', later)).toMatchObject({ accepted: false });
+  },
+);
+
 it('a call of the gateway that is repeated says nothing new, one of the provider has another id', () => {
   for (const status of ['SUCCEEDED', 'REFUND_PENDING', 'REFUNDED'] as const) {
     const byGateway = aRequest({ status, decidedBy: 'gateway' });

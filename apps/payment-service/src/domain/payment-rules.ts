@@ -42,6 +42,9 @@ export interface NamedMoney {
   readonly currency: string | null;
 }
 
+/** Who decides without being an operator. */
+const MACHINES: ReadonlySet<string> = new Set<ResultSource | 'system'>(['gateway', 'provider', 'system']);
+
 /** An order was placed: a PENDING request for its total. */
 export function requestPayment(
   placed: OrderPlaced,
@@ -83,7 +86,7 @@ export function decidePayment(
   const { id: paymentRequestId, status } = request;
   if (status === result.status) return unchanged(request);
   if (status !== 'PENDING') return reject({ code: 'payment-already-decided', paymentRequestId, actual: status });
-  return settle({ ...request, decidedBy: operator, updatedAt: at }, result, `operator:${operator}`);
+  return settle({ ...request, decidedBy: decidedByOperator(operator), updatedAt: at }, result, `operator:${operator}`);
 }
 
 /**
@@ -160,6 +163,11 @@ export function confirmRefund(request: PaymentRequest, operator: string, at: Dat
   if (status === 'REFUNDED') return unchanged(request);
   if (status !== 'REFUND_PENDING') return reject({ code: 'refund-not-due', paymentRequestId, actual: status });
   return refunded(request, `operator:${operator}`, at);
+}
+
+/** A user id that could be read as one of the others in `decidedBy` says that it is an operator's. */
+function decidedByOperator(userId: string): string {
+  return MACHINES.has(userId) || userId.startsWith('operator:') ? `operator:${userId}` : userId;
 }
 
 function refunded(request: PaymentRequest, actor: string, at: Date): Accepted<PaymentRequest, PaymentStep> {

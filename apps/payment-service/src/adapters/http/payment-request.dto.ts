@@ -64,7 +64,8 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
     nullable: true,
     example: null,
     description:
-      'Who gave the result, for operators only: an operator by user id, `gateway`, `provider`, or `system` when it expired.',
+      'Who gave the result, for operators only: an operator by user id, `gateway`, `provider`, or `system` when it expired. An operator ' +
+      'whose id is one of these words, or begins with `operator:`, is `operator:<user id>`.',
   })
   readonly decidedBy!: string | null;
 

@@ -18,7 +18,7 @@ export const paymentRequestSchema = new EntitySchema<PaymentRequestRow>({
     gateway: { type: 'varchar', length: 40 },
     status: { type: 'varchar', length: 20 },
     reason: { type: 'varchar', length: 500, nullable: true },
-    decidedBy: { name: 'decided_by', type: 'varchar', length: 255, nullable: true },
+    decidedBy: { name: 'decided_by', type: 'varchar', length: 300, nullable: true },
     version: { type: 'integer' },
     createdAt: { name: 'created_at', type: 'timestamptz', precision: 3 },
     updatedAt: { name: 'updated_at', type: 'timestamptz', precision: 3 },
