@@ -6,6 +6,9 @@ const headers = (user?: string, ...roles: string[]) => ({
   'x-roles': roles,
 });
 
+/** As Node gives a header's bytes. */
+const inUtf8 = (text: string) => Buffer.from(text).toString('latin1');
+
 function refusalOf(given: NodeJS.Dict<string[]>): string | undefined {
   try {
     callerOf(given);
@@ -43,10 +46,35 @@ describe('callerOf', () => {
     ['an empty name', headers(' '), 'Say who you are'],
     ['two users', { 'x-user-id': ['ada', 'bob'] }, 'more than once'],
     ['control characters', headers('a\tb'), 'control character'],
+    ['a no-break space in Latin-1', headers('ada\u00a0'), 'U+00A0, a character that cannot be seen'],
+    ['a role with a no-break space', headers('ada', 'operator\u00a0'), 'X-Roles names'],
     ['an unknown role', headers('ada', 'customer,root'), 'X-Roles names "root"'],
     ['a role of the wrong case', headers('ada', 'Operator'), 'X-Roles names "Operator"'],
   ])('refuses %s', (_, given, detail) => {
     expect(refusalOf(given)).toContain(detail);
+  });
+
+  it.each([
+    ['a no-break space', '\u00a0'],
+    ['a soft hyphen', '\u00ad'],
+    ['a bidirectional mark', '\u200e'],
+    ['a bidirectional override', '\u202e'],
+    ['a bidirectional isolate', '\u2066'],
+    ['an Arabic letter mark', '\u061c'],
+    ['a zero-width space', '\u200b'],
+    ['a zero-width joiner', '\u200d'],
+    ['a word joiner', '\u2060'],
+    ['a byte order mark', '\ufeff'],
+    ['a line separator', '\u2028'],
+    ['a paragraph separator', '\u2029'],
+    ['an em space', '\u2003'],
+    ['an ideographic space', '\u3000'],
+    ['a Hangul filler', '\u3164'],
+    ['a variation selector', '\ufe0f'],
+    ['a tag character', '\u{e0041}'],
+  ])('refuses a user id with %s, wherever it stands', (_, character) => {
+    for (const user of [`a${character}b`, `${character}ada`, `ada${character}`, character])
+      expect(refusalOf(headers(inUtf8(user)))).toContain('a character that cannot be seen');
   });
 });
 

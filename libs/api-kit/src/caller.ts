@@ -19,10 +19,16 @@ export type Role = (typeof roles)[number];
 
 /** Who makes a request. */
 export interface Caller {
-  /** 1 to 255 characters. */
+  /** 1 to 255 characters, all of which can be seen. */
   readonly userId: string;
   readonly roles: ReadonlySet<Role>;
 }
+
+/**
+ * Characters that nobody sees, or that look like others: control and format characters, those that Unicode lets no one display, and every
+ * space but U+0020. With them two ids of two users would look the same.
+ */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 
 const PUBLIC = 'twinbox:public';
 const OPTIONAL = 'twinbox:optional-caller';
@@ -117,16 +123,17 @@ export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
   const users = headers['x-user-id'] ?? [];
   // Two of them would be two users, or one smuggled past a proxy that checked the other.
   if (users.length > 1) throw callerUnknown('X-User-Id was sent more than once.');
-  const userId = decoded(users[0] ?? '').trim();
+  const userId = trimmed(decoded(users[0] ?? ''));
   if (userId === '') throw callerUnknown('Say who you are in the header X-User-Id.');
   // In code points, as PostgreSQL and class-validator count them.
   if (Array.from(userId).length > 255) throw callerUnknown('X-User-Id is longer than 255 characters.');
-  if (/\p{Cc}/u.test(userId)) throw callerUnknown('X-User-Id has a control character.');
+  const [unseen] = UNSEEN.exec(userId) ?? [];
+  if (unseen !== undefined) throw callerUnknown(`X-User-Id has ${nameOf(unseen)}.`);
 
   const named = (headers['x-roles'] ?? [])
     .join(',')
     .split(',')
-    .map((role) => role.trim())
+    .map(trimmed)
     .filter((role) => role !== '');
   const unknown = named.find((role) => !(roles as readonly string[]).includes(role));
   if (unknown !== undefined) {
@@ -140,10 +147,22 @@ export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
 function decoded(header: string): string {
   const bytes = Buffer.from(header, 'latin1');
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return header;
   }
+}
+
+/** Without the spaces that HTTP allows around a value (RFC 9110, section 5.5); `trim` would take away no-break spaces and a BOM, too. */
+function trimmed(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, '');
+}
+
+function nameOf(character: string): string {
+  const codePoint = `U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}`;
+  return /\p{Cc}/u.test(character)
+    ? `a control character, ${codePoint}`
+    : `${codePoint}, a character that cannot be seen`;
 }
 
 function callerUnknown(detail: string): ProblemException {
