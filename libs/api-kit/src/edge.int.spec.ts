@@ -603,6 +603,29 @@ describe('the log', () => {
     throw new Error('no closing line');
   }
 
+  it.each<[string, string, 'destroy' | 'resetAndDestroy' | 'end']>([
+    ['closes its connection', 'content-length: 100\r\n\r\n{"items":', 'destroy'],
+    ['resets its connection', 'content-length: 100\r\n\r\n{"items":', 'resetAndDestroy'],
+    ['ends its half of the connection', 'content-length: 100\r\n\r\n{"items":', 'end'],
+    ['closes its connection within a chunk', 'transfer-encoding: chunked\r\n\r\n64\r\n{"items":', 'destroy'],
+    ['closes its connection between two chunks', 'transfer-encoding: chunked\r\n\r\n1\r\n{\r\n', 'destroy'],
+  ])('blames nobody when a client %s before its body is there', async (_, rest, hangUp) => {
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.write(`POST /orders HTTP/1.1\r\nhost: shop\r\nx-user-id: ada\r\ncontent-type: application/json\r\n${rest}`);
+    // The head is there once another request, which came later, has been answered.
+    await call('/orders?limit=5');
+    socket[hangUp]();
+
+    const line = (begin: string) => lines.find(({ msg }) => String(msg).startsWith(begin));
+    while (!line('POST /orders') || !line('The client hung up')) await sleep(1);
+    expect(line('POST /orders')).toMatchObject({ level: 'info', aborted: true });
+    expect(line('The client hung up')).toMatchObject({ level: 'debug' });
+    expect(lines.filter(({ level }) => level !== 'debug' && level !== 'info')).toEqual([]);
+    expect(JSON.stringify(lines)).not.toMatch(/database/i);
+  });
+
   it('has one line per request, whoever answers it', async () => {
     const answers = [
       await call('/orders?limit=5'),

@@ -111,9 +111,11 @@ export class ProblemFilter implements ExceptionFilter {
     // A filter of a message handler answers with an Observable: the inbox must see the error that the handler threw.
     if (host.getType() !== 'http') return throwError(() => exception);
 
-    const request = host.switchToHttp().getRequest<{ id?: string; raw?: { id?: string } }>();
+    const request = host.switchToHttp().getRequest<{ id?: string; raw?: { id?: string; errored?: unknown } }>();
     const response = host.switchToHttp().getResponse<object>();
-    const problem = this.problemFor(exception);
+    // The error of the stream that the body is read from: it is the client's connection that broke, and not the database's.
+    const hungUp = isObject(exception) && exception === request.raw?.errored;
+    const problem = hungUp ? this.hungUp() : this.problemFor(exception);
     if (this.http.isHeadersSent(response)) {
       this.http.end(response);
       return undefined;
@@ -123,6 +125,13 @@ export class ProblemFilter implements ExceptionFilter {
     const document = problemDocument(problem, request.id ?? request.raw?.id ?? randomUUID());
     // As bytes: Fastify would add a charset to the media type of a string, and problem+json has none.
     return this.http.reply(response, Buffer.from(JSON.stringify(document)), problem.status);
+  }
+
+  /** Nobody gets this answer. */
+  private hungUp(): Problem {
+    const title = 'The client hung up before its request was complete.';
+    this.logger.debug(title);
+    return { code: 'bad-request', status: 400, title };
   }
 
   private problemFor(exception: unknown): Problem {
@@ -152,6 +161,10 @@ export class ProblemFilter implements ExceptionFilter {
       detail: 'Quote the instance when you report it.',
     };
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 // Whatever can be thrown, so that the log has a stack or at least the words.
