@@ -6,6 +6,9 @@ import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
+/** What a mail server may say of itself. */
+const REFUSAL = 'no such mailbox at mx1.mail.internal (10.0.3.7)';
+
 /** A real mail server, which keeps what it is sent and refuses the mailboxes named `refused…`. */
 class Mailbox {
   readonly letters: { readonly to: string; readonly text: string }[] = [];
@@ -15,7 +18,7 @@ class Mailbox {
     disabledCommands: ['AUTH', 'STARTTLS'],
     onRcptTo: ({ address }, _, done) => {
       const refused = address.startsWith('refused');
-      done(refused ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : undefined);
+      done(refused ? Object.assign(new Error(REFUSAL), { responseCode: 550 }) : undefined);
     },
     onData: (stream, { envelope }, done) =>
       void (async () => done(await this.keep(stream, envelope.rcptTo.map(({ address }) => address).join())))(),
@@ -94,6 +97,7 @@ it('tells the customer once of an order that is paid, finished or cancelled', as
   await until('three letters have come', () => lettersTo('ada@customers.example').length === 3);
   const texts = lettersTo('ada@customers.example').map(({ text }) => text);
   expect(texts.every((text) => text.includes(orderId))).toBe(true);
+  for (const text of texts) expect(text).toContain('Auto-Submitted: auto-generated');
   for (const subject of ['Your order is paid', 'Your order is finished', 'Your order is cancelled'])
     expect(texts.filter((text) => text.includes(`Subject: ${subject}`))).toHaveLength(1);
   expect(texts.join()).toContain('ordered twice');
@@ -132,8 +136,8 @@ it('is not given up after ten attempts: a mail server may be away for longer', a
 });
 
 it.each([
-  ['whose mailbox the server refuses', 'refused', 'no such mailbox'],
-  ['who has no e-mail address', 'nobody at all', 'no e-mail address'],
+  ['whose mailbox the server refuses', 'refused', REFUSAL],
+  ['who has no e-mail address', 'nobody at all', 'the customer has no e-mail address'],
 ])(
   'P5 keeps a notification of a customer %s as a dead letter, with a line in the order',
   async (_, customerId, why) => {
@@ -147,9 +151,13 @@ it.each([
       return step?.type === 'NotificationFailed' && step;
     });
     expect(last).toMatchObject({ actor: 'system', cause: 'OrderCompleted', status: 'PLACED', version: 1 });
-    expect(last.detail.reason).toContain(why);
+    expect(last.detail).toEqual({ reason: 'The message could not be delivered.' });
+    const { body } = await service.anOperator().get(`/orders/${orderId}/timeline`);
+    const { reason } = body.items.at(-1).detail;
+    // The server's answer, for operators, and once.
+    expect(reason.split(why)).toHaveLength(2);
     const dead = await service.app.get(DeadJobs).list({ queue: 'notification' });
-    expect(dead.items.map(({ error }) => error).join()).toContain(why);
+    expect(dead.items.map(({ error }) => error)).toContain(reason);
     expect((await service.stored(orderId)).order).toEqual(before.order);
   },
 );
@@ -170,4 +178,21 @@ it('P1 has the dead letter and its line together or not at all', async () => {
 
   expect(untold).toMatchObject({ dead_at: null });
   expect((await timelineOf(customerId, orderId)).at(-1)).toMatchObject({ type: 'NotificationFailed' });
+});
+
+it('P10 a customer who follows an order live reads nothing of the mail server, either', async () => {
+  const customerId = 'refused-and-watching';
+  const orderId = await anOrderOf(customerId);
+  const response = await fetch(new URL(`/orders/${orderId}/events`, service.url), {
+    headers: { 'x-user-id': customerId },
+  });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let read = '';
+
+  await isHeard('OrderCompleted', { orderId, customerId });
+
+  while (!read.includes('NotificationFailed')) read += (await reader.read()).value ?? '';
+  await reader.cancel();
+  expect(read).toContain('The message could not be delivered.');
+  expect(read).not.toContain('internal');
 });

@@ -6,10 +6,13 @@ export class PermanentError extends Error {
   override readonly name = 'PermanentError';
 }
 
-/** The text of whatever was thrown, with the causes that explain it; never a payload. */
+/** The text of whatever was thrown, with the causes that explain it, each said once; never a payload. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
   const own = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
-  return error.cause === undefined || error.cause === error ? own : `${own}: ${describeError(error.cause)}`;
+  if (error.cause === undefined || error.cause === error) return own;
+  const cause = describeError(error.cause);
+  // An error that wraps another often repeats its words.
+  return own.endsWith(cause) ? own : `${own}: ${cause}`;
 }

@@ -1,6 +1,9 @@
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
 
-/** What a gateway says of a charge. `PENDING`: it has it, and the result comes another way: by webhook, or from an operator. */
+/**
+ * What a gateway says of a charge. `PENDING`: it has it, and the result comes another way: by webhook, or from an operator. The reason of
+ * a failure is shown to the customer, so it names nothing internal.
+ */
 export type ChargeResult = PaymentResult | { readonly status: 'PENDING' };
 
 /**

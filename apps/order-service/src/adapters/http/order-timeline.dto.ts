@@ -60,7 +60,8 @@ export class StepDto implements TimelineStep {
     additionalProperties: true,
     nullable: true,
     example: { total: 1780, currency: 'EUR' },
-    description: 'What else there is to say: a reason, a product and its quantity.',
+    description:
+      'What else there is to say: a reason, a product and its quantity. Why a notification failed is for operators only.',
   })
   readonly detail!: object | null;
 }
@@ -82,8 +83,15 @@ export class TimelinePageDto {
 }
 
 export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStep {
-  const { position, type, status, version, at, cause, messageId, detail } = step;
-  return { position, type, status, version, at, actor: actorSeenBy(caller, step.actor), cause, messageId, detail };
+  const { position, type, status, version, at, cause, messageId } = step;
+  const [actor, detail] = [actorSeenBy(caller, step.actor), detailSeenBy(caller, step)];
+  return { position, type, status, version, at, actor, cause, messageId, detail };
+}
+
+/** What a mail server answers names its hosts and addresses, which are nothing for customers. */
+function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): object | null {
+  if (type !== 'NotificationFailed' || isOperator(caller)) return detail;
+  return { reason: 'The message could not be delivered.' };
 }
 
 /** Which operator it was is nothing for customers. */

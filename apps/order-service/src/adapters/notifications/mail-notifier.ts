@@ -40,12 +40,15 @@ export class MailNotifier extends Notifier implements OnApplicationShutdown {
         to: this.addressOf(notification.customerId),
         // The same for each attempt: a mailbox that has it already shows it once.
         messageId: `<${key}@twinbox>`,
+        // RFC 3834, section 5: no responder answers it, nor does a vacation notice.
+        headers: { 'Auto-Submitted': 'auto-generated' },
         ...letter(notification),
       });
     } catch (error) {
-      const { responseCode = 0, message } = error as NodemailerError;
+      const { responseCode = 0 } = error as NodemailerError;
       // RFC 5321, section 4.2.1: 5yz is for good. What is said of our own login is not about this letter.
-      if (responseCode >= 550 && responseCode < 560) throw new PermanentError(message, { cause: error });
+      if (responseCode >= 550 && responseCode < 560)
+        throw new PermanentError('the mail server refuses the message', { cause: error });
       throw error;
     }
   }
