@@ -114,6 +114,22 @@ describe.each([
     for (const page of pages) expect(page).toEqual(ids.toSorted());
   });
 
+  it('while more products have no words than a search reads, the others are found by the index of the version before', async () => {
+    const word = `w${randomUUID().slice(0, 8)}`;
+    await service.database.sql(
+      `insert into orders.products (id, name, price, currency, available, version, updated_at)
+       select 'bulk-' || n, case when n % 500 = 0 then $1 else 'Thing' end || ' ' || n, 100, 'EUR', 1, 1, now()
+         from generate_series(10001, 12000) as n`,
+      [word],
+    );
+    const release = await lockAll(Array.from({ length: 2000 }, (_, n) => `bulk-${n + 10_001}`));
+
+    const pages = await Promise.all([1, 3, 100].map((limit) => found(word, limit)));
+    await release();
+
+    for (const page of pages) expect(page).toEqual(['bulk-10500', 'bulk-11000', 'bulk-11500', 'bulk-12000']);
+  });
+
   /** Locks the products as a sale does, until the function that it returns is called. */
   async function lockAll(ids: readonly string[]): Promise<() => Promise<void>> {
     const client = new pg.Client({ connectionString: service.database.directUrl });
