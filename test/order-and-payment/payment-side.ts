@@ -237,6 +237,7 @@ export class PaymentSide {
       });
     const add: Jobs['add'] = async (tx, queue, data, options) => (await addAll(tx, queue, [{ ...options, data }]))[0]!;
     const isWaiting: Jobs['isWaiting'] = async (_, id) => tables.jobs.has(id);
-    return { add, addAll, isWaiting } as Jobs;
+    const isRunning: Jobs['isRunning'] = async () => false;
+    return { add, addAll, isWaiting, isRunning } as Jobs;
   }
 }

@@ -397,6 +397,44 @@ describe('a refund by hand', () => {
     expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
   });
 
+  it('P4 is refused while a process with a gateway that is no longer in use still gives the money back', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    const gate = Promise.withResolvers<void>();
+    gateway.before = (key) => (key.endsWith('-refund') ? gate.promise : undefined);
+    await service.hearsCancelled(request);
+    await until('the refund is under way', () => gateway.calls.includes(`${request.id}-refund`));
+
+    gatewayName = 'other';
+    const answer = await isBack(request);
+    gatewayName = 'books';
+    gate.resolve();
+    await service.untilStatus(request, 'REFUNDED');
+
+    expectProblem(answer, 409, 'refund-under-way', { gateway: 'books' });
+    expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
+  });
+
+  it('P4 keeps a process with a gateway that is no longer in use from beginning the refund meanwhile', async () => {
+    const request = await service.aRequest();
+    await service.untilStatus(request, 'SUCCEEDED');
+    gateway.before = (key) => {
+      if (key.endsWith('-refund')) throw new Error('connect ECONNREFUSED');
+    };
+    await service.hearsCancelled(request);
+    await until('the refund has failed', () => gateway.calls.includes(`${request.id}-refund`));
+    gateway.before = () => {};
+
+    gatewayName = 'other';
+    expect((await isBack(request)).status).toBe(200);
+    gatewayName = 'books';
+    await leasesRunOut();
+    await untilDone();
+
+    expect(gateway.refunded.size).toBe(0);
+    expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
+  });
+
   it('is taken once the gateway has given up', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');

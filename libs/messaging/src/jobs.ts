@@ -98,6 +98,21 @@ export class Jobs {
     return inHand.length > 0;
   }
 
+  /**
+   * Whether a worker has the job now, or may have: its lease is set, even if it has run out, because the call may go on. Otherwise no
+   * worker can claim it until `tx` ends.
+   */
+  async isRunning(tx: EntityManager, id: string): Promise<boolean> {
+    // Only a job that nobody has is locked: its worker could not give up another one.
+    const idle: unknown[] = await tx.query(
+      `select from ${this.table} where id = $1 and lease is null for update skip locked`,
+      [id],
+    );
+    if (idle.length > 0) return false;
+    const others: unknown[] = await tx.query(`select from ${this.table} where id = $1`, [id]);
+    return others.length > 0;
+  }
+
   private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {
     const rows = added.flat();
     // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.

@@ -28,7 +28,7 @@ export class ConfirmRefund {
     if (conflict) return conflict;
 
     // Who gives it back now would not learn that it is back: the customer would have it twice.
-    if (request.gateway === this.gateway.name && (await this.journal.isBeingRefunded(tx, request)))
+    if (await this.journal.isBeingRefunded(tx, request, this.gateway.name))
       return reject({ code: 'refund-under-way', paymentRequestId, gateway: request.gateway });
     const decision = confirmRefund(request, operator, this.clock.now());
     // No events: it is back already.

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { type Accepted, Clock } from '@twinbox/kernel';
 import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
@@ -8,6 +9,10 @@ import { type PassedOver } from '../domain/payment-rules.js';
 import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 import { type Origin, PaymentTimeline, type TimelineDetail, type TimelineStep } from './payment-timeline.js';
+
+/** How often, and after how many milliseconds, a refund job is looked at that seems to be running. */
+const LOOKS = 10;
+const LOOK_AGAIN_MS = 50;
 
 /** What a rule decided of a locked request, and what led to it. */
 export interface DecidedChange {
@@ -85,9 +90,20 @@ export class PaymentJournal {
     await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
   }
 
-  /** Whether a worker makes the refund, or will: it is neither done nor given up. */
-  async isBeingRefunded(tx: EntityManager, request: PaymentRequest): Promise<boolean> {
-    return request.status === 'REFUND_PENDING' && (await this.jobs.isWaiting(tx, refundJobId(request.id)));
+  /**
+   * Whether the gateway may still give the money back, as far as this process can tell. The gateway in use: its job is neither done
+   * nor given up. Another one: a process that still runs with it is making the call. If not, none begins before `tx` ends.
+   */
+  async isBeingRefunded(tx: EntityManager, request: PaymentRequest, gatewayInUse: string): Promise<boolean> {
+    if (request.status !== 'REFUND_PENDING') return false;
+    const jobId = refundJobId(request.id);
+    if (request.gateway === gatewayInUse) return this.jobs.isWaiting(tx, jobId);
+    for (let looks = 1; await this.jobs.isRunning(tx, jobId); looks++) {
+      // A process with the wrong gateway has the job for a moment as well, only to refuse it.
+      if (looks === LOOKS) return true;
+      await setTimeout(LOOK_AGAIN_MS);
+    }
+    return false;
   }
 
   /** What was heard changes nothing, and is not forgotten. */
