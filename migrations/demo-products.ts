@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { required, run } from './command.js';
 
 /** A small shop: prices in cents, of some there is much, of some there is little, and of some there is none. */
@@ -33,11 +33,12 @@ const PRODUCTS: readonly (readonly [id: string, name: string, price: number, cur
 ];
 
 run('demo-products', async () => {
-  const client = new pg.Client({
-    connectionString: required('DATABASE_URL', 'postgres://user:password@host:port/database'),
-    connectionTimeoutMillis: 5000,
+  const connectionString = required('DATABASE_URL', 'postgres://user:password@host:port/database');
+  const client = await withoutRefusal(async () => {
+    const connecting = new SessionClient({ connectionString, connectionTimeoutMillis: 5000 });
+    await connecting.connect();
+    return connecting;
   });
-  await client.connect();
   try {
     const { rowCount } = await client.query(
       `insert into orders.products (id, name, price, currency, available, version, updated_at)

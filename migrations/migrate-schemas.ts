@@ -1,6 +1,14 @@
 import 'reflect-metadata';
+import { roleSettings, SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { SCHEMAS } from './schemas.js';
+
+/**
+ * The defaults of a service's role in this database, for sessions behind a pooler that refuses or drops start-up parameters. They
+ * take precedence over what the role or the database has set in general. The bound on statements is that of the relay, the
+ * longest of a service; connections without a pooler have bounds of their own.
+ */
+const ROLE_SETTINGS = { statement_timeout: 3000, lock_timeout: 1000, idle_in_transaction_session_timeout: 10_000 };
 
 /**
  * Brings every service's schema up to date: its role, the schema, the pending migrations (each in a transaction of its own)
@@ -18,25 +26,28 @@ export async function migrateSchemas(
   for (const { schema, migrations } of SCHEMAS) {
     const password = passwords[schema];
     if (!password) throw new Error(`no password is given for the role ${schema}`);
-    const dataSource = new DataSource({
-      type: 'postgres',
-      url: adminUrl,
-      schema,
-      migrations: [...migrations],
-      migrationsTableName: 'migrations',
-      migrationsTransactionMode: 'each',
-      applicationName: 'twinbox migrate',
-      connectTimeoutMS: 5000,
-      // One connection: it holds the lock for as long as the migrations run.
-      poolSize: 2,
-    });
-    await dataSource.initialize();
+    const dataSource = await withoutRefusal(() =>
+      new DataSource({
+        type: 'postgres',
+        url: adminUrl,
+        schema,
+        migrations: [...migrations],
+        migrationsTableName: 'migrations',
+        migrationsTransactionMode: 'each',
+        applicationName: 'twinbox migrate',
+        connectTimeoutMS: 5000,
+        // One connection: it holds the lock for as long as the migrations run.
+        poolSize: 2,
+        extra: { Client: SessionClient },
+      }).initialize(),
+    );
     try {
       await dataSource.transaction(async (lock) => {
         await lock.query(`select pg_advisory_xact_lock(hashtext('twinbox migrate'))`);
         await prepareWithRetry(dataSource, schema, password);
         const done = await dataSource.runMigrations();
         await dataSource.transaction((tx) => grant(tx, schema));
+        await dataSource.transaction((tx) => settle(tx, schema));
         ran[schema] = done.map(({ name }) => name);
       });
     } finally {
@@ -84,4 +95,17 @@ async function grant(tx: EntityManager, schema: string): Promise<void> {
   // The relay compares its position with the sequence of the outbox.
   await ddl(tx, 'grant select on all sequences in schema %I to %I', schema, schema);
   await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
+}
+
+/** Sets what the sessions of the service depend on. Settings that the server is too old for are left out. */
+async function settle(tx: EntityManager, schema: string): Promise<void> {
+  const settings = roleSettings({ ...ROLE_SETTINGS, search_path: schema, transaction_timeout: 0 });
+  const known: { name: string; database: string }[] = await tx.query(
+    'select name, current_database() as database from pg_settings where lower(name) = any($1::text[])',
+    [Object.keys(settings).map((name) => name.toLowerCase())],
+  );
+  for (const { name, database } of known) {
+    const [, value] = Object.entries(settings).find(([each]) => each.toLowerCase() === name.toLowerCase()) ?? [];
+    await ddl(tx, `alter role %I in database %I set ${name} to %L`, schema, database, String(value));
+  }
 }

@@ -1,5 +1,11 @@
 import { readdir } from 'node:fs/promises';
-import { createDatabase, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import {
+  createDatabase,
+  HOSTILE_SETTINGS,
+  setForDatabase,
+  type TestDatabase,
+  testServerUrl,
+} from '@twinbox/messaging/testing';
 import { PASSWORDS } from '@twinbox/test-support';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
@@ -53,6 +59,32 @@ it.each(['orders', 'payments'])('lets the relay of %s read the sequence of its o
 
   expect(rows).toEqual([{ last_value: 1 }]);
   await client.end();
+});
+
+it('migrates whatever the database has set, and gives the role of each service the settings that it depends on', async () => {
+  const hostile = await createDatabase(testServerUrl());
+  await setForDatabase(hostile, HOSTILE_SETTINGS);
+
+  await migrateSchemas(hostile.url, PASSWORDS);
+
+  for (const schema of ['orders', 'payments']) {
+    const client = new pg.Client({ connectionString: hostile.urlFor(schema, schema) });
+    await client.connect();
+    const { rows } = await client.query('select name, setting from pg_settings');
+    await client.end();
+    expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toMatchObject({
+      DateStyle: 'ISO, MDY',
+      TimeZone: 'UTC',
+      search_path: schema,
+      default_transaction_isolation: 'read committed',
+      default_transaction_read_only: 'off',
+      synchronous_commit: 'on',
+      statement_timeout: '3000',
+      lock_timeout: '1000',
+      idle_in_transaction_session_timeout: '10000',
+    });
+  }
+  await hostile.drop();
 });
 
 describe.each([

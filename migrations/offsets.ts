@@ -7,6 +7,7 @@ import {
   type OffsetTarget,
   showOffsets,
 } from '@twinbox/messaging';
+import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
 import { required, run } from './command.js';
 import { SCHEMAS } from './schemas.js';
@@ -24,7 +25,10 @@ run('offsets', async () => {
   const { schema, groupId, topic, target, actor, reason } = readArguments();
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
   const url = required('DATABASE_URL', "the service's own: postgres://user:password@host:port/database");
-  const dataSource = await new DataSource({ type: 'postgres', url, connectTimeoutMS: 5000 }).initialize();
+  const extra = { Client: SessionClient };
+  const dataSource = await withoutRefusal(() =>
+    new DataSource({ type: 'postgres', url, connectTimeoutMS: 5000, extra }).initialize(),
+  );
   try {
     const group: GroupOfTopic = {
       kafka: { brokers, clientId: 'twinbox-offsets' },

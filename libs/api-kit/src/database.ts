@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { type DynamicModule, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { isStaleStatement } from '@twinbox/messaging/database-errors';
+import { SessionClient, type SessionSettings, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg, { type PoolConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { reasonOf } from './database-trouble.js';
@@ -74,6 +75,17 @@ export async function createDataSource(options: DatabaseOptions): Promise<DataSo
   return await new LazyDataSource(typeOrmOptions(options), poolConfig(options)).initialize();
 }
 
+/** Settings of the sessions of a pool: how long statements and locks may take, and where names without a schema are looked up. */
+function settingsOf(options: DatabaseOptions): SessionSettings {
+  if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is no plain schema name`);
+  return {
+    search_path: options.schema,
+    statement_timeout: options.statementTimeoutMs ?? 1200,
+    lock_timeout: options.lockTimeoutMs ?? 1000,
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 10_000,
+  };
+}
+
 /** Says once at start whether the database answers: a service that waits for it should not wait in silence. */
 @Injectable()
 class FirstContact implements OnApplicationBootstrap {
@@ -82,7 +94,7 @@ class FirstContact implements OnApplicationBootstrap {
   constructor(private readonly dataSource: DataSource) {}
 
   onApplicationBootstrap(): void {
-    this.dataSource.query('select 1').then(
+    withoutRefusal(() => this.dataSource.query('select 1')).then(
       () => this.logger.log('The database answers.'),
       (error: unknown) => this.logger.warn(`The database does not answer yet, requests get a 503: ${reasonOf(error)}`),
     );
@@ -100,7 +112,7 @@ class DatabaseModule {}
 class LazyDataSource extends DataSource {
   constructor(
     options: DataSourceOptions,
-    private readonly pool: PoolConfig,
+    private readonly pool: SettledPoolConfig,
   ) {
     super(options);
   }
@@ -122,6 +134,9 @@ class LazyDataSource extends DataSource {
   }
 }
 
+/** `settings` is for the {@link SessionClient}. */
+type SettledPoolConfig = PoolConfig & { readonly settings: SessionSettings };
+
 // What pg's clients have beside their types.
 interface Internals {
   connection: { stream: Socket };
@@ -131,7 +146,7 @@ interface Internals {
  * A client that cuts its connection when a query is left without an answer. pg alone only stops waiting: TypeORM would
  * then wait as long again for the ROLLBACK, and the pool would hand the dead connection to the next request.
  */
-class BoundedClient extends pg.Client {
+class BoundedClient extends SessionClient {
   // pg's `query` has ten overloads; TypeORM and everybody else who matters here use those that return a promise.
   override query(...args: unknown[]): never {
     const { stream } = (this as unknown as Internals).connection;
@@ -205,7 +220,7 @@ class PreparedStatements {
 
 const prepared = new PreparedStatements();
 
-function boundedPool(config: PoolConfig): pg.Pool {
+function boundedPool(config: SettledPoolConfig): pg.Pool {
   const logger = new Logger('Database');
   const pool = new pg.Pool({ ...config, Client: BoundedClient });
   const idle = new Set<unknown>();
@@ -244,18 +259,14 @@ function typeOrmOptions(options: DatabaseOptions): DataSourceOptions {
   };
 }
 
-function poolConfig(options: DatabaseOptions): PoolConfig {
-  if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is no plain schema name`);
+function poolConfig(options: DatabaseOptions): SettledPoolConfig {
   return {
     connectionString: options.url,
     application_name: options.applicationName,
     max: options.poolSize ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 1500,
     query_timeout: options.queryTimeoutMs ?? 1500,
-    statement_timeout: options.statementTimeoutMs ?? 1200,
-    lock_timeout: options.lockTimeoutMs ?? 1000,
-    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 10_000,
-    options: `-c search_path=${options.schema}`,
+    settings: settingsOf(options),
     // Statements of one transaction that do not wait for each other's results are sent at once. One that fails ends the
     // transaction, so none after it has an effect.
     pipeline: true,

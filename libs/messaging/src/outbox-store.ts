@@ -6,6 +6,7 @@ import { cursorOf, readUpTo, recorded } from './lease-progress.js';
 import { type KnownLease, type LeaseAnswer, type LeaseStore } from './lease.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
+import { SessionClient, withoutRefusal } from './session-client.js';
 
 /** Told to the relays of the schema: rows were committed, the lease is free, or a person changed what is parked. */
 export type OutboxNotice = 'committed' | 'lease-released' | 'parked-changed';
@@ -151,9 +152,7 @@ export class OutboxStore implements LeaseStore {
     onNotice: (notice: string) => void,
     onLost: (error: Error) => void,
   ): Promise<OutboxStore> {
-    const client = newClient(options);
-    // Before connect: a connection that breaks early must not become an uncaught 'error' event.
-    client.on('error', onLost);
+    const client = await withoutRefusal(() => connected(options, onLost));
     client.on('notification', ({ payload }) => onNotice(payload ?? ''));
     const store = new OutboxStore(client, options);
     try {
@@ -691,9 +690,22 @@ export function channelOf(schema: string): string {
   return `${schema}_outbox`;
 }
 
-/** No start-up parameter beside what every pooler takes: PgBouncer refuses statement_timeout and its like. */
+async function connected(options: StoreOptions, onLost: (error: Error) => void): Promise<pg.Client> {
+  const client = newClient(options);
+  // Before connect: a connection that breaks early must not become an uncaught 'error' event.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    client.on('error', onLost);
+    return client;
+  } catch (error) {
+    await end(client);
+    throw error;
+  }
+}
+
 function newClient(options: { readonly databaseUrl: string; readonly service: string }): pg.Client {
-  return new pg.Client({
+  return new SessionClient({
     connectionString: options.databaseUrl,
     application_name: `${options.service} relay`,
     connectionTimeoutMillis: STATEMENT_MS,

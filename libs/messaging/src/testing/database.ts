@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { SessionClient, withoutRefusal } from '../session-client.js';
 
 /** A database of a test's own, on the server that the test runner started. */
 export interface TestDatabase {
@@ -40,7 +41,8 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
   const pooled = serverUrl === process.env['TEST_DATABASE_URL'];
   const direct = new URL((pooled && process.env['TEST_DIRECT_DATABASE_URL']) || serverUrl);
   direct.pathname = url.pathname;
-  const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  // What a test sets for its database is for the code under test.
+  const pool = new pg.Pool({ connectionString: url.href, max: 2, Client: SessionClient });
   pool.on('error', () => undefined);
   return {
     url: url.href,
@@ -53,7 +55,7 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
       return other.href;
     },
     async sql<Row extends object>(text: string, values: unknown[] = []) {
-      return (await pool.query<Row>(text, values)).rows;
+      return (await withoutRefusal(() => pool.query<Row>(text, values))).rows;
     },
     async drop() {
       await pool.end();

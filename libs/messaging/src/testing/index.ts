@@ -1,3 +1,4 @@
 export { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
+export { HOSTILE_SETTINGS, setForDatabase, setForRole } from './hostile-settings.js';
 export { produce, type RawRecord, readTopic, type TopicReader } from './topic.js';
 export { until } from './until.js';

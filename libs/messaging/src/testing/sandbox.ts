@@ -11,6 +11,7 @@ import { type InboxOptions, type MessagingOptions } from '../messaging-options.j
 import { Outbox } from '../outbox.js';
 import { Relay } from '../relay.js';
 import { messagingTables } from '../schema.js';
+import { SessionClient, withoutRefusal } from '../session-client.js';
 import { CommitWakeUp } from '../commit-wake-up.js';
 import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
 import { readTopic, type TopicReader } from './topic.js';
@@ -77,11 +78,10 @@ export async function createSandbox(
   await createTopics({ brokers: options.brokers, clientId: name }, [contract]);
   await database.sql('create schema sandbox');
   for (const statement of messagingTables('sandbox')) await database.sql(statement);
-  const dataSource = await new DataSource({
-    type: 'postgres',
-    url: database.url,
-    extra: { pipeline: true },
-  }).initialize();
+  const extra = { Client: SessionClient, pipeline: true };
+  const dataSource = await withoutRefusal(() =>
+    new DataSource({ type: 'postgres', url: database.url, extra }).initialize(),
+  );
   const topic = await readTopic(options.brokers, name);
   const relays: Relay[] = [];
   return {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
 import { type FeedPlace } from '../../application/order-feed-place.js';
 import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
@@ -90,15 +91,18 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
 
   private connected(): Promise<pg.Client> {
     if (this.closed) return Promise.reject(new FeedClosed());
-    this.connecting ??= this.connect();
+    this.connecting ??= withoutRefusal(() => this.connect()).catch((error: unknown) => {
+      this.connecting = undefined;
+      throw error;
+    });
     return this.connecting;
   }
 
   private async connect(): Promise<pg.Client> {
-    // No start-up parameter beside what every pooler takes.
-    const client = new pg.Client({
+    const client = new SessionClient({
       connectionString: this.config.DATABASE_URL,
       application_name: 'order-service feed',
+      settings: { search_path: 'orders' },
       connectionTimeoutMillis: ANSWER_MS,
       query_timeout: ANSWER_MS,
       keepAlive: true,
@@ -115,7 +119,6 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
       this.current = client;
       return client;
     } catch (error) {
-      this.connecting = undefined;
       void end(client);
       throw error;
     }

@@ -1,0 +1,111 @@
+import pg from 'pg';
+import { type DeadLetter } from './dead-letter.js';
+import { roleSettings, SessionClient, withoutRefusal } from './session-client.js';
+import { counts, createSandbox, type Sandbox } from './testing/sandbox.js';
+import { createDatabase, type TestDatabase, testServerUrl } from './testing/database.js';
+import { HOSTILE_SETTINGS, setForDatabase, setForRole } from './testing/hostile-settings.js';
+import { until } from './testing/until.js';
+
+const isPooled = process.env['TEST_DIRECT_DATABASE_URL'] !== process.env['TEST_DATABASE_URL'];
+
+/**
+ * A database whose owner has set what nobody expects, and the role as well. Behind a pooler the role has what the migrations give
+ * it, because there a connection cannot send most of it.
+ */
+async function makeHostile(database: TestDatabase): Promise<void> {
+  await setForDatabase(database, HOSTILE_SETTINGS);
+  await setForRole(database, 'postgres', isPooled ? roleSettings({}) : HOSTILE_SETTINGS);
+}
+
+describe('a session', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createDatabase(testServerUrl());
+    await makeHostile(database);
+  });
+  afterAll(() => database.drop());
+
+  const settingsOf = async (connectionString: string, settings = {}) =>
+    withoutRefusal(async () => {
+      const client = new SessionClient({ connectionString, settings });
+      await client.connect();
+      const { rows } = await client.query<{ name: string; setting: string }>('select name, setting from pg_settings');
+      await client.end();
+      return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
+    });
+  const expected = {
+    ...Object.fromEntries(Object.entries(roleSettings({})).map(([name, value]) => [name, String(value)])),
+    search_path: expect.stringMatching(/^"\$user", ?public$/),
+  };
+
+  it('has the settings that the code depends on, whatever the role and the database have set', async () => {
+    expect(await settingsOf(database.url)).toMatchObject(expected);
+  });
+
+  it('reads a time as that time', async () => {
+    const at = new Date('2026-02-03T04:05:06.789Z');
+
+    const [row] = await database.sql<{ at: Date }>('select $1::timestamptz as at', [at]);
+
+    expect(row).toEqual({ at });
+  });
+
+  it('has them although options in the URL say something else', async () => {
+    const url = new URL(database.directUrl);
+    url.searchParams.set('options', '-c default_transaction_read_only=on -c DateStyle=German -c work_mem=8MB');
+
+    expect(await settingsOf(url.href)).toMatchObject({ ...expected, work_mem: '8192' });
+  });
+
+  it('has the settings of its own, with whatever is in them', async () => {
+    const settings = await settingsOf(database.directUrl, { search_path: '"a b", c\\d', statement_timeout: 1234 });
+
+    expect(settings).toMatchObject({ search_path: '"a b", c\\d', statement_timeout: '1234', lock_timeout: '0' });
+  });
+});
+
+describe('messaging', () => {
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    sandbox = await createSandbox();
+    await makeHostile(sandbox.database);
+  });
+  afterAll(() => sandbox.close());
+
+  it('P2 publishes with its times, whatever the role and the database have set', async () => {
+    const relay = sandbox.newRelay();
+    relay.start();
+    const before = Date.now();
+
+    await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
+    await sandbox.add(sandbox.outboxOf(relay), 'a', 2);
+    await sandbox.drained();
+    await until('both are published', () => counts(sandbox.topic, 'a').length === 2);
+
+    const [record] = sandbox.topic.ofKey('a');
+    expect(Math.abs((record?.timestamp.getTime() ?? 0) - before)).toBeLessThan(60_000);
+  });
+
+  it('P5 shows when a letter died, whatever the role and the database have set', async () => {
+    await sandbox.database.sql(
+      `insert into sandbox.outbox_parked
+         (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
+       values (-1, gen_random_uuid(), 'counter', 'b', 'Counted', 'urn:event:Counted:1', 1, '{}', '2026-02-03T04:05:06Z', 'no',
+               '2026-02-03T04:05:06.789Z')`,
+    );
+
+    const { items } = await sandbox.deadLetters.list({ box: 'outbox' });
+
+    const [letter] = items as [DeadLetter];
+    expect(letter.diedAt).toEqual(new Date('2026-02-03T04:05:06.789Z'));
+  });
+});
+
+it('a client that refused no settings says what is wrong with the server', async () => {
+  const url = new URL(testServerUrl());
+  url.pathname = '/no_such_database';
+
+  await expect(
+    withoutRefusal(async () => new SessionClient({ connectionString: url.href }).connect()),
+  ).rejects.toBeInstanceOf(pg.DatabaseError);
+});

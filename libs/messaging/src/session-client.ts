@@ -1,0 +1,109 @@
+import pg from 'pg';
+
+/** Values of PostgreSQL settings, by name. Durations are in milliseconds. */
+export type SessionSettings = Readonly<Record<string, string | number>>;
+
+/**
+ * Sent as start-up parameters under their own names. PgBouncer accepts these from every client and restores them on whichever
+ * server connection it uses next (`man 5 pgbouncer`, ignore_startup_parameters). Node-postgres reads no other DateStyle.
+ */
+const REPORTED: SessionSettings = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' };
+
+/**
+ * Every other setting on which results depend, with PostgreSQL's own defaults. `synchronous_commit` is one of them because an
+ * acknowledged order must survive a crash (P2). `session_replication_role` is missing: only a superuser can set it.
+ */
+const DEFAULTS: SessionSettings = {
+  search_path: '"$user",public',
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+  synchronous_commit: 'on',
+  statement_timeout: 0,
+  lock_timeout: 0,
+  idle_in_transaction_session_timeout: 0,
+  idle_session_timeout: 0,
+  row_security: 'on',
+  array_nulls: 'on',
+  exit_on_error: 'off',
+  gin_fuzzy_search_limit: 0,
+  plan_cache_mode: 'auto',
+  IntervalStyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: 1,
+};
+
+/** What a service's role is to have as its own defaults, for sessions whose start-up parameters a pooler refuses or drops. */
+export function roleSettings(settings: SessionSettings): SessionSettings {
+  return { ...DEFAULTS, ...REPORTED, ...settings };
+}
+
+/** Poolers that have refused the settings, as `host:port`. */
+const refusals = new Set<string>();
+
+interface Internals {
+  readonly connection: {
+    on(event: 'errorMessage', listener: (message: { code?: string; message?: string }) => void): void;
+  };
+  getStartupConf(): Record<string, string>;
+}
+
+/**
+ * A client whose sessions do not depend on what a role or a database has set, because start-up parameters take precedence over
+ * both. `settings` in its configuration replaces PostgreSQL's defaults. Use it for pools as well: `new pg.Pool({ Client:
+ * SessionClient, settings })`, or in TypeORM `extra: { Client: SessionClient, settings }`.
+ *
+ * PgBouncer refuses a start-up parameter that it does not track, unless `ignore_startup_parameters` names it. That connection
+ * fails, and later ones of this process to the same address go without: see {@link withoutRefusal}. There the untracked
+ * settings are those of the role, which should have {@link roleSettings}.
+ */
+export class SessionClient extends pg.Client {
+  private readonly settings: SessionSettings;
+
+  constructor(config: pg.ClientConfig & { readonly settings?: SessionSettings } = {}) {
+    super(config);
+    this.settings = { ...DEFAULTS, ...config.settings };
+    (this as unknown as Internals).connection.on('errorMessage', (error) => {
+      if (isRefusal(error)) refusals.add(this.address);
+    });
+  }
+
+  /** Called by node-postgres for the start-up message. */
+  getStartupConf(): Record<string, string> {
+    const ofClient = (pg.Client.prototype as unknown as Internals).getStartupConf.call(this);
+    const { options = '', ...parameters } = ofClient;
+    const all = { ...parameters, ...REPORTED } as Record<string, string>;
+    if (refusals.has(this.address)) return options ? { ...all, options } : all;
+    // Last, so that options in the URL do not replace what the service depends on.
+    const ours = Object.entries(this.settings).map(([name, value]) => `-c ${name}=${escaped(String(value))}`);
+    return { ...all, options: [options, ...ours].join(' ').trim() };
+  }
+
+  private get address(): string {
+    return `${this.host}:${this.port}`;
+  }
+}
+
+/**
+ * Runs what connects, and once more when a pooler refused the settings: then without them.
+ * @throws what `connect` throws
+ */
+export async function withoutRefusal<T>(connect: () => Promise<T>): Promise<T> {
+  try {
+    return await connect();
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return await connect();
+  }
+}
+
+/** PgBouncer: `unsupported startup parameter: options`, and `unsupported startup parameter in options: …` from 1.20 on. */
+function isRefusal(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === '08P01' && /unsupported startup parameter/.test(String(message));
+}
+
+/** PostgreSQL splits `options` at white space that no backslash precedes. */
+function escaped(value: string): string {
+  return value.replace(/[\s\\]/g, (character) => `\\${character}`);
+}
