@@ -2,6 +2,7 @@ import {
   EnvDuration,
   EnvInt,
   EnvName,
+  EnvNotInProduction,
   EnvOneOf,
   EnvOptionalUrl,
   EnvOtherThan,
@@ -48,6 +49,7 @@ export class OrderServiceConfig extends ServiceConfig {
 
   /** How customers are told of their orders: `log` writes a line, `smtp` sends an e-mail. */
   @EnvOneOf(['log', 'smtp'])
+  @EnvNotInProduction('log', 'customers would not be notified')
   NOTIFIER: 'log' | 'smtp' = 'log';
 
   /** The mail server, for NOTIFIER=smtp: `smtp://user:password@host:port`, or `smtps://…`. */

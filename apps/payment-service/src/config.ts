@@ -3,6 +3,7 @@ import {
   EnvFraction,
   EnvInt,
   EnvName,
+  EnvNotInProduction,
   EnvOneOf,
   EnvOptionalSecret,
   EnvOtherThan,
@@ -50,6 +51,7 @@ export class PaymentServiceConfig extends ServiceConfig {
 
   /** `manual`: operators and the provider's webhook tell what becomes of a payment. `simulated`: they settle by themselves. */
   @EnvOneOf(gateways)
+  @EnvNotInProduction('simulated', 'it takes no money')
   PAYMENT_GATEWAY: (typeof gateways)[number] = 'manual';
 
   /** How long the simulated gateway takes for a call. After 30 s health calls a job stuck. */

@@ -1,16 +1,24 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { type DynamicModule, Logger as NestLogger, Module, type Type } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { CallerGuard } from './caller.js';
 import { ConfigError, loadConfig, ServiceConfig } from './config.js';
 import { closeEventStreams } from './event-stream.js';
+import { hostCheck } from './host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { type OpenApiInfo, setupOpenApi } from './openapi.js';
-import { PROBLEM_JSON, codeOfStatus, problemDocument, ProblemFilter } from './problem.js';
+import {
+  PROBLEM_JSON,
+  codeOfStatus,
+  commonProblems,
+  problemDocument,
+  ProblemException,
+  ProblemFilter,
+} from './problem.js';
 import { QueryGuard } from './query-guard.js';
 import { parseJsonFromBytes } from './raw-body.js';
 import { RequestValidation } from './validation.js';
@@ -69,6 +77,7 @@ export async function createApp(
     reply.raw.setHeader('x-request-id', request.id);
     logRequest(request.raw, reply.raw, request.id, done);
   });
+  if (config.AUTH_MODE === 'dev') refuseForeignHosts(fastify, config.ALLOWED_HOSTS);
   // Connections without a request so far: browsers open some in advance. To Node they are not idle.
   const unused = new Set<Socket>();
   fastify.server.on('connection', (socket: Socket) => {
@@ -141,8 +150,31 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
     process.stderr.write(`${service.name} cannot start: ${hint}\n`);
     return process.exit(1);
   }
-  const url = await app.getUrl();
-  new NestLogger(service.name).log(`Listens on ${url}${service.openApi ? `, documentation at ${url}/docs` : ''}`);
+  const logger = new NestLogger(service.name);
+  const { url, localUrl } = urlsOf(app);
+  if (service.openApi && config.AUTH_MODE === 'dev')
+    logger.warn(
+      `AUTH_MODE=dev: everyone who reaches ${url} can act as any user with any role. It is for development only.`,
+    );
+  logger.log(`Listens on ${url}${service.openApi ? `, documentation at ${localUrl}/docs` : ''}`);
+}
+
+/** The address that is listened on, and one to open on this machine: they differ when it listens on every address. */
+function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } {
+  const { address, family, port } = app.getHttpServer().address() as AddressInfo;
+  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
+}
+
+/** Everywhere, health and metrics included: whoever scrapes them uses a name that is in ALLOWED_HOSTS. */
+function refuseForeignHosts(fastify: FastifyInstance, allowedHosts: readonly string[]): void {
+  const isForUs = hostCheck(allowedHosts);
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const detail =
+      'With AUTH_MODE=dev the service answers only for localhost, a loopback address and the hosts in ALLOWED_HOSTS.';
+    const refusal = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
+    done(isForUs(request.raw) ? undefined : new ProblemException(refusal));
+  });
 }
 
 @Module({})

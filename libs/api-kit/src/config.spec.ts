@@ -4,6 +4,8 @@ import {
   EnvFraction,
   EnvInt,
   EnvName,
+  EnvNotInProduction,
+  EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,
   EnvOtherThan,
@@ -39,6 +41,12 @@ class GroupsConfig extends ShopConfig {
   @EnvName()
   @EnvOtherThan('ORDERS_GROUP')
   LETTERS_GROUP = 'letters';
+}
+
+class GatewayConfig extends ShopConfig {
+  @EnvOneOf(['real', 'simulated'])
+  @EnvNotInProduction('simulated', 'it takes no money')
+  GATEWAY = 'simulated';
 }
 
 class PortlessConfig extends ServiceConfig {}
@@ -122,6 +130,58 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, NODE_ENV: 'production' })).toEqual([
       expect.stringContaining('AUTH_MODE="dev": it trusts whoever calls'),
     ]);
+  });
+
+  it.each([
+    ['0.0.0.0', undefined],
+    ['0.0.0.0', 'staging'],
+    ['0.0.0.0', 'Development'],
+    ['0.0.0.0', 'dev'],
+    ['::', undefined],
+    ['192.168.1.5', 'qa'],
+    ['shop.example', undefined],
+    ['127.0.0.1', 'production'],
+    ['127.0.0.1', 'PRODUCTION'],
+    ['0.0.0.0', 'prod'],
+  ])('P10 refuses to trust headers on %s with NODE_ENV %s', (HOST, NODE_ENV) => {
+    expect(problemsOf({ ...needed, HOST, ...(NODE_ENV && { NODE_ENV }) })).toEqual([
+      expect.stringContaining('AUTH_MODE="dev": it trusts whoever calls'),
+    ]);
+  });
+
+  it.each([
+    ['127.0.0.1', undefined],
+    ['127.0.0.1', 'staging'],
+    ['::1', undefined],
+    ['localhost', 'qa'],
+    ['0.0.0.0', 'development'],
+    ['::', 'test'],
+    ['192.168.1.5', 'development'],
+  ])('trusts headers on %s with NODE_ENV %s', (HOST, NODE_ENV) => {
+    expect(problemsOf({ ...needed, HOST, ...(NODE_ENV && { NODE_ENV }) })).toEqual([]);
+  });
+
+  it('reads the hosts that requests may be for, and refuses what is none', () => {
+    const ALLOWED_HOSTS = 'order-service, 192.0.2.7,::1,[2001:db8::1],';
+
+    expect(loadConfig(ShopConfig, { ...needed, ALLOWED_HOSTS }).ALLOWED_HOSTS).toEqual([
+      'order-service',
+      '192.0.2.7',
+      '::1',
+      '[2001:db8::1]',
+    ]);
+    for (const wrong of ['*', 'order-service:8081', 'http://order-service', '*.example', 'a b', 'a/b'])
+      expect(problemsOf({ ...needed, ALLOWED_HOSTS: wrong })).toHaveLength(1);
+  });
+
+  it('refuses in production what is for development only, also where it is the default', () => {
+    const problem = expect.stringMatching(/^GATEWAY="simulated": it must not be simulated .*it takes no money\.$/);
+
+    expect(problemsOf({ ...needed, NODE_ENV: 'production' }, GatewayConfig)).toContainEqual(problem);
+    expect(problemsOf({ ...needed, NODE_ENV: 'production', GATEWAY: 'real' }, GatewayConfig)).not.toContainEqual(
+      problem,
+    );
+    expect(problemsOf(needed, GatewayConfig)).toEqual([]);
   });
 
   it.each([

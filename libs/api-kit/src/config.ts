@@ -14,6 +14,7 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
+import { isHostName, isLoopback } from './loopback.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;
@@ -104,11 +105,25 @@ export function EnvOtherThan(other: string): PropertyDecorator {
 }
 
 /**
+ * `value` is for development and tests only: `reason` says what goes wrong elsewhere. It is refused with NODE_ENV=production, also where
+ * it is the default.
+ */
+export function EnvNotInProduction(value: string, reason: string): PropertyDecorator {
+  return ValidateBy({
+    name: 'isNotInProduction',
+    validator: {
+      validate: (given, args) => given !== value || !isProduction(nodeEnvOf(args?.object)),
+      defaultMessage: () => `must not be ${value} with NODE_ENV="production", because ${reason}`,
+    },
+  });
+}
+
+/**
  * What every service reads from its environment. A service extends it, gives `PORT` its default and adds its own
  * variables: a field with a class-validator decorator is a variable of the same name, its initial value the default.
  */
 export class ServiceConfig {
-  /** The address to listen on. Loopback unless set, for `AUTH_MODE=dev` believes whoever calls. */
+  /** The address to listen on. Loopback unless set, because `AUTH_MODE=dev` trusts every caller. */
   @IsString()
   @IsNotEmpty()
   HOST = '127.0.0.1';
@@ -150,16 +165,37 @@ export class ServiceConfig {
   @EnvOneOf(['on', 'off'])
   RELAY: 'on' | 'off' = 'on';
 
-  /** `dev` trusts the headers X-User-Id and X-Roles, so it refuses to start with NODE_ENV=production. */
+  /**
+   * `dev` trusts the headers X-User-Id and X-Roles. So the service starts only on a loopback address, or when NODE_ENV says
+   * `development` or `test`, and never with `production`; and it answers only requests for a loopback name or one of ALLOWED_HOSTS.
+   */
   @EnvOneOf(['dev'])
   AUTH_MODE = 'dev' as const;
+
+  /**
+   * Names and addresses, without a port, under which callers reach the service besides the loopback ones: AUTH_MODE=dev refuses
+   * requests for any other host.
+   */
+  @Transform(({ value }) => (typeof value === 'string' ? splitList(value) : value))
+  @ValidateBy(
+    {
+      name: 'isHostName',
+      validator: {
+        validate: isHostName,
+        defaultMessage: () => 'must be a list of names or addresses without ports, such as order-service,192.0.2.7',
+      },
+    },
+    { each: true },
+  )
+  ALLOWED_HOSTS: string[] = [];
 
   /** How long the answer to a request with an `Idempotency-Key` is kept. */
   @EnvDuration(1000, 30 * MS.d)
   IDEMPOTENCY_KEY_TTL = 24 * MS.h;
 
+  @IsOptional()
   @IsString()
-  NODE_ENV = 'development';
+  NODE_ENV: string | undefined;
 }
 
 /**
@@ -184,13 +220,30 @@ export function loadConfig<T extends ServiceConfig>(
       ? `${property}="${shown(property, value)}": it ${allowed}.`
       : `${property} is not set: it ${allowed}.`;
   });
-  if (config.AUTH_MODE === 'dev' && config.NODE_ENV === 'production') {
-    problems.push(
-      'AUTH_MODE="dev": it trusts whoever calls, so it must not run with NODE_ENV="production". Unset NODE_ENV, or choose another AUTH_MODE.',
-    );
-  }
+  const tooOpen = devProblem(config);
+  if (tooOpen) problems.push(tooOpen);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/** What keeps AUTH_MODE=dev from starting: it lets every caller act as any user. */
+function devProblem({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
+  if (AUTH_MODE !== 'dev') return undefined;
+  if (isProduction(NODE_ENV))
+    return `AUTH_MODE="dev": it trusts whoever calls, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV, or choose another AUTH_MODE.`;
+  if (NODE_ENV === 'development' || NODE_ENV === 'test' || isLoopback(HOST)) return undefined;
+  return (
+    `AUTH_MODE="dev": it trusts whoever calls, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
+    `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that nobody else reaches.`
+  );
+}
+
+function nodeEnvOf(config: Partial<ServiceConfig> = {}): string | undefined {
+  return config.NODE_ENV;
+}
+
+function isProduction(nodeEnv: string | undefined): boolean {
+  return /^prod(uction)?$/i.test(nodeEnv ?? '');
 }
 
 // Every variable has a validation decorator, so the decorators are the list of variables: nothing else of the environment

@@ -252,8 +252,11 @@ async function call(path: string, { method = 'GET', headers = { 'x-user-id': 'ad
 }
 
 /** Sends bytes as they are, for what fetch would refuse to send. */
-async function send(request: string): Promise<{ status: number; head: string; body: Record<string, unknown> }> {
-  const { hostname, port } = new URL(url);
+async function send(
+  request: string,
+  at = url,
+): Promise<{ status: number; head: string; body: Record<string, unknown> }> {
+  const { hostname, port } = new URL(at);
   const socket = connect(Number(port), hostname);
   socket.write(request);
   let answer = '';
@@ -272,6 +275,39 @@ function expectProblem(
   expect(answer.body).toMatchObject({ title: expect.stringMatching(/./), detail: expect.stringMatching(/./) });
   expect(answer.body['instance']).toBe(`urn:request:${answer.headers.get('x-request-id')}`);
 }
+
+describe('a request for another host', () => {
+  const to = (host: string, path: string, more = '', at = url) =>
+    send(`GET ${path} HTTP/1.1\r\n${host}${more}Connection: close\r\n\r\n`, at);
+
+  it.each(['/orders', '/health', '/metrics', '/docs', '/openapi.json', '/nowhere'])(
+    'P10 is refused at %s, whatever a proxy says',
+    async (path) => {
+      const answer = await to('Host: evil.example:8081\r\n', path, 'X-Forwarded-Host: localhost\r\nX-User-Id: ada\r\n');
+
+      expect(answer).toMatchObject({
+        status: 421,
+        body: { type: 'urn:twinbox:problem:misdirected-request', status: 421, instance: expect.stringMatching(/./) },
+      });
+      expect(answer.head).toContain('application/problem+json');
+    },
+  );
+
+  it('P10 is refused when it names no host, as HTTP/1.0 may', async () => {
+    expect((await send('GET /orders HTTP/1.0\r\nX-User-Id: ada\r\n\r\n')).status).toBe(421);
+  });
+
+  it('is answered when the host is one of ours', async () => {
+    const config = Object.assign(new TestConfig(), { ALLOWED_HOSTS: ['shop.example'] });
+    const shop = await createApp(ShopModule, config, info);
+    await shop.listen(0, '127.0.0.1');
+
+    const answer = await to('Host: Shop.Example:80\r\n', '/orders?limit=1', 'X-User-Id: ada\r\n', await shop.getUrl());
+
+    expect(answer.status).toBe(200);
+    await shop.close();
+  });
+});
 
 describe('a valid request', () => {
   it('reaches its handler as the class it is typed as, with its caller', async () => {
@@ -491,7 +527,7 @@ describe('callers', () => {
 
   it('P10 refuses two callers at once', async () => {
     const answer = await send(
-      'GET /orders HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n',
+      'GET /orders HTTP/1.1\r\nHost: localhost\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n',
     );
 
     expect(answer).toMatchObject({ status: 401, body: { detail: 'X-User-Id was sent more than once.' } });
@@ -529,7 +565,9 @@ describe('problem documents', () => {
   });
 
   it.each(['/orders/%', '/orders/%zz', '/%C0%80'])('tell that the path %s is malformed', async (path) => {
-    const answer = await send(`GET ${path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-1\r\nConnection: close\r\n\r\n`);
+    const answer = await send(
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-1\r\nConnection: close\r\n\r\n`,
+    );
 
     expect(answer).toMatchObject({
       status: 400,
@@ -543,9 +581,9 @@ describe('problem documents', () => {
   });
 
   it.each([
-    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: a\r\n\r\n', 400],
+    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
     ['no HTTP', 'hello\r\n\r\n', 400],
-    ['headers beyond measure', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['headers beyond measure', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
   ])('tell of %s', async (_, request, status) => {
     const answer = await send(request);
 

@@ -94,7 +94,7 @@ async function follow(path = '/feeds/news', headers = 'X-User-Id: ada\r\n') {
   let ended = false;
   socket.on('data', (chunk) => (text += String(chunk)));
   socket.on('close', () => (ended = true));
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
   const read = {
     socket,
     get text() {

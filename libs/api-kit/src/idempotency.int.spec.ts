@@ -694,7 +694,7 @@ describe('the header', () => {
     const socket = connect(Number(port), hostname);
     const body = JSON.stringify(tea);
     socket.write(
-      `POST /notes HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\n${header}Content-Type: application/json\r\n` +
+      `POST /notes HTTP/1.1\r\nHost: localhost\r\nX-User-Id: ada\r\n${header}Content-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     );
     let answer = '';

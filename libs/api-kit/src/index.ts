@@ -15,6 +15,7 @@ export {
   EnvFraction,
   EnvInt,
   EnvName,
+  EnvNotInProduction,
   EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,

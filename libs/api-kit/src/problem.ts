@@ -84,6 +84,7 @@ export const commonProblems = {
   'version-conflict': { status: 412, title: 'It is not in a version that the request allows.' },
   'payload-too-large': { status: 413, title: 'The body is too large.' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
+  'misdirected-request': { status: 421, title: 'The request is for a host that this service does not answer for.' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request.' },
   'internal-error': { status: 500, title: 'Something went wrong on our side.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },

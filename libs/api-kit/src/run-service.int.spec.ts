@@ -81,6 +81,27 @@ describe('runService', () => {
     ]);
   });
 
+  it.each([
+    ['127.0.0.1', {}, /127\.0\.0\.1:\d+/],
+    ['::1', {}, /\[::1\]:\d+/],
+    ['0.0.0.0', { NODE_ENV: 'development' }, /0\.0\.0\.0:\d+/],
+  ])('P10 warns at the start that it trusts whoever reaches it, at the address %s', async (HOST, env, address) => {
+    const { listening, said } = start({ HOST, ...env });
+    await listening;
+
+    expect(said.out).toMatch(
+      new RegExp(`AUTH_MODE=dev: everyone who reaches http://${address.source} can act as any user`),
+    );
+    expect(said.out).toMatch(new RegExp(`Listens on http://${address.source},`));
+  });
+
+  it('P10 does not start on an address that others reach, unless it is said to be for development', async () => {
+    const { exited, said } = start({ HOST: '0.0.0.0', NODE_ENV: 'staging' });
+
+    expect(await exited).toBe(1);
+    expect(said.err).toContain('it must not listen on HOST="0.0.0.0" while NODE_ENV is "staging"');
+  });
+
   it('ends with one line when the port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
