@@ -47,6 +47,7 @@ export function platform(
       brokers: config.KAFKA_BROKERS,
       service: NAME,
       relay,
+      overdueAfterMs: config.OUTBOX_OVERDUE_AFTER,
       publishes: [orderEvents],
       consumes: [
         {

@@ -43,6 +43,7 @@ export function platform(
       brokers: config.KAFKA_BROKERS,
       service: NAME,
       relay,
+      overdueAfterMs: config.OUTBOX_OVERDUE_AFTER,
       publishes: [
         { ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC, partitions: config.PAYMENT_EVENTS_PARTITIONS },
       ],

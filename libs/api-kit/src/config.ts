@@ -189,6 +189,10 @@ export class ServiceConfig {
   )
   ALLOWED_HOSTS: string[] = [];
 
+  /** Messaging is reported as down while a message has waited unpublished for longer, whichever process should publish it. */
+  @EnvDuration(1000, 7 * MS.d)
+  OUTBOX_OVERDUE_AFTER = 30 * MS.s;
+
   /** How long the answer to a request with an `Idempotency-Key` is kept. */
   @EnvDuration(1000, 30 * MS.d)
   IDEMPOTENCY_KEY_TTL = 24 * MS.h;

@@ -31,7 +31,7 @@ import { Public } from './caller.js';
 import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
 import { IgnoreQuery } from './query-guard.js';
 
-/** What messaging says of itself: healthy, and each relay and consumer by its name. */
+/** What messaging reports: whether it is healthy, each relay and consumer by its name, and other details to show beside them. */
 export abstract class MessagingProbe {
   abstract check(): {
     healthy: boolean;
@@ -132,10 +132,10 @@ export class HealthController {
   }
 
   private messagingOr(unwell: 'degraded' | 'down') {
-    const { healthy, components } = this.messaging.check();
+    const { healthy, ...details } = this.messaging.check();
     const indicator = this.indicators.check('messaging');
-    if (healthy) return indicator.up({ components });
-    return unwell === 'down' ? indicator.down({ components }) : indicator.degraded({ components });
+    if (healthy) return indicator.up(details);
+    return unwell === 'down' ? indicator.down(details) : indicator.degraded(details);
   }
 
   // terminus throws what is unwell as an exception, which the ProblemFilter would turn into a problem document.

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { type Attention } from './attention.js';
 import { type DueSince } from './due-range.js';
 import { type Incident } from './incidents.js';
 
@@ -17,6 +18,8 @@ export class DueWork {
   private readonly listeners = new Map<DueKind, Set<() => void>>();
   /** Receives the open incidents of every poll. */
   incidentsFound: (open: readonly Incident[]) => void = () => undefined;
+  /** Receives what waits for a person, each time that a poll has looked. */
+  attentionFound: (attention: Attention) => void = () => undefined;
 
   /** `wake` must return at once and not throw. */
   on(kind: DueKind, wake: () => void): void {

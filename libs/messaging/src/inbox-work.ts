@@ -63,6 +63,9 @@ export function noCounts(): InboxCounts {
   };
 }
 
+/** What the log shows of a key. */
+const MOST_KEY_BYTES = 255;
+
 /** When a message that has failed so often is tried again; undefined: never. */
 export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
   if (attempts >= maxAttempts) return undefined;
@@ -79,9 +82,17 @@ export function placeOf({ topic, partition, offset }: Pick<KafkaRecord, 'topic' 
   return `${topic}/${partition}/${offset}`;
 }
 
+/** Names a message in the log: its type, id and place, and its key, which is the id of the aggregate that it is about. */
 export function nameOf(
-  { topic, partition, offset }: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>,
-  { id, type }: { id?: string; type?: string } = {},
+  record: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> & Partial<Pick<KafkaRecord, 'key'>>,
+  { id, type }: { id?: string | undefined; type?: string | undefined } = {},
 ): string {
-  return `${type ?? 'Message'} ${id ?? ''} at ${topic}/${partition}/${offset}`;
+  const parts = [type ?? 'Message', ...(id === undefined ? [] : [id]), ...(record.key ? [keyText(record.key)] : [])];
+  return `${parts.join(' ')} at ${placeOf(record)}`;
+}
+
+/** Anything but a plain name is quoted, and cut: whatever another producer wrote must not forge a line of the log. */
+function keyText(key: Buffer): string {
+  const text = key.subarray(0, MOST_KEY_BYTES).toString();
+  return `of key ${/^[\w.:@+-]+$/.test(text) ? text : JSON.stringify(text)}`;
 }

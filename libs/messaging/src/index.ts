@@ -16,7 +16,8 @@ export {
 export { DeadLetters, type LetterChoice } from './dead-letters.js';
 export { PermanentError } from './errors.js';
 export { Gather } from './gather.js';
-export { type ComponentHealth, MessagingHealth } from './health.js';
+export { type Attention, type Tally } from './attention.js';
+export { type ComponentHealth, MessagingHealth, type MessagingReport } from './health.js';
 export { type Incident, type IncidentKind, Incidents } from './incidents.js';
 export { InboxContext } from './inbox-context.js';
 export { InboxRecords, type InboxRecord } from './inbox-records.js';

@@ -1,3 +1,4 @@
+import { type Attention } from './attention.js';
 import { Cursor } from './cursor.js';
 import { describeError } from './errors.js';
 import { type Incident } from './incidents.js';
@@ -28,8 +29,17 @@ export interface LeaseAnswer {
   readonly log?: LogState;
   /** How far the database's clock is ahead of this process's, beyond what the round trip explains. */
   readonly clockAheadMs?: number;
+  /** The oldest message that the lease row does not call published. */
+  readonly unpublished?: Unpublished | undefined;
   /** What the database keeps for later, and is due: whoever works it off is woken, and polls no more than this. */
   readonly due: DueNow;
+}
+
+export interface Unpublished {
+  /** Since it was written. */
+  readonly seconds: number;
+  /** Whether the lease is some process's. */
+  readonly leased: boolean;
 }
 
 export interface DueNow {
@@ -42,6 +52,8 @@ export interface DueNow {
   readonly lastAction: string | undefined;
   /** The incidents that nobody has acknowledged. */
   readonly incidents: readonly Incident[];
+  /** What waits for a person; undefined unless the poll has looked. */
+  readonly attention?: Attention | undefined;
 }
 
 export interface LeaseStore {

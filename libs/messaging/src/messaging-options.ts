@@ -70,6 +70,11 @@ export interface MessagingOptions {
    */
   readonly relay?: boolean;
   /**
+   * Health reports the relay as down while a message has waited unpublished for longer, in every process, whichever should publish
+   * it. In milliseconds; 30 s unless given.
+   */
+  readonly overdueAfterMs?: number;
+  /**
    * How long published messages stay in the outbox, to be looked at and sent again, in milliseconds: 7 days unless given.
    * 0 removes them at once, that is with the next look, a second later.
    */

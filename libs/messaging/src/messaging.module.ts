@@ -72,6 +72,7 @@ export class MessagingModule {
           inject: [MessagingHealth, MessagingMetrics, DueWork],
           useFactory: (health: MessagingHealth, metrics: MessagingMetrics, dueWork: DueWork) => {
             const relay = new Relay(options, dueWork);
+            dueWork.attentionFound = (attention) => health.attentionFound(attention);
             health.register('relay', () => relay.health());
             metrics.watchRelay(relay);
             return relay;

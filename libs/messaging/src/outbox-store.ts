@@ -1,9 +1,11 @@
 import pg from 'pg';
+import { type Attention, attention } from './attention.js';
 import { type Cursor, multirange, type Span } from './cursor.js';
 import { blocksOf, type DueSince, dueSince, LATE, NIL } from './due-range.js';
 import { type Incident, openIncidents, reportIncident } from './incidents.js';
 import { cursorOf, readUpTo, recorded } from './lease-progress.js';
-import { type KnownLease, type LeaseAnswer, type LeaseStore } from './lease.js';
+import { type KnownLease, type LeaseAnswer, type LeaseStore, type Unpublished } from './lease.js';
+import { type InboxOptions } from './messaging-options.js';
 import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
 import { SessionClient, withoutRefusal } from './session-client.js';
@@ -53,7 +55,15 @@ interface LeaseRow {
   readonly late: string;
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
+  readonly unpublished: Unpublished | null;
+  /** Null unless this poll has looked. */
+  readonly attention: Attention | null;
 }
+
+/** How often a process looks for what waits for a person: rarer than it polls, because the cost grows with the dead rows. */
+const ATTENTION_EVERY_MS = 5000;
+/** So many gaps are looked into for overdue messages. */
+const MOST_GAPS = 100;
 
 /**
  * True of every row, and there for the planner: while it has no statistics it takes a range with two ends for a small one, which
@@ -122,6 +132,9 @@ export interface StoreOptions {
   readonly queues?: readonly string[];
   /** Where the looks begin for what is due; every poll moves it on. */
   readonly dueSince?: DueSince;
+  /** Whose dead letters hold no keys. */
+  readonly consumes?: readonly Pick<InboxOptions, 'groupId' | 'afterDeadLetter'>[];
+  readonly afterDeadLetter?: 'hold-key' | 'go-on';
 }
 
 /**
@@ -137,6 +150,7 @@ export class OutboxStore implements LeaseStore {
   private sequence: string | undefined;
   private sequenceReadable = false;
   private readonly dueSince: DueSince;
+  private lookForAttentionAt = 0;
 
   private constructor(
     private readonly client: pg.Client,
@@ -156,7 +170,6 @@ export class OutboxStore implements LeaseStore {
     client.on('notification', ({ payload }) => onNotice(payload ?? ''));
     const store = new OutboxStore(client, options);
     try {
-      await client.connect();
       await store.query(`listen ${quoteIdentifier(channelOf(options.schema))}`);
       await store.findSequence();
     } catch (error) {
@@ -215,8 +228,12 @@ export class OutboxStore implements LeaseStore {
     progress?: Cursor,
     known?: KnownLease,
   ): Promise<LeaseAnswer> {
-    const { schema, queues = [] } = this.options;
+    const { schema, queues = [], consumes = [], afterDeadLetter } = this.options;
     const since = this.dueSince;
+    const looks = performance.now() >= this.lookForAttentionAt;
+    if (looks) this.lookForAttentionAt = performance.now() + ATTENTION_EVERY_MS;
+    const goOn = consumes.filter((consumer) => consumer.afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
+    const needed = looks ? attention(schema, { holds: afterDeadLetter !== 'go-on', goOn: '$13' }) : 'null::json';
     const { place, log, lastPosition } = this;
     const { sequence } = this.relations;
     const written =
@@ -268,7 +285,25 @@ export class OutboxStore implements LeaseStore {
                     order by run_at limit 1) as due) as jobs,
               (${LATE})::text as late,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
-              ${openIncidents(this.options.schema)} as incidents
+              ${openIncidents(this.options.schema)} as incidents,
+              -- outbox_pkey. From the recorded position on, so messages of blocked types count. Rows that the sequence has not
+              -- reached are older than its restart, and published.
+              (select json_build_object('seconds', extract(epoch from clock_timestamp() - min(oldest.created_at))::float8,
+                                        'leased', l.expires_at > clock_timestamp())
+                 from ${this.schema}.relay_lease as l
+                cross join lateral (
+                  (select position, created_at from ${this.schema}.outbox
+                    where outbox.position > l.position order by position limit 1)
+                  union all
+                  (select late.position, late.created_at
+                     from (select span from unnest(l.gaps) as span limit ${MOST_GAPS}) as gap
+                    cross join lateral (
+                      select position, created_at from ${this.schema}.outbox
+                       where position >= lower(gap.span) and position < upper(gap.span)
+                       order by position limit 1) as late)) as oldest
+                where oldest.position <= coalesce(log.last, 9223372036854775807)
+                group by l.expires_at) as unpublished,
+              ${needed} as attention
          from (select ${lastPosition} as last) as log left join lease on true`,
       [
         holder,
@@ -283,11 +318,12 @@ export class OutboxStore implements LeaseStore {
         queues.map((queue) => since.jobs[queue] ?? null),
         progress?.position,
         written?.ahead,
+        ...(looks ? [goOn] : []),
       ],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL answered the poll without a row');
-    const { token, pending, parked, anyParked, jobs, late, lastAction, incidents } = row;
+    const { token, pending, parked, anyParked, jobs, late, lastAction, incidents, unpublished } = row;
     this.sequenceReadable = row.lastReadable;
     since.parked = parked ?? late;
     for (const queue of queues) since.jobs[queue] = jobs?.[queue] ?? late;
@@ -298,7 +334,9 @@ export class OutboxStore implements LeaseStore {
         jobs: jobs !== null,
         lastAction: lastAction ?? undefined,
         incidents: incidents ?? [],
+        attention: row.attention ?? undefined,
       },
+      unpublished: unpublished ?? undefined,
       log: {
         place: row.place,
         log: row.log,

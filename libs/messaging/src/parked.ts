@@ -257,7 +257,9 @@ export class ParkedMessages {
           work.counts.deadLetters++;
           work.setbacks.ended(watched.name);
           const { stack } = error as Error;
-          work.logger.error(`${nameOf(head)} is a dead letter after ${attempts} attempts: ${text}`, stack);
+          const { headers } = taken.record;
+          const name = nameOf(taken.record, { id: headers['ce_id'], type: headers['ce_type'] });
+          work.logger.error(`${name} is a dead letter after ${attempts} attempts: ${text}`, stack);
         } else {
           const wait = `Trying again in ${Math.round(delayMs)} ms`;
           // During a brownout every message meets setbacks: one line for all of them is logged by `setbacks`.

@@ -7,6 +7,7 @@ import { GapWatch } from './gap-watch.js';
 import { type ComponentHealth, Progress } from './health.js';
 import { connectProducer } from './kafka.js';
 import { type DueNow, type KnownLease, Lease, type LeaseAnswer, LEASE_TIMING } from './lease.js';
+import { OverdueMessages, type RelayRole } from './overdue-messages.js';
 import { type OutboxRow } from './message.js';
 import { ListeningProof } from './listening-proof.js';
 import { type WentBack } from './log-origin.js';
@@ -82,6 +83,7 @@ export class Relay {
   private oldGaps: (Omit<GapReport, 'forMs' | 'writer'> & GapTimes) | undefined;
   /** What is not as it should be and keeps nothing from being published; logged when it begins. */
   private readonly notes = new Map<'sequence' | 'clock', string>();
+  private readonly overdue: OverdueMessages;
   private running: Promise<void> | undefined;
 
   /** `connect` and `leaseTiming` are other ones in tests that lose an answer of Kafka's, or must not see a poll. */
@@ -92,6 +94,7 @@ export class Relay {
     private readonly leaseTiming = LEASE_TIMING,
   ) {
     this.holder = options.relay === false ? undefined : randomUUID();
+    this.overdue = new OverdueMessages(options.overdueAfterMs, this.logger);
     this.publisher = new Publisher(options, connect, {
       onFailed: (what, error) => this.backOff('kafka', what, error),
       onSent: () => {
@@ -129,15 +132,16 @@ export class Relay {
     const routes = this.term?.routes.report();
     const clocks = this.publisher.clockReport();
     const clockAheadMs = this.lease?.clockAheadMs ?? 0;
+    const overdue = this.overdue.problem(role);
     // The most severe problem comes first: that nothing goes out, that a type waits, that the clocks differ.
-    const problems = [report.problem, routes?.problem, clocks.problem, ...this.notes.values()];
+    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...this.notes.values()];
     const problem = problems.filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
     const details = {
       ...clocks,
       ...routes,
       ...report,
-      healthy: report.healthy && (routes?.healthy ?? true),
+      healthy: report.healthy && overdue === undefined && (routes?.healthy ?? true),
       role,
       ...(gaps && { gaps }),
       ...(clockAheadMs !== 0 && { clockAheadMs }),
@@ -169,7 +173,7 @@ export class Relay {
     return this.publisher.counts;
   }
 
-  private role(): 'disconnected' | 'leader' | 'standby' | 'elsewhere' {
+  private role(): RelayRole {
     if (this.store === undefined) return 'disconnected';
     if (this.holder === undefined) return 'elsewhere';
     return this.lease?.token === undefined ? 'standby' : 'leader';
@@ -258,6 +262,7 @@ export class Relay {
       // A server that takes connections and then ends them is asked less and less often.
       if (++this.answers > 1) this.failures.database = 0;
       this.tellWhatIsDue(answer.due);
+      this.overdue.found(answer.unpublished);
       this.noteWhatIsOdd();
     }
     const { lease, term } = this;
@@ -297,8 +302,9 @@ export class Relay {
   }
 
   /** The one poll of the process serves all of messaging. */
-  private tellWhatIsDue({ parked, anyParked, jobs, lastAction, incidents }: DueNow): void {
+  private tellWhatIsDue({ parked, anyParked, jobs, lastAction, incidents, attention }: DueNow): void {
     this.dueWork.incidentsFound(incidents);
+    if (attention) this.dueWork.attentionFound(attention);
     if (jobs) this.dueWork.found('jobs');
     const orphans = anyParked && performance.now() - this.orphansSoughtAt > ORPHANS_EVERY_MS;
     if (orphans) this.orphansSoughtAt = performance.now();

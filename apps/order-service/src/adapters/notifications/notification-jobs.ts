@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
 import { type Job, JobDead, JobHandler } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
@@ -14,6 +14,8 @@ const MOST_ATTEMPTS = 30;
 /** Tells the customers, outside of any transaction. The order knows nothing of it, unless it fails for good. */
 @Injectable()
 export class NotificationJobs {
+  private readonly logger = new Logger('Notifications');
+
   constructor(
     private readonly notifier: Notifier,
     private readonly orders: OrderStore,
@@ -28,7 +30,8 @@ export class NotificationJobs {
 
   /** In the transaction that makes the notification a dead letter. */
   @JobDead(NOTIFICATION_QUEUE)
-  async dead(tx: EntityManager, { data }: Job<Notification>, reason: string): Promise<void> {
+  async dead(tx: EntityManager, { id, data }: Job<Notification>, reason: string): Promise<void> {
+    this.logger.error(`Job ${id}, the notification ${data.type} of order ${data.orderId}, is given up: ${reason}`);
     const order = await this.orders.lockHead(tx, data.orderId);
     if (!order) return;
     await this.timeline.record(tx, order, [

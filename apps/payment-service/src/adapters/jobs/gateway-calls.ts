@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { type Job, JobDead, JobHandler, type JobOptions } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { ChargePayment } from '../../application/charge-payment.js';
@@ -16,6 +16,8 @@ const CALLS: JobOptions = { concurrency: 50, maxAttempts: 200, timeoutMs: 60_000
 /** The calls to the gateway, as durable jobs. */
 @Injectable()
 export class GatewayCalls {
+  private readonly logger = new Logger('Payments');
+
   constructor(
     private readonly chargePayment: ChargePayment,
     private readonly refundPayment: RefundPayment,
@@ -46,7 +48,8 @@ export class GatewayCalls {
   /** The payment stays as it is: a person retries the dead job, or settles the matter with the provider. */
   private async givenUp(tx: EntityManager, { id, queue, data }: Job<PaymentJob>, type: string): Promise<void> {
     const request = await this.requests.lock(tx, data.paymentRequestId);
-    if (request)
-      await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue, messageId: null });
+    if (!request) return;
+    this.logger.error(`${type}: job ${id} for payment request ${request.id} of order ${request.orderId}`);
+    await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue, messageId: null });
   }
 }

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { type TestDatabase } from '@twinbox/messaging/testing';
+import { createServiceDatabase } from '@twinbox/test-support';
+
+let database: TestDatabase;
+let queries: readonly string[];
+
+beforeAll(async () => {
+  database = await createServiceDatabase();
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  queries = [...readme.matchAll(/^psql .* <<'SQL'\n([\s\S]*?)\nSQL$/gm)].map(([, sql = '']) => sql);
+});
+afterAll(() => database.drop());
+
+const SCHEMAS = ['orders', 'payments'];
+
+it('P5 the query of the README finds every dead letter and dead job of both schemas, with its order', async () => {
+  for (const schema of SCHEMAS) {
+    await database.sql(`
+      insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, type, key, headers, holds_key, error, dead_at)
+      values ('c', 't', 0, 1, now(), 'T', '${schema}-in', '{}', true, 'no', now()), ('c', 't', 0, 2, now(), 'T', 'alive', '{}', true, null, null)`);
+    await database.sql(`
+      insert into ${schema}.outbox_parked
+        (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
+      values (1, gen_random_uuid(), 'a', '${schema}-out', 'T', 'urn', 1, '{}', now(), 'no', now()),
+             (2, gen_random_uuid(), 'a', 'alive', 'T', 'urn', 1, '{}', now(), null, null)`);
+    await database.sql(`
+      insert into ${schema}.jobs (id, queue, data, run_at, error, dead_at)
+      values (gen_random_uuid(), 'q', '{"orderId":"${schema}-job"}', now(), 'no', now()), (gen_random_uuid(), 'q', '{}', now(), null, null)`);
+  }
+
+  const rows = await database.sql<{ box: string; key: string }>(queries.find((sql) => sql.includes('dead_at')) ?? '');
+
+  expect(rows.map(({ box, key }) => `${box} ${key}`).toSorted()).toEqual(
+    SCHEMAS.flatMap((schema) => [
+      `${schema}.inbox_parked ${schema}-in`,
+      `${schema}.jobs ${schema}-job`,
+      `${schema}.outbox_parked ${schema}-out`,
+    ]),
+  );
+});
+
+it('the query of the README counts what both schemas have not published', async () => {
+  for (const schema of SCHEMAS) {
+    await database.sql(`
+      insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+      values (gen_random_uuid(), 'a', 'k', 'T', 'urn', 1, '{}')`);
+  }
+
+  const rows = await database.sql(queries.find((sql) => sql.includes('unpublished')) ?? '');
+
+  expect(rows).toMatchObject(SCHEMAS.map((schema) => ({ schema, unpublished: '1' })));
+});
