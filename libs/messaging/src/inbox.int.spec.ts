@@ -170,6 +170,7 @@ describe('the inbox', () => {
 
     await until('the next is handled', async () => (await effects()).length === 1);
     expect(await effects()).toEqual([2]);
+    await until('the letter is kept', async () => (await deadLetters()).length > 0);
     expect(await deadLetters()).toMatchObject([
       {
         message_id: 'poison',
