@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createDatabase, HOSTILE_SETTINGS, setForDatabase, setForRole } from '@twinbox/messaging/testing';
 import { DataSource, EntitySchema } from 'typeorm';
 import { databaseTrouble } from './database-trouble.js';
 import {
@@ -186,28 +185,6 @@ afterEach(() => app.close());
 describe('databaseModule', () => {
   it("reads entities and raw SQL from the service's own schema", async () => {
     expect(await get('/notes')).toMatchObject({ status: 200, body: [{ id: 1, text: 'one' }] });
-  });
-
-  it('P1 is not influenced by what the role and the database have set', async () => {
-    const database = await createDatabase(given);
-    await setForDatabase(database, HOSTILE_SETTINGS);
-    await setForRole(database, databaseUrl.username, HOSTILE_SETTINGS);
-    const pool = await createDataSource({ url: database.directUrl, schema: 'public', applicationName: 'test' });
-
-    const [row] = await pool.query<[Record<string, unknown>]>(`
-      select timestamptz '2026-02-03T04:05:06.789Z' as at, current_setting('search_path') as path, current_setting('timezone') as zone,
-             current_setting('default_transaction_isolation') as isolation, current_setting('statement_timeout') as statement`);
-    await pool.query('create table changed (id int)');
-
-    expect(row).toEqual({
-      at: new Date('2026-02-03T04:05:06.789Z'),
-      path: 'public',
-      zone: 'UTC',
-      isolation: 'read committed',
-      statement: '1200ms',
-    });
-    await pool.destroy();
-    await database.drop();
   });
 
   it('prepares once a connection what begins with the comment, and nothing else', async () => {
