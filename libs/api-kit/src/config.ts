@@ -197,7 +197,7 @@ export class ServiceConfig {
   @EnvDuration(1000, 30 * MS.d)
   IDEMPOTENCY_KEY_TTL = 24 * MS.h;
 
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   NODE_ENV: string | undefined;
 }
