@@ -26,3 +26,9 @@ it.each(['0', '-1', '2.5', 'six'])('refuses %j as a number of partitions', async
     stderr: expect.stringContaining('ORDER_EVENTS_PARTITIONS must be a whole number from 1 to 9999'),
   });
 });
+
+it('refuses one name for both topics', async () => {
+  await expect(topics({ ORDER_EVENTS_TOPIC: names.PAYMENT_EVENTS_TOPIC })).rejects.toMatchObject({
+    stderr: `topics: ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names.PAYMENT_EVENTS_TOPIC}": give each topic a name of its own\n`,
+  });
+});

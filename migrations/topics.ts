@@ -8,7 +8,14 @@ Logger.overrideLogger(false);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const topics = [configured(ORDER_EVENTS, 'ORDER_EVENTS'), configured(PAYMENT_EVENTS, 'PAYMENT_EVENTS')];
+  const orderEvents = configured(ORDER_EVENTS, 'ORDER_EVENTS');
+  const paymentEvents = configured(PAYMENT_EVENTS, 'PAYMENT_EVENTS');
+  const names: string[] = [orderEvents.name, paymentEvents.name];
+  if (new Set(names).size < 2)
+    throw new Error(
+      `ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names[0]}": give each topic a name of its own`,
+    );
+  const topics = [orderEvents, paymentEvents];
   await createTopics({ brokers, clientId: 'twinbox-topics' }, topics);
   for (const { name, partitions } of topics) console.log(`${name}: ${partitions} partitions`);
 });

@@ -1,7 +1,8 @@
-// A small shop to look at: orders of several customers in every status, made through the two APIs like anybody's. Does nothing
-// where they are there already. Needs only node and is one file, so that it also runs as a one-shot container.
+// A small shop to look at: orders of several customers in every status, made through the two APIs like anybody's. Where they are there
+// already, it only places those again whose payment has expired. Needs only node and is one file, so that it also runs as a one-shot
+// container.
 // Environment: ORDER_URL, PAYMENT_URL; WEBHOOK_SECRET (that of payment-service: without it no order is refunded).
-import { createHmac } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ORDERS = process.env['ORDER_URL'] ?? 'http://127.0.0.1:8081';
@@ -90,6 +91,8 @@ type Headers = Readonly<Record<string, string>>;
 interface Order {
   readonly id: string;
   readonly status: string;
+  readonly description: string | null;
+  readonly items: DemoOrder['items'];
   readonly payment: { readonly paymentRequestId: string; readonly status: string } | null;
 }
 
@@ -242,24 +245,52 @@ class Demo {
   }
 }
 
-async function main(): Promise<void> {
-  const last = DEMO_ORDERS.at(-1);
-  const there = await get<{ items: { description: string | null }[] }>(`${ORDERS}/orders?sort=created&limit=100`, {
-    'x-user-id': 'demo',
-  });
-  // The last one is a cart, which nothing can be short for, and comes when all others have met their fates.
+/** Whether the demo orders were made before: the last one is a cart, which nothing can be short for, and comes after all others. */
+async function areThere(): Promise<boolean> {
+  const { items } = await get<{ items: Order[] }>(`${ORDERS}/orders?sort=created&limit=100`, { 'x-user-id': 'demo' });
   const ofDemo = DEMO_ORDERS.filter(({ customer }) => customer === 'demo').length;
-  if (there.items.length >= ofDemo || there.items.some(({ description }) => description === last?.description))
-    return console.log('The user demo has orders already: nothing to do.');
+  return items.length >= ofDemo || items.some(({ description }) => description === DEMO_ORDERS.at(-1)?.description);
+}
 
+async function makeAll(): Promise<void> {
   const demo = (order: DemoOrder) => new Demo(order, `demo-orders-1-${DEMO_ORDERS.indexOf(order)}`).run();
+  const last = DEMO_ORDERS.at(-1);
   const waiting = DEMO_ORDERS.slice(0, -1).values();
   const inTurn = async () => {
     for (const order of waiting) await demo(order);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, inTurn));
   if (last) await demo(last);
-  console.log('The demo orders are there.');
+}
+
+/** Places those again that are to wait for their payment and no longer do: a payment expires after minutes. Returns how many. */
+async function renew(): Promise<number> {
+  const expired: DemoOrder[] = [];
+  for (const customer of new Set(DEMO_ORDERS.map((order) => order.customer))) {
+    const live = await get<{ items: Order[] }>(`${ORDERS}/orders?status=PLACED,PAYMENT_PENDING&limit=100`, {
+      'x-user-id': customer,
+    });
+    const waiting = DEMO_ORDERS.filter((order) => order.customer === customer && order.fate === 'waiting');
+    expired.push(...waiting.filter((order) => !live.items.some((other) => contentsOf(other) === contentsOf(order))));
+  }
+  // Not the keys of the first time, under which the answer may be kept.
+  for (const order of expired) await new Demo(order, `demo-orders-1-${randomUUID()}`).run();
+  return expired.length;
+}
+
+function contentsOf({ description, items }: Pick<DemoOrder, 'description' | 'items'>): string {
+  const lines = items.map(({ productId, quantity }) => `${productId} ${quantity}`);
+  return [description ?? '', ...lines.toSorted()].join('\n');
+}
+
+async function main(): Promise<void> {
+  if (await areThere()) {
+    const renewed = await renew();
+    console.log(`The demo orders are there already; ${renewed} of them wait for their payment again.`);
+  } else {
+    await makeAll();
+    console.log('The demo orders are there.');
+  }
 }
 
 try {

@@ -140,6 +140,20 @@ async function dockerRuns(): Promise<boolean> {
   return info !== undefined && compose !== undefined;
 }
 
+/** Reads the output of `docker pull`, and reports each layer that is complete. */
+export function pullProgress(report: (done: number, all: number) => void): (line: string) => void {
+  const layers = new Map<string, boolean>();
+  return (line) => {
+    // 3f4f0a1b2c3d: Pull complete
+    const [, id = '', state = ''] = /^([\da-f]{12}): (.+)$/.exec(line) ?? [];
+    if (!id) return;
+    const isDone = /^(Pull complete|Already exists)/.test(state);
+    const isNews = isDone && !layers.get(id);
+    layers.set(id, isDone || layers.get(id) === true);
+    if (isNews) report([...layers.values()].filter(Boolean).length, layers.size);
+  };
+}
+
 function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context, port: number): Node {
   const project = `twinbox-${shortHash(dataDir)}`;
   const compose = (what: string, args: string[], until?: AbortSignal) =>
@@ -151,13 +165,18 @@ function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context,
       ...(until && { signal: until }),
     });
   const ended = () => rm(join(dataDir, IN_DOCKER), { force: true });
+  // Takes minutes: the signal ends it, and its progress is reported.
+  const pull = () => {
+    onProgress?.(`pulling the image ${definition.image} (about 400 MB unpacked, once)`);
+    const what = `Pulling the image ${definition.image}`;
+    const onLine = pullProgress((done, all) => onProgress?.(`${done} of ${all} layers of the image`));
+    return run('docker', ['pull', definition.image], { what, logFile, signal, onLine });
+  };
   return {
     start: async () => {
-      if ((await ask('docker', ['image', 'inspect', definition.image], 10_000)) === undefined)
-        onProgress?.(`pulling ${definition.image}, once`);
+      if ((await ask('docker', ['image', 'inspect', definition.image], 10_000)) === undefined) await pull();
       await writeFile(join(dataDir, IN_DOCKER), project);
       signal?.throwIfAborted();
-      // A pull takes minutes: whoever presses Ctrl-C meanwhile is heard.
       await compose('Starting Kafka in Docker', ['up', '--detach', '--wait', '--no-deps', 'kafka'], signal);
       signal?.throwIfAborted();
     },
@@ -220,6 +239,26 @@ async function fromJars(context: Context, java: string | undefined): Promise<(co
   return (_, port) => onJava(context, java, jars, port);
 }
 
+/** Kafka's jars, and the plugin with which Maven copies them. */
+const DOWNLOAD_MB = 45;
+
+/** Reads Maven's output, and reports the megabytes that have arrived whenever there are five more. */
+export function downloadProgress(report: (mb: number) => void): (line: string) => void {
+  const bytes = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+  let arrived = 0;
+  let reported = 0;
+  return (line) => {
+    // Downloaded from central: https://… (4.5 MB at 8.3 MB/s)
+    const [, size, unit] = /Downloaded from .* \(([\d.]+) (B|kB|MB|GB) at /.exec(line) ?? [];
+    if (!unit) return;
+    arrived += Number(size) * bytes[unit as keyof typeof bytes];
+    const mb = Math.floor(arrived / 1e6);
+    if (mb < reported + 5) return;
+    reported = mb;
+    report(mb);
+  };
+}
+
 /** Maven fetches and checks the jars into .twinbox, once; complete or not at all, also with two runs at the same time. */
 async function downloadJars({
   definition: { version },
@@ -231,17 +270,18 @@ async function downloadJars({
   if (await exists(jars)) return jars;
   if ((await ask('mvn', ['--version'], 20_000)) === undefined)
     throw new Trouble(`There is neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);
-  onProgress?.(`downloading Apache Kafka ${version} with Maven (45 MB, once)`);
+  onProgress?.(`downloading Apache Kafka ${version} with Maven (about ${DOWNLOAD_MB} MB, once)`);
   await mkdir(home, { recursive: true });
   await removeUnfinished(home);
   const unfinished = await mkdtemp(join(home, `kafka-${version}.${process.pid}.unfinished-`));
   try {
     const pom = ['--file', join(root, 'tools/kafka/pom.xml'), `-Dkafka.version=${version}`];
     const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`];
-    await run('mvn', ['--quiet', '--batch-mode', ...pom, ...goal], {
+    await run('mvn', ['--batch-mode', ...pom, ...goal], {
       what: `Downloading Apache Kafka ${version} with Maven`,
       logFile,
       signal,
+      onLine: downloadProgress((mb) => onProgress?.(`${mb} of about ${DOWNLOAD_MB} MB`)),
     });
     // Fails when another run was quicker: its jars are the same.
     await rename(unfinished, jars).catch(async (error) => {

@@ -17,6 +17,11 @@ export function panel({ orderPort, paymentPort, database, brokers, data, logs }:
   // grep and cut are everywhere, jq is not.
   const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
   const show = `curl -sSw '\\n'`;
+  // Messages are on their way for a moment, so a line that needs what they bring waits for it, 10 s at most.
+  const isNow = (status: string) =>
+    `for i in $(seq 50); do curl -sS ${user} ${orders}/$ORDER | grep -q '"status":"${status}"' && break; sleep 0.2; done`;
+  const place = `ORDER=${idIn(`${user} ${json} -d '{"items":[{"productId":"mug-stoneware","quantity":1}]}' ${orders}`)}`;
+  const findPayment = `PAYMENT=${idIn(`${operator} "${payments}?orderId=$ORDER"`)}`;
   return `
 Twinbox is running.
 
@@ -32,15 +37,23 @@ The life of an order, to paste. A cart of the user demo, and something in it:
 
 Place it, and look at it: it waits for its payment
   ${show} -X POST ${user} ${orders}/$ORDER/place
+  ${isNow('PAYMENT_PENDING')}
   ${show} ${user} ${orders}/$ORDER
 
-Mark its payment succeeded, as an operator, and the order finished …
-  PAYMENT=${idIn(`${operator} "${payments}?orderId=$ORDER"`)}
+Mark its payment succeeded, as an operator, and the order finished:
+  ${findPayment}
   ${show} -X POST ${operator} ${payments}/$PAYMENT/succeed
+  ${isNow('COMPLETED')}
   ${show} -X POST ${operator} ${orders}/$ORDER/finish
 
-… or, of another one, the payment failed, or the order cancelled:
+Another order, whose payment fails:
+  ${place}
+  ${isNow('PAYMENT_PENDING')}
+  ${findPayment}
   ${show} ${operator} ${json} -d '{"reason":"card declined"}' ${payments}/$PAYMENT/fail
+
+And one that is cancelled:
+  ${place}
   ${show} ${user} ${json} -d '{"reason":"Ordered twice."}' ${orders}/$ORDER/cancel
 
 Everything that happened to it, and what happens to all orders, live:

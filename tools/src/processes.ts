@@ -1,6 +1,7 @@
 import { execFile, spawn, type SpawnOptions } from 'node:child_process';
 import { appendFile, mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Trouble } from './trouble.js';
@@ -147,6 +148,8 @@ export interface RunOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | '
   readonly what: string;
   readonly logFile: string;
   readonly signal?: AbortSignal | undefined;
+  /** Called with each line that the command prints. */
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -154,7 +157,7 @@ export interface RunOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | '
  * the signal's reason when it was aborted. It has a process group of its own: a Ctrl-C reaches it through the signal only.
  */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<void> {
-  const { what, logFile, signal, ...spawnOptions } = options;
+  const { what, logFile, signal, onLine, ...spawnOptions } = options;
   signal?.throwIfAborted();
   await mkdir(dirname(logFile), { recursive: true });
   let output = '';
@@ -162,8 +165,10 @@ export async function run(command: string, args: readonly string[], options: Run
     const child = spawn(command, args, { ...spawnOptions, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const abort = () => child.pid && signalGroupOrProcess(child.pid, 'SIGTERM');
     signal?.addEventListener('abort', abort);
-    for (const stream of [child.stdout, child.stderr])
+    for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk) => (output += chunk));
+      if (onLine) createInterface({ input: stream }).on('line', onLine);
+    }
     child.once('error', reject);
     child.once('close', (exit, by) => {
       signal?.removeEventListener('abort', abort);

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { home, root } from './checkout.js';
 import { end, lastLines, logSince, openLog, pidsWithArguments, until } from './processes.js';
 import { Trouble } from './trouble.js';
@@ -19,19 +20,35 @@ const WATCHED = [
   'libs/api-kit/dist',
 ];
 
+export const SERVICES = ['order-service', 'payment-service'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+/**
+ * What `npm start` sets for a service, whatever the shell has. AUTH_MODE=dev trusts every caller, so it stays on loopback and out of
+ * production. Each service has its own consumer group: with one for both, each would get a part of the messages only.
+ */
+export const localEnvironment = (name: ServiceName): Record<string, string> => ({
+  AUTH_MODE: 'dev',
+  HOST: '127.0.0.1',
+  NODE_ENV: 'development',
+  CONSUMER_GROUP: name,
+});
+
 export interface Service {
-  readonly name: string;
+  readonly name: ServiceName;
   /** Resolves, with what to tell, when it ends although nobody stopped it. */
   readonly died: Promise<Trouble>;
   /** Waits until it can serve requests. */
   ready(signal: AbortSignal): Promise<void>;
+  /** Waits until its relay publishes or stands by, and its consumers have joined their groups. */
+  messagingRuns(signal: AbortSignal): Promise<void>;
   /** SIGTERM, and SIGKILL when it still runs after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
 export interface ServiceOptions {
   /** The folder below apps. */
-  readonly name: string;
+  readonly name: ServiceName;
   readonly port: number;
   readonly env: NodeJS.ProcessEnv;
   readonly logFile: string;
@@ -70,32 +87,82 @@ export async function startService({ name, port, env, logFile, watch }: ServiceO
     void exit.then(async (how) => !stopped && resolve(await trouble(`ended by itself (${how})`)));
   });
 
+  /** Waits for the condition, for a minute at most and only as long as the service runs. `missing` says what it lacks until then. */
+  const wait = async (missing: () => Promise<string | undefined>, signal: AbortSignal) => {
+    let lack: string | undefined;
+    const isThere = async () => (lack = await missing()) === undefined;
+    const waiting = new AbortController();
+    const there = until(isThere, 60_000, { everyMs: 50, signal: AbortSignal.any([signal, waiting.signal]) });
+    try {
+      const outcome = await Promise.race([there, died]);
+      if (outcome === false) throw await trouble(`is not ready after 60 s: ${lack}`);
+      if (outcome instanceof Trouble) throw outcome;
+    } finally {
+      waiting.abort();
+      await there.catch(() => false);
+    }
+  };
+
   return {
     name,
     died,
-    ready: async (signal) => {
-      const answer = () => fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(2_000) });
-      const isReady = () =>
-        answer().then(
-          (response) => response.ok,
-          () => false,
-        );
-      const waiting = new AbortController();
-      const ready = until(isReady, 60_000, { everyMs: 50, signal: AbortSignal.any([signal, waiting.signal]) });
-      try {
-        const outcome = await Promise.race([ready, died]);
-        if (outcome === false) throw await trouble(`is not ready after 60 s (http://127.0.0.1:${port}/health/ready)`);
-        if (outcome instanceof Trouble) throw outcome;
-      } finally {
-        waiting.abort();
-        await ready.catch(() => false);
-      }
-    },
+    ready: (signal) => wait(() => unready(`http://127.0.0.1:${port}/health/ready`), signal),
+    messagingRuns: (signal) => wait(() => missingOfMessaging(`http://127.0.0.1:${port}/health/messaging`), signal),
     stop: async (graceMs) => {
       stopped = true;
       if (child.pid && child.exitCode === null && child.signalCode === null) await end([child.pid], graceMs);
     },
   };
+}
+
+async function unready(url: string): Promise<string | undefined> {
+  const isReady = await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+  return isReady ? undefined : url;
+}
+
+/** What is needed of a service's GET /health/messaging, be it 200 or 503: an old incident does not keep messages from flowing. */
+interface MessagingHealth {
+  readonly details: {
+    readonly messaging: {
+      readonly components: Readonly<Record<string, { readonly role?: string; readonly joins?: number }>>;
+    };
+  };
+}
+
+async function missingOfMessaging(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    const { components } = ((await response.json()) as MessagingHealth).details.messaging;
+    const [name] =
+      Object.entries(components).find(
+        ([name, { role, joins }]) => role === 'disconnected' || (name.startsWith('inbox ') && !joins),
+      ) ?? [];
+    return name && `${name} does not run yet (${url})`;
+  } catch {
+    return url;
+  }
+}
+
+/** What the services would refuse of the environment, each variable once, in the words of their own checks. */
+export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]> {
+  // The starter gives these their values, and checks them itself.
+  const given = {
+    PORT: '0',
+    DATABASE_URL: 'postgres://twinbox:twinbox@127.0.0.1:5432/twinbox',
+    KAFKA_BROKERS: '127.0.0.1:9092',
+  };
+  const outputs = await Promise.all(
+    SERVICES.map((name) =>
+      promisify(execFile)(process.execPath, [join(root, 'tools/dist/check-config.js'), name], {
+        env: { ...env, ...given, ...localEnvironment(name) },
+      }),
+    ),
+  );
+  const lines = outputs.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line !== '');
+  return [...new Set(lines)];
 }
 
 /** Compiles whatever is saved, its messages in the terminal. */

@@ -54,6 +54,12 @@ it('refuses one port for two, unless a server that runs already makes it free', 
   expect(localPorts(config).map(({ variable }) => variable)).toEqual(['ORDER_PORT', 'PAYMENT_PORT', 'KAFKA_PORT']);
 });
 
+it('refuses the consumer group of payment-service for the notifications of order-service', () => {
+  expect(() => startConfig({ NOTIFICATIONS_GROUP: 'payment-service' })).toThrow(
+    'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service.',
+  );
+});
+
 it('changes only the user of a database URL', () => {
   expect(urlAs('postgresql://admin:a@db:6432/shop?sslmode=require', 'orders', 'p@ss/word')).toBe(
     'postgresql://orders:p%40ss%2Fword@db:6432/shop?sslmode=require',

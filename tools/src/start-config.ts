@@ -49,6 +49,11 @@ export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
     if (other && port) wrong.push(`${other} and ${variable} are both ${port}. Give each a port of its own.`);
     seen.set(port, variable);
   }
+  // payment-service's group is its name: see localEnvironment.
+  if (env['NOTIFICATIONS_GROUP']?.trim() === 'payment-service')
+    wrong.push(
+      'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service. Choose a name of its own, or unset it.',
+    );
   if (wrong.length > 0) throw new Trouble(wrong.join('\n'));
   return config;
 }

@@ -8,7 +8,15 @@ import { panel } from './panel.js';
 import { answers, isFree } from './ports.js';
 import { endStalePostgres, type PostgresServer, startPostgres } from './postgres.js';
 import { end, run, serversBelow } from './processes.js';
-import { endStaleServices, type Service, startCompiler, startService } from './services.js';
+import {
+  endStaleServices,
+  localEnvironment,
+  type Service,
+  type ServiceName,
+  serviceProblems,
+  startCompiler,
+  startService,
+} from './services.js';
 import { takeLock } from './single-instance.js';
 import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
 import { describe, Trouble } from './trouble.js';
@@ -39,16 +47,25 @@ const stopping = new AbortController();
 
 const say = (line: string) => console.log(line);
 
+/** How often a step that is still under way says so: nobody waits without knowing for what. */
+const STILL_EVERY_MS = 5_000;
+
 async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();
-  const result = await work();
-  say(`  ✓ ${what} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-  return result;
+  const seconds = (digits: number) => ((performance.now() - start) / 1000).toFixed(digits);
+  const still = setInterval(() => say(`  … ${what} (${seconds(0)} s so far)`), STILL_EVERY_MS);
+  try {
+    const result = await work();
+    say(`  ✓ ${what} (${seconds(1)} s)`);
+    return result;
+  } finally {
+    clearInterval(still);
+  }
 }
 
 async function main(): Promise<void> {
   if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
-  const config = startConfig(process.env);
+  const config = await checkedConfig(process.env);
   const watch = process.argv.includes('--watch');
 
   const lock = await takeLock(join(home, 'run/start.lock'));
@@ -62,11 +79,7 @@ async function main(): Promise<void> {
     say(`Starting Twinbox (logs in ${shown(LOGS)}) …`);
     const { databaseUrl, brokers } = await startServers(config);
     await startServices(config, databaseUrl, brokers, watch);
-    await step('demo orders', 'tools/dist/demo.js', {
-      ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
-      PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
-      WEBHOOK_SECRET: config.webhookSecret,
-    });
+    await makeDemoOrders(config);
     if (watch) running.compiler = startCompiler();
     say(
       panel({
@@ -90,6 +103,20 @@ async function main(): Promise<void> {
       await lock.release();
     }
   }
+}
+
+/** Every variable that is wrong, of the starter and of both services, before anything is started. */
+async function checkedConfig(env: NodeJS.ProcessEnv): Promise<StartConfig> {
+  say('Checking the configuration …');
+  const problems = await serviceProblems(env);
+  try {
+    const config = startConfig(env);
+    if (problems.length === 0) return config;
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error;
+    problems.unshift(error.message);
+  }
+  throw new Trouble(problems.join('\n'));
 }
 
 /** PostgreSQL may have had to keep its data elsewhere: see startPostgres. */
@@ -213,33 +240,40 @@ const step = (what: string, file: string, env: NodeJS.ProcessEnv) =>
   });
 
 async function startServices(config: StartConfig, databaseUrl: string, brokers: string, watch: boolean): Promise<void> {
-  const start = async (name: string, port: number, user: string, password: string) => {
+  const start = async (name: ServiceName, port: number, user: string, password: string) => {
     const service = await startService({
       name,
       port,
       watch,
       logFile: log(name),
       env: {
+        ...localEnvironment(name),
         DATABASE_URL: urlAs(databaseUrl, user, password),
         KAFKA_BROKERS: brokers,
-        AUTH_MODE: 'dev',
         LOG_FORMAT: watch ? 'pretty' : 'json',
-        // Whatever the shell has for these: AUTH_MODE=dev trusts everybody, so it stays on loopback and out of production.
-        HOST: '127.0.0.1',
-        NODE_ENV: 'development',
-        // Each has its own: one for both would share the messages out between them.
-        CONSUMER_GROUP: name,
         WEBHOOK_SECRET: config.webhookSecret,
       },
     });
     running.services.push(service);
     await timed(`${name} on port ${port}`, () => service.ready(stopping.signal));
+    // Until then an order would wait for its payment, and its customer for the mail.
+    await timed(`relay and consumers of ${name}`, () => service.messagingRuns(stopping.signal));
   };
   say('  starting the services …');
   await together(
     start('order-service', config.orderPort, 'orders', config.ordersPassword),
     start('payment-service', config.paymentPort, 'payments', config.paymentsPassword),
   );
+}
+
+async function makeDemoOrders(config: StartConfig): Promise<void> {
+  if (process.env['RELAY']?.trim() === 'off')
+    return say('  – no demo orders: with RELAY=off they would wait for relays (npm run relay -- order-service)');
+  await step('demo orders', 'tools/dist/demo.js', {
+    ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
+    PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
+    WEBHOOK_SECRET: config.webhookSecret,
+  });
 }
 
 /** Returns never: throws the signal's name, or the Trouble of a service that ended by itself. */

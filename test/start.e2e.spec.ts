@@ -1,0 +1,273 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '@twinbox/messaging/testing';
+import { blocksOf, caller, type CheckoutCopy, copyCheckout, operator, shellEnvironment } from '@twinbox/test-support';
+import { freePort } from '@twinbox/tools';
+import pg from 'pg';
+
+/** A command in the copy, as in a terminal of its own. */
+interface Command {
+  /** All that it has printed so far. */
+  output(): string;
+  /** Ctrl-C, and its exit code. */
+  interrupt(): Promise<number | null>;
+  ended(): Promise<number | null>;
+}
+
+const TIMEOUT_MS = 300_000;
+
+let copy: CheckoutCopy;
+/** The ports of the documents, and those that this test uses in their place. */
+let ports: Readonly<Record<string, number>>;
+const running = new Set<ChildProcess>();
+
+function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Command {
+  const child = spawn(command, args, {
+    cwd: copy.path,
+    // A process group of its own, which gets the signals that a terminal sends to all of it.
+    detached: true,
+    env: { ...shellEnvironment(), ...env },
+  });
+  running.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stdin.end(input);
+  // Not exit: npm may end before what it has started.
+  const closed = once(child, 'close').finally(() => running.delete(child));
+  return {
+    output: () => output,
+    async interrupt() {
+      if (child.pid) process.kill(-child.pid, 'SIGINT');
+      await closed;
+      return child.exitCode;
+    },
+    async ended() {
+      await closed;
+      return child.exitCode;
+    },
+  };
+}
+
+function npmStart(env: NodeJS.ProcessEnv = {}): Command {
+  return start('npm', ['start'], {
+    ORDER_PORT: `${ports['8081']}`,
+    PAYMENT_PORT: `${ports['8082']}`,
+    POSTGRES_PORT: `${ports['15432']}`,
+    KAFKA_PORT: `${ports['19092']}`,
+    ...env,
+  });
+}
+
+/** Waits for the panel. */
+async function isRunning(starter: Command): Promise<void> {
+  const seen = await until(
+    'Twinbox is running',
+    () => {
+      const output = starter.output();
+      return /Twinbox is running|failed|Stopped/.test(output) && output;
+    },
+    TIMEOUT_MS,
+  );
+  expect(seen).toContain('Twinbox is running.');
+}
+
+/** The lines as if they were pasted into a shell at once. Returns what it shows. */
+async function pasted(text: string): Promise<string> {
+  const shell = start('bash', ['-s'], {}, text);
+  await shell.ended();
+  return shell.output();
+}
+
+/** A command or an address of the documents, with the ports of this test. */
+const here = (text: string) => text.replaceAll(/\b(808[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
+
+const orders = () => `http://127.0.0.1:${ports['8081']}`;
+const payments = () => `http://127.0.0.1:${ports['8082']}`;
+
+beforeAll(async () => {
+  copy = await copyCheckout({ built: true });
+  const free = ['8081', '8082', '8083', '8084', '15432', '19092'].map(
+    async (port) => [port, await freePort()] as const,
+  );
+  ports = Object.fromEntries(await Promise.all(free));
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  // Last started, first stopped.
+  for (const child of [...running].toReversed()) {
+    if (child.pid) process.kill(-child.pid, 'SIGINT');
+    await once(child, 'close');
+  }
+  await copy.remove();
+}, TIMEOUT_MS);
+
+describe('npm start', () => {
+  it(
+    'names every wrong variable of the starter and of both services before it starts anything',
+    async () => {
+      const starter = npmStart({
+        KAFKA_PORT: 'x',
+        ORDER_EVENTS_TOPIC: 'payment.events',
+        MAIL_DOMAIN: 'not a domain',
+        PAYMENT_TTL: 'soon',
+        NOTIFICATIONS_GROUP: 'payment-service',
+      });
+
+      expect(await starter.ended()).toBe(1);
+
+      const lines = starter.output().split('\n');
+      for (const problem of [
+        /^KAFKA_PORT is "x"/,
+        /^PAYMENT_EVENTS_TOPIC="payment.events": .*ORDER_EVENTS_TOPIC/,
+        /^MAIL_DOMAIN="not a domain"/,
+        /^PAYMENT_TTL="soon"/,
+        /^NOTIFICATIONS_GROUP is "payment-service"/,
+      ])
+        expect(lines.filter((line) => problem.test(line))).toHaveLength(1);
+      expect(lines.filter((line) => /Starting|Error|at .*:\d+:\d+/.test(line))).toEqual([]);
+      expect(existsSync(join(copy.path, '.twinbox/data'))).toBe(false);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'compiles what is not built yet, and names what it compiles',
+    async () => {
+      const builder = start('bash', ['-c', 'rm -rf bench/dist && npm run prestart']);
+
+      expect(await builder.ended()).toBe(0);
+
+      expect(builder.output()).toMatch(/^Compiling …\n {2}bench …\n {2}✓ compiled/m);
+    },
+    TIMEOUT_MS,
+  );
+
+  it('asks for npm ci where nothing is installed', async () => {
+    await rename(join(copy.path, 'node_modules'), join(copy.path, 'put-aside'));
+
+    const starter = start('npm', ['start']);
+
+    expect(await starter.ended()).toBe(1);
+    expect(starter.output()).toContain('The dependencies are not installed. Run "npm ci" first');
+    await rename(join(copy.path, 'put-aside'), join(copy.path, 'node_modules'));
+  });
+
+  describe('once it says that Twinbox is running', () => {
+    let starter: Command;
+
+    beforeAll(async () => {
+      starter = npmStart();
+      await isRunning(starter);
+    }, TIMEOUT_MS);
+
+    it('has relays that publish or stand by, and consumers that have joined', async () => {
+      for (const url of [orders(), payments()]) {
+        const { body } = await caller(url, {}).get('/health/messaging');
+
+        const { relay, ...components } = body.details.messaging.components;
+        expect(['leader', 'standby']).toContain(relay.role);
+        const inboxes = Object.entries<{ joins: number }>(components).filter(([name]) => name.startsWith('inbox '));
+        expect(inboxes.length).toBeGreaterThan(0);
+        for (const [, { joins }] of inboxes) expect(joins).toBeGreaterThan(0);
+      }
+    });
+
+    it(
+      'has all lines of the panel work, pasted at once',
+      async () => {
+        const [, lines = ''] = /The life of an order, to paste\.([^]*)\nCtrl-C stops/.exec(starter.output()) ?? [];
+        const commands = lines.split('\n').filter((line) => line.startsWith('  '));
+
+        const shown = await pasted(commands.join('\n').replace('curl -sSN', 'curl -sSN --max-time 1'));
+
+        expect(commands.length).toBeGreaterThan(10);
+        expect(shown).not.toMatch(/"status":[45]\d\d|command not found|syntax error/);
+        for (const status of ['PAYMENT_PENDING', 'SUCCEEDED', 'FINISHED', 'FAILED', 'CANCELLED'])
+          expect(shown).toContain(`"status":"${status}"`);
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      'has the life of an order in the README work, pasted at once',
+      async () => {
+        const readme = await copy.read('README.md');
+        const [, life = ''] = /## The life of an order, with curl\n([^]*)\n### Lists\n/.exec(readme) ?? [];
+        const commands = blocksOf(life).filter(({ info, text }) => info === 'sh' && !text.includes('curl -sSN'));
+
+        const shown = await pasted(here(commands.map(({ text }) => text).join('')));
+
+        expect(shown).not.toMatch(/"status":[45]\d\d|command not found|syntax error/);
+        for (const status of ['FINISHED', 'CANCELLED', 'REFUNDED']) expect(shown).toContain(`"status":"${status}"`);
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      'has second replicas beside it, started as the how-to says',
+      async () => {
+        const howTo = await copy.read('docs/how-to.md');
+        const [, section = ''] = /### One service by itself, or a second replica\n([^]*?)\n##/.exec(howTo) ?? [];
+        const commands = blocksOf(section).map(({ text }) => here(text));
+        expect(commands).toHaveLength(2);
+
+        const replicas = commands.map((command) => start('bash', ['-c', command]));
+
+        for (const port of ['8083', '8084']) {
+          const replica = caller(`http://127.0.0.1:${ports[port]}`, {});
+          await until(
+            `the replica on ${port} consumes`,
+            async () => {
+              const { body } = await replica.get('/health/messaging');
+              const components = Object.entries<{ joins?: number }>(body.details.messaging.components);
+              return components.every(([name, { joins }]) => !name.startsWith('inbox ') || joins);
+            },
+            120_000,
+          );
+        }
+        for (const replica of replicas) await replica.interrupt();
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      'has the demo orders wait for their payment again after the next start, although all have expired',
+      async () => {
+        const waitingOrders = async () => {
+          const { body } = await operator(orders()).get('/orders?status=PAYMENT_PENDING&limit=100');
+          return (body.items as { id: string; description: string | null }[]).toSorted((a, b) =>
+            a.id < b.id ? -1 : 1,
+          );
+        };
+        const before = await waitingOrders();
+        await expireAll();
+        await until('no order waits for its payment any more', async () => (await waitingOrders()).length === 0);
+        expect(await starter.interrupt()).toBe(0);
+
+        starter = npmStart();
+        await isRunning(starter);
+
+        const after = await waitingOrders();
+        const descriptions = (list: typeof after) => list.map(({ description }) => description ?? '').toSorted();
+        expect(before.length).toBeGreaterThan(5);
+        expect(descriptions(after)).toEqual(descriptions(before));
+        const ids = new Set(before.map(({ id }) => id));
+        expect(after.filter(({ id }) => ids.has(id))).toEqual([]);
+        expect(await starter.interrupt()).toBe(0);
+      },
+      TIMEOUT_MS,
+    );
+  });
+
+  /** As if their time to live had passed. */
+  async function expireAll(): Promise<void> {
+    const client = new pg.Client(`postgres://postgres:postgres@127.0.0.1:${ports['15432']}/twinbox`);
+    await client.connect();
+    await client.query(`update payments.payment_requests set expires_at = now() where status = 'PENDING'`);
+    await client.end();
+  }
+});
