@@ -18,6 +18,7 @@ export const SCHEMAS = [
     service: 'order-service',
     passwordVariable: 'ORDERS_DB_PASSWORD',
     migrations: [
+      // The newest comes last.
       CreateOrders1763700000000,
       OrdersMessaging,
       CartsStockAndHistory1764500000000,

@@ -15,7 +15,7 @@ export function describeRunningService(options: {
   readonly table: string;
   readonly otherSchema: string;
   readonly otherTable: string;
-  /** What its consumer groups' names begin with, sorted. */
+  /** What the names of its consumer groups begin with. */
   readonly consumers: readonly string[];
   /** What else it tells the health of. */
   readonly timers?: readonly string[];
@@ -40,17 +40,20 @@ export function describeRunningService(options: {
       },
     );
 
-    it('names the relay, the jobs and every consumer', async () => {
+    it('names the relay, the jobs and the consumers', async () => {
       const { body } = await service.caller({}).get('/health/messaging');
 
       const { components } = body.details.messaging;
-      expect(Object.keys(components).toSorted()).toEqual([
-        ...(options.timers ?? []),
-        ...options.consumers.map((name) => expect.stringMatching(`^inbox ${name}`)),
-        'incidents',
-        'jobs',
-        'relay',
-      ]);
+      // Not these alone: a consumer that is added needs no change here.
+      expect(Object.keys(components)).toEqual(
+        expect.arrayContaining([
+          ...(options.timers ?? []),
+          ...options.consumers.map((name) => expect.stringMatching(`^inbox ${name}`)),
+          'incidents',
+          'jobs',
+          'relay',
+        ]),
+      );
       for (const component of Object.values(components)) expect(component).toMatchObject({ healthy: true });
     });
   });

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Block, blocksOf, type CheckoutCopy, copyCheckout, shellEnvironment } from '@twinbox/test-support';
+
+const TIMEOUT_MS = 600_000;
+
+let copy: CheckoutCopy;
+/** The part of docs/how-to.md that adds a note to orders. */
+let example: string;
+
+beforeAll(async () => {
+  copy = await copyCheckout({ built: true });
+  [, example = ''] = /\n## Add things\n([^]*?)\n### A new topic\n/.exec(await copy.read('docs/how-to.md')) ?? [];
+}, TIMEOUT_MS);
+
+afterAll(() => copy.remove(), TIMEOUT_MS);
+
+/** Runs a command in the copy. Throws with all that it printed when it fails. */
+async function run(command: string): Promise<void> {
+  const options = { cwd: copy.path, env: shellEnvironment(), maxBuffer: 64 * 1024 * 1024 };
+  await promisify(execFile)('bash', ['-c', command], options).catch(
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => {
+      throw new Error(`${command} failed:\n${stdout}${stderr}`);
+    },
+  );
+}
+
+/** A new file as it stands, a diff at its only place. Returns the file. */
+async function apply({ info, file = '', text, line }: Block): Promise<string> {
+  if (info === 'diff') {
+    const before = await copy.read(file);
+    await writeFile(join(copy.path, file), text.split(/^@@\n/m).reduce(patched, before));
+  } else {
+    if (existsSync(join(copy.path, file))) throw new Error(`line ${line} of the example: ${file} is there already`);
+    await mkdir(dirname(join(copy.path, file)), { recursive: true });
+    await writeFile(join(copy.path, file), text);
+  }
+  return file;
+}
+
+function patched(source: string, part: string): string {
+  const lines = part.split(/(?<=\n)/);
+  // A line without anything is one of the context: editors remove the space before it.
+  const side = (sign: '-' | '+') =>
+    lines
+      .filter((line) => line === '\n' || line.startsWith(' ') || line.startsWith(sign))
+      .map((line) => (line === '\n' ? line : line.slice(1)))
+      .join('');
+  const [head, ...rest] = source.split(side('-'));
+  if (rest.length !== 1) throw new Error(`The file has ${rest.length} places, not one, for:\n${part}`);
+  return `${head}${side('+')}${rest[0]}`;
+}
+
+it(
+  'the example of docs/how-to.md compiles, is formatted, lints, and passes the tests that it names',
+  async () => {
+    const blocks = blocksOf(example);
+    const files: string[] = [];
+    for (const block of blocks.filter(({ file }) => file !== undefined)) files.push(await apply(block));
+    const [check = ''] = blocks.filter(({ text }) => text.startsWith('npm run format\n')).map(({ text }) => text);
+    const commands = check.trim().split('\n').slice(1);
+
+    // Formatting all would hide what is not formatted.
+    await run(`npx prettier --check ${files.join(' ')}`);
+    for (const command of commands) await run(command);
+
+    expect(files.length).toBeGreaterThan(15);
+    expect(commands).toEqual(expect.arrayContaining(['npm run typecheck', 'npm run lint']));
+    expect(commands.filter((command) => command.startsWith('npm run test:')).length).toBeGreaterThan(1);
+  },
+  TIMEOUT_MS,
+);
+
+it('every block of code of the example names its file, and none leaves anything out', () => {
+  const blocks = blocksOf(example);
+
+  expect(blocks.filter(({ info, file }) => info !== 'sh' && file === undefined)).toEqual([]);
+  expect(blocks.filter(({ text }) => text.includes('// …'))).toEqual([]);
+});
