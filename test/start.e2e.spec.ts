@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
 import { blocksOf, caller, type CheckoutCopy, copyCheckout, operator, shellEnvironment } from '@twinbox/test-support';
@@ -146,6 +147,18 @@ describe('npm start', () => {
     TIMEOUT_MS,
   );
 
+  it('names a port that is in use, and the variable that changes it', async () => {
+    const other = createServer().listen(ports['8082'], '127.0.0.1');
+    await once(other, 'listening');
+
+    const starter = npmStart();
+
+    expect(await starter.ended()).toBe(1);
+    expect(starter.output()).toMatch(/^Port \d+ for payment-service is in use .*PAYMENT_PORT=\d+ npm start$/m);
+    expect(existsSync(join(copy.path, '.twinbox/data'))).toBe(false);
+    other.close();
+  });
+
   it('asks for npm ci where nothing is installed', async () => {
     await rename(join(copy.path, 'node_modules'), join(copy.path, 'put-aside'));
 
@@ -163,6 +176,18 @@ describe('npm start', () => {
       starter = npmStart();
       await isRunning(starter);
     }, TIMEOUT_MS);
+
+    it('has shown each step', () => {
+      for (const step of [
+        'PostgreSQL',
+        'Kafka',
+        'migrations',
+        'topics',
+        'order-service',
+        'relay and consumers of order-service',
+      ])
+        expect(starter.output()).toMatch(new RegExp(`^ {2}✓ ${step}.* \\(\\d+\\.\\d s\\)$[^]*Twinbox is running`, 'm'));
+    });
 
     it('has relays that publish or stand by, and consumers that have joined', async () => {
       for (const url of [orders(), payments()]) {

@@ -239,8 +239,8 @@ async function fromJars(context: Context, java: string | undefined): Promise<(co
   return (_, port) => onJava(context, java, jars, port);
 }
 
-/** Kafka's jars, and the plugin with which Maven copies them. */
-const DOWNLOAD_MB = 45;
+/** Kafka's jars (44 MB), and what Maven needs to copy them. */
+const DOWNLOAD_MB = 53;
 
 /** Reads Maven's output, and reports the megabytes that have arrived whenever there are five more. */
 export function downloadProgress(report: (mb: number) => void): (line: string) => void {

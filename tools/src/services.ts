@@ -132,7 +132,8 @@ interface MessagingHealth {
   };
 }
 
-async function missingOfMessaging(url: string): Promise<string | undefined> {
+/** What does not run yet of a service's relay and consumers, by its GET /health/messaging; undefined once all of it does. */
+export async function missingOfMessaging(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     const { components } = ((await response.json()) as MessagingHealth).details.messaging;

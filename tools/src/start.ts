@@ -19,6 +19,7 @@ import {
 } from './services.js';
 import { takeLock } from './single-instance.js';
 import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
+import { timed } from './timed.js';
 import { describe, Trouble } from './trouble.js';
 
 const DATA = { postgres: join(home, 'data/postgres'), kafka: join(home, 'data/kafka') };
@@ -46,22 +47,6 @@ class Ended extends Error {
 const stopping = new AbortController();
 
 const say = (line: string) => console.log(line);
-
-/** How often a step that is still under way says so: nobody waits without knowing for what. */
-const STILL_EVERY_MS = 5_000;
-
-async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
-  const seconds = (digits: number) => ((performance.now() - start) / 1000).toFixed(digits);
-  const still = setInterval(() => say(`  … ${what} (${seconds(0)} s so far)`), STILL_EVERY_MS);
-  try {
-    const result = await work();
-    say(`  ✓ ${what} (${seconds(1)} s)`);
-    return result;
-  } finally {
-    clearInterval(still);
-  }
-}
 
 async function main(): Promise<void> {
   if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
