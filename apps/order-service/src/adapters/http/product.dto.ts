@@ -4,6 +4,7 @@ import { currentCurrencies, IsCurrentCurrency } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
+import { MOST_WORDS, SearchWords } from './search-words.js';
 
 export class ProductDto implements Product {
   @ApiProperty({ example: 'tea-earl-grey' })
@@ -55,10 +56,11 @@ export class ProductPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     example: 'earl gr',
     maxLength: 100,
-    description: 'Words and beginnings of words of the name or the id: all of them.',
+    description: `Words and beginnings of words of the name or the id: all of them. At most ${MOST_WORDS}.`,
   })
   @MayBeAbsent()
   @IsText(1, 100)
+  @SearchWords()
   readonly q?: string;
 }
 
