@@ -101,6 +101,14 @@ describe('the provider', () => {
     expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: 'declined' });
   });
 
+  it('may begin with a byte order mark', async () => {
+    const request = await service.aRequest();
+
+    const answer = await deliver(`\ufeff${JSON.stringify(succeeded(request))}`);
+
+    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+  });
+
   it('may say more than we know of', async () => {
     const request = await service.aRequest();
     const body = succeeded(request);
@@ -477,13 +485,20 @@ describe('a genuine webhook is refused', () => {
     expectProblem(await deliver({ type: 'x'.repeat(200_000) }), 413, 'payload-too-large');
   });
 
-  it('for a byte order mark, which is no JSON', async () => {
-    const request = await service.aRequest();
+  it('P10 for what is no JSON only once its signature is verified', async () => {
+    const forged = { secret: `whsec_${Buffer.alloc(32, 8).toString('base64')}` };
 
-    const answer = await deliver(`\ufeff${JSON.stringify(succeeded(request))}`);
+    for (const body of ['{"type":', '\ufeff\ufeff{}', `[${'{},'.repeat(30_000)}{}]`]) {
+      expectProblem(await deliver(body, forged), 401, 'webhook-not-genuine');
+    }
+  });
 
-    expectProblem(answer, 400, 'malformed-body');
-    await expectUntouched(request);
+  it('for more values than a webhook has', async () => {
+    const { type, data } = succeeded({ id: uuidv7() });
+
+    const answer = await deliver({ type, data: { ...data, more: Array.from({ length: 30_000 }, () => ({})) } });
+
+    expectProblem(answer, 400, 'validation', { errors: [{ pointer: '#', detail: expect.any(String) }] });
   });
 
   it('for an empty body, whatever it is called', async () => {
@@ -529,6 +544,7 @@ it('without a secret every webhook is refused, and the provider keeps it', async
     .post(PATH, text);
 
   expectProblem(answer, 503, 'webhooks-not-configured', { detail: expect.stringContaining('WEBHOOK_SECRET') });
+  expect(answer.headers.get('retry-after')).toBe('1');
   expect(unconfigured.undocumented()).toEqual([]);
   await unconfigured.stop();
 });

@@ -20,7 +20,8 @@ import {
   ProblemFilter,
 } from './problem.js';
 import { QueryGuard } from './query-guard.js';
-import { parseJsonFromBytes } from './raw-body.js';
+import { readJsonBodies } from './raw-body.js';
+import { limitQueries } from './request-limits.js';
 import { RequestValidation } from './validation.js';
 
 /** Bytes. The largest order there may be is far smaller. */
@@ -94,9 +95,8 @@ export async function createApp(
     fastify.server.once('close', () => clearInterval(sweep));
     done();
   });
-  // JSON or nothing: a form that some page makes a browser send is no request of ours.
-  fastify.removeContentTypeParser('text/plain');
-  parseJsonFromBytes(fastify);
+  readJsonBodies(fastify);
+  limitQueries(fastify);
 
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
     abortOnError: false,

@@ -38,7 +38,7 @@ export { PageQuery } from './page-query.js';
 export { IgnoreQuery } from './query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './query-fields.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
-export { RawBody } from './raw-body.js';
+export { parseJson, RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';

@@ -286,7 +286,7 @@ const examples = {
   malformedBody: {
     code: 'malformed-body',
     ...commonProblems['malformed-body'],
-    detail: "Body is not valid JSON but content-type is set to 'application/json'",
+    detail: 'The body is not valid UTF-8.',
   },
   callerUnknown: {
     code: 'caller-unknown',
@@ -328,7 +328,7 @@ const examples = {
   mediaType: {
     code: 'unsupported-media-type',
     ...commonProblems['unsupported-media-type'],
-    detail: 'Unsupported Media Type: text/plain',
+    detail: 'The body must be in UTF-8.',
   },
   internalError: {
     code: 'internal-error',

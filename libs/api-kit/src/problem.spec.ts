@@ -36,6 +36,16 @@ describe('problemOf', () => {
 
     expect(problemDocument(problem, 'r1')).toMatchObject({ status: 409 });
   });
+
+  it('quotes at most 2,000 characters, and no half of one', () => {
+    const { problem } = problemOf<Rejection>({ code: 'insufficient-stock', short: [`x${'😀'.repeat(50_000)}`] }, table);
+
+    const { detail } = problemDocument(problem, 'r1') as { detail: string };
+
+    expect(detail).toHaveLength(2000);
+    expect(detail.isWellFormed()).toBe(true);
+    expect(detail).toMatch(/😀.?…$/u);
+  });
 });
 
 describe('stateOrProblem', () => {

@@ -62,6 +62,9 @@ export function stateOrProblem<State, Event, R extends { code: string }>(
 /** The media type of every error. */
 export const PROBLEM_JSON = 'application/problem+json';
 
+/** In UTF-16 code units. A path, a name or a value that a detail quotes may be as long as the request. */
+const LONGEST_DETAIL = 2000;
+
 /** The document as it goes out. Extension members cannot hide the standard ones. */
 export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
   return {
@@ -69,9 +72,14 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
     type: `urn:twinbox:problem:${problem.code}`,
     title: problem.title,
     status: problem.status,
-    detail: problem.detail ?? problem.title,
+    detail: clipped(problem.detail ?? problem.title, LONGEST_DETAIL),
     instance: `urn:request:${requestId}`,
   };
+}
+
+/** The text, or as much of it as fits into `most` UTF-16 code units. */
+export function clipped(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }
 
 /** Problems that come from no rejection: they can happen to every request. */
@@ -95,8 +103,11 @@ export const commonProblems = {
 export const OUTCOME_UNKNOWN =
   'Try again in a moment. Whether a change was made is not known: look before you repeat it.';
 
-/** Seconds after which a 503 is worth another try. */
-const RETRY_AFTER = { 'retry-after': '1' };
+/** Headers that an answer with the status has whichever problem it tells: RFC 9110, sections 10.2.3 and 15.5.16. */
+const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  415: { accept: 'application/json' },
+  503: { 'retry-after': '1' },
+};
 
 /**
  * Turns whatever a request throws into an RFC 9457 problem document. What is not a client's doing is logged, once; the
@@ -121,7 +132,8 @@ export class ProblemFilter implements ExceptionFilter {
       this.http.end(response);
       return undefined;
     }
-    for (const [name, value] of Object.entries(problem.headers ?? {})) this.http.setHeader(response, name, value);
+    const headers = { ...HEADERS_OF[problem.status], ...problem.headers };
+    for (const [name, value] of Object.entries(headers)) this.http.setHeader(response, name, value);
     this.http.setHeader(response, 'content-type', PROBLEM_JSON);
     const document = problemDocument(problem, request.id ?? request.raw?.id ?? randomUUID());
     // As bytes: Fastify would add a charset to the media type of a string, and problem+json has none.
@@ -146,7 +158,6 @@ export class ProblemFilter implements ExceptionFilter {
         code: trouble,
         ...commonProblems[trouble],
         detail: OUTCOME_UNKNOWN,
-        headers: RETRY_AFTER,
       };
     }
 

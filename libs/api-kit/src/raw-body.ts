@@ -1,14 +1,20 @@
+import { isUtf8 } from 'node:buffer';
+import type { Readable } from 'node:stream';
+import { MIMEType } from 'node:util';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { parse } from 'secure-json-parse';
+import { commonProblems, ProblemException } from './problem.js';
+import { refuseExcess } from './request-limits.js';
 
 const RAW_BODY = 'twinboxRawBody';
 
 const bodies = new WeakMap<object, Buffer>();
 
 /**
- * The bytes of a JSON body as they came, as an argument of a handler: what a signature was made over. They are kept only on
- * routes that ask for them; empty without a body.
+ * The bytes of a JSON body as they came, as an argument of a handler: what a signature was made over. Empty without a body. On a
+ * route that asks for them nothing else reads the body: the handler verifies the signature, and then calls {@link parseJson}.
  */
 export const RawBody = createParamDecorator(
   (_: unknown, context: ExecutionContext): Buffer =>
@@ -21,13 +27,87 @@ export const RawBody = createParamDecorator(
   ],
 );
 
-/** Fastify's own JSON parser, fed from bytes, so that {@link RawBody} can have them. */
-export function parseJsonFromBytes(fastify: FastifyInstance): void {
-  const parse = fastify.getDefaultJsonParser('error', 'error');
-  fastify.removeContentTypeParser('application/json');
+/**
+ * The value of a JSON text (RFC 8259) in UTF-8. A byte order mark before it is ignored, as section 8.1 allows. Its size is bounded,
+ * see {@link refuseExcess}.
+ * @throws ProblemException (400) for anything else, and for names that would reach an object's prototype
+ */
+export function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) throw malformed('The body is empty.');
+  if (!isUtf8(bytes)) throw malformed('The body is not valid UTF-8.');
+  const value = valueOf(bytes.toString());
+  refuseExcess(value, 'body');
+  return value;
+}
+
+/** Reads JSON bodies with {@link parseJson}, and refuses all others: a form that some page makes a browser send is not for us. */
+export function readJsonBodies(fastify: FastifyInstance): void {
+  fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    const { config } = request.routeOptions;
-    if (RAW_BODY in config) bodies.set(request.raw, body);
-    void parse(request, body.toString(), done);
+    // There is no such path: nobody asks for the body.
+    if (request.is404) return done(null, undefined);
+    refuseCodings(request.headers);
+    if (!(RAW_BODY in request.routeOptions.config)) return done(null, parseJson(body));
+    bodies.set(request.raw, body);
+    return done(null, undefined);
+  });
+  fastify.addContentTypeParser('*', (request, payload, done) => {
+    if (request.is404) return done(null, undefined);
+    if (request.headers['content-type'] !== undefined) return done(unsupported(), undefined);
+    return expectNothing(payload, done);
+  });
+}
+
+/** `Transfer-Encoding: chunked` may announce a body of no bytes, which is no body at all; others need a media type. */
+function expectNothing(payload: Readable, done: (error: Error | null, body?: unknown) => void): void {
+  let isDone = false;
+  const finish = (error: Error | null) => {
+    if (!isDone) done(error, undefined);
+    isDone = true;
+  };
+  payload.on('data', () => finish(unsupported()));
+  payload.once('end', () => finish(null));
+  payload.once('error', finish);
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return parse(text) as unknown;
+  } catch {
+    throw malformed('The body is not valid JSON.');
+  }
+}
+
+function refuseCodings({
+  'content-encoding': encoding = '',
+  'content-type': type = '',
+}: FastifyRequest['headers']): void {
+  if (!/^\s*(identity)?\s*$/i.test(encoding)) {
+    throw unsupported('The body must not have a content encoding.', { 'accept-encoding': 'identity' });
+  }
+  const charset = charsetOf(type);
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw unsupported('The body must be in UTF-8.');
+}
+
+function charsetOf(contentType: string): string | undefined {
+  if (!contentType.includes(';')) return undefined;
+  try {
+    return new MIMEType(contentType).params.get('charset') ?? undefined;
+  } catch {
+    // Not a media type at all: Fastify refuses it.
+    return undefined;
+  }
+}
+
+function malformed(detail: string): ProblemException {
+  return new ProblemException({ code: 'malformed-body', ...commonProblems['malformed-body'], detail });
+}
+
+function unsupported(detail?: string, headers?: Readonly<Record<string, string>>): ProblemException {
+  return new ProblemException({
+    code: 'unsupported-media-type',
+    ...commonProblems['unsupported-media-type'],
+    ...(detail !== undefined && { detail }),
+    ...(headers && { headers }),
   });
 }

@@ -9,7 +9,7 @@ import {
 import { isStorable } from '@twinbox/fields';
 import { type ValidationError } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
-import { commonProblems, ProblemException } from './problem.js';
+import { clipped, commonProblems, ProblemException } from './problem.js';
 
 /** One thing that is wrong with a request: where (a JSON pointer into the body, or a parameter's name) and what. */
 export interface Violation {
@@ -22,20 +22,29 @@ export interface Violation {
 const MAX_VIOLATIONS = 20;
 
 /** The 400 that says what is wrong with a request. */
-export function validationProblem(violations: readonly Violation[]): ProblemException {
-  const more = violations.length - MAX_VIOLATIONS;
+export function validationProblem(found: readonly Violation[]): ProblemException {
+  const more = found.length - MAX_VIOLATIONS;
+  const violations = found.slice(0, MAX_VIOLATIONS).map(withoutLongNames);
   return new ProblemException({
     code: 'validation',
     ...commonProblems.validation,
     detail: `${violations
       .slice(0, 3)
       .map(({ pointer, parameter, detail }) => `${parameter ?? pointer}: ${detail}`)
-      .join('; ')}${violations.length > 3 ? `; and ${violations.length - 3} more` : ''}.`,
+      .join('; ')}${found.length > 3 ? `; and ${found.length - 3} more` : ''}.`,
     members: {
-      errors: violations.slice(0, MAX_VIOLATIONS),
+      errors: violations,
       ...(more > 0 && { omitted: more }),
     },
   });
+}
+
+/** In UTF-16 code units. An unknown field may have a name as long as the body. */
+const LONGEST_NAME = 300;
+
+function withoutLongNames(violation: Violation): Violation {
+  const shortened = Object.entries(violation).map(([name, text]) => [name, clipped(text as string, LONGEST_NAME)]);
+  return Object.fromEntries(shortened) as Violation;
 }
 
 // Carries class-validator's findings to where it is known which part of the request they are about.

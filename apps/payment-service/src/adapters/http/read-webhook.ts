@@ -1,9 +1,8 @@
-import { ProblemException } from '@twinbox/api-kit';
+import { parseJson, ProblemException } from '@twinbox/api-kit';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { type PaymentResult } from '../../domain/payment-request.js';
 import { type NamedMoney } from '../../domain/payment-rules.js';
-import { webhookProblems } from './webhook-problems.js';
 import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
 
 /**
@@ -11,7 +10,7 @@ import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
  * @throws ProblemException (400) when it is no JSON, or lacks what its type needs
  */
 export function readWebhook(body: Buffer): WebhookDto | undefined {
-  const value = jsonIn(body);
+  const value = parseJson(body);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('#', 'must be a JSON object');
   const { type } = value as { type?: unknown };
   if (typeof type !== 'string') throw invalid('#/type', 'type must be a string');
@@ -32,16 +31,6 @@ export function resultOf({ type, data: { reason = '' } }: WebhookDto): PaymentRe
 /** The money that the webhook names. */
 export function moneyOf({ data: { amount, currency } }: WebhookDto): NamedMoney {
   return { amount: amount ?? null, currency: currency?.toUpperCase() ?? null };
-}
-
-/** Without a content type an empty body comes this far, and so does a byte order mark: Fastify's parser passes over it. */
-function jsonIn(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    const { status, title } = webhookProblems['malformed-body'];
-    throw new ProblemException({ code: 'malformed-body', status, title });
-  }
 }
 
 function invalid(pointer: string, detail: string): ProblemException {

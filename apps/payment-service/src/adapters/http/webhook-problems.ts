@@ -2,5 +2,4 @@
 export const webhookProblems = {
   'webhook-not-genuine': { status: 401, title: 'The webhook is not signed by the provider, or not lately.' },
   'webhooks-not-configured': { status: 503, title: 'Webhooks are not accepted: WEBHOOK_SECRET is not set.' },
-  'malformed-body': { status: 400, title: 'The body is not valid JSON.' },
 } as const;
