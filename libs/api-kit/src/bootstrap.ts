@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { type DynamicModule, Logger as NestLogger, Module, type Type } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -7,6 +7,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { Logger } from 'nestjs-pino';
 import { CallerGuard } from './caller.js';
 import { ConfigError, loadConfig, ServiceConfig } from './config.js';
+import { connectionOptions, guardConnections } from './connections.js';
 import { closeEventStreams } from './event-stream.js';
 import { hostCheck } from './host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
@@ -70,31 +71,20 @@ export async function createApp(
           .send(Buffer.from(JSON.stringify(problemDocument(problem, request.id))));
       });
     },
-    clientErrorHandler,
+    ...connectionOptions(config),
   });
-  const fastify = adapter.getInstance();
+  const fastify: FastifyInstance = adapter.getInstance();
   fastify.addHook('onRequest', (request, reply, done) => {
     // On the raw response, so that server-sent events and hijacked replies carry it too.
     reply.raw.setHeader('x-request-id', request.id);
     logRequest(request.raw, reply.raw, request.id, done);
   });
   if (config.AUTH_MODE === 'dev') refuseForeignHosts(fastify, config.ALLOWED_HOSTS);
-  // Connections without a request so far: browsers open some in advance. To Node they are not idle.
-  const unused = new Set<Socket>();
-  fastify.server.on('connection', (socket: Socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
-  fastify.server.on('request', ({ socket }: IncomingMessage) => unused.delete(socket));
-  // Node closes the idle connections when a server closes, but not those that become idle afterwards: a client that keeps
-  // its connection alive would hold up every shutdown that met a request in flight.
   fastify.addHook('preClose', (done) => {
     closeEventStreams(fastify.server);
-    for (const socket of unused) socket.destroy();
-    const sweep = setInterval(() => fastify.server.closeIdleConnections(), 50);
-    fastify.server.once('close', () => clearInterval(sweep));
     done();
   });
+  guardConnections(fastify, config);
   readJsonBodies(fastify);
   limitQueries(fastify);
 
@@ -233,27 +223,4 @@ function closeOnSignal(app: NestFastifyApplication, name: string): void {
   };
   process.on('SIGTERM', close);
   process.on('SIGINT', close);
-}
-
-// For what is not even HTTP: no request, no log context, no reply, just a socket.
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[status];
-  const id = requestIdOf({ headers: {} });
-  const body = JSON.stringify(
-    problemDocument(
-      {
-        code: codeOfStatus(status),
-        status,
-        title: `${reason}.`,
-        detail: status === 400 ? 'This is not valid HTTP.' : `${reason}.`,
-      },
-      id,
-    ),
-  );
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `X-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

@@ -154,6 +154,22 @@ export class ServiceConfig {
   @Matches(/^https?:\/\/[^\s/,]+$/, { each: true, message: 'must be a list of origins such as http://localhost:3000' })
   CORS_ORIGINS: string[] = [];
 
+  /** How long a client may take to send a request, head and body; then it gets a 408. */
+  @EnvDuration(1000, 10 * MS.m)
+  REQUEST_TIMEOUT = 30_000;
+
+  /** A connection on which nothing moves for this long in the middle of a request or of an answer is closed. */
+  @EnvDuration(1000, 60 * MS.m)
+  CONNECTION_TIMEOUT = 60_000;
+
+  /** How long a connection without a request stays open. A proxy in front must close its idle connections earlier. */
+  @EnvDuration(1000, 60 * MS.m)
+  KEEP_ALIVE_TIMEOUT = 72_000;
+
+  /** More connections at a time are refused: each takes a file descriptor, and PostgreSQL and Kafka need some, too. */
+  @EnvInt(1, 1_000_000)
+  MAX_CONNECTIONS = 2000;
+
   @EnvOneOf(logLevels)
   LOG_LEVEL: (typeof logLevels)[number] = 'info';
 

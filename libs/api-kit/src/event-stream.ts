@@ -126,6 +126,8 @@ export function openEventStream(reply: FastifyReply): EventStream {
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
+  // A stream may be silent; heartbeats and MAX_LAG find the clients that have gone.
+  raw.socket?.setTimeout(0);
   const stream = new EventStream(raw);
   const { server } = reply.server;
   const streams = streamsOf.get(server) ?? new Set();

@@ -1,0 +1,166 @@
+import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { until } from '@twinbox/messaging/testing';
+import type { FastifyReply } from 'fastify';
+import { exchange, expectProblem, RawConnection } from '../test/raw-http.js';
+import { createApp, type EventStream, loggerModule, openEventStream, Public, ServiceConfig } from './index.js';
+
+const ORIGIN = 'https://shop.example';
+/** In milliseconds. */
+const SHORT = 300;
+const LONG = 60_000;
+
+let release = (): void => undefined;
+let isWaiting = false;
+let stream: EventStream | undefined;
+
+@Public()
+@Controller()
+class SlowController {
+  @Post('bodies')
+  body(@Body() body: object) {
+    return body;
+  }
+
+  @Get('slow')
+  async slow() {
+    const released = new Promise<void>((resolve) => (release = resolve));
+    isWaiting = true;
+    await released;
+    isWaiting = false;
+    return { slow: true };
+  }
+
+  @Get('events')
+  events(@Res() reply: FastifyReply) {
+    stream = openEventStream(reply);
+  }
+}
+
+class TestConfig extends ServiceConfig {
+  override PORT = 0;
+  override CORS_ORIGINS = [ORIGIN];
+}
+
+@Module({ imports: [loggerModule({ LOG_LEVEL: 'fatal', LOG_FORMAT: 'json' }, 'slow')], controllers: [SlowController] })
+class SlowModule {}
+
+const apps: NestFastifyApplication[] = [];
+afterEach(async () => {
+  release();
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+});
+
+async function start(config: Partial<ServiceConfig>): Promise<{ app: NestFastifyApplication; url: string }> {
+  const app = await createApp(SlowModule, Object.assign(new TestConfig(), config));
+  apps.push(app);
+  await app.listen(0, '127.0.0.1');
+  return { app, url: await app.getUrl() };
+}
+
+const connectionsOf = (app: NestFastifyApplication) =>
+  new Promise<number>((resolve, reject) => {
+    app.getHttpServer().getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
+
+const HEAD = `POST /bodies HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nX-Request-Id: r-1\r\nOrigin: ${ORIGIN}\r\n`;
+const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+
+describe.each([
+  ['REQUEST_TIMEOUT', { REQUEST_TIMEOUT: SHORT, CONNECTION_TIMEOUT: LONG }],
+  ['CONNECTION_TIMEOUT', { REQUEST_TIMEOUT: LONG, CONNECTION_TIMEOUT: SHORT }],
+])('%s', (_, config) => {
+  it.each([
+    ['half', `${HEAD}Content-Length: 1000\r\n\r\n{"half":`],
+    ['nothing', `${HEAD}Content-Length: 1000\r\n\r\n`],
+    ['one chunk', `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\n{"hal\r\n`],
+  ])('P8 answers 408 when %s of a body has arrived', async (_, bytes) => {
+    const { url } = await start(config);
+
+    const answers = await exchange(url, bytes);
+
+    expect(answers).toHaveLength(1);
+    expectProblem(answers[0], 408, 'request-timeout');
+    expect(answers[0]?.headers.get('x-request-id')).toBe('r-1');
+    expect(answers[0]?.headers.get('access-control-allow-origin')).toBe(ORIGIN);
+    expect(answers[0]?.headers.get('connection')).toBe('close');
+  });
+
+  it('P8 closes the connection of a client that keeps its own side open', async () => {
+    const { app, url } = await start(config);
+    const stubborn = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const connection = await RawConnection.open(url, { keepsOpen: true });
+        connection.send(`${HEAD}Content-Length: 1000\r\n\r\n{`);
+        return connection;
+      }),
+    );
+
+    await until('none is left', async () => (await connectionsOf(app)) === 0);
+
+    for (const connection of stubborn) connection.close();
+  });
+
+  it('P8 interrupts neither slow answers nor event streams', async () => {
+    const { url } = await start(config);
+    const [slow, events] = [await RawConnection.open(url), await RawConnection.open(url)];
+    slow.send(GET('/slow'));
+    events.send(GET('/events'));
+    await until('both are under way', () => isWaiting && events.text.includes('text/event-stream'));
+
+    // Each of these takes as long as the timeout, and more.
+    for (let n = 0; n < 3; n++) await exchange(url, `${HEAD}Content-Length: 1000\r\n\r\n`);
+    release();
+    stream?.send({ data: 'still here' });
+
+    await until('the answer has come', () => slow.answers.length > 0);
+    await until('the event has come', () => events.text.includes('still here'));
+    expect(slow.answers).toMatchObject([{ status: 200, body: '{"slow":true}' }]);
+    slow.close();
+    events.close();
+  });
+
+  it('P8 closes a connection without a request', async () => {
+    const { app, url } = await start(config);
+    await RawConnection.open(url, { keepsOpen: true });
+
+    await until('it is closed', async () => (await connectionsOf(app)) === 0);
+  });
+});
+
+describe('an unfinished head', () => {
+  it('P8 gets a 408 after REQUEST_TIMEOUT', async () => {
+    const { url } = await start({ REQUEST_TIMEOUT: SHORT });
+
+    const answers = await exchange(url, HEAD);
+
+    expect(answers).toHaveLength(1);
+    expectProblem(answers[0], 408, 'request-timeout');
+  });
+});
+
+describe('KEEP_ALIVE_TIMEOUT', () => {
+  it('closes an idle connection without an answer', async () => {
+    const { url } = await start({ KEEP_ALIVE_TIMEOUT: SHORT });
+
+    const answers = await exchange(url, GET('/nowhere'));
+
+    expect(answers.map(({ status }) => status)).toEqual([404]);
+  });
+});
+
+describe('MAX_CONNECTIONS', () => {
+  it('P8 bounds the open connections: further ones are closed at once', async () => {
+    const { app, url } = await start({ MAX_CONNECTIONS: 5 });
+    const held = await Promise.all(Array.from({ length: 5 }, () => RawConnection.open(url)));
+    await until('all are accepted', async () => (await connectionsOf(app)) === 5);
+
+    expect(await exchange(url, GET('/nowhere'))).toEqual([]);
+
+    held[0]?.close();
+    await until('there is room', async () => (await connectionsOf(app)) === 4);
+    const [answer] = await exchange(url, `GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expectProblem(answer, 404, 'not-found');
+    for (const connection of held) connection.close();
+  });
+});
