@@ -12,14 +12,8 @@ import { closeEventStreams } from './event-stream.js';
 import { hostCheck } from './host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { type OpenApiInfo, setupOpenApi } from './openapi.js';
-import {
-  PROBLEM_JSON,
-  codeOfStatus,
-  commonProblems,
-  problemDocument,
-  ProblemException,
-  ProblemFilter,
-} from './problem.js';
+import { commonProblems, ProblemException, ProblemFilter } from './problem.js';
+import { followHttp, hideAsterisk, routeUnreadable } from './protocol.js';
 import { QueryGuard } from './query-guard.js';
 import { readJsonBodies } from './raw-body.js';
 import { limitQueries } from './request-limits.js';
@@ -59,24 +53,18 @@ export async function createApp(
     // Whoever sends X-Forwarded-For may be anyone.
     trustProxy: false,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
-    // Answers what the router refuses before any handler of Nest could see it.
-    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      const status = error.statusCode ?? 400;
-      const problem = { code: codeOfStatus(status), status, title: 'The path is not valid.', detail: error.message };
-      logRequest(request.raw, reply.raw, request.id, () => {
-        void reply
-          .status(status)
-          .header('x-request-id', request.id)
-          .header('content-type', PROBLEM_JSON)
-          .send(Buffer.from(JSON.stringify(problemDocument(problem, request.id))));
-      });
-    },
+    // Its answer is not a problem document: followHttp() gives ours.
+    return503OnClosing: false,
+    frameworkErrors: ({ message }: FastifyError, { raw: request }: FastifyRequest, { raw: response }: FastifyReply) =>
+      routeUnreadable(fastify, request, response, message),
     ...connectionOptions(config),
   });
   const fastify: FastifyInstance = adapter.getInstance();
-  fastify.addHook('onRequest', (request, reply, done) => {
+  // The first hook of all: a preflight has an id and its line in the log, too.
+  adapter.setOnRequestHook((request, reply, done) => {
     // On the raw response, so that server-sent events and hijacked replies carry it too.
     reply.raw.setHeader('x-request-id', request.id);
+    hideAsterisk(request.raw);
     logRequest(request.raw, reply.raw, request.id, done);
   });
   if (config.AUTH_MODE === 'dev') refuseForeignHosts(fastify, config.ALLOWED_HOSTS);
@@ -85,6 +73,7 @@ export async function createApp(
     done();
   });
   guardConnections(fastify, config);
+  followHttp(fastify);
   readJsonBodies(fastify);
   limitQueries(fastify);
 
@@ -103,8 +92,11 @@ export async function createApp(
       origin: config.CORS_ORIGINS,
       // The plugin's own list ends with POST. Whatever headers a page asks for are allowed.
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After'],
+      exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After', 'Allow'],
       maxAge: 600,
+      // followHttp() answers OPTIONS, which has an Allow header for a preflight and for everybody else.
+      preflightContinue: true,
+      strictPreflight: false,
     });
   }
   if (openApi) setupOpenApi(app, openApi);

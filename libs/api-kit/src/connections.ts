@@ -25,6 +25,8 @@ export function connectionOptions(config: ServiceConfig) {
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT,
       connectionsCheckingInterval: CHECK_MS,
+      // Node's own answer has no body; a hook refuses the request instead.
+      requireHostHeader: false,
     },
     clientErrorHandler,
   };
@@ -45,6 +47,11 @@ export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: 
     socket.on('error', () => undefined);
     socket.resume();
     answerAndClose(socket as Socket, 501, 'This is not a proxy.');
+  });
+  // Without a listener Node answers with an empty 417; a hook refuses the request instead.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    latestResponses.set(request.socket, response);
+    fastify.routing(request, response);
   });
 
   // Connections without a request so far: browsers open some in advance. To Node they are not idle.

@@ -549,10 +549,14 @@ describe('problem documents', () => {
     },
   );
 
-  it.each(['DELETE', 'PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'PURGE'])(
-    'tell that nothing answers %s',
+  it.each(['DELETE', 'PUT', 'PATCH', 'PROPFIND', 'PURGE'])(
+    'tell that a path does not have the method %s, and which it has',
     async (method) => {
-      expectProblem(await call('/orders', { method }), 404, 'not-found');
+      const answer = await call('/orders', { method });
+
+      expectProblem(answer, 405, 'method-not-allowed');
+      expect(answer.headers.get('allow')).toBe('GET, HEAD, POST, OPTIONS');
+      expectProblem(await call('/nowhere', { method }), 404, 'not-found');
     },
   );
 

@@ -88,7 +88,8 @@ describe('GET /metrics', () => {
         'http_request_duration_seconds_count{method="GET",route="/parcels/:parcelId",status="200"} 2',
         'http_request_duration_seconds_count{method="GET",route="/parcels/:parcelId",status="500"} 1',
         'http_request_duration_seconds_count{method="GET",route="none",status="404"} 2',
-        'http_request_duration_seconds_count{method="DELETE",route="none",status="404"} 1',
+        'http_request_duration_seconds_count{method="GET",route="none",status="400"} 1',
+        'http_request_duration_seconds_count{method="DELETE",route="none",status="405"} 1',
       ]),
     );
     expect(lines.join('\n')).not.toMatch(/nowhere|parcels\/1/);

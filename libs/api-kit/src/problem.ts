@@ -97,6 +97,7 @@ export const commonProblems = {
   'internal-error': { status: 500, title: 'Something went wrong on our side.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request collided with another one.' },
+  'service-stopping': { status: 503, title: 'This replica is stopping.' },
 } as const;
 
 /** What a 503 says: a COMMIT whose answer was lost may have been carried out. */

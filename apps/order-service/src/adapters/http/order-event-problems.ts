@@ -19,5 +19,9 @@ export const orderEventProblems: ProblemTable<Refusal> = {
       `${most} streams of one user may be open. Close some: GET /orders/events tells of all orders.`,
     example: { most: 20 },
   },
-  'service-stopping': { status: 503, title: 'This replica stops. Another one has the same events.' },
+  'service-stopping': {
+    status: 503,
+    title: 'This replica is stopping.',
+    detail: () => 'Another one has the same events.',
+  },
 };

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { codeOfStatus, commonProblems, ProblemException } from './problem.js';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+/** RFC 3986, sections 3.2.2 and 3.2.3: a name or an address, and a port. Empty where the target has no authority. */
+const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(:\d*)?$/i;
+
+/** Requests whose target is no path that the router can read, with what they asked for. */
+const unreadable = new WeakMap<IncomingMessage, { readonly url: string; readonly reason: string }>();
+
+/**
+ * Has a request whose path the router refuses take the way of all others, so that its answer has what hooks add to all answers: an
+ * id, the headers of CORS, a line in the log. {@link followHttp} refuses it.
+ */
+export function routeUnreadable(
+  fastify: FastifyInstance,
+  request: IncomingMessage,
+  response: ServerResponse,
+  reason: string,
+): void {
+  unreadable.set(request, { url: request.url ?? '', reason });
+  request.url = '/';
+  fastify.routing(request, response);
+}
+
+/** Hides the target `*` from hooks that know only paths; {@link followHttp} answers it. */
+export function hideAsterisk(request: IncomingMessage): void {
+  if (request.url !== '*') return;
+  unreadable.set(request, { url: '*', reason: 'Only OPTIONS may ask for *.' });
+  request.url = '/';
+}
+
+/**
+ * Answers what HTTP decides before any route does: requests that are not framed as RFC 9112 demands, those that come while the
+ * application closes, and methods that a path does not have.
+ */
+export function followHttp(fastify: FastifyInstance): void {
+  let stopping = false;
+  fastify.addHook('preClose', (done) => {
+    stopping = true;
+    done();
+  });
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const target = unreadable.get(request.raw);
+    if (target) request.raw.url = target.url;
+    const refusal = stopping ? stoppingProblem() : framingProblem(request);
+    if (refusal) return done(refusal);
+    // It asks about the server as a whole (RFC 9110, section 9.3.7).
+    if (target?.url === '*' && request.method === 'OPTIONS') {
+      return void reply.code(204).header('allow', allow(METHODS)).send();
+    }
+    if (target) return done(pathProblem(target.reason));
+    if (request.is404 || request.method === 'OPTIONS') return answerByMethod(fastify, request, reply, done);
+    return done();
+  });
+}
+
+function answerByMethod(
+  fastify: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
+  const methods = methodsOf(fastify, request.raw.url ?? '');
+  if (request.method === 'OPTIONS') {
+    // A page must be able to read that there is no such path: a preflight that failed would hide it.
+    if (methods.length === 0 && !isPreflight(request, reply)) return reply.callNotFound();
+    if (methods.length > 0) reply.header('allow', allow(methods));
+    return void reply.code(204).send();
+  }
+  return done(methods.length === 0 ? undefined : methodProblem(request.method, methods));
+}
+
+/** The methods that routes have for this path. Nest answers 404 where a parameter is empty. */
+function methodsOf(fastify: FastifyInstance, target: string): readonly string[] {
+  const [url = ''] = target.split('?', 1);
+  return METHODS.filter((method) => {
+    const route = fastify.findRoute({ method, url }) as { params: Record<string, string | undefined> } | null;
+    return route && Object.entries(route.params).every(([name, value]) => name === '*' || value !== '');
+  });
+}
+
+/** Also of a foreign origin: the headers that the plugin for CORS has set, or not, are the answer. */
+function isPreflight({ headers }: FastifyRequest, reply: FastifyReply): boolean {
+  const asked = headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+  return asked && reply.hasHeader('access-control-allow-methods');
+}
+
+function allow(methods: readonly string[]): string {
+  return [...methods, 'OPTIONS'].join(', ');
+}
+
+function framingProblem({ raw }: FastifyRequest): ProblemException | undefined {
+  const { headers, httpVersion } = raw;
+  const hosts = raw.headersDistinct['host'] ?? [];
+  if (hosts.length > 1) return httpProblem(400, 'Host was sent more than once.');
+  if (hosts.length === 0 && httpVersion !== '1.0') return httpProblem(400, 'The request has no Host header.');
+  if (!HOST.test(hosts[0] ?? '')) return httpProblem(400, 'Host must be a name or an address, and a port.');
+
+  const coding = headers['transfer-encoding']?.trim().toLowerCase();
+  if (coding !== undefined && coding !== 'chunked') {
+    return httpProblem(501, 'The only transfer coding that is understood is chunked.');
+  }
+  if (coding !== undefined && httpVersion === '1.0') return httpProblem(400, 'HTTP/1.0 has no Transfer-Encoding.');
+
+  if (headers.expect !== undefined && httpVersion !== '1.0' && !/^\s*100-continue\s*$/i.test(headers.expect)) {
+    return httpProblem(417, 'The only expectation that is met is 100-continue.');
+  }
+  return undefined;
+}
+
+/** Closes the connection: where the body of such a request ends is not certain. */
+function httpProblem(status: number, detail: string): ProblemException {
+  const code = codeOfStatus(status);
+  return new ProblemException({
+    code,
+    status,
+    title: TITLES[status] ?? detail,
+    detail,
+    headers: { connection: 'close' },
+  });
+}
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'The request is not valid HTTP.',
+  417: 'The expectation cannot be met.',
+  501: 'The transfer coding is not known.',
+};
+
+function pathProblem(detail: string): ProblemException {
+  return new ProblemException({ code: codeOfStatus(400), status: 400, title: 'The path is not valid.', detail });
+}
+
+function methodProblem(method: string, methods: readonly string[]): ProblemException {
+  const allowed = allow(methods);
+  return new ProblemException({
+    code: codeOfStatus(405),
+    status: 405,
+    title: 'The path does not have this method.',
+    detail: `${method} is not one of ${allowed}.`,
+    headers: { allow: allowed },
+  });
+}
+
+function stoppingProblem(): ProblemException {
+  return new ProblemException({
+    code: 'service-stopping',
+    ...commonProblems['service-stopping'],
+    detail: 'Nothing was done. Send the request again: another replica answers it.',
+  });
+}
