@@ -11,6 +11,7 @@ import { million } from './parts/million.js';
 import { relay } from './parts/relay.js';
 import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
+import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
 import { type Servers } from './servers.js';
 
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> =
   saga,
   lists,
   live,
+  'worst-input': worstInput,
 };
 
 const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. None named: all.`;

@@ -1,5 +1,6 @@
 export { type Block, blocksOf } from './blocks.js';
 export { type CheckoutCopy, copyCheckout, shellEnvironment } from './checkout-copy.js';
+export { describeEdge } from './edge.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { type InProcessService, startInProcess } from './in-process.js';
 export { describeRunningService } from './running-service.js';

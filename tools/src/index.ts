@@ -2,3 +2,4 @@ export { root } from './checkout.js';
 export { type KafkaOptions, type KafkaServer, startKafka } from './kafka.js';
 export { freePort } from './ports.js';
 export { type PostgresOptions, type PostgresServer, startPostgres } from './postgres.js';
+export { type OpenApiDocument, type WorstInput, worstInputs } from './worst-inputs.js';

@@ -11,6 +11,7 @@ import { type Kinds } from '../usage.js';
 /** So many replicas of both services, built and run as they ship. */
 export interface Services {
   readonly orderUrls: readonly string[];
+  readonly paymentUrls: readonly string[];
   readonly pids: Kinds;
   /** SIGTERM to all; returns when they have ended. */
   stop(): Promise<void>;
@@ -50,6 +51,7 @@ export async function startServices(shop: Shop, replicas: number): Promise<Servi
     const pidsOf = (all: readonly Replica[]) => all.map(({ child }) => child.pid ?? 0);
     return {
       orderUrls: orders.map(({ url }) => url),
+      paymentUrls: payments.map(({ url }) => url),
       pids: { 'order-service': pidsOf(orders), 'payment-service': pidsOf(payments) },
       stop,
     };

@@ -1,0 +1,132 @@
+import { request } from 'node:http';
+import { openApiDocument } from '@twinbox/api-kit';
+import { type OpenApiDocument, worstInputs } from '@twinbox/tools';
+import { type Answer, expectProblem } from './http.js';
+import { type InProcessService } from './in-process.js';
+import { routedPaths } from './routes.js';
+import { countVisits } from './visits.js';
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const OTHERS = ['TRACE', 'PROPFIND', 'PURGE'];
+const UUID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const MOST_VISITS = 1000;
+/** In characters. */
+const LONGEST_REFUSAL = 20_000;
+
+/** What holds for every route of a service: taken from its router and its document, so that a new route is tested too. */
+export function describeEdge(options: {
+  readonly start: () => Promise<InProcessService>;
+  /** The headers of whoever may call the route. */
+  readonly headersFor: (route: string, body: string) => Record<string, string>;
+}): void {
+  let service: InProcessService;
+  beforeAll(async () => {
+    service = await options.start();
+  });
+  afterAll(() => service.stop());
+
+  const send = (method: string, path: string, headers: Record<string, string> = {}, body?: string) =>
+    exchange(new URL(path, service.url), method, headers, body);
+
+  describe('every path', () => {
+    it('answers OPTIONS with the methods that it has, and any other method with 405', async () => {
+      const paths = routedPaths(service.app);
+      const documented = Object.keys(openApiDocument(service.app, service.openApi).paths);
+
+      expect(paths.map(({ pattern }) => pattern)).toEqual(
+        expect.arrayContaining([
+          ...documented.map((path) => path.replaceAll(/\{(\w+)\}/g, ':$1')),
+          '/docs',
+          '/openapi.json',
+          '/metrics',
+        ]),
+      );
+      for (const { pattern, methods } of paths) {
+        const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
+        const answer = await send('OPTIONS', path);
+        expect(answer).toMatchObject({ status: 204, body: '' });
+        const allowed = answer.headers.get('allow')?.split(', ') ?? [];
+        expect(allowed).toEqual(expect.arrayContaining([...methods, 'OPTIONS']));
+        expect(answer.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
+
+        for (const method of [...METHODS, ...OTHERS].filter((each) => !allowed.includes(each))) {
+          const refused = await send(method, `${path}?x=1`);
+          if (method === 'HEAD') expect(refused.status).toBe(405);
+          else expectProblem(refused, 405, 'method-not-allowed');
+          expect(refused.headers.get('allow')).toBe(allowed.join(', '));
+        }
+      }
+    });
+
+    it('has HEAD where it has GET', async () => {
+      for (const { pattern, methods } of routedPaths(service.app)) {
+        if (!methods.includes('GET')) continue;
+        const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
+
+        const [got, head] = [await send('GET', path), await send('HEAD', path)];
+
+        expect({ path, status: head.status }).toEqual({ path, status: got.status });
+        expect(head.body).toBe('');
+        expect(head.headers.get('content-type')).toBe(got.headers.get('content-type'));
+      }
+    });
+  });
+
+  describe('the worst that a request can be', () => {
+    it('P7 is refused after at most 1,000 values, on every route', async () => {
+      const document = JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))) as OpenApiDocument;
+      const inputs = worstInputs(document);
+      const visits = countVisits();
+      const failures: string[] = [];
+
+      expect(new Set(inputs.map(({ method, route }) => `${method} ${route}`))).toEqual(
+        new Set(
+          Object.entries(document.paths).flatMap(([route, methods]) =>
+            Object.keys(methods).map((method) => `${method.toUpperCase()} ${route}`),
+          ),
+        ),
+      );
+      for (const { method, route, path, body, what, isExcessive } of inputs) {
+        const headers = {
+          ...options.headersFor(route, body ?? ''),
+          ...(body && { 'content-type': 'application/json' }),
+        };
+
+        const answer = await send(method, path, headers, body);
+
+        const visited = visits.taken();
+        const { status } = answer;
+        const isRefused = status === 400 && answer.headers.get('content-type') === 'application/problem+json';
+        const isBrief = JSON.stringify(answer.body).length < LONGEST_REFUSAL;
+        if (visited > MOST_VISITS || status >= 500 || (isExcessive && !isRefused) || (status >= 400 && !isBrief))
+          failures.push(`${method} ${route}: ${what}: ${status}, ${visited} values`);
+        if (failures.length === 5) break;
+      }
+      visits.stop();
+      expect(failures).toEqual([]);
+    });
+  });
+}
+
+/** Sends a request that fetch would refuse to send. */
+function exchange(url: URL, method: string, headers: Record<string, string>, body = ''): Promise<Answer> {
+  const length = body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers: { ...headers, ...length } }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => (text += String(chunk)));
+      response.once('error', reject);
+      response.once('end', () => {
+        const { statusCode: status = 0 } = response;
+        const named = Object.entries(response.headers).map(
+          ([name, value]) => [name, String(value)] as [string, string],
+        );
+        const isProblem = response.headers['content-type'] === 'application/problem+json' && text !== '';
+        const answer = { method, path: url.pathname, status, headers: new Headers(named) };
+        resolve({ ...answer, body: isProblem ? (JSON.parse(text) as unknown) : text });
+      });
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
+}
