@@ -60,7 +60,7 @@ export async function createApp(
     ...connectionOptions(config),
   });
   const fastify: FastifyInstance = adapter.getInstance();
-  // The first hook of all: a preflight has an id and its line in the log, too.
+  // This hook runs before that of CORS, so that a preflight has an id and a line in the log, too.
   adapter.setOnRequestHook((request, reply, done) => {
     // On the raw response, so that server-sent events and hijacked replies carry it too.
     reply.raw.setHeader('x-request-id', request.id);

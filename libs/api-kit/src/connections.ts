@@ -84,7 +84,7 @@ function refusalLog(most: number): () => void {
   };
 }
 
-/** CONNECTION_TIMEOUT has passed without a byte. A client that waits for an answer of ours is not to blame. */
+/** Nothing has moved for CONNECTION_TIMEOUT. While the service prepares an answer, the client is right to be silent. */
 function onSilence(socket: Socket): void {
   const response = latestResponses.get(socket);
   if (givenUp.has(socket) || !response || response.writableEnded) return void socket.destroy();
@@ -92,7 +92,7 @@ function onSilence(socket: Socket): void {
   if (response.headersSent) socket.destroy();
 }
 
-/** For what is not HTTP, or does not come in time. */
+/** Handles bytes that are not HTTP, and requests that do not arrive in time. */
 function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
   if (givenUp.has(socket)) return undefined;
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
@@ -117,7 +117,7 @@ function giveUp(socket: Socket, status: number, detail: string): void {
   return closeSoon(socket);
 }
 
-/** There is no request, no log context and no reply, just a socket. */
+/** Answers without a request, a log context and a reply: there is only a socket. */
 function answerAndClose(socket: Socket, status: number, detail: string): void {
   const id = randomUUID();
   const body = bodyFor(status, detail, id);

@@ -11,8 +11,8 @@ const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(:\d*)?$/i;
 const unreadable = new WeakMap<IncomingMessage, { readonly url: string; readonly reason: string }>();
 
 /**
- * Has a request whose path the router refuses take the way of all others, so that its answer has what hooks add to all answers: an
- * id, the headers of CORS, a line in the log. {@link followHttp} refuses it.
+ * Routes a request whose path the router refuses like every other, so that its answer has what hooks add to all answers: an id, the
+ * headers of CORS, a line in the log. {@link followHttp} refuses it.
  */
 export function routeUnreadable(
   fastify: FastifyInstance,
@@ -111,7 +111,7 @@ function framingProblem({ raw }: FastifyRequest): ProblemException | undefined {
   return undefined;
 }
 
-/** Closes the connection: where the body of such a request ends is not certain. */
+/** Closes the connection, because it is not certain where the body of such a request ends. */
 function httpProblem(status: number, detail: string): ProblemException {
   const code = codeOfStatus(status);
   return new ProblemException({

@@ -40,11 +40,11 @@ export function parseJson(bytes: Buffer): unknown {
   return value;
 }
 
-/** Reads JSON bodies with {@link parseJson}, and refuses all others: a form that some page makes a browser send is not for us. */
+/** Reads JSON bodies with {@link parseJson}, and refuses all others, such as a form that a foreign page makes a browser send. */
 export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    // There is no such path: nobody asks for the body.
+    // The path does not exist, so nothing reads the body.
     if (request.is404) return done(null, undefined);
     refuseCodings(request.headers);
     if (!(RAW_BODY in request.routeOptions.config)) return done(null, parseJson(body));
