@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from '@twinbox/messaging/testing';
+import { SERVICE_HEAP } from '@twinbox/tools';
 
 export type ServiceName = 'order-service' | 'payment-service';
 
@@ -22,7 +23,7 @@ const running = new Set<ServiceProcess>();
 
 /** Starts a replica on a free port and waits until it listens. */
 export function startService(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
-  return start(name, [fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))], env);
+  return start(name, [SERVICE_HEAP, fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))], env);
 }
 
 /** Starts a relay of the service as a process of its own, as `npm run relay` does. */

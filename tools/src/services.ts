@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { home, root } from './checkout.js';
+import { SERVICE_HEAP } from './memory.js';
 import { end, lastLines, logSince, openLog, pidsWithArguments, until } from './processes.js';
 import { Trouble } from './trouble.js';
 
@@ -64,7 +65,7 @@ export async function startService({ name, port, env, logFile, watch }: ServiceO
     ? ['--watch', '--watch-preserve-output', ...watched.map((path) => `--watch-path=${join(root, path)}`)]
     : [];
   const log = await openLog(logFile);
-  const child = spawn(process.execPath, [...flags, main, MARK], {
+  const child = spawn(process.execPath, [...flags, SERVICE_HEAP, main, MARK], {
     cwd: root,
     env: { ...process.env, ...env, PORT: String(port) },
     detached: true,

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import pg from 'pg';
 import { home, root } from './checkout.js';
 import { endStaleKafka, type KafkaServer, startKafka } from './kafka.js';
+import { STEP_HEAP } from './memory.js';
 import { panel } from './panel.js';
 import { answers, isFree } from './ports.js';
 import { endStalePostgres, type PostgresServer, startPostgres } from './postgres.js';
@@ -221,7 +222,7 @@ async function checkBrokers(brokers: string): Promise<void> {
 const step = (what: string, file: string, env: NodeJS.ProcessEnv) =>
   timed(what, () => {
     const options = { what: `The step "${what}"`, logFile: log('setup'), cwd: root, signal: stopping.signal };
-    return run(process.execPath, [join(root, file)], { ...options, env: { ...process.env, ...env } });
+    return run(process.execPath, [STEP_HEAP, join(root, file)], { ...options, env: { ...process.env, ...env } });
   });
 
 async function startServices(config: StartConfig, databaseUrl: string, brokers: string, watch: boolean): Promise<void> {

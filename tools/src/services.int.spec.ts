@@ -1,0 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from './checkout.js';
+import { SERVICE_HEAP } from './memory.js';
+import { freePort } from './ports.js';
+import { pidsWithArguments, until } from './processes.js';
+import { startService } from './services.js';
+
+it.each(['order-service', 'payment-service'])('P7 bounds the heap of %s when it starts it', async (name) => {
+  const directory = await mkdtemp(join(tmpdir(), 'it-service-'));
+  const port = await freePort();
+  // Neither has to be there for a service to start.
+  const nowhere = { DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/none', KAFKA_BROKERS: '127.0.0.1:1' };
+  const logFile = join(directory, 'service.log');
+
+  const service = await startService({ name, port, env: { ...nowhere, LOG_FORMAT: 'json' }, logFile, watch: false });
+  const lives = await until(
+    () =>
+      fetch(`http://127.0.0.1:${port}/health/live`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    60_000,
+  );
+  const bounded = await pidsWithArguments(SERVICE_HEAP, join(root, 'apps', name, 'dist/main.js'));
+  await service.stop(10_000);
+  await rm(directory, { recursive: true });
+
+  expect(lives).toBe(true);
+  expect(bounded).toHaveLength(1);
+});
