@@ -8,8 +8,8 @@ export interface Answer {
   readonly body: any;
 }
 
-/** A caller of a service's REST API: JSON in, status and JSON out. `onAnswer` is shown each answer. */
-export function caller(url: string, headers: Record<string, string>, onAnswer: (answer: Answer) => void = () => {}) {
+/** A caller of a service's REST API: JSON in, status and JSON out. */
+export function caller(url: string, headers: Record<string, string>) {
   const send = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(new URL(path, url), {
       method,
@@ -20,9 +20,7 @@ export function caller(url: string, headers: Record<string, string>, onAnswer: (
     const text = await response.text();
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
     const { status } = response;
-    const answer = { method, path, status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
-    onAnswer(answer);
-    return answer;
+    return { method, path, status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   };
   return {
     get: (path: string) => send('GET', path),

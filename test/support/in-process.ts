@@ -1,8 +1,15 @@
-import { createApp, loadConfig, openApiDocument, type Service, type ServiceConfig } from '@twinbox/api-kit';
+import {
+  createApp,
+  loadConfig,
+  openApiDocument,
+  type OpenApiInfo,
+  type Service,
+  type ServiceConfig,
+} from '@twinbox/api-kit';
 import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
 import pg from 'pg';
 import { type Answer, caller } from './http.js';
-import { undocumented } from './openapi.js';
+import { DescribedApi } from './openapi.js';
 import { createServiceDatabase, PASSWORDS } from './service-database.js';
 import { createServiceTopics } from './service-topics.js';
 
@@ -27,21 +34,20 @@ export async function startInProcess<C extends ServiceConfig>(
   });
   const app = await createApp(service.module(config), config, service.openApi);
   await service.configure(app, config);
+  const recorded = recordAnswers(app, service.openApi);
   await app.listen(0, '127.0.0.1');
   await app.startAllMicroservices();
   const url = await app.getUrl();
-  const answers: Answer[] = [];
 
   return {
     app,
+    ...recorded,
     openApi: service.openApi,
     url,
     database,
     topics,
     /** Whoever the headers say. */
-    caller: (headers: Record<string, string>) => caller(url, headers, (answer) => answers.push(answer)),
-    /** What of those answers its OpenAPI document does not tell. */
-    undocumented: () => undocumented(openApiDocument(app, service.openApi), answers),
+    caller: (headers: Record<string, string>) => caller(url, headers),
     /** Meanwhile the service has no right to write its outbox. */
     async withoutOutbox<T>(run: () => Promise<T>): Promise<T> {
       await database.sql(`revoke insert on ${schema}.outbox from ${schema}`);
@@ -51,10 +57,40 @@ export async function startInProcess<C extends ServiceConfig>(
         await database.sql(`grant insert on ${schema}.outbox to ${schema}`);
       }
     },
+    /** @throws when it has given an answer that its OpenAPI document does not describe */
     async stop(): Promise<void> {
       await app.close();
       await database.drop();
+      expect(recorded.undocumented()).toEqual([]);
     },
+  };
+}
+
+/** Records what a service answers: there, so that no answer is missed, however a test asks. Call it before the service listens. */
+export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openApi: OpenApiInfo) {
+  const answers: Answer[] = [];
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onSend', (request, reply, payload, done) => {
+      const { method, url: path } = request;
+      const headers = new Headers();
+      for (const [name, value] of Object.entries({ ...reply.raw.getHeaders(), ...reply.getHeaders() }))
+        if (value !== undefined) headers.set(name, String(value));
+      const text = Buffer.isBuffer(payload) || typeof payload === 'string' ? payload.toString() : '';
+      const body: unknown = text !== '' && /json/.test(headers.get('content-type') ?? '') ? JSON.parse(text) : text;
+      answers.push({ method, path, status: reply.statusCode, headers, body });
+      done();
+    });
+  let described: DescribedApi | undefined;
+  const api = () => (described ??= new DescribedApi(openApiDocument(app, openApi)));
+  return {
+    /** Its OpenAPI document. */
+    api,
+    /** Every answer so far, except for streams. */
+    answers: answers as readonly Answer[],
+    /** What of the answers the OpenAPI document does not state. */
+    undocumented: () => [...new Set(answers.flatMap((answer) => api().gapsOf(answer)))],
   };
 }
 

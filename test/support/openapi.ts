@@ -1,18 +1,42 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { type openApiDocument } from '@twinbox/api-kit';
+import { type ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { fullFormats } from 'ajv-formats/dist/formats.js';
 import { type Answer } from './http.js';
 
-type Document = ReturnType<typeof openApiDocument>;
+export type Document = ReturnType<typeof openApiDocument>;
+export type Schema = Readonly<Record<string, unknown>>;
 
-interface Schema {
-  readonly $ref?: string;
-  readonly allOf?: readonly Schema[];
-  readonly type?: string;
-  readonly nullable?: boolean;
-  readonly enum?: readonly unknown[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
+export interface Parameter {
+  readonly name: string;
+  readonly in: 'path' | 'query' | 'header';
+  readonly required?: boolean;
+  readonly schema: Schema;
+}
+
+interface Content {
+  readonly schema: Schema;
+  readonly examples?: Readonly<Record<string, unknown>>;
+}
+
+export interface Operation {
+  /** `PUT /products/{productId}` */
+  readonly name: string;
+  readonly method: string;
+  readonly template: string;
+  readonly parameters: readonly Parameter[];
+  readonly security: readonly Readonly<Record<string, unknown>>[];
+  readonly requestBody?: { readonly required?: boolean; readonly content: Readonly<Record<string, Content>> };
+  readonly responses: Readonly<
+    Record<
+      string,
+      {
+        readonly headers?: Readonly<Record<string, { readonly required?: boolean }>>;
+        readonly content?: Readonly<Record<string, Content>>;
+      }
+    >
+  >;
 }
 
 /** What is wrong with a document by OpenAPI's own schema; undefined when nothing is. */
@@ -20,53 +44,132 @@ export async function openApiErrors(document: Document): Promise<unknown> {
   return (await new Validator().validate(structuredClone({ ...document }))).errors;
 }
 
-/** What the document does not tell as it was answered, one line each: the operation, the status, the media type, a field. */
-export function undocumented(document: Document, answers: readonly Answer[]): string[] {
-  return [...new Set(answers.flatMap((answer) => gapsOf(document, answer)))];
-}
+const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-function gapsOf(document: Document, { method, path, status, headers, body }: Answer): string[] {
-  const pathname = path.replace(/\?.*/s, '');
-  const template = Object.keys(document.paths)
-    .filter((known) => new RegExp(`^${known.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname))
+/** Belongs to the connection, or says nothing of the operation. */
+const COMMON_HEADERS =
+  /^(access-control-.*|cache-control|connection|content-(length|type)|date|keep-alive|transfer-encoding|vary|x-accel-buffering)$/;
+
+/** Routes that the document leaves out. */
+const UNDOCUMENTED = /^\/(metrics|docs(\/.*)?|openapi\.json)$/;
+
+/** An OpenAPI 3.1 document, for comparing it with what a service accepts and answers. */
+export class DescribedApi {
+  readonly operations: readonly Operation[];
+  readonly schemas: Readonly<Record<string, Schema>>;
+  private readonly requests: Schemas;
+  private readonly answers: Schemas;
+
+  constructor(document: Document) {
+    this.schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
+    this.operations = Object.entries(document.paths).flatMap(([template, path]) =>
+      METHODS.flatMap((method) => {
+        const operation = path[method] as unknown as Operation | undefined;
+        if (!operation) return [];
+        const name = `${method.toUpperCase()} ${template}`;
+        return [{ ...operation, parameters: operation.parameters ?? [], name, method: method.toUpperCase(), template }];
+      }),
+    );
+    this.requests = new Schemas(this.schemas);
+    this.answers = new Schemas(closed(this.schemas));
+  }
+
+  /** Whether a value of a request meets a schema of the document. */
+  meets(schema: Schema, value: unknown): boolean {
+    return this.requests.validatorOf(schema)(value);
+  }
+
+  /** What of an answer the document does not state, one line each: the status, the media type, a header, a field of the body. */
+  gapsOf({ method, path, status, headers, body }: Answer): string[] {
+    if (method === 'HEAD' || method === 'OPTIONS') return [];
+    const pathname = path.replace(/[?#].*/s, '');
+    const operation = this.operationOf(method, pathname);
+    if (!operation) return [404, 405].includes(status) || UNDOCUMENTED.test(pathname) ? [] : [`${method} ${pathname}`];
+    const name = `${operation.name} ${status}`;
+    const response = operation.responses[status];
+    if (!response) return [`${name}: ${JSON.stringify(body)}`];
+
+    const stated = new Map(Object.entries(response.headers ?? {}).map(([key, value]) => [key.toLowerCase(), value]));
+    const gaps = [...headers.keys()]
+      .filter((header) => !COMMON_HEADERS.test(header) && !stated.has(header))
+      .map((header) => `${name} ${header}`);
+    for (const [header, { required }] of stated)
+      if (required && !headers.has(header)) gaps.push(`${name} without ${header}`);
+    return [...gaps, ...this.contentGaps(name, response.content, headers.get('content-type'), body)];
+  }
+
+  operationOf(method: string, pathname: string): Operation | undefined {
+    const found = this.operations.filter(
+      (operation) =>
+        operation.method === method &&
+        new RegExp(`^${operation.template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
+    );
     // /things/mine is no /things/{id}
-    .sort((a, b) => a.split('{').length - b.split('{').length)[0];
-  const name = `${method} ${template ?? pathname} ${status}`;
-  const operation = document.paths[template ?? '']?.[method.toLowerCase() as 'get' | 'post'];
-  const response = operation?.responses[status];
-  if (!response || '$ref' in response) return [name];
-  // It has no content.
-  if (status === 304) return [];
+    return found.sort((a, b) => a.template.split('{').length - b.template.split('{').length)[0];
+  }
 
-  const mediaType = headers.get('content-type')?.replace(/;.*/, '') ?? 'none';
-  const content = response.content?.[mediaType];
-  if (!content) return [`${name} ${mediaType}`];
-  // A problem has members of its own beyond the schema.
-  return mediaType === 'application/json' ? differences(document, content.schema as Schema, body, name) : [];
+  private contentGaps(
+    name: string,
+    content: Operation['responses'][string]['content'],
+    contentType: string | null,
+    body: unknown,
+  ): string[] {
+    const mediaType = contentType?.replace(/;.*/, '');
+    if (!content) return mediaType === undefined ? [] : [`${name} ${mediaType}`];
+    const stated = content[mediaType ?? ''];
+    if (!stated) return [`${name} ${mediaType ?? 'without a content type'}`];
+    if (!mediaType?.endsWith('json')) return [];
+    const validate = this.answers.validatorOf(stated.schema);
+    if (validate(body)) return [];
+    return (validate.errors ?? []).map(
+      ({ instancePath, message, params }) => `${name} ${instancePath} ${message} ${JSON.stringify(params)}`,
+    );
+  }
 }
 
-function differences(document: Document, schema: Schema, value: unknown, at: string): string[] {
-  const { type, nullable, items, properties, required = [], enum: values } = resolved(document, schema);
-  if (value === null) return nullable ? [] : [`${at} is null`];
-  if (values && !values.includes(value)) return [`${at} is ${JSON.stringify(value)}`];
-  const actual = Array.isArray(value) ? 'array' : Number.isInteger(value) ? 'integer' : typeof value;
-  if (type !== actual) return [`${at} is of type ${actual}, not ${type}`];
-  if (Array.isArray(value)) return value.flatMap((item) => differences(document, items ?? {}, item, `${at} []`));
-  if (!properties) return [];
-  const fields = value as Record<string, unknown>;
-  const missing = required.filter((name) => !(name in fields));
-  return [
-    ...missing.map((name) => `${at} .${name} is missing`),
-    ...Object.entries(fields).flatMap(([name, field]) =>
-      properties[name] ? differences(document, properties[name], field, `${at} .${name}`) : [`${at} .${name}`],
-    ),
-  ];
+class Schemas {
+  private readonly ajv = new Ajv2020({
+    strict: false,
+    validateSchema: false,
+    allErrors: true,
+    // What they name is opaque: only the service can tell.
+    formats: { ...fullFormats, cursor: true, 'event-id': true },
+  });
+  private readonly validators = new Map<Schema, ValidateFunction>();
+
+  constructor(schemas: Readonly<Record<string, Schema>>) {
+    this.ajv.addSchema({ $id: 'api', components: { schemas: absolute(schemas) } });
+  }
+
+  validatorOf(schema: Schema): ValidateFunction {
+    const known = this.validators.get(schema) ?? this.ajv.compile(absolute(schema));
+    this.validators.set(schema, known);
+    return known;
+  }
 }
 
-function resolved(document: Document, schema: Schema): Schema {
-  const [part, ...others] = schema.allOf ?? [];
-  if (part && others.length === 0) return { ...resolved(document, part), ...schema };
-  if (!schema.$ref) return schema;
-  const name = schema.$ref.split('/').at(-1) ?? '';
-  return resolved(document, (document.components?.schemas?.[name] ?? {}) as Schema);
+/** With references that lead into the document from outside of it. */
+function absolute(schema: Schema): Schema {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"api#/components/')) as Schema;
+}
+
+/**
+ * Clients must tolerate members that they do not know, so the document does not exclude them. A test must notice a member that the
+ * document does not have.
+ */
+function closed(schemas: Readonly<Record<string, Schema>>): Record<string, Schema> {
+  const copy = structuredClone(schemas) as Record<string, Record<string, unknown>>;
+  for (const [name, schema] of Object.entries(copy)) if (name !== 'ProblemDto') close(schema);
+  return copy;
+}
+
+function close(schema: Record<string, unknown>): void {
+  const { properties, items, additionalProperties } = schema as {
+    readonly properties?: Record<string, Record<string, unknown>>;
+    readonly items?: Record<string, unknown>;
+    readonly additionalProperties?: unknown;
+  };
+  for (const part of Object.values(properties ?? {})) close(part);
+  if (items) close(items);
+  if (properties && additionalProperties === undefined) schema['unevaluatedProperties'] = false;
 }

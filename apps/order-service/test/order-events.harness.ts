@@ -1,6 +1,6 @@
 import { createApp, loadConfig } from '@twinbox/api-kit';
 import { testServerUrl } from '@twinbox/messaging/testing';
-import { caller, createServiceDatabase, createServiceTopics, PASSWORDS } from '@twinbox/test-support';
+import { caller, createServiceDatabase, createServiceTopics, PASSWORDS, recordAnswers } from '@twinbox/test-support';
 import pg from 'pg';
 import { orderService } from '../src/service.js';
 import { EventClient } from './event-client.js';
@@ -25,6 +25,7 @@ export async function startWorld() {
       const config = loadConfig(orderService.configClass, env);
       const app = await createApp(orderService.module(config), config, orderService.openApi);
       orderService.configure(app);
+      const { undocumented } = recordAnswers(app, orderService.openApi);
       await app.listen(0, '127.0.0.1');
       const url = await app.getUrl();
       const replica: Replica = {
@@ -44,6 +45,7 @@ export async function startWorld() {
         stop: async () => {
           replicas.delete(replica);
           await app.close();
+          expect(undocumented()).toEqual([]);
         },
       };
       replicas.add(replica);

@@ -69,7 +69,10 @@ export class CursorCodec<const F extends Fields> {
 
 /** The query of a list with opaque cursors; see {@link CursorCodec}. */
 export class CursorPageQuery extends PageQuery {
-  @ApiPropertyOptional({ description: 'The nextCursor of the page before, with the same sort and filters.' })
+  @ApiPropertyOptional({
+    format: 'cursor',
+    description: 'The nextCursor of the page before, with the same sort and filters. Anything else is a 400.',
+  })
   @MayBeAbsent()
   @IsText(1, 1000)
   readonly cursor?: string;

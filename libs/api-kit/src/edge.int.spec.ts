@@ -810,13 +810,56 @@ describe('the documentation', () => {
       description: 'The order is full.',
       content: {
         'application/problem+json': {
-          schema: { $ref: '#/components/schemas/ProblemDto' },
+          schema: { $ref: '#/components/schemas/OrderFullProblem' },
           examples: {
             'order-full': { value: { type: 'urn:twinbox:problem:order-full', detail: '3 at most.', limit: 3 } },
           },
         },
       },
     });
+  });
+
+  it('has a schema for each problem, with its members', () => {
+    const { components } = openApiDocument(app, info);
+
+    expect(components?.schemas?.['OrderFullProblem']).toEqual({
+      type: 'object',
+      description: 'The order is full.',
+      allOf: [{ $ref: '#/components/schemas/ProblemDto' }],
+      properties: {
+        type: { const: 'urn:twinbox:problem:order-full' },
+        status: { const: 409 },
+        limit: { type: 'integer' },
+      },
+      required: ['type', 'status', 'limit'],
+    });
+  });
+
+  it('states the limits that validation enforces, without a word in the classes', () => {
+    const { paths, components } = openApiDocument(app, info);
+
+    expect(components?.schemas).toMatchObject({
+      ItemDto: {
+        additionalProperties: false,
+        properties: {
+          productId: { type: 'string', pattern: '^[^\\u0000]*$' },
+          quantity: { type: 'integer', exclusiveMinimum: 0 },
+        },
+        required: ['productId', 'quantity'],
+      },
+      ReasonDto: {
+        additionalProperties: false,
+        properties: { reason: { type: ['string', 'null'], maxLength: 10 } },
+      },
+    });
+    expect(components?.schemas?.['ReasonDto']).not.toHaveProperty('required');
+    expect(paths['/orders/{orderId}/fail']?.post?.requestBody).toMatchObject({ required: false });
+    expect(paths['/orders/{orderId}']?.get?.parameters).toMatchObject([
+      { name: 'orderId', schema: { format: 'uuid', pattern: expect.stringContaining('-[7]') } },
+    ]);
+    expect(paths['/orders']?.get?.parameters).toMatchObject([
+      { name: 'limit', required: false, schema: { type: 'integer' } },
+    ]);
   });
 
   it('notices what is missing', () => {

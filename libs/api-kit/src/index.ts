@@ -32,6 +32,7 @@ export { idempotencyKeyRoles, idempotencyTable } from './idempotency-store.js';
 export { LockGate } from './lock-gate.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './logging.js';
 export { logMessages } from './message-log.js';
+export { ApiConstraint } from './validated-schemas.js';
 export { MetricsModule, MetricsSource } from './metrics.js';
 export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { PageQuery } from './page-query.js';

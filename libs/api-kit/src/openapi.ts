@@ -1,15 +1,16 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { CALLER_HEADERS, OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
+import { commonProblems, OUTCOME_UNKNOWN, PROBLEM_JSON, problemDocument, type ProblemEntry } from './problem.js';
 import {
-  commonProblems,
-  OUTCOME_UNKNOWN,
-  type Problem,
-  PROBLEM_JSON,
-  problemDocument,
-  type ProblemEntry,
-} from './problem.js';
+  type DocumentedProblem,
+  schemaOfProblems,
+  versionConflictSchemas,
+  violationSchemas,
+} from './problem-schemas.js';
 import { QUERY_IGNORED_EXTENSION } from './query-guard.js';
+import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
+import { applyConstraints, documentValidation, type JsonSchema } from './validated-schemas.js';
 
 /** What the document says of the service as a whole. */
 export interface OpenApiInfo {
@@ -43,8 +44,15 @@ class ProblemDto {
 /** On a route that never asks the database: the document names no 503 for it. */
 export const WITHOUT_DATABASE_EXTENSION = 'x-without-database';
 
+/** On a route that reads its body from the bytes: validation does not refuse what no class names. */
+export const RAW_BODY_EXTENSION = 'x-raw-body';
+
 /** An entry of any problem table: what its rejection looks like does not matter here. */
-type DocumentedProblem = Omit<ProblemEntry<never>, 'example'> & { readonly example?: object };
+type AnyProblemEntry = Omit<ProblemEntry<never>, 'example' | 'schemas' | 'optional'> & {
+  readonly example?: object;
+  readonly schemas?: Readonly<Record<string, JsonSchema>>;
+  readonly optional?: readonly string[];
+};
 
 const PROBLEMS_EXTENSION = 'x-problems';
 
@@ -53,13 +61,14 @@ const PROBLEMS_EXTENSION = 'x-problems';
  * example come from the table. What every route may answer (400, 401, 403, 413, 415, 500, 503) is documented without.
  */
 export function ApiProblems<C extends string>(
-  table: { readonly [K in C]: DocumentedProblem },
+  table: { readonly [K in C]: AnyProblemEntry },
   ...codes: [NoInfer<C>, ...NoInfer<C>[]]
 ): MethodDecorator & ClassDecorator {
-  const problems: Problem[] = codes.map((code) => {
-    const { status, title, detail, example = {} } = table[code];
+  const problems: DocumentedProblem[] = codes.map((code) => {
+    const { status, title, detail, example = {}, schemas = {}, optional = [] } = table[code];
     const rejection = { code, ...example } as never;
-    return { code, status, title, detail: detail?.(rejection) ?? title, members: example as Record<string, unknown> };
+    const members = example as Record<string, unknown>;
+    return { code, status, title, detail: detail?.(rejection) ?? title, members, schemas, optional };
   });
   return ApiExtension(PROBLEMS_EXTENSION, problems);
 }
@@ -74,7 +83,9 @@ export function documentedBy(decorate: MethodDecorator): ParameterDecorator {
 
 /** The OpenAPI document, complete with what every route has in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
+  documentValidation(app);
   const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
     .setTitle(info.title)
     .setDescription(info.description)
     .setVersion(info.version)
@@ -93,7 +104,9 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     )
     .build();
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
-  for (const { method, operation } of operationsOf(document)) complete(operation, method);
+  const schemas = (document.components?.schemas ?? {}) as Record<string, Record<string, unknown>>;
+  applyConstraints(schemas);
+  for (const { method, operation } of operationsOf(document)) complete(operation, method, schemas);
   return document;
 }
 
@@ -130,12 +143,13 @@ export function openApiGaps(document: OpenAPIObject): string[] {
 
 interface Schema {
   readonly $ref?: string;
-  readonly type?: string;
+  readonly type?: string | string[];
   readonly items?: Schema;
   readonly example?: unknown;
   readonly enum?: unknown;
   readonly allOf?: Schema[];
   readonly oneOf?: Schema[];
+  readonly anyOf?: Schema[];
   readonly properties?: Record<string, Schema>;
 }
 
@@ -154,8 +168,8 @@ interface ResponseObject {
 interface Operation {
   operationId?: string;
   summary?: string;
-  parameters?: unknown[];
-  requestBody?: unknown;
+  parameters?: { in?: string; name?: string; schema?: Record<string, unknown> }[];
+  requestBody?: { required?: boolean; content?: Record<string, { schema?: Record<string, unknown> }> };
   security?: Record<string, string[]>[];
   responses: Record<string, ResponseObject>;
   [PUBLIC_EXTENSION]?: boolean;
@@ -163,7 +177,8 @@ interface Operation {
   [WITHOUT_DATABASE_EXTENSION]?: boolean;
   [QUERY_IGNORED_EXTENSION]?: boolean;
   [ROLES_EXTENSION]?: string[];
-  [PROBLEMS_EXTENSION]?: Problem[];
+  [RAW_BODY_EXTENSION]?: boolean;
+  [PROBLEMS_EXTENSION]?: DocumentedProblem[];
 }
 
 const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
@@ -175,22 +190,26 @@ function operationsOf({ paths }: OpenAPIObject): { method: string; operation: Op
 }
 
 // From the operation alone: a route that gets a body, or a role, has its errors documented without a word in its controller.
-function complete(operation: Operation, method: string): void {
+function complete(operation: Operation, method: string, schemas: Record<string, Record<string, unknown>>): void {
   const isPublic = operation[PUBLIC_EXTENSION] === true;
   const roles = operation[ROLES_EXTENSION];
-  // A body is read before anything else, also where none is asked for (RFC 9110, section 9.3: GET and DELETE have none).
-  const readsBody = ['post', 'put', 'patch'].includes(method);
+  // A body is read before anything else, also where none is asked for. GET has none (RFC 9110, section 9.3.1).
+  const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
   // Without parameters, a route refuses any query.
   const hasInput = readsBody || (operation.parameters ?? []).length > 0 || !operation[QUERY_IGNORED_EXTENSION];
-  const problems: Problem[] = [];
+  const problems: DocumentedProblem[] = [];
 
+  if (!operation[RAW_BODY_EXTENSION]) closeRequest(operation, schemas);
   if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
+  if (operation.parameters?.some((parameter) => parameter.in === 'path')) problems.push(examples.badPath);
   if (readsBody) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
   if (!isPublic) problems.push(examples.callerUnknown);
   if (roles) problems.push(examples.roleRequired(roles));
   if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
   if (takesHeader(operation, 'Idempotency-Key')) {
-    problems.push(examples.keyInvalid, examples.keyReused);
+    problems.push(examples.keyInvalid);
+    // Requests without a body are all the same.
+    if (operation.requestBody) problems.push(examples.keyReused);
     if (!roles) problems.push(examples.answerOfRole);
   }
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
@@ -209,6 +228,7 @@ function complete(operation: Operation, method: string): void {
   delete operation[OPTIONAL_CALLER_EXTENSION];
   delete operation[WITHOUT_DATABASE_EXTENSION];
   delete operation[QUERY_IGNORED_EXTENSION];
+  delete operation[RAW_BODY_EXTENSION];
   delete operation[ROLES_EXTENSION];
   delete operation[PROBLEMS_EXTENSION];
 
@@ -219,7 +239,17 @@ function complete(operation: Operation, method: string): void {
     if (status.startsWith('2') && takesHeader(operation, 'Idempotency-Key'))
       response.headers['Idempotent-Replayed'] = replayedHeader;
   }
-  for (const problem of problems) addProblem(operation.responses, problem);
+  const byStatus = Map.groupBy(problems, ({ status }) => status);
+  for (const [status, its] of byStatus) addProblems(operation.responses, status, its, schemas);
+}
+
+function closeRequest({ parameters = [], requestBody }: Operation, schemas: Record<string, Record<string, unknown>>) {
+  for (const { in: where, schema } of parameters) if (schema && where !== 'header') closeParameter(schema);
+  for (const { schema } of Object.values(requestBody?.content ?? {})) {
+    if (!requestBody || !schema) continue;
+    closeBody(schema, schemas);
+    requestBody.required = !mayBeEmpty(schema, schemas);
+  }
 }
 
 /** Every answer of a resource with a version has its ETag; that of a GET may be cached, and a client that has it gets a 304. */
@@ -233,28 +263,37 @@ function documentValidators({ responses }: Operation, method: string): void {
 }
 
 function takesHeader({ parameters = [] }: Operation, header: string): boolean {
-  return parameters.some((parameter) => {
-    const { in: where, name } = parameter as { in?: string; name?: string };
-    return where === 'header' && name === header;
-  });
+  return parameters.some(({ in: where, name }) => where === 'header' && name === header);
 }
 
-function addProblem(responses: Operation['responses'], problem: Problem): void {
-  const response = (responses[problem.status] ??= {
+function addProblems(
+  responses: Operation['responses'],
+  status: number,
+  problems: readonly DocumentedProblem[],
+  schemas: Record<string, object>,
+): void {
+  // What is documented beside its problems, like the health checks' 503, has a schema already.
+  const response = (responses[status] ??= {
     description: '',
     headers: {
       'X-Request-Id': requestIdHeader,
-      ...(problem.status === 503 && { 'Retry-After': retryAfterHeader }),
-      ...(problem.status === 401 && { 'WWW-Authenticate': { schema: { type: 'string' } } }),
+      ...headersOf[status],
     },
   });
-  response.content ??= { [PROBLEM_JSON]: { schema: { $ref: '#/components/schemas/ProblemDto' }, examples: {} } };
-  const content = response.content[PROBLEM_JSON];
-  if (!content?.examples) return;
-  content.examples[problem.code] = { summary: problem.title, value: problemDocument(problem, EXAMPLE_REQUEST_ID) };
-  response.description = Object.values(content.examples)
-    .map(({ summary }) => summary)
-    .join(' ');
+  const known = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
+  response.description ||= known.map(({ title }) => title).join(' ');
+  response.content = {
+    ...response.content,
+    [PROBLEM_JSON]: {
+      schema: schemaOfProblems(known, schemas),
+      examples: Object.fromEntries(
+        known.map((problem) => [
+          problem.code,
+          { summary: problem.title, value: problemDocument(problem, EXAMPLE_REQUEST_ID) },
+        ]),
+      ),
+    },
+  };
 }
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
@@ -266,12 +305,26 @@ const cacheHeaders = {
   'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
   Vary: { description: `Names ${CALLER_HEADERS.join(' and ')}, among others.`, schema: { type: 'string' } },
 };
-const requestIdHeader = { description: 'The id of this request in the log.', schema: { type: 'string' } };
+const requestIdHeader = {
+  description: 'The id of this request in the log.',
+  required: true,
+  schema: { type: 'string' },
+};
 const replayedHeader = { description: '`true`: the stored answer.', schema: { type: 'string', enum: ['true'] } };
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };
 
+/** Of problems, by their status. */
+const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
+  401: { 'WWW-Authenticate': { schema: { type: 'string' } } },
+  415: {
+    Accept: { description: 'The media type that a body must have.', schema: { type: 'string' } },
+    'Accept-Encoding': { description: 'The content coding that it must have.', schema: { type: 'string' } },
+  },
+  503: { 'Retry-After': retryAfterHeader },
+};
+
 const examples = {
-  validation: (hasBody: boolean): Problem => ({
+  validation: (hasBody: boolean): DocumentedProblem => ({
     code: 'validation',
     ...commonProblems.validation,
     detail: hasBody ? '#/quantity: must be a positive number.' : 'id: must be a UUID.',
@@ -282,7 +335,14 @@ const examples = {
           : { parameter: 'id', detail: 'must be a UUID' },
       ],
     },
+    schemas: violationSchemas,
   }),
+  badPath: {
+    code: 'bad-request',
+    status: 400,
+    title: 'The path is not valid.',
+    detail: "'/orders/%zz' is not a valid url component",
+  },
   malformedBody: {
     code: 'malformed-body',
     ...commonProblems['malformed-body'],
@@ -293,7 +353,7 @@ const examples = {
     ...commonProblems['caller-unknown'],
     detail: 'Say who you are in the header X-User-Id.',
   },
-  roleRequired: (roles: string[]): Problem => ({
+  roleRequired: (roles: string[]): DocumentedProblem => ({
     code: 'role-required',
     ...commonProblems['role-required'],
     detail: `This needs the role ${roles.join(' or ')}.`,
@@ -304,6 +364,8 @@ const examples = {
     ...commonProblems['version-conflict'],
     detail: 'It was version 2 when you read it, and is version 3 now.',
     members: { expected: 2, actual: 3 },
+    schemas: versionConflictSchemas,
+    optional: ['expected'],
   },
   keyInvalid: {
     code: 'idempotency-key-invalid',
@@ -359,11 +421,12 @@ function hasExample(content: Content, document: OpenAPIObject): boolean {
 function schemaHasExample(schema: Schema | undefined, document: OpenAPIObject, depth: number): boolean {
   if (!schema || depth > 10) return false;
   if (schema.example !== undefined || schema.enum !== undefined || schema.type === 'boolean') return true;
+  if (schema.type === 'null') return true;
   if (schema.$ref) {
     const name = schema.$ref.split('/').at(-1) ?? '';
-    return schemaHasExample(document.components?.schemas?.[name] as Schema | undefined, document, depth + 1);
+    return schemaHasExample(document.components?.schemas?.[name], document, depth + 1);
   }
-  const variants = schema.allOf ?? schema.oneOf;
+  const variants = schema.allOf ?? schema.oneOf ?? schema.anyOf;
   if (variants) return variants.every((variant) => schemaHasExample(variant, document, depth + 1));
   if (schema.items) return schemaHasExample(schema.items, document, depth + 1);
   const properties = Object.values(schema.properties ?? {});

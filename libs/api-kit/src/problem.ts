@@ -5,6 +5,7 @@ import type { AbstractHttpAdapter } from '@nestjs/core';
 import type { Decision } from '@twinbox/kernel';
 import { throwError } from 'rxjs';
 import { databaseTrouble, reasonOf } from './database-trouble.js';
+import type { JsonSchema } from './validated-schemas.js';
 
 /** What an RFC 9457 problem document says, before it has an `instance`. Other fields become extension members. */
 export interface Problem {
@@ -35,6 +36,10 @@ export interface ProblemEntry<Rejection> {
   detail?(rejection: Rejection): string;
   /** The rejection's other fields as they may look, for the OpenAPI document. */
   readonly example?: Partial<Omit<Rejection, 'code'>>;
+  /** Schemas of those fields whose example does not show all that they may be. */
+  readonly schemas?: { readonly [K in keyof Omit<Rejection, 'code'>]?: JsonSchema };
+  /** Fields that are not always there, beside those that the example lacks. */
+  readonly optional?: readonly string[];
 }
 
 /** One entry per rejection code: the compiler misses none. */
@@ -65,11 +70,14 @@ export const PROBLEM_JSON = 'application/problem+json';
 /** In UTF-16 code units. A path, a name or a value that a detail quotes may be as long as the request. */
 const LONGEST_DETAIL = 2000;
 
+/** The `type` of the problems of a code. */
+export const problemType = (code: string): string => `urn:twinbox:problem:${code}`;
+
 /** The document as it goes out. Extension members cannot hide the standard ones. */
 export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
   return {
     ...problem.members,
-    type: `urn:twinbox:problem:${problem.code}`,
+    type: problemType(problem.code),
     title: problem.title,
     status: problem.status,
     detail: clipped(problem.detail ?? problem.title, LONGEST_DETAIL),

@@ -3,8 +3,10 @@ import type { Readable } from 'node:stream';
 import { MIMEType } from 'node:util';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
+import { documentedBy, RAW_BODY_EXTENSION } from './openapi.js';
 import { commonProblems, ProblemException } from './problem.js';
 import { refuseExcess } from './request-limits.js';
 
@@ -24,6 +26,7 @@ export const RawBody = createParamDecorator(
       const method = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key);
       if (method && key !== undefined) RouteConfig({ [RAW_BODY]: true })(target, key, method);
     },
+    documentedBy(ApiExtension(RAW_BODY_EXTENSION, true)),
   ],
 );
 

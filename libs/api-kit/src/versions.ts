@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CALLER_HEADERS } from './caller.js';
 import { documentedBy } from './openapi.js';
 import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
+import { versionConflictSchemas } from './problem-schemas.js';
 import { validationProblem } from './validation.js';
 
 // RFC 9110, sections 8.8.3 and 5.6.1.2: a list may have empty elements, and a tag may have commas. At least one tag is required.
@@ -25,6 +26,8 @@ export const versionConflict = {
     return `It is version ${actual} now, which the request does not name.`;
   },
   example: { expected: 2, actual: 3 },
+  schemas: versionConflictSchemas,
+  optional: ['expected'],
 } satisfies ProblemEntry<VersionConflict>;
 
 /**

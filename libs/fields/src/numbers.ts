@@ -4,6 +4,7 @@ import { ValidateBy } from 'class-validator';
 export function IsWholeNumber(min: number, max: number): PropertyDecorator {
   return ValidateBy({
     name: 'isWholeNumber',
+    constraints: [min, max],
     validator: {
       validate: (value) => Number.isSafeInteger(value) && value >= min && value <= max,
       defaultMessage: (args) => `${args?.property ?? 'it'} must be a whole number from ${min} to ${max}`,

@@ -12,6 +12,7 @@ export function isStorable(text: string): boolean {
 export function IsText(min: number, max: number): PropertyDecorator {
   return ValidateBy({
     name: 'isText',
+    constraints: [min, max],
     validator: {
       validate(value) {
         // A character has one or two UTF-16 units.

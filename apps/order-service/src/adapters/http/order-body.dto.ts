@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsAmount, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/api-kit';
+import { ApiConstraint, IsAmount, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, ValidateIf, ValidateNested } from 'class-validator';
 import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
@@ -34,6 +34,13 @@ export class OrderLineDto extends SeenPriceDto {
   readonly quantity!: number;
 }
 
+// What is placed at once has items.
+@ApiConstraint({
+  anyOf: [
+    { properties: { draft: { const: true } }, required: ['draft'] },
+    { properties: { items: { minItems: 1 } }, required: ['items'] },
+  ],
+})
 export class NewOrderDto {
   @ApiPropertyOptional({ example: false, default: false, description: 'Only open a cart: nothing is placed yet.' })
   @MayBeAbsent()
@@ -42,7 +49,6 @@ export class NewOrderDto {
 
   @ApiPropertyOptional({
     type: [OrderLineDto],
-    minItems: 1,
     maxItems: MOST_PRODUCTS,
     description: 'Lines of one product add up. A draft may have none yet.',
   })

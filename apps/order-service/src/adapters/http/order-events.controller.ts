@@ -21,6 +21,7 @@ import { requesterOf } from './order-answers.js';
 import { orderEventProblems } from './order-event-problems.js';
 import { listenerOn, placeWith } from './order-events-stream.js';
 import { orderProblems } from './order-problems.js';
+import { OrderEventDto } from './order-timeline.dto.js';
 import { OrderParams } from './order.dto.js';
 
 /** Of one user at one replica. A browser has six connections to a host. */
@@ -55,7 +56,7 @@ export class OrderEventsController {
 
   @Get('events')
   @ApiOperation({ summary: "What happens to orders, live: a customer's own, an operator's all", description: HOW })
-  @ApiEventStream('Changes from now on, or from the last event on.', EXAMPLE)
+  @ApiEventStream('Changes from now on, or from the last event on.', EXAMPLE, OrderEventDto)
   @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams', 'service-stopping')
   async ofMany(
     @Caller() caller: Caller,
@@ -68,7 +69,7 @@ export class OrderEventsController {
 
   @Get(':orderId/events')
   @ApiOperation({ summary: 'What happens to an order, live', description: HOW })
-  @ApiEventStream('Its newest step and all changes from now on, or those after the last event.', EXAMPLE)
+  @ApiEventStream('Its newest step and all changes from now on, or those after the last event.', EXAMPLE, OrderEventDto)
   @ApiProblems(
     { ...orderProblems, ...orderEventProblems },
     'order-not-found',

@@ -1,5 +1,5 @@
 import { type ProblemTable, versionConflict } from '@twinbox/api-kit';
-import { type OrderRejection } from '../../domain/order.js';
+import { ORDER_STATUSES, type OrderRejection } from '../../domain/order.js';
 
 const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
@@ -15,6 +15,7 @@ export const orderProblems: ProblemTable<OrderRejection> = {
     title: 'The order is in a status that does not allow this.',
     detail: ({ actual }) => `The order is ${actual}.`,
     example: { orderId, actual: 'COMPLETED' },
+    schemas: { actual: { enum: ORDER_STATUSES } },
   },
   'version-conflict': versionConflict,
   'item-not-found': {

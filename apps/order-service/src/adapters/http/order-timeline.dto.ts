@@ -2,6 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { type Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
 import { type TimelineStep } from '../../application/order-timeline-reader.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
+import { ORDER_ID } from './order.dto.js';
 
 export class TimelineQuery extends CursorPageQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 100, example: 100 })
@@ -64,6 +65,12 @@ export class StepDto implements TimelineStep {
       'What else there is to say: a reason, a product and its quantity. Why a notification failed is for operators only.',
   })
   readonly detail!: object | null;
+}
+
+/** The data of an event of a stream. */
+export class OrderEventDto extends StepDto {
+  @ApiProperty({ format: 'uuid', example: ORDER_ID })
+  readonly orderId!: string;
 }
 
 export class TimelinePageDto {

@@ -44,12 +44,10 @@ export class OrdersController {
   })
   @ApiProblems(
     orderProblems,
-    'order-empty',
     'product-unknown',
     'mixed-currencies',
     'price-changed',
     'insufficient-stock',
-    'quantity-too-large',
     'order-total-too-large',
   )
   async open(

@@ -1,4 +1,5 @@
 import { type ProblemTable, versionConflict } from '@twinbox/api-kit';
+import { PAYMENT_STATUSES } from '../../domain/payment-request.js';
 import { type PaymentRejection } from '../../domain/payment-rules.js';
 
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
@@ -16,6 +17,7 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
     title: 'The payment already has another result.',
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'FAILED' },
+    schemas: { actual: { enum: PAYMENT_STATUSES } },
   },
   'refund-under-way': {
     status: 409,
@@ -29,5 +31,6 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
     title: 'No money is to go back.',
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'SUCCEEDED' },
+    schemas: { actual: { enum: PAYMENT_STATUSES } },
   },
 };

@@ -41,12 +41,9 @@ class WebhookDataDto {
 
 /** What the provider says. Unlike our own clients it may say more than we know of, and null for what it does not know. */
 export class WebhookDto {
-  @ApiProperty({ enum: WEBHOOK_TYPES, example: 'payment.succeeded', description: 'Others are taken, and ignored.' })
+  @ApiProperty({ enum: WEBHOOK_TYPES, example: 'payment.succeeded', description: 'What happened.' })
   @IsIn(WEBHOOK_TYPES)
   readonly type!: (typeof WEBHOOK_TYPES)[number];
-
-  @ApiPropertyOptional({ format: 'date-time', example: '2026-11-21T09:31:00Z' })
-  readonly timestamp?: string;
 
   @ApiProperty({ type: WebhookDataDto })
   @IsObject()

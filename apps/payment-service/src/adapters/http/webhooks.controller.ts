@@ -1,5 +1,13 @@
 import { Controller, Headers, HttpCode, Logger, Post } from '@nestjs/common';
-import { ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiExtraModels,
+  ApiHeader,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
 import { HearPaymentResult } from '../../application/hear-payment-result.js';
@@ -9,7 +17,19 @@ import { moneyOf, readWebhook, resultOf } from './read-webhook.js';
 import { WebhookMetrics } from './webhook-metrics.js';
 import { WebhookSignature } from './webhook-signature.js';
 import { webhookProblems } from './webhook-problems.js';
-import { WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
+import { WEBHOOK_TYPES, WebhookAnswerDto, WebhookDto } from './webhook.dto.js';
+
+const ANY_WEBHOOK = {
+  oneOf: [
+    { $ref: getSchemaPath(WebhookDto) },
+    {
+      type: 'object',
+      description: 'Any other event. It is accepted and ignored.',
+      properties: { type: { type: 'string', not: { enum: [...WEBHOOK_TYPES] } } },
+      required: ['type'],
+    },
+  ],
+};
 
 @ApiTags('webhooks')
 @Controller('webhooks')
@@ -53,7 +73,8 @@ export class WebhooksController {
     description: 'One or more of `v1,<base64>`, spaces between.',
     example: 'v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=',
   })
-  @ApiBody({ type: WebhookDto })
+  @ApiBody({ schema: ANY_WEBHOOK })
+  @ApiExtraModels(WebhookDto)
   @ApiOkResponse({ type: WebhookAnswerDto })
   @ApiProblems(
     { ...paymentProblems, ...webhookProblems },

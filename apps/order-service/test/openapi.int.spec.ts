@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import { describeOpenApi } from '@twinbox/test-support';
+import { v7 as uuidv7 } from 'uuid';
+import { EventClient } from './event-client.js';
+import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
+
+const OWNER = 'ada';
+
+describeOpenApi(async () => {
+  const service = await startOrderService();
+  await service.aProduct({ id: 'tea-earl-grey', price: 890, stock: 1000 });
+  const { body: draft } = await service.aCustomer(OWNER).post('/orders', { draft: true });
+  return {
+    service,
+    schema: 'orders',
+    owner: OWNER,
+    known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
+    particular: particularOf(service),
+    // A collision of two requests, a replica that stops, and messaging that makes no progress.
+    elsewhere: / (try-again|service-stopping)$|\/health.* internal-error$|\/health\/messaging 503$/,
+  };
+});
+
+function particularOf(service: OrderServiceHarness) {
+  const ada = service.aCustomer(OWNER);
+  const operator = service.anOperator();
+  const MOON = Number.MAX_SAFE_INTEGER;
+
+  async function aCart(...lines: { readonly productId: string; readonly quantity: number }[]) {
+    const { body } = await ada.post('/orders', { draft: true, items: lines });
+    return `/orders/${body.id}`;
+  }
+  async function aPlacedOrder() {
+    const { body } = await ada.post('/orders', { items: [await aLine()] });
+    return `/orders/${body.id}`;
+  }
+  async function aPaidOrder() {
+    const path = await aPlacedOrder();
+    const data = { orderId: path.slice('/orders/'.length), paymentRequestId: uuidv7() };
+    await service.hears({ type: 'PaymentRequested', data: { ...data, expiresAt: '2100-01-01T00:00:00.000Z' } });
+    await service.hears({ type: 'PaymentSucceeded', data: { ...data, actor: 'operator:olga' } });
+    return path;
+  }
+  const aLine = async (fields: Parameters<typeof service.aProduct>[0] = {}, quantity = 1) => ({
+    productId: await service.aProduct(fields),
+    quantity,
+  });
+  const changeProduct = (productId: string, change: string) =>
+    service.database.sql(`update orders.products set ${change} where id = $1`, [productId]);
+  async function aCartOf(fields: Parameters<typeof service.aProduct>[0] = {}, quantity = 1) {
+    const line = await aLine(fields, quantity);
+    return { ...line, path: await aCart(line) };
+  }
+  /** The same key with another body. */
+  async function reuseKey(path: string, first: unknown, second: unknown, headers = {}) {
+    const caller = service.caller({ 'x-user-id': OWNER, 'idempotency-key': randomUUID(), ...headers });
+    await caller.post(path, first);
+    await caller.post(path, second);
+  }
+
+  return {
+    'POST /orders 201': async () => ada.post('/orders', { items: [await aLine()] }),
+    'POST /orders product-unknown': () => ada.post('/orders', { items: [{ productId: 'unicorn', quantity: 1 }] }),
+    'POST /orders price-changed': async () => ada.post('/orders', { items: [{ ...(await aLine()), unitPrice: 1 }] }),
+    'POST /orders mixed-currencies': async () =>
+      ada.post('/orders', { items: [await aLine(), await aLine({ currency: 'USD' })] }),
+    'POST /orders insufficient-stock': async () => ada.post('/orders', { items: [await aLine({ stock: 1 }, 2)] }),
+    'POST /orders order-total-too-large': async () => ada.post('/orders', { items: [await aLine({ price: MOON }, 2)] }),
+    'POST /orders idempotency-key-reused': async () => reuseKey('/orders', { draft: true }, { draft: true, items: [] }),
+
+    'POST /orders/{orderId}/items order-not-yours': async () => operator.post(`${await aCart()}/items`, await aLine()),
+    'POST /orders/{orderId}/items order-wrong-status': async () =>
+      ada.post(`${await aPlacedOrder()}/items`, await aLine()),
+    'POST /orders/{orderId}/items product-unknown': async () =>
+      ada.post(`${await aCart()}/items`, { productId: 'unicorn', quantity: 1 }),
+    'POST /orders/{orderId}/items price-changed': async () =>
+      ada.post(`${await aCart()}/items`, { ...(await aLine()), unitPrice: 1 }),
+    'POST /orders/{orderId}/items mixed-currencies': async () =>
+      ada.post(`${(await aCartOf()).path}/items`, await aLine({ currency: 'USD' })),
+    'POST /orders/{orderId}/items too-many-products': async () => {
+      const lines = await Promise.all(Array.from({ length: 100 }, () => aLine()));
+      await ada.post(`${await aCart(...lines)}/items`, await aLine());
+    },
+    'POST /orders/{orderId}/items quantity-too-large': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 1_000_000 });
+      await ada.post(`${path}/items`, { productId, quantity: 1 });
+    },
+    'POST /orders/{orderId}/items order-total-too-large': async () =>
+      ada.post(`${await aCart()}/items`, await aLine({ price: MOON }, 2)),
+    'POST /orders/{orderId}/items idempotency-key-reused': async () => {
+      const line = await aLine();
+      await reuseKey(`${await aCart()}/items`, line, { ...line, quantity: 2 });
+    },
+
+    'PATCH /orders/{orderId}/items/{productId} item-not-found': async () =>
+      ada.send('PATCH', `${await aCart()}/items/${await service.aProduct()}`, { quantity: 1 }),
+    'PATCH /orders/{orderId}/items/{productId} order-not-yours': async () => {
+      const { path, productId } = await aCartOf();
+      await operator.send('PATCH', `${path}/items/${productId}`, { quantity: 1 });
+    },
+    'PATCH /orders/{orderId}/items/{productId} order-wrong-status': async () =>
+      ada.send('PATCH', `${await aPlacedOrder()}/items/tea`, { quantity: 1 }),
+    'PATCH /orders/{orderId}/items/{productId} price-changed': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2, unitPrice: 1 });
+    },
+    'PATCH /orders/{orderId}/items/{productId} mixed-currencies': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.post(`${path}/items`, await aLine());
+      await changeProduct(productId, `currency = 'USD'`);
+      await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
+    },
+    'PATCH /orders/{orderId}/items/{productId} order-total-too-large': async () => {
+      const { path, productId } = await aCartOf({ price: MOON });
+      await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
+    },
+    'PATCH /orders/{orderId}/items/{productId} 200': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
+    },
+
+    'DELETE /orders/{orderId}/items/{productId} 200': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.send('DELETE', `${path}/items/${productId}`);
+    },
+    'DELETE /orders/{orderId}/items/{productId} item-not-found': async () =>
+      ada.send('DELETE', `${await aCart()}/items/${await service.aProduct()}`),
+    'DELETE /orders/{orderId}/items/{productId} order-not-yours': async () => {
+      const { path, productId } = await aCartOf();
+      await operator.send('DELETE', `${path}/items/${productId}`);
+    },
+    'DELETE /orders/{orderId}/items/{productId} order-wrong-status': async () =>
+      ada.send('DELETE', `${await aPlacedOrder()}/items/tea`),
+
+    'POST /orders/{orderId}/place 200': async () => ada.post(`${(await aCartOf()).path}/place`),
+    'POST /orders/{orderId}/place order-not-yours': async () => operator.post(`${(await aCartOf()).path}/place`),
+    'POST /orders/{orderId}/place order-wrong-status': async () => ada.post(`${await aPlacedOrder()}/place`),
+    'POST /orders/{orderId}/place order-empty': async () => ada.post(`${await aCart()}/place`),
+    'POST /orders/{orderId}/place item-not-found': async () => {
+      const items = [{ productId: await service.aProduct(), unitPrice: 1 }];
+      await ada.post(`${(await aCartOf()).path}/place`, { items });
+    },
+    'POST /orders/{orderId}/place mixed-currencies': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.post(`${path}/items`, await aLine());
+      await changeProduct(productId, `currency = 'USD'`);
+      await ada.post(`${path}/place`);
+    },
+    'POST /orders/{orderId}/place price-changed': async () => {
+      const { path, productId } = await aCartOf();
+      await ada.post(`${path}/place`, { items: [{ productId, unitPrice: 1 }] });
+    },
+    'POST /orders/{orderId}/place insufficient-stock': async () =>
+      ada.post(`${(await aCartOf({ stock: 1 }, 2)).path}/place`),
+    'POST /orders/{orderId}/place order-total-too-large': async () => {
+      const { path, productId } = await aCartOf({ stock: 10 }, 2);
+      await changeProduct(productId, `price = ${MOON}`);
+      await ada.post(`${path}/place`);
+    },
+    'POST /orders/{orderId}/place idempotency-key-reused': async () =>
+      reuseKey(`${(await aCartOf()).path}/place`, {}, { items: [] }),
+
+    'POST /orders/{orderId}/cancel 200': async () => ada.post(`${await aPlacedOrder()}/cancel`, { reason: 'Why not.' }),
+    'POST /orders/{orderId}/cancel order-wrong-status': async () => {
+      const path = await aPlacedOrder();
+      await ada.post(`${path}/cancel`, { reason: 'Ordered twice.' });
+      await ada.post(`${path}/cancel`, { reason: 'Ordered twice.' });
+    },
+    'POST /orders/{orderId}/cancel idempotency-key-reused': async () =>
+      reuseKey(`${await aPlacedOrder()}/cancel`, { reason: 'One.' }, { reason: 'Two.' }),
+
+    'POST /orders/{orderId}/finish 200': async () => operator.post(`${await aPaidOrder()}/finish`),
+    'POST /orders/{orderId}/finish order-wrong-status': async () => operator.post(`${await aPlacedOrder()}/finish`),
+
+    'PUT /products/{productId} 201': () =>
+      operator.send('PUT', `/products/p-${randomUUID()}`, { name: 'Tea', price: 1, currency: 'EUR', stock: 1 }),
+    'PUT /products/{productId} stock-reserved': async () => {
+      const line = await aLine();
+      await ada.post('/orders', { items: [line] });
+      await operator.send('PUT', `/products/${line.productId}`, { name: 'Tea', price: 1, currency: 'EUR', stock: 0 });
+    },
+
+    'GET /orders/events event-unknown': () =>
+      service.caller({ 'x-user-id': OWNER, 'last-event-id': 'unknown' }).get('/orders/events'),
+    'GET /orders/{orderId}/events event-unknown': async () =>
+      service.caller({ 'x-user-id': OWNER, 'last-event-id': 'unknown' }).get(`${await aCart()}/events`),
+    'GET /orders/events too-many-streams': () => tooManyStreams('/orders/events'),
+    'GET /orders/{orderId}/events too-many-streams': async () => tooManyStreams(`${await aCart()}/events`),
+  };
+
+  async function tooManyStreams(path: string): Promise<void> {
+    const headers = { 'x-user-id': OWNER, 'x-roles': 'customer' };
+    const clients = [];
+    for (let streams = 0; streams < 20; streams++) clients.push(await EventClient.open(service.url + path, headers));
+    await ada.get(path);
+    for (const client of clients) client.leave();
+  }
+}

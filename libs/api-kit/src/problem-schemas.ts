@@ -1,0 +1,88 @@
+import { type Problem, problemType } from './problem.js';
+import type { JsonSchema } from './validated-schemas.js';
+
+/** A problem as a document shows it: an example, and schemas of those members whose example does not show all that they may be. */
+export interface DocumentedProblem extends Problem {
+  readonly schemas?: Readonly<Record<string, JsonSchema>>;
+  /** Members that are not always there, beside those that the example lacks. */
+  readonly optional?: readonly string[];
+}
+
+/** Of the members of `validation`. */
+export const violationSchemas = {
+  errors: {
+    type: 'array',
+    items: {
+      type: 'object',
+      properties: {
+        pointer: { type: 'string', description: 'A JSON pointer into the body, as a URI fragment.' },
+        parameter: { type: 'string', description: 'The name of a parameter of the path, the query or the headers.' },
+        detail: { type: 'string' },
+      },
+      required: ['detail'],
+    },
+  },
+  omitted: { type: 'integer', description: 'How many more there are.' },
+};
+
+const versions = { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }, { const: '*' }] };
+
+/** Of the members of `version-conflict`. */
+export const versionConflictSchemas = {
+  expected: { description: 'What `If-Match` names; `*`: that there is something.', ...versions },
+  unexpected: { description: 'What `If-None-Match` names; `*`: that there is nothing.', ...versions },
+  actual: { type: 'integer', description: 'What there is; 0: nothing.' },
+};
+
+/** The schemas of a document, by their names. */
+type Schemas = Record<string, object>;
+
+const BASE = { $ref: '#/components/schemas/ProblemDto' };
+
+/** The schema of whichever of the problems it is; their `type` tells them apart. Each has a schema of its own, which is added. */
+export function schemaOfProblems(problems: readonly DocumentedProblem[], schemas: Schemas): JsonSchema {
+  const refs = problems.map((problem) => {
+    const name = nameOf(problem.code);
+    schemas[name] ??= schemaOf(problem);
+    return { type: problemType(problem.code), $ref: `#/components/schemas/${name}` };
+  });
+  const [first, ...others] = refs;
+  if (first && others.length === 0) return { $ref: first.$ref };
+  return {
+    oneOf: refs.map(({ $ref }) => ({ $ref })),
+    discriminator: { propertyName: 'type', mapping: Object.fromEntries(refs.map(({ type, $ref }) => [type, $ref])) },
+  };
+}
+
+function schemaOf({ code, status, title, members = {}, schemas = {}, optional = [] }: DocumentedProblem): JsonSchema {
+  const required = ['type', 'status', ...Object.keys(members)].filter((name) => !optional.includes(name));
+  const shown = Object.entries(members).map(([name, example]) => [name, schemaLike(example)]);
+  return {
+    type: 'object',
+    description: title,
+    allOf: [BASE],
+    properties: {
+      type: { const: problemType(code) },
+      status: { const: status },
+      ...(Object.fromEntries(shown) as object),
+      ...schemas,
+    },
+    required,
+  };
+}
+
+/** `order-wrong-status` → `OrderWrongStatusProblem` */
+function nameOf(code: string): string {
+  return `${code.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())}Problem`;
+}
+
+/** What has the types of the example. */
+function schemaLike(example: unknown): JsonSchema {
+  if (Array.isArray(example)) return { type: 'array', items: example.length > 0 ? schemaLike(example[0]) : {} };
+  if (typeof example === 'object' && example !== null) {
+    const fields = Object.entries(example).map(([name, value]) => [name, schemaLike(value)] as const);
+    return { type: 'object', properties: Object.fromEntries(fields), required: fields.map(([name]) => name) };
+  }
+  if (example === null) return {};
+  return { type: Number.isInteger(example) ? 'integer' : typeof example };
+}

@@ -1,0 +1,72 @@
+import type { JsonSchema } from './validated-schemas.js';
+
+type Schema = Record<string, unknown>;
+type Schemas = Readonly<Record<string, Schema>>;
+
+/** What no text of a request may hold, whatever field it is: PostgreSQL cannot store U+0000. */
+const STORABLE = '^[^\\u0000]*$';
+
+/** States what validation refuses in every body: members that no class names, and text that PostgreSQL cannot store. */
+export function closeBody(schema: Schema, schemas: Schemas): void {
+  eachSchema(schema, schemas, (part, isWhole) => {
+    if (isWhole && part['properties'] !== undefined) part['additionalProperties'] ??= false;
+    boundText(part);
+  });
+}
+
+/** A parameter comes as text, so there is no null. A list of values is repeated, or has commas between. */
+export function closeParameter(schema: Schema): void {
+  eachSchema(schema, {}, (part) => {
+    const { type, enum: values } = part as { readonly type?: unknown; readonly enum?: readonly unknown[] };
+    if (Array.isArray(type)) part['type'] = type.find((each) => each !== 'null');
+    if (values) part['enum'] = values.filter((value) => value !== null);
+    boundText(part);
+  });
+  const { items, maxItems } = schema as { readonly items?: { readonly enum?: string[] }; readonly maxItems?: number };
+  if (!items?.enum) return;
+  const value = `(?:${items.enum.map((each) => each.replaceAll(/[^\w-]/g, String.raw`\$&`)).join('|')})`;
+  const list = `^${value}(?:,${value}){0,${(maxItems ?? items.enum.length) - 1}}$`;
+  schema['anyOf'] = [
+    { items, ...(maxItems !== undefined && { maxItems }) },
+    { items: { type: 'string', pattern: list }, maxItems: 1 },
+  ];
+  schema['items'] = { type: 'string' };
+  delete schema['maxItems'];
+}
+
+/** Whether a body of `{}`, and so none at all, meets the schema. */
+export function mayBeEmpty(schema: JsonSchema, schemas: Schemas): boolean {
+  const { required, anyOf } = referenced(schema, schemas) as { readonly required?: unknown; readonly anyOf?: Schema[] };
+  return required === undefined && (anyOf === undefined || anyOf.some((part) => mayBeEmpty(part, schemas)));
+}
+
+function boundText(schema: Schema): void {
+  if (![schema['type']].flat().includes('string') || schema['enum'] !== undefined) return;
+  const { pattern } = schema as { readonly pattern?: string };
+  if (pattern === undefined) schema['pattern'] = STORABLE;
+  else if (!pattern.startsWith('^')) {
+    delete schema['pattern'];
+    schema['allOf'] = [{ pattern: STORABLE }, { pattern }];
+  }
+}
+
+/** Visits a schema and all that it consists of, each once. What stands in a combination adds to a schema, and is not a whole one. */
+function eachSchema(root: Schema, schemas: Schemas, visit: (schema: Schema, isWhole: boolean) => void): void {
+  const seen = new Set<Schema>();
+  const go = (given: unknown, isWhole: boolean): void => {
+    if (typeof given !== 'object' || given === null) return;
+    const schema = referenced(given as Schema, schemas);
+    if (seen.has(schema)) return;
+    seen.add(schema);
+    const { properties = {}, items, anyOf = [], oneOf = [], allOf = [] } = schema as Record<string, never>;
+    for (const part of [...Object.values(properties), items]) go(part, true);
+    for (const part of [...anyOf, ...oneOf, ...allOf]) go(part, '$ref' in part);
+    visit(schema, isWhole);
+  };
+  go(root, true);
+}
+
+function referenced(schema: JsonSchema, schemas: Schemas): Schema {
+  const name = (schema['$ref'] as string | undefined)?.split('/').at(-1);
+  return (name === undefined ? undefined : schemas[name]) ?? schema;
+}

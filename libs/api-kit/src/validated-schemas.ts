@@ -1,0 +1,162 @@
+import type { Type } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiExtension, ApiProperty } from '@nestjs/swagger';
+import { plainToInstance } from 'class-transformer';
+import { getMetadataStorage, validateSync } from 'class-validator';
+
+/** A schema of JSON Schema 2020-12, which is what OpenAPI 3.1 has. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+type Rule = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
+type Property = JsonSchema & { readonly type?: unknown; readonly isArray?: boolean; readonly required?: unknown };
+
+/** Where @nestjs/swagger keeps what its decorators say (its constants.js, which it does not export). */
+const MODEL_PROPERTY = 'swagger/apiModelProperties';
+const PARAMETERS = 'swagger/apiParameters';
+const EXTRA_MODELS = 'swagger/apiExtraModels';
+
+const CONSTRAINT_EXTENSION = 'x-constraint';
+
+/** Adds to the schema of a class what the rules of single properties cannot state: how properties depend on each other. */
+export const ApiConstraint = (schema: JsonSchema): ClassDecorator => ApiExtension(CONSTRAINT_EXTENSION, schema);
+
+/** Moves what {@link ApiConstraint} states into the schemas. */
+export function applyConstraints(schemas: Record<string, Record<string, unknown>>): void {
+  for (const schema of Object.values(schemas)) {
+    Object.assign(schema, schema[CONSTRAINT_EXTENSION]);
+    delete schema[CONSTRAINT_EXTENSION];
+  }
+}
+
+/**
+ * Documents the limits that validation enforces, from the rules themselves, on every class that a route of the application takes: what
+ * the rules say overrides what `@ApiProperty` says. A rule of one's own states its schema as `context: { schema: { … } }` of its
+ * validation options.
+ */
+export function documentValidation(app: NestFastifyApplication): void {
+  const done = new Set<Type>();
+  for (const controller of controllersOf(app)) for (const type of typesOf(controller)) documentClass(type, done);
+}
+
+function controllersOf(app: NestFastifyApplication): Type[] {
+  const modules = [...app.get(ModulesContainer).values()];
+  return modules.flatMap(({ controllers }) => [...controllers.values()].map(({ metatype }) => metatype as Type));
+}
+
+/** The classes of all parameters of its methods, and those that `@ApiBody` and `@ApiExtraModels` name. */
+function typesOf({ prototype }: Type): Type[] {
+  return Object.getOwnPropertyNames(prototype).flatMap((name) => {
+    const handler: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;
+    if (typeof handler !== 'function') return [];
+    const typed = (Reflect.getMetadata('design:paramtypes', prototype as object, name) ?? []) as unknown[];
+    const named = (Reflect.getMetadata(PARAMETERS, handler) ?? []) as { readonly type?: unknown }[];
+    const extra = (Reflect.getMetadata(EXTRA_MODELS, handler) ?? []) as unknown[];
+    return [...typed, ...named.map(({ type }) => type), ...extra].filter(
+      (type) => typeof type === 'function',
+    ) as Type[];
+  });
+}
+
+function documentClass(type: Type, done: Set<Type>): void {
+  if (done.has(type)) return;
+  done.add(type);
+  const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
+  for (const [name, its] of Map.groupBy(rules, ({ propertyName }) => propertyName)) {
+    const prototype = type.prototype as object;
+    const known = (Reflect.getMetadata(MODEL_PROPERTY, prototype, name) ?? {}) as Property;
+    if (typeof known.type === 'function') documentClass(known.type as Type, done);
+    const required = !accepts(type, name, {});
+    // Whether it is required, and what it must be, depends on other properties: ApiConstraint states that.
+    if (required && known.required === false) continue;
+    document(prototype, name, { ...documented(type, name, its, known), required });
+  }
+}
+
+/** An undefined keyword removes what there was. */
+function document(prototype: object, name: string, schema: JsonSchema): void {
+  ApiProperty(schema)(prototype, name);
+  const all = Object.entries({ ...(Reflect.getMetadata(MODEL_PROPERTY, prototype, name) as object), ...schema });
+  const stated = all.filter(([, value]) => value !== undefined);
+  Reflect.defineMetadata(MODEL_PROPERTY, Object.fromEntries(stated), prototype, name);
+}
+
+function documented(type: Type, name: string, rules: readonly Rule[], known: Property): JsonSchema {
+  const own = rules.filter(({ each }) => !each).map(keywordsOf);
+  const ofItems = together(rules.filter(({ each }) => each).map(keywordsOf));
+  return {
+    // Inherited from a base class, they would be read anew from the type of the property.
+    ...(known.type !== undefined && { type: known.type, isArray: known.isArray }),
+    ...together(own),
+    ...(Object.keys(ofItems).length > 0 && { items: { ...ofItems, ...(known['items'] as object | undefined) } }),
+    ...(own.some(({ format }) => format === 'uuid') && uuidOf((uuid) => accepts(type, name, { [name]: uuid }))),
+    ...(known['format'] === 'date-time' && timeOf(accepts(type, name, { [name]: '2026-11-21' }))),
+    ...(accepts(type, name, { [name]: null }) && { nullable: true }),
+  };
+}
+
+/** Whether validation, which reads the body first, finds nothing wrong with this property. */
+function accepts(type: Type, name: string, body: object): boolean {
+  const errors = validateSync(plainToInstance(type, body) as object, { forbidUnknownValues: false });
+  return !errors.some(({ property }) => property === name);
+}
+
+function keywordsOf({ name = '', constraints, context }: Rule): JsonSchema {
+  const stated = (context as { readonly schema?: JsonSchema } | undefined)?.schema;
+  return stated ?? keywords[name]?.(...((constraints ?? []) as never[])) ?? {};
+}
+
+/** All of them hold. Only one pattern fits into a schema. */
+function together(schemas: readonly JsonSchema[]): JsonSchema {
+  const all: Record<string, unknown> = Object.assign({}, ...schemas);
+  const patterns = [...new Set(schemas.map(({ pattern }) => pattern).filter((pattern) => pattern !== undefined))];
+  if (patterns.length > 1) {
+    delete all['pattern'];
+    all['allOf'] = patterns.map((pattern) => ({ pattern }));
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** What rules of class-validator say, by their names, in the words of JSON Schema. */
+const keywords: Readonly<Record<string, (...constraints: never[]) => JsonSchema>> = {
+  isString: () => ({ type: 'string' }),
+  isText: (min: number | undefined, maxLength: number | undefined) => ({
+    type: 'string',
+    ...(min && { minLength: min }),
+    maxLength,
+  }),
+  isLength: (minLength: number, maxLength: number) => ({ minLength, maxLength }),
+  minLength: (minLength: number) => ({ minLength }),
+  maxLength: (maxLength: number) => ({ maxLength }),
+  matches: ({ source, flags }: RegExp) => (flags.includes('i') ? {} : { pattern: source }),
+  isUuid: () => ({ type: 'string', format: 'uuid' }),
+  isIn: (values: readonly unknown[]) => ({ enum: values }),
+  isBoolean: () => ({ type: 'boolean' }),
+  isInt: () => ({ type: 'integer' }),
+  isWholeNumber: (minimum: number | undefined, maximum: number | undefined) => ({ type: 'integer', minimum, maximum }),
+  isPositive: () => ({ exclusiveMinimum: 0 }),
+  min: (minimum: number) => ({ minimum }),
+  max: (maximum: number) => ({ maximum }),
+  arrayNotEmpty: () => ({ minItems: 1 }),
+  arrayMinSize: (minItems: number) => ({ minItems }),
+  arrayMaxSize: (maxItems: number) => ({ maxItems }),
+  arrayUnique: () => ({ uniqueItems: true }),
+};
+
+/** RFC 3339 as {@link Date} reads it: in capitals, and without leap seconds. */
+const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$';
+
+function timeOf(orDate: boolean): JsonSchema {
+  if (!orDate) return { type: 'string', pattern: TIME };
+  return { type: 'string', format: undefined, anyOf: [{ format: 'date-time', pattern: TIME }, { format: 'date' }] };
+}
+
+/** The format means UUIDs of all versions. */
+function uuidOf(isAccepted: (uuid: string) => boolean): JsonSchema {
+  const versions = '12345678'
+    .split('')
+    .filter((version) => isAccepted(`00000000-0000-${version}000-8000-000000000000`));
+  if (versions.length === 8) return {};
+  const hex = '[0-9a-fA-F]';
+  return { pattern: `^${hex}{8}-${hex}{4}-[${versions.join('')}]${hex}{3}-[89abAB]${hex}{3}-${hex}{12}$` };
+}
