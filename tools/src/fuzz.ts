@@ -1,0 +1,161 @@
+// npm run fuzz:api: schemathesis against both services on servers of their own, as a customer and as an operator.
+// `npm run fuzz:api -- [--short] [arguments of "schemathesis run"]`
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { home, root } from './checkout.js';
+import { startKafka } from './kafka.js';
+import { STEP_HEAP } from './memory.js';
+import { freePort } from './ports.js';
+import { startPostgres } from './postgres.js';
+import { ask, run } from './processes.js';
+import { type Service, startService } from './services.js';
+import { urlAs } from './start-config.js';
+import { describe } from './trouble.js';
+
+const SCHEMATHESIS = '4.32.5';
+const PYTHON = join(home, `python/schemathesis-${SCHEMATHESIS}`);
+const WEBHOOK_SECRET = `whsec_${Buffer.from('twinbox: a secret for fuzzing').toString('base64')}`;
+
+const CALLERS = {
+  customer: ['X-User-Id: demo'],
+  operator: ['X-User-Id: ops', 'X-Roles: customer,operator'],
+};
+
+/** What CI has the time for. */
+const SHORT = ['--phases', 'examples,coverage,fuzzing', '--max-examples', '10', '--seed', '1'];
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort(signal));
+
+async function main(): Promise<number> {
+  const isShort = process.argv[2] === '--short';
+  const args = isShort ? [...SHORT, ...process.argv.slice(3)] : process.argv.slice(2);
+  if (!(await ask('python3', ['-c', 'import sys, venv; assert sys.version_info >= (3, 10)'], 10_000).then(isTrue))) {
+    console.log('Skipped: schemathesis needs Python 3.10 or later, with its module venv.');
+    console.log('0 passed, 0 failed');
+    return 0;
+  }
+  const obstacle = await installSchemathesis().then(() => undefined, describe);
+  if (obstacle !== undefined) {
+    stopping.signal.throwIfAborted();
+    console.log(`Skipped: schemathesis cannot be installed. ${obstacle}`);
+    console.log('0 passed, 0 failed');
+    return 0;
+  }
+
+  const directory = await mkdtemp(join(await realpath(tmpdir()), 'twinbox-fuzz-'));
+  const undo: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true, maxRetries: 10 })];
+  try {
+    const urls = await startServices(directory, undo);
+    let failed = 0;
+    for (const [name, url] of Object.entries(urls))
+      for (const [caller, headers] of Object.entries(CALLERS)) {
+        console.log(`\n${name}, as ${caller === 'customer' ? 'a customer' : 'an operator'}`);
+        if ((await schemathesis(url, headers, args, directory)) !== 0) failed++;
+      }
+    const runs = Object.keys(urls).length * Object.keys(CALLERS).length;
+    console.log(`${runs - failed} passed, ${failed} failed`);
+    return failed > 0 ? 1 : 0;
+  } finally {
+    for (let step = undo.pop(); step; step = undo.pop()) await step();
+  }
+}
+
+/** A Python that succeeds prints nothing. */
+const isTrue = (output: string | undefined): boolean => output !== undefined;
+
+async function installSchemathesis(): Promise<void> {
+  if (existsSync(join(PYTHON, 'installed'))) return;
+  console.log(`Installing schemathesis ${SCHEMATHESIS} into ${PYTHON} …`);
+  const options = { what: 'Installing schemathesis', logFile: join(home, 'logs/fuzz.log'), signal: stopping.signal };
+  await rm(PYTHON, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', PYTHON], options);
+  await run(join(PYTHON, 'bin/pip'), ['install', '--quiet', `schemathesis==${SCHEMATHESIS}`], options);
+  // Last: an installation that was broken off is begun again.
+  await mkdir(join(PYTHON, 'installed'));
+}
+
+/** PostgreSQL, Kafka, and on them both services with the demo orders. What undoes it goes to `undo`. */
+async function startServices(
+  directory: string,
+  undo: (() => Promise<unknown>)[],
+): Promise<Readonly<Record<string, string>>> {
+  console.log('Starting PostgreSQL, Kafka and both services …');
+  // As root PostgreSQL runs as another user, who has to enter.
+  await run('chmod', ['755', directory], { what: 'chmod', logFile: join(directory, 'setup.log') });
+  const { signal } = stopping;
+  const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), database: 'twinbox', signal });
+  undo.push(() => postgres.remove());
+  const kafka = await startKafka({ dataDir: join(directory, 'kafka'), signal });
+  undo.push(() => kafka.remove());
+
+  const step = (file: string, env: NodeJS.ProcessEnv) =>
+    run(process.execPath, [STEP_HEAP, join(root, file)], {
+      what: file,
+      logFile: join(directory, 'setup.log'),
+      cwd: root,
+      signal,
+      env: { ...process.env, ...env },
+    });
+  const admin = { DATABASE_URL: postgres.url, ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
+  await step('migrations/dist/migrate.js', admin);
+  await step('migrations/dist/demo-products.js', admin);
+  await step('migrations/dist/topics.js', { KAFKA_BROKERS: kafka.brokers });
+
+  const urls: Record<string, string> = {};
+  for (const [name, user] of [
+    ['order-service', 'orders'],
+    ['payment-service', 'payments'],
+  ] as const) {
+    const port = await freePort();
+    const env = {
+      DATABASE_URL: urlAs(postgres.url, user, user),
+      KAFKA_BROKERS: kafka.brokers,
+      AUTH_MODE: 'dev',
+      NODE_ENV: 'development',
+      HOST: '127.0.0.1',
+      LOG_FORMAT: 'json',
+      CONSUMER_GROUP: name,
+      WEBHOOK_SECRET,
+    };
+    const service: Service = await startService({
+      name,
+      port,
+      env,
+      logFile: join(home, `logs/fuzz-${name}.log`),
+      watch: false,
+    });
+    undo.push(() => service.stop(10_000));
+    await service.ready(signal);
+    urls[name] = `http://127.0.0.1:${port}`;
+  }
+  const [ORDER_URL, PAYMENT_URL] = Object.values(urls);
+  await step('tools/dist/demo.js', { ORDER_URL, PAYMENT_URL, WEBHOOK_SECRET });
+  return urls;
+}
+
+/** It keeps what it finds below the directory that it works in. */
+function schemathesis(url: string, headers: readonly string[], args: readonly string[], cwd: string): Promise<number> {
+  const own = join(root, 'tools/schemathesis');
+  const config = ['--config-file', join(own, 'schemathesis.toml')];
+  const options = ['--generation-database', 'none', ...headers.flatMap((header) => ['--header', header]), ...args];
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(PYTHON, 'bin/schemathesis'), [...config, 'run', ...options, `${url}/openapi.json`], {
+      cwd,
+      env: { ...process.env, PYTHONPATH: own, PYTHONDONTWRITEBYTECODE: '1' },
+      stdio: 'inherit',
+      signal: stopping.signal,
+    });
+    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!stopping.signal.aborted) console.error(describe(error));
+  process.exitCode = 1;
+}
