@@ -42,3 +42,14 @@ it('leaves Kafka as much memory beside its heap as in it', async () => {
 
   expect(megabytes(kafka?.mem_limit)).toBeGreaterThanOrEqual(2 * megabytes(heap));
 });
+
+it('bounds the heap of every script that is a service or a relay itself', async () => {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+
+  const ours = Object.values(scripts).filter((script) => /tools\/dist\/(relay|service)\.js/.test(script));
+
+  expect(ours).toEqual(ours.map(() => expect.stringMatching(/ --max-old-space-size=\d+ /)));
+  expect(ours.length).toBeGreaterThan(0);
+});
