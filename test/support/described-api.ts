@@ -6,22 +6,22 @@ import { type GeneratedRequest, type Known, requestsOf } from './openapi-request
 
 const MISSING_ID = '01939d3c-0000-7000-8000-000000000000';
 
-/** Requests of every run. The seed is fixed: a test that fails, fails because of the change under test. */
+/** The seed is fixed, so that a failure is caused by the change under test. */
 const GENERATED = { numRuns: 1000, seed: 20_261_129 };
 
 export interface DescribedSetting {
   readonly service: InProcessService;
   /** The service's database schema. */
   readonly schema: string;
-  /** The customer whose things they are. */
+  /** The customer who owns what exists. */
   readonly owner: string;
   /** What exists, by the names of path parameters. */
   readonly known: Known;
   /** Headers that prove a body to be genuine, where a route asks for them. */
   readonly sign?: (path: string, body: string) => Record<string, string>;
-  /** What brings about the successes and problems that no general request does: `POST /orders price-changed`. */
+  /** Provokes the answers that no general request gets, by their names: `POST /orders price-changed`. */
   readonly particular: Readonly<Record<string, () => Promise<unknown>>>;
-  /** What cannot be brought about here, although it happens. */
+  /** Answers that occur, but cannot be provoked here. */
   readonly elsewhere: RegExp;
 }
 
@@ -35,7 +35,7 @@ interface Sent {
   readonly body?: string | undefined;
 }
 
-/** The service does what its OpenAPI document says, and nothing else. */
+/** Tests that a service behaves as its OpenAPI document describes. */
 export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
   let setting: DescribedSetting;
   let api: DescribedApi;
@@ -50,7 +50,7 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
   const asOwner = () => ({ 'x-user-id': setting.owner });
   const asOperator = () => ({ 'x-user-id': 'ops', 'x-roles': 'operator' });
 
-  /** Of a stream only the head is read. */
+  /** Sends a request. Only the head of a stream is read. */
   async function send({ method, path, headers = {}, body }: Sent): Promise<Answer> {
     const signed = setting.sign?.(path, body ?? '') ?? {};
     const response = await fetch(setting.service.url + path, {
@@ -144,7 +144,7 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     return { method: operation.method, path, body: schema && JSON.stringify(exampleOf(api, schema)) };
   }
 
-  /** What every route may get: good requests of each caller, and those that all routes refuse alike. */
+  /** For any route: valid requests of each caller, and those that all routes refuse in the same way. */
   function generalRequests(operation: Operation): Sent[] {
     const good = valid(operation);
     const { method } = operation;
@@ -179,7 +179,7 @@ function documented({ name, responses }: Operation): string[] {
   });
 }
 
-/** The example that a schema shows, put together from those of its parts. */
+/** The example of a schema, composed of those of its parts. */
 function exampleOf(api: DescribedApi, given: Schema): unknown {
   const name = (given['$ref'] as string | undefined)?.split('/').at(-1);
   const schema = (name === undefined ? undefined : api.schemas[name]) ?? given;

@@ -66,7 +66,7 @@ export async function startInProcess<C extends ServiceConfig>(
   };
 }
 
-/** Records what a service answers: there, so that no answer is missed, however a test asks. Call it before the service listens. */
+/** Records the answers of a service inside of it, so that none is missed, whatever client a test uses. Call it before the service listens. */
 export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openApi: OpenApiInfo) {
   const answers: Answer[] = [];
   app
@@ -89,7 +89,7 @@ export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openAp
     api,
     /** Every answer so far, except for streams. */
     answers: answers as readonly Answer[],
-    /** What of the answers the OpenAPI document does not state. */
+    /** What the OpenAPI document lacks of the answers. */
     undocumented: () => [...new Set(answers.flatMap((answer) => api().gapsOf(answer)))],
   };
 }

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { DescribedApi, type Operation, type Parameter, type Schema } from './openapi.js';
 
-/** A request that the document describes, or almost. */
+/** A request that meets the document, or is close to one that does. */
 export interface GeneratedRequest {
   readonly operation: Operation;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** JSON; undefined for none. */
   readonly body: string | undefined;
-  /** What of it does not meet the document; nothing for a valid request. */
+  /** The parts that do not meet the document. A valid request has none. */
   readonly invalid: readonly string[];
 }
 
@@ -171,7 +171,7 @@ function changed(value: unknown, at: number, by: unknown): unknown {
   return copy;
 }
 
-/** Values that meet the schema, nearly always: what does not is found out later. */
+/** Values that usually meet the schema. Whether they do is checked afterwards. */
 function valuesOf(api: DescribedApi, given: Schema): fc.Arbitrary<unknown> {
   const schema = resolved(api, given);
   if ('const' in schema) return fc.constant(schema['const']);
@@ -179,7 +179,7 @@ function valuesOf(api: DescribedApi, given: Schema): fc.Arbitrary<unknown> {
   if (values) return fc.constantFrom(...values);
   const variants = (schema['oneOf'] ?? schema['anyOf']) as Schema[] | undefined;
   if (variants && !('properties' in schema)) {
-    // Each adds to what all of them have in common.
+    // A variant adds to what all variants have in common.
     const common = { ...schema, oneOf: undefined, anyOf: undefined };
     return fc.oneof(...variants.map((variant) => valuesOf(api, { ...common, ...resolved(api, variant) })));
   }

@@ -46,7 +46,7 @@ export async function openApiErrors(document: Document): Promise<unknown> {
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-/** Belongs to the connection, or says nothing of the operation. */
+/** Headers of the connection, and those that any answer may have. */
 const COMMON_HEADERS =
   /^(access-control-.*|cache-control|connection|content-(length|type)|date|keep-alive|transfer-encoding|vary|x-accel-buffering)$/;
 
@@ -79,7 +79,7 @@ export class DescribedApi {
     return this.requests.validatorOf(schema)(value);
   }
 
-  /** What of an answer the document does not state, one line each: the status, the media type, a header, a field of the body. */
+  /** What the document lacks of an answer, one line each: the status, the media type, a header, a field of the body. */
   gapsOf({ method, path, status, headers, body }: Answer): string[] {
     if (method === 'HEAD' || method === 'OPTIONS') return [];
     const pathname = path.replace(/[?#].*/s, '');
@@ -132,7 +132,7 @@ class Schemas {
     strict: false,
     validateSchema: false,
     allErrors: true,
-    // What they name is opaque: only the service can tell.
+    // Opaque values: only the service knows which ones are valid.
     formats: { ...fullFormats, cursor: true, 'event-id': true },
   });
   private readonly validators = new Map<Schema, ValidateFunction>();
@@ -148,7 +148,7 @@ class Schemas {
   }
 }
 
-/** With references that lead into the document from outside of it. */
+/** With references that work outside of the document. */
 function absolute(schema: Schema): Schema {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"api#/components/')) as Schema;
 }

@@ -24,7 +24,7 @@ const CALLERS = {
   operator: ['X-User-Id: ops', 'X-Roles: customer,operator'],
 };
 
-/** What CI has the time for. */
+/** Arguments of the short form, for CI. */
 const SHORT = ['--phases', 'examples,coverage,fuzzing', '--max-examples', '10', '--seed', '1'];
 
 const stopping = new AbortController();
@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** A Python that succeeds prints nothing. */
+/** The output is empty when Python succeeds, and undefined when it does not. */
 const isTrue = (output: string | undefined): boolean => output !== undefined;
 
 async function installSchemathesis(): Promise<void> {
@@ -74,17 +74,17 @@ async function installSchemathesis(): Promise<void> {
   await rm(PYTHON, { recursive: true, force: true });
   await run('python3', ['-m', 'venv', PYTHON], options);
   await run(join(PYTHON, 'bin/pip'), ['install', '--quiet', `schemathesis==${SCHEMATHESIS}`], options);
-  // Last: an installation that was broken off is begun again.
+  // Last, so that an interrupted installation starts again.
   await mkdir(join(PYTHON, 'installed'));
 }
 
-/** PostgreSQL, Kafka, and on them both services with the demo orders. What undoes it goes to `undo`. */
+/** Starts PostgreSQL, Kafka and both services, with the demo orders. `undo` receives what stops them. */
 async function startServices(
   directory: string,
   undo: (() => Promise<unknown>)[],
 ): Promise<Readonly<Record<string, string>>> {
   console.log('Starting PostgreSQL, Kafka and both services …');
-  // As root PostgreSQL runs as another user, who has to enter.
+  // When this runs as root, PostgreSQL runs as another user, who needs access.
   await run('chmod', ['755', directory], { what: 'chmod', logFile: join(directory, 'setup.log') });
   const { signal } = stopping;
   const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), database: 'twinbox', signal });
@@ -137,7 +137,7 @@ async function startServices(
   return urls;
 }
 
-/** It keeps what it finds below the directory that it works in. */
+/** Runs schemathesis in a directory where it may store its findings. */
 function schemathesis(url: string, headers: readonly string[], args: readonly string[], cwd: string): Promise<number> {
   const own = join(root, 'tools/schemathesis');
   const config = ['--config-file', join(own, 'schemathesis.toml')];

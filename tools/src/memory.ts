@@ -1,8 +1,8 @@
 /**
- * Bounds the heap of a service that Node starts, in MB. Without it V8 takes what the machine has before it collects, and a service that
- * needs 160 MB had 700 MB resident. A container has twice as much: docker-compose.yml.
+ * Bounds the heap of a service, in MB. Without a bound V8 uses most of the machine's memory before it collects garbage: a service that
+ * needs 160 MB had 700 MB resident. The container's limit in docker-compose.yml is twice as high.
  */
 export const SERVICE_HEAP = '--max-old-space-size=256';
 
-/** The same for a command that runs to its end: migrations, topics, demo data. */
+/** Bounds the heap of a command that runs once: migrations, topics, demo data. */
 export const STEP_HEAP = '--max-old-space-size=128';

@@ -44,7 +44,7 @@ class ProblemDto {
 /** On a route that never asks the database: the document names no 503 for it. */
 export const WITHOUT_DATABASE_EXTENSION = 'x-without-database';
 
-/** On a route that reads its body from the bytes: validation does not refuse what no class names. */
+/** Marks a route whose handler reads the body from its bytes. Validation does not refuse unknown fields there. */
 export const RAW_BODY_EXTENSION = 'x-raw-body';
 
 /** An entry of any problem table: what its rejection looks like does not matter here. */
@@ -208,7 +208,7 @@ function complete(operation: Operation, method: string, schemas: Record<string, 
   if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
   if (takesHeader(operation, 'Idempotency-Key')) {
     problems.push(examples.keyInvalid);
-    // Requests without a body are all the same.
+    // All requests without a body are the same request.
     if (operation.requestBody) problems.push(examples.keyReused);
     if (!roles) problems.push(examples.answerOfRole);
   }
@@ -272,7 +272,7 @@ function addProblems(
   problems: readonly DocumentedProblem[],
   schemas: Record<string, object>,
 ): void {
-  // What is documented beside its problems, like the health checks' 503, has a schema already.
+  // An answer that is documented itself, such as the 503 of a health check, keeps its schema beside that of the problems.
   const response = (responses[status] ??= {
     description: '',
     headers: {
@@ -313,7 +313,7 @@ const requestIdHeader = {
 const replayedHeader = { description: '`true`: the stored answer.', schema: { type: 'string', enum: ['true'] } };
 const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };
 
-/** Of problems, by their status. */
+/** The headers of problems, by status. */
 const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
   401: { 'WWW-Authenticate': { schema: { type: 'string' } } },
   415: {

@@ -1,10 +1,10 @@
 import { type Problem, problemType } from './problem.js';
 import type { JsonSchema } from './validated-schemas.js';
 
-/** A problem as a document shows it: an example, and schemas of those members whose example does not show all that they may be. */
+/** A problem with its example, and schemas for members whose example does not show every value that they may have. */
 export interface DocumentedProblem extends Problem {
   readonly schemas?: Readonly<Record<string, JsonSchema>>;
-  /** Members that are not always there, beside those that the example lacks. */
+  /** Members that may be missing, in addition to those that the example lacks. */
   readonly optional?: readonly string[];
 }
 
@@ -39,7 +39,7 @@ type Schemas = Record<string, object>;
 
 const BASE = { $ref: '#/components/schemas/ProblemDto' };
 
-/** The schema of whichever of the problems it is; their `type` tells them apart. Each has a schema of its own, which is added. */
+/** The schema of an answer that is one of the problems, which differ in their `type`. Adds a schema for each of them to `schemas`. */
 export function schemaOfProblems(problems: readonly DocumentedProblem[], schemas: Schemas): JsonSchema {
   const refs = problems.map((problem) => {
     const name = nameOf(problem.code);
@@ -76,7 +76,7 @@ function nameOf(code: string): string {
   return `${code.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())}Problem`;
 }
 
-/** What has the types of the example. */
+/** A schema with the types of the example. */
 function schemaLike(example: unknown): JsonSchema {
   if (Array.isArray(example)) return { type: 'array', items: example.length > 0 ? schemaLike(example[0]) : {} };
   if (typeof example === 'object' && example !== null) {

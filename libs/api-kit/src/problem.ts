@@ -36,9 +36,9 @@ export interface ProblemEntry<Rejection> {
   detail?(rejection: Rejection): string;
   /** The rejection's other fields as they may look, for the OpenAPI document. */
   readonly example?: Partial<Omit<Rejection, 'code'>>;
-  /** Schemas of those fields whose example does not show all that they may be. */
+  /** Schemas for fields whose example does not show every value that they may have. */
   readonly schemas?: { readonly [K in keyof Omit<Rejection, 'code'>]?: JsonSchema };
-  /** Fields that are not always there, beside those that the example lacks. */
+  /** Fields that may be missing, in addition to those that the example lacks. */
   readonly optional?: readonly string[];
 }
 

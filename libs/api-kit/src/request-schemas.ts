@@ -3,7 +3,7 @@ import type { JsonSchema } from './validated-schemas.js';
 type Schema = Record<string, unknown>;
 type Schemas = Readonly<Record<string, Schema>>;
 
-/** What no text of a request may hold, whatever field it is: PostgreSQL cannot store U+0000. */
+/** The pattern of every text in a request: PostgreSQL cannot store U+0000. */
 const STORABLE = '^[^\\u0000]*$';
 
 /** States what validation refuses in every body: members that no class names, and text that PostgreSQL cannot store. */
@@ -14,7 +14,7 @@ export function closeBody(schema: Schema, schemas: Schemas): void {
   });
 }
 
-/** A parameter comes as text, so there is no null. A list of values is repeated, or has commas between. */
+/** A parameter is text, so it is never null. A list repeats the name, or has commas between its values. */
 export function closeParameter(schema: Schema): void {
   eachSchema(schema, {}, (part) => {
     const { type, enum: values } = part as { readonly type?: unknown; readonly enum?: readonly unknown[] };
@@ -34,7 +34,7 @@ export function closeParameter(schema: Schema): void {
   delete schema['maxItems'];
 }
 
-/** Whether a body of `{}`, and so none at all, meets the schema. */
+/** Whether `{}` meets the schema. No body at all means the same. */
 export function mayBeEmpty(schema: JsonSchema, schemas: Schemas): boolean {
   const { required, anyOf } = referenced(schema, schemas) as { readonly required?: unknown; readonly anyOf?: Schema[] };
   return required === undefined && (anyOf === undefined || anyOf.some((part) => mayBeEmpty(part, schemas)));
@@ -50,7 +50,7 @@ function boundText(schema: Schema): void {
   }
 }
 
-/** Visits a schema and all that it consists of, each once. What stands in a combination adds to a schema, and is not a whole one. */
+/** Visits a schema and its parts, each once. A part of `anyOf`, `oneOf` or `allOf` that is not a reference is not a whole schema. */
 function eachSchema(root: Schema, schemas: Schemas, visit: (schema: Schema, isWhole: boolean) => void): void {
   const seen = new Set<Schema>();
   const go = (given: unknown, isWhole: boolean): void => {

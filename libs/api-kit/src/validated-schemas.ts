@@ -11,7 +11,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 type Rule = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 type Property = JsonSchema & { readonly type?: unknown; readonly isArray?: boolean; readonly required?: unknown };
 
-/** Where @nestjs/swagger keeps what its decorators say (its constants.js, which it does not export). */
+/** Metadata keys of @nestjs/swagger, from its constants.js, which it does not export. */
 const MODEL_PROPERTY = 'swagger/apiModelProperties';
 const PARAMETERS = 'swagger/apiParameters';
 const EXTRA_MODELS = 'swagger/apiExtraModels';
@@ -30,9 +30,8 @@ export function applyConstraints(schemas: Record<string, Record<string, unknown>
 }
 
 /**
- * Documents the limits that validation enforces, from the rules themselves, on every class that a route of the application takes: what
- * the rules say overrides what `@ApiProperty` says. A rule of one's own states its schema as `context: { schema: { … } }` of its
- * validation options.
+ * Documents the limits that validation enforces, for every class that a route of the application takes. They are read from the rules and
+ * override those of `@ApiProperty`. A custom rule states its schema in its validation options: `context: { schema: { … } }`.
  */
 export function documentValidation(app: NestFastifyApplication): void {
   const done = new Set<Type>();
@@ -67,13 +66,13 @@ function documentClass(type: Type, done: Set<Type>): void {
     const known = (Reflect.getMetadata(MODEL_PROPERTY, prototype, name) ?? {}) as Property;
     if (typeof known.type === 'function') documentClass(known.type as Type, done);
     const required = !accepts(type, name, {});
-    // Whether it is required, and what it must be, depends on other properties: ApiConstraint states that.
+    // Other properties decide whether it is required, and what it must be. ApiConstraint states that.
     if (required && known.required === false) continue;
     document(prototype, name, { ...documented(type, name, its, known), required });
   }
 }
 
-/** An undefined keyword removes what there was. */
+/** Adds to what is documented for a property. An undefined keyword is removed. */
 function document(prototype: object, name: string, schema: JsonSchema): void {
   ApiProperty(schema)(prototype, name);
   const all = Object.entries({ ...(Reflect.getMetadata(MODEL_PROPERTY, prototype, name) as object), ...schema });
@@ -85,7 +84,7 @@ function documented(type: Type, name: string, rules: readonly Rule[], known: Pro
   const own = rules.filter(({ each }) => !each).map(keywordsOf);
   const ofItems = together(rules.filter(({ each }) => each).map(keywordsOf));
   return {
-    // Inherited from a base class, they would be read anew from the type of the property.
+    // For a property that is inherited, ApiProperty would replace them by the type that TypeScript has emitted.
     ...(known.type !== undefined && { type: known.type, isArray: known.isArray }),
     ...together(own),
     ...(Object.keys(ofItems).length > 0 && { items: { ...ofItems, ...(known['items'] as object | undefined) } }),
@@ -95,7 +94,7 @@ function documented(type: Type, name: string, rules: readonly Rule[], known: Pro
   };
 }
 
-/** Whether validation, which reads the body first, finds nothing wrong with this property. */
+/** Whether a body is valid as far as this property is concerned. */
 function accepts(type: Type, name: string, body: object): boolean {
   const errors = validateSync(plainToInstance(type, body) as object, { forbidUnknownValues: false });
   return !errors.some(({ property }) => property === name);
@@ -106,7 +105,7 @@ function keywordsOf({ name = '', constraints, context }: Rule): JsonSchema {
   return stated ?? keywords[name]?.(...((constraints ?? []) as never[])) ?? {};
 }
 
-/** All of them hold. Only one pattern fits into a schema. */
+/** The schema of what meets all of them. A schema has one pattern, so several become an `allOf`. */
 function together(schemas: readonly JsonSchema[]): JsonSchema {
   const all: Record<string, unknown> = Object.assign({}, ...schemas);
   const patterns = [...new Set(schemas.map(({ pattern }) => pattern).filter((pattern) => pattern !== undefined))];
@@ -117,7 +116,7 @@ function together(schemas: readonly JsonSchema[]): JsonSchema {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** What rules of class-validator say, by their names, in the words of JSON Schema. */
+/** The keywords of JSON Schema for the rules of class-validator, by the names of the rules. */
 const keywords: Readonly<Record<string, (...constraints: never[]) => JsonSchema>> = {
   isString: () => ({ type: 'string' }),
   isText: (min: number | undefined, maxLength: number | undefined) => ({
@@ -151,7 +150,7 @@ function timeOf(orDate: boolean): JsonSchema {
   return { type: 'string', format: undefined, anyOf: [{ format: 'date-time', pattern: TIME }, { format: 'date' }] };
 }
 
-/** The format means UUIDs of all versions. */
+/** Restricts the format `uuid`, which any version meets, to the versions that are accepted. */
 function uuidOf(isAccepted: (uuid: string) => boolean): JsonSchema {
   const versions = '12345678'
     .split('')
