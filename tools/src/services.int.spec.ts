@@ -5,9 +5,9 @@ import { root } from './checkout.js';
 import { SERVICE_HEAP } from './memory.js';
 import { freePort } from './ports.js';
 import { pidsWithArguments, until } from './processes.js';
-import { startService } from './services.js';
+import { SERVICES, startService } from './services.js';
 
-it.each(['order-service', 'payment-service'])('P7 bounds the heap of %s when it starts it', async (name) => {
+it.each(SERVICES)('P7 bounds the heap of %s when it starts it', async (name) => {
   const directory = await mkdtemp(join(tmpdir(), 'it-service-'));
   const port = await freePort();
   // Neither has to be there for a service to start.

@@ -1,11 +1,11 @@
 import { Body, Controller, Delete, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { IsOptional, IsString } from 'class-validator';
+import { IsString } from 'class-validator';
 import { exchange, expectProblem, RawConnection } from '../test/raw-http.js';
-import { createApp, loggerModule, NoBody, Public, ServiceConfig } from './index.js';
+import { createApp, loggerModule, MayBeAbsent, NoBody, Public, ServiceConfig } from './index.js';
 
 class NoteDto {
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   readonly text?: string;
 }

@@ -4,7 +4,7 @@ import { currentCurrencies, IsCurrentCurrency } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
-import { MOST_WORDS, SearchWords } from './search-words.js';
+import { HasFewWords, MOST_WORDS } from './search-words.js';
 
 export class ProductDto implements Product {
   @ApiProperty({ example: 'tea-earl-grey' })
@@ -60,7 +60,7 @@ export class ProductPageQuery extends CursorPageQuery {
   })
   @MayBeAbsent()
   @IsText(1, 100)
-  @SearchWords()
+  @HasFewWords()
   readonly q?: string;
 }
 
