@@ -116,14 +116,13 @@ describe('Outbox.add', () => {
           message: { id: record.id, key: aggregateId, sequence: version + 0, source: `/${SERVICE}` },
         });
         const read = reading.readable ? reading.message.data : undefined;
-        // class-transformer leaves out what could change a prototype.
+        // class-transformer leaves out what could change a prototype, or would hide a method that every object inherits.
+        const isUnsafe = (key: string) => key === '__proto__' || typeof Reflect.get(Object.prototype, key) === 'function';
         const withoutUnsafe = (json: string) =>
-          JSON.parse(json, function (key, one: unknown) {
-            return key === '__proto__' || key === 'constructor' ? undefined : one;
-          }) as object;
+          JSON.parse(json, (key, one: unknown) => (isUnsafe(key) ? undefined : one)) as object;
         expect(JSON.parse(JSON.stringify(read))).toEqual(withoutUnsafe(JSON.stringify(value)));
       }),
-      { numRuns: 1000 },
+      { numRuns: 1000, examples: [['a', 1, { valueOf: [] }, undefined]] },
     );
     expect(accepted).toBeGreaterThan(50);
   });
