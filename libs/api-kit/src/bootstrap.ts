@@ -67,13 +67,12 @@ export async function createApp(
     hideAsterisk(request.raw);
     logRequest(request.raw, reply.raw, request.id, done);
   });
-  if (config.AUTH_MODE === 'dev') refuseForeignHosts(fastify, config.ALLOWED_HOSTS);
   fastify.addHook('preClose', (done) => {
     closeEventStreams(fastify.server);
     done();
   });
   guardConnections(fastify, config);
-  followHttp(fastify);
+  followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
   readJsonBodies(fastify);
   limitQueries(fastify);
 
@@ -149,14 +148,14 @@ function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } 
 }
 
 /** Everywhere, health and metrics included: whoever scrapes them uses a name that is in ALLOWED_HOSTS. */
-function refuseForeignHosts(fastify: FastifyInstance, allowedHosts: readonly string[]): void {
+function foreignHostProblem(
+  allowedHosts: readonly string[],
+): (request: IncomingMessage) => ProblemException | undefined {
   const isForUs = hostCheck(allowedHosts);
-  fastify.addHook('onRequest', (request, _reply, done) => {
-    const detail =
-      'With AUTH_MODE=dev the service answers only for localhost, a loopback address and the hosts in ALLOWED_HOSTS.';
-    const refusal = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
-    done(isForUs(request.raw) ? undefined : new ProblemException(refusal));
-  });
+  const detail =
+    'With AUTH_MODE=dev the service answers only for localhost, a loopback address and the hosts in ALLOWED_HOSTS.';
+  const refusal = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
+  return (request) => (isForUs(request) ? undefined : new ProblemException(refusal));
 }
 
 @Module({})

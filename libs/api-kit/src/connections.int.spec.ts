@@ -63,8 +63,8 @@ const connectionsOf = (app: NestFastifyApplication) =>
     app.getHttpServer().getConnections((error, count) => (error ? reject(error) : resolve(count)));
   });
 
-const HEAD = `POST /bodies HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nX-Request-Id: r-1\r\nOrigin: ${ORIGIN}\r\n`;
-const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+const HEAD = `POST /bodies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Request-Id: r-1\r\nOrigin: ${ORIGIN}\r\n`;
+const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 describe.each([
   ['REQUEST_TIMEOUT', { REQUEST_TIMEOUT: SHORT, CONNECTION_TIMEOUT: LONG }],
@@ -159,7 +159,7 @@ describe('MAX_CONNECTIONS', () => {
 
     held[0]?.close();
     await until('there is room', async () => (await connectionsOf(app)) === 4);
-    const [answer] = await exchange(url, `GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const [answer] = await exchange(url, `GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     expectProblem(answer, 404, 'not-found');
     for (const connection of held) connection.close();
   });

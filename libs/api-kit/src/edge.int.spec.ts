@@ -505,7 +505,8 @@ describe('callers', () => {
       { 'x-roles': 'operator' },
     ];
     for (const headers of invalid) expectProblem(await call('/shelf', { headers }), 401, 'caller-unknown');
-    const two = 'GET /shelf HTTP/1.1\r\nHost: a\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n';
+    const two =
+      'GET /shelf HTTP/1.1\r\nHost: localhost\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n';
     expect(await send(two)).toMatchObject({ status: 401 });
   });
 

@@ -251,7 +251,7 @@ describe('a precondition', () => {
     const lines = async (...values: string[]) => {
       const socket = connect(Number(port), hostname);
       const fields = values.map((value) => `If-None-Match: ${value}\r\n`).join('');
-      socket.write(`GET /notes/1 HTTP/1.1\r\nHost: a\r\n${fields}Connection: close\r\n\r\n`);
+      socket.write(`GET /notes/1 HTTP/1.1\r\nHost: localhost\r\n${fields}Connection: close\r\n\r\n`);
       let answer = '';
       for await (const chunk of socket) answer += String(chunk);
       return Number(answer.split(' ')[1]);

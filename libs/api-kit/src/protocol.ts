@@ -34,9 +34,12 @@ export function hideAsterisk(request: IncomingMessage): void {
 
 /**
  * Answers what HTTP decides before any route does: requests that are not framed as RFC 9112 demands, those that come while the
- * application closes, and methods that a path does not have.
+ * application closes or are for another host, and methods that a path does not have.
  */
-export function followHttp(fastify: FastifyInstance): void {
+export function followHttp(
+  fastify: FastifyInstance,
+  foreignHostProblem: (request: IncomingMessage) => ProblemException | undefined = () => undefined,
+): void {
   let stopping = false;
   fastify.addHook('preClose', (done) => {
     stopping = true;
@@ -45,7 +48,7 @@ export function followHttp(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     const target = unreadable.get(request.raw);
     if (target) request.raw.url = target.url;
-    const refusal = stopping ? stoppingProblem() : framingProblem(request);
+    const refusal = stopping ? stoppingProblem() : (framingProblem(request) ?? foreignHostProblem(request.raw));
     if (refusal) return done(refusal);
     // It asks about the server as a whole (RFC 9110, section 9.3.7).
     if (target?.url === '*' && request.method === 'OPTIONS') {

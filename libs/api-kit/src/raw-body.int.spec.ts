@@ -52,7 +52,7 @@ afterAll(() => app.close());
 async function post(body: Buffer | string, headers: Record<string, string> = {}, path = '/notes') {
   const bytes = Buffer.from(body);
   const lines = { 'Content-Type': 'application/json', 'Content-Length': String(bytes.length), ...headers };
-  const head = Object.entries({ Host: 'a', Connection: 'close', ...lines })
+  const head = Object.entries({ Host: 'localhost', Connection: 'close', ...lines })
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `${name}: ${value}\r\n`);
   const [answer] = await exchange(
@@ -149,12 +149,12 @@ describe('the media type of a body', () => {
 
 describe('a request without a body', () => {
   const chunked = (chunks: string, headers = '') =>
-    `Host: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${headers}\r\n${chunks}`;
+    `Host: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${headers}\r\n${chunks}`;
 
   it.each(['/notes', '/notes/done'])('is accepted by %s, however it says so', async (path) => {
     const bodies = [
-      'Host: a\r\nConnection: close\r\n\r\n',
-      'Host: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+      'Host: localhost\r\nConnection: close\r\n\r\n',
+      'Host: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
       chunked('0\r\n\r\n'),
       chunked('0\r\nTrailer: x\r\n\r\n'),
     ];

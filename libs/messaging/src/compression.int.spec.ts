@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type INestApplication } from '@nestjs/common';
-import kafkajs, { Kafka, logLevel } from 'kafkajs';
 import { startCounter } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
+import { configureTopic } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 /** Java and Maven bring Kafka's own client. The CI workflow installs both: there nothing may be skipped. */
@@ -78,15 +78,5 @@ describe('a broker that compresses', () => {
   );
 });
 
-async function compressTopic(codec: string): Promise<void> {
-  const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
-    const configEntries = [{ name: 'compression.type', value: codec }];
-    const { name } = sandbox.consumer.topic;
-    const type = kafkajs.ConfigResourceTypes.TOPIC;
-    await admin.alterConfigs({ validateOnly: false, resources: [{ type, name, configEntries }] });
-  } finally {
-    await admin.disconnect();
-  }
-}
+const compressTopic = (codec: string) =>
+  configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, { 'compression.type': codec });

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
 import { type DeadLetter, type InboxLetter } from './dead-letter.js';
 import { DeadLetters, type LetterChoice } from './dead-letters.js';
@@ -11,7 +10,7 @@ import { InboxStore } from './inbox-store.js';
 import { type InboxOptions, MESSAGING_OPTIONS } from './messaging-options.js';
 import { counted, CounterController, startCounter } from './testing/counter-process.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
-import { produce, type RawRecord } from './testing/topic.js';
+import { configureTopic, produce, type RawRecord } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 let sandbox: Sandbox;
@@ -456,17 +455,8 @@ describe('a dead letter of the inbox', () => {
 describe('a dead letter of the outbox', () => {
   const MAX_BYTES = 20_000;
 
-  async function limitTopic(bytes: number): Promise<void> {
-    const { name } = sandbox.consumer.topic;
-    const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
-    await admin.connect();
-    const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: [{ type: ConfigResourceTypes.TOPIC, name, configEntries }],
-    });
-    await admin.disconnect();
-  }
+  const limitTopic = (bytes: number) =>
+    configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, { 'max.message.bytes': String(bytes) });
 
   /** Of each key the messages 1 to 4, of which Kafka refuses the second. */
   async function givenRefusals(keys: readonly string[]): Promise<void> {

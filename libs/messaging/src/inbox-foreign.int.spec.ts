@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication } from '@nestjs/common';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { type InboxOptions } from './messaging-options.js';
 import { counted, CounterController, inboxHealth, startCounter } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
-import { produce, type RawRecord } from './testing/topic.js';
+import { configureTopic, produce, type RawRecord } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 let sandbox: Sandbox;
@@ -37,28 +36,12 @@ const parked = () =>
   );
 
 /** A topic that takes what the broker's defaults would keep away. */
-async function takeEverything(): Promise<void> {
-  const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  try {
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: ConfigResourceTypes.TOPIC,
-          name: sandbox.consumer.topic.name,
-          configEntries: [
-            { name: 'max.message.bytes', value: '10000000' },
-            { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
-            { name: 'message.timestamp.before.max.ms', value: '9223372036854775807' },
-          ],
-        },
-      ],
-    });
-  } finally {
-    await admin.disconnect();
-  }
-}
+const takeEverything = () =>
+  configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, {
+    'max.message.bytes': '10000000',
+    'message.timestamp.after.max.ms': '9223372036854775807',
+    'message.timestamp.before.max.ms': '9223372036854775807',
+  });
 
 const envelope = () => ({ ce_specversion: '1.0', ce_id: randomUUID(), ce_type: 'Counted', ce_source: '/foreign' });
 const withHeaders = (headers: RawRecord['headers']) => counted(1, { headers: { ...envelope(), ...headers } });

@@ -1,5 +1,5 @@
 import { type INestApplication } from '@nestjs/common';
-import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
 import { MessagingMetrics } from './metrics.js';
 import { Incidents } from './incidents.js';
@@ -8,7 +8,7 @@ import { type InboxOptions } from './messaging-options.js';
 import { moveOffsets } from './move-offsets.js';
 import { counted, CounterController, inboxHealth, startCounter } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
-import { produce, type RawRecord } from './testing/topic.js';
+import { configureTopic, produce, type RawRecord } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 let sandbox: Sandbox;
@@ -255,16 +255,7 @@ describe('offsets that an operator moves', () => {
 });
 
 it.each(['compact', 'compact,delete'])('P9 a topic whose cleanup.policy is %s is reported', async (policy) => {
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [
-      {
-        type: ConfigResourceTypes.TOPIC,
-        name: topicName(),
-        configEntries: [{ name: 'cleanup.policy', value: policy }],
-      },
-    ],
-  });
+  await configureTopic(sandbox.options.brokers, topicName(), { 'cleanup.policy': policy });
 
   const app = await start({ inboxRetentionMs: 0 });
   await sendMany(2);

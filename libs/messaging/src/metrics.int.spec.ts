@@ -1,6 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type INestApplication } from '@nestjs/common';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
 import { PermanentError } from './errors.js';
 import { type InboxOptions, type MessagingOptions } from './messaging-options.js';
@@ -8,7 +7,7 @@ import { MessagingMetrics } from './metrics.js';
 import { type Relay } from './relay.js';
 import { counted, CounterController, startCounter } from './testing/counter-process.js';
 import { createSandbox, type Sandbox } from './testing/sandbox.js';
-import { produce } from './testing/topic.js';
+import { configureTopic, produce } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 const NOBODY = '127.0.0.1:1';
@@ -61,16 +60,8 @@ async function startConsumer(options: Partial<InboxOptions> = {}) {
   return { app, metrics: app.get(MessagingMetrics) };
 }
 
-async function limitTopic(bytes: number): Promise<void> {
-  const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
-  await admin.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
-  });
-  await admin.disconnect();
-}
+const limitTopic = (bytes: number) =>
+  configureTopic(sandbox.options.brokers, topic, { 'max.message.bytes': String(bytes) });
 
 describe('P9 the metrics of the outbox', () => {
   it('show what is not published and how old it is, while Kafka is away, and nothing of it afterwards', async () => {

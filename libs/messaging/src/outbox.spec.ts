@@ -117,7 +117,8 @@ describe('Outbox.add', () => {
         });
         const read = reading.readable ? reading.message.data : undefined;
         // class-transformer leaves out what could change a prototype, or would hide a method that every object inherits.
-        const isUnsafe = (key: string) => key === '__proto__' || typeof Reflect.get(Object.prototype, key) === 'function';
+        const isUnsafe = (key: string) =>
+          key === '__proto__' || typeof Reflect.get(Object.prototype, key) === 'function';
         const withoutUnsafe = (json: string) =>
           JSON.parse(json, (key, one: unknown) => (isUnsafe(key) ? undefined : one)) as object;
         expect(JSON.parse(JSON.stringify(read))).toEqual(withoutUnsafe(JSON.stringify(value)));

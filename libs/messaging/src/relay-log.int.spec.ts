@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { type QueryRunner } from 'typeorm';
 import { OutboxStore } from './outbox-store.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
+import { configureTopic } from './testing/topic.js';
 import { until } from './testing/until.js';
 
 let sandbox: Sandbox;
@@ -172,26 +172,8 @@ describe('P5 a message that Kafka refuses', () => {
   const MAX_BYTES = 20_000;
   const big = { n: 3, filler: 'x'.repeat(MAX_BYTES) };
 
-  async function limitTopic(bytes: number): Promise<void> {
-    const { name } = sandbox.consumer.topic;
-    const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
-    await admin.connect();
-    const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: [{ type: ConfigResourceTypes.TOPIC, name, configEntries }],
-    });
-    // It is answered once it is written down; the broker goes by it a little later.
-    await until('the limit is known', async () => {
-      const configNames = ['max.message.bytes'];
-      const { resources } = await admin.describeConfigs({
-        includeSynonyms: false,
-        resources: [{ type: ConfigResourceTypes.TOPIC, name, configNames }],
-      });
-      return resources[0]?.configEntries[0]?.configValue === String(bytes);
-    });
-    await admin.disconnect();
-  }
+  const limitTopic = (bytes: number) =>
+    configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, { 'max.message.bytes': String(bytes) });
 
   const parked = () =>
     sandbox.database.sql<{ sequence: string; dead: boolean; error: string | null }>(

@@ -103,6 +103,7 @@ describe('a batch that cannot be decoded', () => {
     await start();
 
     await until('the partition goes on', async () => (await effects())['p0']?.length === 1);
+    await until('the batch is kept', async () => (await letters()).length > 0);
 
     expect(await letters()).toMatchObject([
       { error: expect.stringContaining(`${name} decompression failed: expands`) },
@@ -173,6 +174,7 @@ describe('a batch that cannot be decoded', () => {
     await start([link.broker]);
 
     await until('the others are handled', async () => Object.values(await effects()).flat().length === 3);
+    await until('the batch is kept', async () => (await letters()).length > 0);
 
     expect(await effects()).toEqual({ p0: [1, 4], p1: [1] });
     expect(await letters()).toMatchObject([
@@ -193,6 +195,7 @@ describe('a batch that cannot be decoded', () => {
     await start();
 
     await until('the partition goes on', async () => (await effects())['p0']?.length === 1);
+    await until('the batch is kept', async () => (await letters()).length > 0);
 
     expect(await letters()).toMatchObject([{ offset: '200000', error: expect.stringContaining('200001 messages') }]);
   });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { startConsumer } from '../kafka.js';
 import { type KafkaRecord } from '../message.js';
 import { until } from './until.js';
@@ -62,5 +62,30 @@ export async function produce(brokers: readonly string[], topic: string, records
     await producer.send({ topic, messages });
   } finally {
     await producer.disconnect();
+  }
+}
+
+/** Configures a topic. Kafka answers once it has written that down, and follows it a little later: this waits until then. */
+export async function configureTopic(
+  brokers: readonly string[],
+  topic: string,
+  configs: Readonly<Record<string, string>>,
+): Promise<void> {
+  const resource = { type: ConfigResourceTypes.TOPIC, name: topic };
+  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
+  const admin = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] });
+    await until(`${topic} is configured`, async () => {
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ ...resource, configNames: Object.keys(configs) }],
+      });
+      const known = resources[0]?.configEntries ?? [];
+      return known.every(({ configName, configValue }) => configs[configName] === configValue);
+    });
+  } finally {
+    await admin.disconnect();
   }
 }
