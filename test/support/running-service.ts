@@ -176,7 +176,7 @@ export function describeRunningService(options: {
       ['an unknown parameter', '?nonsense=1', 'nonsense'],
       ['an unknown parameter that is given twice', '?nonsense=1&nonsense=2', 'nonsense'],
       ['an unknown parameter without a value', '?nonsense', 'nonsense'],
-      ['an escape that is none', '?cursor=%zz', 'cursor'],
+      ['an invalid escape', '?cursor=%zz', 'cursor'],
       ['an escape that is cut off', '?cursor=%4', 'cursor'],
       ['an escaped byte that is not UTF-8', '?cursor=%ff', 'cursor'],
       ['an escaped surrogate', '?cursor=%ed%a0%80', 'cursor'],

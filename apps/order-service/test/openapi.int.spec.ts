@@ -58,7 +58,32 @@ function particularOf(service: OrderServiceHarness) {
     await caller.post(path, second);
   }
 
+  /** The answer that the caller got as an operator, and asks for again without the role. */
+  async function loseRole(path: string, body: unknown = {}) {
+    const key = { 'x-user-id': OWNER, 'idempotency-key': randomUUID() };
+    await service.caller({ ...key, 'x-roles': 'customer,operator' }).post(path, body);
+    await service.caller(key).post(path, body);
+  }
+  const adaOfOld = service.caller({ 'x-user-id': OWNER, 'if-match': '"1000000"' });
+
   return {
+    'POST /orders role-required': () => loseRole('/orders', { draft: true }),
+    'POST /orders/{orderId}/items role-required': async () => loseRole(`${await aCart()}/items`, await aLine()),
+    'POST /orders/{orderId}/place role-required': async () => loseRole(`${(await aCartOf()).path}/place`),
+    'POST /orders/{orderId}/cancel role-required': async () =>
+      loseRole(`${await aPlacedOrder()}/cancel`, { reason: 'Ordered twice.' }),
+    'PATCH /orders/{orderId}/items/{productId} version-conflict': async () => {
+      const { path, productId } = await aCartOf();
+      await adaOfOld.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
+    },
+    'DELETE /orders/{orderId}/items/{productId} version-conflict': async () => {
+      const { path, productId } = await aCartOf();
+      await adaOfOld.send('DELETE', `${path}/items/${productId}`);
+    },
+    'GET /products caller-unknown': () => service.caller({ 'x-user-id': '' }).get('/products'),
+    'GET /products/{productId} caller-unknown': () =>
+      service.caller({ 'x-user-id': '' }).get('/products/tea-earl-grey'),
+
     'POST /orders 201': async () => ada.post('/orders', { items: [await aLine()] }),
     'POST /orders product-unknown': () => ada.post('/orders', { items: [{ productId: 'unicorn', quantity: 1 }] }),
     'POST /orders price-changed': async () => ada.post('/orders', { items: [{ ...(await aLine()), unitPrice: 1 }] }),

@@ -362,7 +362,7 @@ describe('a list is refused for', () => {
 });
 
 describe('P10 a caller', () => {
-  it.each(['/orders', '/orders?limit=0'])('who is not known is told nothing of %s', async (path) => {
+  it.each(['/orders', '/orders?limit=0'])('an unidentified caller learns nothing about %s', async (path) => {
     const nobody = await service.caller({}).get(path);
     const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
 

@@ -331,7 +331,7 @@ describe('products', () => {
 });
 
 describe('P10 a caller', () => {
-  it.each([`/orders/${uuidv7()}`, '/orders/17'])('who is not known is told nothing of %s', async (path) => {
+  it.each([`/orders/${uuidv7()}`, '/orders/17'])('an unidentified caller learns nothing about %s', async (path) => {
     const nobody = await service.caller({}).get(path);
     const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
 

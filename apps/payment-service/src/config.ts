@@ -68,7 +68,7 @@ export class PaymentServiceConfig extends ServiceConfig {
 
   /**
    * What the provider's webhooks are signed with, as Standard Webhooks write it: `whsec_` and 24 to 64 bytes of base64. Several, with
-   * spaces or commas between, while the provider rotates its secret. None: they are refused.
+   * spaces or commas between, while the provider rotates its secret. Webhooks are refused when it is not set.
    */
   @EnvOptionalSecret(
     new RegExp(`^${SECRET}(?:[\\s,]+${SECRET})*[\\s,]*$`),

@@ -455,7 +455,7 @@ it('of two operators with opposite results one wins, and one message goes out', 
 });
 
 it.each(['/payment-requests', `/payment-requests/${uuidv7()}`, '/payment-requests/17'])(
-  'P10 a caller who is not known is told nothing of %s',
+  'P10 an unidentified caller learns nothing about %s',
   async (path) => {
     const answer = await service.caller({}).get(path);
 

@@ -485,7 +485,7 @@ describe('a genuine webhook is refused', () => {
     expectProblem(await deliver({ type: 'x'.repeat(200_000) }), 413, 'payload-too-large');
   });
 
-  it('P10 for what is no JSON only once its signature is verified', async () => {
+  it('P10 for invalid JSON, only after its signature is verified', async () => {
     const forged = { secret: `whsec_${Buffer.alloc(32, 8).toString('base64')}` };
 
     for (const body of ['{"type":', '\ufeff\ufeff{}', `[${'{},'.repeat(30_000)}{}]`]) {

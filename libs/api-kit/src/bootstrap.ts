@@ -147,7 +147,7 @@ function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } 
   return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
 }
 
-/** Everywhere, health and metrics included: whoever scrapes them uses a name that is in ALLOWED_HOSTS. */
+/** Applies to every path, health and metrics included, so scrapers must use a name in ALLOWED_HOSTS. */
 function foreignHostProblem(
   allowedHosts: readonly string[],
 ): (request: IncomingMessage) => ProblemException | undefined {

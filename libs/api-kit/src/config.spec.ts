@@ -95,7 +95,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, PORT })).toHaveLength(1);
   });
 
-  it('reads the origins of web pages, and refuses what is none', () => {
+  it('reads the origins of web pages, and refuses invalid ones', () => {
     const CORS_ORIGINS = 'http://localhost:3000, https://shop.example';
 
     expect(loadConfig(ShopConfig, { ...needed, CORS_ORIGINS }).CORS_ORIGINS).toEqual(CORS_ORIGINS.split(', '));
@@ -128,7 +128,7 @@ describe('loadConfig', () => {
 
   it('P10 refuses to trust headers in production', () => {
     expect(problemsOf({ ...needed, NODE_ENV: 'production' })).toEqual([
-      expect.stringContaining('AUTH_MODE="dev": it trusts whoever calls'),
+      expect.stringContaining('AUTH_MODE="dev": it trusts every caller'),
     ]);
   });
 
@@ -145,7 +145,7 @@ describe('loadConfig', () => {
     ['0.0.0.0', 'prod'],
   ])('P10 refuses to trust headers on %s with NODE_ENV %s', (HOST, NODE_ENV) => {
     expect(problemsOf({ ...needed, HOST, ...(NODE_ENV && { NODE_ENV }) })).toEqual([
-      expect.stringContaining('AUTH_MODE="dev": it trusts whoever calls'),
+      expect.stringContaining('AUTH_MODE="dev": it trusts every caller'),
     ]);
   });
 
@@ -161,7 +161,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, HOST, ...(NODE_ENV && { NODE_ENV }) })).toEqual([]);
   });
 
-  it('reads the hosts that requests may be for, and refuses what is none', () => {
+  it('reads the hosts that requests may be for, and refuses invalid ones', () => {
     const ALLOWED_HOSTS = 'order-service, 192.0.2.7,::1,[2001:db8::1],';
 
     expect(loadConfig(ShopConfig, { ...needed, ALLOWED_HOSTS }).ALLOWED_HOSTS).toEqual([
@@ -203,7 +203,7 @@ describe('loadConfig', () => {
     },
   );
 
-  it('reads a fraction, and refuses what is none', () => {
+  it('reads a fraction, and refuses anything else', () => {
     expect(loadConfig(PaymentConfig, { ...needed, FAILURE_RATE: '0.25' }).FAILURE_RATE).toBe(0.25);
     for (const FAILURE_RATE of ['1.01', '-0.1', '1e-1', '.5', 'half', '50%'])
       expect(problemsOf({ ...needed, FAILURE_RATE }, PaymentConfig)).toHaveLength(1);

@@ -250,10 +250,10 @@ export function loadConfig<T extends ServiceConfig>(
 function devProblem({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
   if (AUTH_MODE !== 'dev') return undefined;
   if (isProduction(NODE_ENV))
-    return `AUTH_MODE="dev": it trusts whoever calls, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV, or choose another AUTH_MODE.`;
+    return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV, or choose another AUTH_MODE.`;
   if (NODE_ENV === 'development' || NODE_ENV === 'test' || isLoopback(HOST)) return undefined;
   return (
-    `AUTH_MODE="dev": it trusts whoever calls, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
+    `AUTH_MODE="dev": it trusts every caller, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
     `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that nobody else reaches.`
   );
 }

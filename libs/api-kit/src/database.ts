@@ -77,7 +77,7 @@ export async function createDataSource(options: DatabaseOptions): Promise<DataSo
 
 /** Settings of the sessions of a pool: how long statements and locks may take, and where names without a schema are looked up. */
 function settingsOf(options: DatabaseOptions): SessionSettings {
-  if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is no plain schema name`);
+  if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is not a plain schema name`);
   return {
     search_path: options.schema,
     statement_timeout: options.statementTimeoutMs ?? 1200,

@@ -149,7 +149,7 @@ export class ProblemFilter implements ExceptionFilter {
     return this.http.reply(response, Buffer.from(JSON.stringify(document)), problem.status);
   }
 
-  /** Nobody gets this answer. */
+  /** Builds the answer for a client that has disconnected; it only ends the request. */
   private hungUp(): Problem {
     const title = 'The client hung up before its request was complete.';
     this.logger.debug(title);

@@ -61,7 +61,7 @@ export function readJsonBodies(fastify: FastifyInstance): void {
   });
 }
 
-/** `Transfer-Encoding: chunked` may announce a body of no bytes, which is no body at all; others need a media type. */
+/** An empty chunked body counts as no body; any other body needs a media type. */
 function expectNothing(payload: Readable, done: (error: Error | null, body?: unknown) => void): void {
   let isDone = false;
   const finish = (error: Error | null) => {

@@ -1,6 +1,6 @@
 import { Transform } from 'class-transformer';
 
-/** Reads a code of ASCII letters in capitals, however it is spelled: to whoever compares them, two spellings would be two codes. */
+/** Reads a code of ASCII letters in capitals, because code that compares strings would take two spellings for two codes. */
 export function InCapitals(): PropertyDecorator {
   // Not the capitals of other letters: that of a long s is an S.
   const isCode = (value: unknown) => typeof value === 'string' && /^[A-Za-z]+$/.test(value);

@@ -14,7 +14,7 @@ export interface Attention {
   readonly heldKeys: Tally;
 }
 
-/** Of each table so many rows are counted at most: the oldest dead letters, and any dead jobs. */
+/** Bounds the rows that are counted of each table: the oldest dead letters, and any dead jobs. */
 const MOST = 1000;
 
 /**

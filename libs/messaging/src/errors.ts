@@ -6,7 +6,7 @@ export class PermanentError extends Error {
   override readonly name = 'PermanentError';
 }
 
-/** The text of whatever was thrown, with the causes that explain it, each said once; never a payload. */
+/** Describes an error with its causes, without repeating a cause and without any payload. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
   if (!(error instanceof Error)) return String(error);

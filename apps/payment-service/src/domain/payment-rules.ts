@@ -21,7 +21,7 @@ export interface PassedOver {
   readonly reason: string;
 }
 
-/** What was heard names another amount or currency than the payment has: it is about other money, and changes nothing. */
+/** The result names a different amount or currency than the payment request, so it is ignored. */
 export interface AmountMismatched {
   readonly code: 'amount-mismatched';
   readonly reason: string;

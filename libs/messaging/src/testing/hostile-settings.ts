@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type TestDatabase } from './database.js';
 
-/** What a role or a database may have set, and code that depends on the defaults breaks of. */
+/** Settings of a role or a database that break code which depends on the defaults. */
 export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'SQL, DMY',
   TimeZone: 'Asia/Kolkata',

@@ -95,7 +95,7 @@ export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStep {
   return { position, type, status, version, at, actor, cause, messageId, detail };
 }
 
-/** What a mail server answers names its hosts and addresses, which are nothing for customers. */
+/** Hides a mail server's answer from customers, because it names internal hosts and addresses. */
 function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): object | null {
   if (type !== 'NotificationFailed' || isOperator(caller)) return detail;
   return { reason: 'The message could not be delivered.' };

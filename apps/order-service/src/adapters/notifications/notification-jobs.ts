@@ -31,7 +31,7 @@ export class NotificationJobs {
   /** In the transaction that makes the notification a dead letter. */
   @JobDead(NOTIFICATION_QUEUE)
   async dead(tx: EntityManager, { id, data }: Job<Notification>, reason: string): Promise<void> {
-    this.logger.error(`Job ${id}, the notification ${data.type} of order ${data.orderId}, is given up: ${reason}`);
+    this.logger.error(`Giving up on notification ${data.type} of order ${data.orderId} (job ${id}): ${reason}`);
     const order = await this.orders.lockHead(tx, data.orderId);
     if (!order) return;
     await this.timeline.record(tx, order, [

@@ -22,7 +22,7 @@ export function wordsOf({ id, name }: Unindexed): string[] {
   return indexedWords(`${id} ${name}`);
 }
 
-/** What to look for in the column `words`; undefined: there is no word, so there is nothing to find. */
+/** Builds the tsquery of a search. Undefined when the search has no words. */
 export function queryOf(search: string): string | undefined {
   const words = searchWords(search);
   // A word that begins another one would find that one's products, too.
@@ -32,7 +32,7 @@ export function queryOf(search: string): string | undefined {
 }
 
 /**
- * Looks after the products whose words are missing or out of date, because something else wrote them: a process of the version
+ * Computes missing or outdated search words of products that something else wrote: a process of the version
  * before, or SQL. Until they have their words, they are found by reading them.
  */
 @Injectable()

@@ -13,7 +13,7 @@ export class TimelineStepDto implements TimelineStep {
     example: 'PaymentSucceeded',
     description:
       'What happened: an event of topic payment.events; `OrderCancelled`, `RefundRequested`, `LatePaymentReceived`; `MessagePassedOver`: ' +
-      'something was heard that changed nothing; `AmountMismatched`: a webhook named another amount or currency, and changed nothing; ' +
+      'a message arrived that changed nothing; `AmountMismatched`: a webhook named a different amount or currency and was ignored; ' +
       '`ChargeGivenUp`, `RefundGivenUp`: a call to the gateway failed for good.',
   })
   readonly type!: string;

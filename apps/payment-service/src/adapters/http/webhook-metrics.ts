@@ -2,7 +2,7 @@ import { Global, Injectable, Module } from '@nestjs/common';
 import { MetricsSource } from '@twinbox/api-kit';
 import { Counter, Registry } from 'prom-client';
 
-/** `payment_webhooks_mismatched_total`: each is money that a person has to look into. */
+/** `payment_webhooks_mismatched_total`: an operator must check each of them. */
 @Injectable()
 export class WebhookMetrics extends MetricsSource {
   override readonly registry = new Registry();

@@ -111,7 +111,7 @@ export class WebhooksController {
     });
     if (mismatched) {
       this.metrics.mismatched.inc();
-      this.logger.warn('A webhook names another amount or currency than its payment: nothing changes', {
+      this.logger.warn('A webhook names a different amount or currency than its payment request. It was ignored.', {
         paymentRequestId,
         messageId,
       });
