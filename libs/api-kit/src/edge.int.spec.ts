@@ -665,12 +665,14 @@ describe('the log', () => {
     socket[hangUp]();
 
     const line = (begin: string) => lines.find(({ msg }) => String(msg).startsWith(begin));
+    // Whoever closes the connection in order may still read that the request is incomplete.
+    const isReset = hangUp === 'resetAndDestroy';
     await until(
-      'both are logged',
-      () => line('POST /orders') !== undefined && line('The client hung up') !== undefined,
+      'it is logged',
+      () => line('POST /orders') !== undefined && (!isReset || line('The client hung up') !== undefined),
     );
-    expect(line('POST /orders')).toMatchObject({ level: 'info', aborted: true });
-    expect(line('The client hung up')).toMatchObject({ level: 'debug' });
+    expect(line('POST /orders')).toMatchObject(isReset ? { level: 'info', aborted: true } : { level: 'info' });
+    if (isReset) expect(line('The client hung up')).toMatchObject({ level: 'debug' });
     expect(lines.filter(({ level }) => level !== 'debug' && level !== 'info')).toEqual([]);
     expect(JSON.stringify(lines)).not.toMatch(/database/i);
   });
