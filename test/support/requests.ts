@@ -1,11 +1,8 @@
-import { type openApiDocument } from '@twinbox/api-kit';
-
-type Document = ReturnType<typeof openApiDocument>;
+import { DescribedApi, type Document, type Schema as JsonSchema } from './openapi.js';
 
 interface Schema {
   readonly $ref?: string;
   readonly allOf?: readonly Schema[];
-  readonly nullable?: boolean;
   readonly example?: unknown;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
@@ -30,16 +27,18 @@ export interface DescribedRequest {
 
 /** One request for each operation of a service's API. Health is not part of it. */
 export function describedRequests(document: Document): DescribedRequest[] {
+  const api = new DescribedApi(document);
   return Object.entries(document.paths)
     .filter(([path]) => !path.startsWith('/health'))
     .flatMap(([path, operations]) =>
       Object.entries(operations as Record<string, Operation>).map(([method, operation]) =>
-        describedRequest(document, method.toUpperCase(), path, operation),
+        describedRequest(api, document, method.toUpperCase(), path, operation),
       ),
     );
 }
 
 function describedRequest(
+  api: DescribedApi,
   document: Document,
   method: string,
   template: string,
@@ -53,7 +52,7 @@ function describedRequest(
   const schema = requestBody?.content['application/json']?.schema;
   if (!schema) return { method, path, withNull: [] };
   const body = exampleOf(document, schema);
-  return { method, path, body, withNull: nullsIn(document, schema, body, '#') };
+  return { method, path, body, withNull: nullsIn(api, document, schema, body, '#') };
 }
 
 function exampleOf(document: Document, schema: Schema): unknown {
@@ -63,17 +62,23 @@ function exampleOf(document: Document, schema: Schema): unknown {
   return Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, exampleOf(document, one)]));
 }
 
-function nullsIn(document: Document, schema: Schema, value: unknown, pointer: string): DescribedRequest['withNull'] {
-  const { nullable, items, properties } = resolved(document, schema);
-  const here = nullable === true ? [] : [{ pointer, body: null }];
+function nullsIn(
+  api: DescribedApi,
+  document: Document,
+  schema: Schema,
+  value: unknown,
+  pointer: string,
+): DescribedRequest['withNull'] {
+  const { items, properties } = resolved(document, schema);
+  const here = api.meets(schema as JsonSchema, null) ? [] : [{ pointer, body: null }];
   if (items) {
     const [item] = value as unknown[];
-    const inner = nullsIn(document, items, item, `${pointer}/0`);
+    const inner = nullsIn(api, document, items, item, `${pointer}/0`);
     return [...here, ...inner.map((one) => ({ ...one, body: [one.body] }))];
   }
   const fields = value as Readonly<Record<string, unknown>>;
   const inner = Object.entries(properties ?? {}).flatMap(([name, one]) =>
-    nullsIn(document, one, fields[name], `${pointer}/${name}`).map((wrong) => ({
+    nullsIn(api, document, one, fields[name], `${pointer}/${name}`).map((wrong) => ({
       ...wrong,
       body: { ...fields, [name]: wrong.body },
     })),
