@@ -314,6 +314,7 @@ describe('a list is refused for', () => {
     ['createdFrom=yesterday', 'createdFrom'],
     ['createdFrom=2026-02-30', 'createdFrom'],
     ['createdFrom=2026-11-21T10:00:00', 'createdFrom'],
+    ['createdFrom=2026-11-21T09:30Z', 'createdFrom'],
     ['createdFrom=2026-11-21T10:00:00+02:00', 'createdFrom'],
     ['createdFrom=2026-W47', 'createdFrom'],
     ['createdTo=2026-11-21T25:00:00Z', 'createdTo'],

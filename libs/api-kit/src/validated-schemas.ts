@@ -2,6 +2,7 @@ import type { Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty } from '@nestjs/swagger';
+import { DAY_PATTERN, TIME_PATTERN } from '@twinbox/fields';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync } from 'class-validator';
 
@@ -142,12 +143,13 @@ const keywords: Readonly<Record<string, (...constraints: never[]) => JsonSchema>
   arrayUnique: () => ({ uniqueItems: true }),
 };
 
-/** RFC 3339 as {@link Date} reads it: in capitals, and without leap seconds. */
-const TIME = '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$';
-
 function timeOf(orDate: boolean): JsonSchema {
-  if (!orDate) return { type: 'string', pattern: TIME };
-  return { type: 'string', format: undefined, anyOf: [{ format: 'date-time', pattern: TIME }, { format: 'date' }] };
+  if (!orDate) return { type: 'string', pattern: TIME_PATTERN };
+  const forms = [
+    { format: 'date-time', pattern: TIME_PATTERN },
+    { format: 'date', pattern: DAY_PATTERN },
+  ];
+  return { type: 'string', format: undefined, anyOf: forms };
 }
 
 /** Restricts the format `uuid`, which any version meets, to the versions that are accepted. */

@@ -3,4 +3,4 @@ export { InCapitals } from './codes.js';
 export { IsId, isUuid } from './ids.js';
 export { IsAmount, IsWholeNumber } from './numbers.js';
 export { isStorable, IsText } from './text.js';
-export { dayIn, IsTime, timeIn } from './times.js';
+export { DAY_PATTERN, dayIn, IsTime, TIME_PATTERN, timeIn } from './times.js';

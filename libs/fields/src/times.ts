@@ -1,8 +1,12 @@
 import { ValidateBy } from 'class-validator';
 
-const DAY = /^\d{4}-\d\d-\d\d$/;
-const TIME =
-  /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+/** The form of a calendar day. Whether the day exists, a pattern cannot say: `format: date` does in a schema, {@link dayIn} here. */
+export const DAY_PATTERN = String.raw`^(?!0000)\d{4}-\d\d-\d\d$`;
+/** RFC 3339, section 5.6, in capitals and without leap seconds, which Date does not know. */
+export const TIME_PATTERN = String.raw`^(?!0000)(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`;
+
+const DAY = new RegExp(DAY_PATTERN);
+const TIME = new RegExp(TIME_PATTERN);
 
 /** RFC 3339 has years of four digits. Date and timestamptz both hold all times from the first of them to the last. */
 const FIRST_MS = Date.parse('0001-01-01T00:00:00.000Z');
@@ -16,7 +20,7 @@ export function dayIn(text: string): Date | undefined {
   return day?.toISOString().startsWith(text) ? day : undefined;
 }
 
-/** An RFC 3339 date and time with `Z` or an offset, to the millisecond; undefined for other text. Seconds may be left out. */
+/** An RFC 3339 date and time with `Z` or an offset, to the millisecond; undefined for other text. */
 export function timeIn(text: string): Date | undefined {
   const day = TIME.exec(text)?.[1];
   return day !== undefined && dayIn(day) ? within(Date.parse(text)) : undefined;
