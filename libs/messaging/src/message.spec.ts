@@ -87,8 +87,21 @@ describe('readMessage', () => {
     const before = new Date().toISOString();
 
     expect(timeOf('2026-11-29t20:00:00.123456+01:00', '5')).toBe('2026-11-29T19:00:00.123Z');
-    for (const none of ['', 'soon', '2026-11-29', '2026-13-29T20:00:00Z', '+275760-09-13T00:00:00Z'])
-      expect(timeOf(none, '5')).toBe('1970-01-01T00:00:00.005Z');
+    const nonsense = [
+      '',
+      'soon',
+      '2026-11-29',
+      '2026-13-29T20:00:00Z',
+      '2026-11-29T24:00:00Z',
+      '+275760-09-13T00:00:00Z',
+    ];
+    const missing = [
+      '2026-02-30T00:00:00Z',
+      '2025-02-29T00:00:00Z',
+      '0000-01-01T00:00:00Z',
+      '0001-01-01T00:00:00+00:01',
+    ];
+    for (const none of [...nonsense, ...missing]) expect(timeOf(none, '5')).toBe('1970-01-01T00:00:00.005Z');
     expect(timeOf('', '9223372036854775807')).toBe('9999-12-31T23:59:59.999Z');
     expect(timeOf('2026-11-29T20:00:00Z', '-1')).toBe('2026-11-29T20:00:00.000Z');
     expect(timeOf('', '-1') >= before).toBe(true);

@@ -22,6 +22,8 @@ export interface KafkaRecord {
 
 /** What stands in a record that has no timestamp. */
 const NO_TIMESTAMP = -1;
+/** The first year of both RFC 3339 and PostgreSQL, which have none that is 0. */
+const EARLIEST_MS = Date.parse('0001-01-01T00:00:00Z');
 /** The end of the year 9999, the last that RFC 3339 can write; PostgreSQL and JavaScript know later ones, but not the same. */
 const LATEST_MS = Date.UTC(10_000, 0) - 1;
 
@@ -227,13 +229,24 @@ function hasTimestamp({ timestamp }: KafkaRecord): boolean {
   return timestamp.getTime() !== NO_TIMESTAMP;
 }
 
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,20})?([Zz]|[+-]\d\d:\d\d)$/;
+const RFC_3339 =
+  /^(?!0000)(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,20})?([Zz]|[+-]([01]\d|2[0-3]):\d\d)$/;
 
-/** Undefined where no time is named, or none that can be used: the record's timestamp is then the best that is known. */
+/**
+ * Undefined where no time is named, or none that can be used: the record's timestamp is then the best that is known. The rule for what can
+ * be used is that of `timeIn` in `@twinbox/fields`, which this library does not import.
+ */
 function eventTime(time: string | undefined): Date | undefined {
-  if (time === undefined || !RFC_3339.test(time)) return undefined;
+  const day = RFC_3339.exec(time ?? '')?.[1];
+  if (time === undefined || day === undefined || !isDay(day)) return undefined;
   const parsed = new Date(time.toUpperCase().replace(' ', 'T'));
-  return parsed.getTime() <= LATEST_MS ? parsed : undefined;
+  return parsed.getTime() >= EARLIEST_MS && parsed.getTime() <= LATEST_MS ? parsed : undefined;
+}
+
+/** Date takes the 30th of February for the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
 
 function sequenceOf(text: string | undefined): number | undefined {
