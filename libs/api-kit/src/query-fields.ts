@@ -42,11 +42,12 @@ export function QueryTime(end: 'from' | 'to'): PropertyDecorator {
 
 /** Any of the values: the name repeated, or the values with commas between them. */
 export function QueryList(values: readonly string[]): PropertyDecorator {
+  const most = 2 * values.length;
   return applyDecorators(
     MayBeAbsent(),
-    read((value) => [value].flat().flatMap((each: unknown) => (typeof each === 'string' ? each.split(',') : [each]))),
+    read((value) => partsOf(value, most + 1)),
     ArrayNotEmpty(),
-    ArrayMaxSize(2 * values.length),
+    ArrayMaxSize(most),
     IsIn(values, { each: true }),
   );
 }
@@ -58,6 +59,12 @@ export function QueryFlag(): PropertyDecorator {
     read((value) => (value === 'true' ? true : value === 'false' ? false : value)),
     IsBoolean({ message: '$property must be true or false' }),
   );
+}
+
+/** At most so many parts of a list. One more than are allowed suffices to refuse it, and further rules look at each. */
+function partsOf(value: unknown, most: number): unknown[] {
+  const given: unknown[] = [value].flat().slice(0, most);
+  return given.flatMap((each) => (typeof each === 'string' ? each.split(',', most) : [each])).slice(0, most);
 }
 
 function read(parse: (value: unknown) => unknown): PropertyDecorator {
