@@ -72,6 +72,12 @@ describe('callerOf', () => {
     ['a Hangul filler', '\u3164'],
     ['a variation selector', '\ufe0f'],
     ['a tag character', '\u{e0041}'],
+    ['an empty Braille pattern', '\u2800'],
+    ['an object replacement character', '\ufffc'],
+    ['a private character', '\ue000'],
+    ['a private character of plane 16', '\u{10fffd}'],
+    ['an unassigned character', '\u0378'],
+    ['a noncharacter', '\ufdd0'],
   ])('refuses a user id with %s, wherever it stands', (_, character) => {
     for (const user of [`a${character}b`, `${character}ada`, `ada${character}`, character])
       expect(refusalOf(headers(inUtf8(user)))).toContain('a character that cannot be seen');

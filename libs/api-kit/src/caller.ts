@@ -25,10 +25,11 @@ export interface Caller {
 }
 
 /**
- * Characters that nobody sees, or that look like others: control and format characters, those that Unicode lets no one display, and every
- * space but U+0020. With them two ids of two users would look the same.
+ * Characters that nobody sees, or that look like others: control and format characters, those that Unicode lets no one display, private
+ * and unassigned ones, the empty Braille pattern and the object replacement character, and every space but U+0020. With them two ids of
+ * two users would look the same.
  */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800\ufffc]|(?! )\p{Zs}/u;
 
 const PUBLIC = 'twinbox:public';
 const OPTIONAL = 'twinbox:optional-caller';
