@@ -8,6 +8,10 @@ it.each([
   ["Earl's", ['earl', 's', 'earls']],
   ['Earlʼs', ['earl', 's', 'earls']],
   ['Earl´s', ['earl', 's', 'earls']],
+  ['Qurʾan', ['qur', 'an', 'quran']],
+  ['Kaʿba', ['ka', 'ba', 'kaba']],
+  ['Maꞌya MaꞋya', ['ma', 'ya', 'maya']],
+  ['İstanbul I\u0307stanbul', ['istanbul']],
   ['“Gold”', ['gold']],
   ['🍵Tea', ['tea']],
   ['tea-earl-grey', ['tea', 'earl', 'grey']],
@@ -34,6 +38,11 @@ it.each([
   ['οδοσ', 'οδοσσα', true],
   ['ΟΔΟΣ', 'οδοσσα', true],
   ['strasse', 'Lange Straße', true],
+  ['quran', 'Qurʾan', true],
+  ["Qur'an", 'Qurʾan', true],
+  ['Qurʾan', "Qur'an", true],
+  ['istanbul', 'İstanbul', true],
+  ['İSTANBUL', 'Istanbul', true],
 ])('%j finds %j: %s', (query, text, found) => {
   expect(isFound(query, text)).toBe(found);
 });

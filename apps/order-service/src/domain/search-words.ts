@@ -1,8 +1,8 @@
 /** Longer words are compared by their beginning only: it bounds what a product adds to the index. */
 const MOST_CHARACTERS = 64;
 
-/** Whatever is written for an apostrophe. Of these, U+02B9 to U+02C8 are letters to Unicode, which would join what they separate. */
-const APOSTROPHES = /['‘’‛`´＇\u02b9\u02bb-\u02bd\u02c8]/gu;
+/** Whatever is written for an apostrophe. Of these, U+02B9 to U+02C8 and the saltillo are letters to Unicode, which would join what they separate. */
+const APOSTROPHES = /['‘’‛`´＇\u02b9\u02bb-\u02bf\u02c8\ua78b\ua78c]/gu;
 
 /**
  * The words of a search text, each once. A product is found when each of them begins one of its {@link indexedWords}.
@@ -34,5 +34,7 @@ function folded(text: string): string {
   const visible = text.replace(/\p{Default_Ignorable_Code_Point}/gu, '').normalize('NFKC');
   // Upper case in between makes ß and ss, or ſ and s, the same; lower case before it does so for ẞ. A sigma at the end of a word has a
   // form of its own, which the beginning of a longer word has not.
-  return visible.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFKC');
+  const cased = visible.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ');
+  // The Turkish İ becomes an i with a second dot.
+  return cased.replaceAll('i\u0307', 'i').normalize('NFKC');
 }
