@@ -164,6 +164,15 @@ const latin1 = (text: string) => Buffer.from(text).toString('latin1');
 
 const tea = { text: 'tea', count: 1 };
 
+/** The keys that the document describes. */
+function documented(): RegExp {
+  const parameters = (openApiDocument(app, info).paths['/notes']?.post?.parameters ?? []) as {
+    readonly name?: string;
+    readonly schema?: { readonly pattern?: string };
+  }[];
+  return new RegExp(parameters.find(({ name }) => name === 'Idempotency-Key')?.schema?.pattern ?? '(?!)');
+}
+
 /** A body of null: none at all. */
 async function post({ key = 'k-1', body = tea, path = '/notes', user = 'ada', roles, at = app }: Call = {}) {
   const response = await fetch((await at.getUrl()) + path, {
@@ -266,6 +275,7 @@ describe('the key in quotes, as the draft of the IETF has it', () => {
   ])('%s is the same as %s', async (one, other) => {
     const first = await post({ key: one });
 
+    expect([one, other].filter((key) => !documented().test(key))).toEqual([]);
     expect(first).toMatchObject({ status: 201, replayed: null });
     expect(await post({ key: other })).toEqual({ ...first, replayed: 'true' });
     expect(await post({ key: other, at: replica })).toEqual({ ...first, replayed: 'true' });
@@ -673,6 +683,7 @@ describe('the header', () => {
     ['a list of strings', '"a", "b"'],
     ['a malformed parameter', '"a";='],
   ])('is refused with %s', async (_, key) => {
+    expect(documented().test(key)).toBe(false);
     expect(await post({ key })).toMatchObject({
       status: 400,
       body: { type: 'urn:twinbox:problem:idempotency-key-invalid' },
