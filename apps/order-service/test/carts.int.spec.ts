@@ -223,6 +223,7 @@ describe('a cart that the rules refuse to change', () => {
     ['a product in capitals', 400, 'validation', (cart) => cart.remove('TEA')],
     ['a cancelling without a reason', 400, 'validation', (cart) => cart.customer.post(`${cart.path}/cancel`, {})],
     ['a cancelling with an empty one', 400, 'validation', (cart) => cart.cancel('')],
+    ['a blank reason', 400, 'validation', (cart) => cart.cancel(' \n')],
     ['a reason of 501 letters', 400, 'validation', (cart) => cart.cancel('x'.repeat(501))],
     ['a placing with more to say', 400, 'validation', (cart) => cart.place({ price: 1 })],
   ])('by %s stays as it is', async (_, status, code, edit) => {

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ApiConstraint, IsAmount, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, ValidateIf, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, Matches, ValidateIf, ValidateNested } from 'class-validator';
 import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
 import { IsProductId } from './is-product-id.js';
 import { OrderParams } from './order.dto.js';
@@ -102,5 +102,6 @@ export class PlaceDraftDto {
 export class CancelOrderDto {
   @ApiProperty({ example: 'Ordered twice.', minLength: 1, maxLength: 500, description: 'Why, in words for a person.' })
   @IsText(1, 500)
+  @Matches(/\S/, { message: 'reason must not be blank' })
   readonly reason!: string;
 }
