@@ -43,5 +43,5 @@ export { parseJson, RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
-export { NoBody } from './validation.js';
+export { NoBody, validationProblem } from './validation.js';
 export { conditionalAnswer, etagOf, Preconditions, versionConflict } from './versions.js';

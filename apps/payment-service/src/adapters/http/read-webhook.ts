@@ -1,4 +1,4 @@
-import { parseJson, ProblemException } from '@twinbox/api-kit';
+import { parseJson, type ProblemException, validationProblem } from '@twinbox/api-kit';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { type PaymentResult } from '../../domain/payment-request.js';
@@ -30,15 +30,9 @@ export function resultOf({ type, data: { reason = '' } }: WebhookDto): PaymentRe
 
 /** The money that the webhook names. */
 export function moneyOf({ data: { amount, currency } }: WebhookDto): NamedMoney {
-  return { amount: amount ?? null, currency: currency?.toUpperCase() ?? null };
+  return { amount: amount ?? null, currency: currency ?? null };
 }
 
 function invalid(pointer: string, detail: string): ProblemException {
-  return new ProblemException({
-    code: 'validation',
-    status: 400,
-    title: 'The request is not valid.',
-    detail: `${pointer}: ${detail}.`,
-    members: { errors: [{ pointer, detail }] },
-  });
+  return validationProblem([{ pointer, detail }]);
 }

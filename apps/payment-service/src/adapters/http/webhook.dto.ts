@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsId, IsWholeNumber, MayBeAbsentOrNull } from '@twinbox/api-kit';
+import { InCapitals, IsId, IsWholeNumber, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
 import { IsIn, IsObject, IsString, Matches, ValidateNested } from 'class-validator';
 
@@ -35,6 +35,7 @@ class WebhookDataDto {
     description: 'ISO 4217, in capitals or not. Another currency than that of the payment request: nothing changes.',
   })
   @MayBeAbsentOrNull()
+  @InCapitals()
   @Matches(/^[A-Za-z]{3}$/, { message: 'currency must be a code of three letters' })
   readonly currency?: string;
 }

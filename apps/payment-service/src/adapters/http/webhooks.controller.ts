@@ -24,7 +24,7 @@ const ANY_WEBHOOK = {
     { $ref: getSchemaPath(WebhookDto) },
     {
       type: 'object',
-      description: 'Any other event. It is accepted and ignored.',
+      description: 'Any other event, of at most 500 values and 32 levels. It is accepted and ignored.',
       properties: { type: { type: 'string', not: { enum: [...WEBHOOK_TYPES] } } },
       required: ['type'],
     },
