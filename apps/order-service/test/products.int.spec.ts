@@ -187,7 +187,27 @@ describe('putting a product', () => {
       status: 200,
       body: { currency: 'ANG' },
     });
-    expectProblem(await put(id, { currency: 'ANG' }), 400, 'validation');
+  });
+
+  it.each(['ANG', 'ZWL', 'BGN', 'XAU'])('keeps a price in %s while its name and stock change', async (currency) => {
+    const id = await service.aProduct({ currency, price: 950, stock: 5 });
+
+    const kept = await put(id, { currency, name: 'Black tea, 100 g', stock: 7 });
+
+    expect(kept).toMatchObject({ status: 200, body: { currency, name: 'Black tea, 100 g', available: 7 } });
+    const errors = [{ pointer: '#/currency', detail: expect.stringContaining(currency) }];
+    expectProblem(await put(id, { currency, price: 951 }), 400, 'validation', { errors });
+    expectProblem(await put(newId(), { currency }), 400, 'validation', { errors });
+    expect(await put(id, { currency: 'EUR' })).toMatchObject({ status: 200, body: { currency: 'EUR' } });
+    expectProblem(await put(id, { currency }), 400, 'validation', { errors });
+  });
+
+  it.each(['XTS', 'XXX'])('does not keep a price in %s, which earlier versions accepted', async (currency) => {
+    const id = await service.aProduct({ currency, price: 950, stock: 5 });
+
+    expectProblem(await put(id, { currency }), 400, 'validation', {
+      errors: [{ pointer: '#/currency', detail: expect.any(String) }],
+    });
   });
 
   it.each(['Tea', 'green tea', 'x'.repeat(65), 'tee%C3%A9'])('is refused for the id %s', async (id) => {

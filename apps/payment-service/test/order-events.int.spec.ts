@@ -27,13 +27,16 @@ async function heard(id: string): Promise<void> {
 }
 
 describe('OrderPlaced', () => {
-  it.each(['ANG', 'ZWL', 'XCG', 'ZWG'])('requests a payment in %s, withdrawn or new', async (currency) => {
-    const order = anOrder({ currency });
+  it.each(['ANG', 'ZWL', 'XCG', 'ZWG', 'XTS', 'XXX'])(
+    'requests a payment in %s, whether or not prices may still be in it',
+    async (currency) => {
+      const order = anOrder({ currency });
 
-    await heard(await service.hears('OrderPlaced', order));
+      await heard(await service.hears('OrderPlaced', order));
 
-    expect(await requestsOf(order)).toMatchObject([{ status: 'PENDING', currency }]);
-  });
+      expect(await requestsOf(order)).toMatchObject([{ status: 'PENDING', currency }]);
+    },
+  );
 
   it('requests the payment once, with its time to live and its first step', async () => {
     const order = anOrder({ customerId: 'ada' });

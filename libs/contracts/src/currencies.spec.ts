@@ -1,4 +1,5 @@
-import { currentCurrencies, isCurrentCurrency, isKnownCurrency } from './index.js';
+import { isISO4217CurrencyCode } from 'class-validator';
+import { currentCurrencies, formerCurrencies, isCurrentCurrency, isKnownCurrency } from './index.js';
 
 const today = new Date('2026-11-29T12:00:00Z');
 
@@ -39,7 +40,30 @@ it.each(['XAU', 'XAG', 'XPT', 'XPD', 'XDR', 'XSU', 'XUA', 'XAD', 'XBA', 'CHE', '
   },
 );
 
-it.each(['XTS', 'XXX', 'XYZ', 'eur', 'EURO', '', ' EUR', 'constructor', '__proto__', 7, null, undefined, ['EUR']])(
+it.each(['XTS', 'XXX'])('%s is known from earlier versions, and nothing is priced in it', (code) => {
+  expect([isKnownCurrency(code), isCurrentCurrency(code), formerCurrencies().includes(code)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
+it('every code that version 0.1.0 accepted for a price is known', () => {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
+  const codes = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => a + b + c)));
+
+  const accepted = codes.filter((code) => isISO4217CurrencyCode(code));
+
+  expect(accepted).toContain('XTS');
+  expect(accepted.filter((code) => !isKnownCurrency(code))).toEqual([]);
+});
+
+it('a code that is not current any more is a former one, and no code is both', () => {
+  expect(formerCurrencies(today)).toEqual(expect.arrayContaining(['ANG', 'BGN', 'XAU', 'ZWL']));
+  expect(formerCurrencies(today).filter((code) => isCurrentCurrency(code, today))).toEqual([]);
+});
+
+it.each(['XYZ', 'eur', 'EURO', '', ' EUR', 'constructor', '__proto__', 7, null, undefined, ['EUR']])(
   '%j is no currency',
   (code) => {
     expect([isKnownCurrency(code), isCurrentCurrency(code)]).toEqual([false, false]);

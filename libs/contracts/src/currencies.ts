@@ -13,25 +13,32 @@ const AMENDED: Readonly<Record<string, string | null>> = {
 };
 
 /** Funds, precious metals, bonds and units of account, by ISO 4217: nothing has a price in them. */
-const NOT_MONEY: ReadonlySet<string> = new Set(
+const NOT_TENDER: ReadonlySet<string> = new Set(
   'BOV CHE CHW CLF COU MXV USN USS UYI UYW XAD XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XUA'.split(' '),
 );
+
+/** For tests, and for no currency, by ISO 4217. Products could be priced in them in version 0.1.0 and before. */
+const PLACEHOLDERS: ReadonlySet<string> = new Set(['XTS', 'XXX']);
 
 function lastDayOf(code: string): string | null | undefined {
   return Object.hasOwn(AMENDED, code) ? AMENDED[code] : Object.hasOwn(LAST_DAYS, code) ? LAST_DAYS[code] : undefined;
 }
 
 /**
- * Whether it is a code of ISO 4217 for anything of value, in use or withdrawn: what an order, a payment or a message may have, because a
- * currency that is withdrawn leaves what was sold in it. Not `XTS`, which is for tests, and `XXX`, which is no currency.
+ * Whether it is a code of ISO 4217, in use or withdrawn: what an order, a payment or a message may have. A currency that is withdrawn
+ * leaves what was sold in it, and earlier versions had prices in any code of the standard, `XTS` and `XXX` included.
  */
 export function isKnownCurrency(code: unknown): boolean {
-  return typeof code === 'string' && (NOT_MONEY.has(code) || lastDayOf(code) !== undefined);
+  return typeof code === 'string' && (PLACEHOLDERS.has(code) || isOfValue(code));
+}
+
+function isOfValue(code: string): boolean {
+  return NOT_TENDER.has(code) || lastDayOf(code) !== undefined;
 }
 
 /** Whether something may be priced in it: legal tender on that day, in UTC. */
 export function isCurrentCurrency(code: unknown, at = new Date()): boolean {
-  if (typeof code !== 'string' || NOT_MONEY.has(code)) return false;
+  if (typeof code !== 'string' || NOT_TENDER.has(code)) return false;
   const lastDay = lastDayOf(code);
   return lastDay === null || (lastDay !== undefined && at.toISOString().slice(0, 10) <= lastDay);
 }
@@ -41,6 +48,14 @@ export function currentCurrencies(at = new Date()): string[] {
   return [...new Set([...Object.keys(LAST_DAYS), ...Object.keys(AMENDED)])]
     .filter((code) => isCurrentCurrency(code, at))
     .sort();
+}
+
+/**
+ * The codes, sorted, of what a product may only still be priced in, if it was before: withdrawn currencies, funds and metals. Never `XTS`
+ * and `XXX`.
+ */
+export function formerCurrencies(at = new Date()): string[] {
+  return [...new Set([...Object.keys(LAST_DAYS), ...NOT_TENDER])].filter((code) => !isCurrentCurrency(code, at)).sort();
 }
 
 /** See {@link isKnownCurrency}. */
@@ -54,12 +69,12 @@ export function IsKnownCurrency(): PropertyDecorator {
   });
 }
 
-/** See {@link isCurrentCurrency}. */
-export function IsCurrentCurrency(): PropertyDecorator {
+/** A code that a price may have: see {@link isCurrentCurrency} and {@link formerCurrencies}, between which the price decides. */
+export function IsPriceCurrency(): PropertyDecorator {
   return ValidateBy({
-    name: 'isCurrentCurrency',
+    name: 'isPriceCurrency',
     validator: {
-      validate: (value) => isCurrentCurrency(value),
+      validate: (value) => typeof value === 'string' && isOfValue(value),
       defaultMessage: () => '$property must be the ISO 4217 code of a currency that is legal tender, such as EUR',
     },
   });

@@ -1,7 +1,8 @@
 export {
   currentCurrencies,
+  formerCurrencies,
   isCurrentCurrency,
-  IsCurrentCurrency,
+  IsPriceCurrency,
   isKnownCurrency,
   IsKnownCurrency,
 } from './currencies.js';

@@ -17,6 +17,18 @@ describe('putting a product', () => {
     });
   });
 
+  it('keeps a price in a currency that was withdrawn, and sets no new one in it', () => {
+    const known = aProduct({ price: 500, currency: 'ANG' });
+    const put = (changes: object) => putProduct(known, { ...facts, currency: 'ANG', ...changes }, 0, later);
+
+    expect(put({ name: 'Black tea', stock: 1 })).toMatchObject({ state: { name: 'Black tea', currency: 'ANG' } });
+    for (const changes of [{ price: 501 }, { currency: 'ZWL' }])
+      expect(put(changes)).toMatchObject({ rejection: { code: 'currency-not-current', productId: 'tea' } });
+    expect(putProduct(undefined, { ...facts, currency: 'ANG' }, 0, later)).toMatchObject({
+      rejection: { code: 'currency-not-current', productId: 'tea', currency: 'ANG' },
+    });
+  });
+
   it('may leave nothing available, but never less', () => {
     expect(putProduct(aProduct(), facts, 12, later)).toMatchObject({ state: { available: 0 } });
     expect(putProduct(aProduct(), facts, 13, later)).toMatchObject({

@@ -1,3 +1,4 @@
+import { isCurrentCurrency } from '@twinbox/contracts';
 import { accept, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 
 /** What the shop sells. */
@@ -72,6 +73,7 @@ export interface ProductFacts {
 export type ProductRejection =
   | { readonly code: 'product-not-found'; readonly productId: string }
   | VersionConflict
+  | { readonly code: 'currency-not-current'; readonly productId: string; readonly currency: string }
   | {
       readonly code: 'stock-reserved';
       readonly productId: string;
@@ -81,13 +83,20 @@ export type ProductRejection =
 
 export type ProductDecision = Decision<Product, never, ProductRejection>;
 
-/** A new product, or an old one as it is from now on. `reserved`: what live orders hold of it; it must be in stock. */
+/**
+ * A new product, or an old one as it is from now on. `reserved`: what live orders hold of it; it must be in stock. A price that is new
+ * must be in legal tender. One that stays as it is may keep a currency that has been withdrawn.
+ */
 export function putProduct(
   known: Product | undefined,
   { productId: id, stock, ...facts }: ProductFacts,
   reserved: number,
   at: Date,
 ): ProductDecision {
+  const { price, currency } = facts;
+  const isNewPrice = known?.price !== price || known.currency !== currency;
+  if (isNewPrice && !isCurrentCurrency(currency, at))
+    return reject({ code: 'currency-not-current', productId: id, currency });
   const available = stock - reserved;
   if (available < 0) return reject({ code: 'stock-reserved', productId: id, stock, reserved });
   const version = (known?.version ?? 0) + 1;

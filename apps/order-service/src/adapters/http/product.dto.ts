@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { CursorPageQuery, IsAmount, IsText, IsWholeNumber, MayBeAbsent } from '@twinbox/api-kit';
-import { currentCurrencies, IsCurrentCurrency } from '@twinbox/contracts';
+import { currentCurrencies, formerCurrencies, IsPriceCurrency } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
@@ -75,12 +75,19 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
   readonly price!: number;
 
   @ApiProperty({
-    enum: currentCurrencies(),
-    enumName: 'CurrentCurrency',
+    type: String,
+    anyOf: [
+      { enum: currentCurrencies() },
+      {
+        enum: formerCurrencies(),
+        format: 'former-currency',
+        description: 'Only where the product already has this price in this currency.',
+      },
+    ],
     example: 'EUR',
-    description: 'ISO 4217: legal tender, also where the product is priced in a currency that is withdrawn.',
+    description: 'ISO 4217: legal tender, except for a product that keeps its price in a currency that is not.',
   })
-  @IsCurrentCurrency()
+  @IsPriceCurrency()
   readonly currency!: string;
 
   @ApiProperty({

@@ -13,8 +13,8 @@ import {
   Preconditions,
   problemOf,
   RequireRole,
-  stateOrProblem,
   UnitOfWork,
+  validationProblem,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { ProductStore, type StockedProduct } from '../../application/product-store.js';
@@ -81,7 +81,11 @@ export class ProductsController {
     const product = await this.unitOfWork.run(undefined, async (tx) => {
       const facts = { productId, name, price, currency, stock };
       const decision = await this.putProduct.execute(tx, facts, preconditions.version);
-      return withStock(stateOrProblem(decision, productProblems));
+      if (decision.accepted) return withStock(decision.state);
+      const { rejection } = decision;
+      if (rejection.code !== 'currency-not-current') throw problemOf(rejection, productProblems);
+      const detail = `${rejection.currency} is not legal tender: a new price must be in a currency that is, such as EUR`;
+      throw validationProblem([{ pointer: '#/currency', detail }]);
     });
     reply.status(product.version === 1 ? 201 : 200).header('etag', etagOfProduct(product));
     return product;
