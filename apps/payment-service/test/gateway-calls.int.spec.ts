@@ -606,6 +606,11 @@ describe('a call that is given up', () => {
     });
     // What went wrong there is nothing for the customer.
     expect(JSON.stringify(await service.steps(request))).not.toContain('account');
+    const path = `/payment-requests/${request.id}/timeline`;
+    const { body: ofCustomer } = await service.caller({ 'x-user-id': request.customerId }).get(path);
+    expect(ofCustomer.items.at(-1)).toMatchObject({ type: 'ChargeGivenUp', detail: null });
+    const { body: ofOperator } = await service.anOperator().get(path);
+    expect(ofOperator.items.at(-1)).toMatchObject({ type: 'ChargeGivenUp', detail: { jobId: job.id } });
 
     await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
     await service.untilStatus(request, 'FAILED');

@@ -302,6 +302,19 @@ describe('a webhook that names its money', () => {
     expect(await mismatched()).toBe(before + 1);
   });
 
+  it('is not shown to the customer when it is another, because it may be that of another payment', async () => {
+    const request = await service.aRequest({ customerId: 'ada' });
+    await deliver(naming(succeeded(request), { amount: 123_456, currency: 'USD' }));
+
+    const { body } = await service.caller({ 'x-user-id': 'ada' }).get(`/payment-requests/${request.id}/timeline`);
+
+    expect(body.items.at(-1)).toMatchObject({
+      type: 'AmountMismatched',
+      detail: { type: 'payment.succeeded', reason: 'It names another amount or currency than the payment.' },
+    });
+    expect(JSON.stringify(body)).not.toMatch(/123456|USD/);
+  });
+
   it('does not fail the payment when it is another, either', async () => {
     const request = await service.aRequest();
 

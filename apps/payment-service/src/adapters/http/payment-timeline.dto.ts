@@ -60,7 +60,9 @@ export class TimelineStepDto implements TimelineStep {
     nullable: true,
     additionalProperties: { type: 'string' },
     example: { reason: 'card declined' },
-    description: '`reason`; `type` of what changed nothing; `expiresAt`; `jobId` of a dead job.',
+    description:
+      '`reason`; `type` of what changed nothing; `expiresAt`; `jobId` of a dead job. The `jobId`, and what an `AmountMismatched` named, ' +
+      'are for operators only.',
   })
   readonly detail!: TimelineDetail | null;
 }
@@ -78,9 +80,17 @@ export class PaymentTimelineDto {
   readonly nextCursor!: string | null;
 }
 
-/** Customers do not see which operator it was. */
+/** Customers do not see which operator it was, nor what {@link detailSeenBy} hides. */
 export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStepDto {
-  const { type, status, version, at, cause, messageId, detail } = step;
+  const { type, status, version, at, cause, messageId } = step;
   const actor = isOperator(caller) ? step.actor : step.actor.replace(/^operator:.*/s, 'operator');
-  return { type, status, version, at, actor, cause, messageId, detail };
+  return { type, status, version, at, actor, cause, messageId, detail: detailSeenBy(caller, step) };
+}
+
+/** Hides from customers the money of what may be another payment, and the ids of jobs. */
+function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): TimelineDetail | null {
+  if (detail === null || isOperator(caller)) return detail;
+  const { jobId: _, ...shown } = detail;
+  if (type === 'AmountMismatched') return { ...shown, reason: 'It names another amount or currency than the payment.' };
+  return Object.keys(shown).length > 0 ? shown : null;
 }
