@@ -99,7 +99,7 @@ async function grant(tx: EntityManager, schema: string): Promise<void> {
 
 /** Sets what the sessions of the service depend on. Settings that the server is too old for are left out. */
 async function settle(tx: EntityManager, schema: string): Promise<void> {
-  const settings = roleSettings({ ...ROLE_SETTINGS, search_path: schema, transaction_timeout: 0 });
+  const settings = roleSettings({ ...ROLE_SETTINGS, search_path: schema });
   const known: { name: string; database: string }[] = await tx.query(
     'select name, current_database() as database from pg_settings where lower(name) = any($1::text[])',
     [Object.keys(settings).map((name) => name.toLowerCase())],

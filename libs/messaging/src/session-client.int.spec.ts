@@ -1,3 +1,4 @@
+import { connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { type DeadLetter } from './dead-letter.js';
 import { roleSettings, SessionClient, withoutRefusal } from './session-client.js';
@@ -62,6 +63,52 @@ describe('a session', () => {
 
     expect(settings).toMatchObject({ search_path: '"a b", c\\d', statement_timeout: '1234', lock_timeout: '0' });
   });
+});
+
+/** A way to the server on which every start-up message that names `transaction_timeout` is refused, as before PostgreSQL 17. */
+async function anOlderServer(serverUrl: string): Promise<{ url: string; refused: () => number; server: Server }> {
+  const to = new URL(serverUrl);
+  let refused = 0;
+  const server = createServer((client) => {
+    client.on('error', () => undefined);
+    client.once('data', (startUp) => {
+      if (startUp.includes('transaction_timeout')) {
+        refused++;
+        const fields = 'SFATAL\0VFATAL\0C42704\0Munrecognized configuration parameter "transaction_timeout"\0\0';
+        const head = Buffer.alloc(5, 'E');
+        head.writeInt32BE(4 + fields.length, 1);
+        client.end(Buffer.concat([head, Buffer.from(fields)]));
+        return;
+      }
+      const upstream = connect(Number(to.port), to.hostname).on('error', () => undefined);
+      upstream.write(startUp);
+      client.pipe(upstream).pipe(client);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(serverUrl);
+  url.port = String((server.address() as { port: number }).port);
+  return { url: url.href, refused: () => refused, server };
+}
+
+it('a session with a server before PostgreSQL 17 has all the settings that it knows, after one refusal', async () => {
+  const { url, refused, server } = await anOlderServer(process.env['TEST_DIRECT_DATABASE_URL'] ?? testServerUrl());
+  const statementTimeout = () =>
+    withoutRefusal(async () => {
+      const client = new SessionClient({ connectionString: url, settings: { statement_timeout: 1234 } });
+      await client.connect();
+      const { rows } = await client.query<{ setting: string }>(
+        `select current_setting('statement_timeout') as setting`,
+      );
+      await client.end();
+      return rows;
+    });
+
+  const sessions = [await statementTimeout(), await statementTimeout()];
+
+  expect(sessions).toEqual([[{ setting: '1234ms' }], [{ setting: '1234ms' }]]);
+  expect(refused()).toBe(1);
+  await new Promise((resolve) => server.close(resolve));
 });
 
 describe('messaging', () => {

@@ -33,13 +33,19 @@ const DEFAULTS: SessionSettings = {
   extra_float_digits: 1,
 };
 
-/** What a service's role is to have as its own defaults, for sessions whose start-up parameters a pooler refuses or drops. */
+/** The setting that servers before PostgreSQL 17 do not know. A start-up message that names it is refused there. */
+const NEWEST: SessionSettings = { transaction_timeout: 0 };
+
+/** What a service's role is to have as its own defaults, for sessions whose start-up parameters a pooler refuses or drops. Older servers lack some. */
 export function roleSettings(settings: SessionSettings): SessionSettings {
-  return { ...DEFAULTS, ...REPORTED, ...settings };
+  return { ...DEFAULTS, ...NEWEST, ...REPORTED, ...settings };
 }
 
 /** Poolers that have refused the settings, as `host:port`. */
 const refusals = new Set<string>();
+
+/** Servers that do not know {@link NEWEST}, as `host:port`. */
+const olderServers = new Set<string>();
 
 interface Internals {
   readonly connection: {
@@ -55,16 +61,18 @@ interface Internals {
  *
  * PgBouncer refuses a start-up parameter that it does not track, unless `ignore_startup_parameters` names it. That connection
  * fails, and later ones of this process to the same address go without: see {@link withoutRefusal}. There the untracked
- * settings are those of the role, which should have {@link roleSettings}.
+ * settings are those of the role, which should have {@link roleSettings}. A server before PostgreSQL 17 refuses
+ * `transaction_timeout`, and from then on gets all the others.
  */
 export class SessionClient extends pg.Client {
   private readonly settings: SessionSettings;
 
   constructor(config: pg.ClientConfig & { readonly settings?: SessionSettings } = {}) {
     super(config);
-    this.settings = { ...DEFAULTS, ...config.settings };
+    this.settings = { ...DEFAULTS, ...NEWEST, ...config.settings };
     (this as unknown as Internals).connection.on('errorMessage', (error) => {
-      if (isRefusal(error)) refusals.add(this.address);
+      if (isFromPooler(error)) refusals.add(this.address);
+      if (isFromOlderServer(error)) olderServers.add(this.address);
     });
   }
 
@@ -75,7 +83,9 @@ export class SessionClient extends pg.Client {
     const all = { ...parameters, ...REPORTED } as Record<string, string>;
     if (refusals.has(this.address)) return options ? { ...all, options } : all;
     // Last, so that options in the URL do not replace what the service depends on.
-    const ours = Object.entries(this.settings).map(([name, value]) => `-c ${name}=${escaped(String(value))}`);
+    const isOlder = olderServers.has(this.address);
+    const known = Object.entries(this.settings).filter(([name]) => !(isOlder && name in NEWEST));
+    const ours = known.map(([name, value]) => `-c ${name}=${escaped(String(value))}`);
     return { ...all, options: [options, ...ours].join(' ').trim() };
   }
 
@@ -85,7 +95,7 @@ export class SessionClient extends pg.Client {
 }
 
 /**
- * Runs what connects, and once more when a pooler refused the settings: then without them.
+ * Runs what connects, and once more when a pooler or an older server refused settings: then without them.
  * @throws what `connect` throws
  */
 export async function withoutRefusal<T>(connect: () => Promise<T>): Promise<T> {
@@ -97,8 +107,18 @@ export async function withoutRefusal<T>(connect: () => Promise<T>): Promise<T> {
   }
 }
 
-/** PgBouncer: `unsupported startup parameter: options`, and `unsupported startup parameter in options: …` from 1.20 on. */
 function isRefusal(error: unknown): boolean {
+  return isFromPooler(error) || isFromOlderServer(error);
+}
+
+/** `undefined_object`: `unrecognized configuration parameter "transaction_timeout"`, in the server's language. */
+function isFromOlderServer(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === '42704' && Object.keys(NEWEST).some((name) => String(message).includes(`"${name}"`));
+}
+
+/** PgBouncer: `unsupported startup parameter: options`, and `unsupported startup parameter in options: …` from 1.20 on. */
+function isFromPooler(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === '08P01' && /unsupported startup parameter/.test(String(message));
 }

@@ -18,6 +18,7 @@ export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   plan_cache_mode: 'force_generic_plan',
   search_path: 'pg_catalog',
   statement_timeout: '1ms',
+  transaction_timeout: '1ms',
   lock_timeout: '1ms',
   idle_in_transaction_session_timeout: '1ms',
   idle_session_timeout: '1s',
