@@ -1,6 +1,19 @@
 import 'reflect-metadata';
+import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
 import { entities } from './entities.js';
 
+const url = process.env['DATABASE_URL'] ?? '';
+
+/** Connects once, because TypeORM's command line does not try again when a pooler or an older server refuses settings. */
+async function dataSource(): Promise<DataSource> {
+  await withoutRefusal(async () => {
+    const client = new SessionClient({ connectionString: url });
+    await client.connect();
+    await client.end();
+  });
+  return new DataSource({ type: 'postgres', url, schema: 'orders', entities, extra: { Client: SessionClient } });
+}
+
 /** For TypeORM's command line (`npm run migrate:generate`), which compares these entities with the database. */
-export default new DataSource({ type: 'postgres', url: process.env['DATABASE_URL'] ?? '', schema: 'orders', entities });
+export default dataSource();
