@@ -25,6 +25,25 @@ export function freePort(): Promise<number> {
   });
 }
 
+/** Below the ports that Linux and macOS give to connections of their own. */
+const STEADY = { first: 20_000, last: 31_999 };
+
+/**
+ * So many ports that nobody listens on now, and that no connection and no listener on port 0 is given later. Processes with other ids
+ * begin elsewhere.
+ */
+export async function steadyPorts(count: number): Promise<number[]> {
+  const size = STEADY.last - STEADY.first + 1;
+  const begin = (process.pid * 16) % size;
+  const ports: number[] = [];
+  for (let n = 0; n < size && ports.length < count; n++) {
+    const port = STEADY.first + ((begin + n) % size);
+    if (await isFree(port)) ports.push(port);
+  }
+  if (ports.length < count) throw new Error(`Fewer than ${count} ports are free`);
+  return ports;
+}
+
 /** Whether something accepts connections there. */
 export function answers(port: number, host = '127.0.0.1', timeoutMs = 2_000): Promise<boolean> {
   return new Promise((resolve) => {
