@@ -93,7 +93,11 @@ interface Order {
   readonly status: string;
   readonly description: string | null;
   readonly items: DemoOrder['items'];
-  readonly payment: { readonly paymentRequestId: string; readonly status: string } | null;
+  readonly payment: {
+    readonly paymentRequestId: string;
+    readonly status: string;
+    readonly reason: string | null;
+  } | null;
 }
 
 class Refused extends Error {
@@ -174,7 +178,8 @@ class Demo {
     this.customer = { 'x-user-id': order.customer };
   }
 
-  async run(): Promise<void> {
+  /** Returns whether the order has reached its fate. */
+  async run(): Promise<boolean> {
     const { items, description, fate } = this.order;
     const draft = fate === 'cart' || fate === 'discarded';
     try {
@@ -184,9 +189,11 @@ class Demo {
         description,
       });
       await this.reach(fate, id);
+      return true;
     } catch (error) {
       // In a shop in use something may be sold out; and after an interruption of some length a payment may have expired.
       if (!(error instanceof Refused && error.status === 409)) throw error;
+      return false;
     }
   }
 
@@ -263,19 +270,31 @@ async function makeAll(): Promise<void> {
   if (last) await demo(last);
 }
 
-/** Places those again that are to wait for their payment and no longer do: a payment expires after minutes. Returns how many. */
+/**
+ * Places those orders again that are to wait for their payment and whose payment has expired, which takes minutes. Those that somebody
+ * has paid or cancelled stay as they are. Returns how many wait again.
+ */
 async function renew(): Promise<number> {
   const expired: DemoOrder[] = [];
   for (const customer of new Set(DEMO_ORDERS.map((order) => order.customer))) {
-    const live = await get<{ items: Order[] }>(`${ORDERS}/orders?status=PLACED,PAYMENT_PENDING&limit=100`, {
+    const newestFirst = await get<{ items: Order[] }>(`${ORDERS}/orders?sort=-created&limit=100`, {
       'x-user-id': customer,
     });
     const waiting = DEMO_ORDERS.filter((order) => order.customer === customer && order.fate === 'waiting');
-    expired.push(...waiting.filter((order) => !live.items.some((other) => contentsOf(other) === contentsOf(order))));
+    for (const order of waiting) {
+      const newest = newestFirst.items.find((other) => contentsOf(other) === contentsOf(order));
+      if (newest && hasExpired(newest)) expired.push(order);
+    }
   }
   // Not the keys of the first time, under which the answer may be kept.
-  for (const order of expired) await new Demo(order, `demo-orders-1-${randomUUID()}`).run();
-  return expired.length;
+  let renewed = 0;
+  for (const order of expired) if (await new Demo(order, `demo-orders-1-${randomUUID()}`).run()) renewed++;
+  return renewed;
+}
+
+/** Cancelled, because its payment was not made in time. */
+function hasExpired({ status, payment }: Order): boolean {
+  return status === 'CANCELLED' && payment?.status === 'FAILED' && payment.reason === 'expired';
 }
 
 function contentsOf({ description, items }: Pick<DemoOrder, 'description' | 'items'>): string {
