@@ -29,14 +29,30 @@ it('P5 the query of the README finds every dead letter and dead job of both sche
       values (gen_random_uuid(), 'q', '{"orderId":"${schema}-job"}', now(), 'no', now()), (gen_random_uuid(), 'q', '{}', now(), null, null)`);
   }
 
+  const [orderId, requestId] = ['019a0000-0000-7000-8000-000000000001', '019a0000-0000-7000-8000-000000000002'];
+  await database.sql(
+    `insert into payments.payment_requests
+       (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
+     values ($1, $2, 'ada', 900, 'EUR', 'manual', 'PENDING', 1, now(), now(), now())`,
+    [requestId, orderId],
+  );
+  await database.sql(
+    `insert into payments.jobs (id, queue, data, run_at, error, dead_at)
+     values (gen_random_uuid(), 'charge', jsonb_build_object('paymentRequestId', $1::text), now(), 'no', now())`,
+    [requestId],
+  );
+
   const rows = await database.sql<{ box: string; key: string }>(queries.find((sql) => sql.includes('dead_at')) ?? '');
 
   expect(rows.map(({ box, key }) => `${box} ${key}`).toSorted()).toEqual(
-    SCHEMAS.flatMap((schema) => [
-      `${schema}.inbox_parked ${schema}-in`,
-      `${schema}.jobs ${schema}-job`,
-      `${schema}.outbox_parked ${schema}-out`,
-    ]),
+    [
+      ...SCHEMAS.flatMap((schema) => [
+        `${schema}.inbox_parked ${schema}-in`,
+        `${schema}.jobs ${schema}-job`,
+        `${schema}.outbox_parked ${schema}-out`,
+      ]),
+      `payments.jobs ${orderId}`,
+    ].toSorted(),
   );
 });
 
