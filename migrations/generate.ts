@@ -21,6 +21,7 @@ run('migrate:generate', async () => {
   const child = spawn(
     process.execPath,
     [
+      ...process.execArgv,
       createRequire(import.meta.url).resolve('typeorm/cli.js'),
       'migration:generate',
       '--pretty',

@@ -8,7 +8,7 @@ interface Container {
   readonly image: string;
   readonly mem_limit?: string;
   readonly restart?: string;
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string | number>>;
 }
 
 async function containers(): Promise<[string, Container][]> {
@@ -38,18 +38,38 @@ it('bounds the heap of every Node process in a container, with as much again bes
 
 it('leaves Kafka as much memory beside its heap as in it', async () => {
   const [, kafka] = (await containers()).find(([name]) => name === 'kafka') ?? [];
-  const heap = /-Xmx(\d+m)/.exec(kafka?.environment?.['KAFKA_HEAP_OPTS'] ?? '')?.[1];
+  const heap = /-Xmx(\d+m)/.exec(String(kafka?.environment?.['KAFKA_HEAP_OPTS']))?.[1];
 
   expect(megabytes(kafka?.mem_limit)).toBeGreaterThanOrEqual(2 * megabytes(heap));
 });
 
-it('bounds the heap of every script that is a service or a relay itself', async () => {
+it('bounds the heap of every script that is a service, a relay or a command that runs once', async () => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
 
-  const ours = Object.values(scripts).filter((script) => /tools\/dist\/(relay|service)\.js/.test(script));
+  const ours = Object.values(scripts).filter((script) =>
+    /migrations\/dist\/|tools\/dist\/(currencies|relay|service)\.js/.test(script),
+  );
 
   expect(ours).toEqual(ours.map(() => expect.stringMatching(/ --max-old-space-size=\d+ /)));
-  expect(ours.length).toBeGreaterThan(0);
+  expect(ours.length).toBeGreaterThan(6);
+});
+
+it('bounds the heap of the image, which a command may replace by its own flag', async () => {
+  const image = await readFile(join(root, 'Dockerfile'), 'utf8');
+
+  expect(image).toContain(`\nENV NODE_OPTIONS=${SERVICE_HEAP}\n`);
+});
+
+it('leaves a service in a container room for a body of the greatest size on every connection', async () => {
+  const services = (await containers()).filter(([, { environment }]) => environment?.['NODE_OPTIONS'] === SERVICE_HEAP);
+
+  expect(services.length).toBeGreaterThan(0);
+  for (const [, { environment, mem_limit: limit }] of services) {
+    const bodies = Number(environment?.['MAX_CONNECTIONS']) * 0.1;
+    // What Node itself takes beside the heap.
+    const rest = 128;
+    expect(bodies + rest + Number(SERVICE_HEAP.split('=')[1])).toBeLessThanOrEqual(megabytes(limit));
+  }
 });
