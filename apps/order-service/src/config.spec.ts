@@ -23,7 +23,7 @@ it.each([
   [
     'the group that notifications have unless told',
     { CONSUMER_GROUP: 'order-service-notifications' },
-    'NOTIFICATIONS_GROUP="order-service-notifications": it must be another than CONSUMER_GROUP.',
+    'CONSUMER_GROUP="order-service-notifications": it must be another than NOTIFICATIONS_GROUP.',
   ],
   [
     'one topic for what it says and what it hears',

@@ -241,12 +241,28 @@ describe('loadConfig', () => {
 
   it.each([
     ['both set', { ORDERS_GROUP: 'one', LETTERS_GROUP: 'one' }, 'one'],
-    ['the first set to the default of the second', { ORDERS_GROUP: 'letters' }, 'letters'],
     ['the second set to the default of the first', { LETTERS_GROUP: 'orders' }, 'orders'],
   ])('refuses two names that have to differ, with %s, in one line', (_, names, shown) => {
     expect(problemsOf({ ...needed, ...names }, GroupsConfig)).toEqual([
       `LETTERS_GROUP="${shown}": it must be another than ORDERS_GROUP.`,
     ]);
+  });
+
+  it('names the variable that is set when the other one has its default', () => {
+    expect(problemsOf({ ...needed, ORDERS_GROUP: 'letters' }, GroupsConfig)).toEqual([
+      'ORDERS_GROUP="letters": it must be another than LETTERS_GROUP.',
+    ]);
+  });
+
+  it('waits 30 s for messages to be published, for as long as it says, or for ever', () => {
+    const overdueAfter = (value: string) =>
+      loadConfig(ShopConfig, { ...needed, OUTBOX_OVERDUE_AFTER: value }).OUTBOX_OVERDUE_AFTER;
+
+    expect([overdueAfter(''), overdueAfter('2m'), overdueAfter('off')]).toEqual([30_000, 120_000, false]);
+    for (const value of ['soon', '0s', '8d', 'false'])
+      expect(problemsOf({ ...needed, OUTBOX_OVERDUE_AFTER: value })).toEqual([
+        `OUTBOX_OVERDUE_AFTER="${value}": it must be off or a whole number of ms, s, m, h or d, such as 15m, from 1s to 7d.`,
+      ]);
   });
 
   it('keeps idempotency keys for a day, or as long as it says', () => {

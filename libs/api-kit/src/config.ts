@@ -48,12 +48,30 @@ const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** A time span such as `500ms`, `60s`, `15m`, `24h` or `7d`, in code in milliseconds, from `minMs` to `maxMs`. */
 export function EnvDuration(minMs: number, maxMs: number): PropertyDecorator {
-  const message = `must be a whole number of ms, s, m, h or d, such as 15m, from ${duration(minMs)} to ${duration(maxMs)}`;
+  const message = `must be ${spanBetween(minMs, maxMs)}`;
   return combine(
     Transform(({ value }) => (typeof value === 'string' ? milliseconds(value) : (value as unknown))),
     IsInt({ message }),
     Min(minMs, { message }),
     Max(maxMs, { message }),
+  );
+}
+
+/** The same, or `off`, in code `false`. */
+export function EnvDurationOrOff(minMs: number, maxMs: number): PropertyDecorator {
+  const isAllowed = (value: unknown) =>
+    value === false || (Number.isInteger(value) && Number(value) >= minMs && Number(value) <= maxMs);
+  return combine(
+    Transform(({ value }) =>
+      value === 'off' ? false : typeof value === 'string' ? milliseconds(value) : (value as unknown),
+    ),
+    ValidateBy({
+      name: 'isDurationOrOff',
+      validator: {
+        validate: isAllowed,
+        defaultMessage: () => `must be off or ${spanBetween(minMs, maxMs)}`,
+      },
+    }),
   );
 }
 
@@ -93,15 +111,18 @@ export function EnvName(): PropertyDecorator {
   return Matches(/^[\w.-]{1,249}$/, { message: 'must be 1 to 249 letters, digits, dots, underscores and hyphens' });
 }
 
-/** Another value than that of the variable `other`, the defaults of both counted in. */
+/** Another value than that of the variable `other`, the defaults of both counted in. The problem names the one that is set. */
 export function EnvOtherThan(other: string): PropertyDecorator {
-  return ValidateBy({
-    name: 'isOtherThan',
-    validator: {
-      validate: (value, args) => value !== (args?.object as Record<string, unknown> | undefined)?.[other],
-      defaultMessage: () => `must be another than ${other}`,
+  return ValidateBy(
+    {
+      name: 'isOtherThan',
+      validator: {
+        validate: (value, args) => value !== (args?.object as Record<string, unknown> | undefined)?.[other],
+        defaultMessage: () => `must be another than ${other}`,
+      },
     },
-  });
+    { context: { other } },
+  );
 }
 
 /**
@@ -205,9 +226,12 @@ export class ServiceConfig {
   )
   ALLOWED_HOSTS: string[] = [];
 
-  /** Messaging is reported as down while a message has waited unpublished for longer, whichever process should publish it. */
-  @EnvDuration(1000, 7 * MS.d)
-  OUTBOX_OVERDUE_AFTER = 30 * MS.s;
+  /**
+   * Messaging is reported as down while a message has waited unpublished for longer, whichever process should publish it. `off` where
+   * something else than the relay publishes the outbox, such as Debezium.
+   */
+  @EnvDurationOrOff(1000, 7 * MS.d)
+  OUTBOX_OVERDUE_AFTER: number | false = 30 * MS.s;
 
   /** How long the answer to a request with an `Idempotency-Key` is kept. */
   @EnvDuration(1000, 30 * MS.d)
@@ -233,7 +257,10 @@ export function loadConfig<T extends ServiceConfig>(
   }
 
   const config = plainToInstance(cls, given);
-  const problems = validateSync(config).map(({ property, constraints }) => {
+  const problems = validateSync(config).map(({ property, constraints, contexts }) => {
+    const other = (contexts?.['isOtherThan'] as { readonly other: string } | undefined)?.other;
+    if (other !== undefined && given[property] === undefined && given[other] !== undefined)
+      return `${other}="${shown(other, given[other])}": it must be another than ${property}.`;
     const allowed = [...new Set(Object.values(constraints ?? {}))].join(', ');
     const value = given[property] ?? (config as unknown as Record<string, unknown>)[property];
     return typeof value === 'string'
@@ -300,6 +327,10 @@ function isUrlOf(protocols: readonly string[], url: URL | null): boolean {
 function milliseconds(value: string): number {
   const [, count, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value) ?? [];
   return unit === undefined ? Number.NaN : Number(count) * MS[unit as keyof typeof MS];
+}
+
+function spanBetween(minMs: number, maxMs: number): string {
+  return `a whole number of ms, s, m, h or d, such as 15m, from ${duration(minMs)} to ${duration(maxMs)}`;
 }
 
 function duration(ms: number): string {

@@ -12,6 +12,7 @@ export {
 export {
   ConfigError,
   EnvDuration,
+  EnvDurationOrOff,
   EnvFraction,
   EnvInt,
   EnvName,

@@ -71,9 +71,10 @@ export interface MessagingOptions {
   readonly relay?: boolean;
   /**
    * Health reports the relay as down while a message has waited unpublished for longer, in every process, whichever should publish
-   * it. In milliseconds; 30 s unless given.
+   * it. In milliseconds; 30 s unless given. `false` where something else than the relay publishes the outbox, such as Debezium:
+   * nothing then records in the schema what was published.
    */
-  readonly overdueAfterMs?: number;
+  readonly overdueAfterMs?: number | false;
   /**
    * How long published messages stay in the outbox, to be looked at and sent again, in milliseconds: 7 days unless given.
    * 0 removes them at once, that is with the next look, a second later.

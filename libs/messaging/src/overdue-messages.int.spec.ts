@@ -15,7 +15,7 @@ afterEach(async () => {
 /** Polls often, so that nothing waits for seconds. */
 const OFTEN = { leaseMs: 4000, renewEveryMs: 50 };
 
-const aRelay = (options: { relay: boolean; overdueAfterMs?: number }) => {
+const aRelay = (options: { relay: boolean; overdueAfterMs?: number | false }) => {
   const relay = sandbox.newRelay(undefined, OFTEN, { overdueAfterMs: 1000, ...options });
   relay.start();
   return relay;
@@ -38,7 +38,8 @@ it('P9 a message that nobody publishes is reported by a process that may not pub
   const relay = aRelay({ relay: true });
   await sandbox.drained();
   await until('it is well again', () => service.health().healthy);
-  expect(relay.health()).toMatchObject({ healthy: true, role: 'leader' });
+  await until('so is the relay', () => relay.health().healthy);
+  expect(relay.health()).toMatchObject({ role: 'leader' });
 });
 
 it('P9 a message is reported that waits although a relay holds the lease, by a standby as well', async () => {
@@ -62,6 +63,19 @@ it('P9 a message in a gap that nobody publishes is reported', async () => {
   );
 
   await until('it is unhealthy', () => !service.health().healthy);
+});
+
+it('P9 messages that Debezium publishes are not reported where that is switched off', async () => {
+  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const service = aRelay({ relay: false, overdueAfterMs: false });
+  await until('it polls', () => service.health()['role'] === 'elsewhere');
+  await sandbox.add(sandbox.outboxOf(service), 'a', 1);
+  await age();
+  const before = polls.mock.calls.length;
+
+  await until('it has polled often enough to report', () => polls.mock.calls.length > before + 4);
+
+  expect(service.health()).toMatchObject({ healthy: true });
 });
 
 it('P6 rows that were published long ago, and a long transaction that commits, are no reason to report', async () => {

@@ -25,6 +25,13 @@ it('does not report a backlog that is younger', () => {
   expect(found(young, young, young, young).problem('leader')).toBeUndefined();
 });
 
+it('reports nothing when it is switched off', () => {
+  const overdue = new OverdueMessages(false, logger);
+  for (const oldest of [old, old, old, old]) overdue.found(oldest);
+
+  expect(overdue.problem('elsewhere')).toBeUndefined();
+});
+
 it('is well again once nothing is overdue', () => {
   expect(found(old, old, old, undefined).problem('standby')).toBeUndefined();
 });

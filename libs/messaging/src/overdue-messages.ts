@@ -17,12 +17,13 @@ export class OverdueMessages {
   private oldest: Unpublished | undefined;
 
   constructor(
-    private readonly overdueAfterMs = OVERDUE_AFTER_MS,
+    private readonly overdueAfterMs: number | false = OVERDUE_AFTER_MS,
     private readonly logger: Logger,
   ) {}
 
   /** The oldest unpublished message as a poll found it. */
   found(oldest: Unpublished | undefined): void {
+    if (this.overdueAfterMs === false) return;
     const isOverdue = oldest !== undefined && oldest.seconds * 1000 > this.overdueAfterMs;
     if (!isOverdue && this.polls >= POLLS) this.logger.log('No message is overdue any more');
     this.oldest = oldest;
