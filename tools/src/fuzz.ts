@@ -73,7 +73,11 @@ async function installSchemathesis(): Promise<void> {
   const options = { what: 'Installing schemathesis', logFile: join(home, 'logs/fuzz.log'), signal: stopping.signal };
   await rm(PYTHON, { recursive: true, force: true });
   await run('python3', ['-m', 'venv', PYTHON], options);
-  await run(join(PYTHON, 'bin/pip'), ['install', '--quiet', `schemathesis==${SCHEMATHESIS}`], options);
+  await run(
+    join(PYTHON, 'bin/pip'),
+    ['install', '--quiet', '--retries', '1', '--timeout', '15', `schemathesis==${SCHEMATHESIS}`],
+    options,
+  );
   // Last, so that an interrupted installation starts again.
   await mkdir(join(PYTHON, 'installed'));
 }
