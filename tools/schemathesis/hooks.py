@@ -22,9 +22,10 @@ def before_call(context, case, kwargs):
     if isinstance(case.body, dict) and case.body.get("currency") in former_currencies(case.operation.schema.raw_schema):
         case.body["currency"] = "EUR"
     # The pattern of an ETag has quotes, which schemathesis removes.
-    etag = (case.headers or {}).get("If-Match")
-    if etag is not None and re.fullmatch(r"\d{1,15}", str(etag)):
-        case.headers["If-Match"] = f'"{etag}"'
+    for name in ("If-Match", "If-None-Match"):
+        etag = (case.headers or {}).get(name)
+        if etag is not None and re.fullmatch(r"\d{1,15}", str(etag)):
+            case.headers[name] = f'"{etag}"'
 
 
 def former_currencies(document):
