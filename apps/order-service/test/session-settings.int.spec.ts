@@ -27,6 +27,21 @@ it('P1 an order and its timeline have their times, whatever the role has set', a
   expect(list.body.items).toMatchObject([{ id: placed.body.id, createdAt: placed.body.createdAt }]);
 });
 
+it('migrate:generate reads the schema with the usual settings, whatever the role has set', async () => {
+  process.env['DATABASE_URL'] = service.database.directUrl;
+  await setForRole(service.database, 'postgres', HOSTILE_SETTINGS);
+  const { default: connecting } = await import('../src/adapters/postgres/data-source.js');
+  const dataSource = await connecting;
+  await dataSource.initialize();
+
+  const [row] = await dataSource.query<[object]>(
+    `select current_setting('DateStyle') as dates, current_setting('search_path') as path`,
+  );
+
+  await dataSource.destroy();
+  expect(row).toEqual({ dates: 'ISO, MDY', path: '"$user",public' });
+});
+
 it('concurrent changes of one product are all made, whatever isolation the role has set', async () => {
   const id = await service.aProduct({ stock: 20 });
   const customer = service.aCustomer();
