@@ -65,9 +65,11 @@ it(
 
     // Formatting all would hide what is not formatted.
     await run(`npx prettier --check ${files.join(' ')}`);
-    // One worker, because the jest that runs this test has its own beside it.
+    // One worker, because the jest that runs this test has its own beside it. With a limit of its memory it is a process of its own.
     for (const command of commands)
-      await run(command.startsWith('npm run test:') ? `${command} --maxWorkers=1` : command);
+      await run(
+        command.startsWith('npm run test:') ? `${command} --maxWorkers=1 --workerIdleMemoryLimit=4GB` : command,
+      );
 
     expect(files.length).toBeGreaterThan(15);
     expect(commands).toEqual(expect.arrayContaining(['npm run typecheck', 'npm run lint']));
