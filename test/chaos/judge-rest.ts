@@ -105,6 +105,8 @@ const REFUSALS: Readonly<Record<string, number>> = {
   'version-conflict': 412,
   // A cart whose last piece was taken out by a request without an answer.
   'order-empty': 422,
+  // An item that a request without an answer took out; it is missing before its version is compared (RFC 9110, section 13.2.1).
+  'item-not-found': 404,
   'webhook-not-genuine': 401,
 };
 
