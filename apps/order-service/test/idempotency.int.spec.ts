@@ -132,6 +132,20 @@ describe('an Idempotency-Key', () => {
     expect(again).toMatchObject({ status: 200, body: asOperator.body });
   });
 
+  it('shows an order of their own to a user who no longer has the role', async () => {
+    const key = uuidv7();
+    const both = withKey('olga', key, { 'x-roles': 'customer,operator' });
+    const placed = await both.post('/orders', aCart());
+    const plain = withKey('olga', key, { 'x-roles': 'customer' });
+
+    const again = await plain.post('/orders', aCart());
+    const cancelled = await both.post(`/orders/${placed.body.id}/cancel`, { reason: 'no more' });
+    const cancelledAgain = await plain.post(`/orders/${placed.body.id}/cancel`, { reason: 'no more' });
+
+    expect(again).toMatchObject({ status: 201, body: placed.body });
+    expect(cancelledAgain).toMatchObject({ status: 200, body: cancelled.body });
+  });
+
   it('P4 is that of the order, however its id and the key are spelled', async () => {
     const { userId, key, post } = aKeyHolder();
     const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });

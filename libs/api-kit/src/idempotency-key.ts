@@ -20,7 +20,10 @@ export interface KeyPlace {
 export interface IdempotencyKey extends KeyPlace {
   /** The user id. The scope of a key is the caller, the method and the path; query parameters do not count. */
   readonly caller: string;
-  /** The roles beyond `customer`, sorted. A stored answer is for callers who still have all that its first caller had. */
+  /**
+   * `operator`, if the caller has it: the only role that shows a caller more than their own. An answer that needed it is for callers who
+   * still have it. What needs another role is guarded before the key is looked up.
+   */
   readonly roles: readonly string[];
   readonly method: string;
   /** With its parameters decoded and ids in lower case, however they are spelled in the URL. */
@@ -79,7 +82,7 @@ export const IdempotencyKey = createParamDecorator(
     const hashes = isEmpty(body) ? [NO_BODY, EMPTY_BODY] : [requestHash];
     return {
       caller: userId,
-      roles: [...roles].filter((role) => role !== 'customer').toSorted(),
+      roles: [...roles].filter((role) => role === 'operator'),
       method: request.method,
       ...placesOf(request, header),
       requestHash,

@@ -73,12 +73,12 @@ export class IdempotencyStore {
     return stored ?? this.take(tx, key);
   }
 
-  /** Keeps the answer, as JSON, with the key that this transaction has taken. */
-  async keep(tx: EntityManager, key: IdempotencyKey, answer: string): Promise<void> {
+  /** Keeps the answer, as JSON, and the roles that it is for, with the key that this transaction has taken. */
+  async keep(tx: EntityManager, key: IdempotencyKey, answer: string, roles: readonly string[]): Promise<void> {
     for (const { path, key: name } of key.asSent ? [key, key.asSent] : [key])
       await tx.query(
-        `/* prepared */ update ${this.table} set answer = $5 where caller = $1 and method = $2 and path = $3 and key = $4`,
-        [key.caller, key.method, path, name, answer],
+        `/* prepared */ update ${this.table} set answer = $5, roles = $6 where caller = $1 and method = $2 and path = $3 and key = $4`,
+        [key.caller, key.method, path, name, answer, roles],
       );
   }
 

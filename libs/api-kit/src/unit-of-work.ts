@@ -44,12 +44,18 @@ export class UnitOfWork {
    *
    * What the work throws rolls everything back, and is thrown: nothing is stored, and the same request may be tried again.
    *
+   * The answer to an operator is given to operators only, unless `ownerOf` names the caller: a customer may see what is their own.
+   *
    * Only part of the pool's connections serve transactions at a time, so that reads and health checks always find one. Further
    * requests wait for their turn, and get a 503 `try-again` after 1.2 s.
    * @throws ProblemException (422) when the key has been used for a request with another body, (403) when the stored answer is for
    * callers with a role that this one does not have
    */
-  async run<T>(key: IdempotencyKey | undefined, work: (tx: EntityManager) => Promise<T>): Promise<Answer<T>> {
+  async run<T>(
+    key: IdempotencyKey | undefined,
+    work: (tx: EntityManager) => Promise<T>,
+    ownerOf: (result: T) => string | undefined = () => undefined,
+  ): Promise<Answer<T>> {
     if (!key) return parsed(json(await this.transaction(work))) as Answer<T>;
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
@@ -60,7 +66,7 @@ export class UnitOfWork {
       if (databaseTrouble(outcome.error)) throw outcome.error;
     }
 
-    const running = this.runFirst(key, work);
+    const running = this.runFirst(key, work, ownerOf);
     this.underWay.set(
       scope,
       running.then(
@@ -76,16 +82,19 @@ export class UnitOfWork {
     }
   }
 
-  private async runFirst(
+  private async runFirst<T>(
     key: IdempotencyKey,
-    work: (tx: EntityManager) => Promise<unknown>,
+    work: (tx: EntityManager) => Promise<T>,
+    ownerOf: (result: T) => string | undefined,
   ): Promise<{ stored: StoredAnswer; isNew: boolean }> {
     return this.transaction(async (tx) => {
       const stored = await this.keys.take(tx, key);
       if (stored) return { stored, isNew: false };
-      const answer = json(await work(tx));
-      await this.keys.keep(tx, key, answer ?? 'null');
-      const { requestHash, roles } = key;
+      const result = await work(tx);
+      const answer = json(result);
+      const { requestHash } = key;
+      const roles = ownerOf(result) === key.caller ? [] : key.roles;
+      await this.keys.keep(tx, key, answer ?? 'null', roles);
       return { stored: { requestHash, roles, answer: parsed(answer) }, isNew: true };
     });
   }

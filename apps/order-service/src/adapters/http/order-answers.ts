@@ -37,8 +37,10 @@ export class OrderAnswers {
     reply: FastifyReply,
     work: (tx: EntityManager) => Promise<OrderDecision>,
   ): Promise<Answer<OrderDto>> {
-    const order = await this.unitOfWork.run(key, async (tx) =>
-      this.show(stateOrProblem(await work(tx), orderProblems)),
+    const order = await this.unitOfWork.run(
+      key,
+      async (tx) => this.show(stateOrProblem(await work(tx), orderProblems)),
+      ({ customerId }) => customerId,
     );
     logContext({ orderId: order.id });
     reply.header('etag', etagOfOrder(order));
