@@ -10,6 +10,7 @@ import { ExpiryRefundsAndHistory1764500000000 } from './payments/1764500000000-e
 import { MessagingIncidentsAndOrigins1764600000000 as PaymentsIncidents } from './payments/1764600000000-messaging-incidents-and-origins.js';
 import { IdempotencyKeyRoles1764700000000 as PaymentsKeyRoles } from './payments/1764700000000-idempotency-key-roles.js';
 import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-decided-by-named-operators.js';
+import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-payment-timeline-cancelled.js';
 
 /** A service's schema: its migrations in order, and the variable that holds its role's password. The role is named as the schema. */
 export const SCHEMAS = [
@@ -38,6 +39,7 @@ export const SCHEMAS = [
       PaymentsIncidents,
       PaymentsKeyRoles,
       DecidedByNamedOperators1764710000000,
+      PaymentTimelineCancelled1764730000000,
     ],
   },
 ] as const;

@@ -214,9 +214,9 @@ export class PaymentSide {
 
   private timelineStore(): PaymentTimeline {
     const { tables } = this;
-    const store: Pick<PaymentTimeline, 'note' | 'hasHeard'> = {
+    const store: Pick<PaymentTimeline, 'note' | 'hasHeardCancellation'> = {
       note: async (_, orderId, step) => void tables.timeline.push({ ...step, orderId }),
-      hasHeard: async (_, orderId, type) => this.hasHeard(orderId, type),
+      hasHeardCancellation: async (_, orderId) => this.hasHeard(orderId, 'OrderCancelled'),
     };
     return store as PaymentTimeline;
   }

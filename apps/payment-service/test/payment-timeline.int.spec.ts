@@ -1,5 +1,6 @@
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
+import { HEARD_CANCELLATION, READ_STEPS } from '../src/adapters/postgres/postgres-payment-timeline.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 let service: PaymentServiceHarness;
@@ -25,6 +26,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
   expect(body).toEqual({
     items: [
       {
+        position: expect.any(Number),
         type: 'PaymentRequested',
         status: 'PENDING',
         version: 1,
@@ -35,6 +37,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         detail: { expiresAt: time },
       },
       {
+        position: expect.any(Number),
         type: 'PaymentSucceeded',
         status: 'SUCCEEDED',
         version: 2,
@@ -45,6 +48,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         detail: null,
       },
       {
+        position: expect.any(Number),
         type: 'RefundRequested',
         status: 'REFUND_PENDING',
         version: 3,
@@ -55,6 +59,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         detail: { reason: 'too late' },
       },
       {
+        position: expect.any(Number),
         type: 'PaymentRefunded',
         status: 'REFUNDED',
         version: 4,
@@ -65,6 +70,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         detail: { reason: 'too late' },
       },
       {
+        position: expect.any(Number),
         type: 'MessagePassedOver',
         status: 'REFUNDED',
         version: 4,
@@ -102,7 +108,7 @@ describe('the timeline in pages', () => {
     const request = await aRequestWith(250);
     const { get } = service.caller({ 'x-user-id': 'ada' });
 
-    const pages: { cause: string; actor: string }[][] = [];
+    const pages: { position: number; cause: string; actor: string }[][] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
       const { status, body } = await get(at(request) + query + (cursor && `${query ? '&' : '?'}cursor=${cursor}`));
       expect(status).toBe(200);
@@ -116,6 +122,8 @@ describe('the timeline in pages', () => {
       'OrderPlaced',
       ...Array.from({ length: 250 }, (_, n) => `step ${n + 1}`),
     ]);
+    const positions = pages.flat().map(({ position }) => position);
+    expect(positions).toEqual([...new Set(positions)].toSorted((one, other) => one - other));
     expect(new Set(pages.flat().map(({ actor }) => actor))).toEqual(new Set(['customer:ada', 'operator']));
   });
 
@@ -140,11 +148,10 @@ describe('the timeline in pages', () => {
     expect([status, rest.status]).toEqual([200, 200]);
     expect(rest.body.items.map(({ cause }: { cause: string }) => cause)).toEqual(['step 2', 'step 3']);
     await service.database.sql('analyze payments.payment_timeline');
-    const plan = await service.database.sql(
-      `explain select type from payments.payment_timeline where order_id = $1 and position > $2 order by position limit $3`,
-      [request.orderId, 100, 3],
-    );
+    const plan = await service.database.sql(`explain ${READ_STEPS}`, [request.orderId, 100, 3]);
     expect(JSON.stringify(plan)).toMatch(/Index Scan using payment_timeline_pkey/);
+    const heard = await service.database.sql(`explain ${HEARD_CANCELLATION}`, [request.orderId]);
+    expect(JSON.stringify(heard)).toMatch(/using payment_timeline_cancelled/);
   });
 
   it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])('is refused for ?%s', async (query) => {

@@ -31,7 +31,7 @@ export class CancelPayment {
     const again =
       request.status !== 'PENDING' &&
       request.status !== 'SUCCEEDED' &&
-      (await this.timeline.hasHeard(tx, orderId, CAUSE));
+      (await this.timeline.hasHeardCancellation(tx, orderId));
     const decision = hearOrderCancelled(request, { reason, actor, again }, this.clock.now());
     if (!decision.accepted) return this.journal.passOver(tx, request, decision.rejection, heard);
     if (decision.events.length === 0) return this.journal.note(tx, request, CAUSE, { reason }, heard);

@@ -46,8 +46,8 @@ export interface TimelineDetail {
 export abstract class PaymentTimeline {
   /** Adds a line that changes nothing, in the caller's transaction. */
   abstract note(tx: EntityManager, orderId: string, step: TimelineStep): Promise<void>;
-  /** Whether a message of this type has been heard of the order. */
-  abstract hasHeard(tx: EntityManager, orderId: string, type: string): Promise<boolean>;
+  /** Whether an `OrderCancelled` of the order is among its steps. */
+  abstract hasHeardCancellation(tx: EntityManager, orderId: string): Promise<boolean>;
   /** The order's steps beyond the position `after`, oldest first, `limit` of them at most. */
   abstract read(orderId: string, after: number, limit: number): Promise<PlacedStep[]>;
 }

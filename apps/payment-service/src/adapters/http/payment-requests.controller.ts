@@ -88,8 +88,7 @@ export class PaymentRequestsController {
     @Query() { limit, cursor }: PaymentTimelineQuery,
     @Caller() caller: Caller,
   ): Promise<PaymentTimelineDto> {
-    // What a cursor belongs to, whatever the spelling in the path.
-    const scope = { paymentRequestId: paymentRequestId.toLowerCase() };
+    const scope = { paymentRequestId };
     const { position: after } = this.timelineCursors.decode(cursor, scope) ?? { position: 0 };
     const { orderId } = await this.seenBy(caller, paymentRequestId);
     // The one beyond the page shows whether there is another page.

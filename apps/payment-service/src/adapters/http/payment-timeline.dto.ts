@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
-import { type TimelineDetail, type TimelineStep } from '../../application/payment-timeline.js';
+import { type PlacedStep, type TimelineDetail } from '../../application/payment-timeline.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
 
 export class PaymentTimelineQuery extends CursorPageQuery {
@@ -8,7 +8,14 @@ export class PaymentTimelineQuery extends CursorPageQuery {
   override readonly limit: number = 100;
 }
 
-export class TimelineStepDto implements TimelineStep {
+export class TimelineStepDto implements PlacedStep {
+  @ApiProperty({
+    type: 'integer',
+    example: 100,
+    description: 'Which step it is: no other has this number, and the later ones of the payment have higher ones.',
+  })
+  readonly position!: number;
+
   @ApiProperty({
     example: 'PaymentSucceeded',
     description:
@@ -81,10 +88,10 @@ export class PaymentTimelineDto {
 }
 
 /** Customers do not see which operator it was, nor what {@link detailSeenBy} hides. */
-export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStepDto {
-  const { type, status, version, at, cause, messageId } = step;
+export function stepSeenBy(caller: Caller, step: PlacedStep): TimelineStepDto {
+  const { position, type, status, version, at, cause, messageId } = step;
   const actor = isOperator(caller) ? step.actor : step.actor.replace(/^operator:.*/s, 'operator');
-  return { type, status, version, at, actor, cause, messageId, detail: detailSeenBy(caller, step) };
+  return { position, type, status, version, at, actor, cause, messageId, detail: detailSeenBy(caller, step) };
 }
 
 /** Hides from customers the money of what may be another payment, and the ids of jobs. */

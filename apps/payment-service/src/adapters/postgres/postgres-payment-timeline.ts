@@ -3,7 +3,21 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { PaymentTimeline, type PlacedStep, type TimelineStep } from '../../application/payment-timeline.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
-/** All of it is served by payment_timeline_pkey. */
+/** The steps of an order beyond a position; served by payment_timeline_pkey. */
+export const READ_STEPS = `
+  select position::float8 as position, type, status, version, at, actor, cause, message_id as "messageId", detail
+    from payments.payment_timeline
+   where order_id = $1 and position > $2
+   order by payment_timeline.position
+   limit $3`;
+
+/**
+ * Whether a cancellation of an order has been heard; served by payment_timeline_cancelled, which has no other step. The cause is
+ * no parameter, so that every plan can use the index.
+ */
+export const HEARD_CANCELLATION = `
+  select from payments.payment_timeline where order_id = $1 and cause = 'OrderCancelled' limit 1`;
+
 @Injectable()
 export class PostgresPaymentTimeline extends PaymentTimeline {
   constructor(private readonly dataSource: DataSource) {
@@ -16,22 +30,12 @@ export class PostgresPaymentTimeline extends PaymentTimeline {
     ]);
   }
 
-  override async hasHeard(tx: EntityManager, orderId: string, type: string): Promise<boolean> {
-    const rows: unknown[] = await tx.query(
-      'select from payments.payment_timeline where order_id = $1 and cause = $2 limit 1',
-      [orderId, type],
-    );
+  override async hasHeardCancellation(tx: EntityManager, orderId: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(HEARD_CANCELLATION, [orderId]);
     return rows.length > 0;
   }
 
   override async read(orderId: string, after: number, limit: number): Promise<PlacedStep[]> {
-    return this.dataSource.query(
-      `select position::float8 as position, type, status, version, at, actor, cause, message_id as "messageId", detail
-         from payments.payment_timeline
-        where order_id = $1 and position > $2
-        order by payment_timeline.position
-        limit $3`,
-      [orderId, after, limit],
-    );
+    return this.dataSource.query(READ_STEPS, [orderId, after, limit]);
   }
 }
