@@ -16,7 +16,6 @@ import { commonProblems, ProblemException, ProblemFilter } from './problem.js';
 import { followHttp, hideAsterisk, routeUnreadable } from './protocol.js';
 import { QueryGuard } from './query-guard.js';
 import { readJsonBodies } from './raw-body.js';
-import { limitQueries } from './request-limits.js';
 import { RequestValidation } from './validation.js';
 
 /** Bytes. The largest order there may be is far smaller. */
@@ -74,7 +73,6 @@ export async function createApp(
   guardConnections(fastify, config);
   followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
   readJsonBodies(fastify);
-  limitQueries(fastify);
 
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
     abortOnError: false,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { ConnectionError, FastifyInstance } from 'fastify';
 import type { ServiceConfig } from './config.js';
 import { codeOfStatus, PROBLEM_JSON, problemDocument } from './problem.js';
 
@@ -12,6 +12,8 @@ const CHECK_MS = 1000;
 const LINGER_MS = 1000;
 /** In milliseconds: a log line about refused connections comes at most this often. */
 const REFUSAL_LOG_MS = 10_000;
+/** In bytes: the longest request line there can be, as Node bounds the head of a request. */
+const LONGEST_LINE = 16 * 1024;
 const TOO_LATE = 'The request did not arrive in time.';
 
 /** Fastify's options for connections, as the configuration has them. */
@@ -93,13 +95,23 @@ function onSilence(socket: Socket): void {
 }
 
 /** Handles bytes that are not HTTP, and requests that do not arrive in time. */
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+function clientErrorHandler(error: ConnectionError, socket: Socket): void {
   if (givenUp.has(socket)) return undefined;
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return giveUp(socket, 408, TOO_LATE);
   if (error.code === 'HPE_HEADER_OVERFLOW') return giveUp(socket, 431, 'The head of the request is too large.');
   if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return giveUp(socket, 413, 'The chunk extensions are too large.');
+  if (hasUnknownMethod(error)) return giveUp(socket, 501, 'The method is not known.');
   return giveUp(socket, 400, 'This is not valid HTTP.');
+}
+
+/** Whether all that is wrong is a method that Node does not know (RFC 9110, section 15.6.2). */
+function hasUnknownMethod(error: ConnectionError): boolean {
+  if (error.code !== 'HPE_INVALID_METHOD') return false;
+  const { rawPacket, bytesParsed } = error as ConnectionError & { readonly rawPacket: Buffer };
+  // Other requests may stand before it.
+  const line = rawPacket.subarray(rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1, bytesParsed + LONGEST_LINE);
+  return /^[\w!#$%&'*+.^`|~-]+ [!-~]+ HTTP\/1\.[01]\r?\n/.test(line.toString('latin1'));
 }
 
 /** Answers what cannot be read as a request, after the answers to the requests before it, and closes the connection. */

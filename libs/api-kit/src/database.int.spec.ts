@@ -378,6 +378,18 @@ describe('health', () => {
     });
   });
 
+  it('has Retry-After with every 503, and with no other answer', async () => {
+    probe.healthy = false;
+
+    const answers = await Promise.all(['', '/ready', '/messaging'].map((path) => get(`/health${path}`)));
+
+    expect(answers.map(({ status, headers }) => [status, headers.get('retry-after')])).toEqual([
+      [503, '1'],
+      [200, null],
+      [503, '1'],
+    ]);
+  });
+
   it('P8 is not ready while the database does not answer, and says so within 2 s', async () => {
     await get('/notes');
     way.cut();
@@ -395,5 +407,7 @@ describe('health', () => {
 
     expect(openApiGaps(document).filter((gap) => gap.startsWith('Health'))).toEqual([]);
     expect(Object.keys(document.paths['/health/ready']?.get?.responses ?? {})).toEqual(['200', '500', '503']);
+    for (const path of ['/health', '/health/ready', '/health/messaging'])
+      expect(document.paths[path]?.get?.responses['503']).toMatchObject({ headers: { 'Retry-After': {} } });
   });
 });

@@ -420,6 +420,14 @@ describe('validation', () => {
     expect(await call('/broken/probe?a=%zz&a=1&b')).toMatchObject({ status: 200, body: { total: 0 } });
   });
 
+  it('has a bound for the query of a route that takes one, and of no other', async () => {
+    const query = Array.from({ length: 150 }, (_, n) => `n${n}=1`).join('&');
+
+    expectProblem(await call(`/orders?${query}`), 400, 'validation');
+    for (const path of ['/broken/probe', '/openapi.json']) expect((await call(`${path}?${query}`)).status).toBe(200);
+    for (const method of ['GET', 'POST']) expectProblem(await call(`/nowhere?${query}`, { method }), 404, 'not-found');
+  });
+
   it('refuses a null where a field may only be absent', async () => {
     const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
 

@@ -29,6 +29,7 @@ import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
 import { Public } from './caller.js';
 import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
+import { RETRY_AFTER } from './problem.js';
 import { IgnoreQuery } from './query-guard.js';
 
 /** What messaging reports: whether it is healthy, each relay and consumer by its name, and other details to show beside them. */
@@ -144,7 +145,7 @@ export class HealthController {
       return await this.health.check(indicators);
     } catch (error) {
       if (!(error instanceof HttpException) || error.getStatus() !== 503) throw error;
-      reply.status(503);
+      reply.status(503).headers(RETRY_AFTER);
       return error.getResponse();
     }
   }

@@ -35,11 +35,11 @@ export { type LogFields, logContext, loggerModule, withLogContext } from './logg
 export { logMessages } from './message-log.js';
 export { ApiConstraint } from './validated-schemas.js';
 export { MetricsModule, MetricsSource } from './metrics.js';
-export { ApiProblems, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
+export { ApiProblems, etagHeader, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './openapi.js';
 export { PageQuery } from './page-query.js';
 export { IgnoreQuery } from './query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './query-fields.js';
-export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './problem.js';
+export { problemOf, ProblemException, type ProblemTable, serviceStopping, stateOrProblem } from './problem.js';
 export { parseJson, RawBody } from './raw-body.js';
 export { type Answer, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';

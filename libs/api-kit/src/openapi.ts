@@ -235,7 +235,7 @@ function complete(operation: Operation, method: string, schemas: Record<string, 
   if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'A problem.';
-    response.headers = { ...response.headers, 'X-Request-Id': requestIdHeader };
+    response.headers = { ...headersOf[Number(status)], ...response.headers, 'X-Request-Id': requestIdHeader };
     if (status.startsWith('2') && takesHeader(operation, 'Idempotency-Key'))
       response.headers['Idempotent-Replayed'] = replayedHeader;
   }
@@ -297,7 +297,8 @@ function addProblems(
 }
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
-const etagHeader = {
+/** The header of an answer that has a version. Routes with `Preconditions` have it without. */
+export const etagHeader = {
   description: 'Begins with the version. For `If-Match` and `If-None-Match`.',
   schema: { type: 'string' },
 };

@@ -112,10 +112,19 @@ export const commonProblems = {
 export const OUTCOME_UNKNOWN =
   'Try again in a moment. Whether a change was made is not known: look before you repeat it.';
 
+/** Has a client that gets a 503 try again after a second. */
+export const RETRY_AFTER = { 'retry-after': '1' } as const;
+
+/** The problem of a request that comes while the replica stops, for a service's table. */
+export const serviceStopping = {
+  ...commonProblems['service-stopping'],
+  detail: () => 'Nothing was done. Send the request again: another replica answers it.',
+};
+
 /** Headers that an answer with the status has whichever problem it tells: RFC 9110, sections 10.2.3 and 15.5.16. */
 const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   415: { accept: 'application/json' },
-  503: { 'retry-after': '1' },
+  503: RETRY_AFTER,
 };
 
 /**

@@ -122,6 +122,10 @@ describe('a request with invalid framing', () => {
       400,
       'bad-request',
     ],
+    ['an unknown method', 'BREW /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
+    ['a method in small letters', 'get /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
+    ['a method that begins like another', 'GETS /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
+    ['an unknown method without a version', 'BREW /notes\r\n\r\n', 400, 'bad-request'],
     ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
   ])('gets a problem document for %s', async (_, request, status, code) => {
     const [answer] = await exchange(url, request);

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { codeOfStatus, commonProblems, ProblemException } from './problem.js';
+import { codeOfStatus, ProblemException, problemOf, serviceStopping } from './problem.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
@@ -148,9 +148,5 @@ function methodProblem(method: string, methods: readonly string[]): ProblemExcep
 }
 
 function stoppingProblem(): ProblemException {
-  return new ProblemException({
-    code: 'service-stopping',
-    ...commonProblems['service-stopping'],
-    detail: 'Nothing was done. Send the request again: another replica answers it.',
-  });
+  return problemOf({ code: 'service-stopping' }, { 'service-stopping': serviceStopping });
 }

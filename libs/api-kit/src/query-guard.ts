@@ -4,6 +4,7 @@ import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { refuseExcess } from './request-limits.js';
 import { validationProblem, type Violation } from './validation.js';
 
 const IGNORED = 'twinbox:query-ignored';
@@ -16,7 +17,7 @@ export const IgnoreQuery = (): MethodDecorator & ClassDecorator =>
 
 /**
  * Refuses what validation cannot see in a query: escapes that Fastify leaves as they are, because they are malformed or no UTF-8, and
- * any parameter of a route that takes none. Where a handler has a class for its query, the class names what there may be.
+ * any parameter of a route that takes none, and more parameters than any route takes. Where a handler has a class for its query, the class names what there may be.
  */
 @Injectable()
 export class QueryGuard implements CanActivate {
@@ -30,6 +31,7 @@ export class QueryGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean | undefined>(IGNORED, [context.getHandler(), context.getClass()]))
       return true;
 
+    refuseExcess(request.query, 'query');
     const malformed = malformedIn(request.url.slice(start + 1));
     if (malformed.length > 0) throw validationProblem(malformed);
     const names = Object.keys(request.query as object);

@@ -43,14 +43,20 @@ export function parseJson(bytes: Buffer): unknown {
   return value;
 }
 
-/** Reads JSON bodies with {@link parseJson}, and refuses all others, such as a form that a foreign page makes a browser send. */
+/**
+ * Reads JSON bodies with {@link parseJson}, and refuses all others, such as a form that a foreign page makes a browser send. An empty
+ * JSON body is no body.
+ */
 export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     // The path does not exist, so nothing reads the body.
     if (request.is404) return done(null, undefined);
+    const isRaw = RAW_BODY in request.routeOptions.config;
+    // Many clients name a media type with every POST.
+    if (body.length === 0 && !isRaw) return done(null, undefined);
     refuseCodings(request.headers);
-    if (!(RAW_BODY in request.routeOptions.config)) return done(null, parseJson(body));
+    if (!isRaw) return done(null, parseJson(body));
     bodies.set(request.raw, body);
     return done(null, undefined);
   });

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify';
 import { validationProblem } from './validation.js';
 
 /**
@@ -31,14 +30,6 @@ export function refuseExcess(value: unknown, part: keyof typeof MOST_VALUES): vo
     }
     level = next;
   }
-}
-
-/** Applies {@link refuseExcess} to the query of every request. Bodies are checked where they are parsed. */
-export function limitQueries(fastify: FastifyInstance): void {
-  fastify.addHook('preValidation', (request, _reply, done) => {
-    refuseExcess(request.query, 'query');
-    done();
-  });
 }
 
 function excess(part: keyof typeof MOST_VALUES, detail: string) {

@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
-import { type VersionConflict, versionConflictOf, type VersionPrecondition, type Versions } from '@twinbox/kernel';
+import { asMember, type VersionConflict, type VersionPrecondition, type Versions } from '@twinbox/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CALLER_HEADERS } from './caller.js';
 import { documentedBy } from './openapi.js';
@@ -12,7 +12,11 @@ import { validationProblem } from './validation.js';
 const TAG = String.raw`(W/)?"[!#-~\u0080-\u00ff]*"`;
 const FIELD = `^(\\*|(,[ \\t]*)*${TAG}([ \\t]*,([ \\t]*${TAG})?)*[ \\t]*)$`;
 const isField = new RegExp(FIELD);
-const VERSION = /^"([1-9]\d{0,14})(?:-[^"]*)?"$/;
+/** The tags that {@link etagOf} makes. */
+const VERSION = /^"([1-9]\d{0,14})(?:-(?:late|customer|(?:0|[1-9]\d{0,14})(?:-(?:0|[1-9]\d{0,14}))?))?"$/;
+
+/** What an ETag names beside the version. {@link VERSION} has the same forms: no other tag names a version. */
+export type Variant = 'late' | 'customer' | number | `${number}-${number}`;
 
 /** The entry of a {@link VersionConflict} in a service's problem table. */
 export const versionConflict = {
@@ -20,6 +24,7 @@ export const versionConflict = {
   detail: ({ expected, unexpected, actual }: VersionConflict) => {
     if (actual === 0) return 'There is nothing yet that could be changed.';
     if (unexpected === '*') return `It exists already, in version ${actual}.`;
+    if ([expected].flat().includes(actual)) return `It is version ${actual}, but shows something else than it did.`;
     if (unexpected !== undefined) return `It is version ${actual}, which the request rules out.`;
     if (typeof expected === 'number')
       return `It was version ${expected} when you read it, and is version ${actual} now.`;
@@ -34,7 +39,7 @@ export const versionConflict = {
  * The `ETag` of a representation: `"7"`, or `"7-late"` where it also depends on something that the version does not count. That is
  * the `variant`: a strong validator changes with everything that a client can see (RFC 9110, section 8.8.1).
  */
-export function etagOf(version: number, variant?: string | number): string {
+export function etagOf(version: number, variant?: Variant): string {
   return variant === undefined ? `"${version}"` : `"${version}-${variant}"`;
 }
 
@@ -45,6 +50,11 @@ export interface Preconditions {
    * does not make a change fail. Weak tags match in `If-None-Match` only, and tags that we did not issue name no version.
    */
   readonly version: VersionPrecondition;
+  /**
+   * For a GET or HEAD. Whether there is no `If-Match`, or it names this ETag, compared strongly, or `"<version>"` alone, which a client
+   * can make from the body.
+   */
+  readonly isExpected: (etag: string, version: number) => boolean;
   /** Whether `If-None-Match` names this ETag, compared weakly: the client has the representation. */
   readonly isKnown: (etag: string) => boolean;
 }
@@ -80,16 +90,22 @@ export const Preconditions = createParamDecorator(
 
 /**
  * Answers a GET or HEAD: sets the ETag and what caches have to know, and returns the body, or nothing for a client that has it (304).
- * @throws ProblemException (412) when `If-Match` names other versions
+ * @throws ProblemException (412) when `If-Match` names neither the ETag nor the version alone
  */
 export function conditionalAnswer<Body extends { readonly version: number }>(
   reply: FastifyReply,
-  { version, isKnown }: Preconditions,
+  { version, isExpected, isKnown }: Preconditions,
   etag: string,
   body: Body,
 ): Body | undefined {
-  const conflict = versionConflictOf({ expected: version.expected }, body.version);
-  if (conflict) throw problemOf<VersionConflict>(conflict.rejection, { 'version-conflict': versionConflict });
+  if (!isExpected(etag, body.version)) {
+    const conflict = {
+      code: 'version-conflict',
+      expected: asMember(version.expected ?? []),
+      actual: body.version,
+    } as const;
+    throw problemOf<VersionConflict>(conflict, { 'version-conflict': versionConflict });
+  }
   const vary = [reply.getHeader('vary') ?? [], CALLER_HEADERS].flat();
   // A cache may keep the answer for this caller, and has to revalidate it each time.
   void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
@@ -113,6 +129,10 @@ function preconditionsOf(headers: NodeJS.Dict<string[]>): Preconditions {
       expected: ifMatch && versionsIn(ifMatch, ({ isWeak }) => !isWeak),
       unexpected: ifNoneMatch && versionsIn(ifNoneMatch, () => true),
     },
+    isExpected: (etag, version) =>
+      ifMatch === undefined ||
+      ifMatch === '*' ||
+      ifMatch.some(({ isWeak, opaque }) => !isWeak && (opaque === etag || opaque === etagOf(version))),
     isKnown: (etag) => ifNoneMatch === '*' || ifNoneMatch?.some(({ opaque }) => opaque === etag) === true,
   };
 }

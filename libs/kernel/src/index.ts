@@ -4,6 +4,7 @@ export { FIRST_TIME, firstIdOf, LAST_TIME, lastIdOf } from './ids-of-time.js';
 export { type Page, pageOf, type PageRequest } from './page.js';
 export {
   type VersionConflict,
+  asMember,
   versionConflictOf,
   type VersionPrecondition,
   type Versions,

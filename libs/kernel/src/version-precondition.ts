@@ -38,7 +38,8 @@ function isAmong(versions: Versions, actual: number): boolean {
   return actual > 0 && (versions === '*' || versions.includes(actual));
 }
 
-function asMember(versions: Versions): Versions | number {
+/** The versions as a {@link VersionConflict} names them. */
+export function asMember(versions: Versions): Versions | number {
   const [first, ...others] = versions;
   return typeof first === 'number' && others.length === 0 ? first : versions;
 }

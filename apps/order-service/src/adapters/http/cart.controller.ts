@@ -3,7 +3,6 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Answer, ApiProblems, Caller, IdempotencyKey, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
-import { etagHeader } from './etag-header.js';
 import { commandOf, OrderAnswers } from './order-answers.js';
 import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
@@ -20,7 +19,7 @@ export class CartController {
   @Post()
   @HttpCode(200)
   @ApiOperation({ summary: 'Put more of a product into a cart' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
     'order-not-found',
@@ -48,7 +47,7 @@ export class CartController {
 
   @Patch(':productId')
   @ApiOperation({ summary: 'Change how much of a product is in a cart' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
     'order-not-found',
@@ -74,7 +73,7 @@ export class CartController {
 
   @Delete(':productId')
   @ApiOperation({ summary: 'Take a product out of a cart' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
     'order-not-found',

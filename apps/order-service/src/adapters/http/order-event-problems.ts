@@ -1,4 +1,4 @@
-import { type ProblemTable } from '@twinbox/api-kit';
+import { type ProblemTable, serviceStopping } from '@twinbox/api-kit';
 
 type Refusal =
   | { readonly code: 'event-unknown' | 'service-stopping' }
@@ -19,9 +19,5 @@ export const orderEventProblems: ProblemTable<Refusal> = {
       `${most} streams of one user may be open. Close some: GET /orders/events tells of all orders.`,
     example: { most: 20 },
   },
-  'service-stopping': {
-    status: 503,
-    title: 'This replica is stopping.',
-    detail: () => 'Another one has the same events.',
-  },
+  'service-stopping': serviceStopping,
 };

@@ -9,7 +9,6 @@ import {
   logContext,
   openEventStream,
   problemOf,
-  ProblemException,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { isVisible } from '../../application/order-commands.js';
@@ -113,7 +112,7 @@ export class OrderEventsController {
       });
     } catch (error) {
       leave();
-      throw error instanceof FeedClosed ? stopping() : error;
+      throw error instanceof FeedClosed ? problemOf({ code: 'service-stopping' }, orderEventProblems) : error;
     }
   }
 
@@ -131,9 +130,4 @@ export class OrderEventsController {
       else this.streams.delete(userId);
     };
   }
-}
-
-function stopping(): ProblemException {
-  const { problem } = problemOf({ code: 'service-stopping' }, orderEventProblems);
-  return new ProblemException({ ...problem, headers: { 'retry-after': '1' } });
 }

@@ -4,6 +4,7 @@ import {
   type Answer,
   ApiProblems,
   Caller,
+  etagHeader,
   IdempotencyKey,
   logContext,
   NoBody,
@@ -18,7 +19,6 @@ import { FinishOrder } from '../../application/finish-order.js';
 import { isVisible } from '../../application/order-commands.js';
 import { OrderStore } from '../../application/order-store.js';
 import { PlaceOrder } from '../../application/place-order.js';
-import { etagHeader } from './etag-header.js';
 import { commandOf, OrderAnswers, originOf, requesterOf } from './order-answers.js';
 import { CancelOrderDto, NewOrderDto, PlaceDraftDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
@@ -40,7 +40,7 @@ export class OrdersController {
   @ApiOperation({ summary: "Place an order at the catalogue's prices, or open a cart" })
   @ApiCreatedResponse({
     type: OrderDto,
-    headers: { ...etagHeader, Location: { description: 'The path of the order.', schema: { type: 'string' } } },
+    headers: { ETag: etagHeader, Location: { description: 'The path of the order.', schema: { type: 'string' } } },
   })
   @ApiProblems(
     orderProblems,
@@ -67,7 +67,7 @@ export class OrdersController {
 
   @Get(':orderId')
   @ApiOperation({ summary: 'One order, with its payment as last heard' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found')
   async get(
     @Param() { orderId }: OrderParams,
@@ -85,7 +85,7 @@ export class OrdersController {
   @Post(':orderId/place')
   @HttpCode(200)
   @ApiOperation({ summary: "Place a cart, at the catalogue's prices of now" })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
     'order-not-found',
@@ -114,7 +114,7 @@ export class OrdersController {
   @Post(':orderId/cancel')
   @HttpCode(200)
   @ApiOperation({ summary: 'Cancel an order that is not paid, or discard a cart' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
   async cancel(
     @Param() { orderId }: OrderParams,
@@ -133,7 +133,7 @@ export class OrdersController {
   @RequireRole('operator')
   @NoBody()
   @ApiOperation({ summary: 'Say that nothing is left to be done for a paid order' })
-  @ApiOkResponse({ type: OrderDto, headers: etagHeader })
+  @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
   async finish(
     @Param() { orderId }: OrderParams,

@@ -19,7 +19,6 @@ import {
 import { type FastifyReply } from 'fastify';
 import { ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { PutProduct } from '../../application/put-product.js';
-import { etagHeader } from './etag-header.js';
 import { productProblems } from './product-problems.js';
 import { ProductDto, ProductPageDto, ProductPageQuery, ProductParams, PutProductDto } from './product.dto.js';
 
@@ -51,7 +50,7 @@ export class ProductsController {
   @Get(':productId')
   @AnonymousAllowed()
   @ApiOperation({ summary: 'One product' })
-  @ApiOkResponse({ type: ProductDto, headers: etagHeader })
+  @ApiOkResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'product-not-found')
   async get(
     @Param() { productId }: ProductParams,
@@ -69,8 +68,8 @@ export class ProductsController {
   @Put(':productId')
   @RequireRole('operator')
   @ApiOperation({ summary: 'Add a product, or say what it is, what it costs and how much is in stock' })
-  @ApiOkResponse({ type: ProductDto, headers: etagHeader })
-  @ApiCreatedResponse({ type: ProductDto, headers: etagHeader })
+  @ApiOkResponse({ type: ProductDto })
+  @ApiCreatedResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'version-conflict', 'stock-reserved')
   async put(
     @Param() { productId }: ProductParams,
