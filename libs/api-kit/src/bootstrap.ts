@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type DynamicModule, Logger as NestLogger, Module, type Type } from '@nestjs/common';
@@ -121,7 +122,7 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
     closeOnSignal(app, service.name);
     await service.configure?.(app, config);
     // First the port: a second instance by mistake must not take over the first one's partitions before it fails.
-    await app.listen(config.PORT, config.HOST);
+    await app.listen(config.PORT, await addressOf(config.HOST));
     await app.startAllMicroservices();
   } catch (error) {
     const hint = listenHint(error, config);
@@ -136,6 +137,11 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
       `AUTH_MODE=dev: everyone who reaches ${url} can act as any user with any role. It is for development only.`,
     );
   logger.log(`Listens on ${url}${service.openApi ? `, documentation at ${localUrl}/docs` : ''}`);
+}
+
+/** Given a name, Fastify would listen for `localhost` on a second server, which has no bounds. */
+async function addressOf(host: string): Promise<string> {
+  return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host;
 }
 
 /** The address that is listened on, and one to open on this machine: they differ when it listens on every address. */

@@ -595,7 +595,7 @@ describe('problem documents', () => {
   });
 
   it.each([
-    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n', 501],
     ['no HTTP', 'hello\r\n\r\n', 400],
     ['headers beyond measure', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
   ])('tell of %s', async (_, request, status) => {

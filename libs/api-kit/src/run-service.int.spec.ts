@@ -83,6 +83,7 @@ describe('runService', () => {
 
   it.each([
     ['127.0.0.1', {}, /127\.0\.0\.1:\d+/],
+    ['localhost', {}, /(?:127\.0\.0\.1|\[::1\]):\d+/],
     ['::1', {}, /\[::1\]:\d+/],
     ['0.0.0.0', { NODE_ENV: 'development' }, /0\.0\.0\.0:\d+/],
   ])('P10 warns at the start that it trusts whoever reaches it, at the address %s', async (HOST, env, address) => {
@@ -93,6 +94,21 @@ describe('runService', () => {
       new RegExp(`AUTH_MODE=dev: everyone who reaches http://${address.source} can act as any user`),
     );
     expect(said.out).toMatch(new RegExp(`Listens on http://${address.source},`));
+  });
+
+  it('listens on one address of localhost, so that its bounds hold for every connection', async () => {
+    const { listening } = start({ HOST: 'localhost' });
+    const { hostname, port } = new URL(await listening);
+
+    const other = createServer().listen(Number(port), hostname === '127.0.0.1' ? '::1' : '127.0.0.1');
+    const outcome = await once(other, 'listening').then(
+      () => 'free',
+      ({ code }: NodeJS.ErrnoException) => code,
+    );
+    other.close();
+
+    // Not every machine has both addresses.
+    expect(['free', 'EADDRNOTAVAIL']).toContain(outcome);
   });
 
   it('P10 does not start on an address that others reach, unless it is said to be for development', async () => {
