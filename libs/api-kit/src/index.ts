@@ -41,7 +41,7 @@ export { IgnoreQuery } from './query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './query-fields.js';
 export { problemOf, ProblemException, type ProblemTable, serviceStopping, stateOrProblem } from './problem.js';
 export { parseJson, RawBody } from './raw-body.js';
-export { type Answer, UnitOfWork } from './unit-of-work.js';
+export { type Answer, storedAnswerProblems, UnitOfWork } from './unit-of-work.js';
 export { UnitOfWorkModule } from './unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
 export { NoBody, validationProblem } from './validation.js';

@@ -210,7 +210,6 @@ function complete(operation: Operation, method: string, schemas: Record<string, 
     problems.push(examples.keyInvalid);
     // All requests without a body are the same request.
     if (operation.requestBody) problems.push(examples.keyReused);
-    if (!roles) problems.push(examples.answerOfRole);
   }
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
   // What a health check answers while the database is down is its answer, not an error.
@@ -254,9 +253,15 @@ function closeRequest({ parameters = [], requestBody }: Operation, schemas: Reco
 
 /** Every answer of a resource with a version has its ETag; that of a GET may be cached, and a client that has it gets a 304. */
 function documentValidators({ responses }: Operation, method: string): void {
-  const headers = method === 'get' ? { ETag: etagHeader, ...cacheHeaders } : { ETag: etagHeader };
+  const headers =
+    method === 'get'
+      ? { ETag: etagHeader, 'Last-Modified': lastModifiedHeader, ...cacheHeaders }
+      : { ETag: etagHeader };
   if (method === 'get')
-    responses['304'] = { description: 'The client has it: `If-None-Match` names its ETag.', headers };
+    responses['304'] = {
+      description: 'The client has it: `If-None-Match` names its ETag, or nothing has changed since.',
+      headers,
+    };
   for (const [status, response] of Object.entries(responses)) {
     if (status.startsWith('2')) response.headers = { ...headers, ...response.headers };
   }
@@ -300,6 +305,10 @@ const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
 /** The header of an answer that has a version. Routes with `Preconditions` have it without. */
 export const etagHeader = {
   description: 'Begins with the version. For `If-Match` and `If-None-Match`.',
+  schema: { type: 'string' },
+};
+const lastModifiedHeader = {
+  description: 'When it last changed, where that is known and no further change can have the same date.',
   schema: { type: 'string' },
 };
 const cacheHeaders = {
@@ -372,12 +381,6 @@ const examples = {
     code: 'idempotency-key-invalid',
     ...commonProblems['idempotency-key-invalid'],
     detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters, or a string in quotes.',
-  },
-  answerOfRole: {
-    code: 'role-required',
-    ...commonProblems['role-required'],
-    detail: 'The stored answer is for callers with the role operator.',
-    members: { roles: ['operator'] },
   },
   keyReused: {
     code: 'idempotency-key-reused',

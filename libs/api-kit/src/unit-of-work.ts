@@ -4,7 +4,7 @@ import { ServiceConfig } from './config.js';
 import { databaseTrouble } from './database-trouble.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
-import { commonProblems, ProblemException } from './problem.js';
+import { commonProblems, ProblemException, problemOf, type ProblemTable } from './problem.js';
 import { WriteSlots } from './write-slots.js';
 
 /** A value as a client gets it: what it is as JSON. */
@@ -15,6 +15,16 @@ export type Answer<T> = T extends { toJSON(): infer Json }
     : T extends object
       ? { readonly [Name in keyof T]: Answer<T[Name]> }
       : T;
+
+/** Documents, with `ApiProblems`, a route that operators use for what is not their own: a stored answer may be for them only. */
+export const storedAnswerProblems: ProblemTable<{ readonly code: 'role-required'; readonly roles: readonly string[] }> =
+  {
+    'role-required': {
+      ...commonProblems['role-required'],
+      detail: ({ roles }) => `The stored answer is for callers with the role ${roles.join(' and ')}.`,
+      example: { roles: ['operator'] },
+    },
+  };
 
 /** How the first of several requests with one key ended, for those that wait for it. */
 type Outcome = { readonly stored: StoredAnswer } | { readonly error: unknown };
@@ -111,14 +121,7 @@ export class UnitOfWork {
  */
 function replay(key: IdempotencyKey, { requestHash, roles, answer }: StoredAnswer): unknown {
   const missing = (roles ?? []).filter((role) => !key.roles.includes(role));
-  if (missing.length > 0) {
-    throw new ProblemException({
-      code: 'role-required',
-      ...commonProblems['role-required'],
-      detail: `The stored answer is for callers with the role ${missing.join(' and ')}.`,
-      members: { roles: missing },
-    });
-  }
+  if (missing.length > 0) throw problemOf({ code: 'role-required', roles: missing }, storedAnswerProblems);
   if (!key.isSameRequest(requestHash)) {
     throw new ProblemException({ code: 'idempotency-key-reused', ...commonProblems['idempotency-key-reused'] });
   }

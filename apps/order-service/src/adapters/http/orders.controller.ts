@@ -11,6 +11,7 @@ import {
   Preconditions,
   problemOf,
   RequireRole,
+  storedAnswerProblems,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { CancelOrder } from '../../application/cancel-order.js';
@@ -115,7 +116,13 @@ export class OrdersController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Cancel an order that is not paid, or discard a cart' })
   @ApiOkResponse({ type: OrderDto })
-  @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
+  @ApiProblems(
+    { ...orderProblems, ...storedAnswerProblems },
+    'order-not-found',
+    'version-conflict',
+    'order-wrong-status',
+    'role-required',
+  )
   async cancel(
     @Param() { orderId }: OrderParams,
     @Body() { reason }: CancelOrderDto,
