@@ -133,7 +133,7 @@ class Schemas {
     validateSchema: false,
     allErrors: true,
     // Opaque values: only the service knows which ones are valid.
-    formats: { ...fullFormats, cursor: true, 'event-id': true, 'former-currency': true },
+    formats: { ...fullFormats, cursor: true, 'event-id': true, 'former-currency': true, 'http-date': true },
   });
   private readonly validators = new Map<Schema, ValidateFunction>();
 

@@ -31,6 +31,41 @@ async function headersOf(method: string, path: string, headers: Headers) {
   return { status: response.status, text, headers: names.map((name) => response.headers.get(name)) };
 }
 
+it('the date of an order is evaluated where there is no ETag', async () => {
+  const order = await anOrder();
+  const longAgo = new Date(0).toUTCString();
+  await service.database.sql(`update orders.orders set updated_at = '2026-11-20T10:00:05.900Z' where id = $1`, [
+    order.id,
+  ]);
+  const modified = (await order.get()).headers.get('last-modified') ?? '';
+  const add = (headers: Headers) => order.as(headers).post(`${order.path}/items`, aLine({ productId: 'mug' }));
+
+  const reads = [
+    await order.get({ 'if-modified-since': modified }),
+    await order.get({ 'if-unmodified-since': longAgo }),
+  ];
+  const changes = [await add({ 'if-unmodified-since': longAgo }), await add({ 'if-unmodified-since': modified })];
+  const again = await add({ 'if-unmodified-since': modified });
+
+  expect(modified).toBe('Fri, 20 Nov 2026 10:00:05 GMT');
+  expect(reads.map(({ status }) => status)).toEqual([304, 412]);
+  expect(changes.map(({ status }) => status)).toEqual([412, 200]);
+  expectProblem(again, 412, 'version-conflict', { actual: 3 });
+});
+
+it('the date of a product is evaluated for a change, and not for a GET, because its stock has none', async () => {
+  const id = await service.aProduct();
+  const longAgo = new Date(0).toUTCString();
+  const path = `/products/${id}`;
+
+  const read = await anOperator({ 'if-modified-since': new Date().toUTCString() }).get(path);
+  const change = await anOperator({ 'if-unmodified-since': longAgo }).send('PUT', path, facts);
+
+  expect(read.status).toBe(200);
+  expect(read.headers.get('last-modified')).toBeNull();
+  expectProblem(change, 412, 'version-conflict', { actual: expect.any(Number) });
+});
+
 describe('a GET of an order', () => {
   it('is a 304 for a client that has it, until it changes', async () => {
     const order = await anOrder();

@@ -13,6 +13,26 @@ type Headers = Readonly<Record<string, string>>;
 const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}`;
 const anOperator = (headers: Headers) => service.anOperator('olga', { ...headers });
 
+it('the date of a payment request is evaluated where there is no ETag', async () => {
+  const request = await service.aRequest();
+  const longAgo = new Date(0).toUTCString();
+  await service.database.sql(
+    `update payments.payment_requests set updated_at = '2026-11-20T10:00:05.900Z' where id = $1`,
+    [request.id],
+  );
+  const modified = (await anOperator({}).get(at(request))).headers.get('last-modified') ?? '';
+  const succeed = (date: string) => anOperator({ 'if-unmodified-since': date }).post(`${at(request)}/succeed`);
+
+  const known = await anOperator({ 'if-modified-since': modified }).get(at(request));
+  const refused = await succeed(longAgo);
+  const done = await succeed(modified);
+  const changed = await anOperator({ 'if-modified-since': modified }).get(at(request));
+
+  expect(modified).toBe('Fri, 20 Nov 2026 10:00:05 GMT');
+  expect([known.status, done.status, changed.status]).toEqual([304, 200, 200]);
+  expectProblem(refused, 412, 'version-conflict', { actual: 1 });
+});
+
 describe('a GET of a payment request', () => {
   it('is a 304 for a client that has it, until it changes', async () => {
     const request = await service.aRequest();

@@ -33,6 +33,8 @@ class SavedNoteDto extends NoteDto {
 }
 
 const VERSION = 3;
+/** Changed at the end of a second. */
+const MODIFIED = new Date('2026-11-20T10:00:05.900Z');
 
 @Public()
 @Controller('notes')
@@ -45,15 +47,22 @@ class NotesController {
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
+    const modifiedAt = id === 'now' ? new Date() : id === 'undated' ? undefined : MODIFIED;
     if (id === 'new') throw new NotFoundException();
-    return conditionalAnswer(reply, preconditions, etagOf(VERSION, 'late'), { text: 'tea', version: VERSION });
+    return conditionalAnswer(
+      reply,
+      preconditions,
+      etagOf(VERSION, 'late'),
+      { text: 'tea', version: VERSION },
+      modifiedAt,
+    );
   }
 
   @Put(':id')
   @ApiOperation({ summary: 'Change it' })
   @ApiOkResponse({ type: NoteDto })
   put(@Param('id') id: string, @Body() note: NoteDto, @Preconditions() { version }: Preconditions) {
-    const conflict = versionConflictOf(version, id === 'new' ? 0 : VERSION);
+    const conflict = versionConflictOf(version, id === 'new' ? 0 : VERSION, id === 'new' ? undefined : MODIFIED);
     if (!conflict) return note;
     throw problemOf<VersionConflict>(conflict.rejection, { 'version-conflict': versionConflict });
   }
@@ -282,14 +291,47 @@ describe('a precondition', () => {
     expect(await lines('*', '"3-late"')).toBe(400);
   });
 
-  it('by date is ignored, because no modification date is given (RFC 9110, sections 13.1.3 and 13.1.4)', async () => {
-    const tomorrow = new Date(Date.now() + 24 * 3600 * 1000).toUTCString();
+  const before = 'Fri, 20 Nov 2026 10:00:04 GMT';
+  const same = 'Fri, 20 Nov 2026 10:00:05 GMT';
+  const later = 'Friday, 20-Nov-26 10:00:06 GMT';
 
-    const read = await get({ 'if-modified-since': tomorrow });
-    const changed = await put({ 'if-unmodified-since': new Date(0).toUTCString() });
+  it.each(['GET', 'HEAD'])(
+    'by date has its %s answered with Last-Modified (RFC 9110, section 8.8.2)',
+    async (method) => {
+      expect((await get({}, '1', method)).headers.get('last-modified')).toBe(same);
+      expect((await get({}, 'undated', method)).headers.get('last-modified')).toBeNull();
+    },
+  );
 
-    expect(read.headers.get('last-modified')).toBeNull();
-    expect([read.status, changed.status]).toEqual([200, 200]);
+  it.each<[number, Record<string, string>, string?]>([
+    [304, { 'if-modified-since': same }],
+    [304, { 'if-modified-since': later }],
+    [200, { 'if-modified-since': before }],
+    [200, { 'if-modified-since': 'tomorrow' }],
+    [200, { 'if-modified-since': later, 'if-none-match': '"2"' }],
+    [304, { 'if-modified-since': before, 'if-none-match': '"3-late"' }],
+    [200, { 'if-modified-since': later }, 'undated'],
+    [200, { 'if-unmodified-since': same }],
+    [412, { 'if-unmodified-since': before }],
+    [412, { 'if-unmodified-since': before, 'if-none-match': '"3-late"' }],
+    [200, { 'if-unmodified-since': 'yesterday' }],
+    [200, { 'if-unmodified-since': before, 'if-match': '"3"' }],
+    [200, { 'if-unmodified-since': before }, 'undated'],
+  ])('by date is evaluated: %i for %j', async (status, headers, id) => {
+    for (const method of ['GET', 'HEAD']) expect((await get(headers, id, method)).status).toBe(status);
+  });
+
+  it.each([
+    [200, { 'if-unmodified-since': same }, '1'],
+    [200, { 'if-unmodified-since': later }, '1'],
+    [200, { 'if-unmodified-since': before }, 'new'],
+    [200, { 'if-unmodified-since': before, 'if-match': '"3"' }, '1'],
+    [200, { 'if-unmodified-since': 'yesterday' }, '1'],
+    [200, { 'if-modified-since': later }, '1'],
+    [412, { 'if-unmodified-since': before }, '1'],
+    [412, { 'if-unmodified-since': later, 'if-match': '"2"' }, '1'],
+  ])('by date is a %i of a change for %j', async (status, headers, id) => {
+    expect((await put(headers as Record<string, string>, id)).status).toBe(status);
   });
 
   it('costs no more than its length', async () => {

@@ -1,9 +1,17 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
-import { asMember, type VersionConflict, type VersionPrecondition, type Versions } from '@twinbox/kernel';
+import {
+  asMember,
+  secondOf,
+  type VersionConflict,
+  versionConflictOf,
+  type VersionPrecondition,
+  type Versions,
+} from '@twinbox/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CALLER_HEADERS } from './caller.js';
 import { documentedBy } from './openapi.js';
+import { parseHttpDate } from './http-date.js';
 import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
 import { versionConflictSchemas } from './problem-schemas.js';
 import { validationProblem } from './validation.js';
@@ -23,6 +31,8 @@ export const versionConflict = {
   ...commonProblems['version-conflict'],
   detail: ({ expected, unexpected, actual }: VersionConflict) => {
     if (actual === 0) return 'There is nothing yet that could be changed.';
+    if (expected === undefined && unexpected === undefined)
+      return `It is version ${actual} now, and has changed since the time that If-Unmodified-Since names.`;
     if (unexpected === '*') return `It exists already, in version ${actual}.`;
     if ([expected].flat().includes(actual)) return `It is version ${actual}, but shows something else than it did.`;
     if (unexpected !== undefined) return `It is version ${actual}, which the request rules out.`;
@@ -43,7 +53,7 @@ export function etagOf(version: number, variant?: Variant): string {
   return variant === undefined ? `"${version}"` : `"${version}-${variant}"`;
 }
 
-/** The request's `If-Match` and `If-None-Match` (RFC 9110, section 13.1). */
+/** The request's `If-Match`, `If-None-Match`, `If-Unmodified-Since` and `If-Modified-Since` (RFC 9110, section 13.1). */
 export interface Preconditions {
   /**
    * For a change. A tag stands for the version that it begins with, so what the version does not count, such as pieces that were sold,
@@ -55,8 +65,11 @@ export interface Preconditions {
    * can make from the body.
    */
   readonly isExpected: (etag: string, version: number) => boolean;
-  /** Whether `If-None-Match` names this ETag, compared weakly: the client has the representation. */
-  readonly isKnown: (etag: string) => boolean;
+  /**
+   * Whether the client has the representation: `If-None-Match` names this ETag, compared weakly, or there is no such field and
+   * `If-Modified-Since` names the second of `modifiedAt` or a later one.
+   */
+  readonly isKnown: (etag: string, modifiedAt: Date | undefined) => boolean;
 }
 
 /**
@@ -64,8 +77,7 @@ export interface Preconditions {
  * one that only reads answers with {@link conditionalAnswer}. A malformed field is a 400. The OpenAPI document gets both headers, the
  * 412, and for a GET the 304.
  *
- * `If-Modified-Since` and `If-Unmodified-Since` are ignored, as sections 13.1.3 and 13.1.4 require where there is no modification
- * date: versions can follow each other within a second, so no date would tell them apart.
+ * A date that is invalid, or comes beside ETags, is ignored, as sections 13.1.3 and 13.1.4 require.
  */
 export const Preconditions = createParamDecorator(
   (_: unknown, context: ExecutionContext): Preconditions =>
@@ -85,11 +97,26 @@ export const Preconditions = createParamDecorator(
         '"1"',
       ),
     ),
+    documentedBy(
+      dateDoc(
+        'If-Unmodified-Since',
+        'The request is carried out only if nothing has changed since. Ignored beside `If-Match`.',
+      ),
+    ),
+    documentedBy(
+      dateDoc(
+        'If-Modified-Since',
+        'A GET is a 304 if nothing has changed since. Ignored beside `If-None-Match` and for a change.',
+      ),
+    ),
   ],
 );
 
 /**
  * Answers a GET or HEAD: sets the ETag and what caches have to know, and returns the body, or nothing for a client that has it (304).
+ *
+ * `modifiedAt` is when the representation last changed; undefined where that is not known exactly, and dates are ignored. It is sent
+ * as `Last-Modified` once its second is over: further changes in the same second would have the same date.
  * @throws ProblemException (412) when `If-Match` names neither the ETag nor the version alone
  */
 export function conditionalAnswer<Body extends { readonly version: number }>(
@@ -97,7 +124,11 @@ export function conditionalAnswer<Body extends { readonly version: number }>(
   { version, isExpected, isKnown }: Preconditions,
   etag: string,
   body: Body,
+  modifiedAt?: Date,
 ): Body | undefined {
+  const { unmodifiedSince } = version;
+  const outdated = versionConflictOf({ unmodifiedSince }, body.version, modifiedAt);
+  if (outdated) throw problemOf<VersionConflict>(outdated.rejection, { 'version-conflict': versionConflict });
   if (!isExpected(etag, body.version)) {
     const conflict = {
       code: 'version-conflict',
@@ -109,7 +140,9 @@ export function conditionalAnswer<Body extends { readonly version: number }>(
   const vary = [reply.getHeader('vary') ?? [], CALLER_HEADERS].flat();
   // A cache may keep the answer for this caller, and has to revalidate it each time.
   void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
-  if (!isKnown(etag)) return body;
+  const settledAt = modifiedAt && secondOf(modifiedAt) < secondOf(new Date()) ? modifiedAt : undefined;
+  if (settledAt) void reply.header('last-modified', settledAt.toUTCString());
+  if (!isKnown(etag, settledAt)) return body;
   void reply.status(304);
   // Fastify takes the length of the answer to a HEAD from its body, and 0 would be that of another representation.
   return reply.request.method === 'HEAD' ? body : undefined;
@@ -124,16 +157,21 @@ interface EntityTag {
 function preconditionsOf(headers: NodeJS.Dict<string[]>): Preconditions {
   const ifMatch = tagsIn(headers, 'If-Match');
   const ifNoneMatch = tagsIn(headers, 'If-None-Match');
+  const modifiedSince = dateIn(headers, 'If-Modified-Since');
   return {
     version: {
       expected: ifMatch && versionsIn(ifMatch, ({ isWeak }) => !isWeak),
       unexpected: ifNoneMatch && versionsIn(ifNoneMatch, () => true),
+      unmodifiedSince: ifMatch === undefined ? dateIn(headers, 'If-Unmodified-Since') : undefined,
     },
     isExpected: (etag, version) =>
       ifMatch === undefined ||
       ifMatch === '*' ||
       ifMatch.some(({ isWeak, opaque }) => !isWeak && (opaque === etag || opaque === etagOf(version))),
-    isKnown: (etag) => ifNoneMatch === '*' || ifNoneMatch?.some(({ opaque }) => opaque === etag) === true,
+    isKnown: (etag, modifiedAt) => {
+      if (ifNoneMatch !== undefined) return ifNoneMatch === '*' || ifNoneMatch.some(({ opaque }) => opaque === etag);
+      return modifiedAt !== undefined && modifiedSince !== undefined && secondOf(modifiedAt) <= secondOf(modifiedSince);
+    },
   };
 }
 
@@ -149,11 +187,26 @@ function tagsIn(headers: NodeJS.Dict<string[]>, parameter: string): readonly Ent
   }));
 }
 
+function dateIn(headers: NodeJS.Dict<string[]>, name: string): Date | undefined {
+  const [value, ...others] = headers[name.toLowerCase()] ?? [];
+  return value === undefined || others.length > 0 ? undefined : parseHttpDate(value);
+}
+
 function versionsIn(tags: readonly EntityTag[] | '*', matches: (tag: EntityTag) => boolean): Versions {
   if (tags === '*') return tags;
   return tags.filter(matches).flatMap(({ opaque }) => {
     const version = VERSION.exec(opaque)?.[1];
     return version === undefined ? [] : [Number(version)];
+  });
+}
+
+function dateDoc(name: string, description: string): MethodDecorator {
+  return ApiHeader({
+    name,
+    description,
+    required: false,
+    schema: { type: 'string', format: 'http-date' },
+    example: 'Sat, 21 Nov 2026 09:30:00 GMT',
   });
 }
 

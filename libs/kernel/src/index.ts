@@ -5,6 +5,7 @@ export { type Page, pageOf, type PageRequest } from './page.js';
 export {
   type VersionConflict,
   asMember,
+  secondOf,
   versionConflictOf,
   type VersionPrecondition,
   type Versions,

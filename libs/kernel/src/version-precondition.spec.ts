@@ -1,7 +1,10 @@
 import { versionConflictOf, type VersionPrecondition } from './version-precondition.js';
 
+const updatedAt = new Date('2026-11-30T12:00:05.400Z');
+const at = (time: string) => new Date(`2026-11-30T${time}Z`);
+
 const conflictOf = (precondition: VersionPrecondition, actual: number) =>
-  versionConflictOf(precondition, actual)?.rejection;
+  versionConflictOf(precondition, actual, updatedAt)?.rejection;
 
 it.each<[string, VersionPrecondition, number]>([
   ['nothing is required', {}, 3],
@@ -11,6 +14,7 @@ it.each<[string, VersionPrecondition, number]>([
   ['another version is ruled out', { unexpected: [2] }, 3],
   ['nothing exists, as required', { unexpected: '*' }, 0],
   ['nothing exists that could be ruled out', { unexpected: [0, 1] }, 0],
+  ['it was changed in the second that the date names', { unmodifiedSince: at('12:00:05') }, 3],
   ['both conditions hold', { expected: [3], unexpected: [2] }, 3],
 ])('a change may be made when %s', (_, precondition, actual) => {
   expect(conflictOf(precondition, actual)).toBeUndefined();
@@ -24,6 +28,7 @@ it.each<[string, VersionPrecondition, number, object]>([
   ['nothing exists, and version 0 is expected', { expected: [0] }, 0, { expected: 0 }],
   ['something exists already', { unexpected: '*' }, 3, { unexpected: '*' }],
   ['the version is ruled out', { unexpected: [3] }, 3, { unexpected: 3 }],
+  ['it was changed after the date', { unmodifiedSince: at('12:00:04') }, 3, {}],
   ['the first condition fails', { expected: [2], unexpected: [3] }, 3, { expected: 2 }],
   ['the second condition fails', { expected: [3], unexpected: [3] }, 3, { unexpected: 3 }],
 ])('a change is refused when %s', (_, precondition, actual, members) => {

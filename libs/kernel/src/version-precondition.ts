@@ -9,6 +9,8 @@ export interface VersionPrecondition {
   readonly expected?: Versions | undefined;
   /** It must not be one of these; with `*` nothing may exist yet. */
   readonly unexpected?: Versions | undefined;
+  /** It must not have changed after this time, which is exact to the second. */
+  readonly unmodifiedSince?: Date | undefined;
 }
 
 /** A rejection: the version is not one that the caller requires. */
@@ -22,16 +24,27 @@ export interface VersionConflict {
   readonly actual: number;
 }
 
-/** Compares the current version, 0 for nothing, with what a caller requires. Undefined: the change may be made. */
+/**
+ * Compares the current version, 0 for nothing, and the time of the last change, with what a caller requires. Undefined: the change may
+ * be made.
+ */
 export function versionConflictOf(
-  { expected, unexpected }: VersionPrecondition,
+  { expected, unexpected, unmodifiedSince }: VersionPrecondition,
   actual: number,
+  updatedAt: Date | undefined,
 ): Rejected<VersionConflict> | undefined {
   if (expected !== undefined && !isAmong(expected, actual))
     return reject({ code: 'version-conflict', expected: asMember(expected), actual });
+  if (unmodifiedSince && updatedAt && secondOf(updatedAt) > secondOf(unmodifiedSince))
+    return reject({ code: 'version-conflict', actual });
   if (unexpected !== undefined && isAmong(unexpected, actual))
     return reject({ code: 'version-conflict', unexpected: asMember(unexpected), actual });
   return undefined;
+}
+
+/** The second that a time is in, as HTTP compares dates. */
+export function secondOf(time: Date): number {
+  return Math.floor(time.getTime() / 1000);
 }
 
 function isAmong(versions: Versions, actual: number): boolean {

@@ -109,5 +109,5 @@ function refusalOf(
   if (allowed === 'operator' && !by.isOperator) return reject({ code: 'operator-required', orderId });
   // RFC 9110, section 13.2.1: an item that does not exist is a 404, whatever the precondition. The rule rejects it.
   const isThere = productId === undefined || order.items.some((item) => item.productId === productId);
-  return isThere ? versionConflictOf(precondition, order.version) : undefined;
+  return isThere ? versionConflictOf(precondition, order.version, order.updatedAt) : undefined;
 }

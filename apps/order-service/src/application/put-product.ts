@@ -20,7 +20,7 @@ export class PutProduct {
     // Before the lock: nothing could be sold while all live orders are gone through.
     const seen = await this.products.stocked(tx, facts.productId);
     const known = await this.products.lock(tx, facts.productId);
-    const conflict = versionConflictOf(precondition, known?.version ?? 0);
+    const conflict = versionConflictOf(precondition, known?.version ?? 0, known?.updatedAt);
     if (conflict) return conflict;
 
     const reserved = known ? await this.reservedOf(tx, known, seen) : 0;

@@ -24,7 +24,7 @@ export class ConfirmRefund {
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
-    const conflict = versionConflictOf(precondition, request.version);
+    const conflict = versionConflictOf(precondition, request.version, request.updatedAt);
     if (conflict) return conflict;
 
     // Who gives it back now would not learn that it is back: the customer would have it twice.

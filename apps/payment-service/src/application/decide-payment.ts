@@ -24,7 +24,7 @@ export class DecidePayment {
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
-    const conflict = versionConflictOf(precondition, request.version);
+    const conflict = versionConflictOf(precondition, request.version, request.updatedAt);
     if (conflict) return conflict;
 
     const decision = decidePayment(request, result, operator, this.clock.now());

@@ -47,10 +47,10 @@ export class OrderAnswers {
     return order;
   }
 
-  /** Answers a GET: the order, or nothing for a client that has it. */
+  /** Answers a GET: the order, or nothing for a client that has it. An order becomes late at no time that it names. */
   read(order: Order, preconditions: Preconditions, reply: FastifyReply): OrderDto | undefined {
     const shown = this.show(order);
-    return conditionalAnswer(reply, preconditions, etagOfOrder(shown), shown);
+    return conditionalAnswer(reply, preconditions, etagOfOrder(shown), shown, shown.late ? undefined : shown.updatedAt);
   }
 
   private show(order: Order): OrderDto {

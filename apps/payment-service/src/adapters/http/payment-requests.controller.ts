@@ -76,7 +76,8 @@ export class PaymentRequestsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<PaymentRequestDto | undefined> {
     const request = await this.seenBy(caller, paymentRequestId);
-    return conditionalAnswer(reply, preconditions, etagSeenBy(caller, request), asSeenBy(caller, request));
+    const [etag, seen] = [etagSeenBy(caller, request), asSeenBy(caller, request)];
+    return conditionalAnswer(reply, preconditions, etag, seen, request.updatedAt);
   }
 
   @Get(':paymentRequestId/timeline')

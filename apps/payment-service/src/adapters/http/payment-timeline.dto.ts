@@ -95,7 +95,7 @@ export function stepSeenBy(caller: Caller, step: PlacedStep): TimelineStepDto {
 }
 
 /** Hides from customers the money of what may be another payment, and the ids of jobs. */
-function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): TimelineDetail | null {
+function detailSeenBy(caller: Caller, { type, detail }: PlacedStep): TimelineDetail | null {
   if (detail === null || isOperator(caller)) return detail;
   const { jobId: _, ...shown } = detail;
   if (type === 'AmountMismatched') return { ...shown, reason: 'It names another amount or currency than the payment.' };
