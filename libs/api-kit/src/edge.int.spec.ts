@@ -369,7 +369,7 @@ describe('validation', () => {
     expectProblem(await call(`/orders/${orderId}/fail`, { raw, headers }), 400, 'validation');
   });
 
-  it.each(['', '{', '{"items":[],}', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{"a":1}}}', '\u0000'])(
+  it.each(['{', '{"items":[],}', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{"a":1}}}', '\u0000'])(
     'refuses %j as no proper JSON',
     async (raw) => {
       expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
