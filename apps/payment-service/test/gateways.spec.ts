@@ -100,7 +100,7 @@ describe('the configuration', () => {
       'CONSUMER_GROUP="payment-webhooks": it must not be payment-webhooks, as which the inbox knows the webhooks.',
     ],
     ['PAYMENT_EVENTS_TOPIC', 'order.events', /^PAYMENT_EVENTS_TOPIC="order.events": it must be another than/],
-    ['ORDER_EVENTS_TOPIC', 'payment.events', /^PAYMENT_EVENTS_TOPIC="payment.events": it must be another than/],
+    ['ORDER_EVENTS_TOPIC', 'payment.events', /^ORDER_EVENTS_TOPIC="payment.events": it must be another than/],
   ])('is refused at the start with %s=%s', (name, value, line) => {
     expect(() => load({ [name]: value })).toThrow(line);
   });

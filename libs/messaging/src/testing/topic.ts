@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import kafkajs, { Kafka, logLevel } from 'kafkajs';
 import { startConsumer } from '../kafka.js';
 import { type KafkaRecord } from '../message.js';
 import { until } from './until.js';
@@ -71,7 +71,7 @@ export async function configureTopic(
   topic: string,
   configs: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const resource = { type: ConfigResourceTypes.TOPIC, name: topic };
+  const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic };
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
   const admin = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
