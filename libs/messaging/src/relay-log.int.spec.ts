@@ -87,13 +87,13 @@ describe('P2 the relay loses nothing of a writer', () => {
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
     relay.start();
-    // A sequence writes ahead for the next 32 values: drawing one of these assigns no transaction id.
-    await sandbox.add(outbox, 'before', 1);
     await sandbox.database.sql(`create function sandbox.wait() returns text language plpgsql volatile as
       $$ begin perform pg_advisory_lock_shared(7); perform pg_advisory_unlock_shared(7); return '{"n":1}'; end $$`);
     const gate = await openTransaction();
     await gate.query('select pg_advisory_lock(7)');
     const writer = await openTransaction();
+    // A sequence writes ahead for the next 32 values: drawing one of these assigns no transaction id, unless a checkpoint began since.
+    await sandbox.add(outbox, 'before', 1);
     const writing = writer.query(
       `insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
        values (gen_random_uuid(), 'counter', 'held', 'Counted', 'urn:event:Counted:1', 1, sandbox.wait())`,
