@@ -1,7 +1,7 @@
 /** Longer words are compared by their beginning only: it bounds what a product adds to the index. */
 const MOST_CHARACTERS = 64;
 
-/** Whatever is written for an apostrophe. Of these, U+02B9 to U+02C8 and the saltillo are letters to Unicode, which would join what they separate. */
+/** All characters used as apostrophes. Unicode counts U+02B9 to U+02C8 and the saltillo as letters, so they would join words. */
 const APOSTROPHES = /['‘’‛`´＇\u02b9\u02bb-\u02bf\u02c8\ua78b\ua78c]/gu;
 
 /**

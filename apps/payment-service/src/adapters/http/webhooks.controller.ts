@@ -120,7 +120,7 @@ export class WebhooksController {
   }
 }
 
-/** What became of a webhook, for its sender and for us. */
+/** The outcome of a webhook, for its sender and for the log and metrics. */
 interface Effect extends WebhookAnswerDto {
   readonly mismatched?: boolean;
 }

@@ -206,7 +206,7 @@ function duesOf(rows: readonly (PaymentRequest & { readonly now: Date })[]): Due
   return rows.map(({ now, ...request }) => ({ request, now }));
 }
 
-// The conflict is served by payment_requests_order, what was heard by payment_timeline_cancelled.
+// payment_requests_order serves the conflict, payment_timeline_cancelled the search for a cancellation.
 async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise<(Opened | undefined)[]> {
   const states = openings.map(({ state }) => state);
   const rows: (Opened & { readonly id: string })[] = await tx.query(

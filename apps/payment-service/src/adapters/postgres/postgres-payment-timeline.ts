@@ -12,7 +12,7 @@ export const READ_STEPS = `
    limit $3`;
 
 /**
- * Whether a cancellation of an order has been heard; served by payment_timeline_cancelled, which has no other step. The cause is
+ * Whether a cancellation of an order has arrived; served by payment_timeline_cancelled, which has no other step. The cause is
  * no parameter, so that every plan can use the index.
  */
 export const HEARD_CANCELLATION = `
