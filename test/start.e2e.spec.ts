@@ -289,7 +289,7 @@ describe('npm start', () => {
     );
   });
 
-  /** As if their time to live had passed. */
+  /** As if their time to live had passed, also for the payment of an order that was cancelled a moment ago. */
   async function expireAll(): Promise<void> {
     const client = new pg.Client(`postgres://postgres:postgres@127.0.0.1:${ports['15432']}/twinbox`);
     await client.connect();

@@ -93,10 +93,10 @@ interface Order {
   readonly status: string;
   readonly description: string | null;
   readonly items: DemoOrder['items'];
+  readonly cancelReason: string | null;
   readonly payment: {
     readonly paymentRequestId: string;
     readonly status: string;
-    readonly reason: string | null;
   } | null;
 }
 
@@ -292,9 +292,9 @@ async function renew(): Promise<number> {
   return renewed;
 }
 
-/** Cancelled, because its payment was not made in time. */
-function hasExpired({ status, payment }: Order): boolean {
-  return status === 'CANCELLED' && payment?.status === 'FAILED' && payment.reason === 'expired';
+/** Cancelled because its payment was not made in time. The payment of an order that a person cancelled may expire just after that. */
+function hasExpired({ status, cancelReason }: Order): boolean {
+  return status === 'CANCELLED' && cancelReason === 'payment failed: expired';
 }
 
 function contentsOf({ description, items }: Pick<DemoOrder, 'description' | 'items'>): string {

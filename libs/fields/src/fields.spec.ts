@@ -120,7 +120,11 @@ describe('a time', () => {
   });
 
   it('is read back as it was written, on any day', () => {
-    const times = fc.date({ min: new Date('0001-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59.999Z') });
+    const times = fc.date({
+      min: new Date('0001-01-01T00:00:00Z'),
+      max: new Date('9999-12-31T23:59:59.999Z'),
+      noInvalidDate: true,
+    });
 
     fc.assert(
       fc.property(times, (time) => {
