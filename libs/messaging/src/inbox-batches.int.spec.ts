@@ -69,7 +69,8 @@ function recordOf(n: number, place: Place): KafkaRecord {
 /** Brings batches at the same time, as one answer of Kafka does. */
 async function take(...batches: KafkaRecord[][]): Promise<void> {
   const inbox = new InboxBatches(work, () => undefined);
-  const bring = (records: KafkaRecord[]) => inbox.take({ records, isCurrent: () => true, resolve: () => undefined });
+  const bring = (records: KafkaRecord[]) =>
+    inbox.take({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
   // What others had in hand of the partitions is looked up once, and not at the same moment.
   await Promise.all([0, 1, 2].map((partition) => bring([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
   await Promise.all(batches.map(bring));
@@ -89,6 +90,7 @@ it('P7 keeps no mark in memory of what it gave up before it had it in hand', asy
   let current = true;
   await new InboxBatches(work, () => undefined).take({
     records: [0, 1].map((offset) => recordOf(offset, { partition: 0, offset })),
+    hasMore: false,
     isCurrent: () => current,
     // The partition is another's from then on.
     resolve: () => (current = false),

@@ -3,6 +3,7 @@ import { type EntityManager } from 'typeorm';
 import { allDone } from './all-done.js';
 import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from './errors.js';
+import { FetchPace } from './fetch-pace.js';
 import { Gather } from './gather.js';
 import { Progress } from './health.js';
 import { IgnoredMessages } from './ignored-messages.js';
@@ -34,6 +35,7 @@ export class InboxBatches {
   private partitions = new Map<number, Promise<PartitionMarks>>();
   private readonly attempts: InboxAttempts;
   private readonly ignored: IgnoredMessages;
+  private readonly pace = new FetchPace();
   /** What several partitions bring at the same time is begun, and handled, together. */
   private readonly beginnings: Gather<Begun, Set<number>>;
   private readonly groups: Gather<Group, ReadonlySet<Entry>>;
@@ -44,8 +46,10 @@ export class InboxBatches {
   ) {
     this.attempts = new InboxAttempts(work, onParked);
     this.ignored = new IgnoredMessages(work);
-    this.beginnings = new Gather({ together: async (begun) => work.store.begin(work.dataSource, begun) });
-    this.groups = new Gather({ together: async (groups) => this.takeTogether(groups) });
+    this.beginnings = new Gather({
+      together: (begun) => work.slots.use(async () => work.store.begin(work.dataSource, begun)),
+    });
+    this.groups = new Gather({ together: (groups) => work.slots.use(async () => this.takeTogether(groups)) });
   }
 
   /** The partitions were shared out anew: what others have in hand has to be looked up again. */
@@ -53,7 +57,15 @@ export class InboxBatches {
     this.partitions = new Map();
   }
 
+  /** The next fetch begins when the batches of this one have returned. */
   async take(batch: Batch): Promise<void> {
+    const fetch = this.pace.fetched(batch, performance.now());
+    await this.process(batch);
+    const restMs = this.work.settings.groupCommit ? this.pace.restMs(fetch, performance.now()) : 0;
+    if (restMs > 0) await pause(restMs, this.work.stopping);
+  }
+
+  private async process(batch: Batch): Promise<void> {
     const [first] = batch.records;
     if (!first) return;
     const hand = new BatchInHand(batch, this.work.stopping);
@@ -115,9 +127,14 @@ export class InboxBatches {
   ): Promise<Entry[] | undefined> {
     const refs = heard.map(({ reading }) => refOf(reading));
     let known: Set<number> | undefined;
-    await this.persist(first, hand, async () => {
-      known = await this.beginnings.write({ mark, refs });
-    });
+    await this.persist(
+      first,
+      hand,
+      async () => {
+        known = await this.beginnings.write({ mark, refs });
+      },
+      { takes: 'no slot' },
+    );
     const duplicates = known;
     if (!duplicates) {
       await marks.givenUp(this.work.dataSource, mark);
@@ -157,7 +174,7 @@ export class InboxBatches {
   private async takeGroups(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
     for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
-      const done = await this.work.slots.use(() => this.groups.write({ entries: group, hand }));
+      const done = await this.groups.write({ entries: group, hand });
       for (const entry of done) hand.settled(entry.record);
       // Before the next group: a later message of a key must not overtake an earlier one.
       await this.takeEach(
@@ -239,16 +256,19 @@ export class InboxBatches {
         const lastTry = ++tries >= CONTENDED_TRIES;
         await (run.suspect ? attempts.alone(entry, lastTry) : attempts.one(entry, run.mark, lastTry));
       },
-      { settles: true, alone: run.suspect },
+      { settles: true, takes: run.suspect ? 'all slots' : 'a slot' },
     );
   }
 
-  /** Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about it. */
+  /**
+   * Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about it. A step that waits for
+   * a gathering takes no slot: what gathers takes one, for all of them.
+   */
   private async persist(
     record: KafkaRecord,
     hand: BatchInHand,
     step: () => Promise<void>,
-    { settles = false, alone = false } = {},
+    { settles = false, takes = 'a slot' }: { settles?: boolean; takes?: 'no slot' | 'a slot' | 'all slots' } = {},
   ): Promise<void> {
     const { work } = this;
     const progress = this.begun();
@@ -261,7 +281,10 @@ export class InboxBatches {
     try {
       for (let failures = 0; !hand.over; failures++) {
         try {
-          return await (alone ? work.slots.useAll(inTurn) : work.slots.use(inTurn));
+          if (takes === 'all slots') await work.slots.useAll(inTurn);
+          else if (takes === 'a slot') await work.slots.use(inTurn);
+          else await inTurn();
+          return;
         } catch (error) {
           const waitMs = Math.round(backOffMs(failures, 100, 5000));
           progress.failed(describeError(error));

@@ -177,6 +177,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   /** kafkajs ends a consumer for good on errors it calls non-retriable: a new one takes its place, for as long as it takes. */
   private async supervise(): Promise<void> {
     const { signal } = this.stopping;
+    const { concurrency, groupCommit } = this.settings;
     let checked = false;
     for (let failures = 0; !signal.aborted; failures++) {
       this.connection.begun();
@@ -191,7 +192,8 @@ export class Inbox extends Server implements CustomTransportStrategy {
           clientId: this.messaging.service,
           groupId: this.options.groupId,
           topic: this.options.topic.name,
-          concurrency: this.settings.concurrency,
+          // With group commit they share one transaction, and so one slot.
+          concurrency: groupCommit ? Math.max(concurrency, this.options.topic.partitions) : concurrency,
           sessionMs: this.settings.sessionMs,
           onJoined: () => {
             this.joins++;

@@ -242,6 +242,8 @@ class LeaseLostError extends Error {
 
 export interface Batch {
   readonly records: readonly KafkaRecord[];
+  /** Whether Kafka had more records of the partition when it sent these. */
+  readonly hasMore: boolean;
   /** False once the consumer stops or the partition was reset: leave the rest of the batch alone. */
   isCurrent(): boolean;
   /** The record is dealt with: its offset may be committed. */
@@ -512,6 +514,7 @@ async function handleBatch(
         value: message.value,
         headers: textHeaders(message.headers),
       })),
+      hasMore: BigInt(batch.lastOffset()) + 1n < BigInt(batch.highWatermark),
       isCurrent: () =>
         isMember() && isInPlace() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
       resolve: ({ offset }) => {
