@@ -6,7 +6,7 @@ const batch = (length: number, hasMore = false) => ({ records: { length }, hasMo
 describe('FetchPace', () => {
   it('waits until 40 ms after the fetch while messages arrive fast', () => {
     const pace = new FetchPace();
-    const fetch = pace.fetched(batch(20), 1000);
+    const fetch = pace.fetched(batch(10), 1000);
 
     expect(pace.restMs(fetch, 1012)).toBe(28);
   });
@@ -19,9 +19,9 @@ describe('FetchPace', () => {
     expect(pace.restMs(fetch, fetch.at + 10)).toBe(30);
   });
 
-  it('does not wait at 100 messages a second', () => {
+  it('does not wait at 50 messages a second', () => {
     const pace = new FetchPace();
-    const rests = Array.from({ length: 100 }, (_, n) => pace.restMs(pace.fetched(batch(1), n * 10), n * 10));
+    const rests = Array.from({ length: 100 }, (_, n) => pace.restMs(pace.fetched(batch(1), n * 20), n * 20));
 
     expect(new Set(rests)).toEqual(new Set([0]));
   });

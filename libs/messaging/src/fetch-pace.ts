@@ -1,5 +1,5 @@
-/** Fetches are spaced while so many messages arrive within `WINDOW_MS`: 200 a second. */
-const BUSY = 20;
+/** Fetches are spaced while so many messages arrive within `WINDOW_MS`: 100 a second. */
+const BUSY = 10;
 const WINDOW_MS = 100;
 const APART_MS = 40;
 /** The batches of one fetch, one for each partition, arrive within this time. */
