@@ -13,7 +13,7 @@ import kafkajs, {
 import { describeError } from './errors.js';
 import { LineLimit } from './kafka-log.js';
 import { hookFetches, mendFetches } from './kafkajs-fetches.js';
-import { mendKafkajs } from './kafkajs-mends.js';
+import { mendKafkajs } from './kafkajs-patches.js';
 import { type KafkaRecord, type OutgoingRecord, recordTime } from './message.js';
 import { OffsetCommits, type Offsets } from './offset-commits.js';
 import { partitionOf } from './partition.js';

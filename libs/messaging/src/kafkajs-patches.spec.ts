@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 // @ts-expect-error -- kafkajs has no types for its inner parts
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
-import { mendKafkajs } from './kafkajs-mends.js';
+import { mendKafkajs } from './kafkajs-patches.js';
 import { batchOf, CODEC, compress, recordBatch } from './testing/record-batch.js';
 
 type Decode = (raw: Buffer) => Promise<unknown>;
