@@ -7,12 +7,12 @@ import { decompress } from './codecs.js';
 import { CODEC, compress } from './testing/record-batch.js';
 
 const ALL = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
-/** Larger than a block of any codec, and in parts incompressible. */
+/** Larger than a block of any codec, and partly incompressible. */
 const LARGE = Buffer.concat([randomBytes(300_000), Buffer.alloc(300_000, 'abcdefg'), randomBytes(100_000)]);
 
 const XERIAL = Buffer.from('82534e41505059000000000100000001', 'hex');
 
-/** In blocks, as snappy-java writes it. */
+/** Compresses in blocks, as snappy-java does. */
 function xerial(bytes: Buffer, blockBytes = 32 * 1024): Buffer {
   const blocks: Buffer[] = [XERIAL];
   for (let at = 0; at < bytes.length; at += blockBytes) {
@@ -24,7 +24,7 @@ function xerial(bytes: Buffer, blockBytes = 32 * 1024): Buffer {
   return Buffer.concat(blocks);
 }
 
-/** A frame of 64 KB blocks, with the header that is asked for. */
+/** Builds a frame of 64 KB blocks with the given header. */
 function lz4Frame(blocks: readonly Buffer[], { contentSize }: { contentSize?: bigint } = {}): Buffer {
   const size = Buffer.alloc(contentSize === undefined ? 0 : 8);
   if (contentSize !== undefined) size.writeBigUInt64LE(contentSize);
@@ -44,7 +44,7 @@ function lz4Block(block: Buffer): Buffer {
   return Buffer.concat([length, block]);
 }
 
-/** Of fewer than 16 bytes. https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md */
+/** Hashes fewer than 16 bytes. https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md */
 function xxh32(bytes: Buffer): number {
   const rotate = (value: number, by: number) => (value << by) | (value >>> (32 - by));
   let hash = (374761393 + bytes.length) | 0;
@@ -61,12 +61,12 @@ function xxh32(bytes: Buffer): number {
 }
 
 describe('decompress', () => {
-  it.each(ALL)('gives back what was compressed with %s', async (name) => {
+  it.each(ALL)('decompresses what was compressed with %s', async (name) => {
     for (const bytes of [LARGE, Buffer.from('a'), Buffer.alloc(1_000_000)])
       expect((await decompress(CODEC[name], await compress(CODEC[name], bytes))).equals(bytes)).toBe(true);
   });
 
-  it('reads snappy in the framing of snappy-java, joined streams included', async () => {
+  it('reads snappy in the framing of snappy-java, including concatenated streams', async () => {
     const joined = Buffer.concat([xerial(LARGE), xerial(Buffer.from('more'))]);
 
     const read = await decompress(CODEC.snappy, joined);
@@ -74,7 +74,7 @@ describe('decompress', () => {
     expect(read.equals(Buffer.concat([LARGE, Buffer.from('more')]))).toBe(true);
   });
 
-  it('reads LZ4 frames with checksums and with their size, skippable ones, and several in a row', async () => {
+  it('reads LZ4 frames with checksums or a content size, skippable frames, and several in a row', async () => {
     const plain = lz4Frame([lz4Block(Buffer.concat([Buffer.of(0x50), Buffer.from('plain')]))], { contentSize: 5n });
     const skippable = Buffer.from('502a4d1803000000616263', 'hex');
     const checked = lz4.compressFrameSync(LARGE, { contentChecksum: true, blockChecksums: true });
@@ -84,7 +84,7 @@ describe('decompress', () => {
     expect(read.equals(Buffer.concat([Buffer.from('plain'), LARGE]))).toBe(true);
   });
 
-  it('reads several zstd frames in a row, skippable ones among them', async () => {
+  it('reads several zstd frames in a row, including skippable ones', async () => {
     const skippable = Buffer.from('502a4d1803000000616263', 'hex');
 
     const read = await decompress(
@@ -95,7 +95,7 @@ describe('decompress', () => {
     expect(read.equals(Buffer.concat([LARGE, Buffer.from('more')]))).toBe(true);
   });
 
-  it.each(ALL)('P7 stops %s at the limit, not before', async (name) => {
+  it.each(ALL)('P7 stops %s at the limit and not before', async (name) => {
     const bytes = await compress(CODEC[name], Buffer.alloc(1_000_000));
 
     await expect(decompress(CODEC[name], bytes, 999_999)).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('decompress', () => {
     expect((await decompress(CODEC[name], bytes, 1_000_000)).length).toBe(1_000_000);
   });
 
-  it('P7 holds many parts that are each within the limit to the limit together', async () => {
+  it('P7 applies the limit to the sum of many parts that are each within it', async () => {
     const part = Buffer.alloc(1000);
     const tooLarge = { cause: { message: 'expands to more than 2500 bytes' } };
     const thrice = (bytes: Buffer) => Buffer.concat([bytes, bytes, bytes]);
@@ -115,7 +115,7 @@ describe('decompress', () => {
     await expect(decompress(CODEC.gzip, thrice(gzipSync(part)), 2500)).rejects.toMatchObject(tooLarge);
   });
 
-  it('P7 does not allocate what a header promises', async () => {
+  it('P7 does not allocate the size that a header claims', async () => {
     // 4 GB, in eleven to sixteen bytes.
     const snappyBlock = Buffer.from('ffffffff0f0061', 'hex');
     const lz4Lie = lz4Frame([lz4Block(Buffer.concat([Buffer.of(0x10), Buffer.from('a')]))], {
@@ -131,7 +131,7 @@ describe('decompress', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024);
   });
 
-  it.each(ALL)('refuses what %s could not have written, and what is cut off', async (name) => {
+  it.each(ALL)('rejects data that %s could not have written, and truncated data', async (name) => {
     const bytes = await compress(CODEC[name], LARGE);
 
     for (const cut of [1, 5, 100, 100_000])
@@ -140,17 +140,17 @@ describe('decompress', () => {
       await expect(decompress(CODEC[name], Buffer.alloc(length, 0xfe))).rejects.toThrow('failed');
   });
 
-  it('refuses garbage after a frame, and an unknown codec', async () => {
+  it('rejects garbage after a frame, and an unknown codec', async () => {
     const garbage = Buffer.from('garbage that follows');
     const after = (bytes: Buffer) => Buffer.concat([bytes, garbage]);
 
     await expect(decompress(CODEC.zstd, after(zstdCompressSync(LARGE)))).rejects.toThrow('zstd decompression failed');
     await expect(decompress(CODEC.lz4, after(lz4.compressFrameSync(LARGE)))).rejects.toThrow('lz4 decompression');
     await expect(decompress(CODEC.snappy, after(xerial(LARGE)))).rejects.toThrow('snappy decompression failed');
-    await expect(decompress(6, garbage)).rejects.toThrow('compression codec 6 is unknown');
+    await expect(decompress(6, garbage)).rejects.toThrow('unknown compression codec 6');
   });
 
-  it.each(ALL)('answers for any change of %s data with bytes within the limit or an error', async (name) => {
+  it.each(ALL)('returns bytes within the limit or an error for any change of %s data', async (name) => {
     const content = Buffer.from('{"n":1,"text":"some text, and some text again"}'.repeat(40));
     const original = await compress(CODEC[name], content);
     const limit = 4 * content.length;

@@ -4,29 +4,29 @@ import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 
 /*
- * The codecs in which Kafka's producers and brokers compress batches. Each stops at a limit: a few kilobytes may expand to
- * gigabytes, and whatever a header says about the size may be wrong.
+ * The codecs with which Kafka's producers and brokers compress batches. Each one stops at a limit, because a few kilobytes may
+ * expand to gigabytes and the size in a header may be wrong.
  */
 
-/** What a batch may expand to, in bytes. A broker takes 1 MB of compressed records by default. */
+/** The largest decompressed size of a batch, in bytes. By default a broker accepts 1 MB of compressed records. */
 export const MAX_EXPANDED_BYTES = 64 * 1024 * 1024;
 
 /**
- * Decompresses the records of a batch; `codec` is the number in its attributes.
- * @throws when the codec is unknown, the data is corrupt or incomplete, or it would expand to more than `limit` bytes
+ * Decompresses the records of a batch. `codec` is the number in the batch's attributes.
+ * @throws if the codec is unknown, the data is corrupt or incomplete, or it would expand to more than `limit` bytes
  */
 export async function decompress(codec: number, bytes: Buffer, limit = MAX_EXPANDED_BYTES): Promise<Buffer> {
-  const known = CODECS.get(codec);
-  if (!known) throw new Error(`compression codec ${codec} is unknown`);
+  const found = CODECS.get(codec);
+  if (!found) throw new Error(`unknown compression codec ${codec}`);
   try {
-    return await known.decompress(bytes, limit);
+    return await found.decompress(bytes, limit);
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
-    throw new Error(`${known.name} decompression failed`, { cause: error });
+    throw new Error(`${found.name} decompression failed`, { cause: error });
   }
 }
 
-/** Says something about this process, and nothing about the data. */
+/** Whether this process ran out of memory, which says nothing about the data. */
 export function isOutOfMemory(error: unknown): boolean {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return (
@@ -53,7 +53,7 @@ class TooLargeError extends Error {
   }
 }
 
-/** For errors of node:zlib, which names what was left of the limit. */
+/** Replaces the error of node:zlib, which reports only what was left of the limit. */
 function nameLimit(limit: number): (error: NodeJS.ErrnoException) => never {
   return (error) => {
     throw error.code === 'ERR_BUFFER_TOO_LARGE' ? new TooLargeError(limit) : error;
@@ -67,12 +67,12 @@ class Parts {
 
   constructor(private readonly limit: number) {}
 
-  /** @throws before that many more bytes would exceed the limit */
+  /** @throws if that many more bytes would exceed the limit */
   expect(bytes: number): void {
     if (this.length + bytes > this.limit) throw new TooLargeError(this.limit);
   }
 
-  get left(): number {
+  get remaining(): number {
     return this.limit - this.length;
   }
 
@@ -97,15 +97,15 @@ async function gunzip(bytes: Buffer, limit: number): Promise<Buffer> {
 
 // ---- zstd -----------------------------------------------------------------------------------------------------------------
 
-/** With the option `info`, which Node's types do not describe: what was decompressed, and how many bytes that took. */
+/** The result with the option `info`, which Node's types lack: the decompressed data, and how many bytes it was read from. */
 type ZstdFrame = { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } };
 
-/** Node decompresses the first frame only, and ignores what follows it. */
+/** Loops over the frames, because Node decompresses only the first one and ignores the rest. */
 async function unzstd(bytes: Buffer, limit: number): Promise<Buffer> {
   const inflate = promisify<InputType, object, unknown>(zstdDecompress);
   const parts = new Parts(limit);
   for (let at = 0; at < bytes.length || at === 0;) {
-    const options = { info: true, maxOutputLength: Math.max(1, parts.left) };
+    const options = { info: true, maxOutputLength: Math.max(1, parts.remaining) };
     const frame = (await inflate(bytes.subarray(at), options).catch(nameLimit(limit))) as ZstdFrame;
     if (frame.engine.bytesWritten === 0) throw new Error('a frame is empty');
     parts.add(frame.buffer);
@@ -116,11 +116,11 @@ async function unzstd(bytes: Buffer, limit: number): Promise<Buffer> {
 
 // ---- snappy ---------------------------------------------------------------------------------------------------------------
 
-/** The framing of snappy-java, which Kafka's Java clients and brokers write: then versions, and blocks behind their lengths. */
+/** Starts the framing of snappy-java, which Kafka's Java clients and brokers write. Versions and length-prefixed blocks follow. */
 const XERIAL_MAGIC = Buffer.from('82534e4150505900', 'hex');
 const XERIAL_HEADER_BYTES = 16;
 
-/** In the framing of snappy-java, several of these in a row included, or without any, as librdkafka may write it. */
+/** Accepts one or several streams in the framing of snappy-java, and a bare block, which librdkafka may write. */
 async function unsnappy(bytes: Buffer, limit: number): Promise<Buffer> {
   const parts = new Parts(limit);
   if (!isXerial(bytes, 0)) return unsnappyBlock(bytes, parts).then(() => parts.joined());
@@ -143,12 +143,12 @@ function isXerial(bytes: Buffer, at: number): boolean {
 }
 
 async function unsnappyBlock(block: Buffer, parts: Parts): Promise<void> {
-  // The decoder allocates that many bytes at once, and writes no more.
+  // The decoder allocates exactly this many bytes up front, and writes no more.
   parts.expect(snappyLength(block));
   parts.add((await snappy.uncompress(block, { asBuffer: true })) as Buffer);
 }
 
-/** A block begins with its uncompressed length, a varint. */
+/** Reads the uncompressed length that a block starts with, a varint. */
 function snappyLength(block: Buffer): number {
   let length = 0;
   for (let n = 0; n < 5; n++) {
@@ -163,12 +163,12 @@ function snappyLength(block: Buffer): number {
 // ---- lz4 ------------------------------------------------------------------------------------------------------------------
 
 const LZ4_MAGIC = 0x184d2204;
-/** The lowest four bits are free. */
+/** The lowest four bits may have any value. */
 const LZ4_SKIPPABLE = 0x184d2a50;
 
 /**
- * One or several LZ4 frames. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
- * The decoder knows no limit, so the blocks are measured before they are decompressed.
+ * Decompresses one or several LZ4 frames. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
+ * The decoder has no limit of its own, so the blocks are measured before they are decompressed.
  */
 async function unlz4(bytes: Buffer, limit: number): Promise<Buffer> {
   const parts = new Parts(limit);
@@ -208,11 +208,11 @@ function measureLz4Frame(bytes: Buffer, parts: Parts): { length: number; skip?: 
   }
 }
 
-/** What a block expands to: its sequences are literals and a copy of what came before, the last one has no copy. */
+/** Computes the size that a block expands to. Each sequence is literals and a copy of earlier output; the last has no copy. */
 function lz4BlockLength(bytes: Buffer, start: number, end: number): number {
   let at = start;
   let length = 0;
-  const more = (nibble: number): number => {
+  const readLength = (nibble: number): number => {
     let total = nibble;
     if (nibble === 15)
       for (let byte = 255; byte === 255 && at < end;) {
@@ -223,12 +223,12 @@ function lz4BlockLength(bytes: Buffer, start: number, end: number): number {
   };
   while (at < end) {
     const token = bytes.readUInt8(at++);
-    const literals = more(token >> 4);
+    const literals = readLength(token >> 4);
     at += literals;
     length += literals;
     if (at >= end) break;
     at += 2;
-    length += more(token & 0xf) + 4;
+    length += readLength(token & 0xf) + 4;
   }
   return length;
 }

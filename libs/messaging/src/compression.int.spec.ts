@@ -7,7 +7,7 @@ import { createSandbox, type Sandbox } from './testing/sandbox.js';
 import { configureTopic } from './testing/topic.js';
 import { until } from './testing/until.js';
 
-/** Java and Maven bring Kafka's own client. The CI workflow installs both: there nothing may be skipped. */
+/** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
 const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
 const hasJava = java !== undefined && jars !== undefined;
 const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
@@ -34,7 +34,7 @@ const effects = async () =>
   (await sandbox.database.sql<{ total: number }>('select count(*)::int as total from sandbox.effects'))[0]?.total;
 
 describeWithJava('a Java client that compresses', () => {
-  it('P2 P4 has each of its messages handled once, in gzip, snappy, lz4 and zstd', async () => {
+  it('P2 P4 has each of its messages handled once with gzip, snappy, lz4 and zstd', async () => {
     const topic = sandbox.consumer.topic.name;
     const run = promisify(execFile);
     const { stdout } = await run(
@@ -50,7 +50,7 @@ describeWithJava('a Java client that compresses', () => {
       [partition, key, value].map(String).join('\t'),
     );
 
-    // Within a partition in the order in which they were sent; what was aborted is not among them.
+    // Each partition has its messages in the order in which they were sent, without those of aborted transactions.
     const byPartition = (lines: readonly string[]) => Map.groupBy(lines, ([partition]) => partition);
     expect(sent).toHaveLength(481);
     expect(byPartition(read)).toEqual(byPartition(sent));
@@ -60,7 +60,7 @@ describeWithJava('a Java client that compresses', () => {
 
 describe('a broker that compresses', () => {
   it.each(['zstd', 'lz4', 'snappy', 'gzip'])(
-    'P2 has what the relay publishes to a topic with compression.type=%s handled',
+    'P2 has all messages handled that the relay publishes to a topic with compression.type=%s',
     async (codec) => {
       await compressTopic(codec);
       const relay = sandbox.newRelay();

@@ -11,7 +11,7 @@ describe('FetchPace', () => {
     expect(pace.restMs(fetch, 1012)).toBe(28);
   });
 
-  it.each([5, 20, 40])('counts 300 messages a second the same, fetched every %d ms', (everyMs) => {
+  it.each([5, 20, 40])('treats 300 messages a second the same when they are fetched every %d ms', (everyMs) => {
     const pace = new FetchPace();
     let fetch = pace.fetched(batch(0), 0);
     for (let now = everyMs; now <= 1000; now += everyMs) fetch = pace.fetched(batch(0.3 * everyMs), now);
@@ -26,7 +26,7 @@ describe('FetchPace', () => {
     expect(new Set(rests)).toEqual(new Set([0]));
   });
 
-  it('waits no more once messages have become few', () => {
+  it('stops waiting once few messages arrive', () => {
     const pace = new FetchPace();
     pace.fetched(batch(100), 1000);
     const later = pace.fetched(batch(1), 1300);
@@ -41,7 +41,7 @@ describe('FetchPace', () => {
     expect(pace.restMs(fetch, 1041)).toBe(0);
   });
 
-  it('does not wait while Kafka has more of one of the partitions', () => {
+  it('does not wait while Kafka has more records of one of the partitions', () => {
     const pace = new FetchPace();
     const fetch = pace.fetched(batch(100, true), 1000);
     pace.fetched(batch(100), 1001);

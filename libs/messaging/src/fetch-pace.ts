@@ -1,4 +1,4 @@
-/** Fetches are spaced while so many messages arrive within `WINDOW_MS`: 100 a second. */
+/** Fetches are spaced while at least this many messages arrive within `WINDOW_MS` (100 a second). */
 const BUSY = 10;
 const WINDOW_MS = 100;
 const APART_MS = 40;
@@ -8,22 +8,22 @@ const SAME_FETCH_MS = 5;
 /** The batches that arrived together. */
 interface Fetch {
   readonly at: number;
-  /** Whether Kafka had more of a partition already. */
+  /** Whether Kafka already had more records of one of the partitions. */
   hasMore: boolean;
 }
 
 /**
- * Spaces the fetches of a consumer with group commit. Each fetch costs two transactions and a round trip to Kafka, no matter how many
- * messages it brings. Under steady load a fetch at once would bring few, so the next one comes 40 ms after one that emptied its
- * partitions. Neither a single message nor a backlog waits. All times as `performance.now()`.
+ * Spaces the fetches of a consumer with group commit. Each fetch costs two transactions and a round trip to Kafka, no matter how
+ * many messages it returns. Under steady load an immediate fetch would return few, so a fetch that emptied its partitions is
+ * followed by the next one after 40 ms. Neither a single message nor a backlog is delayed. All times are `performance.now()`.
  */
 export class FetchPace {
   private latest: Fetch = { at: Number.NEGATIVE_INFINITY, hasMore: false };
-  /** The messages of the last `WINDOW_MS`, as an exponential moving sum: how they are spread over fetches makes no difference. */
+  /** The messages of the last `WINDOW_MS`, as an exponential moving sum, so that their spread over fetches makes no difference. */
   private recent = 0;
   private recentAt = 0;
 
-  /** Returns the fetch that the batch came with. */
+  /** Records a batch and returns the fetch that it belongs to. */
   fetched(batch: { readonly records: { readonly length: number }; readonly hasMore: boolean }, now: number): Fetch {
     this.recent = this.recent * Math.exp((this.recentAt - now) / WINDOW_MS) + batch.records.length;
     this.recentAt = now;
@@ -32,7 +32,7 @@ export class FetchPace {
     return this.latest;
   }
 
-  /** How long to wait before the fetch after `fetch`, in milliseconds. */
+  /** Returns how long to wait before the next fetch, in milliseconds. */
   restMs({ at, hasMore }: Fetch, now: number): number {
     return this.recent >= BUSY && !hasMore ? Math.max(0, at + APART_MS - now) : 0;
   }

@@ -247,7 +247,7 @@ describe('offsets that an operator moves', () => {
   it.each([
     ['an offset that the topic does not have', new Map([[0, 99n]]), 'has the offsets 0 to 0, not 99'],
     ['a partition that it does not have', new Map([[9, 0n]]), 'has no partition 9'],
-    ['no partition', new Map<number, bigint>(), 'no partition is named'],
+    ['no partition', new Map<number, bigint>(), 'no partition is given'],
     ['a time that is none', new Date('x'), 'the time is invalid'],
   ])('are refused for %s', async (_, to, message) => {
     await expect(move(to)).rejects.toThrow(message);

@@ -10,7 +10,7 @@ beforeEach(() => {
 
 const error = (text: string) => limit.take({ level: 'error', text });
 
-it('lets one line of a kind through in a minute, and counts the others with the next', () => {
+it('lets one line of each kind through a minute, and counts the others in the next one', () => {
   expect(error('Connection error: connect ECONNREFUSED 127.0.0.1:9092')).toEqual({
     level: 'error',
     text: 'Connection error: connect ECONNREFUSED 127.0.0.1:9092',
@@ -25,13 +25,13 @@ it('lets one line of a kind through in a minute, and counts the others with the 
   );
 });
 
-it('tells kinds apart by their words, not by their ids', () => {
+it('distinguishes kinds by their words, not by their ids', () => {
   expect(error('Consumer: no answer to 0199f7a2-1111-7abc-8def-0123456789ab')).toBeDefined();
   expect(error('Consumer: no answer to 0199f7a2-2222-7abc-8def-0123456789ab')).toBeUndefined();
   expect(error('Producer: no answer to 0199f7a2-3333-7abc-8def-0123456789ab')).toBeDefined();
 });
 
-it('keeps what every life has for the debug level, and debug lines as they are', () => {
+it('lowers routine lines to the debug level, and leaves debug lines unchanged', () => {
   const text = 'Runner: The group is rebalancing, re-joining';
 
   expect(limit.take({ level: 'warn', text })).toEqual({ level: 'debug', text });

@@ -23,7 +23,7 @@ function aRecord(key: string) {
 }
 
 describe('a producer', () => {
-  it('P3 sends nothing once it may no longer', async () => {
+  it('P3 sends nothing once it is no longer allowed to', async () => {
     const topic = aTopic();
     await createTopics(options, [topic]);
     const producer = await connectProducer(options);
@@ -39,7 +39,7 @@ describe('a producer', () => {
     await reader.close();
   });
 
-  it('fails for a topic that does not exist, and makes none', async () => {
+  it('fails for a topic that does not exist, and does not create it', async () => {
     const producer = await connectProducer(options);
     const name = aTopic().name;
 
@@ -53,7 +53,7 @@ describe('a producer', () => {
 describe('createTopics', () => {
   afterEach(() => jest.restoreAllMocks());
 
-  /** How often its client has asked Kafka to create topics, or for their leaders. */
+  /** Counts how often its client asked Kafka to create topics or for their leaders. */
   function watchTries(): () => number {
     let tries = 0;
     const admin = Reflect.get(Kafka.prototype, 'admin');
@@ -70,10 +70,10 @@ describe('createTopics', () => {
     return () => tries;
   }
 
-  /** A topic as Kafka's answer to `Metadata` has it, up to the leader of its first partition. */
+  /** A topic as in Kafka's response to `Metadata`, up to the leader of its first partition. */
   function inMetadata(name: string, partition: number, error: number, leader: number): Buffer {
     const end = Buffer.alloc(15);
-    // After the name: not internal, two partitions.
+    // The name is followed by: not internal, two partitions.
     end.writeInt32BE(2, 1);
     end.writeInt16BE(error, 5);
     end.writeInt32BE(partition, 7);
@@ -89,16 +89,16 @@ describe('createTopics', () => {
     await expect(createTopics(options, [topic])).resolves.toBeUndefined();
   });
 
-  it('refuses a topic that exists with other partitions', async () => {
+  it('rejects an existing topic with another number of partitions', async () => {
     const topic = aTopic();
     await createTopics(options, [topic]);
 
     const again = createTopics(options, [{ ...topic, partitions: 3 }]);
 
-    await expect(again).rejects.toThrow(`Topic ${topic.name} has 2 partitions, its contract says 3`);
+    await expect(again).rejects.toThrow(`Topic ${topic.name} has 2 partitions, but its contract declares 3`);
   });
 
-  it.each(['the topic itself', 'another topic'])('waits while there is no leader yet for %s', async (which) => {
+  it.each(['the topic itself', 'another topic'])('waits while %s has no leader yet', async (which) => {
     const [topic, other] = [aTopic(), aTopic()];
     await createTopics(options, [other]);
     const link = await KafkaLink.open(options.brokers[0]!);
@@ -118,16 +118,16 @@ describe('createTopics', () => {
     await link.close();
   });
 
-  it('says that Kafka cannot be reached', async () => {
+  it('reports that Kafka cannot be reached', async () => {
     const nowhere = { ...options, brokers: ['127.0.0.1:1'] };
 
     await expect(createTopics(nowhere, [aTopic()])).rejects.toThrow(/ECONNREFUSED|connect/i);
   });
 });
 
-it('P9 what the client complains of is logged at its level, once a minute', async () => {
+it('P9 the client’s errors are logged at their level, once a minute', async () => {
   const errors = jest.spyOn(Logger.prototype, 'error');
-  // A host that no other test has complained of.
+  // A host that no other test has caused an error for.
   const host = `host-${randomUUID().replaceAll(/\d/g, 'g')}.invalid`;
   const nowhere = { ...options, brokers: [`${host}:9092`] };
 
@@ -139,7 +139,7 @@ it('P9 what the client complains of is logged at its level, once a minute', asyn
   jest.restoreAllMocks();
 });
 
-it('P2 a send counts for the topic-partitions that an answer names without an error', () => {
+it('P2 a send counts only for the topic-partitions that an answer lists without an error', () => {
   const targets = new Set(['a/0', 'a/1', 'b/0']);
   const answers = [
     { topicName: 'a', partition: 0, errorCode: 0 },
@@ -160,7 +160,7 @@ it('P3 sends a key to the partition that every Kafka client chooses for it', () 
   );
 });
 
-it('P5 blames a message for what Kafka refuses in it, and for nothing else', () => {
+it('P5 blames a message only for a rejection of its contents', () => {
   const retried = (type: string) => new Error('gave up', { cause: Object.assign(new Error(type), { type }) });
 
   expect(refusal(retried('MESSAGE_TOO_LARGE'))).toBe('too large');
@@ -168,12 +168,12 @@ it('P5 blames a message for what Kafka refuses in it, and for nothing else', () 
   for (const type of ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'NOT_LEADER_FOR_PARTITION'])
     expect(refusal(retried(type))).toBeUndefined();
   expect(refusal(new Error('Connection timeout'))).toBeUndefined();
-  // Whose clock is wrong, Kafka does not say.
+  // Kafka does not say whose clock is wrong.
   expect(refusal(retried('INVALID_TIMESTAMP'))).toBeUndefined();
   expect(isTimestampRefusal(retried('INVALID_TIMESTAMP'))).toBe(true);
 });
 
-it('P2 tells the failure of one topic from that of all of Kafka', () => {
+it('P2 distinguishes the failure of one topic from an outage of Kafka', () => {
   const retried = (type: string) => new Error('gave up', { cause: Object.assign(new Error(type), { type }) });
 
   for (const type of ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'NOT_ENOUGH_REPLICAS'])

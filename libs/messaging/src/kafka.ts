@@ -12,8 +12,8 @@ import kafkajs, {
 } from 'kafkajs';
 import { describeError } from './errors.js';
 import { LineLimit } from './kafka-log.js';
-import { hookFetches, mendFetches } from './kafkajs-fetches.js';
-import { mendKafkajs } from './kafkajs-patches.js';
+import { hookFetches, patchFetches } from './kafkajs-fetches.js';
+import { patchKafkajs } from './kafkajs-patches.js';
 import { type KafkaRecord, type OutgoingRecord, recordTime } from './message.js';
 import { OffsetCommits, type Offsets } from './offset-commits.js';
 import { partitionOf } from './partition.js';
@@ -22,9 +22,9 @@ import { type TopicContract } from './topic.js';
 import { settlesWithin } from './waiting.js';
 
 /*
- * The only file that imports kafkajs (and its mends, what is inside it), which is no longer maintained: another client is another
- * version of this file.
- * kafkajs's own retries are kept to the least it allows; the relay and the inbox do the retrying, with their own checks.
+ * The only file that imports kafkajs; only its patches import kafkajs's internals. kafkajs is no longer maintained, and replacing
+ * it means replacing this file.
+ * kafkajs's own retries are reduced to the minimum that it allows. The relay and the inbox retry, with their own checks.
  */
 
 export interface KafkaOptions {
@@ -32,13 +32,13 @@ export interface KafkaOptions {
   readonly clientId: string;
 }
 
-mendKafkajs();
-mendFetches();
+patchKafkajs();
+patchFetches();
 
 const CONNECTION_MS = 3000;
-/** How long a new topic may take to be known everywhere. */
+/** How long it may take until all brokers know a new topic. */
 const LEADERS_MS = 15_000;
-/** Half of what a stopping service has: a broker that is silent must not hold it. */
+/** Half of the time that a stopping service has, because a silent broker must not delay it. */
 const REQUEST_MS = 5000;
 const COMMIT_AT_STOP_MS = 1000;
 const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
@@ -58,31 +58,31 @@ function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
 const kafkaJsLogger = new Logger('kafkajs');
 const kafkaJsLines = new LineLimit();
 
-/** kafkajs reports a lost connection again with every attempt to use it. */
+/** Limits repeated lines, because kafkajs reports a lost connection with every attempt to use it. */
 function logToNest({ namespace, level, log }: LogEntry): void {
   const { message, error } = log as { message: string; error?: unknown };
   const reason = error === undefined || error === message ? '' : `: ${describeError(error)}`;
-  const named = level === logLevel.ERROR ? 'error' : level === logLevel.WARN ? 'warn' : 'debug';
-  const line = kafkaJsLines.take({ level: named, text: `${namespace}: ${message}${reason}` });
+  const levelName = level === logLevel.ERROR ? 'error' : level === logLevel.WARN ? 'warn' : 'debug';
+  const line = kafkaJsLines.take({ level: levelName, text: `${namespace}: ${message}${reason}` });
   if (line) kafkaJsLogger[line.level](line.text);
 }
 
 export interface ProducerOptions extends KafkaOptions {
-  /** How many partitions each topic must have: messages to a topic with another number are not sent. Others are not checked. */
+  /** The expected number of partitions by topic. Messages to a topic with another number are not sent; other topics are not checked. */
   readonly partitions?: ReadonlyMap<string, number>;
 }
 
 /**
- * How long the producer works with what it knows of the topics. Partitions that were added meanwhile are not used until then,
- * so every key stays in its partition. One request each time costs next to nothing.
+ * How long the producer relies on the metadata of the topics. Until it is refreshed, partitions added in the meantime are not
+ * used, so every key stays in its partition. One request for each refresh costs next to nothing.
  */
 const METADATA_AGE_MS = 5000;
 
 export interface Producer {
   /**
    * Sends the records of all topics at once and returns when every topic-partition has acknowledged them (acks=all).
-   * `mayStillSend` is asked before each attempt, kafkajs's own second one included. After an error the outcome is unknown:
-   * close this producer and connect another before anything else is sent.
+   * `mayStillSend` is called before each attempt, including kafkajs's own second one. After an error the outcome is unknown.
+   * Close this producer then, and connect another one before sending anything else.
    */
   publish(recordsByTopic: ReadonlyMap<string, OutgoingRecord[]>, mayStillSend: () => boolean): Promise<void>;
   /** Never throws. */
@@ -121,7 +121,7 @@ export async function connectProducer(options: ProducerOptions): Promise<Produce
   };
 }
 
-/** The topic-partitions that no answer names without an error: of these nothing is known. */
+/** Returns the topic-partitions that no answer lists without an error. Their outcome is unknown. */
 export function unacknowledged(
   targets: ReadonlySet<string>,
   answers: readonly { readonly topicName: string; readonly partition: number; readonly errorCode: number }[],
@@ -133,8 +133,8 @@ export function unacknowledged(
 }
 
 /**
- * kafkajs asks the partitioner again before every attempt to send, its own retries included. That makes it the place to
- * stop a send that may no longer go out, and to learn which topic-partitions have to answer.
+ * Stops a send that may no longer go out, and records which topic-partitions have to answer. It does so in the partitioner,
+ * which kafkajs calls before every attempt to send, including its own retries.
  */
 class SendAttempt {
   readonly targets = new Set<string>();
@@ -161,20 +161,21 @@ class SendAttempt {
 }
 
 /**
- * Whether Kafka refused a batch for what is in it: `too large`, or `invalid`. Everything else (an unknown topic, a missing
- * right, a broker that is away) is an outage: undefined. So is a timestamp: whose clock is wrong, it does not say.
+ * Returns why Kafka rejected a batch for its contents, `too large` or `invalid`. Every other error (an unknown topic, a missing
+ * permission, an unreachable broker) is an outage, and the result is undefined. So is a rejected timestamp, because the error does
+ * not say whose clock is wrong.
  */
 export function refusal(error: unknown): 'too large' | 'invalid' | undefined {
   if (isOfType(error, ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])) return 'too large';
   return isOfType(error, ['INVALID_RECORD']) ? 'invalid' : undefined;
 }
 
-/** Whether Kafka refused a batch because its clock is too far from the records' timestamps. */
+/** Whether Kafka rejected a batch because the records' timestamps differ too much from its clock. */
 export function isTimestampRefusal(error: unknown): boolean {
   return isOfType(error, ['INVALID_TIMESTAMP']);
 }
 
-/** What Kafka says when one topic cannot be written to, whatever the others do. */
+/** Kafka's errors for one topic that cannot be written to. They say nothing about other topics. */
 const TOPIC_FAILURES = [
   'UNKNOWN_TOPIC_OR_PARTITION',
   'UNKNOWN_TOPIC_ID',
@@ -193,8 +194,8 @@ const TOPIC_FAILURES = [
 ];
 
 /**
- * Whose fault a failed send is: `topic` when the error is of one topic, `kafka` when a broker answered with any other error,
- * and undefined when none answered.
+ * Returns what a failed send affects: `topic` if the error concerns one topic, `kafka` if a broker answered with any other error,
+ * and undefined if no broker answered.
  */
 export function failureScope(error: unknown): 'topic' | 'kafka' | undefined {
   if (isOfType(error, TOPIC_FAILURES)) return 'topic';
@@ -204,7 +205,7 @@ export function failureScope(error: unknown): 'topic' | 'kafka' | undefined {
   return cause === undefined || cause === error ? undefined : failureScope(cause);
 }
 
-/** By Kafka's names of errors. What kafkajs has tried again it wraps in errors that have none: their causes are looked at too. */
+/** Matches by Kafka's error names. After a retry kafkajs wraps the error in one without a name, so causes are checked too. */
 function isOfType(error: unknown, types: readonly string[]): boolean {
   const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown };
   if (type !== undefined && types.includes(type)) return true;
@@ -219,20 +220,20 @@ class UnacknowledgedError extends Error {
 
 class PartitionCountError extends Error {
   override readonly name = 'PartitionCountError';
-  /** Read by kafkajs: do not try again. */
+  /** Tells kafkajs not to retry. */
   readonly retriable = false;
 
   constructor(topic: string, actual: number, expected: number) {
     super(
-      `topic ${topic} has ${actual} partitions, its contract says ${expected}. Nothing is sent to it, because keys would go to ` +
-        `other partitions and lose their order: see "Change the number of partitions" in docs/how-to.md`,
+      `topic ${topic} has ${actual} partitions, but its contract declares ${expected}. Nothing is sent to it because keys would ` +
+        `move to other partitions and lose their order. See "Change the number of partitions" in docs/how-to.md`,
     );
   }
 }
 
 class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError';
-  /** Read by kafkajs: do not try again. */
+  /** Tells kafkajs not to retry. */
   readonly retriable = false;
 
   constructor() {
@@ -242,47 +243,47 @@ class LeaseLostError extends Error {
 
 export interface Batch {
   readonly records: readonly KafkaRecord[];
-  /** Whether Kafka had more records of the partition when it sent these. */
+  /** Whether Kafka had more records of the partition when it sent this batch. */
   readonly hasMore: boolean;
-  /** False once the consumer stops or the partition was reset: leave the rest of the batch alone. */
+  /** False once the consumer is stopping or the partition was reset. The rest of the batch must not be processed then. */
   isCurrent(): boolean;
-  /** The record is dealt with: its offset may be committed. */
+  /** Marks the record as settled, so that its offset may be committed. */
   resolve(record: KafkaRecord): void;
 }
 
 export interface Consumer {
-  /** Resolves when the consumer was stopped, rejects when it crashed. A crashed consumer is replaced, not restarted. */
+  /** Resolves when the consumer has stopped, and rejects when it has crashed. A crashed consumer is replaced, not restarted. */
   readonly ended: Promise<void>;
-  /** Waits for the batches in hand, commits their resolved offsets and leaves the group. Never throws. */
+  /** Waits for the batches in flight, commits their resolved offsets and leaves the group. Never throws. */
   stop(): Promise<void>;
 }
 
 export interface ConsumerOptions extends KafkaOptions {
   readonly groupId: string;
   readonly topic: string;
-  /** How many partitions are handled at the same time; within a partition, batches come one after another. */
+  /** How many partitions are processed concurrently. Within a partition, batches are processed one after another. */
   readonly concurrency: number;
-  /** After so long without a heartbeat Kafka gives the partitions to another member, in milliseconds. Default 10 s. */
+  /** How long after the last heartbeat Kafka assigns the partitions to another member, in milliseconds. Default 10 s. */
   readonly sessionMs?: number;
-  /** The group has shared out its partitions anew. */
+  /** Called after each rebalance. */
   readonly onJoined?: () => void;
-  /** Where the consumer's database keeps its offsets. They are written before Kafka is told, and the lower ones count. */
+  /** Stores offsets in the consumer's database. They are written there before they are committed to Kafka, and the lower ones count. */
   readonly settled?: SettledOffsets;
-  /** Nothing can be fetched: it is unknown where to begin. Tried again until it succeeds. */
+  /** Called when nothing can be fetched because the offsets to start from could not be found. The search is retried. */
   readonly onHeld?: (error: unknown) => void;
-  /** A fetch was sent; `onFetched`: its answer was read. A broker that is silent, or a batch that cannot be decoded, has no answer. */
+  /** Called when a fetch is sent. `onFetched` is called when its response was read; a silent broker or undecodable batch gives none. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;
-  /** What it resolves is committed within a second. It must not throw. */
+  /** Processes a batch and must not throw. Offsets of the records that it resolves are committed within a second. */
   readonly onBatch: (batch: Batch) => Promise<void>;
 }
 
 /** Short enough that a killed instance's partitions move on soon, long enough for a busy process to send its heartbeats. */
 const SESSION_MS = 10_000;
-/** Heartbeats in the time after which the group takes a member for dead. */
+/** Heartbeats within the session timeout. */
 const HEARTBEATS = 10;
 
-/** Joins the group and consumes from its committed offsets, a new group from the beginning (P2). Throws when it cannot join. */
+/** Joins the group and consumes from its committed offsets; a new group starts at the beginning (P2). Throws if it cannot join. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
   const { sessionMs = SESSION_MS } = options;
   const heartbeatMs = Math.round(sessionMs / HEARTBEATS);
@@ -296,7 +297,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     retry: { ...FEW_RETRIES, retries: 3, restartOnFailure: () => Promise.resolve(false) },
   });
   const { promise: ended, resolve: end, reject: crash } = Promise.withResolvers<void>();
-  // Reported by the first await below or by the supervisor; in between it must not count as unhandled.
+  // The first await below or the supervisor reports it. In between it must not count as an unhandled rejection.
   ended.catch(() => undefined);
   consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
   consumer.on(consumer.events.FETCH, () => {
@@ -310,7 +311,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       failed: (error) => options.onHeld?.(error),
     });
   const commits = new OffsetCommits(
-    (offsets) => consumer.commitOffsets(toCommit(offsets, settled).map((one) => ({ topic, ...one }))),
+    (offsets) => consumer.commitOffsets(toCommit(offsets, settled).map((entry) => ({ topic, ...entry }))),
     (error) => kafkaJsLogger.warn(`Cannot commit the offsets of ${groupId} on ${topic}: ${describeError(error)}`),
     positions && ((offsets) => positions.raise(new Map([...offsets].map(([n, offset]) => [n, BigInt(offset)])))),
   );
@@ -330,18 +331,18 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
           commits.drop(partition);
           positions.refused(partition, offset);
         }),
-      // While the group is about to be shared out anew it still takes what is told.
+      // During a rebalance the group still accepts commits from its current members.
       leaving: async () => void (await settlesWithin(COMMIT_AT_STOP_MS, commits.flush())),
     });
     options.onJoined?.();
   });
-  const over = () => {
+  const cleanUp = () => {
     commits.end();
     positions?.end();
     unhook();
   };
   consumer.on(consumer.events.CRASH, ({ payload }) => {
-    over();
+    cleanUp();
     crash(payload.error);
   });
   try {
@@ -352,10 +353,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
       autoCommit: false,
       partitionsConsumedConcurrently: options.concurrency,
       eachBatch: (payload) => {
-        // Another batch may learn first that the group has shared out its partitions anew: then this one is over too.
+        // Another batch may be the first to notice a rebalance. Then this batch is no longer current either.
         const joined = generation;
         const { partition } = payload.batch;
-        // Fetched before the partition was given another place: it comes again from there.
+        // The batch was fetched before the partition got a new start offset, and is fetched again from there.
         if (positions?.waits(partition)) return Promise.resolve();
         const epoch = positions?.epoch(partition);
         return handleBatch(payload, options, heartbeatMs, commits, {
@@ -365,27 +366,27 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
         });
       },
     });
-    // A failure to join does not fail `run`: kafkajs reports it as a crash, before `run` returns.
+    // `run` does not throw if joining fails. kafkajs reports that as a crash before `run` returns.
     await Promise.race([ended, Promise.resolve()]);
   } catch (error) {
     await disconnect(consumer);
-    over();
+    cleanUp();
     throw error;
   }
   return {
     ended,
     async stop() {
-      // A broker that is silent must not hold it.
+      // A silent broker must not delay the stop.
       stopping = true;
       await settlesWithin(COMMIT_AT_STOP_MS, commits.flush());
       await disconnect(consumer);
-      over();
+      cleanUp();
       end();
     },
   };
 }
 
-/** Marks an offset in Kafka as one that was written to the consumer's database first. */
+/** Commit metadata that marks an offset as written to the consumer's database first. */
 const IN_DATABASE = 'in-database';
 
 function toCommit(offsets: Offsets, settled: SettledOffsets | undefined) {
@@ -401,22 +402,27 @@ function groupPositions(consumer: KafkaJsConsumer, options: ConsumerOptions): Gr
     },
     readFrom: (partition, offset) => consumer.seek({ topic, partition, offset: String(offset) }),
     async commit(offsets) {
-      const told = toCommit(new Map([...offsets].map(([partition, offset]) => [partition, String(offset)])), settled);
+      const entries = toCommit(
+        new Map([...offsets].map(([partition, offset]) => [partition, String(offset)])),
+        settled,
+      );
       await consumer
-        .commitOffsets(told.map((one) => ({ topic, ...one })))
-        .catch((error: unknown) => kafkaJsLogger.debug(`${groupId} has not committed: ${describeError(error)}`));
+        .commitOffsets(entries.map((entry) => ({ topic, ...entry })))
+        .catch((error: unknown) =>
+          kafkaJsLogger.debug(`Cannot commit the offsets of ${groupId} on ${topic}: ${describeError(error)}`),
+        );
     },
   };
 }
 
-/** Where a group stands on a partition, and what Kafka has of it. */
+/** The offset of a group on a partition, and the bounds of the partition. */
 export interface GroupOffset extends KafkaFacts {
   readonly partition: number;
 }
 
 /**
- * The group's offsets and the bounds of each partition of the topic.
- * @throws when Kafka cannot be reached, or the topic does not exist
+ * Reads the group's offsets and the bounds of each partition of the topic.
+ * @throws if Kafka cannot be reached, or the topic does not exist
  */
 export async function groupOffsets(
   options: KafkaOptions,
@@ -425,7 +431,7 @@ export async function groupOffsets(
   return withAdmin(options, async (admin) => {
     const [group] = await admin.fetchOffsets({ groupId, topics: [topic] });
     const committed = new Map(group?.partitions.map((partition) => [partition.partition, partition]));
-    // Asked last: what was committed is never beyond the end that is found then, unless the topic was created again.
+    // Read last, so that a committed offset is never beyond the end, unless the topic was recreated.
     const bounds = await admin.fetchTopicOffsets(topic);
     return bounds
       .map(({ partition, low, high }) => {
@@ -443,8 +449,8 @@ export async function groupOffsets(
 }
 
 /**
- * The offset of the first message of the time or later, of each partition; its end where there is none.
- * @throws when Kafka cannot be reached, or the topic does not exist
+ * Finds the offset of the first message at or after the time in each partition, or its end if there is none.
+ * @throws if Kafka cannot be reached, or the topic does not exist
  */
 export async function offsetsAt(options: KafkaOptions, topic: string, time: Date): Promise<Map<number, bigint>> {
   return withAdmin(options, async (admin) => {
@@ -454,8 +460,8 @@ export async function offsetsAt(options: KafkaOptions, topic: string, time: Date
 }
 
 /**
- * Commits offsets on behalf of a group that nobody is a member of.
- * @throws when it has members, or Kafka cannot be reached
+ * Commits offsets for a group without members.
+ * @throws if the group has members, or Kafka cannot be reached
  */
 export async function setGroupOffsets(
   options: KafkaOptions,
@@ -483,7 +489,7 @@ async function withAdmin<T>(options: KafkaOptions, work: (admin: Admin) => Promi
 
 interface BatchState {
   readonly isMember: () => boolean;
-  /** Whether the partition is still read from where the batch was. */
+  /** Whether the partition has not been repositioned since the batch was fetched. */
   readonly isInPlace: () => boolean;
   readonly isStopping: () => boolean;
 }
@@ -498,8 +504,8 @@ async function handleBatch(
   const { batch } = payload;
   const { topic, partition } = batch;
   let rebalance: unknown;
-  // Heartbeats go on while a handler is slow. One that fails means a rebalance: the batch is given up after the record in
-  // hand, and throwing the error is how kafkajs learns that it has to join again.
+  // Heartbeats continue while a handler is slow. A failed heartbeat means a rebalance: the batch is abandoned after the current
+  // record, and throwing the error makes kafkajs rejoin the group.
   const timer = setInterval(() => {
     payload.heartbeat().catch((error: unknown) => (rebalance ??= error));
   }, heartbeatMs);
@@ -519,14 +525,14 @@ async function handleBatch(
         isMember() && isInPlace() && payload.isRunning() && !payload.isStale() && rebalance === undefined,
       resolve: ({ offset }) => {
         payload.resolveOffset(offset);
-        // Markers of transactions at the end of the batch are settled with its last message.
+        // Transaction markers at the end of the batch are settled with its last message.
         commits.settle(partition, offset === batch.messages.at(-1)?.offset ? batch.lastOffset() : offset);
       },
     });
   } finally {
     clearInterval(timer);
   }
-  // This member's last word: kafkajs takes none from outside of a batch any more.
+  // The member's last commit, because kafkajs no longer accepts one from outside of a batch.
   if (isMember() && (isStopping() || !payload.isRunning() || rebalance !== undefined))
     await settlesWithin(
       COMMIT_AT_STOP_MS,
@@ -548,8 +554,8 @@ function textHeaders(headers: EachBatchPayload['batch']['messages'][number]['hea
 /**
  * Creates the topics that do not exist yet, and waits until they have leaders. Safe to repeat.
  *
- * Throws when Kafka cannot be reached, and when a topic exists with another number of partitions than its contract: adding
- * partitions would send keys elsewhere and break their order, so that is a person's decision.
+ * Throws if Kafka cannot be reached, or if a topic exists with a number of partitions that differs from its contract. Adding
+ * partitions would move keys to other partitions and break their order, so an operator has to decide about it.
  */
 export async function createTopics(options: KafkaOptions, topics: readonly TopicContract[]): Promise<void> {
   const admin = kafkaClient(options).admin({ retry: { retries: 5, initialRetryTime: 300 } });
@@ -563,7 +569,7 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
           numPartitions: partitions,
           configEntries: [
             { name: 'retention.ms', value: String(retentionMs) },
-            // The broker keeps batches as they were sent, whatever its own compression is.
+            // The broker stores batches as they were sent, whatever its default compression is.
             { name: 'compression.type', value: 'producer' },
           ],
         })),
@@ -575,18 +581,18 @@ export async function createTopics(options: KafkaOptions, topics: readonly Topic
   }
 }
 
-/** What Kafka deletes of a topic. */
+/** Which messages of a topic Kafka deletes. */
 export interface TopicCleanup {
   /**
-   * How old a message can get, in milliseconds: Kafka deletes a segment once its newest message is older than `retention.ms`,
-   * and closes one after `segment.ms`. Infinity where no message is deleted for its age.
+   * The highest age of a message, in milliseconds. Kafka deletes a segment once its newest message is older than `retention.ms`,
+   * and closes a segment after `segment.ms`. Infinity if messages are not deleted because of their age.
    */
   readonly oldestMs: number;
-  /** Whether Kafka deletes messages that are followed by another one of their key, read or not. */
+  /** Whether Kafka deletes messages that are followed by another one with the same key, even if they were not read. */
   readonly compacts: boolean;
 }
 
-/** @throws when Kafka cannot be reached, or does not let this client ask */
+/** Reads the topic's retention settings. @throws if Kafka cannot be reached, or this client may not read them */
 export async function topicCleanup(options: KafkaOptions, topic: string): Promise<TopicCleanup> {
   return withAdmin(options, async (admin) => {
     const { resources } = await admin.describeConfigs({
@@ -610,7 +616,7 @@ export async function topicCleanup(options: KafkaOptions, topic: string): Promis
   });
 }
 
-/** What a consumer group has not committed yet of its topic. */
+/** The messages of its topic that a consumer group has not committed yet. */
 export interface GroupLag {
   readonly groupId: string;
   readonly topic: string;
@@ -618,9 +624,9 @@ export interface GroupLag {
 }
 
 /**
- * How far the groups are behind, asked for over one connection. Where a group has committed nothing, or Kafka has deleted
- * beyond what it has, it is the oldest message that it stands before.
- * @throws when Kafka cannot be reached, or a topic does not exist
+ * Reads how far the groups are behind, over one connection. If a group has committed nothing, or Kafka has deleted messages beyond
+ * its offset, the lag is counted from the oldest message.
+ * @throws if Kafka cannot be reached, or a topic does not exist
  */
 export async function consumerLags(
   options: KafkaOptions,
@@ -636,7 +642,7 @@ export async function consumerLags(
         const ends = await admin.fetchTopicOffsets(topic);
         const partitions = ends.map(({ partition, low, high }) => ({
           partition,
-          // What was consumed between the two questions is no lag below zero.
+          // Messages consumed between the two requests must not make the lag negative.
           messages: Math.max(0, Number(high) - Math.max(next.get(partition) ?? -1, Number(low))),
         }));
         return { groupId, topic, partitions: partitions.toSorted((a, b) => a.partition - b.partition) };
@@ -648,8 +654,8 @@ export async function consumerLags(
 }
 
 /**
- * Does the step again while a broker has not heard of the new topic yet, or any topic has no leader, as when the broker has
- * just started: before it creates topics, kafkajs asks for all that exist. Its own wait gives up on the former.
+ * Repeats the step while a broker does not know the new topic yet, or any topic has no leader, as right after a broker has
+ * started: kafkajs reads the metadata of all existing topics before it creates new ones. Its own wait gives up on an unknown topic.
  */
 async function onceKnown<T>(step: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + LEADERS_MS; ; await delay(50)) {
@@ -663,14 +669,14 @@ async function onceKnown<T>(step: () => Promise<T>): Promise<T> {
 }
 
 async function checkPartitions(admin: Admin, topics: readonly TopicContract[]): Promise<void> {
-  // Throws while one of the partitions has no leader.
+  // Throws while a partition has no leader.
   const { topics: existing } = await onceKnown(() =>
     admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) }),
   );
   for (const { name, partitions } of topics) {
     const actual = existing.find((topic) => topic.name === name)?.partitions.length ?? 0;
     if (actual !== partitions)
-      throw new Error(`Topic ${name} has ${actual} partitions, its contract says ${partitions}`);
+      throw new Error(`Topic ${name} has ${actual} partitions, but its contract declares ${partitions}`);
   }
 }
 

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 
-/** How a member of a group fetches; kafkajs has no public place for it. */
+/** Hooks into how a member of a group fetches, for which kafkajs has no public API. */
 export interface FetchHooks {
-  /** Nothing is fetched until it resolves. */
+  /** Holds back fetches until the returned promise resolves. */
   held(): Promise<void> | undefined;
-  /** Kafka has refused an offset; `held` decides what becomes of it. kafkajs would go to the beginning without a word. */
+  /** Called when Kafka rejects an offset; `held` then holds back fetches. kafkajs alone would silently start from the beginning. */
   readonly refused: ((partition: number, offset: bigint) => void) | undefined;
-  /** Called before the member joins again, when Kafka still takes its offsets. Must be bounded in time. */
+  /** Called before the member rejoins, while Kafka still accepts its offsets. Must be bounded in time. */
   leaving(): Promise<void>;
 }
 
@@ -20,14 +20,14 @@ interface Group {
   recoverFromOffsetOutOfRange: (this: Group, error: { topic: string; partition: number }) => Promise<void>;
 }
 
-/** As long as a fetch may take: between two, kafkajs sends its heartbeat. */
+/** The time that a fetch may take, because kafkajs sends heartbeats between fetches. */
 const HOLD_MS = 500;
-const HOLD_LOOK_MS = 10;
+const HOLD_POLL_MS = 10;
 
-/** By the member's id, which Kafka makes unique. */
+/** Hooks by member id. Kafka makes the ids unique. */
 const hooks = new Map<string, FetchHooks>();
 
-/** From now on, until the returned function is called, the member fetches by these hooks. */
+/** Installs hooks for a member, and returns the function that removes them. */
 export function hookFetches(memberId: string, own: FetchHooks): () => void {
   hooks.set(memberId, own);
   return () => {
@@ -39,13 +39,13 @@ function hooksOf({ memberId }: Group): FetchHooks | undefined {
   return memberId === null ? undefined : hooks.get(memberId);
 }
 
-/** Makes the consumers of this process ask their hooks. */
-export function mendFetches(): void {
+/** Patches kafkajs so that the consumers of this process call their hooks. */
+export function patchFetches(): void {
   const group = (ConsumerGroup as { prototype: Group }).prototype;
   const { fetch, joinAndSync, recoverFromOffsetOutOfRange } = group;
   group.fetch = async function (this: Group, nodeId) {
-    // Asked again and again: whatever waits for the promise itself is kept in memory for as long as the search goes on.
-    for (const end = performance.now() + HOLD_MS; hooksOf(this)?.held() !== undefined; await delay(HOLD_LOOK_MS))
+    // Polled, because everything that awaits the promise itself stays in memory until it resolves.
+    for (const end = performance.now() + HOLD_MS; hooksOf(this)?.held() !== undefined; await delay(HOLD_POLL_MS))
       if (performance.now() > end) return [];
     return fetch.call(this, nodeId);
   };

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
-import { mendKafkajs } from './kafkajs-patches.js';
+import { patchKafkajs } from './kafkajs-patches.js';
 import { batchOf, CODEC, compress, recordBatch } from './testing/record-batch.js';
 
 type Decode = (raw: Buffer) => Promise<unknown>;
@@ -19,7 +19,7 @@ const int16 = (value: number) => Buffer.of((value >> 8) & 0xff, value & 0xff);
 const int32 = (value: number) => Buffer.of(value >>> 24, (value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff);
 const int64 = (value: number) => Buffer.concat([int32(Math.floor(value / 2 ** 32)), int32(value % 2 ** 32)]);
 
-/** An answer with one topic, whose partitions have these records. */
+/** A fetch response with one topic, whose partitions have these records. */
 function answer(version: number, partitions: readonly Buffer[]): Buffer {
   const session = version >= 7 ? [int16(0), int32(0)] : [];
   const logStart = version >= 5 ? [int64(3)] : [];
@@ -33,14 +33,14 @@ function answer(version: number, partitions: readonly Buffer[]): Buffer {
   return Buffer.concat([int32(50), ...session, ...topic, int32(parts.length), ...parts]);
 }
 
-beforeAll(() => mendKafkajs());
+beforeAll(() => patchKafkajs());
 
-describe('the patches of kafkajs', () => {
-  it('refuse another version than that which they were made for', () => {
-    expect(() => mendKafkajs('2.2.5')).toThrow('The patches of kafkajs are for version 2.2.4, but 2.2.5 is installed');
+describe('the kafkajs patches', () => {
+  it('reject a version that they were not made for', () => {
+    expect(() => patchKafkajs('2.2.5')).toThrow('The kafkajs patches are for version 2.2.4, but 2.2.5 is installed');
   });
 
-  it.each(VERSIONS)('read an answer to fetch version %s as kafkajs does', async (version) => {
+  it.each(VERSIONS)('decode a response to fetch version %s as kafkajs does', async (version) => {
     const records = await recordBatch(
       [
         {
@@ -60,13 +60,13 @@ describe('the patches of kafkajs', () => {
     );
     const raw = answer(version, [records, Buffer.alloc(0), Buffer.concat([records, records.subarray(0, 70)])]);
 
-    // As JSON: an object of headers has no prototype here.
+    // Compared as JSON, because an object of headers has no prototype here.
     expect(JSON.parse(JSON.stringify(await patched(version)(raw)))).toEqual(
       JSON.parse(JSON.stringify(await original(version)(raw))),
     );
   });
 
-  it('P5 read the other partitions of an answer with a batch that cannot be decoded', async () => {
+  it('P5 read the other partitions of a response with a batch that cannot be decoded', async () => {
     const good = await recordBatch([{ value: 'good' }]);
     const bad = batchOf(Buffer.from('not compressed'), { count: 1, attributes: CODEC.snappy });
     const nonsense = Buffer.alloc(100);
@@ -86,7 +86,7 @@ describe('the patches of kafkajs', () => {
     });
   });
 
-  it('P5 read the message format before Kafka 0.11 with every codec, and isolate what they cannot decode', async () => {
+  it('P5 read the message format before Kafka 0.11 with every codec, and isolate entries that they cannot decode', async () => {
     const inner = Buffer.concat([oldMessage(0, Buffer.from('b')), oldMessage(1, Buffer.from('c'))]);
     const entries = [
       oldMessage(5, Buffer.from('a')),

@@ -1,33 +1,33 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import Encoder from 'kafkajs/src/protocol/encoder.js';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import Decoder from 'kafkajs/src/protocol/decoder.js';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import compression from 'kafkajs/src/protocol/message/compression/index.js';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import decodeMessageSet from 'kafkajs/src/protocol/messageSet/decoder.js';
-// @ts-expect-error -- kafkajs has no types for its inner parts
+// @ts-expect-error -- kafkajs has no types for its internals
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
 import { decompress, isOutOfMemory } from './codecs.js';
 import { describeError } from './errors.js';
 import { decodeRecords, FetchBudget, type FetchedRecord } from './record-batch.js';
 
-/** The patches reach into parts that another version may have changed, or no longer needs them. */
+/** The patches reach into internals that another version may have changed or fixed. */
 const PATCHED_VERSION = '2.2.4';
 
-/** Puts right what kafkajs 2.2.4, which nobody maintains any more, does at too high a price; for all of the process. */
-export function mendKafkajs(version = installedVersion()): void {
+/** Patches costly or harmful behaviours of kafkajs 2.2.4, which is no longer maintained, in the whole process. */
+export function patchKafkajs(version = installedVersion()): void {
   if (version !== PATCHED_VERSION)
-    throw new Error(`The patches of kafkajs are for version ${PATCHED_VERSION}, but ${version} is installed`);
-  mendRequestQueue();
-  mendEncoder();
-  mendCodecs();
-  mendFetch();
+    throw new Error(`The kafkajs patches are for version ${PATCHED_VERSION}, but ${version} is installed`);
+  patchRequestQueue();
+  patchEncoder();
+  patchCodecs();
+  patchFetchDecoding();
 }
 
 function installedVersion(): string {
@@ -35,26 +35,26 @@ function installedVersion(): string {
 }
 
 /**
- * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and sets it again when none waits: to a moment in
- * 1970, so that it fires every millisecond, for as long as the connection lives (2.5 % of a core an idle process, seen).
+ * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and resets it even when none waits, to a time in 1970.
+ * It then fires every millisecond for as long as the connection lives (2.5 % of a core was seen in an idle process).
  */
 interface PendingRequests {
   pending: unknown[];
   scheduleCheckPendingRequests: (this: PendingRequests) => void;
 }
-function mendRequestQueue(): void {
+function patchRequestQueue(): void {
   const requestQueue = (RequestQueue as { prototype: PendingRequests }).prototype;
   const schedule = requestQueue.scheduleCheckPendingRequests;
   requestQueue.scheduleCheckPendingRequests = function () {
-    // A request that comes to wait later schedules the check itself.
+    // A request that has to wait later schedules the check itself.
     if (this.pending.length > 0) schedule.call(this);
   };
 }
 
 /**
- * kafkajs 2.2.4 encodes every header, key and value into a buffer of 512 zeroed bytes of its own, outside of V8's heap: a
- * relay that drains a backlog made 10 kB of them a message. They begin small, and grow within Node's
- * pool of small buffers.
+ * kafkajs 2.2.4 encodes every header, key and value into its own buffer of 512 zeroed bytes outside of V8's heap. A relay that
+ * drained a backlog allocated 10 kB of them for each message. With the patch, buffers start small and grow within Node's pool of
+ * small buffers.
  */
 interface EncoderClass {
   nextPowerOfTwo(value: number): number;
@@ -64,10 +64,10 @@ interface EncoderClass {
     ensureAvailable: (this: EncoderClass['prototype'], length: number) => void;
   };
 }
-/** What an encoder is made with when it is told no size. */
+/** The size that an encoder is created with if none is given. */
 const DEFAULT_SIZE = 511;
 
-function mendEncoder(): void {
+function patchEncoder(): void {
   const encoderClass = Encoder as EncoderClass;
   const nextPowerOfTwo = encoderClass.nextPowerOfTwo.bind(encoderClass);
   encoderClass.nextPowerOfTwo = (size) => (size === DEFAULT_SIZE ? 64 : nextPowerOfTwo(size));
@@ -87,14 +87,14 @@ interface Compression {
   >;
 }
 
-/** kafkajs 2.2.4 knows gzip only, and decompresses without a limit. Which codecs it can compress with stays as it is. */
-function mendCodecs(): void {
+/** kafkajs 2.2.4 supports only gzip, and decompresses without a limit. The patch does not add codecs for compression. */
+function patchCodecs(): void {
   const { Codecs } = compression as Compression;
   for (const codec of [1, 2, 3, 4]) {
     const original = Codecs[codec];
     Codecs[codec] = () => ({
       compress: async (encoder) => {
-        if (!original) throw new Error(`compression codec ${codec} is unknown`);
+        if (!original) throw new Error(`unknown compression codec ${codec}`);
         return original().compress(encoder);
       },
       decompress: async (bytes) => decompress(codec, bytes),
@@ -118,14 +118,15 @@ interface FetchRequests {
   protocol: (about: { version: number }) => BuildRequest;
 }
 
-/** The first version of the fetch request whose answer may have record batches. */
+/** The first version of the fetch request whose response may contain record batches. */
 const FIRST_WITH_BATCHES = 4;
 
 /**
- * kafkajs 2.2.4 gives up a whole answer, with the records of all partitions, for one batch that it cannot decode, and asks for
- * the same again: such a batch stopped a consumer for good. See {@link decodeRecords} for what becomes of it.
+ * kafkajs 2.2.4 discards a whole fetch response, with the records of all partitions, because of one batch that it cannot decode,
+ * and then requests the same again. Such a batch stopped a consumer for good. {@link decodeRecords} describes what happens to it
+ * instead.
  */
-function mendFetch(): void {
+function patchFetchDecoding(): void {
   const requests = fetchRequests as FetchRequests;
   const { protocol } = requests;
   requests.protocol = ({ version }) => {
@@ -141,7 +142,7 @@ function mendFetch(): void {
   };
 }
 
-/** https://kafka.apache.org/protocol#The_Messages_Fetch, versions 4 to 11; the same result as kafkajs's own. */
+/** Decodes versions 4 to 11 with the same result as kafkajs: https://kafka.apache.org/protocol#The_Messages_Fetch */
 async function decodeFetch(raw: Buffer, version: number): Promise<object> {
   const input = new (Decoder as new (bytes: Buffer) => Input)(raw);
   const budget = new FetchBudget();
@@ -152,7 +153,7 @@ async function decodeFetch(raw: Buffer, version: number): Promise<object> {
     const partitions = await input.readArrayAsync(async () => decodePartition(input, version, topicName, budget));
     return { topicName, partitions };
   });
-  // From version 8 on the broker does not wait itself: it expects the client to.
+  // From version 8 on, the broker does not delay the response itself but expects the client to wait.
   const throttle = version >= 8 ? { throttleTime: 0, clientSideThrottleTime: throttleTime } : { throttleTime };
   return { ...throttle, ...session, responses };
 }
@@ -186,9 +187,9 @@ async function decodeMessages(bytes: Buffer, name: string, budget: FetchBudget):
     );
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
-    // The other partitions go on. This one waits: nothing tells where its next batch begins.
-    reportUnreadable(`Cannot read ${name}, so the partition waits: ${describeError(error)}`);
-    // The broker answers the same at once, so the next fetch is not sent at once.
+    // The other partitions continue. This one is stalled, because nothing shows where its next batch starts.
+    reportUnreadable(`Cannot read ${name}, so the partition is stalled: ${describeError(error)}`);
+    // An immediate fetch would get the same response.
     await delay(UNREADABLE_WAIT_MS);
     return [];
   }
@@ -199,7 +200,7 @@ const REPORT_EVERY_MS = 60_000;
 const logger = new Logger('kafkajs');
 let reportedAt = -Infinity;
 
-/** Met again with every fetch. */
+/** Rate-limited, because the same error recurs with every fetch. */
 function reportUnreadable(text: string): void {
   if (performance.now() - reportedAt < REPORT_EVERY_MS) return;
   reportedAt = performance.now();

@@ -4,7 +4,7 @@ import { InboxOffsets } from './inbox-offsets.js';
 import { groupOffsets, type GroupOffset, type KafkaOptions, offsetsAt, setGroupOffsets } from './kafka.js';
 import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
 
-/** A consumer group, its topic, and where its offsets are kept. */
+/** A consumer group, its topic, and where its offsets are stored. */
 export interface GroupOfTopic {
   readonly kafka: KafkaOptions;
   readonly dataSource: DataSource;
@@ -13,23 +13,23 @@ export interface GroupOfTopic {
   readonly topic: string;
 }
 
-/** Where a group stands on a partition. An offset is that of the message to read next. */
+/** The position of a group on a partition. An offset is that of the next message to read. */
 export interface OffsetsOfPartition {
   readonly partition: number;
-  /** In the database, and in Kafka; null where there is none. The lower one counts. */
+  /** The offset in the database, and in `kafka` the one in Kafka; null if there is none. The lower one counts. */
   readonly database: string | null;
   readonly kafka: string | null;
-  /** Kafka has the messages from `earliest` on, to the one before `latest`. */
+  /** Kafka has the messages from `earliest`, inclusive, to `latest`, exclusive. */
   readonly earliest: string;
   readonly latest: string;
 }
 
-/** All partitions to one place, or to the first message of a time and later, or some partitions to an offset each. */
+/** Where to move: all partitions to one end or to the first message at or after a time, or some partitions to given offsets. */
 export type OffsetTarget = 'earliest' | 'latest' | Date | ReadonlyMap<number, bigint>;
 
 /**
- * Reads where a group stands.
- * @throws when Kafka or the database is unavailable, or the topic does not exist
+ * Reads the offsets of a group.
+ * @throws if Kafka or the database is unavailable, or the topic does not exist
  */
 export async function showOffsets(group: GroupOfTopic): Promise<OffsetsOfPartition[]> {
   const stored = await offsetsOf(group).read(group.dataSource);
@@ -44,12 +44,12 @@ export async function showOffsets(group: GroupOfTopic): Promise<OffsetsOfPartiti
 }
 
 /**
- * Moves a group's offsets, in the database and in Kafka, and leaves an entry in `messaging_audit`. Messages that the inbox has
- * recorded stay handled when they are read again. A crash in between leaves the lower of both offsets, which counts.
+ * Moves a group's offsets in the database and in Kafka, and writes an entry to `messaging_audit`. Messages that the inbox has
+ * recorded are not handled again when they are read again. After a crash in between, the lower of both offsets counts.
  *
- * @returns where the group stands now
- * @throws RangeError for a target that the topic does not have, or an invalid actor or reason; Error while the group has members,
- *   and when Kafka or the database is unavailable
+ * @returns the new offsets of the group
+ * @throws RangeError for a target that the topic does not have, or an invalid actor or reason; Error if the group has members, or
+ *   Kafka or the database is unavailable
  */
 export async function moveOffsets(
   group: GroupOfTopic,
@@ -73,7 +73,7 @@ export async function moveOffsets(
       to: String(to),
     }));
     await audit.write(tx, { actor, action: 'move', box: 'offsets', reason }, entries);
-    // Last, so that a refusal takes the rest back.
+    // Last, so that an error rolls back the rest.
     await setGroupOffsets(group.kafka, group, moved);
   });
   return showOffsets(group);
@@ -94,7 +94,7 @@ async function targetsOf(
     if (Number.isNaN(target.getTime())) throw new RangeError('the time is invalid');
     return offsetsAt(kafka, topic, target);
   }
-  if (target.size === 0) throw new RangeError('no partition is named');
+  if (target.size === 0) throw new RangeError('no partition is given');
   for (const [number, offset] of target) {
     const bounds = partitions.find(({ partition }) => partition === number);
     if (!bounds) throw new RangeError(`${topic} has no partition ${number}`);

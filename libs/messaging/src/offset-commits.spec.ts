@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { OffsetCommits, type Offsets } from './offset-commits.js';
 
-let told: Record<number, string>[];
+let committed: Record<number, string>[];
 let failing: unknown[];
 let trouble: Error | undefined;
 let recorded: Record<number, string>[];
@@ -10,7 +10,7 @@ let commits: OffsetCommits;
 
 beforeEach(() => {
   jest.useFakeTimers();
-  told = [];
+  committed = [];
   failing = [];
   trouble = undefined;
   recorded = [];
@@ -18,7 +18,7 @@ beforeEach(() => {
   commits = new OffsetCommits(
     (offsets: Offsets) => {
       if (trouble) return Promise.reject(trouble);
-      told.push(Object.fromEntries(offsets));
+      committed.push(Object.fromEntries(offsets));
       return Promise.resolve();
     },
     (error) => failing.push(error),
@@ -34,40 +34,40 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-it('tells once a second of each partition where to go on', async () => {
+it('commits the next offset of each partition once a second', async () => {
   commits.settle(0, '41');
   commits.settle(1, '9007199254740993');
   commits.settle(0, '42');
   await jest.advanceTimersByTimeAsync(999);
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
   await jest.advanceTimersByTimeAsync(1);
 
-  expect(told).toEqual([{ 0: '43', 1: '9007199254740994' }]);
+  expect(committed).toEqual([{ 0: '43', 1: '9007199254740994' }]);
   await jest.advanceTimersByTimeAsync(5000);
-  expect(told).toHaveLength(1);
+  expect(committed).toHaveLength(1);
 });
 
-it('tells at once when asked to, and nothing twice', async () => {
+it('commits at once when flushed, and nothing twice', async () => {
   commits.settle(0, '1');
 
   await commits.flush();
   await commits.flush();
   await jest.advanceTimersByTimeAsync(2000);
 
-  expect(told).toEqual([{ 0: '2' }]);
+  expect(committed).toEqual([{ 0: '2' }]);
 });
 
-it('tells in another way when that is given', async () => {
+it('commits through another function if one is passed', async () => {
   const otherwise: Offsets[] = [];
   commits.settle(0, '1');
 
   await commits.flush((offsets) => Promise.resolve(void otherwise.push(offsets)));
 
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
   expect(otherwise).toEqual([new Map([[0, '2']])]);
 });
 
-it('tells the next time what it could not tell, and says when it fails for long', async () => {
+it('retries failed commits the next time, and reports when they have failed for long', async () => {
   commits.settle(0, '1');
   commits.settle(1, '1');
   trouble = new Error('rebalancing');
@@ -80,10 +80,10 @@ it('tells the next time what it could not tell, and says when it fails for long'
   trouble = undefined;
   await jest.advanceTimersByTimeAsync(1000);
 
-  expect(told).toEqual([{ 0: '6', 1: '2' }]);
+  expect(committed).toEqual([{ 0: '6', 1: '2' }]);
 });
 
-it('tells later what was settled while it told', async () => {
+it('commits later what was settled during a commit', async () => {
   commits.settle(0, '1');
   const gate = Promise.withResolvers<void>();
   const flushed = commits.flush(() => gate.promise);
@@ -94,10 +94,10 @@ it('tells later what was settled while it told', async () => {
   await flushed;
   await jest.advanceTimersByTimeAsync(1000);
 
-  expect(told).toEqual([{ 0: '3' }]);
+  expect(committed).toEqual([{ 0: '3' }]);
 });
 
-it('tells nothing any more, and leaves no timer, once its consumer is over', async () => {
+it('commits nothing and leaves no timer once its consumer has ended', async () => {
   commits.settle(0, '1');
   trouble = new Error('gone');
   await commits.flush();
@@ -106,12 +106,12 @@ it('tells nothing any more, and leaves no timer, once its consumer is over', asy
   commits.settle(0, '2');
   await jest.advanceTimersByTimeAsync(5000);
 
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
   expect(jest.getTimerCount()).toBe(0);
   expect(failing).toEqual([]);
 });
 
-it('tells nothing of partitions that may be others’, even when it was just about to', async () => {
+it('commits nothing for partitions that other members may own, even if it was about to', async () => {
   commits.settle(0, '1');
   commits.settle(1, '1');
   trouble = new Error('rebalancing');
@@ -122,34 +122,34 @@ it('tells nothing of partitions that may be others’, even when it was just abo
   commits.settle(1, '7');
   await jest.advanceTimersByTimeAsync(1000);
 
-  expect(told).toEqual([{ 1: '8' }]);
+  expect(committed).toEqual([{ 1: '8' }]);
 });
 
-it('P2 writes the offsets down before it tells Kafka, all partitions at once', async () => {
+it('P2 stores the offsets of all partitions at once before committing them to Kafka', async () => {
   commits.settle(0, '1');
   commits.settle(1, '4');
   trouble = new Error('Kafka is away');
   await commits.flush();
 
   expect(recorded).toEqual([{ 0: '2', 1: '5' }]);
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
 });
 
-it('P2 tells Kafka nothing that could not be written down, and both of it later', async () => {
+it('P2 does not commit offsets that could not be stored, and does both later', async () => {
   recordTrouble = new Error('the database is away');
   commits.settle(0, '1');
   await jest.advanceTimersByTimeAsync(10_000);
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
   expect(failing).toEqual([recordTrouble]);
 
   recordTrouble = undefined;
   await jest.advanceTimersByTimeAsync(1000);
 
   expect(recorded).toEqual([{ 0: '2' }]);
-  expect(told).toEqual([{ 0: '2' }]);
+  expect(committed).toEqual([{ 0: '2' }]);
 });
 
-it('tells Kafka nothing that was forgotten while it was written down', async () => {
+it('does not commit offsets that were discarded while they were being stored', async () => {
   commits.settle(0, '1');
   const flushed = commits.flush();
   await Promise.resolve();
@@ -158,5 +158,5 @@ it('tells Kafka nothing that was forgotten while it was written down', async () 
   await jest.advanceTimersByTimeAsync(2000);
 
   expect(recorded).toEqual([{ 0: '2' }]);
-  expect(told).toEqual([]);
+  expect(committed).toEqual([]);
 });

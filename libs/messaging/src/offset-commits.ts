@@ -1,14 +1,14 @@
-/** How far Kafka's knowledge may lag behind. What it does not know after a crash is delivered again, and dropped by its id. */
+/** How long commits to Kafka may lag behind. After a crash, uncommitted messages are delivered again and dropped by their ids. */
 const COMMIT_EVERY_MS = 1000;
-/** A group that is just being shared out anew refuses one or two. */
+/** One or two commits may fail during a rebalance. */
 const FAILS_AFTER = 3;
 
-/** Of each partition the offset of the record to go on with. */
+/** The offset of the next record to read, by partition. */
 export type Offsets = ReadonlyMap<number, string>;
 
 /**
- * Tells Kafka once a second what is settled, and not after each batch: with small batches the commits were the most frequent of
- * all requests, and a quarter of the broker's work.
+ * Commits settled offsets to Kafka once a second instead of after each batch. With small batches, commits were the most frequent
+ * of all requests and a quarter of the broker's work.
  */
 export class OffsetCommits {
   private settled = new Map<number, string>();
@@ -19,35 +19,35 @@ export class OffsetCommits {
 
   constructor(
     private readonly commit: (offsets: Offsets) => Promise<void>,
-    /** It has failed for some time. */
+    /** Called once when commits have been failing for some time. */
     private readonly onFailing: (error: unknown) => void,
-    /** Writes the offsets down first. While it fails, Kafka is not told. */
+    /** Stores the offsets before they are committed to Kafka. While it fails, nothing is committed. */
     private readonly record: (offsets: Offsets) => Promise<void> = () => Promise.resolve(),
   ) {}
 
-  /** Everything of the partition up to this offset is settled. */
+  /** Marks everything in the partition up to and including this offset as settled. */
   settle(partition: number, offset: string): void {
     this.settled.set(partition, String(BigInt(offset) + 1n));
     this.commitSoon();
   }
 
-  /** Tells what is settled now. Never throws: what could not be told is told the next time. */
+  /** Commits what is settled now. Never throws; offsets that could not be committed are committed the next time. */
   async flush(commit = this.commit): Promise<void> {
     this.committing = this.committing.then(() => this.commitSettled(commit));
     await this.committing;
   }
 
-  /** What is settled of the partition belongs to an earlier topic of this name, or was deleted. */
+  /** Discards the partition's settled offset, which belongs to an earlier topic with this name or to deleted messages. */
   drop(partition: number): void {
     this.settled.delete(partition);
   }
 
-  /** The partitions may be others' now, who know better. */
+  /** Discards all settled offsets, because other members may own the partitions now. */
   forget(): void {
     this.settled = new Map();
   }
 
-  /** The consumer is over: nothing can be told any more. */
+  /** Called when the consumer has ended and nothing can be committed any more. */
   end(): void {
     this.ended = true;
     clearTimeout(this.timer);
@@ -63,12 +63,12 @@ export class OffsetCommits {
     this.timer = undefined;
     const { settled } = this;
     if (settled.size === 0 || this.ended) return;
-    const told = new Map(settled);
+    const offsets = new Map(settled);
     try {
-      await this.record(told);
-      // Forgotten meanwhile: they are not this member's to commit any more.
+      await this.record(offsets);
+      // If they were discarded meanwhile, this member may no longer commit them.
       if (this.settled !== settled || this.ended) return;
-      await commit(told);
+      await commit(offsets);
       this.failures = 0;
     } catch (error) {
       if (this.settled !== settled) return;
@@ -76,7 +76,7 @@ export class OffsetCommits {
       this.commitSoon();
       return;
     }
-    // More may be settled since.
-    for (const [partition, offset] of told) if (settled.get(partition) === offset) settled.delete(partition);
+    // More may have been settled in the meantime.
+    for (const [partition, offset] of offsets) if (settled.get(partition) === offset) settled.delete(partition);
   }
 }

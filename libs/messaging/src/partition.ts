@@ -1,6 +1,6 @@
 /**
- * The partition of a key, as every Kafka client chooses it: murmur2 of its UTF-8 bytes (Apache Kafka, `Utils.murmur2`).
- * kafkajs has it too, computed in BigInt, at several microseconds a message.
+ * Returns the partition of a key as every Kafka client chooses it, by murmur2 of its UTF-8 bytes (Apache Kafka, `Utils.murmur2`).
+ * kafkajs's own implementation uses BigInt and takes several microseconds a message.
  */
 export function partitionOf(key: string, partitions: number): number {
   const data = Buffer.from(key);

@@ -47,7 +47,7 @@ beforeEach(() => {
 
 afterEach(() => positions.end());
 
-it('holds a member that has joined until each of its partitions has its place', async () => {
+it('holds back fetches after joining until each partition has a start offset', async () => {
   positions.joined([0, 1]);
   expect(positions.waits(0)).toBe(true);
 
@@ -58,13 +58,13 @@ it('holds a member that has joined until each of its partitions has its place', 
   expect(positions.waits(0)).toBe(false);
 });
 
-it('does not hold a member that got no partition', () => {
+it('does not hold back a member without partitions', () => {
   positions.joined([]);
 
   expect(positions.held).toBeUndefined();
 });
 
-it('tries again for as long as the database is away, and says so', async () => {
+it('retries while the database is unavailable, and reports it', async () => {
   broken = new Error('away');
   positions.joined([0]);
   const { held } = positions;
@@ -78,7 +78,7 @@ it('tries again for as long as the database is away, and says so', async () => {
   expect(reads).toEqual({ 0: 40n });
 });
 
-it('places what another assignment has brought, and nothing of the one before', async () => {
+it('positions only the partitions of the latest assignment', async () => {
   positions.joined([0]);
   const before = positions.held;
   positions.joined([1]);
@@ -88,7 +88,7 @@ it('places what another assignment has brought, and nothing of the one before', 
   expect(reads).toEqual({ 1: 50n });
 });
 
-it('P2 gives up what is in hand, and reads on from the database, when that has gone back', async () => {
+it('P2 discards the records in flight and continues from the database’s offset when that has gone back', async () => {
   positions.joined([0, 1]);
   await positions.held;
   await positions.raise(new Map([[0, 60n]]));
@@ -106,7 +106,7 @@ it('P2 gives up what is in hand, and reads on from the database, when that has g
   expect(placed.at(-2)).toMatchObject({ partition: 0, again: 15n });
 });
 
-it('moves only the partition whose offset Kafka refused', async () => {
+it('repositions only the partition whose offset Kafka rejected', async () => {
   positions.joined([0, 1]);
   await positions.held;
   reads = {};

@@ -1,7 +1,7 @@
 import { type PartitionFacts, type PartitionStart, startOf } from './partition-start.js';
 import { backOffMs, pause } from './waiting.js';
 
-/** An offset of the group as Kafka has it, and the bounds of the partition. */
+/** The group's offset in Kafka and the bounds of the partition. */
 export type KafkaFacts = Pick<PartitionFacts, 'low' | 'high' | 'committed' | 'marked'>;
 
 export interface FoundStart extends PartitionStart {
@@ -9,34 +9,34 @@ export interface FoundStart extends PartitionStart {
   readonly facts: PartitionFacts;
 }
 
-/** Where the consumer's database keeps how far the partitions are settled. Every method throws while it is away. */
+/** Stores in the consumer's database how far partitions are settled. Every method throws while the database is unavailable. */
 export interface SettledOffsets {
   read(): Promise<ReadonlyMap<number, bigint>>;
-  /** Raises the offsets. False, and nothing is written, when an offset is lower than `known`: the database has gone back. */
+  /** Raises the offsets. Returns false and writes nothing if a stored offset is lower than `known`, because the database has gone back. */
   raise(offsets: ReadonlyMap<number, bigint>, known: ReadonlyMap<number, bigint>): Promise<boolean>;
-  /** Reports what the places to read from show, and writes them down. Repeated until it succeeds. */
+  /** Stores the start offsets and reports what they reveal. Called repeatedly until it succeeds. */
   place(starts: readonly FoundStart[]): Promise<void>;
 }
 
-/** What is asked of Kafka, as a member of the group. */
+/** Kafka's part in positioning, as seen by a member of the group. */
 export interface GroupPositions {
   facts(): Promise<ReadonlyMap<number, KafkaFacts>>;
   readFrom(partition: number, offset: bigint): void;
-  /** Never throws: Kafka's offset is the lower one then, or is corrected by the next member. */
+  /** Never throws. After a failure Kafka's offset is the lower one, or the next member corrects it. */
   commit(offsets: ReadonlyMap<number, bigint>): Promise<void>;
 }
 
-/** How soon an idle consumer notices that the database has gone back. */
+/** How often an idle consumer checks whether the database has gone back. */
 const CHECK_EVERY_MS = 5000;
 
 /**
- * Finds where a member of a group reads its partitions from, by the database and by Kafka, and nothing is fetched until it has:
- * after joining, when Kafka refuses an offset, and when the database turns out to have gone back.
+ * Determines the offsets from which a group member reads its partitions, using the database and Kafka. It does so after joining,
+ * when Kafka rejects an offset, and when the database turns out to have gone back. Nothing is fetched until it is done.
  */
 export class Positions {
-  /** Partitions to find a place for, with the offset that Kafka refused. */
-  private readonly wanted = new Map<number, bigint | undefined>();
-  /** What the database is known to store of this member's partitions. */
+  /** Partitions without a start offset, with the offset that Kafka rejected, if any. */
+  private readonly unplaced = new Map<number, bigint | undefined>();
+  /** The offsets that the database is known to store for this member's partitions. */
   private known = new Map<number, bigint>();
   private readonly epochs = new Map<number, number>();
   private searching: Promise<void> | undefined;
@@ -48,7 +48,7 @@ export class Positions {
     private readonly settled: SettledOffsets,
     private readonly group: GroupPositions,
     private readonly on: {
-      /** What is settled and not written yet comes after offsets that the database has lost. */
+      /** Called before repositioning. Settled offsets that are not yet written are invalid, because the database lost earlier ones. */
       readonly wentBack: () => void;
       readonly failed: (error: unknown) => void;
     },
@@ -56,36 +56,36 @@ export class Positions {
     this.timer = setInterval(() => void this.check(), CHECK_EVERY_MS).unref();
   }
 
-  /** Resolves when the partitions have their places. Undefined when they have. */
+  /** Resolves when all partitions have start offsets. Undefined if they already do. */
   get held(): Promise<void> | undefined {
     return this.searching;
   }
 
-  /** The group has been shared out anew. */
+  /** Called after a rebalance with the partitions assigned to this member. */
   joined(partitions: readonly number[]): void {
     this.known = new Map();
-    this.wanted.clear();
+    this.unplaced.clear();
     this.find(new Map(partitions.map((partition) => [partition, undefined])));
   }
 
-  /** Kafka has no message at this offset, and will not get one there next. */
+  /** Called when Kafka rejects an offset because it is outside of the partition. */
   refused(partition: number, position: bigint): void {
     this.find(new Map([[partition, position]]));
   }
 
-  /** Whether the partition waits for its place: what is fetched of it is not to be handled. */
+  /** Whether the partition has no start offset yet, so that records fetched from it must not be handled. */
   waits(partition: number): boolean {
-    return this.wanted.has(partition);
+    return this.unplaced.has(partition);
   }
 
-  /** Changes when the partition is given another place. */
+  /** A number that changes whenever the partition is repositioned. */
   epoch(partition: number): number {
     return this.epochs.get(partition) ?? 0;
   }
 
   /**
-   * Writes what is settled to the database.
-   * @throws when it is away, or has gone back: Kafka must not be told
+   * Writes settled offsets to the database.
+   * @throws if the database is unavailable or has gone back. The offsets must not be committed to Kafka then
    */
   async raise(offsets: ReadonlyMap<number, bigint>): Promise<void> {
     const { known } = this;
@@ -110,24 +110,24 @@ export class Positions {
   private async check(): Promise<void> {
     if (this.searching !== undefined || this.known.size === 0) return;
     if (performance.now() - this.checkedAt < CHECK_EVERY_MS - 100) return;
-    // A database that is away is reported by those who need it.
+    // An outage of the database is reported where the database is needed.
     await this.raise(new Map()).catch(() => undefined);
   }
 
-  private find(wanted: ReadonlyMap<number, bigint | undefined>): void {
-    for (const [partition, position] of wanted) {
-      if (!this.wanted.has(partition)) this.wanted.set(partition, position);
+  private find(partitions: ReadonlyMap<number, bigint | undefined>): void {
+    for (const [partition, position] of partitions) {
+      if (!this.unplaced.has(partition)) this.unplaced.set(partition, position);
       this.epochs.set(partition, this.epoch(partition) + 1);
     }
     this.search.abort();
     const search = new AbortController();
     this.search = search;
-    this.searching = this.wanted.size === 0 ? undefined : this.findAll(search.signal);
+    this.searching = this.unplaced.size === 0 ? undefined : this.findAll(search.signal);
   }
 
   /** Never throws. */
   private async findAll(superseded: AbortSignal): Promise<void> {
-    for (let failures = 0; this.wanted.size > 0 && !superseded.aborted; failures++) {
+    for (let failures = 0; this.unplaced.size > 0 && !superseded.aborted; failures++) {
       try {
         await this.findOnce(superseded);
       } catch (error) {
@@ -143,7 +143,7 @@ export class Positions {
     const stored = await this.settled.read();
     const kafka = await this.group.facts();
     if (superseded.aborted) return;
-    const starts = [...this.wanted].map(([partition, position]) => {
+    const starts = [...this.unplaced].map(([partition, position]) => {
       const facts = { ...factsOf(kafka, partition), stored: stored.get(partition), known: this.known.get(partition) };
       return { partition, facts: { ...facts, position }, ...startOf({ ...facts, position }) };
     });
@@ -154,20 +154,20 @@ export class Positions {
       this.known.set(partition, anew || held === undefined || held < next ? next : held);
       this.group.readFrom(partition, next);
     }
-    // So that the lag is right, and that a later look into the database's past compares with what it had.
-    const untold = starts.filter(({ next, facts }) => next !== facts.committed || facts.marked !== true);
-    if (untold.length > 0) await this.group.commit(offsetsOf(untold));
-    if (!superseded.aborted) this.wanted.clear();
+    // Keeps the reported lag correct, and lets a later check compare the database with what it has now.
+    const uncommitted = starts.filter(({ next, facts }) => next !== facts.committed || facts.marked !== true);
+    if (uncommitted.length > 0) await this.group.commit(offsetsOf(uncommitted));
+    if (!superseded.aborted) this.unplaced.clear();
   }
 }
 
-/** The places to read from, by partition. */
+/** Returns the start offsets by partition. */
 export function offsetsOf(starts: readonly FoundStart[]): Map<number, bigint> {
   return new Map(starts.map(({ partition, next }) => [partition, next]));
 }
 
 function factsOf(kafka: ReadonlyMap<number, KafkaFacts>, partition: number): KafkaFacts {
   const facts = kafka.get(partition);
-  if (!facts) throw new Error(`Kafka does not know partition ${partition}`);
+  if (!facts) throw new Error(`Kafka has no partition ${partition}`);
   return facts;
 }

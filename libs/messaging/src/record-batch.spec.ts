@@ -13,11 +13,11 @@ const decode = (bytes: Buffer, budget = new FetchBudget()) => decodeRecords(byte
 const reasonOf = (record: FetchedRecord | undefined) => String(record?.headers?.[UNDECODABLE_BATCH]);
 const offsets = (records: readonly FetchedRecord[]) => records.map(({ offset }) => offset);
 
-/** Three messages, at the offsets from 10 on. */
+/** A batch of three messages with the offsets from 10 on. */
 const three = (codec: number = CODEC.none) =>
   recordBatch([{ value: 'a' }, { value: 'b' }, { value: 'c' }], codec, { firstOffset: 10n });
 
-/** What the bytes of three messages at 10 to 12 become. */
+/** Changes the bytes of a batch of three messages and decodes them. */
 async function brokenBy(change: (batch: Buffer) => void, codec: number = CODEC.none): Promise<FetchedRecord[]> {
   const batch = await three(codec);
   change(batch);
@@ -25,7 +25,7 @@ async function brokenBy(change: (batch: Buffer) => void, codec: number = CODEC.n
 }
 
 describe('decodeRecords', () => {
-  it('reads what any producer writes, with every codec', async () => {
+  it('reads the batches of any producer with every codec', async () => {
     const text = fc.oneof(
       fc.constant(null),
       fc.uint8Array().map((bytes) => Buffer.from(bytes)),
@@ -60,7 +60,7 @@ describe('decodeRecords', () => {
     );
   });
 
-  it('reads extreme timestamps exactly, and the broker’s time where the topic asks for it', async () => {
+  it('reads extreme timestamps exactly, and the broker’s time if the topic is configured so', async () => {
     const extremes = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 56n + 1n, -(2n ** 49n), 2n ** 48n];
     const batch = await recordBatch(
       extremes.map((timestampDelta) => ({ timestampDelta })),
@@ -73,7 +73,7 @@ describe('decodeRecords', () => {
     expect(await decode(appended)).toMatchObject([{ timestamp: '99' }]);
   });
 
-  it('leaves a batch that is cut off at the end for the next fetch', async () => {
+  it('leaves a truncated batch at the end for the next fetch', async () => {
     const [first, second] = [await three(CODEC.gzip), await recordBatch([{}, {}], CODEC.zstd, { firstOffset: 13n })];
 
     for (let cut = 1; cut <= second.length; cut++)
@@ -86,7 +86,7 @@ describe('decodeRecords', () => {
     expect(await decode(Buffer.alloc(0))).toEqual([]);
   });
 
-  it('P5 puts one record in the place of a batch that cannot be decoded, and reads those around it', async () => {
+  it('P5 replaces a batch that cannot be decoded with one record, and reads the batches around it', async () => {
     const bad = batchOf(Buffer.from('not compressed'), { count: 5, attributes: CODEC.lz4, firstOffset: 13n });
     const after = await recordBatch([{ value: 'd' }], CODEC.none, { firstOffset: 18n });
 
@@ -95,20 +95,28 @@ describe('decodeRecords', () => {
     expect(offsets(read)).toEqual(['10', '11', '12', '17', '18']);
     expect(read[3]).toMatchObject({ key: null, value: bad, isControlRecord: false });
     expect(reasonOf(read[3])).toBe(
-      'the batch at offsets 13–17, 5 messages, cannot be decoded: lz4 decompression failed: not a frame',
+      'cannot decode the batch at offsets 13–17 (5 messages): lz4 decompression failed: not a frame',
     );
   });
 
   it.each([
-    ['an unknown codec', (batch: Buffer) => void batch.writeInt16BE(7, 21), 'compression codec 7 is unknown'],
-    ['a later format', (batch: Buffer) => void batch.writeInt8(3, 16), 'record format 3 is unknown'],
-    ['too few bytes', (batch: Buffer) => void batch.writeInt32BE(2, 57), 'more bytes than messages'],
-    ['a negative count', (batch: Buffer) => void batch.writeInt32BE(-1, 57), 'its header gives -1 messages'],
-    ['a count beyond its offsets', (batch: Buffer) => void batch.writeInt32BE(2 ** 31 - 1, 57), 'its header gives'],
-    ['a record longer than the batch', (batch: Buffer) => void (batch[61] = 0x7e), 'a length is wrong'],
+    ['an unknown codec', (batch: Buffer) => void batch.writeInt16BE(7, 21), 'unknown compression codec 7'],
+    ['a later format', (batch: Buffer) => void batch.writeInt8(3, 16), 'unknown record format 3'],
+    ['too few bytes', (batch: Buffer) => void batch.writeInt32BE(2, 57), 'extra bytes after the last message'],
+    ['a negative count', (batch: Buffer) => void batch.writeInt32BE(-1, 57), 'its header claims -1 messages'],
+    ['a count beyond its offsets', (batch: Buffer) => void batch.writeInt32BE(2 ** 31 - 1, 57), 'its header claims'],
+    ['a record longer than the batch', (batch: Buffer) => void (batch[61] = 0x7e), 'a length is invalid'],
     ['a record shorter than its fields', (batch: Buffer) => void (batch[61] = 0x02), 'the length of a message'],
-    ['a value longer than its record', (batch: Buffer) => void (batch[66] = 0x10), 'it ends within a message'],
-    ['records of one offset', (batch: Buffer) => void (batch[61 + 8 + 3] = 0), 'the offsets of its messages are wrong'],
+    [
+      'a value longer than its record',
+      (batch: Buffer) => void (batch[66] = 0x10),
+      'it ends in the middle of a message',
+    ],
+    [
+      'records of one offset',
+      (batch: Buffer) => void (batch[61 + 8 + 3] = 0),
+      'the offsets of its messages are invalid',
+    ],
   ])('P5 isolates a batch with %s', async (_, change, reason) => {
     const read = await brokenBy(change);
 
@@ -116,23 +124,23 @@ describe('decodeRecords', () => {
     expect(reasonOf(read[0])).toContain(reason);
   });
 
-  it('P2 never takes an offset from corrupt data: a wrong one would skip other messages', async () => {
+  it('P2 never uses an offset from corrupt data, because a wrong one would skip other messages', async () => {
     const ahead = recordsOf([{ value: 'a', offsetDelta: 2_000_000_000 }]);
     const batch = batchOf(await compress(CODEC.zstd, ahead), { count: 1, attributes: CODEC.zstd, firstOffset: 10n });
 
     const read = await decode(batch);
 
     expect(offsets(read)).toEqual(['10']);
-    expect(reasonOf(read[0])).toContain('the offsets of its messages are wrong');
+    expect(reasonOf(read[0])).toContain('the offsets of its messages are invalid');
   });
 
-  it('P2 has each byte of a batch changed, and skips nothing beyond its end', async () => {
+  it('P2 skips nothing beyond the end of a batch when any of its bytes is changed', async () => {
     const next = await recordBatch([{ value: 'next' }], CODEC.none, { firstOffset: 13n });
     const originals = await Promise.all([CODEC.none, CODEC.gzip, CODEC.snappy, CODEC.lz4, CODEC.zstd].map(three));
     await fc.assert(
       fc.asyncProperty(fc.nat(4), fc.nat(1000), fc.integer({ min: 1, max: 255 }), async (codec, position, by) => {
         const batch = Buffer.from(originals[codec] ?? '');
-        // Behind the offsets in the header: these the broker sets.
+        // After the offsets in the header, which the broker sets.
         const at = 57 + (position % (batch.length - 57));
         batch[at] = (batch[at] ?? 0) ^ by;
 
@@ -145,7 +153,7 @@ describe('decodeRecords', () => {
     );
   });
 
-  it('P7 does not decode a batch of too many messages, and decodes one of many', async () => {
+  it('P7 decodes a batch with many messages, but not one with too many', async () => {
     const batch = async (count: number) =>
       batchOf(await compress(CODEC.zstd, tiny(count)), { count, attributes: CODEC.zstd });
 
@@ -157,7 +165,7 @@ describe('decodeRecords', () => {
     expect(reasonOf(tooMany[0])).toContain(`it has more than ${MAX_BATCH_RECORDS} messages`);
   });
 
-  it('P7 leaves the rest for the next fetch when an answer has expanded enough, and every partition goes on', async () => {
+  it('P7 leaves the rest for the next fetch when a response has expanded enough, and every partition makes progress', async () => {
     const large = (firstOffset: bigint) => recordBatch([{ value: Buffer.alloc(4000) }], CODEC.zstd, { firstOffset });
     const partition = Buffer.concat([await large(1n), await large(2n), await large(3n)]);
     const budget = new FetchBudget(6000);
@@ -172,33 +180,33 @@ describe('decodeRecords', () => {
     expect(reasonOf(read[0])).toContain('zstd decompression failed: expands to more than 67108864 bytes');
   });
 
-  it('reads a batch that compaction has emptied as none', async () => {
+  it('reads no records from a batch that compaction has emptied', async () => {
     const emptied = batchOf(Buffer.alloc(0), { count: 0, lastOffsetDelta: 4, attributes: CODEC.zstd });
 
     expect(await decode(Buffer.concat([emptied, await three()]))).toHaveLength(3);
   });
 
-  it('P5 marks no record by a header of a producer', async () => {
+  it('P5 does not mark a record because of a producer’s header', async () => {
     const batch = await recordBatch([{ value: 'a', headers: [[UNDECODABLE_BATCH, 'forged']] }]);
 
     expect(await decode(batch)).toMatchObject([{ value: Buffer.from('a'), headers: {} }]);
     expect((await decode(batch))[0]?.headers).not.toHaveProperty(UNDECODABLE_BATCH);
   });
 
-  it('keeps a transaction’s undecodable batch apart when the transaction was aborted', async () => {
+  it('keeps the transaction of an undecodable batch, so that the batch is dropped if that was aborted', async () => {
     const batch = batchOf(Buffer.from('broken'), { count: 1, attributes: CODEC.gzip | 0x10, producerId: 77n });
 
     expect(await decode(batch)).toMatchObject([{ batchContext: { inTransaction: true, producerId: '77' } }]);
   });
 
-  it('gives an undecodable batch a time that a database can hold', async () => {
+  it('gives an undecodable batch a time that a database can store', async () => {
     for (const maxTimestamp of [-(2n ** 63n), -1n, 2n ** 63n - 1n])
       expect(
         await decode(batchOf(Buffer.from('broken'), { count: 1, attributes: CODEC.gzip, maxTimestamp })),
       ).toMatchObject([{ timestamp: '0' }]);
   });
 
-  it('isolates an entry of the old message formats likewise', async () => {
+  it('isolates an entry in the old message formats in the same way', async () => {
     const entry = Buffer.alloc(40);
     entry.writeBigInt64BE(20n, 0);
     entry.writeInt32BE(28, 8);
@@ -211,7 +219,7 @@ describe('decodeRecords', () => {
     expect(reasonOf((await old(() => Promise.resolve([])))[0])).toContain('it is incomplete');
   });
 
-  it('cannot go on where nothing tells where the next batch begins', async () => {
+  it('throws if nothing shows where the next batch starts', async () => {
     const nonsense = await three();
     nonsense.writeInt32BE(3, 8);
 
@@ -222,7 +230,7 @@ describe('decodeRecords', () => {
 
 const bufferOf = (bytes: Buffer | string | null) => (bytes === null ? null : Buffer.from(bytes));
 
-/** The values of each name, whose order an object does not keep. */
+/** Groups the values by name, because an object does not preserve the order of names. */
 function byName(headers: readonly (readonly [string, unknown])[]): Map<string, unknown[]> {
   const all = headers.flatMap(([name, value]) => [value].flat().map((one) => ({ name: String(bufferOf(name)), one })));
   return new Map(
@@ -233,7 +241,7 @@ function byName(headers: readonly (readonly [string, unknown])[]): Map<string, u
   );
 }
 
-/** So many messages without key, value and headers. */
+/** Encodes messages without key, value and headers. */
 function tiny(count: number): Buffer {
   return Buffer.concat(
     Array.from({ length: count }, (_, n) => {

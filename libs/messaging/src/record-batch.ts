@@ -2,39 +2,39 @@ import { decompress, isOutOfMemory, MAX_EXPANDED_BYTES } from './codecs.js';
 import { describeError } from './errors.js';
 
 /*
- * Reads the records of one partition from the answer to a fetch. kafkajs's own decoder gives up the whole answer, with the
- * records of all other partitions, for one batch that it cannot decode, and reads beyond the end of corrupt data.
+ * Reads the records of one partition from a fetch response. kafkajs's own decoder discards the whole response, with the records of
+ * all other partitions, because of one batch that it cannot decode, and reads beyond the end of corrupt data.
  */
 
-/** A record as kafkajs's consumer wants it. */
+/** A record in the form that kafkajs's consumer expects. */
 export interface FetchedRecord {
   readonly offset: string;
   /** Milliseconds since the epoch. */
   readonly timestamp: string;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  /** Where a name stands twice, both values. */
+  /** A name that occurs several times has all of its values. */
   readonly headers?: Readonly<Record<string, HeaderValue | HeaderValue[]>>;
   readonly attributes: number;
   readonly magicByte?: number;
   readonly isControlRecord?: boolean;
-  /** What kafkajs leaves out the records of aborted transactions by. */
+  /** What kafkajs uses to filter out the records of aborted transactions. */
   readonly batchContext?: object;
 }
 type HeaderValue = Buffer | null;
 
 /**
- * The header of a record that stands for a batch that cannot be decoded; its value is the reason. A producer cannot set it: a
- * header of this name is left out when a record is read.
+ * The header that marks a record as a placeholder for an undecodable batch. Its value is the reason. A producer cannot set it,
+ * because a header with this name is dropped when a record is read.
  */
 export const UNDECODABLE_BATCH = 'twinbox_undecodable_batch';
 
-/** More records than this in one batch are not decoded: as objects, tiny ones take a hundred times their size. */
+/** A batch with more records is not decoded, because as objects, tiny records take a hundred times their size. */
 export const MAX_BATCH_RECORDS = 200_000;
-/** A larger batch that cannot be decoded is not kept. */
-const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+/** The largest undecodable batch that is stored. */
+const MAX_STORED_BYTES = 16 * 1024 * 1024;
 
-/** What the batches of one answer may expand to. When it is used up, the rest of each partition is left for the next fetch. */
+/** Limits what the batches of one response may expand to. When it is used up, the rest of each partition is left for the next fetch. */
 export class FetchBudget {
   constructor(
     private bytes = MAX_EXPANDED_BYTES,
@@ -54,21 +54,21 @@ export class FetchBudget {
   }
 }
 
-/** Decodes one entry of the message formats before Kafka 0.11. */
+/** Decodes one entry in a message format before Kafka 0.11. */
 export type OldEntryDecoder = (entry: Buffer) => Promise<FetchedRecord[]>;
 
-/** The first bytes of an entry of any format: base offset and the length of what follows it. */
+/** The size of the prefix of an entry in any format: the base offset, and the length of what follows. */
 const PREFIX_BYTES = 12;
 const MAGIC_AT = 16;
 const BATCH_HEADER_BYTES = 61;
 const OLD_ENTRY_BYTES = 26;
 
 /**
- * Decodes the batches of one partition. A batch that cannot be decoded, or is beyond the limits, is one record in its place:
- * with the offset of its last message, {@link UNDECODABLE_BATCH} as its header and the whole batch as its value. A batch that
- * is cut off at the end is left for the next fetch.
+ * Decodes the batches of one partition. A batch that cannot be decoded, or exceeds the limits, is replaced by one record with the
+ * offset of its last message, {@link UNDECODABLE_BATCH} as its header and the whole batch as its value. A truncated batch at the
+ * end is left for the next fetch.
  *
- * @throws when the bytes are no batches at all, so that nothing tells where the next one begins
+ * @throws if the bytes are not batches at all, so that nothing shows where the next one starts
  */
 export async function decodeRecords(
   bytes: Buffer,
@@ -76,12 +76,12 @@ export async function decodeRecords(
   decodeOldEntry: OldEntryDecoder,
 ): Promise<FetchedRecord[]> {
   const all: FetchedRecord[][] = [];
-  // The first batch is always decoded, so that every partition goes on.
+  // The first batch is always decoded, so that every partition makes progress.
   for (let at = 0; at + OLD_ENTRY_BYTES <= bytes.length && (at === 0 || !budget.usedUp);) {
     const magic = bytes.readUInt8(at + MAGIC_AT);
     const size = PREFIX_BYTES + bytes.readInt32BE(at + 8);
     if (size < (magic < 2 ? OLD_ENTRY_BYTES : BATCH_HEADER_BYTES)) {
-      // What came before it is handled first.
+      // The batches before it are handled first.
       if (at > 0) break;
       throw new Error(`the batch at offset ${bytes.readBigInt64BE(at)} has an impossible length`);
     }
@@ -108,7 +108,7 @@ async function batch(entry: Buffer, budget: FetchBudget): Promise<FetchedRecord[
 
 async function oldEntry(entry: Buffer, decode: OldEntryDecoder): Promise<FetchedRecord[]> {
   const offset = entry.readBigInt64BE(0);
-  // That of the last message, in a compressed entry too.
+  // The offset of the last message, even in a compressed entry.
   const header = { firstOffset: offset, lastOffset: offset, count: 1, maxTimestamp: 0n, context: {} };
   try {
     const records = await decode(entry);
@@ -133,7 +133,7 @@ interface BatchHeader extends BatchExtent {
   readonly codec: number;
   readonly lastOffsetDelta: number;
   readonly firstTimestamp: bigint;
-  /** The broker's time, one for the whole batch, takes the place of the producer's. */
+  /** Whether the broker's time, one for the whole batch, replaces the producer's. */
   readonly logAppendTime: boolean;
   readonly isControlBatch: boolean;
 }
@@ -143,7 +143,7 @@ function readHeader(entry: Buffer): BatchHeader {
   const firstOffset = entry.readBigInt64BE(0);
   const magic = entry.readInt8(MAGIC_AT);
   const attributes = entry.readInt16BE(21);
-  // Of a later format only the beginning is known.
+  // Only the beginning of a later format is known.
   const lastOffsetDelta = magic === 2 ? Math.max(0, entry.readInt32BE(23)) : 0;
   const firstTimestamp = entry.readBigInt64BE(27);
   const maxTimestamp = entry.readBigInt64BE(35);
@@ -178,10 +178,10 @@ function readHeader(entry: Buffer): BatchHeader {
 
 async function decodeBatch(entry: Buffer, header: BatchHeader, budget: FetchBudget): Promise<FetchedRecord[]> {
   const { magic, codec, count, lastOffsetDelta } = header;
-  if (magic !== 2) throw new Error(`record format ${magic} is unknown`);
-  if (count < 0 || count > lastOffsetDelta + 1) throw new Error(`its header gives ${count} messages`);
+  if (magic !== 2) throw new Error(`unknown record format ${magic}`);
+  if (count < 0 || count > lastOffsetDelta + 1) throw new Error(`its header claims ${count} messages`);
   if (count > MAX_BATCH_RECORDS) throw new Error(`it has more than ${MAX_BATCH_RECORDS} messages`);
-  // Compaction has emptied it, compressed data included.
+  // Compaction has removed all records, including the compressed data.
   if (count === 0) return [];
   let bytes = entry.subarray(BATCH_HEADER_BYTES);
   if (codec !== 0) {
@@ -200,14 +200,14 @@ function readRecords(reader: Reader, header: BatchHeader): FetchedRecord[] {
     const attributes = reader.byte();
     const timestampDelta = reader.varlong();
     const offsetDelta = reader.varint();
-    // A record at a wrong offset would have others skipped.
+    // A record at a wrong offset would cause other records to be skipped.
     if (offsetDelta <= previous || offsetDelta > lastOffsetDelta)
-      throw new Error('the offsets of its messages are wrong');
+      throw new Error('the offsets of its messages are invalid');
     previous = offsetDelta;
     const key = reader.bytes();
     const value = reader.bytes();
     const headers = readHeaders(reader);
-    if (reader.at !== end) throw new Error('the length of a message is wrong');
+    if (reader.at !== end) throw new Error('the length of a message is invalid');
     records.push({
       magicByte: 2,
       attributes,
@@ -220,7 +220,7 @@ function readRecords(reader: Reader, header: BatchHeader): FetchedRecord[] {
       batchContext: header.context,
     });
   }
-  if (!reader.done) throw new Error('there are more bytes than messages');
+  if (!reader.done) throw new Error('there are extra bytes after the last message');
   return records;
 }
 
@@ -235,14 +235,14 @@ function readHeaders(reader: Reader): NonNullable<FetchedRecord['headers']> {
     const value = reader.bytes();
     if (name === UNDECODABLE_BATCH) continue;
     const earlier = headers[name];
-    // A record of a megabyte may have half a million of one name.
+    // A record of one megabyte may have half a million headers with the same name.
     if (Array.isArray(earlier)) earlier.push(value);
     else headers[name] = earlier === undefined ? value : [earlier, value];
   }
   return headers;
 }
 
-/** Reads records, and never beyond their end. */
+/** Reads record fields, and never beyond the end of the buffer. */
 class Reader {
   at = 0;
 
@@ -254,7 +254,7 @@ class Reader {
 
   byte(): number {
     const byte = this.buffer[this.at++];
-    if (byte === undefined) throw new Error('it ends within a message');
+    if (byte === undefined) throw new Error('it ends in the middle of a message');
     return byte;
   }
 
@@ -265,7 +265,7 @@ class Reader {
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
     }
-    throw new Error('a number is too long');
+    throw new Error('a varint is too long');
   }
 
   varlong(): bigint {
@@ -282,7 +282,7 @@ class Reader {
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n));
     }
-    throw new Error('a number is too long');
+    throw new Error('a varint is too long');
   }
 
   bytes(): Buffer | null {
@@ -291,7 +291,7 @@ class Reader {
     return this.buffer.subarray(this.at, (this.at = this.endOf(length)));
   }
 
-  /** Where the record ends whose length comes next. */
+  /** Reads the length of the next record and returns the position of its end. */
   endOfNext(): number {
     const length = this.varint();
     return this.endOf(length);
@@ -299,29 +299,29 @@ class Reader {
 
   private endOf(length: number): number {
     const end = this.at + length;
-    if (length < 0 || end > this.buffer.length) throw new Error('a length is wrong');
+    if (length < 0 || end > this.buffer.length) throw new Error('a length is invalid');
     return end;
   }
 }
 
-/** The latest time that PostgreSQL and JavaScript both take in its common form. */
+/** The latest time that PostgreSQL and JavaScript both accept in its common form. */
 const LAST_TIMESTAMP = BigInt(Date.UTC(9999, 11, 31));
 
 function undecodable(entry: Buffer, extent: BatchExtent, error: unknown): FetchedRecord {
   const { firstOffset, lastOffset, maxTimestamp, context } = extent;
   const offsets = firstOffset === lastOffset ? `offset ${firstOffset}` : `offsets ${firstOffset}–${lastOffset}`;
   const count = extent.count > 0 ? extent.count : lastOffset - firstOffset + 1n;
-  const isKept = entry.length <= MAX_KEPT_BYTES;
-  const reason = `the batch at ${offsets}, ${count} messages, cannot be decoded: ${describeError(error)}`;
+  const isStored = entry.length <= MAX_STORED_BYTES;
+  const reason = `cannot decode the batch at ${offsets} (${count} messages): ${describeError(error)}`;
   return {
-    // The partition goes on after it.
+    // The partition continues after it.
     offset: String(lastOffset),
     timestamp: String(maxTimestamp >= 0n && maxTimestamp <= LAST_TIMESTAMP ? maxTimestamp : 0n),
     attributes: 0,
     key: null,
-    value: isKept ? entry : null,
+    value: isStored ? entry : null,
     headers: {
-      [UNDECODABLE_BATCH]: Buffer.from(isKept ? reason : `${reason}. Its ${entry.length} bytes are not kept`),
+      [UNDECODABLE_BATCH]: Buffer.from(isStored ? reason : `${reason}. Its ${entry.length} bytes are not stored`),
     },
     isControlRecord: false,
     batchContext: context,

@@ -21,7 +21,7 @@ async function send(partition: number, batch: Buffer | Promise<Buffer>): Promise
   await produceBatch(broker, sandbox.consumer.topic.name, partition, await batch);
 }
 
-/** One batch of messages of a key, which is named like its partition. */
+/** Sends one batch of messages whose key is named after the partition. */
 const sendCounted = (partition: number, numbers: readonly number[], codec: number = CODEC.none) =>
   send(
     partition,
@@ -33,7 +33,7 @@ const sendCounted = (partition: number, numbers: readonly number[], codec: numbe
 
 const bombs = new Map<number, Promise<Buffer>>();
 
-/** A batch of two messages that the broker takes, and that expands to more than the consumer decompresses. */
+/** Sends a batch of two messages that the broker accepts but that expands to more than the consumer decompresses. */
 async function sendBomb(partition: number, codec: number = CODEC.zstd): Promise<void> {
   const large = { ...countedRecord(2), value: Buffer.alloc(70_000_000, 'a') };
   const bomb = bombs.get(codec) ?? recordBatch([countedRecord(1), large], codec);
@@ -74,7 +74,7 @@ afterEach(async () => {
 });
 
 describe('a batch that cannot be decoded', () => {
-  it('P5 becomes one dead letter, and its own and all other partitions go on', async () => {
+  it('P5 becomes one dead letter, and its own and all other partitions continue', async () => {
     await sendCounted(0, [1, 2]);
     await sendBomb(0);
     await sendCounted(0, [3]);
@@ -89,7 +89,7 @@ describe('a batch that cannot be decoded', () => {
     expect(others).toEqual([]);
     expect(letter).toMatchObject({ partition: 0, offset: '3', key: null, messageId: null, attempts: 0 });
     expect(letter?.error).toBe(
-      'the batch at offsets 2–3, 2 messages, cannot be decoded: ' +
+      'cannot decode the batch at offsets 2–3 (2 messages): ' +
         'zstd decompression failed: expands to more than 67108864 bytes',
     );
     expect(inboxHealth(app)).toMatchObject({ healthy: true, deadLetters: 1, processed: 6 });
@@ -102,7 +102,7 @@ describe('a batch that cannot be decoded', () => {
     await sendCounted(0, [3]);
     await start();
 
-    await until('the partition goes on', async () => (await effects())['p0']?.length === 1);
+    await until('the partition continues', async () => (await effects())['p0']?.length === 1);
     await until('the batch is kept', async () => (await letters()).length > 0);
 
     expect(await letters()).toMatchObject([
@@ -110,7 +110,7 @@ describe('a batch that cannot be decoded', () => {
     ]);
   });
 
-  it('P5 is kept whole, stays a dead letter with its reason when it is retried, and can be discarded', async () => {
+  it('P5 is stored completely, stays a dead letter with its reason when it is retried, and can be discarded', async () => {
     await sendBomb(0);
     await start();
     const [letter] = await until(
@@ -132,23 +132,23 @@ describe('a batch that cannot be decoded', () => {
     );
 
     expect(again).toMatchObject({ id, error });
-    // Offset 0, format 2, codec zstd: the batch as the broker has it.
+    // Offset 0, format 2, codec zstd, exactly as the broker has the batch.
     expect(whole?.box === 'inbox' && whole.value?.readBigInt64BE(0)).toBe(0n);
     expect(whole?.box === 'inbox' && whole.value?.readInt8(16)).toBe(2);
     expect(kept).toMatchObject({ value: whole?.box === 'inbox' && whole.value });
     expect(await letters()).toEqual([]);
   });
 
-  it('P4 P5 is one dead letter however often it is delivered', async () => {
+  it('P4 P5 is one dead letter, however often it is delivered', async () => {
     await sendBomb(0);
     await sendCounted(0, [3]);
     const first = await start();
-    await until('the partition goes on', async () => (await effects())['p0']?.length === 1);
+    await until('the partition continues', async () => (await effects())['p0']?.length === 1);
     await first.close();
     const admin = new Kafka({ brokers: [...sandbox.options.brokers], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
     const { groupId, topic } = sandbox.consumer;
-    // In the middle of the batch.
+    // An offset in the middle of the batch.
     await until('the group is empty', () =>
       admin.setOffsets({ groupId, topic: topic.name, partitions: [{ partition: 0, offset: '1' }] }).then(() => true),
     );
@@ -160,7 +160,7 @@ describe('a batch that cannot be decoded', () => {
     expect(await effects()).toEqual({ p0: [3] });
   });
 
-  it('P5 does not stop the others when its data is corrupt, and what is before and behind it is handled', async () => {
+  it('P5 does not stop the other partitions if its data is corrupt, and messages before and after it are handled', async () => {
     const [broker = ''] = sandbox.options.brokers;
     const link = await KafkaLink.open(broker);
     const records = [countedRecord(2, 'p0'), countedRecord(3, 'p0')];
@@ -169,7 +169,7 @@ describe('a batch that cannot be decoded', () => {
     await send(0, batch);
     await sendCounted(0, [4], CODEC.gzip);
     await sendCounted(1, [1], CODEC.lz4);
-    // The broker checks what it is sent; what it sends is changed on its way.
+    // The broker checks what it receives, so the batch is changed on the way to the consumer.
     link.replaceInAnswers(batch.subarray(61, 81), Buffer.alloc(20, 0x55));
     await start([link.broker]);
 
@@ -184,7 +184,7 @@ describe('a batch that cannot be decoded', () => {
     await link.close();
   });
 
-  it('P5 does not stop the others when it has more messages than are decoded', async () => {
+  it('P5 does not stop the other partitions if it has too many messages to decode', async () => {
     const many = Array.from({ length: 200_001 }, (_, n) => {
       const delta = 2 * n;
       return Buffer.from([16, 0, 0, (delta & 0x7f) | 0x80, ((delta >> 7) & 0x7f) | 0x80, delta >> 14, 1, 1, 0]);
@@ -194,7 +194,7 @@ describe('a batch that cannot be decoded', () => {
     await sendCounted(0, [1]);
     await start();
 
-    await until('the partition goes on', async () => (await effects())['p0']?.length === 1);
+    await until('the partition continues', async () => (await effects())['p0']?.length === 1);
     await until('the batch is kept', async () => (await letters()).length > 0);
 
     expect(await letters()).toMatchObject([{ offset: '200000', error: expect.stringContaining('200001 messages') }]);
