@@ -98,7 +98,7 @@ describe('a message of a type that the contract does not name', () => {
     await sandbox.deadLetters.retry({ box: 'inbox', all: true }, { actor: 'ann' });
     await until('it is dead again', () => inboxHealth(app)['deadLetters'] === 2);
 
-    expect(await parked()).toMatchObject([{ attempts: 0, error: expect.stringContaining('no contract of') }]);
+    expect(await parked()).toMatchObject([{ attempts: 0, error: expect.stringContaining('does not define the type') }]);
     expect(inboxHealth(app)).toMatchObject({ unknownTypes: 0, failedAttempts: 0 });
   });
 
@@ -112,7 +112,7 @@ describe('a message of a type that the contract does not name', () => {
     await sandbox.deadLetters.retry({ box: 'inbox', all: true }, { actor: 'ann' });
     await until('it is dead again', () => inboxHealth(app)['deadLetters'] === 1);
 
-    expect(await parked()).toMatchObject([{ attempts: 0, error: expect.stringContaining('no contract of') }]);
+    expect(await parked()).toMatchObject([{ attempts: 0, error: expect.stringContaining('does not define the type') }]);
   });
 
   it('P2 P3 waits with its key, where a process of a newer version has parked it', async () => {
@@ -125,7 +125,7 @@ describe('a message of a type that the contract does not name', () => {
     await stop();
 
     await startOlder();
-    await until('it was tried', async () => /no contract of/.test(String((await parked())[0]?.['error'])));
+    await until('it was tried', async () => /does not define the type/.test(String((await parked())[0]?.['error'])));
     const waiting = await parked();
     await stop();
     CounterController.next = () => undefined;

@@ -1,29 +1,29 @@
-/** class-transformer compares each field of an object with the others: a tenth of a second or more for so many comparisons. */
+/** class-transformer compares each field of an object with all others. This many comparisons take a tenth of a second or more. */
 const MAX_COMPARISONS = 2e8;
-/** Shorter JSON has too few fields for that, whatever is in it. */
+/** Shorter JSON cannot have enough fields for that. */
 const FEW_FIELDS_BYTES = 100_000;
 
-/** Whether reading the JSON, which has so many bytes, into a class would hold the process up for long. */
+/** Whether converting the JSON to a class would block the process for long. `bytes` is the length of the JSON text. */
 export function hasTooManyFields(bytes: number, json: () => object): boolean {
   if (bytes < FEW_FIELDS_BYTES) return false;
   let comparisons = 0;
-  // No recursion: it may be nested to any depth.
+  // Not recursive, because the JSON may be nested to any depth.
   const rest = [json()];
-  for (let one = rest.pop(); one; one = rest.pop()) {
-    const values: unknown[] = Object.values(one);
-    if (!Array.isArray(one)) comparisons += values.length ** 2;
+  for (let node = rest.pop(); node; node = rest.pop()) {
+    const values: unknown[] = Object.values(node);
+    if (!Array.isArray(node)) comparisons += values.length ** 2;
     if (comparisons > MAX_COMPARISONS) return true;
     for (const value of values) if (typeof value === 'object' && value !== null) rest.push(value);
   }
   return false;
 }
 
-/** Validation descends by recursion, and can do so more than twice as deep. */
+/** Validation is recursive, and could go more than twice as deep. */
 export const MAX_DEPTH = 500;
 
 /** Whether the JSON text is nested deeper than {@link MAX_DEPTH}. */
 export function isTooDeep(text: string): boolean {
-  // Most text is short, or has too few brackets.
+  // Rules out most texts cheaply.
   if (text.length < 2 * MAX_DEPTH || brackets(text) <= MAX_DEPTH) return false;
   let depth = 0;
   for (const [bracket] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/g)) {
@@ -34,7 +34,7 @@ export function isTooDeep(text: string): boolean {
   return false;
 }
 
-/** How many there are that open, those in strings included; counts no further than needed. */
+/** Counts the opening brackets, including those in strings, and stops as soon as there are too many. */
 function brackets(text: string): number {
   let count = 0;
   for (const bracket of ['{', '['])
@@ -42,7 +42,7 @@ function brackets(text: string): number {
   return count;
 }
 
-/** Whether the data has a number that its JSON does not: NaN and infinities become null. */
+/** Whether the data has a NaN or an infinity, which JSON turns into null. */
 export function losesNumbers(data: unknown, text: string): boolean {
   return text.includes('null') && hasNonFinite(data);
 }

@@ -49,13 +49,13 @@ describe('readMessage', () => {
     expect(reading.readable && reading.message.data).toBeInstanceOf(Counted);
   });
 
-  it('lets fields through that the contract does not name: a newer publisher may send them', () => {
+  it('allows fields that the contract does not define, because a newer publisher may send them', () => {
     const value = Buffer.from('{"n":1,"later":{"field":[true]}}');
 
     expect(readMessage(aRecord({ value }), contract)).toMatchObject({ readable: true });
   });
 
-  it('does not need a sequence', () => {
+  it('does not require a sequence', () => {
     const { ce_sequence: _, ...headers } = aRecord().headers;
 
     const reading = readMessage(aRecord({ headers }), contract);
@@ -63,13 +63,13 @@ describe('readMessage', () => {
     expect(reading).toMatchObject({ readable: true, message: { sequence: undefined } });
   });
 
-  it('refuses data that is nested too deeply for the stack', () => {
+  it('rejects data that is nested too deeply for the stack', () => {
     const value = Buffer.from(`{"n":1,"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`);
 
     expect(readMessage(aRecord({ value }), contract)).toMatchObject({ readable: false });
   });
 
-  it('names the broken rules, and never the values', () => {
+  it('reports the violated rules, but never the values', () => {
     const value = Buffer.from('{"n":"secret"}');
 
     const reading = readMessage(aRecord({ value }), contract);
@@ -78,7 +78,7 @@ describe('readMessage', () => {
     expect(JSON.stringify(reading)).not.toContain('secret');
   });
 
-  it('takes the time that the event names, else the timestamp of its record, else now', () => {
+  it('uses the time of the event, else the timestamp of its record, else now', () => {
     const timeOf = (ce_time: string, timestamp: string) => {
       const headers = { ...aRecord().headers, ce_time };
       const reading = readMessage(aRecord({ headers, timestamp: recordTime(timestamp) }), contract);
@@ -108,7 +108,7 @@ describe('readMessage', () => {
   });
 
   it.each(['', ' ', '1.5', '0x10', '1e3', '9007199254740992', 'one', '１'])(
-    'has no sequence where ce_sequence is %j',
+    'reads no sequence if ce_sequence is %j',
     (ce_sequence) => {
       const reading = readMessage(aRecord({ headers: { ...aRecord().headers, ce_sequence } }), contract);
 
@@ -116,7 +116,7 @@ describe('readMessage', () => {
     },
   );
 
-  it('tells apart what is no event and an event whose type the contract does not name, whatever its key and data', () => {
+  it('distinguishes an invalid event from one whose type the contract does not define, whatever its key and data', () => {
     const headers = { ...aRecord().headers, ce_type: 'Later' };
 
     expect(readMessage(aRecord({ headers, key: null, value: null }), contract)).toMatchObject({
@@ -198,7 +198,7 @@ describe('structured mode', () => {
     });
   });
 
-  it('knows the header in any case, and does not look at those of binary mode', () => {
+  it('matches the header case-insensitively, and ignores the headers of binary mode', () => {
     expect(read({}, undefined, 'Content-Type')).toMatchObject({ readable: true });
     const headers = { ...aRecord().headers, 'content-type': 'application/cloudevents+json', ce_id: 'another' };
     const value = Buffer.from(JSON.stringify(event));
@@ -206,7 +206,7 @@ describe('structured mode', () => {
     expect(readMessage(aRecord({ headers, value }), contract)).toMatchObject({ message: { id: 'id' } });
   });
 
-  it('needs no more than the required attributes', () => {
+  it('needs only the required attributes', () => {
     const { specversion, id, source, type, data } = event;
     const value = Buffer.from(JSON.stringify({ specversion, id, source, type, data }));
     const headers = { 'content-type': 'application/cloudevents+json' };
@@ -216,7 +216,7 @@ describe('structured mode', () => {
     });
   });
 
-  it('reads other charsets that Node knows, and data in Base64', () => {
+  it('reads other charsets that Node supports, and data in Base64', () => {
     const value = Buffer.from(JSON.stringify({ ...event, id: 'é' }), 'utf16le');
     const headers = { 'content-type': 'application/cloudevents+json; charset=utf-16le' };
 
@@ -230,22 +230,22 @@ describe('structured mode', () => {
   it.each([
     [{ id: undefined }, 'attribute missing: id'],
     [{ id: '', type: null }, 'attribute missing: id, type'],
-    [{ id: 7 }, 'attribute that is not a string: id'],
-    [{ source: {} }, 'attribute that is not a string: source'],
-    [{ type: ['Counted'] }, 'attribute that is not a string: type'],
-    [{ time: 0, dataschema: false }, 'attribute that is not a string: time, dataschema'],
-    [{ specversion: 1 }, 'attribute that is not a string: specversion'],
+    [{ id: 7 }, 'attributes that are not strings: id'],
+    [{ source: {} }, 'attributes that are not strings: source'],
+    [{ type: ['Counted'] }, 'attributes that are not strings: type'],
+    [{ time: 0, dataschema: false }, 'attributes that are not strings: time, dataschema'],
+    [{ specversion: 1 }, 'attributes that are not strings: specversion'],
     [{ specversion: '0.3' }, 'specversion is not 1.0'],
     [{ id: 'i'.repeat(256) }, 'id is longer than 255 characters'],
-    [{ id: 'a\0' }, 'id has a control character'],
+    [{ id: 'a\0' }, 'id contains a control character'],
     [{ id: '\uD800' }, 'id is not Unicode text'],
     [{ data: undefined }, 'the data is not a JSON object'],
     [{ data: '{"n":1}' }, 'the data is not a JSON object'],
     [{ data: [1] }, 'the data is not a JSON object'],
     [{ data: undefined, data_base64: 'eyJuIjox!fQ==' }, 'the data is not a JSON object'],
     [{ data_base64: 'eyJuIjoxfQ==' }, 'both data and data_base64'],
-    [{ data: { n: 'one' } }, 'the data breaks its contract'],
-  ])('refuses an event with %j', (fields, reason) => {
+    [{ data: { n: 'one' } }, 'the data violates its contract'],
+  ])('rejects an event with %j', (fields, reason) => {
     expect(read(fields)).toMatchObject({ readable: false, reason: expect.stringContaining(reason) });
   });
 
@@ -255,11 +255,11 @@ describe('structured mode', () => {
     ['application/cloudevents', 'format'],
     ['application/cloudevents+json; charset=klingon', 'charset'],
     ['application/cloudevents+json; charset=utf-16le', 'not a JSON object in UTF-16LE'],
-  ])('refuses the content type %s with a reason', (contentType, reason) => {
+  ])('rejects the content type %s with a reason', (contentType, reason) => {
     expect(read({}, contentType)).toMatchObject({ readable: false, reason: expect.stringContaining(reason) });
   });
 
-  it('refuses what is no event at all', () => {
+  it('rejects a value that is not an event', () => {
     const headers = { 'content-type': 'application/cloudevents+json' };
     const reasonOf = (value: Buffer | null) => readMessage(aRecord({ headers, value }), contract);
 
@@ -285,7 +285,7 @@ describe('structured mode', () => {
 describe('hostile data', () => {
   const read = (json: string) => readMessage(aRecord({ value: Buffer.from(json) }), contract);
 
-  it('pollutes no prototype', () => {
+  it('does not pollute prototypes', () => {
     const reading = read(
       '{"n":1,"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"a":{"__proto__":{"polluted":1}}}',
     );
@@ -301,7 +301,7 @@ describe('hostile data', () => {
     ]);
   });
 
-  it('is refused with so many fields that reading them would hold the process up', () => {
+  it('is rejected if it has so many fields that reading them would block the process', () => {
     const fields = (n: number) => Array.from({ length: n }, (_, i) => `"${i}_":1`).join(',');
 
     expect(read(`{"n":1,${fields(100_000)}}`)).toMatchObject({
@@ -333,14 +333,14 @@ describe('upcasters', () => {
     return readMessage(aRecord({ headers, value: Buffer.from(value) }), renamed);
   };
 
-  it('bring data of any older version up to date before it is validated', () => {
+  it('convert data of any older version to the current one before it is validated', () => {
     expect(of(1, '{"n":7}')).toMatchObject({ message: { data: { m: 700 } } });
     expect(of(2, '{"m":7}')).toMatchObject({ message: { data: { m: 700 } } });
     expect(of(3, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
     expect(of(4, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
   });
 
-  it('leave what breaks its contract a message with its place in its key', () => {
+  it('leave a message that violates its contract in its place in its key', () => {
     expect(of(1, '{"n":"seven"}')).toMatchObject({ readable: false, sound: true });
   });
 });

@@ -8,40 +8,40 @@ import { UNDECODABLE_BATCH } from './record-batch.js';
 import { type Envelope, parseObject, readStructured, structuredContentType } from './structured-mode.js';
 import { type EventClass, type TopicContract } from './topic.js';
 
-/** A record as it lies on the topic. Header values are UTF-8 text; the last one counts where a name stands twice. */
+/** A record as stored on the topic. Header values are UTF-8 text. If a header name occurs twice, the last value counts. */
 export interface KafkaRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
-  /** By {@link recordTime}. */
+  /** As computed by {@link recordTime}. */
   readonly timestamp: Date;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What stands in a record that has no timestamp. */
+/** The timestamp of a record without one. */
 const NO_TIMESTAMP = -1;
-/** The first year of both RFC 3339 and PostgreSQL, which have none that is 0. */
+/** The first year of both RFC 3339 and PostgreSQL. Neither has a year 0. */
 const EARLIEST_MS = Date.parse('0001-01-01T00:00:00Z');
-/** The end of the year 9999, the last that RFC 3339 can write; PostgreSQL and JavaScript know later ones, but not the same. */
+/** The end of 9999, the last year that RFC 3339 can express. PostgreSQL and JavaScript support later years, with different limits. */
 const LATEST_MS = Date.UTC(10_000, 0) - 1;
 
-/** The time of a record by its timestamp, which is whatever 64-bit integer its producer has written. */
+/** Converts a record's timestamp, which may be any 64-bit integer that its producer wrote, to a time within limits. */
 export function recordTime(timestamp: string): Date {
   return new Date(Math.min(Math.max(Number(timestamp), NO_TIMESTAMP), LATEST_MS));
 }
 
-/** A message that was read: an event in its CloudEvents envelope (CloudEvents 1.0, Kafka binding 1.0.2). */
+/** An event in its CloudEvents envelope, as read from a topic (CloudEvents 1.0, Kafka binding 1.0.2). */
 export interface Message {
   readonly id: string;
   readonly type: string;
   readonly source: string;
-  /** The aggregate's id: the Kafka key. */
+  /** The aggregate's id, which is the Kafka key. */
   readonly key: string;
-  /** The publishing aggregate's version: increases within a key, not contiguous. */
+  /** The publishing aggregate's version. It increases within a key, with gaps. */
   readonly sequence: number | undefined;
-  /** The event's time if it names one, else the record's timestamp; the time of reading if it has neither. */
+  /** The event's time if it has one, else the record's timestamp, else the time of reading. */
   readonly time: Date;
   readonly topic: string;
   readonly partition: number;
@@ -51,21 +51,21 @@ export interface Message {
 
 export type Reading = { readonly readable: true; readonly message: Message } | Unreadable;
 
-/** Nothing that could ever be handled as it is. */
+/** A record that cannot be handled in its present form. */
 export interface Unreadable {
   readonly readable: false;
   readonly reason: string;
-  /** `id`, `type` and `source`: where at least the headers could be read, cut to what a column holds. */
+  /** `id`, `type` and `source` are present if at least the headers could be read, truncated to the size of a column. */
   readonly id?: string;
   readonly type?: string;
   readonly source?: string;
-  /** Only the data breaks the contract: the message is known by its id and source, and has its place in its key. */
+  /** Whether only the data violates the contract. The message then has an id and a source, and its place in its key. */
   readonly sound: boolean;
-  /** It is an event of a type that the contract does not name: perhaps a newer one does. */
+  /** Set for an event whose type the contract does not define. A newer version of the contract may define it. */
   readonly unknownType?: true;
 }
 
-/** A row of the outbox, as the relay reads it. */
+/** A row of the outbox as the relay reads it. */
 export interface OutboxRow {
   readonly position: string;
   readonly id: string;
@@ -77,21 +77,21 @@ export interface OutboxRow {
   readonly payload: string;
   /** When it was written, in milliseconds since the epoch. */
   readonly timestamp: string;
-  /** How many more the reading had found, and left because of their size. */
+  /** How many more rows the read found but left out because of their size. */
   readonly rest?: string;
 }
 
 export interface OutgoingRecord {
   readonly key: string;
   readonly value: string;
-  /** Milliseconds since the epoch, as kafkajs wants it: the event's time (`ce_time`). */
+  /** The event's time (`ce_time`) in milliseconds since the epoch, the format that kafkajs expects. */
   readonly timestamp: string;
   readonly headers: Record<string, string>;
 }
 
 /**
- * Binary mode: the envelope in headers, the data as the value. `ce_subject` is the key and `ce_time` the timestamp, or a
- * header when Kafka takes no such timestamp.
+ * Converts a row to a record in binary mode, with the envelope in headers and the data as the value. The key stands for
+ * `ce_subject` and the timestamp for `ce_time`. If Kafka rejects such timestamps, `timed` is false and `ce_time` is a header.
  */
 export function toRecord(row: OutboxRow, source: string, timed = true): OutgoingRecord {
   const record: OutgoingRecord = {
@@ -112,7 +112,7 @@ export function toRecord(row: OutboxRow, source: string, timed = true): Outgoing
   return record;
 }
 
-/** Reads a record by the topic's contract. Unknown fields in the data are let through: a newer publisher may send more. */
+/** Reads a record according to the topic's contract. Unknown fields in the data are allowed, because a newer publisher may send more. */
 export function readMessage(record: KafkaRecord, contract: TopicContract): Reading {
   const contentType = structuredContentType(record.headers);
   const { attributes, flaw, data: readData } = envelopeOf(record, contentType);
@@ -147,7 +147,8 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   if (identity !== undefined) return unreadable(identity);
 
   const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
-  if (!eventClass) return { ...unreadable(`no contract of ${contract.name} names the type`), unknownType: true };
+  if (!eventClass)
+    return { ...unreadable(`the contract of ${contract.name} does not define the type`), unknownType: true };
 
   const key = keyOf(record.key);
   if (key.flaw !== undefined) return unreadable(key.flaw);
@@ -158,7 +159,7 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
     return unreadable(contentType ? 'the data is not a JSON object' : 'the value is not a JSON object in UTF-8');
   if (hasTooManyFields(record.value.length, () => json)) return unreadable('the data has too many fields', true);
   const { data, broken } = dataOf(json, eventClass, versionOf(attributes.dataschema) ?? eventClass.version);
-  if (!data) return unreadable(`the data breaks its contract: ${broken?.slice(0, MAX_REASON)}`, true);
+  if (!data) return unreadable(`the data violates its contract: ${broken?.slice(0, MAX_REASON)}`, true);
 
   return {
     readable: true,
@@ -177,7 +178,7 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   };
 }
 
-/** Of a contract with many rules a message may break each, many times over. */
+/** Limits the length of a reason, because a message may violate many rules many times. */
 const MAX_REASON = 2000;
 
 function envelopeOf(record: KafkaRecord, contentType: string | undefined): Envelope {
@@ -201,27 +202,27 @@ function envelopeOf(record: KafkaRecord, contentType: string | undefined): Envel
   };
 }
 
-/** As far as a column can hold it. */
+/** Truncates the text to what a column can store. */
 function shown(text: string): string {
   return storable(text.slice(0, 255)).toWellFormed();
 }
 
 /**
- * Why no inbox takes the text as an id, a source or a type; undefined if it does. U+FFFD is what bytes that are not UTF-8 become:
- * of two ids that are not, the second would be taken for the first and dropped.
+ * Explains why no inbox accepts the text as an id, a source or a type; undefined if it does. U+FFFD is rejected because bytes that
+ * are not UTF-8 turn into it. Two different ids of such bytes would look the same, and the second would be dropped.
  */
 export function attributeFlaw(text: string): string | undefined {
-  if (/\p{Cc}/u.test(text)) return 'has a control character';
+  if (/\p{Cc}/u.test(text)) return 'contains a control character';
   if (/[\p{Cs}\uFFFD]/u.test(text)) return 'is not Unicode text';
   return isTooLong(text) ? 'is longer than 255 characters' : undefined;
 }
 
-/** A key is text: as other bytes, different keys would be one to a handler. */
+/** Reads a key as text. Decoding other bytes could turn different keys into the same text. */
 function keyOf(key: Buffer | null): { readonly text: string; readonly flaw?: undefined } | { readonly flaw: string } {
   if (key === null) return { flaw: 'the record has no key' };
   if (!isUtf8(key)) return { flaw: 'the key is not UTF-8' };
   const text = key.toString();
-  if (text.includes('\0')) return { flaw: 'the key has a zero byte' };
+  if (text.includes('\0')) return { flaw: 'the key contains a zero byte' };
   return isTooLong(text) ? { flaw: 'the key is longer than 255 characters' } : { text };
 }
 
@@ -233,8 +234,8 @@ const RFC_3339 =
   /^(?!0000)(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,20})?([Zz]|[+-]([01]\d|2[0-3]):\d\d)$/;
 
 /**
- * Undefined where no time is named, or none that can be used: the record's timestamp is then the best that is known. The rule for what can
- * be used is that of `timeIn` in `@twinbox/fields`, which this library does not import.
+ * Parses the event's time; undefined if it is missing or unusable, because the record's timestamp is then the best known time. It
+ * accepts the same times as `timeIn` in `@twinbox/fields`, which this library does not import.
  */
 function eventTime(time: string | undefined): Date | undefined {
   const day = RFC_3339.exec(time ?? '')?.[1];
@@ -243,7 +244,7 @@ function eventTime(time: string | undefined): Date | undefined {
   return parsed.getTime() >= EARLIEST_MS && parsed.getTime() <= LATEST_MS ? parsed : undefined;
 }
 
-/** Date takes the 30th of February for the 2nd of March. */
+/** Needed because Date accepts the 30th of February as the 2nd of March. */
 function isDay(text: string): boolean {
   const day = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
@@ -255,13 +256,13 @@ function sequenceOf(text: string | undefined): number | undefined {
   return Number.isSafeInteger(sequence) ? sequence : undefined;
 }
 
-/** The version at the end of `urn:event:<type>:<version>`. */
+/** Extracts the version from `urn:event:<type>:<version>`. */
 function versionOf(dataschema: string | undefined): number | undefined {
   const version = /^urn:event:.+:(\d{1,9})$/.exec(dataschema ?? '')?.[1];
   return version === undefined ? undefined : Number(version);
 }
 
-/** Data of a version that no upcaster starts from is left as it is: whether it will do, its contract says. */
+/** Leaves data of a version without an upcaster as it is. The contract then decides whether it is valid. */
 function upcast(json: object, { version, upcasters = {} }: EventClass, from: number): object {
   let data = json;
   for (let n = from; n < version; n++) data = upcasters[n]?.(data) ?? data;
@@ -274,12 +275,12 @@ function dataOf(json: object, eventClass: EventClass, version: number): { data?:
     const errors = validateSync(data, { forbidUnknownValues: false });
     return errors.length === 0 ? { data } : { broken: errors.flatMap(constraintsOf).join('; ') };
   } catch (error) {
-    // Both descend by recursion, into fields that no class names too: data may be nested too deeply for them.
+    // Both are recursive, even into fields that no class declares, so data may be nested too deeply for them.
     return { broken: describeError(error) };
   }
 }
 
-/** Names the fields and the rules they break, never their values: these may be personal. */
+/** Returns the fields and the rules that they violate, never their values, because those may be personal data. */
 function constraintsOf({ property, constraints, children }: ValidationError): string[] {
   const nested = (children ?? []).flatMap(constraintsOf).map((text) => `${property}.${text}`);
   return [...Object.values(constraints ?? {}), ...nested];

@@ -1,6 +1,6 @@
 import { TextDecoder } from 'node:util';
 
-/** The attributes of a CloudEvent that matter here, as they came; what is not set is missing. */
+/** The relevant attributes of a CloudEvent, as received. Attributes that are not set are missing. */
 export interface Attributes {
   readonly specversion?: string | undefined;
   readonly id?: string | undefined;
@@ -8,22 +8,22 @@ export interface Attributes {
   readonly type?: string | undefined;
   readonly time?: string | undefined;
   readonly dataschema?: string | undefined;
-  /** An extension. */
+  /** An extension attribute. */
   readonly sequence?: string | undefined;
 }
 
-/** An event as its content mode carries it; nothing in it is judged yet. */
+/** An event as its content mode carries it, not yet validated. */
 export interface Envelope {
   readonly attributes: Attributes;
-  /** Why it is no event of its content mode, where it is none. */
+  /** Why the record is not a valid event of its content mode, if it is not. */
   readonly flaw?: string;
-  /** Undefined: there is no JSON object. */
+  /** Returns the data, or undefined if it is not a JSON object. */
   readonly data: () => object | undefined;
 }
 
 /**
- * The `content-type` that says that the value is the whole event; undefined in binary mode (CloudEvents, Kafka binding 1.0.2,
- * section 3). The header's name is matched in any case, as some clients write `Content-Type`.
+ * Returns the `content-type` if it says that the value is the whole event; undefined in binary mode (CloudEvents, Kafka binding
+ * 1.0.2, section 3). The header's name is matched case-insensitively, because some clients write `Content-Type`.
  */
 export function structuredContentType(headers: Readonly<Record<string, string>>): string | undefined {
   const type = headers['content-type'] ?? Object.entries(headers).find(([name]) => /^content-type$/i.test(name))?.[1];
@@ -41,11 +41,11 @@ export function readStructured(contentType: string, value: Buffer): Envelope {
   if (mediaType !== 'application/cloudevents+json')
     return { ...NO_EVENT, flaw: 'the event is in a format other than application/cloudevents+json' };
   const decoder = decoderOf(charset);
-  if (!decoder) return { ...NO_EVENT, flaw: 'the charset of the content type is not known' };
+  if (!decoder) return { ...NO_EVENT, flaw: 'the content type has an unknown charset' };
   const event = parseObject(value, decoder) as Readonly<Record<string, unknown>> | undefined;
   if (!event) return { ...NO_EVENT, flaw: `the value is not a JSON object in ${decoder.encoding.toUpperCase()}` };
 
-  // A null attribute is one that is not set.
+  // A null attribute counts as not set.
   const set = (name: string) => (Object.hasOwn(event, name) ? (event[name] ?? undefined) : undefined);
   const text = (name: string) => {
     const attribute = set(name);
@@ -62,16 +62,16 @@ export function readStructured(contentType: string, value: Buffer): Envelope {
       type: text('type'),
       time: text('time'),
       dataschema: text('dataschema'),
-      // A string by its definition; a number is what many write.
+      // Defined as a string, but many producers write a number.
       sequence: typeof sequence === 'number' ? String(sequence) : text('sequence'),
     },
     ...(both && { flaw: 'the event has both data and data_base64' }),
-    ...(wrong.length > 0 && { flaw: `attribute that is not a string: ${wrong.join(', ')}` }),
+    ...(wrong.length > 0 && { flaw: `attributes that are not strings: ${wrong.join(', ')}` }),
     data: () => objectIn(set('data')) ?? encodedIn(set('data_base64')),
   };
 }
 
-/** The media type in lower case, and the charset if one is named. Parameters may be quoted (RFC 9110, section 5.6.6). */
+/** Parses the media type, in lower case, and the charset, by default utf-8. Parameters may be quoted (RFC 9110, section 5.6.6). */
 function parseContentType(contentType: string): { mediaType: string; charset: string } {
   const [mediaType = ''] = contentType.split(';', 1);
   const parameters = contentType.slice(mediaType.length);
@@ -95,7 +95,7 @@ function decoderOf(charset: string): TextDecoder | undefined {
   }
 }
 
-/** The JSON object in the bytes, if that is what they are. A byte order mark is let through. */
+/** Parses the bytes as a JSON object; undefined if they are not one. A byte order mark is allowed. */
 export function parseObject(bytes: Buffer, decoder = utf8): object | undefined {
   try {
     return objectIn(JSON.parse(decoder.decode(bytes)));
@@ -109,7 +109,7 @@ function objectIn(json: unknown): object | undefined {
 }
 
 function encodedIn(base64: unknown): object | undefined {
-  // Buffer.from ignores what is not Base64.
+  // Checked first, because Buffer.from ignores characters that are not Base64.
   return typeof base64 === 'string' && base64.length % 4 === 0 && /^[A-Za-z\d+/]+={0,2}$/.test(base64)
     ? parseObject(Buffer.from(base64, 'base64'))
     : undefined;

@@ -1,29 +1,29 @@
-/** An event class: what the data of one event type looks like, with its class-validator decorators, and its version. */
+/** A class that describes the data of one event type by its class-validator decorators and its version. */
 export interface EventClass {
   new (): object;
-  /** The version of the data's schema, from 1. It travels in `ce_dataschema`. */
+  /** The version of the data's schema, starting at 1. It is sent in `ce_dataschema`. */
   readonly version: number;
   /**
-   * Bring older data up to date before it is validated: the function under `n` makes version `n + 1` of version `n`. Needed
-   * for as long as messages of version `n` may lie on the topic or be parked.
+   * Functions that convert older data to the current version before it is validated. The function under `n` converts version `n` to
+   * version `n + 1`. It is needed for as long as messages of version `n` may be on the topic or parked.
    */
   readonly upcasters?: Readonly<Record<number, (data: object) => object>>;
 }
 
-/** What a topic carries: the one place that names it, for the service that publishes and for those that consume. */
+/** Describes a topic and its events, for the service that publishes to it and for its consumers. */
 export interface TopicContract {
   /** The topic's name. Messages of aggregate type `order` go to `order.events`. */
   readonly name: string;
-  /** What `aggregatetype` in the outbox routes here. */
+  /** The `aggregatetype` in the outbox whose messages go to this topic. */
   readonly aggregateType: string;
-  /** Fixed once the topic exists: more partitions later would send a key elsewhere and break its order. */
+  /** Fixed once the topic exists, because adding partitions would move keys to other partitions and break their order. */
   readonly partitions: number;
   /** How long Kafka keeps a message, in milliseconds. */
   readonly retentionMs: number;
   readonly events: Readonly<Record<string, EventClass>>;
 }
 
-/** The `ce_dataschema` of an event type: a URN, for the schema is found by name and version, not by fetching it. */
+/** Returns the `ce_dataschema` of an event type. It is a URN because the schema is identified by name and version, not fetched. */
 export function dataSchema(type: string, event: EventClass): string {
   return `urn:event:${type}:${event.version}`;
 }
