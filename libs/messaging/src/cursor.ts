@@ -1,10 +1,10 @@
-/** Positions from `from` to before `to`. */
+/** The positions from `from`, inclusive, to `to`, exclusive. */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** The messages of one aggregate type that cannot be published now: those from position `from` on, `messages` of which were passed. */
+/** The blocked messages of one aggregate type: those from position `from` on. The relay has skipped `messages` of them so far. */
 export interface Waiting {
   readonly from: number;
   readonly messages: number;
@@ -13,16 +13,16 @@ export interface Waiting {
 const NOTHING_WAITS: ReadonlyMap<string, Waiting> = new Map();
 
 /**
- * How far an append-only log was read: everything up to `position`, but for the `gaps` below it. A sequence hands out
- * positions before their transactions commit, so a position that is missing may still appear; a cursor that only remembered
- * the highest would lose it (P2). A value: every step gives a new one. Positions are exact up to 2^53.
+ * How far an append-only log has been read: everything up to `position` except for the `gaps` below it. A sequence hands out
+ * positions before their transactions commit, so a missing position may still appear, and a cursor that remembered only the
+ * highest position would lose it (P2). A cursor is immutable; every method returns a new one. Positions are exact up to 2^53.
  */
 export class Cursor {
   static readonly START = new Cursor(0, []);
 
   /**
-   * `gaps` are in order, apart from each other, and below `position`. `waiting` names the aggregate types whose messages were
-   * passed and not published.
+   * `gaps` are sorted, do not touch each other, and lie below `position`. `waiting` has the aggregate types whose messages were
+   * skipped and not published.
    */
   constructor(
     readonly position: number,
@@ -30,12 +30,12 @@ export class Cursor {
     readonly waiting: ReadonlyMap<string, Waiting> = NOTHING_WAITS,
   ) {}
 
-  /** The same place in the log, with other aggregate types waiting. */
+  /** Returns the same place in the log with other blocked aggregate types. */
   withWaiting(waiting: ReadonlyMap<string, Waiting>): Cursor {
     return waiting.size === 0 && this.waiting.size === 0 ? this : new Cursor(this.position, this.gaps, waiting);
   }
 
-  /** Beyond the positions just read, which are in order: late ones fill their gaps, new ones may leave some behind. */
+  /** Advances past the sorted positions just read. Late positions fill their gaps, and new ones may leave gaps behind. */
   after(positions: readonly number[]): Cursor {
     const late: Span[] = [];
     const opened: Span[] = [];
@@ -51,7 +51,7 @@ export class Cursor {
     return new Cursor(last, opened.length === 0 ? gaps : gaps.concat(opened), this.waiting);
   }
 
-  /** Gives up waiting for the positions of the spans, which are in order. */
+  /** Gives up waiting for the positions in the sorted spans. */
   without(spans: readonly Span[]): Cursor {
     if (spans.length === 0 || this.gaps.length === 0) return this;
     const left: Span[] = [];
@@ -68,7 +68,7 @@ export class Cursor {
     return new Cursor(this.position, left, this.waiting);
   }
 
-  /** What of the spans, which are in order, is a gap. */
+  /** Returns the parts of the sorted spans that are gaps. */
   gapsWithin(spans: readonly Span[]): readonly Span[] {
     const within: Span[] = [];
     for (const span of spans) {
@@ -81,13 +81,13 @@ export class Cursor {
     return within;
   }
 
-  /** The gaps that begin beyond a position. */
+  /** Returns the gaps that start after a position. */
   gapsBeyond(position: number): readonly Span[] {
     const at = this.firstGapTo(position + 1);
     return this.gaps.slice((this.gaps[at]?.from ?? Infinity) > position ? at : at + 1);
   }
 
-  /** The index of the first gap that ends beyond a position. */
+  /** Finds the index of the first gap that ends after a position. */
   private firstGapTo(position: number): number {
     let [low, high] = [0, this.gaps.length];
     while (low < high) {
@@ -100,15 +100,15 @@ export class Cursor {
 }
 
 /**
- * At most so many spans that cover the given ones, which are in order: those that are closest to each other become one. What it
- * covers beside them is published again by whoever takes it for a gap.
+ * Merges the sorted spans that are closest to each other until at most `max` are left. The merged spans cover additional
+ * positions, and a relay that takes those for gaps publishes their messages again.
  */
-export function coarse(spans: readonly Span[], most: number): readonly Span[] {
-  if (spans.length <= most) return spans;
+export function coarse(spans: readonly Span[], max: number): readonly Span[] {
+  if (spans.length <= max) return spans;
   const distances = spans.slice(1).map(({ from }, at) => from - (spans[at]?.to ?? from));
-  // So many of the widest distances stay: of those that are as wide as the narrowest one of them, the first.
-  const narrowest = Float64Array.from(distances).toSorted()[spans.length - most] ?? Infinity;
-  let equal = most - 1 - distances.reduce((wider, distance) => wider + Number(distance > narrowest), 0);
+  // The widest `max - 1` distances stay. Where several are as wide as the narrowest of those, the first ones stay.
+  const narrowest = Float64Array.from(distances).toSorted()[spans.length - max] ?? Infinity;
+  let equal = max - 1 - distances.reduce((wider, distance) => wider + Number(distance > narrowest), 0);
   const merged: Span[] = [];
   let [{ from, to }] = spans as [Span];
   for (const [at, distance] of distances.entries()) {
@@ -122,12 +122,12 @@ export function coarse(spans: readonly Span[], most: number): readonly Span[] {
   return [...merged, { from, to }];
 }
 
-/** As PostgreSQL writes an `int8multirange`. */
+/** Formats the spans as PostgreSQL formats an `int8multirange`. */
 export function multirange(spans: readonly Span[]): string {
   return `{${spans.map(({ from, to }) => `[${from},${to})`).join(',')}}`;
 }
 
-/** Reads what PostgreSQL wrote: it always writes whole numbers with an inclusive start and an exclusive end. */
+/** Parses PostgreSQL's output, which always has whole numbers, an inclusive start and an exclusive end. */
 export function spansOf(text: string): Span[] {
   return [...text.matchAll(/\[(\d+),(\d+)\)/g)].map(([, from, to]) => ({ from: Number(from), to: Number(to) }));
 }

@@ -1,47 +1,47 @@
 import { type Cursor, type Span } from './cursor.js';
 
-/** So many gaps are looked into with every reading: it costs less than knowing which need not be. */
-const FEW = 100;
+/** Up to this many gaps, every read covers all of them, which costs less than tracking which ones can be left out. */
+const FEW_GAPS = 100;
 
-/** Gaps that the same transactions may still fill. */
+/** A group of gaps that the same transactions may still fill. */
 interface Watched {
   spans: Span[];
   readonly writers: ReadonlySet<string>;
-  /** When the first of them was seen. */
+  /** When the first of the gaps was seen. */
   since: number;
-  /** One of their writers ended, or they are new: the outbox must be read before they can be left alone. */
+  /** The gaps are new or one of their writers has ended, so they must be read once more before reads can leave them out. */
   readonly due: boolean;
-  /** It was read since. */
-  looked: boolean;
+  /** Whether they have been read since. */
+  wasRead: boolean;
 }
 
-/** Where a reading must look, and the transactions that must not have ended for it to be right. */
+/** The gaps that a read must cover, and the transactions that must still be open for its result to be valid. */
 export interface Look {
   readonly gaps: readonly Span[];
   readonly unlessEnded: readonly string[];
 }
 
 /**
- * Finds out which gaps nobody can fill any more, and which nobody can have filled yet. A writer locks the outbox (ROW EXCLUSIVE)
- * before it draws a position and until its transaction has ended. So the transactions that hold that lock after a gap was seen
- * are the only ones that can fill it; once none of them is left, and a reading that began after that was seen did not find the
- * row, it never comes: its transaction was rolled back, or a crash skipped the value.
+ * Finds out which gaps can no longer be filled, and which cannot have been filled yet. A writer takes a ROW EXCLUSIVE lock on the
+ * outbox before it draws a position, and holds it until its transaction ends. So only the transactions that hold that lock after a
+ * gap was seen can fill it. Once all of them have ended, and a read that started after that was observed has not found the row,
+ * the row will never appear: its transaction was rolled back, or a crash skipped the value.
  *
- * Until one of them ends, there is nothing to look for: a hundred thousand gaps beside one open transaction cost a reading no
- * more than none.
+ * Until one of these transactions ends, there is nothing to read in the gap. A hundred thousand gaps beside one open transaction
+ * cost a read no more than none.
  *
- * Asking for transaction ids or snapshots instead misses a writer that has drawn its position and has no id yet, and waits
+ * Checking transaction ids or snapshots instead would miss a writer that has drawn its position and has no id yet, and would wait
  * for transactions that never touch the outbox (P6).
  */
 export class GapWatch {
   private watched: Watched[] = [];
-  /** Gaps beyond were not there when the writers were last seen. */
+  /** Gaps beyond this position did not exist when the writers were last observed. */
   private upTo = -Infinity;
 
-  /** To be called with the writers as they are now; the outbox is read after it, then {@link settled} tells. */
+  /** Takes the current writers. Read the outbox after it, and then call {@link settled}. */
   observe(cursor: Cursor, writers: readonly string[], now = performance.now()): void {
     const open = new Set(writers);
-    // PREPARE TRANSACTION passes the lock on to an owner of another name: whichever writer that was, it may still commit.
+    // PREPARE TRANSACTION passes the lock to an owner with another name, so any writer may still commit as a prepared one.
     const prepared = writers.filter((writer) => writer.startsWith('-1/'));
     const byWriters = new Map<string, Watched>();
     const remember = (group: Watched) => {
@@ -58,25 +58,25 @@ export class GapWatch {
     for (const group of this.watched) {
       const possible = new Set([...prepared, ...[...group.writers].filter((writer) => open.has(writer))]);
       const same = possible.size === group.writers.size && [...possible].every((writer) => group.writers.has(writer));
-      if (same) remember({ ...group, due: group.due && !group.looked, looked: false });
+      if (same) remember({ ...group, due: group.due && !group.wasRead, wasRead: false });
       else
         remember({
           ...group,
           spans: [...cursor.gapsWithin(inOrder(group.spans))],
           writers: possible,
           due: true,
-          looked: false,
+          wasRead: false,
         });
     }
-    remember({ spans: [...cursor.gapsBeyond(this.upTo)], writers: open, since: now, due: true, looked: false });
+    remember({ spans: [...cursor.gapsBeyond(this.upTo)], writers: open, since: now, due: true, wasRead: false });
     this.watched = [...byWriters.values()];
     this.upTo = cursor.position;
   }
 
-  /** The gaps that may have been filled, if the others' writers are still there; all of them while they are few. */
+  /** Returns the gaps that may have been filled, provided that the writers of the others are still open; all gaps while they are few. */
   look(cursor: Cursor): Look {
     const left = this.watched.filter(({ due }) => !due);
-    if (cursor.gaps.length <= FEW || left.length === 0) return { gaps: cursor.gaps, unlessEnded: [] };
+    if (cursor.gaps.length <= FEW_GAPS || left.length === 0) return { gaps: cursor.gaps, unlessEnded: [] };
     const due = this.watched.filter((group) => group.due).flatMap(({ spans }) => spans);
     return {
       gaps: [...cursor.gapsWithin(inOrder(due)), ...cursor.gapsBeyond(this.upTo)],
@@ -84,29 +84,29 @@ export class GapWatch {
     };
   }
 
-  /** Whether readings look into so many gaps that the writers should be asked for soon. */
+  /** Whether reads cover so many gaps that the writers should be queried again soon. */
   isBusy(cursor: Cursor): boolean {
-    return cursor.gaps.length > FEW && this.look(cursor).gaps.length > FEW;
+    return cursor.gaps.length > FEW_GAPS && this.look(cursor).gaps.length > FEW_GAPS;
   }
 
   /**
-   * To be called after a reading that began after {@link observe} and looked into all gaps that {@link look} named. Gives the
-   * cursor without those that no writer was left for, and that are gaps still.
+   * Returns the cursor without the gaps that were not filled and have no writer left. Call it after a read that started after
+   * {@link observe} and covered all gaps that {@link look} returned.
    */
   settled(cursor: Cursor): Cursor {
-    for (const group of this.watched) group.looked = true;
+    for (const group of this.watched) group.wasRead = true;
     const abandoned = this.watched.filter(({ writers }) => writers.size === 0);
     this.watched = this.watched.filter(({ writers }) => writers.size > 0);
     return abandoned.reduce((rest, { spans }) => rest.without(inOrder(spans)), cursor);
   }
 
-  /** The transactions that may fill a gap which was seen before `time`. */
+  /** Returns the transactions that may fill a gap which was first seen before `time`. */
   writersSince(time: number): readonly string[] {
     const old = this.watched.filter(({ since }) => since <= time);
     return [...new Set(old.flatMap(({ writers }) => [...writers]))];
   }
 
-  /** When the oldest gap was seen. */
+  /** When the oldest gap was first seen. */
   get since(): number | undefined {
     return this.watched.length === 0 ? undefined : Math.min(...this.watched.map(({ since }) => since));
   }

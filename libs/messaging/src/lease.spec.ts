@@ -4,7 +4,7 @@ import { type DueNow, Lease, type LeaseAnswer, type LeaseStore } from './lease.j
 
 const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, lastAction: undefined, incidents: [] };
 
-/** A lease row in memory: what matters here is how the holder counts, not who gets it. */
+/** A lease row in memory. These tests are about the holder's timing, not about who gets the lease. */
 class Row implements LeaseStore {
   answer: LeaseAnswer | Error = { token: '1', pending: false, due: NOTHING };
   released: string[] = [];
@@ -40,11 +40,11 @@ describe('a lease', () => {
     jest.useRealTimers();
   });
 
-  it('is not held before the database said so', () => {
+  it('is not held before the database grants it', () => {
     expect(lease.token).toBeUndefined();
   });
 
-  it('P3 is no longer believed in 4 s after its last renewal was sent', async () => {
+  it('P3 is no longer relied on 4 s after its last renewal was sent', async () => {
     await lease.renew();
     row.answer = new Promise(() => undefined) as never;
     jest.advanceTimersByTime(3999);
@@ -55,7 +55,7 @@ describe('a lease', () => {
     expect(lease.token).toBeUndefined();
   });
 
-  it('P3 counts from before the renewal was sent, not from its answer', async () => {
+  it('P3 is timed from before the renewal was sent, not from its answer', async () => {
     row.holdLease = () => {
       jest.advanceTimersByTime(3000);
       return Promise.resolve({ token: '1', pending: false, due: NOTHING });
@@ -75,7 +75,7 @@ describe('a lease', () => {
     expect(lease.token).toBe('1');
   });
 
-  it('tells every answer', async () => {
+  it('reports every answer', async () => {
     await lease.renew();
     await jest.advanceTimersByTimeAsync(5000);
     expect(renewed).toBe(6);
@@ -87,7 +87,7 @@ describe('a lease', () => {
     expect(lease.token).toBeUndefined();
   });
 
-  it('records its progress with every renewal, and when it is handed back', async () => {
+  it('records its progress with every renewal and when it is released', async () => {
     await lease.renew();
     const progress = new Cursor(7, []);
     lease.progress = progress;
@@ -98,7 +98,7 @@ describe('a lease', () => {
     expect(row.recorded).toEqual([undefined, progress, progress]);
   });
 
-  it('P2 begins a new term where the last one ended', async () => {
+  it('P2 starts a new term where the last one ended', async () => {
     await lease.renew();
     lease.progress = new Cursor(7, []);
     const others = new Cursor(9, []);
@@ -109,7 +109,7 @@ describe('a lease', () => {
     expect(lease.progress).toBe(others);
   });
 
-  it('P2 does not recover again because of an answer from before a recovery ended', async () => {
+  it('P2 does not recover again because of an answer from before the end of a recovery', async () => {
     const log = { place: 'server', log: 'outbox', last: 10, rowsBeyond: false };
     const beyond = { token: '1', pending: false, due: NOTHING, progress: new Cursor(50, []), log };
     row.answer = beyond;
@@ -127,14 +127,14 @@ describe('a lease', () => {
     expect(lease).toMatchObject({ recovering: undefined, progress: Cursor.START, term });
   });
 
-  it('is renewed once more when it is asked to while a renewal is under way', async () => {
+  it('is renewed once more when that is requested during a renewal', async () => {
     const renewing = lease.renew();
     await Promise.all([renewing, lease.renew(), lease.renew()]);
 
     expect(renewed).toBe(2);
   });
 
-  it('says why it can no longer be renewed, and stops trying', async () => {
+  it('reports why it can no longer be renewed, and stops trying', async () => {
     row.answer = new Error('connection lost');
 
     await lease.renew();
@@ -143,7 +143,7 @@ describe('a lease', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('is handed back once, and only by its holder', async () => {
+  it('is released once, and only by its holder', async () => {
     await lease.renew();
     await lease.release();
     const other = new Lease(row, 'other', () => undefined);

@@ -5,7 +5,7 @@ import { type Incident } from './incidents.js';
 import { beforeWaiting, recordedPosition } from './lease-progress.js';
 import { judge, type Known, type LogState, type WentBack } from './log-origin.js';
 
-/** In milliseconds. */
+/** Durations in milliseconds. */
 export interface LeaseTiming {
   readonly leaseMs: number;
   readonly renewEveryMs: number;
@@ -15,68 +15,67 @@ export interface LeaseTiming {
 export const LEASE_TIMING: LeaseTiming = { leaseMs: 4000, renewEveryMs: 1000 };
 
 export interface LeaseAnswer {
-  /** The fencing token while the lease is ours; it grows with every change of the holder. */
+  /** The fencing token while we hold the lease. It grows with every change of the holder. */
   readonly token: string | undefined;
-  /** Whether the outbox has messages beyond what the lease row calls published: the safety poll, in the statement that renews. */
+  /** Whether the outbox has messages beyond the recorded progress. This is the safety poll, part of the renewing statement. */
   readonly pending: boolean;
-  /** What is published, as the lease row has it now; given with a token. */
+  /** The published part of the log as the lease row now records it; present with a token. */
   readonly progress?: Cursor;
-  /** The row's own position: before that of `progress` while an aggregate type waits; the same unless given. */
+  /** The row's own position, which is before that of `progress` while an aggregate type is blocked. The same if omitted. */
   readonly position?: number;
-  /** The log that the row's progress was recorded in; null when the previous version recorded it. Given with a token. */
+  /** The log that the row's progress belongs to; null if the previous version recorded it. Present with a token. */
   readonly origin?: string | null;
-  /** The log as it is now. */
+  /** The current log. */
   readonly log?: LogState;
   /** How far the database's clock is ahead of this process's, beyond what the round trip explains. */
   readonly clockAheadMs?: number;
-  /** The oldest message that the lease row does not call published. */
+  /** The oldest message that is unpublished according to the lease row. */
   readonly unpublished?: Unpublished | undefined;
-  /** What the database keeps for later, and is due: whoever works it off is woken, and polls no more than this. */
+  /** The deferred work that is due. Its workers are woken by it and do not poll themselves. */
   readonly due: DueNow;
 }
 
 export interface Unpublished {
-  /** Since it was written. */
+  /** Seconds since the message was written. */
   readonly seconds: number;
-  /** Whether the lease is some process's. */
+  /** Whether any process holds the lease. */
   readonly leased: boolean;
 }
 
 export interface DueNow {
-  /** Messages parked in the inbox are due. */
+  /** Whether parked messages of the inbox are due. */
   readonly parked: boolean;
-  /** There may be parked messages, due or not. */
+  /** Whether there may be parked messages, due or not. */
   readonly anyParked: boolean;
   readonly jobs: boolean;
-  /** The number of the last thing that a person did to a dead letter. */
+  /** The id of the latest operator action in `messaging_audit`. */
   readonly lastAction: string | undefined;
-  /** The incidents that nobody has acknowledged. */
+  /** The unacknowledged incidents. */
   readonly incidents: readonly Incident[];
-  /** What waits for a person; undefined unless the poll has looked. */
+  /** What needs an operator's attention; undefined if this poll has not checked it. */
   readonly attention?: Attention | undefined;
 }
 
 export interface LeaseStore {
   /**
-   * Takes the lease when it is free or expired, renews it when `holder` has it, and then records its `progress`, unless the
-   * row or the log is not the one that is `known`, or the sequence has not come that far. Without a holder it only looks at
-   * what is due.
+   * Takes the lease if it is free or expired, or renews it if `holder` has it. A renewal also records `progress`, unless the row or
+   * the log differs from `known`, or the sequence has not reached that position. Without a holder it only checks what is due.
    */
   holdLease(holder: string | undefined, leaseMs: number, progress?: Cursor, known?: KnownLease): Promise<LeaseAnswer>;
   releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void>;
 }
 
-/** What the holder knows of its lease row. */
+/** What the holder knows about its lease row. */
 export interface KnownLease extends Omit<Known, 'reach'> {
   readonly token: string;
-  /** What the row records. Its gaps are not sent again while they are the same. */
+  /** The progress that the row records. Its gaps are not sent again while they are unchanged. */
   readonly progress: Cursor;
 }
 
 /**
- * The right to publish for one schema, held by one relay at a time (P3). The database decides who gets it, by its own clock;
- * the holder believes in it for a shorter time, counted on a monotonic clock from before the renewal was sent, so that a
- * holder that was paused or cut off stops before another begins.
+ * The right to publish for one schema, held by one relay at a time (P3). The database grants it by its own clock. The holder
+ * relies on it for a shorter time, measured on a monotonic clock from before the renewal was sent, so that a holder that was
+ * paused or cut off stops before another relay starts.
  */
 export class Lease {
   private deadline = -Infinity;
@@ -89,16 +88,17 @@ export class Lease {
   private clockAhead = 0;
   private latest: LogState | undefined;
   private unanswered: Cursor | undefined;
-  /** What is published in this term; its holder sets it, every renewal records it. Undefined while another leads. */
+  /** What has been published in this term. The leader sets it and every renewal records it. Undefined while another process leads. */
   progress: Cursor | undefined;
-  /** Counts the terms: one begins with every take-over, and whenever what the holder knew is no longer true. */
+  /** The number of the term. A new term starts with every takeover, and whenever the holder's knowledge is no longer valid. */
   term = 0;
-  /** Positions went back: nothing is recorded until {@link startOver}. */
+  /** Set when positions went back. Nothing is recorded until {@link startOver}. */
   recovering: WentBack | undefined;
 
   /**
-   * `onRenewed` is called after every renewal, with its answer, and after one that failed. Without a holder the lease is
-   * never ours. `known` is what the process knew of the row on its last connection: an older copy of the database is noticed.
+   * `onRenewed` is called with the answer of every renewal, and without one if the renewal failed. Without a holder the lease is
+   * never taken. `known` is what the process knew about the row on its last connection, so that it notices an older copy of the
+   * database.
    */
   constructor(
     private readonly store: LeaseStore,
@@ -108,24 +108,24 @@ export class Lease {
     private known?: KnownLease,
   ) {}
 
-  /** The fencing token while the lease is certainly ours, else undefined. Costs no query: ask before every send. */
+  /** The fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send. */
   get token(): string | undefined {
     return performance.now() < this.deadline ? this.current : undefined;
   }
 
-  /** Why the lease can no longer be renewed: the connection is gone and a new one is needed. */
+  /** Why the lease can no longer be renewed on this connection. A new connection is needed then. */
   get failure(): Error | undefined {
     return this.failed;
   }
 
-  /** The row as this process last recorded or took it over; as it may be, where the answer to the last recording was lost. */
+  /** The row as this process last recorded it or took it over. If the answer to a recording was lost, it has the lower position. */
   get row(): KnownLease | undefined {
     const { known, unanswered } = this;
     if (!known || !unanswered) return known;
     return { ...known, position: Math.min(known.position, recordedPosition(unanswered)) };
   }
 
-  /** The log as the last poll found it. */
+  /** The log as of the last poll. */
   get log(): LogState | undefined {
     return this.latest;
   }
@@ -135,7 +135,7 @@ export class Lease {
     return this.clockAhead;
   }
 
-  /** What was left from before positions went back is published: a term begins that is recorded again. */
+  /** Starts a term that is recorded again, once the messages from before positions went back are published. */
   startOver(): void {
     if (!this.recovering || !this.known) return;
     const { fromStart } = this.recovering;
@@ -144,7 +144,7 @@ export class Lease {
     this.term++;
   }
 
-  /** Renews now, or once more after the renewal under way, whose statement may not know yet; then every second. */
+  /** Renews now, or once more after a renewal in progress, which may have read too early. From then on renews every second. */
   renew(): Promise<void> {
     clearTimeout(this.timer);
     if (this.renewal) this.again = true;
@@ -162,7 +162,7 @@ export class Lease {
       await this.renewOnce(sentAt);
     } while (this.again && !this.stopped && !this.failed);
     if (this.stopped || this.failed) return;
-    // Counted from the sending: a slow answer does not stretch the time between two renewals.
+    // Measured from the send, so that a slow answer does not stretch the interval between two renewals.
     const waitMs = Math.max(0, sentAt + this.timing.renewEveryMs - performance.now());
     this.timer = setTimeout(() => void this.renew(), waitMs);
   }
@@ -182,12 +182,12 @@ export class Lease {
       this.deadline = answer.token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
       this.onRenewed(answer);
     } catch (error) {
-      this.failed = new Error(`the relay's lease cannot be renewed: ${describeError(error)}`, { cause: error });
+      this.failed = new Error(`cannot renew the relay lease: ${describeError(error)}`, { cause: error });
       this.onRenewed(undefined);
     }
   }
 
-  /** A new term begins where the last one ended, whoever's that was; one that goes on knows what it has recorded. */
+  /** Starts a new term where the last one ended, whichever process held it, or continues the current term. */
   private follow(
     { token, progress, origin, log, ...row }: LeaseAnswer,
     sent: Cursor | undefined,
@@ -200,37 +200,37 @@ export class Lease {
     }
     const { position = progress.position } = row;
     const { known } = this;
-    const asKnown = known?.position === position || (sent !== undefined && recordedPosition(sent) === position);
+    const isAsKnown = known?.position === position || (sent !== undefined && recordedPosition(sent) === position);
     const samePlace = known?.log.place === log.place;
-    // Another leader may have begun again in this log; in a copy of it, a lower position can only be an older one.
+    // In the same place another leader may have started over. In a copy of the log, a lower position can only be an older one.
     const sameLog = known?.log.log === log.log;
-    const nobodyBetween = known !== undefined && BigInt(token) <= BigInt(known.token) + 1n;
-    const comparable = sameHolder || (!samePlace && sameLog && nobodyBetween);
-    // A term that began while the renewal was under way has yet to be recorded: the answer says nothing of it.
+    const noOtherHolder = known !== undefined && BigInt(token) <= BigInt(known.token) + 1n;
+    const comparable = sameHolder || (!samePlace && sameLog && noOtherHolder);
+    // A term that started during the renewal has not been recorded yet, so the answer says nothing about it.
     const isOfTerm = !sameHolder || sentIn === this.term;
-    if (isOfTerm && !(sameHolder && this.recovering && samePlace && asKnown)) {
-      const reach = asKnown ? progress.position : known?.progress.position;
+    if (isOfTerm && !(sameHolder && this.recovering && samePlace && isAsKnown)) {
+      const reach = isAsKnown ? progress.position : known?.progress.position;
       const relied =
         known && comparable
-          ? { ...known, position: asKnown ? position : known.position, reach: reach ?? position }
+          ? { ...known, position: isAsKnown ? position : known.position, reach: reach ?? position }
           : undefined;
       const cursor = sameHolder ? sent?.position : undefined;
       const found = { position, reach: progress.position, origin: origin ?? null };
       const seenBeyond = !sameHolder && samePlace && sameLog && known.log.rowsBeyond;
       const verdict = judge(relied, cursor, found, log, seenBeyond);
-      if (!sameHolder || !verdict.goesOn) this.beginTerm(progress, verdict.wentBack);
+      if (!sameHolder || !verdict.continues) this.beginTerm(progress, verdict.wentBack);
     }
     this.known = { token, position, progress, log };
   }
 
   private beginTerm(progress: Cursor | undefined, wentBack?: WentBack): void {
-    // What waits was committed before: it is read again, and published first.
+    // Waiting messages were committed earlier, so they are read again and published first.
     this.progress = wentBack && progress ? beforeWaiting(progress) : progress;
     this.recovering = wentBack;
     this.term++;
   }
 
-  /** Ends renewing and hands the lease back, so that a standby takes over at once. */
+  /** Stops renewing and releases the lease, so that a standby takes over at once. */
   async release(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
