@@ -4,23 +4,23 @@ import { type OutboxStore } from './outbox-store.js';
 import { settlesWithin } from './waiting.js';
 
 const PROOF = 'proof ';
-const PROVE_EVERY_MS = 60_000;
-const HEARD_WITHIN_MS = 2000;
+const PROBE_EVERY_MS = 60_000;
+const ARRIVES_WITHIN_MS = 2000;
 
 /**
- * Whether notices arrive. A pooler in transaction mode, or a connection that is half dead, swallows them silently; polling goes
- * on either way, so all there is to do is to say so, once.
+ * Checks whether notifications arrive, and logs one warning if they do not. A pooler in transaction mode or a half-dead connection
+ * drops them silently. Nothing else needs to be done, because polling continues either way.
  */
 export class ListeningProof {
   private readonly logger = new Logger('Relay');
-  private onHeard: ((notice: string) => void) | undefined;
+  private onReceived: ((notice: string) => void) | undefined;
   private warned = false;
 
-  /** Now and every minute, until the function that it returns is called. */
-  proveFromTimeToTime(store: OutboxStore): () => void {
+  /** Checks now and every minute. Returns a function that stops the checks. */
+  start(store: OutboxStore): () => void {
     const stopped = new AbortController();
-    const timer = setInterval(() => void this.prove(store, stopped.signal), PROVE_EVERY_MS).unref();
-    void this.prove(store, stopped.signal);
+    const timer = setInterval(() => void this.probe(store, stopped.signal), PROBE_EVERY_MS).unref();
+    void this.probe(store, stopped.signal);
     return () => {
       stopped.abort();
       clearInterval(timer);
@@ -31,25 +31,25 @@ export class ListeningProof {
     return notice.startsWith(PROOF);
   }
 
-  heard(notice: string): void {
-    this.onHeard?.(notice);
+  received(notice: string): void {
+    this.onReceived?.(notice);
   }
 
-  private async prove(store: OutboxStore, stopped: AbortSignal): Promise<void> {
+  private async probe(store: OutboxStore, stopped: AbortSignal): Promise<void> {
     const nonce = `${PROOF}${randomUUID()}`;
-    const heard = new Promise<void>((resolve) => {
-      this.onHeard = (notice) => notice === nonce && resolve();
+    const arrived = new Promise<void>((resolve) => {
+      this.onReceived = (notice) => notice === nonce && resolve();
     });
     try {
       await store.notifyFromElsewhere(nonce);
     } catch {
-      // The database is away, and that is told elsewhere.
+      // An unreachable database is reported elsewhere.
       return;
     }
-    if ((await settlesWithin(HEARD_WITHIN_MS, heard)) || stopped.aborted || this.warned) return;
+    if ((await settlesWithin(ARRIVES_WITHIN_MS, arrived)) || stopped.aborted || this.warned) return;
     this.warned = true;
     this.logger.warn(
-      'Notifications do not arrive (a pooler in transaction mode?): what other processes commit is found by polling once a second',
+      'Notifications do not arrive (is there a pooler in transaction mode?). Commits of other processes are found by polling once a second',
     );
   }
 }

@@ -13,7 +13,7 @@ function bucketsOf(counts: TopicCounts): Record<string, number> {
 }
 
 describe('P9 the latency of published messages', () => {
-  it('falls into the bucket whose bound it does not exceed, and into every larger one', () => {
+  it('is counted in the bucket whose bound it does not exceed, and in every larger one', () => {
     const counts = new TopicCounts();
 
     counts.acknowledged([aged(1), aged(2), aged(3), aged(600_000), aged(600_001)], NOW);
@@ -37,7 +37,7 @@ describe('P9 the latency of published messages', () => {
     );
   });
 
-  it('is none, not less, for a row of a database whose clock is ahead', () => {
+  it('is zero rather than negative for a row of a database whose clock is ahead', () => {
     const counts = new TopicCounts();
 
     counts.acknowledged([aged(-5000)], NOW);

@@ -22,7 +22,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-it('P3 reads in the order of the positions, wherever the rows lie', async () => {
+it('P3 reads in the order of the positions, wherever the rows are stored', async () => {
   for (const position of [3, 1, 2]) {
     await sandbox.database.sql(
       `insert into sandbox.outbox (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
@@ -46,7 +46,7 @@ describe('the lease row', () => {
     expect(others.token).toBeUndefined();
   });
 
-  it('keeps its token while its holder renews it, and has a higher one for the next', async () => {
+  it('keeps its token while its holder renews it, and has a higher token for the next holder', async () => {
     const first = await store.holdLease(MINE, 60_000);
     const renewed = await store.holdLease(MINE, 0);
     const next = await store.holdLease(OTHERS, 60_000);
@@ -55,7 +55,7 @@ describe('the lease row', () => {
     expect(Number(next.token)).toBe(Number(first.token) + 1);
   });
 
-  it('is free once its holder has released it, and stays when another has', async () => {
+  it('is free once its holder has released it, but not if another process releases it', async () => {
     await store.holdLease(MINE, 60_000);
     await store.releaseLease(OTHERS);
     expect((await store.holdLease(OTHERS, 60_000)).token).toBeUndefined();
@@ -65,7 +65,7 @@ describe('the lease row', () => {
     expect((await store.holdLease(OTHERS, 60_000)).token).toBeDefined();
   });
 
-  it('tells its holder with every renewal whether messages wait, and where its progress is', async () => {
+  it('reports with every renewal whether messages wait, and the recorded progress', async () => {
     expect(await store.holdLease(MINE, 60_000)).toMatchObject({ pending: false, progress: Cursor.START });
     await sandbox.add(sandbox.outboxOf(sandbox.newRelay()), 'a', 1);
     expect(await store.holdLease(MINE, 60_000)).toMatchObject({ pending: true });
@@ -75,7 +75,7 @@ describe('the lease row', () => {
     expect(await store.holdLease(MINE, 60_000, progress)).toMatchObject({ pending: false, progress });
   });
 
-  it('P2 takes no progress from a holder that another has succeeded meanwhile', async () => {
+  it('P2 does not accept progress from a holder that has been succeeded by another', async () => {
     await store.holdLease(MINE, 0);
     await store.holdLease(OTHERS, 0, undefined);
 
@@ -85,7 +85,7 @@ describe('the lease row', () => {
   });
 });
 
-describe('P2 the lease row takes no progress', () => {
+describe('P2 the lease row accepts no progress', () => {
   const progress = new Cursor(9, []);
   const position = async () => {
     const [row] = await sandbox.database.sql<{ position: number }>('select position::int from sandbox.relay_lease');
@@ -102,7 +102,7 @@ describe('P2 the lease row takes no progress', () => {
     expect(await position()).toBe(0);
   });
 
-  it('from a holder that knows another log, token or position', async () => {
+  it('from a holder that knows a different log, token or position', async () => {
     await sandbox.database.sql(`select setval('sandbox.outbox_position_seq', 9)`);
     const { token, log } = await store.holdLease(MINE, 60_000);
     const known = { token: token!, log: log!, position: 0, progress: Cursor.START };
@@ -118,7 +118,7 @@ describe('P2 the lease row takes no progress', () => {
   });
 });
 
-it('P2 neither reads nor removes by a cursor that belongs to another log', async () => {
+it('P2 neither reads nor removes with a cursor that belongs to another log', async () => {
   const outbox = sandbox.outboxOf(sandbox.newRelay());
   for (let n = 1; n <= 3; n++) await sandbox.add(outbox, 'a', n);
   const { log } = await store.holdLease(MINE, 60_000);
@@ -131,7 +131,7 @@ it('P2 neither reads nor removes by a cursor that belongs to another log', async
   expect(await store.removeOld(0, new Cursor(3, []), 0, 10, place)).toMatchObject({ count: 3 });
 });
 
-describe('P8 a lease that a clock stepped back has made too long', () => {
+describe('P8 a lease that became too long when the clock was stepped back', () => {
   const remainingMs = async () => {
     const [row] = await sandbox.database.sql<{ ms: number }>(
       'select extract(epoch from expires_at - clock_timestamp())::float8 * 1000 as ms from sandbox.relay_lease',
@@ -139,7 +139,7 @@ describe('P8 a lease that a clock stepped back has made too long', () => {
     return row!.ms;
   };
 
-  it('is shortened to the length of a lease by another, who does not take it at once', async () => {
+  it('is shortened to the length of a lease by another relay, which does not take it at once', async () => {
     await store.holdLease(OTHERS, 4000);
     await sandbox.database.sql(`update sandbox.relay_lease set expires_at = expires_at + interval '2 hours'`);
 
@@ -150,7 +150,7 @@ describe('P8 a lease that a clock stepped back has made too long', () => {
     expect(await remainingMs()).toBeLessThanOrEqual(4000);
   });
 
-  it('stays as it is when an operator holds it for ever', async () => {
+  it('is left alone when an operator holds it forever', async () => {
     await store.holdLease(OTHERS, 4000);
     await sandbox.database.sql(`update sandbox.relay_lease set expires_at = 'infinity'`);
 
@@ -160,7 +160,7 @@ describe('P8 a lease that a clock stepped back has made too long', () => {
   });
 });
 
-it('P9 tells how far the clock of the database is ahead, beyond what the round trip explains', async () => {
+it('P9 reports how far the clock of the database is ahead, beyond what the round trip explains', async () => {
   expect((await store.holdLease(MINE, 4000)).clockAheadMs).toBe(0);
   const now = Date.now.bind(Date);
   const hour = 3_600_000;
@@ -174,7 +174,7 @@ it('P9 tells how far the clock of the database is ahead, beyond what the round t
   expect(ahead.clockAheadMs).toBeLessThan(5000 - hour);
 });
 
-it('P3 reads late messages before the newer ones, in one reading', async () => {
+it('P3 reads late messages before newer ones, in one read', async () => {
   const outbox = sandbox.outboxOf(sandbox.newRelay());
   for (let n = 1; n <= 6; n++) await sandbox.add(outbox, 'a', n);
 
@@ -183,12 +183,12 @@ it('P3 reads late messages before the newer ones, in one reading', async () => {
   expect(rows.map(({ position }) => position)).toEqual(['2', '3', '5']);
 });
 
-it('P6 names the transactions that may fill a gap, before they have an id', async () => {
+it('P6 finds the transactions that may fill a gap before they have an id', async () => {
   const writer = sandbox.dataSource.createQueryRunner();
   await writer.startTransaction();
   expect(await store.openWriters()).toEqual([]);
 
-  // Locks as an insert does before its first row, and assigns no transaction id.
+  // Locks as an insert does before its first row, without assigning a transaction id.
   await writer.query('lock table sandbox.outbox in row exclusive mode');
 
   expect(await store.openWriters()).toHaveLength(1);

@@ -10,34 +10,34 @@ import { type OutboxRow } from './message.js';
 import { quoteIdentifier } from './schema.js';
 import { SessionClient, withoutRefusal } from './session-client.js';
 
-/** Told to the relays of the schema: rows were committed, the lease is free, or a person changed what is parked. */
+/** Notifies the relays of the schema that rows were committed, the lease is free, or an operator changed parked messages. */
 export type OutboxNotice = 'committed' | 'lease-released' | 'parked-changed';
 
-/** What a record adds to its payload: key, headers and framing, generously. */
+/** A generous estimate of the key, headers and framing that a record adds to its payload. */
 export const RECORD_OVERHEAD_BYTES = 512;
 
-/** How long a statement may take before the connection counts as dead: less than a lease, so that its loss is noticed in time. */
+/** How long a statement may take before the connection counts as dead. Less than a lease, so that a lost connection is noticed in time. */
 const STATEMENT_MS = 3000;
 
-/** Of so many positions at most old messages are looked for at a time. */
-const LOOK_POSITIONS = 200_000;
-/** Parked messages whose positions one statement changes. */
+/** The maximum range of positions that one statement scans. */
+const MAX_SCANNED_POSITIONS = 200_000;
+/** How many parked messages one statement moves to new positions. */
 const MOVE_ROWS = 5000;
 
-/** Read fields in the order of the statement: the relay reads millions of rows. */
+/** Fields are read in the order of the statement, because the relay reads millions of rows. */
 const COLUMNS = `position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at`;
 const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
        (extract(epoch from created_at) * 1000)::bigint::text as timestamp`;
 
-/** What the poll answers; nulls where the lease is another's. */
+/** The poll's result. Some fields are null if another process holds the lease. */
 interface LeaseRow {
   readonly token: string | null;
   readonly position: string | null;
-  /** Null too where the row is as the holder knows it: they may be many. */
+  /** Also null if the row is as the holder knows it, because there may be many gaps. */
   readonly gaps: string | null;
   readonly ahead: Parameters<typeof cursorOf>[2];
   readonly kept: boolean | null;
-  /** It records what was sent, as far as `kept` rows tell. */
+  /** Whether the row records what was sent; meaningful only if `kept` is true. */
   readonly sent: boolean | null;
   readonly origin: string | null;
   readonly place: string;
@@ -47,36 +47,38 @@ interface LeaseRow {
   readonly rowsBeyond: boolean;
   readonly clock: string;
   readonly pending: boolean;
-  /** The time of the first row that is due. */
+  /** The due time of the first parked message that is due. */
   readonly parked: string | null;
   readonly anyParked: boolean;
-  /** The same of each queue that has one. */
+  /** The due time of the first due job, by queue. */
   readonly jobs: Record<string, string> | null;
   readonly late: string;
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
   readonly unpublished: Unpublished | null;
-  /** Null unless this poll has looked. */
+  /** Null unless this poll has checked it. */
   readonly attention: Attention | null;
 }
 
-/** How often a process looks for what waits for a person: rarer than it polls, because the cost grows with the dead rows. */
+/** How often a process checks what needs an operator's attention. Less often than it polls, because the cost grows with the dead rows. */
 const ATTENTION_EVERY_MS = 5000;
-/** So many gaps are looked into for overdue messages. */
-const MOST_GAPS = 100;
+/** How many gaps the poll searches for overdue messages. */
+const MAX_SEARCHED_GAPS = 100;
 
 /**
- * True of every row, and there for the planner: while it has no statistics it takes a range with two ends for a small one, which
- * it is when all but the last messages are published. With one end it then reads and sorts the whole log (2.4 ms at 20,000
- * rows, against 0.05). In a backlog it is the other way round: with two ends it would sort all of that (120 ms at 200,000).
+ * A condition that is true for every row and only guides the planner. Without statistics the planner assumes that a range with two
+ * ends is small, which is right when all but the last messages are published. With one end it would then read and sort the whole
+ * log (2.4 ms at 20,000 rows, against 0.05 ms). In a backlog it is the other way round, because with two ends the planner would
+ * sort the whole backlog (120 ms at 200,000 rows).
  */
 const NO_END = 'position < 9223372036854775807';
 
 /**
- * - `all`: of the log.
- * - `drawn`: up to where the sequence stands. While it was set back and older rows are kept beyond it, a cursor that passed it
- *   would miss what is written next.
- * - `old`: what was written before the sequence was set back or restarted. Its row in the catalogue is as old as its restart.
+ * The part of the log to read:
+ * - `all`: the whole log.
+ * - `drawn`: up to the current value of the sequence. If the sequence was set back and older rows remain beyond it, a cursor past
+ *   that value would miss the rows written next.
+ * - `old`: rows written before the sequence was set back or restarted. Its row in the catalogue is as old as its restart.
  */
 export type LogPart = 'all' | 'drawn' | 'old';
 
@@ -84,40 +86,40 @@ export interface ReadOptions {
   /** See {@link LogState}. */
   readonly place?: string | undefined;
   readonly part?: LogPart;
-  /** The gaps to look into; those of the cursor unless given. */
+  /** The gaps to read; by default those of the cursor. */
   readonly gaps?: readonly Span[];
-  /** Of the writers that may fill the other gaps. */
+  /** The writers that may fill the gaps left out. */
   readonly unlessEnded?: readonly string[];
 }
 
-/** A transaction has ended that may have filled a gap which was not looked into: what was read may not be published. */
+/** A transaction has ended that may have filled a gap left out of the read. The rows read must not be published. */
 export class WriterEnded extends Error {}
 
-/** The transaction that has had its share in a gap for longest, as far as the role may see it. */
+/** The oldest transaction that may fill a gap, as far as the role may see it. */
 export interface GapWriter {
   /** Null for a prepared transaction. */
   readonly pid: number | null;
-  /** That of the session, or the id of the prepared transaction. */
+  /** The application name of the session, or the id of the prepared transaction. */
   readonly application: string | null;
   readonly seconds: number | null;
 }
 
-/** What one look at published messages came to. */
+/** The result of one removal of old messages. */
 export interface Removal {
   readonly count: number;
-  /** Up to here none is left. */
+  /** No message to remove is left up to this position. */
   readonly upTo: number;
-  /** The next look may remove some at once. */
+  /** Whether there may be more to remove right away. */
   readonly more: boolean;
 }
 
-/** A key: the aggregate that its messages are of. */
+/** A message key, which is an aggregate. */
 export interface AggregateKey {
   readonly aggregatetype: string;
   readonly aggregateid: string;
 }
 
-/** NaN where there is none. */
+/** A key with parked messages. `dead` and `waiting` are positions, or NaN if there is none. */
 export interface ParkedKey extends AggregateKey {
   readonly dead: number;
   readonly waiting: number;
@@ -126,31 +128,31 @@ export interface ParkedKey extends AggregateKey {
 export interface StoreOptions {
   readonly databaseUrl: string;
   readonly schema: string;
-  /** The name of the process in pg_stat_activity. */
+  /** The service's name, which pg_stat_activity shows. */
   readonly service: string;
-  /** Whose jobs are looked for. */
+  /** The queues whose jobs the poll looks for. */
   readonly queues?: readonly string[];
-  /** Where the looks begin for what is due; every poll moves it on. */
+  /** Where the search for due work starts. Every poll advances it. */
   readonly dueSince?: DueSince;
-  /** Whose dead letters hold no keys. */
+  /** The consumers of the process, which say whether their dead letters hold keys. */
   readonly consumes?: readonly Pick<InboxOptions, 'groupId' | 'afterDeadLetter'>[];
   readonly afterDeadLetter?: 'hold-key' | 'go-on';
 }
 
 /**
- * The relay's SQL, on a connection of its own: a busy pool cannot delay publishing, and the notices arrive on the same
- * connection that every poll proves alive. Single statements without session state, for a pooler in transaction mode.
+ * The relay's SQL, on a dedicated connection. A busy pool cannot delay publishing, and notifications arrive on the connection that
+ * every poll proves alive. It uses single statements without session state, so that it works with a pooler in transaction mode.
  * Not reusable after an error.
  */
 export class OutboxStore implements LeaseStore {
   private readonly schema: string;
   private last: Promise<unknown> = Promise.resolve();
   private closed = false;
-  /** The sequence of the positions, quoted; undefined where the table has none. */
+  /** The quoted name of the sequence of positions; undefined if the table has none. */
   private sequence: string | undefined;
   private sequenceReadable = false;
   private readonly dueSince: DueSince;
-  private lookForAttentionAt = 0;
+  private checkAttentionAt = 0;
 
   private constructor(
     private readonly client: pg.Client,
@@ -160,7 +162,7 @@ export class OutboxStore implements LeaseStore {
     this.dueSince = options.dueSince ?? { parked: null, jobs: {} };
   }
 
-  /** Connects and listens. `onLost` is called once when the connection breaks by itself. */
+  /** Connects and listens for notifications. `onLost` is called once if the connection breaks. */
   static async connect(
     options: StoreOptions,
     onNotice: (notice: string) => void,
@@ -189,18 +191,18 @@ export class OutboxStore implements LeaseStore {
     this.sequenceReadable = rows[0]?.readable ?? false;
   }
 
-  /** Whether the service may read the sequence: without the grant, a sequence that is set back is not noticed. */
-  get seesSequence(): boolean {
+  /** Whether the service may read the sequence. Without the grant, a sequence that is set back goes unnoticed. */
+  get canReadSequence(): boolean {
     return this.sequenceReadable;
   }
 
-  /** SQL for the place of the log, see {@link LogState}. */
+  /** SQL for the place of the log; see {@link LogState}. */
   private get place(): string {
     const { outbox, sequence } = this.relations;
     return `concat(extract(epoch from pg_postmaster_start_time()), ' ', pg_relation_filepath(${sequence ?? outbox}))`;
   }
 
-  /** SQL for what the lease row records as `origin`, see {@link LogState}. */
+  /** SQL for the value that the lease row records as `origin`; see {@link LogState}. */
   private get log(): string {
     const { lease, outbox, sequence } = this.relations;
     return `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
@@ -216,7 +218,7 @@ export class OutboxStore implements LeaseStore {
     };
   }
 
-  /** SQL for the last position that was handed out; null when it may not be read. */
+  /** SQL for the last position that was handed out; null if the service may not read it. */
   private get lastPosition(): string {
     if (!this.sequence || !this.sequenceReadable) return 'null::bigint';
     return `(select last_value - (not is_called)::int from ${this.sequence})`;
@@ -230,10 +232,12 @@ export class OutboxStore implements LeaseStore {
   ): Promise<LeaseAnswer> {
     const { schema, queues = [], consumes = [], afterDeadLetter } = this.options;
     const since = this.dueSince;
-    const looks = performance.now() >= this.lookForAttentionAt;
-    if (looks) this.lookForAttentionAt = performance.now() + ATTENTION_EVERY_MS;
+    const checksAttention = performance.now() >= this.checkAttentionAt;
+    if (checksAttention) this.checkAttentionAt = performance.now() + ATTENTION_EVERY_MS;
     const goOn = consumes.filter((consumer) => consumer.afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
-    const needed = looks ? attention(schema, { holds: afterDeadLetter !== 'go-on', goOn: '$13' }) : 'null::json';
+    const needed = checksAttention
+      ? attention(schema, { holds: afterDeadLetter !== 'go-on', goOn: '$13' })
+      : 'null::json';
     const { place, log, lastPosition } = this;
     const { sequence } = this.relations;
     const written =
@@ -252,8 +256,8 @@ export class OutboxStore implements LeaseStore {
          returning token, position, origin, gaps, ahead,
                    $6 = ${place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept,
                    position = $3::bigint and ahead is not distinct from $12::jsonb as sent),
-       -- A clock that was stepped back leaves a dead holder's lease to last for the length of the step. The holder believes in
-       -- it for no longer than this. 'infinity' is an operator's doing.
+       -- If the clock is stepped back, a dead holder's lease would last longer by that step. A holder never relies on its
+       -- lease for longer than this. Only an operator sets 'infinity'.
        shortened as (
          update ${this.schema}.relay_lease set expires_at = clock_timestamp() + $2 * interval '1 millisecond'
           where $1::uuid is not null and holder is distinct from $1
@@ -266,12 +270,13 @@ export class OutboxStore implements LeaseStore {
               (select true from ${this.schema}.outbox
                 where position > log.last order by position limit 1) is not null as "rowsBeyond",
               floor(extract(epoch from clock_timestamp()) * 1000)::bigint as clock,
-              -- In order, though any would do: for a bare exists the planner reads the whole log, expecting to find one soon.
+              -- Ordered although any row would do, because for a bare exists the planner reads the whole log and expects to find
+              -- one soon.
               (select position from ${this.schema}.outbox
                 where position > ${readUpTo('lease')} order by position limit 1)
                 <= coalesce(log.last, 9223372036854775807) is true as pending,
-              -- inbox_parked_due, jobs_due, messaging_audit_pkey; no index serves clock_timestamp(), which is volatile. The rows
-              -- are compared, not the times, so that the planner does not take the range for a small one and sort it.
+              -- Served by inbox_parked_due, jobs_due and messaging_audit_pkey. No index serves clock_timestamp(), which is
+              -- volatile. Rows are compared instead of times so that the planner does not assume a small range and sort it.
               (select next_attempt_at::text from ${this.schema}.inbox_parked
                 where next_attempt_at <= statement_timestamp()
                   and (next_attempt_at, id) >= ((select ${dueSince(schema, 'inbox_parked', '$9::timestamptz')}), 0)
@@ -286,8 +291,8 @@ export class OutboxStore implements LeaseStore {
               (${LATE})::text as late,
               (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
               ${openIncidents(this.options.schema)} as incidents,
-              -- outbox_pkey. From the recorded position on, so messages of blocked types count. Rows that the sequence has not
-              -- reached are older than its restart, and published.
+              -- Served by outbox_pkey. Starts at the recorded position, so that messages of blocked types count. Rows that the
+              -- sequence has not reached are older than its restart, and published.
               (select json_build_object('seconds', extract(epoch from clock_timestamp() - min(oldest.created_at))::float8,
                                         'leased', l.expires_at > clock_timestamp())
                  from ${this.schema}.relay_lease as l
@@ -296,7 +301,7 @@ export class OutboxStore implements LeaseStore {
                     where outbox.position > l.position order by position limit 1)
                   union all
                   (select late.position, late.created_at
-                     from (select span from unnest(l.gaps) as span limit ${MOST_GAPS}) as gap
+                     from (select span from unnest(l.gaps) as span limit ${MAX_SEARCHED_GAPS}) as gap
                     cross join lateral (
                       select position, created_at from ${this.schema}.outbox
                        where position >= lower(gap.span) and position < upper(gap.span)
@@ -318,11 +323,11 @@ export class OutboxStore implements LeaseStore {
         queues.map((queue) => since.jobs[queue] ?? null),
         progress?.position,
         written?.ahead,
-        ...(looks ? [goOn] : []),
+        ...(checksAttention ? [goOn] : []),
       ],
     );
     const [row] = rows;
-    if (!row) throw new Error('PostgreSQL answered the poll without a row');
+    if (!row) throw new Error('PostgreSQL returned no row for the poll');
     const { token, pending, parked, anyParked, jobs, late, lastAction, incidents, unpublished } = row;
     this.sequenceReadable = row.lastReadable;
     since.parked = parked ?? late;
@@ -375,8 +380,9 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * SQL that records progress in the lease row, unless another has published meanwhile, the log is another, or the sequence has
-   * not come that far: then the progress is of the past. The values name parameters of the statement, whose $1 is the holder.
+   * SQL that records progress in the lease row, unless the progress is obsolete because another process has published meanwhile,
+   * the log has changed, or the sequence has not reached that position. The arguments are the statement's parameters; $1 is the
+   * holder.
    */
   private recording(of: Record<'position' | 'gaps' | 'ahead' | 'reach' | 'place' | 'token' | 'known', string>): string {
     const recordable = `holder = $1 and ${of.reach}::bigint <= coalesce(${this.lastPosition}, ${of.reach}::bigint)
@@ -388,15 +394,15 @@ export class OutboxStore implements LeaseStore {
             origin = case when ${recordable} then ${this.log} else origin end`;
   }
 
-  /** Reports an incident from the relay's own connection. */
+  /** Records an incident over the relay's own connection. */
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>): Promise<void> {
     const { text, values } = reportIncident(this.options.schema, incident);
     await this.query(text, values);
   }
 
   /**
-   * Gives parked messages positions before every one that the log will use again, in their order: a message that is parked
-   * later at the position of an older one would be taken for it and lost. Repeating it changes nothing else.
+   * Moves parked messages, in their order, to positions before all that the log will reuse. Otherwise a message parked later at
+   * the position of an older one would be taken for that one and lost. Safe to repeat.
    */
   async moveParkedBack(): Promise<void> {
     const { rows } = await this.query<{ first: string | null; shift: string }>(
@@ -405,7 +411,7 @@ export class OutboxStore implements LeaseStore {
     );
     const { first, shift } = rows[0] ?? { first: null, shift: '0' };
     if (first === null) return;
-    // In pieces, each well within the time limit of a statement. What was moved lies before the first.
+    // In chunks that each stay well within the time limit of a statement. Moved rows lie before `first`.
     for (let moved = MOVE_ROWS; moved === MOVE_ROWS;) {
       const { rowCount } = await this.query(
         `update ${this.schema}.outbox_parked set position = position - $2::bigint
@@ -417,7 +423,7 @@ export class OutboxStore implements LeaseStore {
     }
   }
 
-  /** Parks what is left from before the log went back of types that cannot be published: they come first once they can. */
+  /** Parks the messages of blocked types from before the log went back, so that they are published first once that is possible. */
   async parkOld(aggregateTypes: readonly string[]): Promise<void> {
     await this.query(
       `insert into ${this.schema}.outbox_parked (${COLUMNS})
@@ -429,13 +435,13 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * The oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
-   * least one. Both in one statement, so in one snapshot: a message seen beyond the cursor, while an earlier one of its key
-   * was not yet visible in a gap, would overtake it (P3). Served by the primary key, as long as `few` tells whether most of
-   * the log is behind the cursor. Messages of a waiting type come without their payload: they are passed, not sent.
+   * Reads the oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
+   * least one. One statement reads both, and so in one snapshot. Otherwise a message seen beyond the cursor could overtake an
+   * earlier one of its key that was not yet visible in a gap (P3). Served by the primary key, provided that `few` says whether most
+   * of the log lies before the cursor. Messages of a blocked type have no payload, because they are skipped and not sent.
    *
-   * Finds nothing where the log is not at `place`, or its sequence stands before the cursor: the next poll tells why, and
-   * until then new messages may be taken for later ones than they are.
+   * Finds nothing if the log is not at `place`, or its sequence is before the cursor. The next poll shows why, and until then new
+   * messages could be mistaken for later ones.
    */
   async read(
     cursor: Cursor,
@@ -459,7 +465,7 @@ export class OutboxStore implements LeaseStore {
     const oldest =
       gaps.length === 0
         ? beyond
-        : // Lateral and limited: a scan of the index for each gap, never one of the table.
+        : // Lateral with a limit, so that each gap costs an index scan and never a table scan.
           `(select late.* from unnest(${value(multirange(gaps))}::int8multirange) as gap (span) cross join lateral (
               select ${columns} from ${this.schema}.outbox
                where position >= lower(gap.span) and position < upper(gap.span)${which} order by position limit $2) as late
@@ -477,7 +483,7 @@ export class OutboxStore implements LeaseStore {
         order by measured.position`;
     if (unlessEnded.length === 0) return (await this.query<OutboxRow>(rows, values)).rows;
 
-    // The locks are read after the snapshot was taken: who holds its lock then had not ended in the snapshot.
+    // The locks are read after the snapshot was taken, so a transaction that still holds its lock had not ended in the snapshot.
     const { rows: answer } = await this.query<OutboxRow & { ended: boolean }>(
       `select read.*, writers.ended
          from (select count(distinct virtualtransaction) < ${value(unlessEnded.length)}::int as ended
@@ -491,19 +497,24 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * The oldest messages of an aggregate type from `from` on that the cursor has passed, as many as `bytes` allow but at least
-   * one. A walk along the primary key takes in at most `look` messages of any type; `upTo` is where it ended. What is in a
-   * gap of the cursor, a later reading finds there. `inPlace` is false where the log is not at `place`, or its sequence stands
-   * before the cursor: then the rows mean nothing.
+   * Reads the oldest messages of an aggregate type from `from` on that lie before the cursor, as many as `bytes` allow but at least
+   * one. It scans at most `maxScanned` messages of any type along the primary key; `upTo` is where the scan ended. Messages in a
+   * gap of the cursor are left to a later read. `inPlace` is false if the log is not at `place` or its sequence is before the
+   * cursor; the rows are meaningless then.
    */
   async readWaiting(
     aggregatetype: string,
     from: number,
     cursor: Cursor,
-    { limit, bytes, look, place }: { limit: number; bytes: number; look: number; place?: string | undefined },
+    {
+      limit,
+      bytes,
+      maxScanned,
+      place,
+    }: { limit: number; bytes: number; maxScanned: number; place?: string | undefined },
   ): Promise<{ rows: OutboxRow[]; upTo: number; inPlace: boolean }> {
-    // Removed rows stay in the index for as long as an old transaction is open: see `removeOld`.
-    const end = Math.min(cursor.position, from + LOOK_POSITIONS);
+    // Removed rows stay in the index for as long as an old transaction is open; see `removeOld`.
+    const end = Math.min(cursor.position, from + MAX_SCANNED_POSITIONS);
     const { rows } = await this.query<OutboxRow & { upTo: string | null; inPlace: boolean }>(
       `with looked as materialized (
          select position, aggregatetype from ${this.schema}.outbox
@@ -522,15 +533,15 @@ export class OutboxStore implements LeaseStore {
                            when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo",
               ($8::text is null or $8 = ${this.place})${this.sequenceHasPassed('$9')} as "inPlace"
          from few right join (values (1)) as one on true order by few.position`,
-      [aggregatetype, from, end, multirange(cursor.gaps), limit, look, bytes, place, cursor.position],
+      [aggregatetype, from, end, multirange(cursor.gaps), limit, maxScanned, bytes, place, cursor.position],
     );
     const [first] = rows;
-    if (!first) throw new Error('PostgreSQL answered the reading without a row');
+    if (!first) throw new Error('PostgreSQL returned no row for the read');
     return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo), inPlace: first.inPlace };
   }
 
   private sequenceHasPassed(position: string): string {
-    // Cheaper than a look into the sequence as a table; null where nothing was drawn since it was set.
+    // Cheaper than reading the sequence as a table; null if nothing was drawn since it was set.
     if (!this.sequence || !this.sequenceReadable) return '';
     return ` and (select coalesce(pg_sequence_last_value(${this.relations.sequence}) >= ${position}, true))`;
   }
@@ -544,7 +555,7 @@ export class OutboxStore implements LeaseStore {
     return '';
   }
 
-  /** The transactions, prepared ones included, that may fill a gap: they hold the lock that every writer takes first. */
+  /** Returns the transactions, including prepared ones, that may fill a gap because they hold the lock that every writer takes first. */
   async openWriters(): Promise<string[]> {
     const { rows } = await this.query<{ writer: string }>(
       `select distinct virtualtransaction as writer from pg_locks where ${this.isWriter}`,
@@ -552,7 +563,7 @@ export class OutboxStore implements LeaseStore {
     return rows.map(({ writer }) => writer);
   }
 
-  /** Of these transactions, the one that began first, for a person to find it. */
+  /** Describes the oldest of these transactions, so that an operator can find it. */
   async oldestOf(writers: readonly string[]): Promise<GapWriter | undefined> {
     const { rows } = await this.query<GapWriter>(
       `select l.pid, coalesce(nullif(a.application_name, ''), p.gid) as application,
@@ -566,14 +577,14 @@ export class OutboxStore implements LeaseStore {
     return rows[0];
   }
 
-  /** SQL for a row of pg_locks: it lets its transaction write to the outbox. */
+  /** SQL condition on a row of pg_locks: the lock lets its transaction write to the outbox. */
   private get isWriter(): string {
     return `locktype = 'relation' and mode = 'RowExclusiveLock' and granted
             and database = (select oid from pg_database where datname = current_database())
             and relation = ${this.relations.outbox}`;
   }
 
-  /** Sets messages aside: the dead letter, or what waits behind it in its key. Repeating it changes nothing. */
+  /** Parks a dead letter, or messages that wait behind one in its key. Safe to repeat. */
   async park(rows: readonly OutboxRow[], error?: string): Promise<void> {
     await this.query(
       `insert into ${this.schema}.outbox_parked (${COLUMNS}, error, dead_at)
@@ -585,7 +596,7 @@ export class OutboxStore implements LeaseStore {
     );
   }
 
-  /** The keys with parked messages, and of each the positions of the first dead letter and of the first that waits. */
+  /** Returns the keys with parked messages, each with the positions of its first dead letter and its first waiting message. */
   async parkedKeys(): Promise<ParkedKey[]> {
     const { rows } = await this.query<AggregateKey & { dead: string | null; waiting: string | null }>(
       `select aggregatetype, aggregateid, min(position) filter (where dead_at is not null) as dead,
@@ -595,7 +606,7 @@ export class OutboxStore implements LeaseStore {
     return rows.map((key) => ({ ...key, dead: Number(key.dead ?? NaN), waiting: Number(key.waiting ?? NaN) }));
   }
 
-  /** The oldest messages that wait parked of a key, in order, before a position if one is given. Served by outbox_parked_key. */
+  /** Reads a key's oldest waiting parked messages in order, optionally only those before a position. Served by outbox_parked_key. */
   async readParked(
     { aggregatetype, aggregateid }: AggregateKey,
     before: number | undefined,
@@ -610,7 +621,7 @@ export class OutboxStore implements LeaseStore {
     return rows;
   }
 
-  async killParked(row: OutboxRow, error: string): Promise<void> {
+  async markParkedDead(row: OutboxRow, error: string): Promise<void> {
     await this.query(
       `update ${this.schema}.outbox_parked set dead_at = clock_timestamp(), error = $2 where position = $1`,
       [row.position, error],
@@ -624,19 +635,19 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * Looks at the `limit` first published messages beyond `after`, and removes those that are older than `retentionMs`. Row locks
-   * only, on rows that nobody writes: no writer waits for it.
+   * Checks the first `limit` published messages beyond `after`, and removes those that are older than `retentionMs`. It takes only
+   * row locks, on rows that nobody writes, so no writer waits for it.
    *
-   * What is removed stays in the index for as long as any old transaction is open (P6), and a look that began at the front would
-   * walk over all of it: 2.2 s for two million, where a statement of 3 s costs the connection. So the next look begins where
-   * this one ends, and none takes in more than so many positions, dead or alive. It ends before the first message that was kept:
-   * by the clock that may be younger than a later one, and it would be passed for good. Where the log is not at `place`, nothing
-   * is removed.
+   * Removed rows stay in the index for as long as any old transaction is open (P6), and a scan from the beginning would walk over
+   * all of them (2.2 s for two million, while a statement of 3 s costs the connection). So the next scan starts where this one
+   * ends, and none covers more than a bounded number of positions, dead or alive. A scan ends before the first message that was
+   * kept, because that message may be younger by the clock than a later one and would otherwise be skipped for good. If the log is
+   * not at `place`, nothing is removed.
    */
   async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number, place?: string): Promise<Removal> {
     const end = cursor.gaps[0]?.from ?? cursor.position + 1;
-    const before = Math.min(end, after + LOOK_POSITIONS);
-    // Those of a waiting type are passed: they stay until they are published.
+    const before = Math.min(end, after + MAX_SCANNED_POSITIONS);
+    // Messages of blocked types are skipped, because they stay until they are published.
     const { rows } = await this.query<{ count: number; waiting: number; upTo: string }>(
       `with looked as materialized (
          select position, aggregatetype = any($5::text[]) as waits,
@@ -654,15 +665,15 @@ export class OutboxStore implements LeaseStore {
       [after, before, retentionMs, limit, [...cursor.waiting.keys()], place],
     );
     const [row] = rows;
-    if (!row) throw new Error('PostgreSQL answered the removal without a row');
+    if (!row) throw new Error('PostgreSQL returned no row for the removal');
     const { count, waiting } = row;
     const upTo = Number(row.upTo);
     return { count, upTo, more: count + waiting === limit || (upTo === before - 1 && before < end) };
   }
 
-  /** Reaches the relays of every process. Sent outside any transaction: inside one it would serialise all commits. */
+  /** Notifies the relays of all processes. Sent outside of transactions, because inside one it would serialise all commits. */
   async notify(notice: OutboxNotice): Promise<void> {
-    // A notice commits like a write. It need not survive a crash, so it does not wait for the disk.
+    // A notification commits like a write, but need not survive a crash, so it does not wait for the disk.
     await this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
       channelOf(this.options.schema),
       notice,
@@ -670,8 +681,8 @@ export class OutboxStore implements LeaseStore {
   }
 
   /**
-   * Sends a notice from another connection, for this one to hear: a pooler, or a connection that is half dead, swallows
-   * notices silently, and lets through those that a connection sends to itself.
+   * Sends a notification to this connection from another one. A pooler or a half-dead connection silently drops notifications,
+   * but delivers those that a connection sends to itself.
    */
   async notifyFromElsewhere(notice: string): Promise<void> {
     const client = newClient(this.options);
@@ -684,15 +695,15 @@ export class OutboxStore implements LeaseStore {
     }
   }
 
-  /** One statement after another: the lease is renewed while a batch is read or sent. */
+  /** Runs statements one after another, because the lease is renewed while a batch is read or sent. */
   private query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
     const result = this.last.then(async () => {
       if (this.closed) throw new Error('the connection was closed');
       try {
         return await this.client.query<Row>(text, values);
       } catch (error) {
-        // The server would go on with a statement that waits for a lock after we have given it up: a reconnection a
-        // second would leave a session each.
+        // The server would continue a statement that waits for a lock after we gave up on it. Reconnecting every second would then
+        // leave behind one session each.
         if ((error as Error).message === 'Query read timeout') await cancelOnServer(this.client, this.options);
         throw error;
       }
@@ -708,18 +719,18 @@ export class OutboxStore implements LeaseStore {
   }
 }
 
-/** By how much a clock is ahead that was read between two moments of ours: 0 when it may have been at one of them. */
+/** Returns how far a clock read during the round trip is ahead of ours, or 0 if the round trip explains the difference. */
 function beyondRoundTrip(theirs: number, sentAt: number, answeredAt: number): number {
   if (theirs > answeredAt) return theirs - answeredAt;
   return Math.min(0, theirs - sentAt);
 }
 
-/** Whether the row has these gaps already, and need not be sent them again: they may be many. */
+/** Whether the row already has these gaps, which may be many and need not be sent again. */
 function isRecorded({ gaps, waiting }: Cursor, known: KnownLease | undefined): boolean {
   return waiting.size === 0 && known?.progress.waiting.size === 0 && gaps === known.progress.gaps;
 }
 
-/** Whether the server has answered, and refused a statement: the connection is there. One that ends afterwards tells so itself. */
+/** Whether the server answered with an error, so that the connection still works. If it ends afterwards, it reports that itself. */
 export function isAnswer(error: unknown): boolean {
   return error instanceof pg.DatabaseError;
 }
@@ -730,7 +741,7 @@ export function channelOf(schema: string): string {
 
 async function connected(options: StoreOptions, onLost: (error: Error) => void): Promise<pg.Client> {
   const client = newClient(options);
-  // Before connect: a connection that breaks early must not become an uncaught 'error' event.
+  // Set before connecting, because a connection that breaks early must not cause an uncaught 'error' event.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -759,7 +770,7 @@ async function end(client: pg.Client): Promise<void> {
   clearTimeout(timer);
 }
 
-/** PostgreSQL's cancel request: a connection of its own that names the backend, and works through a pooler too. */
+/** Sends PostgreSQL's cancel request over a connection of its own. It identifies the backend, and works through a pooler too. */
 async function cancelOnServer(client: pg.Client, options: { databaseUrl: string; service: string }): Promise<void> {
   const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
   const messenger = newClient(options);
@@ -783,7 +794,7 @@ interface InnerConnection {
   on(event: string, listener: () => void): this;
 }
 
-/** pg has no public way to drop a connection whose server is silent (`end` would wait for it), nor to cancel a statement. */
+/** pg has no public API to drop a connection whose server is silent (`end` would wait for it), nor to cancel a statement. */
 function innerConnection(client: pg.Client): InnerConnection {
   return (client as unknown as { connection: InnerConnection }).connection;
 }

@@ -12,7 +12,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** Polls often, so that nothing waits for seconds. */
+/** Polls often, so that tests do not wait for seconds. */
 const OFTEN = { leaseMs: 4000, renewEveryMs: 50 };
 
 const aRelay = (options: { relay: boolean; overdueAfterMs?: number | false }) => {
@@ -21,10 +21,10 @@ const aRelay = (options: { relay: boolean; overdueAfterMs?: number | false }) =>
   return relay;
 };
 
-/** As if it had been written an hour ago. */
+/** Makes the messages look as if they had been written an hour ago. */
 const age = () => sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour'`);
 
-it('P9 a message that nobody publishes is reported by a process that may not publish, until a relay does', async () => {
+it('P9 a process that may not publish reports an unpublished message until a relay publishes it', async () => {
   const service = aRelay({ relay: false });
   await until('it polls', () => service.health()['role'] === 'elsewhere');
   await sandbox.add(sandbox.outboxOf(service), 'a', 1);
@@ -37,12 +37,12 @@ it('P9 a message that nobody publishes is reported by a process that may not pub
 
   const relay = aRelay({ relay: true });
   await sandbox.drained();
-  await until('it is well again', () => service.health().healthy);
+  await until('it is healthy again', () => service.health().healthy);
   await until('so is the relay', () => relay.health().healthy);
   expect(relay.health()).toMatchObject({ role: 'leader' });
 });
 
-it('P9 a message is reported that waits although a relay holds the lease, by a standby as well', async () => {
+it('P9 a message that waits although a relay holds the lease is reported, by a standby as well', async () => {
   await sandbox.database.sql(`update sandbox.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
   const [standby, service] = [aRelay({ relay: true }), aRelay({ relay: false })];
   await sandbox.add(sandbox.outboxOf(standby), 'a', 1);
@@ -54,7 +54,7 @@ it('P9 a message is reported that waits although a relay holds the lease, by a s
   }
 });
 
-it('P9 a message in a gap that nobody publishes is reported', async () => {
+it('P9 an unpublished message in a gap is reported', async () => {
   const service = aRelay({ relay: false });
   await sandbox.add(sandbox.outboxOf(service), 'a', 1);
   await age();
@@ -65,7 +65,7 @@ it('P9 a message in a gap that nobody publishes is reported', async () => {
   await until('it is unhealthy', () => !service.health().healthy);
 });
 
-it('P9 messages that Debezium publishes are not reported where that is switched off', async () => {
+it('P9 messages that Debezium publishes are not reported if reporting is switched off', async () => {
   const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
   const service = aRelay({ relay: false, overdueAfterMs: false });
   await until('it polls', () => service.health()['role'] === 'elsewhere');
@@ -78,7 +78,7 @@ it('P9 messages that Debezium publishes are not reported where that is switched 
   expect(service.health()).toMatchObject({ healthy: true });
 });
 
-it('P6 rows that were published long ago, and a long transaction that commits, are no reason to report', async () => {
+it('P6 rows published long ago, and a long transaction that commits, are not reported', async () => {
   const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
   const relay = sandbox.newRelay(undefined, undefined, { overdueAfterMs: 1000 });
   relay.start();

@@ -19,7 +19,7 @@ it('does not report a message that was old when it was committed, and is publish
   expect(found(old, old, undefined, old).problem('leader')).toBeUndefined();
 });
 
-it('does not report a backlog that is younger', () => {
+it('does not report a younger backlog', () => {
   const young = { seconds: 29, leased: true };
 
   expect(found(young, young, young, young).problem('leader')).toBeUndefined();
@@ -32,7 +32,7 @@ it('reports nothing when it is switched off', () => {
   expect(overdue.problem('elsewhere')).toBeUndefined();
 });
 
-it('is well again once nothing is overdue', () => {
+it('is healthy again once nothing is overdue', () => {
   expect(found(old, old, old, undefined).problem('standby')).toBeUndefined();
 });
 
@@ -40,7 +40,7 @@ it.each([
   ['standby', /although a relay holds the lease/],
   ['elsewhere', /although a relay holds the lease/],
   ['leader', /has waited for 31 s$/],
-] as const)('says where to look: %s', (role, text) => {
+] as const)('tells the operator where to look: %s', (role, text) => {
   const held = { ...old, leased: true };
 
   expect(found(held, held, held).problem(role)).toMatch(text);

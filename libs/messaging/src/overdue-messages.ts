@@ -1,17 +1,17 @@
 import { type Logger } from '@nestjs/common';
 import { type Unpublished } from './lease.js';
 
-/** What a process's relay is to the schema; `elsewhere`: this process may not publish. */
+/** The role of a process's relay in the schema. `elsewhere` means that this process may not publish. */
 export type RelayRole = 'disconnected' | 'leader' | 'standby' | 'elsewhere';
 
 const OVERDUE_AFTER_MS = 30_000;
 /**
- * So many polls in a row. A message whose transaction was open for long is old when it is committed, and the poll that sees it
- * first finds it unpublished.
+ * How many polls in a row must find an overdue message. A message whose transaction was open for long is old when it is committed,
+ * and the first poll that sees it finds it unpublished.
  */
-const POLLS = 3;
+const POLLS_UNTIL_OVERDUE = 3;
 
-/** Watches whether messages are published at all, by whichever process: the poll finds the oldest that is not. */
+/** Monitors whether any process publishes messages at all, by the oldest unpublished message that the poll finds. */
 export class OverdueMessages {
   private polls = 0;
   private oldest: Unpublished | undefined;
@@ -21,26 +21,26 @@ export class OverdueMessages {
     private readonly logger: Logger,
   ) {}
 
-  /** The oldest unpublished message as a poll found it. */
+  /** Takes the oldest unpublished message that a poll found. */
   found(oldest: Unpublished | undefined): void {
     if (this.overdueAfterMs === false) return;
     const isOverdue = oldest !== undefined && oldest.seconds * 1000 > this.overdueAfterMs;
-    if (!isOverdue && this.polls >= POLLS) this.logger.log('No message is overdue any more');
+    if (!isOverdue && this.polls >= POLLS_UNTIL_OVERDUE) this.logger.log('Messages are no longer overdue');
     this.oldest = oldest;
     this.polls = isOverdue ? this.polls + 1 : 0;
-    if (oldest && this.polls === POLLS) this.logger.warn(describe(oldest));
+    if (oldest && this.polls === POLLS_UNTIL_OVERDUE) this.logger.warn(describe(oldest));
   }
 
-  /** What is wrong, in words; undefined while nothing is overdue. */
+  /** Describes the problem; undefined while nothing is overdue. */
   problem(role: RelayRole): string | undefined {
-    return this.polls >= POLLS && this.oldest ? describe(this.oldest, role) : undefined;
+    return this.polls >= POLLS_UNTIL_OVERDUE && this.oldest ? describe(this.oldest, role) : undefined;
   }
 }
 
 function describe({ seconds, leased }: Unpublished, role?: RelayRole): string {
   const waited = `The oldest unpublished message has waited for ${Math.round(seconds)} s`;
   if (!leased)
-    return `${waited}, and no relay holds the lease: start a relay for the schema, or a service whose relay is not switched off`;
+    return `${waited}, and no relay holds the lease. Start a relay for the schema, or a service whose relay is enabled`;
   if (role === 'leader') return waited;
-  return `${waited}, although a relay holds the lease: look at the process that leads`;
+  return `${waited}, although a relay holds the lease. Check the process that is the leader`;
 }

@@ -9,24 +9,24 @@ import { partitionOf } from './partition.js';
 import { type Routes } from './routes.js';
 import { type TopicContract } from './topic.js';
 
-/** kafkajs makes one record batch a partition and send: its bytes stay below the default `max.message.bytes` of 1 MiB. */
+/** kafkajs makes one record batch for each partition and send. This keeps it below the default `max.message.bytes` of 1 MiB. */
 const PARTITION_BYTES = 768 * 1024;
-const LEAST_PARTITION_BYTES = 16 * 1024;
-/** After so many sends without a refusal larger ones are tried again. */
+const MIN_PARTITION_BYTES = 16 * 1024;
+/** After this many sends without a rejection, the relay tries larger batches again. */
 const GROW_AFTER = 1000;
 const RELEASE_ROWS = 50;
-/** An error of Kafka's that names no topic is that of the topic after so many attempts, where a service has several. */
+/** If a service has several topics, an error that names no topic is attributed to the failing topic after this many attempts. */
 const ATTEMPTS_BEFORE_BLOCKING = 3;
-/** After Kafka refused a timestamp, records go without one for so long. */
+/** How long records are sent without timestamps after Kafka rejected one. */
 const WITHOUT_TIMESTAMPS_MS = 60_000;
 
-/** The lease was lost, or the relay stops: nothing more may be sent. */
+/** Thrown when nothing more may be sent, because the lease was lost or the relay is stopping. */
 export class TermOver extends Error {}
 
-/** A topic that was tried again still fails: its `cause` says why. */
+/** Thrown when a retried topic still fails. Its `cause` is the reason. */
 export class TopicFailure extends Error {}
 
-/** Keys whose messages are parked: later ones park behind them. */
+/** The keys with parked messages. Later messages of these keys are parked behind them. */
 export class ParkedKeys {
   private readonly keys = new Set<string>();
 
@@ -47,28 +47,28 @@ export class ParkedKeys {
   }
 }
 
-/** What became of released messages: some are left, or none, or Kafka refused one, or their topic fails. */
+/** The outcome for released messages: some are left, none are left, Kafka rejected one, or their topic fails. */
 export type Release = 'more' | 'done' | 'refused' | 'blocked';
 
-/** How a send deals with what Kafka does not take. */
+/** How a send handles messages that Kafka does not accept. */
 interface Handling {
-  /** Kafka refuses this message for itself. */
-  readonly bury: (row: OutboxRow, error: string) => Promise<void>;
-  /** The messages that may still go. */
-  readonly passing: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>;
-  /** A topic fails: its messages, all of one aggregate type, are not to be sent now. */
+  /** Makes a message that Kafka rejects for its own contents a dead letter. */
+  readonly deadLetter: (row: OutboxRow, error: string) => Promise<void>;
+  /** Returns the messages that may still be sent. */
+  readonly sendable: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>;
+  /** Called with the messages of a failing topic, all of one aggregate type, which must not be sent now. */
   readonly block: (rows: readonly OutboxRow[], error: unknown) => void;
-  /** Whether any outage ends the sending, instead of being waited for. */
+  /** Whether an outage ends the send instead of being waited out. */
   readonly once?: boolean;
 }
 
 /**
- * Brings rows to Kafka, in order, for as long as it takes. What Kafka refuses for the message itself becomes a dead letter,
- * after the batch was split until that message stood alone; every other failure is an outage and counts against no message.
- * An outage of one topic among several blocks its aggregate types, and the others go on.
+ * Publishes rows to Kafka in order, for as long as it takes. If Kafka rejects a batch for its contents, the batch is bisected until
+ * the offending message is isolated and becomes a dead letter. Every other failure is an outage and counts against no message.
+ * An outage of one topic among several blocks its aggregate types, and the others continue.
  */
 export class Publisher {
-  /** By the topic's name. */
+  /** Counts by topic name. */
   readonly counts: ReadonlyMap<string, TopicCounts>;
   private readonly logger = new Logger('Relay');
   readonly topics: ReadonlyMap<string, TopicContract>;
@@ -82,7 +82,7 @@ export class Publisher {
     private readonly options: MessagingOptions,
     private readonly connect: typeof connectProducer,
     private readonly events: {
-      /** Waits before the next attempt. */
+      /** Reports a failure and waits before the next attempt. */
       readonly onFailed: (what: string, error: unknown) => Promise<void>;
       readonly onSent: () => void;
     },
@@ -93,8 +93,8 @@ export class Publisher {
   }
 
   /**
-   * Returns when every row was acknowledged, parked, or left to `routes` because its type is blocked. Throws TermOver when
-   * nothing may be sent any more.
+   * Publishes rows. Returns when every row was acknowledged, parked, or left to `routes` because its type is blocked. Throws
+   * TermOver when nothing may be sent any more.
    */
   async deliver(
     rows: readonly OutboxRow[],
@@ -104,18 +104,19 @@ export class Publisher {
   ): Promise<void> {
     for (const { aggregatetype, position } of rows)
       if (!this.topics.has(aggregatetype)) routes.block(aggregatetype, Number(position));
-    const passing = async (rest: readonly OutboxRow[]) => this.parkHeld(routes.pass(rest), parked, store);
+    const sendable = async (rest: readonly OutboxRow[]) => this.parkHeld(routes.skipBlocked(rest), parked, store);
     const block = (failed: readonly OutboxRow[], error: unknown) => {
       const [first] = failed as [OutboxRow];
       routes.block(first.aggregatetype, Number(first.position), error);
-      routes.pass(failed);
+      routes.skipBlocked(failed);
     };
-    const handling = { bury: this.burial(parked, store), passing, block };
-    for (const batch of this.batches(await passing(rows))) await this.send(await passing(batch), mayPublish, handling);
+    const handling = { deadLetter: this.deadLetterInto(parked, store), sendable, block };
+    for (const batch of this.batches(await sendable(rows)))
+      await this.send(await sendable(batch), mayPublish, handling);
   }
 
   /**
-   * Publishes messages of one blocked type. Throws TopicFailure when that fails: `onSent` was called for the batches before.
+   * Publishes messages of one blocked type, and calls `onSent` after each batch. Throws TopicFailure if a batch fails.
    */
   async catchUp(
     rows: readonly OutboxRow[],
@@ -125,20 +126,20 @@ export class Publisher {
     onSent: (batch: readonly OutboxRow[]) => void,
   ): Promise<void> {
     const handling: Handling = {
-      bury: this.burial(parked, store),
-      passing: async (rest) => this.parkHeld(rest, parked, store),
+      deadLetter: this.deadLetterInto(parked, store),
+      sendable: async (rest) => this.parkHeld(rest, parked, store),
       block: (_, cause) => {
         throw new TopicFailure('the topic still fails', { cause });
       },
       once: true,
     };
     for (const batch of this.batches(rows)) {
-      await this.send(await handling.passing(batch), mayPublish, handling);
+      await this.send(await handling.sendable(batch), mayPublish, handling);
       onSent(batch);
     }
   }
 
-  /** Publishes the next messages that wait parked of a key, up to a position if one is given. */
+  /** Publishes the next waiting parked messages of a key, optionally only those before a position. */
   async release(
     key: AggregateKey,
     before: number | undefined,
@@ -154,11 +155,11 @@ export class Publisher {
     for (const batch of this.batches(rows)) {
       if (stopped()) break;
       await this.send(batch, mayPublish, {
-        bury: async (row, error) => {
+        deadLetter: async (row, error) => {
           refused = row;
-          await store.killParked(row, error);
+          await store.markParkedDead(row, error);
         },
-        passing: (rest) => Promise.resolve(stopped() ? [] : rest),
+        sendable: (rest) => Promise.resolve(stopped() ? [] : rest),
         block: (_, error) => {
           blocked = true;
           block(error);
@@ -172,7 +173,7 @@ export class Publisher {
     return rows.length < RELEASE_ROWS && !refused ? 'done' : 'more';
   }
 
-  /** Publishes released messages of a blocked type. Throws TopicFailure when that fails. */
+  /** Publishes released messages of a blocked type. Throws TopicFailure if that fails. */
   async probe(
     key: AggregateKey,
     before: number | undefined,
@@ -185,15 +186,15 @@ export class Publisher {
     return this.release(key, before, store, mayPublish, block, true);
   }
 
-  /** Whether Kafka takes the timestamps that the database gives. */
+  /** Reports whether Kafka accepts the database's timestamps. */
   clockReport(): { problem?: string; batchesWithoutTimestamps?: number } {
     const { differ, batches, until } = this.clocks;
-    // An idle relay cannot tell whether the clocks were corrected.
-    const lasts = differ && performance.now() < until + WITHOUT_TIMESTAMPS_MS;
+    // An idle relay does not find out whether the clocks were corrected.
+    const persists = differ && performance.now() < until + WITHOUT_TIMESTAMPS_MS;
     return {
-      ...(lasts && {
+      ...(persists && {
         problem:
-          "Kafka refuses the message timestamps because its clock and the database's differ too much. " +
+          "Kafka rejects the message timestamps because its clock and the database's differ too much. " +
           'Messages are sent without timestamps. Correct the clocks',
       }),
       ...(batches > 0 && { batchesWithoutTimestamps: batches }),
@@ -215,7 +216,7 @@ export class Publisher {
     return behind.length > 0 ? rows.filter((row) => !parked.has(row)) : rows;
   }
 
-  private burial(parked: ParkedKeys, store: OutboxStore): Handling['bury'] {
+  private deadLetterInto(parked: ParkedKeys, store: OutboxStore): Handling['deadLetter'] {
     return async (row, error) => {
       await store.park([row], error);
       if (this.options.afterDeadLetter !== 'go-on') parked.add(row);
@@ -233,20 +234,20 @@ export class Publisher {
       }
       if (rows.length === 1) {
         const [row] = rows as [OutboxRow];
-        await handling.bury(row, describeError(error));
+        await handling.deadLetter(row, describeError(error));
         for (const counts of this.countsOf(rows)) counts.deadLetters++;
         const name = `${row.type} ${row.id} of ${row.aggregatetype} ${row.aggregateid}`;
-        this.logger.error(`${name} is a dead letter, refused by Kafka: ${describeError(error)}`);
+        this.logger.error(`${name} is now a dead letter because Kafka rejected it: ${describeError(error)}`);
         return;
       }
       if (why === 'too large') this.shrink(rows);
       const middle = Math.ceil(rows.length / 2);
       await this.send(rows.slice(0, middle), mayPublish, handling);
-      rows = await handling.passing(rows.slice(middle));
+      rows = await handling.sendable(rows.slice(middle));
     }
   }
 
-  /** Sends the rows once; returns what went wrong, or undefined when all of them were acknowledged. */
+  /** Sends the rows once. Returns the error, or undefined if all of them were acknowledged. */
   private async attempt(rows: readonly OutboxRow[], mayPublish: () => boolean): Promise<unknown> {
     if (!mayPublish()) throw new TermOver();
     const { clocks } = this;
@@ -262,7 +263,7 @@ export class Publisher {
       if (!mayPublish()) throw new TermOver();
       if (!timed || !isTimestampRefusal(error)) return error;
       const text =
-        "Kafka refuses timestamps because its clock and the database's differ. Messages are sent without timestamps";
+        "Kafka rejects timestamps because its clock and the database's differ. Messages are sent without timestamps";
       if (!clocks.differ) this.logger.error(`${text}: ${describeError(error)}`);
       clocks.differ = true;
       clocks.until = performance.now() + WITHOUT_TIMESTAMPS_MS;
@@ -271,8 +272,8 @@ export class Publisher {
   }
 
   /**
-   * Finds out which topics fail, by sending to each on its own, and blocks those that fail for themselves or while another
-   * works. Waits unless some rows were dealt with. Returns what is still to be sent.
+   * Finds out which topics fail by sending to each of them separately. Blocks a topic if the error concerns that topic or another
+   * topic works. Waits if no row was sent or blocked. Returns the rows that are still to be sent.
    */
   private async afterOutage(
     rows: readonly OutboxRow[],
@@ -288,10 +289,10 @@ export class Publisher {
       if (part) part.rows.push(row);
       else left.set(row.aggregatetype, { rows: [row], error });
     }
-    // kafkajs refreshes the metadata of all topics that a producer has seen: the failure may be another topic's. The next attempt
-    // has a producer of its own.
-    const isLone = left.size === 1;
-    // A connection that broke is most often Kafka as a whole: then one attempt for each topic would only take longer.
+    // kafkajs refreshes the metadata of all topics that a producer has used, so the failure may be another topic's. The next
+    // attempt uses a new producer.
+    const isOnlyTopic = left.size === 1;
+    // A broken connection usually means that all of Kafka is down. One attempt for each topic would only take longer then.
     if (left.size > 1 && (failureScope(error) !== undefined || failures > 1))
       for (const [type, part] of left) {
         part.error = await this.attempt(part.rows, mayPublish);
@@ -303,7 +304,8 @@ export class Publisher {
       if (!once && (this.topics.size === 1 || refusal(part.error) !== undefined)) continue;
       const scope = failureScope(part.error);
       const ofTopic =
-        (scope === 'topic' && (!isLone || failures > 1)) || (scope === 'kafka' && failures >= ATTEMPTS_BEFORE_BLOCKING);
+        (scope === 'topic' && (!isOnlyTopic || failures > 1)) ||
+        (scope === 'kafka' && failures >= ATTEMPTS_BEFORE_BLOCKING);
       if (!once && !works && !ofTopic) continue;
       left.delete(type);
       blocked = true;
@@ -325,11 +327,11 @@ export class Publisher {
     }
   }
 
-  /** The topic takes less than the default: from now on batches half the size of the refused one. */
+  /** Halves the batch size from that of the rejected batch, because the topic accepts less than the default. */
   private shrink(rows: readonly OutboxRow[]): void {
     const largest = Math.max(...this.bytesByPartition(rows).values());
     this.sends = 0;
-    this.partitionBytes = Math.max(LEAST_PARTITION_BYTES, Math.min(this.partitionBytes, largest) / 2);
+    this.partitionBytes = Math.max(MIN_PARTITION_BYTES, Math.min(this.partitionBytes, largest) / 2);
   }
 
   private bytesByPartition(rows: readonly OutboxRow[]): Map<string, number> {
@@ -341,7 +343,7 @@ export class Publisher {
     return bytes;
   }
 
-  /** Cuts rows where one partition's share would become too large. */
+  /** Splits the rows where one partition's share would become too large. */
   private *batches(rows: readonly OutboxRow[]): Generator<readonly OutboxRow[]> {
     let start = 0;
     let bytes = new Map<string, number>();
@@ -360,7 +362,7 @@ export class Publisher {
     if (start < rows.length) yield rows.slice(start);
   }
 
-  /** Where the row will go, if the topic has as many partitions as its contract says: good enough for a bound. */
+  /** The row's partition if the topic has as many partitions as its contract declares, which is good enough for a bound. */
   private targetOf({ aggregatetype, aggregateid }: OutboxRow): string {
     const partitions = this.topics.get(aggregatetype)?.partitions ?? 1;
     return `${aggregatetype}/${partitionOf(aggregateid, partitions)}`;
@@ -382,22 +384,22 @@ export class Publisher {
       partitions: this.partitions,
     });
     await this.producer.publish(recordsByTopic, mayPublish);
-    // The latency is measured from the row's time, also where the record has none.
+    // The latency is measured from the row's time, even if the record has no timestamp.
     for (const [topic, records] of recordsByTopic) {
       const times = timed ? records : rows.filter((row) => this.topics.get(row.aggregatetype)?.name === topic);
       this.counts.get(topic)?.acknowledged(times);
     }
   }
 
-  /** Of the topics that the rows go to. */
+  /** Returns the counts of the topics that the rows are sent to. */
   private countsOf(rows: readonly OutboxRow[]): TopicCounts[] {
     const topics = new Set(rows.map(({ aggregatetype }) => this.topics.get(aggregatetype)?.name));
     return [...this.counts].flatMap(([topic, counts]) => (topics.has(topic) ? [counts] : []));
   }
 
   /**
-   * After a send whose outcome is unknown, kafkajs rolls its sequence numbers back: a different batch sent with them would
-   * be taken for a duplicate, acknowledged and lost. So nothing is ever sent again with a producer that failed once.
+   * Closes the producer. After a send whose outcome is unknown, kafkajs rolls its sequence numbers back. Kafka would take a
+   * different batch sent with them for a duplicate, acknowledge it and lose it. So a producer that failed once is never reused.
    */
   private async dropProducer(): Promise<void> {
     const { producer } = this;

@@ -27,7 +27,7 @@ interface Session {
   end(): Promise<void>;
 }
 
-/** A session that has done this, and stays as it is until it is told to do more. */
+/** Opens a session, runs the statements and leaves it as it is. */
 async function open(...statements: string[]): Promise<Session> {
   const client = new pg.Client({ connectionString: sandbox.database.directUrl });
   await client.connect();
@@ -40,7 +40,7 @@ async function open(...statements: string[]): Promise<Session> {
   };
 }
 
-/** Adds messages of a key of their own, or of a hundred keys. */
+/** SQL that adds messages of the given key, or spread over a hundred keys. */
 const messages = (count: number, key?: string) => `
   insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
   select gen_random_uuid(), 'counter', ${key === undefined ? "'key-' || n % 100" : `'${key}'`}, 'Counted', 'urn:event:Counted:1', n, '{"n":1}'
@@ -48,7 +48,7 @@ const messages = (count: number, key?: string) => `
 
 const role = `relay_${randomBytes(6).toString('hex')}`;
 
-/** The rights that a service has (`messagingTables`), and no more. */
+/** Creates a role with only the privileges that a service has (`messagingTables`). */
 async function asService(): Promise<string> {
   await sandbox.database.sql(`create role ${role} login password 'relay'`);
   await sandbox.database.sql(`grant usage on schema sandbox to ${role}`);
@@ -62,7 +62,7 @@ async function dropRole(): Promise<void> {
 }
 
 describe('P6 beside transactions that stay open', () => {
-  it('publishes and removes, and lets nobody wait, as a role with the least rights', async () => {
+  it('publishes and removes without blocking writers, as a role with the least privileges', async () => {
     await sandbox.database.sql('create table sandbox.elsewhere (n integer)');
     const databaseUrl = await asService();
     const others = await Promise.all([
@@ -81,7 +81,7 @@ describe('P6 beside transactions that stay open', () => {
     await until('the others are published', () => counts(sandbox.topic, 'quick').length === 20);
     await writer.run('commit');
     await quitter.run('rollback');
-    // Nothing is removed from the oldest gap on: now there is none. Whoever writes meanwhile waits for no lock.
+    // Nothing is removed from the oldest gap on, and now there is no gap. Concurrent writers do not wait for a lock.
     await until('no gap is left', async () => {
       const [row] = await sandbox.database.sql<{ gaps: string }>('select gaps::text from sandbox.relay_lease');
       return row?.gaps === '{}';
@@ -108,7 +108,7 @@ describe('P6 beside transactions that stay open', () => {
   });
 });
 
-it('P2 removes nothing that lies beyond a gap: it may have come late, and is not published', async () => {
+it('P2 removes nothing beyond a gap, because it may have been committed late and be unpublished', async () => {
   const store = await OutboxStore.connect(
     sandbox.options,
     () => undefined,
@@ -128,11 +128,11 @@ const OFTEN: LeaseTiming = { leaseMs: 4000, renewEveryMs: 50 };
 
 describe('P7', () => {
   const HOLDER = '11111111-1111-4111-8111-111111111111';
-  /** What the relay's statements are known by. */
+  /** What identifies the relay's statements. */
   const READ = 'row_number() over w';
   const POLL = 'with lease';
 
-  /** The relay's last statement of each kind, as it was sent. */
+  /** Records the relay's last statement of each kind. */
   function watchStatements(): Map<string, { text: string; values: unknown[] }> {
     const last = new Map<string, { text: string; values: unknown[] }>();
     const query = Reflect.get(pg.Client.prototype, 'query') as (...args: unknown[]) => unknown;
@@ -145,7 +145,7 @@ describe('P7', () => {
     return last;
   }
 
-  /** The pages that a statement touches where so many messages wait, in the cache or not. Nothing of it stays. */
+  /** Counts the pages that a statement touches, cached or not. Its effects are rolled back. */
   async function pages({ text, values }: { text: string; values: unknown[] }): Promise<number> {
     const session = await open('begin', messages(1000));
     const [row] = await session.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
@@ -165,19 +165,19 @@ describe('P7', () => {
     return row!.bytes;
   };
 
-  /** Publishes so many, and waits until the relay stands behind them. */
+  /** Publishes messages and waits until the relay has read past them. */
   async function publish(relay: Relay, count: number): Promise<void> {
     await sandbox.database.sql(messages(count));
     relay.wake();
     await sandbox.drained();
   }
 
-  it('the next messages cost what the first ones did, with 50,000 kept that are published', async () => {
+  it('publishing costs the same with 50,000 published messages kept as at first', async () => {
     const sent = watchStatements();
     const relay = sandbox.newRelay(undefined, OFTEN);
     relay.start();
     const costsNow = async () => {
-      // As autovacuum does within a minute: without statistics a small table is read as a whole.
+      // Autovacuum does this within a minute. Without statistics a small table is read completely.
       await sandbox.database.sql('analyze sandbox.outbox');
       sent.clear();
       await until('it reads and polls from where it stands', () => {
@@ -193,9 +193,9 @@ describe('P7', () => {
 
     const { read, poll } = await costsNow();
     expect(read).toBeLessThan(2 * first.read);
-    // A few pages more for an index that has grown; the log has a thousand.
+    // The index has grown and may cost a few more pages; the log has a thousand.
     expect(poll).toBeLessThan(first.poll + 50);
-    // Rows that are kept are never touched again, so publishing them leaves no dead ones.
+    // Kept rows are never modified, so publishing them leaves no dead rows.
     const statistics = await until('the statistics know of them', async () => {
       const [row] = await sandbox.database.sql<{ written: number; touched: number }>(
         `select n_tup_ins::int as written, (n_tup_upd + n_tup_del)::int as touched
@@ -207,7 +207,7 @@ describe('P7', () => {
     await until('all are on the topic', () => sandbox.topic.records.length >= 51_000);
   });
 
-  it('the tables are no larger after 50,000 messages that are not kept than after 20,000', async () => {
+  it('the tables are no larger after 50,000 messages than after 20,000 if messages are not kept', async () => {
     const relay = sandbox.newRelay(undefined, OFTEN, { outboxRetentionMs: 0 });
     relay.start();
     const sizes: number[] = [];
@@ -218,7 +218,7 @@ describe('P7', () => {
         const [row] = await sandbox.database.sql<{ count: number }>('select count(*)::int from sandbox.outbox');
         return row!.count === 0;
       });
-      // As autovacuum does, later.
+      // Autovacuum would do this later.
       await sandbox.database.sql('vacuum sandbox.outbox');
       sizes.push((await bytes('outbox')) + (await bytes('relay_lease')));
     }
@@ -226,7 +226,7 @@ describe('P7', () => {
     expect(sizes.at(-1)).toBeLessThanOrEqual(1.2 * sizes[1]!);
   });
 
-  it('old messages are looked for once a second, however often new ones come', async () => {
+  it('old messages are looked for once a second, however often new ones arrive', async () => {
     const looks = jest.spyOn(OutboxStore.prototype, 'removeOld');
     const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
     const relay = sandbox.newRelay(undefined, undefined, { outboxRetentionMs: 0 });
@@ -243,7 +243,7 @@ describe('P7', () => {
 
     const seconds = (performance.now() - from) / 1000;
     expect(looks.mock.calls.length).toBeLessThanOrEqual(seconds + 2);
-    // One before each look, one a second, and one more where the two meet.
+    // One renewal before each removal, one a second, and one more where the two coincide.
     expect(polls.mock.calls.length).toBeLessThanOrEqual(3 * (seconds + 2));
     await until('what is published is removed', async () => {
       const left = await sandbox.database.sql('select from sandbox.outbox');
@@ -251,14 +251,14 @@ describe('P7', () => {
     });
   });
 
-  it('no old message is left behind, though one before it in the log was younger', async () => {
+  it('no old message is left behind even if an earlier one in the log was younger', async () => {
     const store = await OutboxStore.connect(
       sandbox.options,
       () => undefined,
       () => undefined,
     );
     await sandbox.database.sql(messages(6));
-    // Its writer had drawn its position, and then the server's clock was set back.
+    // The server's clock was set back after the writer of message 2 had drawn its position.
     await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour' where position <> 2`);
     const remove = (after: number, limit: number) => store.removeOld(after, new Cursor(6, []), 60_000, limit);
 
@@ -285,11 +285,11 @@ describe('P7', () => {
     sandbox.newRelay(undefined, undefined, { outboxRetentionMs: 0 }).start();
 
     await until('it is removed', async () => (await sandbox.database.sql('select from sandbox.outbox')).length === 0);
-    // Each takes in so few positions that it is quick, though all of them are dead and still in the index.
+    // Each scan covers few enough positions to be quick, although all of them are dead and still in the index.
     expect(looks.mock.calls.length).toBeGreaterThan(40);
   });
 
-  it('a lease that is renewed for ever takes no more room', async () => {
+  it('renewing a lease forever does not take more space', async () => {
     const store = await OutboxStore.connect(
       sandbox.options,
       () => undefined,
@@ -299,7 +299,7 @@ describe('P7', () => {
       for (let n = 1; n <= times; n++)
         await store.holdLease(HOLDER, 60_000, new Cursor(n + 2, [{ from: n, to: n + 1 }]));
     };
-    // 300 rows that nobody removes are five pages; a snapshot that somebody holds meanwhile may keep some.
+    // 300 rows that are not removed fill five pages. A concurrent snapshot may keep some of them.
     await until('more renewals take no more room', async () => {
       const before = await bytes('relay_lease');
       await renew(300);
@@ -309,8 +309,8 @@ describe('P7', () => {
   });
 });
 
-it('P8 goes on by itself whenever its session is ended', async () => {
-  // Behind a pooler its session is not its own.
+it('P8 reconnects by itself whenever its session is terminated', async () => {
+  // Behind a pooler the relay does not have a session of its own.
   const relay = sandbox.newRelay(undefined, undefined, { databaseUrl: sandbox.database.directUrl });
   const outbox = sandbox.outboxOf(relay);
   relay.start();
@@ -331,10 +331,10 @@ it('P8 goes on by itself whenever its session is ended', async () => {
   await sandbox.drained();
   for (const key of keys) await until('all are published', () => new Set(counts(sandbox.topic, key)).size === 40);
   expect(inversions(sandbox.topic)).toEqual([]);
-  await until('it is well', () => relay.health().healthy);
+  await until('it is healthy', () => relay.health().healthy);
 });
 
-it('P8 keeps its connection when a notice is refused, which says nothing of it', async () => {
+it('P8 keeps its connection when the server rejects a notification', async () => {
   const databaseUrl = await asService();
   const connects = jest.spyOn(OutboxStore, 'connect');
   const notices = jest.spyOn(OutboxStore.prototype, 'notify');
@@ -356,14 +356,14 @@ it('P8 keeps its connection when a notice is refused, which says nothing of it',
 });
 
 describe('P8 backs off', () => {
-  /** The attempts that it has told of, in their order. */
+  /** Collects the attempt numbers from the log in order. */
   function watchAttempts(): () => number[] {
     Logger.overrideLogger(['warn']);
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     return () => warn.mock.calls.flatMap(([text]) => Number(/\(attempt (\d+)\)/.exec(String(text))?.[1] ?? []));
   }
 
-  it('from the beginning whenever a connection has lasted, though it never leads', async () => {
+  it('from the beginning after a connection that lasted, even if it never leads', async () => {
     const attempts = watchAttempts();
     const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
     const standby = sandbox.newRelay(undefined, OFTEN, { databaseUrl: sandbox.database.directUrl, relay: false });
@@ -383,7 +383,7 @@ describe('P8 backs off', () => {
     expect(attempts()).toEqual([1, 1, 1]);
   });
 
-  it('more and more while Kafka is away, though its connection to PostgreSQL lasts', async () => {
+  it('more and more while Kafka is unavailable, even if its connection to PostgreSQL lasts', async () => {
     const attempts = watchAttempts();
     const relay = sandbox.newRelay(() => Promise.reject(new Error('Kafka is away')), OFTEN);
     await sandbox.add(sandbox.outboxOf(relay), 'a', 1);
@@ -395,7 +395,7 @@ describe('P8 backs off', () => {
   });
 });
 
-it('P9 is unhealthy while PostgreSQL leaves it without an answer, and says so all the time', async () => {
+it('P9 is unhealthy for as long as PostgreSQL does not answer', async () => {
   const relay = sandbox.newRelay();
   relay.start();
   await until('it leads', () => relay.leads);
@@ -416,6 +416,6 @@ it('P9 is unhealthy while PostgreSQL leaves it without an answer, and says so al
     });
   await blocker.run('rollback');
   await blocker.end();
-  await until('it is well again', () => relay.health().healthy);
+  await until('it is healthy again', () => relay.health().healthy);
   await sandbox.drained();
 });

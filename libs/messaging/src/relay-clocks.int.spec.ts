@@ -15,7 +15,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** Writes messages of ten keys as a database would whose clock is ahead by so many hours, or behind. */
+/** Writes messages of ten keys as a database would whose clock is ahead by that many hours, or behind. */
 async function write(from: number, to: number, hoursAhead: number): Promise<void> {
   await sandbox.database.sql(
     `insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at)
@@ -34,7 +34,7 @@ function started(): Relay {
   return relay;
 }
 
-it('P2 P3 makes no dead letter of a message because the clocks of database and broker differ', async () => {
+it('P2 P3 does not make messages dead letters because the clocks of database and broker differ', async () => {
   await write(1, 100, 0);
   await write(101, 200, 2);
   await write(201, 400, 0);
@@ -65,7 +65,7 @@ it('P4 a consumer reads the time at which such a message was written', async () 
   expect(aheadMs).toBeLessThan(7_300_000);
 });
 
-it('P5 publishes the dead letters that such clocks have left, once they are retried', async () => {
+it('P5 publishes dead letters that such clocks caused once they are retried', async () => {
   await write(1, 3, 2);
   await sandbox.database.sql(`
     insert into sandbox.outbox_parked

@@ -5,7 +5,7 @@ import { KafkaLink } from './testing/kafka-link.js';
 import { counts, createSandbox, inversions, type Sandbox } from './testing/sandbox.js';
 import { until } from './testing/until.js';
 
-/** A killed or paused leader is succeeded after so long. */
+/** How long it takes until a killed or paused leader is succeeded. */
 const SHORT: LeaseTiming = { leaseMs: 1500, renewEveryMs: 300 };
 const KEYS = ['a', 'b', 'c', 'd'];
 
@@ -22,7 +22,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** Says its relay's role whenever that changes. Its messages name another source than those of the test's own process. */
+/** Starts a process that prints its relay's role whenever it changes. Its messages have another source than those of the test itself. */
 function startChild({ brokers = sandbox.options.brokers } = {}): Child {
   const publishes = sandbox.options.publishes.map((contract) => ({ ...contract, events: {} }));
   const options = { ...sandbox.options, brokers, publishes, consumes: [], service: 'child' };
@@ -61,7 +61,7 @@ const lease = async () => {
   return row!;
 };
 
-/** Waits until the lease was renewed so often: whatever the leader calls published by now is recorded. */
+/** Waits for that many lease renewals, so that everything the leader has published by now is recorded. */
 async function renewals(count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const { until: before } = await lease();
@@ -71,7 +71,7 @@ async function renewals(count: number): Promise<void> {
 
 const ofChild = () => sandbox.topic.records.filter(({ headers }) => headers['ce_source'] === '/child');
 
-it('P2 P3 a standby succeeds a leader that was killed: nothing is lost, nothing inverted', async () => {
+it('P2 P3 a standby succeeds a killed leader without losing or reordering messages', async () => {
   child = startChild();
   await child.says('leader');
   const killed = await lease();
@@ -91,14 +91,14 @@ it('P2 P3 a standby succeeds a leader that was killed: nothing is lost, nothing 
   expect(inversions(sandbox.topic)).toEqual([]);
 });
 
-it('P2 P3 a leader that was paused beyond its lease sends nothing of the batch it had in hand: its successor has', async () => {
+it('P2 P3 a leader paused beyond its lease does not send its batch in flight, which its successor has sent', async () => {
   const link = await KafkaLink.open(sandbox.options.brokers[0]!);
   link.silence();
   const standby = sandbox.newRelay(undefined, SHORT);
   await write(sandbox.outboxOf(standby), 1, 2);
   child = startChild({ brokers: [link.broker] });
-  // It connects to Kafka when it has something to send.
-  await until('it has a batch in hand', () => link.taken > 0);
+  // It connects to Kafka once it has something to send.
+  await until('it has a batch in flight', () => link.taken > 0);
   await renewals(2);
   child.signal('SIGSTOP');
 
@@ -108,7 +108,7 @@ it('P2 P3 a leader that was paused beyond its lease sends nothing of the batch i
   link.heal();
   child.signal('SIGCONT');
   await child.says('standby');
-  // It leads again only once it has done with its first term.
+  // It leads again only after it has finished its first term.
   await standby.stop();
   await child.says('leader');
   await write(sandbox.outboxOf(standby), 5, 5);
@@ -120,7 +120,7 @@ it('P2 P3 a leader that was paused beyond its lease sends nothing of the batch i
   await link.close();
 });
 
-it('P2 P3 a leader that was paused in the middle of its work comes back, and leads once more', async () => {
+it('P2 P3 a leader that was paused in the middle of its work comes back and leads again', async () => {
   child = startChild();
   await child.says('leader');
   const standby = sandbox.newRelay(undefined, SHORT);

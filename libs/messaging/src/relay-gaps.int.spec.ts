@@ -31,7 +31,7 @@ const message = (key: string, n: number) => `
   insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
   values (gen_random_uuid(), 'counter', '${key}', 'Counted', 'urn:event:Counted:1', ${n}, '{"n":${n}}')`;
 
-/** A transaction that has written a message and stays open. */
+/** Opens a transaction, writes a message in it and leaves it open. */
 async function slowWriter(key: string, n: number, name = 'slow-writer'): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: sandbox.database.directUrl, application_name: name });
   sessions.push(client);
@@ -41,7 +41,7 @@ async function slowWriter(key: string, n: number, name = 'slow-writer'): Promise
   return client;
 }
 
-/** As many rollbacks leave: every other position is missing. */
+/** Leaves gaps like many rollbacks do, with every other position missing. */
 const leaveGaps = () =>
   sandbox.database.sql(`
     insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
@@ -66,9 +66,9 @@ async function gapsBehindSlowWriter(): Promise<pg.Client> {
   return slow;
 }
 
-it('P7 gaps beside a slow writer are looked into when it ends, and cost nothing until then', async () => {
+it('P7 gaps beside a slow writer are read when it ends, and cost nothing until then', async () => {
   const slow = await gapsBehindSlowWriter();
-  await until('it is known who may fill them', () => relay.gaps?.spans === SPANS);
+  await until('the transactions that may fill them are known', () => relay.gaps?.spans === SPANS);
   const reads = jest.spyOn(OutboxStore.prototype, 'read');
   const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
   const before = (await row()).version;
@@ -77,9 +77,9 @@ it('P7 gaps beside a slow writer are looked into when it ends, and cost nothing 
   await until('they are published', () => counts(sandbox.topic, 'next').length === 100);
   await until('it has polled', () => polls.mock.calls.length >= 3);
 
-  const lookedInto = reads.mock.calls.map(([cursor, , , , options]) => (options?.gaps ?? cursor.gaps).length);
-  expect(Math.max(...lookedInto)).toBeLessThan(300);
-  // Written when they change, and then few: one that succeeds publishes some again.
+  const gapsRead = reads.mock.calls.map(([cursor, , , , options]) => (options?.gaps ?? cursor.gaps).length);
+  expect(Math.max(...gapsRead)).toBeLessThan(300);
+  // Gaps are written only when they change, and merged to a few, so a successor publishes some messages again.
   expect((await row()).spans).toBeLessThanOrEqual(1000);
   expect((await row()).version).toBe(before);
 
@@ -90,17 +90,17 @@ it('P7 gaps beside a slow writer are looked into when it ends, and cost nothing 
   expect(sandbox.topic.records).toHaveLength(SPANS + 101);
 });
 
-it('P9 health and metrics show how many gaps there are, and the transaction that keeps them', async () => {
+it('P9 health and metrics show how many gaps there are and which transaction keeps them open', async () => {
   const slow = await gapsBehindSlowWriter();
   const { rows } = await slow.query<{ pid: number }>('select pg_backend_pid() as pid');
 
-  const { gaps } = await until('it is told', () => {
+  const { gaps } = await until('it is reported', () => {
     const health = relay.health();
     return health['gaps'] ? health : undefined;
   });
 
   expect(gaps).toMatchObject({
-    // The first lies beside the position of the slow writer.
+    // The first gap adjoins the position of the slow writer.
     spans: SPANS,
     positions: SPANS + 1,
     writer: { pid: rows[0]!.pid, application: 'slow-writer', seconds: expect.any(Number) },
@@ -118,14 +118,14 @@ it('P9 health and metrics show how many gaps there are, and the transaction that
   await until('they are gone', () => relay.gaps === undefined);
 });
 
-it('P2 P3 a message in a gap that is left alone is published before a later one of its key', async () => {
+it('P2 P3 a message in a gap that reads leave out is published before a later one of its key', async () => {
   const ROUNDS = 15;
   relay.start();
   await until('it leads', () => relay.leads);
   const long = await slowWriter('long', 1);
   const writers = await Promise.all(Array.from({ length: ROUNDS }, (_, n) => slowWriter(`key-${n}`, 1)));
   await leaveGaps();
-  await until('the gaps are left alone', () => relay.gaps !== undefined, 30_000);
+  await until('reads leave out the gaps', () => relay.gaps !== undefined, 30_000);
 
   for (const [n, writer] of writers.entries()) {
     await Promise.all([
@@ -144,9 +144,9 @@ it('P2 P3 a message in a gap that is left alone is published before a later one 
   expect(inversions(sandbox.topic)).toEqual([]);
 });
 
-it('P2 a successor of a relay that is killed beside many gaps loses none of them', async () => {
+it('P2 the successor of a relay that is killed beside many gaps loses none of them', async () => {
   const slow = await gapsBehindSlowWriter();
-  // As when it was killed: what it releases is not recorded.
+  // As if it had been killed, the progress that it releases is not recorded.
   jest.spyOn(OutboxStore.prototype, 'releaseLease').mockResolvedValue();
   await relay.stop();
   await sandbox.database.sql(`update sandbox.relay_lease set expires_at = '-infinity'`);
@@ -158,7 +158,7 @@ it('P2 a successor of a relay that is killed beside many gaps loses none of them
   expect(inversions(sandbox.topic)).toEqual([]);
 });
 
-it('P3 a reading that leaves gaps alone is refused once one of their writers has ended', async () => {
+it('P3 a read that leaves out gaps is rejected once one of their writers has ended', async () => {
   const slow = await slowWriter('a', 1);
   await sandbox.add(outbox, 'b', 1);
   const store = await OutboxStore.connect(

@@ -20,7 +20,7 @@ afterEach(async () => {
   await link.close();
 });
 
-/** A relay that reaches Kafka through the link only. */
+/** Creates a relay that reaches Kafka only through the link. */
 const newRelay = (more?: Partial<MessagingOptions>): Relay =>
   sandbox.newRelay(undefined, undefined, { brokers: [link.broker], ...more });
 
@@ -28,12 +28,12 @@ const parked = () => sandbox.database.sql('select from sandbox.outbox_parked');
 
 const failures = (relay: Relay) => [...relay.counts.values()].reduce((sum, { sendFailures }) => sum + sendFailures, 0);
 
-/** The text as Kafka's answers have it, and what follows. */
+/** Encodes the text as in Kafka's responses, followed by the given bytes. */
 const named = (text: string, ...rest: number[]) => Buffer.from([0, text.length, ...Buffer.from(text), ...rest]);
 
-it('P2 loses no late message that joins a batch after Kafka had the first one and its answer was lost', async () => {
+it('P2 does not lose a late message that joins a batch after Kafka got the first one and its answer was lost', async () => {
   const partition = (key: string) => partitionOf(key, sandbox.consumer.topic.partitions);
-  // In the partition of the others: there the broker takes 1,000 messages for those that it has, if they are numbered alike.
+  // In the same partition as the others, where the broker takes 1,000 messages with the same sequence numbers for duplicates.
   const late = Array.from({ length: 100 }, (_, n) => `late-${n}`).find((key) => partition(key) === partition('a'))!;
   const relay = newRelay();
   const outbox = sandbox.outboxOf(relay);
@@ -49,7 +49,7 @@ it('P2 loses no late message that joins a batch after Kafka had the first one an
 
   await slow.commitTransaction();
   await slow.release();
-  // A new term begins with a reading that finds the late message first, and as many as before.
+  // The first read of a new term finds the late message first, and as many messages as before.
   const [lease] = await sandbox.database.sql<{ token: string }>(
     `update sandbox.relay_lease set holder = gen_random_uuid(), token = token + 1, expires_at = '-infinity' returning token`,
   );
@@ -66,10 +66,10 @@ it('P2 loses no late message that joins a batch after Kafka had the first one an
   expect(inversions(sandbox.topic)).toEqual([]);
 });
 
-it('P2 sends again what no answer has named, though none had an error', async () => {
+it('P2 sends records again that no answer lists, even if no answer had an error', async () => {
   const keys = Array.from({ length: 20 }, (_, n) => `key-${n}`);
-  // kafkajs passes over the records of a partition that is not in Kafka's metadata: here the one that is called 9. No error, its
-  // number, its leader, one replica: the only broker.
+  // kafkajs skips the records of a partition that is missing from Kafka's metadata, here because it is renamed to 9. The bytes are:
+  // no error, the partition's number, its leader, and one replica, which is the only broker.
   const partition = (number: number) => Buffer.from([0, 0, 0, 0, 0, number, 0, 0, 0, 1, 0, 0, 0, 1]);
   link.replaceInAnswers(partition(2), partition(9));
   const relay = newRelay();
@@ -87,11 +87,11 @@ it('P2 sends again what no answer has named, though none had an error', async ()
   await sandbox.drained();
 });
 
-describe('P2 an outage is waited for, and counts against no message:', () => {
+describe('P2 waits for the end of an outage, which counts against no message:', () => {
   const TOPIC_AUTHORIZATION_FAILED = 29;
   const NOT_ENOUGH_REPLICAS = 19;
 
-  /** What Kafka answers a producer, of every partition. */
+  /** Replaces Kafka's response to a producer for every partition. */
   const answerWith = (error: number) => () => {
     const answer = (partition: number, code: number) =>
       named(sandbox.consumer.topic.name, 0, 0, 0, 1, 0, 0, 0, partition, 0, code);
@@ -100,9 +100,9 @@ describe('P2 an outage is waited for, and counts against no message:', () => {
   };
 
   it.each([
-    ['a broker that is away', () => link.cut(), /connect|closed/i],
-    ['a right that is missing', answerWith(TOPIC_AUTHORIZATION_FAILED), /not authorized/i],
-    ['replicas that are missing', answerWith(NOT_ENOUGH_REPLICAS), /replicas/i],
+    ['an unreachable broker', () => link.cut(), /connect|closed/i],
+    ['a missing permission', answerWith(TOPIC_AUTHORIZATION_FAILED), /not authorized/i],
+    ['missing replicas', answerWith(NOT_ENOUGH_REPLICAS), /replicas/i],
   ])('%s', async (_, fail, problem) => {
     const relay = newRelay();
     const outbox = sandbox.outboxOf(relay);
@@ -122,7 +122,7 @@ describe('P2 an outage is waited for, and counts against no message:', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('a topic that is missing', async () => {
+  it('a missing topic', async () => {
     const contract = { ...sandbox.consumer.topic, name: `${sandbox.consumer.topic.name}-other` };
     const relay = newRelay({ publishes: [contract] });
     const outbox = sandbox.outboxOf(relay);
@@ -142,7 +142,7 @@ describe('P2 an outage is waited for, and counts against no message:', () => {
   });
 });
 
-it('P9 is unhealthy while it leads and gets nothing sent, says why, and is well again; its standby is well', async () => {
+it('P9 is unhealthy with a reason while it leads and cannot send, and recovers; its standby stays healthy', async () => {
   const [leader, standby] = [newRelay(), newRelay()];
   leader.start();
   await until('it leads', () => leader.leads);
@@ -154,7 +154,7 @@ it('P9 is unhealthy while it leads and gets nothing sent, says why, and is well 
 
   link.silence();
   await sandbox.add(outbox, 'a', 2);
-  // Before Kafka's silence has failed anything.
+  // Before any request has failed because of Kafka's silence.
   const report = await until('it is unhealthy', () => !leader.health().healthy && leader.health(), 7000);
   link.cut();
   await until('it says why', () => /connect|closed/i.test(String(leader.health()['problem'])));
@@ -163,7 +163,7 @@ it('P9 is unhealthy while it leads and gets nothing sent, says why, and is well 
   expect(leader.health()).toMatchObject({ role: 'leader', healthy: false });
   expect(standby.health()).toEqual({ healthy: true, role: 'standby' });
   link.heal();
-  await until('it is well again', () => leader.health().healthy);
+  await until('it is healthy again', () => leader.health().healthy);
   await sandbox.drained();
   expect(leader.health()).toEqual({ healthy: true, role: 'leader' });
 });

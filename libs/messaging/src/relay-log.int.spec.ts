@@ -16,7 +16,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** A transaction that stays open until it is told otherwise. */
+/** Opens a transaction that stays open until `end`. */
 async function openTransaction(): Promise<QueryRunner> {
   const runner = sandbox.dataSource.createQueryRunner();
   await runner.startTransaction();
@@ -33,7 +33,7 @@ const gaps = async () => {
   return row?.gaps;
 };
 
-/** Long enough for a gap that nobody can fill to be given up. */
+/** Waits long enough for a gap to be given up that no transaction can fill. */
 async function severalPolls(): Promise<void> {
   const later = await sandbox.database.sql<{ at: Date }>(
     `select expires_at + interval '3 seconds' as at from sandbox.relay_lease`,
@@ -44,8 +44,8 @@ async function severalPolls(): Promise<void> {
   });
 }
 
-describe('P2 the relay loses nothing of a writer', () => {
-  it('that is slow to commit, while others go on', async () => {
+describe('P2 the relay loses no message of a writer', () => {
+  it('that is slow to commit while others continue', async () => {
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
     relay.start();
@@ -64,7 +64,7 @@ describe('P2 the relay loses nothing of a writer', () => {
     expect(sandbox.topic.records).toHaveLength(51);
   });
 
-  it('that is slow to commit, when the relay that passed it is gone', async () => {
+  it('that is slow to commit when the relay that skipped its position is gone', async () => {
     const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
     const outbox = sandbox.outboxOf(first);
     first.start();
@@ -92,7 +92,7 @@ describe('P2 the relay loses nothing of a writer', () => {
     const gate = await openTransaction();
     await gate.query('select pg_advisory_lock(7)');
     const writer = await openTransaction();
-    // A sequence writes ahead for the next 32 values: drawing one of these assigns no transaction id, unless a checkpoint began since.
+    // A sequence logs 32 values ahead. Drawing one of these assigns no transaction id, unless a checkpoint has started since.
     await sandbox.add(outbox, 'before', 1);
     const writing = writer.query(
       `insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
@@ -117,7 +117,7 @@ describe('P2 the relay loses nothing of a writer', () => {
     await until('it is published', () => sandbox.topic.ofKey('held').length === 1);
   });
 
-  it('whose row is found by the reading during which the relay is told to stop', async () => {
+  it('whose row is found by the read during which the relay is stopped', async () => {
     const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
     const outbox = sandbox.outboxOf(first);
     const slow = await openTransaction();
@@ -148,7 +148,7 @@ describe('P2 the relay loses nothing of a writer', () => {
   });
 });
 
-it('P6 a transaction that stays open for the whole test stops nothing, and keeps no gap', async () => {
+it('P6 a transaction that stays open for the whole test blocks nothing and keeps no gap open', async () => {
   const foreign = await openTransaction();
   await foreign.query('set transaction isolation level repeatable read');
   await foreign.query('select from sandbox.outbox');
@@ -168,7 +168,7 @@ it('P6 a transaction that stays open for the whole test stops nothing, and keeps
   await end(foreign, 'commit');
 });
 
-describe('P5 a message that Kafka refuses', () => {
+describe('P5 a message that Kafka rejects', () => {
   const MAX_BYTES = 20_000;
   const big = { n: 3, filler: 'x'.repeat(MAX_BYTES) };
 
@@ -191,7 +191,7 @@ describe('P5 a message that Kafka refuses', () => {
     });
   }
 
-  it('becomes a dead letter that holds its key and no other, until it is sent again', async () => {
+  it('becomes a dead letter that holds only its own key until it is retried', async () => {
     await limitTopic(MAX_BYTES);
     await addSome();
     const relay = sandbox.newRelay();
@@ -217,7 +217,7 @@ describe('P5 a message that Kafka refuses', () => {
     await until('nothing is parked', async () => (await parked()).length === 0);
   });
 
-  it('does not keep the others of its key from being sent again, if the key goes on', async () => {
+  it('does not prevent others of its key from being retried if the key is not held', async () => {
     await limitTopic(MAX_BYTES / 2);
     const relay = sandbox.newRelay(undefined, undefined, { afterDeadLetter: 'go-on' });
     const outbox = sandbox.outboxOf(relay);
@@ -242,7 +242,7 @@ describe('P5 a message that Kafka refuses', () => {
     expect([...new Set(counts(sandbox.topic, 'a'))]).toEqual([2, 4]);
   });
 
-  it('is no reason for a dead letter when only its batch was too large', async () => {
+  it('does not become a dead letter if only its batch was too large', async () => {
     await limitTopic(MAX_BYTES);
     const outbox = sandbox.outboxOf(sandbox.newRelay());
     const filler = 'x'.repeat(2000);
@@ -265,8 +265,8 @@ describe('P5 a message that Kafka refuses', () => {
   });
 });
 
-describe('P7 what is published', () => {
-  it('stays, unless it is not to be kept', async () => {
+describe('P7 a published message', () => {
+  it('is kept by default', async () => {
     const relay = sandbox.newRelay();
     relay.start();
 
@@ -276,7 +276,7 @@ describe('P7 what is published', () => {
     expect(await sandbox.database.sql('select from sandbox.outbox')).toHaveLength(1);
   });
 
-  it('is removed when it is not to be kept, behind an open transaction too, and no writer waits', async () => {
+  it('is removed if messages are not kept, even behind an open transaction, and no writer waits', async () => {
     const foreign = await openTransaction();
     await foreign.query('set transaction isolation level repeatable read');
     await foreign.query('select from sandbox.outbox');
@@ -298,7 +298,7 @@ describe('P7 what is published', () => {
   });
 });
 
-it('P3 hands over without a duplicate when it is stopped in the middle of its work', async () => {
+it('P3 hands over without duplicates when it is stopped in the middle of its work', async () => {
   const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
   const outbox = sandbox.outboxOf(first);
   first.start();
@@ -319,7 +319,7 @@ it('P3 hands over without a duplicate when it is stopped in the middle of its wo
   expect(inversions(sandbox.topic)).toEqual([]);
 });
 
-it('P6 ends a statement on the server that it has given up', async () => {
+it('P6 cancels a statement on the server that it has given up on', async () => {
   const store = await OutboxStore.connect(
     sandbox.options,
     () => undefined,

@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const sql = (statement: string) => sandbox.database.sql(statement);
 
-/** Messages `from` to `to` of each key, in a few transactions. */
+/** Writes messages `from` to `to` of each key in a few transactions. */
 async function write(from: number, to: number): Promise<void> {
   for (let n = from; n <= to; n += 10) {
     await sandbox.dataSource.transaction(async (tx) => {
@@ -67,7 +67,7 @@ async function publishSome(relay: Relay, upTo: number): Promise<void> {
 
 async function expectReport(relay: Relay): Promise<void> {
   expect(await incidents()).toMatchObject([{ kind: 'positions-went-back', subject: 'sandbox.outbox' }]);
-  // More than once where it lost its lease in the middle of it.
+  // More than once if the relay lost its lease during the recovery.
   expect(relay.wentBack).toBeGreaterThan(0);
   const metrics = new MessagingMetrics(sandbox.options, () => sandbox.dataSource);
   metrics.watchRelay(relay);
@@ -80,12 +80,12 @@ const TRUNCATE = 'truncate sandbox.outbox restart identity';
 const RESTART = 'alter sequence sandbox.outbox_position_seq restart';
 const SET_BACK = `select setval('sandbox.outbox_position_seq', 5)`;
 
-describe('P2 P3 nothing is lost or inverted, and an incident is reported, when under a leader', () => {
+describe('P2 P3 nothing is lost or reordered, and an incident is reported, when under a leader', () => {
   it.each([
-    ['the outbox is truncated with its sequence, and less is written than before', 500, TRUNCATE, 515],
-    ['the outbox is truncated with its sequence, and more is written than before', 10, TRUNCATE, 40],
+    ['the outbox is truncated with its sequence, and fewer messages are written than before', 500, TRUNCATE, 515],
+    ['the outbox is truncated with its sequence, and more messages are written than before', 10, TRUNCATE, 40],
     ['the sequence is restarted behind rows that retention removed', 50, `delete from sandbox.outbox; ${RESTART}`, 60],
-    ['the sequence is restarted, and soon has passed the position', 10, `delete from sandbox.outbox; ${RESTART}`, 40],
+    ['the sequence is restarted and soon passes the position', 10, `delete from sandbox.outbox; ${RESTART}`, 40],
     ['the sequence is set back behind rows that retention removed', 50, `delete from sandbox.outbox; ${SET_BACK}`, 60],
   ])('%s', async (_, published, reset, upTo) => {
     const relay = sandbox.newRelay();
@@ -101,7 +101,7 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when u
     await arePublished(upTo + 10);
   });
 
-  it('the sequence is set back below rows that are kept: what it hands out again is not skipped', async () => {
+  it('the sequence is set back below kept rows, and the positions that it hands out again are not skipped', async () => {
     const relay = sandbox.newRelay();
     await publishSome(relay, 20);
 
@@ -112,7 +112,7 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when u
 
     await arePublished(25);
     await expectReport(relay);
-    // The writers run into the kept rows, until the sequence has passed them.
+    // Writers conflict with the kept rows until the sequence has passed them.
     await until('the sequence has passed', async () => {
       await write(26, 26).catch(() => undefined);
       return counts(sandbox.topic, 'a').includes(26);
@@ -124,11 +124,11 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when u
   });
 });
 
-describe('P2 P3 nothing is lost or inverted, and an incident is reported, when while no relay ran', () => {
+describe('P2 P3 nothing is lost or reordered, and an incident is reported, when while no relay ran', () => {
   it.each([
     ['the outbox was truncated with its sequence', TRUNCATE],
     ['the sequence was restarted', `delete from sandbox.outbox; ${RESTART}`],
-  ])('%s, and more was written than before', async (_, reset) => {
+  ])('%s, and more messages were written than before', async (_, reset) => {
     const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
     await publishSome(first, 20);
     await first.stop();
@@ -142,7 +142,7 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when w
     await until('it is recorded', async () => (await recorded()).position === 80);
   });
 
-  it('the sequence was restarted before a backlog: what was committed first is published first', async () => {
+  it('the sequence was restarted before a backlog, and messages are published in commit order', async () => {
     const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
     await publishSome(first, 20);
     await first.stop();
@@ -171,7 +171,7 @@ describe('P2 P3 nothing is lost or inverted, and an incident is reported, when w
   });
 });
 
-it('P2 a relay that is killed while it recovers is succeeded by one that recovers', async () => {
+it('P2 the successor of a relay that is killed during its recovery repeats the recovery', async () => {
   const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
   await publishSome(first, 20);
   await first.stop();
@@ -194,7 +194,7 @@ it('P2 a relay that is killed while it recovers is succeeded by one that recover
   await expectReport(second);
 });
 
-it('P5 a message is parked behind a dead letter that had its position before, and published after it', async () => {
+it('P5 a message is parked behind a dead letter that used its position before, and is published after it', async () => {
   const relay = sandbox.newRelay();
   await publishSome(relay, 20);
   await sql(`insert into sandbox.outbox_parked select outbox.*, 'refused', now() from sandbox.outbox
@@ -215,14 +215,14 @@ it('P5 a message is parked behind a dead letter that had its position before, an
   await expectReport(relay);
 });
 
-it('P9 without the grant on the sequence a relay reports that it is missing, and still notices a truncated outbox', async () => {
+it('P9 a relay without the grant on the sequence reports that, and still notices a truncated outbox', async () => {
   const role = `relay_${randomBytes(6).toString('hex')}`;
   await sql(`create role ${role} login password 'relay'`);
   await sql(`grant usage on schema sandbox to ${role}`);
   await sql(`grant select, insert, update, delete on all tables in schema sandbox to ${role}`);
   Logger.overrideLogger(['warn']);
   const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
-  const told = () => warn.mock.calls.filter(([text]) => String(text).includes('may not read the sequence')).length;
+  const warnings = () => warn.mock.calls.filter(([text]) => String(text).includes('may not read the sequence')).length;
   const relay = sandbox.newRelay(undefined, undefined, { databaseUrl: sandbox.database.urlFor(role, 'relay') });
   await publishSome(relay, 20);
   expect(relay.health()).toMatchObject({
@@ -233,11 +233,11 @@ it('P9 without the grant on the sequence a relay reports that it is missing, and
   await sql(TRUNCATE);
   await write(21, 60);
   await arePublished(60);
-  expect(told()).toBe(1);
+  expect(warnings()).toBe(1);
   expect(relay.wentBack).toBeGreaterThan(0);
   await sql(`grant select on all sequences in schema sandbox to ${role}`);
 
-  await until('it is content', () => relay.health()['problem'] === undefined);
+  await until('it reports no problem', () => relay.health()['problem'] === undefined);
   await relay.stop();
   await sql(`drop owned by ${role}`);
   await sql(`drop role ${role}`);
@@ -246,7 +246,7 @@ it('P9 without the grant on the sequence a relay reports that it is missing, and
 it.each([
   ['the same connection', moveConnection],
   ['a new connection', reconnect],
-])('P2 P3 an older copy of the database behind %s loses and inverts nothing', async (_, move) => {
+])('P2 P3 an older copy of the database behind %s causes no loss or reordering', async (_, move) => {
   const relay = sandbox.newRelay(undefined, undefined, {});
   const first = sandbox.newRelay();
   await publishSome(first, 10);
@@ -281,7 +281,7 @@ it.each([
   await sandbox.dataSource.initialize();
 });
 
-/** What a pooler does when its server is another from now on: the connection to the pooler stays. */
+/** Acts like a pooler that switches to another server and keeps the client's connection. */
 async function moveConnection(relay: Relay, databaseUrl: string): Promise<void> {
   Object.assign(Reflect.get(relay, 'options') as object, { databaseUrl });
   const client = new pg.Client({ connectionString: databaseUrl });

@@ -30,7 +30,7 @@ async function addPartitions(topic: string, count: number): Promise<void> {
 
 const KEYS = Array.from({ length: 20 }, (_, n) => `key-${n}`);
 
-it('P3 sends nothing to a topic with another number of partitions than its contract, and says what to do', async () => {
+it('P3 sends nothing to a topic whose number of partitions differs from its contract, and says what to do', async () => {
   const { topic: contract } = sandbox.consumer;
   const relay = sandbox.newRelay();
   const outbox = sandbox.outboxOf(relay);
@@ -43,7 +43,7 @@ it('P3 sends nothing to a topic with another number of partitions than its contr
   await until('it has noticed', async () => {
     n++;
     for (const key of KEYS) await sandbox.add(outbox, key, n);
-    return String(relay.health()['problem']).includes('has 6 partitions, its contract says 4');
+    return String(relay.health()['problem']).includes('has 6 partitions, but its contract declares 4');
   });
   expect(relay.health()['problem']).toContain('Change the number of partitions');
   for (const { key, partition } of sandbox.topic.records) expect(partition).toBe(partitionOf(String(key), 4));
@@ -54,14 +54,14 @@ it('P3 sends nothing to a topic with another number of partitions than its contr
   const renewed = sandbox.newRelay(undefined, undefined, { publishes: [{ ...contract, partitions: 6 }] });
   renewed.start();
   await sandbox.drained();
-  // Its reader knows only the partitions that were there when it joined.
+  // The existing reader knows only the partitions that existed when it joined.
   const reader = await readTopic(sandbox.options.brokers, contract.name);
   for (const key of KEYS) await until('all are published', () => new Set(counts(reader, key)).size === n);
   await reader.close();
-  await until('it is well', () => renewed.health().healthy);
+  await until('it is healthy', () => renewed.health().healthy);
 });
 
-it('P2 goes on with the other topics meanwhile', async () => {
+it('P2 continues with the other topics meanwhile', async () => {
   const { topic: contract } = sandbox.consumer;
   const other = { ...contract, name: `${contract.name}-other`, aggregateType: 'other' };
   await createTopics({ ...sandbox.options, clientId: 'test' }, [other]);
@@ -78,7 +78,7 @@ it('P2 goes on with the other topics meanwhile', async () => {
 
   await until('the others are published', () => counts(sandbox.topic, 'a').length >= 10);
   await until('it says so', () => (relay.health()['blocked'] as BlockedType[] | undefined)?.length === 1);
-  expect(relay.health()['problem']).toContain(`topic ${other.name} has 5 partitions, its contract says 4`);
+  expect(relay.health()['problem']).toContain(`topic ${other.name} has 5 partitions, but its contract declares 4`);
   const reader = await readTopic(sandbox.options.brokers, other.name);
   await relay.stop();
   expect(reader.records).toEqual([]);
@@ -86,7 +86,7 @@ it('P2 goes on with the other topics meanwhile', async () => {
   await reader.close();
 });
 
-it('createTopics leaves the compression to the producers', async () => {
+it('createTopics leaves the choice of compression to the producers', async () => {
   const client = admin();
   await client.connect();
 

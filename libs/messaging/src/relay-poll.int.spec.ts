@@ -23,8 +23,8 @@ afterEach(async () => {
 
 const polls = () => link.statements.filter((text) => text.includes('with lease'));
 
-describe('the one poll of a process', () => {
-  it('is the only query of an idle process, relay and inbox together, but for a check of the offsets now and then', async () => {
+describe('the only poll of a process', () => {
+  it('is the only query of an idle process with relay and inbox, except for an occasional check of the offsets', async () => {
     await sandbox.database.sql('create table sandbox.effects (key text not null, n integer not null)');
     const app = await startCounter(sandbox);
     await until('it consumes', () => inboxHealth(app)['consuming']);
@@ -39,7 +39,7 @@ describe('the one poll of a process', () => {
     await app.close();
   });
 
-  it('finds parked messages and jobs that are due, and wakes those who work them off', async () => {
+  it('finds due parked messages and jobs, and wakes their workers', async () => {
     const due = new DueWork();
     due.queues.push('ours');
     const found: string[] = [];
@@ -66,27 +66,27 @@ describe('the one poll of a process', () => {
     await relay.stop();
   });
 
-  it('P2 finds what other processes commit where notices are swallowed, and says so once', async () => {
+  it('P2 finds commits of other processes although notifications are dropped, and warns once', async () => {
     link.swallowNotices();
     Logger.overrideLogger(['warn']);
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
-    const deaf = () => warn.mock.calls.filter(([text]) => String(text).startsWith('Notifications do not arrive'));
+    const warnings = () => warn.mock.calls.filter(([text]) => String(text).startsWith('Notifications do not arrive'));
     const leader = sandbox.newRelay();
     leader.start();
     await until('it leads', () => leader.health()['role'] === 'leader');
     const writer = sandbox.newRelay();
     writer.start();
-    await until('both have warned', () => deaf().length === 2);
+    await until('both have warned', () => warnings().length === 2);
 
     await sandbox.add(sandbox.outboxOf(writer), 'a', 1);
 
     await until('it is published', () => counts(sandbox.topic, 'a').includes(1));
-    expect(deaf()).toHaveLength(2);
+    expect(warnings()).toHaveLength(2);
     warn.mockRestore();
   });
 });
 
-it('P8 a standby leads within seconds of the death of a leader whose lease was left by a clock that was stepped back', async () => {
+it('P8 a standby leads within seconds of a leader’s death even if the clock was stepped back', async () => {
   await sandbox.database.sql(`update sandbox.relay_lease
     set holder = gen_random_uuid(), token = 1, expires_at = clock_timestamp() + interval '2 hours'`);
   const standby = sandbox.newRelay();
@@ -96,10 +96,10 @@ it('P8 a standby leads within seconds of the death of a leader whose lease was l
   await until('it leads', () => standby.leads, 7000);
 });
 
-it('P9 health shows a database clock that differs from the host, is still healthy, and one line is logged', async () => {
+it('P9 health shows that the database clock differs from the host’s and stays healthy, and one line is logged', async () => {
   Logger.overrideLogger(['warn']);
   const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
-  const told = () => warn.mock.calls.filter(([text]) => String(text).startsWith(`PostgreSQL's clock`));
+  const warnings = () => warn.mock.calls.filter(([text]) => String(text).startsWith(`PostgreSQL's clock`));
   const now = Date.now.bind(Date);
   const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() - 7_200_000);
   const relay = sandbox.newRelay();
@@ -110,15 +110,15 @@ it('P9 health shows a database clock that differs from the host, is still health
   await until('it has polled again', () => polls().length > polled + 1);
 
   expect(relay.health()).toMatchObject({ healthy: true, problem: expect.stringContaining('7200 s ahead of') });
-  expect(told()).toHaveLength(1);
+  expect(warnings()).toHaveLength(1);
   clock.mockRestore();
   await until('they agree again', () => reported() === undefined);
   expect(relay.health()['problem']).toBeUndefined();
   warn.mockRestore();
 });
 
-describe('a process whose relay is elsewhere', () => {
-  it('never leads, and announces what it commits', async () => {
+describe('a process whose relay runs elsewhere', () => {
+  it('never leads, and announces its commits', async () => {
     const writer = sandbox.newRelay(undefined, undefined, { relay: false });
     writer.start();
     await until('it polls', () => writer.health()['role'] === 'elsewhere');

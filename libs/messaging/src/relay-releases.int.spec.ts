@@ -13,7 +13,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** Parks messages as dead letters that a person has retried: `each` of so many keys. */
+/** Parks `each` messages of `keys` keys as dead letters that an operator has retried. */
 async function release(keys: number, each: number): Promise<void> {
   await sandbox.database.sql(
     `insert into sandbox.outbox_parked
@@ -30,15 +30,15 @@ const released = () => sandbox.topic.records.filter(({ key }) => String(key).sta
 it.each([
   ['of many keys', 400, 1],
   ['of one key', 1, 5000],
-])('P5 releasing many dead letters %s does not make the others wait', async (_, keys, each) => {
+])('P5 releasing many dead letters %s does not delay other messages', async (_, keys, each) => {
   await release(keys, each);
   const relay = sandbox.newRelay();
   const outbox = sandbox.outboxOf(relay);
 
   relay.start();
-  await until('the first ones are out', () => released() > 0);
+  await until('the first ones are published', () => released() > 0);
   await sandbox.add(outbox, 'live', 1);
-  await until('the live one is out', () => counts(sandbox.topic, 'live').length > 0);
+  await until('the live one is published', () => counts(sandbox.topic, 'live').length > 0);
 
   expect(released()).toBeLessThan(keys * each);
   await until('the others follow', () => released() >= keys * each);
@@ -55,11 +55,11 @@ it('P3 newer messages of a key wait behind its released ones', async () => {
   const outbox = sandbox.outboxOf(relay);
 
   relay.start();
-  await until('the first ones are out', () => released() > 0);
+  await until('the first ones are published', () => released() > 0);
   for (let n = 4; n <= 6; n++)
     await Promise.all(Array.from({ length: 50 }, (_, key) => sandbox.add(outbox, `released-${key + 1}`, n)));
 
-  await until('all are out', () => released() >= 300);
+  await until('all are published', () => released() >= 300);
   expect(inversions(sandbox.topic)).toEqual([]);
   await sandbox.drained();
 });

@@ -55,7 +55,7 @@ async function withAdmin<T>(work: (admin: ReturnType<Kafka['admin']>) => Promise
   }
 }
 
-/** Writes messages `from` to `to` of a type, spread over so many keys, in one transaction. */
+/** Writes messages `from` to `to` of a type, spread over `keys` keys, in one transaction. */
 async function write(type: string, from: number, to = from, keys = 1): Promise<void> {
   await sandbox.database.sql(
     `insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
@@ -87,7 +87,7 @@ const untilPublished = (topic: TopicReader, type: string, count: number) =>
     );
   });
 
-/** Those of the dead letters. */
+/** Returns the numbers of the dead letters. */
 const deadNumbers = async () =>
   (
     await sandbox.database.sql<{ n: number }>(
@@ -113,7 +113,7 @@ describe('a type that no topic is declared for', () => {
     ['between others', ['counter', 'unknown', 'counter']],
     ['before all others', ['unknown', 'counter', 'counter']],
     ['beside another one', ['unknown', 'counter', 'strange', 'counter']],
-  ])('P2 waits %s, and stops none of them', async (_, types) => {
+  ])('P2 waits %s without blocking them', async (_, types) => {
     const kinds = types.filter((type) => type !== 'counter');
     for (const [index, type] of types.entries()) await write(type, index * 10 + 1, index * 10 + 5);
 
@@ -135,7 +135,7 @@ describe('a type that no topic is declared for', () => {
     expect(left).toEqual([]);
   });
 
-  it('P2 P3 is published in order by the first leader that knows it, while new ones arrive', async () => {
+  it('P2 P3 is published in order by the first leader that declares it, while new messages arrive', async () => {
     const topic = await openOther();
     await write('other', 1, 700, 3);
     await write('counter', 1, 10);
@@ -155,11 +155,11 @@ describe('a type that no topic is declared for', () => {
     expect(inversions(topic)).toEqual([]);
     expect(inversions(sandbox.topic)).toEqual([]);
     await sandbox.drained();
-    await until('it is well', () => after.health().healthy && blockedOf(after).length === 0);
+    await until('it is healthy', () => after.health().healthy && blockedOf(after).length === 0);
     expect((await leaseRow()).ahead).toBeNull();
   });
 
-  it('P2 is not removed for its age, while what is published around it is', async () => {
+  it('P2 is not removed because of its age, unlike the published messages around it', async () => {
     await write('counter', 1, 5);
     await write('unknown', 1, 5);
     await write('counter', 6, 10);
@@ -173,10 +173,10 @@ describe('a type that no topic is declared for', () => {
     expect(published(sandbox.topic, 'counter-0')).toEqual(numbers(1, 10));
   });
 
-  it('P7 costs no reading of its messages while 10,000 of them wait', async () => {
+  it('P7 has none of its messages read while 10,000 of them wait', async () => {
     await write('unknown', 1, 10_000, 100);
     const relay = start();
-    await until('all of them were passed', () => blockedOf(relay)[0]?.messages === 10_000);
+    await until('all of them were skipped', () => blockedOf(relay)[0]?.messages === 10_000);
     await until('that is recorded', async () => (await leaseRow()).ahead !== null);
     const rows: { rows: number; bytes: number }[] = [];
     const query = Reflect.get(pg.Client.prototype, 'query') as (...args: unknown[]) => Promise<pg.QueryResult>;
@@ -196,7 +196,7 @@ describe('a type that no topic is declared for', () => {
     expect(rows.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(30_000);
   });
 
-  it('P9 is counted as blocked, and the published ones around it are not unpublished', async () => {
+  it('P9 is counted as blocked, and the published messages around it do not count as unpublished', async () => {
     await write('unknown', 1, 7);
     await write('counter', 1, 20);
     const relay = start();
@@ -214,7 +214,7 @@ describe('a type that no topic is declared for', () => {
     expect(relay.leads).toBe(true);
   });
 
-  it('P2 P3 is left to a relay of the version before: the recorded position stays before it', async () => {
+  it('P2 P3 is left to a relay of the previous version, because the recorded position stays before it', async () => {
     await write('counter', 1, 5);
     await write('unknown', 1, 5);
     await write('counter', 6, 10);
@@ -227,7 +227,7 @@ describe('a type that no topic is declared for', () => {
       ahead: { at: 5, position: 15, waiting: { unknown: { from: 6, messages: 5 } } },
     });
 
-    // It has published again, and knows the type.
+    // That relay has published messages again, and declares the type.
     await sandbox.database.sql('update sandbox.relay_lease set position = 12');
     await write('counter', 11, 12);
     start();
@@ -239,7 +239,7 @@ describe('a type that no topic is declared for', () => {
 });
 
 describe('a topic that fails while others work', () => {
-  it('P2 P3 is waited for alone, and its messages go out in order once it is there', async () => {
+  it('P2 P3 blocks only its own messages, which are published in order once it works', async () => {
     await write('counter', 1, 50);
     await write('other', 1, 50, 3);
     await write('counter', 51, 100);
@@ -263,10 +263,10 @@ describe('a topic that fails while others work', () => {
     expect(published(sandbox.topic, 'counter-0')).toEqual(numbers(1, 110));
     expect(await sandbox.database.sql('select from sandbox.outbox_parked')).toEqual([]);
     await sandbox.drained();
-    await until('it is well again', () => relay.health().healthy && blockedOf(relay).length === 0);
+    await until('it is healthy again', () => relay.health().healthy && blockedOf(relay).length === 0);
   });
 
-  it('P2 is waited for when it is deleted under way, and created again', async () => {
+  it('P2 blocks its messages while it is deleted, until it is recreated', async () => {
     await createTopics(clientOptions(), [other]);
     const relay = start(both());
     await write('other', 1, 5);
@@ -288,14 +288,14 @@ describe('a topic that fails while others work', () => {
     expect(inversions(topic)).toEqual([]);
   });
 
-  it('P2 P3 waits through changes of the leader, during the wait and while it catches up', async () => {
+  it('P2 P3 keeps its messages in order when the leader changes, while they wait and during catch-up', async () => {
     await write('other', 1, 3000, 7);
     await write('counter', 1, 10);
     let relay = start(both());
     await untilPublished(sandbox.topic, 'counter', 10);
     await until('it is recorded', async () => (await leaseRow()).ahead !== null);
     const reads = jest.spyOn(OutboxStore.prototype, 'read');
-    // As when the process is killed: its successor has what was recorded.
+    // As if the process had been killed, its successor has only the recorded progress.
     await sandbox.database.sql(
       `update sandbox.relay_lease set holder = gen_random_uuid(), token = token + 1, expires_at = '-infinity'`,
     );
@@ -318,7 +318,7 @@ describe('a topic that fails while others work', () => {
     await sandbox.drained();
   });
 
-  it('P3 keeps a key whose messages are parked in order with those that waited for the topic', async () => {
+  it('P3 keeps parked messages of a key in order with those that waited for the topic', async () => {
     await write('other', 1, 3);
     await sandbox.database.sql(
       `insert into sandbox.outbox_parked
@@ -342,7 +342,7 @@ describe('a topic that fails while others work', () => {
     );
   });
 
-  it('P3 a released message that the new topic refuses holds back what was released behind it', async () => {
+  it('P3 a released message that the new topic rejects holds back the messages released behind it', async () => {
     await sandbox.database.sql(
       `insert into sandbox.outbox_parked
          (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at)
@@ -377,12 +377,12 @@ describe('a topic that fails while others work', () => {
   });
 
   it.each([
-    ['a right that is missing', 29],
-    ['replicas that are missing', 19],
-  ])('P2 P3 is waited for alone because of %s, and its dead letters wait with it', async (_, code) => {
+    ['a missing permission', 29],
+    ['missing replicas', 19],
+  ])('P2 P3 blocks only its own messages and dead letters because of %s', async (_, code) => {
     const topic = await openOther();
     const link = await KafkaLink.open(sandbox.options.brokers[0]!);
-    // A partition of the topic in Kafka's answer to a producer: its number, and the error.
+    // A partition in Kafka's response to a producer, with its number and the error.
     const answer = (partition: number, error: number) =>
       Buffer.from([0, other.name.length, ...Buffer.from(other.name), 0, 0, 0, 1, 0, 0, 0, partition, 0, error]);
     for (let partition = 0; partition < other.partitions; partition++)
@@ -402,7 +402,7 @@ describe('a topic that fails while others work', () => {
     await untilPublished(sandbox.topic, 'counter', 10);
     link.heal();
 
-    await until('it is well again', () => blockedOf(relay).length === 0 && relay.health().healthy);
+    await until('it is healthy again', () => blockedOf(relay).length === 0 && relay.health().healthy);
     await untilPublished(topic, 'other', 6);
     expect(inversions(topic)).toEqual([]);
     // They are removed once Kafka has acknowledged them.

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 describe('the relay', () => {
-  it('P1 publishes nothing of a transaction that was rolled back', async () => {
+  it('P1 publishes nothing from a transaction that was rolled back', async () => {
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
     relay.start();
@@ -49,7 +49,7 @@ describe('the relay', () => {
     await sandbox.drained();
   });
 
-  it('P2 publishes what was committed before any relay ran', async () => {
+  it('P2 publishes messages that were committed before any relay ran', async () => {
     const outbox = sandbox.outboxOf(sandbox.newRelay());
     for (let n = 1; n <= 1200; n++) await sandbox.add(outbox, `key-${n % 7}`, n);
 
@@ -87,14 +87,14 @@ describe('the relay', () => {
     expect(inversions(sandbox.topic)).toEqual([]);
   });
 
-  it('is led by one of two, and a standby is healthy', async () => {
+  it('is led by one of two processes, and a standby is healthy', async () => {
     const [first, second] = [sandbox.newRelay(), sandbox.newRelay()];
     first.start();
     await until('the first leads', () => first.health()['role'] === 'leader');
     second.start();
     await until('the second stands by', () => second.health()['role'] === 'standby');
 
-    // Nothing else: a standby has no work, so there is none that it makes no progress with.
+    // It reports nothing else, because a standby has no work that could be stuck.
     await until('it reports nothing else', () => Object.keys(second.health()).join() === 'healthy,role');
     expect(second.health()).toEqual({ healthy: true, role: 'standby' });
     await first.stop();
@@ -104,7 +104,7 @@ describe('the relay', () => {
 
   describe('whose polls are an hour apart', () => {
     const HOURLY: LeaseTiming = { leaseMs: 2 * 3_600_000, renewEveryMs: 3_600_000 };
-    // Notices do not pass a pooler in transaction mode.
+    // Notifications do not pass through a pooler in transaction mode.
     const newRelay = () => sandbox.newRelay(undefined, HOURLY, { databaseUrl: sandbox.database.directUrl });
 
     it('is woken by a commit in its own process', async () => {
@@ -129,7 +129,7 @@ describe('the relay', () => {
       await until('it is published', () => sandbox.topic.ofKey('a').length > 0);
     });
 
-    it('hands the lease over at once when it stops', async () => {
+    it('hands over the lease at once when it stops', async () => {
       const [leader, standby] = [newRelay(), newRelay()];
       leader.start();
       await until('the first leads', () => leader.health()['role'] === 'leader');
@@ -144,7 +144,7 @@ describe('the relay', () => {
     });
   });
 
-  it('P2 sends nothing more with a producer that failed once, and loses nothing', async () => {
+  it('P2 does not reuse a producer that failed once, and loses nothing', async () => {
     const producers: { closed: boolean; sends: number }[] = [];
     const relay = sandbox.newRelay(async (options) => {
       const real = await connectProducer(options);
@@ -179,7 +179,7 @@ describe('the relay', () => {
     expect(inversions(sandbox.topic)).toEqual([]);
   });
 
-  it('P3 sends nothing that it read in a term of the lease that is over', async () => {
+  it('P3 sends nothing that it read in an earlier term of the lease', async () => {
     let relay: Relay;
     let refused: unknown;
     relay = sandbox.newRelay(async (options) => {
@@ -228,7 +228,7 @@ describe('the relay', () => {
     });
   });
 
-  it('publishes batches whose messages are large together', async () => {
+  it('publishes batches whose messages are large in total', async () => {
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
     const filler = 'x'.repeat(400_000);
@@ -268,9 +268,9 @@ describe('the outbox', () => {
       { ...aggregate, aggregateType: 'x' },
       { type: 'Counted', data: {} },
     ],
-    ['an event type without a contract', 'does not name', true, aggregate, { type: 'toString', data: {} }],
+    ['an event type without a contract', 'does not define', true, aggregate, { type: 'toString', data: {} }],
     ['an event that is too large', 'bytes', true, aggregate, { type: 'Counted', data: { a: 'x'.repeat(600_000) } }],
-  ])('refuses %s', async (_, message, inTransaction, ref, event) => {
+  ])('rejects %s', async (_, message, inTransaction, ref, event) => {
     const outbox = sandbox.outboxOf(sandbox.newRelay());
 
     const adding = inTransaction

@@ -19,41 +19,42 @@ import { ReleasedKeys } from './released-keys.js';
 import { Routes } from './routes.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
-/** What one reading takes into memory at most. Two are there at a time: one is read while the other is sent. */
+/** The most that one read loads into memory. Two batches are in memory at a time, since one is read while the other is sent. */
 const READ_ROWS = 500;
 const READ_BYTES = 4 * 1024 * 1024;
-/** Progress is recorded with every renewal, and after so many messages: a killed relay's successor sends no more than these again. */
+/** Progress is recorded with every renewal and after this many messages. A killed relay's successor resends no more than these. */
 const RECORD_EVERY = 5000;
-/** Between two notices of one process: rows committed meanwhile are announced by the second. */
+/** The minimum interval between two notifications of one process. The second one covers the rows committed in between. */
 const NOTIFY_EVERY_MS = 2;
-/** A delivery that took longer leaves a backlog behind. */
+/** After a delivery that took longer, the relay expects a backlog. */
 const BACKLOG_AFTER_MS = 1000;
 /**
- * Rest after a reading that found all there was: rows committed meanwhile go together. Sending each for itself costs writers and
- * relay more than it saves.
+ * Pause after a read that emptied the outbox, so that rows committed in the meantime are sent together. Sending each of them
+ * separately costs the writers and the relay more than it saves.
  */
 const PACE_MS = 1;
 const SETTLE_EVERY_MS = 1000;
-/** So long at a time released messages, and those of a topic that works again, are sent between two readings of new ones. */
+/** How long released messages are sent between two reads of new messages. */
 const SLICE_MS = 50;
-/** So many messages of other types one look for a waiting type takes in. */
-const LOOK_ROWS = 20_000;
+/** How many messages one search for the messages of a blocked type scans. */
+const MAX_SCANNED_ROWS = 20_000;
 const SETTLE_BUSY_MS = 50;
-/** Gaps that are older are reported, with the transaction that keeps them. */
+/** Older gaps are reported, together with the transaction that keeps them open. */
 const GAPS_REPORTED_AFTER_MS = 2000;
-/** How soon the message after a dead letter goes on that somebody deleted by hand. */
+/** How often to look for messages whose dead letter was deleted with plain SQL, so that they resume. */
 const ORPHANS_EVERY_MS = 30_000;
-/** Clocks that differ by more are reported. */
+/** A larger clock difference is reported. */
 const CLOCK_DIFFERENCE_MS = 5000;
-/** A server that is silent for so long beyond the next renewal is reported. */
+/** A server that stays silent for this long after the next renewal was due is reported. */
 const SILENT_AFTER_MS = 3000;
 
 /**
- * Publishes what the outbox has beyond its progress, in order. Runs in every replica; the one that holds the lease
- * publishes, the others stand by.
+ * Publishes the outbox's messages beyond its progress, in order. It runs in every replica. The one that holds the lease
+ * publishes, and the others are on standby.
  *
- * A crash before progress was recorded publishes again what was sent since: messages may be duplicated, never lost or
- * reordered. Neither Kafka nor PostgreSQL need be there: it waits for both, and no outage counts against a message.
+ * After a crash, messages that were sent since progress was last recorded are published again. Messages may be duplicated, but are
+ * never lost or reordered. The relay waits for Kafka and PostgreSQL if they are unavailable, and no outage counts against a
+ * message.
  */
 export class Relay {
   private readonly logger = new Logger('Relay');
@@ -64,10 +65,10 @@ export class Relay {
   private readonly publisher: Publisher;
   private store: OutboxStore | undefined;
   private lease: Lease | undefined;
-  /** As it was on the last connection. */
+  /** The lease row as this process knew it on the last connection. */
   private leaseRow: KnownLease | undefined;
   private answeredAt = 0;
-  /** Polls answered on this connection. */
+  /** The number of polls answered on this connection. */
   private answers = 0;
   private readonly failures = { database: 0, kafka: 0 };
   private lost: Error | undefined;
@@ -77,16 +78,16 @@ export class Relay {
   private readonly listening = new ListeningProof();
   private parkedChanged = true;
   private lastAction: string | undefined;
-  private orphansSoughtAt = performance.now();
+  private orphansCheckedAt = performance.now();
   private term: Term | undefined;
-  private timesBack = 0;
+  private timesWentBack = 0;
   private oldGaps: (Omit<GapReport, 'forMs' | 'writer'> & GapTimes) | undefined;
-  /** What is not as it should be and keeps nothing from being published; logged when it begins. */
-  private readonly notes = new Map<'sequence' | 'clock', string>();
+  /** Problems that do not prevent publishing, by kind. Each is logged when it starts. */
+  private readonly warnings = new Map<'sequence' | 'clock', string>();
   private readonly overdue: OverdueMessages;
   private running: Promise<void> | undefined;
 
-  /** `connect` and `leaseTiming` are other ones in tests that lose an answer of Kafka's, or must not see a poll. */
+  /** Tests replace `connect` and `leaseTiming` to lose one of Kafka's answers, or to suppress polls. */
   constructor(
     private readonly options: MessagingOptions,
     private readonly dueWork = new DueWork(),
@@ -108,16 +109,16 @@ export class Relay {
     this.running ??= this.run();
   }
 
-  /** Finishes the batch in hand, hands the lease back and closes its connections. What is left, a standby publishes. */
+  /** Finishes the batch in flight, releases the lease and closes the connections. A standby publishes what is left. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.wakeUp.call();
     if (this.running && !(await settlesWithin(STOP_MS, this.running))) {
-      this.logger.warn(`Not done after ${STOP_MS} ms: what was being sent will be sent again`);
+      this.logger.warn(`The relay has not stopped after ${STOP_MS} ms. Messages in flight will be sent again`);
     }
   }
 
-  /** Rows were committed in this process: publish them, or tell the relay that leads elsewhere. */
+  /** Called when rows were committed in this process. Publishes them, or notifies the leader in another process. */
   wake(): void {
     if (this.lease?.token !== undefined) this.wakeUp.call();
     else if (this.notice) this.noticeAgain = true;
@@ -133,8 +134,8 @@ export class Relay {
     const clocks = this.publisher.clockReport();
     const clockAheadMs = this.lease?.clockAheadMs ?? 0;
     const overdue = this.overdue.problem(role);
-    // The most severe problem comes first: that nothing goes out, that a type waits, that the clocks differ.
-    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...this.notes.values()];
+    // The most severe problem comes first: nothing is published, a type is blocked, the clocks differ.
+    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...this.warnings.values()];
     const problem = problems.filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
     const details = {
@@ -151,24 +152,24 @@ export class Relay {
     return { ...details, healthy: false, problem: `PostgreSQL has not answered for ${silentMs} ms` };
   }
 
-  /** Gaps that transactions have kept open for seconds, in the leader. */
+  /** In the leader, the gaps that transactions have kept open for seconds. */
   get gaps(): GapReport | undefined {
     if (!this.oldGaps || !this.leads || !this.lease?.progress?.gaps.length) return undefined;
     const { since, spans, positions, writer } = this.oldGaps;
     return { spans, positions, forMs: Math.round(performance.now() - since), ...(writer && { writer }) };
   }
 
-  /** How often positions went back under this process. */
+  /** How often this process noticed that positions went back. */
   get wentBack(): number {
-    return this.timesBack;
+    return this.timesWentBack;
   }
 
-  /** Whether this process publishes now. */
+  /** Whether this process is the leader, which publishes. */
   get leads(): boolean {
     return this.lease?.token !== undefined;
   }
 
-  /** What it has published, by topic. */
+  /** What this process has published, by topic. */
   get counts(): Publisher['counts'] {
     return this.publisher.counts;
   }
@@ -184,7 +185,7 @@ export class Relay {
     this.notice = setTimeout(() => void this.notify(), waitMs).unref();
   }
 
-  /** One at a time: on a connection that is silent, a renewal of the lease must not wait behind notices. */
+  /** Sends one notification at a time, so that on a silent connection a lease renewal does not queue behind them. */
   private async notify(): Promise<void> {
     const { store } = this;
     this.noticeAgain = false;
@@ -192,8 +193,8 @@ export class Relay {
     try {
       await store?.notify('committed');
     } catch (error) {
-      // The notice costs the leader one safety poll. Only without an answer is the connection of no more use.
-      if (isAnswer(error)) this.logger.debug(`A notice was refused: ${describeError(error)}`);
+      // Without the notification, the leader finds the rows in its next poll. The connection is only unusable if there was no answer.
+      if (isAnswer(error)) this.logger.debug(`PostgreSQL rejected a notification: ${describeError(error)}`);
       else if (store && this.store === store) this.loseConnection(error as Error);
     }
     this.notice = undefined;
@@ -227,7 +228,7 @@ export class Relay {
       (error) => this.loseConnection(error),
     );
     const lease = new Lease(store, this.holder, (answer) => this.onRenewed(answer), this.leaseTiming, this.leaseRow);
-    const stopProving = this.listening.proveFromTimeToTime(store);
+    const stopProbing = this.listening.start(store);
     try {
       this.store = store;
       this.lease = lease;
@@ -244,14 +245,14 @@ export class Relay {
         if (restMs > 0) await pause(restMs, this.stopping.signal);
       }
     } finally {
-      stopProving();
+      stopProbing();
       this.store = undefined;
       this.lease = undefined;
       this.leaseRow = lease.row;
       this.term = undefined;
       await lease
         .release()
-        .catch((error: unknown) => this.logger.warn(`The lease was not handed back: ${describeError(error)}`));
+        .catch((error: unknown) => this.logger.warn(`Cannot release the lease: ${describeError(error)}`));
       await store.close();
     }
   }
@@ -259,34 +260,34 @@ export class Relay {
   private onRenewed(answer: LeaseAnswer | undefined): void {
     if (answer) {
       this.answeredAt = performance.now();
-      // A server that takes connections and then ends them is asked less and less often.
+      // The first answer does not reset the back-off, which must grow for a server that accepts connections and then drops them.
       if (++this.answers > 1) this.failures.database = 0;
-      this.tellWhatIsDue(answer.due);
+      this.reportDueWork(answer.due);
       this.overdue.found(answer.unpublished);
-      this.noteWhatIsOdd();
+      this.updateWarnings();
     }
     const { lease, term } = this;
     const changed = term ? answer?.token === undefined || lease?.term !== term.number : answer?.token !== undefined;
     const gaps = term && lease?.progress ? lease.progress.gaps.length : 0;
-    // A leader's round: messages to publish, gaps to watch, and now and then old rows to remove.
+    // The leader's work: messages to publish, gaps to watch and, from time to time, old rows to remove.
     const due = term?.old.areDue(lease?.progress);
     const waiting = term && lease?.progress ? lease.progress.waiting.size > 0 : false;
     const released = term?.released.next(term.routes) !== undefined;
     if (!answer || changed || answer.pending || gaps > 0 || due || waiting || released) this.wakeUp.call();
   }
 
-  private noteWhatIsOdd(): void {
+  private updateWarnings(): void {
     const { store, lease } = this;
     if (!store || !lease) return;
     const { schema } = this.options;
     const ahead = lease.clockAheadMs;
-    this.note(
+    this.setWarning(
       'sequence',
-      !store.seesSequence &&
+      !store.canReadSequence &&
         `The role may not read the sequence of ${schema}.outbox, so a sequence that is set back would go unnoticed. ` +
           `Grant select on all sequences of the schema, as the migrations do`,
     );
-    this.note(
+    this.setWarning(
       'clock',
       Math.abs(ahead) > CLOCK_DIFFERENCE_MS &&
         `PostgreSQL's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} this host's. ` +
@@ -294,22 +295,22 @@ export class Relay {
     );
   }
 
-  private note(of: 'sequence' | 'clock', problem: string | false): void {
-    if (problem && !this.notes.has(of)) this.logger.warn(problem);
-    if (problem) this.notes.set(of, problem);
-    else if (this.notes.delete(of))
-      this.logger.log(of === 'clock' ? 'The clocks agree again' : 'The sequence can be read');
+  private setWarning(kind: 'sequence' | 'clock', problem: string | false): void {
+    if (problem && !this.warnings.has(kind)) this.logger.warn(problem);
+    if (problem) this.warnings.set(kind, problem);
+    else if (this.warnings.delete(kind))
+      this.logger.log(kind === 'clock' ? 'The clocks agree again' : 'The sequence is readable now');
   }
 
-  /** The one poll of the process serves all of messaging. */
-  private tellWhatIsDue({ parked, anyParked, jobs, lastAction, incidents, attention }: DueNow): void {
+  /** Passes on what the poll found. The process has only this one poll for all of messaging. */
+  private reportDueWork({ parked, anyParked, jobs, lastAction, incidents, attention }: DueNow): void {
     this.dueWork.incidentsFound(incidents);
     if (attention) this.dueWork.attentionFound(attention);
     if (jobs) this.dueWork.found('jobs');
-    const orphans = anyParked && performance.now() - this.orphansSoughtAt > ORPHANS_EVERY_MS;
-    if (orphans) this.orphansSoughtAt = performance.now();
+    const orphans = anyParked && performance.now() - this.orphansCheckedAt > ORPHANS_EVERY_MS;
+    if (orphans) this.orphansCheckedAt = performance.now();
     if (parked || orphans) this.dueWork.found('parked');
-    // Told by a notice too, which may get lost.
+    // A notification reports this too, but may get lost.
     if (lastAction !== this.lastAction) this.onParkedChanged();
     this.lastAction = lastAction;
   }
@@ -322,7 +323,7 @@ export class Relay {
 
   private onNotice(notice: string): void {
     if (notice === 'lease-released') void this.lease?.renew();
-    else if (this.listening.isProof(notice)) this.listening.heard(notice);
+    else if (this.listening.isProof(notice)) this.listening.received(notice);
     else if (notice === 'parked-changed') this.onParkedChanged();
     else if (this.lease?.token !== undefined) this.wakeUp.call();
   }
@@ -356,7 +357,7 @@ export class Relay {
       }
       for (let more = true; more && mayPublish();) {
         const cursor = lease.progress ?? Cursor.START;
-        const settling = isToSettle(term, cursor);
+        const settling = shouldSettle(term, cursor);
         if (settling) {
           term.settleAt = performance.now() + SETTLE_EVERY_MS;
           term.watch.observe(cursor, await store.openWriters());
@@ -368,7 +369,7 @@ export class Relay {
         const drained = await this.drain(store, lease, term, leads, mayPublish);
         if (settling && drained.sawGaps && leads()) {
           const settled = term.watch.settled(lease.progress ?? cursor);
-          // A poll after the reading proves that it was one of this log: else a gap would be given up that was not looked into.
+          // A poll after the read proves that this log was read. Otherwise a gap could be given up without having been read.
           if (settled !== lease.progress) await lease.renew();
           if (leads()) lease.progress = settled;
         }
@@ -377,20 +378,20 @@ export class Relay {
       this.failures.kafka = 0;
       this.progress.done();
       const due = term.old.areDue(lease.progress) && mayPublish();
-      // First what was committed meanwhile, then the next ones.
+      // Publish what was committed meanwhile before removing more.
       if (due && (await term.old.remove(store, lease, mayPublish))) this.wakeUp.call();
     } catch (error) {
       if (!(error instanceof TermOver)) throw error;
       this.progress.done();
-      // What it knows may be half read, and the lease come back with the same token.
+      // The term's state may be incomplete, and the lease may return with the same token.
       this.term = undefined;
     }
   }
 
   /**
-   * Positions went back. Reports it, publishes what was written before and not published, and leaves it to the next term to go
-   * on from a position that means something: from the start, if the recorded one does not. Until then nothing is recorded, so
-   * a successor of a relay that dies here does all of it again: messages may be duplicated, none lost or reordered.
+   * Recovers after positions went back. Reports the incident, publishes the unpublished messages that were written before, and
+   * starts a new term at a valid position, which is the start if the recorded one is invalid. Until then nothing is recorded, so
+   * the successor of a relay that dies here repeats the recovery. Messages may be duplicated, but are never lost or reordered.
    */
   private async recover(
     store: OutboxStore,
@@ -400,14 +401,14 @@ export class Relay {
     leads: () => boolean,
     mayPublish: () => boolean,
   ): Promise<void> {
-    this.timesBack++;
+    this.timesWentBack++;
     const { schema } = this.options;
     const then = fromStart
-      ? 'Everything that the outbox keeps is published again'
-      : 'Publishing goes on from the recorded position';
+      ? 'Everything still in the outbox is published again'
+      : 'Publishing continues from the recorded position';
     const problem =
-      `${reason}. ${then}; consumers ignore what they have handled. ` +
-      `Find out who reset the outbox or restored the database, and whether committed messages were removed unpublished`;
+      `${reason}. ${then}, and consumers drop the duplicates. ` +
+      `Find out who reset the outbox or restored the database, and whether committed messages were removed before they were published`;
     this.logger.error(`positions-went-back on ${schema}.outbox: ${problem}`);
     try {
       const detail = { position: lease.progress?.position, sequence: lease.log?.last };
@@ -418,14 +419,14 @@ export class Relay {
     }
     if (ofLog) await store.moveParkedBack();
     for (let more = keepsOld; more && mayPublish();) {
-      // Keys with parked messages are held; what was released goes out in the next term.
+      // Keys with parked messages are held. Released messages are published in the next term.
       if (this.parkedChanged) await this.findReleased(store, term);
       ({ more } = await this.drain(store, lease, term, leads, mayPublish, 'old'));
     }
     if (!mayPublish()) throw new TermOver();
-    // What is left of blocked types comes before all that is written from now on.
+    // Remaining messages of blocked types come before everything that is written from now on.
     if (fromStart && term.routes.waiting.size > 0) await store.parkOld([...term.routes.waiting.keys()]);
-    // What was parked meanwhile has positions that will be used again.
+    // Messages parked meanwhile have positions that will be reused.
     if (ofLog) await store.moveParkedBack();
     if (!mayPublish()) throw new TermOver();
     lease.startOver();
@@ -444,7 +445,7 @@ export class Relay {
     }
   }
 
-  /** Reads and sends, the next batch being read while one is sent. Interrupted when gaps are to be watched again. */
+  /** Reads and sends batches, reading the next one while one is sent. Stops early when gaps must be observed again. */
   private async drain(
     store: OutboxStore,
     lease: Lease,
@@ -461,30 +462,30 @@ export class Relay {
     for (;;) {
       const rows: OutboxRow[] | undefined = await reading.catch(unlessWriterEnded);
       if (!rows) {
-        // It may have filled a gap that was not looked into: the next reading looks, once the writers are known anew.
+        // A writer may have filled a gap that was not read. Observe the writers again, so that the next read covers it.
         term.settleAt = 0;
         return { more: true, sawGaps: false };
       }
       const full = isFull(rows);
       term.caughtUp = !full;
-      // Late messages come first: one beyond the cursor says that every gap was looked at.
+      // Late messages come first, so a message beyond the cursor shows that every gap was read.
       sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
       if (rows.length === 0) return { more: false, sawGaps };
-      // What was found and not sent is still a gap: settled, nobody would look for it again.
+      // A message that was found but not sent is still a gap. If the gap were settled, nothing would read it again.
       if (!mayPublish()) return { more: false, sawGaps: false };
 
       this.progress.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
-      const turns = this.parkedChanged || term.released.next(term.routes) !== undefined || term.routes.someDue();
-      const interrupted = turns || isToSettle(term, after);
+      const hasOtherWork = this.parkedChanged || term.released.next(term.routes) !== undefined || term.routes.someDue();
+      const interrupted = hasOtherWork || shouldSettle(term, after);
       reading = full && !interrupted ? read(after) : undefined;
-      // Awaited above; a failure before that must not count as unhandled.
+      // It is awaited above. A failure before that must not count as an unhandled rejection.
       reading?.catch(() => undefined);
       const sentAt = performance.now();
       await this.publisher.deliver(rows, term, store, mayPublish);
-      // While Kafka was away a backlog has grown.
+      // A backlog has grown while Kafka was unavailable.
       if (performance.now() - sentAt > BACKLOG_AFTER_MS) term.caughtUp = false;
-      // What was acknowledged while stopping counts too: a successor need not send it again.
+      // Messages acknowledged while stopping count too, so that a successor need not send them again.
       if (!leads()) return { more: false, sawGaps: false };
       lease.progress = after.withWaiting(term.routes.waiting);
       recordSoon(lease, term, rows.length);
@@ -493,7 +494,7 @@ export class Relay {
     }
   }
 
-  /** Holds every key with parked messages, and finds those that a person released: they have no dead letter before them. */
+  /** Holds every key with parked messages, and finds the released ones, which have no dead letter before them. */
   private async findReleased(store: OutboxStore, term: Term): Promise<void> {
     this.parkedChanged = false;
     const goOn = this.options.afterDeadLetter === 'go-on';
@@ -504,12 +505,12 @@ export class Relay {
       const before = goOn || Number.isNaN(key.dead) ? undefined : key.dead;
       const isReleased = before === undefined ? !Number.isNaN(key.waiting) : key.waiting < before;
       if (isReleased) released.add({ ...key, before });
-      // Also while its released messages go out: newer ones of the key wait behind them.
+      // A key is also held while its released messages are published, because its newer messages wait behind them.
       if (isReleased || !goOn) parked.add(key);
     }
   }
 
-  /** Publishes released messages for a while, key by key and each in order. A key is free when the last of them is out. */
+  /** Publishes released messages for a while, key by key and each in order. A key is free once its last one is published. */
   private async publishReleased(
     store: OutboxStore,
     lease: Lease,
@@ -523,7 +524,7 @@ export class Relay {
       const cursor = lease.progress ?? Cursor.START;
       const block = (error?: unknown) => {
         routes.block(aggregatetype, cursor.position + 1, error);
-        noteWaiting(lease, term, cursor);
+        updateWaiting(lease, term, cursor);
       };
       if (!routes.isDeclared(aggregatetype)) {
         block();
@@ -536,8 +537,8 @@ export class Relay {
   }
 
   /**
-   * Tries the topics of blocked types whose back-off is over, and publishes for a while what waits. True while there is more.
-   * A type is free when the relay has published all of its messages that it had passed, so none is overtaken (P3).
+   * Retries the topics of blocked types whose back-off is over, and publishes some of their waiting messages. Returns true while
+   * there are more. A type stays blocked until all of its skipped messages are published, so that none is overtaken (P3).
    */
   private async resumeBlocked(
     store: OutboxStore,
@@ -570,16 +571,16 @@ export class Relay {
   ): Promise<boolean> {
     const { parked, released, routes } = term;
     const cursor = lease.progress ?? Cursor.START;
-    const bounds = { limit: READ_ROWS, bytes: READ_BYTES, look: LOOK_ROWS, place: term.place };
+    const bounds = { limit: READ_ROWS, bytes: READ_BYTES, maxScanned: MAX_SCANNED_ROWS, place: term.place };
     const { rows, upTo, inPlace } = await store.readWaiting(aggregateType, from, cursor, bounds);
     if (!inPlace) {
-      // The poll tells why.
+      // The poll finds out why.
       await lease.renew();
       throw new TermOver();
     }
     const advance = (to: number, messages: number) => {
       routes.advanced(aggregateType, to, messages);
-      noteWaiting(lease, term, cursor);
+      updateWaiting(lease, term, cursor);
     };
     await this.publisher.catchUp(rows, parked, store, mayPublish, (batch) => {
       advance(Number(batch.at(-1)?.position) + 1, batch.length);
@@ -588,31 +589,31 @@ export class Relay {
     advance(upTo + 1, 0);
     if (upTo < cursor.position) return false;
     const key = rows.length === 0 ? released.ofType(aggregateType) : undefined;
-    // Nothing but a released message can show whether the topic works.
+    // Only a released message can show whether the topic works.
     const probed = key && (await this.publisher.probe(key, key.before, store, mayPublish));
-    // A dead letter again: what was released behind it waits.
+    // It is a dead letter again, and the messages released behind it wait.
     if (key && probed === 'refused') released.delete(key);
     routes.unblock(aggregateType);
-    noteWaiting(lease, term, cursor);
-    // Kept messages of the type lie behind those that were removed for their age.
+    updateWaiting(lease, term, cursor);
+    // The removal of old messages has skipped this type's messages and must start over to find them.
     term.old = new OldMessages(this.options.outboxRetentionMs);
     return true;
   }
 
-  /** Of PostgreSQL and of Kafka: one that lasts says nothing of the other. */
-  private async backOff(of: 'database' | 'kafka', what: string, error: unknown): Promise<void> {
+  /** Counts failures of PostgreSQL and of Kafka separately, because an outage of one says nothing about the other. */
+  private async backOff(from: 'database' | 'kafka', what: string, error: unknown): Promise<void> {
     if (this.stopping.signal.aborted) return;
-    const attempt = ++this.failures[of];
+    const attempt = ++this.failures[from];
     const waitMs = Math.round(backOffMs(attempt - 1, 100, 3000));
     this.progress.failed(describeError(error));
-    this.logger.warn(`${what}: ${describeError(error)}. Trying again in ${waitMs} ms (attempt ${attempt})`);
+    this.logger.warn(`${what}: ${describeError(error)}. Retrying in ${waitMs} ms (attempt ${attempt})`);
     await pause(waitMs, this.stopping.signal);
   }
 }
 
-/** Positions that were drawn and may still be filled: the log behind them is published and cannot be removed. */
+/** Positions that were drawn and may still be filled. Messages beyond them are published but cannot be removed. */
 export interface GapReport {
-  /** Apart from each other. */
+  /** The number of separate gaps. */
   readonly spans: number;
   readonly positions: number;
   readonly forMs: number;
@@ -626,26 +627,26 @@ interface GapTimes {
   readonly writer: GapWriter | undefined;
 }
 
-/** What a leader knows for as long as it leads. */
+/** The leader's state during one term. */
 interface Term {
-  /** That of {@link Lease.term}. */
+  /** The number from {@link Lease.term}. */
   readonly number: number;
-  /** The log that its cursor belongs to. */
+  /** The log that the term's cursor belongs to. */
   readonly place: string | undefined;
   readonly watch: GapWatch;
   readonly parked: ParkedKeys;
   readonly released: ReleasedKeys;
   readonly routes: Routes;
-  /** The last reading found all there was. */
+  /** Whether the last read reached the end of the outbox. */
   caughtUp: boolean;
   settleAt: number;
-  /** Messages that were published since progress was last recorded ahead of time. */
+  /** Messages published since progress was last recorded ahead of time. */
   unrecorded: number;
   old: OldMessages;
 }
 
-/** Whether it is time to ask which writers may still fill the gaps: sooner when many gaps are looked into until then. */
-function isToSettle({ settleAt, watch }: Term, cursor: Cursor): boolean {
+/** Whether it is time to query which writers may still fill the gaps. This is sooner if reads cover many gaps until then. */
+function shouldSettle({ settleAt, watch }: Term, cursor: Cursor): boolean {
   const now = performance.now();
   if (cursor.gaps.length === 0) return false;
   return now >= settleAt || (now >= settleAt - SETTLE_EVERY_MS + SETTLE_BUSY_MS && watch.isBusy(cursor));
@@ -655,7 +656,7 @@ function unlessWriterEnded(error: unknown): undefined {
   if (!(error instanceof WriterEnded)) throw error;
 }
 
-/** Records progress before its time when many messages were published: a killed relay's successor sends no more than these again. */
+/** Records progress ahead of time if many messages were published, so that a killed relay's successor resends no more than these. */
 function recordSoon(lease: Lease, term: Term, messages: number): void {
   term.unrecorded += messages;
   if (term.unrecorded < RECORD_EVERY) return;
@@ -663,13 +664,13 @@ function recordSoon(lease: Lease, term: Term, messages: number): void {
   void lease.renew();
 }
 
-/** Brings what waits into the progress that is recorded, unless that is another leader's by now. */
-function noteWaiting(lease: Lease, { number, routes }: Term, cursor: Cursor): void {
+/** Adds the waiting messages to the progress to record, unless another leader has taken over. */
+function updateWaiting(lease: Lease, { number, routes }: Term, cursor: Cursor): void {
   if (lease.token === undefined || lease.term !== number) throw new TermOver();
   lease.progress = cursor.withWaiting(routes.waiting);
 }
 
-/** Whether there may be more than was read. */
+/** Whether there may be more rows than were read. */
 function isFull(rows: readonly OutboxRow[]): boolean {
   return rows.length === READ_ROWS || Number(rows.at(-1)?.rest ?? 0) > 0;
 }

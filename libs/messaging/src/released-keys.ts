@@ -1,12 +1,12 @@
 import { type AggregateKey } from './outbox-store.js';
 import { type Routes } from './routes.js';
 
-/** A key whose parked messages a person released: all of them, or those `before` its next dead letter. */
+/** A key whose parked messages an operator released, either all of them or those `before` its next dead letter. */
 export interface ReleasedKey extends AggregateKey {
   readonly before: number | undefined;
 }
 
-/** The keys with released messages that are not out yet, by aggregate type. */
+/** The keys with released messages that are not published yet, by aggregate type. */
 export class ReleasedKeys {
   private readonly byType = new Map<string, Map<string, ReleasedKey>>();
 
@@ -30,7 +30,7 @@ export class ReleasedKeys {
     this.byType.clear();
   }
 
-  /** The first key that is not of a blocked type. */
+  /** Returns the first key whose type is not blocked. */
   next(routes: Routes): ReleasedKey | undefined {
     for (const type of this.byType.keys()) if (!routes.blocks(type)) return this.ofType(type);
     return undefined;

@@ -18,17 +18,17 @@ const routes = (waiting?: ConstructorParameters<typeof Routes>[2]) =>
 const row = (aggregatetype: string, position: number) => ({ aggregatetype, position: String(position) }) as OutboxRow;
 
 describe('routes', () => {
-  it('P2 remember where the messages of a blocked type begin, also when an earlier one is committed late', () => {
+  it('P2 remember where the messages of a blocked type start, even if an earlier one is committed late', () => {
     const blocked = routes();
     blocked.block('strange', 7);
 
-    const left = blocked.pass([row('strange', 7), row('known', 8), row('strange', 9), row('strange', 5)]);
+    const left = blocked.skipBlocked([row('strange', 7), row('known', 8), row('strange', 9), row('strange', 5)]);
 
     expect(left).toEqual([row('known', 8)]);
     expect(blocked.waiting).toEqual(new Map([['strange', { from: 5, messages: 3 }]]));
   });
 
-  it('try a topic that fails after a back-off, and a type without a topic never', () => {
+  it('retry a failing topic after a back-off, and never retry a type without a topic', () => {
     const blocked = routes();
     blocked.block('strange', 1);
     blocked.block('known', 2, new Error('no such topic'));
@@ -37,14 +37,14 @@ describe('routes', () => {
     expect(blocked.due(performance.now() + 60_000)).toEqual([{ aggregateType: 'known', from: 2 }]);
   });
 
-  it('P3 begin a term with what waits, and try at once what this leader knows', () => {
+  it('P3 start a term with the blocked types, and retry at once those that this leader declares', () => {
     const blocked = routes(new Map([['known', { from: 3, messages: 2 }]]));
 
     expect(blocked.blocks('known')).toBe(true);
     expect(blocked.due()).toEqual([{ aggregateType: 'known', from: 3 }]);
   });
 
-  it('P9 report a type without a topic at once, and a topic once it has failed for a while', () => {
+  it('P9 report a type without a topic at once, and a failing topic after a while', () => {
     const blocked = routes();
     blocked.block('known', 2, new Error('no such topic'));
     expect(blocked.report()).toMatchObject({

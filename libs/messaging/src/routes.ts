@@ -7,23 +7,23 @@ import { backOffMs } from './waiting.js';
 
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 5000;
-/** An attempt that takes long delays the other topics, so the wait after it is a multiple of its duration. */
+/** A slow attempt delays the other topics, so the wait after it is this multiple of its duration. */
 const WAIT_PER_ATTEMPT = 4;
 const REMIND_EVERY_MS = 5 * 60_000;
-/** A topic that fails for a shorter time, as when its leader moves, is not reported as unhealthy. */
+/** A topic that fails for less time, for example while its leader moves, is not reported as unhealthy. */
 const UNHEALTHY_AFTER_MS = 5000;
 
 const ADVICE =
   'Check that it exists and that this service may write to it. The waiting messages are then published in order';
 
-/** An aggregate type whose messages wait in the outbox, as health shows it. */
+/** A blocked aggregate type, whose messages wait in the outbox, as shown in health. */
 export interface BlockedType {
   readonly aggregateType: string;
-  /** Missing when no topic is declared for the type. */
+  /** Missing if no topic is declared for the type. */
   readonly topic?: string;
   readonly problem: string;
   readonly since: string;
-  /** How many of its messages the relay has passed. */
+  /** How many of its messages the relay has skipped. */
   readonly messages: number;
 }
 
@@ -38,15 +38,15 @@ interface Blocked {
 }
 
 /**
- * The aggregate types that cannot be published during one term: no topic is declared for them, or their topic fails while
- * others work. The relay passes their messages, which stay in the outbox, and publishes them in order once it can.
+ * Tracks the aggregate types that cannot be published during one term, because no topic is declared for them or their topic fails
+ * while others work. The relay skips their messages, which stay in the outbox, and publishes them in order once it can.
  */
 export class Routes {
   private readonly blocked = new Map<string, Blocked>();
   private snapshot: ReadonlyMap<string, Waiting>;
   private changed = false;
 
-  /** `waiting` is what the lease row says at the start of the term. */
+  /** `waiting` has the blocked types from the lease row at the start of the term. */
   constructor(
     private readonly topics: ReadonlyMap<string, TopicContract>,
     private readonly logger: Logger,
@@ -54,12 +54,12 @@ export class Routes {
   ) {
     this.snapshot = waiting;
     for (const [type, { from, messages }] of waiting) {
-      this.add(type, from, messages, this.topics.has(type) ? 'its messages wait for their turn' : undeclared(type));
-      if (!this.topics.has(type)) this.logger.error(`${undeclared(type)}. The other types are published.`);
+      this.add(type, from, messages, this.topics.has(type) ? 'its messages are not published yet' : undeclared(type));
+      if (!this.topics.has(type)) this.logger.error(`${undeclared(type)}. Other types are still published.`);
     }
   }
 
-  /** What the lease row has to remember. */
+  /** The blocked types to record in the lease row. */
   get waiting(): ReadonlyMap<string, Waiting> {
     if (this.changed) {
       this.changed = false;
@@ -76,53 +76,53 @@ export class Routes {
     return this.topics.has(aggregateType);
   }
 
-  /** The messages of the type from `from` on wait. Without an error the type has no topic. */
+  /** Blocks the messages of the type from position `from` on. Without an error the type has no topic. */
   block(aggregateType: string, from: number, error?: unknown): void {
     if (this.blocked.has(aggregateType)) return;
     const problem = error === undefined ? undeclared(aggregateType) : describeError(error);
     const blocked = this.add(aggregateType, from, 0, problem);
     if (error !== undefined) this.postpone(blocked, 0);
     const topic = this.topics.get(aggregateType)?.name;
-    if (topic === undefined) this.logger.error(`${problem}. The other types are published.`);
+    if (topic === undefined) this.logger.error(`${problem}. Other types are still published.`);
     else
       this.logger.warn(
-        `Messages of ${aggregateType} wait because topic ${topic} fails: ${problem}. Others are published.`,
+        `Messages of ${aggregateType} are blocked because topic ${topic} fails: ${problem}. Other types are still published.`,
       );
   }
 
-  /** Takes the messages of blocked types out of what is to be sent, and counts them as waiting. */
-  pass(rows: readonly OutboxRow[]): readonly OutboxRow[] {
+  /** Removes the messages of blocked types from the rows to send, and counts them as waiting. */
+  skipBlocked(rows: readonly OutboxRow[]): readonly OutboxRow[] {
     if (this.blocked.size === 0) return rows;
     return rows.filter(({ aggregatetype, position }) => {
       const blocked = this.blocked.get(aggregatetype);
       if (!blocked) return true;
       blocked.messages++;
-      // One that was committed late lies before the others.
+      // A message that was committed late lies before the others.
       blocked.from = Math.min(blocked.from, Number(position));
       this.changed = true;
       return false;
     });
   }
 
-  /** The blocked types that are to be tried now, with the position to go on from. */
+  /** Returns the blocked types to retry now, each with the position to continue from. */
   due(now = performance.now()): { aggregateType: string; from: number }[] {
     const due: { aggregateType: string; from: number }[] = [];
     for (const [aggregateType, blocked] of this.blocked) {
       if (now >= blocked.remindAt) {
         blocked.remindAt = now + REMIND_EVERY_MS;
-        this.logger.warn(`${blocked.messages} messages of ${aggregateType} still wait: ${blocked.problem}`);
+        this.logger.warn(`${blocked.messages} messages of ${aggregateType} are still blocked: ${blocked.problem}`);
       }
       if (now >= blocked.retryAt && this.topics.has(aggregateType)) due.push({ aggregateType, from: blocked.from });
     }
     return due;
   }
 
-  /** Whether a blocked type is to be tried now. */
+  /** Whether any blocked type should be retried now. */
   someDue(): boolean {
     return this.blocked.size > 0 && this.due().length > 0;
   }
 
-  /** So many messages of a blocked type were published, and the next one is at `from` or later. */
+  /** Records that `messages` of a blocked type were published, and that the next one is at `from` or later. */
   advanced(aggregateType: string, from: number, messages: number): void {
     const blocked = this.blocked.get(aggregateType);
     if (!blocked) return;
@@ -132,7 +132,7 @@ export class Routes {
     this.changed = true;
   }
 
-  /** An attempt to publish messages of a blocked type failed after so many milliseconds. */
+  /** Records a failed attempt to publish messages of a blocked type, which took `tookMs`. */
   failed(aggregateType: string, error: unknown, tookMs: number): void {
     const blocked = this.blocked.get(aggregateType);
     if (!blocked) return;
@@ -140,13 +140,13 @@ export class Routes {
     this.postpone(blocked, tookMs);
   }
 
-  /** The relay has published all messages of the type that it had passed. */
+  /** Called when the relay has published all messages of the type that it had skipped. */
   unblock(aggregateType: string): void {
     if (this.blocked.delete(aggregateType)) this.logger.log(`Messages of ${aggregateType} are published again`);
     this.changed = true;
   }
 
-  /** The types that wait, and whether that is worth an alarm yet. */
+  /** Reports the blocked types, and whether they make the relay unhealthy yet. */
   report(now = performance.now()): { healthy: boolean; problem?: string; blocked?: readonly BlockedType[] } {
     if (this.blocked.size === 0) return { healthy: true };
     const blocked = [...this.blocked].map(([aggregateType, { problem, since, messages }]) => {
@@ -164,7 +164,7 @@ export class Routes {
       healthy: [...this.blocked].every(
         ([type, { since }]) => this.topics.has(type) && now - since < UNHEALTHY_AFTER_MS,
       ),
-      ...(first && { problem: `messages of ${first.aggregateType} wait: ${first.problem}` }),
+      ...(first && { problem: `messages of ${first.aggregateType} are blocked: ${first.problem}` }),
       blocked,
     };
   }
@@ -186,6 +186,6 @@ export class Routes {
 function undeclared(aggregateType: string): string {
   return (
     `no topic is declared for aggregate type ${aggregateType}, so its messages wait in the outbox. ` +
-    'Deploy the version that publishes it'
+    'Deploy a version that declares one'
   );
 }
