@@ -2,13 +2,13 @@ import { allDone } from './all-done.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-it('gives the results of all, in their order', async () => {
+it('returns all results in order', async () => {
   const late = turn().then(() => 'late');
 
   expect(await allDone([late, Promise.resolve(2)])).toEqual(['late', 2]);
 });
 
-it('throws what was thrown first, once all are done', async () => {
+it('throws the first error once all promises have settled', async () => {
   let isDone = false;
   const work = [
     turn().then(() => Promise.reject(new Error('it is over'))),
@@ -22,7 +22,7 @@ it('throws what was thrown first, once all are done', async () => {
   expect(isDone).toBe(true);
 });
 
-it('throws what ended the transaction, and not that it is over, whichever is reported first', async () => {
+it('throws the error that ended the transaction rather than its consequence, whichever is reported first', async () => {
   const over = Object.assign(new Error('current transaction is aborted'), { code: '25P02' });
   const reason = Object.assign(new Error('canceling statement'), { code: '57014' });
 

@@ -1,12 +1,12 @@
 import { causesOf } from './database-errors.js';
 
-/** PostgreSQL's in_failed_sql_transaction: an earlier statement of the transaction has failed, and its error says why. */
-const TRANSACTION_IS_OVER = '25P02';
+/** PostgreSQL's in_failed_sql_transaction: an earlier statement of the transaction failed, and its error explains why. */
+const TRANSACTION_FAILED = '25P02';
 
 /**
- * Waits for all, and only then throws the error that explains the failure: the first one that is not just the consequence of
- * another. For what shares a transaction: one that fails early, while another is still to be sent, would have that sent behind
- * the rollback, where it commits by itself.
+ * Waits until every promise has settled, and only then throws the error that explains the failure, which is the first one that
+ * another error did not cause. Use it for statements that share a transaction: if one fails while another is still unsent, the
+ * unsent statement would go out after the ROLLBACK and auto-commit.
  */
 export async function allDone<T extends readonly unknown[]>(
   work: readonly [...{ readonly [K in keyof T]: Promise<T[K]> }],
@@ -14,20 +14,20 @@ export async function allDone<T extends readonly unknown[]>(
 export async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]>;
 export async function allDone(work: readonly Promise<unknown>[]): Promise<unknown[]> {
   const failures: unknown[] = [];
-  const done = work.map(async (one) => {
+  const done = work.map(async (promise) => {
     try {
-      return await one;
+      return await promise;
     } catch (error) {
       failures.push(error);
       return undefined;
     }
   });
   const results = await Promise.all(done);
-  // Statements sent together may be reported in any order, but only one of them has ended the transaction.
+  // The results of statements sent together may arrive in any order, but only one of the statements ended the transaction.
   if (failures.length > 0) throw failures.find((error) => !isConsequence(error)) ?? failures[0];
   return results;
 }
 
 function isConsequence(error: unknown): boolean {
-  return [...causesOf(error)].some(({ fields }) => fields.code === TRANSACTION_IS_OVER);
+  return [...causesOf(error)].some(({ fields }) => fields.code === TRANSACTION_FAILED);
 }

@@ -33,7 +33,7 @@ function doubled() {
 
 const statements = () => sent.filter((query) => query === DOUBLE).length;
 
-it('asks in one statement what is asked of a transaction within a turn, and gives each its own result', async () => {
+it('combines the calls on a transaction within one turn into one statement, and returns each its own result', async () => {
   const statement = doubled();
 
   const results = await db.transaction((tx) => Promise.all([3, 1, 2].map((n) => statement.run(tx, n))));
@@ -42,7 +42,7 @@ it('asks in one statement what is asked of a transaction within a turn, and give
   expect(statements()).toBe(1);
 });
 
-it('asks each transaction for itself', async () => {
+it('sends a separate statement for each transaction', async () => {
   const statement = doubled();
 
   const results = await Promise.all([1, 2].map((n) => db.transaction((tx) => statement.run(tx, n))));
@@ -51,7 +51,7 @@ it('asks each transaction for itself', async () => {
   expect(statements()).toBe(2);
 });
 
-it('asks again what was asked before', async () => {
+it('does not cache results', async () => {
   const statement = doubled();
 
   const results = await db.transaction(async (tx) => [await statement.run(tx, 1), await statement.run(tx, 1)]);
@@ -60,7 +60,7 @@ it('asks again what was asked before', async () => {
   expect(statements()).toBe(2);
 });
 
-it('throws an error that is of one item to that one', async () => {
+it('throws the error of an item only to its caller', async () => {
   const statement = doubled();
 
   const results = await db.transaction((tx) => Promise.allSettled([1, 13].map((n) => statement.run(tx, n))));
@@ -71,7 +71,7 @@ it('throws an error that is of one item to that one', async () => {
   ]);
 });
 
-it('throws what the statement throws to all', async () => {
+it('throws the error of the statement to all callers', async () => {
   const statement = new BatchedStatement<number, number>((tx) => tx.query('select 1 / 0'));
 
   const failed = db.transaction(async (tx) => {
@@ -83,11 +83,11 @@ it('throws what the statement throws to all', async () => {
   await expect(failed).rejects.toThrow('current transaction is aborted');
 });
 
-it('refuses to run outside of a transaction', async () => {
+it('throws outside of a transaction', async () => {
   await expect(doubled().run(db.manager, 1)).rejects.toThrow('open transaction');
 });
 
-it('P1 is not sent behind the rollback when something beside it fails at once', async () => {
+it('P1 is not sent after the rollback when a concurrent promise fails at once', async () => {
   await database.sql('create table early (n int)');
   const insert = new BatchedStatement<number, undefined>(async (tx, items) => {
     await tx.query('insert into early select unnest($1::int[])', [items]);

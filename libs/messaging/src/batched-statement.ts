@@ -2,21 +2,22 @@ import DataLoader from 'dataloader';
 import { type EntityManager, type QueryRunner } from 'typeorm';
 
 /**
- * What many ask of one transaction within the same turn, in one statement. Handlers that share a transaction (group commit) run
- * side by side, so a step that they all take costs one round trip for all of them; for a lone one nothing is different.
+ * Combines what several callers ask of one transaction in one turn of the event loop into one statement. Handlers that share a
+ * transaction (group commit) run concurrently, so a step that they all take costs one round trip in total. Nothing changes for a
+ * single caller.
  *
- * What is asked is sent at the end of the turn. So await it before the transaction ends, also when something beside it fails: see
- * `allDone`.
+ * The statement is sent at the end of the turn. Await it before the transaction ends, even if a concurrent statement fails (see
+ * `allDone`).
  */
 export class BatchedStatement<Item, Result> {
   private readonly loaders = new WeakMap<QueryRunner, DataLoader<Item, Result>>();
 
-  /** `run` gives the result of each item, in their order; an Error is thrown to the one that asked for that item. */
+  /** `statement` returns the results in the order of the items. An Error is thrown only to the caller that passed its item. */
   constructor(
     private readonly statement: (tx: EntityManager, items: readonly Item[]) => Promise<ArrayLike<Result | Error>>,
   ) {}
 
-  /** @throws what the statement throws, and when `tx` is not in a transaction */
+  /** @throws what the statement throws, and an Error if `tx` is not in a transaction */
   async run(tx: EntityManager, item: Item): Promise<Result> {
     const runner = tx.queryRunner;
     if (!runner?.isTransactionActive) throw new Error('must be called with the manager of an open transaction');

@@ -37,7 +37,7 @@ afterAll(() => database.drop());
 const event = (n: number) => ({ type: 'Counted', data: { n } });
 const counter = (version: number) => ({ aggregateType: 'counter', aggregateId: 'a', version });
 
-it('adding to the outbox gives the ids of the messages, in the order of the events', async () => {
+it('adding to the outbox returns the ids of the messages in the order of the events', async () => {
   const ids = await db.transaction((tx) => outbox.add(tx, counter(3), [event(1), event(2), event(3)]));
 
   const rows = await database.sql('select id, payload from sandbox.outbox order by position');
@@ -45,8 +45,8 @@ it('adding to the outbox gives the ids of the messages, in the order of the even
   expect(await db.transaction((tx) => outbox.add(tx, counter(3), []))).toEqual([]);
 });
 
-describe('whoever waits for a commit', () => {
-  it('is woken once after it, however often it was named, and the relay beside it', async () => {
+describe('a commit listener', () => {
+  it('is called once after the commit, however often it was registered, and so is the relay', async () => {
     let woken = 0;
     const wake = () => void woken++;
     let before: unknown;
@@ -63,7 +63,7 @@ describe('whoever waits for a commit', () => {
     expect([woken, relayWoken]).toEqual([1, 1]);
   });
 
-  it('is not woken by a rollback, nor by the next transaction on its connection', async () => {
+  it('is not called after a rollback, nor after the next transaction on the same connection', async () => {
     let woken = 0;
     const runner = db.createQueryRunner();
     await runner.startTransaction();

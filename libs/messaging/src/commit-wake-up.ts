@@ -8,8 +8,8 @@ import {
 import { Relay } from './relay.js';
 
 /**
- * Wakes the relay, or who else is named, when a transaction that wrote rows for it has committed, so that none waits for a
- * poll. A wake-up is a hint: it is lost with the process, so whoever is woken polls as well.
+ * Runs a callback after a transaction commits. By default it wakes the relay, so that new rows need not wait for a poll.
+ * A wake-up is only a hint. It is lost if the process dies, so a listener must also poll.
  */
 @Injectable()
 export class CommitWakeUp implements EntitySubscriberInterface {
@@ -19,18 +19,18 @@ export class CommitWakeUp implements EntitySubscriberInterface {
   constructor(private readonly relay: Relay) {}
 
   /**
-   * Calls `wake` once after the commit of the query runner's open transaction, however often it was named in it: give the same
-   * function each time. It must return at once and not throw. After a rollback it is not called.
+   * Calls `wake` after the query runner's open transaction commits, and never after a rollback. Passing the same function several
+   * times in one transaction calls it once. It must return at once and not throw.
    */
   onCommitOf(queryRunner: QueryRunner, wake = this.wakeRelay): void {
-    // Here and not at start-up: a DataSource makes its list of subscribers anew when it connects.
+    // Not at start-up, because a DataSource recreates its list of subscribers when it connects.
     const { subscribers } = queryRunner.dataSource;
     if (!subscribers.includes(this)) subscribers.push(this);
     const wakes = this.wakes.get(queryRunner) ?? new Set();
     this.wakes.set(queryRunner, wakes.add(wake));
   }
 
-  /** TypeORM calls this for savepoints too: rows count as committed only when the transaction has ended. */
+  /** TypeORM also calls this for savepoints, but rows are committed only when the whole transaction has ended. */
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {
     if (queryRunner.isTransactionActive) return;
     const wakes = this.wakes.get(queryRunner);

@@ -25,7 +25,7 @@ async function start(): Promise<void> {
   apps.push(await startCounter(sandbox, { backOff: SOON }));
 }
 
-/** A transaction that keeps every row alive that is deleted from now on. */
+/** Opens a transaction that keeps every row in the index that is deleted from now on. */
 async function oldTransaction(): Promise<void> {
   const client = new pg.Client({ connectionString: sandbox.database.directUrl });
   old.push(client);
@@ -34,7 +34,7 @@ async function oldTransaction(): Promise<void> {
   await client.query('select 1');
 }
 
-/** Messages parked with a key of their own each; `next` is the time of the next attempt, in SQL. */
+/** Parks messages, by default each with its own key. `next` is SQL for the time of the next attempt. */
 async function givenParked(count: number, next: string, key = `'k' || n`): Promise<void> {
   await sql(
     `insert into sandbox.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, key,
@@ -55,7 +55,7 @@ async function givenJobs(count: number, runAt = `now() - interval '1 minute'`): 
   );
 }
 
-/** The blocks that the statement reads which `work` sends and which contains `part`, when it is sent once more. */
+/** Repeats the last statement of `work` that contains `part`, and returns the number of blocks that it reads. */
 async function blocksOf(part: string, work: () => Promise<unknown>): Promise<number> {
   const spy = jest.spyOn(pg.Client.prototype, 'query');
   await work();
@@ -85,7 +85,7 @@ async function connect(): Promise<OutboxStore> {
 
 const parkedStore = () => new ParkedStore('sandbox', sandbox.consumer.groupId, true);
 
-/** All of the table, slice by slice. */
+/** Scans the whole table slice by slice. */
 async function wakeStrays(of: ParkedStore): Promise<number> {
   let woken = 0;
   for (let block: number | undefined = 0; block !== undefined;) {
@@ -112,7 +112,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-describe('beside an old transaction, when very many rows were worked off', () => {
+describe('beside an old transaction, after very many rows were processed', () => {
   beforeEach(async () => {
     await givenParked(ROWS, `now() - interval '1 minute'`);
     await givenJobs(ROWS);
@@ -130,7 +130,7 @@ describe('beside an old transaction, when very many rows were worked off', () =>
     expect(later).toBeLessThan(200);
   });
 
-  it('P6 P7 a look for due messages, and one for due jobs, reads few blocks', async () => {
+  it('P6 P7 a search for due messages or due jobs reads few blocks', async () => {
     const parked = parkedStore();
     const jobs = new JobStore('sandbox');
 
@@ -143,7 +143,7 @@ describe('beside an old transaction, when very many rows were worked off', () =>
     expect(claims).toBeLessThan(200);
   });
 
-  it('P2 what becomes due is found by the next poll, and processed', async () => {
+  it('P2 the next poll finds rows that become due, and they are processed', async () => {
     const polls = await connect();
     const parked = parkedStore();
     const jobs = new JobStore('sandbox');
@@ -165,7 +165,7 @@ describe('beside an old transaction, when very many rows were worked off', () =>
     expect(await jobs.claim(sandbox.dataSource, randomUUID(), 30_000, room)).toHaveLength(1);
   });
 
-  it('P2 what is committed long after its time is found too', async () => {
+  it('P2 rows committed long after their due time are found too', async () => {
     const polls = await connect();
     const parked = parkedStore();
     const jobs = new JobStore('sandbox');
@@ -190,7 +190,7 @@ describe('beside an old transaction, when very many rows were worked off', () =>
     expect(await jobs.claim(sandbox.dataSource, randomUUID(), 30_000, new Map([['calls', 4]]))).toHaveLength(3);
   });
 
-  it('P7 working off a key does not look at what is gone of it', async () => {
+  it('P7 processing a key does not read its removed messages', async () => {
     await sql('truncate sandbox.inbox_parked');
     await givenParked(ROWS, `case when n = 1 then now() end`, `'a'`);
     await oldTransaction();
@@ -213,7 +213,7 @@ describe('in a large backlog', () => {
   });
 
   it.each(['without', 'with'])(
-    'P7 the poll, and a look for due jobs, reads few blocks, %s statistics',
+    'P7 the poll and a search for due jobs read few blocks, %s statistics',
     async (which) => {
       if (which === 'with') await sql('analyze sandbox.inbox_parked, sandbox.jobs');
       const polls = await connect();
@@ -229,7 +229,7 @@ describe('in a large backlog', () => {
     },
   );
 
-  it('P7 a look for due messages reads few blocks', async () => {
+  it('P7 a search for due messages reads few blocks', async () => {
     await sql('analyze sandbox.inbox_parked');
     const parked = parkedStore();
     const [oldest] = await sql<{ at: string }>('select min(next_attempt_at)::text as at from sandbox.inbox_parked');
@@ -241,8 +241,8 @@ describe('in a large backlog', () => {
   });
 });
 
-describe('a parked message that no look for due ones finds', () => {
-  it('P7 is looked for in slices, each of which reads few blocks', async () => {
+describe('a parked message that no search for due messages finds', () => {
+  it('P7 is searched for in slices that each read few blocks', async () => {
     await givenParked(ROWS, 'null', `'a'`);
     await givenParked(ROWS, 'null', `'k' || n`);
     const parked = parkedStore();
@@ -251,12 +251,12 @@ describe('a parked message that no look for due ones finds', () => {
     const woken = await wakeStrays(parked);
 
     expect(blocks).toBeLessThan(1000);
-    // One head is of key a; the first slice has woken it twice already.
+    // One of the heads has key a, and the first slice has already woken it twice.
     expect(woken).toBe(ROWS);
     expect(await wakeStrays(parked)).toBe(0);
   });
 
-  it('P5 goes on when the letter before it was discarded by a plain DELETE', async () => {
+  it('P5 resumes when the dead letter before it was removed with a plain DELETE', async () => {
     await givenParked(2, 'null', `'a'`);
 
     await start();
@@ -267,8 +267,8 @@ describe('a parked message that no look for due ones finds', () => {
 
   it.each([
     ['two hours ahead, because the clock was set back', `now() + interval '2 hours'`],
-    ['of long ago', `now() - interval '2 hours'`],
-  ])('P2 P3 goes on, and what waits behind it, when its time is %s', async (_, next) => {
+    ['long past', `now() - interval '2 hours'`],
+  ])('P2 P3 resumes, with the messages waiting behind it, when its due time is %s', async (_, next) => {
     await givenParked(3, `case when n = 1 then ${next} end`, `'a'`);
 
     await start();
@@ -277,7 +277,7 @@ describe('a parked message that no look for due ones finds', () => {
     expect(handled).toEqual([1, 2, 3]);
   });
 
-  it('P5 keeps its time when it is within the longest back-off', async () => {
+  it('P5 keeps its due time if that is within the longest back-off', async () => {
     await givenParked(1, `now() + interval '50 seconds'`);
     const before = await sql('select next_attempt_at from sandbox.inbox_parked');
 
@@ -287,7 +287,7 @@ describe('a parked message that no look for due ones finds', () => {
     expect(await sql('select next_attempt_at from sandbox.inbox_parked')).toEqual(before);
   });
 
-  it('P2 goes on when it was sent on its way without a key', async () => {
+  it('P2 resumes when it was retried without a key', async () => {
     await sql(
       `insert into sandbox.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, headers,
          value, holds_key, error, dead_at)

@@ -6,19 +6,19 @@ import { type Incident } from './incidents.js';
 export type DueKind = 'parked' | 'jobs';
 
 /**
- * Wakes those who work off what the database keeps for later: parked messages and jobs. The process's one poll a second finds
- * what is due, whoever put it there; what this process itself has put there is told at once.
+ * Wakes the workers that process parked messages and jobs. The process's poll, once a second, finds everything that is due,
+ * including what other processes stored. What this process stored itself is reported at once.
  */
 @Injectable()
 export class DueWork {
-  /** The queues whose jobs this process runs: those of others are not looked for. */
+  /** The queues whose jobs this process runs. The poll does not look for jobs of other queues. */
   readonly queues: string[] = [];
-  /** Kept from poll to poll, through new connections too. */
+  /** Kept from poll to poll, and across reconnections. */
   readonly since: DueSince = { parked: null, jobs: {} };
   private readonly listeners = new Map<DueKind, Set<() => void>>();
   /** Receives the open incidents of every poll. */
   incidentsFound: (open: readonly Incident[]) => void = () => undefined;
-  /** Receives what waits for a person, each time that a poll has looked. */
+  /** Receives what needs an operator's attention, whenever a poll has looked for it. */
   attentionFound: (attention: Attention) => void = () => undefined;
 
   /** `wake` must return at once and not throw. */
@@ -27,7 +27,7 @@ export class DueWork {
     this.listeners.set(kind, listeners.add(wake));
   }
 
-  /** Something of the kind may be due. */
+  /** Wakes the listeners, because work of this kind may be due. */
   found(kind: DueKind): void {
     this.listeners.get(kind)?.forEach((wake) => wake());
   }

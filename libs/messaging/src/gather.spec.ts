@@ -1,6 +1,6 @@
 import { Gather } from './gather.js';
 
-/** Written together in batches; `bad` ones are not, and `worse` ones spoil the batch. */
+/** Writes items in batches that leave out `bad` items and fail for `worse` ones. */
 function aGather() {
   const batches: string[][] = [];
   const alone: string[] = [];
@@ -20,7 +20,7 @@ function aGather() {
   return { gather, batches, alone, open: gate.resolve };
 }
 
-it('writes together what comes within a turn, and what comes during a write', async () => {
+it('writes the items of one turn together, and so the items that arrive during a write', async () => {
   const { gather, batches, open } = aGather();
 
   const first = [gather.write('a'), gather.write('b')];
@@ -35,7 +35,7 @@ it('writes together what comes within a turn, and what comes during a write', as
   ]);
 });
 
-it('writes alone what is better written alone', async () => {
+it('writes the items that a batch leaves out one by one', async () => {
   const { gather, alone, open } = aGather();
   open();
 
@@ -45,7 +45,7 @@ it('writes alone what is better written alone', async () => {
   expect(alone).toEqual(['bad 1', 'bad 2']);
 });
 
-it('lets one in trouble spoil nobody else’s, and goes on', async () => {
+it('does not let a failing item affect the others, and continues', async () => {
   const { gather, open } = aGather();
   open();
 
@@ -60,7 +60,7 @@ it('lets one in trouble spoil nobody else’s, and goes on', async () => {
   expect(later).toBe('c!');
 });
 
-it('writes a hundred at most at a time', async () => {
+it('writes at most a hundred items at a time', async () => {
   const { gather, batches, open } = aGather();
   open();
 
@@ -69,7 +69,7 @@ it('writes a hundred at most at a time', async () => {
   expect(batches.map(({ length }) => length)).toEqual([100, 100, 50]);
 });
 
-it('leaves nobody waiting who is not written with the others, and cannot be written alone', async () => {
+it('rejects an item that the batch left out and that cannot be written alone', async () => {
   const gather = new Gather<string, string>({ together: () => Promise.resolve(['a!']) });
 
   const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));
@@ -77,7 +77,7 @@ it('leaves nobody waiting who is not written with the others, and cannot be writ
   expect(outcomes).toMatchObject([{ value: 'a!' }, { reason: { message: expect.stringContaining('not written') } }]);
 });
 
-it('throws to each what was in the way of all, where none can be written alone', async () => {
+it('throws the error of the batch to every caller if items cannot be written alone', async () => {
   const gather = new Gather<string, string>({ together: () => Promise.reject(new Error('away')) });
 
   const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));

@@ -5,17 +5,17 @@ interface Waiting<Item, Outcome> {
 }
 
 export interface GatherOptions<Item, Outcome> {
-  /** Writes many at once, and gives the outcome of each; undefined for one that is better written alone. All or nothing when it throws. */
+  /** Writes all items at once and returns their outcomes, undefined for an item to be written alone. If it throws, nothing was written. */
   readonly together: (items: readonly Item[]) => Promise<readonly (Outcome | undefined)[]>;
-  /** Without it what `together` throws is thrown to each. */
+  /** Writes one item. Without it, what `together` throws is thrown to every caller. */
   readonly alone?: (item: Item) => Promise<Outcome>;
-  /** One transaction stays short, and so do the waits for its locks. Default 100. */
+  /** The maximum number of items in a batch, default 100. It keeps a transaction, and the waits for its locks, short. */
   readonly most?: number;
 }
 
 /**
- * Group commit for what many write at about the same time: while one write is under way the next ones gather, and a lone one does
- * not wait for others. What cannot be written with the others is written alone, so that one in trouble is in nobody's way.
+ * Group commit for concurrent writes. While one batch is being written, the next one gathers; a single item does not wait for
+ * others. An item that cannot be written with the others is written alone, so that a failing item does not block the rest.
  */
 export class Gather<Item, Outcome> {
   private waiting: Waiting<Item, Outcome>[] = [];
@@ -23,7 +23,7 @@ export class Gather<Item, Outcome> {
 
   constructor(private readonly options: GatherOptions<Item, Outcome>) {}
 
-  /** Resolves when the item is written; rejects with what was in its way. */
+  /** Resolves when the item is written, and rejects with the error that prevented it. */
   async write(item: Item): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
@@ -35,24 +35,24 @@ export class Gather<Item, Outcome> {
   private async run(): Promise<void> {
     if (this.isWriting) return;
     this.isWriting = true;
-    // What was begun together ends together: the rest of it comes within this turn.
+    // Items that were started together finish together, so the rest of them arrive within this turn.
     await new Promise(setImmediate);
     while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0, this.options.most ?? 100);
       const left = await this.writeTogether(batch);
-      // Nobody waits for one that waits for somebody else's lock.
+      // Not awaited, because an item blocked on a lock must not hold up the next batch.
       void this.writeAlone(left);
     }
     this.isWriting = false;
   }
 
-  /** Gives those that are left. */
+  /** Returns the items that were not written. */
   private async writeTogether(batch: readonly Waiting<Item, Outcome>[]): Promise<Waiting<Item, Outcome>[]> {
     let outcomes: readonly (Outcome | undefined)[] = [];
     try {
       outcomes = await this.options.together(batch.map(({ item }) => item));
     } catch (error) {
-      // Whose fault it was is seen when each is tried alone.
+      // Trying each item alone shows which one is at fault.
       if (!this.options.alone) {
         for (const { reject } of batch) reject(error);
         return [];
@@ -79,5 +79,5 @@ export class Gather<Item, Outcome> {
 }
 
 function notWritten(): never {
-  throw new Error('it was not written with the others, and cannot be written alone');
+  throw new Error('the item was not written with the batch, and cannot be written alone');
 }

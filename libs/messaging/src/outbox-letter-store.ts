@@ -24,7 +24,7 @@ const MATCHES = matches({
 const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.type, p.aggregateid as key,
        p.aggregatetype as "aggregateType", p.sequence::text as sequence, p.error, p.dead_at as "diedAt"`;
 
-/** The SQL of the outbox's dead letters. What waits behind one, the relay publishes when no dead letter is left in its key. */
+/** The SQL for the outbox's dead letters. The relay publishes the messages behind one when its key has no dead letter left. */
 export class OutboxLetterStore implements LetterStore {
   private readonly parked: string;
   private readonly log: string;
@@ -40,7 +40,7 @@ export class OutboxLetterStore implements LetterStore {
     { limit, oldestFirst, after }: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
   ): Promise<(OutboxLetter & LetterPlace)[]> {
     const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
-    // outbox_parked_dead
+    // Served by outbox_parked_dead.
     return db.query(
       `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
         where ${MATCHES}
@@ -51,7 +51,7 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
-    // The primary key; outbox_parked_key for those behind it.
+    // Served by the primary key, and by outbox_parked_key for the messages behind it.
     const rows: WholeOutboxLetter[] = await db.query(
       `select ${LETTER}, p.dataschema, p.payload, p.created_at as "createdAt",
               (select count(*)::int from ${this.parked} w
@@ -69,7 +69,7 @@ export class OutboxLetterStore implements LetterStore {
     untilMicros: string,
     after: LetterCursor | undefined,
   ): Promise<Chunk | undefined> {
-    // Along the primary key.
+    // Served by the primary key.
     const rows: { position: string }[] = await db.query(
       `select p.position from ${this.parked} p
         where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.position > $8)
@@ -80,7 +80,7 @@ export class OutboxLetterStore implements LetterStore {
     return last && { ids: rows.map(({ position }) => position), after: [last.position] };
   }
 
-  /** The relay alone publishes, and it looks again when a person has changed something. */
+  /** No locks are needed, because only the relay publishes, and it checks again after an operator action. */
   async lockKeys(): Promise<void> {}
 
   async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<OutboxLetter[]> {
@@ -95,9 +95,9 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
-    // A relay that died before it recorded its progress has a successor, which would find it there and send it again. A row
-    // that somebody else holds is being removed for its age: then the progress is recorded. By its id too: after a restart of the
-    // sequence another message may have the position.
+    // If a relay died before it recorded its progress, its successor would find the message in the log and send it again. A row
+    // locked by another transaction is being removed because of its age, so the progress is recorded already. The id is compared
+    // too, because after a restart of the sequence another message may have the same position.
     await tx.query(
       `with discarded as (delete from ${this.parked} where position = any($1::bigint[]) returning position, id)
        delete from ${this.log} where position in (

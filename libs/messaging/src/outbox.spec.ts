@@ -8,7 +8,7 @@ import { type MessagingOptions } from './messaging-options.js';
 import { MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
 import { type EventClass } from './topic.js';
 
-/** Takes any object. */
+/** Accepts any object. */
 class Said {
   static readonly version = 1;
 
@@ -37,7 +37,7 @@ interface Given {
   readonly data?: object;
 }
 
-/** Adds an event, and gives the record that the relay makes of the row, in the bytes of the topic. */
+/** Adds an event, and returns the record that the relay makes of the row, as bytes on the topic. */
 async function added({ aggregateId = 'ann', version = 1, id, ...given }: Given): Promise<KafkaRecord & { id: string }> {
   let row: unknown[] = [];
   const tx = {
@@ -76,7 +76,7 @@ async function added({ aggregateId = 'ann', version = 1, id, ...given }: Given):
 }
 
 describe('Outbox.add', () => {
-  it('P2 accepts only what every inbox reads, with the same id, key, sequence and data', async () => {
+  it('P2 accepts only events that every inbox reads with the same id, key, sequence and data', async () => {
     const text = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -116,7 +116,7 @@ describe('Outbox.add', () => {
           message: { id: record.id, key: aggregateId, sequence: version + 0, source: `/${SERVICE}` },
         });
         const read = reading.readable ? reading.message.data : undefined;
-        // class-transformer leaves out what could change a prototype, or would hide a method that every object inherits.
+        // class-transformer drops fields that could change a prototype or would hide a method that every object inherits.
         const isUnsafe = (key: string) =>
           key === '__proto__' || typeof Reflect.get(Object.prototype, key) === 'function';
         const withoutUnsafe = (json: string) =>
@@ -145,11 +145,11 @@ describe('Outbox.add', () => {
 
   it.each<[string, Given, string]>([
     ['an empty aggregate id', { aggregateId: '' }, 'aggregate id of a speaker is empty'],
-    ['a zero byte in the aggregate id', { aggregateId: 'a\0' }, 'has a zero byte'],
+    ['a zero byte in the aggregate id', { aggregateId: 'a\0' }, 'contains a zero byte'],
     ['half of a surrogate pair in the aggregate id', { aggregateId: '\uD800' }, 'surrogate'],
     ['a long aggregate id', { aggregateId: '😀'.repeat(256) }, 'longer than 255 characters'],
-    ['an id that is no UUID', { id: 'one' }, 'not a UUID'],
-    ['a version that is no integer', { version: 1.5 }, 'safe integer'],
+    ['an id that is not a UUID', { id: 'one' }, 'not a UUID'],
+    ['a version that is not an integer', { version: 1.5 }, 'safe integer'],
     ['a version beyond all safe integers', { version: 2 ** 53 }, 'safe integer'],
     ['an array as data', { data: [1] }, 'not a JSON object'],
     ['data whose toJSON gives a text', { data: new Date(0) }, 'not a JSON object'],
@@ -160,7 +160,7 @@ describe('Outbox.add', () => {
     ['data that is nested too deeply', { data: nested(501) }, 'nested deeper than 500 levels'],
     ['data with too many fields', { data: wide(30_000) }, 'too many fields'],
     ['too much data', { data: { a: 'x'.repeat(MAX_PAYLOAD_BYTES) } }, `more than ${MAX_PAYLOAD_BYTES}`],
-  ])('P5 refuses %s where its writer learns of it', async (_, given, message) => {
+  ])('P5 rejects %s with an error to its writer', async (_, given, message) => {
     const refused = added(given);
 
     await expect(refused).rejects.toThrow(PermanentError);
@@ -173,10 +173,10 @@ describe('an outbox', () => {
     ['the service', { service: 's'.repeat(255) }],
     ['the service', { service: 'a\tb' }],
     ['The aggregate type', { aggregateType: 'a\0' }],
-    ['A type of the contract', { events: { 'a\tb': Said } }],
-    ['A type of the contract', { events: { '': Said } }],
-    ['A type of the contract', { events: { ['t'.repeat(250)]: Said } }],
-  ])('does not start when no inbox would take the name of %s: %j', (what, options) => {
+    ['An event type in the contract', { events: { 'a\tb': Said } }],
+    ['An event type in the contract', { events: { '': Said } }],
+    ['An event type in the contract', { events: { ['t'.repeat(250)]: Said } }],
+  ])('does not start when no inbox would accept the name of %s: %j', (what, options) => {
     expect(() => anOutbox(options)).toThrow(what);
   });
 });

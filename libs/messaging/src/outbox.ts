@@ -12,21 +12,21 @@ import { quoteIdentifier } from './schema.js';
 import { dataSchema } from './topic.js';
 
 /**
- * The largest event data in bytes of JSON. One batch of Kafka records must stay below the broker's `max.message.bytes`
- * (1 MiB by default); a larger event is refused here, where its writer still learns of it.
+ * The maximum size of event data in bytes of JSON. A batch of Kafka records must stay below the broker's `max.message.bytes`
+ * (1 MiB by default). A larger event is rejected here, where its writer still gets the error.
  */
 export const MAX_PAYLOAD_BYTES = 512 * 1024;
 
-/** The aggregate that raises events. Its id is the Kafka key; `version` is its version after the last of the events. */
+/** The aggregate that raises events. Its id is the Kafka key, and `version` is its version after the last of the events. */
 export interface AggregateRef {
   readonly aggregateType: string;
   readonly aggregateId: string;
   readonly version: number;
 }
 
-/** An event as a rule returns it: its type's name and its data. */
+/** An event as a rule returns it, with the name of its type and its data. */
 export interface OutboxEvent {
-  /** The message's id, a UUID; a new UUIDv7 unless given, for who writes it down beside the message. */
+  /** The message's id, a UUID. By default a new UUIDv7; pass one to store it elsewhere too. */
   readonly id?: string;
   readonly type: string;
   readonly data: object;
@@ -43,8 +43,8 @@ interface Row {
 }
 
 /**
- * What a service says. Messages are added in the caller's transaction, so they are published if and only if it commits
- * (P1), in the order in which they were added.
+ * The service's outgoing messages. Messages are added in the caller's transaction, so they are published if and only if it
+ * commits (P1), in the order in which they were added.
  */
 @Injectable()
 export class Outbox {
@@ -78,15 +78,15 @@ export class Outbox {
   }
 
   /**
-   * Adds the events of one aggregate, in order. The caller has locked or version-checked the aggregate's row in `tx`: that is
-   * what makes insertion order commit order within the aggregate (P3). One statement, for all that are added to `tx` at the
-   * same time.
+   * Adds the events of one aggregate in order. The caller must have locked or version-checked the aggregate's row in `tx`, because
+   * that makes the insertion order the commit order within the aggregate (P3). Concurrent calls with the same `tx` share one
+   * statement.
    *
-   * Gives the messages' ids, in the order of the events. Throws when `tx` is not in a transaction, and when no topic is declared
-   * for the aggregate type or event type. Throws a PermanentError for what no inbox would accept: an aggregate id that is empty,
-   * has a zero byte or half of a surrogate pair, or has more than 255 characters; an id that is not a UUID; a version that is not
-   * a safe integer; data whose JSON is not an object, is larger than {@link MAX_PAYLOAD_BYTES}, is nested too deeply or has too
-   * many fields, and data with NaN or infinite numbers.
+   * Returns the messages' ids in the order of the events. Throws if `tx` is not in a transaction, or no topic is declared for the
+   * aggregate type or event type. Throws a PermanentError for anything that no inbox would accept: an aggregate id that is empty,
+   * contains a zero byte or half of a surrogate pair, or has more than 255 characters; an id that is not a UUID; a version that is
+   * not a safe integer; data whose JSON is not an object, is larger than {@link MAX_PAYLOAD_BYTES}, is nested too deeply or has too
+   * many fields; and data with NaN or infinite numbers.
    */
   async add(tx: EntityManager, aggregate: AggregateRef, events: readonly OutboxEvent[]): Promise<string[]> {
     if (!tx.queryRunner?.isTransactionActive)
@@ -106,7 +106,7 @@ export class Outbox {
     if (flaw !== undefined) throw new PermanentError(`The aggregate id of a ${aggregateType} ${flaw}`);
     return events.map(({ id = uuidv7(), type, data }, index) => {
       const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
-      if (!eventClass) throw new Error(`The contract of ${contract.name} does not name the event type ${type}`);
+      if (!eventClass) throw new Error(`The contract of ${contract.name} does not define the event type ${type}`);
       const name = `${type} of ${aggregateId}`;
       const sequence = version - events.length + 1 + index;
       if (!Number.isSafeInteger(version) || !Number.isSafeInteger(sequence))
@@ -124,7 +124,7 @@ export class Outbox {
   }
 }
 
-/** Reports at start-up the names that no inbox would accept. */
+/** Throws at start-up if a name is one that no inbox would accept. */
 function checkNames({ publishes, service }: MessagingOptions): void {
   const source = attributeFlaw(`/${service}`);
   if (source !== undefined) throw new Error(`The name of the service ${source}`);
@@ -133,22 +133,22 @@ function checkNames({ publishes, service }: MessagingOptions): void {
     if (flaw !== undefined) throw new Error(`The aggregate type of ${name} ${flaw}`);
     for (const [type, eventClass] of Object.entries(events)) {
       const wrong = type === '' ? 'is empty' : attributeFlaw(type);
-      if (wrong !== undefined) throw new Error(`A type of the contract of ${name} ${wrong}: ${type}`);
+      if (wrong !== undefined) throw new Error(`An event type in the contract of ${name} ${wrong}: ${type}`);
       if (isTooLong(dataSchema(type, eventClass)))
-        throw new Error(`A type of the contract of ${name} is too long: ${type}`);
+        throw new Error(`An event type in the contract of ${name} is too long: ${type}`);
     }
   }
 }
 
-/** As the table gives it back. */
+/** Normalises the id to the form in which the table returns it. */
 function messageId(id: string, name: string): string {
   if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
   return id.toLowerCase();
 }
 
-/** @throws PermanentError, which never tells the data */
+/** Serialises the data. @throws PermanentError, which never contains the data */
 function payloadOf(data: object, name: string): string {
-  // Undefined where the data, or its toJSON, is none.
+  // Undefined if the data, or the result of its toJSON, is undefined.
   const payload = JSON.stringify(data) as string | undefined;
   if (!payload?.startsWith('{')) throw new PermanentError(`The data of ${name} is not a JSON object`);
   const bytes = Buffer.byteLength(payload);

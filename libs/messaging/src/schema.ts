@@ -1,10 +1,10 @@
-/** The schema of the tables below: raised with every change, which is a step of its own. */
+/** The version of the tables below. Every change is a step of its own and raises it. */
 export const SCHEMA_VERSION = 3;
 
 /**
- * The statements that bring one schema's tables of outbox, relay and inbox from one version to another, for the service's
- * migrations: all of them for a new service; for an existing one `{ from: 1 }` in a migration of its own, and so on.
- * The service's role needs select, insert, update and delete on the tables, select on their sequences, and owns none.
+ * Returns the statements that migrate one schema's outbox, relay and inbox tables from one version to another, for the service's
+ * migrations. A new service runs all of them; an existing one runs `{ from: 1 }` in a migration of its own, and so on. The
+ * service's role needs select, insert, update and delete on the tables and select on their sequences, and owns none of them.
  */
 export function messagingTables(schema: string, { from = 0, to = SCHEMA_VERSION } = {}): readonly string[] {
   return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema)));
@@ -12,8 +12,8 @@ export function messagingTables(schema: string, { from = 0, to = SCHEMA_VERSION 
 
 const STEPS: readonly ((schema: string) => readonly string[])[] = [
   (s) => [
-    // The column names are the defaults of Debezium's Outbox Event Router. `payload` is text, so that what was written is
-    // what is published, byte for byte. The one index is the primary key: the relay reads along it.
+    // The column names are the defaults of Debezium's Outbox Event Router. `payload` is text, so that it is published exactly as
+    // written, byte for byte. The only index is the primary key, along which the relay reads.
     `create table ${s}.outbox (
       position bigint generated always as identity primary key,
       id uuid not null,
@@ -25,7 +25,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       payload text not null,
       created_at timestamptz not null default clock_timestamp()
     )`,
-    // One row: whoever's name stands in it until expires_at is the relay that publishes.
+    // One row. Until expires_at, its holder is the relay that publishes.
     `create table ${s}.relay_lease (
       singleton boolean primary key default true check (singleton),
       holder uuid,
@@ -55,12 +55,12 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     )`,
   ],
   (s) => [
-    // Everything up to `position` is published, but for the gaps: positions that were drawn and not yet committed when the
-    // relay passed them. What was committed before this version is above position 0.
+    // Everything up to `position` is published except for the gaps, which are positions that were drawn but not yet committed when
+    // the relay read past them. Rows committed before this version are above position 0.
     `alter table ${s}.relay_lease
        add column position bigint not null default 0,
        add column gaps int8multirange not null default '{}'`,
-    // Messages that may not be published now: the dead letter that Kafka refused, and those behind it in its key.
+    // Messages that must not be published now: dead letters that Kafka rejected, and the messages behind them in their keys.
     `create table ${s}.outbox_parked (
       position bigint primary key,
       id uuid not null,
@@ -76,10 +76,10 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     )`,
     `create index outbox_parked_dead on ${s}.outbox_parked (dead_at, position) where dead_at is not null`,
     `create index outbox_parked_key on ${s}.outbox_parked (aggregatetype, aggregateid, position)`,
-    // An id is unique within its source only (CloudEvents 1.0, "id"). UUIDv7 ids first: new rows go to one end of the index.
+    // An id is unique only within its source (CloudEvents 1.0, "id"). UUIDv7 ids come first, so new rows go to one end of the index.
     `alter table ${s}.inbox add column source varchar(255) not null default '', drop constraint inbox_pkey`,
     `alter table ${s}.inbox alter column source drop default, add constraint inbox_pkey primary key (consumer, message_id, source)`,
-    // Finds what has outlived its time; costs the writer next to nothing.
+    // Finds expired rows, and costs the writer next to nothing.
     `create index inbox_received_at on ${s}.inbox using brin (received_at) with (pages_per_range = 32, autosummarize = on)`,
     `create table ${s}.inbox_parked (
       id bigint generated always as identity primary key,
@@ -110,7 +110,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
      select consumer, topic, partition, "offset", dead_at, message_id, type, key, headers, value, false, error, dead_at
        from ${s}.inbox_dead_letters`,
     `drop table ${s}.inbox_dead_letters`,
-    // What is in flight in a process: found by the next one, it tells what the process died of.
+    // The messages in flight in a process. If the next process finds them, they show what the process died of.
     `create table ${s}.inbox_in_flight (
       id uuid primary key,
       consumer varchar(255) not null,
@@ -122,7 +122,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       started_at timestamptz not null default clock_timestamp()
     )`,
     `create index inbox_in_flight_partition on ${s}.inbox_in_flight (consumer, topic, partition)`,
-    // Who retried or discarded which dead letter.
+    // Which operator retried or discarded which dead letter.
     `create table ${s}.messaging_audit (
       id bigint generated always as identity primary key,
       at timestamptz not null default clock_timestamp(),
@@ -132,8 +132,8 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       letter jsonb not null,
       reason text
     )`,
-    // Calls to other systems, made outside of any transaction and tried again until they succeed. While `lease` is set,
-    // `run_at` is its end.
+    // Calls to other systems, made outside of any transaction and retried until they succeed. While `lease` is set, `run_at` is
+    // the end of the lease.
     `create table ${s}.jobs (
       id uuid primary key,
       queue varchar(255) not null,
@@ -149,12 +149,12 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
   ],
   (s) => [
-    // `origin` names the log and the sequence that `position` belongs to: after a truncate or a restart of the sequence, the
-    // recorded position means nothing. `ahead` is set while messages of some aggregate type cannot be published: how far the
-    // relay has published the other types beyond `position`, which stays before the first message that waits. A relay of the
-    // previous version ignores it and publishes those messages again.
+    // `origin` identifies the log and the sequence that `position` belongs to, because after a truncate or a restart of the
+    // sequence the recorded position is meaningless. `ahead` is set while an aggregate type is blocked. It says how far the relay
+    // has published the other types beyond `position`, which stays before the first waiting message. A relay of the previous
+    // version ignores it and publishes those messages again.
     `alter table ${s}.relay_lease add column origin text, add column ahead jsonb`,
-    // What an operator must know about and acknowledge. One open row for each kind and subject.
+    // Incidents for operators to acknowledge, with one open row for each kind and subject.
     `create table ${s}.messaging_incidents (
       id bigint generated always as identity primary key,
       kind varchar(50) not null,
@@ -167,7 +167,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       acknowledged_at timestamptz
     )`,
     `create unique index messaging_incidents_open on ${s}.messaging_incidents (kind, subject) where acknowledged_at is null`,
-    // How far a consumer has settled a partition, by this database: Kafka's committed offsets survive a database that goes back.
+    // How far this database has settled a consumer's partitions. Kafka's committed offsets do not go back when the database does.
     `create table ${s}.inbox_offsets (
       consumer varchar(255) not null,
       topic varchar(255) not null,
@@ -176,8 +176,8 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       updated_at timestamptz not null default clock_timestamp(),
       primary key (consumer, topic, partition)
     )`,
-    // A topic that was created again uses its offsets again, so a place on the topic does not identify a message. What has an
-    // id is unique through the inbox; what has none, by its place and its timestamp. The order within a key is that of arrival.
+    // A recreated topic reuses its offsets, so an offset does not identify a message. Messages with an id are unique through the
+    // inbox; those without, by partition, offset and timestamp. The order within a key is the order of arrival.
     `alter table ${s}.inbox_parked
        drop constraint inbox_parked_consumer_topic_partition_offset_key,
        add column setbacks integer not null default 0`,
@@ -187,20 +187,20 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     `create index inbox_parked_arrival on ${s}.inbox_parked (consumer, key, id) where holds_key`,
     `drop index ${s}.inbox_parked_key`,
     // A mark covers the records between both offsets and between both timestamps. Marks of the previous version have no
-    // timestamps and cover whatever stands at their offsets.
+    // timestamps and cover any record at their offsets.
     `alter table ${s}.inbox_in_flight add column recorded_from timestamptz, add column recorded_to timestamptz`,
-    // A BRIN index is useless once pruning has made room in old pages and new rows have filled it.
+    // A BRIN index becomes useless once pruning frees space in old pages and new rows fill it.
     `create index inbox_age on ${s}.inbox (consumer, received_at)`,
     `drop index ${s}.inbox_received_at`,
-    // Failures that were the environment's: they lengthen the wait and do not count as attempts.
+    // Failures caused by the environment. They lengthen the wait and do not count as attempts.
     `alter table ${s}.jobs add column setbacks integer not null default 0`,
-    // Finds leases and waits that a clock which was set back has made too long, among any number of scheduled jobs.
+    // Finds leases and waits that became too long when the clock was set back, among any number of scheduled jobs.
     `create index jobs_begun on ${s}.jobs (queue, run_at)
        where dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)`,
   ],
 ];
 
-/** Quotes a name for SQL. For names from code or config, which no parameter can carry. */
+/** Quotes a name from code or configuration for SQL, because a name cannot be a parameter. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -10,8 +10,8 @@ import { until } from './testing/until.js';
 const isPooled = process.env['TEST_DIRECT_DATABASE_URL'] !== process.env['TEST_DATABASE_URL'];
 
 /**
- * A database whose owner has set what nobody expects, and the role as well. Behind a pooler the role has what the migrations give
- * it, because there a connection cannot send most of it.
+ * Gives a database and its role unexpected settings. Behind a pooler the role has the settings from the migrations, because a
+ * connection cannot send most of them there.
  */
 async function makeHostile(database: TestDatabase): Promise<void> {
   await setForDatabase(database, HOSTILE_SETTINGS);
@@ -43,7 +43,7 @@ describe('a session', () => {
     expect(await settingsOf(database.url)).toMatchObject(expected);
   });
 
-  it('reads a time as that time', async () => {
+  it('reads times correctly', async () => {
     const at = new Date('2026-02-03T04:05:06.789Z');
 
     const [row] = await database.sql<{ at: Date }>('select $1::timestamptz as at', [at]);
@@ -51,21 +51,21 @@ describe('a session', () => {
     expect(row).toEqual({ at });
   });
 
-  it('has them although options in the URL say something else', async () => {
+  it('has the settings even if options in the URL differ', async () => {
     const url = new URL(database.directUrl);
     url.searchParams.set('options', '-c default_transaction_read_only=on -c DateStyle=German -c work_mem=8MB');
 
     expect(await settingsOf(url.href)).toMatchObject({ ...expected, work_mem: '8192' });
   });
 
-  it('has the settings of its own, with whatever is in them', async () => {
+  it('has its own settings, with any characters in their values', async () => {
     const settings = await settingsOf(database.directUrl, { search_path: '"a b", c\\d', statement_timeout: 1234 });
 
     expect(settings).toMatchObject({ search_path: '"a b", c\\d', statement_timeout: '1234', lock_timeout: '0' });
   });
 });
 
-/** A way to the server on which every start-up message that names `transaction_timeout` is refused, as before PostgreSQL 17. */
+/** Opens a proxy to the server that rejects start-up messages with `transaction_timeout`, as servers before PostgreSQL 17 do. */
 async function anOlderServer(serverUrl: string): Promise<{ url: string; refused: () => number; server: Server }> {
   const to = new URL(serverUrl);
   let refused = 0;
@@ -91,7 +91,7 @@ async function anOlderServer(serverUrl: string): Promise<{ url: string; refused:
   return { url: url.href, refused: () => refused, server };
 }
 
-it('a session with a server before PostgreSQL 17 has all the settings that it knows, after one refusal', async () => {
+it('a session with a server before PostgreSQL 17 has all settings that the server supports, after one rejection', async () => {
   const { url, refused, server } = await anOlderServer(process.env['TEST_DIRECT_DATABASE_URL'] ?? testServerUrl());
   const statementTimeout = () =>
     withoutRefusal(async () => {
@@ -119,7 +119,7 @@ describe('messaging', () => {
   });
   afterAll(() => sandbox.close());
 
-  it('P2 publishes with its times, whatever the role and the database have set', async () => {
+  it('P2 publishes with the correct times, whatever the role and the database have set', async () => {
     const relay = sandbox.newRelay();
     relay.start();
     const before = Date.now();
@@ -133,7 +133,7 @@ describe('messaging', () => {
     expect(Math.abs((record?.timestamp.getTime() ?? 0) - before)).toBeLessThan(60_000);
   });
 
-  it('P5 shows when a letter died, whatever the role and the database have set', async () => {
+  it('P5 shows when a dead letter died, whatever the role and the database have set', async () => {
     await sandbox.database.sql(
       `insert into sandbox.outbox_parked
          (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
@@ -148,7 +148,7 @@ describe('messaging', () => {
   });
 });
 
-it('a client that refused no settings says what is wrong with the server', async () => {
+it('a client whose settings were not rejected reports what is wrong with the server', async () => {
   const url = new URL(testServerUrl());
   url.pathname = '/no_such_database';
 

@@ -4,14 +4,14 @@ import pg from 'pg';
 export type SessionSettings = Readonly<Record<string, string | number>>;
 
 /**
- * Sent as start-up parameters under their own names. PgBouncer accepts these from every client and restores them on whichever
- * server connection it uses next (`man 5 pgbouncer`, ignore_startup_parameters). Node-postgres reads no other DateStyle.
+ * Settings sent as start-up parameters under their own names. PgBouncer accepts these from every client and restores them on each
+ * server connection that it uses (`man 5 pgbouncer`, ignore_startup_parameters). Node-postgres supports no other DateStyle.
  */
 const REPORTED: SessionSettings = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' };
 
 /**
- * Every other setting on which results depend, with PostgreSQL's own defaults. `synchronous_commit` is one of them because an
- * acknowledged order must survive a crash (P2). `session_replication_role` is missing: only a superuser can set it.
+ * Every other setting that affects results, with PostgreSQL's own defaults. `synchronous_commit` is one of them because an
+ * acknowledged order must survive a crash (P2). `session_replication_role` is missing because only a superuser can set it.
  */
 const DEFAULTS: SessionSettings = {
   search_path: '"$user",public',
@@ -33,18 +33,21 @@ const DEFAULTS: SessionSettings = {
   extra_float_digits: 1,
 };
 
-/** The setting that servers before PostgreSQL 17 do not know. A start-up message that names it is refused there. */
+/** The setting that does not exist before PostgreSQL 17. Older servers reject a start-up message that contains it. */
 const NEWEST: SessionSettings = { transaction_timeout: 0 };
 
-/** What a service's role is to have as its own defaults, for sessions whose start-up parameters a pooler refuses or drops. Older servers lack some. */
+/**
+ * Returns the defaults that a service's role should have, for sessions whose start-up parameters a pooler rejects or drops. Older
+ * servers lack some of them.
+ */
 export function roleSettings(settings: SessionSettings): SessionSettings {
   return { ...DEFAULTS, ...NEWEST, ...REPORTED, ...settings };
 }
 
-/** Poolers that have refused the settings, as `host:port`. */
+/** Poolers that have rejected the settings, as `host:port`. */
 const refusals = new Set<string>();
 
-/** Servers that do not know {@link NEWEST}, as `host:port`. */
+/** Servers without {@link NEWEST}, as `host:port`. */
 const olderServers = new Set<string>();
 
 interface Internals {
@@ -55,14 +58,14 @@ interface Internals {
 }
 
 /**
- * A client whose sessions do not depend on what a role or a database has set, because start-up parameters take precedence over
- * both. `settings` in its configuration replaces PostgreSQL's defaults. Use it for pools as well: `new pg.Pool({ Client:
+ * A client whose sessions do not depend on the settings of a role or a database, because start-up parameters take precedence over
+ * both. `settings` in its configuration override PostgreSQL's defaults. Use it for pools as well: `new pg.Pool({ Client:
  * SessionClient, settings })`, or in TypeORM `extra: { Client: SessionClient, settings }`.
  *
- * PgBouncer refuses a start-up parameter that it does not track, unless `ignore_startup_parameters` names it. That connection
- * fails, and later ones of this process to the same address go without: see {@link withoutRefusal}. There the untracked
- * settings are those of the role, which should have {@link roleSettings}. A server before PostgreSQL 17 refuses
- * `transaction_timeout`, and from then on gets all the others.
+ * PgBouncer rejects a start-up parameter that it does not track, unless `ignore_startup_parameters` lists it. That connection
+ * fails, and later connections of this process to the same address omit the settings (see {@link withoutRefusal}). The role's
+ * settings apply then, so the role should have {@link roleSettings}. A server before PostgreSQL 17 rejects `transaction_timeout`,
+ * and later connections to it send all other settings.
  */
 export class SessionClient extends pg.Client {
   private readonly settings: SessionSettings;
@@ -76,13 +79,13 @@ export class SessionClient extends pg.Client {
     });
   }
 
-  /** Called by node-postgres for the start-up message. */
+  /** Called by node-postgres to build the start-up message. */
   getStartupConf(): Record<string, string> {
     const ofClient = (pg.Client.prototype as unknown as Internals).getStartupConf.call(this);
     const { options = '', ...parameters } = ofClient;
     const all = { ...parameters, ...REPORTED } as Record<string, string>;
     if (refusals.has(this.address)) return options ? { ...all, options } : all;
-    // Last, so that options in the URL do not replace what the service depends on.
+    // Last, so that options in the URL cannot override what the service depends on.
     const isOlder = olderServers.has(this.address);
     const known = Object.entries(this.settings).filter(([name]) => !(isOlder && name in NEWEST));
     const ours = known.map(([name, value]) => `-c ${name}=${escaped(String(value))}`);
@@ -95,7 +98,7 @@ export class SessionClient extends pg.Client {
 }
 
 /**
- * Runs what connects, and once more when a pooler or an older server refused settings: then without them.
+ * Calls `connect`, and calls it again if a pooler or an older server rejected settings. The second attempt omits them.
  * @throws what `connect` throws
  */
 export async function withoutRefusal<T>(connect: () => Promise<T>): Promise<T> {
@@ -111,19 +114,19 @@ function isRefusal(error: unknown): boolean {
   return isFromPooler(error) || isFromOlderServer(error);
 }
 
-/** `undefined_object`: `unrecognized configuration parameter "transaction_timeout"`, in the server's language. */
+/** Matches `undefined_object`: `unrecognized configuration parameter "transaction_timeout"`, in the server's language. */
 function isFromOlderServer(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === '42704' && Object.keys(NEWEST).some((name) => String(message).includes(`"${name}"`));
 }
 
-/** PgBouncer: `unsupported startup parameter: options`, and `unsupported startup parameter in options: …` from 1.20 on. */
+/** Matches PgBouncer's `unsupported startup parameter: options`, and `unsupported startup parameter in options: …` from 1.20 on. */
 function isFromPooler(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === '08P01' && /unsupported startup parameter/.test(String(message));
 }
 
-/** PostgreSQL splits `options` at white space that no backslash precedes. */
+/** Escapes a value, because PostgreSQL splits `options` at white space that is not preceded by a backslash. */
 function escaped(value: string): string {
   return value.replace(/[\s\\]/g, (character) => `\\${character}`);
 }
