@@ -30,8 +30,8 @@ async function aProcess(options: Partial<MessagingOptions> = {}): Promise<Messag
 }
 
 const dataSource = () => ({ provide: DataSource, useValue: sandbox.dataSource });
-const looked = (health: MessagingHealth) =>
-  until('a poll has looked', () => {
+const reported = (health: MessagingHealth) =>
+  until('a poll has reported', () => {
     const { healthy, deadLetters, deadJobs, heldKeys } = health.check();
     return deadLetters && deadJobs && heldKeys && { healthy, deadLetters, deadJobs, heldKeys };
   });
@@ -62,7 +62,7 @@ const minutes = (oldestSeconds: number) => Math.floor(oldestSeconds / 60);
 it('P9 health gives the count and the age of the oldest of dead letters, dead jobs and held keys, and stays healthy', async () => {
   await fill();
 
-  const { healthy, deadLetters, deadJobs, heldKeys } = await looked(await aProcess());
+  const { healthy, deadLetters, deadJobs, heldKeys } = await reported(await aProcess());
 
   expect(healthy).toBe(true);
   expect([deadLetters, deadJobs, heldKeys].map(({ count }) => count)).toEqual([7, 2, 4]);
@@ -70,7 +70,7 @@ it('P9 health gives the count and the age of the oldest of dead letters, dead jo
 });
 
 it('P9 a process that may not publish gives them too, and zeros without any', async () => {
-  const { deadLetters, deadJobs, heldKeys } = await looked(await aProcess({ relay: false }));
+  const { deadLetters, deadJobs, heldKeys } = await reported(await aProcess({ relay: false }));
 
   for (const tally of [deadLetters, deadJobs, heldKeys]) expect(tally).toEqual({ count: 0, oldestSeconds: 0 });
 });
@@ -79,7 +79,7 @@ it('P9 keys whose dead letters let the others go on are not held', async () => {
   await fill();
   const consumes = [{ ...sandbox.consumer, afterDeadLetter: 'go-on' as const }];
 
-  const { heldKeys } = await looked(await aProcess({ afterDeadLetter: 'go-on', consumes }));
+  const { heldKeys } = await reported(await aProcess({ afterDeadLetter: 'go-on', consumes }));
 
   // That of a consumer that this process does not know.
   expect(heldKeys.count).toBe(1);
@@ -90,5 +90,5 @@ it('P7 looks at so many of a table and no more, whatever lies there', async () =
     insert into sandbox.jobs (id, queue, data, run_at, error, dead_at)
     select gen_random_uuid(), 'call', '{}', now(), 'no', now() from generate_series(1, 3000)`);
 
-  expect((await looked(await aProcess())).deadJobs.count).toBe(1000);
+  expect((await reported(await aProcess())).deadJobs.count).toBe(1000);
 });

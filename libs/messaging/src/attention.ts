@@ -15,7 +15,7 @@ export interface Attention {
 }
 
 /** Bounds the rows that are counted of each table: the oldest dead letters, and any dead jobs. */
-const MOST = 1000;
+const MAX_ROWS = 1000;
 
 /**
  * A column of the poll: an {@link Attention} as JSON. `holds` says whether the outbox's dead letters hold their keys; `goOn`
@@ -30,12 +30,12 @@ export function attention(schema: string, { holds, goOn }: { holds: boolean; goO
     `json_build_object('count', ${count}, 'oldestSeconds', ${seconds(since)})`;
   return `(with outbox as materialized (
              select aggregatetype, aggregateid, dead_at from ${s}.outbox_parked
-              where dead_at is not null order by dead_at, position limit ${MOST}),
+              where dead_at is not null order by dead_at, position limit ${MAX_ROWS}),
            inbox as materialized (
              select consumer, key, holds_key and key is not null and consumer <> all(${goOn}::text[]) as holds, dead_at
                from ${s}.inbox_parked
-              where dead_at is not null order by dead_at, id limit ${MOST}),
-           jobs as materialized (select dead_at from ${s}.jobs where dead_at is not null order by id limit ${MOST}),
+              where dead_at is not null order by dead_at, id limit ${MAX_ROWS}),
+           jobs as materialized (select dead_at from ${s}.jobs where dead_at is not null order by id limit ${MAX_ROWS}),
            held as materialized (
              select min(dead_at) as since from outbox where ${holds} group by aggregatetype, aggregateid
              union all

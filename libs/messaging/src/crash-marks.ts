@@ -5,7 +5,7 @@ import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
 /** A message that so many processes died of while they had nothing else in hand is not handed to another one. */
-export const DEADLY_AFTER = 3;
+export const MAX_DEATHS = 3;
 
 /**
  * Identifies a record. Offsets alone do not: a topic that was deleted and created again uses them again. The timestamp is text
@@ -48,10 +48,10 @@ export class CrashMarks {
   readonly table: string;
   private readonly parked: string;
   /** The marks of one message; its place is $1 to $5. By inbox_in_flight_partition. */
-  private readonly ofOne = `consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4
+  private readonly matchesMessage = `consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4
         and coalesce($5::timestamptz between recorded_from and recorded_to, true)`;
   private readonly own = new Set<string>();
-  private readonly unwanted = new Set<string>();
+  private readonly toRemove = new Set<string>();
 
   constructor(
     schema: string,
@@ -87,12 +87,12 @@ export class CrashMarks {
   }
 
   /** Marks a message that is alone in hand, and tells how many processes have died so. */
-  async leaveAlone(db: DataSource, place: Place): Promise<{ id: string; deaths: number }> {
+  async markAlone(db: DataSource, place: Place): Promise<{ id: string; deaths: number }> {
     // A mark of ours that an outage has kept would tell of a death.
     await this.tidy(db);
     const id = this.newId();
     const [row]: { deaths: number }[] = await db.query(
-      `with earlier as materialized (select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne}),
+      `with earlier as materialized (select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.matchesMessage}),
        mark as (
          insert into ${this.table}
            (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
@@ -104,17 +104,17 @@ export class CrashMarks {
   }
 
   /** How many processes have died with the message alone in hand, but for what the mark `but` tells. */
-  async deathsOf(tx: EntityManager, place: Place, but: string): Promise<number> {
+  async deathsOf(tx: EntityManager, place: Place, exceptMark: string): Promise<number> {
     const [row]: { deaths: number }[] = await tx.query(
-      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.ofOne} and id <> $6`,
-      [...this.placeOf(place), but],
+      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.matchesMessage} and id <> $6`,
+      [...this.placeOf(place), exceptMark],
     );
     return row?.deaths ?? 0;
   }
 
   /** The message is settled by this transaction: what died with it in hand is history. */
   async settle(tx: EntityManager, place: Place): Promise<void> {
-    await tx.query(`delete from ${this.table} where ${this.ofOne}`, this.placeOf(place));
+    await tx.query(`delete from ${this.table} where ${this.matchesMessage}`, this.placeOf(place));
   }
 
   newId(): string {
@@ -124,23 +124,23 @@ export class CrashMarks {
   }
 
   /** Those marks are gone. */
-  gone(ids: readonly string[]): void {
+  forgetOwn(ids: readonly string[]): void {
     for (const id of ids) this.own.delete(id);
   }
 
   /** Never throws: what cannot be removed now is removed with the next ones, or by {@link tidy}. */
   async remove(db: DataSource, ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.unwanted.add(id);
+    for (const id of ids) this.toRemove.add(id);
     await this.tidy(db).catch(() => undefined);
   }
 
   /** Removes what an outage has kept. */
   async tidy(db: DataSource): Promise<void> {
-    const ids = [...this.unwanted];
+    const ids = [...this.toRemove];
     if (ids.length === 0) return;
     await db.query(`delete from ${this.table} where id = any($1::uuid[])`, [ids]);
-    for (const id of ids) this.unwanted.delete(id);
-    this.gone(ids);
+    for (const id of ids) this.toRemove.delete(id);
+    this.forgetOwn(ids);
   }
 
   /** At a clean stop nothing is in hand: the next process need not be careful. Never throws. */
@@ -182,7 +182,7 @@ export class PartitionMarks {
     return runs;
   }
 
-  /** To be left before anything of the run is in hand. Ours from here on: tell whether it was {@link begun} or {@link givenUp}. */
+  /** To be left before anything of the run is in hand. Ours from here on: tell whether it was {@link written} or {@link abandoned}. */
   markOf({ records }: Run): Mark {
     const [first] = records;
     const times = records.map(({ timestamp }) => timestamp.getTime());
@@ -199,23 +199,23 @@ export class PartitionMarks {
   }
 
   /** The mark stands: those before it are gone with the same statement. */
-  begun(mark: Mark): void {
-    this.marks.gone(mark.replaces);
+  written(mark: Mark): void {
+    this.marks.forgetOwn(mark.replaces);
     this.done.splice(0, mark.replaces.length, mark.id);
   }
 
   /** The run was given up while its mark was being left, which may be there or not. Never throws. */
-  async givenUp(db: DataSource, mark: Mark): Promise<void> {
+  async abandoned(db: DataSource, mark: Mark): Promise<void> {
     await this.marks.remove(db, [mark.id]);
   }
 
   /** All up to this record is settled: marks that end there tell nothing any more. Never throws. */
   async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
-    const over = this.suspicions.filter(({ last }) => last <= BigInt(offset));
-    this.suspicions = this.suspicions.filter((one) => !over.includes(one));
+    const settled = this.suspicions.filter(({ last }) => last <= BigInt(offset));
+    this.suspicions = this.suspicions.filter((one) => !settled.includes(one));
     await this.marks.remove(
       db,
-      over.map(({ id }) => id),
+      settled.map(({ id }) => id),
     );
   }
 

@@ -11,7 +11,7 @@ import {
   type LetterAction,
   type LetterPage,
   type Letters,
-  lettersOf,
+  toPage,
   limitOf,
   operatorTransaction,
 } from './operator.js';
@@ -67,7 +67,7 @@ export class DeadJobs {
         order by id limit $3`,
       [queue ?? null, cursor ?? null, limit + 1],
     );
-    return lettersOf(rows, limit, ({ id }) => id);
+    return toPage(rows, limit, ({ id }) => id);
   }
 
   /** Undefined when no dead job has this id (any more). @throws RangeError for an invalid id */
@@ -112,7 +112,7 @@ export class DeadJobs {
     action: 'retry' | 'discard',
     ids: readonly string[],
     { actor, reason }: LetterAction,
-    carryOut: (tx: EntityManager, ids: readonly string[]) => Promise<void>,
+    apply: (tx: EntityManager, ids: readonly string[]) => Promise<void>,
   ): Promise<number> {
     checkIds(ids);
     checkAction({ actor, reason });
@@ -123,7 +123,7 @@ export class DeadJobs {
         [ids],
       );
       if (dead.length === 0) return 0;
-      await carryOut(
+      await apply(
         tx,
         dead.map(({ id }) => id),
       );

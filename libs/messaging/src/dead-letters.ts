@@ -22,7 +22,7 @@ import {
   type LetterAction,
   type LetterPage,
   type Letters,
-  lettersOf,
+  toPage,
   limitOf,
   operatorTransaction,
 } from './operator.js';
@@ -71,7 +71,7 @@ export class DeadLetters {
     const after = placeOf(page.cursor);
     const oldestFirst = page.order === 'oldest';
     const rows = await this.stores[filter.box].list(this.dataSource, filter, { limit: limit + 1, oldestFirst, after });
-    const { items, nextCursor } = lettersOf(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
+    const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
     return { items: items.map(({ diedAtMicros: _, ...letter }) => letter), nextCursor };
   }
 
@@ -121,7 +121,7 @@ export class DeadLetters {
     if (cursor !== undefined) checkId('cursor', cursor);
     if (messageId?.includes('\0')) throw new RangeError('A filter has a zero byte');
     const rows = await this.audit.read(this.dataSource, { messageId, before: cursor, limit: limit + 1 });
-    return lettersOf(rows, limit, ({ id }) => id);
+    return toPage(rows, limit, ({ id }) => id);
   }
 
   private async change(action: Action, choice: LetterChoice, by: LetterAction): Promise<number> {
@@ -140,7 +140,7 @@ export class DeadLetters {
       if (!chunk) return changed;
       changed += await this.changeChunk(store, action, choice, chunk.ids, by);
       after = chunk.after;
-      await this.tell();
+      await this.notify();
     }
   }
 
@@ -172,7 +172,7 @@ export class DeadLetters {
   }
 
   /** A notice that is lost costs a second: every process's poll sees the audit. */
-  private async tell(): Promise<void> {
+  private async notify(): Promise<void> {
     this.dueWork.found('parked');
     await this.dataSource
       .query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [

@@ -2,7 +2,7 @@ import { type InboxWork } from './inbox-work.js';
 import { type Reading } from './message.js';
 
 /** Types that no contract names are logged up to that many: whoever writes to the topic decides how many there are. */
-const MOST_LOGGED = 100;
+const MAX_LOGGED = 100;
 
 /** What a consumer leaves alone of what Kafka delivers: it is counted, and nothing is recorded. */
 export class IgnoredMessages {
@@ -25,7 +25,7 @@ export class IgnoredMessages {
   }
 
   private logOnce(type: string, reason: string): void {
-    if (this.logged.has(type) || this.logged.size >= MOST_LOGGED) return;
+    if (this.logged.has(type) || this.logged.size >= MAX_LOGGED) return;
     this.logged.add(type);
     this.work.logger.warn(`Ignoring messages of type ${type} from now on: ${reason}. This is logged once`);
   }

@@ -1,5 +1,5 @@
 import { type EntityManager } from 'typeorm';
-import { DEADLY_AFTER } from './crash-marks.js';
+import { MAX_DEATHS } from './crash-marks.js';
 import { describeError } from './errors.js';
 import { failureOf, isSetback, mayBeItsOwn, type Setback } from './failures.js';
 import { type Mark } from './inbox-store.js';
@@ -25,7 +25,7 @@ interface Reason {
 }
 
 /** To be called once it is committed. */
-type Told = () => void;
+type AfterCommit = () => void;
 
 const HELD: Reason = { attempts: 0, setbacks: 0, error: null, dead: false };
 
@@ -69,15 +69,15 @@ export class InboxAttempts {
    */
   async alone(entry: Entry, lastTry: boolean): Promise<void> {
     const { work } = this;
-    const { id, deaths } = await work.marks.leaveAlone(work.dataSource, entry.record);
+    const { id, deaths } = await work.marks.markAlone(work.dataSource, entry.record);
     try {
-      const tell = await inTransaction(work.dataSource, async (tx) => {
-        const told = await this.settleAlone(tx, entry, { id, deaths }, lastTry);
+      const afterCommit = await inTransaction(work.dataSource, async (tx) => {
+        const settled = await this.settleAlone(tx, entry, { id, deaths }, lastTry);
         await work.marks.settle(tx, entry.record);
-        return told;
+        return settled;
       });
-      work.marks.gone([id]);
-      tell();
+      work.marks.forgetOwn([id]);
+      afterCommit();
     } catch (error) {
       await work.marks.remove(work.dataSource, [id]);
       throw error;
@@ -89,7 +89,7 @@ export class InboxAttempts {
     entry: Entry,
     mark: { readonly id: string; readonly deaths: number },
     lastTry: boolean,
-  ): Promise<Told> {
+  ): Promise<AfterCommit> {
     const { reading, record } = entry;
     const { work } = this;
     if (!reading.readable) return this.parkIn(tx, entry, dead(reading.reason));
@@ -102,7 +102,7 @@ export class InboxAttempts {
     if ((await work.marks.deathsOf(tx, record, mark.id)) !== mark.deaths) {
       throw new Error('another process has just had it in hand');
     }
-    if (mark.deaths >= DEADLY_AFTER) {
+    if (mark.deaths >= MAX_DEATHS) {
       const error = `the process died ${mark.deaths} times while handling it`;
       return this.parkIn(tx, entry, dead(error), { recorded: true });
     }
@@ -132,7 +132,7 @@ export class InboxAttempts {
     // A message may end its connection itself, by what it does in its transaction. Where the database is away, parking fails too.
     const failure = lost === 'away' ? 'unavailable' : lost;
     const text = describeError(error);
-    if (isSetback(failure) && !this.isItsOwn(failure, watched, text)) {
+    if (isSetback(failure) && !this.isOwnFault(failure, watched, text)) {
       work.counts.setbacks++;
       // What took too long once is not tried again in place, where it holds back other keys of the partition.
       if (failure !== 'timed-out' && !lastTry) throw error;
@@ -145,7 +145,7 @@ export class InboxAttempts {
     return { error: text, dead: failure === 'never', attempts: 1, setbacks: 0 };
   }
 
-  private isItsOwn(failure: Setback, watched: WatchedAttempt, text: string): boolean {
+  private isOwnFault(failure: Setback, watched: WatchedAttempt, text: string): boolean {
     const { setbacks } = this.work;
     if (mayBeItsOwn(failure)) return setbacks.counts(watched, text);
     setbacks.met(text);
@@ -154,13 +154,13 @@ export class InboxAttempts {
 
   private async park(entry: Entry, mark: Mark, reason: Reason): Promise<void> {
     const { work } = this;
-    const tell = await inTransaction(work.dataSource, async (tx) => {
-      const told = await this.parkIn(tx, entry, reason);
+    const afterCommit = await inTransaction(work.dataSource, async (tx) => {
+      const parked = await this.parkIn(tx, entry, reason);
       // Where the mark covers nothing else, the parked message would be found suspect.
       if (mark.firstOffset === mark.lastOffset) await work.marks.settle(tx, entry.record);
-      return told;
+      return parked;
     });
-    tell();
+    afterCommit();
   }
 
   private async parkIn(
@@ -168,7 +168,7 @@ export class InboxAttempts {
     { reading, record }: Entry,
     { attempts, setbacks, error, dead: isDead }: Reason,
     { recorded = false } = {},
-  ): Promise<Told> {
+  ): Promise<AfterCommit> {
     const { work } = this;
     const known = reading.readable ? reading.message : reading;
     const delayMs = this.delayOf({ attempts, setbacks, error, dead: isDead });

@@ -31,7 +31,7 @@ beforeEach(async () => {
       () => work.counts.processed,
       () => undefined,
     ),
-    inHand: new Set(),
+    inFlight: new Set(),
     logger: new Logger(),
     stopping: new AbortController().signal,
     read: (record) => readMessage(record, topic),
@@ -69,11 +69,11 @@ function recordOf(n: number, place: Place): KafkaRecord {
 /** Brings batches at the same time, as one answer of Kafka does. */
 async function take(...batches: KafkaRecord[][]): Promise<void> {
   const inbox = new InboxBatches(work, () => undefined);
-  const bring = (records: KafkaRecord[]) =>
+  const deliver = (records: KafkaRecord[]) =>
     inbox.take({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
   // What others had in hand of the partitions is looked up once, and not at the same moment.
-  await Promise.all([0, 1, 2].map((partition) => bring([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
-  await Promise.all(batches.map(bring));
+  await Promise.all([0, 1, 2].map((partition) => deliver([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
+  await Promise.all(batches.map(deliver));
 }
 
 const nOf = (message: Message) => (message.data as { n: number }).n;
@@ -220,7 +220,7 @@ describe('a group beside another process that has one of its messages', () => {
 });
 
 describe('group commit', () => {
-  it('P4 handles what several partitions bring at the same time in one transaction', async () => {
+  it('P4 handles what several partitions deliver at the same time in one transaction', async () => {
     const transactions = new Set<string>();
     const marked: unknown[] = [];
     handle = async (tx) => void transactions.add(await transactionOf(tx));
@@ -305,7 +305,7 @@ describe('group commit', () => {
     expect(await sandbox.database.sql('select n from sandbox.effects order by n')).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
-  it('P4 handles once what two partitions bring at the same time', async () => {
+  it('P4 handles once what two partitions deliver at the same time', async () => {
     const handled: number[] = [];
     handle = (_, message) => Promise.resolve(void handled.push(nOf(message)));
     const id = crypto.randomUUID();

@@ -8,7 +8,7 @@ import { Gather } from './gather.js';
 import { Progress } from './health.js';
 import { IgnoredMessages } from './ignored-messages.js';
 import { type Entry, InboxAttempts } from './inbox-attempts.js';
-import { type Begun, type Mark, type MessageRef } from './inbox-store.js';
+import { type Mark, type MarkedRefs, type MessageRef } from './inbox-store.js';
 import { inTransaction } from './inbox-transaction.js';
 import { type InboxWork, nameOf } from './inbox-work.js';
 import { type Batch } from './kafka.js';
@@ -25,7 +25,7 @@ const GROUP_SIZE = 200;
 /** Messages of one partition that share a transaction, in their order. */
 interface Group {
   readonly entries: readonly Entry[];
-  readonly hand: BatchInHand;
+  readonly inFlight: InFlightBatch;
 }
 
 type MarkedRun = Run & { readonly mark: Mark };
@@ -37,7 +37,7 @@ export class InboxBatches {
   private readonly ignored: IgnoredMessages;
   private readonly pace = new FetchPace();
   /** What several partitions bring at the same time is begun, and handled, together. */
-  private readonly beginnings: Gather<Begun, Set<number>>;
+  private readonly beginnings: Gather<MarkedRefs, Set<number>>;
   private readonly groups: Gather<Group, ReadonlySet<Entry>>;
 
   constructor(
@@ -47,7 +47,7 @@ export class InboxBatches {
     this.attempts = new InboxAttempts(work, onParked);
     this.ignored = new IgnoredMessages(work);
     this.beginnings = new Gather({
-      together: (begun) => work.slots.use(async () => work.store.begin(work.dataSource, begun)),
+      together: (runs) => work.slots.use(async () => work.store.begin(work.dataSource, runs)),
     });
     this.groups = new Gather({ together: (groups) => work.slots.use(async () => this.takeTogether(groups)) });
   }
@@ -68,17 +68,17 @@ export class InboxBatches {
   private async process(batch: Batch): Promise<void> {
     const [first] = batch.records;
     if (!first) return;
-    const hand = new BatchInHand(batch, this.work.stopping);
+    const inFlight = new InFlightBatch(batch, this.work.stopping);
     let marks: PartitionMarks | undefined;
-    await this.persist(first, hand, async () => {
+    await this.persist(first, inFlight, async () => {
       marks = await this.marksOf(first);
     });
     if (!marks) return;
     for (const run of marks.runs(batch.records)) {
-      if (hand.over) break;
-      await this.takeRun(run, marks, hand);
+      if (inFlight.abandoned) break;
+      await this.takeRun(run, marks, inFlight);
     }
-    if (hand.over) await marks.remove(this.work.dataSource);
+    if (inFlight.abandoned) await marks.remove(this.work.dataSource);
     else await marks.settled(this.work.dataSource, batch.records.at(-1) ?? first);
   }
 
@@ -92,44 +92,44 @@ export class InboxBatches {
     return marks;
   }
 
-  private async takeRun(run: Run, marks: PartitionMarks, hand: BatchInHand): Promise<void> {
+  private async takeRun(run: Run, marks: PartitionMarks, inFlight: InFlightBatch): Promise<void> {
     const { work } = this;
-    const heard: Entry[] = [];
+    const received: Entry[] = [];
     let since = performance.now();
     for (const record of run.records) {
       // Large messages take long to read, and a batch may be full of them: heartbeats have to go on.
       if (performance.now() - since > READING_MS) {
         await setImmediate();
-        if (hand.over) return;
+        if (inFlight.abandoned) return;
         since = performance.now();
       }
       const reading = work.read(record);
-      if (this.ignored.take(reading)) hand.settled(record);
-      else heard.push({ record, reading });
+      if (this.ignored.take(reading)) inFlight.settled(record);
+      else received.push({ record, reading });
     }
 
-    const [first] = heard;
+    const [first] = received;
     if (!first) return;
     const marked = { ...run, mark: marks.markOf(run) };
-    const fresh = await this.begin(first.record, heard, marked.mark, marks, hand);
+    const fresh = await this.begin(first.record, received, marked.mark, marks, inFlight);
     if (!fresh) return;
-    if (work.settings.groupCommit && !run.suspect) await this.takeGroups(fresh, marked, hand);
-    else await this.takeEach(fresh, marked, hand);
+    if (work.settings.groupCommit && !run.suspect) await this.takeGroups(fresh, marked, inFlight);
+    else await this.takeEach(fresh, marked, inFlight);
   }
 
   /** Leaves the mark, and drops what the inbox knows and what stands twice in the run. */
   private async begin(
     first: KafkaRecord,
-    heard: readonly Entry[],
+    received: readonly Entry[],
     mark: Mark,
     marks: PartitionMarks,
-    hand: BatchInHand,
+    inFlight: InFlightBatch,
   ): Promise<Entry[] | undefined> {
-    const refs = heard.map(({ reading }) => refOf(reading));
+    const refs = received.map(({ reading }) => refOf(reading));
     let known: Set<number> | undefined;
     await this.persist(
       first,
-      hand,
+      inFlight,
       async () => {
         known = await this.beginnings.write({ mark, refs });
       },
@@ -137,19 +137,19 @@ export class InboxBatches {
     );
     const duplicates = known;
     if (!duplicates) {
-      await marks.givenUp(this.work.dataSource, mark);
+      await marks.abandoned(this.work.dataSource, mark);
       return undefined;
     }
-    marks.begun(mark);
+    marks.written(mark);
 
     const seen = new Set<string>();
-    return heard.filter((entry, n) => {
+    return received.filter((entry, n) => {
       const { id = '', source = '' } = refs[n] ?? {};
       const name = nameOfMessage({ id, source });
       if (id !== '' && (duplicates.has(n) || seen.has(name))) {
         this.work.counts.duplicates++;
         // The first of two in one run is settled before it or not at all, for offsets are committed in their order.
-        hand.settled(entry.record);
+        inFlight.settled(entry.record);
         return false;
       }
       seen.add(name);
@@ -158,29 +158,29 @@ export class InboxBatches {
   }
 
   /** Each key's messages in order, different keys at the same time. */
-  private async takeEach(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
+  private async takeEach(entries: readonly Entry[], run: MarkedRun, inFlight: InFlightBatch): Promise<void> {
     const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
       for (const chain of chains)
         for (const entry of chain) {
-          if (hand.over) return;
-          await this.settle(entry, hand, run);
+          if (inFlight.abandoned) return;
+          await this.settle(entry, inFlight, run);
         }
     });
     await Promise.all(workers);
   }
 
   /** Many messages in one transaction, and each on its own that could not be handled so. */
-  private async takeGroups(entries: readonly Entry[], run: MarkedRun, hand: BatchInHand): Promise<void> {
-    for (let start = 0; start < entries.length && !hand.over; start += GROUP_SIZE) {
+  private async takeGroups(entries: readonly Entry[], run: MarkedRun, inFlight: InFlightBatch): Promise<void> {
+    for (let start = 0; start < entries.length && !inFlight.abandoned; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
-      const done = await this.groups.write({ entries: group, hand });
-      for (const entry of done) hand.settled(entry.record);
+      const done = await this.groups.write({ entries: group, inFlight });
+      for (const entry of done) inFlight.settled(entry.record);
       // Before the next group: a later message of a key must not overtake an earlier one.
       await this.takeEach(
         group.filter((entry) => !done.has(entry)),
         run,
-        hand,
+        inFlight,
       );
     }
   }
@@ -189,7 +189,7 @@ export class InboxBatches {
   private async takeTogether(groups: readonly Group[]): Promise<ReadonlySet<Entry>[]> {
     const { work } = this;
     // A batch may be over by the time that it is its turn.
-    const entries = groups.flatMap((group) => (group.hand.over ? [] : group.entries));
+    const entries = groups.flatMap((group) => (group.inFlight.abandoned ? [] : group.entries));
     const none = groups.map(() => new Set<Entry>());
     // A message that will be a dead letter holds its key: what comes after it must not be handled before that is seen.
     const broken = new Set(entries.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
@@ -203,7 +203,7 @@ export class InboxBatches {
     }
     const messages = [...readable.values()];
     if (messages.length === 0) return none;
-    const progress = this.begun();
+    const progress = this.track();
     let handling = false;
     try {
       const done = await inTransaction(work.dataSource, async (tx) => {
@@ -228,7 +228,7 @@ export class InboxBatches {
       else work.logger.warn(told);
       return none;
     } finally {
-      work.inHand.delete(progress);
+      work.inFlight.delete(progress);
     }
   }
 
@@ -246,12 +246,12 @@ export class InboxBatches {
   }
 
   /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
-  private async settle(entry: Entry, hand: BatchInHand, run: MarkedRun): Promise<void> {
+  private async settle(entry: Entry, inFlight: InFlightBatch, run: MarkedRun): Promise<void> {
     const { attempts } = this;
     let tries = 0;
     await this.persist(
       entry.record,
-      hand,
+      inFlight,
       async () => {
         const lastTry = ++tries >= CONTENDED_TRIES;
         await (run.suspect ? attempts.alone(entry, lastTry) : attempts.one(entry, run.mark, lastTry));
@@ -266,20 +266,20 @@ export class InboxBatches {
    */
   private async persist(
     record: KafkaRecord,
-    hand: BatchInHand,
+    inFlight: InFlightBatch,
     step: () => Promise<void>,
     { settles = false, takes = 'a slot' }: { settles?: boolean; takes?: 'no slot' | 'a slot' | 'all slots' } = {},
   ): Promise<void> {
     const { work } = this;
-    const progress = this.begun();
+    const progress = this.track();
     // The batch may be over by the time that it is our turn.
     const inTurn = async () => {
-      if (hand.over) return;
+      if (inFlight.abandoned) return;
       await step();
-      if (settles) hand.settled(record);
+      if (settles) inFlight.settled(record);
     };
     try {
-      for (let failures = 0; !hand.over; failures++) {
+      for (let failures = 0; !inFlight.abandoned; failures++) {
         try {
           if (takes === 'all slots') await work.slots.useAll(inTurn);
           else if (takes === 'a slot') await work.slots.use(inTurn);
@@ -293,20 +293,20 @@ export class InboxBatches {
         }
       }
     } finally {
-      work.inHand.delete(progress);
+      work.inFlight.delete(progress);
     }
   }
 
-  private begun(): Progress {
+  private track(): Progress {
     const progress = new Progress();
     progress.begun();
-    this.work.inHand.add(progress);
+    this.work.inFlight.add(progress);
     return progress;
   }
 }
 
 /** A batch on its way: its offsets are resolved in their order, each when all before it are settled. */
-class BatchInHand {
+class InFlightBatch {
   private readonly settledOffsets = new Set<string>();
   private next = 0;
 
@@ -316,7 +316,7 @@ class BatchInHand {
   ) {}
 
   /** The rest is not ours any more, or not now. */
-  get over(): boolean {
+  get abandoned(): boolean {
     return this.stopping.aborted || !this.batch.isCurrent();
   }
 

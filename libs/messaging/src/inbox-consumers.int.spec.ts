@@ -27,7 +27,7 @@ class CountedWithUnit {
   @IsString() readonly unit!: string;
 }
 
-const heard: string[] = [];
+const received: string[] = [];
 
 /** One message, two consumers: the second one fails at first. */
 @Controller()
@@ -50,7 +50,7 @@ class Listeners {
 class UnitListener {
   @EventPattern<string>('Counted', COUNTER)
   onCounted(@Payload() data: CountedWithUnit): void {
-    heard.push(`${data.constructor.name}: ${data.n} ${data.unit}`);
+    received.push(`${data.constructor.name}: ${data.n} ${data.unit}`);
   }
 }
 
@@ -108,8 +108,8 @@ it('P2 a message of an earlier version is lifted to what the handler knows', asy
 
   await send(counted(1, version(1)), { ...counted(2, version(2)), value: '{"n":2,"unit":"boxes"}' });
 
-  await until('both are heard', () => heard.length === 2);
-  expect(heard).toEqual(['CountedWithUnit: 1 pieces', 'CountedWithUnit: 2 boxes']);
+  await until('both are received', () => received.length === 2);
+  expect(received).toEqual(['CountedWithUnit: 1 pieces', 'CountedWithUnit: 2 boxes']);
 });
 
 it('P7 the inbox forgets what is older than its retention, in chunks, and waits for no row that another holds', async () => {

@@ -125,13 +125,13 @@ describe('a message that kills its process', () => {
 
   it('P5 is looked for with nothing else in hand, each under a mark that counts the deaths', async () => {
     const seen: Record<number, unknown> = {};
-    let inHand = 0;
+    let inFlight = 0;
     let most = 0;
     CounterController.next = async (n, tx) => {
-      most = Math.max(most, ++inHand);
+      most = Math.max(most, ++inFlight);
       await tx.query('select pg_sleep(0.05)');
       seen[n] = (await marks()).filter(({ first, last }) => first === last);
-      inHand--;
+      inFlight--;
     };
     // On two partitions, for what is on the other one could be what kills.
     await send(

@@ -79,9 +79,9 @@ describe('a group', () => {
     await app.close();
 
     const handled = await effects();
-    const untold = (await committed(100)).map((offset, partition) => (handled[partition]?.length ?? 0) - offset);
+    const uncommitted = (await committed(100)).map((offset, partition) => (handled[partition]?.length ?? 0) - offset);
     // The message in hand is finished, and not told of any more.
-    expect(untold.every((count) => count === 0 || count === 1)).toBe(true);
+    expect(uncommitted.every((count) => count === 0 || count === 1)).toBe(true);
     expect(await effectCount()).toBeLessThan(400);
   });
 

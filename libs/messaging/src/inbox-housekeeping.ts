@@ -25,8 +25,8 @@ export class InboxHousekeeping {
   /** Processes that were started together are not to do it together. */
   private async run(): Promise<void> {
     const { stopping, logger } = this.work;
-    for (let mostMs = FIRST_MS; ; mostMs = HOUR_MS) {
-      await pause(mostMs * (0.5 + Math.random() / 2), stopping);
+    for (let maxMs = FIRST_MS; ; maxMs = HOUR_MS) {
+      await pause(maxMs * (0.5 + Math.random() / 2), stopping);
       if (stopping.aborted) return;
       await this.forget().catch((error: unknown) => logger.warn(`Not tidied up: ${describeError(error)}`));
     }

@@ -32,7 +32,7 @@ export class InboxLetterStore implements LetterStore {
   constructor(
     schema: string,
     /** The consumers whose dead letters hold no key. */
-    private readonly goOn: readonly string[],
+    private readonly consumersNotHoldingKeys: readonly string[],
   ) {
     this.schema = quoteIdentifier(schema);
     this.parked = `${this.schema}.inbox_parked`;
@@ -63,7 +63,7 @@ export class InboxLetterStore implements LetterStore {
                 where w.consumer = p.consumer and w.key = p.key and w.holds_key and w.id > p.id
                   and w.dead_at is null and p.holds_key and p.consumer <> all($2::text[])) as waiting
          from ${this.parked} p where p.id = $1 and p.dead_at is not null`,
-      [id, this.goOn],
+      [id, this.consumersNotHoldingKeys],
     );
     return rows.map(withTextKey)[0];
   }
@@ -156,7 +156,7 @@ export class InboxLetterStore implements LetterStore {
                    and (e.dead_at is null or e.consumer <> all($3::text[]))
                  order by e.id limit 1) as head)
              for update skip locked)`,
-      [keys.map(({ consumer }) => consumer), keys.map(({ key }) => key), this.goOn],
+      [keys.map(({ consumer }) => consumer), keys.map(({ key }) => key), this.consumersNotHoldingKeys],
     );
   }
 }

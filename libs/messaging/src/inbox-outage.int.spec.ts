@@ -57,12 +57,12 @@ describe('P5 no attempt is counted', () => {
 
   it('when two handlers are in a deadlock', async () => {
     const { codes, sees } = codesSeen();
-    let met = 0;
+    let waiting = 0;
     CounterController.next = async (n, tx) => {
       await add(tx, n);
-      met++;
+      waiting++;
       // Once, for then one of them goes first.
-      await until('both hold what the other one wants', () => met >= 2);
+      await until('both hold what the other one wants', () => waiting >= 2);
       await sees(add(tx, 3 - n));
     };
     // The server looks for deadlocks after a second, as long as a statement of the inbox waits for a lock.

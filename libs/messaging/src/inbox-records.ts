@@ -68,7 +68,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
       throw new Error(`${consumer} is a consumer group, and has an inbox of its own`);
     checkRecord({ consumer, source, messageId });
     const counts = this.countsOf(consumer);
-    this.running ??= this.tidyNowAndThen();
+    this.running ??= this.prunePeriodically();
     const recorded: unknown[] = await tx.query(this.insert, [consumer, messageId, source]);
     const isNew = recorded.length > 0;
     if (isNew) this.wakeUp.onCommitOf(tx.queryRunner, () => counts.processed++);
@@ -102,7 +102,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   }
 
   /** Processes that were started together are not to do it together. */
-  private async tidyNowAndThen(): Promise<void> {
+  private async prunePeriodically(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
       await pause(HOUR_MS * (0.5 + Math.random() / 2), signal);

@@ -209,12 +209,12 @@ describe('a topic that is deleted and created again', () => {
               (gen_random_uuid(), $1, $2, 0, 0, 99, now() - interval '1 day', now() - interval '1 hour', 0)`,
       [groupId, topic.name],
     );
-    let inHand = 0;
+    let inFlight = 0;
     let most = 0;
     CounterController.next = async (n, tx) => {
-      most = Math.max(most, ++inHand);
+      most = Math.max(most, ++inFlight);
       await tx.query('select pg_sleep(0.1)');
-      inHand--;
+      inFlight--;
       handled.push(n);
     };
 
@@ -238,8 +238,8 @@ describe('a topic that is deleted and created again', () => {
        values ($1, $2, 0, 7, $3, '/test', 'old', 'Counted', 'a', '{}', '{"n":1}', true, 'no', now())`,
       [groupId, topic.name, old.timestamp],
     );
-    const { id } = await marks.leaveAlone(sandbox.dataSource, place);
-    await marks.leaveAlone(sandbox.dataSource, old);
+    const { id } = await marks.markAlone(sandbox.dataSource, place);
+    await marks.markAlone(sandbox.dataSource, old);
     const others = () => new CrashMarks('sandbox', groupId);
 
     await sandbox.deadLetters.retry({ box: 'inbox', all: true }, BY_ANN);
@@ -250,8 +250,8 @@ describe('a topic that is deleted and created again', () => {
     expect(found.runs([record])).toMatchObject([{ suspect: true }]);
     expect(found.runs([{ ...record, timestamp: old.timestamp }])).toMatchObject([{ suspect: false }]);
     expect(await sandbox.database.sql('select id, deaths from sandbox.inbox_in_flight')).toEqual([{ id, deaths: 1 }]);
-    expect(await others().leaveAlone(sandbox.dataSource, place)).toMatchObject({ deaths: 1 });
-    expect(await others().leaveAlone(sandbox.dataSource, old)).toMatchObject({ deaths: 0 });
+    expect(await others().markAlone(sandbox.dataSource, place)).toMatchObject({ deaths: 1 });
+    expect(await others().markAlone(sandbox.dataSource, old)).toMatchObject({ deaths: 0 });
   });
 
   it('P5 respects the marks that processes of the previous version left', async () => {

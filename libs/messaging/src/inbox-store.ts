@@ -28,7 +28,7 @@ export interface Mark {
 }
 
 /** Messages that are begun under one mark. */
-export interface Begun {
+export interface MarkedRefs {
   readonly mark: Mark;
   readonly refs: readonly MessageRef[];
 }
@@ -74,9 +74,9 @@ export class InboxStore {
    * Leaves the marks of what comes now, and tells which of the messages of each are known already, by their index. A mark tells
    * of the death of a process and not of the server, so it does not wait for the disk.
    */
-  async begin(db: DataSource, begun: readonly Begun[]): Promise<Set<number>[]> {
-    const marks = begun.map(({ mark }) => mark);
-    const refs = begun.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
+  async begin(db: DataSource, runs: readonly MarkedRefs[]): Promise<Set<number>[]> {
+    const marks = runs.map(({ mark }) => mark);
+    const refs = runs.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
     const rows: { nth: number; n: number }[] = await db.query(
       // inbox_pkey. The planner is kept from guessing how many ids there are.
       `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
@@ -110,7 +110,7 @@ export class InboxStore {
         marks.map(({ recordedTo }) => recordedTo),
       ],
     );
-    const known = begun.map(() => new Set<number>());
+    const known = runs.map(() => new Set<number>());
     for (const { nth, n } of rows) known[nth]?.add(n);
     return known;
   }

@@ -10,7 +10,7 @@ import { type Slots } from './slots.js';
 import { backOffMs } from './waiting.js';
 
 /** Messages that waited for the environment go on within a minute of its recovery. */
-const MOST_SETBACK_MS = 60_000;
+const MAX_SETBACK_MS = 60_000;
 
 /** What both ways of a message to its handler share: from Kafka, and from the parked ones. */
 export interface InboxWork {
@@ -22,7 +22,7 @@ export interface InboxWork {
   readonly counts: InboxCounts;
   readonly setbacks: Setbacks;
   /** What is in hand now. */
-  readonly inHand: Set<Progress>;
+  readonly inFlight: Set<Progress>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
   read(record: KafkaRecord): Reading;
@@ -64,7 +64,7 @@ export function noCounts(): InboxCounts {
 }
 
 /** What the log shows of a key. */
-const MOST_KEY_BYTES = 255;
+const MAX_KEY_BYTES = 255;
 
 /** When a message that has failed so often is tried again; undefined: never. */
 export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
@@ -74,7 +74,7 @@ export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts:
 
 /** How long a message waits that the environment has failed so often, since it last failed by itself. */
 export function afterSetbacksMs({ backOff: { firstMs, maxMs } }: InboxSettings, setbacks: number): number {
-  return backOffMs(Math.max(0, setbacks - 1), firstMs, Math.max(firstMs, Math.min(maxMs, MOST_SETBACK_MS)));
+  return backOffMs(Math.max(0, setbacks - 1), firstMs, Math.max(firstMs, Math.min(maxMs, MAX_SETBACK_MS)));
 }
 
 /** The same for both of a message's ways, and short: one is kept for each message that meets setbacks. */
@@ -93,6 +93,6 @@ export function nameOf(
 
 /** Anything but a plain name is quoted, and cut: whatever another producer wrote must not forge a line of the log. */
 function keyText(key: Buffer): string {
-  const text = key.subarray(0, MOST_KEY_BYTES).toString();
+  const text = key.subarray(0, MAX_KEY_BYTES).toString();
   return `of key ${/^[\w.:@+-]+$/.test(text) ? text : JSON.stringify(text)}`;
 }

@@ -85,7 +85,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
         () => counts.processed,
         (line) => this.logger.warn(line),
       ),
-      inHand: new Set(),
+      inFlight: new Set(),
       logger: this.logger,
       stopping: this.stopping.signal,
       read: (record) => readMessage(record, topic),
@@ -153,13 +153,13 @@ export class Inbox extends Server implements CustomTransportStrategy {
   }
 
   health(): ComponentHealth {
-    const { inHand, counts, setbacks } = this.work;
+    const { inFlight, counts, setbacks } = this.work;
     const details = { consuming: this.consumer !== undefined, joins: this.joins, ...counts };
     if (this.refusal !== undefined) {
       const problem = [this.refusal, this.compaction].filter((text) => text !== undefined).join('; ');
       return { healthy: false, problem, ...details };
     }
-    const reports = [...inHand];
+    const reports = [...inFlight];
     const stuck = reports.map((progress) => progress.report()).find(({ problem }) => problem !== undefined);
     const slow = reports.map((progress) => progress.report(HANDLER_STALLS_AFTER_MS)).find(({ healthy }) => !healthy);
     const compacted = this.compaction === undefined ? undefined : { healthy: false, problem: this.compaction };

@@ -63,7 +63,7 @@ export function limitOf({ limit = 50 }: { readonly limit?: number | undefined })
 }
 
 /** Makes a page of rows that were read with one row more than `limit`: the extra row shows that there is a next page. */
-export function lettersOf<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Letters<T> {
+export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Letters<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null };

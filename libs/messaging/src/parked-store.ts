@@ -123,7 +123,7 @@ export class ParkedStore {
       [id, mark, alone, after ?? 0],
     );
     if (row) return { mark, deaths: row.deaths };
-    marks.gone([mark]);
+    marks.forgetOwn([mark]);
     return undefined;
   }
 

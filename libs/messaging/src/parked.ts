@@ -1,5 +1,5 @@
 import { type EntityManager } from 'typeorm';
-import { DEADLY_AFTER } from './crash-marks.js';
+import { MAX_DEATHS } from './crash-marks.js';
 import { seekStrays } from './due-range.js';
 import { describeError } from './errors.js';
 import { failureOf, isSetback, mayBeItsOwn } from './failures.js';
@@ -11,7 +11,7 @@ import { type WatchedAttempt } from './setbacks.js';
 import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
-const MOST_TIMERS = 1000;
+const MAX_TIMERS = 1000;
 /** How soon messages go on that no look for due ones finds: after a letter that somebody deleted by hand, for example. */
 const STRAYS_EVERY_MS = 25_000;
 /** Beyond the longest back-off, a time can only come from a clock that was set back. Generous, because processes may differ. */
@@ -22,7 +22,7 @@ interface Outcome {
   /** The message of the key whose turn it is. */
   readonly next?: Head | undefined;
   /** Once it is committed. */
-  tell(): void;
+  afterCommit(): void;
 }
 
 /**
@@ -31,7 +31,7 @@ interface Outcome {
  */
 export class ParkedMessages {
   private readonly call = new WakeUpCall();
-  private readonly inHand = new Set<string>();
+  private readonly inFlight = new Set<string>();
   /** The attempts that a handler has begun, by the message's row. */
   private readonly watched = new Map<string, WatchedAttempt>();
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -66,7 +66,7 @@ export class ParkedMessages {
   /** Something is due in so many milliseconds. */
   due(inMs: number): void {
     // Beyond that many the poll finds them.
-    if (this.work.stopping.aborted || this.timers.size >= MOST_TIMERS) return;
+    if (this.work.stopping.aborted || this.timers.size >= MAX_TIMERS) return;
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       this.wake();
@@ -85,16 +85,16 @@ export class ParkedMessages {
         }
         // Before others are found suspect by what an outage has kept.
         await work.marks.tidy(work.dataSource);
-        const room = HEADS_AT_ONCE - this.inHand.size;
-        const heads = await this.store.dueHeads(work.dataSource, [...this.inHand], room);
+        const room = HEADS_AT_ONCE - this.inFlight.size;
+        const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
         this.more = heads.length === room;
         for (const head of heads) {
-          this.inHand.add(head.id);
+          this.inFlight.add(head.id);
           // Not awaited: a slow handler of one key holds up no other.
-          const key = this.workOff(head).finally(() => {
-            this.inHand.delete(head.id);
+          const key = this.drainKey(head).finally(() => {
+            this.inFlight.delete(head.id);
             keys.delete(key);
-            if (this.more && this.inHand.size <= HEADS_AT_ONCE / 2) this.wake();
+            if (this.more && this.inFlight.size <= HEADS_AT_ONCE / 2) this.wake();
           });
           keys.add(key);
         }
@@ -122,7 +122,7 @@ export class ParkedMessages {
   }
 
   /** The head of a key, and what is behind it, until one fails. Never throws. */
-  private async workOff(head: Head): Promise<void> {
+  private async drainKey(head: Head): Promise<void> {
     const { slots, logger, stopping } = this.work;
     for (let next: Head | undefined = head; next && !stopping.aborted;) {
       const current: Head = next;
@@ -141,7 +141,7 @@ export class ParkedMessages {
     if (work.stopping.aborted) return undefined;
     const progress = new Progress();
     progress.begun();
-    work.inHand.add(progress);
+    work.inFlight.add(progress);
     let claim: Claim | undefined;
     try {
       claim = await this.store.claim(work.dataSource, head, work.marks, head.suspect);
@@ -154,9 +154,9 @@ export class ParkedMessages {
         await work.marks.settle(tx, head);
         return settled;
       });
-      if (outcome) work.marks.gone([claim.mark]);
+      if (outcome) work.marks.forgetOwn([claim.mark]);
       else await work.marks.remove(work.dataSource, [claim.mark]);
-      outcome?.tell();
+      outcome?.afterCommit();
       return outcome?.next;
     } catch (error) {
       // It was not handled, and nothing killed us. Where the database is away, the claim is void soon.
@@ -164,14 +164,14 @@ export class ParkedMessages {
         await work.marks.remove(work.dataSource, [claim.mark]);
         const outcome = await this.afterLostConnection(head, error).catch(() => undefined);
         if (outcome) {
-          outcome.tell();
+          outcome.afterCommit();
           return outcome.next;
         }
         await this.store.release(work.dataSource, head.id).catch(() => undefined);
       }
       throw error;
     } finally {
-      work.inHand.delete(progress);
+      work.inFlight.delete(progress);
       this.watched.delete(head.id);
     }
   }
@@ -193,7 +193,7 @@ export class ParkedMessages {
     const watched = work.setbacks.begun(placeOf(head));
     this.watched.set(head.id, watched);
     const failed =
-      deaths >= DEADLY_AFTER
+      deaths >= MAX_DEATHS
         ? { error: new DeadlyError(deaths) }
         : await failureWithin(tx, async () => this.handle(tx, taken));
     // Whatever it failed of while the process stops, the next one will see.
@@ -204,7 +204,7 @@ export class ParkedMessages {
     await store.remove(tx, head.id);
     return {
       next: holdsKey ? await store.releaseNext(tx, record.key, head.id) : undefined,
-      tell: () => {
+      afterCommit: () => {
         work.counts.processed++;
         work.setbacks.ended(watched.name);
       },
@@ -244,13 +244,13 @@ export class ParkedMessages {
       setback: () => afterSetbacksMs(settings, setbacks),
       attempt: () => nextAttemptMs(settings, attempts),
     }[verdict]();
-    const goesOn = delayMs === undefined && taken.holdsKey && !settings.deadLettersHoldKeys;
+    const releasesKey = delayMs === undefined && taken.holdsKey && !settings.deadLettersHoldKeys;
     const { key } = taken.record;
-    if (goesOn) await work.store.lockKey(tx, key);
+    if (releasesKey) await work.store.lockKey(tx, key);
     await store.putBack(tx, head.id, { attempts, setbacks, delayMs, error: text });
     return {
-      next: goesOn ? await store.releaseNext(tx, key, head.id) : undefined,
-      tell: () => {
+      next: releasesKey ? await store.releaseNext(tx, key, head.id) : undefined,
+      afterCommit: () => {
         if (verdict === 'attempt') work.counts.failedAttempts++;
         if (verdict === 'setback') work.counts.setbacks++;
         if (delayMs === undefined) {

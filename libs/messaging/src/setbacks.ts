@@ -19,7 +19,7 @@ export interface WatchedAttempt {
 }
 
 /** More that keep failing are a broken environment; those that failed longest ago are forgotten. */
-const MOST_FAILING = 1000;
+const MAX_FAILING = 1000;
 /** Setbacks may go on for so long, with nothing succeeding between them, before health reports them. */
 const REPORT_AFTER_MS = 5000;
 /** So long after the last setback it is still reported. */
@@ -70,7 +70,7 @@ export class Setbacks {
     this.failing.delete(name);
     this.failing.set(name, { at: this.now(), suspect });
     const [oldest] = this.failing.keys();
-    if (this.failing.size > MOST_FAILING && oldest !== undefined) this.failing.delete(oldest);
+    if (this.failing.size > MAX_FAILING && oldest !== undefined) this.failing.delete(oldest);
     return suspect && wasSuspect;
   }
 
