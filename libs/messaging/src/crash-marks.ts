@@ -4,50 +4,50 @@ import { type Mark } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-/** A message that so many processes died of while they had nothing else in hand is not handed to another one. */
+/** A message that has crashed this many processes while nothing else was in flight is not handled again. */
 export const MAX_DEATHS = 3;
 
 /**
- * Identifies a record. Offsets alone do not: a topic that was deleted and created again uses them again. The timestamp is text
- * where the database gave it, because a Date would lose its microseconds.
+ * Identifies a record. The offset alone does not, because a topic that was deleted and created again reuses offsets. A timestamp
+ * read from the database is text, because a Date would lose its microseconds.
  */
 export interface Place extends Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> {
   readonly timestamp: Date | string;
 }
 
-/** What another process had in hand and has not taken back: it died, or is about to give its partition up. */
+/** Records that another process marked as in flight. It has died, or is about to give up the partition. */
 interface Suspicion {
   readonly id: string;
   readonly first: bigint;
   readonly last: bigint;
-  /** The timestamps of the oldest and the newest of its records; null in a mark of the previous version. */
+  /** The oldest and newest timestamp of the records; null in a mark written by the previous version. */
   readonly from: Date | null;
   readonly to: Date | null;
 }
 
-/** Records that are begun under one mark. */
+/** Consecutive records that share one mark. */
 export interface Run {
   readonly records: readonly [KafkaRecord, ...KafkaRecord[]];
-  /** A process may have died of one of them: each is to be handled with nothing else in hand. */
+  /** One of the records may have crashed a process, so each must be handled with nothing else in flight. */
   readonly suspect: boolean;
 }
 
 /**
- * The marks of one consumer in `inbox_in_flight`. Before a process handles messages it leaves a mark that covers them; each
- * takes the place of the one before it. A new row every time: an update would leave a chain of versions behind that every
- * later one has to walk for as long as any old transaction is open (P6).
+ * The marks of one consumer in `inbox_in_flight`. Before a process handles messages, it writes a mark that covers them and that
+ * replaces its previous one. Each mark is a new row, because updates would leave a chain of row versions that every later
+ * update has to walk for as long as any old transaction is open (P6).
  *
- * A crash leaves the mark. Who takes over handles what it covers one message at a time, with nothing else in hand, each under
- * a mark of its own that counts: `deaths` are those that are certain once its process has died too. Every other mark has a
- * count of zero, so only a message that was alone in hand is ever blamed for a death.
+ * A crash leaves the mark behind. The process that takes over handles the covered messages one by one, with nothing else in
+ * flight, each under a counting mark of its own: its `deaths` is the number of deaths that are certain if this process dies as
+ * well. Every other mark has a count of zero, so only a message that was alone in flight is ever blamed for a death.
  *
- * A mark that counts goes with the transaction that settles its message, or before it is free for others. So whoever has the
- * message's row in the inbox, or its parked row, finds only marks of processes that are dead.
+ * A counting mark is removed by the transaction that settles its message, or before another process can take the message. So a
+ * process that holds the message's inbox row or parked row finds only marks of dead processes.
  */
 export class CrashMarks {
   readonly table: string;
   private readonly parked: string;
-  /** The marks of one message; its place is $1 to $5. By inbox_in_flight_partition. */
+  /** Condition for the marks of one message, whose place is $1 to $5. Served by inbox_in_flight_partition. */
   private readonly matchesMessage = `consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4
         and coalesce($5::timestamptz between recorded_from and recorded_to, true)`;
   private readonly own = new Set<string>();
@@ -61,10 +61,10 @@ export class CrashMarks {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
   }
 
-  /** What was left on a partition. Needed once after each time that the group has shared out its partitions. */
+  /** Reads the marks that were left on a partition. Needed once after each rebalance of the group. */
   async ofPartition(db: DataSource, topic: string, partition: number): Promise<PartitionMarks> {
-    // inbox_in_flight_partition, inbox_parked_place. The marks of a parked message are looked at
-    // when it is its turn, whoever has the partition.
+    // inbox_in_flight_partition, inbox_parked_place. The marks of a parked message are checked when it is due, by whichever
+    // process claims it.
     const rows: { id: string; first: string; last: string; from: Date | null; to: Date | null }[] = await db.query(
       `select m.id, m.first_offset as first, m.last_offset as last, m.recorded_from as "from", m.recorded_to as "to"
          from ${this.table} m
@@ -77,7 +77,7 @@ export class CrashMarks {
       [this.consumer, topic, partition],
     );
     const marks = rows.map((row) => ({ ...row, first: BigInt(row.first), last: BigInt(row.last) }));
-    // Our own tell of no death: they are left from before the partitions were shared out anew.
+    // Our own marks do not indicate a death: they are left over from before the rebalance.
     const own = marks.filter(({ id }) => this.own.has(id)).map(({ id }) => id);
     return new PartitionMarks(
       this,
@@ -86,9 +86,9 @@ export class CrashMarks {
     );
   }
 
-  /** Marks a message that is alone in hand, and tells how many processes have died so. */
+  /** Marks a message that is alone in flight, and returns how many processes have died handling it that way. */
   async markAlone(db: DataSource, place: Place): Promise<{ id: string; deaths: number }> {
-    // A mark of ours that an outage has kept would tell of a death.
+    // A mark of ours that an outage kept us from removing would be counted as a death.
     await this.tidy(db);
     const id = this.newId();
     const [row]: { deaths: number }[] = await db.query(
@@ -103,7 +103,7 @@ export class CrashMarks {
     return { id, deaths: row?.deaths ?? 0 };
   }
 
-  /** How many processes have died with the message alone in hand, but for what the mark `but` tells. */
+  /** Returns how many processes have died with the message alone in flight, not counting the mark `exceptMark`. */
   async deathsOf(tx: EntityManager, place: Place, exceptMark: string): Promise<number> {
     const [row]: { deaths: number }[] = await tx.query(
       `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.matchesMessage} and id <> $6`,
@@ -112,7 +112,7 @@ export class CrashMarks {
     return row?.deaths ?? 0;
   }
 
-  /** The message is settled by this transaction: what died with it in hand is history. */
+  /** Removes all marks of the message, which this transaction settles. Earlier deaths no longer matter. */
   async settle(tx: EntityManager, place: Place): Promise<void> {
     await tx.query(`delete from ${this.table} where ${this.matchesMessage}`, this.placeOf(place));
   }
@@ -123,18 +123,18 @@ export class CrashMarks {
     return id;
   }
 
-  /** Those marks are gone. */
+  /** Records that these marks have been removed from the table. */
   forgetOwn(ids: readonly string[]): void {
     for (const id of ids) this.own.delete(id);
   }
 
-  /** Never throws: what cannot be removed now is removed with the next ones, or by {@link tidy}. */
+  /** Removes marks. Never throws: marks that cannot be removed now are removed with the next ones, or by {@link tidy}. */
   async remove(db: DataSource, ids: readonly string[]): Promise<void> {
     for (const id of ids) this.toRemove.add(id);
     await this.tidy(db).catch(() => undefined);
   }
 
-  /** Removes what an outage has kept. */
+  /** Removes marks whose removal failed earlier, because of an outage. */
   async tidy(db: DataSource): Promise<void> {
     const ids = [...this.toRemove];
     if (ids.length === 0) return;
@@ -143,12 +143,12 @@ export class CrashMarks {
     this.forgetOwn(ids);
   }
 
-  /** At a clean stop nothing is in hand: the next process need not be careful. Never throws. */
+  /** Removes all marks of this process at a clean stop, so that the next one does not have to be cautious. Never throws. */
   async removeOwn(db: DataSource): Promise<void> {
     await this.remove(db, [...this.own]);
   }
 
-  /** Marks of partitions that nobody has consumed since, of messages that Kafka has forgotten. */
+  /** Deletes old marks of partitions that were not consumed since. Kafka no longer has the messages. */
   async forget(db: DataSource, olderThanMs: number): Promise<void> {
     await db.query(
       `delete from ${this.table} where consumer = $1 and started_at < now() - $2::float8 * interval '1 ms'`,
@@ -161,16 +161,16 @@ export class CrashMarks {
   }
 }
 
-/** The marks of one partition, from when the group has shared it out until it does so again. */
+/** The marks of one partition, from one rebalance of the group to the next. */
 export class PartitionMarks {
   constructor(
     private readonly marks: CrashMarks,
-    /** Cover nothing that is still to come: the next mark takes their place. */
+    /** Marks that the next mark replaces, because all their messages are settled by then. */
     private readonly done: string[],
     private suspicions: readonly Suspicion[],
   ) {}
 
-  /** Cuts a batch into what a dead process had in hand and what none had. */
+  /** Splits a batch into runs of records that a dead process may have had in flight, and runs of the others. */
   runs(records: readonly KafkaRecord[]): Run[] {
     const runs: { records: [KafkaRecord, ...KafkaRecord[]]; suspect: boolean }[] = [];
     for (const record of records) {
@@ -182,7 +182,10 @@ export class PartitionMarks {
     return runs;
   }
 
-  /** To be left before anything of the run is in hand. Ours from here on: tell whether it was {@link written} or {@link abandoned}. */
+  /**
+   * Creates the mark to write before any record of the run is in flight. It counts as ours from here on, so the caller must
+   * report whether it was {@link written} or {@link abandoned}.
+   */
   markOf({ records }: Run): Mark {
     const [first] = records;
     const times = records.map(({ timestamp }) => timestamp.getTime());
@@ -198,18 +201,18 @@ export class PartitionMarks {
     };
   }
 
-  /** The mark stands: those before it are gone with the same statement. */
+  /** The mark was written. The same statement removed the marks that it replaces. */
   written(mark: Mark): void {
     this.marks.forgetOwn(mark.replaces);
     this.done.splice(0, mark.replaces.length, mark.id);
   }
 
-  /** The run was given up while its mark was being left, which may be there or not. Never throws. */
+  /** The run was abandoned while its mark was being written, so the mark may exist or not. Never throws. */
   async abandoned(db: DataSource, mark: Mark): Promise<void> {
     await this.marks.remove(db, [mark.id]);
   }
 
-  /** All up to this record is settled: marks that end there tell nothing any more. Never throws. */
+  /** Removes the marks of other processes that end at or before this record, because they are all settled. Never throws. */
   async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
     const settled = this.suspicions.filter(({ last }) => last <= BigInt(offset));
     this.suspicions = this.suspicions.filter((one) => !settled.includes(one));
@@ -219,7 +222,7 @@ export class PartitionMarks {
     );
   }
 
-  /** What is covered, but given up: whoever gets it next need not be careful. Never throws. */
+  /** Removes the marks of abandoned records, so that the next owner does not have to be cautious. Never throws. */
   async remove(db: DataSource): Promise<void> {
     await this.marks.remove(db, this.done.splice(0));
   }

@@ -1,16 +1,16 @@
 import { type InboxWork } from './inbox-work.js';
 import { type Reading } from './message.js';
 
-/** Types that no contract names are logged up to that many: whoever writes to the topic decides how many there are. */
+/** The most unknown types that are logged, because other producers decide how many there are. */
 const MAX_LOGGED = 100;
 
-/** What a consumer leaves alone of what Kafka delivers: it is counted, and nothing is recorded. */
+/** Counts the delivered messages that a consumer ignores. Nothing is recorded for them. */
 export class IgnoredMessages {
   private readonly logged = new Set<string>();
 
   constructor(private readonly work: InboxWork) {}
 
-  /** Whether the message is one of them; counts it then. */
+  /** Returns whether the message is to be ignored, and counts it if so. */
   take(reading: Reading): boolean {
     const { work } = this;
     if (reading.readable) {
@@ -27,6 +27,6 @@ export class IgnoredMessages {
   private logOnce(type: string, reason: string): void {
     if (this.logged.has(type) || this.logged.size >= MAX_LOGGED) return;
     this.logged.add(type);
-    this.work.logger.warn(`Ignoring messages of type ${type} from now on: ${reason}. This is logged once`);
+    this.work.logger.warn(`Ignoring messages of type ${type}: ${reason}. This is logged only once per type`);
   }
 }

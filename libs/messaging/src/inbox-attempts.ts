@@ -8,7 +8,7 @@ import { afterSetbacksMs, type InboxWork, nameOf, nextAttemptMs, placeOf } from 
 import { type KafkaRecord, type Message, type Reading } from './message.js';
 import { type WatchedAttempt } from './setbacks.js';
 
-/** A record of a batch, as it was read. */
+/** A record of a batch, with its parsed message. */
 export interface Entry {
   readonly record: KafkaRecord;
   readonly reading: Reading;
@@ -17,27 +17,30 @@ export interface Entry {
 /** Why a message is parked. */
 interface Reason {
   readonly attempts: number;
-  /** 1: the environment was at fault. */
+  /** 1 if the environment was at fault. */
   readonly setbacks: number;
-  /** Null: it only stands behind another one of its key. */
+  /** Null if the message only waits behind an earlier one of its key. */
   readonly error: string | null;
   readonly dead: boolean;
 }
 
-/** To be called once it is committed. */
+/** Counts and logs the outcome. To be called once the transaction has committed. */
 type AfterCommit = () => void;
 
 const HELD: Reason = { attempts: 0, setbacks: 0, error: null, dead: false };
 
-/** One attempt with one message of Kafka: it ends handled, known, parked or dead, or nothing can be said of it: a throw. */
+/**
+ * One attempt at one message from Kafka. It is handled, dropped as a duplicate, parked or made a dead letter. An attempt throws
+ * if its failure says nothing about the message.
+ */
 export class InboxAttempts {
   constructor(
     private readonly work: InboxWork,
-    /** A message was parked and is due in so many milliseconds. */
+    /** Called when a message was parked, with the delay until it is due. */
     private readonly onParked: (dueInMs: number) => void,
   ) {}
 
-  /** One among others, all of them under one mark. */
+  /** Attempts a message that shares its mark with others. */
   async one(entry: Entry, mark: Mark, lastTry: boolean): Promise<void> {
     const { reading } = entry;
     const { work } = this;
@@ -57,15 +60,15 @@ export class InboxAttempts {
       if (recorded === 'duplicate') work.counts.duplicates++;
       if (recorded === 'held') await this.park(entry, mark, HELD);
     } catch (error) {
-      // Not the handler's, and not the message's: our own statement failed.
+      // The inbox's own statement failed, which is the fault of neither the handler nor the message.
       if (!handling && failureOf(error) !== 'contended') throw error;
       await this.park(entry, mark, this.reasonOf(error, entry, reading.message, watched, lastTry));
     }
   }
 
   /**
-   * One that a process may have died of, with nothing else in hand. Everything that becomes of it is one transaction, in which
-   * its mark goes: one that is found was left by a process that is dead.
+   * Attempts a message that may have crashed a process, with nothing else in flight. Its outcome is one transaction, which also
+   * removes its mark. So any mark that is found was left by a process that died.
    */
   async alone(entry: Entry, lastTry: boolean): Promise<void> {
     const { work } = this;
@@ -98,9 +101,10 @@ export class InboxAttempts {
     if (answer === 'held') return this.parkIn(tx, entry, HELD);
     if (answer === 'duplicate') return () => void work.counts.duplicates++;
 
-    // Recorded by us, it is in nobody else's hands any more. Who had it when our mark was left has taken its own back, if alive.
+    // This transaction holds the inbox row, so no live process is handling the message any more. A live process that was
+    // handling it when our mark was written has removed its own mark since.
     if ((await work.marks.deathsOf(tx, record, mark.id)) !== mark.deaths) {
-      throw new Error('another process has just had it in hand');
+      throw new Error('another process was handling the message a moment ago');
     }
     if (mark.deaths >= MAX_DEATHS) {
       const error = `the process died ${mark.deaths} times while handling it`;
@@ -118,7 +122,7 @@ export class InboxAttempts {
     };
   }
 
-  /** @throws the error, when it says nothing of the message: the next try may tell more */
+  /** @throws the error if it says nothing about the message: the next attempt may be conclusive */
   private reasonOf(
     error: unknown,
     { record }: Entry,
@@ -129,12 +133,13 @@ export class InboxAttempts {
     const { work } = this;
     const lost = failureOf(error);
     if (work.stopping.aborted || (lost === 'away' && !lastTry)) throw error;
-    // A message may end its connection itself, by what it does in its transaction. Where the database is away, parking fails too.
+    // A message may break its connection itself, by what it does in its transaction. If the database is unavailable, parking
+    // fails as well.
     const failure = lost === 'away' ? 'unavailable' : lost;
     const text = describeError(error);
     if (isSetback(failure) && !this.isOwnFault(failure, watched, text)) {
       work.counts.setbacks++;
-      // What took too long once is not tried again in place, where it holds back other keys of the partition.
+      // A message that timed out is not retried in place, because that would hold back other keys of the partition.
       if (failure !== 'timed-out' && !lastTry) throw error;
       return { error: text, dead: false, attempts: 0, setbacks: 1 };
     }
@@ -156,7 +161,7 @@ export class InboxAttempts {
     const { work } = this;
     const afterCommit = await inTransaction(work.dataSource, async (tx) => {
       const parked = await this.parkIn(tx, entry, reason);
-      // Where the mark covers nothing else, the parked message would be found suspect.
+      // A mark that covers only this message would make the parked message a suspect.
       if (mark.firstOffset === mark.lastOffset) await work.marks.settle(tx, entry.record);
       return parked;
     });
@@ -191,17 +196,17 @@ export class InboxAttempts {
         work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
       } else {
         work.counts.parked++;
-        // One that stands behind another has no time of its own.
+        // A message that waits behind another has no due time of its own.
         if (error !== null) this.onParked(delayMs);
       }
     };
   }
 
-  /** Until the next attempt; undefined: there is none. */
+  /** Returns the delay until the next attempt, or undefined if there is none. */
   private delayOf({ attempts, setbacks, error, dead: isDead }: Reason): number | undefined {
     const { settings } = this.work;
     if (isDead) return undefined;
-    // It only waits for the one before it.
+    // The message only waits for the one before it.
     if (error === null) return 0;
     return setbacks > 0 ? afterSetbacksMs(settings, setbacks) : nextAttemptMs(settings, attempts);
   }

@@ -15,14 +15,14 @@ import { type Batch } from './kafka.js';
 import { type KafkaRecord, type Message, type Reading } from './message.js';
 import { backOffMs, pause } from './waiting.js';
 
-/** How often a message that others are in the way of is tried before it is parked, and its partition goes on. */
+/** Attempts at a message blocked by lock contention before it is parked, so that its partition can move on. */
 const CONTENDED_TRIES = 5;
-/** So long records are read before something else may run. */
+/** How long parsing may block the event loop before it yields. */
 const READING_MS = 50;
-/** Messages of one partition in one transaction, with group commit. */
+/** The most messages of one partition that share a transaction with group commit. */
 const GROUP_SIZE = 200;
 
-/** Messages of one partition that share a transaction, in their order. */
+/** Messages of one partition that share a transaction, in order. */
 interface Group {
   readonly entries: readonly Entry[];
   readonly inFlight: InFlightBatch;
@@ -30,13 +30,13 @@ interface Group {
 
 type MarkedRun = Run & { readonly mark: Mark };
 
-/** Takes the batches of Kafka: every record of a batch ends handled, known, ignored, parked or dead. */
+/** Processes Kafka batches: every record ends up handled, dropped as a duplicate, ignored, parked or a dead letter. */
 export class InboxBatches {
   private partitions = new Map<number, Promise<PartitionMarks>>();
   private readonly attempts: InboxAttempts;
   private readonly ignored: IgnoredMessages;
   private readonly pace = new FetchPace();
-  /** What several partitions bring at the same time is begun, and handled, together. */
+  /** Combines runs, and with group commit groups, that several partitions deliver at the same time. */
   private readonly beginnings: Gather<MarkedRefs, Set<number>>;
   private readonly groups: Gather<Group, ReadonlySet<Entry>>;
 
@@ -52,12 +52,12 @@ export class InboxBatches {
     this.groups = new Gather({ together: (groups) => work.slots.use(async () => this.takeTogether(groups)) });
   }
 
-  /** The partitions were shared out anew: what others have in hand has to be looked up again. */
+  /** Called after a rebalance: the marks that other processes left have to be looked up again. */
   joined(): void {
     this.partitions = new Map();
   }
 
-  /** The next fetch begins when the batches of this one have returned. */
+  /** Processes a batch. The next fetch begins only when the batches of the current one have returned. */
   async take(batch: Batch): Promise<void> {
     const fetch = this.pace.fetched(batch, performance.now());
     await this.process(batch);
@@ -97,7 +97,7 @@ export class InboxBatches {
     const received: Entry[] = [];
     let since = performance.now();
     for (const record of run.records) {
-      // Large messages take long to read, and a batch may be full of them: heartbeats have to go on.
+      // Parsing a batch of large messages takes long, and heartbeats must not stall meanwhile.
       if (performance.now() - since > READING_MS) {
         await setImmediate();
         if (inFlight.abandoned) return;
@@ -117,7 +117,7 @@ export class InboxBatches {
     else await this.takeEach(fresh, marked, inFlight);
   }
 
-  /** Leaves the mark, and drops what the inbox knows and what stands twice in the run. */
+  /** Writes the mark, and drops messages that the inbox has already recorded or that occur earlier in the run. */
   private async begin(
     first: KafkaRecord,
     received: readonly Entry[],
@@ -148,7 +148,7 @@ export class InboxBatches {
       const name = nameOfMessage({ id, source });
       if (id !== '' && (duplicates.has(n) || seen.has(name))) {
         this.work.counts.duplicates++;
-        // The first of two in one run is settled before it or not at all, for offsets are committed in their order.
+        // Settling the second copy in a run early is safe: offsets are resolved in order, so the first still has to be settled.
         inFlight.settled(entry.record);
         return false;
       }
@@ -157,7 +157,7 @@ export class InboxBatches {
     });
   }
 
-  /** Each key's messages in order, different keys at the same time. */
+  /** Handles each key's messages in order, and different keys concurrently. */
   private async takeEach(entries: readonly Entry[], run: MarkedRun, inFlight: InFlightBatch): Promise<void> {
     const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
@@ -170,7 +170,7 @@ export class InboxBatches {
     await Promise.all(workers);
   }
 
-  /** Many messages in one transaction, and each on its own that could not be handled so. */
+  /** Handles many messages in one transaction, and then those that could not be handled that way individually. */
   private async takeGroups(entries: readonly Entry[], run: MarkedRun, inFlight: InFlightBatch): Promise<void> {
     for (let start = 0; start < entries.length && !inFlight.abandoned; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
@@ -185,15 +185,15 @@ export class InboxBatches {
     }
   }
 
-  /** Gives those of each group that are handled, all of them or none. Never throws. */
+  /** Handles all groups in one transaction and returns the handled entries of each; none if it fails. Never throws. */
   private async takeTogether(groups: readonly Group[]): Promise<ReadonlySet<Entry>[]> {
     const { work } = this;
-    // A batch may be over by the time that it is its turn.
+    // A batch may have been abandoned while it waited for its turn.
     const entries = groups.flatMap((group) => (group.inFlight.abandoned ? [] : group.entries));
     const none = groups.map(() => new Set<Entry>());
-    // A message that will be a dead letter holds its key: what comes after it must not be handled before that is seen.
+    // An unreadable message becomes a dead letter that may hold its key, so later messages of the key must wait for that.
     const broken = new Set(entries.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
-    // One message on two partitions is left for the next attempt, which finds it in the inbox.
+    // A second copy of a message, from another partition, is left for the next attempt, which finds it in the inbox.
     const readable = new Map<string, { readonly entry: Entry; readonly message: Message }>();
     for (const entry of entries) {
       if (!entry.reading.readable || broken.has(keyOf(entry.record))) continue;
@@ -222,10 +222,10 @@ export class InboxBatches {
       work.counts.processed += done.size;
       return groups.map((group) => new Set(group.entries.filter((entry) => done.has(entry))));
     } catch (error) {
-      const told = `Each of ${entries.length} messages on its own: ${describeError(error)}`;
-      // A handler's error is told of when its message has failed alone.
-      if (handling) work.logger.debug(told);
-      else work.logger.warn(told);
+      const text = `Handling ${entries.length} messages individually, because group commit failed: ${describeError(error)}`;
+      // A handler's error is reported when its message also fails individually.
+      if (handling) work.logger.debug(text);
+      else work.logger.warn(text);
       return none;
     } finally {
       work.inFlight.delete(progress);
@@ -233,8 +233,8 @@ export class InboxBatches {
   }
 
   /**
-   * Each key's messages in order. Different keys side by side, where the connection takes many statements at once: what all of
-   * their handlers do can then be done in one statement.
+   * Handles each key's messages in order. Different keys run concurrently if the connection can pipeline statements, so that the
+   * writes of all their handlers can be combined into one statement.
    */
   private async handleAll(tx: EntityManager, messages: readonly Message[]): Promise<void> {
     const chains = Map.groupBy(messages, ({ key }) => key).values();
@@ -245,7 +245,10 @@ export class InboxBatches {
     await allDone(workers);
   }
 
-  /** Handled, known, parked or dead. Waits, and tries again in place, only while nothing can be said of the message. */
+  /**
+   * Handles one message, drops it as a duplicate, parks it or makes it a dead letter. Blocks and retries in place only while
+   * the failures say nothing about the message itself.
+   */
   private async settle(entry: Entry, inFlight: InFlightBatch, run: MarkedRun): Promise<void> {
     const { attempts } = this;
     let tries = 0;
@@ -261,8 +264,8 @@ export class InboxBatches {
   }
 
   /**
-   * Does the step until it succeeds, or the batch is over; then the record is settled, if the step was about it. A step that waits for
-   * a gathering takes no slot: what gathers takes one, for all of them.
+   * Repeats the step until it succeeds or the batch is abandoned. With `settles`, success settles the record. A step that waits
+   * for a `Gather` takes no slot, because the `Gather` takes one for all its callers.
    */
   private async persist(
     record: KafkaRecord,
@@ -272,7 +275,7 @@ export class InboxBatches {
   ): Promise<void> {
     const { work } = this;
     const progress = this.track();
-    // The batch may be over by the time that it is our turn.
+    // The batch may have been abandoned while the step waited for its slot.
     const inTurn = async () => {
       if (inFlight.abandoned) return;
       await step();
@@ -288,7 +291,7 @@ export class InboxBatches {
         } catch (error) {
           const waitMs = Math.round(backOffMs(failures, 100, 5000));
           progress.failed(describeError(error));
-          work.logger.warn(`${nameOf(record)}: ${describeError(error)}. Trying again in ${waitMs} ms`);
+          work.logger.warn(`${nameOf(record)}: ${describeError(error)}. Retrying in ${waitMs} ms`);
           await pause(waitMs, work.stopping);
         }
       }
@@ -305,7 +308,7 @@ export class InboxBatches {
   }
 }
 
-/** A batch on its way: its offsets are resolved in their order, each when all before it are settled. */
+/** A batch in flight. Its offsets are resolved in order, each once every record up to it is settled. */
 class InFlightBatch {
   private readonly settledOffsets = new Set<string>();
   private next = 0;
@@ -315,7 +318,7 @@ class InFlightBatch {
     private readonly stopping: AbortSignal,
   ) {}
 
-  /** The rest is not ours any more, or not now. */
+  /** Whether the remaining records must not be processed: the partition was lost or the inbox is stopping. */
   get abandoned(): boolean {
     return this.stopping.aborted || !this.batch.isCurrent();
   }
@@ -336,7 +339,7 @@ class InFlightBatch {
   }
 }
 
-/** An unreadable message may have no id: nothing is known by an empty one. */
+/** An unreadable message may have no id. The inbox never contains an empty id, so it matches nothing. */
 function refOf(reading: Reading): { id: string; source: string } {
   if (reading.readable) return { id: reading.message.id, source: reading.message.source };
   return reading.sound ? { id: reading.id ?? '', source: reading.source ?? '' } : { id: '', source: '' };

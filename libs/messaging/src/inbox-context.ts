@@ -3,8 +3,8 @@ import { type EntityManager } from 'typeorm';
 import { type Message } from './message.js';
 
 /**
- * What a handler gets beside the data, with `@Ctx()`: the message's envelope, and the transaction in which the inbox has
- * recorded the message. What the handler writes through `tx` commits with that record, or not at all (P4).
+ * The context that a handler receives with `@Ctx()` in addition to the data: the message's envelope, and the transaction in
+ * which the inbox has recorded the message. Writes through `tx` commit together with that record, or not at all (P4).
  */
 export class InboxContext extends BaseRpcContext<[EntityManager, Message]> {
   constructor(tx: EntityManager, message: Message) {

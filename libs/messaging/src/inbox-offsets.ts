@@ -3,7 +3,7 @@ import { quoteIdentifier } from './schema.js';
 
 type PartitionOffsets = ReadonlyMap<number, bigint>;
 
-/** The SQL of how far a consumer has settled the partitions of its topic. */
+/** The SQL of the offsets up to which a consumer has settled the partitions of its topic. */
 export class InboxOffsets {
   private readonly table: string;
 
@@ -15,7 +15,7 @@ export class InboxOffsets {
     this.table = `${quoteIdentifier(schema)}.inbox_offsets`;
   }
 
-  /** The offset to read next, of each partition that has one. */
+  /** Returns the next offset to read, for each partition that has one. */
   async read(db: DataSource): Promise<Map<number, bigint>> {
     // inbox_offsets_pkey
     const rows: { partition: number; next: string }[] = await db.query(
@@ -26,9 +26,9 @@ export class InboxOffsets {
   }
 
   /**
-   * Raises the offsets, never lowers one, so that a process which has lost its partitions and does not know it does no harm.
-   * False, and nothing is written, when an offset is lower than `known`, what this process knows to be stored: only a database
-   * that has gone back forgets.
+   * Raises offsets and never lowers one, so a process that has lost its partitions without knowing it does no harm. Returns
+   * false and writes nothing if a stored offset is lower than in `known`, the offsets that this process knows were stored: the
+   * database must have been set back.
    */
   async raise(db: DataSource, offsets: PartitionOffsets, known: PartitionOffsets): Promise<boolean> {
     // inbox_offsets_pkey
@@ -53,7 +53,7 @@ export class InboxOffsets {
     return rows[0]?.lost !== true;
   }
 
-  /** Writes the offsets as they are, lower ones too. */
+  /** Writes the offsets as given, even if they are lower than the stored ones. */
   async set(db: DataSource | EntityManager, offsets: PartitionOffsets): Promise<void> {
     await db.query(
       `insert into ${this.table} (consumer, topic, partition, next_offset)

@@ -3,9 +3,9 @@ import { type InboxOffsets } from './inbox-offsets.js';
 import { type InboxWork } from './inbox-work.js';
 import { type FoundStart, offsetsOf, type SettledOffsets } from './positions.js';
 
-/** Keeps how far a consumer has settled its partitions, and reports when that shows a loss. */
+/** Stores the offsets up to which a consumer has settled its partitions, and reports a loss that they reveal. */
 export class InboxPositions implements SettledOffsets {
-  /** Reported already: the step is repeated when a later part of it fails. */
+  /** Already reported. The whole step is repeated if a later part of it fails. */
   private readonly reported = new Set<string>();
 
   constructor(
@@ -38,9 +38,9 @@ export class InboxPositions implements SettledOffsets {
     const subject = `${groupId} of ${topic}/${partition}`;
     if (anew && facts.stored !== next)
       this.work.logger.warn(
-        `Reading ${topic}/${partition} from its beginning (offset ${next}). The offset that was known ` +
-          `(${facts.stored ?? facts.committed}) belongs to an earlier topic of this name, or Kafka no longer has an offset ` +
-          'of the group',
+        `Reading ${topic}/${partition} from its beginning (offset ${next}). The last known offset ` +
+          `(${facts.stored ?? facts.committed}) belongs to an earlier topic of the same name, or Kafka no longer has an ` +
+          'offset for the group',
       );
     else if (facts.stored !== undefined && !facts.marked && next < (facts.committed ?? next))
       this.work.logger.warn(
@@ -51,7 +51,7 @@ export class InboxPositions implements SettledOffsets {
       await this.once(`missed ${partition} ${next}`, async () => {
         const problem =
           `Kafka deleted ${missed} messages before they were read, the last at offset ${next - 1n}. ` +
-          "Lengthen the topic's retention, and make up for their effects";
+          "Extend the topic's retention, and make up for the missing effects";
         const detail = { consumer: groupId, topic, partition, messages: Number(missed), next: String(next) };
         await this.incidents.report({ kind: 'messages-missed', subject, problem, detail }, 'messages');
         this.work.counts.missed += Number(missed);
@@ -59,8 +59,8 @@ export class InboxPositions implements SettledOffsets {
     if (again > 0n)
       await this.once(`again ${partition} ${next}`, async () => {
         const problem =
-          "the database was restored, or lost transactions in a fail-over: its offset is lower than Kafka's. " +
-          `${again} messages are read again from offset ${next}; those missing from the inbox are handled again`;
+          "the database was restored or lost transactions in a failover: its offset is lower than Kafka's. " +
+          `${again} messages are read again from offset ${next}. Those missing from the inbox are handled again`;
         const detail = { consumer: groupId, topic, partition, messages: Number(again), next: String(next) };
         await this.incidents.report({ kind: 'offsets-went-back', subject, problem, detail });
       });

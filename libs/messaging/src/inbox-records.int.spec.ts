@@ -14,7 +14,7 @@ const message = { consumer: 'webhooks', source: 'provider', messageId: 'msg_1' }
 let database: TestDatabase;
 let db: DataSource;
 let records: InboxRecords;
-/** What the metrics show, by consumer. */
+/** The counts that the metrics show, by consumer. */
 let shown: Map<string, Readonly<InboxCounts>>;
 
 beforeAll(async () => {
@@ -58,22 +58,22 @@ async function receive(one = message, fail = false): Promise<boolean> {
 
 const effects = async () => (await database.sql('select from sandbox.effects')).length;
 
-describe('a message that does not come through Kafka', () => {
-  it('P4 has its effect once, however often it comes', async () => {
+describe('a message that does not arrive through Kafka', () => {
+  it('P4 has its effect once, however often it arrives', async () => {
     const answers = [await receive(), await receive(), await receive()];
 
     expect(answers).toEqual([true, false, false]);
     expect(await effects()).toBe(1);
   });
 
-  it('P4 has its effect once when it comes many times at once', async () => {
+  it('P4 has its effect once when it arrives many times concurrently', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => receive()));
 
     expect(answers.filter(Boolean)).toHaveLength(1);
     expect(await effects()).toBe(1);
   });
 
-  it('P4 is counted by consumer: what had its effect, and what came again', async () => {
+  it('P4 is counted per consumer, as processed or as a duplicate', async () => {
     await receive();
     await expect(receive({ ...message, messageId: 'msg_2' }, true)).rejects.toThrow('changed my mind');
     await receive();
@@ -95,11 +95,11 @@ describe('a message that does not come through Kafka', () => {
     ['id', { ...message, messageId: 'msg_2' }],
     ['source', { ...message, source: 'other' }],
     ['consumer', { ...message, consumer: 'other' }],
-  ])('is another one with another %s', async (_, other) => {
+  ])('is a different message if its %s differs', async (_, other) => {
     expect([await receive(), await receive(other)]).toEqual([true, true]);
   });
 
-  it('waits a second for a twin that is slow, and fails then', async () => {
+  it('waits a second for a concurrent duplicate, and then fails', async () => {
     const slow = db.createQueryRunner();
     await slow.startTransaction();
     await records.once(slow.manager, message);
@@ -111,9 +111,9 @@ describe('a message that does not come through Kafka', () => {
     expect(await receive()).toBe(true);
   });
 
-  it('P1 is refused outside of a transaction, and under the name of a consumer group', async () => {
+  it('P1 is rejected outside of a transaction, and under the name of a consumer group', async () => {
     await expect(records.once(db.manager, message)).rejects.toThrow('open transaction');
-    await expect(receive({ ...message, consumer: 'order-service' })).rejects.toThrow('is a consumer group');
+    await expect(receive({ ...message, consumer: 'order-service' })).rejects.toThrow('is a Kafka consumer group');
   });
 
   it.each([
@@ -123,8 +123,8 @@ describe('a message that does not come through Kafka', () => {
     ['half of a surrogate pair in its id', { messageId: 'a\uD800' }, 'surrogate pair'],
     ['a long source', { source: '/'.repeat(256) }, 'source of a message for the inbox is longer'],
     ['a long consumer', { consumer: 'c'.repeat(256) }, 'consumer of a message for the inbox is longer'],
-    ['id and source that no index holds', { messageId: '😀'.repeat(255), source: '😀'.repeat(255) }, '1600 bytes'],
-  ])('P5 is refused with %s, and leaves its transaction as it was', async (_, fields, reason) => {
+    ['an id and source too large for an index entry', { messageId: '😀'.repeat(255), source: '😀'.repeat(255) }, '1600 bytes'],
+  ])('P5 is rejected with %s, and leaves its transaction usable', async (_, fields, reason) => {
     const isNew = await db.transaction(async (tx) => {
       const refused = records.once(tx, { ...message, ...fields });
       await expect(refused).rejects.toThrow(PermanentError);
@@ -135,13 +135,13 @@ describe('a message that does not come through Kafka', () => {
     expect(isNew).toBe(true);
   });
 
-  it('P4 is one message under the longest names that there are', async () => {
+  it('P4 is recognised as a duplicate even with the longest valid names', async () => {
     const longest = { consumer: '😀'.repeat(255), messageId: '😀'.repeat(255), source: 'é'.repeat(255) };
 
     expect([await receive(longest), await receive(longest)]).toEqual([true, false]);
   });
 
-  it('P7 is forgotten after 30 days, and nobody else’s is', async () => {
+  it('P7 is deleted after 30 days, unlike the messages of other consumers', async () => {
     await receive();
     await receive({ ...message, messageId: 'msg_2' });
     await receive({ ...message, messageId: 'msg_3' });

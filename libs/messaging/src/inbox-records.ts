@@ -11,30 +11,30 @@ import { MessagingMetrics } from './metrics.js';
 import { quoteIdentifier } from './schema.js';
 import { pause } from './waiting.js';
 
-/** A message that comes another way than through Kafka: a webhook. */
+/** A message that does not arrive through Kafka, such as a webhook. */
 export interface InboxRecord {
-  /** Whose effect it has: a name beside those of the service's consumer groups. */
+  /** The consumer that the message has its effect for. Must differ from the service's consumer groups. */
   readonly consumer: string;
-  /** Who sent it: an id is unique within its source only. */
+  /** The sender. An id is unique only within its source. */
   readonly source: string;
   readonly messageId: string;
 }
 
 const HOUR_MS = 3600 * 1000;
 const RETENTION_MS = 30 * 24 * HOUR_MS;
-/** Between two chunks: the database has other things to do. */
+/** Pause between two chunks, so that the clean-up does not crowd out other work in the database. */
 const BREATHER_MS = 200;
 
 /**
- * The inbox for messages that do not come through Kafka: what is recorded commits with its effect, so that it happens once
- * however often, and to whatever process, the message is sent (P4). It is remembered for 30 days. What became of messages is
- * counted by consumer in `messaging_inbox_messages_total`: `processed` with the commit, `duplicate` for what came before.
+ * The inbox for messages that do not arrive through Kafka. The record of a message commits together with its effect, so the
+ * effect happens once, however often and to whichever process the message is sent (P4). Records are kept for 30 days.
+ * `messaging_inbox_messages_total` counts messages by consumer: `processed` once the transaction commits, and `duplicate`.
  */
 @Injectable()
 export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger('Inbox');
   private readonly insert: string;
-  /** Those that this process records for: it tidies up after them, and so does each of the others. */
+  /** The consumers that this process has recorded messages for. Every process prunes the records of its own list. */
   private readonly consumers = new Map<string, { readonly counts: InboxCounts; readonly store: InboxStore }>();
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
@@ -55,17 +55,18 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   }
 
   /**
-   * Records the message in the caller's transaction; false when it was recorded before, and that has committed. Of two
-   * transactions with one message the second waits for the first to end, for a second at most: then it fails.
+   * Records the message in the caller's transaction. Returns false if a committed transaction has already recorded it. If two
+   * transactions record the same message, the second waits up to one second for the first to end, and then fails.
    *
-   * Throws when `tx` is not in a transaction, and when the consumer is one of Kafka's; a PermanentError for a consumer, source or
-   * id that the inbox cannot hold: one that is empty, is longer than 255 characters, or has a zero byte or half of a surrogate pair.
+   * Throws if `tx` is not in a transaction or the consumer is a Kafka consumer group. Throws a PermanentError if the inbox
+   * cannot hold the consumer, source or id: it is empty, longer than 255 characters, or has a zero byte or half of a surrogate
+   * pair.
    */
   async once(tx: EntityManager, { consumer, source, messageId }: InboxRecord): Promise<boolean> {
     if (!tx.queryRunner?.isTransactionActive)
       throw new Error('InboxRecords.once must be called with the manager of an open transaction');
     if (this.options.consumes.some(({ groupId }) => groupId === consumer))
-      throw new Error(`${consumer} is a consumer group, and has an inbox of its own`);
+      throw new Error(`${consumer} is a Kafka consumer group, which has its own inbox`);
     checkRecord({ consumer, source, messageId });
     const counts = this.countsOf(consumer);
     this.running ??= this.prunePeriodically();
@@ -76,7 +77,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     return isNew;
   }
 
-  /** Shown with those of the consumers of Kafka's from the first message on. */
+  /** Returns the counts of a consumer. The metrics show them from its first message on, next to those of Kafka consumers. */
   private countsOf(consumer: string): InboxCounts {
     const known = this.consumers.get(consumer);
     if (known) return known.counts;
@@ -94,30 +95,32 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     await this.running;
   }
 
-  /** Forgets what is older than 30 days. @throws when the database is away: what is left is forgotten an hour later */
+  /** Deletes records older than 30 days. @throws if the database is unavailable; the rest is deleted an hour later */
   async forget(): Promise<void> {
     const { signal } = this.stopping;
     for (const { store } of this.consumers.values())
       while (!signal.aborted && (await store.forget(this.dataSource, RETENTION_MS))) await pause(BREATHER_MS, signal);
   }
 
-  /** Processes that were started together are not to do it together. */
+  /** Waits a random time, so that processes that were started together do not prune at the same time. */
   private async prunePeriodically(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
       await pause(HOUR_MS * (0.5 + Math.random() / 2), signal);
       if (signal.aborted) return;
-      await this.forget().catch((error: unknown) => this.logger.warn(`Not tidied up: ${describeError(error)}`));
+      await this.forget().catch((error: unknown) =>
+        this.logger.warn(`Cannot prune the inbox: ${describeError(error)}`),
+      );
     }
   }
 
-  /** Not injected: a process that only relays has none. */
+  /** Not injected, because a process that only relays has no DataSource. */
   private get dataSource(): DataSource {
     return this.modules.get(DataSource, { strict: false });
   }
 }
 
-/** Two messages must not become one, and an error of the database would say less. */
+/** Rejects names that the database would refuse less clearly, or would store so that two messages look the same. */
 function checkRecord({ consumer, source, messageId }: InboxRecord): void {
   for (const [name, text] of Object.entries({ consumer, source, messageId })) {
     const flaw = textFlaw(text);

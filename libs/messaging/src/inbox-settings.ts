@@ -1,7 +1,7 @@
 import { textFlaw } from './column-text.js';
 import { type InboxOptions } from './messaging-options.js';
 
-/** What a consumer goes by: its options, and the defaults where it names none. */
+/** A consumer's options with the defaults filled in. */
 export interface InboxSettings {
   readonly concurrency: number;
   readonly maxAttempts: number;
@@ -15,7 +15,10 @@ export interface InboxSettings {
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** @throws when an option makes no sense: better at the start than with the first failing message */
+/**
+ * Applies the defaults and validates the options.
+ * @throws for an invalid option, at the start rather than with the first failing message
+ */
 export function inboxSettings(options: InboxOptions): InboxSettings {
   const settings = {
     concurrency: options.concurrency ?? 4,
@@ -32,7 +35,7 @@ export function inboxSettings(options: InboxOptions): InboxSettings {
   const { concurrency, maxAttempts, backOff } = settings;
   if (!(concurrency >= 1 && maxAttempts >= 1 && backOff.firstMs > 0 && backOff.maxMs >= backOff.firstMs)) {
     throw new Error(
-      `Consumer ${options.groupId}: concurrency and maxAttempts are at least 1, backOff is 0 < firstMs <= maxMs`,
+      `Consumer ${options.groupId}: concurrency and maxAttempts must be at least 1, and backOff 0 < firstMs <= maxMs`,
     );
   }
   return settings;

@@ -4,30 +4,30 @@ import { microsOf, timeOf } from './dead-letter.js';
 import { type KafkaRecord, type Message } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-/** `new`: recorded, handle it; `duplicate`: handled or parked before; `held`: an earlier message of its key is parked. */
+/** `new`: recorded, so handle it; `duplicate`: already handled or parked; `held`: an earlier message of its key is parked. */
 export type Recorded = 'new' | 'duplicate' | 'held';
 
-/** What identifies a message to its consumer: an id is unique within its source only. */
+/** Identifies a message to its consumer. An id is unique only within its source. */
 export interface MessageRef {
   readonly id: string;
   readonly source: string;
 }
 
-/** What a process has in hand of a partition: what it died of, if it dies. */
+/** A process's record of the messages of a partition that it has in flight. If it dies, one of them may be the cause. */
 export interface Mark {
   readonly id: string;
   readonly topic: string;
   readonly partition: number;
   readonly firstOffset: string;
   readonly lastOffset: string;
-  /** The oldest and the newest timestamp of its records. */
+  /** The oldest and the newest timestamp of the records. */
   readonly recordedFrom: Date;
   readonly recordedTo: Date;
-  /** Marks that this one takes the place of. */
+  /** The marks that this one replaces. */
   readonly replaces: readonly string[];
 }
 
-/** Messages that are begun under one mark. */
+/** Messages that share one mark. */
 export interface MarkedRefs {
   readonly mark: Mark;
   readonly refs: readonly MessageRef[];
@@ -35,31 +35,31 @@ export interface MarkedRefs {
 
 /** How a message is parked. */
 export interface Parking {
-  /** By this transaction, in the inbox; else it is recorded with the parking. */
+  /** Whether this transaction has already recorded the message in the inbox. If not, parking records it. */
   readonly recorded?: boolean;
-  /** Has its place in its key, and holds the later ones. */
+  /** Whether the message keeps its place within its key and holds back later messages. */
   readonly holdsKey: boolean;
   readonly attempts: number;
   readonly setbacks: number;
   readonly error: string | null;
-  /** Until the next attempt, if nothing of its key stands before it; undefined: a dead letter. */
+  /** The delay until the next attempt, if no earlier message of its key is parked. Undefined makes it a dead letter. */
   readonly delayMs: number | undefined;
   readonly known: { readonly id?: string; readonly type?: string; readonly source?: string };
 }
 
-/** For one statement that waits for another transaction's row; set with the statement, so no session keeps it. */
+/** For one statement that may wait for another transaction's row. Set within the statement, so that no session keeps it. */
 export const LOCK_TIMEOUT = '1s';
 const CHUNK = 5000;
 const DAY_MS = 24 * 3600 * 1000;
 
-/** The inbox's SQL: what is known, what is recorded, what is parked. */
+/** The SQL that finds duplicates, records messages and parks them. */
 export class InboxStore {
   private readonly schema: string;
-  /** In microseconds since 1970: where the next look begins, how far the last one got, and how far the last round got. */
+  /** In microseconds since 1970: where the next chunk begins, how far the last chunk got, and how far the last round got. */
   private forgetFrom: number | null = null;
   private forgottenUpTo: number | null = null;
   private forgottenBefore: number | null = null;
-  /** When a look last began at the front. */
+  /** When a scan last began at the front. */
   private forgettingSince = -Infinity;
 
   constructor(
@@ -71,14 +71,14 @@ export class InboxStore {
   }
 
   /**
-   * Leaves the marks of what comes now, and tells which of the messages of each are known already, by their index. A mark tells
-   * of the death of a process and not of the server, so it does not wait for the disk.
+   * Writes the marks of the messages that come next, and returns for each mark the indexes of the messages that the inbox
+   * already has. A mark has to survive a crash of the process but not of the server, so it does not wait for the disk.
    */
   async begin(db: DataSource, runs: readonly MarkedRefs[]): Promise<Set<number>[]> {
     const marks = runs.map(({ mark }) => mark);
     const refs = runs.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
     const rows: { nth: number; n: number }[] = await db.query(
-      // inbox_pkey. The planner is kept from guessing how many ids there are.
+      // inbox_pkey. The lateral join keeps the plan independent of the planner's guess at the number of ids.
       `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        marked as (
          insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, recorded_from,
@@ -116,8 +116,8 @@ export class InboxStore {
   }
 
   /**
-   * Records that the consumer handles the message, unless it has, or the message's key is held. Of two transactions with one
-   * message the second waits for the first to end. No answer is an error, so none breaks the transaction.
+   * Records that the consumer handles the message, unless it already has or the message's key is held. If two transactions
+   * record the same message, the second waits for the first to end. No outcome is an SQL error, so none aborts the transaction.
    */
   async record(tx: EntityManager, message: Message): Promise<Recorded> {
     const [row]: { held: boolean; recorded: boolean }[] = await tx.query(
@@ -138,9 +138,10 @@ export class InboxStore {
   }
 
   /**
-   * Records many at once, and returns the indexes of those that are new and whose key is not held, key by key: all messages of
-   * a key, or none. Another process may park one of them while this statement waits for it; the statement's snapshot does not
-   * show that, and the later ones of the key would overtake it. They are for a later statement, which sees what became of it.
+   * Records many messages at once, and returns the indexes of those that are new and whose key is not held. Of each key it
+   * records all messages or none: another process may park one of them while this statement waits for it. The statement's
+   * snapshot does not show that, so later messages of the key would overtake the parked one. They are left to a later statement,
+   * which sees the outcome.
    */
   async recordAll(tx: EntityManager, messages: readonly Message[]): Promise<Set<number>> {
     const rows: { n: number }[] = await tx.query(
@@ -177,9 +178,9 @@ export class InboxStore {
     return recorded;
   }
 
-  /** Takes back what this transaction has recorded. */
+  /** Deletes inbox rows that this transaction has inserted. */
   private async withdraw(tx: EntityManager, refs: readonly MessageRef[]): Promise<void> {
-    // inbox_pkey. Arrays, so that the planner does not take a join for a large one.
+    // inbox_pkey. An array of ctids, because the planner would expect a join to be large.
     await tx.query(
       `delete from ${this.schema}.inbox where ctid = any(array(
          select known.ctid from unnest($2::text[], $3::text[]) as m (message_id, source)
@@ -191,9 +192,10 @@ export class InboxStore {
   }
 
   /**
-   * Keeps the record whole, as it came, behind what is parked of its key; false, and nothing done, when the message is known:
-   * whoever recorded it first has it. A message that holds its key is recorded in the inbox with it, so its id tells whether it
-   * is known. One without an id is known by its place and its timestamp (inbox_parked_unreadable).
+   * Parks the complete record, unchanged, behind the messages of its key that are already parked. Returns false and does nothing
+   * if the message is a duplicate, because the transaction that recorded it first takes care of it. A message that holds its key
+   * is recorded in the inbox at the same time, so its id identifies duplicates. One without an id is identified by its place and
+   * timestamp (inbox_parked_unreadable).
    */
   async park(tx: EntityManager, record: KafkaRecord, parking: Parking): Promise<boolean> {
     const { holdsKey, known } = parking;
@@ -239,8 +241,9 @@ export class InboxStore {
   }
 
   /**
-   * One at a time changes what is parked of a key, until its transaction ends: else a message could be parked behind a head
-   * that is just being deleted, and nobody would wake it. Sent before the statement that looks, which must see the result.
+   * Locks the parked messages of a key until the transaction ends. Otherwise a message could be parked behind a head that is
+   * just being deleted, and nothing would wake it. Must be a statement of its own, before the one that reads the parked
+   * messages, because that one must see the changes of the previous lock holder.
    */
   async lockKey(tx: EntityManager, key: Buffer | null): Promise<void> {
     await tx.query(
@@ -251,11 +254,11 @@ export class InboxStore {
   }
 
   /**
-   * Forgets what is older than `retentionMs`, the oldest first, a chunk at a time: true while there may be more.
+   * Deletes one chunk of the rows older than `retentionMs`, the oldest first. Returns true while there may be more.
    *
-   * What is deleted stays in the index for as long as any old transaction is open (P6), and a look that began at the front would
-   * walk over all of it. So each chunk begins where the last one ended. When there is no more, the next look goes back over the
-   * last round, for rows that somebody else held, and once a day it begins at the front.
+   * Deleted rows stay in the index for as long as any old transaction is open (P6), and a scan from the front would walk over
+   * all of them. So each chunk begins where the last one ended. When no rows are left, the next scan repeats the last round, for
+   * rows that were locked then, and once a day it begins at the front.
    */
   async forget(db: DataSource, retentionMs: number): Promise<boolean> {
     if (performance.now() - this.forgettingSince > DAY_MS) {

@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
 import { describeError } from './errors.js';
 
-/** The database was away, or went away: whatever the work did or threw says nothing about the work. */
+/** The database was unavailable or became so. The outcome of the work then says nothing about the work itself. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 
@@ -10,7 +10,7 @@ export class InterruptedError extends Error {
   }
 }
 
-/** What is used of a client of node-postgres, the driver below TypeORM. */
+/** The parts used of a client of node-postgres, the driver below TypeORM. */
 interface PgClient {
   readonly readyForQuery?: boolean;
   getTransactionStatus?(): string | null;
@@ -18,8 +18,10 @@ interface PgClient {
 }
 
 /**
- * Runs the work in a transaction of its own, on one connection of the pool. Its error is rolled back and thrown as it came.
- * @throws InterruptedError when there was no connection, or it did not live to the end: the commit may then have happened
+ * Runs the work in a transaction of its own, on one connection of the pool. If the work throws, the transaction is rolled back
+ * and the error rethrown unchanged.
+ * @throws InterruptedError if no connection was available or it was lost before the end, in which case the transaction may have
+ * committed
  */
 export async function inTransaction<T>(dataSource: DataSource, work: (tx: EntityManager) => Promise<T>): Promise<T> {
   const runner = dataSource.createQueryRunner();
@@ -40,9 +42,9 @@ export async function inTransaction<T>(dataSource: DataSource, work: (tx: Entity
 }
 
 /**
- * Runs the work within the transaction, and gives what it threw: then what it did is taken back, and the transaction goes on.
- * An error of the database that the work has swallowed counts as thrown.
- * @throws when the connection is lost
+ * Runs the work within the transaction. If it throws, its writes are rolled back to a savepoint, the error is returned and the
+ * transaction stays usable. A database error that the work has swallowed counts as thrown.
+ * @throws if the connection is lost
  */
 export async function failureWithin(
   tx: EntityManager,
@@ -70,20 +72,20 @@ async function begin(runner: QueryRunner): Promise<PgClient> {
 }
 
 /**
- * A statement that failed and was caught has ended the transaction: PostgreSQL would answer the COMMIT with a rollback and no
- * error, and the message would be lost. The driver knows, once it has the answer to the last statement.
+ * Throws if the transaction is aborted. After a failed statement whose error was swallowed, PostgreSQL would answer COMMIT with
+ * a rollback but no error, and the message would be lost. The driver knows the status once the last statement was answered.
  */
 async function checkSound(runner: QueryRunner, client: PgClient): Promise<void> {
   if (client.readyForQuery === true && client.getTransactionStatus?.() === 'T') return;
   await runner.query('select 1');
 }
 
-/** Only a connection that still answers was not the reason of the error. */
+/** Rolls back. If even that fails, the lost connection was the cause of the error. */
 async function rollBack(runner: QueryRunner, client: PgClient, error: unknown): Promise<void> {
   try {
     await runner.rollbackTransaction();
   } catch {
-    // Back in the pool it would be given to the next one, with the transaction still open.
+    // Back in the pool, the connection would be reused with its transaction still open.
     client.end?.().catch(() => undefined);
     throw new InterruptedError(error);
   }

@@ -9,10 +9,10 @@ import { type Setbacks } from './setbacks.js';
 import { type Slots } from './slots.js';
 import { backOffMs } from './waiting.js';
 
-/** Messages that waited for the environment go on within a minute of its recovery. */
+/** Messages that were delayed by the environment are retried within a minute of its recovery. */
 const MAX_SETBACK_MS = 60_000;
 
-/** What both ways of a message to its handler share: from Kafka, and from the parked ones. */
+/** Shared by the two paths of a message to its handler: straight from Kafka, and from the parked messages. */
 export interface InboxWork {
   readonly settings: InboxSettings;
   readonly dataSource: DataSource;
@@ -21,24 +21,25 @@ export interface InboxWork {
   readonly slots: Slots;
   readonly counts: InboxCounts;
   readonly setbacks: Setbacks;
-  /** What is in hand now. */
+  /** The progress of the work in flight. */
   readonly inFlight: Set<Progress>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
   read(record: KafkaRecord): Reading;
   handles(type: string): boolean;
-  /** Runs the handler in the transaction; what it throws, this throws. */
+  /** Runs the handler in the transaction. Rethrows the handler's errors unchanged. */
   handle(tx: EntityManager, message: Message): Promise<void>;
 }
 
-/** Since the process started. */
+/** Counts since the process started. */
 export interface InboxCounts {
   processed: number;
   duplicates: number;
+  /** Ignored because the consumer has no handler for their type. */
   passedOver: number;
   /** Ignored because no contract names their type. */
   unknownTypes: number;
-  /** Attempts that a handler failed. */
+  /** Attempts in which the handler failed. */
   failedAttempts: number;
   /** Failures that were the environment's fault and did not count as attempts. */
   setbacks: number;
@@ -48,7 +49,7 @@ export interface InboxCounts {
   missed: number;
 }
 
-/** All at zero. */
+/** Returns counts that are all zero. */
 export function noCounts(): InboxCounts {
   return {
     processed: 0,
@@ -63,26 +64,26 @@ export function noCounts(): InboxCounts {
   };
 }
 
-/** What the log shows of a key. */
+/** The longest part of a key that the log shows. */
 const MAX_KEY_BYTES = 255;
 
-/** When a message that has failed so often is tried again; undefined: never. */
+/** Returns the delay before the next attempt after this many failed ones, or undefined if there is none. */
 export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
   if (attempts >= maxAttempts) return undefined;
   return backOffMs(Math.max(0, attempts - 1), backOff.firstMs, backOff.maxMs);
 }
 
-/** How long a message waits that the environment has failed so often, since it last failed by itself. */
+/** Returns the delay before the next attempt after this many setbacks since the message last failed by itself. */
 export function afterSetbacksMs({ backOff: { firstMs, maxMs } }: InboxSettings, setbacks: number): number {
   return backOffMs(Math.max(0, setbacks - 1), firstMs, Math.max(firstMs, Math.min(maxMs, MAX_SETBACK_MS)));
 }
 
-/** The same for both of a message's ways, and short: one is kept for each message that meets setbacks. */
+/** Returns the place of a message: the same on both paths, and short, because one is kept for each message with setbacks. */
 export function placeOf({ topic, partition, offset }: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>): string {
   return `${topic}/${partition}/${offset}`;
 }
 
-/** Names a message in the log: its type, id and place, and its key, which is the id of the aggregate that it is about. */
+/** Names a message in the log by its type, id, place and key, which is the id of its aggregate. */
 export function nameOf(
   record: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> & Partial<Pick<KafkaRecord, 'key'>>,
   { id, type }: { id?: string | undefined; type?: string | undefined } = {},
@@ -91,7 +92,7 @@ export function nameOf(
   return `${parts.join(' ')} at ${placeOf(record)}`;
 }
 
-/** Anything but a plain name is quoted, and cut: whatever another producer wrote must not forge a line of the log. */
+/** Quotes and cuts anything but a plain name, so that a key written by another producer cannot forge a log line. */
 function keyText(key: Buffer): string {
   const text = key.subarray(0, MAX_KEY_BYTES).toString();
   return `of key ${/^[\w.:@+-]+$/.test(text) ? text : JSON.stringify(text)}`;

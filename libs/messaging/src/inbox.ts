@@ -24,21 +24,21 @@ import { Setbacks } from './setbacks.js';
 import { Slots } from './slots.js';
 import { backOffMs, pause, settlesWithin, STOP_MS } from './waiting.js';
 
-/** A handler may take its time before health calls it stuck; a failing one is reported sooner. */
+/** How long a handler may run before health reports it as stuck. A failing handler is reported sooner. */
 const HANDLER_STALLS_AFTER_MS = 30_000;
-/** How soon a consumer that may not start looks again: an operator may have changed the topic. */
+/** How often a consumer that must not start checks its topic again: an operator may have reconfigured it. */
 const RECHECK_MS = 60_000;
-/** How soon a running consumer notices that an operator has changed the cleanup policy of its topic. */
+/** How often a running consumer checks whether an operator has changed the cleanup policy of its topic. */
 const WATCH_TOPIC_MS = 5 * 60_000;
 
 /**
- * What a service hears: one consumer as a Nest transport strategy, so that handlers are plain Nest message handlers.
+ * The service's incoming messages: one consumer as a Nest transport strategy, so handlers are plain Nest message handlers.
  *
- * A message and its effect are one transaction: the message is recorded in the inbox, the handler writes through the
- * context's `tx`, and only after the commit may Kafka forget the message. Delivered again, by whatever process, it is found
- * in the inbox and dropped (P4). A message whose handler fails is parked and tried again with back-off, with the later ones
- * of its key behind it, while the partition goes on; what can never succeed (`PermanentError`, a message that cannot be read,
- * too many attempts) is kept as a dead letter (P5).
+ * A message and its effect share one transaction: the inbox records the message, the handler writes through the context's
+ * `tx`, and the offset is committed to Kafka only after that transaction has committed. If the message is delivered again, to
+ * any process, it is found in the inbox and dropped (P4). A message whose handler fails is parked and retried with back-off.
+ * Later messages of its key queue up behind it while the rest of the partition moves on. A message that can never succeed
+ * (`PermanentError`, an unreadable message, too many attempts) is kept as a dead letter (P5).
  */
 export class Inbox extends Server implements CustomTransportStrategy {
   override readonly transportId: symbol;
@@ -101,7 +101,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     health.register(`inbox ${options.groupId}`, () => this.health());
   }
 
-  /** Two handlers of one type would share a transaction and run at the same time in it: each consumer has one. */
+  /** Allows one handler per type and consumer, because two would run concurrently in the same transaction. */
   override addHandler(
     pattern: unknown,
     callback: MessageHandler,
@@ -113,13 +113,13 @@ export class Inbox extends Server implements CustomTransportStrategy {
       throw new Error(`Consumer ${this.options.groupId} has two handlers for ${type}`);
     if (!Object.hasOwn(this.options.topic.events, type)) {
       throw new Error(
-        `Consumer ${this.options.groupId} handles ${type}, which no contract of ${this.options.topic.name} names`,
+        `Consumer ${this.options.groupId} handles ${type}, which is not an event of topic ${this.options.topic.name}`,
       );
     }
     super.addHandler(type, callback, isEventHandler, extras);
   }
 
-  /** Returns at once: Kafka need not be there yet. */
+  /** Returns immediately. Kafka does not have to be reachable yet. */
   listen(callback: () => void): void {
     this.running ??= Promise.all([this.supervise(), this.watchTopic()]);
     this.parked.start();
@@ -127,24 +127,24 @@ export class Inbox extends Server implements CustomTransportStrategy {
     callback();
   }
 
-  /** Lets the messages in hand finish, leaves the group; what was not finished is delivered again. */
+  /** Lets the messages in flight finish and leaves the group. Unfinished messages are delivered again. */
   async close(): Promise<void> {
     this.stopping.abort();
     if (!(await settlesWithin(STOP_MS, this.stopConsuming()))) {
-      this.logger.warn(`Not done after ${STOP_MS} ms: what was in hand will be delivered again`);
+      this.logger.warn(`Messages were still in flight ${STOP_MS} ms after the stop began. They will be delivered again`);
     }
   }
 
   private async stopConsuming(): Promise<void> {
     await this.consumer?.stop();
     await Promise.all([this.running, this.parked.stop(), this.housekeeping.stop()]);
-    // Nothing is in hand any more. Without a database the next process is careful for nothing.
+    // Nothing is in flight any more. If the marks cannot be removed, the next process is cautious for no reason.
     await this.work.marks.removeOwn(this.work.dataSource).catch(() => undefined);
   }
 
-  /** kafkajs's consumer has no events that a handler could listen to: the inbox deals with them. */
+  /** The inbox exposes no events: it handles those of the kafkajs consumer itself. */
   on(): never {
-    throw new Error('The inbox has no events to listen to');
+    throw new Error('The inbox does not emit events');
   }
 
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the signature is Nest's
@@ -169,12 +169,12 @@ export class Inbox extends Server implements CustomTransportStrategy {
     return { healthy: true, ...worst, ...details };
   }
 
-  /** What became of its messages since the process started. */
+  /** Message counts by outcome, since the process started. */
   get counts(): Readonly<InboxCounts> {
     return this.work.counts;
   }
 
-  /** kafkajs ends a consumer for good on errors it calls non-retriable: a new one takes its place, for as long as it takes. */
+  /** Keeps starting new consumers, because kafkajs stops a consumer permanently on errors it considers non-retriable. */
   private async supervise(): Promise<void> {
     const { signal } = this.stopping;
     const { concurrency, groupCommit } = this.settings;
@@ -192,7 +192,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
           clientId: this.messaging.service,
           groupId: this.options.groupId,
           topic: this.options.topic.name,
-          // With group commit they share one transaction, and so one slot.
+          // With group commit all partitions share one transaction, and so one slot.
           concurrency: groupCommit ? Math.max(concurrency, this.options.topic.partitions) : concurrency,
           sessionMs: this.settings.sessionMs,
           onJoined: () => {
@@ -204,10 +204,10 @@ export class Inbox extends Server implements CustomTransportStrategy {
           onHeld: (error) => {
             this.connection.failed(describeError(error));
             this.logger.warn(
-              `Cannot find out where to start reading ${this.options.topic.name}: ${describeError(error)}`,
+              `Cannot determine where to start reading ${this.options.topic.name}: ${describeError(error)}`,
             );
           },
-          // Only what was fetched and read shows that the consumer is well: joining alone does not.
+          // Only a completed fetch shows that the consumer works. Joining the group is not enough.
           onFetched: () => {
             this.connection.done();
             failures = 0;
@@ -221,7 +221,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
         const waitMs = Math.round(backOffMs(failures, 200, 3000));
         this.connection.failed(describeError(error));
         this.logger.warn(
-          `Not consuming ${this.options.topic.name}: ${describeError(error)}. Joining again in ${waitMs} ms`,
+          `Not consuming ${this.options.topic.name}: ${describeError(error)}. Rejoining in ${waitMs} ms`,
         );
         await pause(waitMs, signal);
       } finally {
@@ -231,8 +231,9 @@ export class Inbox extends Server implements CustomTransportStrategy {
   }
 
   /**
-   * Whether the topic may be consumed. A message that the inbox forgets before Kafka does would have its effect twice when it is
-   * delivered again (P4). Compaction is only reported: what it deletes unread is lost (P2), and not consuming would not help.
+   * Checks whether the topic may be consumed. If the inbox forgot a message before Kafka deletes it, a redelivery would repeat
+   * its effect (P4). Compaction is only reported: unread messages that it deletes are lost (P2), but refusing to consume would
+   * not prevent that.
    */
   private async checkTopic(): Promise<boolean> {
     const { retentionMs } = this.settings;
@@ -248,14 +249,14 @@ export class Inbox extends Server implements CustomTransportStrategy {
     return refusal === undefined;
   }
 
-  /** Reports a topic that is compacted; returns how old its messages can get, in milliseconds. */
+  /** Reports a compacted topic. Returns the maximum age of the topic's messages in milliseconds. */
   private async checkCleanup(): Promise<number> {
     const { name } = this.options.topic;
     const { brokers, service: clientId } = this.messaging;
     const { oldestMs, compacts } = await topicCleanup({ brokers, clientId }, name);
     const before = this.compaction;
     this.compaction = compacts
-      ? `the cleanup.policy of ${name} includes compact: Kafka deletes messages that may not have been read yet`
+      ? `the cleanup.policy of ${name} includes compact, so Kafka may delete messages before they are read`
       : undefined;
     if (this.compaction !== undefined && before === undefined)
       this.logger.error(`Messages may be missed: ${this.compaction}`);
@@ -268,7 +269,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
       await pause(WATCH_TOPIC_MS, signal);
       if (signal.aborted) return;
       await this.checkTopic().catch((error: unknown) =>
-        this.logger.debug(`Cannot look at the topic's configuration: ${describeError(error)}`),
+        this.logger.debug(`Cannot read the topic's configuration: ${describeError(error)}`),
       );
     }
   }
@@ -276,7 +277,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   private async handle(tx: EntityManager, message: Message): Promise<void> {
     const handler = this.messageHandlers.get(message.type);
     const result: unknown = await handler?.(message.data, new InboxContext(tx, message));
-    // What Nest makes of an error, or of a handler that returns a stream: it fails only when it is listened to.
+    // Nest turns an error, or a handler that returns a stream, into an Observable, which fails only once it is subscribed to.
     if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
   }
 }

@@ -6,25 +6,27 @@ import { LOCK_TIMEOUT } from './inbox-store.js';
 import { type KafkaRecord } from './message.js';
 import { quoteIdentifier } from './schema.js';
 
-/** A parked message whose turn it is: nothing of its key stands before it. */
+/** A parked message whose turn it is, because no earlier message of its key holds it back. */
 export interface Head {
   readonly id: string;
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
-  /** As the database writes it. */
+  /** In the database's text form. */
   readonly timestamp: string;
-  /** A process may have died of it: it is to be handled with nothing else in hand. */
+  /** The message may have crashed a process, so it must be handled with nothing else in flight. */
   readonly suspect: boolean;
-  /** The message of its key that was handled just before it, in a key that its dead letters hold: none stands in between. */
+  /**
+   * If dead letters hold their keys, the id of the message of its key that was handled just before. None is parked in between.
+   */
   readonly after?: string | undefined;
 }
 
-/** A message that this process may take in hand. */
+/** The right to attempt a parked message. */
 export interface Claim {
-  /** Stands for it in `inbox_in_flight`. */
+  /** The id of its mark in `inbox_in_flight`. */
   readonly mark: string;
-  /** How many processes have died with it alone in hand. */
+  /** How many processes have died with the message alone in flight. */
   readonly deaths: number;
 }
 
@@ -35,12 +37,12 @@ export interface Taken {
   readonly setbacks: number;
 }
 
-/** How soon a claim is void of a process that died before it took the message, or with it in hand. */
+/** How long the claim of a process that died keeps others from the message. */
 const CLAIM = '2 s';
 
-/** The SQL of the parked messages of one consumer. */
+/** The SQL of one consumer's parked messages. */
 export class ParkedStore {
-  /** Nothing of the consumer is due before this time. */
+  /** No message of the consumer is due before this time. */
   private dueSince: string | null = null;
   private readonly parked: string;
   private readonly earlier: string;
@@ -60,20 +62,20 @@ export class ParkedStore {
         and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)`;
   }
 
-  /** Whether anything of the key of `p` stands before it, beyond the id `after`. */
+  /** Condition: a message of the key of `p` with an id above `after` holds `p` back. */
   private earlierAfter(after: string): string {
-    // inbox_parked_arrival. The offset keeps the planner from joining the whole table.
+    // inbox_parked_arrival. `offset 0` keeps the planner from joining the whole table.
     return `exists (select from ${this.parked} e
       where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e.id < p.id
         and e.id > ${after}::bigint ${this.deadLettersHoldKeys ? '' : 'and e.dead_at is null'} offset 0)`;
   }
 
   /**
-   * The heads that are due, in nobody's hands, and not among those that we know. By inbox_parked_due, in which only heads
-   * stand: those behind them have no time yet.
+   * Returns the heads that are due, not locked and not in `known`. Served by inbox_parked_due, which contains only heads because
+   * the messages behind them have no due time yet.
    */
   async dueHeads(db: DataSource, known: readonly string[], limit: number): Promise<Head[]> {
-    // The rows are compared, not the times, so that the planner does not take the range for a small one and sort it.
+    // Rows are compared rather than times, because the planner would otherwise expect a small range and sort it.
     const rows: (Omit<Head, 'id'> & { id: string | null; since: string })[] = await db.query(
       `with first as materialized (
          select p.next_attempt_at as at from ${this.parked} p
@@ -96,9 +98,10 @@ export class ParkedStore {
   }
 
   /**
-   * Marks the message, unless it is gone, not due, in other hands, or suspect and not to be handled alone. Two steps, claim and
-   * {@link take}, because the mark has to be seen by others while the message is in hand, which needs a commit, and because
-   * no mark of a living process may be found by who claims it next: until it is taken the message is not due again.
+   * Claims the message by marking it. Returns undefined if it is gone, not due, locked, or suspect while `alone` is false.
+   *
+   * Claim and {@link take} are two steps because other processes have to see the mark while the message is in flight, which
+   * needs a commit. A claim also moves the due time, so that the next claimer never finds the mark of a live process.
    */
   async claim(db: DataSource, { id, after }: Head, marks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
     await marks.tidy(db);
@@ -127,7 +130,7 @@ export class ParkedStore {
     return undefined;
   }
 
-  /** Takes the claimed message for the length of the transaction; undefined when it is gone, or in other hands after all. */
+  /** Locks the claimed message until the transaction ends. Returns undefined if it is gone or locked by another process. */
   async take(tx: EntityManager, id: string): Promise<Taken | undefined> {
     const [row]: (Taken & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
       `select p.topic, p.partition, p."offset", p.recorded_at as "recordedAt", p.key, p.headers, p.value,
@@ -141,7 +144,7 @@ export class ParkedStore {
     return { record: { topic, partition, offset, timestamp, key, headers, value }, holdsKey, attempts, setbacks };
   }
 
-  /** Gives a claim back whose message could not be settled, unless another process has it by now. */
+  /** Gives up the claim on a message that could not be settled, unless another process has claimed it since. */
   async release(db: DataSource, id: string): Promise<void> {
     await db.query(
       `update ${this.parked} set next_attempt_at = statement_timestamp()
@@ -152,14 +155,14 @@ export class ParkedStore {
     );
   }
 
-  /** The message is handled, in this transaction. */
+  /** Deletes the message, which this transaction has handled. */
   async remove(tx: EntityManager, id: string): Promise<void> {
     await tx.query(`delete from ${this.parked} where id = $1`, [id]);
   }
 
   /**
-   * It is the turn of the key's next message after `after`, if it has one and no dead letter: returned. Needs the lock of the
-   * key. Those before it are not looked for, because the index keeps what is gone for as long as any old transaction is open.
+   * Makes the key's next message after `after` due and returns it, if there is one and no dead letter holds the key. Requires
+   * the key's lock. The scan begins at `after`, because the index keeps deleted entries while any old transaction is open.
    */
   async releaseNext(tx: EntityManager, key: Buffer | null, after: string): Promise<Head | undefined> {
     const [rows]: [Head[], number] = await tx.query(
@@ -176,7 +179,9 @@ export class ParkedStore {
     return head && { ...head, after: this.deadLettersHoldKeys ? after : undefined };
   }
 
-  /** Another attempt in `delayMs`, or never (undefined): a dead letter. Of a message that this transaction has taken. */
+  /**
+   * Schedules another attempt at a message that this transaction has taken. An undefined `delayMs` makes it a dead letter.
+   */
   async putBack(
     tx: EntityManager,
     id: string,
@@ -192,18 +197,18 @@ export class ParkedStore {
   }
 
   /**
-   * Makes due what no look for due heads would find, in some blocks of the table from `block` on:
-   * - heads without a time, because the letter before them was discarded by a plain DELETE;
-   * - heads whose time is before the range of those looks, because it was committed late;
-   * - heads whose time is more than `farMs` ahead, because the database's clock has been set back since.
+   * Makes heads due that {@link dueHeads} cannot find, in a few blocks of the table starting at `block`:
+   * - heads without a due time, because the letter before them was deleted with plain SQL;
+   * - heads whose due time is before the range that `dueHeads` scans, because it was committed late;
+   * - heads whose due time is more than `farMs` ahead, because the database's clock was set back.
    *
-   * The cost is that of the blocks: neither the size of the table nor the number of dead rows in it matters.
+   * The cost depends only on the number of blocks, not on the size of the table or the number of dead rows in it.
    */
   async wakeStrays(db: DataSource, block: number, farMs: number): Promise<Strays> {
     const stray = (next: string) => `${next} < (select ${dueSince(this.schema, 'inbox_parked', '$4::timestamptz')})
               or ${next} > statement_timestamp() + $5::float8 * interval '1 ms'`;
     const end = block + SLICE_BLOCKS;
-    // By tid, then inbox_parked_arrival for the head of each key and the primary key.
+    // A tid range, then inbox_parked_arrival for the head of each key, and the primary key.
     const [row]: { woken: number; blocks: number }[] = await db.query(
       `with slice as materialized (
          select id, consumer, key, holds_key, dead_at, next_attempt_at from ${this.parked}

@@ -12,33 +12,36 @@ import { WakeUpCall } from './waiting.js';
 
 const HEADS_AT_ONCE = 100;
 const MAX_TIMERS = 1000;
-/** How soon messages go on that no look for due ones finds: after a letter that somebody deleted by hand, for example. */
+/** How often to look for messages that are due but not found as such, for example behind a dead letter deleted with plain SQL. */
 const STRAYS_EVERY_MS = 25_000;
-/** Beyond the longest back-off, a time can only come from a clock that was set back. Generous, because processes may differ. */
+/**
+ * A due time this far beyond the longest back-off can only come from a clock that was set back. Generous, because processes may
+ * be configured differently.
+ */
 const FAR_MS = 60_000;
 
-/** What became of an attempt. */
+/** The outcome of an attempt. */
 interface Outcome {
-  /** The message of the key whose turn it is. */
+  /** The next message of the key, if it is due now. */
   readonly next?: Head | undefined;
-  /** Once it is committed. */
+  /** Counts and logs the outcome. To be called once the transaction has committed. */
   afterCommit(): void;
 }
 
 /**
- * Tries the parked messages of one consumer again: of each key the first when it is due, and once it is handled the next, in
- * the order in which they arrived. Every process does so; which one a message falls to is decided when it is claimed.
+ * Retries the parked messages of one consumer: the first message of each key once it is due, and after it the next ones in
+ * order of arrival. Every process does this; a claim decides which process gets a message.
  */
 export class ParkedMessages {
   private readonly call = new WakeUpCall();
   private readonly inFlight = new Set<string>();
-  /** The attempts that a handler has begun, by the message's row. */
+  /** The attempts in progress, by the id of the message's row. */
   private readonly watched = new Map<string, WatchedAttempt>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private running: Promise<void> | undefined;
   private straysSought = -Infinity;
   private seekingStrays: Promise<void> | undefined;
-  /** More may be due than are being processed. */
+  /** More messages may be due than are being handled. */
   private more = false;
 
   constructor(
@@ -50,7 +53,7 @@ export class ParkedMessages {
     this.running ??= this.run();
   }
 
-  /** Resolves when what is in hand is done. The work's `stopping` has to be aborted before. */
+  /** Resolves when nothing is in flight any more. The caller must abort the work's `stopping` first. */
   async stop(): Promise<void> {
     for (const timer of this.timers) clearTimeout(timer);
     this.call.call();
@@ -58,14 +61,14 @@ export class ParkedMessages {
     await this.seekingStrays;
   }
 
-  /** Something may be due. */
+  /** Looks for due messages now, because something may be due. */
   wake(): void {
     this.call.call();
   }
 
-  /** Something is due in so many milliseconds. */
+  /** Looks for due messages in `inMs` milliseconds. */
   due(inMs: number): void {
-    // Beyond that many the poll finds them.
+    // Beyond this many timers, the poll finds the messages.
     if (this.work.stopping.aborted || this.timers.size >= MAX_TIMERS) return;
     const timer = setTimeout(() => {
       this.timers.delete(timer);
@@ -83,14 +86,14 @@ export class ParkedMessages {
           this.straysSought = performance.now();
           this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
         }
-        // Before others are found suspect by what an outage has kept.
+        // First, because marks of ours that an outage kept would make messages suspect.
         await work.marks.tidy(work.dataSource);
         const room = HEADS_AT_ONCE - this.inFlight.size;
         const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
         this.more = heads.length === room;
         for (const head of heads) {
           this.inFlight.add(head.id);
-          // Not awaited: a slow handler of one key holds up no other.
+          // Not awaited: a slow handler must not hold up other keys.
           const key = this.drainKey(head).finally(() => {
             this.inFlight.delete(head.id);
             keys.delete(key);
@@ -121,7 +124,7 @@ export class ParkedMessages {
     }
   }
 
-  /** The head of a key, and what is behind it, until one fails. Never throws. */
+  /** Handles the head of a key and the messages behind it, until one fails. Never throws. */
   private async drainKey(head: Head): Promise<void> {
     const { slots, logger, stopping } = this.work;
     for (let next: Head | undefined = head; next && !stopping.aborted;) {
@@ -129,7 +132,7 @@ export class ParkedMessages {
       const attempt = async () => this.attempt(current);
       next = await (current.suspect ? slots.useAll(attempt) : slots.use(attempt, 'background')).catch(
         (error: unknown) => {
-          logger.warn(`${nameOf(current)} waits: ${describeError(error)}`);
+          logger.warn(`${nameOf(current)} stays parked: ${describeError(error)}`);
           return undefined;
         },
       );
@@ -159,7 +162,7 @@ export class ParkedMessages {
       outcome?.afterCommit();
       return outcome?.next;
     } catch (error) {
-      // It was not handled, and nothing killed us. Where the database is away, the claim is void soon.
+      // The message was not handled, and did not crash the process. If the database is unavailable, the claim expires soon.
       if (claim) {
         await work.marks.remove(work.dataSource, [claim.mark]);
         const outcome = await this.afterLostConnection(head, error).catch(() => undefined);
@@ -176,7 +179,7 @@ export class ParkedMessages {
     }
   }
 
-  /** A message may end its connection itself, by what it does in its transaction: that is a setback like others. */
+  /** A message may break its connection itself, by what its handler does in the transaction. That is an ordinary setback. */
   private async afterLostConnection(head: Head, error: unknown): Promise<Outcome | undefined> {
     const { work, store } = this;
     const watched = this.watched.get(head.id);
@@ -196,7 +199,7 @@ export class ParkedMessages {
       deaths >= MAX_DEATHS
         ? { error: new DeadlyError(deaths) }
         : await failureWithin(tx, async () => this.handle(tx, taken));
-    // Whatever it failed of while the process stops, the next one will see.
+    // A failure while the process is stopping is not conclusive: the next process will try again.
     if (failed && work.stopping.aborted) throw failed.error;
     if (failed) return this.putBack(tx, head, taken, failed.error, watched);
 
@@ -215,17 +218,18 @@ export class ParkedMessages {
     const { work } = this;
     const reading = work.read(record);
     if (!reading.readable) {
-      // Parked by a process of a version whose contract names the type: it is in the inbox, so no replay would deliver it.
+      // A process of a newer version, whose contract names the type, parked the message. It must not be ignored: it is recorded in
+      // the inbox, so no replay would deliver it.
       const isNewer = reading.unknownType && holdsKey && work.settings.ignoresUnknownTypes;
       throw isNewer ? new UnknownTypeError(reading.reason) : new UnreadableError(reading.reason);
     }
-    // What could not be read when it was parked is not in the inbox yet.
+    // A message that was unreadable when it was parked is not in the inbox yet.
     const recorded = holdsKey ? 'new' : await work.store.record(tx, reading.message);
     if (recorded === 'held') throw new KeyHeldError('an earlier message of its key is parked');
     if (recorded === 'new' && work.handles(reading.message.type)) await work.handle(tx, reading.message);
   }
 
-  /** The row is ours until the transaction ends: nobody else has moved it on meanwhile. */
+  /** Schedules the next attempt or makes the message a dead letter. The transaction holds the row, so nobody else changed it. */
   private async putBack(
     tx: EntityManager,
     head: Head,
@@ -261,9 +265,9 @@ export class ParkedMessages {
           const name = nameOf(taken.record, { id: headers['ce_id'], type: headers['ce_type'] });
           work.logger.error(`${name} is a dead letter after ${attempts} attempts: ${text}`, stack);
         } else {
-          const wait = `Trying again in ${Math.round(delayMs)} ms`;
-          // During a brownout every message meets setbacks: one line for all of them is logged by `setbacks`.
-          if (verdict === 'setback') work.logger.debug(`${nameOf(head)} met a setback: ${text}. ${wait}`);
+          const wait = `Retrying in ${Math.round(delayMs)} ms`;
+          // During a brownout every message has setbacks, and `setbacks` logs one line for all of them.
+          if (verdict === 'setback') work.logger.debug(`${nameOf(head)} had a setback: ${text}. ${wait}`);
           else work.logger.warn(`${nameOf(head)} failed ${attempts} times: ${text}. ${wait}`);
           this.due(delayMs);
         }
@@ -271,11 +275,11 @@ export class ParkedMessages {
     };
   }
 
-  /** @throws the error, when the connection was lost: it says nothing */
+  /** @throws the error if the connection was lost, because that says nothing about the message */
   private verdictOn(error: unknown, watched: WatchedAttempt, text: string): 'never' | 'setback' | 'attempt' {
     const { setbacks } = this.work;
     if (error instanceof DeadlyError || error instanceof UnreadableError) return 'never';
-    // An earlier message of its key is in its way, or a version that knows its type is still to come: that is nobody's fault.
+    // An earlier message of its key is parked, or a version that knows its type is still to come. Neither is the message's fault.
     if (error instanceof KeyHeldError) return 'setback';
     if (error instanceof UnknownTypeError) {
       setbacks.met(text);
@@ -290,7 +294,7 @@ export class ParkedMessages {
   }
 }
 
-/** The connection ended while it was handled. */
+/** The connection was lost while the message was handled. */
 class ConnectionEndedError extends Error {}
 
 class DeadlyError extends Error {
@@ -299,11 +303,11 @@ class DeadlyError extends Error {
   }
 }
 
-/** It was sent on its way again, and still cannot be read. */
+/** An operator retried the message, and it still cannot be read. */
 class UnreadableError extends Error {}
 
-/** It waits for a process whose contract names its type. */
+/** The message waits for a process whose contract names its type. */
 class UnknownTypeError extends Error {}
 
-/** It had no place in its key when it was parked, and can be read now. */
+/** The message was unreadable when it was parked, so it had no place in its key. It is readable now, but its key is held. */
 class KeyHeldError extends Error {}

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Setbacks } from './setbacks.js';
 
-/** A consumer of which one process sees what succeeds and what fails. */
+/** The successes and failures of a consumer, as one process sees them. */
 function aConsumer() {
   let succeeded = 0;
   const lines: string[] = [];
@@ -13,7 +13,7 @@ function aConsumer() {
     setbacks,
     lines,
     succeed: (count = 1) => void (succeeded += count),
-    /** An attempt that fails, while others succeed. */
+    /** Makes an attempt fail while `meanwhile` others succeed; returns whether it counts. */
     fail: (name: string, meanwhile = 0): boolean => {
       const attempt = setbacks.begun(name);
       succeeded += meanwhile;
@@ -23,19 +23,19 @@ function aConsumer() {
 }
 
 describe('P5 a setback', () => {
-  it('counts when a message keeps failing while others succeed, from the second on', () => {
+  it('counts from the second on when a message keeps failing while others succeed', () => {
     const { fail } = aConsumer();
 
     expect([fail('poison', 10), fail('poison', 10), fail('poison', 10)]).toEqual([false, true, true]);
   });
 
-  it('counts as well once there are no others any more', () => {
+  it('still counts when there are no other messages any more', () => {
     const { fail } = aConsumer();
 
     expect([fail('poison', 10), fail('poison'), fail('poison')]).toEqual([false, true, true]);
   });
 
-  it('counts for two at the same time', () => {
+  it('counts for two messages at the same time', () => {
     const { fail, setbacks } = aConsumer();
     const one = setbacks.begun('one');
 
@@ -44,13 +44,13 @@ describe('P5 a setback', () => {
     expect(['one', 'two', 'one', 'two'].map((name) => fail(name))).toEqual([true, true, true, true]);
   });
 
-  it('never counts where nothing else happens, or nothing succeeds', () => {
+  it('never counts when nothing else happens or nothing succeeds', () => {
     const { fail } = aConsumer();
 
     expect([fail('a'), fail('a'), fail('a'), fail('b'), fail('a'), fail('b')]).toEqual(Array(6).fill(false));
   });
 
-  it('does not count when the database becomes slow after others succeeded', () => {
+  it('does not count when the database becomes slow after earlier successes', () => {
     const { fail, succeed } = aConsumer();
     succeed(100);
     const round = () => Array.from({ length: 36 }, (_, n) => fail(`m${n}`));
@@ -58,14 +58,14 @@ describe('P5 a setback', () => {
     expect([...round(), ...round(), ...round()]).not.toContain(true);
   });
 
-  it('does not count in an attempt in which the database recovers', () => {
+  it('does not count when the database recovers during the attempt', () => {
     const { fail } = aConsumer();
     for (const name of ['a', 'b', 'a', 'b']) fail(name);
 
     expect(fail('a', 50)).toBe(false);
   });
 
-  it('makes the consumer unhealthy once it is all that happens for a while, and is logged at a bounded rate', () => {
+  it('makes the consumer unhealthy after a while without successes, and is logged at a bounded rate', () => {
     jest.useFakeTimers();
     const { fail, lines, setbacks, succeed } = aConsumer();
 
@@ -81,12 +81,12 @@ describe('P5 a setback', () => {
     expect(failing).toEqual({ healthy: false, problem: 'statement timeout' });
     expect(well).toEqual({ healthy: true });
     expect(lines).toEqual([
-      '1 setback caused by the environment; the latest: statement timeout',
-      '50 setbacks caused by the environment; the latest: statement timeout',
+      '1 setback caused by the environment, most recently: statement timeout',
+      '50 setbacks caused by the environment, most recently: statement timeout',
     ]);
   });
 
-  it('P7 is forgotten when too many others follow', () => {
+  it('P7 is forgotten after too many others', () => {
     const { fail } = aConsumer();
     fail('poison', 10);
 

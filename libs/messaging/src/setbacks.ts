@@ -1,4 +1,4 @@
-/** When something happened: how much had succeeded, and how many setbacks there had been. */
+/** A point in time, measured in successes and setbacks so far. */
 interface Moment {
   readonly succeeded: number;
   readonly setbacks: number;
@@ -7,7 +7,7 @@ interface Moment {
 interface Failing {
   /** Its latest setback. */
   readonly at: Moment;
-  /** It failed while others succeeded. */
+  /** Whether it failed while others succeeded. */
   readonly suspect: boolean;
 }
 
@@ -18,23 +18,23 @@ export interface WatchedAttempt {
   readonly wasSuspect: boolean;
 }
 
-/** More that keep failing are a broken environment; those that failed longest ago are forgotten. */
+/** If more than this many keep failing, the environment is broken. Those that failed longest ago are forgotten. */
 const MAX_FAILING = 1000;
-/** Setbacks may go on for so long, with nothing succeeding between them, before health reports them. */
+/** How long setbacks may go on, with no success in between, before health reports them. */
 const REPORT_AFTER_MS = 5000;
-/** So long after the last setback it is still reported. */
+/** How long after the last setback health still reports it. */
 const STALE_AFTER_MS = 120_000;
 const LOG_EVERY_MS = 10_000;
 
 /**
- * Tells a message (or job) that fails for reasons of its own from an environment in which all of them fail (P5): an error such as
- * a statement timeout may be either's fault. What this process has seen of the same consumer since the last setback decides: if
- * more messages succeeded than failed with setbacks, the fault is taken for the message's own. Where nothing else happened, what
- * was found before still holds. The first setback never counts, nor does one in whose attempt the environment recovered or broke:
- * both the begin and the end of the attempt have to speak against the message.
+ * Distinguishes a message (or job) that causes its own failures from an environment in which all of them fail (P5). An error
+ * such as a statement timeout may be the fault of either. The decision rests on what this process has seen of the same consumer
+ * since the message's last setback: if more messages succeeded than failed with setbacks, the message itself is to blame. If
+ * nothing else happened, the previous finding still holds. The first setback never counts, nor does one during whose attempt the
+ * environment recovered or broke: the message must be suspect both at the beginning and at the end of the attempt.
  */
 export class Setbacks {
-  /** In the order of their latest setbacks. */
+  /** Ordered by latest setback. */
   private readonly failing = new Map<string, Failing>();
   private count = 0;
   private since = { ms: 0, succeeded: -1 };
@@ -43,7 +43,7 @@ export class Setbacks {
   private logged = 0;
 
   /**
-   * @param succeeded how many have succeeded since the process started
+   * @param succeeded returns how many have succeeded since the process started
    * @param warn logs a line, at most one every 10 s
    */
   constructor(
@@ -51,7 +51,7 @@ export class Setbacks {
     private readonly warn: (line: string) => void,
   ) {}
 
-  /** All setbacks since the process started. */
+  /** The number of setbacks since the process started. */
   get total(): number {
     return this.count;
   }
@@ -62,7 +62,7 @@ export class Setbacks {
     return { name, began, wasSuspect: failing !== undefined && this.isSuspect(name, failing.at, failing.suspect) };
   }
 
-  /** The attempt ended with a setback that may be its own doing. Tells whether it counts as a failed attempt. */
+  /** Records a setback that the message may have caused itself. Returns whether it counts as a failed attempt. */
   counts({ name, began, wasSuspect }: WatchedAttempt, problem: string): boolean {
     const before = this.failing.get(name);
     const suspect = this.isSuspect(name, before?.at ?? began, before?.suspect ?? false);
@@ -74,7 +74,7 @@ export class Setbacks {
     return suspect && wasSuspect;
   }
 
-  /** There was a setback that says nothing against whoever met it. */
+  /** Records a setback for which the message is certainly not to blame. */
   met(problem: string): void {
     this.count++;
     const ms = performance.now();
@@ -83,22 +83,22 @@ export class Setbacks {
     this.latest = { ms, problem };
     if (ms - this.loggedAt < LOG_EVERY_MS) return;
     const more = this.count - this.logged;
-    this.warn(`${more} ${more === 1 ? 'setback' : 'setbacks'} caused by the environment; the latest: ${problem}`);
+    this.warn(`${more} ${more === 1 ? 'setback' : 'setbacks'} caused by the environment, most recently: ${problem}`);
     this.loggedAt = ms;
     this.logged = this.count;
   }
 
-  /** It is handled, or dead. */
+  /** The message was handled, or became a dead letter. */
   ended(name: string): void {
     if (this.failing.size > 0) this.failing.delete(name);
   }
 
-  /** Unhealthy while setbacks are all that happens. */
+  /** Reports unhealthy while there are only setbacks and no successes. */
   report(): { healthy: boolean; problem?: string } {
     const { latest, since } = this;
     const now = performance.now();
     if (!latest || since.succeeded !== this.succeeded() || now - latest.ms > STALE_AFTER_MS) return { healthy: true };
-    // A single one says little: another process may have handled what met it.
+    // A single setback says little: another process may have handled the message since.
     return { healthy: latest.ms - since.ms < REPORT_AFTER_MS, problem: latest.problem };
   }
 

@@ -1,9 +1,9 @@
-/** Only one piece of work of the whole process has nothing beside it at a time: else two would wait for each other's slots. */
+/** At most one exclusive task per process, because two of them would deadlock over each other's slots. */
 let alone = Promise.resolve();
 
 /**
- * At most so many pieces of work at a time; the others wait their turn, first come first served. Work of the background takes
- * turns with the other: however much of it waits, it delays nothing else by more than one piece.
+ * Limits the number of concurrent tasks. The others wait, first come, first served. Background and foreground tasks alternate,
+ * so no amount of waiting background work delays a foreground task by more than one task.
  */
 export class Slots {
   private readonly waiting = { foreground: [] as (() => void)[], background: [] as (() => void)[] };
@@ -23,7 +23,7 @@ export class Slots {
     }
   }
 
-  /** With nothing else at the same time, and not at the same time as what is alone in another's slots. */
+  /** Runs the work exclusively: alone in these slots, and never concurrently with an exclusive task of other slots. */
   async useAll<T>(work: () => Promise<T>): Promise<T> {
     const before = alone;
     const { promise, resolve: done } = Promise.withResolvers<void>();
@@ -45,7 +45,7 @@ export class Slots {
   }
 
   private giveBack(): void {
-    // Handed on, not given back and fought for: whoever came first is next.
+    // The slot is handed directly to the task that has waited longest, so no newcomer can take it.
     const { foreground, background } = this.waiting;
     this.lastWasBackground = foreground.length === 0 || (background.length > 0 && !this.lastWasBackground);
     const next = (this.lastWasBackground ? background : foreground).shift();

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Waits `ms`, or until `signal` aborts. Never throws: the caller's loop looks at the signal. */
+/** Waits `ms`, or until `signal` aborts. Never throws; the caller's loop checks the signal. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /**
- * How long the consumers, and then the relay, may take to end in order: together less than the 10 s that a stopping service
- * has. A Kafka that is silent does not hold them longer: what they had in hand is delivered or sent again.
+ * How long the consumers, and after them the relay, may take for a clean stop: together less than the 10 s that a stopping
+ * service has. An unresponsive Kafka does not delay them further: messages in flight are delivered or sent again.
  */
 export const STOP_MS = 4000;
 
-/** Waits for `work`, but no longer than `ms`; false when it was not done by then. */
+/** Waits for `work` for at most `ms`. Returns false if it was not done by then. */
 export async function settlesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const late = new AbortController();
   try {
@@ -21,13 +21,13 @@ export async function settlesWithin(ms: number, work: Promise<unknown>): Promise
   }
 }
 
-/** Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), in milliseconds. */
+/** Returns an exponential back-off with jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), in milliseconds. */
 export function backOffMs(attempt: number, firstMs: number, maxMs: number): number {
   const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30));
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
 
-/** A call that wakes a loop. A call while nobody waits is remembered, so no wake-up is lost between work and wait. */
+/** Wakes a loop. A call while nothing waits is remembered, so no wake-up is lost between work and wait. */
 export class WakeUpCall {
   private called = false;
   private waiting: (() => void) | undefined;
