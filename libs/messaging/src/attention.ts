@@ -1,26 +1,26 @@
 import { quoteIdentifier } from './schema.js';
 
-/** How many there are, and for how long the oldest has been there. */
+/** A count, and the age of the oldest item. */
 export interface Tally {
   readonly count: number;
-  /** 0 without any. */
+  /** 0 if there are none. */
   readonly oldestSeconds: number;
 }
 
-/** What waits for a person: dead letters of both boxes, dead jobs, and the keys that dead letters hold. */
+/** What needs an operator's attention: dead letters of both boxes, dead jobs, and the keys that dead letters hold. */
 export interface Attention {
   readonly deadLetters: Tally;
   readonly deadJobs: Tally;
   readonly heldKeys: Tally;
 }
 
-/** Bounds the rows that are counted of each table: the oldest dead letters, and any dead jobs. */
+/** The most rows that are counted per table: the oldest dead letters, and arbitrary dead jobs. */
 const MAX_ROWS = 1000;
 
 /**
- * A column of the poll: an {@link Attention} as JSON. `holds` says whether the outbox's dead letters hold their keys; `goOn`
- * names the parameter with the consumers whose dead letters do not. Served by outbox_parked_dead, inbox_parked_dead and
- * jobs_dead, so its cost is that of the dead rows.
+ * Returns a column of the poll's statement: an {@link Attention} as JSON. `holds` is whether the outbox's dead letters hold
+ * their keys; `goOn` is the parameter with the consumers whose dead letters do not. Served by outbox_parked_dead,
+ * inbox_parked_dead and jobs_dead, so its cost depends only on the number of dead rows.
  */
 export function attention(schema: string, { holds, goOn }: { holds: boolean; goOn: string }): string {
   const s = quoteIdentifier(schema);

@@ -1,19 +1,19 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { quoteIdentifier } from './schema.js';
 
-/** Something that a person did to messaging. */
+/** An operator's action. */
 export interface AuditEntry {
   readonly id: string;
   readonly at: Date;
   readonly actor: string;
   readonly action: string;
   readonly box: string;
-  /** What it was done to, as it was then; without payload. */
+  /** The affected letter, job or incident as it was then, without its payload. */
   readonly letter: Readonly<Record<string, unknown>>;
   readonly reason: string | null;
 }
 
-/** The SQL of who did what, when and why. */
+/** The SQL of the audit trail: who did what, when and why. */
 export class Audit {
   private readonly table: string;
 
@@ -22,14 +22,15 @@ export class Audit {
   }
 
   /**
-   * One writer at a time until its transaction ends, so that entries become visible in the order of their ids: every process
-   * takes a higher one for the sign that something has changed. To be sent before rows are locked that others lock too.
+   * Admits one writer at a time until its transaction ends, so that entries become visible in the order of their ids: every
+   * process takes a higher newest id as the signal that something has changed. Must be taken before locking any rows that other
+   * transactions lock too.
    */
   async lock(tx: EntityManager): Promise<void> {
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${this.schema}.messaging_audit`]);
   }
 
-  /** One entry a letter. Needs the lock. */
+  /** Writes one entry per letter. Requires the lock. */
   async write(
     tx: EntityManager,
     entry: { actor: string; action: string; box: string; reason: string | undefined },
@@ -42,7 +43,7 @@ export class Audit {
     );
   }
 
-  /** Newest first, before the id `before`. By the primary key; with `messageId` it looks through them all. */
+  /** Returns entries older than the id `before`, newest first, by primary key. With `messageId` it scans all entries. */
   async read(
     db: DataSource,
     { messageId, before, limit }: { messageId?: string | undefined; before: string | undefined; limit: number },

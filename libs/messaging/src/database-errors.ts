@@ -1,62 +1,62 @@
 /**
- * What an error of PostgreSQL or of the way to it says about the work that met it.
+ * The class of an error of PostgreSQL, or of the connection to it, by what it says about the work that failed.
  *
  * - `unavailable`: the server cannot be reached, or cannot work: no connection, no resources, read-only, damaged files.
  * - `timed-out`: the statement took too long and was cancelled.
- * - `contended`: another transaction was in the way: a deadlock, a lock timeout, a serialization failure.
+ * - `contended`: another transaction interfered: a deadlock, a lock timeout, a serialization failure.
  * - `stale`: a prepared statement no longer matches its table, or the server does not know it.
- * - `never`: data that cannot be stored or read as it is.
- * - `rejected`: every other error of a statement. A deployment, or another message, may make it succeed later.
+ * - `never`: the data cannot be stored or read in its present form.
+ * - `rejected`: any other statement error. A deployment, or another message, may make it succeed later.
  */
 export type DatabaseError = 'unavailable' | 'timed-out' | 'contended' | 'stale' | 'never' | 'rejected';
 
-/** What follows from an error for each kind of work. */
+/** The consequences of an error, by kind of work. */
 export interface Consequence {
-  /** The problem that an HTTP request ends with; without one it is an internal error. */
+  /** The problem code that an HTTP request ends with. Without one, it is an internal error. */
   readonly http?: 'database-unavailable' | 'try-again';
   /**
-   * For a message and a job: a `setback` is the environment's fault, and does not count as an attempt; `attempt` counts; `never`
-   * makes it dead at once.
+   * The consequence for a message or a job. A `setback` is the environment's fault and does not count as an attempt. An `attempt`
+   * counts. `never` makes it a dead letter or dead job at once.
    */
   readonly work: 'setback' | 'attempt' | 'never';
-  /** A setback that keeps meeting the same message or job, while others succeed, counts as an attempt after all. */
+  /** Whether the setback counts as an attempt after all if it keeps affecting the same message or job while others succeed. */
   readonly mayBeItsOwn?: true;
 }
 
-/** The one table that HTTP, the inbox and the jobs go by. */
+/** The table that HTTP, the inbox and the jobs share. */
 export const CONSEQUENCES: Readonly<Record<DatabaseError, Consequence>> = {
   unavailable: { http: 'database-unavailable', work: 'setback', mayBeItsOwn: true },
   'timed-out': { http: 'try-again', work: 'setback', mayBeItsOwn: true },
-  // The lock may be held for an hour, by somebody who has nothing to do with the messages that succeed meanwhile.
+  // Without `mayBeItsOwn`, because an unrelated transaction may hold the lock for an hour while other messages succeed.
   contended: { http: 'try-again', work: 'setback' },
   stale: { http: 'try-again', work: 'setback' },
   never: { work: 'never' },
   rejected: { work: 'attempt' },
 };
 
-/** By SQLSTATE (PostgreSQL's manual, appendix A), the first match counts. Classes that are not listed are `rejected`. */
+/** Classes by SQLSTATE (PostgreSQL's manual, appendix A). The first match counts; anything not listed is `rejected`. */
 const SQLSTATES: readonly (readonly [RegExp, DatabaseError])[] = [
-  // Connections: exceptions, authorization, a database that is not there, an unknown end of a statement.
+  // Connection exceptions, authorization, a missing database, a statement whose completion is unknown.
   [/^(08...|28...|3D000|40003)$/, 'unavailable'],
-  // A foreign server that does not answer.
+  // An unreachable foreign server.
   [/^HV00N$/, 'unavailable'],
-  // No memory, disk or connection; shutdown, crash, start-up, a dropped database, an idle session.
+  // Out of memory, disk space or connections; shutdown, crash, start-up, a dropped database, an idle session.
   [/^(53...|57P0[1-5])$/, 'unavailable'],
-  // Errors of the system, such as I/O; damaged data, damaged indexes; an unusable configuration file.
+  // System errors, such as I/O; corrupted data or indexes; an invalid configuration file.
   [/^(58...|XX00[12]|F0...)$/, 'unavailable'],
-  // A server that became a replica; sessions that the server ended because they were idle, or open for too long.
+  // A server that became a replica; transactions that the server ended because they were idle or open for too long.
   [/^(25006|25P0[34])$/, 'unavailable'],
-  // A statement timeout, or an operator who cancelled the statement.
+  // A statement timeout, or a statement that an operator cancelled.
   [/^57014$/, 'timed-out'],
-  // Serialization failure, deadlock, lock timeout, an object in use, an old snapshot.
+  // Serialization failure, deadlock, lock timeout, object in use, snapshot too old.
   [/^(40001|40P01|55P03|55006|72000)$/, 'contended'],
-  // A prepared statement that is unknown, or known already: behind a pooler that does not track them.
+  // A prepared statement that does not exist or already exists, behind a pooler that does not track them.
   [/^(26000|42P05)$/, 'stale'],
-  // Data exceptions, a missing value, what exceeds a limit of the program: an index row too large, a stack too deep.
+  // Data exceptions, a null in a not-null column, exceeded program limits: an index row too large, a stack too deep.
   [/^(22...|23502|54...)$/, 'never'],
 ];
 
-/** Node's codes of connections that could not be made, or broke. */
+/** Node's codes for connections that failed or broke. */
 const BROKEN_CONNECTION = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -71,7 +71,7 @@ const BROKEN_CONNECTION = new Set([
   'EAI_AGAIN',
 ]);
 
-/** pg, pg-pool and TypeORM give these errors no code. The "released" ones come when the connection broke between two statements. */
+/** Errors of pg, pg-pool and TypeORM that have no code. The "released" ones mean that the connection broke between statements. */
 const CONNECTION_MESSAGES = [
   /^Connection terminated/,
   /^timeout expired$/,
@@ -84,11 +84,11 @@ const CONNECTION_MESSAGES = [
   /^Driver not Connected$/,
 ];
 
-/** With a digit, which every SQLSTATE of an error has: EPIPE is none. */
+/** Requires a digit, which every error's SQLSTATE has, so that EPIPE does not match. */
 const SQLSTATE = /^(?=.*[0-9])[0-9A-Z]{5}$/;
 const MAX_DEPTH = 8;
 
-/** What is read of an error: PostgreSQL's fields as pg has them, and what other errors wrap. */
+/** The fields read from an error: PostgreSQL's fields as pg exposes them, and the wrapped errors. */
 interface Fields {
   readonly code?: unknown;
   readonly severity?: unknown;
@@ -100,11 +100,11 @@ interface Fields {
 }
 
 /**
- * What a thrown error says about the database; undefined when it did not come from there. Looks through TypeORM's
- * QueryFailedError, causes and AggregateErrors. Of several errors a setback outweighs the others.
+ * Classifies a thrown error; undefined if it did not come from the database. Looks into TypeORM's QueryFailedError, causes and
+ * AggregateErrors. If there are several database errors, a setback takes precedence.
  *
- * A socket error is the database's only where a statement met it: a handler has other sockets too. With `anySocket`, for callers
- * that have no others, each one is.
+ * A socket error counts as a database error only if a statement caused it, because a handler may use other sockets too. With
+ * `anySocket`, for callers that use no others, every socket error counts.
  */
 export function databaseErrorOf(error: unknown, { anySocket = false } = {}): DatabaseError | undefined {
   let found: DatabaseError | undefined;
@@ -117,7 +117,7 @@ export function databaseErrorOf(error: unknown, { anySocket = false } = {}): Dat
   return found;
 }
 
-/** Whether it is the error of a prepared statement that has to be prepared again. */
+/** Whether the error means that a prepared statement has to be prepared again. */
 export function isStaleStatement(error: unknown): boolean {
   return databaseErrorOf(error) === 'stale';
 }
@@ -136,17 +136,17 @@ function classOf(fields: Fields, socketsCount: boolean): DatabaseError | undefin
 function classOfSqlState(code: string, { severity, routine, message }: Fields): DatabaseError {
   const known = SQLSTATES.find(([pattern]) => pattern.test(code))?.[1];
   if (known && CONSEQUENCES[known].work === 'setback') return known;
-  // The server ended the session with it, or let none begin, as a database does that takes no connections (55000).
+  // The error ended the session or kept it from starting, as in a database that accepts no connections (55000).
   if (severity === 'FATAL' || severity === 'PANIC') return 'unavailable';
-  // "cached plan must not change result type", in any language. The code's other errors are of missing features.
+  // "cached plan must not change result type", in any language. Other errors with this code mean an unsupported feature.
   if (code === '0A000' && (routine === 'RevalidateCachedQuery' || String(message).startsWith('cached plan must not')))
     return 'stale';
-  // Two changed the catalogue at the same time. PostgreSQL does not translate it.
+  // Two sessions changed the catalogue concurrently. PostgreSQL does not translate this message.
   if (code === 'XX000' && /^tuple concurrently (updated|deleted)$/.test(String(message))) return 'contended';
   return known ?? 'rejected';
 }
 
-/** The error and what it wraps, each once. */
+/** Yields the error and the errors that it wraps, each once. */
 export function* causesOf(
   error: unknown,
   inQuery = false,

@@ -17,7 +17,7 @@ import {
 } from './operator.js';
 import { quoteIdentifier } from './schema.js';
 
-/** A job that is not run again by itself. */
+/** A job that is not retried automatically any more. */
 export interface DeadJob {
   readonly id: string;
   readonly queue: string;
@@ -27,14 +27,14 @@ export interface DeadJob {
   readonly diedAt: Date;
 }
 
-/** A dead job with everything that is known of it. */
+/** A dead job with all its details. */
 export interface WholeDeadJob extends DeadJob {
   readonly data: unknown;
 }
 
 const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
-/** The jobs that failed for good, and what a person does about them: each time with an entry in `messaging_audit`. */
+/** The dead jobs, and the operations of an operator on them. Each operation leaves an entry per job in `messaging_audit`. */
 @Injectable()
 export class DeadJobs {
   private readonly jobs: string;
@@ -50,7 +50,7 @@ export class DeadJobs {
   }
 
   /**
-   * In the order of their ids: UUIDv7s by their age, the oldest first.
+   * Lists the dead jobs ordered by id, which for UUIDv7s means oldest first.
    * @throws RangeError for a limit that is not 1 to 500, an invalid cursor, or a queue with a zero byte
    */
   async list(
@@ -59,7 +59,7 @@ export class DeadJobs {
   ): Promise<Letters<DeadJob>> {
     const limit = limitOf({ limit: wanted });
     if (cursor !== undefined) checkIds([cursor]);
-    if (queue?.includes('\0')) throw new RangeError('A filter has a zero byte');
+    if (queue?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
     // jobs_dead
     const rows: DeadJob[] = await this.dataSource.query(
       `select ${JOB} from ${this.jobs}
@@ -70,7 +70,7 @@ export class DeadJobs {
     return toPage(rows, limit, ({ id }) => id);
   }
 
-  /** Undefined when no dead job has this id (any more). @throws RangeError for an invalid id */
+  /** Returns a dead job, or undefined if no dead job has this id (any more). @throws RangeError for an invalid id */
   async find(id: string): Promise<WholeDeadJob | undefined> {
     checkIds([id]);
     const [job]: WholeDeadJob[] = await this.dataSource.query(
@@ -81,8 +81,8 @@ export class DeadJobs {
   }
 
   /**
-   * Has them run again, with all their attempts before them, in one transaction; tells how many of them were dead.
-   * @throws RangeError for an invalid id, and an actor who has no name
+   * Retries the jobs in one transaction, counting attempts from zero, and returns how many of them were dead.
+   * @throws RangeError for an invalid id or an empty actor
    */
   async retry(ids: readonly string[], action: LetterAction): Promise<number> {
     const retried = await this.change('retry', ids, action, async (tx, dead) => {
@@ -91,15 +91,15 @@ export class DeadJobs {
         [dead],
       );
     });
-    // Other processes find them with their next poll.
+    // Other processes find the jobs with their next poll.
     if (retried > 0) this.dueWork.found('jobs');
     return retried;
   }
 
   /**
-   * Removes them, in one transaction; tells how many of them were dead. Their calls are never made; the audit keeps what they
-   * were, not their data.
-   * @throws RangeError for an invalid id, an actor who has no name, and a reason that says nothing
+   * Deletes the jobs in one transaction, and returns how many of them were dead. They never run again. The audit entries describe
+   * the jobs without their data.
+   * @throws RangeError for an invalid id, an empty actor or a blank reason
    */
   async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
     checkReason(action.reason);
@@ -132,7 +132,7 @@ export class DeadJobs {
     });
   }
 
-  /** Not injected: a process that only relays has none. */
+  /** Not injected, because a process that only relays has no DataSource. */
   private get dataSource(): DataSource {
     return this.modules.get(DataSource, { strict: false });
   }

@@ -2,10 +2,10 @@ import { type DataSource, type EntityManager } from 'typeorm';
 
 export type LetterBox = 'outbox' | 'inbox';
 
-/** A message that Kafka refused for itself. */
+/** A message that Kafka rejected because of the message itself. */
 export interface OutboxLetter {
   readonly box: 'outbox';
-  /** Of the letter: the message's position in the log. */
+  /** The id of the letter: the message's position in the log. */
   readonly id: string;
   /** `ce_id`. */
   readonly messageId: string;
@@ -13,30 +13,30 @@ export interface OutboxLetter {
   /** The aggregate's id. */
   readonly key: string;
   readonly aggregateType: string;
-  /** The version of the aggregate that raised it. */
+  /** The version of the aggregate that raised the event. */
   readonly sequence: string;
   readonly error: string;
   readonly diedAt: Date;
 }
 
-/** A message that a consumer could not read, or not handle. What could not be read of it is null. */
+/** A message that a consumer could not read or handle. Fields that could not be read are null. */
 export interface InboxLetter {
   readonly box: 'inbox';
-  /** Of the letter: a number of the inbox's own. */
+  /** The id of the letter: a number assigned by the inbox. */
   readonly id: string;
   /** `ce_id`. */
   readonly messageId: string | null;
   /** `ce_source`. */
   readonly source: string | null;
   readonly type: string | null;
-  /** As text; invalid UTF-8 is shown as U+FFFD. At most the first 1,020 bytes, which is every readable key. */
+  /** As text, with U+FFFD for invalid UTF-8. At most the first 1,020 bytes, enough for every readable key. */
   readonly key: string | null;
-  /** The consumer's group. */
+  /** The consumer group. */
   readonly consumer: string;
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
-  /** Failures of its handler that counted: 0 for one that could not be read. */
+  /** Failed attempts that counted; 0 if the message could not be read. */
   readonly attempts: number;
   readonly error: string;
   readonly diedAt: Date;
@@ -44,35 +44,35 @@ export interface InboxLetter {
 
 export type DeadLetter = OutboxLetter | InboxLetter;
 
-/** A letter with everything that is known of it. */
+/** A dead letter with all its details. */
 export type WholeLetter = WholeOutboxLetter | WholeInboxLetter;
 
 export interface WholeOutboxLetter extends OutboxLetter {
   readonly dataschema: string;
   readonly payload: string;
   readonly createdAt: Date;
-  /** How many messages of its key are parked behind it, dead ones not counted. */
+  /** The number of messages of its key that are parked behind it, not counting dead letters. */
   readonly waiting: number;
 }
 
 export interface WholeInboxLetter extends InboxLetter {
   readonly headers: Readonly<Record<string, string>>;
-  /** The record's key and value as they came. */
+  /** The record's key and value, unchanged. */
   readonly rawKey: Buffer | null;
   readonly value: Buffer | null;
   /** The record's timestamp. */
   readonly recordedAt: Date;
   readonly parkedAt: Date;
-  /** How many messages of its key are parked behind it, dead ones not counted; 0 for one that holds no key. */
+  /** The number of messages of its key that are parked behind it, not counting dead letters; 0 if it holds no key. */
   readonly waiting: number;
 }
 
-/** Which letters are meant: those that match everything that is given. */
+/** Selects the letters that match all given fields. */
 export interface LetterFilter {
   readonly box: LetterBox;
   /** Ids of letters. */
   readonly ids?: readonly string[] | undefined;
-  /** Inbox only: the consumer's group. */
+  /** Inbox only: the consumer group. */
   readonly consumer?: string | undefined;
   /** Outbox only. */
   readonly aggregateType?: string | undefined;
@@ -85,22 +85,22 @@ export interface LetterFilter {
   readonly diedBefore?: Date | undefined;
 }
 
-/** Where in the list one stands: when the letter died, in microseconds since the epoch, and its id among those of the moment. */
+/** A letter's position in the list: when it died, in microseconds since the epoch, and its id as the tiebreaker. */
 export interface LetterPlace {
   readonly diedAtMicros: string;
   readonly id: string;
 }
 
-/** Letters to be changed in one transaction. */
+/** Letters to change in one transaction. */
 export interface Chunk {
   readonly ids: readonly string[];
-  /** Where in the order of the keys the next chunk begins. */
+  /** The sort key after which the next chunk begins. */
   readonly after: LetterCursor;
 }
 
 export type LetterCursor = readonly (string | number)[];
 
-/** Both boxes' SQL: dead letters are chosen, locked and changed by the same steps in either. */
+/** The SQL of a box. Dead letters are selected, locked and changed by the same steps in both boxes. */
 export interface LetterStore {
   list(
     db: DataSource,
@@ -108,30 +108,32 @@ export interface LetterStore {
     page: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
   ): Promise<(DeadLetter & LetterPlace)[]>;
   find(db: DataSource, id: string): Promise<WholeLetter | undefined>;
-  /** The next letters of those that died no later than `untilMicros`, within a key in its order; undefined: no more. */
+  /**
+   * Returns the next letters that died no later than `untilMicros`, in order within each key. Undefined when there are no more.
+   */
   next(
     db: DataSource,
     filter: LetterFilter,
     untilMicros: string,
     after: LetterCursor | undefined,
   ): Promise<Chunk | undefined>;
-  /** Keeps away who changes what is parked of the letters' keys. To be sent before `take`, which must see the result. */
+  /** Locks the parked messages of the letters' keys. Must precede `take`, which has to see earlier changes to them. */
   lockKeys(tx: EntityManager, ids: readonly string[]): Promise<void>;
-  /** Those that still match: nobody else's until the transaction ends. */
+  /** Locks and returns the letters that still match, until the transaction ends. */
   take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<DeadLetter[]>;
   retry(tx: EntityManager, ids: readonly string[]): Promise<void>;
   discard(tx: EntityManager, ids: readonly string[]): Promise<void>;
 }
 
-/** Letters of one transaction: each key among them takes a lock, of some thousands that a server has for all its sessions. */
+/** Letters per transaction. Each of their keys takes a lock, and a server has only some thousands for all its sessions. */
 export const CHUNK = 200;
 
-/** For `dead_at` and `clock_timestamp()`: a Date would lose what tells two letters of one millisecond apart. */
+/** A timestamp in microseconds. A Date could not distinguish two letters of the same millisecond. */
 export const microsOf = (timestamp: string): string => `(extract(epoch from ${timestamp}) * 1000000)::bigint`;
 export const timeOf = (parameter: string): string =>
   `timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond'`;
 
-/** The condition of {@link filterValues}: the planner drops what is not asked for, as it knows the parameters. */
+/** Returns the condition for {@link filterValues}. The planner knows the parameters, so it drops the filters not given. */
 export function matches(columns: { id: string; owner: string; key: string; keyType: string }): string {
   return `p.dead_at is not null
       and ($1::bigint[] is null or ${columns.id} = any($1))
@@ -142,7 +144,7 @@ export function matches(columns: { id: string; owner: string; key: string; keyTy
       and ($6::timestamptz is null or p.dead_at < $6)`;
 }
 
-/** The first six parameters of a statement that chooses letters. */
+/** Returns the first six parameters of a statement that selects letters. */
 export function filterValues(
   { consumer, aggregateType, type, diedAfter, diedBefore }: LetterFilter,
   ids: readonly string[] | undefined,

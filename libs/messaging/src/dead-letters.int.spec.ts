@@ -19,7 +19,7 @@ let letters: DeadLetters;
 const apps: INestApplication[] = [];
 const BY_ANN = { actor: 'ann@example.com', reason: 'seen in ticket 7' };
 
-/** The interface as a service has it. */
+/** The DeadLetters instance of a service. */
 async function deadLetters(options: Partial<InboxOptions> = {}): Promise<DeadLetters> {
   await module?.close();
   module = await Test.createTestingModule({
@@ -54,7 +54,7 @@ const parked = () =>
   );
 const dead = async () => (await parked()).filter(({ dead_at }) => dead_at !== null);
 
-/** Messages of the handler that fail for good, while it is switched on. */
+/** Makes the handler fail permanently for these messages while it is switched on. */
 function poison(...poisonous: number[]): { on: boolean } {
   const state = { on: true };
   CounterController.next = (n) => {
@@ -63,7 +63,7 @@ function poison(...poisonous: number[]): { on: boolean } {
   return state;
 }
 
-/** Letters that no consumer of this test is concerned with: one a second, but for the last two, which die together. */
+/** Inserts letters that no consumer of the tests handles. One died every second, except that the last two died together. */
 async function givenLetters(n: number): Promise<void> {
   await sandbox.database.sql(
     `insert into sandbox.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, key,
@@ -87,7 +87,7 @@ async function givenLetters(n: number): Promise<void> {
 
 beforeEach(async () => {
   sandbox = await createSandbox();
-  // Letters by the hundred, each of them wanted.
+  // The tests make hundreds of letters on purpose, so errors are not logged.
   Logger.overrideLogger(['fatal']);
   await sandbox.database.sql('create table sandbox.effects (seq serial, key text not null, n integer not null)');
   CounterController.next = () => undefined;
@@ -102,7 +102,7 @@ afterEach(async () => {
 describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
   const idsOf = (items: readonly DeadLetter[]) => items.map((letter) => Number(letter.id));
 
-  it('are listed page by page, each once, while others come and go', async () => {
+  it('are listed page by page, each once, while others are added and removed', async () => {
     await givenLetters(5);
 
     const newest = await letters.list({ box }, { limit: 2 });
@@ -117,7 +117,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     expect(oldest.items[0]).toMatchObject({ box, type: 'Odd', key: 'key-1', diedAt: expect.any(Date) });
   });
 
-  it('are found by what is asked for, all of it', async () => {
+  it('are found by all given filters', async () => {
     await givenLetters(6);
     const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
     const found = async (filter: object) => idsOf((await letters.list({ box, ...filter }, { order: 'oldest' })).items);
@@ -132,14 +132,14 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     expect(await found(box === 'inbox' ? { consumer: 'elsewhere' } : { aggregateType: 'counter' })).toHaveLength(6);
   });
 
-  it('are changed only by a choice that says which, by somebody, and for a reason', async () => {
+  it('are changed only with a filter, an actor and a reason', async () => {
     await givenLetters(1);
     const refused: [LetterChoice, { actor: string; reason: string }, string][] = [
-      [{ box }, BY_ANN, 'No filter is given'],
-      [{ box, type: undefined, ids: undefined }, BY_ANN, 'No filter is given'],
-      [{ box, all: false }, BY_ANN, 'No filter is given'],
-      [{ box, all: true, type: 'Odd' }, BY_ANN, 'Either a filter or all'],
-      [{ box: 'letterbox' as 'inbox', all: true }, BY_ANN, 'There is no box letterbox'],
+      [{ box }, BY_ANN, 'No filter given'],
+      [{ box, type: undefined, ids: undefined }, BY_ANN, 'No filter given'],
+      [{ box, all: false }, BY_ANN, 'No filter given'],
+      [{ box, all: true, type: 'Odd' }, BY_ANN, 'Give either a filter or all: true, not both'],
+      [{ box: 'letterbox' as 'inbox', all: true }, BY_ANN, 'box must be outbox or inbox, not letterbox'],
       [{ box, ids: ['1; drop table'] }, BY_ANN, 'is not a valid id'],
       [{ box, diedAfter: new Date('never') }, BY_ANN, 'is not a valid date'],
       [{ box, diedBefore: new Date(-8.64e15) }, BY_ANN, 'is not a valid date'],
@@ -156,14 +156,14 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     await expect(letters.retry({ box }, BY_ANN)).rejects.toThrow(TypeError);
     for (const limit of [0, 501, 1.5]) await expect(letters.list({ box }, { limit })).rejects.toThrow(RangeError);
     for (const cursor of ['', '1', 'x-1', '1-1-1'])
-      await expect(letters.list({ box }, { cursor })).rejects.toThrow('is no cursor');
+      await expect(letters.list({ box }, { cursor })).rejects.toThrow('is not a valid cursor');
     await expect(letters.history({ messageId: 'a\0' })).rejects.toThrow('zero byte');
 
     expect((await letters.list({ box })).items).toHaveLength(1);
     expect((await letters.history()).items).toEqual([]);
   });
 
-  it('have it written down who did what to them, when and why', async () => {
+  it('have an audit trail of who did what, when and why', async () => {
     await givenLetters(3);
 
     const counted = [
@@ -186,7 +186,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     expect((await letters.history({ messageId })).items).toEqual([items[1]]);
   });
 
-  it('are retried by one and discarded by another at the same time: one of them has each', async () => {
+  it('are each changed once when they are retried and discarded concurrently', async () => {
     await givenLetters(450);
 
     const both = await Promise.all([
@@ -205,7 +205,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
 });
 
 describe('a dead letter of the inbox', () => {
-  it('P5 is found whole, with the number of those that wait behind it', async () => {
+  it('P5 is found with all its details, and the number of messages that wait behind it', async () => {
     poison(1);
     await start();
     const sent = counted(1, { headers: { ...counted(1).headers, traceparent: '00-trace' } });
@@ -240,7 +240,7 @@ describe('a dead letter of the inbox', () => {
     await expect(letters.find('inbox', 'x')).rejects.toThrow(RangeError);
   });
 
-  it('P5 goes first when it is retried, and those behind it follow in their order', async () => {
+  it('P5 is handled first when it is retried, and those behind it follow in order', async () => {
     const state = poison(1);
     await start();
     await send(counted(1), counted(2), counted(3), counted(7, { key: 'b' }));
@@ -250,13 +250,13 @@ describe('a dead letter of the inbox', () => {
     const { items } = await letters.list({ box: 'inbox' });
     const retried = await letters.retry({ box: 'inbox', ids: [items[0]!.id] }, BY_ANN);
 
-    await until('the key is through', async () => (await effects('a')).length === 3);
+    await until('the whole key is handled', async () => (await effects('a')).length === 3);
     expect(retried).toBe(1);
     expect(await effects('a')).toEqual([1, 2, 3]);
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 is dead again when it fails again, and is retried once a call', async () => {
+  it('P5 becomes a dead letter again when it fails again, and is retried once per call', async () => {
     poison(1, 2);
     await start();
     await send(counted(1), counted(2, { key: 'b' }));
@@ -284,13 +284,13 @@ describe('a dead letter of the inbox', () => {
     await letters.retry({ box: 'inbox', ids: [items[1]!.id] }, BY_ANN);
     const heldBack = await parked();
     await letters.retry({ box: 'inbox', ids: [items[0]!.id] }, BY_ANN);
-    await until('the second is tried, and dead again', async () => {
+    await until('the second was retried and is dead again', async () => {
       const [row, ...rest] = await parked();
       return rest.length === 1 && row!.dead_at !== null;
     });
     const before = await effects('a');
     await letters.discard({ box: 'inbox', type: 'Counted', key: 'a' }, BY_ANN);
-    await until('the key is through', async () => (await effects('a')).length === 2);
+    await until('the whole key is handled', async () => (await effects('a')).length === 2);
 
     expect(items.map((letter) => (letter as InboxLetter).offset)).toEqual(['0', '1']);
     expect(heldBack).toMatchObject([
@@ -302,7 +302,7 @@ describe('a dead letter of the inbox', () => {
     expect(await effects('a')).toEqual([1, 3]);
   });
 
-  it('P5 goes in the order of its key with many others, where dead letters hold no key too', async () => {
+  it('P5 is retried in the order of its key among many others, even if dead letters hold no key', async () => {
     letters = await deadLetters({ afterDeadLetter: 'go-on' });
     const all = Array.from({ length: 300 }, (_, n) => n);
     const state = poison(...all);
@@ -318,7 +318,7 @@ describe('a dead letter of the inbox', () => {
     for (const key of [0, 1, 2]) expect(await effects(`k${key}`)).toEqual(all.filter((n) => n % 3 === key));
   });
 
-  it('P5 P4 lets its key go on at once when it is discarded, and is never handled', async () => {
+  it('P5 P4 releases its key at once when it is discarded, and is never handled', async () => {
     const state = poison(1);
     await start();
     const letter = counted(1, { id: randomUUID() });
@@ -328,7 +328,7 @@ describe('a dead letter of the inbox', () => {
 
     const discarded = await letters.discard({ box: 'inbox', key: 'a' }, BY_ANN);
 
-    await until('the key goes on', async () => (await effects('a')).length === 2, 5000);
+    await until('the key moves on', async () => (await effects('a')).length === 2, 5000);
     await send(letter, counted(4));
     await until('the next is handled', async () => (await effects('a')).length === 3);
     expect(discarded).toBe(1);
@@ -336,12 +336,12 @@ describe('a dead letter of the inbox', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 is retried on its own when it could not be read, and holds nothing', async () => {
+  it('P5 is retried on its own if it could not be read, and holds no key', async () => {
     await start();
     await send({ key: 'a', value: 'no json', headers: counted(1).headers! }, { key: null, value: null });
     await until('both are dead', async () => (await dead()).length === 2);
     await send(counted(2));
-    await until('the key goes on', async () => (await effects('a')).length === 1);
+    await until('the key moves on', async () => (await effects('a')).length === 1);
     const before = await dead();
 
     const retried = await letters.retry({ box: 'inbox', consumer: sandbox.consumer.groupId }, BY_ANN);
@@ -355,7 +355,7 @@ describe('a dead letter of the inbox', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 is really tried again after three processes died of it', async () => {
+  it('P5 is attempted again when it is retried after three processes died handling it', async () => {
     const mark = (deaths: number) =>
       sandbox.database.sql(
         `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, deaths)
@@ -367,7 +367,7 @@ describe('a dead letter of the inbox', () => {
     const first = await start();
     await until('its key is parked', async () => (await parked()).length === 2);
     await apps.splice(apps.indexOf(first), 1)[0]!.close();
-    // What a process leaves that is killed after it has parked the letter.
+    // As left by a process that was killed after parking the letter.
     await mark(3);
 
     const retried = await letters.retry({ box: 'inbox', key: 'a' }, BY_ANN);
@@ -379,7 +379,7 @@ describe('a dead letter of the inbox', () => {
     expect(await sandbox.database.sql(`select from sandbox.inbox_in_flight where deaths > 0`)).toEqual([]);
   });
 
-  it('P5 waits for whoever changes what is parked of its key', async () => {
+  it('P5 waits for transactions that change the parked messages of its key', async () => {
     poison(1);
     await start();
     await send(counted(1), counted(2));
@@ -402,10 +402,10 @@ describe('a dead letter of the inbox', () => {
     await other.rollbackTransaction();
     await other.release();
     expect(await discarding).toBe(1);
-    await until('the key is through', async () => (await effects('a')).length === 1);
+    await until('the whole key is handled', async () => (await effects('a')).length === 1);
   });
 
-  it('P3 P4 P5 is retried over and over while its key is worked off: no deadlock, nothing twice, nothing out of order', async () => {
+  it('P3 P4 P5 is retried repeatedly while its key is being handled: no deadlock, nothing twice or out of order', async () => {
     let failing = true;
     let calls = 0;
     CounterController.next = () => {
@@ -458,7 +458,7 @@ describe('a dead letter of the outbox', () => {
   const limitTopic = (bytes: number) =>
     configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, { 'max.message.bytes': String(bytes) });
 
-  /** Of each key the messages 1 to 4, of which Kafka refuses the second. */
+  /** Adds the messages 1 to 4 of each key. Kafka rejects the second. */
   async function givenRefusals(keys: readonly string[]): Promise<void> {
     await limitTopic(MAX_BYTES);
     const relay = sandbox.newRelay();
@@ -480,7 +480,7 @@ describe('a dead letter of the outbox', () => {
 
   const published = (key: string) => [...new Set(counts(sandbox.topic, key))];
 
-  it('P5 is published when its reason is mended and it is retried, and those behind it follow', async () => {
+  it('P5 is published when its cause is fixed and it is retried, and those behind it follow', async () => {
     await givenRefusals(['a', 'b']);
     const { items } = await letters.list({ box: 'outbox' }, { order: 'oldest' });
     const whole = await letters.find('outbox', items[0]!.id);
@@ -489,7 +489,7 @@ describe('a dead letter of the outbox', () => {
 
     const retried = await letters.retry({ box: 'outbox', aggregateType: 'counter' }, BY_ANN);
 
-    await until('the keys are through', () => published('a').length + published('b').length === 8);
+    await until('both keys are published', () => published('a').length + published('b').length === 8);
     expect(items).toMatchObject([
       { key: 'a', sequence: '2', aggregateType: 'counter', error: expect.stringMatching(/large/) },
       { key: 'b', sequence: '2' },
@@ -504,19 +504,19 @@ describe('a dead letter of the outbox', () => {
     });
   });
 
-  it('P5 lets those behind it be published when it is discarded, and is never published, by a successor neither', async () => {
+  it('P5 releases those behind it when it is discarded, and is never published, not even by a successor', async () => {
     await givenRefusals(['a']);
     await limitTopic(1_000_000);
 
     const discarded = await letters.discard({ box: 'outbox', key: 'a' }, BY_ANN);
-    await until('the key is through', () => published('a').includes(4));
+    await until('the whole key is published', () => published('a').includes(4));
     // A relay that was killed before it recorded any progress.
     await sandbox.database.sql(
       `update sandbox.relay_lease set holder = gen_random_uuid(), expires_at = '-infinity', position = 0, gaps = '{}'`,
     );
     sandbox.newRelay().start();
 
-    await until('its successor has sent all again', () => counts(sandbox.topic, 'a').filter((n) => n === 4).length > 1);
+    await until('its successor has sent everything again', () => counts(sandbox.topic, 'a').filter((n) => n === 4).length > 1);
     expect(discarded).toBe(1);
     expect(published('a')).toEqual([1, 3, 4]);
     expect(await letters.find('outbox', '2')).toBeUndefined();

@@ -28,7 +28,7 @@ import {
 } from './operator.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
 
-/** Which letters to change. Letters of a whole box only with `all`: a filter that was forgotten must not discard them. */
+/** Selects the letters to change. A whole box requires `all`, so that a forgotten filter does not discard everything. */
 export interface LetterChoice extends LetterFilter {
   readonly all?: boolean | undefined;
 }
@@ -38,7 +38,7 @@ type Action = 'retry' | 'discard';
 const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
 
 /**
- * The dead letters of the service's outbox and inbox, for the person who decides about them. Every letter that is retried or
+ * The dead letters of the service's outbox and inbox, and the operations of an operator on them. Every letter that is retried or
  * discarded leaves an entry in `messaging_audit`, in the same transaction.
  */
 @Injectable()
@@ -58,8 +58,8 @@ export class DeadLetters {
   }
 
   /**
-   * The letters that match, by the time they died: the newest first, or the oldest. No letter that is there from the first
-   * page to the last is missed or told twice.
+   * Lists the matching letters by time of death, newest or oldest first. A letter that exists from the first page to the last is
+   * listed exactly once.
    * @throws RangeError for an invalid limit, cursor, id or date; TypeError for a filter that the box does not have
    */
   async list(
@@ -76,7 +76,7 @@ export class DeadLetters {
   }
 
   /**
-   * Everything that is known of a letter; undefined when there is no such dead letter (any more).
+   * Returns all details of a letter, or undefined if there is no such dead letter (any more).
    * @throws RangeError for an invalid id
    */
   async find(box: LetterBox, id: string): Promise<WholeLetter | undefined> {
@@ -85,26 +85,27 @@ export class DeadLetters {
   }
 
   /**
-   * Sends the letters on their way again, with their attempts counted anew, and tells how many. Those of a key go in its
-   * order, each before what waits behind it; one that fails again is a dead letter again. A letter of the inbox that held
-   * no key (it could not be read, or the consumer goes on) may be handled after, or beside, later messages of its key.
+   * Retries the letters, counting attempts from zero, and returns how many. Letters of the same key are retried in order, each
+   * before the messages that wait behind it. A letter that fails again becomes a dead letter again. An inbox letter that held no
+   * key (it could not be read, or the consumer uses `go-on`) may be handled after later messages of its key, or concurrently
+   * with them.
    *
-   * Only letters that died before the call. 200 at a time are one transaction: when it throws, or the process dies, those
-   * before are done, and another call does the rest. Of two calls with one letter the first to come has it.
-   * @throws TypeError when neither a filter nor `all` is given, or the box does not have the filter; RangeError for an
-   * invalid value; what the database throws
+   * Only letters that died before the call are retried, 200 per transaction. If the call throws or the process dies, the
+   * completed transactions stay, and another call does the rest. If two calls select the same letter, the first one gets it.
+   * @throws TypeError if neither a filter nor `all` is given, or the box does not have the filter; RangeError for an invalid
+   * value; any database error
    */
   async retry(choice: LetterChoice, action: LetterAction): Promise<number> {
     return this.change('retry', choice, action);
   }
 
   /**
-   * Gives the letters up for good, and tells how many; `action.reason` has to say why. What waits behind them goes on at
-   * once. A message of the inbox stays known to it, so it is not handled when Kafka delivers it again; one that could not be
-   * read is a dead letter again then. A message of the outbox is removed from its log too. What was in it is gone with it:
-   * the audit keeps what it was, not its payload.
+   * Discards the letters permanently, and returns how many; `action.reason` must say why. Messages that wait behind them become
+   * due at once. A discarded inbox message stays recorded, so it is not handled when Kafka delivers it again; one that could not
+   * be read would then become a dead letter again. An outbox message is also removed from its log. The payload is lost: the
+   * audit entry describes the message without it.
    *
-   * Chunks and errors are those of {@link retry}.
+   * Transactions and errors are those of {@link retry}.
    */
   async discard(choice: LetterChoice, action: LetterAction & { readonly reason: string }): Promise<number> {
     checkReason(action.reason);
@@ -112,14 +113,14 @@ export class DeadLetters {
   }
 
   /**
-   * What was done to letters, the newest first; to those of one message with `messageId`.
+   * Lists the audit entries, newest first. With `messageId`, only those of one message.
    * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
    */
   async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Letters<AuditEntry>> {
     const { cursor, messageId } = page;
     const limit = limitOf(page);
     if (cursor !== undefined) checkId('cursor', cursor);
-    if (messageId?.includes('\0')) throw new RangeError('A filter has a zero byte');
+    if (messageId?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
     const rows = await this.audit.read(this.dataSource, { messageId, before: cursor, limit: limit + 1 });
     return toPage(rows, limit, ({ id }) => id);
   }
@@ -129,7 +130,7 @@ export class DeadLetters {
     checkChosen(choice);
     checkAction(by);
     const store = this.stores[choice.box];
-    // What dies from now on is not what the person has seen; and a retried letter that dies again is not retried for ever.
+    // The operator has not seen letters that die from now on, and a retried letter that dies again must not be retried for ever.
     const [now]: { micros: string }[] = await this.dataSource.query(
       `select ${microsOf('clock_timestamp()')} as micros`,
     );
@@ -144,7 +145,7 @@ export class DeadLetters {
     }
   }
 
-  /** Locks in the order of everybody: the keys, then the audit, then letters that no live message's handler has locked. */
+  /** Locks in the same order as everyone else: the keys, then the audit, then letters, which no running handler has locked. */
   private async changeChunk(
     store: LetterStore,
     action: Action,
@@ -166,12 +167,12 @@ export class DeadLetters {
     });
   }
 
-  /** Not injected: a process that only relays has none. */
+  /** Not injected, because a process that only relays has no DataSource. */
   private get dataSource(): DataSource {
     return this.modules.get(DataSource, { strict: false });
   }
 
-  /** A notice that is lost costs a second: every process's poll sees the audit. */
+  /** Notifies all processes of the change. A lost notice costs a second, because every process's poll sees the audit. */
   private async notify(): Promise<void> {
     this.dueWork.found('parked');
     await this.dataSource
@@ -185,23 +186,25 @@ export class DeadLetters {
 
 function checkFilter(filter: LetterFilter): void {
   const { box, consumer, aggregateType, ids, diedAfter, diedBefore } = filter;
-  // Filters come from a command line or a URL: the compiler has not seen them.
-  if (!['outbox', 'inbox'].includes(box)) throw new RangeError(`There is no box ${box as string}: outbox or inbox`);
-  if (box === 'outbox' && consumer !== undefined) throw new TypeError('Letters of the outbox have no consumer');
-  if (box === 'inbox' && aggregateType !== undefined) throw new TypeError('Letters of the inbox have no aggregateType');
+  // Filters come from a command line or a URL, so the compiler has not checked them.
+  if (!['outbox', 'inbox'].includes(box)) throw new RangeError(`box must be outbox or inbox, not ${box as string}`);
+  if (box === 'outbox' && consumer !== undefined) throw new TypeError('Outbox letters have no consumer to filter by');
+  if (box === 'inbox' && aggregateType !== undefined)
+    throw new TypeError('Inbox letters have no aggregateType to filter by');
   ids?.forEach((id) => checkId('id', id));
   for (const date of [diedAfter, diedBefore])
-    // Other years are those of mistakes, and PostgreSQL does not know all that JavaScript does.
+    // Other years are mistakes, and PostgreSQL does not accept every year that JavaScript does.
     if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
       throw new RangeError('diedAfter or diedBefore is not a valid date');
   for (const text of [consumer, aggregateType, filter.type, filter.key])
-    if (text?.includes('\0')) throw new RangeError('A filter has a zero byte');
+    if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
 }
 
 function checkChosen(choice: LetterChoice): void {
   const given = FILTERS.some((name) => choice[name] !== undefined);
-  if (!given && choice.all !== true) throw new TypeError(`No filter is given: all: true means the whole ${choice.box}`);
-  if (given && choice.all === true) throw new TypeError('Either a filter or all: true');
+  if (!given && choice.all !== true)
+    throw new TypeError(`No filter given. To select the whole ${choice.box}, pass all: true`);
+  if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
 }
 
 function checkId(what: string, id: string): void {
@@ -211,6 +214,7 @@ function checkId(what: string, id: string): void {
 function placeOf(cursor: string | undefined): LetterPlace | undefined {
   if (cursor === undefined) return undefined;
   const [, diedAtMicros, id] = /^(\d{1,17})-(-?\d{1,18})$/.exec(cursor) ?? [];
-  if (diedAtMicros === undefined || id === undefined) throw new RangeError(`${JSON.stringify(cursor)} is no cursor`);
+  if (diedAtMicros === undefined || id === undefined)
+    throw new RangeError(`${JSON.stringify(cursor)} is not a valid cursor`);
   return { diedAtMicros, id };
 }

@@ -1,12 +1,12 @@
 /**
- * Thrown by a handler that can never succeed with this message (an unknown order, a broken rule): the message becomes a
- * dead letter at once, with this error's message as its history. Every other error is tried again.
+ * Thrown by a handler that can never succeed with this message (an unknown order, a violated rule). The message becomes a dead
+ * letter at once, with this error's message as the recorded reason. Any other error is retried.
  */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError';
 }
 
-/** Describes an error with its causes, without repeating a cause and without any payload. */
+/** Describes an error and its causes, without repeating a cause and without any payload. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
   if (!(error instanceof Error)) return String(error);

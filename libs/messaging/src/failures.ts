@@ -4,8 +4,8 @@ import { PermanentError } from './errors.js';
 import { InterruptedError } from './inbox-transaction.js';
 
 /**
- * What an error means for the message. `away`: nothing, because the connection was lost; `never`: it cannot succeed; `attempt`:
- * it failed, and may succeed later. The others are setbacks: the environment's fault, not the message's.
+ * What an error means for the message. `away`: nothing, because the connection was lost. `never`: the message cannot succeed.
+ * `attempt`: it failed, and may succeed later. All others are setbacks: the environment's fault, not the message's.
  */
 export type Failure = 'away' | Setback | 'never' | 'attempt';
 
@@ -23,12 +23,12 @@ export function isSetback(failure: Failure | DatabaseError): failure is Setback 
   return failure in CONSEQUENCES && CONSEQUENCES[failure as DatabaseError].work === 'setback';
 }
 
-/** Whether the work may bring the setback about itself: then one that nothing else meets counts as an attempt. */
+/** Whether the work may cause the setback itself. If so, a setback that affects nothing else counts as an attempt. */
 export function mayBeItsOwn(failure: Setback): boolean {
   return CONSEQUENCES[failure].mayBeItsOwn ?? false;
 }
 
-/** Data that a pipe refused (400 Bad Request, 422) is refused again. */
+/** Whether a retry cannot succeed. Data that a pipe has rejected (400 or 422) would be rejected again. */
 function isPermanent(error: unknown): boolean {
   if (error instanceof PermanentError || error instanceof ValidationError) return true;
   if (Array.isArray(error)) return error.length > 0 && error.every((one) => one instanceof ValidationError);

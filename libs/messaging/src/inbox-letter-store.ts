@@ -16,7 +16,7 @@ import {
 import { quoteIdentifier } from './schema.js';
 
 const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea' });
-/** As many as the key of a sound message has at most; one that could not be read may have a megabyte. */
+/** The longest key of a readable message. The key of an unreadable one may be a megabyte. */
 const SHOWN_KEY_BYTES = 1020;
 const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type,
        substring(p.key for ${SHOWN_KEY_BYTES}) as key, p.consumer, p.topic,
@@ -24,14 +24,14 @@ const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p
 
 type Row = Omit<InboxLetter, 'key'> & { readonly key: Buffer | null };
 
-/** The SQL of the inbox's dead letters, of all consumers. */
+/** The SQL of the inbox's dead letters, for all consumers. */
 export class InboxLetterStore implements LetterStore {
   private readonly schema: string;
   private readonly parked: string;
 
   constructor(
     schema: string,
-    /** The consumers whose dead letters hold no key. */
+    /** The consumers whose dead letters do not hold their keys. */
     private readonly consumersNotHoldingKeys: readonly string[],
   ) {
     this.schema = quoteIdentifier(schema);
@@ -56,7 +56,7 @@ export class InboxLetterStore implements LetterStore {
   }
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
-    // The primary key; inbox_parked_arrival for those behind it.
+    // The primary key; inbox_parked_arrival for the messages behind the letter.
     const rows: (Row & Omit<WholeInboxLetter, 'key'>)[] = await db.query(
       `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
               (select count(*)::int from ${this.parked} w
@@ -74,8 +74,8 @@ export class InboxLetterStore implements LetterStore {
     untilMicros: string,
     after: LetterCursor | undefined,
   ): Promise<Chunk | undefined> {
-    // In the order of arrival, along inbox_parked_pkey: the earlier ones of a key come first, even where dead letters hold no
-    // key, and a chunk that is committed is not read again.
+    // In order of arrival, along inbox_parked_pkey: earlier letters of a key come first, even if dead letters hold no key, and a
+    // committed chunk is not read again.
     const rows: { id: string }[] = await db.query(
       `select p.id from ${this.parked} p
         where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.id > $8)
@@ -86,7 +86,7 @@ export class InboxLetterStore implements LetterStore {
     return last && { ids: rows.map(({ id }) => id), after: [last.id] };
   }
 
-  /** The locks of {@link InboxStore.lockKey}, in the one order in which everybody takes several of them. */
+  /** Takes the locks of {@link InboxStore.lockKey}, in the order that every transaction uses for several of them. */
   async lockKeys(tx: EntityManager, ids: readonly string[]): Promise<void> {
     await tx.query(
       `select pg_advisory_xact_lock(of_key)
@@ -114,8 +114,8 @@ export class InboxLetterStore implements LetterStore {
       [ids],
     );
     await this.wakeHeads(tx, await this.keysOf(tx, ids));
-    // inbox_in_flight_partition. Deaths are counted anew: a letter that processes died of has its mark still, and would be
-    // dead again before it is tried. A mark that somebody else is removing is no matter.
+    // inbox_in_flight_partition. Deaths are counted from zero: a letter that crashed processes still has its mark, and would
+    // become a dead letter again before it is attempted. Marks that another transaction is removing can be skipped.
     await tx.query(
       `delete from ${this.schema}.inbox_in_flight where id in (
          select m.id from ${this.schema}.inbox_in_flight m
@@ -127,7 +127,7 @@ export class InboxLetterStore implements LetterStore {
     );
   }
 
-  /** The inbox goes on knowing the message: delivered again, it is dropped. */
+  /** Deletes the letters. Their inbox rows stay, so a redelivered message is dropped as a duplicate. */
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
     const keys = await this.keysOf(tx, ids);
     await tx.query(`delete from ${this.parked} where id = any($1::bigint[])`, [ids]);
@@ -140,9 +140,9 @@ export class InboxLetterStore implements LetterStore {
     ]);
   }
 
-  /** It is the turn of the first message of each key, unless it is dead, and holds the key, or has its time already. */
+  /** Makes the first message of each key due, unless it is a dead letter that holds the key, or already has a due time. */
   private async wakeHeads(tx: EntityManager, keys: readonly { consumer: string; key: Buffer }[]): Promise<void> {
-    // inbox_parked_arrival. Whoever holds a head has just given it its time.
+    // inbox_parked_arrival. A locked head is skipped, because the transaction that holds it has just set its due time.
     await tx.query(
       `update ${this.parked} set next_attempt_at = clock_timestamp()
         where id in (
@@ -165,7 +165,7 @@ function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
   return filterValues(filter, ids, filter.key === undefined ? undefined : Buffer.from(filter.key));
 }
 
-/** JSON in PostgreSQL holds no zero byte either. */
+/** Shows the key as text. Zero bytes are replaced, because jsonb cannot hold them either. */
 function withTextKey<R extends { readonly key: Buffer | null }>(row: R): Omit<R, 'key'> & { key: string | null } {
   return { ...row, key: row.key && row.key.toString().replaceAll('\0', '\uFFFD') };
 }

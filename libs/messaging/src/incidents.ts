@@ -20,9 +20,9 @@ export type IncidentKind = 'positions-went-back' | 'offsets-went-back' | 'messag
 export interface Incident {
   readonly id: string;
   readonly kind: IncidentKind;
-  /** What it happened to: the outbox of a schema, or a partition of a consumer. */
+  /** What is affected: the outbox of a schema, or a partition of a consumer. */
   readonly subject: string;
-  /** In words: what happened, and what to do about it. */
+  /** A description of what happened and what to do about it. */
   readonly problem: string;
   readonly detail: Readonly<Record<string, unknown>>;
   /** How often it was reported since it was last acknowledged. */
@@ -31,7 +31,7 @@ export interface Incident {
   readonly lastAt: string;
 }
 
-/** The statement that reports an incident. `total`: a field of the detail that adds up over the occurrences. */
+/** Returns the statement that reports an incident. `total` is a field of the detail that is summed over the occurrences. */
 export function reportIncident(
   schema: string,
   { kind, subject, problem, detail }: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>,
@@ -49,7 +49,7 @@ export function reportIncident(
   };
 }
 
-/** A column of the poll: the open incidents as JSON, null without any. Served by messaging_incidents_open. */
+/** Returns a column of the poll's statement: the open incidents as JSON, or null. Served by messaging_incidents_open. */
 export function openIncidents(schema: string): string {
   return `(select json_agg(json_build_object('id', id::text, 'kind', kind, 'subject', subject, 'problem', problem,
             'detail', detail, 'occurrences', occurrences, 'firstAt', first_at, 'lastAt', last_at) order by id)
@@ -57,7 +57,7 @@ export function openIncidents(schema: string): string {
                     where acknowledged_at is null order by id limit 100) as open)`;
 }
 
-/** The incidents of the service's messaging: reported by relay and consumers, acknowledged by an operator. */
+/** The service's messaging incidents, which the relay and consumers report and an operator acknowledges. */
 @Injectable()
 export class Incidents {
   private readonly logger = new Logger('Incidents');
@@ -74,32 +74,35 @@ export class Incidents {
     this.audit = new Audit(schema);
   }
 
-  /** The incidents that nobody has acknowledged, the oldest first, at most 100. */
+  /** Lists the incidents that nobody has acknowledged, oldest first, at most 100. */
   async list(): Promise<readonly Incident[]> {
     return this.findOpen(this.dataSource);
   }
 
   /**
-   * Writes an incident down and logs it as an error. With `total`, that field of the detail adds up while the incident is open.
-   * @throws when the database is unavailable: the caller reports again
+   * Stores an incident and logs it as an error. The field `total` of the detail is summed while the incident stays open.
+   * @throws if the database is unavailable; the caller has to report again
    */
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>, total?: string): Promise<void> {
     this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
     const { text, values } = reportIncident(this.schema, incident, total);
-    // A consumer that cannot report does not begin to read, so requests must not be in its way.
+    // Not the pool for requests: a consumer does not start reading before it has reported, so requests must not block it.
     const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
     await dataSource.query(text, values);
-    // Health shows it with the next poll; here at once.
-    await this.findOpen(dataSource).catch((error: unknown) => this.logger.debug(`Not listed: ${describeError(error)}`));
+    // Updates health now rather than with the next poll.
+    await this.findOpen(dataSource).catch((error: unknown) =>
+      this.logger.debug(`Cannot list the open incidents: ${describeError(error)}`),
+    );
   }
 
   /**
-   * Takes incidents out of health and returns how many were open; each leaves an entry in `messaging_audit`.
-   * @throws RangeError for an invalid id, actor or reason; what the database throws
+   * Acknowledges incidents, so that health no longer shows them, and returns how many were open. Each leaves an entry in
+   * `messaging_audit`.
+   * @throws RangeError for an invalid id, actor or reason; any database error
    */
   async acknowledge(ids: readonly string[], { actor, reason }: LetterAction): Promise<number> {
     for (const id of ids)
-      if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not the id of an incident`);
+      if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not an incident id`);
     checkAction({ actor, reason });
     const acknowledged = await operatorTransaction(this.dataSource, async (tx) => {
       await this.audit.lock(tx);
@@ -122,12 +125,12 @@ export class Incidents {
     return this.open;
   }
 
-  /** What a poll of this process has found open. */
+  /** Takes over the open incidents that a poll of this process has found. */
   found(open: readonly Incident[]): void {
     this.open = open;
   }
 
-  /** Unhealthy while an incident is open. */
+  /** Reports unhealthy while an incident is open. */
   health(): ComponentHealth {
     const [first] = this.open;
     return {
@@ -137,7 +140,7 @@ export class Incidents {
     };
   }
 
-  /** Not injected: a process that only relays has none. */
+  /** Not injected, because a process that only relays has no DataSource. */
   private get dataSource(): DataSource {
     return this.modules.get(DataSource, { strict: false });
   }

@@ -1,15 +1,15 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { inTransaction } from './inbox-transaction.js';
 
-// What a person may say and do, through a page or a command: the compiler has not seen it.
+// Validation of an operator's input, which comes from a page or a command, so the compiler has not checked it.
 
 const MAX_ACTOR = 255;
 const MAX_REASON = 2000;
 const MAX_LIMIT = 500;
-/** Keys and the audit are locked for milliseconds: longer means that something is stuck, and a person is told so. */
+/** Keys and the audit are locked for milliseconds. A longer wait means that something is stuck, and fails. */
 const LOCK_TIMEOUT = '5s';
 
-/** Who retries or discards, at most 255 characters, and why. */
+/** Who performs the operation, at most 255 characters, and why. */
 export interface LetterAction {
   readonly actor: string;
   readonly reason?: string | undefined;
@@ -18,33 +18,33 @@ export interface LetterAction {
 export interface LetterPage {
   /** 1 to 500; 50 unless given. */
   readonly limit?: number | undefined;
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
 }
 
-/** A part of a list, and where the next one begins: null on the last. */
+/** A page of a list, and the cursor of the next page; null on the last page. */
 export interface Letters<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
 }
 
-/** @throws RangeError for an actor, or a reason, that says nothing, is too long, or cannot be stored */
+/** Validates an operator's action. @throws RangeError if the actor or reason is blank, too long or cannot be stored */
 export function checkAction({ actor, reason }: LetterAction): void {
   checkText('actor', actor, MAX_ACTOR);
   if (reason !== undefined) checkReason(reason);
 }
 
-/** @throws RangeError for a reason that says nothing, is too long, or cannot be stored */
+/** Validates a reason. @throws RangeError if it is blank, too long or cannot be stored */
 export function checkReason(reason: string): void {
   checkText('reason', reason, MAX_REASON);
 }
 
 function checkText(what: string, text: string, max: number): void {
   const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
-  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters, not blank`);
+  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters and not blank`);
 }
 
-/** A transaction that gives up when what it wants is locked for long. */
+/** Runs a transaction that fails if it has to wait too long for a lock. */
 export async function operatorTransaction<T>(
   dataSource: DataSource,
   work: (tx: EntityManager) => Promise<T>,
@@ -55,14 +55,14 @@ export async function operatorTransaction<T>(
   });
 }
 
-/** The size of a page; 50 unless given. @throws RangeError for none */
+/** Returns the page size; 50 unless given. @throws RangeError if it is invalid */
 export function limitOf({ limit = 50 }: { readonly limit?: number | undefined }): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
     throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
   return limit;
 }
 
-/** Makes a page of rows that were read with one row more than `limit`: the extra row shows that there is a next page. */
+/** Makes a page of rows that were read with one row more than `limit`. The extra row shows that there is a next page. */
 export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Letters<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);

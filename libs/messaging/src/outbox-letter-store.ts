@@ -24,7 +24,7 @@ const MATCHES = matches({
 const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.type, p.aggregateid as key,
        p.aggregatetype as "aggregateType", p.sequence::text as sequence, p.error, p.dead_at as "diedAt"`;
 
-/** The SQL for the outbox's dead letters. The relay publishes the messages behind one when its key has no dead letter left. */
+/** The SQL of the outbox's dead letters. The relay publishes the messages behind them once no dead letter of the key is left. */
 export class OutboxLetterStore implements LetterStore {
   private readonly parked: string;
   private readonly log: string;
@@ -51,7 +51,7 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
-    // Served by the primary key, and by outbox_parked_key for the messages behind it.
+    // The primary key; outbox_parked_key for the messages behind the letter.
     const rows: WholeOutboxLetter[] = await db.query(
       `select ${LETTER}, p.dataschema, p.payload, p.created_at as "createdAt",
               (select count(*)::int from ${this.parked} w
@@ -80,7 +80,7 @@ export class OutboxLetterStore implements LetterStore {
     return last && { ids: rows.map(({ position }) => position), after: [last.position] };
   }
 
-  /** No locks are needed, because only the relay publishes, and it checks again after an operator action. */
+  /** No locks needed: only the relay publishes, and it reads the parked messages again after an operator's change. */
   async lockKeys(): Promise<void> {}
 
   async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<OutboxLetter[]> {
@@ -95,9 +95,9 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
-    // If a relay died before it recorded its progress, its successor would find the message in the log and send it again. A row
-    // locked by another transaction is being removed because of its age, so the progress is recorded already. The id is compared
-    // too, because after a restart of the sequence another message may have the same position.
+    // Removed from the log as well, because the successor of a relay that died before it recorded its progress would find the
+    // message there and send it again. A locked row can be skipped: it is being pruned, so the progress is recorded. The id is
+    // compared too, because after a reset of the sequence another message may have the position.
     await tx.query(
       `with discarded as (delete from ${this.parked} where position = any($1::bigint[]) returning position, id)
        delete from ${this.log} where position in (
