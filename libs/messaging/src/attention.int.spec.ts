@@ -17,7 +17,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** A process of the service, by its health. */
+/** Starts a process of the service and returns its health. */
 async function aProcess(options: Partial<MessagingOptions> = {}): Promise<MessagingHealth> {
   app = await Test.createTestingModule({
     imports: [
@@ -36,7 +36,7 @@ const reported = (health: MessagingHealth) =>
     return deadLetters && deadJobs && heldKeys && { healthy, deadLetters, deadJobs, heldKeys };
   });
 
-/** Rows of the tables as they are: dead for so many minutes, or waiting behind one. */
+/** Inserts rows that have been dead for some minutes, or that wait behind one. */
 async function fill(): Promise<void> {
   await sandbox.database.sql(`
     insert into sandbox.outbox_parked
@@ -59,7 +59,7 @@ async function fill(): Promise<void> {
 
 const minutes = (oldestSeconds: number) => Math.floor(oldestSeconds / 60);
 
-it('P9 health gives the count and the age of the oldest of dead letters, dead jobs and held keys, and stays healthy', async () => {
+it('P9 health shows the count and oldest age of dead letters, dead jobs and held keys, and stays healthy', async () => {
   await fill();
 
   const { healthy, deadLetters, deadJobs, heldKeys } = await reported(await aProcess());
@@ -69,23 +69,23 @@ it('P9 health gives the count and the age of the oldest of dead letters, dead jo
   expect([deadLetters, deadJobs, heldKeys].map((tally) => minutes(tally.oldestSeconds))).toEqual([30, 50, 20]);
 });
 
-it('P9 a process that may not publish gives them too, and zeros without any', async () => {
+it('P9 a process that does not publish shows them too, as zeros if there are none', async () => {
   const { deadLetters, deadJobs, heldKeys } = await reported(await aProcess({ relay: false }));
 
   for (const tally of [deadLetters, deadJobs, heldKeys]) expect(tally).toEqual({ count: 0, oldestSeconds: 0 });
 });
 
-it('P9 keys whose dead letters let the others go on are not held', async () => {
+it('P9 with `go-on`, the keys of dead letters do not count as held', async () => {
   await fill();
   const consumes = [{ ...sandbox.consumer, afterDeadLetter: 'go-on' as const }];
 
   const { heldKeys } = await reported(await aProcess({ afterDeadLetter: 'go-on', consumes }));
 
-  // That of a consumer that this process does not know.
+  // The key of a consumer that this process does not know.
   expect(heldKeys.count).toBe(1);
 });
 
-it('P7 looks at so many of a table and no more, whatever lies there', async () => {
+it('P7 reads a bounded number of rows per table, however many there are', async () => {
   await sandbox.database.sql(`
     insert into sandbox.jobs (id, queue, data, run_at, error, dead_at)
     select gen_random_uuid(), 'call', '{}', now(), 'no', now() from generate_series(1, 3000)`);

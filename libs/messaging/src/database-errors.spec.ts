@@ -4,7 +4,7 @@ import { CONSEQUENCES, type DatabaseError, databaseErrorOf } from './database-er
 const fromPostgres = (code: string, fields: object = {}) =>
   Object.assign(new Error('Verklemmung entdeckt'), { code, severity: 'FEHLER', ...fields });
 
-/** Every class of appendix A that a statement may meet, and the exceptions within the classes. */
+/** Every class of appendix A that a statement may raise, and the exceptions within the classes. */
 const EXPECTED: Readonly<Record<DatabaseError, string>> = {
   unavailable: `
     08000 08001 08003 08004 08006 08007 08P01 28000 28P01 3D000 40003 53000 53100 53200
@@ -23,7 +23,7 @@ const EXPECTED: Readonly<Record<DatabaseError, string>> = {
     57000 HV000 P0000 P0001 P0002 XX000`,
 };
 
-describe('what an error says about the database', () => {
+describe('the class of a database error', () => {
   const cases = Object.entries(EXPECTED).flatMap(([expected, codes]) =>
     codes
       .trim()
@@ -31,15 +31,15 @@ describe('what an error says about the database', () => {
       .map((code) => [code, expected] as const),
   );
 
-  it.each(cases)('is, by the SQLSTATE %s, in any language: %s', (code, expected) => {
+  it.each(cases)('for SQLSTATE %s, in any language, is %s', (code, expected) => {
     expect(databaseErrorOf(fromPostgres(code))).toBe(expected);
-    // As TypeORM wraps it, a handler that adds to it, and one of several.
+    // As wrapped by TypeORM, by a handler that adds context, and as one of several errors.
     expect(databaseErrorOf(new QueryFailedError('select', [], fromPostgres(code)))).toBe(expected);
     expect(databaseErrorOf(new Error('while saving', { cause: fromPostgres(code) }))).toBe(expected);
     expect(databaseErrorOf(new AggregateError([new Error('other'), fromPostgres(code)]))).toBe(expected);
   });
 
-  it('tells a plan that no longer fits its table, and changes of the catalogue at the same time, from others of their codes', () => {
+  it('distinguishes outdated plans and concurrent catalogue changes from other errors with the same codes', () => {
     expect(databaseErrorOf(fromPostgres('0A000', { routine: 'RevalidateCachedQuery' }))).toBe('stale');
     expect(databaseErrorOf(fromPostgres('0A000', { message: 'cached plan must not change result type' }))).toBe(
       'stale',
@@ -47,7 +47,7 @@ describe('what an error says about the database', () => {
     expect(databaseErrorOf(fromPostgres('XX000', { message: 'tuple concurrently updated' }))).toBe('contended');
   });
 
-  it.each(['FATAL', 'PANIC'])('takes whatever ended the session for a database that is away: %s', (severity) => {
+  it.each(['FATAL', 'PANIC'])('is `unavailable` for any error that ended the session: %s', (severity) => {
     expect(databaseErrorOf(fromPostgres('55000', { severity }))).toBe('unavailable');
     expect(databaseErrorOf(fromPostgres('22023', { severity }))).toBe('unavailable');
   });
@@ -59,18 +59,18 @@ describe('what an error says about the database', () => {
     new QueryRunnerProviderAlreadyReleasedError(),
     new QueryFailedError('select', [], Object.assign(new Error(), { code: 'ECONNRESET' })),
     new QueryFailedError('select', [], new AggregateError([Object.assign(new Error(), { code: 'ECONNREFUSED' })])),
-  ])('knows a lost connection by what the drivers say: %s', (error) => {
+  ])('recognises a lost connection by the drivers’ messages: %s', (error) => {
     expect(databaseErrorOf(error)).toBe('unavailable');
   });
 
-  it('takes a socket error for the database’s only in a statement, unless there are no other sockets', () => {
+  it('counts a socket error only from a statement, unless there are no other sockets', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
 
     expect(databaseErrorOf(refused)).toBeUndefined();
     expect(databaseErrorOf(refused, { anySocket: true })).toBe('unavailable');
   });
 
-  it('is what the environment says where there are several errors', () => {
+  it('is that of the setback if there are several errors', () => {
     const error = new AggregateError([fromPostgres('23505'), fromPostgres('22001'), fromPostgres('57014')]);
 
     expect(databaseErrorOf(error)).toBe('timed-out');
@@ -86,6 +86,6 @@ describe('what an error says about the database', () => {
   });
 });
 
-it('every setback may be tried again over HTTP, and nothing else may', () => {
+it('setbacks, and nothing else, can be retried over HTTP', () => {
   for (const { http, work } of Object.values(CONSEQUENCES)) expect(http !== undefined).toBe(work === 'setback');
 });

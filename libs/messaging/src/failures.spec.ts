@@ -18,27 +18,27 @@ describe('P5 what an error means for a message', () => {
     ['58030', 'unavailable'],
     ['57014', 'timed-out'],
     ['26000', 'stale'],
-  ])('is a setback, when PostgreSQL says %s, in any language: %s', (code, setback) => {
+  ])('is a setback for SQLSTATE %s, in any language: %s', (code, setback) => {
     expect(failureOf(fromPostgres(code))).toBe(setback);
-    // As TypeORM wraps it, and a handler that tells more.
+    // As wrapped by TypeORM, and by a handler that adds context.
     expect(failureOf(Object.assign(new Error('failed'), { driverError: fromPostgres(code) }))).toBe(setback);
     expect(failureOf(new Error('while saving', { cause: fromPostgres(code) }))).toBe(setback);
     expect(failureOf(new AggregateError([new Error('other'), fromPostgres(code)]))).toBe(setback);
   });
 
-  it.each(['23505', '23503', '42P01', '25P02', 'P0001'])('is a failed attempt, when PostgreSQL says %s', (code) => {
+  it.each(['23505', '23503', '42P01', '25P02', 'P0001'])('is a failed attempt for SQLSTATE %s', (code) => {
     expect(failureOf(fromPostgres(code, 'deadlock detected'))).toBe('attempt');
   });
 
-  it.each(['22001', '22012', '23502', '54000'])('is that it never succeeds, when PostgreSQL says %s', (code) => {
+  it.each(['22001', '22012', '23502', '54000'])('is that it can never succeed for SQLSTATE %s', (code) => {
     expect(failureOf(fromPostgres(code))).toBe('never');
   });
 
-  it('is nothing, when the connection was lost, whatever else it says', () => {
+  it('is nothing if the connection was lost, whatever the cause', () => {
     expect(failureOf(new InterruptedError(new PermanentError('never')))).toBe('away');
   });
 
-  it('is that it never succeeds, when the handler or a pipe says so', () => {
+  it('is that it can never succeed for a PermanentError or a validation error', () => {
     const errors = [
       new PermanentError('no'),
       new BadRequestException(),
@@ -49,7 +49,7 @@ describe('P5 what an error means for a message', () => {
     expect(errors.map(failureOf)).toEqual(['never', 'never', 'never', 'never']);
   });
 
-  it('is a failed attempt, when it is anything else', () => {
+  it('is a failed attempt for any other error', () => {
     const loop = new Error('loop');
     loop.cause = loop;
 

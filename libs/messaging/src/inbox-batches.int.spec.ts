@@ -66,12 +66,12 @@ function recordOf(n: number, place: Place): KafkaRecord {
   };
 }
 
-/** Brings batches at the same time, as one answer of Kafka does. */
+/** Delivers batches at the same time, as one fetch response does. */
 async function take(...batches: KafkaRecord[][]): Promise<void> {
   const inbox = new InboxBatches(work, () => undefined);
   const deliver = (records: KafkaRecord[]) =>
     inbox.take({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
-  // What others had in hand of the partitions is looked up once, and not at the same moment.
+  // The marks of other processes are looked up once per partition; this gets the look-ups out of the way.
   await Promise.all([0, 1, 2].map((partition) => deliver([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
   await Promise.all(batches.map(deliver));
 }
@@ -80,8 +80,8 @@ const nOf = (message: Message) => (message.data as { n: number }).n;
 const transactionOf = async (tx: EntityManager) =>
   (await tx.query('select pg_current_xact_id()::text as id'))[0].id as string;
 
-it('P7 keeps no mark in memory of what it gave up before it had it in hand', async () => {
-  // A process that died had the second one in hand: it is begun for itself, after the first.
+it('P7 keeps no mark in memory of records that it gave up before they were in flight', async () => {
+  // A dead process had the second record in flight, so it forms a run of its own after the first.
   await sandbox.database.sql(
     `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset)
      values (gen_random_uuid(), $1, $2, 0, 1, 1)`,
@@ -92,7 +92,7 @@ it('P7 keeps no mark in memory of what it gave up before it had it in hand', asy
     records: [0, 1].map((offset) => recordOf(offset, { partition: 0, offset })),
     hasMore: false,
     isCurrent: () => current,
-    // The partition is another's from then on.
+    // From then on, the partition belongs to another process.
     resolve: () => (current = false),
   });
   const removed: unknown[] = [];
@@ -104,7 +104,7 @@ it('P7 keeps no mark in memory of what it gave up before it had it in hand', asy
   expect(removed).toEqual([]);
 });
 
-it('P5 lets heartbeats go on while it reads a batch of large messages', async () => {
+it('P5 keeps sending heartbeats while it parses a batch of large messages', async () => {
   let turns = 0;
   const turnsAtReading: number[] = [];
   work = {
@@ -124,7 +124,7 @@ it('P5 lets heartbeats go on while it reads a batch of large messages', async ()
   expect(work.counts.processed).toBe(20);
 });
 
-/** Runs `take` while another process has the message in an open transaction, which ends once `take` waits for it. */
+/** Runs `take` while another process holds the message in an open transaction, which ends once `take` waits for it. */
 async function takeBeside(
   work: (tx: EntityManager) => Promise<unknown>,
   end: 'commit' | 'rollback',
@@ -148,8 +148,8 @@ async function takeBeside(
   await other.release();
 }
 
-describe('a group beside another process that has one of its messages', () => {
-  // Messages are recorded in the order of their ids: the later one of the key before the wait, or after it.
+describe('a group while another process holds one of its messages', () => {
+  // Messages are recorded in order of their ids, so the later one of the key is recorded before the wait or after it.
   const [LOW, HIGH] = ['00000000-0000-7000-8000-000000000001', 'ffffffff-ffff-7fff-bfff-ffffffffffff'] as const;
   const orders = [
     { ids: [LOW, HIGH], order: 'first' },
@@ -171,7 +171,7 @@ describe('a group beside another process that has one of its messages', () => {
   }
   const knownOf = (id: string) => ({ id, source: '/test', type: 'Counted' });
 
-  it.each(orders)('P3 handles nothing that would overtake a message parked meanwhile ($order)', async ({ ids }) => {
+  it.each(orders)('P3 handles no message that would overtake one parked meanwhile ($order)', async ({ ids }) => {
     given(ids);
     const parking = { holdsKey: true, attempts: 1, setbacks: 0, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
 
@@ -190,7 +190,7 @@ describe('a group beside another process that has one of its messages', () => {
     expect(await sandbox.database.sql('select from sandbox.inbox')).toHaveLength(4);
   });
 
-  it.each(orders)('P4 handles the others once when it was handled meanwhile ($order)', async ({ ids }) => {
+  it.each(orders)('P4 handles the others once when that one was handled meanwhile ($order)', async ({ ids }) => {
     given(ids);
     const insert = 'insert into sandbox.inbox (consumer, message_id, source) values ($1, $2, $3)';
 
@@ -204,7 +204,7 @@ describe('a group beside another process that has one of its messages', () => {
     expect(work.counts).toMatchObject({ processed: 3, duplicates: 1, parked: 0 });
   });
 
-  it.each(orders)('P2 P3 handles all of them in order when it was given up ($order)', async ({ ids }) => {
+  it.each(orders)('P2 P3 handles all messages in order when the other process rolls back ($order)', async ({ ids }) => {
     given(ids);
     const parking = { holdsKey: true, attempts: 1, setbacks: 0, error: 'no', delayMs: 60_000, known: knownOf(ids[0]) };
 
@@ -220,7 +220,7 @@ describe('a group beside another process that has one of its messages', () => {
 });
 
 describe('group commit', () => {
-  it('P4 handles what several partitions deliver at the same time in one transaction', async () => {
+  it('P4 handles messages that several partitions deliver at the same time in one transaction', async () => {
     const transactions = new Set<string>();
     const marked: unknown[] = [];
     handle = async (tx) => void transactions.add(await transactionOf(tx));
@@ -247,7 +247,7 @@ describe('group commit', () => {
     ]);
   });
 
-  it('P3 handles different keys side by side, and the messages of a key one after another', async () => {
+  it('P3 handles different keys concurrently, and the messages of a key one after another', async () => {
     const log: string[] = [];
     const second = Promise.withResolvers<void>();
     handle = async (_, message) => {
@@ -266,7 +266,7 @@ describe('group commit', () => {
     expect(log).toEqual(['a1 begins', 'b3 begins', 'b3 ends', 'a1 ends', 'a2 begins', 'a2 ends']);
   });
 
-  it('handles one after another where the connection takes one statement at a time', async () => {
+  it('handles messages one after another if the connection cannot pipeline statements', async () => {
     const plain = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
     work = { ...work, dataSource: plain };
     let running = 0;
@@ -287,7 +287,7 @@ describe('group commit', () => {
     expect(most).toBe(1);
   });
 
-  it('P4 lets no handler of a group that has failed write outside of it', async () => {
+  it('P4 lets no handler of a failed group write outside of the transaction', async () => {
     await sandbox.database.sql('create table sandbox.effects (n int)');
     let tries = 0;
     handle = async (tx, message) => {
@@ -301,11 +301,11 @@ describe('group commit', () => {
       recordOf(2, { partition: 0, offset: 1, key: 'b' }),
     ]);
 
-    // Both once, and from the second transaction of each.
+    // Each effect exists once, from the second transaction of its message.
     expect(await sandbox.database.sql('select n from sandbox.effects order by n')).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
-  it('P4 handles once what two partitions deliver at the same time', async () => {
+  it('P4 handles a message once that two partitions deliver at the same time', async () => {
     const handled: number[] = [];
     handle = (_, message) => Promise.resolve(void handled.push(nOf(message)));
     const id = crypto.randomUUID();

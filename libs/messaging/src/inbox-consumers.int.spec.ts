@@ -18,7 +18,7 @@ import { until } from './testing/until.js';
 
 const OTHER = Symbol('other');
 
-/** The second version of the test event: `n` has got a unit. */
+/** The second version of the test event, which adds a unit to `n`. */
 class CountedWithUnit {
   static readonly version = 2;
   static readonly upcasters = { 1: (data: object) => ({ ...data, unit: 'pieces' }) };
@@ -29,7 +29,7 @@ class CountedWithUnit {
 
 const received: string[] = [];
 
-/** One message, two consumers: the second one fails at first. */
+/** Handles each message for two consumers. The second handler fails at first. */
 @Controller()
 class Listeners {
   static failures = 0;
@@ -83,7 +83,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-it('P4 a message has its effect once for each of several consumers, whatever the other one does', async () => {
+it('P4 a message has its effect once for each of several consumers, independently of the others', async () => {
   const other = { ...sandbox.consumer, consumer: OTHER, groupId: `${sandbox.consumer.groupId}-other` };
   await start(Listeners, [sandbox.consumer, { ...other, backOff: { firstMs: 50, maxMs: 100 } }]);
   const records = Array.from({ length: 20 }, (_, n) => counted(n, { key: `k${n % 3}` }));
@@ -92,7 +92,7 @@ it('P4 a message has its effect once for each of several consumers, whatever the
   await send(...records.slice(0, 7), counted(20), counted(20, { key: 'b' }));
 
   await until(
-    'both have had all',
+    'both have handled all',
     async () => (await effects('counter')).length + (await effects('other')).length === 44,
   );
   const each = [...Array.from({ length: 21 }, (_, n) => ({ n })), { n: 20 }];
@@ -100,7 +100,7 @@ it('P4 a message has its effect once for each of several consumers, whatever the
   expect(await effects('other')).toEqual(each);
 });
 
-it('P2 a message of an earlier version is lifted to what the handler knows', async () => {
+it('P2 a message of an earlier version is upcast to the version that the handler knows', async () => {
   const topic = { ...sandbox.consumer.topic, events: { Counted: CountedWithUnit } };
   await start(UnitListener, [{ ...sandbox.consumer, topic }]);
   const { headers } = counted(0);
@@ -112,7 +112,7 @@ it('P2 a message of an earlier version is lifted to what the handler knows', asy
   expect(received).toEqual(['CountedWithUnit: 1 pieces', 'CountedWithUnit: 2 boxes']);
 });
 
-it('P7 the inbox forgets what is older than its retention, in chunks, and waits for no row that another holds', async () => {
+it('P7 the inbox deletes rows older than its retention in chunks, and does not wait for locked rows', async () => {
   const { groupId } = sandbox.consumer;
   const dataSource = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
   const chunks: number[] = [];

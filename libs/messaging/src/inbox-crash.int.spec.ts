@@ -11,7 +11,7 @@ import { until } from './testing/until.js';
 
 const SESSION = { sessionMs: 1000 };
 const SOON = { backOff: { firstMs: 50, maxMs: 100 } };
-/** In a child's handler: waits until somebody writes `sandbox.door`. Not for a lock, which has its timeout. */
+/** Code of a child's handler that waits until a row appears in `sandbox.door`. A lock would run into its timeout. */
 const AT_DOOR = `while ((await tx.query('select from sandbox.door')).length === 0) await new Promise(setImmediate);`;
 
 let sandbox: Sandbox;
@@ -63,8 +63,8 @@ afterEach(async () => {
 });
 
 describe('a message that kills its process', () => {
-  it('P4 P5 is the only one that becomes a dead letter, of all that are in hand with it', async () => {
-    // Beside it those of its batch, and on another partition a slow one, which is in hand whenever it kills.
+  it('P4 P5 is the only message in flight that becomes a dead letter', async () => {
+    // In flight with it: the rest of its batch, and on another partition a slow message whenever it kills.
     const beside = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => counted(n, { key: `k${n}`, partition: 0 }));
     const killer = [counted(13, { key: 'killer', partition: 0 }), counted(14, { key: 'killer', partition: 0 })];
     const slow = [20, 21].map((n) => counted(n, { key: `k${n}`, partition: n % 2 }));
@@ -85,13 +85,13 @@ describe('a message that kills its process', () => {
     await until('the others are handled', async () => (await effects()).length >= 10);
 
     expect(dead).toMatchObject([{ error: 'the process died 3 times while handling it' }]);
-    // Once among others, three times alone, and then no more.
+    // Attempted once with others, three times alone, and then never again.
     expect(starts).toBe(5);
     expect(ascending(await effects())).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 20, 21]);
     expect((await parked()).map(({ value }) => String(value))).toEqual(['{"n":13}', '{"n":14}']);
   });
 
-  it('P5 is not handed to another process after three deaths, from the topic or from the parked', async () => {
+  it('P5 is not handled again after three deaths, whether from the topic or parked', async () => {
     await send(
       counted(0, { key: 'a', partition: 0 }),
       counted(1, { key: 'b', partition: 0 }),
@@ -123,7 +123,7 @@ describe('a message that kills its process', () => {
     expect(await effects()).toEqual([2]);
   });
 
-  it('P5 is looked for with nothing else in hand, each under a mark that counts the deaths', async () => {
+  it('P5 is found by handling suspects with nothing else in flight, each under a mark that counts deaths', async () => {
     const seen: Record<number, unknown> = {};
     let inFlight = 0;
     let most = 0;
@@ -133,7 +133,7 @@ describe('a message that kills its process', () => {
       seen[n] = (await marks()).filter(({ first, last }) => first === last);
       inFlight--;
     };
-    // On two partitions, for what is on the other one could be what kills.
+    // On two partitions, because the message that kills could be on either.
     await send(
       ...[0, 1, 2].map((n) => counted(n, { key: `k${n}`, partition: 0 })),
       counted(9, { key: 'k9', partition: 1 }),
@@ -157,7 +157,7 @@ describe('a message that kills its process', () => {
 });
 
 describe('a message that kills nothing', () => {
-  it('P5 counts no death when it was alone in its batch, failed, and is tried again', async () => {
+  it('P5 counts no death when it was alone in its batch, failed and is retried', async () => {
     const seen: unknown[] = [];
     CounterController.next = async () => {
       seen.push(await marks());
@@ -173,7 +173,7 @@ describe('a message that kills nothing', () => {
     expect(await marks()).toEqual([]);
   });
 
-  it('P5 counts no death when living processes fight for it', async () => {
+  it('P5 counts no death when live processes compete for it', async () => {
     const both = [await start({ maxAttempts: 6 }), await start({ maxAttempts: 6 })];
     const deaths: unknown[] = [];
     CounterController.next = async (n) => {
@@ -196,12 +196,12 @@ describe('a message that kills nothing', () => {
     expect(counts.reduce((sum, { failedAttempts }) => sum + failedAttempts, 0)).toBe(72);
   });
 
-  it('P5 is in one pair of hands until its failure is written down, and counted as what it is then', async () => {
+  it('P5 belongs to one process until its failure is recorded, and is counted with that outcome', async () => {
     let attempts = 0;
     let other: Promise<unknown[]> | undefined;
     CounterController.next = async () => {
       if (++attempts < 2) throw new Error('not yet');
-      // Gets the row as soon as it is free.
+      // Takes the row as soon as it is unlocked.
       other = sql('delete from sandbox.inbox_parked where dead_at is null returning id');
       await until('the other one waits', async () => (await sql('select from pg_locks where not granted')).length);
       throw new Error('never');
@@ -216,17 +216,17 @@ describe('a message that kills nothing', () => {
     expect(inboxHealth(app)).toMatchObject({ deadLetters: 1, failedAttempts: 2 });
   });
 
-  it('P4 P5 is not blamed while a living process has it in hand that lost its partition', async () => {
+  it('P4 P5 is not blamed while a live process that lost its partition is still handling it', async () => {
     await markedByDead(0, 0, 2);
     await send(counted(1, { partition: 0 }));
     startChild(`async (n, tx) => {
       ${AT_DOOR}
       if (!globalThis.failed) throw (globalThis.failed = new Error('not yet'));
     }`);
-    await until('it is in hand', waitsAtDoor);
+    await until('it is in flight', waitsAtDoor);
 
     const second = await start({ maxAttempts: 1000 });
-    // The first cannot join again before it is done: the group goes on without it.
+    // The first cannot rejoin before its handler is done, so the group goes on without it.
     await until('the second waits for it', async () => (await sql('select from pg_locks where not granted')).length);
     await sql('insert into sandbox.door values (1)');
 
@@ -237,7 +237,7 @@ describe('a message that kills nothing', () => {
 });
 
 describe('a process that is killed', () => {
-  it('P2 P4 has committed no offset beyond what is settled: the rest is delivered again', async () => {
+  it('P2 P4 has committed no offset beyond its settled messages, so the rest is delivered again', async () => {
     await send(...Array.from({ length: 10 }, (_, n) => counted(n, { key: `k${n}`, partition: 0 })));
     const child = startChild(`async (n, tx) => {
       if (n === 3) ${AT_DOOR}
@@ -261,7 +261,7 @@ describe('a process that is killed', () => {
     await until('the offsets are committed', async () => (await lag()) === 0);
   });
 
-  it('P7 leaves few marks behind, and joining again and again leaves none', async () => {
+  it('P7 leaves few marks behind, and repeated rebalances leave none', async () => {
     const stays = await start();
     const round = async (n: number) => {
       await send(...[0, 1, 2, 3].map((partition) => counted(4 * n + partition, { key: `k${partition}`, partition })));
@@ -271,14 +271,14 @@ describe('a process that is killed', () => {
 
     for (let n = 1; n <= 4; n++) {
       const other = n % 2 === 0 ? startChild('() => undefined') : await start();
-      await until('the group has shared out again', () => inboxHealth(stays)['joins'] === 2 * n);
+      await until('the group has rebalanced', () => inboxHealth(stays)['joins'] === 2 * n);
       await round(n);
       await ('kill' in other ? other.kill() : other.close());
-      await until('the group has it back', () => inboxHealth(stays)['joins'] === 2 * n + 1);
+      await until('the group has rebalanced again', () => inboxHealth(stays)['joins'] === 2 * n + 1);
     }
     await round(5);
 
-    // One for each partition that somebody has.
+    // At most one for each assigned partition.
     expect((await sql('select from sandbox.inbox_in_flight')).length).toBeLessThanOrEqual(4);
   });
 });

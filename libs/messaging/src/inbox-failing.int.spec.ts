@@ -46,7 +46,7 @@ afterEach(async () => {
 });
 
 describe('a message whose handler fails', () => {
-  it('P5 holds back only the later messages of its key, which follow it in their order', async () => {
+  it('P5 holds back only the later messages of its key, which follow it in order', async () => {
     let failing = true;
     CounterController.next = (n) => {
       if (n === 2 && failing) throw new Error('not yet');
@@ -56,11 +56,11 @@ describe('a message whose handler fails', () => {
     await send(
       ...[1, 2, 3, 4].flatMap((n) => [counted(n, { partition: 0 }), counted(n + 10, { key: 'b', partition: 0 })]),
     );
-    await until('the other key is through', async () => (await effects('b')).length === 4);
+    await until('the whole other key is handled', async () => (await effects('b')).length === 4);
     await until('the others of its key wait', async () => (await parked()).length === 3);
     const before = await effects('a');
     failing = false;
-    await until('the key is through', async () => (await effects('a')).length === 4);
+    await until('the whole key is handled', async () => (await effects('a')).length === 4);
 
     expect(before).toEqual([1]);
     expect(await effects('a')).toEqual([1, 2, 3, 4]);
@@ -68,7 +68,7 @@ describe('a message whose handler fails', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 is a dead letter after its last attempt, holds its key, and is retried by a person in its order', async () => {
+  it('P5 becomes a dead letter after its last attempt, holds its key, and is retried in order by an operator', async () => {
     let failing = true;
     let attempts = 0;
     CounterController.next = (n) => {
@@ -88,14 +88,14 @@ describe('a message whose handler fails', () => {
     failing = false;
     await retry();
 
-    await until('the key is through', async () => (await effects('a')).length === 4);
+    await until('the whole key is handled', async () => (await effects('a')).length === 4);
     expect(attempts).toBe(3);
     expect(letter).toMatchObject({ attempts: 3, error: 'no 3', holds_key: true });
     expect(before).toEqual([]);
     expect(await effects('a')).toEqual([1, 2, 3, 4]);
   });
 
-  it('P5 lets its key go on when it was deleted by hand', async () => {
+  it('P5 releases its key when it is deleted with plain SQL', async () => {
     CounterController.next = (n) => {
       if (n === 1) throw new PermanentError('never');
     };
@@ -105,14 +105,14 @@ describe('a message whose handler fails', () => {
 
     await first.close();
     await sandbox.database.sql('delete from sandbox.inbox_parked where dead_at is not null');
-    // Looks for such keys at its start, and each half minute.
+    // A process looks for such keys when it starts, and every half minute.
     await start();
 
-    await until('the key is through', async () => (await effects('a')).length === 2);
+    await until('the whole key is handled', async () => (await effects('a')).length === 2);
     expect(await effects('a')).toEqual([2, 3]);
   });
 
-  it('P5 lets its key go on as a dead letter, where the consumer says so', async () => {
+  it('P5 does not hold its key as a dead letter with `go-on`', async () => {
     CounterController.next = (n) => {
       if (n === 1) throw new Error('never');
     };
@@ -120,14 +120,14 @@ describe('a message whose handler fails', () => {
 
     await send(counted(1), counted(2), counted(3));
 
-    await until('the key is through', async () => (await effects('a')).length === 2);
+    await until('the whole key is handled', async () => (await effects('a')).length === 2);
     await send(counted(4));
     await until('the next is handled', async () => (await effects('a')).length === 3);
     expect(await effects('a')).toEqual([2, 3, 4]);
     expect(await parked()).toMatchObject([{ attempts: 2, error: 'never' }]);
   });
 
-  it('P5 is not worn out by a lost connection', async () => {
+  it('P5 uses up no attempts on lost connections', async () => {
     let kills = 0;
     CounterController.next = async (_, tx) => {
       if (++kills <= 4) await tx.query('select pg_terminate_backend(pg_backend_pid())');
@@ -141,7 +141,7 @@ describe('a message whose handler fails', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 is not worn out by locks that others hold', async () => {
+  it('P5 uses up no attempts on lock contention', async () => {
     await sandbox.database.sql('create table sandbox.busy (id integer primary key)');
     const other = sandbox.dataSource.createQueryRunner();
     await other.startTransaction();
@@ -163,7 +163,7 @@ describe('a message whose handler fails', () => {
 });
 
 describe('duplicates', () => {
-  it('P4 have no effect, among others and without a failed statement', async () => {
+  it('P4 have no effect and cause no failed statement', async () => {
     const failed: string[] = [];
     sandbox.dataSource.subscribers.push({
       afterQuery: ({ success, query }) => {
@@ -184,7 +184,7 @@ describe('duplicates', () => {
     expect(failed).toEqual([]);
   });
 
-  it('P4 have no effect when partitions move in mid-batch', async () => {
+  it('P4 have no effect when partitions are reassigned in mid-batch', async () => {
     CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(0.01)'));
     const ids = Array.from({ length: 400 }, () => randomUUID());
     await start({ concurrency: 2 });
@@ -208,7 +208,7 @@ describe('duplicates', () => {
 });
 
 describe('group commit', () => {
-  it('P4 P5 handles each on its own when one fails', async () => {
+  it('P4 P5 handles messages individually when one fails', async () => {
     CounterController.next = (n) => {
       if (n === 5) throw new PermanentError('never');
     };
@@ -217,7 +217,7 @@ describe('group commit', () => {
     await start({ groupCommit: true });
 
     await until(
-      'the other keys are through',
+      'the other keys are handled',
       async () => (await effects('k0')).length + (await effects('k1')).length === 20,
     );
     await until('its key waits', async () => (await parked()).length === 9);
@@ -226,7 +226,7 @@ describe('group commit', () => {
     expect((await parked()).filter((row) => row['dead_at'] !== null)).toMatchObject([{ error: 'never' }]);
   });
 
-  it('P4 handles many in one transaction', async () => {
+  it('P4 handles many messages in one transaction', async () => {
     const transactions = new Set<unknown>();
     CounterController.next = async (_, tx) => {
       transactions.add((await tx.query('select pg_current_xact_id()::text as id'))[0].id);
@@ -242,7 +242,7 @@ describe('group commit', () => {
 });
 
 describe('a consumer', () => {
-  it('P4 does not start when the inbox would forget a message before Kafka does', async () => {
+  it('P4 does not start if the inbox would forget a message before Kafka deletes it', async () => {
     await send(counted(1));
 
     const app = await start({ inboxRetentionMs: 3_600_000 });

@@ -9,20 +9,20 @@ import { until } from './testing/until.js';
 let sandbox: Sandbox;
 const apps: INestApplication[] = [];
 
-/** With no second attempt in the time of a test. */
+/** Starts a process whose retries are later than the end of any test. */
 async function start(options: Partial<InboxOptions> = {}): Promise<INestApplication> {
   const app = await startCounter(sandbox, { backOff: { firstMs: 600_000, maxMs: 600_000 }, ...options });
   apps.push(app);
   return app;
 }
 
-/** Each in a batch of its own: a broker refuses whole batches. */
+/** Sends each record in a batch of its own, because a broker rejects whole batches. */
 async function send(...records: RawRecord[]): Promise<void> {
   for (const record of records)
     await produce(sandbox.options.brokers, sandbox.consumer.topic.name, [{ partition: 0, ...record }]);
 }
 
-/** Each with a key of its own, unless the case is about the key: a dead letter may hold its key. */
+/** Gives each record a key of its own, because a dead letter may hold its key, unless the case is about the key. */
 function recordOf([name, , record]: (typeof cases)[number]): RawRecord {
   const made = record();
   return made.key === 'a' ? { ...made, key: name } : made;
@@ -35,7 +35,7 @@ const parked = () =>
     'select "offset", attempts, dead_at, next_attempt_at from sandbox.inbox_parked order by "offset"',
   );
 
-/** A topic that takes what the broker's defaults would keep away. */
+/** Makes the topic accept records that the broker's defaults would reject. */
 const takeEverything = () =>
   configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, {
     'max.message.bytes': '10000000',
@@ -50,7 +50,7 @@ const structured = (event: object, contentType = 'application/cloudevents+json')
 const anEvent = () => ({ specversion: '1.0', id: randomUUID(), type: 'Counted', source: '/foreign' });
 const fourBytes = (n: number) => '😀'.repeat(n);
 
-/** What becomes of it: `handled` with its effect, or a `dead` letter at once. */
+/** Records and their outcomes: `handled` with its effect, or a `dead` letter at once. */
 const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
   ['a key of 255 characters of four bytes', 'handled', () => counted(1, { key: fourBytes(255) })],
   ['a key of 256 characters', 'dead', () => counted(1, { key: fourBytes(256) })],
@@ -69,7 +69,7 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
   ['an id of 255 characters of four bytes', 'handled', () => withHeaders({ ce_id: fourBytes(255) })],
   ['an id of 256 characters', 'dead', () => withHeaders({ ce_id: 'i'.repeat(256) })],
   [
-    'id and source that no index holds',
+    'an id and source too large for an index entry',
     'dead',
     () => withHeaders({ ce_id: fourBytes(254), ce_source: fourBytes(255) }),
   ],
@@ -80,11 +80,11 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
   ['a repeated header', 'handled', () => withHeaders({ ce_type: ['Nothing', 'Counted'] })],
   ['a header with zero bytes', 'handled', () => withHeaders({ 'x\0y': 'a\0b' })],
   [
-    'names of what objects inherit',
+    'header names that objects inherit',
     'handled',
     () => withHeaders({ ['__proto__']: 'a', constructor: 'b', toString: 'c' }),
   ],
-  ['names in other cases', 'handled', () => withHeaders({ CE_ID: 'a', Ce_Type: 'b', 'CONTENT-TYPE': 'text/plain' })],
+  ['header names in other cases', 'handled', () => withHeaders({ CE_ID: 'a', Ce_Type: 'b', 'CONTENT-TYPE': 'text/plain' })],
   ['a header of a megabyte', 'handled', () => withHeaders({ x: 'x'.repeat(1_000_000) })],
   [
     'fifty thousand headers',
@@ -105,14 +105,14 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
         headers: Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`h\0${n}`, '\0'] as const)),
       }),
   ],
-  ['a sequence that is no number', 'handled', () => withHeaders({ ce_sequence: 'one' })],
+  ['a sequence that is not a number', 'handled', () => withHeaders({ ce_sequence: 'one' })],
   ['a sequence beyond all integers', 'handled', () => withHeaders({ ce_sequence: '9'.repeat(400) })],
-  ['a content type that is none', 'handled', () => withHeaders({ 'content-type': '\0;;="' })],
-  ['a dataschema that is none', 'handled', () => withHeaders({ ce_dataschema: `urn:event:${':1'.repeat(100_000)}x` })],
-  ['a time that is none', 'handled', () => withHeaders({ ce_time: 'soon' })],
+  ['an invalid content type', 'handled', () => withHeaders({ 'content-type': '\0;;="' })],
+  ['an invalid dataschema', 'handled', () => withHeaders({ ce_dataschema: `urn:event:${':1'.repeat(100_000)}x` })],
+  ['an invalid time', 'handled', () => withHeaders({ ce_time: 'soon' })],
   ['no timestamp', 'handled', () => counted(1, { timestamp: '-1' })],
   ['the timestamp 0', 'handled', () => counted(1, { timestamp: '0' })],
-  ['a timestamp beyond those of Date', 'handled', () => counted(1, { timestamp: '8640000000000001' })],
+  ['a timestamp beyond the range of Date', 'handled', () => counted(1, { timestamp: '8640000000000001' })],
   ['the largest timestamp', 'handled', () => counted(1, { timestamp: '9223372036854775807' })],
   [
     'a dead letter with the last timestamp of Date',
@@ -131,12 +131,12 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
   ['a byte order mark', 'handled', () => counted(1, { value: '\uFEFF{"n":1}' })],
   ['a value of eight megabytes', 'handled', () => counted(1, { value: `{"n":1,"a":"${'x'.repeat(8_000_000)}"}` })],
   [
-    'arrays nested to the end',
+    'deeply nested arrays',
     'dead',
     () => counted(1, { value: `{"n":1,"a":${'['.repeat(400_000)}${']'.repeat(400_000)}}` }),
   ],
   [
-    'objects nested to the end',
+    'deeply nested objects',
     'dead',
     () => counted(1, { value: `{"n":1,"a":${'{"a":'.repeat(150_000)}1${'}'.repeat(150_000)}}` }),
   ],
@@ -146,10 +146,10 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
     () =>
       counted(1, { value: `{"n":1${Array.from({ length: 500_000 }, (_, n) => `,"${n.toString(36)}x":1`).join('')}}` }),
   ],
-  ['a number beyond all numbers', 'dead', () => counted(1, { value: '{"n":1e999}' })],
-  ['one field twice', 'handled', () => counted(1, { value: '{"n":"one","n":1}' })],
+  ['a number beyond the range of doubles', 'dead', () => counted(1, { value: '{"n":1e999}' })],
+  ['a repeated field', 'handled', () => counted(1, { value: '{"n":"one","n":1}' })],
   [
-    'a prototype of its own',
+    'fields that would pollute a prototype',
     'handled',
     () => counted(1, { value: '{"n":1,"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}' }),
   ],
@@ -189,9 +189,9 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-describe('whatever another producer writes', () => {
+describe('a message of another producer', () => {
   it.each([{ groupCommit: false }, { groupCommit: true }])(
-    'P5 is handled or a dead letter at once, and what follows is handled: %j',
+    'P5 is handled or becomes a dead letter at once, and later messages are handled: %j',
     async (options) => {
       const app = await start(options);
 
@@ -204,7 +204,7 @@ describe('whatever another producer writes', () => {
 
       const letters = cases.filter(([, outcome]) => outcome === 'dead').map(([name]) => name);
       const rows = await parked();
-      // The offsets tell which case is which.
+      // The offsets identify the cases.
       expect(rows.map(({ offset }) => cases[Number(offset)]?.[0])).toEqual(letters);
       expect(rows.every(({ dead_at, attempts }) => dead_at !== null && attempts === 0)).toBe(true);
       expect(await effects()).toHaveLength(cases.length - letters.length + 1);
@@ -213,7 +213,7 @@ describe('whatever another producer writes', () => {
     },
   );
 
-  it('P5 can be listed, looked into, retried and discarded as a dead letter', async () => {
+  it('P5 can be listed, inspected, retried and discarded as a dead letter', async () => {
     await start();
     const poison = cases.filter(([, outcome]) => outcome === 'dead');
     await send(...poison.map(recordOf));
@@ -234,7 +234,7 @@ describe('whatever another producer writes', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P3 holds a key of up to 255 characters behind its parked message', async () => {
+  it('P3 holds back later messages of its key, even one of 255 characters, while it is parked', async () => {
     const key = fourBytes(255);
     CounterController.next = (n) => {
       if (n === 1) throw new Error('not yet');
@@ -243,27 +243,27 @@ describe('whatever another producer writes', () => {
 
     await send(counted(1, { key }), counted(2, { key }), counted(3, { key: 'after' }));
     await until('its messages are parked', async () => (await parked()).length === 2);
-    await until('what follows is handled', async () => (await effects()).length > 0);
+    await until('the next message is handled', async () => (await effects()).length > 0);
 
     expect(await effects()).toEqual([{ key: 'after', n: 3 }]);
     expect(await parked()).toMatchObject([{ attempts: 1 }, { attempts: 0 }]);
   });
 
-  it('P4 is one message in structured and in binary mode', async () => {
+  it('P4 is the same message in structured and in binary mode', async () => {
     const app = await start();
     const event = anEvent();
 
     await send(structured({ ...event, data: { n: 1 } }));
     await send(counted(1, { headers: { ...envelope(), ce_id: event.id } }), counted(2));
-    await until('what follows is handled', async () => (await effects()).some(({ n }) => n === 2));
+    await until('the next message is handled', async () => (await effects()).some(({ n }) => n === 2));
 
     expect((await effects()).map(({ n }) => n)).toEqual([1, 2]);
     expect(inboxHealth(app)).toMatchObject({ processed: 2, duplicates: 1 });
   });
 });
 
-describe('whatever the outbox accepts', () => {
-  it('P2 P4 is handled, at the limits too', async () => {
+describe('a message that the outbox accepts', () => {
+  it('P2 P4 is handled, even at the limits', async () => {
     const relay = sandbox.newRelay();
     relay.start();
     await start();

@@ -23,7 +23,7 @@ async function forgetAll(store: InboxStore): Promise<void> {
   while (await store.forget(sandbox.dataSource, RETENTION_MS));
 }
 
-/** The blocks that the next look of the store reads. */
+/** Returns the number of blocks that the store's next scan reads. */
 async function blocksOf(store: InboxStore): Promise<number> {
   const sent: { query: string; parameters: unknown[] }[] = [];
   sandbox.dataSource.subscribers.push({
@@ -55,9 +55,9 @@ afterEach(async () => {
 });
 
 it.each(['without', 'with'])(
-  'P7 a look that finds nothing reads few blocks of an old table, %s statistics',
+  'P7 a scan that finds nothing to delete reads few blocks of an old table, %s statistics',
   async (statistics) => {
-    // Old rows of one consumer between those of another, and then new ones in their place.
+    // Old rows of one consumer between those of another, and then new rows in their place.
     for (let n = 0; n < 4; n++) {
       await given(10_000, 40);
       await given(10_000, 40, 'another');
@@ -77,7 +77,7 @@ it.each(['without', 'with'])(
   },
 );
 
-it('P6 P7 beside an old transaction a look does not read again what was forgotten before', async () => {
+it('P6 P7 a scan does not read deleted rows again while an old transaction is open', async () => {
   await given(50_000, 40);
   await given(1000, 1);
   old = new pg.Client({ connectionString: sandbox.database.directUrl });
@@ -87,7 +87,7 @@ it('P6 P7 beside an old transaction a look does not read again what was forgotte
   const store = new InboxStore('sandbox', CONSUMER, true);
 
   await forgetAll(store);
-  // Once more, for what somebody else held meanwhile.
+  // Once more, for rows that were locked the first time.
   await forgetAll(store);
   const blocks = await blocksOf(store);
 
@@ -95,7 +95,7 @@ it('P6 P7 beside an old transaction a look does not read again what was forgotte
   expect(blocks).toBeLessThan(50);
 });
 
-it('P7 forgets the oldest first', async () => {
+it('P7 deletes the oldest rows first', async () => {
   await given(3000, 40);
   await given(3000, 60);
 

@@ -23,7 +23,7 @@ async function start(options: Partial<InboxOptions> = {}): Promise<INestApplicat
 
 const send = (...records: RawRecord[]) => produce(sandbox.options.brokers, sandbox.consumer.topic.name, records);
 
-/** The effects by key, each key's in the order in which they were had. */
+/** The effects by key, in the order in which they happened. */
 async function effects(): Promise<Record<string, number[]>> {
   const rows = await sandbox.database.sql<{ key: string; all: number[] }>(
     'select key, array_agg(n order by seq) as all from sandbox.effects group by key',
@@ -36,7 +36,7 @@ async function effectCount(): Promise<number> {
   return row!.count;
 }
 
-/** 4 keys a partition, each key's messages numbered by their order; so many a partition. */
+/** Returns `perPartition` messages for each partition, spread over 4 keys, with the messages of each key numbered in order. */
 function load(perPartition: number): { records: RawRecord[]; expected: Record<string, number[]> } {
   const records = PARTITIONS.flatMap((partition) =>
     Array.from({ length: perPartition }, (_, n) => counted(n, { key: `${partition}/${n % 4}`, partition })),
@@ -46,7 +46,7 @@ function load(perPartition: number): { records: RawRecord[]; expected: Record<st
   return { records, expected: Object.fromEntries(keys) as Record<string, number[]> };
 }
 
-/** Up to which offset each partition is committed. */
+/** The committed offset of each partition. */
 async function committed(perPartition: number): Promise<number[]> {
   const { groupId, topic } = sandbox.consumer;
   const options = { brokers: sandbox.options.brokers, clientId: 'test' };
@@ -67,7 +67,7 @@ afterEach(async () => {
 });
 
 describe('a group', () => {
-  it('P4 has told Kafka of what it handled when it stops in mid-batch', async () => {
+  it('P4 has committed the offsets of handled messages to Kafka when it stops in mid-batch', async () => {
     const records = PARTITIONS.flatMap((partition) =>
       Array.from({ length: 100 }, (_, n) => counted(n, { key: `${partition}`, partition })),
     );
@@ -80,12 +80,12 @@ describe('a group', () => {
 
     const handled = await effects();
     const uncommitted = (await committed(100)).map((offset, partition) => (handled[partition]?.length ?? 0) - offset);
-    // The message in hand is finished, and not told of any more.
+    // The message in flight is finished, but its offset is not committed any more.
     expect(uncommitted.every((count) => count === 0 || count === 1)).toBe(true);
     expect(await effectCount()).toBeLessThan(400);
   });
 
-  it('P2 P4 shares out its partitions in mid-batch: nothing twice or out of order, no offset committed too early', async () => {
+  it('P2 P4 rebalances in mid-batch: nothing twice or out of order, and no offset committed too early', async () => {
     const { records, expected } = load(200);
     CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(0.01)'));
     const early: unknown[] = [];
@@ -120,7 +120,7 @@ describe('a group', () => {
     expect(early).toEqual([]);
   });
 
-  it('P4 P8 is left within 10 s of SIGTERM under load: what was in hand is handled by others, nothing twice', async () => {
+  it('P4 P8 is left within 10 s of SIGTERM under load: others handle the messages in flight, none twice', async () => {
     const { records, expected } = load(150);
     const slow = `async (_, tx) => void (await tx.query('select pg_sleep(0.02)'))`;
     const child = startCounterChild(sandbox, { ...SESSION, next: slow });
@@ -140,17 +140,17 @@ describe('a group', () => {
     expect(tookMs).toBeLessThan(10_000);
     expect(before).toBeLessThan(600);
     expect(await effects()).toEqual(expected);
-    // What is handed over in order makes nobody careful.
+    // A clean handover makes no process cautious.
     expect(await sandbox.database.sql('select from sandbox.inbox_in_flight where deaths > 0')).toEqual([]);
   });
 
-  it('P4 shares out nothing anew while a handler takes three times as long as the session, beside an idle instance', async () => {
+  it('P4 does not rebalance while a handler takes three times as long as the session, with an idle instance', async () => {
     const both = [await start(), await start()];
     await until('both have joined', () => both.every((app) => Number(inboxHealth(app)['joins']) > 0));
-    // Each message that is handled shows a group that has settled.
+    // Once these messages are handled, the group has settled.
     await send(...PARTITIONS.map((partition) => counted(partition, { key: 'before', partition })));
     await until('all partitions have an owner', async () => (await effectCount()) === 4);
-    await until('each of them has some', () => both.every((app) => inboxHealth(app)['processed'] !== 0));
+    await until('each instance has some', () => both.every((app) => inboxHealth(app)['processed'] !== 0));
     const joins = both.map((app) => inboxHealth(app)['joins']);
     CounterController.next = async (_, tx) => void (await tx.query('select pg_sleep(3.5)'));
 

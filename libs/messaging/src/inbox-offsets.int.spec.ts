@@ -14,7 +14,7 @@ import { until } from './testing/until.js';
 let sandbox: Sandbox;
 let admin: Admin;
 const apps: INestApplication[] = [];
-/** Opened at the end of each test, so that none leaves a handler waiting. */
+/** Opened after each test, so that no handler is left waiting. */
 let gate: PromiseWithResolvers<void>;
 
 async function start(options: Partial<InboxOptions> = {}, other: Partial<Sandbox> = {}): Promise<INestApplication> {
@@ -29,12 +29,12 @@ const send = (...records: RawRecord[]) => produce(sandbox.options.brokers, topic
 const sql = (text: string) => sandbox.database.sql(text);
 const effects = async () => (await sql('select n from sandbox.effects order by n')).map(({ n }) => n as number);
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, n) => n + from);
-/** So many messages on partition 0, numbered from `from`. */
+/** Sends `count` messages to partition 0, numbered from `from`. */
 const sendMany = (count: number, from = 0) =>
   send(...upTo(count, from).map((n) => counted(n, { key: 'a', partition: 0 })));
 const handled = (count: number) => until(`${count} are handled`, async () => (await effects()).length >= count);
 async function deleteUpTo(offset: number): Promise<void> {
-  // The client has to know the topic's leaders.
+  // Makes the client load the topic's leaders.
   await admin.fetchTopicOffsets(topicName());
   await admin.deleteTopicRecords({ topic: topicName(), partitions: [{ partition: 0, offset: String(offset) }] });
 }
@@ -58,7 +58,7 @@ const incidents = () =>
   sql(`select kind, subject, occurrences, (detail ->> 'messages')::int as messages from sandbox.messaging_incidents
         where acknowledged_at is null order by kind`);
 
-/** What a fail-over that loses transactions, or a restore, leaves: the database as it was when `what` was true. */
+/** Sets the database back as a restore, or a failover that loses transactions, would: to fewer effects and a lower offset. */
 async function goBackTo(effectsKept: number, offset: number | 'none'): Promise<void> {
   await sql(`delete from sandbox.inbox where message_id in (
                select message_id from sandbox.inbox order by received_at offset ${effectsKept})`);
@@ -83,7 +83,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** Handles 50 messages, and stops. */
+/** Handles 50 messages and stops the consumer. */
 async function handleFifty(): Promise<void> {
   await start();
   await sendMany(50);
@@ -92,7 +92,7 @@ async function handleFifty(): Promise<void> {
 }
 
 describe('offsets in the database', () => {
-  it('are written before Kafka is told, and both say the same at a stop', async () => {
+  it('are written before they are committed to Kafka, and both agree after a stop', async () => {
     await handleFifty();
 
     expect(await inDatabase()).toBe(50);
@@ -101,11 +101,11 @@ describe('offsets in the database', () => {
   });
 
   it.each([
-    ['a while', 20, 20],
-    ['before it had settled anything', 0, 0],
-    ['before the consumer first joined', 0, 'none'],
+    ['by a while', 20, 20],
+    ['to before anything was settled', 0, 0],
+    ['to before the consumer first joined', 0, 'none'],
   ] as const)(
-    'P2 a database that went back %s has the messages again that Kafka calls committed',
+    'P2 a database set back %s gets the messages again, although Kafka has them as committed',
     async (_, kept, offset) => {
       await handleFifty();
       await goBackTo(kept, offset);
@@ -124,14 +124,14 @@ describe('offsets in the database', () => {
     },
   );
 
-  it('P2 a database that goes back under a running consumer has them again, whether more arrives or not', async () => {
+  it('P2 a database set back under a running consumer gets the messages again, whether more arrive or not', async () => {
     await start();
     await sendMany(50);
     await until('all are settled', async () => (await inDatabase()) === 50);
 
     await goBackTo(20, 20);
     await handled(50);
-    await until('both are settled again', async () => (await inDatabase()) === 50);
+    await until('all are settled again', async () => (await inDatabase()) === 50);
     await goBackTo(30, 30);
     await sendMany(10, 50);
     await handled(60);
@@ -140,7 +140,7 @@ describe('offsets in the database', () => {
     expect(await incidents()).toMatchObject([{ kind: 'offsets-went-back', occurrences: 2 }]);
   });
 
-  it('a crash between the two writes is no incident', async () => {
+  it('a crash between the two writes is not an incident', async () => {
     await handleFifty();
     await admin.setOffsets({
       groupId: sandbox.consumer.groupId,
@@ -149,13 +149,13 @@ describe('offsets in the database', () => {
     });
 
     const app = await start();
-    await until('they are found known', () => inboxHealth(app)['duplicates'] === 20);
+    await until('they are found to be duplicates', () => inboxHealth(app)['duplicates'] === 20);
 
     expect(await incidents()).toEqual([]);
     expect(await inDatabase()).toBe(50);
   });
 
-  it('a consumer of the version before, which keeps none, hands over without a loss or an incident', async () => {
+  it('a consumer of the previous version, which stores no offsets, hands over without loss or incident', async () => {
     await handleFifty();
     const { groupId } = sandbox.consumer;
     const partitions = [{ partition: 0, offset: '50' }];
@@ -172,7 +172,7 @@ describe('offsets in the database', () => {
     expect(await incidents()).toEqual([]);
   });
 
-  it('P2 Kafka is not told while the database cannot be written', async () => {
+  it('P2 no offset is committed to Kafka while the database cannot be written', async () => {
     await start();
     await sendMany(10);
     await until('all are settled', async () => (await inKafka()).committed === 10);
@@ -185,10 +185,10 @@ describe('offsets in the database', () => {
     expect(await inKafka()).toMatchObject({ committed: 10 });
     await sql('alter table sandbox.elsewhere rename to inbox_offsets');
     const app = await start();
-    await until('they are found known', () => inboxHealth(app)['duplicates'] === 10);
+    await until('they are found to be duplicates', () => inboxHealth(app)['duplicates'] === 10);
   });
 
-  it('P8 a consumer waits for a database that is away when it joins, says so, and begins by itself', async () => {
+  it('P8 a consumer that joins while the database is unavailable reports it, waits, and starts on its own', async () => {
     await sql('alter table sandbox.inbox_offsets rename to elsewhere');
     await sendMany(3);
     const app = await start();
@@ -209,19 +209,19 @@ describe('offsets that an operator moves', () => {
     return moveOffsets(group, to, { actor, reason: 'test' });
   };
 
-  it('P4 have the messages read again, and handled again when their inbox rows are deleted', async () => {
+  it('P4 cause the messages to be read again, and handled again if their inbox rows were deleted', async () => {
     await handleFifty();
     await sql('delete from sandbox.inbox where message_id in (select message_id from sandbox.inbox limit 7)');
 
     await move('earliest');
     const app = await start();
     await handled(57);
-    await until('the rest is found known', () => inboxHealth(app)['duplicates'] === 43);
+    await until('the rest are found to be duplicates', () => inboxHealth(app)['duplicates'] === 43);
 
     expect(await incidents()).toEqual([]);
   });
 
-  it('skip what lies between when they are moved forward', async () => {
+  it('skip the messages in between when they are moved forward', async () => {
     await handleFifty();
     await sendMany(10, 50);
 
@@ -233,7 +233,7 @@ describe('offsets that an operator moves', () => {
     expect(await incidents()).toEqual([]);
   });
 
-  it('stay while the group has members, and nothing is written', async () => {
+  it('are left unchanged while the group has members, and nothing is written', async () => {
     await start();
     await sendMany(3);
     await until('all are settled', async () => (await inDatabase()) === 3);
@@ -246,10 +246,10 @@ describe('offsets that an operator moves', () => {
 
   it.each([
     ['an offset that the topic does not have', new Map([[0, 99n]]), 'has the offsets 0 to 0, not 99'],
-    ['a partition that it does not have', new Map([[9, 0n]]), 'has no partition 9'],
+    ['a partition that the topic does not have', new Map([[9, 0n]]), 'has no partition 9'],
     ['no partition', new Map<number, bigint>(), 'no partition is given'],
-    ['a time that is none', new Date('x'), 'the time is invalid'],
-  ])('are refused for %s', async (_, to, message) => {
+    ['an invalid time', new Date('x'), 'the time is invalid'],
+  ])('are rejected for %s', async (_, to, message) => {
     await expect(move(to)).rejects.toThrow(message);
   });
 });
@@ -303,7 +303,7 @@ describe('a topic that is created again', () => {
   });
 });
 
-describe('messages that Kafka deleted unread', () => {
+describe('messages that Kafka deleted before they were read', () => {
   const missed = (messages: number) => [
     {
       kind: 'messages-missed',
@@ -313,7 +313,7 @@ describe('messages that Kafka deleted unread', () => {
     },
   ];
 
-  it('P2 P9 while the consumer was down are counted and reported until an operator acknowledges it', async () => {
+  it('P2 P9 while the consumer was down are counted and reported until an operator acknowledges the incident', async () => {
     await start();
     await sendMany(1);
     await until('it is settled', async () => (await inKafka()).committed === 1);
@@ -339,7 +339,7 @@ describe('messages that Kafka deleted unread', () => {
     expect(next.get(Incidents).health()).toMatchObject({ healthy: true });
   });
 
-  it('are counted once on a partition that stays empty, however often it is joined', async () => {
+  it('are counted once on a partition that stays empty, however often a consumer joins', async () => {
     await start();
     await sendMany(1);
     await until('it is settled', async () => (await inKafka()).committed === 1);
@@ -350,7 +350,7 @@ describe('messages that Kafka deleted unread', () => {
     for (const _ of [1, 2]) {
       await start();
       await until('it is reported', async () => (await incidents()).length > 0);
-      await until('Kafka knows it', async () => (await inKafka()).committed === 11);
+      await until('Kafka has the new offset', async () => (await inKafka()).committed === 11);
       await stopAll();
     }
 
@@ -377,7 +377,7 @@ describe('messages that Kafka deleted unread', () => {
     expect(await incidents()).toEqual(missed(count));
   });
 
-  it('are told by the database when Kafka has let the group’s offsets expire', async () => {
+  it('are detected from the database when Kafka has let the group’s offsets expire', async () => {
     await handleFifty();
     await admin.deleteGroups([sandbox.consumer.groupId]);
     await sendMany(10, 50);
@@ -389,7 +389,7 @@ describe('messages that Kafka deleted unread', () => {
     expect(await incidents()).toEqual(missed(5));
   });
 
-  it('are missed too where the database went back to before them', async () => {
+  it('are also counted as missed after the database was set back to before them', async () => {
     await handleFifty();
     await goBackTo(20, 20);
     await deleteUpTo(30);
@@ -404,7 +404,7 @@ describe('messages that Kafka deleted unread', () => {
     ]);
   });
 
-  it('are none when they had been handled, nor for a new group', async () => {
+  it('are not reported if they had been handled, or for a new group', async () => {
     await handleFifty();
     await deleteUpTo(50);
     await start();
@@ -417,7 +417,7 @@ describe('messages that Kafka deleted unread', () => {
   });
 });
 
-it('P2 a database that is replaced by an older copy has everything again that the copy does not know', async () => {
+it('P2 a database replaced by an older copy gets every message again that the copy lacks', async () => {
   const other = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
   await start({}, { dataSource: other });
   await sendMany(5);

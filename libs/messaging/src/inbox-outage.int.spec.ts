@@ -11,7 +11,7 @@ import { until } from './testing/until.js';
 let sandbox: Sandbox;
 const apps: INestApplication[] = [];
 
-/** A process that has but one attempt for each message. */
+/** Starts a process that has only one attempt for each message. */
 async function start(options: Partial<InboxOptions> = {}, other: Partial<Sandbox> = {}): Promise<INestApplication> {
   const backOff = { firstMs: 50, maxMs: 200 };
   const app = await startCounter({ ...sandbox, ...other }, { maxAttempts: 1, backOff, ...options });
@@ -24,7 +24,7 @@ const sql = (text: string) => sandbox.database.sql(text);
 const effects = async () => (await sql('select n from sandbox.effects order by n')).map(({ n }) => n as number);
 const parked = () => sql('select * from sandbox.inbox_parked order by "offset"');
 
-/** The codes of PostgreSQL's errors, as a handler sees them. */
+/** Collects the codes of the PostgreSQL errors that a handler sees. */
 function codesSeen(): { codes: Set<unknown>; sees: (work: Promise<unknown>) => Promise<void> } {
   const codes = new Set<unknown>();
   return {
@@ -61,11 +61,11 @@ describe('P5 no attempt is counted', () => {
     CounterController.next = async (n, tx) => {
       await add(tx, n);
       waiting++;
-      // Once, for then one of them goes first.
-      await until('both hold what the other one wants', () => waiting >= 2);
+      // Only for the first deadlock: after it, one of them goes first.
+      await until('each holds what the other needs', () => waiting >= 2);
       await sees(add(tx, 3 - n));
     };
-    // The server looks for deadlocks after a second, as long as a statement of the inbox waits for a lock.
+    // By default the server checks for deadlocks after a second, which is also the inbox's lock timeout.
     await sql(`alter database ${new URL(sandbox.database.url).pathname.slice(1)} set deadlock_timeout = '50ms'`);
     const dataSource = await new DataSource({ type: 'postgres', url: sandbox.database.directUrl }).initialize();
     const app = await start({}, { dataSource });
@@ -106,7 +106,7 @@ describe('P5 no attempt is counted', () => {
     await dataSource.destroy();
   });
 
-  it('when its connection is lost while it is tried again, nor a death', async () => {
+  it('when the connection is lost during a retry, nor is a death', async () => {
     let tries = 0;
     CounterController.next = async (_, tx) => {
       tries++;
@@ -124,9 +124,9 @@ describe('P5 no attempt is counted', () => {
   });
 
   it.each([
-    ['for the first time', 1],
-    ['again', 2],
-  ])('when the process stops while it is tried %s', async (_, stoppedAt) => {
+    ['first attempt', 1],
+    ['retry', 2],
+  ])('when the process stops during the %s', async (_, stoppedAt) => {
     let tries = 0;
     let closing: Promise<void> | undefined;
     CounterController.next = async (n, tx) => {
@@ -140,7 +140,7 @@ describe('P5 no attempt is counted', () => {
     };
     await start({ maxAttempts: 2 });
     await send(counted(1), counted(2));
-    await until('it is about to stop', () => closing !== undefined);
+    await until('the process is stopping', () => closing !== undefined);
     await closing;
     const before = await parked();
 
@@ -151,7 +151,7 @@ describe('P5 no attempt is counted', () => {
   });
 });
 
-it('P4 a duplicate is no error, in whatever language the server tells of errors', async () => {
+it('P4 a duplicate causes no error, whatever the language of the server’s messages', async () => {
   const [database] = await sql('select current_database() as name');
   const rollbacks = async () =>
     (
@@ -170,12 +170,12 @@ it('P4 a duplicate is no error, in whatever language the server tells of errors'
 
   expect(await effects()).toEqual(ids.map((_, n) => n));
   await apps.pop()!.close();
-  // A session reports when it ends.
+  // A session reports its statistics when it ends.
   await dataSource.destroy();
   expect(await rollbacks()).toEqual(before);
 });
 
-it('P5 an unreadable message holds no key, one whose data breaks the contract does', async () => {
+it('P5 an unreadable message holds no key, but one whose data violates the contract does', async () => {
   await start();
 
   await send(counted(1, { value: 'no JSON' }), counted(2), counted(3, { value: '{"n":"no number"}' }), counted(4));
@@ -189,14 +189,14 @@ it('P5 an unreadable message holds no key, one whose data breaks the contract do
   ]);
 });
 
-it('P8 a consumer whose client has crashed for good consumes again, unaided', async () => {
+it('P8 a consumer recovers on its own after its Kafka client has crashed permanently', async () => {
   const link = await KafkaLink.open(sandbox.options.brokers[0]!);
   const app = await start({ sessionMs: 1000 }, { options: { ...sandbox.options, brokers: [link.broker] } });
   await send(counted(1));
   await until('it consumes', async () => (await effects()).length === 1);
   const { name } = sandbox.consumer.topic;
 
-  // Answers about a topic that nobody has asked for: kafkajs ends the consumer and calls the error not retriable.
+  // With responses about a topic that it did not ask for, kafkajs stops the consumer with a non-retriable error.
   link.replaceInAnswers(Buffer.from(name), Buffer.from(name.replace('sandbox', 'rubbish')));
   await until('it has crashed', () => inboxHealth(app)['consuming'] === false);
   await send(counted(2));

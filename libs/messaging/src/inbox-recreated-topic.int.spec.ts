@@ -49,7 +49,7 @@ async function withAdmin(work: (admin: ReturnType<Kafka['admin']>) => Promise<un
   }
 }
 
-/** Deletes the topic with everything on it and creates it again. No consumer may run meanwhile. */
+/** Deletes the topic with all its records and creates it again. No consumer may run meanwhile. */
 async function recreateTopic(): Promise<void> {
   const { topic, groupId } = sandbox.consumer;
   const { brokers, service } = sandbox.options;
@@ -66,7 +66,7 @@ async function recreateTopic(): Promise<void> {
   });
 }
 
-/** Has everything on the topic delivered again. No consumer may run meanwhile. */
+/** Makes Kafka deliver everything on the topic again. No consumer may run meanwhile. */
 async function rewind(): Promise<void> {
   await until('the group is deleted', async () => {
     await withAdmin((admin) => admin.deleteGroups([sandbox.consumer.groupId]));
@@ -88,7 +88,7 @@ afterEach(async () => {
 });
 
 describe('a topic that is deleted and created again', () => {
-  it('P2 P5 parks a message that fails at an offset where an old dead letter stands', async () => {
+  it('P2 P5 parks a message that fails at the offset of an old dead letter', async () => {
     CounterController.next = () => {
       throw new PermanentError('poison');
     };
@@ -110,7 +110,7 @@ describe('a topic that is deleted and created again', () => {
     const letters = await dead();
     failing = false;
     const retried = await sandbox.deadLetters.retry({ box: 'inbox', key: 'b' }, BY_ANN);
-    await until('its key is through', async () => (await parked()).length === 1);
+    await until('its whole key is handled', async () => (await parked()).length === 1);
     const discarded = await sandbox.deadLetters.discard({ box: 'inbox', key: 'a' }, BY_ANN);
 
     expect(letters.map(({ key, offset }) => [String(key), offset])).toEqual([
@@ -122,7 +122,7 @@ describe('a topic that is deleted and created again', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P3 hands over parked messages of a key in the order in which they arrived', async () => {
+  it('P3 handles parked messages of a key in order of arrival', async () => {
     let failing = true;
     CounterController.next = (n) => {
       if (failing) throw new Error('not yet');
@@ -145,7 +145,7 @@ describe('a topic that is deleted and created again', () => {
     expect(handled).toEqual([21, 22, 23]);
   });
 
-  it('P3 hands over dead letters of a key in the order in which they arrived, whoever retries them', async () => {
+  it('P3 handles retried dead letters of a key in order of arrival', async () => {
     CounterController.next = () => {
       throw new PermanentError('poison');
     };
@@ -162,7 +162,7 @@ describe('a topic that is deleted and created again', () => {
     CounterController.next = (n) => void handled.push(n);
 
     await sandbox.deadLetters.retry({ box: 'inbox', key: 'a' }, BY_ANN);
-    await until('the key is through', () => handled.length === 3);
+    await until('the whole key is handled', () => handled.length === 3);
 
     expect(whole).toMatchObject({ waiting: 2 });
     expect(handled).toEqual([21, 22, 23]);
@@ -199,9 +199,9 @@ describe('a topic that is deleted and created again', () => {
     expect(await parked()).toEqual([]);
   });
 
-  it('P5 blames no message for the deaths of an old one at its offset', async () => {
+  it('P5 blames no message for deaths caused by an old one at the same offset', async () => {
     const { groupId, topic } = sandbox.consumer;
-    // Three processes died of the old message, and one had all of the old topic in hand.
+    // Three processes died handling the old message, and one had all of the old topic in flight.
     await sandbox.database.sql(
       `insert into sandbox.inbox_in_flight
          (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
@@ -223,7 +223,7 @@ describe('a topic that is deleted and created again', () => {
 
     await until('all are handled', () => handled.length === 3);
     expect(await parked()).toEqual([]);
-    // None of them was suspected.
+    // None of them was a suspect.
     expect(most).toBeGreaterThan(1);
   });
 
@@ -254,7 +254,7 @@ describe('a topic that is deleted and created again', () => {
     expect(await others().markAlone(sandbox.dataSource, old)).toMatchObject({ deaths: 0 });
   });
 
-  it('P5 respects the marks that processes of the previous version left', async () => {
+  it('P5 respects marks left by processes of the previous version', async () => {
     const { groupId, topic } = sandbox.consumer;
     await sandbox.database.sql(
       `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, deaths)

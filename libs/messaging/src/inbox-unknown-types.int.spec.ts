@@ -17,7 +17,7 @@ async function start(options: Partial<InboxOptions> = {}): Promise<INestApplicat
   return app;
 }
 
-/** Of the version before: its contract does not name `Counted`, and nothing handles it. */
+/** Starts a process of the previous version, whose contract does not name `Counted` and which has no handler for it. */
 async function startOlder(options: Partial<InboxOptions> = {}): Promise<INestApplication> {
   const app = await startCounter(sandbox, { backOff: { firstMs: 50, maxMs: 200 }, ...options }, { older: true });
   apps.push(app);
@@ -54,7 +54,7 @@ afterEach(async () => {
 });
 
 describe('a message of a type that the contract does not name', () => {
-  it('P5 is ignored and counted, with one log line for its type and nothing recorded', async () => {
+  it('P5 is ignored and counted, with one log line per type and nothing recorded', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const app = await start();
 
@@ -65,7 +65,7 @@ describe('a message of a type that the contract does not name', () => {
       later('Later', { key: null, value: null }),
       counted(1),
     );
-    await until('what follows is handled', async () => (await effects()).length === 1);
+    await until('the next message is handled', async () => (await effects()).length === 1);
 
     expect(inboxHealth(app)).toMatchObject({ unknownTypes: 4, passedOver: 0, processed: 1, deadLetters: 0 });
     expect(await parked()).toEqual([]);
@@ -75,7 +75,7 @@ describe('a message of a type that the contract does not name', () => {
     expect(await app.get(MessagingMetrics).registry.metrics()).toContain('outcome="unknown_type"} 4');
   });
 
-  it('P2 is delivered by a replay, once the contract names its type', async () => {
+  it('P2 is delivered by a replay once the contract names its type', async () => {
     const older = await startOlder();
     const id = randomUUID();
     await send(counted(1, { id }), counted(2));
@@ -89,10 +89,10 @@ describe('a message of a type that the contract does not name', () => {
     expect(await effects()).toEqual([1]);
   });
 
-  it('P5 is a dead letter where the consumer says so, and again when a person retries it too early', async () => {
+  it('P5 becomes a dead letter with `dead-letter`, and again when an operator retries it too early', async () => {
     const app = await start({ unknownTypes: 'dead-letter' });
     await send(later('Later'), counted(1));
-    await until('what follows is handled', async () => (await effects()).length === 1);
+    await until('the next message is handled', async () => (await effects()).length === 1);
     await until('it is dead', async () => (await parked()).length === 1);
 
     await sandbox.deadLetters.retry({ box: 'inbox', all: true }, { actor: 'ann' });
@@ -102,7 +102,7 @@ describe('a message of a type that the contract does not name', () => {
     expect(inboxHealth(app)).toMatchObject({ unknownTypes: 0, failedAttempts: 0 });
   });
 
-  it('P2 stays a dead letter when a person retries it before the contract names its type', async () => {
+  it('P2 stays a dead letter when an operator retries it before the contract names its type', async () => {
     await start({ unknownTypes: 'dead-letter' });
     await send(later('Later'));
     await until('it is dead', async () => (await parked()).length === 1);
@@ -115,7 +115,7 @@ describe('a message of a type that the contract does not name', () => {
     expect(await parked()).toMatchObject([{ attempts: 0, error: expect.stringContaining('does not define the type') }]);
   });
 
-  it('P2 P3 waits with its key, where a process of a newer version has parked it', async () => {
+  it('P2 P3 waits with its key if a process of a newer version has parked it', async () => {
     CounterController.next = (n) => {
       if (n === 1) throw new Error('not yet');
     };
@@ -125,7 +125,7 @@ describe('a message of a type that the contract does not name', () => {
     await stop();
 
     await startOlder();
-    await until('it was tried', async () => /does not define the type/.test(String((await parked())[0]?.['error'])));
+    await until('it was attempted', async () => /does not define the type/.test(String((await parked())[0]?.['error'])));
     const waiting = await parked();
     await stop();
     CounterController.next = () => undefined;

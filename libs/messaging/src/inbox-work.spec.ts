@@ -3,7 +3,7 @@ import { nameOf } from './inbox-work.js';
 const record = { topic: 'order.events', partition: 3, offset: '17' };
 const id = '01890a5d-ac96-774b-bcce-b302099a8057';
 
-it('names a message by its type, its id, its key and its place', () => {
+it('names a message by its type, id, key and place', () => {
   const key = Buffer.from(id);
 
   expect(nameOf({ ...record, key }, { id: 'm-1', type: 'OrderPlaced' })).toBe(
@@ -11,11 +11,11 @@ it('names a message by its type, its id, its key and its place', () => {
   );
 });
 
-it('names what cannot be read by its place', () => {
+it('names an unreadable message by its place', () => {
   expect(nameOf({ ...record, key: null })).toBe('Message at order.events/3/17');
 });
 
-it('quotes and cuts a key that might forge a line of the log', () => {
+it('quotes and cuts a key that could forge a log line', () => {
   expect(nameOf({ ...record, key: Buffer.from('a\nERROR b') })).toBe(
     'Message of key "a\\nERROR b" at order.events/3/17',
   );

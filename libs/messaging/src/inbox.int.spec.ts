@@ -13,7 +13,7 @@ import { Counted, COUNTER, createSandbox, type Sandbox } from './testing/sandbox
 import { produce, type RawRecord } from './testing/topic.js';
 import { until } from './testing/until.js';
 
-/** Adds what it hears to a total, so that every effect counts. What it does with `n` below zero is the test's choice. */
+/** Records each message as an effect. Tests decide what it does with a negative `n`. */
 @Controller()
 class CounterController {
   static onNegative: (n: number, tx: EntityManager) => void | Promise<void> = () => undefined;
@@ -77,11 +77,11 @@ describe('the inbox', () => {
     expect(await effects()).toEqual([1, 2]);
   });
 
-  it('P4 handles a message once that two instances get at the same time', async () => {
+  it('P4 handles a message once when two instances receive it at the same time', async () => {
     await Promise.all([startInstance(), startInstance()]);
     const ids = Array.from({ length: 20 }, () => randomUUID());
 
-    // The same message on every partition: whichever way these are shared out, both instances have it.
+    // The same messages on every partition: however the partitions are assigned, both instances receive them.
     for (const partition of [0, 1, 2, 3]) await send(...ids.map((id, n) => counted(n, { id, partition })));
     await send(...[0, 1, 2, 3].map((partition) => counted(100 + partition, { partition })));
 
@@ -92,7 +92,7 @@ describe('the inbox', () => {
     expect((await effects()).filter((n) => n < 100).toSorted((a, b) => a - b)).toEqual(ids.map((_, n) => n));
   });
 
-  it('P4 leaves nothing of a handler that fails, and tries it again', async () => {
+  it('P4 rolls back the effects of a failing handler, and retries the message', async () => {
     await startInstance();
     let attempts = 0;
     CounterController.onNegative = () => {
@@ -107,7 +107,7 @@ describe('the inbox', () => {
     expect(attempts).toBe(3);
   });
 
-  it('P4 hands a message that was not handled to the next process, and what is behind it', async () => {
+  it('P4 hands an unhandled message, and those behind it, to the next process', async () => {
     let failing = true;
     CounterController.onNegative = () => {
       if (failing) throw new Error('not in this process');
@@ -124,7 +124,7 @@ describe('the inbox', () => {
     expect(await effects()).toEqual([1, -2, 3]);
   });
 
-  it('P6 goes on while a transaction stays open elsewhere in the database', async () => {
+  it('P6 keeps processing while a transaction stays open elsewhere in the database', async () => {
     const other = sandbox.dataSource.createQueryRunner();
     try {
       await other.startTransaction('REPEATABLE READ');
@@ -140,13 +140,13 @@ describe('the inbox', () => {
       await until('all are handled, parked ones too', async () => (await effects()).length === 4);
       await until('nothing is parked', async () => (await parked()).length === 0);
     } finally {
-      // Else its lock keeps the sandbox from being closed, and the failure is told as a timeout.
+      // Otherwise its lock keeps the sandbox from closing, and a failure would be reported as a timeout.
       await other.rollbackTransaction();
       await other.release();
     }
   });
 
-  it('P4 loses no message whose handler swallowed an error of the database', async () => {
+  it('P4 loses no message whose handler swallowed a database error', async () => {
     await startInstance();
     let attempts = 0;
     CounterController.onNegative = async (_, tx) => {
@@ -160,7 +160,7 @@ describe('the inbox', () => {
     expect(await effects()).toEqual([-1, 2]);
   });
 
-  it('P5 keeps a message whose handler says that it never will, and goes on', async () => {
+  it('P5 makes a message a dead letter when its handler throws a PermanentError, and moves on', async () => {
     await startInstance();
     CounterController.onNegative = (n) => {
       throw new PermanentError(`${n} is below zero`);
@@ -184,7 +184,7 @@ describe('the inbox', () => {
 
   const envelope = { ce_specversion: '1.0', ce_id: 'bad', ce_type: 'Counted', ce_source: '/test' };
   const bad: [string, Partial<RawRecord>, string][] = [
-    ['is no JSON', { value: Buffer.from([0xff, 0x00, 0x7b]) }, 'the value is not a JSON object in UTF-8'],
+    ['is not JSON', { value: Buffer.from([0xff, 0x00, 0x7b]) }, 'the value is not a JSON object in UTF-8'],
     ['is a JSON array', { value: '[]' }, 'the value is not a JSON object in UTF-8'],
     ['is a tombstone', { value: null }, 'the record has no value (a tombstone)'],
     ['has no key', { key: null }, 'the record has no key'],
@@ -200,7 +200,7 @@ describe('the inbox', () => {
     ],
   ];
 
-  it.each(bad)('P5 keeps a message that %s, as it came, and goes on', async (_, record, error) => {
+  it.each(bad)('P5 makes a message that %s a dead letter, unchanged, and moves on', async (_, record, error) => {
     await startInstance();
 
     await send(counted(1, { headers: envelope, partition: 0, ...record }), counted(2, { key: 'b', partition: 0 }));
@@ -211,7 +211,7 @@ describe('the inbox', () => {
     expect(letter['value']).toEqual(record.value === null ? null : Buffer.from(record.value ?? '{"n":1}'));
   });
 
-  it('passes over a type of the contract that it has no handler for', async () => {
+  it('ignores a type of the contract that has no handler', async () => {
     const app = await startInstance();
 
     await send(
@@ -224,7 +224,7 @@ describe('the inbox', () => {
     expect(connectedInboxes(app)[0]).toMatchObject({ passedOver: 1, processed: 1 });
   });
 
-  it('refuses two handlers for one type', async () => {
+  it('rejects two handlers for one type', async () => {
     @Controller()
     class Second {
       @EventPattern<string>('Counted', COUNTER)

@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(async () => sandbox.close());
 
-it('P9 an incident stays in health, adding up, until an operator acknowledges it; the audit keeps it', async () => {
+it('P9 an incident stays in health, adding up occurrences, until an operator acknowledges it; the audit keeps it', async () => {
   await incidents.report(missed(3), 'messages');
   await incidents.report(missed(4), 'messages');
 
@@ -37,12 +37,12 @@ it('P9 an incident stays in health, adding up, until an operator acknowledges it
   ]);
 });
 
-it('an incident of a subject that was acknowledged is reported anew', async () => {
+it('a further incident after an acknowledgement is reported as a new one', async () => {
   await incidents.report(missed(1), 'messages');
 
   expect(await incidents.list()).toMatchObject([{ occurrences: 1, detail: { messages: 1 } }]);
 });
 
-it.each(['', 'x', '-1', '1'.repeat(19)])('refuses the id %j', async (id) => {
+it.each(['', 'x', '-1', '1'.repeat(19)])('rejects the id %j', async (id) => {
   await expect(incidents.acknowledge([id], { actor: 'ops' })).rejects.toThrow(RangeError);
 });

@@ -11,7 +11,7 @@ let sandbox: Sandbox;
 let dataSource: DataSource;
 const apps: INestApplication[] = [];
 
-/** A process whose statements may take 300 ms. */
+/** Starts a process with a statement timeout of 300 ms. */
 async function start(options: Partial<InboxOptions> = {}): Promise<INestApplication> {
   const backOff = { firstMs: 30, maxMs: 200 };
   const app = await startCounter({ ...sandbox, dataSource }, { maxAttempts: 1, backOff, ...options });
@@ -49,11 +49,11 @@ describe('P5 a database that fails every handler', () => {
       if (failing) await fail(tx);
     };
     await send(...ofOwnKeys(numbers(36)));
-    await until('all have met it', () => Number(inboxHealth(app)['setbacks']) >= 80);
+    await until('all have had setbacks', () => Number(inboxHealth(app)['setbacks']) >= 80);
     expect(await app.get(MessagingMetrics).registry.metrics()).toMatch(
       /^messaging_inbox_setbacks_total\{consumer="[^"]+"\} \d{2,}$/m,
     );
-    await until('health tells of it', () => inboxHealth(app)['problem'] !== undefined);
+    await until('health reports it', () => inboxHealth(app)['problem'] !== undefined);
     failing = false;
     await until('all are handled', async () => (await effects()).length === 36);
 
@@ -79,7 +79,7 @@ describe('P5 a database that fails every handler', () => {
     },
   );
 
-  it('makes no message a dead letter when it was fast before', async () => {
+  it('makes no message a dead letter after working normally before', async () => {
     const app = await start();
     await send(...ofOwnKeys(numbers(20)));
     await until('those are handled', async () => (await effects()).length === 20);
@@ -90,7 +90,7 @@ describe('P5 a database that fails every handler', () => {
 });
 
 describe('P5 a message that alone keeps timing out', () => {
-  it('is a dead letter after its last attempt, and others are handled meanwhile', async () => {
+  it('becomes a dead letter after its last attempt, and others are handled meanwhile', async () => {
     const app = await start({ maxAttempts: 3 });
     CounterController.next = async (n, tx) => {
       if (n === 3) await sleepTooLong(tx);
@@ -104,7 +104,7 @@ describe('P5 a message that alone keeps timing out', () => {
     expect(inboxHealth(app)).toMatchObject({ failedAttempts: 3, deadLetters: 1 });
   });
 
-  it('is a dead letter as well when there are two of them', async () => {
+  it('becomes a dead letter even if there are two of them', async () => {
     await start({ maxAttempts: 3 });
     CounterController.next = async (n, tx) => {
       if (n === 3 || n === 4) await sleepTooLong(tx);
@@ -116,7 +116,7 @@ describe('P5 a message that alone keeps timing out', () => {
     expect(await effects()).toEqual(numbers(20).filter((n) => n !== 3 && n !== 4));
   });
 
-  it('is a dead letter with group commit, while others keep coming', async () => {
+  it('becomes a dead letter with group commit, while others keep arriving', async () => {
     await start({ maxAttempts: 2, groupCommit: true });
     CounterController.next = async (n, tx) => {
       if (n === 3) await sleepTooLong(tx);
@@ -133,7 +133,7 @@ describe('P5 a message that alone keeps timing out', () => {
   });
 });
 
-it('P5 a message that ends its own connection is a dead letter in the end, and others are handled meanwhile', async () => {
+it('P5 a message that ends its own connection eventually becomes a dead letter, and others are handled meanwhile', async () => {
   await start({ maxAttempts: 3 });
   CounterController.next = async (n, tx) => {
     if (n === 3) await tx.query('select pg_terminate_backend(pg_backend_pid())');
@@ -155,7 +155,7 @@ it.each([
   ['a value that is too long', `insert into sandbox.narrow values ('too long')`, /too long/],
   ['a value that is missing', `insert into sandbox.narrow values (null)`, /null value/],
   ['data that cannot be read', `select 'x'::int`, /invalid input syntax/],
-])('P5 a message with %s is dead at once', async (_, statement, problem) => {
+])('P5 a message with %s becomes a dead letter at once', async (_, statement, problem) => {
   await sql('create table sandbox.narrow (text varchar(3) not null)');
   const app = await start({ maxAttempts: 10 });
   CounterController.next = async (n, tx) => {
@@ -170,7 +170,7 @@ it.each([
   expect(inboxHealth(app)).toMatchObject({ setbacks: 0, deadLetters: 1 });
 });
 
-it('P5 a parked message does not wait for the length of a step by which the database’s clock was set back', async () => {
+it('P5 a parked message is not delayed when the database’s clock is set back', async () => {
   let failing = true;
   CounterController.next = () => {
     if (failing) throw new Error('not yet');

@@ -81,7 +81,7 @@ describe('a batch that cannot be decoded', () => {
     for (const partition of [1, 2, 3]) await sendCounted(partition, [1]);
     const app = await start();
 
-    await until('all partitions are through', async () => Object.values(await effects()).flat().length === 6);
+    await until('all partitions are handled', async () => Object.values(await effects()).flat().length === 6);
     await until('the batch is committed', async () => (await committed(0)) === 5);
     const [letter, ...others] = await letters();
 
@@ -121,7 +121,7 @@ describe('a batch that cannot be decoded', () => {
     const whole = await sandbox.deadLetters.find('inbox', id);
 
     await sandbox.deadLetters.retry({ box: 'inbox', ids: [id] }, OPERATOR);
-    const [again] = await until('it is one again', async () => {
+    const [again] = await until('it is a dead letter again', async () => {
       const now = await letters();
       return now.length === 1 && now[0]?.diedAt.getTime() !== letter?.diedAt.getTime() && now;
     });

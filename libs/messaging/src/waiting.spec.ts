@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { backOffMs, pause, settlesWithin, WakeUpCall } from './waiting.js';
 
 describe('backOffMs', () => {
-  it('grows with the attempts, with jitter, up to the most', () => {
+  it('grows with the attempts, with jitter, up to the maximum', () => {
     fc.assert(
       fc.property(
         fc.nat(10_000),
@@ -45,7 +45,7 @@ describe('settlesWithin', () => {
 });
 
 describe('WakeUpCall', () => {
-  it('remembers a call that came while nobody waited', async () => {
+  it('remembers a call made while nothing waits', async () => {
     const wakeUp = new WakeUpCall();
 
     wakeUp.call();
@@ -53,7 +53,7 @@ describe('WakeUpCall', () => {
     await expect(wakeUp.wait()).resolves.toBeUndefined();
   });
 
-  it('wakes who waits, and forgets the call then', async () => {
+  it('wakes the waiting loop, and then forgets the call', async () => {
     const wakeUp = new WakeUpCall();
     const first = wakeUp.wait();
     wakeUp.call();
