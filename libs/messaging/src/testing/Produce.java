@@ -9,8 +9,8 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Produces messages of the test event `Counted` with Kafka's own client: `Produce.java <brokers> <topic>`. Prints what a
- * consumer must read, a line each: partition, key, value, separated by tabs.
+ * Produces messages of the test event `Counted` with Kafka's own client: `Produce.java <brokers> <topic>`. Prints each message
+ * that a consumer must read on a line: partition, key and value, separated by tabs.
  */
 public class Produce {
   private static final int MESSAGES = 80;
@@ -30,7 +30,7 @@ public class Produce {
     produceTransactions(3);
   }
 
-  /** All in one batch, which is larger than a block of any codec. */
+  /** Sends all messages in one batch, which is larger than a block of any codec. */
   private static void produce(int partition, Map<String, Object> compression) {
     try (KafkaProducer<String, String> producer = producer(compression)) {
       for (int n = 0; n < MESSAGES; n++) send(producer, partition, n, true);
@@ -43,7 +43,7 @@ public class Produce {
       producer.initTransactions();
       producer.beginTransaction();
       send(producer, partition, 1000, false);
-      // Else nothing would be sent of what is aborted.
+      // Without this, the aborted message would never be sent.
       producer.flush();
       producer.abortTransaction();
       producer.beginTransaction();

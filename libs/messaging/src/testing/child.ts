@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { until } from './until.js';
 
-/** A process of its own, from the built library, which can be killed and paused. It ends with the one that started it. */
+/** A child process that runs the built library and can be killed or paused. It exits when its parent does. */
 export class Child {
   private output = '';
 
@@ -12,7 +12,7 @@ export class Child {
       stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
   }
 
-  /** Runs a script, an ES module whose relative imports begin in the library's directory, with this environment and no more. */
+  /** Runs a script with only this environment. It is an ES module whose relative imports resolve in the library's `dist`. */
   static start(script: string, env: Record<string, string>): Child {
     const whole = `${script}\nprocess.stdin.on('end', () => process.exit()).resume();`;
     const process = spawn(globalThis.process.execPath, ['--input-type=module', '-e', whole], {
@@ -22,15 +22,15 @@ export class Child {
     return new Child(process);
   }
 
-  /** Its last word, of those that it says one a line. */
+  /** The last line that the process has written. */
   get lastSaid(): string {
     return this.output.trimEnd().split('\n').at(-1) ?? '';
   }
 
-  /** Waits until this is its last word. */
+  /** Waits until this is the last line that the process has written. */
   async says(what: string): Promise<void> {
-    await until(`the process says ${what}`, () => {
-      if (this.lastSaid !== what) throw new Error(`it said ${this.output}`);
+    await until(`the process writes ${what}`, () => {
+      if (this.lastSaid !== what) throw new Error(`it wrote ${this.output}`);
       return true;
     });
   }
@@ -39,7 +39,7 @@ export class Child {
     this.process.kill(signal);
   }
 
-  /** Waits until it is gone; its exit code, or null when a signal ended it. */
+  /** Waits until the process has exited. Returns its exit code, or null if a signal ended it. */
   async gone(): Promise<number | null> {
     if (!this.isGone) await once(this.process, 'exit');
     return this.process.exitCode;
@@ -49,7 +49,7 @@ export class Child {
     return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
-  /** SIGKILL; returns when it is gone. */
+  /** Sends SIGKILL and waits until the process has exited. */
   async kill(): Promise<void> {
     if (this.isGone) return;
     const gone = once(this.process, 'exit');

@@ -3,8 +3,8 @@ import { Child } from './child.js';
 import { type Sandbox } from './sandbox.js';
 
 /**
- * A process of its own of the consuming service, which ends in order on SIGTERM. `next` is the source of what its handler does
- * beside the effect, a function of `(n, tx, message)`.
+ * Starts a child process of the consuming service, which stops cleanly on SIGTERM. `next` is the source code of a function of
+ * `(n, tx, message)` that the handler calls after recording the effect.
  */
 export function startCounterChild(
   { options, consumer }: Sandbox,

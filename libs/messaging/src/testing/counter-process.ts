@@ -12,7 +12,7 @@ import { connectInboxes, MessagingModule } from '../messaging.module.js';
 import { Counted, COUNTER, type Sandbox } from './sandbox.js';
 import { type RawRecord } from './topic.js';
 
-/** Writes down what it hears, in the order in which it hears it; what else it does is the test's choice. */
+/** Records each message as an effect, in order of arrival, and then calls `next`, which a test can set. */
 @Controller()
 export class CounterController {
   static next: (n: number, tx: EntityManager, message: Message) => void | Promise<void> = () => undefined;
@@ -24,7 +24,7 @@ export class CounterController {
   }
 }
 
-/** One process of the consuming service; an `older` one knows nothing of the event yet. */
+/** Starts a process of the consuming service. The contract of an `older` one does not have the event yet. */
 export async function startCounter(
   sandbox: Sandbox,
   options: Partial<InboxOptions> = {},
@@ -39,7 +39,7 @@ export async function startCounter(
   }).compile();
   const app = module.createNestApplication(new FastifyAdapter());
   connectInboxes(app);
-  // The relay's poll is the whole library's.
+  // Starts the relay, whose poll serves the whole library.
   await app.init();
   await app.startAllMicroservices();
   return app;

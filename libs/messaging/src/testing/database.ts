@@ -2,26 +2,26 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { SessionClient, withoutRefusal } from '../session-client.js';
 
-/** A database of a test's own, on the server that the test runner started. */
+/** A database for one test file, on the server that the test runner started. */
 export interface TestDatabase {
-  /** As the server's superuser. */
+  /** A URL that connects as the server's superuser. */
   readonly url: string;
-  /** The same, past the pooler that the tests may run behind: for what needs a session of its own. */
+  /** The same, bypassing the pooler that the tests may run behind, for tests that need a session of their own. */
   readonly directUrl: string;
-  /** The same database as another role. */
+  /** Returns a URL that connects to the database as another role. */
   urlFor(role: string, password: string): string;
-  /** Runs SQL as the superuser and returns the rows. */
+  /** Runs SQL as the superuser and returns its rows. */
   sql<Row extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** Ends every connection to it and deletes it. */
+  /** Ends all connections to the database and deletes it. */
   drop(): Promise<void>;
 }
 
-/** The variable in which the test runner passes a superuser's URL. */
+/** Returns the superuser's URL that the test runner passes in `TEST_DATABASE_URL`. */
 export function testServerUrl(): string {
   return fromRunner('TEST_DATABASE_URL');
 }
 
-/** The variable in which the test runner passes Kafka's bootstrap servers. */
+/** Returns the Kafka bootstrap servers that the test runner passes in `TEST_KAFKA_BROKERS`. */
 export function testBrokers(): string[] {
   return fromRunner('TEST_KAFKA_BROKERS').split(',');
 }
@@ -32,7 +32,10 @@ function fromRunner(variable: string): string {
   return value;
 }
 
-/** `template` is what it is a copy of, with further options of CREATE DATABASE: `template0 locale_provider libc locale 'C'`. */
+/**
+ * Creates a database with a random name. `template` is the database to copy, and may be followed by further options of
+ * CREATE DATABASE: `template0 locale_provider libc locale 'C'`.
+ */
 export async function createDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await onServer(serverUrl, `create database ${name}${template === undefined ? '' : ` template ${template}`}`);
@@ -41,14 +44,14 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
   const pooled = serverUrl === process.env['TEST_DATABASE_URL'];
   const direct = new URL((pooled && process.env['TEST_DIRECT_DATABASE_URL']) || serverUrl);
   direct.pathname = url.pathname;
-  // What a test sets for its database is for the code under test.
+  // SessionClient, because the settings that a test makes for its database are meant for the code under test only.
   const pool = new pg.Pool({ connectionString: url.href, max: 2, Client: SessionClient });
   pool.on('error', () => undefined);
   return {
     url: url.href,
     directUrl: direct.href,
     urlFor(role, password) {
-      // A pooler knows the server's superuser only.
+      // The pooler knows only the server's superuser.
       const other = new URL(direct);
       other.username = role;
       other.password = password;

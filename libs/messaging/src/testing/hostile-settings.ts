@@ -26,12 +26,12 @@ export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
 
 type Settings = Readonly<Record<string, string | number>>;
 
-/** `alter database … set`, and every connection to it is made anew. */
+/** Runs `alter database … set`, and ends all connections to the database so that new ones take effect. */
 export function setForDatabase(database: TestDatabase, settings: Settings): Promise<void> {
   return alter(database, (name) => `alter database ${name}`, settings);
 }
 
-/** `alter role … in database … set`, and every connection to it is made anew. */
+/** Runs `alter role … in database … set`, and ends all connections to the database so that new ones take effect. */
 export function setForRole(database: TestDatabase, role: string, settings: Settings): Promise<void> {
   return alter(database, (name) => `alter role ${role} in database ${name}`, settings);
 }
@@ -43,7 +43,7 @@ async function alter(
 ): Promise<void> {
   const url = new URL(directUrl);
   const name = url.pathname.slice(1);
-  // From another database, where none of it counts.
+  // From another database, to which the settings do not apply.
   url.pathname = '/postgres';
   const admin = new pg.Client({ connectionString: url.href });
   await admin.connect();

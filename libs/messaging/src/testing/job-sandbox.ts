@@ -18,31 +18,31 @@ import { until } from './until.js';
 export type Handle = (job: Job<{ n?: number }>, signal: AbortSignal) => void | Promise<void>;
 
 export const SOON: JobOptions = { backOff: { firstMs: 20, maxMs: 50 } };
-/** A killed process holds its jobs for a second. */
+/** The leases of a killed process end after a second. */
 export const QUICK: JobTiming = { leaseMs: 1000, renewEveryMs: 250 };
 
-/** What a process has of jobs: the wake-ups of its own transactions, a pool, a worker. */
+/** The parts of a process that adds and runs jobs. */
 export interface JobProcess {
   readonly jobs: Jobs;
   readonly worker: JobWorker;
   readonly pool: DataSource;
-  /** What the shared poll does when a job is due. */
+  /** Does what the shared poll does when a job is due. */
   readonly poll: () => void;
 }
 
-/** A process of its own, which can be killed and paused. */
+/** A child process, which can be killed and paused. */
 export interface JobChild {
   readonly said: () => string;
   says(what: string): Promise<unknown>;
   signal(signal: NodeJS.Signals): void;
 }
 
-/** A schema with the library's tables, and processes that run jobs from it. Needs no Kafka. */
+/** A schema with the library's tables, and processes that run its jobs. Does not need Kafka. */
 export class JobSandbox {
   private readonly processes: JobProcess[] = [];
   private readonly children: ChildProcess[] = [];
 
-  /** Another way to the database, for processes that are started from now on. */
+  /** Another URL of the database, for processes that are started from now on. */
   poolUrl: string | undefined;
 
   private constructor(
@@ -88,7 +88,7 @@ export class JobSandbox {
     return process;
   }
 
-  /** From the built library; handles the queue `call`. Its job ends by itself once the process was paused. */
+  /** Starts a child process from the built library. It handles the queue `call`; a job ends once the process was paused. */
   async startChild(): Promise<JobChild> {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       cwd: join(import.meta.dirname, '../../dist'),
@@ -100,12 +100,12 @@ export class JobSandbox {
     child.stderr.on('data', (chunk) => (said += String(chunk)));
     return {
       said: () => said,
-      says: async (what) => until(`the process says ${what}`, () => said.includes(what)),
+      says: async (what) => until(`the process writes ${what}`, () => said.includes(what)),
       signal: (signal) => void child.kill(signal),
     };
   }
 
-  /** Jobs of no process in particular: nobody is woken. */
+  /** Adds jobs with plain SQL, so that no process is woken. */
   async add(queue: string, count = 1): Promise<string[]> {
     const ids = Array.from({ length: count }, () => randomUUID());
     await this.database.sql(
@@ -131,7 +131,7 @@ export class JobSandbox {
     return found.length > 0;
   }
 
-  /** Waits, and has the process poll meanwhile. */
+  /** Waits for the condition, and makes the process poll meanwhile. */
   async polling<T>(what: string, process: JobProcess, condition: () => T | Promise<T>) {
     return until(what, async () => {
       if (await this.claimable()) process.poll();
@@ -159,7 +159,7 @@ export class JobSandbox {
   }
 }
 
-/** A door that handlers wait at. */
+/** Creates a gate at which handlers can wait. */
 export function gate(): { opened: Promise<void>; open: () => void } {
   let open = () => {};
   const opened = new Promise<void>((resolve) => (open = resolve));

@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** The number of Kafka's request `Produce`. */
+/** The API key of Kafka's `Produce` request. */
 const PRODUCE = 0;
 
-/** A way to a Kafka broker on loopback that can be made to fail, and to answer what the broker would not. It starts open. */
+/** A proxy to a Kafka broker on loopback that can fail and can modify the broker's responses. It starts open. */
 export class KafkaLink {
-  /** How many connections it has taken so far. */
+  /** The number of connections accepted so far. */
   taken = 0;
-  /** How many answers to `Produce` it has lost so far. */
+  /** The number of responses to `Produce` lost so far. */
   lost = 0;
   private readonly pairs = new Set<readonly Socket[]>();
   private readonly replacements: { readonly from: Buffer; readonly to: Buffer }[] = [];
@@ -28,33 +28,33 @@ export class KafkaLink {
     await once(server, 'listening');
     const brokerPort = Number(broker.split(':')[1]);
     const { port } = server.address() as AddressInfo;
-    // Kafka tells its clients its own address: else they would go past the link.
+    // Kafka reports its own address to clients, which would otherwise bypass the link.
     return new KafkaLink(server, brokerPort, { from: address(brokerPort), to: address(port) });
   }
 
-  /** host:port, as clients want it. */
+  /** The link's address as `host:port`. */
   get broker(): string {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Resets every connection, and each new one at once. */
+  /** Resets all connections, and new ones immediately. */
   cut(): void {
     this.mode = 'cut';
     for (const pair of this.pairs) reset(pair);
   }
 
-  /** Takes connections and lets nothing pass, until it is healed: then all of it arrives. */
+  /** Accepts connections but forwards nothing until {@link heal}, which delivers everything. */
   silence(): void {
     this.mode = 'silent';
     for (const pair of this.pairs) for (const socket of pair) socket.pause();
   }
 
-  /** What producers send reaches the broker and is written; before its answer arrives, the connection breaks. */
+  /** Lets the broker receive and write what producers send, but breaks the connection before the response arrives. */
   loseAnswers(): void {
     this.mode = 'losing';
   }
 
-  /** Puts other bytes, as many, in the place of these in every answer. */
+  /** Replaces these bytes in every response by others of the same length. */
   replaceInAnswers(from: Buffer, to: Buffer): void {
     this.replacements.push({ from, to });
   }
@@ -112,14 +112,14 @@ function reset(pair: readonly Socket[]): void {
   for (const socket of pair) socket.resetAndDestroy();
 }
 
-/** As Kafka's answers have it: a string, which its length precedes, and a port of four bytes. */
+/** Returns an address as Kafka encodes it: a string preceded by its length, and a port of four bytes. */
 function address(port: number): Buffer {
   const bytes = Buffer.from('\0\t127.0.0.1    ');
   bytes.writeInt32BE(port, bytes.length - 4);
   return bytes;
 }
 
-/** Cuts a stream into the messages of Kafka's protocol: each begins with the number of bytes that follow. */
+/** Splits a stream into the messages of Kafka's protocol, each of which begins with the number of bytes that follow. */
 function frames(onFrame: (frame: Buffer) => void): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0);
   return (chunk) => {

@@ -1,16 +1,16 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** The types of messages that end a statement which a client sends: `Query` and `Sync`. */
+/** The types of client messages that end a statement: `Query` and `Sync`. */
 const STATEMENT_ENDS = new Set(['Q', 'S']);
 const NOTIFICATION = 'A';
 
-/** A way to PostgreSQL that sees what passes. */
+/** A proxy to PostgreSQL that records the statements it forwards. */
 export interface PostgresLink {
-  /** The server's URL by this way. */
+  /** The URL of the server through the proxy. */
   readonly url: string;
-  /** The texts of the statements that passed, of all connections. */
+  /** The texts of the statements forwarded so far, from all connections. */
   readonly statements: string[];
-  /** From now on no notice arrives, as behind a pooler in transaction mode. */
+  /** Stops forwarding notifications, as a pooler in transaction mode does. */
   swallowNotices(): void;
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export async function linkToPostgres(serverUrl: string): Promise<PostgresLink> {
       sockets.add(socket);
       socket.on('error', () => undefined).on('close', () => [client, upstream].forEach((one) => one.destroy()));
     }
-    // The first message of a client, the start-up packet, has no type.
+    // A client's first message, the start-up packet, has no type.
     const sent = frames(false, (frame, type) => {
       if (type === 'P' || type === 'Q') text += frame.subarray(5).toString();
       if (STATEMENT_ENDS.has(type)) statements.push(text.replaceAll('\0', ' '));
@@ -56,7 +56,7 @@ export async function linkToPostgres(serverUrl: string): Promise<PostgresLink> {
   };
 }
 
-/** Cuts a stream into the messages of PostgreSQL's protocol: a type, and a length that counts itself. */
+/** Splits a stream into the messages of PostgreSQL's protocol: a type, then a length that includes itself. */
 function frames(typed: boolean, onFrame: (frame: Buffer, type: string) => void): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0);
   let started = typed;

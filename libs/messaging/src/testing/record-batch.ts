@@ -9,7 +9,7 @@ import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { until } from './until.js';
 
-/** The number of a codec in a batch's attributes. */
+/** The codec numbers in a batch's attributes. */
 export const CODEC = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
 
 const COMPRESS: Readonly<Record<number, (bytes: Buffer) => Promise<Buffer>>> = {
@@ -42,7 +42,7 @@ export interface BatchFields {
   readonly count?: number;
 }
 
-/** A record batch of `count` records, whose bytes may be compressed, with a valid checksum. */
+/** Returns a batch of `count` records with a valid checksum. `payload` holds the records and may be compressed. */
 export function batchOf(payload: Buffer, fields: BatchFields & { readonly count: number }): Buffer {
   const batch = Buffer.alloc(61 + payload.length);
   batch.writeBigInt64BE(fields.firstOffset ?? 0n, 0);
@@ -62,7 +62,7 @@ export function batchOf(payload: Buffer, fields: BatchFields & { readonly count:
   return batch;
 }
 
-/** The records of a batch, as they are before they are compressed. */
+/** Encodes the records of a batch, uncompressed. */
 export function recordsOf(records: readonly BatchRecord[]): Buffer {
   return Buffer.concat(
     records.map(({ key = null, value = null, headers = [], offsetDelta, timestampDelta = 0n }, n) => {
@@ -102,16 +102,16 @@ function varint(value: bigint): Buffer {
   return Buffer.from([...bytes, Number(rest)]);
 }
 
-/** A message of the test event `Counted`, as a record. */
+/** Returns a message of the test event `Counted` as a record. */
 export function countedRecord(n: number, key = 'a', id: string = randomUUID()): BatchRecord {
   const headers = Object.entries({ ce_specversion: '1.0', ce_id: id, ce_type: 'Counted', ce_source: '/test' });
   return { key, value: JSON.stringify({ n }), headers };
 }
 
-/** Sends a batch to a broker as it is: no client would write it so. The broker sets its offset, and may refuse it. */
+/** Sends a batch to a broker unchanged, even if no client would write it. The broker sets its offset, and may reject it. */
 export async function produceBatch(broker: string, topic: string, partition: number, batch: Buffer): Promise<void> {
   const text = (value: string) => Buffer.concat([int16(value.length), Buffer.from(value)]);
-  // Produce, in the first version that takes zstd
+  // Produce, in the first version that supports zstd
   const request = Buffer.concat([
     int16(0),
     int16(7),
@@ -145,7 +145,7 @@ export async function produceBatch(broker: string, topic: string, partition: num
       socket.destroy();
     }
   });
-  if (error.code !== 0) throw new Error(`Kafka refused the batch with error ${error.code}`);
+  if (error.code !== 0) throw new Error(`Kafka rejected the batch with error ${error.code}`);
 }
 
 function int16(value: number): Buffer {

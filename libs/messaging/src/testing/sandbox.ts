@@ -24,7 +24,7 @@ export class Counted {
   @IsInt() readonly n!: number;
 }
 
-/** In the contract, but nobody's business. */
+/** An event of the contract that no consumer handles. */
 class Ignored {
   static readonly version = 1;
 }
@@ -35,20 +35,20 @@ const UNPUBLISHED = `
   select not exists (select from sandbox.outbox, sandbox.relay_lease as lease
                       where outbox.position > lease.position or outbox.position <@ lease.gaps) as drained`;
 
-/** A schema with the library's tables, a topic and a consumer group that nothing else uses, on the real servers. */
+/** A schema with the library's tables, a topic and a consumer group of its own, on real servers. */
 export interface Sandbox {
   readonly options: MessagingOptions;
   readonly consumer: InboxOptions;
   readonly database: TestDatabase;
   readonly dataSource: DataSource;
   readonly topic: TopicReader;
-  /** A process's share of outbox and relay. */
+  /** Creates the relay of one process. */
   newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming, more?: Partial<MessagingOptions>): Relay;
   outboxOf(relay: Relay): Outbox;
   readonly deadLetters: DeadLetters;
-  /** Adds the event `Counted` of one key, in a transaction of its own unless one is given. */
+  /** Adds an event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
-  /** Waits until everything committed is published and recorded as such. */
+  /** Waits until everything committed is published and recorded as published. */
   drained(): Promise<void>;
   close(): Promise<void>;
 }
@@ -118,12 +118,12 @@ export async function createSandbox(
   };
 }
 
-/** The `n` of each record, in the order of the topic. */
+/** Returns the `n` of each record of a key, in topic order. */
 export function counts(topic: TopicReader, key: string): number[] {
   return topic.ofKey(key).map(({ value }) => (JSON.parse(String(value)) as Counted).n);
 }
 
-/** First occurrences that stand behind the first occurrence of a later message of their key: none may (P3). */
+/** Returns the keys whose messages first occur out of order. There must be none (P3). */
 export function inversions(topic: TopicReader): string[] {
   const keys = new Set(topic.records.map(({ key }) => String(key)));
   return [...keys].filter((key) => {

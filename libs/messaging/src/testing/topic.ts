@@ -4,14 +4,15 @@ import { startConsumer } from '../kafka.js';
 import { type KafkaRecord } from '../message.js';
 import { until } from './until.js';
 
-/** Everything that is on a topic, from its beginning, as it arrives. */
+/** Collects all records of a topic from its beginning, as they arrive. */
 export interface TopicReader {
   readonly records: readonly KafkaRecord[];
-  /** The records of one key, in the order of the topic. */
+  /** The records of one key, in topic order. */
   ofKey(key: string): readonly KafkaRecord[];
   close(): Promise<void>;
 }
 
+/** Starts reading a topic from its beginning. */
 export async function readTopic(brokers: readonly string[], topic: string): Promise<TopicReader> {
   const records: KafkaRecord[] = [];
   const join = () =>
@@ -29,7 +30,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
         return Promise.resolve();
       },
     });
-  // The coordinator of a Kafka that has just started takes no groups for a moment.
+  // The group coordinator of a newly started Kafka does not accept groups for a moment.
   const consumer = await until('the topic can be read', join);
   return {
     records,
@@ -38,17 +39,17 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   };
 }
 
-/** A record to put on a topic as it is, good or bad. */
+/** A record to produce unchanged, valid or not. */
 export interface RawRecord {
   readonly key: string | Buffer | null;
   readonly value: string | Buffer | null;
   readonly headers?: Record<string, string | Buffer | (string | Buffer)[]>;
   readonly partition?: number;
-  /** Milliseconds since the epoch; the producer's time unless given. */
+  /** Milliseconds since the epoch. Default: the producer's time. */
   readonly timestamp?: string | Date;
 }
 
-/** Puts records on a topic without any outbox: for duplicates, and for what no outbox would write. */
+/** Produces records directly, without an outbox: duplicates, or records that no outbox would write. */
 export async function produce(brokers: readonly string[], topic: string, records: readonly RawRecord[]): Promise<void> {
   const producer = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).producer({
     allowAutoTopicCreation: false,
@@ -65,7 +66,7 @@ export async function produce(brokers: readonly string[], topic: string, records
   }
 }
 
-/** Configures a topic. Kafka answers once it has written that down, and follows it a little later: this waits until then. */
+/** Configures a topic. Waits until the change takes effect, because Kafka responds as soon as it has stored it. */
 export async function configureTopic(
   brokers: readonly string[],
   topic: string,

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waits until `condition` gives something truthy, and returns it. A condition that throws is asked again.
- * @throws after `timeoutMs`, saying what was waited for and what the condition last gave
+ * Waits until `condition` returns something truthy, and returns that. A condition that throws is tried again.
+ * @throws after `timeoutMs`, with `what` and the last result of the condition
  */
 export async function until<T>(
   what: string,
@@ -18,7 +18,8 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain until ${what}; last: ${shown(last)}`);
+    if (performance.now() > end)
+      throw new Error(`Gave up waiting until ${what}, after ${timeoutMs} ms. Last result: ${shown(last)}`);
     await delay(20);
   }
 }
