@@ -516,7 +516,10 @@ describe('a dead letter of the outbox', () => {
     );
     sandbox.newRelay().start();
 
-    await until('its successor has sent everything again', () => counts(sandbox.topic, 'a').filter((n) => n === 4).length > 1);
+    await until(
+      'its successor has sent everything again',
+      () => counts(sandbox.topic, 'a').filter((n) => n === 4).length > 1,
+    );
     expect(discarded).toBe(1);
     expect(published('a')).toEqual([1, 3, 4]);
     expect(await letters.find('outbox', '2')).toBeUndefined();

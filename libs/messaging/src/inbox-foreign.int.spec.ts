@@ -84,7 +84,11 @@ const cases: [string, 'handled' | 'dead', () => RawRecord][] = [
     'handled',
     () => withHeaders({ ['__proto__']: 'a', constructor: 'b', toString: 'c' }),
   ],
-  ['header names in other cases', 'handled', () => withHeaders({ CE_ID: 'a', Ce_Type: 'b', 'CONTENT-TYPE': 'text/plain' })],
+  [
+    'header names in other cases',
+    'handled',
+    () => withHeaders({ CE_ID: 'a', Ce_Type: 'b', 'CONTENT-TYPE': 'text/plain' }),
+  ],
   ['a header of a megabyte', 'handled', () => withHeaders({ x: 'x'.repeat(1_000_000) })],
   [
     'fifty thousand headers',

@@ -123,7 +123,11 @@ describe('a message that does not arrive through Kafka', () => {
     ['half of a surrogate pair in its id', { messageId: 'a\uD800' }, 'surrogate pair'],
     ['a long source', { source: '/'.repeat(256) }, 'source of a message for the inbox is longer'],
     ['a long consumer', { consumer: 'c'.repeat(256) }, 'consumer of a message for the inbox is longer'],
-    ['an id and source too large for an index entry', { messageId: '😀'.repeat(255), source: '😀'.repeat(255) }, '1600 bytes'],
+    [
+      'an id and source too large for an index entry',
+      { messageId: '😀'.repeat(255), source: '😀'.repeat(255) },
+      '1600 bytes',
+    ],
   ])('P5 is rejected with %s, and leaves its transaction usable', async (_, fields, reason) => {
     const isNew = await db.transaction(async (tx) => {
       const refused = records.once(tx, { ...message, ...fields });

@@ -131,7 +131,9 @@ export class Inbox extends Server implements CustomTransportStrategy {
   async close(): Promise<void> {
     this.stopping.abort();
     if (!(await settlesWithin(STOP_MS, this.stopConsuming()))) {
-      this.logger.warn(`Messages were still in flight ${STOP_MS} ms after the stop began. They will be delivered again`);
+      this.logger.warn(
+        `Messages were still in flight ${STOP_MS} ms after the stop began. They will be delivered again`,
+      );
     }
   }
 
