@@ -9,7 +9,7 @@ import { readTables, type TableReading } from './metrics-store.js';
 import { type TopicCounts } from './outbox-counts.js';
 import { addMetric, type Labels, latencySamples, type Sample } from './sampled-metric.js';
 import { type GapReport } from './relay.js';
-import { Scraped } from './scraped.js';
+import { Scraped } from './cached-reading.js';
 
 /** So long a scrape waits for the database, and at the same time for Kafka. */
 const BOUND_MS = 2000;
