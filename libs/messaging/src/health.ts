@@ -1,64 +1,73 @@
 import { Injectable } from '@nestjs/common';
 import { type Attention, type Tally } from './attention.js';
 
+/** The health of one component, with any details that it reports. */
 export interface ComponentHealth {
   readonly healthy: boolean;
   readonly [detail: string]: unknown;
 }
 
-/** Whether messaging makes progress, and what waits for a person. */
+/** Whether messaging makes progress, and what needs an operator's attention. */
 export interface MessagingReport extends Partial<Attention> {
   readonly healthy: boolean;
   readonly components: Record<string, ComponentHealth>;
 }
 
-/** Whether messaging makes progress: the relay, and each consumer by its group. A standby relay is healthy. */
+/**
+ * Reports whether messaging makes progress: the relay, the jobs, each consumer under its group, and whatever the service registers
+ * itself. A standby relay is healthy.
+ */
 @Injectable()
 export class MessagingHealth {
   private readonly components = new Map<string, () => ComponentHealth>();
-  private found: { readonly attention: Attention; readonly at: number } | undefined;
+  private latest: { readonly attention: Attention; readonly at: number } | undefined;
 
+  /** Adds a component to the report, or replaces the one of that name. Every `check` calls `report`, which must not throw. */
   register(name: string, report: () => ComponentHealth): void {
     this.components.set(name, report);
   }
 
+  /** Records what the latest poll found that needs an operator's attention. */
   attentionFound(attention: Attention): void {
-    this.found = { attention, at: performance.now() };
+    this.latest = { attention, at: performance.now() };
   }
 
-  /** What waits for a person changes nothing of `healthy`, and is missing until a poll has looked. */
+  /**
+   * Returns the current report. It is healthy if every component is. What needs an operator's attention does not affect `healthy`, and
+   * is missing until a poll has read it.
+   */
   check(): MessagingReport {
     const components = Object.fromEntries([...this.components].map(([name, report]) => [name, report()]));
     return { healthy: Object.values(components).every(({ healthy }) => healthy), components, ...this.attention() };
   }
 
   private attention(): Attention | undefined {
-    if (!this.found) return undefined;
-    const { attention, at } = this.found;
+    if (!this.latest) return undefined;
+    const { attention, at } = this.latest;
     const sinceSeconds = (performance.now() - at) / 1000;
-    const now = ({ count, oldestSeconds }: Tally): Tally => ({
+    const upToDate = ({ count, oldestSeconds }: Tally): Tally => ({
       count,
       oldestSeconds: count === 0 ? 0 : Math.round(oldestSeconds + sinceSeconds),
     });
     const { deadLetters, deadJobs, heldKeys } = attention;
-    return { deadLetters: now(deadLetters), deadJobs: now(deadJobs), heldKeys: now(heldKeys) };
+    return { deadLetters: upToDate(deadLetters), deadJobs: upToDate(deadJobs), heldKeys: upToDate(heldKeys) };
   }
 }
 
-/** How long work may lie without progress before it is reported. */
+/** How long work may make no progress before it is reported as unhealthy. */
 const STALL_AFTER_MS = 5000;
 
-/** Measures since when there is work that is not done: begun and failing, or begun and not ending. */
+/** Measures how long some work has made no progress, because it keeps failing or does not end. */
 export class Progress {
   private since: number | undefined;
   private problem: string | undefined;
 
-  /** There is work to do. Kept from its first call until `done`, over all failures in between. */
+  /** Starts the clock, unless it runs already. Failures do not restart it; only `advanced` and `done` do. */
   begun(): void {
     this.since ??= performance.now();
   }
 
-  /** Some of it is done, and more is left. */
+  /** Restarts the clock: part of the work is done, and more is left. */
   advanced(): void {
     this.since = performance.now();
     this.problem = undefined;

@@ -2,91 +2,100 @@ import { type InjectionToken } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { type TopicContract } from './topic.js';
 
-/** One consumer of the service: a Kafka consumer group with its own once-effect. */
+/** One consumer of the service: a Kafka consumer group that handles each message once, independently of other consumers. */
 export interface InboxOptions {
-  /** Names the consumer in `@EventPattern<string>(type, CONSUMER)`. */
+  /** Identifies the consumer in `@EventPattern<string>(type, CONSUMER)`. */
   readonly consumer: symbol;
-  /** The Kafka consumer group, and the consumer's name in the inbox table: renaming it handles everything again. */
+  /**
+   * The Kafka consumer group, and the consumer's name in the inbox table. Under a new name the consumer handles everything on the
+   * topic again.
+   */
   readonly groupId: string;
   readonly topic: TopicContract;
   /**
-   * Messages handled at the same time, over all partitions and the parked ones: each holds one connection of the pool while
-   * its handler runs. Messages of one key are never handled at the same time. Default 4.
+   * How many messages are handled concurrently, across all partitions and including parked ones. Each holds one connection of
+   * the pool while its handler runs. Messages of one key are never handled concurrently. Default 4.
    */
   readonly concurrency?: number;
-  /** How often a handler may fail with one message before it is a dead letter. Outages do not count. Default 10. */
+  /** How many times a handler may fail on a message before the message becomes a dead letter. Outages do not count. Default 10. */
   readonly maxAttempts?: number;
-  /** The wait after a handler's first failure, doubled with each further one up to `maxMs`. Default 1 s and 5 min. */
+  /** The wait after a handler's first failure, doubled after each further one up to `maxMs`. Default 1 s and 5 min. */
   readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
   /**
-   * What becomes of a key with a dead letter. `hold-key`: its later messages wait until a person retries or discards the
-   * letter, so that none is handled out of order. `go-on`: they are handled. Default `hold-key`.
+   * What happens to later messages of a key that has a dead letter. `hold-key`: they wait until an operator retries or discards
+   * the dead letter, so that none is handled out of order. `go-on`: they are handled without it. Default `hold-key`.
    */
   readonly afterDeadLetter?: 'hold-key' | 'go-on';
   /**
-   * Handles what has arrived of several partitions in one transaction, and each message on its own when one of them fails: much
-   * faster, for handlers that touch only rows of their own key, and neither open savepoints (`tx.transaction`) nor change settings:
-   * others share the transaction. They may run twice for a message, with one effect in the database; what else they do is done
-   * twice. One that is slow is waited for by all. Default false.
+   * Handles messages of several partitions in one transaction, and falls back to one transaction per message when one of them
+   * fails. This is much faster, but handlers share the transaction. So they may touch only rows of their own key, and must neither
+   * open savepoints (`tx.transaction`) nor change settings. A handler may run twice for a message: its database effect happens
+   * once, any other effect twice. A slow handler delays the whole group. Default false.
    */
   readonly groupCommit?: boolean;
   /**
-   * How long the inbox remembers a message, in milliseconds; 0: for ever. Longer than the topic may keep it (`retention.ms` +
-   * `segment.ms`), or the consumer does not start: a replay would have its effects twice. Default 30 days.
+   * How long the inbox remembers a message, in milliseconds; 0 means forever. It must exceed the time that the topic may keep the
+   * message (`retention.ms` + `segment.ms`), or the consumer does not start, because a replay would repeat the message's effects.
+   * Default 30 days.
    */
   readonly inboxRetentionMs?: number;
   /**
-   * After so long without a heartbeat Kafka gives an instance's partitions to another, in milliseconds. A slow handler does
-   * not matter: heartbeats go on. At least the broker's `group.min.session.timeout.ms`. Default 10 s.
+   * How long an instance may send no heartbeat before Kafka assigns its partitions to another, in milliseconds. A slow handler
+   * does not matter, because heartbeats continue while it runs. At least the broker's `group.min.session.timeout.ms`. Default 10 s.
    */
   readonly sessionMs?: number;
   /**
-   * What becomes of a message whose type the contract does not name. `ignore`: it is counted, each type is logged once, and
-   * nothing is recorded, so that a replay delivers it once the contract names the type. `dead-letter`: it is a dead letter.
-   * Default `ignore`.
+   * What happens to a message whose type is not in the contract. `ignore`: it is counted, each type is logged once, and nothing
+   * is recorded, so a replay delivers the message after the type is added to the contract. `dead-letter`: it becomes a dead
+   * letter. Default `ignore`.
    */
   readonly unknownTypes?: 'ignore' | 'dead-letter';
 }
 
+/** The configuration of one service's messaging, passed to `MessagingModule.forRoot`. */
 export interface MessagingOptions {
-  /** The service's PostgreSQL schema, with the tables of `messagingTables`. */
+  /** The service's PostgreSQL schema, which contains the tables of `messagingTables`. */
   readonly schema: string;
   /**
-   * The token of the TypeORM `DataSource` on which messages and jobs are handled; unless given, that of the service. One with a pool
-   * of its own keeps requests that wait for connections or locks from delaying messages, and the other way round.
+   * The token of the TypeORM `DataSource` on which messages and jobs are handled. Default: the service's own. With a separate pool,
+   * requests that wait for connections or locks do not delay messages, and vice versa.
    */
   readonly dataSource?: InjectionToken<DataSource>;
-  /** For the relay's own connection. */
+  /** The URL for the relay's own connection. */
   readonly databaseUrl: string;
   /** Kafka's bootstrap servers, `host:port`. */
   readonly brokers: readonly string[];
-  /** The service's name: Kafka's client id, and `ce_source` as `/<name>`. */
+  /** The service's name, used as the Kafka client id and, as `/<name>`, in `ce_source`. */
   readonly service: string;
   readonly publishes: readonly TopicContract[];
   readonly consumes: readonly InboxOptions[];
   /**
-   * Whether this process may be the one that publishes for the schema. Default true; false where relays run as processes of
-   * their own: what is committed here is then announced to them.
+   * Whether this process may become the one that publishes for the schema. Default true. Set it to false where relays run as
+   * separate processes; this process then notifies them of its commits.
    */
   readonly relay?: boolean;
   /**
-   * Health reports the relay as down while a message has waited unpublished for longer, in every process, whichever should publish
-   * it. In milliseconds; 30 s unless given. `false` where something else than the relay publishes the outbox, such as Debezium:
-   * nothing then records in the schema what was published.
+   * How long a message may wait unpublished before health reports the relay as down, in milliseconds. Every process reports it,
+   * whichever one should publish. Default 30 s. Set it to `false` where something other than the relay publishes the outbox, such
+   * as Debezium, because then the schema does not record what was published.
    */
   readonly overdueAfterMs?: number | false;
   /**
-   * How long published messages stay in the outbox, to be looked at and sent again, in milliseconds: 7 days unless given.
-   * 0 removes them at once, that is with the next look, a second later.
+   * How long published messages stay in the outbox for inspection and republishing, in milliseconds. With 0 they are removed at the
+   * next check, a second later. Default 7 days.
    */
   readonly outboxRetentionMs?: number;
-  /** Whether later messages of a key wait behind its dead letter in the outbox, or go on without it: `hold-key` unless given. */
+  /**
+   * What happens to later messages of a key that has a dead letter in the outbox. `hold-key`: they wait behind it. `go-on`: they are
+   * published without it. Default `hold-key`.
+   */
   readonly afterDeadLetter?: 'hold-key' | 'go-on';
 }
 
+/** The injection token of the {@link MessagingOptions}. */
 export const MESSAGING_OPTIONS = Symbol('MESSAGING_OPTIONS');
 
-/** The token of the DataSource on which messages and jobs are handled. */
+/** Returns the token of the DataSource on which messages and jobs are handled. */
 export function handlingDataSource({ dataSource = DataSource }: MessagingOptions): InjectionToken<DataSource> {
   return dataSource;
 }

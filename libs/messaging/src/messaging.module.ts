@@ -30,7 +30,7 @@ import { MessagingMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
 import { Relay } from './relay.js';
 
-/** Starts the relay with the application, and stops it last. What it has not sent by then, a standby or the next start sends. */
+/** Starts the relay with the application and stops it last. A standby or the next start publishes what is still unpublished then. */
 @Injectable()
 class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(private readonly relay: Relay) {}
@@ -45,8 +45,8 @@ class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
 }
 
 /**
- * Outbox, relay and inbox of one service. Needs the service's TypeORM `DataSource` as a provider, and the tables of
- * `messagingTables` in its schema. The consumers are connected by {@link connectInboxes}.
+ * The outbox, relay, inbox and jobs of one service. Requires the service's TypeORM `DataSource` as a provider, and the tables of
+ * `messagingTables` in its schema. {@link connectInboxes} connects the consumers.
  */
 @Global()
 @Module({})
@@ -64,7 +64,7 @@ export class MessagingModule {
           provide: MessagingMetrics,
           inject: [ModuleRef],
           useFactory: (services: ModuleRef) =>
-            // With the first scrape: the service provides it, this module need not see it.
+            // Resolved at the first scrape: the service provides the DataSource in a module that this one need not import.
             new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
         },
         {
@@ -115,17 +115,17 @@ export class MessagingModule {
   }
 }
 
-/** Nest's default filter replaces every handler error by a generic object: the inbox has to see the original. */
+/** Rethrows handler errors as they are. Nest's default filter replaces them with a generic object, but the inbox needs the original. */
 @Catch()
-class PassOn implements RpcExceptionFilter {
+class RethrowFilter implements RpcExceptionFilter {
   catch(exception: unknown): Observable<never> {
     return throwError(() => exception);
   }
 }
 
 /**
- * Connects the service's consumers to the application; `app.startAllMicroservices()` starts them. The microservices are
- * returned for global interceptors, guards and pipes, which Nest does not share with the HTTP side.
+ * Connects the service's consumers to the application; `app.startAllMicroservices()` starts them. Returns the microservices so that
+ * the caller can add global interceptors, guards and pipes, which Nest does not share with the HTTP side.
  */
 export function connectInboxes(app: INestApplication): INestMicroservice[] {
   const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
@@ -134,10 +134,11 @@ export function connectInboxes(app: INestApplication): INestMicroservice[] {
     const [health, dueWork, incidents] = [app.get(MessagingHealth), app.get(DueWork), app.get(Incidents)];
     const strategy = new Inbox(options, consumer, dataSource, health, dueWork, incidents);
     app.get(MessagingMetrics).watchInbox(consumer.groupId, strategy.counts);
-    // Deferred, because Nest otherwise binds the handlers before a filter can be added; the hooks are the application's.
+    // Initialisation is deferred because Nest otherwise binds the handlers before a filter can be added. The microservice must not
+    // run the lifecycle hooks: the application runs them.
     const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;
     microservice.setIsInitHookCalled(true);
-    microservice.useGlobalFilters(new PassOn());
+    microservice.useGlobalFilters(new RethrowFilter());
     return microservice;
   });
 }
