@@ -4,43 +4,43 @@ import { type JobQueue } from './job-handlers.js';
 import { type ClaimedJob } from './job-store.js';
 import { backOffMs } from './waiting.js';
 
-/** The attempt took longer than its queue allows. It counts. */
+/** The attempt took longer than its queue allows. It counts as an attempt. */
 export class TimedOutError extends Error {
   override readonly name = 'TimedOutError';
 
   constructor(timeoutMs: number) {
-    super(`not done after ${timeoutMs} ms`);
+    super(`timed out after ${timeoutMs} ms`);
   }
 }
 
-/** The process stops. */
+/** The process is shutting down. */
 export class HandedBackError extends Error {
   override readonly name = 'HandedBackError';
 
   constructor() {
-    super('the process stops');
+    super('the process is shutting down');
   }
 }
 
-/** Another process has the job, or may have it by now. */
+/** Another process runs the job, or may run it by now. */
 export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError';
 
   constructor() {
-    super('its lease ran out, and may be held by another process');
+    super('its lease expired, so another process may be running it');
   }
 }
 
-/** The method that hears of dead jobs has failed, and so the job is not dead. The database is there. */
-export class UnheardError extends Error {
-  override readonly name = 'UnheardError';
+/** The `@JobDead` method failed, so the job was not marked dead. The database was reachable. */
+export class JobDeadMethodError extends Error {
+  override readonly name = 'JobDeadMethodError';
 
   constructor(cause: unknown) {
-    super(`who hears of dead jobs has failed: ${describeError(cause)}`, { cause });
+    super(`the @JobDead method failed: ${describeError(cause)}`, { cause });
   }
 }
 
-/** What an error means for the job: as for a message, or nothing, as it was given up. */
+/** Classifies an error of a job: like an error of a message, or as an attempt that was abandoned, which says nothing about the job. */
 export function failureOfJob(error: unknown): Failure | 'handed-back' | 'lease-lost' {
   if (error instanceof HandedBackError) return 'handed-back';
   if (error instanceof LeaseLostError) return 'lease-lost';
@@ -48,28 +48,28 @@ export function failureOfJob(error: unknown): Failure | 'handed-back' | 'lease-l
   return failureOf(error);
 }
 
-/** What a failed attempt leaves behind; without a wait the job is dead. */
+/** The state of a job after a failed attempt. Without `delayMs` the job is dead. */
 export interface AfterFailure {
   readonly attempts: number;
   readonly setbacks: number;
   readonly delayMs: number | undefined;
 }
 
-/** Jobs that waited for the environment go on within a minute of its recovery. */
-const MOST_SETBACK_MS = 60_000;
+/** Bounds the wait after a setback, so that jobs resume within a minute of the environment's recovery. */
+const MAX_SETBACK_DELAY_MS = 60_000;
 
-/** What becomes of the job: a `setback` was the environment's fault, and only lengthens the wait. */
+/** Decides what happens to the job. A `setback` is the environment's fault: it only lengthens the wait. */
 export function afterFailure(
   verdict: 'setback' | 'never' | 'attempt',
   { attempts, setbacks }: Pick<ClaimedJob, 'attempts' | 'setbacks'>,
   { maxAttempts, backOff: { firstMs, maxMs } }: JobQueue,
 ): AfterFailure {
-  // One without an attempt left was claimed to be marked dead: a setback of that is none of the job's.
+  // A job without attempts left was claimed only to be marked dead, so a setback while doing that says nothing about the job.
   if (verdict === 'setback' && attempts < maxAttempts) {
-    const mostMs = Math.max(firstMs, Math.min(maxMs, MOST_SETBACK_MS));
-    return { attempts, setbacks: setbacks + 1, delayMs: backOffMs(setbacks, firstMs, mostMs) };
+    const longestMs = Math.max(firstMs, Math.min(maxMs, MAX_SETBACK_DELAY_MS));
+    return { attempts, setbacks: setbacks + 1, delayMs: backOffMs(setbacks, firstMs, longestMs) };
   }
-  const now = Math.min(attempts + 1, Math.max(attempts, maxAttempts));
-  const dead = verdict !== 'attempt' || now >= maxAttempts;
-  return { attempts: now, setbacks: 0, delayMs: dead ? undefined : backOffMs(now - 1, firstMs, maxMs) };
+  const counted = Math.min(attempts + 1, Math.max(attempts, maxAttempts));
+  const dead = verdict !== 'attempt' || counted >= maxAttempts;
+  return { attempts: counted, setbacks: 0, delayMs: dead ? undefined : backOffMs(counted - 1, firstMs, maxMs) };
 }

@@ -51,17 +51,17 @@ describe('a dead job', () => {
     await module
       .get(DataSource)
       .transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
-    await until('both are dead', async () => (await module.get(DeadJobs).list()).items.length === 2);
+    await until('both jobs are dead', async () => (await module.get(DeadJobs).list()).items.length === 2);
   });
 
-  it('P5 is kept and shown until a person retries it: then it has all its attempts again', async () => {
+  it('P5 is kept and listed until an operator retries it, and then has all its attempts again', async () => {
     const dead = module.get(DeadJobs);
     const [first, second] = (await dead.list()).items;
     broken = false;
 
     const retried = await dead.retry([first!.id, randomUUID()], { actor: 'olga', reason: 'the gateway is back' });
 
-    await until('it is done', async () => (await sandbox.rows()).length === 1);
+    await until('the job is done', async () => (await sandbox.rows()).length === 1);
     expect(retried).toBe(1);
     expect(first).toMatchObject({ queue: 'call', attempts: 1, error: 'no', diedAt: expect.any(Date) as Date });
     expect(await dead.find(second!.id)).toEqual({ ...second, data: { n: 2 } });
@@ -79,7 +79,7 @@ describe('a dead job', () => {
     ]);
   });
 
-  it('P5 is gone for good when a person discards it, and the audit tells who, and why', async () => {
+  it('P5 is removed for good when an operator discards it, and the audit records who and why', async () => {
     const dead = module.get(DeadJobs);
     const [first, second] = (await dead.list()).items;
 
@@ -114,7 +114,7 @@ describe('a dead job', () => {
     await expect(dead.list({}, { cursor: '7' })).rejects.toThrow('"7" is not a job id');
   });
 
-  it('is left alone by somebody without a name, or without a reason to discard it', async () => {
+  it('cannot be retried without an actor, or discarded without a reason', async () => {
     const dead = module.get(DeadJobs);
     const ids = (await dead.list()).items.map(({ id }) => id);
 
@@ -124,7 +124,7 @@ describe('a dead job', () => {
     expect((await dead.list()).items).toHaveLength(2);
   });
 
-  it('is not changed by what a person does to jobs that are not dead', async () => {
+  it('is the only kind of job that retrying and discarding affect', async () => {
     const [waiting] = await sandbox.add('elsewhere');
     const dead = module.get(DeadJobs);
 
@@ -137,11 +137,11 @@ describe('a dead job', () => {
   });
 });
 
-describe('who hears of dead jobs', () => {
+describe('the @JobDead method', () => {
   const calls: Job[] = [];
-  const heard: { job: Job; reason: string }[] = [];
+  const reported: { job: Job; reason: string }[] = [];
   let failing: () => unknown;
-  let hearing: (tx: EntityManager, job: Job) => Promise<void>;
+  let onDead: (tx: EntityManager, job: Job) => Promise<void>;
   let module: TestingModule;
 
   @Injectable()
@@ -157,9 +157,9 @@ describe('who hears of dead jobs', () => {
   class Timeline {
     @JobDead('call')
     async write(tx: EntityManager, job: Job<{ n: number }>, reason: string): Promise<void> {
-      heard.push({ job, reason });
+      reported.push({ job, reason });
       await tx.query('insert into sandbox.effects (job, who) values ($1, $2)', [job.id, reason]);
-      await hearing(tx, job);
+      await onDead(tx, job);
     }
   }
 
@@ -167,17 +167,17 @@ describe('who hears of dead jobs', () => {
 
   beforeEach(async () => {
     calls.length = 0;
-    heard.length = 0;
+    reported.length = 0;
     failing = () => new Error('no');
-    hearing = () => Promise.resolve();
+    onDead = () => Promise.resolve();
     module = await startModule(Caller, Timeline);
   });
 
   const add = async () => module.get(DataSource).transaction(async (tx) => module.get(Jobs).add(tx, 'call', { n: 1 }));
 
-  it('P1 does so in the transaction that marks the job dead, after its last attempt', async () => {
+  it('P1 is called in the transaction that marks the job dead, after its last attempt', async () => {
     let seenMeanwhile: unknown;
-    hearing = async () => {
+    onDead = async () => {
       seenMeanwhile = [await isDead(), await sandbox.effects()];
     };
     const id = await add();
@@ -186,15 +186,15 @@ describe('who hears of dead jobs', () => {
 
     expect(seenMeanwhile).toEqual([false, []]);
     expect(await sandbox.effects()).toEqual(['no']);
-    expect(heard).toEqual([{ job: { id, queue: 'call', data: { n: 1 }, attempt: 2 }, reason: 'no' }]);
+    expect(reported).toEqual([{ job: { id, queue: 'call', data: { n: 1 }, attempt: 2 }, reason: 'no' }]);
     expect(calls).toHaveLength(2);
   });
 
-  it('P1 leaves nothing behind when it fails: the job is not dead, and is marked a little later, without another call', async () => {
+  it('P1 leaves nothing behind if it throws: the job is marked dead shortly after, without another attempt', async () => {
     const seen: unknown[] = [];
-    hearing = async () => {
+    onDead = async () => {
       seen.push([await isDead(), await sandbox.effects()]);
-      if (heard.length < 3) throw new Error('the timeline is full');
+      if (reported.length < 3) throw new Error('the timeline is full');
     };
     failing = () => new PermanentError('never');
     await add();
@@ -211,8 +211,8 @@ describe('who hears of dead jobs', () => {
     expect(await sandbox.row()).toMatchObject({ attempts: 1, error: 'never' });
   });
 
-  it('P1 may have its last attempt failing too: no attempt is added to those that a job has', async () => {
-    hearing = () => (heard.length < 3 ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
+  it('P1 may throw after the last attempt without an attempt being added', async () => {
+    onDead = () => (reported.length < 3 ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
     await add();
 
     await until('it is dead', isDead);
@@ -221,12 +221,12 @@ describe('who hears of dead jobs', () => {
     expect(await sandbox.effects()).toEqual(['no']);
   });
 
-  it('P1 has its effect once when the connection is lost in between', async () => {
-    hearing = async (tx) => {
-      if (heard.length > 1) return;
+  it('P1 has its effect once even if the connection is lost while it runs', async () => {
+    onDead = async (tx) => {
+      if (reported.length > 1) return;
       const [row]: { pid: number }[] = await tx.query('select pg_backend_pid() as pid');
       await sandbox.database.sql('select pg_terminate_backend($1)', [row!.pid]);
-      // The server may take a moment to end it.
+      // The server may take a moment to terminate the session.
       await tx.query('select pg_sleep(30)');
     };
     failing = () => new PermanentError('never');
@@ -234,68 +234,68 @@ describe('who hears of dead jobs', () => {
 
     await until('it is dead', isDead);
 
-    expect(heard).toHaveLength(2);
+    expect(reported).toHaveLength(2);
     expect(await sandbox.effects()).toEqual(['never']);
   });
 
-  it('is seen in the health while it fails', async () => {
+  it('makes health report a problem while it fails', async () => {
     let broken = true;
-    hearing = () => (broken ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
+    onDead = () => (broken ? Promise.reject(new Error('the timeline is full')) : Promise.resolve());
     failing = () => new PermanentError('never');
     await add();
 
-    await until('health tells', () => !module.get(MessagingHealth).check().healthy);
+    await until('health reports it', () => !module.get(MessagingHealth).check().healthy);
     broken = false;
     await until('it is dead', isDead);
-    await until('health is well', () => module.get(MessagingHealth).check().healthy);
+    await until('health has recovered', () => module.get(MessagingHealth).check().healthy);
 
     expect(await sandbox.effects()).toEqual(['never']);
   });
 
-  it('P4 hears nothing of a job that another process has by now', async () => {
+  it('P4 is not called for a job that another process has taken over', async () => {
     failing = async () => {
       await sandbox.database.sql('update sandbox.jobs set lease = gen_random_uuid()');
       return new PermanentError('never');
     };
     await add();
 
-    await until('it is called and given up', () => {
+    await until('the job was called and then abandoned', () => {
       const { jobs } = module.get(MessagingHealth).check().components;
       return calls.length === 1 && jobs?.['running'] === 0;
     });
 
-    expect(heard).toEqual([]);
+    expect(reported).toEqual([]);
     expect(await sandbox.row()).toMatchObject({ dead_at: null });
   });
 
-  it('hears again when a person has it retried in vain, and nothing when they discard it', async () => {
+  it('is called again when a retry by an operator fails, and not when the operator discards the job', async () => {
     const id = await add();
     await until('it is dead', isDead);
     await module.get(DeadJobs).retry([id], { actor: 'olga' });
-    await until('it is dead again', async () => heard.length === 2 && (await isDead()));
+    await until('it is dead again', async () => reported.length === 2 && (await isDead()));
 
     await module.get(DeadJobs).discard([id], { actor: 'olga', reason: 'paid by hand' });
 
-    expect(heard).toHaveLength(2);
+    expect(reported).toHaveLength(2);
     expect(await sandbox.rows()).toEqual([]);
   });
 
-  it('is refused at the start when there are two of them, or no handler', async () => {
+  it('prevents startup if there are two of them, or no handler', async () => {
     @Injectable()
     class Second {
       @JobDead('call')
-      async hear(): Promise<void> {
+      async onDead(): Promise<void> {
         return Promise.resolve();
       }
     }
 
-    await expect(startModule(Caller, Timeline, Second)).rejects.toThrow('hears of dead jobs of call');
-    await expect(startModule(Second)).rejects.toThrow('no handler for the jobs of call');
+    await expect(startModule(Caller, Timeline, Second)).rejects.toThrow('second @JobDead method for the queue call');
+    await expect(startModule(Second)).rejects.toThrow('The queue call has a @JobDead method but no handler');
   });
 });
 
 describe('handlers', () => {
-  it('are found among the providers, and stop with the application, which hands their jobs back', async () => {
+  it('are found among the providers, and stop with the application, which hands back their jobs', async () => {
     const run: unknown[] = [];
     const door = gate();
 
@@ -330,7 +330,7 @@ describe('handlers', () => {
 
   it.each([
     [
-      'two of one queue',
+      'two for one queue',
       handlersOf(
         class {
           a = 1;
@@ -338,20 +338,20 @@ describe('handlers', () => {
         'call',
         'call',
       ),
-      'second handler for the jobs of call',
+      'second handler for the queue call',
     ],
     [
-      'one with options that make no sense',
+      'one with invalid options',
       handlersOf(
         class {
           b = 1;
         },
         { concurrency: 0 },
       ),
-      'concurrency (whole)',
+      'concurrency must be a whole number',
     ],
     [
-      'one without an end',
+      'one with an endless timeout',
       handlersOf(
         class {
           c = 1;
@@ -360,11 +360,11 @@ describe('handlers', () => {
       ),
       'timeoutMs <= 2147483647',
     ],
-  ])('are refused at the start: %s', async (_, provider, message) => {
+  ])('prevent startup: %s', async (_, provider, message) => {
     await expect(startModule(provider)).rejects.toThrow(message);
   });
 
-  it('are refused at the start when they are made anew for each request', async () => {
+  it('prevent startup if their provider is request-scoped', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class PerRequest {
       @JobHandler('call')
@@ -373,11 +373,11 @@ describe('handlers', () => {
       }
     }
 
-    await expect(startModule(PerRequest)).rejects.toThrow('PerRequest.call is called for jobs, and must belong');
+    await expect(startModule(PerRequest)).rejects.toThrow('PerRequest.call is called for jobs, so its provider must');
   });
 });
 
-/** A class whose methods handle the queues, or with the options one queue. */
+/** Gives the class a method per declaration, which handles the queue of that name, or the queue `call` with the given options. */
 function handlersOf(target: Type, ...declared: (string | JobOptions)[]): Type {
   declared.forEach((one, index) => {
     const value = async () => Promise.resolve();
@@ -406,7 +406,7 @@ async function startModule(...providers: Type[]): Promise<TestingModule> {
     ],
   }).compile();
   modules.push(module);
-  // Nest's testing module has put its own in place.
+  // Nest's testing module has installed its own logger.
   Logger.overrideLogger(false);
   return module.init();
 }

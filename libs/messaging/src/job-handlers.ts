@@ -5,7 +5,10 @@ import { type EntityManager } from 'typeorm';
 const JOB_HANDLER = Symbol('JOB_HANDLER');
 const JOB_DEAD = Symbol('JOB_DEAD');
 
-/** A call to be made. It may be made more than once: `id` is the same each time, and serves as the receiver's idempotency key. */
+/**
+ * A call to another system. The call may be made more than once, but always with the same `id`, which serves as the receiver's
+ * idempotency key.
+ */
 export interface Job<Data = unknown> {
   readonly id: string;
   readonly queue: string;
@@ -14,32 +17,36 @@ export interface Job<Data = unknown> {
   readonly attempt: number;
 }
 
-/** How the jobs of one queue are run, by each process. */
+/** How each process runs the jobs of one queue. */
 export interface JobOptions {
-  /** Jobs run at the same time. Default 4. */
+  /** How many jobs run concurrently. Default 4. */
   readonly concurrency?: number;
-  /** How often a job may fail before it is dead: kept for a person to retry or discard. Outages of the database do not count. Default 10. */
+  /**
+   * How many times a job may fail before it is dead, that is, kept until an operator retries or discards it. Outages of the
+   * database do not count. Default 10.
+   */
   readonly maxAttempts?: number;
-  /** The wait after a job's first failure, doubled with each further one up to `maxMs`. Default 1 s and 5 min. */
+  /** The wait after a job's first failure, doubled after each further one up to `maxMs`. Default 1 s and 5 min. */
   readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
-  /** An attempt that takes longer has failed: its signal aborts, and the job is tried again later. In milliseconds, default 60 s. */
+  /** How long an attempt may take before it fails: its signal aborts, and the job is retried. In milliseconds, default 60 s. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Makes the call of one job. Return: done, the job is gone. Throw `PermanentError`: dead at once. Throw anything else: tried
- * again with back-off. `signal` aborts when the attempt is given up: it has timed out, the process stops, or another has the job.
+ * Makes the call of one job. When the method returns, the job is done and removed. When it throws a `PermanentError`, the job is dead
+ * at once; after any other error it is retried with back-off. `signal` aborts when the attempt is abandoned: it timed out, the process
+ * is shutting down, or another process has taken the job over.
  */
 export type JobHandlerMethod<Data = never> = (job: Job<Data>, signal: AbortSignal) => Promise<void>;
 
 /**
- * Hears that a job is dead, with the reason in words, in the transaction that marks it so: both commit, or neither (P1). When it
- * throws, the job is not dead: a little later it is tried to mark it again. It may so be called more than once, and takes back
- * nothing but what it writes in `tx`.
+ * Reacts to the death of a job, and receives the reason in words. It runs in the transaction that marks the job dead: both commit, or
+ * neither (P1). If it throws, the job is not dead, and the worker retries shortly after. So the method may be called more than once,
+ * and a failure undoes only what it wrote in `tx`.
  */
 export type JobDeadMethod<Data = never> = (tx: EntityManager, job: Job<Data>, reason: string) => Promise<void>;
 
-/** One queue as its handler was declared; what the options leave out has its default. */
+/** A queue as its handler declares it, with the defaults filled in. */
 export interface JobQueue {
   readonly name: string;
   readonly concurrency: number;
@@ -55,12 +62,12 @@ interface Declaration {
   readonly options: JobOptions;
 }
 
-/** What setTimeout can count. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** The longest delay that setTimeout supports. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Makes a method of a provider or controller the handler of a queue's jobs. One handler a queue; the provider is a singleton.
- * Nest's guards, pipes and interceptors do not apply.
+ * Makes a method of a provider or controller the handler of a queue's jobs. A queue has one handler, and its provider must be a
+ * singleton. Nest's guards, pipes and interceptors do not apply.
  */
 export function JobHandler(queue: string, options: JobOptions = {}) {
   return <Method extends JobHandlerMethod>(
@@ -69,14 +76,14 @@ export function JobHandler(queue: string, options: JobOptions = {}) {
     descriptor: TypedPropertyDescriptor<Method>,
   ): void => {
     if (descriptor.value && new Reflector().get(JOB_HANDLER, descriptor.value) !== undefined)
-      throw new Error(`${String(name)} handles two queues; only the last would count`);
+      throw new Error(`${String(name)} is declared as the handler of two queues; only the last would take effect`);
     SetMetadata(JOB_HANDLER, { queue, options } satisfies Declaration)(target, name, descriptor);
   };
 }
 
 /**
- * Makes a method of a provider or controller the one that hears of a queue's dead jobs: to write it down where people look, or
- * to go another way. One a queue, in a process that handles the queue.
+ * Makes a method of a provider or controller react to a queue's dead jobs, for example to record the failure where operators see it,
+ * or to take another course. A queue has one such method, in a process that also handles the queue.
  */
 export function JobDead(queue: string) {
   return <Method extends JobDeadMethod>(
@@ -86,7 +93,10 @@ export function JobDead(queue: string) {
   ): void => void SetMetadata(JOB_DEAD, queue)(target, name, descriptor);
 }
 
-/** @throws when an option makes no sense: better at the start than with the first failing job */
+/**
+ * Completes the options of a queue with the defaults.
+ * @throws when an option is invalid, so that a mistake shows at startup and not with the first job that fails
+ */
 export function jobQueue(
   name: string,
   options: JobOptions,
@@ -109,25 +119,26 @@ export function jobQueue(
     backOff.firstMs > 0 &&
     backOff.maxMs >= backOff.firstMs &&
     timeoutMs > 0 &&
-    timeoutMs <= LONGEST_MS
+    timeoutMs <= MAX_TIMEOUT_MS
   )) {
     throw new Error(
-      `Job queue ${name}: concurrency (whole) and maxAttempts are at least 1, backOff is 0 < firstMs <= maxMs, 0 < timeoutMs <= ${LONGEST_MS}`,
+      `Job queue ${name}: concurrency must be a whole number of at least 1, maxAttempts at least 1, ` +
+        `backOff 0 < firstMs <= maxMs, and 0 < timeoutMs <= ${MAX_TIMEOUT_MS}`,
     );
   }
   return queue;
 }
 
-/** A method of an instance that a decorator of this file marks. */
+/** A method that a decorator of this file marks, on an instance. */
 interface Marked<Value, Method> {
   readonly value: Value;
   /** Bound to its instance. */
   readonly method: Method;
-  /** For people. */
+  /** The class and method, for error messages. */
   readonly where: string;
 }
 
-/** Finds the methods that `JobHandler` and `JobDead` mark, once everything is instantiated. */
+/** Finds the methods marked with `JobHandler` and `JobDead`, after all providers were instantiated. */
 @Injectable()
 export class JobHandlers {
   constructor(
@@ -136,23 +147,26 @@ export class JobHandlers {
     private readonly reflector: Reflector,
   ) {}
 
-  /** @throws when a queue has two of them, one that is made anew for each request, or one that hears of a queue nobody handles */
+  /**
+   * @throws when a queue has two handlers or two `@JobDead` methods, when one of them is not on a singleton, or when a `@JobDead`
+   * method belongs to a queue without a handler
+   */
   find(): JobQueue[] {
-    const listeners = new Map<string, JobDeadMethod<unknown>>();
+    const deadMethods = new Map<string, JobDeadMethod<unknown>>();
     for (const { value: queue, method, where } of this.marked<string, JobDeadMethod<unknown>>(JOB_DEAD)) {
-      if (listeners.has(queue)) throw new Error(`${where} is a second one that hears of dead jobs of ${queue}`);
-      listeners.set(queue, method);
+      if (deadMethods.has(queue)) throw new Error(`${where} is a second @JobDead method for the queue ${queue}`);
+      deadMethods.set(queue, method);
     }
     const queues = new Map<string, JobQueue>();
     for (const { value, method, where } of this.marked<Declaration, JobHandlerMethod<unknown>>(JOB_HANDLER)) {
       const { queue, options } = value;
-      if (queues.has(queue)) throw new Error(`${where} is a second handler for the jobs of ${queue}`);
-      queues.set(queue, jobQueue(queue, options, method, listeners.get(queue)));
+      if (queues.has(queue)) throw new Error(`${where} is a second handler for the queue ${queue}`);
+      queues.set(queue, jobQueue(queue, options, method, deadMethods.get(queue)));
     }
-    // Nobody here would call it, and in the process that runs the jobs it may be missing.
-    const idle = [...listeners.keys()].find((queue) => !queues.has(queue));
-    if (idle !== undefined)
-      throw new Error(`There is no handler for the jobs of ${idle}, only one that hears of dead ones`);
+    // This process would never call it, and it may be missing in the process that runs the jobs.
+    const unhandled = [...deadMethods.keys()].find((queue) => !queues.has(queue));
+    if (unhandled !== undefined)
+      throw new Error(`The queue ${unhandled} has a @JobDead method but no handler in this process`);
     return [...queues.values()];
   }
 
@@ -160,7 +174,7 @@ export class JobHandlers {
     const seen = new Set<object>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = wrapper.instance;
-      // An alias is the same instance under another token.
+      // With a provider alias the same instance appears under two tokens.
       if (typeof instance !== 'object' || instance === null || seen.has(instance)) continue;
       seen.add(instance);
       for (const name of this.scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object | null)) {
@@ -170,7 +184,7 @@ export class JobHandlers {
         if (value === undefined) continue;
         const where = `${instance.constructor.name}.${name}`;
         if (!wrapper.isDependencyTreeStatic() || wrapper.isTransient)
-          throw new Error(`${where} is called for jobs, and must belong to a singleton`);
+          throw new Error(`${where} is called for jobs, so its provider must be a singleton`);
         yield { value, method: method.bind(instance) as Method, where };
       }
     }

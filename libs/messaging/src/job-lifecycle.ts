@@ -14,7 +14,7 @@ import { JobStore } from './job-store.js';
 import { JobWorker } from './job-worker.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 
-/** Starts the worker with the application, for the handlers that it has; without any there is no worker. */
+/** Starts a worker with the application if it has any job handlers. */
 @Injectable()
 export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private worker: JobWorker | undefined;
@@ -31,7 +31,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   onApplicationBootstrap(): void {
     const queues = this.handlers.find();
     if (queues.length === 0) return;
-    // Not injected: a process that runs no jobs needs no DataSource.
+    // Not injected because a process that runs no jobs needs no DataSource.
     const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
     const store = new JobStore(this.options.schema, this.dueWork.since);
     const worker = new JobWorker(store, dataSource, this.dueWork, queues);
@@ -40,7 +40,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     worker.start();
   }
 
-  /** Not awaited here: jobs, requests and consumers end side by side, or their bounds would add up. */
+  /** Does not wait: jobs, requests and consumers must stop concurrently, or their time limits would add up. */
   beforeApplicationShutdown(): void {
     this.stopped = this.worker?.stop();
   }

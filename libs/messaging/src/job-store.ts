@@ -4,20 +4,20 @@ import { storable } from './column-text.js';
 import { type Job } from './job-handlers.js';
 import { quoteIdentifier } from './schema.js';
 
-/** A job in the hands of a worker: the fencing token is the lease, new with every claim. */
+/** A job that a worker has claimed. `lease` is its fencing token, a new one with every claim. */
 export interface Leased {
   readonly id: string;
   readonly lease: string;
 }
 
 export interface ClaimedJob extends Leased, Omit<Job, 'attempt'> {
-  /** Failed attempts; a lease that ran out is one. */
+  /** Failed attempts; an expired lease counts as one. */
   readonly attempts: number;
-  /** Failures that were the environment's fault, since the last that was not. */
+  /** Failures that were the environment's fault, since the last one that was not. */
   readonly setbacks: number;
 }
 
-/** What becomes of a job whose attempt failed: another in `delayMs`, or none (undefined). */
+/** The state of a job after a failed attempt: it is retried in `delayMs`, or dead if that is undefined. */
 export interface PutBack {
   readonly attempts: number;
   readonly setbacks: number;
@@ -25,23 +25,27 @@ export interface PutBack {
   readonly error: string;
 }
 
-/** What statements that run at about the same time may differ by. */
+/** How far the times of statements that run at about the same time may differ. */
 const SLACK = '1 s';
+/** How many of a queue's next jobs are searched for ones with a creation time in the future. */
 const FRESH = 1000;
 
 /**
- * The workers' SQL. `run_at` is when a job may be claimed: while it is leased, the end of the lease. So one condition finds
- * both what is due and what a dead process has left. Single statements, by the database's clock; everything after the claim
- * only where the lease is still the worker's own.
+ * The SQL of the workers. `run_at` is when a job may be claimed; for a leased job it is the end of the lease. So one condition finds
+ * both the jobs that are due and those that a dead process left behind. Each method is a single statement and uses the database's
+ * clock. After the claim, a statement affects a job only while the worker still holds its lease.
  */
 export class JobStore {
   private readonly jobs: string;
-  /** Those of the ids $1 that are still leased as $2 says. Locked in order: statements about many jobs never wait in a circle. */
+  /**
+   * The ids among $1 whose lease is still the one in $2. They are locked in order, so that statements about many jobs cannot
+   * deadlock.
+   */
   private readonly own: string;
 
   constructor(
     private readonly schema: string,
-    /** Where the looks begin; the poll moves it on. */
+    /** The time from which each search for due jobs starts; the poll advances it. */
     private readonly since: DueSince = { parked: null, jobs: {} },
   ) {
     this.jobs = `${quoteIdentifier(schema)}.jobs`;
@@ -51,20 +55,20 @@ export class JobStore {
   }
 
   /**
-   * Leases due jobs, of each queue as many as it has room for, the longest due first. Served by jobs_due, for each queue by
-   * itself: however much of one queue is due, it is not in the way of another's.
+   * Leases due jobs, as many of each queue as `room` allows, the longest overdue first. Served by jobs_due, separately for each
+   * queue, so that a backlog of one queue does not delay another.
    */
   async claim(
     db: DataSource,
     lease: string,
     leaseMs: number,
     room: ReadonlyMap<string, number>,
-    /** Leases that ran out although nothing was wrong with their jobs. */
+    /** Leases that may have expired through no fault of their jobs. */
     forgiven: readonly string[] = [],
   ): Promise<ClaimedJob[]> {
-    // statement_timestamp, for an index cannot be searched by clock_timestamp: that may differ from row to row.
+    // statement_timestamp, because clock_timestamp may differ from row to row and so cannot be used to search an index.
     const [rows]: [ClaimedJob[], number] = await db.query(
-      // A claim that a crash of the server undoes is made again; what it was made for is run once more, at worst.
+      // If a crash of the server undoes a claim, it is made again. At worst the job then runs once more.
       `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        due as materialized (
          select job.id
@@ -76,9 +80,9 @@ export class JobStore {
              order by run_at limit room.places for update skip locked) as job)
        update ${this.jobs} as job
           set lease = $3, run_at = clock_timestamp() + $4 * interval '1 ms',
-              -- Whoever had it has not finished, and not handed it back: perhaps the job is what its process died of.
+              -- The previous holder neither finished the job nor handed it back. Perhaps the job crashed its process.
               attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int
-        -- An array, for the planner takes a join for a large one, and reads the whole table.
+        -- An array, because the planner expects a join to be large and would read the whole table.
         where job.id = any(array(select id from due))
        returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`,
       [[...room.keys()], [...room.values()], lease, leaseMs, forgiven, this.sinceOf([...room.keys()])],
@@ -87,8 +91,8 @@ export class JobStore {
   }
 
   /**
-   * Makes due what is due and what no claim would find, because it was committed late: in some blocks of the table from `block`
-   * on. Neither the size of the table nor the number of dead rows in it matters.
+   * Finds jobs that are due but that no claim would find, because they were committed late, and makes them due now. Searches some
+   * blocks of the table, starting with `block`. The cost depends neither on the size of the table nor on the number of dead rows in it.
    */
   async wakeStrays(db: DataSource, block: number, queues: readonly string[]): Promise<Strays> {
     const end = block + SLICE_BLOCKS;
@@ -114,7 +118,7 @@ export class JobStore {
     return queues.map((queue) => this.since.jobs[queue] ?? null);
   }
 
-  /** Gives the ids of those that are still leased so, for another `leaseMs`. */
+  /** Extends the leases to `leaseMs` from now, and returns the ids of the jobs whose lease was still held. */
   async renew(db: DataSource, held: readonly Leased[], leaseMs: number): Promise<Set<string>> {
     const [rows]: [{ id: string }[], number] = await db.query(
       `update ${this.jobs} set run_at = clock_timestamp() + $3 * interval '1 ms'
@@ -124,7 +128,7 @@ export class JobStore {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** They are done. Gives the ids of those that were still leased so. */
+  /** Removes jobs that are done, and returns the ids of those whose lease was still held. */
   async remove(db: DataSource, done: readonly Leased[]): Promise<Set<string>> {
     const [rows]: [{ id: string }[], number] = await db.query(
       `/* prepared */ delete from ${this.jobs} where id = any(${this.own}) returning id`,
@@ -133,7 +137,7 @@ export class JobStore {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** The job has failed. False when the lease is another's. */
+  /** Records that an attempt failed. Returns false if the lease is no longer held. */
   async putBack(
     db: DataSource | EntityManager,
     { id, lease }: Leased,
@@ -150,7 +154,7 @@ export class JobStore {
     return updated > 0;
   }
 
-  /** Not finished, through no fault of the jobs: whoever comes first may have them at once. */
+  /** Gives up the leases of jobs that were not finished through no fault of their own, so that any process may claim them at once. */
   async handBack(db: DataSource, held: readonly Leased[]): Promise<void> {
     await db.query(`update ${this.jobs} set lease = null, run_at = clock_timestamp() where id = any(${this.own})`, [
       held.map(({ id }) => id),
@@ -159,8 +163,8 @@ export class JobStore {
   }
 
   /**
-   * Gives back what claims took whose answers were lost: nobody runs those jobs. Served by jobs_due: a claim ends within
-   * `leaseMs` of now.
+   * Gives up the leases of claims whose answers were lost, because nobody runs those jobs. Served by jobs_due, because such a lease
+   * ends within `leaseMs` from now.
    */
   async handBackClaims(
     db: DataSource,
@@ -183,10 +187,10 @@ export class JobStore {
   }
 
   /**
-   * Brings forward the jobs that a clock which was set back would leave waiting for the length of its step: leases that end
-   * later than a lease can, and waits between two attempts that are longer than the longest. Served by jobs_begun. Jobs that
-   * were due at once, among the next {@link FRESH} of their queue (jobs_due), are known by having been created later than now.
-   * What an application has scheduled keeps its time.
+   * Brings forward jobs that would wait too long after the database's clock was set back: leased jobs whose lease ends later than any
+   * lease can, and jobs whose wait between two attempts is longer than the longest one possible. Served by jobs_begun. Jobs that were
+   * due at once are recognised by a creation time in the future, among the next {@link FRESH} jobs of their queue (jobs_due). Jobs
+   * that the application scheduled keep their time. Returns how many were brought forward.
    */
   async bringForward(db: DataSource, longestWaitMs: ReadonlyMap<string, number>, leaseMs: number): Promise<number> {
     const [, updated]: [unknown, number] = await db.query(

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 describe('a worker', () => {
-  it('runs no more jobs of a queue at a time than it may, and all of them', async () => {
+  it('runs all jobs of a queue, but no more concurrently than its limit', async () => {
     const door = gate();
     let running = 0;
     let most = 0;
@@ -33,13 +33,13 @@ describe('a worker', () => {
     );
     await sandbox.add('call', 20);
 
-    // However often it is woken.
-    await until('as many run as may', () => {
+    // Waking the worker again and again must not exceed the limit.
+    await until('as many jobs run as may', () => {
       poll();
       return running === 3;
     });
     const sent = watchQueries(pool);
-    await until('the others wait', async () => {
+    await until('the other jobs wait', async () => {
       poll();
       return (await sandbox.rows()).filter(({ lease }) => lease === null).length === 17;
     });
@@ -51,7 +51,7 @@ describe('a worker', () => {
     expect(done).toBe(20);
   });
 
-  it('lets a slow queue with a backlog hold up no other', async () => {
+  it('runs other queues while a slow queue has a backlog', async () => {
     const door = gate();
     const run: unknown[] = [];
     const { jobs, pool } = await sandbox.startProcess(
@@ -66,29 +66,29 @@ describe('a worker', () => {
       ),
     );
     await until(
-      'the slow one is full',
+      'the slow queue is full',
       async () => (await sandbox.rows()).filter(({ lease }) => lease !== null).length === 2,
     );
 
     await pool.transaction(async (tx) => jobs.add(tx, 'quick', { n: 1 }));
 
-    await until('the quick one is run', () => run.length === 1);
+    await until('the quick job has run', () => run.length === 1);
     expect((await sandbox.rows()).filter(({ queue }) => queue === 'slow')).toHaveLength(50);
     door.open();
     await until('all are done', async () => (await sandbox.rows()).length === 0);
   });
 
-  it('leaves jobs alone that it has no handler for', async () => {
+  it('does not touch jobs that it has no handler for', async () => {
     const process = await sandbox.startProcess({ call: () => undefined });
     await sandbox.add('elsewhere');
     await sandbox.add('call');
 
-    await sandbox.polling('its own is done', process, async () => (await sandbox.rows()).length === 1);
+    await sandbox.polling('its own job is done', process, async () => (await sandbox.rows()).length === 1);
 
     expect(await sandbox.rows()).toMatchObject([{ queue: 'elsewhere', attempts: 0, lease: null }]);
   });
 
-  it('makes no query while it has nothing to do', async () => {
+  it('sends no queries while it is idle', async () => {
     const door = gate();
     const busy = await sandbox.startProcess({ slow: () => door.opened }, SOON, QUICK);
     const { jobs, pool } = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
@@ -97,7 +97,7 @@ describe('a worker', () => {
     const sent = watchQueries(pool);
 
     await busy.pool.transaction(async (tx) => busy.jobs.add(tx, 'slow', {}));
-    await until('a busy one has renewed its lease again and again', async () => {
+    await until('a busy worker has renewed its lease several times', async () => {
       const [job] = await sandbox.database.sql(
         `select from sandbox.jobs where run_at > created_at + 3 * interval '${QUICK.leaseMs} ms'`,
       );
@@ -109,7 +109,7 @@ describe('a worker', () => {
     await until('it is done too', async () => (await sandbox.rows()).length === 0);
   });
 
-  it('shares the jobs with another, and none is run twice', async () => {
+  it('shares the jobs with another worker, and no job runs twice', async () => {
     const run: string[] = [];
     const call: Handle = async ({ id }) => {
       run.push(id);
@@ -128,7 +128,7 @@ describe('a worker', () => {
     expect(Math.min(...shares)).toBeGreaterThan(0);
   });
 
-  it('renews the lease of a slow job, which no other runs meanwhile', async () => {
+  it('renews the lease of a slow job, so that no other worker runs it meanwhile', async () => {
     const door = gate();
     const run: string[] = [];
     const slow = await sandbox.startProcess({ call: () => (run.push('slow'), door.opened) }, SOON, QUICK);
@@ -138,7 +138,7 @@ describe('a worker', () => {
     const other = await sandbox.startProcess({ call: () => void run.push('other') }, SOON, QUICK);
     const { run_at: first } = (await sandbox.row()) as { run_at: Date };
 
-    await sandbox.polling('its lease was renewed beyond three', other, async () => {
+    await sandbox.polling('its lease has been extended by three lease times', other, async () => {
       const { run_at: now } = (await sandbox.row()) as { run_at: Date };
       return now.getTime() - first.getTime() > 3 * QUICK.leaseMs;
     });
@@ -148,8 +148,8 @@ describe('a worker', () => {
     expect(run).toEqual(['slow']);
   });
 
-  it('hands back what it cannot finish when it stops, and tells its handler', async () => {
-    const reasons: unknown[] = [];
+  it('hands back the jobs that it cannot finish when it stops, and aborts their handlers', async () => {
+    const attempts: unknown[] = [];
     const { jobs, pool, worker } = await sandbox.startProcess({
       call: async ({ data }, signal) => {
         if (data.n === 1) return void (await new Promise((resolve) => setTimeout(resolve, 300)));
@@ -163,17 +163,17 @@ describe('a worker', () => {
     await worker.stop();
     const took = performance.now() - from;
     const left = await sandbox.rows();
-    const other = await sandbox.startProcess({ call: ({ attempt }) => void reasons.push(attempt) });
+    const other = await sandbox.startProcess({ call: ({ attempt }) => void attempts.push(attempt) });
     other.poll();
 
-    await until('another has run it', async () => (await sandbox.rows()).length === 0);
+    await until('another worker has run it', async () => (await sandbox.rows()).length === 0);
     expect(left).toMatchObject([{ data: { n: 2 }, attempts: 0, lease: null, error: null }]);
     expect(took).toBeLessThan(5000);
-    expect(reasons).toEqual([1]);
+    expect(attempts).toEqual([1]);
     expect(worker.health()).toMatchObject({ done: 1, failedAttempts: 0, running: 0 });
   });
 
-  it('takes no more jobs once it stops', async () => {
+  it('claims no jobs once it has stopped', async () => {
     const run: string[] = [];
     const { worker, poll } = await sandbox.startProcess({ call: ({ id }) => void run.push(id) });
     await worker.stop();
@@ -182,12 +182,12 @@ describe('a worker', () => {
     const other = await sandbox.startProcess({ call: () => undefined });
     other.poll();
 
-    await until('another has run it', async () => (await sandbox.rows()).length === 0);
+    await until('another worker has run it', async () => (await sandbox.rows()).length === 0);
 
     expect(run).toEqual([]);
   });
 
-  it('P6 is not stopped by a transaction that holds a job', async () => {
+  it('P6 is not blocked by a transaction that has locked a job', async () => {
     const [held] = await sandbox.add('call', 20);
     const holder = await sandbox.connect();
     const runner = holder.createQueryRunner();
@@ -195,29 +195,29 @@ describe('a worker', () => {
     await runner.query('select from sandbox.jobs where id = $1 for update', [held]);
     const process = await sandbox.startProcess({ call: () => undefined });
 
-    await sandbox.polling('all others are done', process, async () => (await sandbox.rows()).length === 1);
+    await sandbox.polling('all other jobs are done', process, async () => (await sandbox.rows()).length === 1);
     await runner.commitTransaction();
 
-    await sandbox.polling('and then it too', process, async () => (await sandbox.rows()).length === 0);
+    await sandbox.polling('the locked job is done too', process, async () => (await sandbox.rows()).length === 0);
     await runner.release();
     await holder.destroy();
   });
 
-  it('P9 is unhealthy while it cannot look for jobs, and recovers by itself', async () => {
+  it('P9 is unhealthy while it cannot claim jobs, and recovers by itself', async () => {
     const { worker, poll } = await sandbox.startProcess({ call: () => undefined });
     await sandbox.database.sql('alter table sandbox.jobs rename to gone');
     poll();
 
-    await until('it says so', () => !worker.health().healthy);
+    await until('it is unhealthy', () => !worker.health().healthy);
     expect(worker.health()['problem']).toContain('does not exist');
     await sandbox.database.sql('alter table sandbox.gone rename to jobs');
 
-    await until('it is well again', () => worker.health().healthy);
+    await until('it is healthy again', () => worker.health().healthy);
   });
 });
 
-describe('a process that ends without a word', () => {
-  it('P2 leaves its job to another once its lease is over, with an attempt less', async () => {
+describe('a process that crashes or freezes', () => {
+  it('P2 leaves its job to another process once the lease has expired, with one attempt fewer', async () => {
     await sandbox.add('call');
     const killed = await sandbox.startChild();
     await killed.says('running');
@@ -229,7 +229,7 @@ describe('a process that ends without a word', () => {
     expect(await sandbox.effects()).toEqual(['child', 'other']);
   });
 
-  it('P5 takes its job’s last attempt with it: what kills each process that runs it is dead at last', async () => {
+  it('P5 uses up an attempt of its job, so a job that crashes every process ends up dead', async () => {
     await sandbox.add('call');
     await sandbox.database.sql('update sandbox.jobs set attempts = 9');
     const killed = await sandbox.startChild();
@@ -241,12 +241,12 @@ describe('a process that ends without a word', () => {
     await sandbox.polling('it is dead', other, async () => (await sandbox.row())['dead_at']);
     expect(await sandbox.row()).toMatchObject({
       attempts: 10,
-      error: expect.stringContaining('no attempt is left') as string,
+      error: expect.stringContaining('no attempts left') as string,
     });
     expect(await sandbox.effects()).toEqual(['child']);
   });
 
-  it('P4 cannot end a job that another has taken over while it was paused', async () => {
+  it('P4 cannot end a job that another process took over while it was paused', async () => {
     await sandbox.add('call');
     const paused = await sandbox.startChild();
     await paused.says('running');
@@ -258,7 +258,7 @@ describe('a process that ends without a word', () => {
     );
 
     paused.signal('SIGSTOP');
-    await sandbox.polling('another runs it', other, async () => (await sandbox.effects()).includes('other'));
+    await sandbox.polling('another process runs it', other, async () => (await sandbox.effects()).includes('other'));
     const { lease } = await sandbox.row();
     paused.signal('SIGCONT');
     await paused.says('ended');
@@ -266,13 +266,13 @@ describe('a process that ends without a word', () => {
     expect(await sandbox.row()).toMatchObject({ lease, dead_at: null, error: null });
     expect(paused.said()).toContain('"done":0');
     door.open();
-    await until('the other has done it', async () => (await sandbox.rows()).length === 0);
-    await until('it was the other', () => other.worker.health()['done'] === 1);
+    await until('the job is done', async () => (await sandbox.rows()).length === 0);
+    await until('the other process counts it', () => other.worker.health()['done'] === 1);
   });
 });
 
 describe('a lease', () => {
-  it('P4 that is not one’s own gives no right to remove, put back, hand back or renew a job', async () => {
+  it('P4 of another worker gives no right to remove, put back, hand back or renew a job', async () => {
     const store = new JobStore('sandbox');
     const db = await sandbox.connect();
     await sandbox.add('call');
@@ -292,7 +292,7 @@ describe('a lease', () => {
     await db.destroy();
   });
 
-  it('P7 costs no more where a hundred thousand others wait', async () => {
+  it('P7 costs no more when a hundred thousand other jobs wait', async () => {
     const store = new JobStore('sandbox');
     const db = await sandbox.connect();
     await sandbox.database.sql(
@@ -321,7 +321,7 @@ describe('a lease', () => {
   });
 });
 
-/** Rows of the jobs that were looked at: one after another, or by an index. */
+/** The number of job rows read so far, by sequential scans or through an index. */
 async function rowsScanned(): Promise<number> {
   const [stats] = await sandbox.database.sql<{ n: string }>(
     `select seq_tup_read + idx_tup_fetch + (select sum(idx_tup_read) from pg_stat_user_indexes where relname = 'jobs') as n
@@ -330,12 +330,12 @@ async function rowsScanned(): Promise<number> {
   return Number(stats?.n);
 }
 
-/** A session keeps its statistics to itself for a while. */
+/** Flushes the statistics of the session, which otherwise reports them only after a while. */
 async function flushed(db: DataSource): Promise<void> {
   await db.query('select pg_stat_force_next_flush()');
 }
 
-/** Statements that the pool sends from now on, by itself or for a worker. */
+/** Collects the statements that the pool sends from now on, for a worker or anyone else. */
 function watchQueries(pool: DataSource): string[] {
   const sent: string[] = [];
   const query = pool.query.bind(pool);
@@ -347,7 +347,7 @@ function watchQueries(pool: DataSource): string[] {
 }
 
 describe('P5 a claim whose answer is lost', () => {
-  it('costs its jobs no attempt, and no wait for the end of the lease', async () => {
+  it('costs its jobs neither an attempt nor the wait until the lease expires', async () => {
     const store = new JobStore('sandbox');
     const claim = store.claim.bind(store);
     let lost = 0;
@@ -372,7 +372,7 @@ describe('P5 a claim whose answer is lost', () => {
     expect(worker.health()).toMatchObject({ healthy: true });
   });
 
-  it('costs no attempt when the lease is over before the database answers again', async () => {
+  it('costs no attempt even if the lease expires before the database answers again', async () => {
     const store = new JobStore('sandbox');
     const db = await sandbox.connect();
     await sandbox.add('call');
@@ -394,8 +394,8 @@ describe('after the database’s clock was set back', () => {
     ['a job that a dead process has leased', ', lease = gen_random_uuid()'],
     ['a job that waits for its next attempt', ', attempts = 1'],
     ['a job that waits after a setback', ', setbacks = 1'],
-    ['a job that was due at once', `, created_at = created_at + interval '2 hours'`],
-  ])('%s is run soon', async (_, columns) => {
+    ['a job that was to run at once', `, created_at = created_at + interval '2 hours'`],
+  ])('%s runs soon', async (_, columns) => {
     await sandbox.add('call');
     await ahead(columns);
 
@@ -404,7 +404,7 @@ describe('after the database’s clock was set back', () => {
     await sandbox.polling('it is done', process, async () => (await sandbox.rows()).length === 0);
   });
 
-  it('a worker that runs already notices it', async () => {
+  it('a worker that is already running notices it', async () => {
     const process = await sandbox.startProcess({ call: () => undefined }, SOON, QUICK);
     await process.pool.transaction(async (tx) => process.jobs.add(tx, 'call', {}));
     await until('it has worked', async () => (await sandbox.rows()).length === 0);
@@ -428,7 +428,7 @@ describe('after the database’s clock was set back', () => {
     expect(await sandbox.row()).toMatchObject({ run_at: runAt });
   });
 
-  it('P7 finds them among a hundred thousand scheduled ones without reading those', async () => {
+  it('P7 a delayed job is found among a hundred thousand scheduled ones without reading those', async () => {
     const db = await sandbox.connect();
     await sandbox.database.sql(
       `insert into sandbox.jobs (id, queue, data, run_at)

@@ -13,7 +13,7 @@ import {
   HandedBackError,
   LeaseLostError,
   TimedOutError,
-  UnheardError,
+  JobDeadMethodError,
 } from './job-failures.js';
 import { type Failure, isSetback, mayBeItsOwn } from './failures.js';
 import { LOCK_TIMEOUT } from './inbox-store.js';
@@ -23,33 +23,33 @@ import { type ClaimedJob, type JobStore, type PutBack } from './job-store.js';
 import { Setbacks, type WatchedAttempt } from './setbacks.js';
 import { backOffMs, pause, settlesWithin, STOP_MS, WakeUpCall } from './waiting.js';
 
-/** In milliseconds. */
+/** How long a lease lasts, and how often it is renewed. */
 export interface JobTiming {
-  /** A process that was killed holds its jobs for so long. */
+  /** Also how long the jobs of a process that was killed stay leased. */
   readonly leaseMs: number;
   readonly renewEveryMs: number;
 }
 
-/** Two renewals may fail before the jobs are another's. */
+/** Two renewals may fail before another process may take the jobs over. */
 export const JOB_TIMING: JobTiming = { leaseMs: 30_000, renewEveryMs: 10_000 };
 
-/** A handler may take its time before health calls it stuck. */
+/** How long a handler may run before health reports it as stuck. */
 const HANDLER_STALLS_AFTER_MS = 30_000;
-/** How long the database may take, at the stop, to hear of the jobs that were given up. */
+/** How long shutdown waits for the database to take back the jobs that were abandoned. */
 const HAND_BACK_MS = 1000;
 const CLAIM_AGAIN_MS = 1000;
-/** How soon a worker notices jobs that a clock which was set back has put too far ahead. */
+/** How often a worker looks for jobs that are too far in the future because the database's clock was set back. */
 const BRING_FORWARD_EVERY_MS = 10_000;
-/** So many lengths of a lease it is remembered that a claim was lost: others may claim its jobs first. */
+/** For how many lease lengths a lost claim is remembered. Another process may claim its jobs first. */
 const FORGIVEN_LEASES = 3;
-/** How soon a job is found that was committed long after its time, in a table with many dead rows. */
+/** How often a worker looks for jobs that were committed long after their time, in a table with many dead rows. */
 const STRAYS_EVERY_MS = 25_000;
-/** More jobs than this that wait for another attempt are found by the poll, up to a second later. */
-const MOST_TIMERS = 1000;
+/** How many jobs that wait for a retry have a timer of their own. The poll finds the others, up to a second later. */
+const MAX_TIMERS = 1000;
 
-/** What a queue's jobs tell of the environment. */
+/** What the jobs of a queue reveal about the environment. */
 class QueueSetbacks {
-  /** Jobs that this process has finished. */
+  /** How many jobs this process has finished. */
   done = 0;
   readonly seen: Setbacks;
 
@@ -58,54 +58,53 @@ class QueueSetbacks {
   }
 }
 
-/** A job that this process runs, from the claim until the database knows how it ended. */
-interface InHand {
+/** A job that this process runs, from the claim until its outcome is recorded in the database. */
+interface InFlightJob {
   readonly job: ClaimedJob;
   readonly queue: JobQueue;
-  /** Given up: the reason is one of the errors in job-failures.ts. */
+  /** Aborts when the attempt is abandoned, with one of the errors of job-failures.ts as the reason. */
   readonly abort: AbortController;
   readonly progress: Progress;
   readonly watched: WatchedAttempt;
-  /** Counted from before the claim or renewal was sent, on our own clock. */
+  /** When the lease ends by this process's clock, counted from before the claim or renewal was sent. */
   leasedUntil: number;
   /** The lease could not be renewed because the database did not answer. */
   renewalFailed: boolean;
-  /** The handler has ended: what is left is to say so. */
+  /** The handler has ended, and only its outcome remains to be recorded. */
   ended: boolean;
 }
 
 /**
- * Runs the jobs of the queues that this process handles, outside of any transaction. A job is leased while it runs, and its
- * lease renewed; a process that is killed leaves a lease that runs out, and then another takes the job: so it is run at least
- * once, and its id is what makes the call idempotent. What a worker does with a job whose lease is another's has no effect.
+ * Runs the jobs of the queues that this process handles, outside any transaction. A job is leased while it runs, and the worker renews
+ * the lease. The lease of a process that was killed expires, and then another process runs the job. So a job runs at least once, and
+ * its id makes the call idempotent. Nothing that a worker records about a job takes effect once it has lost the job's lease.
  *
- * A queue that is slow, or has much to do, is in no other's way. An idle worker waits to be woken; only for jobs that were
- * committed late, or that a clock which was set back has put too far ahead, it looks by itself, at a low rate.
+ * A slow queue or a backlog does not delay other queues. An idle worker waits to be woken. It searches by itself, at a low rate, only
+ * for jobs that were committed late and for jobs that are too far in the future because the database's clock was set back.
  */
 export class JobWorker {
   private readonly logger = new Logger('Jobs');
   private readonly queues: ReadonlyMap<string, JobQueue>;
   private readonly call = new WakeUpCall();
   private readonly claiming = new Progress();
-  private readonly settling = new Progress();
-  private readonly inHand = new Map<InHand, Promise<void>>();
-  /** Queues that may have more due than there was room for. */
+  private readonly recording = new Progress();
+  private readonly inFlight = new Map<InFlightJob, Promise<void>>();
+  /** Queues that may have more due jobs than there was room for. */
   private readonly backlogs = new Set<string>();
   private readonly timers = new Set<NodeJS.Timeout>();
-  /** Each answers whether the lease was still ours. */
+  /** Removals of finished jobs. The outcome of each is whether the lease was still held. */
   private readonly removals: Gather<ClaimedJob, boolean>;
   private readonly counts = { done: 0, failedAttempts: 0, setbacks: 0, dead: 0 };
-  /** Of each queue, with how many of its jobs are done. */
   private readonly setbacks = new Map<string, QueueSetbacks>();
-  /** Leases that may run out through no fault of their jobs, and when they are over in any case. */
+  /** Leases that may expire through no fault of their jobs, and the time until which each of them is remembered. */
   private readonly forgiven = new Map<string, number>();
-  /** Of these, claims whose answers were lost. */
+  /** Those of the forgiven leases that belong to claims whose answers were lost. */
   private readonly unanswered = new Set<string>();
   private clockChecks: NodeJS.Timeout | undefined;
   private clockCheck: Promise<void> | undefined;
-  /** No new jobs from now on. */
+  /** Aborts when the worker stops claiming jobs. */
   private readonly stopping = new AbortController();
-  /** And none in hand. */
+  /** Aborts when the worker also stops recording the outcomes of jobs in flight. */
   private readonly stopped = new AbortController();
   private renewals: NodeJS.Timeout | undefined;
   private renewing = false;
@@ -142,10 +141,7 @@ export class JobWorker {
     this.seekingStrays = this.seekStrays();
   }
 
-  /**
-   * Lets the jobs in hand finish for up to 4 s; the others are handed back for another process, with their attempts as they
-   * were.
-   */
+  /** Waits up to 4 s for the jobs in flight, and hands the others back to other processes with their attempts unchanged. */
   async stop(): Promise<void> {
     if (!this.running) return;
     this.stopping.abort();
@@ -153,26 +149,28 @@ export class JobWorker {
     clearInterval(this.clockChecks);
     this.wake();
     await settlesWithin(STOP_MS, this.idle());
-    for (const { abort } of this.inHand.keys()) abort.abort(new HandedBackError());
+    for (const { abort } of this.inFlight.keys()) abort.abort(new HandedBackError());
     if (!(await settlesWithin(HAND_BACK_MS, this.idle())))
-      this.logger.warn(`${this.inHand.size} jobs were not handed back: others run them once their leases are over`);
+      this.logger.warn(
+        `${this.inFlight.size} jobs were not handed back; they run elsewhere once their leases have expired`,
+      );
     this.stopped.abort();
     clearInterval(this.renewals);
   }
 
   health(): ComponentHealth {
-    const slow = [...this.inHand.keys()].map(({ progress }) => progress.report(HANDLER_STALLS_AFTER_MS));
+    const slow = [...this.inFlight.keys()].map(({ progress }) => progress.report(HANDLER_STALLS_AFTER_MS));
     const setbacks = [...this.setbacks.values()].map(({ seen }) => seen.report());
-    const worst = [this.claiming.report(), this.settling.report(), ...slow, ...setbacks].find(
+    const worst = [this.claiming.report(), this.recording.report(), ...slow, ...setbacks].find(
       ({ healthy }) => !healthy,
     );
-    return { healthy: true, ...worst, running: this.inHand.size, ...this.counts };
+    return { healthy: true, ...worst, running: this.inFlight.size, ...this.counts };
   }
 
   private async idle(): Promise<void> {
     await this.running;
     await Promise.all([this.clockCheck, this.seekingStrays]);
-    await Promise.all(this.inHand.values());
+    await Promise.all(this.inFlight.values());
   }
 
   private wake(): void {
@@ -193,9 +191,9 @@ export class JobWorker {
       const count = await this.store.bringForward(this.dataSource, waits, this.timing.leaseMs);
       if (count === 0) return;
       this.wake();
-      this.logger.warn(`The database's clock was set back: ${count} jobs were brought forward`);
+      this.logger.warn(`The database's clock was set back; ${count} jobs were brought forward`);
     } catch (error) {
-      this.logger.warn(`Cannot look for jobs that are too far ahead: ${describeError(error)}`);
+      this.logger.warn(`Cannot search for jobs that are too far in the future: ${describeError(error)}`);
     }
   }
 
@@ -207,7 +205,9 @@ export class JobWorker {
         (block) => this.store.wakeStrays(this.dataSource, block, [...this.queues.keys()]),
         () => this.wake(),
         signal,
-      ).catch((error: unknown) => this.logger.warn(`Cannot look for late jobs: ${describeError(error)}`));
+      ).catch((error: unknown) =>
+        this.logger.warn(`Cannot search for jobs that were committed late: ${describeError(error)}`),
+      );
       await pause(STRAYS_EVERY_MS, signal);
     }
   }
@@ -229,12 +229,12 @@ export class JobWorker {
       jobs = await store.claim(dataSource, lease, leaseMs, room, [...this.forgiven.keys()]);
       this.claiming.done();
     } catch (error) {
-      // It may have been carried out, or be carried out yet: then nobody runs its jobs.
+      // The claim may have succeeded, or may still succeed. Nobody runs its jobs then.
       this.forgive(lease);
       this.unanswered.add(lease);
       this.claiming.failed(describeError(error));
-      this.logger.warn(`Cannot look for jobs: ${describeError(error)}`);
-      // Not left to the poll, which tells only of what is still due then: health has to know that it works again.
+      this.logger.warn(`Cannot claim jobs: ${describeError(error)}`);
+      // Not left to the poll, which wakes the worker only if jobs are still due then. Health must also learn of the recovery.
       this.wakeIn(CLAIM_AGAIN_MS);
       return;
     }
@@ -246,9 +246,9 @@ export class JobWorker {
       const left = (room.get(job.queue) ?? 0) - 1;
       room.set(job.queue, left);
       if (left === 0) this.backlogs.add(job.queue);
-      this.take(job, leasedUntil);
+      this.startJob(job, leasedUntil);
     }
-    // Jobs that ended while the answer was under way have made room, and found no backlog to look at.
+    // Jobs that ended before the answer arrived made room while no backlog was noted yet, and so did not wake the worker.
     if ([...this.backlogs].some((name) => this.busy(name) < (this.queues.get(name)?.concurrency ?? 0))) this.wake();
   }
 
@@ -266,53 +266,53 @@ export class JobWorker {
   }
 
   private busy(queue: string): number {
-    return [...this.inHand.keys()].filter(({ job }) => job.queue === queue).length;
+    return [...this.inFlight.keys()].filter(({ job }) => job.queue === queue).length;
   }
 
-  /** How many jobs each queue has room for; a queue that has none looks again when it has. */
+  /** Returns how many jobs each queue has room for. A queue without room is noted as a backlog and claimed again when it has some. */
   private room(): Map<string, number> {
     const room = new Map<string, number>();
     this.backlogs.clear();
     for (const { name, concurrency } of this.queues.values()) {
-      const places = concurrency - this.busy(name);
-      if (places > 0) room.set(name, places);
+      const free = concurrency - this.busy(name);
+      if (free > 0) room.set(name, free);
       else this.backlogs.add(name);
     }
     return room;
   }
 
-  private take(job: ClaimedJob, leasedUntil: number): void {
+  private startJob(job: ClaimedJob, leasedUntil: number): void {
     const queue = this.queues.get(job.queue);
     if (!queue) return;
     const abort = new AbortController();
     const watched = this.setbacksOf(job).seen.begun(job.id);
     const progress = new Progress();
-    const inHand = { job, queue, abort, progress, watched, leasedUntil, renewalFailed: false, ended: false };
+    const inFlight = { job, queue, abort, progress, watched, leasedUntil, renewalFailed: false, ended: false };
     progress.begun();
-    const done = this.runToItsEnd(inHand).finally(() => {
-      this.inHand.delete(inHand);
-      if (this.inHand.size === 0) {
+    const done = this.runToCompletion(inFlight).finally(() => {
+      this.inFlight.delete(inFlight);
+      if (this.inFlight.size === 0) {
         clearInterval(this.renewals);
         this.renewals = undefined;
       }
       if (this.backlogs.has(job.queue)) this.wake();
     });
-    this.inHand.set(inHand, done);
+    this.inFlight.set(inFlight, done);
     this.renewals ??= setInterval(() => void this.renew(), this.timing.renewEveryMs);
   }
 
   /** Never throws. */
-  private async runToItsEnd(inHand: InHand): Promise<void> {
-    const { job } = inHand;
+  private async runToCompletion(inFlight: InFlightJob): Promise<void> {
+    const { job } = inFlight;
     try {
-      await this.attempt(inHand);
+      await this.attempt(inFlight);
     } catch (error) {
-      inHand.ended = true;
-      await this.failed(inHand, error);
+      inFlight.ended = true;
+      await this.failed(inFlight, error);
       return;
     }
-    inHand.ended = true;
-    const removed = await this.written(() => this.removals.write(job));
+    inFlight.ended = true;
+    const removed = await this.recordOutcome(() => this.removals.write(job));
     if (!removed) return;
     this.counts.done++;
     const ofQueue = this.setbacksOf(job);
@@ -326,57 +326,57 @@ export class JobWorker {
     return known;
   }
 
-  /** Ends with the handler, or when the attempt is given up: a handler that ignores its signal is left to itself. */
-  private async attempt({ job, queue, abort }: InHand): Promise<void> {
+  /** Ends with the handler or when the attempt is abandoned. A handler that ignores its signal keeps running unattended. */
+  private async attempt({ job, queue, abort }: InFlightJob): Promise<void> {
     const { id, data, attempts } = job;
-    // Put back it would be dead already.
+    // Its last attempt was counted by a claim. Had it been recorded as a failure, the job would already be dead.
     if (attempts >= queue.maxAttempts)
-      throw new PermanentError('no attempt is left: its last process died, or lost the database, while running it');
+      throw new PermanentError('no attempts left: the last process to run it crashed or lost its database connection');
     const { signal } = abort;
-    const givenUp = new Promise<never>((_, reject) => {
+    const abandoned = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
     const timer = setTimeout(() => abort.abort(new TimedOutError(queue.timeoutMs)), queue.timeoutMs);
     const handled = (async () => queue.handle({ id, queue: queue.name, data, attempt: attempts + 1 }, signal))();
     handled.catch(() => undefined);
-    givenUp.catch(() => undefined);
+    abandoned.catch(() => undefined);
     try {
-      await Promise.race([handled, givenUp]);
+      await Promise.race([handled, abandoned]);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  private async failed(inHand: InHand, error: unknown): Promise<void> {
-    const { job, queue } = inHand;
+  private async failed(inFlight: InFlightJob, error: unknown): Promise<void> {
+    const { job, queue } = inFlight;
     const name = `Job ${job.id} of ${job.queue}`;
     const text = describeError(error);
     const failure = failureOfJob(error);
     if (failure === 'lease-lost') {
-      // The lease ran out because the database did not answer: that is not the job's fault.
-      if (inHand.renewalFailed) this.forgive(job.lease);
-      this.logger.warn(`${name} is given up: ${text}`);
+      // If the lease expired because the database did not answer, that is not the job's fault.
+      if (inFlight.renewalFailed) this.forgive(job.lease);
+      this.logger.warn(`${name} was abandoned: ${text}`);
       return;
     }
     if (failure === 'handed-back') {
-      await this.written(() => this.store.handBack(this.dataSource, [job]).then(() => true));
+      await this.recordOutcome(() => this.store.handBack(this.dataSource, [job]).then(() => true));
       return;
     }
-    let verdict = this.verdictOn(inHand, failure, text);
+    let verdict = this.verdictOn(inFlight, failure, text);
     let next = afterFailure(verdict, job, queue);
-    const written = await this.written(
+    const written = await this.recordOutcome(
       () => this.putBack(job, queue, { ...next, error: text }),
-      (notWritten) => {
-        // The database is away: what a handler throws meanwhile says little about its job.
-        if (verdict !== 'attempt' || notWritten instanceof UnheardError) return;
+      (recordError) => {
+        // While the database is unavailable, the errors of a handler say little about its job.
+        if (verdict !== 'attempt' || recordError instanceof JobDeadMethodError) return;
         verdict = 'setback';
         next = afterFailure(verdict, job, queue);
       },
     );
-    if (written) this.tellOf(job, verdict, next, error);
+    if (written) this.reportFailure(job, verdict, next, error);
   }
 
-  private verdictOn({ job, watched }: InHand, failure: Failure, text: string): 'setback' | 'never' | 'attempt' {
+  private verdictOn({ job, watched }: InFlightJob, failure: Failure, text: string): 'setback' | 'never' | 'attempt' {
     const { seen } = this.setbacksOf(job);
     if (failure === 'never' || failure === 'attempt') return failure;
     if (isSetback(failure) && mayBeItsOwn(failure)) return seen.counts(watched, text) ? 'attempt' : 'setback';
@@ -384,7 +384,7 @@ export class JobWorker {
     return 'setback';
   }
 
-  private tellOf(
+  private reportFailure(
     job: ClaimedJob,
     verdict: 'setback' | 'never' | 'attempt',
     { attempts, delayMs }: AfterFailure,
@@ -400,14 +400,14 @@ export class JobWorker {
       this.logger.error(`${name} is dead after ${attempts} attempts: ${text}`, (error as Error).stack);
       return;
     }
-    const wait = `Trying again in ${Math.round(delayMs)} ms`;
-    // During a brownout every job meets setbacks: one line for all of them is logged by `setbacks`.
-    if (verdict === 'setback') this.logger.debug(`${name} met a setback: ${text}. ${wait}`);
+    const wait = `Retrying in ${Math.round(delayMs)} ms`;
+    // During a brownout every job has setbacks, and `setbacks` logs one line for all of them.
+    if (verdict === 'setback') this.logger.debug(`${name} had a setback: ${text}. ${wait}`);
     else this.logger.warn(`${name} failed ${attempts} times: ${text}. ${wait}`);
     this.wakeIn(delayMs);
   }
 
-  /** A job that dies does so together with what is written by whoever hears of it (P1). */
+  /** Records that an attempt failed. A job's death is recorded together with what its `@JobDead` method writes (P1). */
   private async putBack(job: ClaimedJob, { dead }: JobQueue, failed: PutBack): Promise<boolean> {
     if (!dead || failed.delayMs !== undefined) return this.store.putBack(this.dataSource, job, failed);
     const { id, queue, data } = job;
@@ -417,25 +417,25 @@ export class JobWorker {
       try {
         await dead(tx, { id, queue, data, attempt: failed.attempts }, failed.error);
       } catch (error) {
-        throw new UnheardError(error);
+        throw new JobDeadMethodError(error);
       }
       return true;
     });
   }
 
   /**
-   * Tells the database how a job ended, however long that takes: until then it is in hand and its lease renewed, so that a
-   * short outage makes no call a second time. False when the lease is another's, or the process stops.
+   * Records in the database how a job ended, and retries until that succeeds. Meanwhile the job stays in flight and its lease is
+   * renewed, so that a short outage does not repeat a call. Returns false if the lease was lost or the process is shutting down.
    */
-  private async written(write: () => Promise<boolean>, onError?: (error: unknown) => void): Promise<boolean> {
+  private async recordOutcome(write: () => Promise<boolean>, onError?: (error: unknown) => void): Promise<boolean> {
     for (let failures = 0; ; failures++) {
       try {
         const written = await write();
-        this.settling.done();
+        this.recording.done();
         return written;
       } catch (error) {
-        this.settling.failed(describeError(error));
-        this.logger.warn(`Cannot record the end of a job: ${describeError(error)}`);
+        this.recording.failed(describeError(error));
+        this.logger.warn(`Cannot record the outcome of a job: ${describeError(error)}`);
         onError?.(error);
       }
       await pause(backOffMs(failures, 200, 3000), this.stopped.signal);
@@ -445,22 +445,22 @@ export class JobWorker {
 
   private async renew(): Promise<void> {
     const now = performance.now();
-    const held = [...this.inHand.keys()];
+    const held = [...this.inFlight.keys()];
     for (const { leasedUntil, ended, abort } of held)
       if (leasedUntil < now && !ended) abort.abort(new LeaseLostError());
-    // One that is still under way, over a silent connection, must not pile up others.
+    // Renewals must not pile up behind one that is still waiting for an answer over a silent connection.
     if (this.renewing || held.length === 0) return;
     this.renewing = true;
     try {
       const jobs = held.map(({ job }) => job);
       const kept = await this.store.renew(this.dataSource, jobs, this.timing.leaseMs);
-      for (const inHand of held) {
-        inHand.renewalFailed = false;
-        if (kept.has(inHand.job.id)) inHand.leasedUntil = now + this.timing.leaseMs;
-        else if (!inHand.ended) inHand.abort.abort(new LeaseLostError());
+      for (const inFlight of held) {
+        inFlight.renewalFailed = false;
+        if (kept.has(inFlight.job.id)) inFlight.leasedUntil = now + this.timing.leaseMs;
+        else if (!inFlight.ended) inFlight.abort.abort(new LeaseLostError());
       }
     } catch (error) {
-      for (const inHand of held) inHand.renewalFailed = true;
+      for (const inFlight of held) inFlight.renewalFailed = true;
       this.logger.warn(`Cannot renew the leases of ${held.length} jobs: ${describeError(error)}`);
     } finally {
       this.renewing = false;
@@ -468,8 +468,8 @@ export class JobWorker {
   }
 
   private wakeIn(ms: number): void {
-    if (this.stopping.signal.aborted || this.timers.size >= MOST_TIMERS) return;
-    // A little later, for the database's clock decides.
+    if (this.stopping.signal.aborted || this.timers.size >= MAX_TIMERS) return;
+    // A little later than due, because the database's clock decides.
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       this.wake();

@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 describe('adding a job', () => {
-  it('P1 commits with its transaction, and is then run at once, without a poll', async () => {
+  it('P1 commits with its transaction, and the job then runs at once, without a poll', async () => {
     const run: Job[] = [];
     const { jobs, pool } = await sandbox.startProcess({ call: (job) => void run.push(job) });
 
@@ -27,7 +27,7 @@ describe('adding a job', () => {
     expect(run).toEqual([{ id, queue: 'call', data: { n: 1 }, attempt: 1 }]);
   });
 
-  it('P1 does nothing when its transaction is rolled back', async () => {
+  it('P1 has no effect when its transaction is rolled back', async () => {
     const run: unknown[] = [];
     const { jobs, pool, poll } = await sandbox.startProcess({ call: ({ data }) => void run.push(data.n) });
 
@@ -39,12 +39,12 @@ describe('adding a job', () => {
     poll();
     await pool.transaction(async (tx) => jobs.add(tx, 'call', { n: 2 }));
 
-    await until('the later one is run', () => run.length > 0);
+    await until('the later one has run', () => run.length > 0);
     expect(run).toEqual([2]);
     await until('nothing is left', async () => (await sandbox.rows()).length === 0);
   });
 
-  it('P1 is refused outside of a transaction', async () => {
+  it('P1 is refused outside a transaction', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
 
     const added = jobs.add(pool.manager, 'call', {});
@@ -57,14 +57,14 @@ describe('adding a job', () => {
     ['a zero byte in its data', 'call', { a: 'b\0' }, {}, 'zero byte or half of a surrogate pair'],
     ['a zero byte behind a backslash in its data', 'call', { a: '\\\0' }, {}, 'zero byte or half of a surrogate pair'],
     ['half of a surrogate pair in the name of a field', 'call', { '\uDC00': 1 }, {}, 'half of a surrogate pair'],
-    ['data without JSON', 'call', () => 1, {}, 'cannot be written as JSON'],
+    ['data that cannot be serialised', 'call', () => 1, {}, 'cannot be serialised as JSON'],
     ['a queue without a name', '', {}, {}, 'queue is empty'],
-    ['a long name of its queue', 'q'.repeat(256), {}, {}, 'longer than 255 characters'],
-    ['a zero byte in the name of its queue', 'a\0', {}, {}, 'zero byte'],
-    ['an id that is no UUID', 'call', {}, { id: 'one' }, 'not a UUID'],
-    ['a time that is none', 'call', {}, { runAt: new Date(Number.NaN) }, 'outside the years 1 to 9999'],
+    ['a queue name that is too long', 'q'.repeat(256), {}, {}, 'longer than 255 characters'],
+    ['a zero byte in its queue name', 'a\0', {}, {}, 'zero byte'],
+    ['an id that is not a UUID', 'call', {}, { id: 'one' }, 'not a UUID'],
+    ['an invalid time', 'call', {}, { runAt: new Date(Number.NaN) }, 'outside the years 1 to 9999'],
     ['a time that PostgreSQL cannot read', 'call', {}, { runAt: new Date(8.64e15) }, 'outside the years 1 to 9999'],
-  ])('P5 is refused with %s, and leaves its transaction as it was', async (_, queue, data, options, message) => {
+  ])('P5 is refused with %s, and its transaction can continue', async (_, queue, data, options, message) => {
     const { jobs, pool } = await sandbox.startProcess({});
 
     await pool.transaction(async (tx) => {
@@ -77,7 +77,7 @@ describe('adding a job', () => {
     expect(await sandbox.rows()).toHaveLength(1);
   });
 
-  it('keeps texts that only look like what cannot be stored, and deep data', async () => {
+  it('stores text that only looks like an escaped zero byte or surrogate, and deeply nested data', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
     const deep = JSON.parse(`${'['.repeat(2000)}${']'.repeat(2000)}`) as unknown;
     const data = { deep, a: String.raw`\u0000 \\ud800`, b: '😀\u0001', '\\': '\\u0000' };
@@ -105,14 +105,14 @@ describe('adding a job', () => {
     });
     await other.pool.transaction(async (tx) => other.jobs.add(tx, 'call', { n: 4 }, { id }));
     poll();
-    await until('it is run', () => run.length > 0);
+    await until('it has run', () => run.length > 0);
     await pool.transaction(async (tx) => jobs.add(tx, 'call', { n: 5 }));
 
-    await until('another one is run', () => run.includes(5));
+    await until('another job has run', () => run.includes(5));
     expect(run).toEqual([1, 5]);
   });
 
-  it('twice under one id at the same time adds one job, and is in nobody’s way', async () => {
+  it('twice under one id concurrently adds one job, without a deadlock', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
     const ids = Array.from({ length: 2000 }, () => randomUUID());
     const given = (order: readonly string[]) => order.map((id) => ({ id, data: {} }));
@@ -126,18 +126,18 @@ describe('adding a job', () => {
     expect((await sandbox.rows()).map(({ id }) => id)).toEqual(ids.toSorted());
   });
 
-  it('is refused under the id of a job of another queue, which it is not', async () => {
+  it('is refused under the id of a job of another queue', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
     const id = randomUUID();
     await pool.transaction(async (tx) => jobs.add(tx, 'charge', {}, { id }));
 
     const refund = pool.transaction(async (tx) => jobs.add(tx, 'refund', {}, { id }));
 
-    await expect(refund).rejects.toThrow(`Job ${id} for refund has the id of a job of charge`);
+    await expect(refund).rejects.toThrow(`Job ${id} of refund has the same id as a job of charge`);
     expect(await sandbox.rows()).toMatchObject([{ id, queue: 'charge' }]);
   });
 
-  it('refuses more data than a message may have', async () => {
+  it('is refused with more data than a message may have', async () => {
     const { jobs, pool } = await sandbox.startProcess({});
 
     const added = pool.transaction(async (tx) => jobs.add(tx, 'call', { text: 'a'.repeat(600_000) }));
@@ -145,7 +145,7 @@ describe('adding a job', () => {
     await expect(added).rejects.toThrow('bytes, more than 524288');
   });
 
-  it('for later waits for its time', async () => {
+  it('for a later time makes the job wait until then', async () => {
     const run: number[] = [];
     const process = await sandbox.startProcess({ call: () => void run.push(Date.now()) });
     const runAt = new Date(Date.now() + 1500);
@@ -159,16 +159,16 @@ describe('adding a job', () => {
       ]),
     );
 
-    await sandbox.polling('the second is run', process, () => run.length === 2);
+    await sandbox.polling('the second has run', process, () => run.length === 2);
     expect(run[0]).toBeLessThan(runAt.getTime());
-    // The database's clock is this machine's.
+    // The database uses the clock of this machine.
     expect(run[1]).toBeGreaterThanOrEqual(runAt.getTime() - 5);
     expect(await sandbox.rows()).toHaveLength(1);
   });
 });
 
 describe('a job that fails', () => {
-  it('is tried again with back-off, and then done', async () => {
+  it('is retried with back-off until it succeeds', async () => {
     const run: { attempt: number; at: number }[] = [];
     const { jobs, pool, worker } = await sandbox.startProcess(
       {
@@ -182,7 +182,7 @@ describe('a job that fails', () => {
 
     await pool.transaction(async (tx) => jobs.add(tx, 'call', {}));
 
-    // No poll here: the process knows what it has put back.
+    // Without a poll: the process itself wakes up for the retries that it has scheduled.
     await until('it is done', async () => (await sandbox.rows()).length === 0);
     expect(run.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4]);
     const waits = run.slice(1).map(({ at }, index) => at - run[index]!.at);
@@ -192,7 +192,7 @@ describe('a job that fails', () => {
     expect(worker.health()).toMatchObject({ healthy: true, done: 1, failedAttempts: 3, dead: 0, running: 0 });
   });
 
-  it('P5 is dead after its last attempt, and holds back no other', async () => {
+  it('P5 is dead after its last attempt, and does not delay other jobs', async () => {
     let attempts = 0;
     const { jobs, pool, worker } = await sandbox.startProcess(
       {
@@ -212,7 +212,7 @@ describe('a job that fails', () => {
     expect(worker.health()).toMatchObject({ failedAttempts: 3 });
   });
 
-  it('P5 is dead at once when it never can succeed', async () => {
+  it('P5 is dead at once if it can never succeed', async () => {
     const { jobs, pool } = await sandbox.startProcess({
       call: () => {
         throw new PermanentError('no such customer');
@@ -225,7 +225,7 @@ describe('a job that fails', () => {
     expect(await sandbox.rows()).toMatchObject([{ attempts: 1, error: 'no such customer' }]);
   });
 
-  it('is told to end when it takes too long, and does not keep the place of others when it ignores that', async () => {
+  it('is aborted when it takes too long, and does not block other jobs if it ignores the signal', async () => {
     const reasons: unknown[] = [];
     const { jobs, pool } = await sandbox.startProcess(
       {
@@ -241,11 +241,11 @@ describe('a job that fails', () => {
     await pool.transaction(async (tx) => jobs.addAll(tx, 'call', [{ data: { n: 1 } }, { data: { n: 2 } }]));
 
     await until('it is dead', async () => (await sandbox.row())['dead_at']);
-    expect(await sandbox.rows()).toMatchObject([{ data: { n: 1 }, attempts: 2, error: 'not done after 100 ms' }]);
+    expect(await sandbox.rows()).toMatchObject([{ data: { n: 1 }, attempts: 2, error: 'timed out after 100 ms' }]);
     expect(reasons).toHaveLength(2);
   });
 
-  it('is not blamed for a connection to the database that is lost', async () => {
+  it('does not lose an attempt when the connection to the database is lost', async () => {
     const attempts: number[] = [];
     const { jobs, pool, worker } = await sandbox.startProcess(
       {
@@ -260,7 +260,7 @@ describe('a job that fails', () => {
             await Promise.all([runner.query('select pg_sleep(30)'), cut]);
           } finally {
             await runner.release();
-            // The end of the job is recorded at once: it is the error that tells.
+            // Then recording the outcome succeeds at once, so only the error shows that the connection was lost.
             await until('the pool answers', () => pool.query('select 1'));
           }
         },
@@ -276,10 +276,10 @@ describe('a job that fails', () => {
     expect(worker.health()).toMatchObject({ failedAttempts: 0, dead: 0 });
   });
 
-  it('is put back as it was when the database is away while it fails, and a done one is not run again', async () => {
+  it('keeps its attempts if it fails while the database is unavailable, and a finished job does not run again', async () => {
     const door = gate();
     const run: number[] = [];
-    // A pooler would keep the connection and hide that the database is away.
+    // A pooler would keep the connection open and hide the outage.
     sandbox.poolUrl = sandbox.database.directUrl;
     const process = await sandbox.startProcess(
       {
@@ -299,7 +299,7 @@ describe('a job that fails', () => {
     await onServer(`alter database ${name} with allow_connections false`);
     await onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
     door.open();
-    await until('it cannot be recorded', () => !process.worker.health().healthy);
+    await until('the outcomes cannot be recorded', () => !process.worker.health().healthy);
     await onServer(`alter database ${name} with allow_connections true`);
 
     await until('both are done', async () => (await sandbox.rows()).length === 0);
@@ -318,7 +318,7 @@ async function onServer(statement: string): Promise<void> {
 }
 
 describe('P5 a job whose statements time out', () => {
-  /** A pool whose statements may take 300 ms. */
+  /** A pool whose statements time out after 300 ms. */
   const slowPool = async () =>
     new DataSource({
       type: 'postgres',
@@ -326,7 +326,7 @@ describe('P5 a job whose statements time out', () => {
       extra: { statement_timeout: 300 },
     }).initialize();
 
-  it('keeps its attempts while all of them do, and is done once the database is fast again', async () => {
+  it('keeps its attempts while all jobs time out, and succeeds once the database is fast again', async () => {
     const pool = await slowPool();
     let slow = true;
     let done = 0;
@@ -341,7 +341,7 @@ describe('P5 a job whose statements time out', () => {
     );
     await sandbox.add('call', 12);
 
-    await sandbox.polling('all have met it', process, async () =>
+    await sandbox.polling('all had setbacks', process, async () =>
       (await sandbox.rows()).every(({ setbacks }) => Number(setbacks) >= 2),
     );
     slow = false;
@@ -352,7 +352,7 @@ describe('P5 a job whose statements time out', () => {
     await pool.destroy();
   });
 
-  it('loses them when it is the only one, and others are done meanwhile', async () => {
+  it('loses attempts if it is the only one that times out while others succeed', async () => {
     const pool = await slowPool();
     const [poison] = await sandbox.add('call');
     const process = await sandbox.startProcess(
@@ -371,7 +371,7 @@ describe('P5 a job whose statements time out', () => {
     await pool.destroy();
   });
 
-  it('is dead at once when its data cannot be stored', async () => {
+  it('is dead at once if its data cannot be stored', async () => {
     const pool = await slowPool();
     const process = await sandbox.startProcess({ call: async () => void (await pool.query(`select 'x'::int`)) });
     await sandbox.add('call');

@@ -10,14 +10,15 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js
 import { MAX_PAYLOAD_BYTES } from './outbox.js';
 import { quoteIdentifier } from './schema.js';
 
+/** The id of a job and when it runs. */
 export interface JobAddOptions {
-  /** The job's id, a UUID; a new UUIDv7 unless given. While a job of this id is kept, adding it again changes nothing. */
+  /** The job's id, a UUID. Default: a new UUIDv7. While a job with this id exists, adding it again changes nothing. */
   readonly id?: string;
-  /** Not before this time, and up to a second later. At once unless given. */
+  /** When the job runs: not before this time, and up to a second after it. Default: at once. */
   readonly runAt?: Date;
 }
 
-/** A job to be added; its data is what `JSON.stringify` makes of it. */
+/** A job to add. Its data is serialised with `JSON.stringify`. */
 export interface NewJob extends JobAddOptions {
   readonly data: object;
 }
@@ -30,8 +31,9 @@ interface Row {
 }
 
 /**
- * Calls to other systems: a notification, a charge. The caller's transaction only writes the job down, so the call is made if
- * and only if it commits (P1); a worker makes it afterwards, outside of any transaction, until it succeeds. See `JobHandler`.
+ * Defers calls to other systems, such as a notification or a charge. The caller's transaction only records the job, so the call is
+ * made if and only if the transaction commits (P1). A worker makes it afterwards, outside any transaction, until it succeeds. See
+ * `JobHandler`.
  */
 @Injectable()
 export class Jobs {
@@ -48,19 +50,19 @@ export class Jobs {
   }
 
   /**
-   * Adds a job in the caller's transaction, and returns its id. Whatever process has a handler for the queue runs it, this one
-   * at once after the commit.
+   * Adds a job in the caller's transaction and returns its id. Any process that has a handler for the queue runs the job. If this
+   * process has one, it is woken right after the commit.
    *
-   * Throws when `tx` is not in a transaction, and when the id is that of a job of another queue. Throws a PermanentError for what
-   * the table cannot hold: data with more than {@link MAX_PAYLOAD_BYTES} of JSON, or with a zero byte or half of a surrogate pair
-   * in its texts; an id that is not a UUID; a time beyond the year 9999; a queue whose name is longer than 255 characters.
+   * Throws when `tx` has no open transaction, or when a job of another queue already has the id. Throws a PermanentError for input
+   * that the table cannot store: more than {@link MAX_PAYLOAD_BYTES} of JSON; text with a zero byte or half of a surrogate pair; an
+   * id that is not a UUID; a time outside the years 1 to 9999; a queue name that is empty or longer than 255 characters.
    */
   async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
     const [id = ''] = await this.addAll(tx, queue, [{ ...options, data }]);
     return id;
   }
 
-  /** The same for many jobs in one statement; their ids in the order of the jobs. */
+  /** Adds several jobs in one statement, like {@link add}, and returns their ids in the order of `jobs`. */
   async addAll(tx: EntityManager, queue: string, jobs: readonly NewJob[]): Promise<string[]> {
     if (!tx.queryRunner?.isTransactionActive)
       throw new Error('Jobs.add must be called with the manager of an open transaction');
@@ -78,15 +80,15 @@ export class Jobs {
     await this.insert.run(tx, rows);
 
     const now = Date.now();
-    // What is for later is found by the poll: a second does not matter to it.
+    // The poll finds jobs for later, which can wait for another second.
     if (rows.some(({ runAt }) => runAt === undefined || runAt.getTime() <= now))
       this.wakeUp.onCommitOf(tx.queryRunner, this.wakeWorker);
     return rows.map(({ id }) => id);
   }
 
   /**
-   * Whether a job is still to be run, or running: added, and neither done nor dead. It stays so until `tx` ends, for nobody can retry
-   * a dead one meanwhile. One that somebody else has in hand counts as waiting.
+   * Returns whether a job is waiting or running, that is, added and neither done nor dead. The answer holds until `tx` ends, because
+   * the job's row stays locked and nobody can retry a dead job meanwhile. A job that another transaction has locked counts as waiting.
    */
   async isWaiting(tx: EntityManager, id: string): Promise<boolean> {
     const [job]: { waiting: boolean }[] = await tx.query(
@@ -94,16 +96,16 @@ export class Jobs {
       [id],
     );
     if (job) return job.waiting;
-    const inHand: unknown[] = await tx.query(`select from ${this.table} where id = $1`, [id]);
-    return inHand.length > 0;
+    const locked: unknown[] = await tx.query(`select from ${this.table} where id = $1`, [id]);
+    return locked.length > 0;
   }
 
   /**
-   * Whether a worker has the job now, or may have: its lease is set, even if it has run out, because the call may go on. Otherwise no
-   * worker can claim it until `tx` ends.
+   * Returns whether a worker is running the job, or may be. A job with an expired lease counts as running, because the call may still be
+   * in progress. If the answer is false, no worker can claim the job until `tx` ends.
    */
   async isRunning(tx: EntityManager, id: string): Promise<boolean> {
-    // Only a job that nobody has is locked: its worker could not give up another one.
+    // Locks the row only if the job has no lease: a lock on a running job would keep its worker from recording how it ended.
     const idle: unknown[] = await tx.query(
       `select from ${this.table} where id = $1 and lease is null for update skip locked`,
       [id],
@@ -115,10 +117,10 @@ export class Jobs {
 
   private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {
     const rows = added.flat();
-    // In the order of the ids: two transactions that add the same ones wait for each other, and never in a circle.
+    // Inserted in the order of the ids, so that two transactions that add the same jobs cannot deadlock.
     const inserted: unknown[] = await tx.query(
       `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
-       -- Looks for due jobs begin a few seconds before now: see due-range.ts.
+       -- The search for due jobs starts a few seconds before now: see due-range.ts.
        select j.id, j.queue, j.data::jsonb,
               greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')
          from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as j (id, queue, data, run_at)
@@ -133,12 +135,15 @@ export class Jobs {
       ],
     );
     if (inserted.length === rows.length) return added.map(() => undefined);
-    const refusals = await this.refusalsOf(tx, rows);
-    return added.map((mine) => mine.map((row) => refusals.get(row)).find((error) => error !== undefined));
+    const conflicts = await this.conflictsOf(tx, rows);
+    return added.map((ofOneCall) => ofOneCall.map((row) => conflicts.get(row)).find((error) => error !== undefined));
   }
 
-  /** A charge and a refund under one id: the second would be dropped as a repetition of the first. */
-  private async refusalsOf(tx: EntityManager, rows: readonly Row[]): Promise<Map<Row | undefined, Error>> {
+  /**
+   * Finds the rows whose id a job of another queue already has. With a charge and a refund under one id, the refund would be dropped
+   * as a duplicate of the charge.
+   */
+  private async conflictsOf(tx: EntityManager, rows: readonly Row[]): Promise<Map<Row | undefined, Error>> {
     const others: { n: number; queue: string }[] = await tx.query(
       `select wanted.n::int - 1 as n, other.queue
          from unnest($1::uuid[], $2::text[]) with ordinality as wanted (id, queue, n)
@@ -148,22 +153,23 @@ export class Jobs {
     return new Map(
       others.map(({ n, queue }) => [
         rows[n],
-        new Error(`Job ${rows[n]?.id} for ${rows[n]?.queue} has the id of a job of ${queue}`),
+        new Error(`Job ${rows[n]?.id} of ${rows[n]?.queue} has the same id as a job of ${queue}`),
       ]),
     );
   }
 }
 
-/** What jsonb does not take: `JSON.stringify` writes each of these, and no other character but controls, with a `\u`. */
+/** Text that jsonb rejects. `JSON.stringify` escapes these characters with `\u`, and no others except control characters. */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 function jsonOf(data: object, name: string): string {
   const json = JSON.stringify(data) as string | undefined;
-  if (json === undefined) throw new PermanentError(`The data of ${name} cannot be written as JSON`);
+  if (json === undefined) throw new PermanentError(`The data of ${name} cannot be serialised as JSON`);
   const bytes = Buffer.byteLength(json);
-  if (bytes > MAX_PAYLOAD_BYTES) throw new PermanentError(`${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+  if (bytes > MAX_PAYLOAD_BYTES)
+    throw new PermanentError(`The data of ${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
   if (json.includes('\\u') && UNSTORABLE.test(json))
-    throw new PermanentError(`The data of ${name} has a text with a zero byte or half of a surrogate pair`);
+    throw new PermanentError(`The data of ${name} contains a zero byte or half of a surrogate pair`);
   return json;
 }
 
