@@ -1,42 +1,42 @@
 import { settlesWithin } from './waiting.js';
 
 /**
- * What a scrape asks of another system. Scrapes at the same time, or soon after each other, share one answer; a system that
- * is away or silent costs a scrape a bounded time, and is never asked a second thing before it has ended the first.
+ * Reads from another system for scrapes. Scrapes that are concurrent, or soon after one another, share one reading. A system that is
+ * unavailable or silent delays a scrape by a bounded time, and is not asked again before it has ended the previous request.
  */
-export class Scraped<T> {
-  /** How often there was no answer, since the process started. */
+export class CachedReading<T> {
+  /** How many readings failed since the process started. */
   failures = 0;
-  private asked: Promise<T | undefined> | undefined;
+  private latest: Promise<T | undefined> | undefined;
   private freshUntil = 0;
-  private underWay: Promise<T> | undefined;
+  private inFlight: Promise<T> | undefined;
 
-  /** `onFailed` is told why there is no answer. */
+  /** Calls `onFailed` with the reason when a reading fails. */
   constructor(
-    private readonly ask: () => Promise<T>,
+    private readonly request: () => Promise<T>,
     private readonly times: { readonly freshMs: number; readonly boundMs: number },
     private readonly onFailed: (error: unknown) => void,
   ) {}
 
-  /** The answer, or undefined when it cannot be had in time. Never throws. */
+  /** Returns the latest value, or undefined if there is none in time. Never throws. */
   async get(): Promise<T | undefined> {
-    if (this.asked && performance.now() < this.freshUntil) return this.asked;
+    if (this.latest && performance.now() < this.freshUntil) return this.latest;
     this.freshUntil = Infinity;
-    this.asked = this.answer().finally(() => {
+    this.latest = this.read().finally(() => {
       this.freshUntil = performance.now() + this.times.freshMs;
     });
-    return this.asked;
+    return this.latest;
   }
 
-  private async answer(): Promise<T | undefined> {
+  private async read(): Promise<T | undefined> {
     let value: T | undefined;
     try {
-      this.underWay ??= this.ask().finally(() => {
-        this.underWay = undefined;
+      this.inFlight ??= this.request().finally(() => {
+        this.inFlight = undefined;
       });
-      const { underWay } = this;
+      const { inFlight } = this;
       const answered = async () => {
-        value = await underWay;
+        value = await inFlight;
       };
       if (!(await settlesWithin(this.times.boundMs, answered())))
         throw new Error(`no answer within ${this.times.boundMs} ms`);

@@ -3,36 +3,36 @@ import { inTransaction } from './inbox-transaction.js';
 import { readUpTo, validAhead } from './lease-progress.js';
 import { quoteIdentifier } from './schema.js';
 
-/** Messages that lie somewhere, and how long the oldest has, in seconds (0 without any). */
+/** A number of waiting messages, and how long the oldest has waited in seconds; 0 if there is none. */
 export interface Waiting {
   readonly messages: number;
   readonly oldestSeconds: number;
 }
 
-/** What the tables of one schema hold now. */
+/** The current contents of one schema's tables. */
 export interface TableReading {
-  /** Committed and not yet published: the relay's next work. */
+  /** Messages that are committed and not yet published; the relay publishes them next. */
   readonly ready: Waiting;
-  /** Not published because they stand behind a dead letter of their key. */
+  /** Messages that are not published because they wait behind a dead letter of their key. */
   readonly held: Waiting;
-  /** Not published because no topic takes their aggregate type. */
+  /** Messages that are not published because their aggregate type is blocked. */
   readonly blocked: Waiting;
-  /** In the outbox, by aggregate type. */
+  /** Dead letters of the outbox, by aggregate type. */
   readonly deadLetters: Readonly<Record<string, number>>;
-  /** Of each consumer that was asked for. */
+  /** Parked messages and dead letters of each requested consumer. */
   readonly inboxes: readonly (Waiting & { readonly consumer: string; readonly deadLetters: number })[];
 }
 
-/** Of what lies in one place, so many are looked at. */
-const LOOK_AT = 100_000;
+/** The most rows that one part of the query reads. */
+const MAX_ROWS = 100_000;
 
 /**
- * Reads in one statement what lies in the tables. The outbox is read along its primary key from the relay's progress on, so
- * published rows cost nothing; beyond 100,000 unpublished ones their number is the distance of the positions, which counts
- * those of rolled back transactions too. What is parked is counted up to 100,000 a table and consumer.
+ * Reads the contents of the tables in one statement. The outbox is read along its primary key from the relay's progress on, so
+ * published rows cost nothing. Beyond 100,000 unpublished rows, their number is the distance between two positions, which includes
+ * positions of transactions that were rolled back. Parked messages are counted up to 100,000 per table and consumer.
  *
- * The relay records its progress once a second: up to a second's messages may be called unpublished that are not.
- * @throws when the database is away, or needs more than `boundMs`
+ * Because the relay records its progress once a second, messages published within the last second may still count as unpublished.
+ * @throws when the database is unavailable, or needs more than `boundMs`
  */
 export async function readTables(
   dataSource: DataSource,
@@ -42,20 +42,20 @@ export async function readTables(
   const schema = quoteIdentifier(schemaName);
   const seconds = (since: string) => `coalesce(greatest(extract(epoch from clock_timestamp() - ${since}), 0), 0)`;
   return inTransaction(dataSource, async (tx) => {
-    // A scrape that gave up must not leave the server counting. A planner without statistics (after a bulk load, or a
-    // backlog that grew within a minute) would scan and sort the whole log, and compile that first.
+    // A scrape that timed out must not leave the server counting. Without statistics (after a bulk load, or when a backlog grew within
+    // a minute) the planner would scan and sort the whole log, and JIT-compile the query first.
     await tx.query(
       `select set_config('statement_timeout', $1, true), set_config('enable_seqscan', 'off', true),
               set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`,
       [String(boundMs)],
     );
     const [row]: { reading: TableReading }[] = await tx.query(
-      // outbox_pkey, outbox_parked_pkey, inbox_parked_pkey: one for each "order by".
+      // Each "order by" is served by one of outbox_pkey, outbox_parked_pkey and inbox_parked_pkey.
       `with lease as materialized (
          select ${readUpTo('l')} as position, coalesce((${validAhead('l')} ->> 'gaps')::int8multirange, l.gaps) as gaps,
                 ${validAhead('l')} -> 'waiting' as waiting
            from ${schema}.relay_lease as l),
-       -- The relay counts them as it passes them. Of each type the oldest is the first from where it waits.
+       -- The relay counts blocked messages as it reads past them. The oldest of a type is the first one from where the type waits.
        blocked as materialized (
          select coalesce(sum((type.waits ->> 'messages')::bigint), 0) as messages, min(oldest.created_at) as oldest
            from lease cross join jsonb_each(lease.waiting) as type (name, waits)
@@ -63,11 +63,11 @@ export async function readTables(
              select created_at from (
                select aggregatetype, created_at from ${schema}.outbox
                 where position >= (type.waits ->> 'from')::bigint and position <= lease.position
-                order by position limit ${LOOK_AT}) as looked
+                order by position limit ${MAX_ROWS}) as looked
               where aggregatetype = type.name limit 1) as oldest on true),
        beyond as materialized (
          select (select count(*) from (select from ${schema}.outbox where position > lease.position
-                                        order by position limit ${LOOK_AT}) as counted) as messages,
+                                        order by position limit ${MAX_ROWS}) as counted) as messages,
                 (select created_at from ${schema}.outbox where position > lease.position
                   order by position limit 1) as oldest,
                 (select max(position) from ${schema}.outbox) - lease.position as distance
@@ -79,13 +79,13 @@ export async function readTables(
                   cross join lateral (
                     select created_at from ${schema}.outbox
                      where position >= lower(gap.span) and position < upper(gap.span)
-                     order by position limit ${LOOK_AT}) as rows
-                  limit ${LOOK_AT}) as counted),
+                     order by position limit ${MAX_ROWS}) as rows
+                  limit ${MAX_ROWS}) as counted),
        keys as materialized (
          select aggregatetype, count(dead_at) as dead, count(dead_at) > 0 and $1 as held,
                 count(*) filter (where dead_at is null) as waiting, min(created_at) filter (where dead_at is null) as oldest
            from (select aggregatetype, aggregateid, created_at, dead_at
-                   from ${schema}.outbox_parked order by position limit ${LOOK_AT}) as parked
+                   from ${schema}.outbox_parked order by position limit ${MAX_ROWS}) as parked
           group by aggregatetype, aggregateid),
        parked as materialized (
          select coalesce(sum(waiting) filter (where held), 0) as held,
@@ -99,11 +99,11 @@ export async function readTables(
            from unnest($2::text[]) as asked (consumer)
            left join lateral (
              select parked_at, dead_at from ${schema}.inbox_parked
-              where inbox_parked.consumer = asked.consumer order by id limit ${LOOK_AT}) as p on true
+              where inbox_parked.consumer = asked.consumer order by id limit ${MAX_ROWS}) as p on true
           group by asked.consumer)
        select json_build_object(
                 'ready', json_build_object(
-                  'messages', case when beyond.messages < ${LOOK_AT} then beyond.messages else beyond.distance end
+                  'messages', case when beyond.messages < ${MAX_ROWS} then beyond.messages else beyond.distance end
                               + late.messages + parked.released,
                   'oldestSeconds', ${seconds('least(beyond.oldest, late.oldest, parked.oldest_released)')}),
                 'held', json_build_object('messages', parked.held, 'oldestSeconds', ${seconds('parked.oldest_held')}),

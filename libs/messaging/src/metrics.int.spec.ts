@@ -10,7 +10,7 @@ import { createSandbox, type Sandbox } from './testing/sandbox.js';
 import { configureTopic, produce } from './testing/topic.js';
 import { until } from './testing/until.js';
 
-const NOBODY = '127.0.0.1:1';
+const UNREACHABLE = '127.0.0.1:1';
 
 let sandbox: Sandbox;
 let topic: string;
@@ -34,13 +34,13 @@ function metricsOf(relay?: Relay, options: Partial<MessagingOptions> = {}, dataS
   return metrics;
 }
 
-/** Every sample of a scrape, by its name and labels as Prometheus reads them. */
+/** Returns every sample of a scrape, by its name and labels in Prometheus notation. */
 async function scrape({ registry }: MessagingMetrics): Promise<ReadonlyMap<string, number>> {
   const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
 }
 
-/** Scrapes until the sample satisfies; what the database and Kafka tell is kept for a few seconds. */
+/** Scrapes until the sample satisfies the predicate, because readings of the database and Kafka are cached for a few seconds. */
 async function sample(metrics: MessagingMetrics, name: string, satisfies: (value: number) => boolean): Promise<number> {
   let value: number | undefined;
   await until(`${name} is as expected`, async () => {
@@ -64,8 +64,8 @@ const limitTopic = (bytes: number) =>
   configureTopic(sandbox.options.brokers, topic, { 'max.message.bytes': String(bytes) });
 
 describe('P9 the metrics of the outbox', () => {
-  it('show what is not published and how old it is, while Kafka is away, and nothing of it afterwards', async () => {
-    const cutOff = sandbox.newRelay(undefined, undefined, { brokers: [NOBODY] });
+  it('show how many messages are unpublished and how old they are while Kafka is unavailable, and none afterwards', async () => {
+    const cutOff = sandbox.newRelay(undefined, undefined, { brokers: [UNREACHABLE] });
     const outbox = sandbox.outboxOf(cutOff);
     const metrics = metricsOf(cutOff);
     for (let n = 1; n <= 3; n++) await sandbox.add(outbox, 'a', n);
@@ -96,7 +96,7 @@ describe('P9 the metrics of the outbox', () => {
     expect(latency('sum')).toBeGreaterThan(3 * 0.5);
   });
 
-  it('count what is committed late, into a gap of the log', async () => {
+  it('count a message that is committed late, into a gap of the log', async () => {
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
     const metrics = metricsOf(relay);
@@ -116,7 +116,7 @@ describe('P9 the metrics of the outbox', () => {
     await sample(metrics, 'messaging_outbox_oldest_unpublished_age_seconds{state="ready"}', above(0));
   });
 
-  it('count a dead letter, and what it holds apart from what is ready', async () => {
+  it('count a dead letter, and the messages it holds separately from those that are ready', async () => {
     await limitTopic(20_000);
     const relay = sandbox.newRelay();
     const outbox = sandbox.outboxOf(relay);
@@ -145,7 +145,7 @@ describe('P9 the metrics of the outbox', () => {
     await sample(metrics, `messaging_outbox_dead_letters{topic="${topic}"}`, is(0));
   });
 
-  it('tell which relay leads', async () => {
+  it('show which relay leads', async () => {
     const [leader, standby] = [sandbox.newRelay(), sandbox.newRelay()];
     const [first, second] = [metricsOf(leader), metricsOf(standby)];
     leader.start();
@@ -165,7 +165,7 @@ describe('P9 the metrics of a consumer', () => {
   const outcome = (name: string) => `messaging_inbox_messages_total{consumer="${topic}",outcome="${name}"}`;
   const ofConsumer = (name: string) => `${name}{consumer="${topic}"}`;
 
-  it('count what it has processed, what came twice and what it passes over', async () => {
+  it('count processed, duplicate and ignored messages', async () => {
     const { metrics } = await startConsumer();
     const { headers, ...rest } = counted(2);
 
@@ -181,7 +181,7 @@ describe('P9 the metrics of a consumer', () => {
     expect((await scrape(metrics)).get(outcome('parked'))).toBe(0);
   });
 
-  it('count what failed, is parked, how long it has been, and what is dead', async () => {
+  it('count failed attempts, parked messages, their age, and dead letters', async () => {
     let failing = true;
     CounterController.next = (n) => {
       if (n === 1 && failing) throw new Error('not yet');
@@ -205,7 +205,7 @@ describe('P9 the metrics of a consumer', () => {
     await sample(metrics, ofConsumer('messaging_inbox_oldest_parked_age_seconds'), is(0));
   });
 
-  it('tell how far it is behind: from the beginning before it ever ran, and again while it is stopped', async () => {
+  it('show its lag, from the start of the topic before it first runs, and again while it is stopped', async () => {
     const metrics = metricsOf();
     const lag = (partition: number) =>
       `messaging_consumer_lag_messages{consumer="${topic}",topic="${topic}",partition="${partition}"}`;
@@ -245,15 +245,15 @@ describe('P9 a scrape', () => {
     await new Promise((resolve) => silent.close(resolve));
   });
 
-  /** Whose database has gone away since it started. */
+  /** Returns a DataSource whose database has become unavailable since it connected. */
   async function withoutDatabase(): Promise<DataSource> {
     const source = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
     await source.destroy();
     return source;
   }
 
-  it('leaves out what it cannot know while database and Kafka are away, and says so', async () => {
-    const metrics = metricsOf(sandbox.newRelay(), { brokers: [NOBODY] }, await withoutDatabase());
+  it('leaves out what it cannot read while the database and Kafka are unavailable, and counts the errors', async () => {
+    const metrics = metricsOf(sandbox.newRelay(), { brokers: [UNREACHABLE] }, await withoutDatabase());
 
     const scraped = await scrape(metrics);
 
@@ -264,8 +264,8 @@ describe('P9 a scrape', () => {
     expect(scraped.get('messaging_scrape_errors_total{source="kafka"}')).toBe(1);
   });
 
-  it('takes no longer than two seconds, though neither says a word, and asks each of them once', async () => {
-    // One connection, and somebody has it: nobody asks the database how long that may take.
+  it('takes no longer than two seconds although neither answers, and asks each of them only once', async () => {
+    // The only connection is taken, and the wait for a connection has no limit of its own.
     const source = new DataSource({ type: 'postgres', url: sandbox.database.url, poolSize: 1 });
     await source.initialize();
     const held = source.createQueryRunner();
@@ -285,7 +285,7 @@ describe('P9 a scrape', () => {
     await source.destroy();
   });
 
-  it('is not led astray by a database that needs too long: the server ends the statement', async () => {
+  it('times out on the server when the database takes too long, so no session is left waiting', async () => {
     const metrics = metricsOf(sandbox.newRelay());
     const blocker = sandbox.dataSource.createQueryRunner();
     await blocker.startTransaction();
@@ -305,16 +305,16 @@ describe('P9 a scrape', () => {
   });
 });
 
-it('P9 the log with its published rows costs a scrape nothing: it is read along its primary key from the progress on', async () => {
+it('P9 published rows add no cost to a scrape, which reads the log along its primary key from the progress on', async () => {
   const ready = 'messaging_outbox_unpublished_messages{state="ready"}';
-  // On connections of its own, and not a pooler's: the server has their statistics for certain when they have ended.
+  // Uses its own connections and no pooler, because the server is sure to have their statistics once they have ended.
   const scrapeOnce = async () => {
     const applicationName = 'scraper';
     const url = sandbox.database.directUrl;
     const source = await new DataSource({ type: 'postgres', url, applicationName }).initialize();
     const value = (await scrape(metricsOf(undefined, {}, source))).get(ready);
     await source.destroy();
-    await until('its connections have ended', async () => {
+    await until('its connections are closed', async () => {
       const left = await sandbox.database.sql('select from pg_stat_activity where application_name = $1', [
         applicationName,
       ]);
@@ -334,8 +334,8 @@ it('P9 the log with its published rows costs a scrape nothing: it is read along 
      select gen_random_uuid(), 'counter', 'a', 'Counted', 'urn:event:Counted:1', 1, '{}' from generate_series(1, 120000)`,
   );
   expect(await scrapeOnce()).toBe(120_000);
-  // The server scanned the table once to build its primary key, and the session that did tells of it when it likes.
-  const before = await until('the building of the primary key and the first scrape were counted', async () => {
+  // The server scanned the table once to build its primary key, and the session that did so reports it at some later time.
+  const before = await until('the statistics include building the primary key and the first scrape', async () => {
     const first = await read();
     return first.scans > 0 && first.used > 0 && first;
   });
@@ -343,7 +343,7 @@ it('P9 the log with its published rows costs a scrape nothing: it is read along 
 
   expect(await scrapeOnce()).toBe(10);
 
-  const after = await until('the second was counted', async () => {
+  const after = await until('the statistics include the second scrape', async () => {
     const second = await read();
     return second.used > before.used && second;
   });

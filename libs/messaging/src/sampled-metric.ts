@@ -1,9 +1,10 @@
 import { type Metric, type Registry } from 'prom-client';
 import { LATENCY_BOUNDS_MS, type TopicCounts } from './outbox-counts.js';
 
+/** Label names and values of a sample. */
 export type Labels = Readonly<Record<string, string | number>>;
 
-/** One line of a metric. `suffix` is added to the metric's name (a histogram's `_bucket`, `_sum` and `_count`). */
+/** One line of a metric. `suffix` is appended to the metric's name (`_bucket`, `_sum` and `_count` of a histogram). */
 export interface Sample {
   readonly labels: Labels;
   readonly value: number;
@@ -12,17 +13,17 @@ export interface Sample {
 
 interface SampledMetric {
   readonly name: string;
-  /** What it counts or measures, with its unit where the name has none. */
+  /** Describes what the metric counts or measures, with its unit unless the name has it. */
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** The samples as they are now; none: nothing is known. Must not throw. */
+  /** Returns the current samples, or none if nothing is known. Must not throw. */
   readonly read: () => readonly Sample[] | Promise<readonly Sample[]>;
 }
 
 /**
- * Adds a metric whose samples are kept elsewhere and read when the registry is scraped. prom-client's own counters would
- * count a second time what is counted already, its gauges show the last value when there is none now, and its histograms take
- * one value at a time, at 200 ns each.
+ * Adds a metric whose samples are kept elsewhere and read when the registry is scraped. prom-client's own classes do not fit: its
+ * counters would count everything a second time, its gauges keep showing the last value after it has become unknown, and its
+ * histograms take one value at a time, at 200 ns each.
  */
 export function addMetric(registry: Registry, { name, help, type, read }: SampledMetric): void {
   const metric = {
@@ -37,11 +38,11 @@ export function addMetric(registry: Registry, { name, help, type, read }: Sample
     },
     reset: () => undefined,
   };
-  // What a registry asks of a metric; the type names prom-client's own classes.
+  // The registry needs only these members, but its type demands prom-client's own classes.
   registry.registerMetric(metric as unknown as Metric);
 }
 
-/** A topic's latencies as the samples of a histogram in seconds: cumulative, as Prometheus wants them. */
+/** Returns a topic's latencies as the samples of a histogram in seconds; its buckets are cumulative, as Prometheus expects. */
 export function latencySamples(topic: string, { latencies, latencySumMs }: TopicCounts): Sample[] {
   let count = 0;
   const buckets = latencies.map((inBucket, n) => {
