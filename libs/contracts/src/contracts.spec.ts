@@ -16,27 +16,27 @@ import {
 
 const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
-/** The event as a consumer reads it, and the fields that break their rules. */
+/** Returns the event as a consumer reads it, and the fields that violate their rules. */
 function read<T extends object>(event: new () => T, data: object) {
   const instance = plainToInstance(event, data);
-  const broken = validateSync(instance, { forbidUnknownValues: false }).map(({ property }) => property);
-  return { instance, broken };
+  const invalid = validateSync(instance, { forbidUnknownValues: false }).map(({ property }) => property);
+  return { instance, invalid };
 }
 
 const ids = {
-  refused: [undefined, null, '', '17', `{${id}}`, id.replaceAll('-', ''), 17, [id]],
+  rejected: [undefined, null, '', '17', `{${id}}`, id.replaceAll('-', ''), 17, [id]],
   accepted: [id, id.toUpperCase()],
 };
 const text = (most: number) => ({
-  refused: ['', 'a\0', '\ud83d', 'x'.repeat(most + 1), '😀'.repeat(most + 1), '❤️'.repeat(most / 2 + 1), 7, [], {}],
+  rejected: ['', 'a\0', '\ud83d', 'x'.repeat(most + 1), '😀'.repeat(most + 1), '❤️'.repeat(most / 2 + 1), 7, [], {}],
   accepted: ['x', '😀'.repeat(most), 'x'.repeat(most), ' '],
 });
-const required = ({ refused, accepted }: { readonly refused: unknown[]; readonly accepted: unknown[] }) => ({
-  refused: [undefined, null, ...refused],
+const required = ({ rejected, accepted }: { readonly rejected: unknown[]; readonly accepted: unknown[] }) => ({
+  rejected: [undefined, null, ...rejected],
   accepted,
 });
-const optional = ({ refused, accepted }: { readonly refused: unknown[]; readonly accepted: unknown[] }) => ({
-  refused,
+const optional = ({ rejected, accepted }: { readonly rejected: unknown[]; readonly accepted: unknown[] }) => ({
+  rejected,
   accepted: [undefined, null, ...accepted],
 });
 
@@ -45,18 +45,18 @@ const payment = { orderId: ids, paymentRequestId: ids };
 const reason = required(text(500));
 const actor = optional(text(300));
 
-/** What each field accepts and refuses: what its column and the rules of HTTP do. */
+/** The values that each field accepts and rejects, in line with its column and the HTTP rules. */
 const contracts = [
   {
     event: OrderPlaced,
     fields: {
       ...order,
       total: {
-        refused: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
+        rejected: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
         accepted: [1, Number.MAX_SAFE_INTEGER],
       },
       currency: {
-        refused: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']],
+        rejected: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']],
         accepted: ['EUR', 'eur', 'XCG', 'ANG', 'XTS', 'XXX'],
       },
     },
@@ -69,7 +69,7 @@ const contracts = [
     fields: {
       ...payment,
       expiresAt: {
-        refused: [
+        rejected: [
           '',
           'soon',
           '2026-11-21',
@@ -94,7 +94,7 @@ const contracts = [
   { event: PaymentRefunded, fields: { ...payment, reason, actor } },
 ];
 
-it('every event has its fields described here', () => {
+it('this file describes the fields of every event', () => {
   const described = contracts.map(({ event }) => event.name);
 
   expect(described).toEqual(Object.keys({ ...ORDER_EVENTS.events, ...PAYMENT_EVENTS.events }));
@@ -105,41 +105,41 @@ describe.each(contracts.map(({ event, fields }) => ({ name: event.name, event: e
   ({ event, fields }) => {
     const valid = Object.fromEntries(Object.entries(fields).map(([name, { accepted }]) => [name, accepted.at(-1)]));
 
-    it('is read when each field has what a released producer publishes', () => {
+    it('accepts every value that a released producer publishes', () => {
       for (const [name, { accepted }] of Object.entries(fields))
-        for (const value of accepted) expect(read(event, { ...valid, [name]: value }).broken).toEqual([]);
+        for (const value of accepted) expect(read(event, { ...valid, [name]: value }).invalid).toEqual([]);
     });
 
-    it('is refused when a field has what no column keeps', () => {
-      for (const [name, { refused }] of Object.entries(fields))
-        for (const value of refused)
-          expect([value, read(event, { ...valid, [name]: value }).broken]).toEqual([value, [name]]);
+    it('rejects every value that a column cannot store', () => {
+      for (const [name, { rejected }] of Object.entries(fields))
+        for (const value of rejected)
+          expect([value, read(event, { ...valid, [name]: value }).invalid]).toEqual([value, [name]]);
     });
 
-    it('has no null, and ids in lower case, once it is read', () => {
-      const spelled = Object.fromEntries(
+    it('contains no null and only lower-case ids after reading', () => {
+      const data = Object.fromEntries(
         Object.entries(fields).map(([name, { accepted }]) => {
           const value = (accepted as unknown[]).includes(null) ? null : accepted[0];
           return [name, name.endsWith('Id') && value === id ? id.toUpperCase() : value];
         }),
       );
 
-      const { instance, broken } = read(event, spelled);
+      const { instance, invalid } = read(event, data);
 
-      expect(broken).toEqual([]);
+      expect(invalid).toEqual([]);
       expect(Object.values(instance)).not.toContain(null);
       expect(instance).toMatchObject({ orderId: id });
     });
   },
 );
 
-it('a currency is read in capitals', () => {
+it('reads a currency in capitals', () => {
   const { instance } = read(OrderPlaced, { orderId: id, customerId: 'ada', total: 900, currency: 'eur' });
 
   expect(instance.currency).toBe('EUR');
 });
 
-it('every event class has a version and carries the name of its type', () => {
+it('gives every event class a version and the name of its type', () => {
   for (const [type, event] of Object.entries({ ...ORDER_EVENTS.events, ...PAYMENT_EVENTS.events })) {
     expect(event.name).toBe(type);
     expect(event.version).toBeGreaterThanOrEqual(1);

@@ -3,7 +3,7 @@ import { currentCurrencies, formerCurrencies, isCurrentCurrency, isKnownCurrency
 
 const today = new Date('2026-11-29T12:00:00Z');
 
-/** Of ISO 4217's amendments: what replaced what, and the days on which each is in use. */
+/** Amendments of ISO 4217: which currency replaced which, the first day of the new one, and the first day without the former one. */
 it.each([
   { amendment: 161, code: 'BYN', since: '2016-07-01', former: 'BYR', gone: '2017-01-02' },
   { amendment: 164, code: 'MRU', since: '2018-01-01', former: 'MRO', gone: '2018-12-31' },
@@ -15,32 +15,32 @@ it.each([
   { amendment: 177, code: 'ZWG', since: '2024-06-25', former: 'ZWL', gone: '2024-09-01' },
   { amendment: 178, code: 'CUP', since: '1914-04-08', former: 'CUC', gone: '2021-07-01' },
   { amendment: 180, code: 'EUR', since: '2026-01-01', former: 'BGN', gone: '2026-02-01' },
-])('amendment $amendment: prices are in $code, and no more in $former', ({ code, since, former, gone }) => {
+])('amendment $amendment: prices are in $code and no longer in $former', ({ code, since, former, gone }) => {
   expect(isCurrentCurrency(code, new Date(since))).toBe(true);
   expect(isCurrentCurrency(code, today)).toBe(true);
   expect(isCurrentCurrency(former, new Date(gone))).toBe(false);
   expect(isCurrentCurrency(former, today)).toBe(false);
-  // What was sold in it is still there.
+  // Past sales in the former currency remain.
   expect(isKnownCurrency(former)).toBe(true);
 });
 
-it('amendment 170: VED is in use beside VES', () => {
+it('amendment 170: VED is in use alongside VES', () => {
   expect(['VED', 'VES'].filter((code) => isCurrentCurrency(code, today))).toEqual(['VED', 'VES']);
 });
 
-it('a currency is in use on its last day, and not on the next', () => {
+it('a currency is in use on its last day and not on the next', () => {
   expect(isCurrentCurrency('BGN', new Date('2026-01-31T23:59:59Z'))).toBe(true);
   expect(isCurrentCurrency('BGN', new Date('2026-02-01T00:00:00Z'))).toBe(false);
 });
 
 it.each(['XAU', 'XAG', 'XPT', 'XPD', 'XDR', 'XSU', 'XUA', 'XAD', 'XBA', 'CHE', 'CLF', 'COU', 'MXV', 'USN', 'UYW'])(
-  '%s is known, and nothing has a price in it',
+  '%s is known, but no price can be in it',
   (code) => {
     expect([isKnownCurrency(code), isCurrentCurrency(code)]).toEqual([true, false]);
   },
 );
 
-it.each(['XTS', 'XXX'])('%s is known from earlier versions, and nothing is priced in it', (code) => {
+it.each(['XTS', 'XXX'])('%s is known from earlier versions, but no price can be in it', (code) => {
   expect([isKnownCurrency(code), isCurrentCurrency(code), formerCurrencies().includes(code)]).toEqual([
     true,
     false,
@@ -48,7 +48,7 @@ it.each(['XTS', 'XXX'])('%s is known from earlier versions, and nothing is price
   ]);
 });
 
-it('every code that version 0.1.0 accepted for a price is known', () => {
+it('knows every code that version 0.1.0 accepted for a price', () => {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
   const codes = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => a + b + c)));
 
@@ -58,13 +58,13 @@ it('every code that version 0.1.0 accepted for a price is known', () => {
   expect(accepted.filter((code) => !isKnownCurrency(code))).toEqual([]);
 });
 
-it('a code that is not current any more is a former one, and no code is both', () => {
+it('lists codes that are no longer current as former ones, and no code as both', () => {
   expect(formerCurrencies(today)).toEqual(expect.arrayContaining(['ANG', 'BGN', 'XAU', 'ZWL']));
   expect(formerCurrencies(today).filter((code) => isCurrentCurrency(code, today))).toEqual([]);
 });
 
 it.each(['XYZ', 'eur', 'EURO', '', ' EUR', 'constructor', '__proto__', 7, null, undefined, ['EUR']])(
-  '%j is no currency',
+  '%j is not a currency',
   (code) => {
     expect([isKnownCurrency(code), isCurrentCurrency(code)]).toEqual([false, false]);
   },

@@ -1,18 +1,18 @@
 import { InCapitals, IsAmount, IsId, IsText, MayBeAbsentOrNull } from '@twinbox/fields';
 import { IsKnownCurrency } from './currencies.js';
 
-/** A customer committed to an order. Topic `order.events`, keyed by `orderId`. */
+/** A customer placed an order. Topic `order.events`, keyed by `orderId`, like all order events. */
 export class OrderPlaced {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsText(1, 255) readonly customerId!: string;
-  /** Minor units of `currency` (cents), so sums stay exact. */
+  /** In minor units of `currency` (cents), so that sums stay exact. */
   @IsAmount() readonly total!: number;
   @InCapitals() @IsKnownCurrency() readonly currency!: string;
 }
 
-/** The order is paid. */
+/** The order was paid. */
 export class OrderCompleted {
   static readonly version = 1;
 
@@ -20,19 +20,19 @@ export class OrderCompleted {
   @IsText(1, 255) readonly customerId!: string;
 }
 
-/** The order will not be carried out. */
+/** The order was cancelled and will not be fulfilled. */
 export class OrderCancelled {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsText(1, 255) readonly customerId!: string;
-  /** Why, in words for a person. */
+  /** Why it was cancelled, in words. */
   @IsText(1, 500) readonly reason!: string;
-  /** Who cancelled it, as `role:name` or just the role. Not all messages say it: the first ones did not. */
+  /** Who cancelled it, as `role:name` or just the role. Absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** Nothing is left to be done for the order. */
+/** The order is finished: nothing remains to be done for it. */
 export class OrderFinished {
   static readonly version = 1;
 
@@ -40,14 +40,14 @@ export class OrderFinished {
   @IsText(1, 255) readonly customerId!: string;
 }
 
-/** Any event of topic `order.events`, as a rule of order-service raises it. */
+/** Any event of the topic `order.events`, in the form in which the rules of order-service return it. */
 export type OrderEvent =
   | { readonly type: 'OrderPlaced'; readonly data: OrderPlaced }
   | { readonly type: 'OrderCompleted'; readonly data: OrderCompleted }
   | { readonly type: 'OrderCancelled'; readonly data: OrderCancelled }
   | { readonly type: 'OrderFinished'; readonly data: OrderFinished };
 
-/** What order-service says. */
+/** The contract of the topic that order-service publishes. */
 export const ORDER_EVENTS = {
   name: 'order.events',
   aggregateType: 'order',

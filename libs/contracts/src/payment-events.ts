@@ -1,59 +1,62 @@
 import { IsId, IsText, IsTime, MayBeAbsentOrNull } from '@twinbox/fields';
 
-/** payment-service waits for the payment of an order. Topic `payment.events`, keyed by `orderId`, as all payment events are. */
+/** payment-service requested the payment of an order. Topic `payment.events`, keyed by `orderId`, like all payment events. */
 export class PaymentRequested {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** When the request fails unless it is paid before; ISO 8601 in UTC. Not all messages say it: the first ones did not. */
+  /** When the request fails as expired if it is still unpaid, as ISO 8601 in UTC. Absent in early messages. */
   @MayBeAbsentOrNull() @IsTime() readonly expiresAt?: string;
 }
 
-/** The money is there. */
+/** The payment succeeded. */
 export class PaymentSucceeded {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** Who said so: `operator:<user>`, `gateway`, `provider`. Not all messages say it, here and below: the first ones did not. */
+  /** Who reported it: `operator:<user>`, `gateway` or `provider`. In all events below, too, `actor` is absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** The money will not come: declined, expired, … */
+/** The payment failed; it was declined or it expired, for example. */
 export class PaymentFailed {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** Why, in words for a person. */
+  /** Why it failed, in words. */
   @IsText(1, 500) readonly reason!: string;
+  /** Who reported it: `operator:<user>`, `gateway`, `provider`, or `system` if it expired. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** The order was cancelled before it was paid: nobody waits for the money any more. */
+/** The order was cancelled before it was paid, so its payment is no longer expected. */
 export class PaymentCancelled {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** Why, in words for a person. */
+  /** Why the order was cancelled, in words. */
   @IsText(1, 500) readonly reason!: string;
+  /** Who cancelled the order, as in `OrderCancelled`; `order-service` or `system` if that is unknown. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** The money is back with the customer, because the order is cancelled. */
+/** The money was returned to the customer because the order is cancelled. */
 export class PaymentRefunded {
   static readonly version = 1;
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** Why, in words for a person. */
+  /** Why it was refunded, in words. */
   @IsText(1, 500) readonly reason!: string;
+  /** Who made or confirmed the refund: `operator:<user>`, `gateway` or `system`. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** Any event of topic `payment.events`, as a rule of payment-service raises it. */
+/** Any event of the topic `payment.events`, in the form in which the rules of payment-service return it. */
 export type PaymentEvent =
   | { readonly type: 'PaymentRequested'; readonly data: PaymentRequested }
   | { readonly type: 'PaymentSucceeded'; readonly data: PaymentSucceeded }
@@ -61,7 +64,7 @@ export type PaymentEvent =
   | { readonly type: 'PaymentCancelled'; readonly data: PaymentCancelled }
   | { readonly type: 'PaymentRefunded'; readonly data: PaymentRefunded };
 
-/** What payment-service says. */
+/** The contract of the topic that payment-service publishes. */
 export const PAYMENT_EVENTS = {
   name: 'payment.events',
   aggregateType: 'payment',
