@@ -1,9 +1,9 @@
-/** Where a use case takes the time from, so that a test can set it. */
+/** The time source of a use case, which a test can replace. */
 export abstract class Clock {
   abstract now(): Date;
 }
 
-/** The machine's clock. */
+/** The clock of the machine. */
 export class SystemClock extends Clock {
   override now(): Date {
     return new Date();

@@ -1,19 +1,22 @@
-/** What a range of times begins with where it has no beginning, and ends with where it has no end. */
+/** The start of a range of times that has no lower bound. */
 export const FIRST_TIME = new Date(0);
-/** What 48 bits of milliseconds reach to lies beyond what a Date can be. */
+/** The end of a range of times that has no upper bound: the last possible Date, which 48 bits of milliseconds still hold. */
 export const LAST_TIME = new Date(8.64e15);
 
-/** The smallest UUIDv7 of the millisecond (RFC 9562, section 5.7): what is created at the time in its id is found by ranges of ids. */
+/**
+ * Returns the smallest UUIDv7 of the millisecond (RFC 9562, section 5.7). Because a UUIDv7 contains its creation time, a range of times
+ * can be searched as a range of ids.
+ */
 export function firstIdOf(time: Date): string {
   return `${millisecondsOf(time)}-7000-8000-000000000000`;
 }
 
-/** The largest UUIDv7 of the millisecond. */
+/** Returns the largest UUIDv7 of the millisecond. */
 export function lastIdOf(time: Date): string {
   return `${millisecondsOf(time)}-7fff-bfff-ffffffffffff`;
 }
 
-/** 48 bits: they last until the year 10889. What lies beyond or before 1970 counts as the last or the first. */
+/** The time in 48 bits, which last until the year 10889. An earlier time than 1970 or a later one is clamped to the first or last. */
 function millisecondsOf(time: Date): string {
   const ms = Math.min(Math.max(0, time.getTime()), 2 ** 48 - 1);
   const digits = ms.toString(16).padStart(12, '0');

@@ -2,18 +2,18 @@ import fc from 'fast-check';
 import { accept, pageOf, reject, SystemClock } from './index.js';
 
 describe('a decision', () => {
-  it('accepts with the state after every event, in order', () => {
+  it('that accepts has the state after all events in order', () => {
     const append = (state: string, event: string): string => state + event;
 
     expect(accept(append, '', 'a', 'b')).toEqual({ accepted: true, state: 'ab', events: ['a', 'b'] });
   });
 
-  it('rejects with its facts', () => {
+  it('that rejects has the facts', () => {
     expect(reject({ code: 'no' })).toEqual({ accepted: false, rejection: { code: 'no' } });
   });
 });
 
-it('pages through a list, and gives every row once', () => {
+it('paging through a list returns every row once', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat()), fc.integer({ min: 1, max: 10 }), (numbers, limit) => {
       const rows = numbers.toSorted((a, b) => a - b);
@@ -29,6 +29,6 @@ it('pages through a list, and gives every row once', () => {
   );
 });
 
-it('the system clock tells the time', () => {
+it('the system clock returns a time', () => {
   expect(new SystemClock().now()).toBeInstanceOf(Date);
 });

@@ -9,28 +9,28 @@ const conflictOf = (precondition: VersionPrecondition, actual: number) =>
 it.each<[string, VersionPrecondition, number]>([
   ['nothing is required', {}, 3],
   ['the version is expected', { expected: [3] }, 3],
-  ['it is one of several', { expected: [1, 3] }, 3],
-  ['any version will do', { expected: '*' }, 3],
+  ['the version is one of several expected ones', { expected: [1, 3] }, 3],
+  ['any version is accepted', { expected: '*' }, 3],
   ['another version is ruled out', { unexpected: [2] }, 3],
-  ['nothing exists, as required', { unexpected: '*' }, 0],
-  ['nothing exists that could be ruled out', { unexpected: [0, 1] }, 0],
-  ['it was changed in the second that the date names', { unmodifiedSince: at('12:00:05') }, 3],
+  ['nothing exists and nothing may', { unexpected: '*' }, 0],
+  ['nothing exists, whatever versions are ruled out', { unexpected: [0, 1] }, 0],
+  ['the last change is in the second of the date', { unmodifiedSince: at('12:00:05') }, 3],
   ['both conditions hold', { expected: [3], unexpected: [2] }, 3],
-])('a change may be made when %s', (_, precondition, actual) => {
+])('a change is allowed when %s', (_, precondition, actual) => {
   expect(conflictOf(precondition, actual)).toBeUndefined();
 });
 
 it.each<[string, VersionPrecondition, number, object]>([
   ['another version is expected', { expected: [2] }, 3, { expected: 2 }],
-  ['it is not among several', { expected: [1, 2] }, 3, { expected: [1, 2] }],
+  ['the version is none of the expected ones', { expected: [1, 2] }, 3, { expected: [1, 2] }],
   ['no version is expected', { expected: [] }, 3, { expected: [] }],
   ['nothing exists', { expected: '*' }, 0, { expected: '*' }],
-  ['nothing exists, and version 0 is expected', { expected: [0] }, 0, { expected: 0 }],
-  ['something exists already', { unexpected: '*' }, 3, { unexpected: '*' }],
+  ['nothing exists and version 0 is expected', { expected: [0] }, 0, { expected: 0 }],
+  ['something exists but nothing may', { unexpected: '*' }, 3, { unexpected: '*' }],
   ['the version is ruled out', { unexpected: [3] }, 3, { unexpected: 3 }],
-  ['it was changed after the date', { unmodifiedSince: at('12:00:04') }, 3, {}],
+  ['the last change is after the date', { unmodifiedSince: at('12:00:04') }, 3, {}],
   ['the first condition fails', { expected: [2], unexpected: [3] }, 3, { expected: 2 }],
   ['the second condition fails', { expected: [3], unexpected: [3] }, 3, { unexpected: 3 }],
-])('a change is refused when %s', (_, precondition, actual, members) => {
+])('a change is rejected when %s', (_, precondition, actual, members) => {
   expect(conflictOf(precondition, actual)).toEqual({ code: 'version-conflict', actual, ...members });
 });

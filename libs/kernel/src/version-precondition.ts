@@ -1,32 +1,32 @@
 import { reject, type Rejected } from './decision.js';
 
-/** Versions that a caller names; `*` is any version that exists. */
+/** The versions that a caller names; `*` stands for any existing version. */
 export type Versions = readonly number[] | '*';
 
-/** What a caller requires of the version that it changes. Without either field it requires nothing. */
+/** What a caller requires of the current version before a change. Without any field, it requires nothing. */
 export interface VersionPrecondition {
-  /** It has to be one of these. */
+  /** The current version must be one of these. */
   readonly expected?: Versions | undefined;
-  /** It must not be one of these; with `*` nothing may exist yet. */
+  /** The current version must not be one of these. With `*`, nothing may exist yet. */
   readonly unexpected?: Versions | undefined;
-  /** It must not have changed after this time, which is exact to the second. */
+  /** The last change must not be later than this time, which is accurate to the second. */
   readonly unmodifiedSince?: Date | undefined;
 }
 
-/** A rejection: the version is not one that the caller requires. */
+/** The rejection of a change whose {@link VersionPrecondition} the current version does not meet. */
 export interface VersionConflict {
   readonly code: 'version-conflict';
-  /** What the caller expected; a single version is a number. */
+  /** The versions that the caller expected; a single version is a number. */
   readonly expected?: Versions | number;
-  /** What the caller ruled out; a single version is a number. */
+  /** The versions that the caller ruled out; a single version is a number. */
   readonly unexpected?: Versions | number;
   /** The current version; 0 when nothing exists. */
   readonly actual: number;
 }
 
 /**
- * Compares the current version, 0 for nothing, and the time of the last change, with what a caller requires. Undefined: the change may
- * be made.
+ * Checks the current version (0 if nothing exists) and the time of the last change against a caller's precondition. Returns undefined if
+ * the change may be made.
  */
 export function versionConflictOf(
   { expected, unexpected, unmodifiedSince }: VersionPrecondition,
@@ -42,7 +42,7 @@ export function versionConflictOf(
   return undefined;
 }
 
-/** The second that a time is in, as HTTP compares dates. */
+/** Returns the second that contains a time, because HTTP compares dates to the second. */
 export function secondOf(time: Date): number {
   return Math.floor(time.getTime() / 1000);
 }
@@ -51,7 +51,7 @@ function isAmong(versions: Versions, actual: number): boolean {
   return actual > 0 && (versions === '*' || versions.includes(actual));
 }
 
-/** The versions as a {@link VersionConflict} names them. */
+/** Returns the versions in the form of a {@link VersionConflict}: a single version as a number. */
 export function asMember(versions: Versions): Versions | number {
   const [first, ...others] = versions;
   return typeof first === 'number' && others.length === 0 ? first : versions;
