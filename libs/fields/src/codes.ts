@@ -1,8 +1,8 @@
 import { Transform } from 'class-transformer';
 
-/** Reads a code of ASCII letters in capitals, because code that compares strings would take two spellings for two codes. */
+/** Converts a code of ASCII letters to capitals, because a comparison of strings would treat two spellings as different codes. */
 export function InCapitals(): PropertyDecorator {
-  // Not the capitals of other letters: that of a long s is an S.
+  // ASCII letters only, because upper-casing maps other letters to ASCII, such as the long s to S.
   const isCode = (value: unknown) => typeof value === 'string' && /^[A-Za-z]+$/.test(value);
   return Transform(({ value }: { value: unknown }) => (isCode(value) ? String(value).toUpperCase() : value), {
     toClassOnly: true,

@@ -27,7 +27,7 @@ class Everything {
   @MayBeAbsentOrNull() @IsText(1, 5) readonly note?: string;
 }
 
-/** The value of the field as it is read; undefined when a rule refuses it. */
+/** Returns the value of the field after reading, or undefined if a rule rejects it. */
 function read(field: keyof Everything, value: unknown): unknown {
   const instance = plainToInstance(Everything, { [field]: value });
   return validateSync(instance).length === 0 ? instance[field] : undefined;
@@ -57,7 +57,7 @@ describe('text', () => {
     expect(read('text', value)).toBeUndefined();
   });
 
-  it('may be empty where the rule says so', () => {
+  it('may be empty if the rule allows it', () => {
     expect(read('mayBeEmpty', '')).toBe('');
   });
 });
@@ -71,11 +71,11 @@ describe('a whole number', () => {
     expect(read('count', value)).toBeUndefined();
   });
 
-  it.each([1, Number.MAX_SAFE_INTEGER])('of money may be %d', (value) => {
+  it.each([1, Number.MAX_SAFE_INTEGER])('as an amount may be %d', (value) => {
     expect(read('amount', value)).toBe(value);
   });
 
-  it.each([0, Number.MAX_SAFE_INTEGER + 1, 1e19, 1e300, -5])('of money is not %d', (value) => {
+  it.each([0, Number.MAX_SAFE_INTEGER + 1, 1e19, 1e300, -5])('as an amount is not %d', (value) => {
     expect(read('amount', value)).toBeUndefined();
   });
 });
@@ -119,7 +119,7 @@ describe('a time', () => {
     expect(read('at', value)).toBeUndefined();
   });
 
-  it('is read back as it was written, on any day', () => {
+  it('is parsed back to the same value, on any day', () => {
     const times = fc.date({
       min: new Date('0001-01-01T00:00:00Z'),
       max: new Date('9999-12-31T23:59:59.999Z'),
@@ -135,7 +135,7 @@ describe('a time', () => {
   });
 
   it.each(['2026-02-30', '2025-02-29', '2026-00-10', '2026-1-1', '2026-11-21T', '0000-01-01'])(
-    'does not begin a day %s',
+    'does not accept %s as a day',
     (text) => {
       expect(dayIn(text)).toBeUndefined();
     },
@@ -143,7 +143,7 @@ describe('a time', () => {
 });
 
 describe('a code', () => {
-  it.each(['EUR', 'eur', 'eUr'])('is read in capitals, also when it is spelled %s', (text) => {
+  it.each(['EUR', 'eur', 'eUr'])('is read in capitals when it is spelled %s', (text) => {
     expect(read('code', text)).toBe('EUR');
   });
 
@@ -174,13 +174,13 @@ describe('an id', () => {
   });
 });
 
-describe('what may be absent', () => {
-  it('may be absent, or undefined', () => {
+describe('an optional field', () => {
+  it('may be absent or undefined', () => {
     expect(validateSync(plainToInstance(Everything, {}))).toEqual([]);
     expect(validateSync(plainToInstance(Everything, { text: undefined, note: undefined }))).toEqual([]);
   });
 
-  it('is null only where null means the same, and then undefined', () => {
+  it('may be null only where null means absent, and is then undefined', () => {
     const instance = plainToInstance(Everything, { text: null, note: null });
 
     expect(validateSync(instance).map(({ property }) => property)).toEqual(['text']);

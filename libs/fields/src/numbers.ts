@@ -1,6 +1,9 @@
 import { ValidateBy } from 'class-validator';
 
-/** A whole number from `min` to `max`, which are safe integers. JSON text such as `1e19` is a whole number too, and beyond them. */
+/**
+ * Accepts a whole number from `min` to `max`, both safe integers. Other whole numbers, such as the JSON text `1e19`, are rejected because
+ * they are not exact.
+ */
 export function IsWholeNumber(min: number, max: number): PropertyDecorator {
   return ValidateBy({
     name: 'isWholeNumber',
@@ -12,7 +15,7 @@ export function IsWholeNumber(min: number, max: number): PropertyDecorator {
   });
 }
 
-/** An amount of money in minor units of its currency (cents): positive and safe, so that sums stay exact. A `bigint` column holds it. */
+/** Accepts an amount of money in minor units of its currency (cents), which is positive and a safe integer. Stored in a `bigint` column. */
 export function IsAmount(): PropertyDecorator {
   return IsWholeNumber(1, Number.MAX_SAFE_INTEGER);
 }

@@ -1,13 +1,13 @@
 import { ValidateBy } from 'class-validator';
 
-/** Whether PostgreSQL keeps the text as it is. Its `text` and `jsonb` hold neither U+0000 nor half of a surrogate pair. */
+/** Returns whether PostgreSQL can store the text. Its `text` and `jsonb` hold neither U+0000 nor half of a surrogate pair. */
 export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
 /**
- * Text of `min` to `max` characters that PostgreSQL can store. Characters are code points, as in a varchar: class-validator's `Length`
- * and `MaxLength` do not count variation selectors, and so accept text that the column refuses.
+ * Accepts text of `min` to `max` characters that PostgreSQL can store. Characters are code points, as in a varchar. class-validator's
+ * `Length` and `MaxLength` do not count variation selectors, so they accept text that the column rejects.
  */
 export function IsText(min: number, max: number): PropertyDecorator {
   return ValidateBy({
@@ -15,7 +15,7 @@ export function IsText(min: number, max: number): PropertyDecorator {
     constraints: [min, max],
     validator: {
       validate(value) {
-        // A character has one or two UTF-16 units.
+        // Checked first because it is cheap: a character has at most two UTF-16 units.
         if (typeof value !== 'string' || value.length > 2 * max || !isStorable(value)) return false;
         const characters = lengthOf(value);
         return characters >= min && characters <= max;
