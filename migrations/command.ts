@@ -1,4 +1,4 @@
-/** Runs a command: what fails is one line that says what to do, and exit status 1. */
+/** Runs a command. If it fails, prints one line with the reason and sets the exit status to 1. */
 export function run(name: string, command: () => Promise<void>): void {
   command().catch((error: unknown) => {
     console.error(`${name}: ${reason(error)}`);
@@ -6,6 +6,7 @@ export function run(name: string, command: () => Promise<void>): void {
   });
 }
 
+/** Returns the value of an environment variable. Throws with the meaning of the variable if it is not set. */
 export function required(variable: string, meaning: string): string {
   const value = process.env[variable];
   if (!value) throw new Error(`${variable} is not set (${meaning})`);

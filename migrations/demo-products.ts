@@ -1,7 +1,7 @@
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { required, run } from './command.js';
 
-/** A small shop: prices in cents, of some there is much, of some there is little, and of some there is none. */
+/** The products of a small shop, with prices in cents. Most are well stocked, a few are scarce and one is sold out. */
 const PRODUCTS: readonly (readonly [id: string, name: string, price: number, currency: string, stock: number])[] = [
   ['tea-earl-grey', 'Earl Grey, 100 g', 890, 'EUR', 5000],
   ['tea-sencha', 'Sencha, 100 g', 1250, 'EUR', 400],
@@ -53,7 +53,7 @@ run('demo-products', async () => {
         PRODUCTS.map(([, , , , stock]) => stock),
       ],
     );
-    console.log(`${rowCount ?? 0} demo products added`);
+    console.log(`Added ${rowCount ?? 0} demo products`);
   } finally {
     await client.end();
   }

@@ -7,15 +7,12 @@ import { SCHEMAS } from './schemas.js';
 
 const usage = `usage: npm run migrate:generate -- ${SCHEMAS.map(({ schema }) => schema).join('|')} what-it-does`;
 
-// A draft of a migration, from the difference between a service's entities and a database that is migrated so far.
+// Drafts a migration from the difference between a service's entities and a fully migrated database.
 run('migrate:generate', async () => {
   const [schema, name, ...more] = process.argv.slice(2);
   const service = SCHEMAS.find((known) => known.schema === schema)?.service;
   if (!service || !name || !/^[a-z][a-z0-9-]*$/.test(name) || more.length > 0) throw new Error(usage);
-  required(
-    'DATABASE_URL',
-    'an admin of a database that is migrated so far: postgres://user:password@host:port/database',
-  );
+  required('DATABASE_URL', 'a fully migrated database, as an admin: postgres://user:password@host:port/database');
 
   const root = new URL('../../', import.meta.url);
   const child = spawn(
@@ -32,6 +29,6 @@ run('migrate:generate', async () => {
     { stdio: 'inherit' },
   );
   const [code] = (await once(child, 'exit')) as [number | null];
-  if (code !== 0) throw new Error('no migration was written: see above');
-  console.log('Read the SQL, make it yours (names, locks, down), and add the class to migrations/schemas.ts.');
+  if (code !== 0) throw new Error('no migration was written, see above');
+  console.log('Review and edit the SQL (names, locks, down), then add the class to migrations/schemas.ts.');
 });

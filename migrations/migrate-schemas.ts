@@ -4,18 +4,18 @@ import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { SCHEMAS } from './schemas.js';
 
 /**
- * The defaults of a service's role in this database, for sessions behind a pooler that refuses or drops start-up parameters. They
- * take precedence over what the role or the database has set in general. The bound on statements is that of the relay, the
- * longest of a service; connections without a pooler have bounds of their own.
+ * The defaults of a service's role in this database, for sessions behind a pooler that rejects or drops start-up parameters. They take
+ * precedence over the general settings of the role or the database. The statement timeout is that of the relay, the longest in a
+ * service. Connections without a pooler set their own timeouts.
  */
 const ROLE_SETTINGS = { statement_timeout: 3000, lock_timeout: 1000, idle_in_transaction_session_timeout: 10_000 };
 
 /**
- * Brings every service's schema up to date: its role, the schema, the pending migrations (each in a transaction of its own)
- * and the role's rights. Safe to repeat, and to run from two places at once: the second waits for the first.
+ * Brings every service's schema up to date: its role, the schema, the pending migrations (each in a separate transaction) and the role's
+ * privileges. It may be repeated, and run from two places concurrently, in which case the second waits for the first.
  *
- * @param adminUrl a database role that may create roles and schemas
- * @param passwords by schema, for the role of the same name
+ * @param adminUrl connects as a database role that may create roles and schemas
+ * @param passwords the passwords of the services' roles, by schema; each role has the name of its schema
  * @returns the names of the migrations that ran, by schema
  */
 export async function migrateSchemas(
@@ -25,7 +25,7 @@ export async function migrateSchemas(
   const ran: Record<string, string[]> = {};
   for (const { schema, migrations } of SCHEMAS) {
     const password = passwords[schema];
-    if (!password) throw new Error(`no password is given for the role ${schema}`);
+    if (!password) throw new Error(`the password of the role ${schema} is missing`);
     const dataSource = await withoutRefusal(() =>
       new DataSource({
         type: 'postgres',
@@ -36,7 +36,7 @@ export async function migrateSchemas(
         migrationsTransactionMode: 'each',
         applicationName: 'twinbox migrate',
         connectTimeoutMS: 5000,
-        // One connection: it holds the lock for as long as the migrations run.
+        // One of the two holds the lock for as long as the migrations run.
         poolSize: 2,
         extra: { Client: SessionClient },
       }).initialize(),
@@ -57,20 +57,20 @@ export async function migrateSchemas(
   return ran;
 }
 
-/** DDL takes no parameters: `format` quotes them. */
+/** Runs a DDL statement. DDL takes no parameters, so `format` quotes the values. */
 async function ddl(tx: EntityManager, statement: string, ...values: string[]): Promise<void> {
   const placeholders = values.map((_, index) => `$${index + 2}::text`).join(', ');
   const rows: { sql: string }[] = await tx.query(`select format($1, ${placeholders}) as sql`, [statement, ...values]);
   await tx.query(rows[0]?.sql ?? '');
 }
 
-/** Roles belong to the whole server: another database of it may be migrated at this moment, and one of the two has to go again. */
+/** Retries conflicts with the migration of another database: roles belong to the whole server, so one of the two fails and must retry. */
 async function prepareWithRetry(dataSource: DataSource, schema: string, password: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await dataSource.transaction((tx) => prepare(tx, schema, password));
     } catch (error) {
-      // duplicate_object, unique_violation, and "tuple concurrently updated", which has no code of its own.
+      // duplicate_object, unique_violation, and "tuple concurrently updated", which has no specific code.
       const code = error instanceof QueryFailedError ? (error.driverError as { code?: string }).code : undefined;
       if (attempt === 10 || !['42710', '23505', 'XX000'].includes(code ?? '')) throw error;
     }
@@ -84,7 +84,7 @@ async function prepare(tx: EntityManager, schema: string, password: string): Pro
   await ddl(tx, 'create schema if not exists %I', schema);
 }
 
-/** The role may read and write its service's rows, and nothing else: no other schema, no DDL, no temporary tables. */
+/** Allows the role to read and write its service's rows, and nothing else: no other schema, no DDL, no temporary tables. */
 async function grant(tx: EntityManager, schema: string): Promise<void> {
   const [{ database } = { database: '' }]: { database: string }[] = await tx.query(
     'select current_database() as database',
@@ -97,7 +97,7 @@ async function grant(tx: EntityManager, schema: string): Promise<void> {
   await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
 }
 
-/** Sets what the sessions of the service depend on. Settings that the server is too old for are left out. */
+/** Sets the role's defaults for the settings that the service depends on. Skips those that the server is too old for. */
 async function settle(tx: EntityManager, schema: string): Promise<void> {
   const settings = roleSettings({ ...ROLE_SETTINGS, search_path: schema });
   const known: { name: string; database: string }[] = await tx.query(

@@ -3,7 +3,7 @@ import { migrateSchemas } from './migrate-schemas.js';
 import { required, run } from './command.js';
 
 run('migrate', async () => {
-  const adminUrl = required('DATABASE_URL', 'an admin of the database: postgres://user:password@host:port/database');
+  const adminUrl = required('DATABASE_URL', 'the database, as an admin: postgres://user:password@host:port/database');
   const passwords = SCHEMAS.map(({ schema, passwordVariable }) => [
     schema,
     required(passwordVariable, `the password of the role ${schema}`),

@@ -24,7 +24,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('migrates an empty database, and has nothing to do the second time', async () => {
+it('migrates an empty database, and does nothing the second time', async () => {
   const first = await migrateSchemas(database.url, PASSWORDS);
   const second = await migrateSchemas(database.url, PASSWORDS);
 
@@ -61,7 +61,7 @@ it.each(['orders', 'payments'])('lets the relay of %s read the sequence of its o
   await client.end();
 });
 
-it('migrates whatever the database has set, and gives the role of each service the settings that it depends on', async () => {
+it('migrates regardless of the settings of the database, and gives each service’s role the settings that it depends on', async () => {
   const hostile = await createDatabase(testServerUrl());
   await setForDatabase(hostile, HOSTILE_SETTINGS);
 
@@ -91,7 +91,7 @@ describe.each([
   ['orders', 'payments.payment_requests'],
   ['payments', 'orders.orders'],
 ])('P10 the role %s', (role, foreign) => {
-  const refused = 'permission denied';
+  const denied = 'permission denied';
 
   it.each([
     `select from ${foreign}`,
@@ -108,7 +108,7 @@ describe.each([
 
     const result = client.query(statement);
 
-    await expect(result).rejects.toThrow(refused);
+    await expect(result).rejects.toThrow(denied);
     await client.end();
   });
 });

@@ -33,7 +33,7 @@ beforeAll(async () => {
   await createTopics({ brokers: testBrokers(), clientId: 'test' }, [
     { name: topic, aggregateType: 'x', partitions: 2, retentionMs: 3_600_000, events: {} },
   ]);
-  // Apart: a send that one of two partitions refuses is repeated for both.
+  // One send per partition, because a send that one partition rejects is repeated for both.
   const record = { key: 'a', value: '{}' };
   await produce(
     testBrokers(),
@@ -45,22 +45,25 @@ beforeAll(async () => {
 
 afterAll(async () => database.drop());
 
-it('shows and moves the offsets of a group in both places, and leaves an entry in the audit', async () => {
-  // The coordinator of a Kafka that has just started takes no groups for a moment.
+it('shows and moves the offsets of a group in both places, and adds entries to the audit', async () => {
+  // Just after Kafka has started, its coordinator accepts no groups for a moment.
   const shown = await until('the group is shown', async () => (await offsets('orders', group, topic)).out);
   expect(shown).toBe(
-    `${topic}/0: next none in the database, none in Kafka; the topic has 0 to 3\n` +
-      `${topic}/1: next none in the database, none in Kafka; the topic has 0 to 1\n`,
+    `${topic}/0: next offset none in the database, none in Kafka; the topic has offsets 0 to 3\n` +
+      `${topic}/1: next offset none in the database, none in Kafka; the topic has offsets 0 to 1\n`,
   );
 
   const latest = await offsets('orders', group, topic, 'latest', '--actor', 'ops', '--reason', 'skip');
   const back = await offsets('orders', group, topic, '0:2', '--actor', 'ops');
   const byTime = await offsets('orders', group, topic, '2020-01-01T00:00:00Z', '--actor', 'ops');
 
-  expect(latest).toMatchObject({ code: 0, out: expect.stringContaining('/0: next 3 in the database, 3 in Kafka') });
-  expect(back.out).toContain('/0: next 2 in the database, 2 in Kafka');
-  expect(back.out).toContain('/1: next 1 in the database, 1 in Kafka');
-  expect(byTime.out).toContain('/0: next 0 in the database, 0 in Kafka');
+  expect(latest).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('/0: next offset 3 in the database, 3 in Kafka'),
+  });
+  expect(back.out).toContain('/0: next offset 2 in the database, 2 in Kafka');
+  expect(back.out).toContain('/1: next offset 1 in the database, 1 in Kafka');
+  expect(byTime.out).toContain('/0: next offset 0 in the database, 0 in Kafka');
   const audit = await database.sql('select actor, action, box, letter, reason from orders.messaging_audit order by id');
   expect(audit).toHaveLength(5);
   expect(audit[2]).toEqual({
@@ -78,7 +81,7 @@ it.each([
   [['orders', group, topic, 'yesterday'], 'offsets: usage:'],
   [['orders', group, topic, '0:9'], `offsets: ${topic}/0 has the offsets 0 to 3, not 9`],
   [['orders', group, `${topic}-unknown`], 'offsets: This server does not host this topic-partition'],
-])('answers %j with one line', async (args, line) => {
+])('reports the mistake in %j in one line', async (args, line) => {
   const { code, out, err } = await offsets(...args);
 
   expect({ code, out, lines: err.trim().split('\n') }).toEqual({

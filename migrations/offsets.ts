@@ -12,7 +12,7 @@ import { DataSource } from 'typeorm';
 import { required, run } from './command.js';
 import { SCHEMAS } from './schemas.js';
 
-// The command reports errors in its own last line; the Kafka client's log is off.
+// The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);
 
 const schemas = SCHEMAS.map(({ schema }) => schema).join('|');
@@ -20,11 +20,11 @@ const usage =
   `usage: npm run offsets -- ${schemas} <group> <topic> ` +
   '[earliest | latest | <ISO time> | <partition>:<offset>,…] [--actor <name>] [--reason <text>]';
 
-// Shows where a consumer group stands on a topic, or moves it, in the service's database and in Kafka.
+// Shows or moves the offsets of a consumer group on a topic, in the service's database and in Kafka.
 run('offsets', async () => {
   const { schema, groupId, topic, target, actor, reason } = readArguments();
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const url = required('DATABASE_URL', "the service's own: postgres://user:password@host:port/database");
+  const url = required('DATABASE_URL', "the service's database: postgres://user:password@host:port/database");
   const extra = { Client: SessionClient };
   const dataSource = await withoutRefusal(() =>
     new DataSource({ type: 'postgres', url, connectTimeoutMS: 5000, extra }).initialize(),
@@ -73,7 +73,7 @@ function targetOf(text: string): OffsetTarget {
 
 function shown(topic: string, { partition, database, kafka, earliest, latest }: OffsetsOfPartition): string {
   return (
-    `${topic}/${partition}: next ${database ?? 'none'} in the database, ${kafka ?? 'none'} in Kafka; ` +
-    `the topic has ${earliest} to ${latest}`
+    `${topic}/${partition}: next offset ${database ?? 'none'} in the database, ${kafka ?? 'none'} in Kafka; ` +
+    `the topic has offsets ${earliest} to ${latest}`
   );
 }

@@ -14,7 +14,7 @@ afterAll(() => database.drop());
 
 const SCHEMAS = ['orders', 'payments'];
 
-it('P5 the query of the README finds every dead letter and dead job of both schemas, with its order', async () => {
+it('P5 the query in the README finds every dead letter and dead job of both schemas, with its order', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, type, key, headers, holds_key, error, dead_at)
@@ -56,7 +56,7 @@ it('P5 the query of the README finds every dead letter and dead job of both sche
   );
 });
 
-it('the query of the README counts what both schemas have not published', async () => {
+it('the query in the README counts the unpublished messages of both schemas', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)

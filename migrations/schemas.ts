@@ -12,7 +12,7 @@ import { IdempotencyKeyRoles1764700000000 as PaymentsKeyRoles } from './payments
 import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-decided-by-named-operators.js';
 import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-payment-timeline-cancelled.js';
 
-/** A service's schema: its migrations in order, and the variable that holds its role's password. The role is named as the schema. */
+/** The schema of each service, with its migrations in order and the variable with its role's password. The role has the schema's name. */
 export const SCHEMAS = [
   {
     schema: 'orders',

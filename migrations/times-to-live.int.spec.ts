@@ -15,7 +15,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The tables as they were before payments had a time to live; gives what leads on from there. */
+/** Creates the tables as they were before payments had a time to live. Returns a function that runs the next migration. */
 async function before(schema: 'orders' | 'payments'): Promise<() => Promise<void>> {
   await database.sql(`create schema ${schema}`);
   const runner = db.createQueryRunner();
@@ -30,7 +30,7 @@ async function before(schema: 'orders' | 'payments'): Promise<() => Promise<void
 
 const IN_MINUTES = `(extract(epoch from %s - now()) / 60)::float8 as minutes`;
 
-it('a payment that waits when times to live come is given all of it, however old it is', async () => {
+it('the migration gives a pending payment the full time to live, however old it is', async () => {
   const migrate = await before('payments');
   await database.sql(`
     insert into payments.payment_requests
@@ -49,7 +49,7 @@ it('a payment that waits when times to live come is given all of it, however old
   expect([pending!.gateway, paid!.gateway]).toEqual(['manual', 'manual']);
 });
 
-it('its order is due at the same time', async () => {
+it('the migration makes its order due at the same time', async () => {
   const migrate = await before('orders');
   await database.sql(`
     insert into orders.orders (id, customer_id, status, total, currency, version, created_at, updated_at)

@@ -12,7 +12,7 @@ const topics = (variables: NodeJS.ProcessEnv) =>
     env: { ...process.env, KAFKA_BROKERS: testBrokers().join(','), ...names, ...variables },
   });
 
-it('creates the topics with the configured names and numbers of partitions, and refuses other numbers later', async () => {
+it('creates the topics with the configured names and numbers of partitions, and rejects other numbers later', async () => {
   const { stdout } = await topics({ ORDER_EVENTS_PARTITIONS: '3' });
 
   expect(stdout).toBe(`${names.ORDER_EVENTS_TOPIC}: 3 partitions\n${names.PAYMENT_EVENTS_TOPIC}: 6 partitions\n`);
@@ -21,14 +21,14 @@ it('creates the topics with the configured names and numbers of partitions, and 
   });
 });
 
-it.each(['0', '-1', '2.5', 'six'])('refuses %j as a number of partitions', async (ORDER_EVENTS_PARTITIONS) => {
+it.each(['0', '-1', '2.5', 'six'])('rejects %j as a number of partitions', async (ORDER_EVENTS_PARTITIONS) => {
   await expect(topics({ ORDER_EVENTS_PARTITIONS })).rejects.toMatchObject({
     stderr: expect.stringContaining('ORDER_EVENTS_PARTITIONS must be a whole number from 1 to 9999'),
   });
 });
 
-it('refuses one name for both topics', async () => {
+it('rejects the same name for both topics', async () => {
   await expect(topics({ ORDER_EVENTS_TOPIC: names.PAYMENT_EVENTS_TOPIC })).rejects.toMatchObject({
-    stderr: `topics: ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names.PAYMENT_EVENTS_TOPIC}": give each topic a name of its own\n`,
+    stderr: `topics: ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names.PAYMENT_EVENTS_TOPIC}", but must differ\n`,
   });
 });
