@@ -18,17 +18,17 @@ it.each([
   [
     'one consumer group for both topics',
     { CONSUMER_GROUP: 'shop', NOTIFICATIONS_GROUP: 'shop' },
-    'NOTIFICATIONS_GROUP="shop": it must be another than CONSUMER_GROUP.',
+    'NOTIFICATIONS_GROUP="shop": it must differ from CONSUMER_GROUP.',
   ],
   [
     'the group that notifications have unless told',
     { CONSUMER_GROUP: 'order-service-notifications' },
-    'CONSUMER_GROUP="order-service-notifications": it must be another than NOTIFICATIONS_GROUP.',
+    'CONSUMER_GROUP="order-service-notifications": it must differ from NOTIFICATIONS_GROUP.',
   ],
   [
     'one topic for what it says and what it hears',
     { ORDER_EVENTS_TOPIC: 'events', PAYMENT_EVENTS_TOPIC: 'events' },
-    'PAYMENT_EVENTS_TOPIC="events": it must be another than ORDER_EVENTS_TOPIC.',
+    'PAYMENT_EVENTS_TOPIC="events": it must differ from ORDER_EVENTS_TOPIC.',
   ],
 ])('does not start with %s', (_, names, problem) => {
   expect(() => loadConfig(OrderServiceConfig, { ...needed, ...names })).toThrow(problem);

@@ -99,8 +99,8 @@ describe('the configuration', () => {
       'payment-webhooks',
       'CONSUMER_GROUP="payment-webhooks": it must not be payment-webhooks, as which the inbox knows the webhooks.',
     ],
-    ['PAYMENT_EVENTS_TOPIC', 'order.events', /^PAYMENT_EVENTS_TOPIC="order.events": it must be another than/],
-    ['ORDER_EVENTS_TOPIC', 'payment.events', /^ORDER_EVENTS_TOPIC="payment.events": it must be another than/],
+    ['PAYMENT_EVENTS_TOPIC', 'order.events', /^PAYMENT_EVENTS_TOPIC="order.events": it must differ from/],
+    ['ORDER_EVENTS_TOPIC', 'payment.events', /^ORDER_EVENTS_TOPIC="payment.events": it must differ from/],
   ])('is refused at the start with %s=%s', (name, value, line) => {
     expect(() => load({ [name]: value })).toThrow(line);
   });

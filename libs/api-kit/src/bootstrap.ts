@@ -19,27 +19,27 @@ import { QueryGuard } from './query-guard.js';
 import { readJsonBodies } from './raw-body.js';
 import { RequestValidation } from './validation.js';
 
-/** Bytes. The largest order there may be is far smaller. */
+/** In bytes. The largest valid order is far smaller. */
 const BODY_LIMIT = 100 * 1024;
 
-/** Within the 10 s that are promised, and that Docker waits before it kills. */
-const SHUTDOWN_BOUND_MS = 9000;
+/** Less than the 10 s that are guaranteed and that Docker waits before it kills a process. */
+const SHUTDOWN_TIMEOUT_MS = 9000;
 
-/** A service as its `main.ts` tells it. */
+/** The description of a service, which its `main.ts` passes to {@link runService}. */
 export interface Service<C extends ServiceConfig> {
-  /** As it is called in the log. */
+  /** The name of the service in the log. */
   readonly name: string;
   readonly configClass: new () => C;
   readonly module: (config: C) => Type | DynamicModule;
-  /** Connects microservices (the consumers). They are started once the service listens. */
+  /** Connects microservices (the consumers). They start once the service listens. */
   readonly configure?: (app: NestFastifyApplication, config: C) => void | Promise<void>;
-  /** None for a process without an API: it has no documentation to show. */
+  /** Omitted by a process without an API, which has no documentation to serve. */
   readonly openApi?: OpenApiInfo;
 }
 
 /**
- * The application as `main.ts` and tests run it, not yet listening: Fastify, the validation, guard and problem documents of
- * every route, and `config` injectable by its class.
+ * Creates the application for `main.ts` and tests, without listening yet. Validation, guards, problem documents and the log apply to every
+ * route, and `config` can be injected by its class.
  */
 export async function createApp(
   module: Type | DynamicModule,
@@ -48,21 +48,21 @@ export async function createApp(
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
-    // An id of any length is judged by validation, like every other input. Node bounds the whole head of a request.
+    // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
     routerOptions: { maxParamLength: 16 * 1024 },
-    // Whoever sends X-Forwarded-For may be anyone.
+    // Anyone can send X-Forwarded-For.
     trustProxy: false,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
-    // Its answer is not a problem document: followHttp() gives ours.
+    // Fastify's response is not a problem document. followHttp() sends one instead.
     return503OnClosing: false,
     frameworkErrors: ({ message }: FastifyError, { raw: request }: FastifyRequest, { raw: response }: FastifyReply) =>
       routeUnreadable(fastify, request, response, message),
     ...connectionOptions(config),
   });
   const fastify: FastifyInstance = adapter.getInstance();
-  // This hook runs before that of CORS, so that a preflight has an id and a line in the log, too.
+  // This hook runs before the CORS hook, so that a preflight has an id and a log line too.
   adapter.setOnRequestHook((request, reply, done) => {
-    // On the raw response, so that server-sent events and hijacked replies carry it too.
+    // Set on the raw response, so that server-sent events and hijacked replies have it too.
     reply.raw.setHeader('x-request-id', request.id);
     hideAsterisk(request.raw);
     logRequest(request.raw, reply.raw, request.id, done);
@@ -78,7 +78,7 @@ export async function createApp(
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
     abortOnError: false,
     bufferLogs: true,
-    // Nest's parsers would add forms; Fastify's own JSON parser refuses __proto__ just as well.
+    // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
     bodyParser: false,
   });
   app.useLogger(app.get(Logger));
@@ -88,11 +88,11 @@ export async function createApp(
   if (config.CORS_ORIGINS.length > 0) {
     app.enableCors({
       origin: config.CORS_ORIGINS,
-      // The plugin's own list ends with POST. Whatever headers a page asks for are allowed.
+      // The plugin's default list ends with POST. All headers that a page asks for are allowed.
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After', 'Allow'],
       maxAge: 600,
-      // followHttp() answers OPTIONS, which has an Allow header for a preflight and for everybody else.
+      // followHttp() answers OPTIONS, because its response has an Allow header whether or not it is a preflight.
       preflightContinue: true,
       strictPreflight: false,
     });
@@ -102,31 +102,31 @@ export async function createApp(
 }
 
 /**
- * All of a `main.ts`. A wrong variable or a port in use ends the process with exit code 1 and lines that say what to do; a
- * database or Kafka that is not there yet does not. SIGTERM and SIGINT end it with 0 once the work in flight is done, or
- * with 1 after 9 s.
+ * Runs a service; the whole body of a `main.ts`. An invalid variable or a port in use ends the process with exit code 1 and lines that say
+ * what to do. A database or Kafka that is not available yet does not. SIGTERM and SIGINT end the process with exit code 0 once the work in
+ * flight is done, or with 1 after 9 s.
  */
 export async function runService<C extends ServiceConfig>(service: Service<C>): Promise<void> {
   const config = configOrExit(service);
-  // Whatever nobody caught has left something half done: a new process starts clean, and messaging takes it from there.
-  const die = (error: unknown): never => {
-    new NestLogger(service.name).fatal({ err: error }, 'Nobody caught this: the process ends.');
+  // An uncaught error may have left something half done. A new process starts clean, and messaging resumes from what is stored.
+  const exitOnError = (error: unknown): never => {
+    new NestLogger(service.name).fatal({ err: error }, 'Uncaught error, exiting.');
     return process.exit(1);
   };
-  process.on('unhandledRejection', die);
-  process.on('uncaughtException', die);
+  process.on('unhandledRejection', exitOnError);
+  process.on('uncaughtException', exitOnError);
 
   let app: NestFastifyApplication;
   try {
     app = await createApp(service.module(config), config, service.openApi);
     closeOnSignal(app, service.name);
     await service.configure?.(app, config);
-    // First the port: a second instance by mistake must not take over the first one's partitions before it fails.
+    // The port comes first, because an accidental second instance must not take over partitions from the first one before it fails.
     await app.listen(config.PORT, await addressOf(config.HOST));
     await app.startAllMicroservices();
   } catch (error) {
     const hint = listenHint(error, config);
-    if (!hint) return die(error);
+    if (!hint) return exitOnError(error);
     process.stderr.write(`${service.name} cannot start: ${hint}\n`);
     return process.exit(1);
   }
@@ -134,32 +134,32 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
   const { url, localUrl } = urlsOf(app);
   if (service.openApi && config.AUTH_MODE === 'dev')
     logger.warn(
-      `AUTH_MODE=dev: everyone who reaches ${url} can act as any user with any role. It is for development only.`,
+      `AUTH_MODE=dev: anyone who can reach ${url} can act as any user with any role. Use it for development only.`,
     );
-  logger.log(`Listens on ${url}${service.openApi ? `, documentation at ${localUrl}/docs` : ''}`);
+  logger.log(`Listening on ${url}${service.openApi ? `, documentation at ${localUrl}/docs` : ''}`);
 }
 
-/** Given a name, Fastify would listen for `localhost` on a second server, which has no bounds. */
+/** Resolves `localhost`, because Fastify would otherwise listen on its second address with another server, which has no limits. */
 async function addressOf(host: string): Promise<string> {
   return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host;
 }
 
-/** The address that is listened on, and one to open on this machine: they differ when it listens on every address. */
+/** Returns the address that the service listens on and one to open on this machine. They differ if it listens on every address. */
 function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } {
   const { address, family, port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
 }
 
-/** Applies to every path, health and metrics included, so scrapers must use a name in ALLOWED_HOSTS. */
+/** Rejects requests for other hosts on every path, including health and metrics, so scrapers must use a name in ALLOWED_HOSTS. */
 function foreignHostProblem(
   allowedHosts: readonly string[],
 ): (request: IncomingMessage) => ProblemException | undefined {
   const isForUs = hostCheck(allowedHosts);
   const detail =
-    'With AUTH_MODE=dev the service answers only for localhost, a loopback address and the hosts in ALLOWED_HOSTS.';
-  const refusal = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
-  return (request) => (isForUs(request) ? undefined : new ProblemException(refusal));
+    'With AUTH_MODE=dev the service answers only requests for localhost, a loopback address or a host in ALLOWED_HOSTS.';
+  const problem = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
+  return (request) => (isForUs(request) ? undefined : new ProblemException(problem));
 }
 
 @Module({})
@@ -182,36 +182,36 @@ function configOrExit<C extends ServiceConfig>({ name, configClass }: Service<C>
   }
 }
 
-// What to do about an address that cannot be listened on; undefined for every other error.
+/** Returns what to do about an address that the service cannot listen on; undefined for any other error. */
 function listenHint(error: unknown, { HOST, PORT }: ServiceConfig): string | undefined {
   const { syscall, code } = error as Partial<NodeJS.ErrnoException>;
   if (code === 'EADDRINUSE') {
-    return `port ${PORT} on ${HOST} is in use. Stop what listens there, or set PORT to another (0: any free one).`;
+    return `port ${PORT} on ${HOST} is in use. Stop the process that is using it, or set PORT to another port (0 picks a free one).`;
   }
-  if (code === 'EACCES') return `port ${PORT} needs privileges. Set PORT to one above 1023.`;
-  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST="${HOST}" is no address of this machine.`;
+  if (code === 'EACCES') return `port ${PORT} requires elevated privileges. Set PORT to a port above 1023.`;
+  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST="${HOST}" is not an address of this machine.`;
   return undefined;
 }
 
 function closeOnSignal(app: NestFastifyApplication, name: string): void {
   let closing = false;
   const close = (signal: NodeJS.Signals): void => {
-    // A terminal sends Ctrl-C to the whole process group, and whoever started us may pass it on: the second is no haste.
+    // A terminal sends Ctrl-C to the whole process group, and the parent may forward it too. So a second signal does not mean "hurry".
     if (closing) return;
     closing = true;
     const logger = new NestLogger(name);
-    logger.log(`${signal}: finishing the work in flight.`);
+    logger.log(`Received ${signal}, finishing the work in flight.`);
     setTimeout(() => {
-      logger.error(`Not done after ${SHUTDOWN_BOUND_MS / 1000} s: the process ends as it is.`);
+      logger.error(`Shutdown did not finish within ${SHUTDOWN_TIMEOUT_MS / 1000} s, exiting.`);
       process.exit(1);
-    }, SHUTDOWN_BOUND_MS).unref();
+    }, SHUTDOWN_TIMEOUT_MS).unref();
     app.close().then(
       () => {
         logger.log('Stopped.');
         process.exit(0);
       },
       (error: unknown) => {
-        logger.error({ err: error }, 'Could not stop in order.');
+        logger.error({ err: error }, 'Shutdown failed.');
         process.exit(1);
       },
     );

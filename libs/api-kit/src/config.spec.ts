@@ -64,7 +64,7 @@ function problemsOf(env: Record<string, string>, cls: new () => ServiceConfig = 
 }
 
 describe('loadConfig', () => {
-  it('takes defaults for what is unset or empty, and converts what is set', () => {
+  it('uses the default of a variable that is unset or empty, and converts one that is set', () => {
     const config = loadConfig(ShopConfig, { ...needed, KAFKA_BROKERS: ' a:1, [::1]:9092 ,', PORT: '0', HOST: ' ' });
 
     expect(config).toBeInstanceOf(ShopConfig);
@@ -72,14 +72,14 @@ describe('loadConfig', () => {
     expect(config).toMatchObject({ RETRY_MINUTES: 5, LOG_LEVEL: 'info', LOG_FORMAT: 'auto', AUTH_MODE: 'dev' });
   });
 
-  it('lets nothing else of the environment in', () => {
+  it('ignores everything else in the environment', () => {
     const config = loadConfig(ShopConfig, { ...needed, PATH: '/bin', constructor: 'x', __proto__: 'y' });
 
     expect(Object.keys(config)).not.toContain('PATH');
     expect(config).toBeInstanceOf(ShopConfig);
   });
 
-  it('names every problem at once: variable, value and what is allowed', () => {
+  it('reports all problems at once, with the variable, the value and what is allowed', () => {
     const problems = problemsOf({ PORT: '80x', LOG_LEVEL: 'loud', KAFKA_BROKERS: 'kafka', RETRY_MINUTES: '61' });
 
     expect([...problems].sort()).toEqual([
@@ -91,11 +91,11 @@ describe('loadConfig', () => {
     ]);
   });
 
-  it.each(['-1', '65536', '1e3', '0x50', '8081.5', 'NaN'])('refuses PORT=%s', (PORT) => {
+  it.each(['-1', '65536', '1e3', '0x50', '8081.5', 'NaN'])('rejects PORT=%s', (PORT) => {
     expect(problemsOf({ ...needed, PORT })).toHaveLength(1);
   });
 
-  it('reads the origins of web pages, and refuses invalid ones', () => {
+  it('reads the origins of web pages, and rejects invalid ones', () => {
     const CORS_ORIGINS = 'http://localhost:3000, https://shop.example';
 
     expect(loadConfig(ShopConfig, { ...needed, CORS_ORIGINS }).CORS_ORIGINS).toEqual(CORS_ORIGINS.split(', '));
@@ -103,11 +103,11 @@ describe('loadConfig', () => {
       expect(problemsOf({ ...needed, CORS_ORIGINS: wrong })).toHaveLength(1);
   });
 
-  it('asks for PORT when a service gives it no default', () => {
+  it('requires PORT if the service has no default for it', () => {
     expect(problemsOf(needed, PortlessConfig)).toEqual(['PORT is not set: it must be a whole number from 0 to 65535.']);
   });
 
-  it('P10 shows no password of a wrong DATABASE_URL', () => {
+  it('P10 does not show the password in an invalid DATABASE_URL', () => {
     for (const DATABASE_URL of [
       'mysql://shop:s3cret@db/shop',
       'postgres://shop:s3cret@db:5432',
@@ -161,7 +161,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, HOST, ...(NODE_ENV && { NODE_ENV }) })).toEqual([]);
   });
 
-  it('reads the hosts that requests may be for, and refuses invalid ones', () => {
+  it('reads the hosts that requests may be for, and rejects invalid ones', () => {
     const ALLOWED_HOSTS = 'order-service, 192.0.2.7,::1,[2001:db8::1],';
 
     expect(loadConfig(ShopConfig, { ...needed, ALLOWED_HOSTS }).ALLOWED_HOSTS).toEqual([
@@ -174,7 +174,7 @@ describe('loadConfig', () => {
       expect(problemsOf({ ...needed, ALLOWED_HOSTS: wrong })).toHaveLength(1);
   });
 
-  it('refuses in production what is for development only, also where it is the default', () => {
+  it('rejects a value for development only in production, even if it is the default', () => {
     const problem = expect.stringMatching(/^GATEWAY="simulated": it must not be simulated .*it takes no money\.$/);
 
     expect(problemsOf({ ...needed, NODE_ENV: 'production' }, GatewayConfig)).toContainEqual(problem);
@@ -190,12 +190,12 @@ describe('loadConfig', () => {
     ['15m', 900_000],
     ['24h', 86_400_000],
     ['1d', 86_400_000],
-  ])('reads the time span %s', (PAYMENT_TTL, ms) => {
+  ])('reads the duration %s', (PAYMENT_TTL, ms) => {
     expect(loadConfig(PaymentConfig, { ...needed, PAYMENT_TTL }).PAYMENT_TTL).toBe(ms);
   });
 
   it.each(['15', '15 m', 'm', '1.5h', '-1s', '999ms', '25h', '1h30m', '9999999999s', '15M'])(
-    'refuses the time span %j',
+    'rejects the duration %j',
     (PAYMENT_TTL) => {
       expect(problemsOf({ ...needed, PAYMENT_TTL }, PaymentConfig)).toEqual([
         `PAYMENT_TTL="${PAYMENT_TTL}": it must be a whole number of ms, s, m, h or d, such as 15m, from 1s to 1d.`,
@@ -203,20 +203,20 @@ describe('loadConfig', () => {
     },
   );
 
-  it('reads a fraction, and refuses anything else', () => {
+  it('reads a fraction, and rejects anything else', () => {
     expect(loadConfig(PaymentConfig, { ...needed, FAILURE_RATE: '0.25' }).FAILURE_RATE).toBe(0.25);
     for (const FAILURE_RATE of ['1.01', '-0.1', '1e-1', '.5', 'half', '50%'])
       expect(problemsOf({ ...needed, FAILURE_RATE }, PaymentConfig)).toHaveLength(1);
   });
 
-  it('leaves out what is optional', () => {
+  it('leaves optional variables undefined', () => {
     const config = loadConfig(PaymentConfig, { ...needed, WEBHOOK_SECRET: ' ' });
 
     expect([config.PAYMENT_TTL, config.FAILURE_RATE]).toEqual([900_000, 0]);
     expect([config.WEBHOOK_SECRET, config.SMTP_URL]).toEqual([undefined, undefined]);
   });
 
-  it('P10 refuses an optional secret or URL that is wrong, without a word of what is secret', () => {
+  it('P10 rejects an invalid optional secret or URL without showing the secret', () => {
     const given = { ...needed, WEBHOOK_SECRET: 's3cret', SMTP_URL: 'http://mail:s3cret@localhost:25' };
 
     const problems = problemsOf(given, PaymentConfig);
@@ -233,7 +233,7 @@ describe('loadConfig', () => {
   });
 
   it.each(['smtp:localhost', 'smtp:///', 'smtp:', 'localhost:25'])(
-    'refuses SMTP_URL=%s, which names no host',
+    'rejects SMTP_URL=%s, which has no host',
     (SMTP_URL) => {
       expect(problemsOf({ ...needed, SMTP_URL }, PaymentConfig)).toEqual([expect.stringContaining('names a host')]);
     },
@@ -242,19 +242,19 @@ describe('loadConfig', () => {
   it.each([
     ['both set', { ORDERS_GROUP: 'one', LETTERS_GROUP: 'one' }, 'one'],
     ['the second set to the default of the first', { LETTERS_GROUP: 'orders' }, 'orders'],
-  ])('refuses two names that have to differ, with %s, in one line', (_, names, shown) => {
+  ])('rejects equal names that must differ, with %s, in one line', (_, names, shown) => {
     expect(problemsOf({ ...needed, ...names }, GroupsConfig)).toEqual([
-      `LETTERS_GROUP="${shown}": it must be another than ORDERS_GROUP.`,
+      `LETTERS_GROUP="${shown}": it must differ from ORDERS_GROUP.`,
     ]);
   });
 
-  it('names the variable that is set when the other one has its default', () => {
+  it('names the variable that is set if the other one has its default', () => {
     expect(problemsOf({ ...needed, ORDERS_GROUP: 'letters' }, GroupsConfig)).toEqual([
-      'ORDERS_GROUP="letters": it must be another than LETTERS_GROUP.',
+      'ORDERS_GROUP="letters": it must differ from LETTERS_GROUP.',
     ]);
   });
 
-  it('waits 30 s for messages to be published, for as long as it says, or for ever', () => {
+  it('reads OUTBOX_OVERDUE_AFTER as a duration or off, with a default of 30 s', () => {
     const overdueAfter = (value: string) =>
       loadConfig(ShopConfig, { ...needed, OUTBOX_OVERDUE_AFTER: value }).OUTBOX_OVERDUE_AFTER;
 
@@ -265,7 +265,7 @@ describe('loadConfig', () => {
       ]);
   });
 
-  it('keeps idempotency keys for a day, or as long as it says', () => {
+  it('reads IDEMPOTENCY_KEY_TTL as a duration, with a default of a day', () => {
     expect(loadConfig(ShopConfig, needed).IDEMPOTENCY_KEY_TTL).toBe(86_400_000);
     expect(loadConfig(ShopConfig, { ...needed, IDEMPOTENCY_KEY_TTL: '2h' }).IDEMPOTENCY_KEY_TTL).toBe(7_200_000);
     expect(problemsOf({ ...needed, IDEMPOTENCY_KEY_TTL: 'soon' })).toEqual([

@@ -19,7 +19,7 @@ import { isHostName, isLoopback } from './loopback.js';
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;
 
-/** One line per problem: the variable, the value it has (never a secret), and what is allowed. */
+/** Thrown for an invalid configuration. Each problem is one line: the variable, its value (never a secret), and what is allowed. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
@@ -28,7 +28,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** A whole number in decimal digits, from `min` to `max`. `1e3` and `0x10` are refused: they are more likely slips. */
+/** Requires a whole number in decimal digits, from `min` to `max`. Rejects `1e3` and `0x10`, which are more likely typing errors. */
 export function EnvInt(min: number, max: number): PropertyDecorator {
   const message = `must be a whole number from ${min} to ${max}`;
   return combine(
@@ -39,16 +39,16 @@ export function EnvInt(min: number, max: number): PropertyDecorator {
   );
 }
 
-/** One of `values`, spelled exactly so. */
+/** Requires one of `values`, spelled exactly like that. */
 export function EnvOneOf(values: readonly string[]): PropertyDecorator {
-  return IsIn(values, { message: `must be ${listed(values)}` });
+  return IsIn(values, { message: `must be ${alternatives(values)}` });
 }
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** A time span such as `500ms`, `60s`, `15m`, `24h` or `7d`, in code in milliseconds, from `minMs` to `maxMs`. */
+/** Requires a duration such as `500ms`, `60s`, `15m`, `24h` or `7d`, from `minMs` to `maxMs`. The field gets it in milliseconds. */
 export function EnvDuration(minMs: number, maxMs: number): PropertyDecorator {
-  const message = `must be ${spanBetween(minMs, maxMs)}`;
+  const message = `must be ${durationRange(minMs, maxMs)}`;
   return combine(
     Transform(({ value }) => (typeof value === 'string' ? milliseconds(value) : (value as unknown))),
     IsInt({ message }),
@@ -57,7 +57,7 @@ export function EnvDuration(minMs: number, maxMs: number): PropertyDecorator {
   );
 }
 
-/** The same, or `off`, in code `false`. */
+/** Requires a duration like {@link EnvDuration}, or `off`. The field gets `false` for `off`. */
 export function EnvDurationOrOff(minMs: number, maxMs: number): PropertyDecorator {
   const isAllowed = (value: unknown) =>
     value === false || (Number.isInteger(value) && Number(value) >= minMs && Number(value) <= maxMs);
@@ -69,13 +69,13 @@ export function EnvDurationOrOff(minMs: number, maxMs: number): PropertyDecorato
       name: 'isDurationOrOff',
       validator: {
         validate: isAllowed,
-        defaultMessage: () => `must be off or ${spanBetween(minMs, maxMs)}`,
+        defaultMessage: () => `must be off or ${durationRange(minMs, maxMs)}`,
       },
     }),
   );
 }
 
-/** A part of a whole as a decimal number from 0 to 1: `0.25`. */
+/** Requires a fraction as a decimal number from 0 to 1, such as `0.25`. */
 export function EnvFraction(): PropertyDecorator {
   const message = 'must be a number from 0 to 1, such as 0.25';
   return combine(
@@ -86,12 +86,15 @@ export function EnvFraction(): PropertyDecorator {
   );
 }
 
-/** Text that no message shows, if it is set; `message` says what it must look like. Give it a name with SECRET, PASSWORD, TOKEN or KEY in it. */
+/**
+ * Requires a secret to match `pattern` if it is set. `message` describes the pattern. Error messages hide the value because of the name of
+ * the variable, which must contain SECRET, PASSWORD, TOKEN or KEY.
+ */
 export function EnvOptionalSecret(pattern: RegExp, message: string): PropertyDecorator {
   return combine(MayBeAbsent(), Matches(pattern, { message }));
 }
 
-/** A URL of one of these protocols (`smtp:`) with a host, if it is set. */
+/** Requires a URL with a host and one of these protocols (such as `smtp:`) if the variable is set. */
 export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator {
   return combine(
     MayBeAbsent(),
@@ -100,25 +103,28 @@ export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator 
       validator: {
         validate: (value) => typeof value === 'string' && isUrlOf(protocols, URL.parse(value)),
         defaultMessage: () =>
-          `must be a URL that begins with ${listed(protocols.map((protocol) => `${protocol}//`))} and names a host`,
+          `must be a URL that begins with ${alternatives(protocols.map((protocol) => `${protocol}//`))} and names a host`,
       },
     }),
   );
 }
 
-/** A name of Kafka's: a topic or a consumer group. */
+/** Requires a valid name for a Kafka topic or consumer group. */
 export function EnvName(): PropertyDecorator {
   return Matches(/^[\w.-]{1,249}$/, { message: 'must be 1 to 249 letters, digits, dots, underscores and hyphens' });
 }
 
-/** Another value than that of the variable `other`, the defaults of both counted in. The problem names the one that is set. */
+/**
+ * Requires a value that differs from that of the variable `other`. Defaults count as values. If only one of the two variables is set, the
+ * problem names that one.
+ */
 export function EnvOtherThan(other: string): PropertyDecorator {
   return ValidateBy(
     {
       name: 'isOtherThan',
       validator: {
         validate: (value, args) => value !== (args?.object as Record<string, unknown> | undefined)?.[other],
-        defaultMessage: () => `must be another than ${other}`,
+        defaultMessage: () => `must differ from ${other}`,
       },
     },
     { context: { other } },
@@ -126,8 +132,8 @@ export function EnvOtherThan(other: string): PropertyDecorator {
 }
 
 /**
- * `value` is for development and tests only: `reason` says what goes wrong elsewhere. It is refused with NODE_ENV=production, also where
- * it is the default.
+ * Rejects `value` with NODE_ENV=production, even if it is the default, because it is for development and tests only. `reason` says what
+ * would go wrong in production.
  */
 export function EnvNotInProduction(value: string, reason: string): PropertyDecorator {
   return ValidateBy({
@@ -140,16 +146,16 @@ export function EnvNotInProduction(value: string, reason: string): PropertyDecor
 }
 
 /**
- * What every service reads from its environment. A service extends it, gives `PORT` its default and adds its own
- * variables: a field with a class-validator decorator is a variable of the same name, its initial value the default.
+ * The environment variables of every service. A service extends this class, gives `PORT` a default and adds its own variables. Each field
+ * with a class-validator decorator is a variable of the same name, and the initial value of the field is its default.
  */
 export class ServiceConfig {
-  /** The address to listen on. Loopback unless set, because `AUTH_MODE=dev` trusts every caller. */
+  /** The address to listen on. The default is loopback because `AUTH_MODE=dev` trusts every caller. */
   @IsString()
   @IsNotEmpty()
   HOST = '127.0.0.1';
 
-  /** 0 takes any free port. */
+  /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
   PORT!: number;
 
@@ -170,47 +176,47 @@ export class ServiceConfig {
   })
   KAFKA_BROKERS!: string[];
 
-  /** Web pages of these origins may call, `http://localhost:3000,https://shop.example`; none unless set. */
+  /** The origins whose web pages may call the service, such as `http://localhost:3000,https://shop.example`. None by default. */
   @Transform(({ value }) => (typeof value === 'string' ? splitList(value) : value))
   @Matches(/^https?:\/\/[^\s/,]+$/, { each: true, message: 'must be a list of origins such as http://localhost:3000' })
   CORS_ORIGINS: string[] = [];
 
-  /** How long a client may take to send a request, head and body; then it gets a 408. */
+  /** How long a client may take to send a request, both head and body. After that it gets a 408. */
   @EnvDuration(1000, 10 * MS.m)
   REQUEST_TIMEOUT = 30_000;
 
-  /** A connection on which nothing moves for this long in the middle of a request or of an answer is closed. */
+  /** How long a connection may be silent in the middle of a request or a response before it is closed. */
   @EnvDuration(1000, 60 * MS.m)
   CONNECTION_TIMEOUT = 60_000;
 
-  /** How long a connection without a request stays open. A proxy in front must close its idle connections earlier. */
+  /** How long an idle connection stays open. A proxy in front of the service must close its idle connections earlier. */
   @EnvDuration(1000, 60 * MS.m)
   KEEP_ALIVE_TIMEOUT = 72_000;
 
-  /** More connections at a time are refused: each takes a file descriptor, and PostgreSQL and Kafka need some, too. */
+  /** How many connections may be open at a time. Each takes a file descriptor, and PostgreSQL and Kafka need some too. */
   @EnvInt(1, 1_000_000)
   MAX_CONNECTIONS = 2000;
 
   @EnvOneOf(logLevels)
   LOG_LEVEL: (typeof logLevels)[number] = 'info';
 
-  /** `auto`: pretty when stdout is a terminal, else JSON. */
+  /** `auto` is `pretty` when stdout is a terminal, otherwise `json`. */
   @EnvOneOf(logFormats)
   LOG_FORMAT: (typeof logFormats)[number] = 'auto';
 
-  /** `off`: this process publishes nothing, for relays run as processes of their own. */
+  /** `off` means that this process does not publish, because the relay runs as a separate process. */
   @EnvOneOf(['on', 'off'])
   RELAY: 'on' | 'off' = 'on';
 
   /**
-   * `dev` trusts the headers X-User-Id and X-Roles. So the service starts only on a loopback address, or when NODE_ENV says
-   * `development` or `test`, and never with `production`; and it answers only requests for a loopback name or one of ALLOWED_HOSTS.
+   * `dev` trusts the headers X-User-Id and X-Roles. Therefore the service starts only on a loopback address or with NODE_ENV `development`
+   * or `test`, and never with `production`. It answers only requests for a loopback host or one of ALLOWED_HOSTS.
    */
   @EnvOneOf(['dev'])
   AUTH_MODE = 'dev' as const;
 
   /**
-   * Names and addresses, without a port, under which callers reach the service besides the loopback ones: AUTH_MODE=dev refuses
+   * The names and addresses, without a port, by which callers may reach the service in addition to the loopback ones. AUTH_MODE=dev rejects
    * requests for any other host.
    */
   @Transform(({ value }) => (typeof value === 'string' ? splitList(value) : value))
@@ -227,13 +233,13 @@ export class ServiceConfig {
   ALLOWED_HOSTS: string[] = [];
 
   /**
-   * Messaging is reported as down while a message has waited unpublished for longer, whichever process should publish it. `off` where
-   * something else than the relay publishes the outbox, such as Debezium.
+   * How long a message may wait unpublished before messaging is reported as down, no matter which process should publish it. `off` is for
+   * outboxes that something other than the relay publishes, such as Debezium.
    */
   @EnvDurationOrOff(1000, 7 * MS.d)
   OUTBOX_OVERDUE_AFTER: number | false = 30 * MS.s;
 
-  /** How long the answer to a request with an `Idempotency-Key` is kept. */
+  /** How long the response to a request with an `Idempotency-Key` is kept. */
   @EnvDuration(1000, 30 * MS.d)
   IDEMPOTENCY_KEY_TTL = 24 * MS.h;
 
@@ -243,8 +249,8 @@ export class ServiceConfig {
 }
 
 /**
- * Reads `cls` from `env`: a variable that is unset or empty takes the field's initial value.
- * @throws ConfigError with every problem at once, so that a deployment is put right in one go.
+ * Reads the variables of `cls` from `env`. A variable that is unset or empty takes the initial value of its field.
+ * @throws ConfigError with all problems at once, so that a deployment can be fixed in one go
  */
 export function loadConfig<T extends ServiceConfig>(
   cls: new () => T,
@@ -260,28 +266,28 @@ export function loadConfig<T extends ServiceConfig>(
   const problems = validateSync(config).map(({ property, constraints, contexts }) => {
     const other = (contexts?.['isOtherThan'] as { readonly other: string } | undefined)?.other;
     if (other !== undefined && given[property] === undefined && given[other] !== undefined)
-      return `${other}="${shown(other, given[other])}": it must be another than ${property}.`;
+      return `${other}="${redacted(other, given[other])}": it must differ from ${property}.`;
     const allowed = [...new Set(Object.values(constraints ?? {}))].join(', ');
     const value = given[property] ?? (config as unknown as Record<string, unknown>)[property];
     return typeof value === 'string'
-      ? `${property}="${shown(property, value)}": it ${allowed}.`
+      ? `${property}="${redacted(property, value)}": it ${allowed}.`
       : `${property} is not set: it ${allowed}.`;
   });
-  const tooOpen = devProblem(config);
-  if (tooOpen) problems.push(tooOpen);
+  const authProblem = authProblemOf(config);
+  if (authProblem) problems.push(authProblem);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
 
-/** What keeps AUTH_MODE=dev from starting: it lets every caller act as any user. */
-function devProblem({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
+/** Returns the problem if AUTH_MODE=dev must not be used here, because it lets every caller act as any user. */
+function authProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
   if (AUTH_MODE !== 'dev') return undefined;
   if (isProduction(NODE_ENV))
-    return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV, or choose another AUTH_MODE.`;
+    return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV or choose another AUTH_MODE.`;
   if (NODE_ENV === 'development' || NODE_ENV === 'test' || isLoopback(HOST)) return undefined;
   return (
     `AUTH_MODE="dev": it trusts every caller, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
-    `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that nobody else reaches.`
+    `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that no one else can reach.`
   );
 }
 
@@ -293,18 +299,17 @@ function isProduction(nodeEnv: string | undefined): boolean {
   return /^prod(uction)?$/i.test(nodeEnv ?? '');
 }
 
-// Every variable has a validation decorator, so the decorators are the list of variables: nothing else of the environment
-// reaches the config.
+// Every variable has a validation decorator, so the decorators list the variables. Nothing else in the environment reaches the config.
 function variablesOf(cls: new () => object): Set<string> {
   const metadata = getMetadataStorage().getTargetValidationMetadatas(cls, '', false, false);
   return new Set(metadata.map(({ propertyName }) => propertyName));
 }
 
-function shown(name: string, value: string): string {
-  // An idempotency key is no secret, and neither is how long one is kept.
+function redacted(name: string, value: string): string {
+  // Neither an idempotency key nor its lifetime is secret.
   if (!/URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY/.test(name)) return value;
   const url = name.includes('URL') && URL.canParse(value) ? new URL(value) : undefined;
-  // In what is no URL with a host nobody knows where the password stands: none of it is shown.
+  // Without a host there is no telling which part is the password, so none of the value is shown.
   if (!url?.host) return '(not shown)';
   if (url.password) url.password = '***';
   for (const key of url.searchParams.keys()) if (/pass|secret|token|key/i.test(key)) url.searchParams.set(key, '***');
@@ -314,12 +319,12 @@ function shown(name: string, value: string): string {
 function isPostgresUrl(value: unknown): boolean {
   if (typeof value !== 'string' || !URL.canParse(value)) return false;
   const { protocol, pathname, host, searchParams } = new URL(value);
-  // libpq's way to name a Unix socket is postgres:///database?host=/directory
+  // libpq names a Unix socket as postgres:///database?host=/directory
   const reachable = host !== '' || searchParams.has('host');
   return ['postgres:', 'postgresql:'].includes(protocol) && reachable && pathname.length > 1;
 }
 
-// `smtp:mail` is a URL too, of a path.
+// `smtp:mail` is a valid URL too, but it has only a path.
 function isUrlOf(protocols: readonly string[], url: URL | null): boolean {
   return url !== null && protocols.includes(url.protocol) && url.host !== '';
 }
@@ -329,7 +334,7 @@ function milliseconds(value: string): number {
   return unit === undefined ? Number.NaN : Number(count) * MS[unit as keyof typeof MS];
 }
 
-function spanBetween(minMs: number, maxMs: number): string {
+function durationRange(minMs: number, maxMs: number): string {
   return `a whole number of ms, s, m, h or d, such as 15m, from ${duration(minMs)} to ${duration(maxMs)}`;
 }
 
@@ -345,7 +350,7 @@ function splitList(value: string): string[] {
     .filter((item) => item !== '');
 }
 
-function listed(values: readonly string[]): string {
+function alternatives(values: readonly string[]): string {
   return values.length < 2 ? (values[0] ?? '') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 

@@ -59,16 +59,16 @@ describe('P10 with AUTH_MODE=dev', () => {
     ':8081',
     ' ',
     '',
-  ])('a request for %j is refused', (name) => {
+  ])('a request for %j is rejected', (name) => {
     expect(host(name)).toBe(false);
   });
 
-  it('a request that names no host, or two, is refused', () => {
+  it('a request that names no host, or two hosts, is rejected', () => {
     expect(isForUs(request({}))).toBe(false);
     expect(host('localhost', 'localhost')).toBe(false);
   });
 
-  it('what a proxy says of the host does not count', () => {
+  it('the host that a proxy reports does not count', () => {
     const forwarded = { 'x-forwarded-host': ['localhost'], forwarded: ['host=localhost'] };
 
     expect(isForUs(request({ host: ['evil.example'], ...forwarded }))).toBe(false);
@@ -80,7 +80,7 @@ describe('P10 with AUTH_MODE=dev', () => {
     expect(isForUs(request({ host: ['localhost'] }, 'HTTP://localhost:8081/orders'))).toBe(true);
   });
 
-  it('nothing is allowed beyond loopback unless it is named', () => {
+  it('no hosts except loopback are allowed unless they are listed', () => {
     const strict = hostCheck([]);
 
     expect(strict(request({ host: ['order-service'] }))).toBe(false);
@@ -100,6 +100,6 @@ it.each([
   ['192.168.1.5', false],
   ['shop.example', false],
   ['', false],
-])('%s is this machine and nothing else: %s', (address, expected) => {
+])('%s is a loopback host: %s', (address, expected) => {
   expect(isLoopback(address)).toBe(expected);
 });

@@ -5,8 +5,8 @@ LOOPBACK.addSubnet('127.0.0.0', 8);
 LOOPBACK.addAddress('::1', 'ipv6');
 
 /**
- * Whether a name or an address (an IPv6 address with or without brackets) is this machine's own. Names are `localhost` and those
- * below it, which RFC 6761 (section 6.3) reserves for that: what any other name resolves to is for the DNS to say.
+ * Whether a name or an address (IPv6 with or without brackets) is a loopback one. The names are `localhost` and its subdomains, which RFC
+ * 6761 (section 6.3) reserves for that. Any other name may resolve to any address.
  */
 export function isLoopback(host: string): boolean {
   const canonical = canonicalHost(host);
@@ -17,14 +17,14 @@ export function isLoopback(host: string): boolean {
   return family !== 0 && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Whether the value is a host as {@link canonicalHost} takes it. */
+/** Whether the value is a host that {@link canonicalHost} accepts. */
 export function isHostName(value: unknown): boolean {
   return typeof value === 'string' && canonicalHost(value) !== undefined;
 }
 
 /**
- * A host in its one spelling: lower case, without the dot at the end, addresses in their canonical form, IPv6 in brackets. Undefined
- * for anything else, such as a host with a port.
+ * Returns the canonical form of a host: in lower case, without the trailing dot, with addresses in their canonical form and IPv6 in
+ * brackets. Returns undefined for anything else, such as a host with a port.
  */
 export function canonicalHost(host: string): string | undefined {
   const bracketed = isIP(host) === 6 ? `[${host}]` : host;

@@ -1,7 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { QueryInt } from './query-fields.js';
 
-/** The query of a list that is read in pages; the list adds its `cursor`, for it knows what its ids look like. */
+/** The query of a paginated list. The list adds its `cursor`, because only the list knows what its ids look like. */
 export class PageQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 })
   @QueryInt(1, 100)

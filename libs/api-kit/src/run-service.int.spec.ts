@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
-/** A service as small as can be, in a process of its own, from the built library: what is tested here ends processes. */
+/** A minimal service from the built library. It runs in a separate process, because these tests end processes. */
 const script = `
   import 'reflect-metadata';
   import { Controller, Get, Module } from '@nestjs/common';
@@ -50,31 +50,31 @@ function start(env: Record<string, string> = {}) {
     },
   });
   children.push(child);
-  const said = { out: '', err: '' };
-  child.stdout.on('data', (chunk) => void (said.out += String(chunk)));
-  child.stderr.on('data', (chunk) => void (said.err += String(chunk)));
+  const output = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => void (output.out += String(chunk)));
+  child.stderr.on('data', (chunk) => void (output.err += String(chunk)));
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const inFlight = new Promise<void>((resolve) => {
     child.stdout.on('data', () => {
-      if (said.out.includes('in flight')) resolve();
+      if (output.out.includes('in flight')) resolve();
     });
   });
   const listening = new Promise<string>((resolve) => {
     child.stdout.on('data', () => {
-      const url = /Listens on (http:\S+?),/.exec(said.out)?.[1];
+      const url = /Listening on (http:\S+?),/.exec(output.out)?.[1];
       if (url) resolve(url);
     });
   });
-  return { child, said, exited, inFlight, listening };
+  return { child, output, exited, inFlight, listening };
 }
 
 describe('runService', () => {
-  it('ends at once, saying what is wrong, when the configuration is', async () => {
-    const { exited, said } = start({ DATABASE_URL: 'mysql://a:s3cret@db/a', PORT: '80x', LOG_LEVEL: '' });
+  it('exits at once and reports what is wrong if the configuration is invalid', async () => {
+    const { exited, output } = start({ DATABASE_URL: 'mysql://a:s3cret@db/a', PORT: '80x', LOG_LEVEL: '' });
 
     expect(await exited).toBe(1);
-    expect(said.out).toBe('');
-    expect(said.err.trim().split('\n')).toEqual([
+    expect(output.out).toBe('');
+    expect(output.err.trim().split('\n')).toEqual([
       'waiting cannot start:',
       expect.stringContaining('PORT="80x": it must be a whole number'),
       expect.stringContaining('DATABASE_URL="mysql://a:***@db/a": it must be a URL'),
@@ -86,17 +86,17 @@ describe('runService', () => {
     ['localhost', {}, /(?:127\.0\.0\.1|\[::1\]):\d+/],
     ['::1', {}, /\[::1\]:\d+/],
     ['0.0.0.0', { NODE_ENV: 'development' }, /0\.0\.0\.0:\d+/],
-  ])('P10 warns at the start that it trusts whoever reaches it, at the address %s', async (HOST, env, address) => {
-    const { listening, said } = start({ HOST, ...env });
+  ])('P10 warns at start that it trusts anyone who can reach it, at the address %s', async (HOST, env, address) => {
+    const { listening, output } = start({ HOST, ...env });
     await listening;
 
-    expect(said.out).toMatch(
-      new RegExp(`AUTH_MODE=dev: everyone who reaches http://${address.source} can act as any user`),
+    expect(output.out).toMatch(
+      new RegExp(`AUTH_MODE=dev: anyone who can reach http://${address.source} can act as any user`),
     );
-    expect(said.out).toMatch(new RegExp(`Listens on http://${address.source},`));
+    expect(output.out).toMatch(new RegExp(`Listening on http://${address.source},`));
   });
 
-  it('listens on one address of localhost, so that its bounds hold for every connection', async () => {
+  it('listens on one address of localhost, so that its limits apply to every connection', async () => {
     const { listening } = start({ HOST: 'localhost' });
     const { hostname, port } = new URL(await listening);
 
@@ -111,31 +111,31 @@ describe('runService', () => {
     expect(['free', 'EADDRNOTAVAIL']).toContain(outcome);
   });
 
-  it('P10 does not start on an address that others reach, unless it is said to be for development', async () => {
-    const { exited, said } = start({ HOST: '0.0.0.0', NODE_ENV: 'staging' });
+  it('P10 does not start on an address that others can reach, unless NODE_ENV allows it', async () => {
+    const { exited, output } = start({ HOST: '0.0.0.0', NODE_ENV: 'staging' });
 
     expect(await exited).toBe(1);
-    expect(said.err).toContain('it must not listen on HOST="0.0.0.0" while NODE_ENV is "staging"');
+    expect(output.err).toContain('it must not listen on HOST="0.0.0.0" while NODE_ENV is "staging"');
   });
 
-  it('ends with one line when the port is in use', async () => {
+  it('exits with one line if the port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
 
-    const { exited, said } = start({ PORT: String(port) });
+    const { exited, output } = start({ PORT: String(port) });
 
     expect(await exited).toBe(1);
-    expect(said.err.trim()).toBe(
-      `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop what listens there, or set PORT to another (0: any free one).`,
+    expect(output.err.trim()).toBe(
+      `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop the process that is using it, or set PORT to another port (0 picks a free one).`,
     );
     other.close();
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'P8 finishes the work in flight on %s, and takes a second one calmly',
+    'P8 finishes the work in flight on %s, even if a second signal arrives',
     async (signal) => {
-      const { child, exited, inFlight, listening, said } = start();
+      const { child, exited, inFlight, listening, output } = start();
       const url = await listening;
 
       const answer = fetch(`${url}/second`, { signal: AbortSignal.timeout(5000) });
@@ -145,16 +145,16 @@ describe('runService', () => {
 
       expect(await (await answer).json()).toEqual({ done: true });
       expect(await exited).toBe(0);
-      expect(said.out).toContain('GET /second 200');
+      expect(output.out).toContain('GET /second 200');
     },
   );
 
-  it('P8 does not wait for a connection that has asked for nothing', async () => {
+  it('P8 does not wait for a connection without a request', async () => {
     const { child, exited, listening } = start();
     const { port } = new URL(await listening);
     const browser = connect(Number(port), '127.0.0.1');
     await once(browser, 'connect');
-    // The server has seen it: it answers another one that came later.
+    // The server has answered a later connection, so it has seen this one.
     await fetch(`http://127.0.0.1:${port}/nothing`);
 
     child.kill('SIGTERM');
@@ -163,7 +163,7 @@ describe('runService', () => {
     browser.destroy();
   });
 
-  it('P8 ends within 10 s, whatever is in flight', async () => {
+  it('P8 exits within 10 s, whatever is in flight', async () => {
     const { child, exited, inFlight, listening } = start();
     const url = await listening;
     const answer = fetch(`${url}/ever`).catch(() => 'cut');
@@ -177,11 +177,11 @@ describe('runService', () => {
     expect(await answer).toBe('cut');
   });
 
-  it('ends, leaving a line in the log, when nobody caught an error', async () => {
-    const { exited, listening, said } = start();
+  it('exits after logging an uncaught error', async () => {
+    const { exited, listening, output } = start();
     await fetch(`${await listening}/crash`).catch(() => undefined);
 
     expect(await exited).toBe(1);
-    expect(said.out).toMatch(/"level":"fatal".*nobody caught me/);
+    expect(output.out).toMatch(/"level":"fatal".*nobody caught me/);
   });
 });
