@@ -121,7 +121,7 @@ async function observe(
       ...said(load, system),
       ...(await factsOf(system, kafka, payments)),
       notices: await noticesIn(options.logs),
-      preparedAgain: await linesIn(options.logs, 'Statements are prepared again'),
+      preparedAgain: await linesIn(options.logs, 'Preparing all statements again'),
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
       faults,
       redelivered: redelivery.delivered,

@@ -74,7 +74,7 @@ describe.each([
     ['half', `${HEAD}Content-Length: 1000\r\n\r\n{"half":`],
     ['nothing', `${HEAD}Content-Length: 1000\r\n\r\n`],
     ['one chunk', `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\n{"hal\r\n`],
-  ])('P8 answers 408 when %s of a body has arrived', async (_, bytes) => {
+  ])('P8 answers 408 if only %s of a body has arrived', async (_, bytes) => {
     const { url } = await start(config);
 
     const answers = await exchange(url, bytes);
@@ -86,7 +86,7 @@ describe.each([
     expect(answers[0]?.headers.get('connection')).toBe('close');
   });
 
-  it('P8 closes the connection of a client that keeps its own side open', async () => {
+  it('P8 closes the connection even if the client keeps its own side open', async () => {
     const { app, url } = await start(config);
     const stubborn = await Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -96,25 +96,25 @@ describe.each([
       }),
     );
 
-    await until('none is left', async () => (await connectionsOf(app)) === 0);
+    await until('no connection is left', async () => (await connectionsOf(app)) === 0);
 
     for (const connection of stubborn) connection.close();
   });
 
-  it('P8 interrupts neither slow answers nor event streams', async () => {
+  it('P8 interrupts neither slow responses nor event streams', async () => {
     const { url } = await start(config);
     const [slow, events] = [await RawConnection.open(url), await RawConnection.open(url)];
     slow.send(GET('/slow'));
     events.send(GET('/events'));
-    await until('both are under way', () => isWaiting && events.text.includes('text/event-stream'));
+    await until('both are in progress', () => isWaiting && events.text.includes('text/event-stream'));
 
-    // Each of these takes as long as the timeout, and more.
+    // Each of these takes longer than the timeout.
     for (let n = 0; n < 3; n++) await exchange(url, `${HEAD}Content-Length: 1000\r\n\r\n`);
     release();
     stream?.send({ data: 'still here' });
 
-    await until('the answer has come', () => slow.answers.length > 0);
-    await until('the event has come', () => events.text.includes('still here'));
+    await until('the response has arrived', () => slow.answers.length > 0);
+    await until('the event has arrived', () => events.text.includes('still here'));
     expect(slow.answers).toMatchObject([{ status: 200, body: '{"slow":true}' }]);
     slow.close();
     events.close();
@@ -140,7 +140,7 @@ describe('an unfinished head', () => {
 });
 
 describe('KEEP_ALIVE_TIMEOUT', () => {
-  it('closes an idle connection without an answer', async () => {
+  it('closes an idle connection without sending anything', async () => {
     const { url } = await start({ KEEP_ALIVE_TIMEOUT: SHORT });
 
     const answers = await exchange(url, GET('/nowhere'));
@@ -150,7 +150,7 @@ describe('KEEP_ALIVE_TIMEOUT', () => {
 });
 
 describe('MAX_CONNECTIONS', () => {
-  it('P8 bounds the open connections: further ones are closed at once', async () => {
+  it('P8 limits the open connections by closing further ones at once', async () => {
     const { app, url } = await start({ MAX_CONNECTIONS: 5 });
     const held = await Promise.all(Array.from({ length: 5 }, () => RawConnection.open(url)));
     await until('all are accepted', async () => (await connectionsOf(app)) === 5);

@@ -6,17 +6,17 @@ import type { ConnectionError, FastifyInstance } from 'fastify';
 import type { ServiceConfig } from './config.js';
 import { codeOfStatus, PROBLEM_JSON, problemDocument } from './problem.js';
 
-/** In milliseconds: how often Node looks for requests that take too long. */
+/** How often Node checks for requests that take too long. */
 const CHECK_MS = 1000;
-/** In milliseconds: how long a client whose connection is given up has to read why. */
+/** How long a client may take to read the last response on a connection that is being closed. */
 const LINGER_MS = 1000;
-/** In milliseconds: a log line about refused connections comes at most this often. */
+/** The shortest time between two log lines about refused connections. */
 const REFUSAL_LOG_MS = 10_000;
-/** In bytes: the longest request line there can be, as Node bounds the head of a request. */
-const LONGEST_LINE = 16 * 1024;
+/** In bytes. No request line can be longer, because Node limits the head of a request. */
+const MAX_LINE_LENGTH = 16 * 1024;
 const TOO_LATE = 'The request did not arrive in time.';
 
-/** Fastify's options for connections, as the configuration has them. */
+/** Returns Fastify's options for connections from the configuration. */
 export function connectionOptions(config: ServiceConfig) {
   const { REQUEST_TIMEOUT, CONNECTION_TIMEOUT, KEEP_ALIVE_TIMEOUT } = config;
   return {
@@ -27,36 +27,36 @@ export function connectionOptions(config: ServiceConfig) {
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT,
       connectionsCheckingInterval: CHECK_MS,
-      // Node's own answer has no body; a hook refuses the request instead.
+      // Node's own response has no body. A hook rejects the request instead.
       requireHostHeader: false,
     },
     clientErrorHandler,
   };
 }
 
-/** The response to the latest request of each connection: the one that a broken connection is about. */
+/** The response to the latest request of each connection. An error of the connection concerns that request. */
 const latestResponses = new WeakMap<Socket, ServerResponse>();
-/** Connections that have got their last answer. */
+/** Connections that have been sent their last response. */
 const givenUp = new WeakSet<Socket>();
 
-/** Bounds the connections of a server in number and time, and ends them when it closes. */
+/** Limits the number and the duration of a server's connections, and closes them when the server closes. */
 export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: ServiceConfig): void {
   const { server } = fastify;
   server.maxConnections = MAX_CONNECTIONS;
   server.on('drop', refusalLog(MAX_CONNECTIONS));
-  server.on('timeout', onSilence);
+  server.on('timeout', onInactivity);
   server.on('connect', (_request, socket) => {
     socket.on('error', () => undefined);
     socket.resume();
     answerAndClose(socket as Socket, 501, 'This is not a proxy.');
   });
-  // Without a listener Node answers with an empty 417; a hook refuses the request instead.
+  // Without a listener Node sends an empty 417. A hook rejects the request instead.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     latestResponses.set(request.socket, response);
     fastify.routing(request, response);
   });
 
-  // Connections without a request so far: browsers open some in advance. To Node they are not idle.
+  // Connections without a request so far. Browsers open some in advance, and Node does not consider them idle.
   const unused = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     unused.add(socket);
@@ -66,8 +66,8 @@ export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: 
     unused.delete(socket);
     latestResponses.set(socket, response);
   });
-  // Node closes the idle connections when a server closes, but not those that become idle afterwards: a client that keeps
-  // its connection alive would hold up every shutdown that met a request in flight.
+  // When a server closes, Node closes the idle connections but not those that become idle afterwards. A client with keep-alive would
+  // therefore delay every shutdown during one of its requests.
   fastify.addHook('preClose', (done) => {
     for (const socket of unused) socket.destroy();
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
@@ -76,18 +76,18 @@ export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: 
   });
 }
 
-function refusalLog(most: number): () => void {
+function refusalLog(limit: number): () => void {
   const logger = new Logger('Connections');
   let quietUntil = 0;
   return () => {
     if (performance.now() < quietUntil) return;
     quietUntil = performance.now() + REFUSAL_LOG_MS;
-    logger.warn(`Connections are refused: ${most} are open, as many as MAX_CONNECTIONS allows.`);
+    logger.warn(`Refusing connections, because ${limit} are open and MAX_CONNECTIONS allows no more.`);
   };
 }
 
-/** Nothing has moved for CONNECTION_TIMEOUT. While the service prepares an answer, the client is right to be silent. */
-function onSilence(socket: Socket): void {
+/** Handles a connection that has been silent for CONNECTION_TIMEOUT. It stays open while the service prepares a response. */
+function onInactivity(socket: Socket): void {
   const response = latestResponses.get(socket);
   if (givenUp.has(socket) || !response || response.writableEnded) return void socket.destroy();
   if (!response.req.complete) return giveUp(socket, 408, TOO_LATE);
@@ -101,26 +101,29 @@ function clientErrorHandler(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return giveUp(socket, 408, TOO_LATE);
   if (error.code === 'HPE_HEADER_OVERFLOW') return giveUp(socket, 431, 'The head of the request is too large.');
   if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return giveUp(socket, 413, 'The chunk extensions are too large.');
-  if (hasUnknownMethod(error)) return giveUp(socket, 501, 'The method is not known.');
+  if (hasUnknownMethod(error)) return giveUp(socket, 501, 'The method is unknown.');
   return giveUp(socket, 400, 'This is not valid HTTP.');
 }
 
-/** Whether all that is wrong is a method that Node does not know (RFC 9110, section 15.6.2). */
+/** Whether the only error is a method that Node does not know (RFC 9110, section 15.6.2). */
 function hasUnknownMethod(error: ConnectionError): boolean {
   if (error.code !== 'HPE_INVALID_METHOD') return false;
   const { rawPacket, bytesParsed } = error as ConnectionError & { readonly rawPacket: Buffer };
-  // Other requests may stand before it.
-  const line = rawPacket.subarray(rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1, bytesParsed + LONGEST_LINE);
+  // The packet may contain earlier requests.
+  const line = rawPacket.subarray(
+    rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1,
+    bytesParsed + MAX_LINE_LENGTH,
+  );
   return /^[\w!#$%&'*+.^`|~-]+ [!-~]+ HTTP\/1\.[01]\r?\n/.test(line.toString('latin1'));
 }
 
-/** Answers what cannot be read as a request, after the answers to the requests before it, and closes the connection. */
+/** Answers a request that cannot be read, after the responses to the requests before it, and closes the connection. */
 function giveUp(socket: Socket, status: number, detail: string): void {
   givenUp.add(socket);
   const response = latestResponses.get(socket);
   if (!response || (response.writableFinished && response.req.complete)) return answerAndClose(socket, status, detail);
   if (response.req.complete) return void response.once('finish', () => answerAndClose(socket, status, detail));
-  // It is the body of this very request that is broken.
+  // The error is in the body of this request.
   if (response.headersSent) return void socket.destroy();
   const id = String(response.getHeader('x-request-id') ?? randomUUID());
   response.statusCode = status;
@@ -129,7 +132,7 @@ function giveUp(socket: Socket, status: number, detail: string): void {
   return closeSoon(socket);
 }
 
-/** Answers without a request, a log context and a reply: there is only a socket. */
+/** Sends a response when there is no request, log context or reply, but only a socket. */
 function answerAndClose(socket: Socket, status: number, detail: string): void {
   const id = randomUUID();
   const body = bodyFor(status, detail, id);
@@ -140,7 +143,10 @@ function answerAndClose(socket: Socket, status: number, detail: string): void {
   closeSoon(socket);
 }
 
-/** Not at once: what the client has sent meanwhile would make the kernel discard the answer. Not never: it may stay silent. */
+/**
+ * Closes the connection after a delay. Data that the client has sent in the meantime would make the kernel discard the response if the
+ * connection were closed at once, and a client that stays silent would otherwise keep it open for ever.
+ */
 function closeSoon(socket: Socket): void {
   const close = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(close));

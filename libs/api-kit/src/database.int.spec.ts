@@ -25,11 +25,11 @@ const NoteSchema = new EntitySchema<{ id: number; text: string }>({
 
 const SCHEMA = `api_kit_${process.pid}`;
 const given = process.env['TEST_DATABASE_URL'];
-if (!given) throw new Error('TEST_DATABASE_URL names no database: run this through npm test');
+if (!given) throw new Error('TEST_DATABASE_URL is not set. Run the tests with npm test.');
 const databaseUrl = new URL(given);
 
-/** The way to the database, which a test can break: `cut` says no word more, like a cable; `close` resets and refuses. */
-class Way {
+/** A proxy to the database that tests can break. `cut` drops all data silently, like a cut cable; `close` resets connections. */
+class DatabaseProxy {
   private readonly sockets = new Set<Socket>();
   private server: Server | undefined;
   private isCut = false;
@@ -56,8 +56,8 @@ class Way {
     this.isCut = true;
   }
 
-  /** What was in flight stays lost, as with a firewall that forgot its connections. */
-  mend(): void {
+  /** Restores the link for new connections. Existing ones stay dead, as behind a firewall that has lost their state. */
+  restore(): void {
     for (const socket of this.sockets) socket.removeAllListeners('data').resume();
     this.isCut = false;
   }
@@ -111,7 +111,7 @@ class TestConfig extends ServiceConfig {
 }
 
 const probe = new Probe();
-const way = new Way();
+const proxy = new DatabaseProxy();
 let admin: DataSource;
 let app: NestFastifyApplication;
 let url: string;
@@ -119,7 +119,7 @@ let url: string;
 async function start(): Promise<void> {
   const viaProxy = new URL(databaseUrl.href);
   viaProxy.hostname = '127.0.0.1';
-  viaProxy.port = String(way.port);
+  viaProxy.port = String(proxy.port);
 
   @Module({ providers: [{ provide: Probe, useValue: probe }], exports: [Probe] })
   class MessagingModule {}
@@ -169,10 +169,10 @@ beforeAll(async () => {
   await admin.query(`create schema ${SCHEMA}`);
   await admin.query(`create table notes (id int primary key, text text not null)`);
   await admin.query(`insert into notes values (1, 'one')`);
-  await way.open();
+  await proxy.open();
 });
 afterAll(async () => {
-  await way.close();
+  await proxy.close();
   await admin.query(`drop schema ${SCHEMA} cascade`);
   await admin.destroy();
 });
@@ -187,7 +187,7 @@ describe('databaseModule', () => {
     expect(await get('/notes')).toMatchObject({ status: 200, body: [{ id: 1, text: 'one' }] });
   });
 
-  it('prepares once a connection what begins with the comment, and nothing else', async () => {
+  it('prepares statements that begin with the comment once per connection, and no others', async () => {
     const dataSource = app.get(DataSource);
     await dataSource.transaction(async (tx) => {
       for (const n of [1, 2]) {
@@ -204,13 +204,13 @@ describe('databaseModule', () => {
 
   it.each([
     ['a wider varchar', 'varchar(10)', 'varchar(20)'],
-    ['int made bigint', 'int', 'bigint'],
-  ])('P8 prepares statements again after a change of their table: %s', async (_, before, after) => {
+    ['int changed to bigint', 'int', 'bigint'],
+  ])('P8 prepares statements again after a change to their table: %s', async (_, before, after) => {
     const db = await createDataSource({ url: databaseUrl.href, schema: SCHEMA, applicationName: 'test', poolSize: 5 });
     await admin.query(`create table changing (id int primary key, value ${before})`);
     await admin.query(`insert into changing values (1, '7')`);
     const read = () => db.query<unknown[]>('/* prepared */ select * from changing where id = $1', [1]);
-    // Every connection has the statement.
+    // Every connection has prepared the statement.
     await Promise.all(
       Array.from({ length: 5 }, () =>
         db.transaction(async (tx) => {
@@ -230,14 +230,14 @@ describe('databaseModule', () => {
     await admin.query('drop table changing');
   });
 
-  it('P8 prepares statements again that a connection has lost, and stops preparing where they are lost all the time', async () => {
+  it('P8 prepares statements again that a connection has lost, and stops preparing if they keep getting lost', async () => {
     const db = await createDataSource({ url: databaseUrl.href, schema: SCHEMA, applicationName: 'test', poolSize: 1 });
     const read = () => db.query<unknown[]>('/* prepared */ select $1::int as kept', [1]);
     const failures: unknown[] = [];
 
     for (let n = 0; n < 30; n++) {
       await read().catch((error: unknown) => failures.push(databaseTrouble(error)));
-      // As a pooler in transaction mode, which gives the next statement to another session.
+      // Like a pooler in transaction mode, which sends the next statement to another session.
       await db.query('deallocate all');
     }
 
@@ -247,22 +247,22 @@ describe('databaseModule', () => {
     await db.destroy();
   });
 
-  it('P8 starts without a database, answers 503, and works as soon as it is there', async () => {
+  it('P8 starts without a database, answers 503, and works as soon as the database is available', async () => {
     await app.close();
-    await way.close();
+    await proxy.close();
     await start();
 
     await expectUnavailable('/notes');
-    await way.open();
+    await proxy.open();
     expect(await get('/notes')).toMatchObject({ status: 200 });
   });
 
-  it('P8 answers 503 while the database is gone, and recovers with no restart', async () => {
+  it('P8 answers 503 while the database is unavailable, and recovers without a restart', async () => {
     await get('/notes');
 
-    await way.close();
+    await proxy.close();
     await expectUnavailable('/notes');
-    await way.open();
+    await proxy.open();
 
     expect(await get('/notes')).toMatchObject({ status: 200 });
   });
@@ -270,22 +270,22 @@ describe('databaseModule', () => {
   it('P8 answers 503 within 2 s on every connection that was cut without a reset', async () => {
     await Promise.all([get('/notes'), get('/notes'), get('/notes'), get('/notes')]);
 
-    way.cut();
+    proxy.cut();
     await Promise.all(Array.from({ length: 12 }, () => expectUnavailable('/notes')));
     await expectUnavailable('/notes');
-    way.mend();
+    proxy.restore();
 
     await untilAnswered('/notes');
   });
 
-  it('P8 puts no connection back into the pool that left a query without an answer', async () => {
+  it('P8 does not return a connection to the pool if it left a query unanswered', async () => {
     await get('/notes');
 
-    way.cut();
+    proxy.cut();
     await expectUnavailable('/notes');
-    way.mend();
+    proxy.restore();
 
-    // The one that was cut would keep the next request waiting.
+    // The dead connection would keep the next request waiting.
     expect(await get('/notes')).toMatchObject({ status: 200 });
   });
 
@@ -294,14 +294,14 @@ describe('databaseModule', () => {
     expect(await get('/notes')).toMatchObject({ status: 200 });
   });
 
-  it('P8 outlives a server that ends in the packet of its greeting', async () => {
+  it('P8 survives a server that dies in the same packet as its greeting', async () => {
     const message = (type: string, body: string) => {
       const head = Buffer.alloc(5);
       head.write(type);
       head.writeInt32BE(4 + body.length, 1);
       return Buffer.concat([head, Buffer.from(body)]);
     };
-    // As one that is killed right after a login: it lets the client in, is ready for it, and is gone.
+    // Like a server that is killed right after a login: it accepts the client, reports that it is ready, and dies.
     const greeting = [
       message('R', '\0\0\0\0'),
       message('Z', 'I'),
@@ -319,21 +319,21 @@ describe('databaseModule', () => {
       applicationName: 'test',
     });
 
-    // An error that nobody listens for would end the process: jest reports it as this test's failure.
+    // An error without a listener would end the process. Jest reports it as a failure of this test.
     await expect(dataSource.query('select 1')).rejects.toThrow();
 
     await dataSource.destroy();
     dying.close();
   });
 
-  it('ends a statement that takes too long, and keeps its connection', async () => {
+  it('cancels a statement that takes too long, and keeps its connection', async () => {
     const answer = await get('/notes/slow');
 
     expect(answer).toMatchObject({ status: 503, body: { type: 'urn:twinbox:problem:try-again' } });
     expect(answer.tookMs).toBeLessThan(2000);
   });
 
-  it('ends a wait for a lock', async () => {
+  it('cancels a wait for a lock', async () => {
     const holder = admin.createQueryRunner();
     await holder.startTransaction();
     await holder.query('select * from notes for update');
@@ -353,7 +353,7 @@ describe('health', () => {
       ['live', 'ready', 'messaging', ''].map(async (path) => (await get(`/health/${path}`.replace(/\/$/, ''))).status),
     );
 
-  it('is well while everything is, and is never cached', async () => {
+  it('is ok while all components are up, and is never cached', async () => {
     const answer = await get('/health');
 
     expect(await statuses()).toEqual([200, 200, 200, 200]);
@@ -364,7 +364,7 @@ describe('health', () => {
     });
   });
 
-  it('P8 stays ready, and says degraded, while messaging is down', async () => {
+  it('P8 stays ready, and reports degraded, while messaging is down', async () => {
     probe.healthy = false;
 
     expect(await statuses()).toEqual([200, 200, 503, 503]);
@@ -378,7 +378,7 @@ describe('health', () => {
     });
   });
 
-  it('has Retry-After with every 503, and with no other answer', async () => {
+  it('has Retry-After on every 503, and on no other response', async () => {
     probe.healthy = false;
 
     const answers = await Promise.all(['', '/ready', '/messaging'].map((path) => get(`/health${path}`)));
@@ -390,19 +390,19 @@ describe('health', () => {
     ]);
   });
 
-  it('P8 is not ready while the database does not answer, and says so within 2 s', async () => {
+  it('P8 reports within 2 s that it is not ready while the database does not answer', async () => {
     await get('/notes');
-    way.cut();
+    proxy.cut();
 
     const began = performance.now();
     expect(await statuses()).toEqual([200, 503, 200, 503]);
     expect(performance.now() - began).toBeLessThan(2000);
 
-    way.mend();
+    proxy.restore();
     await untilAnswered('/health/ready');
   });
 
-  it('is documented with both of its answers', () => {
+  it('is documented with both of its responses', () => {
     const document = openApiDocument(app, { title: 'a', description: 'b', version: 'c' });
 
     expect(openApiGaps(document).filter((gap) => gap.startsWith('Health'))).toEqual([]);

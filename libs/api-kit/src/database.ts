@@ -8,32 +8,32 @@ import pg, { type PoolConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { reasonOf } from './database-trouble.js';
 
-/** Where the database is, and how long anything of it may take. */
+/** The address of the database, and its limits. Times are in milliseconds. */
 export interface DatabaseOptions {
   readonly url: string;
-  /** The service's own schema: entities without one are in it, and so is what raw SQL names without one. */
+  /** The service's own schema, in which entities and names in raw SQL are looked up unless they name a schema. */
   readonly schema: string;
-  /** Shown in pg_stat_activity. */
+  /** The name that is shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly entities?: Extract<DataSourceOptions, { type: 'postgres' }>['entities'];
-  /** Connections for requests. Default 10. */
+  /** The number of connections for requests. Default 10. */
   readonly poolSize?: number;
-  /** Connections for messages, jobs and timers, in a pool of their own: see {@link MESSAGING_DATA_SOURCE}. Default 10. */
+  /** The number of connections for messages, jobs and timers, in a separate pool; see {@link MESSAGING_DATA_SOURCE}. Default 10. */
   readonly messagingPoolSize?: number;
-  /** How long to wait for a connection, a free one of the pool included. Default 1,500. */
+  /** How long to wait for a connection, whether a new one or a free one from the pool. Default 1,500. */
   readonly connectTimeoutMs?: number;
-  /** The server ends a statement that takes longer, and the request may try again. Default 1,200. */
+  /** How long a statement may take before the server cancels it. The request may try again. Default 1,200. */
   readonly statementTimeoutMs?: number;
-  /** The server ends a wait for a lock. Default 1,000. */
+  /** How long a statement may wait for a lock before the server cancels it. Default 1,000. */
   readonly lockTimeoutMs?: number;
   /**
-   * A connection that leaves a query unanswered for so long is cut: longer than `statementTimeoutMs`, which a living server keeps, unless
-   * others were sent before it that took their time too. Default 1,500.
+   * How long a query may stay unanswered before its connection is closed. It must be longer than `statementTimeoutMs`, within which a live
+   * server answers unless earlier statements on the connection took their time too. Default 1,500.
    */
   readonly queryTimeoutMs?: number;
   /**
-   * The server ends a session that leaves its transaction open without a word: else the locks of a client that vanished
-   * without a reset are held until TCP gives up, hours later. Default 10,000.
+   * How long a transaction may be idle before the server ends the session. Without this limit, the locks of a client that vanished without
+   * a reset would be held until TCP gives up, hours later. Default 10,000.
    */
   readonly idleInTransactionTimeoutMs?: number;
 }
@@ -41,14 +41,14 @@ export interface DatabaseOptions {
 const MESSAGING = 'messaging';
 
 /**
- * The token of the DataSource for what no request waits for: messages, jobs and timers. Its pool is its own, so that requests that
- * wait for a lock delay no message, and messages that do delay no request.
+ * The token of the DataSource for work that no request waits for: messages, jobs and timers. It has its own pool, so that requests waiting
+ * for a lock do not delay messages, and vice versa.
  */
 export const MESSAGING_DATA_SOURCE = getDataSourceToken(MESSAGING);
 
 /**
- * TypeORM's DataSource for requests, and a second one for {@link MESSAGING_DATA_SOURCE messaging}. It needs no database to start: connections are made when they are first
- * used, and again after every outage; until then requests get a 503 within 2 s.
+ * Provides TypeORM's DataSource for requests, and a second one for {@link MESSAGING_DATA_SOURCE messaging}. The service starts without a
+ * database: connections are opened on first use and again after an outage. Until then requests get a 503 within 2 s.
  */
 export function databaseModule(options: DatabaseOptions): DynamicModule {
   return {
@@ -66,16 +66,16 @@ export function databaseModule(options: DatabaseOptions): DynamicModule {
           await new LazyDataSource(typeOrm, poolConfig(messagingOptions(options))).initialize(),
       }),
     ],
-    providers: [FirstContact],
+    providers: [DatabaseStartLog],
   };
 }
 
-/** The same without Nest, for scripts and tests. Initialised; `destroy()` closes its connections. */
+/** Creates an initialized DataSource without Nest, for scripts and tests. `destroy()` closes its connections. */
 export async function createDataSource(options: DatabaseOptions): Promise<DataSource> {
   return await new LazyDataSource(typeOrmOptions(options), poolConfig(options)).initialize();
 }
 
-/** Settings of the sessions of a pool: how long statements and locks may take, and where names without a schema are looked up. */
+/** Returns the session settings of a pool: the timeouts of statements and locks, and the schema of unqualified names. */
 function settingsOf(options: DatabaseOptions): SessionSettings {
   if (!/^[a-z_][a-z0-9_]*$/.test(options.schema)) throw new Error(`"${options.schema}" is not a plain schema name`);
   return {
@@ -86,17 +86,18 @@ function settingsOf(options: DatabaseOptions): SessionSettings {
   };
 }
 
-/** Says once at start whether the database answers: a service that waits for it should not wait in silence. */
+/** Logs once at start whether the database is available, so that a service does not wait for it silently. */
 @Injectable()
-class FirstContact implements OnApplicationBootstrap {
+class DatabaseStartLog implements OnApplicationBootstrap {
   private readonly logger = new Logger('Database');
 
   constructor(private readonly dataSource: DataSource) {}
 
   onApplicationBootstrap(): void {
     withoutRefusal(() => this.dataSource.query('select 1')).then(
-      () => this.logger.log('The database answers.'),
-      (error: unknown) => this.logger.warn(`The database does not answer yet, requests get a 503: ${reasonOf(error)}`),
+      () => this.logger.log('The database is available.'),
+      (error: unknown) =>
+        this.logger.warn(`The database is not available yet, so requests get a 503: ${reasonOf(error)}`),
     );
   }
 }
@@ -105,9 +106,10 @@ class FirstContact implements OnApplicationBootstrap {
 class DatabaseModule {}
 
 /**
- * TypeORM connects in `initialize()` and fails without a database; all it learns there is known beforehand. So this one
- * builds the entities' metadata and hands the driver a pool, which connects when it is first used. No state between "not
- * connected yet" and "connected" is left to get wrong: a database that comes late is one that comes back.
+ * A DataSource that can be initialized without a database. TypeORM connects in `initialize()` and fails without one, although everything
+ * that it learns there is known in advance. So this class builds the metadata of the entities and gives the driver a pool, which connects
+ * on first use. There is no state between "not connected yet" and "connected" to get wrong: a database that is available late is handled
+ * like one that comes back after an outage.
  */
 class LazyDataSource extends DataSource {
   constructor(
@@ -122,7 +124,7 @@ class LazyDataSource extends DataSource {
     const pool = boundedPool(this.pool);
     Object.assign(this.driver, {
       master: pool,
-      // All that TypeORM asks the version for came before PostgreSQL 14, the oldest with support.
+      // TypeORM checks the version only for features older than PostgreSQL 14, the oldest supported version.
       version: '14.0',
       isGeneratedColumnsSupported: true,
       searchSchema: schema,
@@ -134,23 +136,23 @@ class LazyDataSource extends DataSource {
   }
 }
 
-/** `settings` is for the {@link SessionClient}. */
+/** A pool configuration with the `settings` for the {@link SessionClient}. */
 type SettledPoolConfig = PoolConfig & { readonly settings: SessionSettings };
 
-// What pg's clients have beside their types.
+// Members of pg's clients that are missing from their types.
 interface Internals {
   connection: { stream: Socket };
 }
 
 /**
- * A client that cuts its connection when a query is left without an answer. pg alone only stops waiting: TypeORM would
- * then wait as long again for the ROLLBACK, and the pool would hand the dead connection to the next request.
+ * A client that closes its connection when a query gets no answer. pg itself only stops waiting. TypeORM would then wait just as long for
+ * the ROLLBACK, and the pool would give the dead connection to the next request.
  */
 class BoundedClient extends SessionClient {
-  // pg's `query` has ten overloads; TypeORM and everybody else who matters here use those that return a promise.
+  // pg's `query` has ten overloads. TypeORM and the other callers here use those that return a promise.
   override query(...args: unknown[]): never {
     const { stream } = (this as unknown as Internals).connection;
-    // What is asked within a turn goes in one packet.
+    // Queries of one event-loop turn are sent in one packet.
     stream.cork();
     setImmediate(() => stream.uncork());
     const { bytesRead } = stream;
@@ -160,57 +162,57 @@ class BoundedClient extends SessionClient {
     return result.catch((error: unknown) => {
       if (isStaleStatement(error)) prepared.isStale(named, error);
       if (error instanceof Error && error.message === 'Query read timeout') {
-        this.cut();
-        // Behind others that waited for their locks the server may just have had no time for this one yet.
+        this.disconnect();
+        // If the server did send something, it may just not have got to this query yet, because earlier ones waited for locks.
         if (stream.bytesRead === bytesRead) this.emit('unanswered');
       }
       throw error;
     }) as never;
   }
 
-  cut(): void {
+  disconnect(): void {
     (this as unknown as Internals).connection.stream.destroy();
   }
 }
 
 const PREPARED = '/* prepared */';
-/** A pooler that does not track prepared statements loses them all the time. */
-const MOST_UNKNOWN_STATEMENTS = 10;
+/** How often statements may be lost before preparing stops. A pooler that does not track prepared statements loses them all the time. */
+const MAX_LOST_STATEMENTS = 10;
 
 /**
- * The names of prepared statements, shared by all connections of the process. A statement whose text begins with the comment is
- * parsed and planned once a connection, and not each time: more than half of what PostgreSQL spends on a small one. For constant
- * texts that run for every order, and whose plan depends on no value.
+ * The names of prepared statements, shared by all connections of the process. A statement whose text begins with the comment is parsed and
+ * planned once per connection instead of each time, which saves more than half of what PostgreSQL spends on a small one. This is meant for
+ * constant texts that run often, and whose plan does not depend on their values.
  *
- * A change of a table may make the result of a statement another one than it was prepared for; PostgreSQL then refuses it until
- * it is prepared again. The first refusal gives all statements new names, so that each connection prepares them again; only
- * what was sent before that fails, and may be tried again. The old ones go with their connections.
+ * If a table changes, the result of a prepared statement may no longer match, and PostgreSQL rejects the statement until it is prepared
+ * again. The first such error gives all statements new names, so that every connection prepares them again. Only statements that were sent
+ * before that fail, and they may be retried. The old prepared statements disappear with their connections.
  */
 class PreparedStatements {
   private readonly logger = new Logger('Database');
   private readonly numbers = new Map<string, number>();
   private generation = 1;
-  /** How often the server did not know a statement, or knew it already. */
-  private unknown = 0;
+  /** How often the server did not have a statement that was prepared before, or already had one that was new. */
+  private lost = 0;
 
-  /** The arguments of a query with the name of its statement, if it is to have one. */
+  /** Returns the arguments of a query, with a name if the statement is to be prepared. */
   named([text, values, ...rest]: unknown[]): unknown[] {
-    if (typeof text !== 'string' || !text.startsWith(PREPARED) || this.unknown >= MOST_UNKNOWN_STATEMENTS)
+    if (typeof text !== 'string' || !text.startsWith(PREPARED) || this.lost >= MAX_LOST_STATEMENTS)
       return [text, values, ...rest];
     const number = this.numbers.get(text) ?? this.numbers.size + 1;
     this.numbers.set(text, number);
     return [{ name: this.nameOf(number), text, values }, ...rest];
   }
 
-  /** The server refused the query. Of those that were sent with one generation of names, the first moves on to the next. */
+  /** Handles a stale statement. The first error for a generation of names starts the next generation. */
   isStale([query]: unknown[], error: unknown): void {
     const { name, text = '' } = (query ?? {}) as { name?: string; text?: string };
     if (name === undefined || name !== this.nameOf(this.numbers.get(text) ?? 0)) return;
     this.generation++;
     const reason = reasonOf(error);
-    if ((error as { code?: unknown }).code !== '0A000' && ++this.unknown === MOST_UNKNOWN_STATEMENTS)
-      this.logger.warn(`Statements are no longer prepared because the server keeps losing them: ${reason}.`);
-    else this.logger.warn(`Statements are prepared again: ${reason}.`);
+    if ((error as { code?: unknown }).code !== '0A000' && ++this.lost === MAX_LOST_STATEMENTS)
+      this.logger.warn(`No longer preparing statements, because the server keeps losing them: ${reason}.`);
+    else this.logger.warn(`Preparing all statements again: ${reason}.`);
   }
 
   private nameOf(number: number): string {
@@ -225,19 +227,19 @@ function boundedPool(config: SettledPoolConfig): pg.Pool {
   const pool = new pg.Pool({ ...config, Client: BoundedClient });
   const idle = new Set<unknown>();
   pool.on('connect', (client: EventEmitter) => {
-    // Where one connection died without a word the idle ones have too: each would cost another request its 503.
+    // If one connection died silently, the idle ones probably did too, and each would cost another request a 503.
     client.on('unanswered', () => {
-      for (const other of idle) (other as BoundedClient).cut();
+      for (const other of idle) (other as BoundedClient).disconnect();
     });
-    // The pool listens while a connection is idle, TypeORM once it has it: a server that dies in between, in the packet of its
-    // greeting, would end the process. The next query of that connection fails, and tells.
+    // The pool handles errors while a connection is idle, and TypeORM once it holds the connection. An error in between, when a server dies
+    // in the same packet as its greeting, would end the process. The next query of that connection fails and reports the error.
     client.on('error', () => undefined);
   });
   pool.on('acquire', (client) => void idle.delete(client));
   pool.on('release', (_, client) => void idle.add(client));
   pool.on('remove', (client) => void idle.delete(client));
-  // Without a listener the loss of an idle connection would end the process.
-  pool.on('error', (error) => logger.warn(`An idle connection was lost: ${error.message}.`));
+  // Without a listener, losing an idle connection would end the process.
+  pool.on('error', (error) => logger.warn(`Lost an idle connection: ${error.message}.`));
   return pool;
 }
 
@@ -267,8 +269,8 @@ function poolConfig(options: DatabaseOptions): SettledPoolConfig {
     connectionTimeoutMillis: options.connectTimeoutMs ?? 1500,
     query_timeout: options.queryTimeoutMs ?? 1500,
     settings: settingsOf(options),
-    // Statements of one transaction that do not wait for each other's results are sent at once. One that fails ends the
-    // transaction, so none after it has an effect.
+    // Statements of a transaction that do not wait for each other's results are sent together. If one fails, it aborts the transaction, so
+    // the ones after it have no effect.
     pipeline: true,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

@@ -32,7 +32,7 @@ import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
 import { RETRY_AFTER } from './problem.js';
 import { IgnoreQuery } from './query-guard.js';
 
-/** What messaging reports: whether it is healthy, each relay and consumer by its name, and other details to show beside them. */
+/** Reports the health of messaging: the overall result, each relay and consumer by name, and other details to show with them. */
 export abstract class MessagingProbe {
   abstract check(): {
     healthy: boolean;
@@ -40,20 +40,24 @@ export abstract class MessagingProbe {
   };
 }
 
-/** How long the database may take to answer a ping before it counts as down. */
+/** How long the database may take to answer a ping before it is considered down. */
 const DATABASE_PING_MS = 1500;
 
 class HealthDto {
   @ApiProperty({ enum: ['ok', 'degraded', 'error', 'shutting_down'], example: 'ok' })
   readonly status!: string;
 
-  @ApiProperty({ type: Object, description: 'What is up or degraded.', example: { database: { status: 'up' } } })
+  @ApiProperty({
+    type: Object,
+    description: 'The components that are up or degraded.',
+    example: { database: { status: 'up' } },
+  })
   readonly info!: object;
 
-  @ApiProperty({ type: Object, description: 'What is down.', example: {} })
+  @ApiProperty({ type: Object, description: 'The components that are down.', example: {} })
   readonly error!: object;
 
-  @ApiProperty({ type: Object, description: 'Both together.', example: { database: { status: 'up' } } })
+  @ApiProperty({ type: Object, description: 'All components.', example: { database: { status: 'up' } } })
   readonly details!: object;
 }
 
@@ -65,9 +69,13 @@ const down = (name: string) => ({
 });
 
 const UnavailableResponse = (name: string) =>
-  ApiServiceUnavailableResponse({ type: HealthDto, description: 'Something it needs is down.', example: down(name) });
+  ApiServiceUnavailableResponse({
+    type: HealthDto,
+    description: 'A component that this check requires is down.',
+    example: down(name),
+  });
 
-/** The four answers to "are you well?", for orchestrators and people. Nobody needs to say who they are. */
+/** The health checks, for orchestrators and people. They are public. */
 @ApiTags('health')
 @Public()
 @IgnoreQuery()
@@ -83,7 +91,7 @@ export class HealthController {
 
   @Get()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Everything in one: 503 while the database or messaging is down' })
+  @ApiOperation({ summary: 'Overall health: 503 while the database or messaging is down' })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('database')
   async all(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -96,7 +104,7 @@ export class HealthController {
 
   @Get('live')
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'The process runs: never anything but 200' })
+  @ApiOperation({ summary: 'Liveness: 200 as long as the process runs' })
   @ApiExtension(WITHOUT_DATABASE_EXTENSION, true)
   @ApiOkResponse({ type: HealthDto })
   live(): HealthCheckResult {
@@ -106,8 +114,9 @@ export class HealthController {
   @Get('ready')
   @Header('Cache-Control', 'no-store')
   @ApiOperation({
-    summary: 'It can serve requests: 503 while the database is down',
-    description: 'Messaging that is down is shown as degraded and leaves it 200: orders are still accepted.',
+    summary: 'Readiness: 503 while the database is down',
+    description:
+      'If messaging is down, it is shown as degraded and the status is still 200, because the service can still accept requests.',
   })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('database')
@@ -121,7 +130,7 @@ export class HealthController {
 
   @Get('messaging')
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Messages flow: 503 while a relay or a consumer has work and makes no progress' })
+  @ApiOperation({ summary: 'Messaging health: 503 while a relay or a consumer has work but makes no progress' })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('messaging')
   async messages(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -132,14 +141,14 @@ export class HealthController {
     return this.database.pingCheck('database', { connection: this.dataSource, timeout: DATABASE_PING_MS });
   }
 
-  private messagingOr(unwell: 'degraded' | 'down') {
+  private messagingOr(unhealthy: 'degraded' | 'down') {
     const { healthy, ...details } = this.messaging.check();
     const indicator = this.indicators.check('messaging');
     if (healthy) return indicator.up(details);
-    return unwell === 'down' ? indicator.down(details) : indicator.degraded(details);
+    return unhealthy === 'down' ? indicator.down(details) : indicator.degraded(details);
   }
 
-  // terminus throws what is unwell as an exception, which the ProblemFilter would turn into a problem document.
+  // terminus throws an exception if a check fails, and the ProblemFilter would turn that into a problem document.
   private async answer(reply: FastifyReply, ...indicators: Parameters<HealthCheckService['check']>[0]) {
     try {
       return await this.health.check(indicators);
@@ -151,12 +160,12 @@ export class HealthController {
   }
 }
 
-/** GET /health, /health/live, /health/ready and /health/messaging. */
+/** Serves GET /health, /health/live, /health/ready and /health/messaging. */
 @Module({})
 export class HealthModule {
   /**
-   * `messaging` is the token of what tells how messaging is, e.g. MessagingHealth of the messaging library; `imports` the
-   * module that exports it, unless that one is global.
+   * `messaging` is the token of the provider that reports the health of messaging, such as MessagingHealth of the messaging library.
+   * `imports` contains the module that exports it, unless that module is global.
    */
   static forRoot(options: {
     readonly messaging: Type<MessagingProbe> | Abstract<MessagingProbe>;
@@ -164,7 +173,7 @@ export class HealthModule {
   }): DynamicModule {
     return {
       module: HealthModule,
-      // Who asks sees what is wrong; in the log it would be the same line with every probe.
+      // The response shows what is wrong. In the log, every probe would repeat the same line.
       imports: [TerminusModule.forRoot({ logger: false }), ...(options.imports ?? [])],
       controllers: [HealthController],
       providers: [{ provide: MessagingProbe, useExisting: options.messaging }],

@@ -7,53 +7,50 @@ import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 import type { ServiceConfig } from './config.js';
 
-/** Fields that are added to every line of a context. */
+/** Fields that are added to every log line of a context. */
 export type LogFields = Readonly<Record<string, string | number | boolean>>;
 
-// nestjs-pino keeps one root logger a process: the first loggerModule() of a process decides how all of it logs.
+// nestjs-pino keeps one root logger per process, so the first loggerModule() decides how the whole process logs.
 let contextLogger: PinoLogger | undefined;
 
 /**
- * nestjs-pino, set up: JSON lines on stdout, or readable ones in a terminal; one line per finished request. Bodies and
- * headers are never logged, nor the parameters of a query that failed.
+ * Configures nestjs-pino to write JSON lines to stdout, or readable lines to a terminal, with one line per finished request. Bodies,
+ * headers and the parameters of failed queries are never logged.
  *
- * Lines go out through Nest's own `Logger`: `log('text')`, `log('text', { orderId })`, `error({ err }, 'text')` and
- * `error('text', err)` all keep their fields.
+ * Log through Nest's own `Logger`. `log('text')`, `log('text', { orderId })`, `error({ err }, 'text')` and `error('text', err)` all keep
+ * their fields.
  */
 export function loggerModule(
   config: Pick<ServiceConfig, 'LOG_LEVEL' | 'LOG_FORMAT'>,
   name: string,
   destination: DestinationStream = destinationFor(config.LOG_FORMAT),
 ): DynamicModule {
-  // No routes, so no middleware of nestjs-pino: logRequest() does its work.
+  // Without routes there is no nestjs-pino middleware. logRequest() does its work.
   const params: Params = { pinoHttp: [options(config, name), destination], forRoutes: [] };
   contextLogger = new PinoLogger(params);
   return LoggerModule.forRoot(params);
 }
 
-/**
- * Adds fields to every later line of the current request or message, its closing line included. Outside of both it does
- * nothing.
- */
+/** Adds fields to every later log line of the current request or message, including its final line. Does nothing outside of both. */
 export function logContext(fields: LogFields): void {
-  // Outside of any context `logger` is the root, which nestjs-pino refuses to bind fields to.
+  // Outside of any context `logger` is the root logger, and nestjs-pino refuses to bind fields to it.
   if (contextLogger && contextLogger.logger !== PinoLogger.root) contextLogger.assign(fields);
 }
 
-/** Runs `fn` so that every line logged in it, however deep and after whatever await, carries `fields`. */
+/** Runs `fn` and adds `fields` to every line that is logged in it, at any depth and after any await. */
 export function withLogContext<T>(fields: LogFields, fn: () => T): T {
   return contextLogger ? contextLogger.runInContext(fn, { bindings: { ...fields }, inherit: true }) : fn();
 }
 
-/** The client's `X-Request-Id` if it is harmless, else a new one. */
+/** Returns the client's `X-Request-Id` if it is harmless, otherwise a new id. */
 export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const given = headers['x-request-id'];
   return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
 /**
- * Runs `next` so that every line of the request carries its id, and logs one line when the response is finished or cut off.
- * It stands in for pino-http, whose middleware costs a pass through Express-style routing and misses what the router refuses.
+ * Runs `next` so that every log line of the request has its id, and logs one line when the response is finished or aborted.
+ * It replaces the middleware of pino-http, which costs a pass through Express-style routing and misses requests that the router rejects.
  */
 export function logRequest(
   request: IncomingMessage,
@@ -66,7 +63,7 @@ export function logRequest(
   logger.runInContext(
     () => {
       const start = performance.now();
-      // 'close' is emitted outside of the request's context; this brings back what was added to it meanwhile.
+      // 'close' is emitted outside of the request's context. The snapshot restores it, with the fields that were added in the meantime.
       const inContext = AsyncLocalStorage.snapshot();
       response.once('close', () => inContext(() => logFinished(logger, request, response, performance.now() - start)));
       next();
@@ -80,7 +77,7 @@ function logFinished(logger: PinoLogger, request: IncomingMessage, response: Ser
   const url = (request.url ?? '').slice(0, 500);
   const status = response.statusCode;
   const aborted = !response.writableFinished;
-  // Probes and scrapes come every few seconds, and say themselves what is wrong.
+  // Probes and scrapes come every few seconds and report problems themselves.
   const level = /^\/(health|metrics)\b/.test(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
   logger[level](
     { method, url, status, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
@@ -100,11 +97,11 @@ function options({ LOG_LEVEL }: Pick<ServiceConfig, 'LOG_LEVEL'>, name: string):
   };
 }
 
-// Nest tells at length how it wires modules and routes: worth a debug line each.
+// Nest logs at length how it wires modules and routes. Those lines go to the debug level.
 const chatty = new Set(['InstanceLoader', 'RouterExplorer', 'RoutesResolver', 'NestFactory', 'NestApplication']);
 
-// nestjs-pino takes what follows a message for printf arguments, and so drops Nest's own idioms `log('text', { fields })`
-// and `error('text', err)`. Here they become fields.
+// nestjs-pino treats arguments after a message as printf arguments, which loses them in Nest's idioms `log('text', { fields })` and
+// `error('text', err)`. This hook turns them into fields.
 const logMethod: NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> = function (args, method, level) {
   const [first, ...rest] = args as unknown as [unknown, ...unknown[]];
   if (typeof first === 'object' && first !== null && !(first instanceof Error)) {
@@ -122,8 +119,8 @@ const logMethod: NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']> =
 };
 
 /**
- * What is logged of an error. TypeORM's errors carry the parameters of the query, and PostgreSQL's `detail` quotes the
- * values of a row: neither belongs in a log.
+ * Selects the fields of an error that are logged. TypeORM's errors contain the parameters of the query, and PostgreSQL's `detail` quotes
+ * the values of a row. Neither belongs in a log.
  */
 function errorFields(error: Record<string, unknown>): Record<string, unknown> {
   const { type, message, stack, code, query, constraint, table } = error;
@@ -133,7 +130,7 @@ function errorFields(error: Record<string, unknown>): Record<string, unknown> {
 function destinationFor(format: ServiceConfig['LOG_FORMAT']): DestinationStream {
   const pretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
   if (!pretty) return pino.destination({ fd: 1, sync: true });
-  // In this thread rather than in pino's worker: the last lines before an exit would be lost.
+  // In this thread and not in pino's worker, which would lose the last lines before an exit.
   return PinoPretty({
     sync: true,
     singleLine: true,

@@ -2,7 +2,7 @@ import { type ExecutionContext, Logger, type NestInterceptor } from '@nestjs/com
 import { lastValueFrom, of } from 'rxjs';
 import { withLogContext } from './logging.js';
 
-/** The envelope of a message, as the context of a message handler carries it. */
+/** The part of a message handler's context that is logged. */
 interface MessageContext {
   readonly message: { readonly id: string; readonly type: string; readonly key: string };
 }
@@ -10,8 +10,8 @@ interface MessageContext {
 const logger = new Logger('Messages');
 
 /**
- * For message handlers: every line that they log carries the message's id and type, and its key as `orderId`; and one line
- * says that the handler is done. What comes after it, the commit, is the inbox's to tell if it fails.
+ * Adds the id and type of the message, and its key as `orderId`, to every line that a message handler logs, and logs a line when the
+ * handler has finished. The commit comes later; the inbox reports it if it fails.
  */
 export const logMessages: NestInterceptor = {
   intercept(context: ExecutionContext, next) {
@@ -19,7 +19,7 @@ export const logMessages: NestInterceptor = {
     return withLogContext({ messageId: id, messageType: type, orderId: key }, async () => {
       const start = performance.now();
       const result: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
-      logger.log(`${type} went through its handler`, { durationMs: Math.round(performance.now() - start) });
+      logger.log(`${type} was processed by its handler`, { durationMs: Math.round(performance.now() - start) });
       return of(result);
     });
   },

@@ -63,7 +63,7 @@ async function scrape() {
 }
 
 describe('GET /metrics', () => {
-  it('P9 gives anyone the metrics of the process, and of every source, in the format of Prometheus', async () => {
+  it('P9 returns the metrics of the process and of every source to anyone, in the format of Prometheus', async () => {
     const { status, headers, lines } = await scrape();
 
     expect(status).toBe(200);
@@ -95,13 +95,13 @@ describe('GET /metrics', () => {
     expect(lines.join('\n')).not.toMatch(/nowhere|parcels\/1/);
   });
 
-  it('is no part of the API that the document describes', () => {
+  it('is not part of the documented API', () => {
     const { paths } = openApiDocument(app, { title: 'Test', description: 'A test.', version: '1' });
 
     expect(Object.keys(paths)).toEqual(['/parcels/{parcelId}']);
   });
 
-  it('is of its own application: two in one process do not mix', async () => {
+  it('returns only the metrics of its own application, even if two run in one process', async () => {
     const other = await createApp(AppModule, new TestConfig());
     await other.listen(0, '127.0.0.1');
     await fetch(`${await other.getUrl()}/parcels/1`);

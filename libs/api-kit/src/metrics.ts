@@ -17,14 +17,14 @@ import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { Public } from './caller.js';
 import { IgnoreQuery } from './query-guard.js';
 
-/** Whatever has metrics to show beside the process's and the requests'. Their names must be its own. */
+/** A source of further metrics besides those of the process and of requests. The names of its metrics must be unique. */
 export abstract class MetricsSource {
   abstract readonly registry: Registry;
 }
 
 const SOURCES = Symbol('METRICS_SOURCES');
 
-/** All metrics of the service in one registry: the process's, the requests', and those of its sources. */
+/** Collects all metrics of the service in one registry: those of the process, of requests, and of the sources. */
 @Injectable()
 class ServiceMetrics {
   readonly registry: Registry;
@@ -34,12 +34,12 @@ class ServiceMetrics {
     collectDefaultMetrics({ register: own });
     const requests = new Histogram({
       name: 'http_request_duration_seconds',
-      help: 'From the arrival of a request until its response was sent.',
+      help: 'Time from the arrival of a request until its response was sent.',
       labelNames: ['method', 'route', 'status'] as const,
       registers: [own],
     });
     httpAdapter.getInstance<FastifyInstance>().addHook('onResponse', (request, reply, done) => {
-      // The pattern, never the path: anybody can ask for a path that nobody has asked for yet.
+      // The pattern, never the path, because clients can request any number of different paths.
       const route = request.routeOptions.url ?? 'none';
       requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
       done();
@@ -48,7 +48,7 @@ class ServiceMetrics {
   }
 }
 
-/** For Prometheus. It asks nobody who they are, and names no customer: labels are topics, consumers and routes. */
+/** Serves the metrics to Prometheus. The route is public and its labels identify no customer, only topics, consumers and routes. */
 @ApiExcludeController()
 @Public()
 @IgnoreQuery()
@@ -65,10 +65,10 @@ class MetricsController {
   }
 }
 
-/** GET /metrics, in Prometheus' text format. */
+/** Serves GET /metrics in Prometheus' text format. */
 @Module({})
 export class MetricsModule {
-  /** `sources` are the tokens of what has metrics, e.g. MessagingMetrics of the messaging library, of global modules. */
+  /** `sources` are the tokens of further metrics, such as MessagingMetrics of the messaging library. Their modules must be global. */
   static forRoot({
     sources,
   }: {

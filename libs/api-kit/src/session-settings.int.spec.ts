@@ -9,7 +9,7 @@ import {
 } from '@twinbox/messaging/testing';
 import { createDataSource } from './database.js';
 
-/** With `npm run test:pgbouncer` they do. Then the role has what the migrations give it. */
+/** Whether connections go through a pooler, as with `npm run test:pgbouncer`. The role then has the settings from the migrations. */
 const isPooled = process.env['TEST_DIRECT_DATABASE_URL'] !== process.env['TEST_DATABASE_URL'];
 
 let database: TestDatabase;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-it('P1 what a role and a database have set does not influence a pool, behind a pooler either', async () => {
+it('P1 settings of a role or a database do not influence a pool, not even behind a pooler', async () => {
   const pool = await createDataSource({ url: database.url, schema: 'public', applicationName: 'test' });
 
   const [row] = await withoutRefusal(() =>
