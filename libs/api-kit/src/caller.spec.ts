@@ -6,7 +6,7 @@ const headers = (user?: string, ...roles: string[]) => ({
   'x-roles': roles,
 });
 
-/** As Node gives a header's bytes. */
+/** Encodes text as Node decodes the bytes of a header. */
 const inUtf8 = (text: string) => Buffer.from(text).toString('latin1');
 
 function refusalOf(given: NodeJS.Dict<string[]>): string | undefined {
@@ -20,21 +20,21 @@ function refusalOf(given: NodeJS.Dict<string[]>): string | undefined {
 }
 
 describe('callerOf', () => {
-  it('takes a caller without roles for a customer', () => {
+  it('treats a caller without roles as a customer', () => {
     expect(callerOf(headers(' ada '))).toEqual({ userId: 'ada', roles: new Set(['customer']) });
   });
 
-  it('gives exactly the roles that are named, in one header or several', () => {
+  it('grants exactly the roles that are listed, in one header or several', () => {
     expect(callerOf(headers('ada', 'operator, admin ,', '')).roles).toEqual(new Set(['operator', 'admin']));
     expect(callerOf(headers('ada', 'operator', 'admin')).roles).toEqual(new Set(['operator', 'admin']));
   });
 
-  it('reads a user id in UTF-8, and in Latin-1 where it is no UTF-8', () => {
+  it('decodes a user id as UTF-8, or as Latin-1 if it is not valid UTF-8', () => {
     expect(callerOf(headers(Buffer.from('Zoë 🦊').toString('latin1'))).userId).toBe('Zoë 🦊');
     expect(callerOf(headers('Zo\u00eb')).userId).toBe('Zoë');
   });
 
-  it('counts characters, not bytes: 255 of any are a user id', () => {
+  it('accepts a user id of 255 characters, whatever their length in bytes', () => {
     const longest = '🦊'.repeat(255);
 
     expect(callerOf(headers(Buffer.from(longest).toString('latin1'))).userId).toBe(longest);
@@ -42,15 +42,15 @@ describe('callerOf', () => {
   });
 
   it.each([
-    ['nobody', headers(), 'Say who you are'],
-    ['an empty name', headers(' '), 'Say who you are'],
+    ['no user', headers(), 'missing or empty'],
+    ['an empty name', headers(' '), 'missing or empty'],
     ['two users', { 'x-user-id': ['ada', 'bob'] }, 'more than once'],
     ['control characters', headers('a\tb'), 'control character'],
-    ['a no-break space in Latin-1', headers('ada\u00a0'), 'U+00A0, a character that cannot be seen'],
-    ['a role with a no-break space', headers('ada', 'operator\u00a0'), 'X-Roles names'],
-    ['an unknown role', headers('ada', 'customer,root'), 'X-Roles names "root"'],
-    ['a role of the wrong case', headers('ada', 'Operator'), 'X-Roles names "Operator"'],
-  ])('refuses %s', (_, given, detail) => {
+    ['a no-break space in Latin-1', headers('ada\u00a0'), 'U+00A0, an invisible or ambiguous character'],
+    ['a role with a no-break space', headers('ada', 'operator\u00a0'), 'X-Roles contains'],
+    ['an unknown role', headers('ada', 'customer,root'), 'X-Roles contains "root"'],
+    ['a role in the wrong case', headers('ada', 'Operator'), 'X-Roles contains "Operator"'],
+  ])('rejects %s', (_, given, detail) => {
     expect(refusalOf(given)).toContain(detail);
   });
 
@@ -78,9 +78,9 @@ describe('callerOf', () => {
     ['a private character of plane 16', '\u{10fffd}'],
     ['an unassigned character', '\u0378'],
     ['a noncharacter', '\ufdd0'],
-  ])('refuses a user id with %s, wherever it stands', (_, character) => {
+  ])('rejects a user id with %s, wherever it occurs', (_, character) => {
     for (const user of [`a${character}b`, `${character}ada`, `ada${character}`, character])
-      expect(refusalOf(headers(inUtf8(user)))).toContain('a character that cannot be seen');
+      expect(refusalOf(headers(inUtf8(user)))).toContain('an invisible or ambiguous character');
   });
 });
 
@@ -90,7 +90,7 @@ describe('an actor', () => {
     ['operator', ['operator'], 'operator:ada', true],
     ['operator who shops too', ['customer', 'operator'], 'operator:ada', true],
     ['admin', ['admin'], 'customer:ada', false],
-  ])('is a %s by the roles of the caller', (_, roles, actor, operates) => {
+  ])('is a %s according to the roles of the caller', (_, roles, actor, operates) => {
     const caller = callerOf(headers('ada', ...roles));
 
     expect(actorOf(caller)).toBe(actor);

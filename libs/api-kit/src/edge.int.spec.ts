@@ -252,7 +252,7 @@ async function call(path: string, { method = 'GET', headers = { 'x-user-id': 'ad
   };
 }
 
-/** Sends bytes as they are, for what fetch would refuse to send. */
+/** Sends raw bytes, for requests that fetch would refuse to send. */
 async function send(
   request: string,
   at = url,
@@ -282,7 +282,7 @@ describe('a request for another host', () => {
     send(`GET ${path} HTTP/1.1\r\n${host}${more}Connection: close\r\n\r\n`, at);
 
   it.each(['/orders', '/health', '/metrics', '/docs', '/openapi.json', '/nowhere'])(
-    'P10 is refused at %s, whatever a proxy says',
+    'P10 is rejected at %s, whatever a proxy says',
     async (path) => {
       const answer = await to('Host: evil.example:8081\r\n', path, 'X-Forwarded-Host: localhost\r\nX-User-Id: ada\r\n');
 
@@ -294,11 +294,11 @@ describe('a request for another host', () => {
     },
   );
 
-  it('P10 is refused when it names no host, as HTTP/1.0 may', async () => {
+  it('P10 is rejected if it names no host, as HTTP/1.0 may', async () => {
     expect((await send('GET /orders HTTP/1.0\r\nX-User-Id: ada\r\n\r\n')).status).toBe(421);
   });
 
-  it('is answered when the host is one of ours', async () => {
+  it('is answered if the host is allowed', async () => {
     const config = Object.assign(new TestConfig(), { ALLOWED_HOSTS: ['shop.example'] });
     const shop = await createApp(ShopModule, config, info);
     await shop.listen(0, '127.0.0.1');
@@ -311,24 +311,24 @@ describe('a request for another host', () => {
 });
 
 describe('a valid request', () => {
-  it('reaches its handler as the class it is typed as, with its caller', async () => {
+  it('reaches its handler as an instance of its class, with its caller', async () => {
     const answer = await call('/orders', { body: { items: [{ productId: 'tea', quantity: 1 }] } });
 
     expect(answer).toMatchObject({ status: 201, body: { total: 1, by: 'ada', isItem: true } });
   });
 
-  it('may leave out a body of which nothing is required', async () => {
+  it('may omit a body without required fields', async () => {
     const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
 
     expect(await call(`/orders/${orderId}/fail`, { method: 'POST', headers })).toMatchObject({ status: 201 });
     expect(await call(`/orders/${orderId}/fail`, { headers, body: {} })).toMatchObject({ body: { reason: 'none' } });
   });
 
-  it('converts a query parameter where the class says so', async () => {
+  it('has a query parameter converted if the class says so', async () => {
     expect((await call('/orders?limit=5')).body).toEqual([{ limit: 5 }]);
   });
 
-  it('has the configuration injected by its class', () => {
+  it('finds the configuration injectable by its class', () => {
     expect(app.get(ShopModule).config).toBe(app.get(ServiceConfig));
   });
 });
@@ -359,24 +359,24 @@ describe('validation', () => {
     );
   });
 
-  it('does not take a number in quotes for a number', async () => {
+  it('does not accept a quoted number as a number', async () => {
     expectProblem(await call('/orders', { body: { items: [{ productId: 'a', quantity: '1' }] } }), 400, 'validation');
   });
 
-  it.each(['null', '[]', '[{"items":[]}]', '"text"', '7', 'true'])('refuses the body %s', async (raw) => {
+  it.each(['null', '[]', '[{"items":[]}]', '"text"', '7', 'true'])('rejects the body %s', async (raw) => {
     expectProblem(await call('/orders', { raw }), 400, 'validation');
     const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
     expectProblem(await call(`/orders/${orderId}/fail`, { raw, headers }), 400, 'validation');
   });
 
   it.each(['{', '{"items":[],}', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{"a":1}}}', '\u0000'])(
-    'refuses %j as no proper JSON',
+    'rejects %j as invalid JSON',
     async (raw) => {
       expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
     },
   );
 
-  it('refuses a nested prototype too', async () => {
+  it('rejects a nested prototype too', async () => {
     const raw = '{"items":[{"productId":"a","quantity":1,"__proto__":{"isAdmin":true}}]}';
 
     expectProblem(await call('/orders', { raw }), 400, 'malformed-body');
@@ -384,12 +384,12 @@ describe('validation', () => {
 
   it.each([
     ['U+0000 in text', '{"items":[{"productId":"a\\u0000b","quantity":1}]}', '#/items/0/productId'],
-    ['half a surrogate pair', '{"items":[{"productId":"\\ud83d","quantity":1}]}', '#/items/0/productId'],
+    ['a lone surrogate', '{"items":[{"productId":"\\ud83d","quantity":1}]}', '#/items/0/productId'],
     ['an empty list within a list', '{"items":[[]]}', '#/items/0'],
     ['items in a list within a list', '{"items":[[{"productId":"a","quantity":1}]]}', '#/items/0'],
     ['a field that every object inherits', '{"items":[],"toString":1}', '#/toString'],
     ['the same in an item', '{"items":[{"productId":"a","quantity":1,"constructor":1}]}', '#/items/0/constructor'],
-  ])('refuses %s', async (_, raw, pointer) => {
+  ])('rejects %s', async (_, raw, pointer) => {
     const answer = await call('/orders', { raw });
 
     expectProblem(answer, 400, 'validation');
@@ -402,7 +402,7 @@ describe('validation', () => {
     ['that takes no query, an empty name', '/broken/bug?=1', ''],
     ['with an invalid escape', '/orders?limit=%zz', 'limit'],
     ['with an escape that is cut off', '/orders?limit=5%', 'limit'],
-    ['with an escape that is no UTF-8', '/orders?limit=%c3%28', 'limit'],
+    ['with an escape that is not UTF-8', '/orders?limit=%c3%28', 'limit'],
     ['with a malformed escape in a name', '/orders?limit=5&%c0%80=1', '%c0%80'],
   ])('names the parameter of a request %s', async (_, path, parameter) => {
     const answer = await call(path);
@@ -411,16 +411,16 @@ describe('validation', () => {
     expect(answer.body['errors']).toEqual([{ parameter, detail: expect.any(String) }]);
   });
 
-  it.each(['?', '?&', '?&&'])('takes the query %s for none', async (query) => {
+  it.each(['?', '?&', '?&&'])('treats the query %s as none', async (query) => {
     expect((await call(`/orders${query}`)).status).toBe(200);
     expectProblem(await call(`/orders/${orderId}${query}`), 404, 'order-not-found');
   });
 
-  it('ignores the query where a route says so', async () => {
+  it('ignores the query if the route says so', async () => {
     expect(await call('/broken/probe?a=%zz&a=1&b')).toMatchObject({ status: 200, body: { total: 0 } });
   });
 
-  it('has a bound for the query of a route that takes one, and of no other', async () => {
+  it('limits the query of a route that takes one, and of no other', async () => {
     const query = Array.from({ length: 150 }, (_, n) => `n${n}=1`).join('&');
 
     expectProblem(await call(`/orders?${query}`), 400, 'validation');
@@ -428,7 +428,7 @@ describe('validation', () => {
     for (const method of ['GET', 'POST']) expectProblem(await call(`/nowhere?${query}`, { method }), 404, 'not-found');
   });
 
-  it('refuses a null where a field may only be absent', async () => {
+  it('rejects null for a field that may only be absent', async () => {
     const headers = { 'x-user-id': 'olga', 'x-roles': 'operator' };
 
     const answer = await call(`/orders/${orderId}/fail`, { body: { reason: null }, headers });
@@ -437,7 +437,7 @@ describe('validation', () => {
     expect(answer.body['errors']).toEqual([{ pointer: '#/reason', detail: expect.any(String) }]);
   });
 
-  it.each(['constructor', 'prototype', '__proto__', 'toString'])('refuses the unknown parameter %s', async (name) => {
+  it.each(['constructor', 'prototype', '__proto__', 'toString'])('rejects the unknown parameter %s', async (name) => {
     expectProblem(await call(`/orders?${name}=1`), 400, 'validation');
   });
 
@@ -453,7 +453,7 @@ describe('validation', () => {
     expectProblem(await sending('😀'.repeat(11)), 400, 'validation');
   });
 
-  it('refuses a body where there is nothing to say, and still takes none or an empty one', async () => {
+  it('rejects a body on a route that takes none, but accepts an empty one', async () => {
     const path = `/orders/${orderId}/succeed`;
 
     expect(await call(path, { method: 'POST' })).toMatchObject({ status: 201 });
@@ -463,7 +463,7 @@ describe('validation', () => {
     }
   });
 
-  it('answers thousands of wrong items briefly, and soon', async () => {
+  it('answers a body with thousands of invalid items briefly and quickly', async () => {
     const body = { items: Array.from({ length: 30_000 }, () => ({})) };
 
     const answer = await call('/orders', { body });
@@ -482,14 +482,14 @@ describe('validation', () => {
 });
 
 describe('callers', () => {
-  it('P10 asks a caller who they are, before anything else is told', async () => {
+  it('P10 must identify themselves before they learn anything else', async () => {
     const answer = await call('/orders/17', { headers: {} });
 
     expectProblem(answer, 401, 'caller-unknown');
     expect(answer.headers.get('www-authenticate')).toContain('X-User-Id');
   });
 
-  it('P10 keeps a route for those who have the role', async () => {
+  it('P10 need the role that a route requires', async () => {
     const path = `/orders/${orderId}/fail`;
 
     const customer = await call(path, { body: {} });
@@ -501,7 +501,7 @@ describe('callers', () => {
     expect(operator.status).toBe(201);
   });
 
-  it('P10 admits anonymous callers where they are allowed, and identifies those who send a header', async () => {
+  it('P10 may be anonymous where that is allowed, and are identified if they send a header', async () => {
     const anonymous = await call('/shelf', { headers: {} });
     const operator = await call('/shelf', { headers: { 'x-user-id': 'olga', 'x-roles': 'operator' } });
 
@@ -519,12 +519,12 @@ describe('callers', () => {
     expect(await send(two)).toMatchObject({ status: 401 });
   });
 
-  it('P10 admits no anonymous caller where a role is required', async () => {
+  it('P10 may not be anonymous where a role is required', async () => {
     expectProblem(await call('/shelf', { body: {}, headers: {} }), 401, 'caller-unknown');
     expectProblem(await call('/shelf', { body: {} }), 403, 'role-required');
   });
 
-  it('understands a name in UTF-8', async () => {
+  it('may have a name in UTF-8', async () => {
     const name = Buffer.from('Zoë').toString('latin1');
 
     const answer = await call('/orders', {
@@ -535,7 +535,7 @@ describe('callers', () => {
     expect(answer.body).toMatchObject({ by: 'Zoë' });
   });
 
-  it('P10 refuses two callers at once', async () => {
+  it('P10 are rejected if the header names two of them', async () => {
     const answer = await send(
       'GET /orders HTTP/1.1\r\nHost: localhost\r\nX-User-Id: ada\r\nX-User-Id: bob\r\nConnection: close\r\n\r\n',
     );
@@ -545,7 +545,7 @@ describe('callers', () => {
 });
 
 describe('problem documents', () => {
-  it('tell a rejection', async () => {
+  it('describe a rejection', async () => {
     const answer = await call(`/orders/${orderId}`);
 
     expectProblem(answer, 404, 'order-not-found');
@@ -553,14 +553,14 @@ describe('problem documents', () => {
   });
 
   it.each(['/nowhere', '/orders/', '/docs/nowhere.js', '/%00', '/..%2f..%2fetc/passwd'])(
-    'tell that there is no %s',
+    'report that there is no %s',
     async (path) => {
       expectProblem(await call(path), 404, 'not-found');
     },
   );
 
   it.each(['DELETE', 'PUT', 'PATCH', 'PROPFIND', 'PURGE'])(
-    'tell that a path does not have the method %s, and which it has',
+    'report that a path does not support the method %s, and which methods it supports',
     async (method) => {
       const answer = await call('/orders', { method });
 
@@ -570,7 +570,7 @@ describe('problem documents', () => {
     },
   );
 
-  it('leave out the body for HEAD', async () => {
+  it('have no body for HEAD', async () => {
     const known = await call('/broken/bug', { method: 'HEAD' });
     const unknown = await call('/nowhere', { method: 'HEAD' });
 
@@ -578,7 +578,7 @@ describe('problem documents', () => {
     expect(unknown).toMatchObject({ status: 404, text: '' });
   });
 
-  it.each(['/orders/%', '/orders/%zz', '/%C0%80'])('tell that the path %s is malformed', async (path) => {
+  it.each(['/orders/%', '/orders/%zz', '/%C0%80'])('report that the path %s is malformed', async (path) => {
     const answer = await send(
       `GET ${path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-1\r\nConnection: close\r\n\r\n`,
     );
@@ -590,27 +590,27 @@ describe('problem documents', () => {
     expect(answer.head).toMatch(/content-type: application\/problem\+json\r\n/i);
   });
 
-  it('tell that a path parameter is wrong, however long it is', async () => {
+  it('report an invalid path parameter of any length', async () => {
     expectProblem(await call(`/orders/${'a'.repeat(10_000)}`), 400, 'validation');
   });
 
   it.each([
     ['an unknown method', 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n', 501],
-    ['no HTTP', 'hello\r\n\r\n', 400],
-    ['headers beyond measure', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-  ])('tell of %s', async (_, request, status) => {
+    ['invalid HTTP', 'hello\r\n\r\n', 400],
+    ['headers that are too large', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('report %s', async (_, request, status) => {
     const answer = await send(request);
 
     expect(answer).toMatchObject({ status, body: { status } });
     expect(answer.head).toContain('application/problem+json');
   });
 
-  it('tell that a body is too large', async () => {
+  it('report that a body is too large', async () => {
     expectProblem(await call('/orders', { body: { items: 'x'.repeat(200_000) } }), 413, 'payload-too-large');
   });
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'nonsense'])(
-    'tell that %s is not read',
+    'report that %s is not supported',
     async (type) => {
       const headers = { 'x-user-id': 'ada', 'content-type': type };
 
@@ -618,7 +618,7 @@ describe('problem documents', () => {
     },
   );
 
-  it.each(['bug', 'text'])('P10 tell nothing of a %s but the id under which the log has it, once', async (path) => {
+  it.each(['bug', 'text'])('P10 reveal nothing about a %s but the id under which it is logged once', async (path) => {
     const answer = await call(`/broken/${path}`);
 
     expectProblem(answer, 500, 'internal-error');
@@ -634,7 +634,7 @@ describe('problem documents', () => {
     ['ECONNREFUSED', 'database-unavailable'],
     ['57P01', 'database-unavailable'],
     ['40001', 'try-again'],
-  ])('P8 ask to try again when the database says %s', async (code, problem) => {
+  ])('P8 ask to try again if the database reports %s', async (code, problem) => {
     const answer = await call(`/broken/database/${code}`);
 
     expectProblem(answer, 503, problem);
@@ -661,31 +661,31 @@ describe('the log', () => {
     ['ends its half of the connection', 'content-length: 100\r\n\r\n{"items":', 'end'],
     ['closes its connection within a chunk', 'transfer-encoding: chunked\r\n\r\n64\r\n{"items":', 'destroy'],
     ['closes its connection between two chunks', 'transfer-encoding: chunked\r\n\r\n1\r\n{\r\n', 'destroy'],
-  ])('blames nobody when a client %s before its body is there', async (_, rest, hangUp) => {
+  ])('has no warning or error if a client %s before its body has arrived', async (_, rest, hangUp) => {
     const { hostname, port } = new URL(url);
     const socket = connect(Number(port), hostname);
     socket.on('error', () => undefined);
     socket.write(
       `POST /orders HTTP/1.1\r\nhost: localhost\r\nx-user-id: ada\r\ncontent-type: application/json\r\n${rest}`,
     );
-    // The head is there once another request, which came later, has been answered.
+    // Once a later request has been answered, the head has arrived.
     await call('/orders?limit=5');
     socket[hangUp]();
 
     const line = (begin: string) => lines.find(({ msg }) => String(msg).startsWith(begin));
-    // Whoever closes the connection in order may still read that the request is incomplete.
+    // A client that closes the connection gracefully may still read that the request is incomplete.
     const isReset = hangUp === 'resetAndDestroy';
     await until(
       'it is logged',
-      () => line('POST /orders') !== undefined && (!isReset || line('The client hung up') !== undefined),
+      () => line('POST /orders') !== undefined && (!isReset || line('The client disconnected') !== undefined),
     );
     expect(line('POST /orders')).toMatchObject(isReset ? { level: 'info', aborted: true } : { level: 'info' });
-    if (isReset) expect(line('The client hung up')).toMatchObject({ level: 'debug' });
+    if (isReset) expect(line('The client disconnected')).toMatchObject({ level: 'debug' });
     expect(lines.filter(({ level }) => level !== 'debug' && level !== 'info')).toEqual([]);
     expect(JSON.stringify(lines)).not.toMatch(/database/i);
   });
 
-  it('has one line per request, whoever answers it', async () => {
+  it('has one line per request, whatever answers it', async () => {
     const answers = [
       await call('/orders?limit=5'),
       await call('/broken/bug'),
@@ -702,7 +702,7 @@ describe('the log', () => {
     expect(lines.filter(({ status }) => status !== undefined)).toHaveLength(4);
   });
 
-  it('carries request, user and order ids through a body that is read late', async () => {
+  it('has request, user and order ids even if the body arrives late', async () => {
     const answer = await call('/orders', {
       body: { items: [{ productId: 'tea', quantity: 1 }] },
       headers: { 'x-user-id': 'ada', 'x-request-id': 'my.id-1', authorization: 'Bearer hunter2', cookie: 'a=hunter2' },
@@ -717,7 +717,7 @@ describe('the log', () => {
     expect(JSON.stringify(lines)).not.toMatch(/hunter2|productId/);
   });
 
-  it('keeps the ids of requests at the same time apart', async () => {
+  it('keeps the ids of concurrent requests apart', async () => {
     await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
         call('/orders', {
@@ -732,17 +732,17 @@ describe('the log', () => {
     for (const { userId, requestId } of placing) expect(String(userId).slice(1)).toBe(String(requestId).slice(1));
   });
 
-  it.each(['a b', 'x'.repeat(129), 'a;b', '../a'])('gives a request an id of its own instead of %j', async (given) => {
+  it.each(['a b', 'x'.repeat(129), 'a;b', '../a'])('has a generated request id instead of %j', async (given) => {
     const answer = await call('/nowhere', { headers: { 'x-request-id': given } });
 
     expect(answer.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
   });
 
-  it('gives a stream of events its id too', async () => {
+  it('has the request id of an event stream too', async () => {
     expect((await call('/broken/events')).headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
   });
 
-  it('carries the fields of a message through its handler, outside of any request', async () => {
+  it('has the fields of a message throughout its handler, outside of any request', async () => {
     const logger = new Logger('Inbox');
 
     await withLogContext({ messageId: 'm-1' }, async () => {
@@ -764,7 +764,7 @@ describe('the log', () => {
     expect(() => logContext({ lost: true })).not.toThrow();
   });
 
-  it('P10 logs no parameter of a failed query, nor the values that PostgreSQL quotes', () => {
+  it('P10 contains neither the parameters of a failed query nor the values that PostgreSQL quotes', () => {
     const err = Object.assign(new Error('duplicate key'), {
       code: '23505',
       parameters: ['hunter2'],
@@ -789,11 +789,11 @@ describe('the documentation', () => {
     expect(json.body).toMatchObject({ openapi: expect.stringMatching(/^3\./), info });
   });
 
-  it('lacks nothing', () => {
+  it('is complete', () => {
     expect(openApiGaps(openApiDocument(app, info))).toEqual([]);
   });
 
-  it('tells of each route what it can answer, and no more', () => {
+  it('lists exactly the statuses that each route can return', () => {
     const { paths } = openApiDocument(app, info);
     const statuses = (path: string, method: 'get' | 'post') => Object.keys(paths[path]?.[method]?.responses ?? {});
 
@@ -820,7 +820,7 @@ describe('the documentation', () => {
     expect(paths['/orders']?.get?.security).toEqual([user, both]);
   });
 
-  it('shows a worked example for each problem', () => {
+  it('shows an example of each problem', () => {
     const { paths } = openApiDocument(app, info);
 
     expect(paths['/orders']?.post?.responses['409']).toMatchObject({
@@ -852,7 +852,7 @@ describe('the documentation', () => {
     });
   });
 
-  it('states the limits that validation enforces, without a word in the classes', () => {
+  it('states the limits that validation enforces, without further decorators', () => {
     const { paths, components } = openApiDocument(app, info);
 
     expect(components?.schemas).toMatchObject({
@@ -879,7 +879,7 @@ describe('the documentation', () => {
     ]);
   });
 
-  it('notices what is missing', () => {
+  it('is checked for missing parts', () => {
     const document = openApiDocument(app, info);
     const operation = document.paths['/orders']!.post!;
     delete operation.summary;
@@ -908,7 +908,7 @@ describe('a web page of another origin', () => {
     expect(answer.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('may call when CORS_ORIGINS names its origin, and no other may', async () => {
+  it('may call if CORS_ORIGINS contains its origin, and no other may', async () => {
     const config = Object.assign(new TestConfig(), { CORS_ORIGINS: ['http://localhost:3000'] });
     const open = await createApp(ShopModule, config, info);
     await open.listen(0, '127.0.0.1');

@@ -33,7 +33,7 @@ class SavedNoteDto extends NoteDto {
 }
 
 const VERSION = 3;
-/** Changed at the end of a second. */
+/** At the end of a second. */
 const MODIFIED = new Date('2026-11-20T10:00:05.900Z');
 
 @Public()
@@ -120,11 +120,11 @@ const put = (headers: Record<string, string>, id = '1') =>
   call(`/notes/${id}`, { method: 'PUT', headers: { ...json, ...headers }, body: '{"text":"mug"}' });
 const get = (headers: Record<string, string>, id = '1', method = 'GET') => call(`/notes/${id}`, { method, headers });
 
-// Longer than any version.
+// Has more digits than any version.
 const nines = `"${'9'.repeat(16)}"`;
 
 describe('a change with If-Match (RFC 9110, section 13.1.1)', () => {
-  it('is made to what the client has read', async () => {
+  it('is made if the client has read the current version', async () => {
     const { headers } = await get({});
 
     expect(headers.get('etag')).toBe('"3-late"');
@@ -165,17 +165,17 @@ describe('a change with If-Match (RFC 9110, section 13.1.1)', () => {
     ['"3-late-37"', []],
     ['"3-nonsense", "2"', 2],
     [nines, []],
-  ])('is refused for %s', async (ifMatch, expected) => {
+  ])('is rejected for %s', async (ifMatch, expected) => {
     expect(await put({ 'if-match': ifMatch })).toMatchObject({
       status: 412,
       body: { type: 'urn:twinbox:problem:version-conflict', expected, actual: 3 },
     });
   });
 
-  it.each(['*', '"3"', '"0"', '"x"'])('is refused for %s where nothing exists', async (ifMatch) => {
+  it.each(['*', '"3"', '"0"', '"x"'])('is rejected for %s if the note does not exist', async (ifMatch) => {
     expect(await put({ 'if-match': ifMatch }, 'new')).toMatchObject({
       status: 412,
-      body: { actual: 0, detail: 'There is nothing yet that could be changed.' },
+      body: { actual: 0, detail: 'The resource does not exist yet, so it cannot be changed.' },
     });
   });
 });
@@ -196,14 +196,14 @@ describe('a change with If-None-Match (RFC 9110, section 13.1.2)', () => {
     ['"3"', 3],
     ['W/"3"', 3],
     ['"1", W/"3"', [1, 3]],
-  ])('is refused for %s', async (ifNoneMatch, unexpected) => {
+  ])('is rejected for %s', async (ifNoneMatch, unexpected) => {
     expect(await put({ 'if-none-match': ifNoneMatch })).toMatchObject({
       status: 412,
       body: { type: 'urn:twinbox:problem:version-conflict', unexpected, actual: 3 },
     });
   });
 
-  it('is refused where only one of both conditions holds', async () => {
+  it('is rejected if only one of both conditions holds', async () => {
     expect((await put({ 'if-match': '"3"', 'if-none-match': '*' })).status).toBe(412);
     expect((await put({ 'if-match': '"2"', 'if-none-match': '"2"' })).status).toBe(412);
     expect((await put({ 'if-match': '"3"', 'if-none-match': '"2"' })).status).toBe(200);
@@ -226,14 +226,14 @@ describe.each(['GET', 'HEAD'])('a %s with preconditions', (method) => {
       expect(known.headers.get('etag')).toBe('"3-late"');
       expect(known.headers.get('cache-control')).toBe('private, no-cache');
       expect(known.headers.get('vary')).toBe('Origin, X-User-Id, X-Roles');
-      // Of a 304 it is that of the 200, or none (RFC 9110, section 8.6).
+      // A 304 has the same length as the 200, or none (RFC 9110, section 8.6).
       const length = known.headers.get('content-length');
       expect([null, full.headers.get('content-length')]).toContain(length);
     },
   );
 
   it.each(['"2"', '"3"', '"3-early"', 'W/"x"', '"2", "4"'])(
-    'is a 200 for If-None-Match %s, which is not what the client would get',
+    'is a 200 for If-None-Match %s, which does not match the current representation',
     async (ifNoneMatch) => {
       expect((await get({ 'if-none-match': ifNoneMatch }, '1', method)).status).toBe(200);
     },
@@ -264,7 +264,7 @@ describe.each(['GET', 'HEAD'])('a %s with preconditions', (method) => {
 
 describe('a precondition', () => {
   it.each(['3', '"3', '3"', '', ',', ' , ', '*, "3"', '*, *', 'w/"3"', 'W/3', 'W/ "3"', '"3" "4"', '"a b"', '"3";"4"'])(
-    'is refused as malformed: %j',
+    'is rejected as malformed: %j',
     async (value) => {
       for (const name of ['If-Match', 'If-None-Match'])
         for (const answer of [await put({ [name]: value }), await get({ [name]: value })])
@@ -275,7 +275,7 @@ describe('a precondition', () => {
     },
   );
 
-  it('may stand on several lines', async () => {
+  it('may span several header lines', async () => {
     const { hostname, port } = new URL(await app.getUrl());
     const lines = async (...values: string[]) => {
       const socket = connect(Number(port), hostname);
@@ -295,13 +295,10 @@ describe('a precondition', () => {
   const same = 'Fri, 20 Nov 2026 10:00:05 GMT';
   const later = 'Friday, 20-Nov-26 10:00:06 GMT';
 
-  it.each(['GET', 'HEAD'])(
-    'by date has its %s answered with Last-Modified (RFC 9110, section 8.8.2)',
-    async (method) => {
-      expect((await get({}, '1', method)).headers.get('last-modified')).toBe(same);
-      expect((await get({}, 'undated', method)).headers.get('last-modified')).toBeNull();
-    },
-  );
+  it.each(['GET', 'HEAD'])('by date can use the Last-Modified of a %s (RFC 9110, section 8.8.2)', async (method) => {
+    expect((await get({}, '1', method)).headers.get('last-modified')).toBe(same);
+    expect((await get({}, 'undated', method)).headers.get('last-modified')).toBeNull();
+  });
 
   it.each<[number, Record<string, string>, string]>([
     [304, { 'if-modified-since': same }, '1'],
@@ -330,11 +327,11 @@ describe('a precondition', () => {
     [200, { 'if-modified-since': later }, '1'],
     [412, { 'if-unmodified-since': before }, '1'],
     [412, { 'if-unmodified-since': later, 'if-match': '"2"' }, '1'],
-  ])('by date is a %i of a change for %j', async (status, headers, id) => {
+  ])('by date makes a change return %i for %j', async (status, headers, id) => {
     expect((await put(headers as Record<string, string>, id)).status).toBe(status);
   });
 
-  it('costs no more than its length', async () => {
+  it('takes time proportional to its length', async () => {
     const longest = ' '.repeat(7000);
 
     for (const value of [`,${longest}x`, `"1"${longest}x`, `"1",${longest}x`, `${'"1",'.repeat(1700)}x`])
@@ -342,7 +339,7 @@ describe('a precondition', () => {
     expect((await get({ 'if-none-match': `${'"1",'.repeat(1700)}"3-late"` })).status).toBe(304);
   });
 
-  it('is documented, with what it leads to', () => {
+  it('is documented with its responses', () => {
     const document = openApiDocument(app, info);
     const { get: read, put: change } = document.paths['/notes/{id}']!;
 
@@ -378,7 +375,7 @@ describe('a precondition', () => {
 describe('the raw body', () => {
   const post = (path: string, body: string, headers = json) => call(path, { method: 'POST', headers, body });
 
-  it('is every byte as it came, and is parsed by whoever has verified it', async () => {
+  it('contains every byte as received, and is parsed by the handler after verification', async () => {
     const sent = '{ "text" :\t"\\u0074ea ☕" }\r\n';
 
     const { body } = await post('/notes/signed', sent);
@@ -387,19 +384,19 @@ describe('the raw body', () => {
     expect(Buffer.from(String(body['base64']), 'base64').toString()).toBe(sent);
   });
 
-  it('is there where no parsed one is asked for, and empty without a body', async () => {
+  it('is available without a parsed body, and is empty if there is no body', async () => {
     expect((await post('/notes/bytes', '{"a":1}')).body).toEqual({ length: 7 });
     expect((await call('/notes/bytes', { method: 'POST' })).body).toEqual({ length: 0 });
   });
 
   it.each([
-    ['no JSON', '{', json, 400, 'malformed-body'],
-    ['nothing', '', json, 400, 'malformed-body'],
+    ['invalid JSON', '{', json, 400, 'malformed-body'],
+    ['empty', '', json, 400, 'malformed-body'],
     ['a prototype', '{"__proto__":{}}', json, 400, 'malformed-body'],
     ['a form', 'text=tea', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'unsupported-media-type'],
-    ['too much', JSON.stringify({ text: 'x'.repeat(200_000) }), json, 413, 'payload-too-large'],
-    ['too many values', `[${'1,'.repeat(500)}1]`, json, 400, 'validation'],
-  ])('is refused like any other when it is %s', async (_, body, headers, status, code) => {
+    ['too large', JSON.stringify({ text: 'x'.repeat(200_000) }), json, 413, 'payload-too-large'],
+    ['full of too many values', `[${'1,'.repeat(500)}1]`, json, 400, 'validation'],
+  ])('is rejected like any other body if it is %s', async (_, body, headers, status, code) => {
     expect(await post('/notes/signed', body, headers)).toMatchObject({
       status,
       body: { type: `urn:twinbox:problem:${code}` },
@@ -410,7 +407,7 @@ describe('the raw body', () => {
 describe('a web page of another origin', () => {
   const origin = 'http://localhost:3000';
 
-  it.each(['PUT', 'PATCH', 'DELETE', 'POST'])('may send %s, and the headers of a change', async (method) => {
+  it.each(['PUT', 'PATCH', 'DELETE', 'POST'])('may send %s with the headers of a change', async (method) => {
     const wanted = ['idempotency-key', 'if-match', 'if-none-match', 'last-event-id'];
     const answer = await call('/notes/1', {
       method: 'OPTIONS',
@@ -426,7 +423,7 @@ describe('a web page of another origin', () => {
     for (const header of wanted) expect(answer.headers.get('access-control-allow-headers')).toContain(header);
   });
 
-  it('may read what a change answers with', async () => {
+  it('may read the response headers of a change', async () => {
     const { headers } = await call('/notes/1', { headers: { origin } });
 
     const exposed = headers.get('access-control-expose-headers');

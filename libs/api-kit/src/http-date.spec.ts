@@ -1,7 +1,7 @@
 import { parseHttpDate } from './http-date.js';
 
 it.each(['Sun, 06 Nov 1994 08:49:37 GMT', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994'])(
-  'reads %s',
+  'parses %s',
   (value) => {
     expect(parseHttpDate(value)).toEqual(new Date('1994-11-06T08:49:37Z'));
   },
@@ -19,6 +19,6 @@ it.each([
   'Sun, 06 Foo 1994 08:49:37 GMT',
   'Sun, 06 Nov 1994 24:49:37 GMT',
   'Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT',
-])('does not read %j', (value) => {
+])('does not parse %j', (value) => {
   expect(parseHttpDate(value)).toBeUndefined();
 });

@@ -4,16 +4,16 @@ const IMF_FIXDATE = new RegExp(String.raw`^[A-Z][a-z]{2}, (\d\d) ${MONTH} (\d{4}
 const RFC850 = new RegExp(String.raw`^[A-Z][a-z]{5,8}, (\d\d)-${MONTH}-(\d\d) ${TIME} GMT$`);
 const ASCTIME = new RegExp(String.raw`^[A-Z][a-z]{2} ${MONTH} ([ \d]\d) ${TIME} (\d{4})$`);
 
-/** The time that an HTTP-date names, in any of the three formats of RFC 9110, section 5.6.7; undefined for anything else. */
+/** Parses an HTTP-date in any of the three formats of RFC 9110, section 5.6.7. Returns undefined for anything else. */
 export function parseHttpDate(value: string): Date | undefined {
   const parts = partsOf(value);
   if (!parts) return undefined;
   const date = new Date(`${parts} GMT`);
-  // A day or a time that does not exist becomes another one, or none.
+  // Date turns a day or a time that does not exist into another one, or into an invalid date.
   return date.toUTCString().slice(5) === `${parts} GMT` ? date : undefined;
 }
 
-/** `06 Nov 1994 08:49:37` */
+/** Returns the date in the form `06 Nov 1994 08:49:37`. */
 function partsOf(value: string): string | undefined {
   const [, day, month, year, time] = IMF_FIXDATE.exec(value) ?? [];
   if (day !== undefined) return `${day} ${month} ${year} ${time}`;
@@ -23,7 +23,7 @@ function partsOf(value: string): string | undefined {
   return monthAsc === undefined ? undefined : `${dayAsc.replace(' ', '0')} ${monthAsc} ${yearAsc} ${timeAsc}`;
 }
 
-/** Two digits that seem to be more than 50 years in the future are those of the last such year in the past. */
+/** Returns the year for two digits. If it seems to be more than 50 years in the future, it is the last such year in the past. */
 function fullYear(digits: number): number {
   const now = new Date().getUTCFullYear();
   const year = now - (now % 100) + digits;

@@ -12,42 +12,46 @@ import { QUERY_IGNORED_EXTENSION } from './query-guard.js';
 import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
 import { applyConstraints, documentValidation, type JsonSchema } from './validated-schemas.js';
 
-/** What the document says of the service as a whole. */
+/** The general information about the service in the document. */
 export interface OpenApiInfo {
   readonly title: string;
   readonly description: string;
   readonly version: string;
 }
 
-/** An error, RFC 9457. Members beyond these depend on the type. */
+/** A problem document (RFC 9457). Further members depend on the type. */
 class ProblemDto {
-  @ApiProperty({ format: 'uri', description: 'Names the kind of problem.', example: 'urn:twinbox:problem:not-found' })
+  @ApiProperty({
+    format: 'uri',
+    description: 'Identifies the kind of problem.',
+    example: 'urn:twinbox:problem:not-found',
+  })
   readonly type!: string;
 
-  @ApiProperty({ description: 'The kind in words.', example: 'Not Found.' })
+  @ApiProperty({ description: 'A summary of the kind of problem.', example: 'Not Found.' })
   readonly title!: string;
 
   @ApiProperty({ type: 'integer', description: 'The HTTP status.', example: 404 })
   readonly status!: number;
 
-  @ApiProperty({ description: 'What happened this time.', example: 'Cannot GET /nowhere' })
+  @ApiProperty({ description: 'What happened in this case.', example: 'Cannot GET /nowhere' })
   readonly detail!: string;
 
   @ApiProperty({
     format: 'uri',
-    description: 'This occurrence, to quote.',
+    description: 'Identifies this occurrence. Quote it when you report the problem.',
     example: 'urn:request:4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21',
   })
   readonly instance!: string;
 }
 
-/** On a route that never asks the database: the document names no 503 for it. */
+/** Marks a route that does not use the database, so that the document lists no 503 for it. */
 export const WITHOUT_DATABASE_EXTENSION = 'x-without-database';
 
-/** Marks a route whose handler reads the body from its bytes. Validation does not refuse unknown fields there. */
+/** Marks a route whose handler reads the raw bytes of the body. Validation does not reject unknown fields there. */
 export const RAW_BODY_EXTENSION = 'x-raw-body';
 
-/** An entry of any problem table: what its rejection looks like does not matter here. */
+/** An entry of any problem table, whatever its rejection looks like. */
 type AnyProblemEntry = Omit<ProblemEntry<never>, 'example' | 'schemas' | 'optional'> & {
   readonly example?: object;
   readonly schemas?: Readonly<Record<string, JsonSchema>>;
@@ -57,8 +61,8 @@ type AnyProblemEntry = Omit<ProblemEntry<never>, 'example' | 'schemas' | 'option
 const PROBLEMS_EXTENSION = 'x-problems';
 
 /**
- * Documents the problems that are a handler's own: `@ApiProblems(orderProblems, 'order-not-found')`. Status, words and
- * example come from the table. What every route may answer (400, 401, 403, 413, 415, 500, 503) is documented without.
+ * Documents the problems that are specific to a handler: `@ApiProblems(orderProblems, 'order-not-found')`. The status, the texts and the
+ * example come from the table. The problems that every route has (400, 401, 403, 413, 415, 500, 503) are documented automatically.
  */
 export function ApiProblems<C extends string>(
   table: { readonly [K in C]: AnyProblemEntry },
@@ -73,7 +77,7 @@ export function ApiProblems<C extends string>(
   return ApiExtension(PROBLEMS_EXTENSION, problems);
 }
 
-/** Has a parameter's decorator document its route, too: an enhancer for `createParamDecorator`. */
+/** Lets a parameter decorator document its route too. Use it as an enhancer for `createParamDecorator`. */
 export function documentedBy(decorate: MethodDecorator): ParameterDecorator {
   return (target, name) => {
     const method = name === undefined ? undefined : Object.getOwnPropertyDescriptor(target, name);
@@ -81,7 +85,7 @@ export function documentedBy(decorate: MethodDecorator): ParameterDecorator {
   };
 }
 
-/** The OpenAPI document, complete with what every route has in common. */
+/** Generates the OpenAPI document, including everything that all routes have in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
   documentValidation(app);
   const config = new DocumentBuilder()
@@ -90,7 +94,12 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     .setDescription(info.description)
     .setVersion(info.version)
     .addApiKey(
-      { type: 'apiKey', in: 'header', name: 'X-User-Id', description: 'Who calls: 1 to 255 characters.' },
+      {
+        type: 'apiKey',
+        in: 'header',
+        name: 'X-User-Id',
+        description: 'The user id of the caller, 1 to 255 characters.',
+      },
       'user',
     )
     .addApiKey(
@@ -98,7 +107,8 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
         type: 'apiKey',
         in: 'header',
         name: 'X-Roles',
-        description: 'What the caller may be: customer, operator, admin; a comma list. None: a customer.',
+        description:
+          'The roles of the caller, a comma-separated list of customer, operator and admin. Default: customer.',
       },
       'roles',
     )
@@ -122,8 +132,8 @@ export function setupOpenApi(app: NestFastifyApplication, info: OpenApiInfo): vo
 }
 
 /**
- * What a document lacks to be complete, one line each: an operation without a summary, a success without a schema or an
- * example, an error without an example. For a test: `expect(openApiGaps(document)).toEqual([])`.
+ * Lists what is missing from a document: operations without a summary, successes without a schema or an example, errors without an example.
+ * For tests: `expect(openApiGaps(document)).toEqual([])`.
  */
 export function openApiGaps(document: OpenAPIObject): string[] {
   const gaps: string[] = [];
@@ -189,13 +199,13 @@ function operationsOf({ paths }: OpenAPIObject): { method: string; operation: Op
   );
 }
 
-// From the operation alone: a route that gets a body, or a role, has its errors documented without a word in its controller.
+// Uses only the operation, so that a route that takes a body or requires a role gets its errors documented without further decorators.
 function complete(operation: Operation, method: string, schemas: Record<string, Record<string, unknown>>): void {
   const isPublic = operation[PUBLIC_EXTENSION] === true;
   const roles = operation[ROLES_EXTENSION];
-  // A body is read before anything else, also where none is asked for. GET has none (RFC 9110, section 9.3.1).
+  // A body is read before anything else, even if the route takes none. GET has no body (RFC 9110, section 9.3.1).
   const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
-  // Without parameters, a route refuses any query.
+  // A route without parameters rejects any query.
   const hasInput = readsBody || (operation.parameters ?? []).length > 0 || !operation[QUERY_IGNORED_EXTENSION];
   const problems: DocumentedProblem[] = [];
 
@@ -208,11 +218,11 @@ function complete(operation: Operation, method: string, schemas: Record<string, 
   if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
   if (takesHeader(operation, 'Idempotency-Key')) {
     problems.push(examples.keyInvalid);
-    // All requests without a body are the same request.
+    // Without a body all requests are equal, so a key cannot be reused for another one.
     if (operation.requestBody) problems.push(examples.keyReused);
   }
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
-  // What a health check answers while the database is down is its answer, not an error.
+  // The response of a health check while the database is down is its regular result, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
     problems.push(examples.databaseUnavailable, examples.tryAgain);
 
@@ -233,13 +243,13 @@ function complete(operation: Operation, method: string, schemas: Record<string, 
 
   if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
   for (const [status, response] of Object.entries(operation.responses)) {
-    if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'A problem.';
+    if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'An error.';
     response.headers = { ...headersOf[Number(status)], ...response.headers, 'X-Request-Id': requestIdHeader };
     if (status.startsWith('2') && takesHeader(operation, 'Idempotency-Key'))
       response.headers['Idempotent-Replayed'] = replayedHeader;
   }
   const byStatus = Map.groupBy(problems, ({ status }) => status);
-  for (const [status, its] of byStatus) addProblems(operation.responses, status, its, schemas);
+  for (const [status, grouped] of byStatus) addProblems(operation.responses, status, grouped, schemas);
 }
 
 function closeRequest({ parameters = [], requestBody }: Operation, schemas: Record<string, Record<string, unknown>>) {
@@ -251,7 +261,7 @@ function closeRequest({ parameters = [], requestBody }: Operation, schemas: Reco
   }
 }
 
-/** Every answer of a resource with a version has its ETag; that of a GET may be cached, and a client that has it gets a 304. */
+/** Documents the ETag that every response of a versioned resource has, and for a GET the caching headers and the 304. */
 function documentValidators({ responses }: Operation, method: string): void {
   const headers =
     method === 'get'
@@ -259,7 +269,8 @@ function documentValidators({ responses }: Operation, method: string): void {
       : { ETag: etagHeader };
   if (method === 'get')
     responses['304'] = {
-      description: 'The client has it: `If-None-Match` names its ETag, or nothing has changed since.',
+      description:
+        'Not modified: `If-None-Match` lists the current ETag, or nothing has changed since `If-Modified-Since`.',
       headers,
     };
   for (const [status, response] of Object.entries(responses)) {
@@ -277,7 +288,7 @@ function addProblems(
   problems: readonly DocumentedProblem[],
   schemas: Record<string, object>,
 ): void {
-  // An answer that is documented itself, such as the 503 of a health check, keeps its schema beside that of the problems.
+  // A response that is already documented, such as the 503 of a health check, keeps its schema alongside that of the problems.
   const response = (responses[status] ??= {
     description: '',
     headers: {
@@ -302,33 +313,37 @@ function addProblems(
 }
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
-/** The header of an answer that has a version. Routes with `Preconditions` have it without. */
+/** Documents the `ETag` of a response. Routes with `Preconditions` get it automatically. */
 export const etagHeader = {
-  description: 'Begins with the version. For `If-Match` and `If-None-Match`.',
+  description: 'Begins with the version. Send it in `If-Match` or `If-None-Match`.',
   schema: { type: 'string' },
 };
 const lastModifiedHeader = {
-  description: 'When it last changed, where that is known and no further change can have the same date.',
+  description:
+    'When the resource last changed. Absent if that is not known, or if a later change could still get the same date.',
   schema: { type: 'string' },
 };
 const cacheHeaders = {
   'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
-  Vary: { description: `Names ${CALLER_HEADERS.join(' and ')}, among others.`, schema: { type: 'string' } },
+  Vary: { description: `Includes ${CALLER_HEADERS.join(' and ')}.`, schema: { type: 'string' } },
 };
 const requestIdHeader = {
   description: 'The id of this request in the log.',
   required: true,
   schema: { type: 'string' },
 };
-const replayedHeader = { description: '`true`: the stored answer.', schema: { type: 'string', enum: ['true'] } };
-const retryAfterHeader = { description: 'Seconds to wait.', schema: { type: 'integer' } };
+const replayedHeader = {
+  description: '`true` if this is the stored response to an earlier request with the same key.',
+  schema: { type: 'string', enum: ['true'] },
+};
+const retryAfterHeader = { description: 'How many seconds to wait before trying again.', schema: { type: 'integer' } };
 
-/** The headers of problems, by status. */
+/** The headers of problems by status. */
 const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
   401: { 'WWW-Authenticate': { schema: { type: 'string' } } },
   415: {
     Accept: { description: 'The media type that a body must have.', schema: { type: 'string' } },
-    'Accept-Encoding': { description: 'The content coding that it must have.', schema: { type: 'string' } },
+    'Accept-Encoding': { description: 'The content coding that a body must have.', schema: { type: 'string' } },
   },
   503: { 'Retry-After': retryAfterHeader },
 };
@@ -361,18 +376,18 @@ const examples = {
   callerUnknown: {
     code: 'caller-unknown',
     ...commonProblems['caller-unknown'],
-    detail: 'Say who you are in the header X-User-Id.',
+    detail: 'The X-User-Id header is missing or empty.',
   },
   roleRequired: (roles: string[]): DocumentedProblem => ({
     code: 'role-required',
     ...commonProblems['role-required'],
-    detail: `This needs the role ${roles.join(' or ')}.`,
+    detail: `This requires the role ${roles.join(' or ')}.`,
     members: { roles },
   }),
   versionConflict: {
     code: 'version-conflict',
     ...commonProblems['version-conflict'],
-    detail: 'It was version 2 when you read it, and is version 3 now.',
+    detail: 'The resource was at version 2 when you read it and is now at version 3.',
     members: { expected: 2, actual: 3 },
     schemas: versionConflictSchemas,
     optional: ['expected'],
@@ -399,7 +414,7 @@ const examples = {
   internalError: {
     code: 'internal-error',
     ...commonProblems['internal-error'],
-    detail: 'Quote the instance when you report it.',
+    detail: 'Quote the instance when you report this problem.',
   },
   databaseUnavailable: {
     code: 'database-unavailable',
@@ -421,7 +436,7 @@ function hasExample(content: Content, document: OpenAPIObject): boolean {
   );
 }
 
-// A schema shows an example if it has one, or every property of it has.
+// A schema has an example if it states one or if all of its properties have one.
 function schemaHasExample(schema: Schema | undefined, document: OpenAPIObject, depth: number): boolean {
   if (!schema || depth > 10) return false;
   if (schema.example !== undefined || schema.enum !== undefined || schema.type === 'boolean') return true;

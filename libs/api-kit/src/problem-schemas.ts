@@ -1,14 +1,14 @@
 import { type Problem, problemType } from './problem.js';
 import type { JsonSchema } from './validated-schemas.js';
 
-/** A problem with its example, and schemas for members whose example does not show every value that they may have. */
+/** A problem with its example, and schemas of members whose example does not show all possible values. */
 export interface DocumentedProblem extends Problem {
   readonly schemas?: Readonly<Record<string, JsonSchema>>;
-  /** Members that may be missing, in addition to those that the example lacks. */
+  /** Optional members, in addition to those that are missing from the example. */
   readonly optional?: readonly string[];
 }
 
-/** Of the members of `validation`. */
+/** The schemas of the members of `validation`. */
 export const violationSchemas = {
   errors: {
     type: 'array',
@@ -22,24 +22,27 @@ export const violationSchemas = {
       required: ['detail'],
     },
   },
-  omitted: { type: 'integer', description: 'How many more there are.' },
+  omitted: { type: 'integer', description: 'How many more errors there are.' },
 };
 
 const versions = { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }, { const: '*' }] };
 
-/** Of the members of `version-conflict`. */
+/** The schemas of the members of `version-conflict`. */
 export const versionConflictSchemas = {
-  expected: { description: 'What `If-Match` names; `*`: that there is something.', ...versions },
-  unexpected: { description: 'What `If-None-Match` names; `*`: that there is nothing.', ...versions },
-  actual: { type: 'integer', description: 'What there is; 0: nothing.' },
+  expected: { description: 'The versions in `If-Match`. `*` means that the resource must exist.', ...versions },
+  unexpected: {
+    description: 'The versions in `If-None-Match`. `*` means that the resource must not exist.',
+    ...versions,
+  },
+  actual: { type: 'integer', description: 'The current version. 0 means that the resource does not exist.' },
 };
 
-/** The schemas of a document, by their names. */
+/** The schemas of a document by name. */
 type Schemas = Record<string, object>;
 
 const BASE = { $ref: '#/components/schemas/ProblemDto' };
 
-/** The schema of an answer that is one of the problems, which differ in their `type`. Adds a schema for each of them to `schemas`. */
+/** Returns the schema of a response that is one of the problems, which differ in their `type`. Adds a schema for each to `schemas`. */
 export function schemaOfProblems(problems: readonly DocumentedProblem[], schemas: Schemas): JsonSchema {
   const refs = problems.map((problem) => {
     const name = nameOf(problem.code);
@@ -71,12 +74,12 @@ function schemaOf({ code, status, title, members = {}, schemas = {}, optional = 
   };
 }
 
-/** `order-wrong-status` → `OrderWrongStatusProblem` */
+/** Returns the schema name of a code, such as `OrderWrongStatusProblem` for `order-wrong-status`. */
 function nameOf(code: string): string {
   return `${code.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())}Problem`;
 }
 
-/** A schema with the types of the example. */
+/** Returns a schema with the types of the example. */
 function schemaLike(example: unknown): JsonSchema {
   if (Array.isArray(example)) return { type: 'array', items: example.length > 0 ? schemaLike(example[0]) : {} };
   if (typeof example === 'object' && example !== null) {

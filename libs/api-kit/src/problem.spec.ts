@@ -18,7 +18,7 @@ const table: ProblemTable<Rejection> = {
 };
 
 describe('problemOf', () => {
-  it('tells a rejection in the words of the table, with its facts as extension members', () => {
+  it('describes a rejection with the texts of the table and its fields as extension members', () => {
     const { problem } = problemOf<Rejection>({ code: 'insufficient-stock', short: ['tea'] }, table);
 
     expect(problemDocument(problem, 'r1')).toEqual({
@@ -31,13 +31,13 @@ describe('problemOf', () => {
     });
   });
 
-  it('lets no extension member hide a standard one', () => {
+  it('does not let an extension member override a standard one', () => {
     const { problem } = problemOf<Rejection>({ code: 'insufficient-stock', short: [], status: 200 }, table);
 
     expect(problemDocument(problem, 'r1')).toMatchObject({ status: 409 });
   });
 
-  it('quotes at most 2,000 characters, and no half of one', () => {
+  it('truncates the detail to 2,000 characters without splitting one', () => {
     const { problem } = problemOf<Rejection>({ code: 'insufficient-stock', short: [`x${'😀'.repeat(50_000)}`] }, table);
 
     const { detail } = problemDocument(problem, 'r1') as { detail: string };
@@ -55,7 +55,7 @@ describe('stateOrProblem', () => {
     expect(stateOrProblem<number, number, Rejection>(decision, table)).toBe(3);
   });
 
-  it('throws the problem of a rejected one', () => {
+  it('throws the problem of a rejected decision', () => {
     const decision = reject<Rejection>({ code: 'order-not-found', orderId: 'o1' });
 
     expect(() => stateOrProblem(decision, table)).toThrow(
@@ -68,33 +68,33 @@ describe('databaseTrouble', () => {
   const coded = (code: string) => Object.assign(new Error('some words'), { code });
 
   it.each(['08006', '57P01', '57P03', '53300', '3D000', '28P01', '25006', '58030', 'ECONNREFUSED', 'ECONNRESET'])(
-    'takes %s for a database that is away',
+    'classifies %s as an unavailable database',
     (code) => {
       expect(databaseTrouble(coded(code))).toBe('database-unavailable');
     },
   );
 
   it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
-    'takes a connection that broke between two statements for a database that is away: %s',
+    'classifies a connection that broke between two statements as an unavailable database: %s',
     (error) => {
       expect(databaseTrouble(error)).toBe('database-unavailable');
     },
   );
 
-  it.each(['40001', '40P01', '55P03', '57014', '26000'])('takes %s for something to try again', (code) => {
+  it.each(['40001', '40P01', '55P03', '57014', '26000'])('classifies %s as an error to retry', (code) => {
     expect(databaseTrouble(coded(code))).toBe('try-again');
   });
 
-  it.each(['23505', '22P02', '42P01', 'ENOENT'])('takes %s for neither', (code) => {
+  it.each(['23505', '22P02', '42P01', 'ENOENT'])('classifies %s as neither', (code) => {
     expect(databaseTrouble(coded(code))).toBeUndefined();
   });
 
-  it('takes whatever ends the session for a database that is away', () => {
+  it('classifies any error that ends the session as an unavailable database', () => {
     expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'FATAL' }))).toBe('database-unavailable');
     expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'ERROR' }))).toBeUndefined();
   });
 
-  it('looks into what other errors wrap', () => {
+  it('finds the cause inside other errors', () => {
     const refused = coded('ECONNREFUSED');
 
     expect(databaseTrouble(new QueryFailedError('select 1', [], refused))).toBe('database-unavailable');
@@ -102,7 +102,7 @@ describe('databaseTrouble', () => {
     expect(databaseTrouble(new Error('outer', { cause: refused }))).toBe('database-unavailable');
   });
 
-  it('survives anything that is thrown', () => {
+  it('accepts any thrown value', () => {
     const loop: { cause?: unknown } = {};
     loop.cause = loop;
 

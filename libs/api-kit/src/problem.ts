@@ -7,19 +7,20 @@ import { throwError } from 'rxjs';
 import { databaseTrouble, reasonOf } from './database-trouble.js';
 import type { JsonSchema } from './validated-schemas.js';
 
-/** What an RFC 9457 problem document says, before it has an `instance`. Other fields become extension members. */
+/** The content of an RFC 9457 problem document without its `instance`. */
 export interface Problem {
-  /** kebab-case; its `type` is `urn:twinbox:problem:<code>`. */
+  /** In kebab-case. The `type` of the document is `urn:twinbox:problem:<code>`. */
   readonly code: string;
   readonly status: number;
   readonly title: string;
-  /** What happened this time; the title if it has nothing to add. */
+  /** What happened in this case. Defaults to the title. */
   readonly detail?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Extension members of the document. */
   readonly members?: Readonly<Record<string, unknown>>;
 }
 
-/** Thrown anywhere in a request, becomes the problem document that the client gets. */
+/** An error that becomes the problem document that the client gets, wherever in a request it is thrown. */
 export class ProblemException extends HttpException {
   constructor(readonly problem: Problem) {
     super(problem.detail ?? problem.title, problem.status);
@@ -28,26 +29,26 @@ export class ProblemException extends HttpException {
 
 type RejectionOf<R, C> = R extends { code: infer K } ? (C extends K ? R : never) : never;
 
-/** How one rejection is told to a client. */
+/** How a rejection is presented to a client. */
 export interface ProblemEntry<Rejection> {
   readonly status: number;
   readonly title: string;
-  /** Tells what happened this time, from the rejection's facts. */
+  /** Describes what happened in this case, from the fields of the rejection. */
   detail?(rejection: Rejection): string;
-  /** The rejection's other fields as they may look, for the OpenAPI document. */
+  /** Example values of the rejection's other fields, for the OpenAPI document. */
   readonly example?: Partial<Omit<Rejection, 'code'>>;
-  /** Schemas for fields whose example does not show every value that they may have. */
+  /** Schemas of fields whose example does not show all possible values. */
   readonly schemas?: { readonly [K in keyof Omit<Rejection, 'code'>]?: JsonSchema };
-  /** Fields that may be missing, in addition to those that the example lacks. */
+  /** Optional fields, in addition to those that are missing from the example. */
   readonly optional?: readonly string[];
 }
 
-/** One entry per rejection code: the compiler misses none. */
+/** One entry per rejection code. The compiler checks that none is missing. */
 export type ProblemTable<R extends { code: string }> = {
   readonly [C in R['code']]: ProblemEntry<RejectionOf<R, C>>;
 };
 
-/** The problem for a rejection: the table's words, and the rejection's other fields as extension members. */
+/** Returns the problem for a rejection, with the texts from the table and the rejection's other fields as extension members. */
 export function problemOf<R extends { code: string }>(rejection: R, table: ProblemTable<R>): ProblemException {
   const { code, ...members } = rejection;
   const entry: ProblemEntry<R> = table[code as R['code']];
@@ -55,7 +56,7 @@ export function problemOf<R extends { code: string }>(rejection: R, table: Probl
   return new ProblemException({ code, status: entry.status, title: entry.title, detail, members });
 }
 
-/** The state that an accepted decision leads to. @throws ProblemException for a rejected one. */
+/** Returns the state of an accepted decision. @throws ProblemException if the decision is a rejection */
 export function stateOrProblem<State, Event, R extends { code: string }>(
   decision: Decision<State, Event, R>,
   table: ProblemTable<R>,
@@ -67,69 +68,69 @@ export function stateOrProblem<State, Event, R extends { code: string }>(
 /** The media type of every error. */
 export const PROBLEM_JSON = 'application/problem+json';
 
-/** In UTF-16 code units. A path, a name or a value that a detail quotes may be as long as the request. */
-const LONGEST_DETAIL = 2000;
+/** In UTF-16 code units. A detail may quote a path, a name or a value that is as long as the request. */
+const MAX_DETAIL_LENGTH = 2000;
 
-/** The `type` of the problems of a code. */
+/** Returns the `type` of a problem code. */
 export const problemType = (code: string): string => `urn:twinbox:problem:${code}`;
 
-/** The document as it goes out. Extension members cannot hide the standard ones. */
+/** Returns the document that is sent. Extension members cannot override the standard ones. */
 export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
   return {
     ...problem.members,
     type: problemType(problem.code),
     title: problem.title,
     status: problem.status,
-    detail: clipped(problem.detail ?? problem.title, LONGEST_DETAIL),
+    detail: clipped(problem.detail ?? problem.title, MAX_DETAIL_LENGTH),
     instance: `urn:request:${requestId}`,
   };
 }
 
-/** The text, or as much of it as fits into `most` UTF-16 code units. */
-export function clipped(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
+/** Truncates the text to `maxLength` UTF-16 code units. */
+export function clipped(text: string, maxLength: number): string {
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
 }
 
-/** Problems that come from no rejection: they can happen to every request. */
+/** Problems that do not come from a rejection and can occur on any route. */
 export const commonProblems = {
   'malformed-body': { status: 400, title: 'The body is not valid JSON.' },
   validation: { status: 400, title: 'The request is not valid.' },
   'idempotency-key-invalid': { status: 400, title: 'The idempotency key is not valid.' },
   'caller-unknown': { status: 401, title: 'The caller could not be identified.' },
-  'role-required': { status: 403, title: 'The caller lacks the role for this.' },
-  'version-conflict': { status: 412, title: 'It is not in a version that the request allows.' },
+  'role-required': { status: 403, title: 'The caller does not have the required role.' },
+  'version-conflict': { status: 412, title: 'The current version does not meet the precondition of the request.' },
   'payload-too-large': { status: 413, title: 'The body is too large.' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
-  'misdirected-request': { status: 421, title: 'The request is for a host that this service does not answer for.' },
+  'misdirected-request': { status: 421, title: 'This service does not answer requests for this host.' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request.' },
-  'internal-error': { status: 500, title: 'Something went wrong on our side.' },
+  'internal-error': { status: 500, title: 'Something went wrong in the service.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
-  'try-again': { status: 503, title: 'The request collided with another one.' },
-  'service-stopping': { status: 503, title: 'This replica is stopping.' },
+  'try-again': { status: 503, title: 'The request could not be completed at the moment.' },
+  'service-stopping': { status: 503, title: 'This replica is shutting down.' },
 } as const;
 
-/** What a 503 says: a COMMIT whose answer was lost may have been carried out. */
+/** The detail of a 503. A COMMIT may have been carried out although its response was lost. */
 export const OUTCOME_UNKNOWN =
-  'Try again in a moment. Whether a change was made is not known: look before you repeat it.';
+  'Try again in a moment. A change may or may not have been made, so check before you repeat it.';
 
-/** Has a client that gets a 503 try again after a second. */
+/** Tells a client that gets a 503 to try again after a second. */
 export const RETRY_AFTER = { 'retry-after': '1' } as const;
 
-/** The problem of a request that comes while the replica stops, for a service's table. */
+/** The entry in a service's problem table for requests that arrive while the replica shuts down. */
 export const serviceStopping = {
   ...commonProblems['service-stopping'],
-  detail: () => 'Nothing was done. Send the request again: another replica answers it.',
+  detail: () => 'Nothing was changed. Send the request again, and another replica will answer it.',
 };
 
-/** Headers that an answer with the status has whichever problem it tells: RFC 9110, sections 10.2.3 and 15.5.16. */
+/** Headers of every response with a given status, regardless of the problem (RFC 9110, sections 10.2.3 and 15.5.16). */
 const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   415: { accept: 'application/json' },
   503: RETRY_AFTER,
 };
 
 /**
- * Turns whatever a request throws into an RFC 9457 problem document. What is not a client's doing is logged, once; the
- * client gets the request id to quote and nothing else of it. Errors of message handlers pass through untouched.
+ * Turns every error of a request into an RFC 9457 problem document. Errors that the client did not cause are logged once, and the client
+ * gets only the request id, to quote in a report. Errors of message handlers are passed on unchanged.
  */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -138,14 +139,14 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly http: AbstractHttpAdapter) {}
 
   catch(exception: unknown, host: ArgumentsHost): unknown {
-    // A filter of a message handler answers with an Observable: the inbox must see the error that the handler threw.
+    // For a message handler a filter returns an Observable, so that the inbox sees the error that the handler threw.
     if (host.getType() !== 'http') return throwError(() => exception);
 
     const request = host.switchToHttp().getRequest<{ id?: string; raw?: { id?: string; errored?: unknown } }>();
     const response = host.switchToHttp().getResponse<object>();
-    // The error of the stream that the body is read from: it is the client's connection that broke, and not the database's.
-    const hungUp = isObject(exception) && exception === request.raw?.errored;
-    const problem = hungUp ? this.hungUp() : this.problemFor(exception);
+    // An error of the request's own stream means that the connection to the client broke, not the one to the database.
+    const isDisconnected = isObject(exception) && exception === request.raw?.errored;
+    const problem = isDisconnected ? this.disconnected() : this.problemFor(exception);
     if (this.http.isHeadersSent(response)) {
       this.http.end(response);
       return undefined;
@@ -158,9 +159,9 @@ export class ProblemFilter implements ExceptionFilter {
     return this.http.reply(response, Buffer.from(JSON.stringify(document)), problem.status);
   }
 
-  /** Builds the answer for a client that has disconnected; it only ends the request. */
-  private hungUp(): Problem {
-    const title = 'The client hung up before its request was complete.';
+  /** Returns the problem for a client that has disconnected. Nobody reads it; it only ends the request. */
+  private disconnected(): Problem {
+    const title = 'The client disconnected before its request was complete.';
     this.logger.debug(title);
     return { code: 'bad-request', status: 400, title };
   }
@@ -170,7 +171,7 @@ export class ProblemFilter implements ExceptionFilter {
 
     const trouble = databaseTrouble(exception);
     if (trouble) {
-      // No stack: during an outage every request would log the same one.
+      // Without the stack, because every request would log the same one during an outage.
       this.logger.warn(`${commonProblems[trouble].title} ${reasonOf(exception)}`);
       return {
         code: trouble,
@@ -184,11 +185,11 @@ export class ProblemFilter implements ExceptionFilter {
       return problemOfHttpException(exception);
     }
 
-    this.logger.error({ err: asError(exception) }, 'A request failed for a reason nobody foresaw.');
+    this.logger.error({ err: asError(exception) }, 'A request failed with an unexpected error.');
     return {
       code: 'internal-error',
       ...commonProblems['internal-error'],
-      detail: 'Quote the instance when you report it.',
+      detail: 'Quote the instance when you report this problem.',
     };
   }
 }
@@ -197,12 +198,12 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-// Whatever can be thrown, so that the log has a stack or at least the words.
+// Anything can be thrown. The log gets a stack or at least the value as text.
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`Thrown, but no error: ${String(thrown)}`);
+  return thrown instanceof Error ? thrown : new Error(`Something other than an Error was thrown: ${String(thrown)}`);
 }
 
-// Fastify's own errors arrive as HttpExceptions with the original as their cause.
+// Fastify's own errors arrive as HttpExceptions whose cause is the original error.
 function problemOfHttpException(exception: HttpException): Problem {
   const status = exception.getStatus();
   const fastifyCode = (exception.cause as { code?: unknown } | undefined)?.code;
@@ -218,7 +219,7 @@ const malformedBody = new Set([
   'FST_ERR_CTP_INVALID_CONTENT_LENGTH',
 ]);
 
-/** `404` → `not-found`: what HTTP itself says needs no words of ours. */
+/** Returns the code for a status that HTTP itself explains, such as `not-found` for 404. */
 export function codeOfStatus(status: number): string {
   return (STATUS_CODES[status] ?? 'error').toLowerCase().replace(/[^a-z]+/g, '-');
 }

@@ -72,7 +72,7 @@ describe('a request with invalid framing', () => {
       501,
     ],
     ['an unknown expectation', 'GET /notes HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n', 417],
-  ])('is refused because of %s, whether the path exists or not', async (_, head, status) => {
+  ])('is rejected because of %s, whether or not the path exists', async (_, head, status) => {
     for (const path of ['/notes', '/nowhere']) {
       const request = `${head.replace('/notes', path)}${FROM_PAGE}X-Request-Id: r-1\r\n\r\n`;
       const [answer] = await exchange(url, request.includes('chunked') ? `${request}0\r\n\r\n` : request);
@@ -103,7 +103,7 @@ describe('a request with invalid framing', () => {
   });
 
   it.each([
-    ['no HTTP', 'hello\r\n\r\n', 400, 'bad-request'],
+    ['invalid HTTP', 'hello\r\n\r\n', 400, 'bad-request'],
     [
       'a head that is too large',
       `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
@@ -123,7 +123,7 @@ describe('a request with invalid framing', () => {
       'bad-request',
     ],
     ['an unknown method', 'BREW /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
-    ['a method in small letters', 'get /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
+    ['a method in lower case', 'get /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
     ['a method that begins like another', 'GETS /notes HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
     ['an unknown method without a version', 'BREW /notes\r\n\r\n', 400, 'bad-request'],
     ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n', 501, 'not-implemented'],
@@ -148,9 +148,9 @@ describe('a request with invalid framing', () => {
   it('is answered after the requests before it on the connection', async () => {
     const connection = await RawConnection.open(url);
     connection.send('GET /notes/slow HTTP/1.1\r\nHost: a\r\n\r\n');
-    await until('the first request is under way', () => isWaiting);
+    await until('the first request is in flight', () => isWaiting);
     connection.send('nonsense\r\n\r\n');
-    // The server has read it: it answers another connection that came later.
+    // The server has answered a later connection, so it has read this request.
     await exchange(url, `GET /notes HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n`);
     release();
 
@@ -162,26 +162,29 @@ describe('a request with invalid framing', () => {
 });
 
 describe('a path that the router cannot read', () => {
-  it.each(['/%', '/notes/%zz', '/%C0%80', `/${'x'.repeat(10_000)}%`])('is refused like any other: %s', async (path) => {
-    for (const method of ['GET', 'POST', 'OPTIONS']) {
-      const [answer] = await exchange(
-        url,
-        `${method} ${path} HTTP/1.1\r\nHost: a\r\n${FROM_PAGE}X-Request-Id: r-3\r\n${CLOSE}\r\n`,
-      );
+  it.each(['/%', '/notes/%zz', '/%C0%80', `/${'x'.repeat(10_000)}%`])(
+    'is rejected like any other request: %s',
+    async (path) => {
+      for (const method of ['GET', 'POST', 'OPTIONS']) {
+        const [answer] = await exchange(
+          url,
+          `${method} ${path} HTTP/1.1\r\nHost: a\r\n${FROM_PAGE}X-Request-Id: r-3\r\n${CLOSE}\r\n`,
+        );
 
-      expectProblem(answer, 400, 'bad-request');
-      expect(answer?.headers.get('x-request-id')).toBe('r-3');
-      expect(answer?.headers.get('access-control-allow-origin')).toBe(ORIGIN);
-      expect(answer?.body.detail.length).toBeLessThan(3000);
-    }
-  });
+        expectProblem(answer, 400, 'bad-request');
+        expect(answer?.headers.get('x-request-id')).toBe('r-3');
+        expect(answer?.headers.get('access-control-allow-origin')).toBe(ORIGIN);
+        expect(answer?.body.detail.length).toBeLessThan(3000);
+      }
+    },
+  );
 });
 
 describe('OPTIONS', () => {
   const options = (path: string, headers: Record<string, string> = {}) =>
     fetch(`${url}${path}`, { method: 'OPTIONS', headers });
 
-  it('names the methods of a path', async () => {
+  it('lists the methods of a path', async () => {
     const answer = await options('/notes?x=1');
 
     expect(answer.status).toBe(204);
@@ -190,21 +193,21 @@ describe('OPTIONS', () => {
     expect((await options('/notes/slow')).headers.get('allow')).toBe('GET, HEAD, OPTIONS');
   });
 
-  it('gets a 404 where there is no path', async () => {
+  it('returns 404 for an unknown path', async () => {
     const answer = await options('/nowhere');
 
     expect(answer.status).toBe(404);
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
   });
 
-  it('names all methods for the server as a whole', async () => {
+  it('lists all methods for the server as a whole', async () => {
     const [answer] = await exchange(url, `OPTIONS * HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n`);
 
     expect(answer?.status).toBe(204);
     expect(answer?.headers.get('allow')).toBe('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
   });
 
-  it('answers the preflight of a web page, also where there is no path', async () => {
+  it('answers the preflight of a web page even for an unknown path', async () => {
     const headers = { origin: ORIGIN, 'access-control-request-method': 'POST', 'access-control-request-headers': 'a' };
 
     for (const path of ['/notes', '/notes/slow', '/nowhere']) {
@@ -220,7 +223,7 @@ describe('OPTIONS', () => {
     expect(foreign.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('is not needed to read a 405: a page of a known origin can read it', async () => {
+  it('is not needed for a page of an allowed origin to read a 405', async () => {
     const answer = await fetch(`${url}/notes`, { method: 'DELETE', headers: { origin: ORIGIN } });
 
     expect(answer.status).toBe(405);
@@ -230,15 +233,15 @@ describe('OPTIONS', () => {
   });
 });
 
-describe('a replica that is stopping', () => {
+describe('a replica that is shutting down', () => {
   it('P8 answers further requests with a 503 and Retry-After', async () => {
     const { app: stopping, url: its } = await start();
     const connection = await RawConnection.open(its);
     connection.send('GET /notes/slow HTTP/1.1\r\nHost: a\r\n\r\n');
-    await until('the request is under way', () => isWaiting);
+    await until('the request is in flight', () => isWaiting);
 
     const closed = stopping.close();
-    await until('it is stopping', () => !stopping.getHttpServer().listening);
+    await until('the replica is shutting down', () => !stopping.getHttpServer().listening);
     connection.send(`GET /notes HTTP/1.1\r\nHost: a\r\n${FROM_PAGE}X-Request-Id: r-4\r\n\r\n`);
     connection.send(`GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n`);
     await exchange(url, `GET /notes HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n`);

@@ -4,15 +4,15 @@ import { codeOfStatus, ProblemException, problemOf, serviceStopping } from './pr
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
-/** RFC 3986, sections 3.2.2 and 3.2.3: a name or an address, and a port. Empty where the target has no authority. */
+/** A name or an address, optionally with a port (RFC 3986, sections 3.2.2 and 3.2.3). Empty if the target has no authority. */
 const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(:\d*)?$/i;
 
-/** Requests whose target is no path that the router can read, with what they asked for. */
+/** Requests whose target the router cannot read as a path, with the original target and the reason. */
 const unreadable = new WeakMap<IncomingMessage, { readonly url: string; readonly reason: string }>();
 
 /**
- * Routes a request whose path the router refuses like every other, so that its answer has what hooks add to all answers: an id, the
- * headers of CORS, a line in the log. {@link followHttp} refuses it.
+ * Routes a request whose path the router rejects like any other request, so that its response gets what hooks add to all responses: an id,
+ * the CORS headers and a log line. {@link followHttp} rejects it.
  */
 export function routeUnreadable(
   fastify: FastifyInstance,
@@ -25,16 +25,16 @@ export function routeUnreadable(
   fastify.routing(request, response);
 }
 
-/** Hides the target `*` from hooks that know only paths; {@link followHttp} answers it. */
+/** Hides the target `*` from hooks that expect a path. {@link followHttp} answers it. */
 export function hideAsterisk(request: IncomingMessage): void {
   if (request.url !== '*') return;
-  unreadable.set(request, { url: '*', reason: 'Only OPTIONS may ask for *.' });
+  unreadable.set(request, { url: '*', reason: 'Only OPTIONS may have the target *.' });
   request.url = '/';
 }
 
 /**
- * Answers what HTTP decides before any route does: requests that are not framed as RFC 9112 demands, those that come while the
- * application closes or are for another host, and methods that a path does not have.
+ * Answers requests that HTTP decides before any route does: those with a framing that RFC 9112 forbids, those that arrive while the
+ * application closes, those for another host, and those with a method that the path does not support.
  */
 export function followHttp(
   fastify: FastifyInstance,
@@ -48,9 +48,9 @@ export function followHttp(
   fastify.addHook('onRequest', (request, reply, done) => {
     const target = unreadable.get(request.raw);
     if (target) request.raw.url = target.url;
-    const refusal = stopping ? stoppingProblem() : (framingProblem(request) ?? foreignHostProblem(request.raw));
-    if (refusal) return done(refusal);
-    // It asks about the server as a whole (RFC 9110, section 9.3.7).
+    const problem = stopping ? stoppingProblem() : (framingProblem(request) ?? foreignHostProblem(request.raw));
+    if (problem) return done(problem);
+    // OPTIONS * asks about the server as a whole (RFC 9110, section 9.3.7).
     if (target?.url === '*' && request.method === 'OPTIONS') {
       return void reply.code(204).header('allow', allow(METHODS)).send();
     }
@@ -68,7 +68,7 @@ function answerByMethod(
 ): void {
   const methods = methodsOf(fastify, request.raw.url ?? '');
   if (request.method === 'OPTIONS') {
-    // A page must be able to read that there is no such path: a preflight that failed would hide it.
+    // A page must be able to see that there is no such path. A failed preflight would hide it.
     if (methods.length === 0 && !isPreflight(request, reply)) return reply.callNotFound();
     if (methods.length > 0) reply.header('allow', allow(methods));
     return void reply.code(204).send();
@@ -76,7 +76,7 @@ function answerByMethod(
   return done(methods.length === 0 ? undefined : methodProblem(request.method, methods));
 }
 
-/** The methods that routes have for this path. Nest answers 404 where a parameter is empty. */
+/** Returns the methods that this path supports. None if a parameter is empty, because Nest answers 404 then. */
 function methodsOf(fastify: FastifyInstance, target: string): readonly string[] {
   const [url = ''] = target.split('?', 1);
   return METHODS.filter((method) => {
@@ -85,10 +85,10 @@ function methodsOf(fastify: FastifyInstance, target: string): readonly string[] 
   });
 }
 
-/** Also of a foreign origin: the headers that the plugin for CORS has set, or not, are the answer. */
+/** Whether this is a preflight, even from a foreign origin. The headers that the CORS plugin has or has not set are the response. */
 function isPreflight({ headers }: FastifyRequest, reply: FastifyReply): boolean {
-  const asked = headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
-  return asked && reply.hasHeader('access-control-allow-methods');
+  const hasCorsHeaders = headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+  return hasCorsHeaders && reply.hasHeader('access-control-allow-methods');
 }
 
 function allow(methods: readonly string[]): string {
@@ -100,21 +100,22 @@ function framingProblem({ raw }: FastifyRequest): ProblemException | undefined {
   const hosts = raw.headersDistinct['host'] ?? [];
   if (hosts.length > 1) return httpProblem(400, 'Host was sent more than once.');
   if (hosts.length === 0 && httpVersion !== '1.0') return httpProblem(400, 'The request has no Host header.');
-  if (!HOST.test(hosts[0] ?? '')) return httpProblem(400, 'Host must be a name or an address, and a port.');
+  if (!HOST.test(hosts[0] ?? '')) return httpProblem(400, 'Host must be a name or an address, optionally with a port.');
 
   const coding = headers['transfer-encoding']?.trim().toLowerCase();
   if (coding !== undefined && coding !== 'chunked') {
-    return httpProblem(501, 'The only transfer coding that is understood is chunked.');
+    return httpProblem(501, 'The only supported transfer coding is chunked.');
   }
-  if (coding !== undefined && httpVersion === '1.0') return httpProblem(400, 'HTTP/1.0 has no Transfer-Encoding.');
+  if (coding !== undefined && httpVersion === '1.0')
+    return httpProblem(400, 'HTTP/1.0 does not support Transfer-Encoding.');
 
   if (headers.expect !== undefined && httpVersion !== '1.0' && !/^\s*100-continue\s*$/i.test(headers.expect)) {
-    return httpProblem(417, 'The only expectation that is met is 100-continue.');
+    return httpProblem(417, 'The only supported expectation is 100-continue.');
   }
   return undefined;
 }
 
-/** Closes the connection, because it is not certain where the body of such a request ends. */
+/** Returns a problem that closes the connection, because it is not certain where the body of such a request ends. */
 function httpProblem(status: number, detail: string): ProblemException {
   const code = codeOfStatus(status);
   return new ProblemException({
@@ -129,7 +130,7 @@ function httpProblem(status: number, detail: string): ProblemException {
 const TITLES: Readonly<Record<number, string>> = {
   400: 'The request is not valid HTTP.',
   417: 'The expectation cannot be met.',
-  501: 'The transfer coding is not known.',
+  501: 'The transfer coding is not supported.',
 };
 
 function pathProblem(detail: string): ProblemException {
@@ -141,7 +142,7 @@ function methodProblem(method: string, methods: readonly string[]): ProblemExcep
   return new ProblemException({
     code: codeOfStatus(405),
     status: 405,
-    title: 'The path does not have this method.',
+    title: 'The path does not support this method.',
     detail: `${method} is not one of ${allowed}.`,
     headers: { allow: allowed },
   });

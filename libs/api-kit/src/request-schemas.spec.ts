@@ -3,7 +3,7 @@ import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
 const ITEM = '#/components/schemas/Item';
 
 describe('a body', () => {
-  it('has no members but those that its classes name, at any depth', () => {
+  it('has only the members that its classes declare, at any depth', () => {
     const schemas = {
       Order: { properties: { items: { type: 'array', items: { $ref: ITEM } } } },
       Item: { properties: { quantity: { type: 'integer' } } },
@@ -14,7 +14,7 @@ describe('a body', () => {
     expect(schemas).toMatchObject({ Order: { additionalProperties: false }, Item: { additionalProperties: false } });
   });
 
-  it('has the members of its class where a condition names some of them', () => {
+  it('keeps all members of its class if a condition mentions some of them', () => {
     const schemas = { Order: { properties: { draft: {} }, anyOf: [{ properties: { draft: { const: true } } }] } };
 
     closeBody({ $ref: '#/components/schemas/Order' }, schemas);
@@ -23,7 +23,7 @@ describe('a body', () => {
     expect(schemas.Order.anyOf).toEqual([{ properties: { draft: { const: true } } }]);
   });
 
-  it('has no text that PostgreSQL cannot store', () => {
+  it('allows no text that PostgreSQL cannot store', () => {
     const schemas = {
       Note: {
         properties: {
@@ -51,13 +51,13 @@ describe('a body', () => {
     [false, { required: ['a'] }],
     [false, { anyOf: [{ required: ['a'] }, { required: ['b'] }] }],
     [true, { anyOf: [{ required: ['a'] }, {}] }],
-  ])('may be left out: %s for %j', (expected, schema) => {
+  ])('may be omitted: %s for %j', (expected, schema) => {
     expect(mayBeEmpty(schema, {})).toBe(expected);
   });
 });
 
 describe('a list in a query', () => {
-  it('repeats its name, or has commas between its values', () => {
+  it('repeats its name or is comma-separated', () => {
     const schema = { type: 'array', minItems: 1, maxItems: 4, items: { type: 'string', enum: ['NEW', '-old'] } };
 
     closeParameter(schema);

@@ -3,10 +3,10 @@ import type { JsonSchema } from './validated-schemas.js';
 type Schema = Record<string, unknown>;
 type Schemas = Readonly<Record<string, Schema>>;
 
-/** The pattern of every text in a request: PostgreSQL cannot store U+0000. */
+/** The pattern of every text in a request, because PostgreSQL cannot store U+0000. */
 const STORABLE = '^[^\\u0000]*$';
 
-/** States what validation refuses in every body: members that no class names, and text that PostgreSQL cannot store. */
+/** Documents what validation rejects in every body: members that no class declares, and text that PostgreSQL cannot store. */
 export function closeBody(schema: Schema, schemas: Schemas): void {
   eachSchema(schema, schemas, (part, isWhole) => {
     if (isWhole && part['properties'] !== undefined) part['additionalProperties'] ??= false;
@@ -14,7 +14,10 @@ export function closeBody(schema: Schema, schemas: Schemas): void {
   });
 }
 
-/** A parameter is text, so it is never null. A list repeats the name, or has commas between its values. */
+/**
+ * Documents what validation accepts as a parameter. It is text, so it is never null. A list is given by repeating the name or separating
+ * the values by commas.
+ */
 export function closeParameter(schema: Schema): void {
   eachSchema(schema, {}, (part) => {
     const { type, enum: values } = part as { readonly type?: unknown; readonly enum?: readonly unknown[] };
@@ -34,7 +37,7 @@ export function closeParameter(schema: Schema): void {
   delete schema['maxItems'];
 }
 
-/** Whether `{}` meets the schema. No body at all means the same. */
+/** Whether `{}` matches the schema. A missing body is equivalent. */
 export function mayBeEmpty(schema: JsonSchema, schemas: Schemas): boolean {
   const { required, anyOf } = referenced(schema, schemas) as { readonly required?: unknown; readonly anyOf?: Schema[] };
   return required === undefined && (anyOf === undefined || anyOf.some((part) => mayBeEmpty(part, schemas)));
@@ -50,7 +53,7 @@ function boundText(schema: Schema): void {
   }
 }
 
-/** Visits a schema and its parts, each once. A part of `anyOf`, `oneOf` or `allOf` that is not a reference is not a whole schema. */
+/** Visits a schema and its parts once each. A part of `anyOf`, `oneOf` or `allOf` that is not a reference is not a whole schema. */
 function eachSchema(root: Schema, schemas: Schemas, visit: (schema: Schema, isWhole: boolean) => void): void {
   const seen = new Set<Schema>();
   const go = (given: unknown, isWhole: boolean): void => {

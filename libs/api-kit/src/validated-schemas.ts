@@ -6,23 +6,23 @@ import { DAY_PATTERN, TIME_PATTERN } from '@twinbox/fields';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync } from 'class-validator';
 
-/** A schema of JSON Schema 2020-12, which is what OpenAPI 3.1 has. */
+/** A JSON Schema (2020-12), as OpenAPI 3.1 uses it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 type Rule = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 type Property = JsonSchema & { readonly type?: unknown; readonly isArray?: boolean; readonly required?: unknown };
 
-/** Metadata keys of @nestjs/swagger, from its constants.js, which it does not export. */
+/** Metadata keys of @nestjs/swagger, copied from its constants.js because it does not export them. */
 const MODEL_PROPERTY = 'swagger/apiModelProperties';
 const PARAMETERS = 'swagger/apiParameters';
 const EXTRA_MODELS = 'swagger/apiExtraModels';
 
 const CONSTRAINT_EXTENSION = 'x-constraint';
 
-/** Adds to the schema of a class what the rules of single properties cannot state: how properties depend on each other. */
+/** Adds to the schema of a class how its properties depend on each other, which the rules of single properties cannot state. */
 export const ApiConstraint = (schema: JsonSchema): ClassDecorator => ApiExtension(CONSTRAINT_EXTENSION, schema);
 
-/** Moves what {@link ApiConstraint} states into the schemas. */
+/** Moves the constraints of {@link ApiConstraint} into the schemas. */
 export function applyConstraints(schemas: Record<string, Record<string, unknown>>): void {
   for (const schema of Object.values(schemas)) {
     Object.assign(schema, schema[CONSTRAINT_EXTENSION]);
@@ -31,8 +31,8 @@ export function applyConstraints(schemas: Record<string, Record<string, unknown>
 }
 
 /**
- * Documents the limits that validation enforces, for every class that a route of the application takes. They are read from the rules and
- * override those of `@ApiProperty`. A custom rule states its schema in its validation options: `context: { schema: { … } }`.
+ * Documents the limits that validation enforces, for every class that a route of the application accepts. They come from the validation
+ * rules and override those of `@ApiProperty`. A custom rule states its schema in its validation options, as `context: { schema: { … } }`.
  */
 export function documentValidation(app: NestFastifyApplication): void {
   const done = new Set<Type>();
@@ -44,7 +44,7 @@ function controllersOf(app: NestFastifyApplication): Type[] {
   return modules.flatMap(({ controllers }) => [...controllers.values()].map(({ metatype }) => metatype as Type));
 }
 
-/** The classes of all parameters of its methods, and those that `@ApiBody` and `@ApiExtraModels` name. */
+/** Returns the classes of all parameters of a controller's methods, and those that `@ApiBody` and `@ApiExtraModels` name. */
 function typesOf({ prototype }: Type): Type[] {
   return Object.getOwnPropertyNames(prototype).flatMap((name) => {
     const handler: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;
@@ -62,18 +62,18 @@ function documentClass(type: Type, done: Set<Type>): void {
   if (done.has(type)) return;
   done.add(type);
   const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
-  for (const [name, its] of Map.groupBy(rules, ({ propertyName }) => propertyName)) {
+  for (const [name, propertyRules] of Map.groupBy(rules, ({ propertyName }) => propertyName)) {
     const prototype = type.prototype as object;
     const known = (Reflect.getMetadata(MODEL_PROPERTY, prototype, name) ?? {}) as Property;
     if (typeof known.type === 'function') documentClass(known.type as Type, done);
     const required = !accepts(type, name, {});
-    // Other properties decide whether it is required, and what it must be. ApiConstraint states that.
+    // Whether it is required, and what it must be, depends on other properties. ApiConstraint states that.
     if (required && known.required === false) continue;
-    document(prototype, name, { ...documented(type, name, its, known), required });
+    document(prototype, name, { ...documented(type, name, propertyRules, known), required });
   }
 }
 
-/** Adds to what is documented for a property. An undefined keyword is removed. */
+/** Adds keywords to the documented schema of a property, and removes those that are undefined. */
 function document(prototype: object, name: string, schema: JsonSchema): void {
   ApiProperty(schema)(prototype, name);
   const all = Object.entries({ ...(Reflect.getMetadata(MODEL_PROPERTY, prototype, name) as object), ...schema });
@@ -85,7 +85,7 @@ function documented(type: Type, name: string, rules: readonly Rule[], known: Pro
   const own = rules.filter(({ each }) => !each).map(keywordsOf);
   const ofItems = together(rules.filter(({ each }) => each).map(keywordsOf));
   return {
-    // For a property that is inherited, ApiProperty would replace them by the type that TypeScript has emitted.
+    // For an inherited property, ApiProperty would replace them with the type that TypeScript emitted.
     ...(known.type !== undefined && { type: known.type, isArray: known.isArray }),
     ...together(own),
     ...(Object.keys(ofItems).length > 0 && { items: { ...ofItems, ...(known['items'] as object | undefined) } }),
@@ -95,7 +95,7 @@ function documented(type: Type, name: string, rules: readonly Rule[], known: Pro
   };
 }
 
-/** Whether a body is valid as far as this property is concerned. */
+/** Whether validation of the body reports no error for this property. */
 function accepts(type: Type, name: string, body: object): boolean {
   const errors = validateSync(plainToInstance(type, body) as object, { forbidUnknownValues: false });
   return !errors.some(({ property }) => property === name);
@@ -106,7 +106,7 @@ function keywordsOf({ name = '', constraints, context }: Rule): JsonSchema {
   return stated ?? keywords[name]?.(...((constraints ?? []) as never[])) ?? {};
 }
 
-/** The schema of what meets all of them. A schema has one pattern, so several become an `allOf`. */
+/** Merges schemas into one that requires all of them. A schema can have only one pattern, so several become an `allOf`. */
 function together(schemas: readonly JsonSchema[]): JsonSchema {
   const all: Record<string, unknown> = Object.assign({}, ...schemas);
   const patterns = [...new Set(schemas.map(({ pattern }) => pattern).filter((pattern) => pattern !== undefined))];
@@ -117,7 +117,7 @@ function together(schemas: readonly JsonSchema[]): JsonSchema {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** The keywords of JSON Schema for the rules of class-validator, by the names of the rules. */
+/** The JSON Schema keywords for the rules of class-validator, by rule name. */
 const keywords: Readonly<Record<string, (...constraints: never[]) => JsonSchema>> = {
   isString: () => ({ type: 'string' }),
   isText: (min: number | undefined, maxLength: number | undefined) => ({
@@ -152,7 +152,7 @@ function timeOf(orDate: boolean): JsonSchema {
   return { type: 'string', format: undefined, anyOf: forms };
 }
 
-/** Restricts the format `uuid`, which any version meets, to the versions that are accepted. */
+/** Restricts the format `uuid`, which allows any version, to the accepted versions. */
 function uuidOf(isAccepted: (uuid: string) => boolean): JsonSchema {
   const versions = '12345678'
     .split('')
