@@ -270,7 +270,7 @@ describe('a cursor', () => {
     const answer = await customer.get(`/orders?${query}&limit=1&cursor=${body.nextCursor}`);
 
     expectProblem(answer, 400, 'validation', {
-      errors: [{ parameter: 'cursor', detail: 'belongs to a list with another sort or other filters' }],
+      errors: [{ parameter: 'cursor', detail: 'belongs to a list with a different sort or different filters' }],
     });
   });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { canonicalJson } from './canonical-json.js';
 
-/** The same value with the members of every object in another order. */
+/** Returns the same value with the members of every object in a different order. */
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== 'object' || value === null) return value;
@@ -11,14 +11,14 @@ function reversed(value: unknown): unknown {
 
 const value = fc.jsonValue().filter((it) => !JSON.stringify(it).includes('__proto__'));
 
-it('is the same text for the same value, whatever the order of its members', () => {
+it('is the same for equal values, whatever the order of their members', () => {
   fc.assert(fc.property(value, (it) => expect(canonicalJson(reversed(it))).toBe(canonicalJson(it))));
 });
 
-it('is another text for another value', () => {
+it('differs for different values', () => {
   fc.assert(fc.property(value, (it) => expect(JSON.parse(canonicalJson(it))).toEqual(JSON.parse(JSON.stringify(it)))));
 });
 
-it('is nothing for nothing', () => {
+it('is empty for undefined', () => {
   expect(canonicalJson(undefined)).toBe('');
 });

@@ -1,6 +1,6 @@
 /**
- * JSON in which the members of every object are sorted by name, so that equal values have equal text.
- * @throws RangeError for a value that is nested too deeply
+ * Serializes a value to JSON with the members of every object sorted by name, so that equal values have equal text.
+ * @throws RangeError if the value is nested too deeply
  */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, sorted) ?? '';

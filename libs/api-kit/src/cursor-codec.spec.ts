@@ -17,7 +17,7 @@ function refusal(decode: () => unknown): unknown {
 const invalid = expect.objectContaining({ status: 400, code: 'validation' }) as unknown;
 
 describe('a cursor', () => {
-  it('brings back every position of its list', () => {
+  it('decodes to the position that it was made from', () => {
     const codec = new CursorCodec({ n: 'integer', id: 'uuid', name: 'text', at: 'time' });
     const position = fc.record({
       n: fc.maxSafeInteger(),
@@ -33,33 +33,33 @@ describe('a cursor', () => {
     expect(byTotal.decode(undefined, scope)).toBeUndefined();
   });
 
-  it('is safe in a URL as it is', () => {
+  it('can be used in a URL without escaping', () => {
     expect(byTotal.encode({ total: 1780, id }, scope)).toMatch(/^[\w-]+$/);
   });
 
-  it('brings back ids in lower case, however they are spelled', () => {
+  it('decodes ids to lower case, however they were spelled', () => {
     const cursor = byTotal.encode({ total: 1, id: id.toUpperCase() }, scope);
 
     expect(byTotal.decode(cursor, scope)).toEqual({ total: 1, id });
   });
 
-  it('goes with the same filters however they are ordered', () => {
+  it('is valid for the same filters in any order', () => {
     const cursor = byTotal.encode({ total: 1, id }, { sort: 'total', status: ['PLACED'] });
 
     expect(byTotal.decode(cursor, { status: ['PLACED'], sort: 'total' })).toEqual({ total: 1, id });
   });
 
   it.each([
-    ['another sort', { ...scope, sort: 'total' }],
-    ['another filter', { ...scope, status: ['COMPLETED'] }],
-    ['a filter more', { ...scope, productId: 'tea' }],
-  ])('is refused with %s', (_, other) => {
+    ['a different sort', { ...scope, sort: 'total' }],
+    ['a different filter', { ...scope, status: ['COMPLETED'] }],
+    ['an additional filter', { ...scope, productId: 'tea' }],
+  ])('is rejected with %s', (_, other) => {
     const cursor = byTotal.encode({ total: 1, id }, scope);
 
     expect(refusal(() => byTotal.decode(cursor, other))).toEqual(invalid);
   });
 
-  it('is refused when another codec made it', () => {
+  it('is rejected if another codec made it', () => {
     const byId = new CursorCodec({ id: 'uuid' });
     const swapped = new CursorCodec({ id: 'uuid', total: 'integer' });
 
@@ -67,7 +67,7 @@ describe('a cursor', () => {
     expect(refusal(() => byTotal.decode(swapped.encode({ id, total: 1 }, scope), scope))).toEqual(invalid);
   });
 
-  it('refuses whatever is no cursor with a 400, and nothing else', () => {
+  it('is rejected with a 400 if it is not a cursor at all', () => {
     const forged = fc.json().map((json) => Buffer.from(json).toString('base64url'));
     const mark = (
       JSON.parse(Buffer.from(byTotal.encode({ total: 1, id }, scope), 'base64url').toString()) as string[]
@@ -85,10 +85,10 @@ describe('a cursor', () => {
   });
 
   it.each([
-    ['a total beyond the whole numbers', [1e300, id]],
+    ['a total beyond the safe integers', [1e300, id]],
     ['a total with a fraction', [0.5, id]],
-    ['an id that is none', [1, `${id}'`]],
-  ])('refuses %s, which the database could not read', (_, values) => {
+    ['an invalid id', [1, `${id}'`]],
+  ])('is rejected with %s, which the database could not read', (_, values) => {
     const own = JSON.parse(Buffer.from(byTotal.encode({ total: 1, id }, scope), 'base64url').toString()) as unknown[];
     const cursor = Buffer.from(JSON.stringify([own[0], ...values])).toString('base64url');
 

@@ -5,7 +5,7 @@ import { canonicalJson } from './canonical-json.js';
 import { PageQuery } from './page-query.js';
 import { validationProblem } from './validation.js';
 
-/** What a field of a position may be; `time` is a Date in code. */
+/** The kinds of fields in a position. A `time` is a Date in code. */
 interface Kinds {
   integer: number;
   uuid: string;
@@ -22,14 +22,15 @@ const readers: { readonly [K in keyof Kinds]: (value: unknown) => Kinds[K] | und
   text: (value) => (typeof value === 'string' && isStorable(value) ? value : undefined),
   time: (value) => {
     const ms = readers.integer(value);
-    // What PostgreSQL and Date both can tell.
+    // The range that both PostgreSQL and Date support.
     return ms !== undefined && Math.abs(ms) <= 8e12 ? new Date(ms) : undefined;
   },
 };
 
 /**
- * Cursors of a list that is read by keyset: the fields of the last row that its order goes by. Opaque to clients, and good only
- * for the list they came from: `scope` is its sort and its filters, any JSON. No secret: a client can read and make them.
+ * Encodes and decodes the cursors of a list with keyset pagination. A cursor contains the sort fields of the last row of a page. It is
+ * opaque to clients and valid only for the list that it came from: `scope` is the sort and the filters of that list, as any JSON. A cursor
+ * is not a secret, because clients can read and make them.
  */
 export class CursorCodec<const F extends Fields> {
   private readonly names: readonly (keyof F & string)[];
@@ -38,7 +39,7 @@ export class CursorCodec<const F extends Fields> {
     this.names = Object.keys(fields);
   }
 
-  /** Where the page after this row begins. */
+  /** Returns the cursor of the page after the row at this position. */
   encode(position: PositionOf<F>, scope: object): string {
     const values = this.names.map((name) => {
       const value = position[name];
@@ -48,30 +49,31 @@ export class CursorCodec<const F extends Fields> {
   }
 
   /**
-   * The position that a cursor tells; undefined for none, the first page.
-   * @throws ProblemException (400) for what is no cursor, or one of another list
+   * Returns the position in a cursor, or undefined without a cursor, which means the first page.
+   * @throws ProblemException 400 if the cursor is invalid or belongs to another list
    */
   decode(cursor: string | undefined, scope: object): PositionOf<F> | undefined {
     if (cursor === undefined) return undefined;
-    const [mark, ...values] = listIn(cursor);
-    if (values.length !== this.names.length) throw refused('is no cursor of this list');
-    if (mark !== digest(scope)) throw refused('belongs to a list with another sort or other filters');
+    const [scopeDigest, ...values] = listIn(cursor);
+    if (values.length !== this.names.length) throw cursorProblem('is not a cursor of this list');
+    if (scopeDigest !== digest(scope))
+      throw cursorProblem('belongs to a list with a different sort or different filters');
     const position: Record<string, unknown> = {};
     for (const [index, name] of this.names.entries()) {
       const kind = this.fields[name] as keyof Kinds;
       const value = readers[kind](values[index]);
-      if (value === undefined) throw refused('is no cursor of this list');
+      if (value === undefined) throw cursorProblem('is not a cursor of this list');
       position[name] = value;
     }
     return position as PositionOf<F>;
   }
 }
 
-/** The query of a list with opaque cursors; see {@link CursorCodec}. */
+/** The query of a paginated list with opaque cursors; see {@link CursorCodec}. */
 export class CursorPageQuery extends PageQuery {
   @ApiPropertyOptional({
     format: 'cursor',
-    description: 'The nextCursor of the page before, with the same sort and filters. Anything else is a 400.',
+    description: 'The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.',
   })
   @MayBeAbsent()
   @IsText(1, 1000)
@@ -91,6 +93,6 @@ function digest(scope: object): string {
   return createHash('sha256').update(canonicalJson(scope)).digest('base64url').slice(0, 8);
 }
 
-function refused(detail: string) {
+function cursorProblem(detail: string) {
   return validationProblem([{ parameter: 'cursor', detail }]);
 }

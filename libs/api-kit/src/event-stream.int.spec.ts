@@ -19,8 +19,8 @@ import {
 } from './index.js';
 
 const streams: EventStream[] = [];
-/** What a handler waits for before it opens its stream. */
-let asked: (() => Promise<void>) | undefined;
+/** Awaited by the handler before it opens its stream. */
+let beforeOpening: (() => Promise<void>) | undefined;
 
 @Controller('feeds')
 class FeedsController {
@@ -32,7 +32,7 @@ class FeedsController {
     @LastEventId() lastEventId: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await asked?.();
+    await beforeOpening?.();
     if (name === 'none') throw new ProblemException({ code: 'feed-not-found', status: 404, title: 'No such feed.' });
     const stream = openEventStream(reply);
     streams.push(stream);
@@ -64,7 +64,7 @@ let app: NestFastifyApplication;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
-  asked = undefined;
+  beforeOpening = undefined;
   lines.length = 0;
   streams.length = 0;
   app = await createApp(FeedsModule, new TestConfig(), info);
@@ -81,10 +81,10 @@ async function until(what: string, condition: () => boolean | Promise<boolean>):
     if (await condition()) return;
     await sleep(10);
   }
-  throw new Error(`not in 10 s: ${what}`);
+  throw new Error(`not within 10 s: ${what}`);
 }
 
-/** A client at the level of the socket; it stops to read when it is paused. */
+/** Opens a client on a plain socket, which stops reading when it is paused. */
 async function follow(path = '/feeds/news', headers = 'X-User-Id: ada\r\n') {
   const { hostname, port } = new URL(await app.getUrl());
   const socket = connect(Number(port), hostname);
@@ -111,7 +111,7 @@ async function follow(path = '/feeds/news', headers = 'X-User-Id: ada\r\n') {
 const closingLines = () => lines.filter(({ status }) => status !== undefined);
 
 describe('a stream of events', () => {
-  it('begins with its headers, and goes on event by event', async () => {
+  it('begins with its headers, followed by the events', async () => {
     const client = await follow(
       '/feeds/news',
       'X-User-Id: ada\r\nX-Request-Id: r-1\r\nOrigin: http://localhost:3000\r\n',
@@ -138,7 +138,7 @@ describe('a stream of events', () => {
     expect(client.text).toContain(': still here\n\n');
   });
 
-  it('lets no field begin another', async () => {
+  it('does not let the content of a field start another one', async () => {
     const client = await follow();
     await client.says('after');
 
@@ -148,17 +148,17 @@ describe('a stream of events', () => {
     expect(client.text).toContain('id: 1 data: forged\nevent: a  b\ndata: 1\n\n');
   });
 
-  it('says where a returning client has been', async () => {
+  it('knows the last event that a reconnecting client received', async () => {
     const client = await follow('/feeds/news', 'X-User-Id: ada\r\nLast-Event-ID: b-2\r\n');
 
     await client.says('data: {"after":"b-2"}');
   });
 
   it.each([
-    ['who says not who they are', '/feeds/news', '', 401],
-    ['who asks for what is not there', '/feeds/none', 'X-User-Id: ada\r\n', 404],
-    ['whose last event is none', '/feeds/news', `X-User-Id: ada\r\nLast-Event-ID: ${'x'.repeat(256)}\r\n`, 400],
-  ])('does not begin for one %s: they get a problem document', async (_, path, headers, status) => {
+    ['that is not identified', '/feeds/news', '', 401],
+    ['that asks for an unknown stream', '/feeds/none', 'X-User-Id: ada\r\n', 404],
+    ['with an invalid last event id', '/feeds/news', `X-User-Id: ada\r\nLast-Event-ID: ${'x'.repeat(256)}\r\n`, 400],
+  ])('is a problem document for a client %s', async (_, path, headers, status) => {
     const client = await follow(path, `${headers}Connection: close\r\n`);
     await until('it is answered', () => client.ended);
 
@@ -168,7 +168,7 @@ describe('a stream of events', () => {
     expect(streams).toEqual([]);
   });
 
-  it('is its headers alone for HEAD: nobody could read it', async () => {
+  it('consists only of headers for HEAD', async () => {
     const answer = await fetch(`${await app.getUrl()}/feeds/news`, {
       method: 'HEAD',
       headers: { 'x-user-id': 'ada' },
@@ -177,7 +177,7 @@ describe('a stream of events', () => {
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toBe('text/event-stream');
     expect(streams[0]?.closed).toBe(true);
-    await until('it is over', () => closingLines().length === 1);
+    await until('the response has ended', () => closingLines().length === 1);
   });
 
   it('is logged when it ends, not when it begins', async () => {
@@ -192,41 +192,41 @@ describe('a stream of events', () => {
     expect(closingLines()).toMatchObject([{ url: '/feeds/news', status: 200, userId: 'ada', aborted: true }]);
   });
 
-  it('ends when its client leaves: who wrote to it is told once, and writes no more', async () => {
+  it('ends when its client disconnects, and calls its listener once', async () => {
     const client = await follow();
     await client.says('after');
-    let told = 0;
-    streams[0]!.onClose(() => told++);
+    let calls = 0;
+    streams[0]!.onClose(() => calls++);
 
     client.socket.resetAndDestroy();
 
     await until('it has ended', () => streams[0]!.closed);
-    expect(told).toBe(1);
+    expect(calls).toBe(1);
     expect(streams[0]!.send({ data: 1 })).toBe(false);
     expect(streams[0]!.comment()).toBe(false);
-    streams[0]!.onClose(() => told++);
-    expect(told).toBe(2);
+    streams[0]!.onClose(() => calls++);
+    expect(calls).toBe(2);
   });
 
-  it('has ended at once for a client that left before it began', async () => {
-    const door = Promise.withResolvers<void>();
+  it('has already ended if the client disconnected before it began', async () => {
+    const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
-    asked = async () => {
+    beforeOpening = async () => {
       begun.resolve();
-      await door.promise;
+      await gate.promise;
     };
     const client = await follow();
     await begun.promise;
     client.socket.resetAndDestroy();
-    await until('the server knows', () => closingLines().length > 0);
+    await until('the server has noticed', () => closingLines().length > 0);
 
-    door.resolve();
+    gate.resolve();
 
     await until('it was opened', () => streams.length === 1);
     expect(streams[0]!.closed).toBe(true);
   });
 
-  it('P7 cuts a client off that does not read, and so keeps no more than a megabyte for it', async () => {
+  it('P7 disconnects a client that does not read, so that it buffers no more than a megabyte', async () => {
     const client = await follow();
     await client.says('after');
     client.socket.pause();
@@ -234,17 +234,17 @@ describe('a stream of events', () => {
     let sent = 0;
 
     while (streams[0]!.send({ data })) {
-      // What the kernel's buffers hold is out of our hands: they take a few megabytes.
-      if (++sent > 2000) throw new Error('the server keeps whatever it is given');
+      // The buffers of the kernel, which the server cannot limit, take a few megabytes.
+      if (++sent > 2000) throw new Error('the server buffers without a limit');
       await sleep(1);
     }
 
     expect(streams[0]!.closed).toBe(true);
     client.socket.resume();
-    await until('the connection is cut', () => client.ended);
+    await until('the connection is closed', () => client.ended);
   });
 
-  it('P7 gives a client that reads a backlog of any length, if it is asked to wait for it', async () => {
+  it('P7 sends a client that reads a backlog of any length, if the sender waits for it', async () => {
     const client = await follow();
     await client.says('after');
     const data = 'x'.repeat(64 * 1024);
@@ -256,12 +256,12 @@ describe('a stream of events', () => {
     streams[0]!.send({ data: 'the end' });
 
     await client.says('the end');
-    // Those who wait leave nothing behind.
+    // Waiting leaves no listeners behind.
     expect((streams[0] as unknown as { listeners: Set<unknown> }).listeners.size).toBeLessThan(5);
     expect(client.text.length).toBeGreaterThan(100 * data.length);
   });
 
-  it('does not leave anyone waiting for a client that leaves', async () => {
+  it('does not keep its sender waiting for a client that disconnects', async () => {
     const client = await follow();
     await client.says('after');
     client.socket.pause();
@@ -274,12 +274,12 @@ describe('a stream of events', () => {
     await until('it has ended', () => streams[0]!.closed);
   });
 
-  it('P7 is cut a second after it was closed when its client does not read the rest', async () => {
-    await overfull();
+  it('P7 is cut off a second after it was closed if its client does not read the rest', async () => {
+    await fillBuffers();
 
     streams[0]!.close();
 
-    await until('it is over', () => closingLines().length === 1);
+    await until('the response has ended', () => closingLines().length === 1);
     expect(closingLines()).toMatchObject([{ aborted: true }]);
   });
 
@@ -295,7 +295,7 @@ describe('a stream of events', () => {
 });
 
 describe('a closing application', () => {
-  it('P8 ends its streams in order, without waiting for their clients to leave', async () => {
+  it('P8 ends its streams gracefully, without waiting for their clients to disconnect', async () => {
     const clients = [await follow(), await follow()];
     for (const client of clients) await client.says('after');
     const start = performance.now();
@@ -304,7 +304,7 @@ describe('a closing application', () => {
 
     expect(performance.now() - start).toBeLessThan(5000);
     for (const client of clients) {
-      await until('the client has heard', () => client.ended);
+      await until('the client has been disconnected', () => client.ended);
       expect(client.text).toMatch(/0\r\n\r\n$/);
     }
     expect(closingLines()).toHaveLength(2);
@@ -312,7 +312,7 @@ describe('a closing application', () => {
   });
 
   it('P8 does not wait for a client that does not read', async () => {
-    await overfull();
+    await fillBuffers();
     const start = performance.now();
 
     await app.close();
@@ -320,35 +320,35 @@ describe('a closing application', () => {
     expect(performance.now() - start).toBeLessThan(3000);
   });
 
-  it('P8 opens no stream any more for a request that was under way', async () => {
-    const door = Promise.withResolvers<void>();
+  it('P8 does not open a stream for a request that was in flight', async () => {
+    const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
-    asked = async () => {
+    beforeOpening = async () => {
       begun.resolve();
-      await door.promise;
+      await gate.promise;
     };
     const client = await follow();
     await begun.promise;
     const url = await app.getUrl();
     const closed = app.close();
     await until('it closes', async () => (await fetch(url).catch(() => ({ status: 503 }))).status === 503);
-    door.resolve();
+    gate.resolve();
 
     await closed;
 
-    await until('the client has heard', () => client.ended);
+    await until('the client has been disconnected', () => client.ended);
     expect(streams[0]!.closed).toBe(true);
   });
 });
 
-/** A client that does not read, and as much as half a megabyte that waits for it. */
-async function overfull(): Promise<void> {
+/** Opens a client that does not read, and sends events until half a megabyte waits for it in this process. */
+async function fillBuffers(): Promise<void> {
   const client = await follow();
   await client.says('after');
   client.socket.pause();
   const waiting = () => (streams[0] as unknown as { response: { writableLength: number } }).response.writableLength;
-  // The kernel's buffers grow for a while: it is what they do not take any more that has to wait in this process.
-  await until('they are full', async () => {
+  // The buffers of the kernel grow for a while. Only what they no longer take has to wait in this process.
+  await until('the buffers are full', async () => {
     if (waiting() < 500_000) streams[0]!.send({ data: 'x'.repeat(256 * 1024) });
     const before = waiting();
     await sleep(100);

@@ -20,7 +20,7 @@ class Response extends EventEmitter {
 
 afterEach(() => jest.useRealTimers());
 
-it('a stream says every 15 s that it lives, until it is closed', () => {
+it('a stream sends a heartbeat every 15 s until it is closed', () => {
   jest.useFakeTimers();
   const response = new Response();
   const stream = new EventStream(response as unknown as FastifyReply['raw']);

@@ -4,26 +4,26 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { documentedBy } from './openapi.js';
 import { validationProblem } from './validation.js';
 
-/** One event of a stream (HTML Standard, section "Server-sent events"). */
+/** An event of a stream (HTML Standard, section "Server-sent events"). */
 export interface ServerSentEvent {
-  /** Where a client resumes that has got this event; one line. */
+  /** Where a client resumes after it has received this event. A single line. */
   readonly id?: string;
-  /** Its name; `message` unless given. */
+  /** The name of the event. Default `message`. */
   readonly event?: string;
-  /** Any JSON. Without data no event is fired: what is left moves the place where the client resumes. */
+  /** Any JSON. Without data, clients fire no event and only move the point where they resume. */
   readonly data?: unknown;
 }
 
-/** In milliseconds. Proxies cut a connection that is silent for longer, often after 30 to 60 s. */
+/** In milliseconds. Proxies close silent connections, often after 30 to 60 s. */
 const HEARTBEAT_MS = 15_000;
-/** In bytes. A client that lags further behind is cut off: it comes back, and resumes where it was. */
+/** In bytes. A client that lags further behind is disconnected. It reconnects and resumes where it was. */
 const MAX_LAG = 1024 * 1024;
-/** In milliseconds: how long a client has to read the rest of a stream that is closed. */
-const LAST_WORDS_MS = 1000;
+/** How long a client may take to read the rest of a closed stream. */
+const CLOSE_GRACE_MS = 1000;
 
 /**
- * A stream of server-sent events to one client. Nothing of it throws: once the client has gone, has fallen too far behind, or
- * the application closes, what is sent is dropped and the listeners have been told.
+ * A stream of server-sent events to one client. Its methods never throw. Once the client has disconnected or fallen too far behind, or the
+ * application closes, the listeners are called and further events are dropped.
  */
 export class EventStream {
   private readonly listeners = new Set<() => void>();
@@ -34,9 +34,9 @@ export class EventStream {
   constructor(private readonly response: FastifyReply['raw']) {
     this.heartbeat = setInterval(() => this.comment(), HEARTBEAT_MS);
     response.once('close', () => this.finish());
-    // A client that resets the connection: 'close' follows.
+    // Emitted when a client resets the connection. 'close' follows.
     response.on('error', () => undefined);
-    // It may have gone while its request was looked into.
+    // The client may have disconnected while its request was being checked.
     if (response.destroyed) this.finish();
   }
 
@@ -44,7 +44,7 @@ export class EventStream {
     return this.ended;
   }
 
-  /** False when the client does not get it any more. */
+  /** Sends an event. Returns false if the event is dropped because the stream has ended. */
   send({ id, event, data }: ServerSentEvent): boolean {
     let frame = '';
     if (id !== undefined) frame += `id: ${oneLine(id)}\n`;
@@ -53,14 +53,14 @@ export class EventStream {
     return this.write(`${frame}\n`);
   }
 
-  /** A line that clients pass over: it shows that the stream lives. */
+  /** Sends a comment, which clients ignore. It shows that the stream is alive. */
   comment(text = ''): boolean {
     return this.write(`: ${oneLine(text)}\n\n`);
   }
 
   /**
-   * Waits until there is room for more, or the stream has ended: between the chunks of a long backlog, which a client would
-   * otherwise seem to lag behind.
+   * Waits until the client has read what was sent, or the stream has ended. Call it between the chunks of a long backlog, because the
+   * client would otherwise appear to lag behind.
    */
   async drained(): Promise<void> {
     if (this.ended || !this.response.writableNeedDrain) return;
@@ -71,17 +71,17 @@ export class EventStream {
     });
   }
 
-  /** Ends the stream in order; the client reconnects by itself. */
+  /** Ends the stream gracefully. The client reconnects automatically. */
   close(): void {
     if (this.ended) return;
-    // A client that does not read would never let it end.
-    const impatient = setTimeout(() => this.response.destroy(), LAST_WORDS_MS);
-    this.response.once('close', () => clearTimeout(impatient));
+    // If the client does not read, the response never ends.
+    const forcedClose = setTimeout(() => this.response.destroy(), CLOSE_GRACE_MS);
+    this.response.once('close', () => clearTimeout(forcedClose));
     this.response.end();
     this.finish();
   }
 
-  /** Calls the listener once, when the stream has ended for whatever reason; at once if it has. */
+  /** Calls the listener once when the stream ends for any reason, or immediately if it has already ended. */
   onClose(listener: () => void): void {
     if (this.ended) listener();
     else this.listeners.add(listener);
@@ -91,7 +91,7 @@ export class EventStream {
     if (this.ended) return false;
     this.response.write(frame);
     if (this.response.writableLength <= MAX_LAG) return true;
-    // Not ended in order: that would wait for the client to read it all.
+    // Not end(), which would wait for the client to read everything.
     this.response.destroy();
     this.finish();
     return false;
@@ -106,27 +106,27 @@ export class EventStream {
   }
 }
 
-/** The streams of a server; none any more once it closes. */
+/** The open streams of each server, or 'closing' once the server closes. */
 const streamsOf = new WeakMap<object, Set<EventStream> | 'closing'>();
 
 /**
- * Answers a request with a stream of events. To be called in a handler that injects `@Res() reply`, when nothing can go wrong
- * any more: what is thrown before it becomes a problem document as ever. For HEAD, which Fastify has wherever there is GET, it is
- * the headers alone, and the stream is closed.
+ * Answers a request with a stream of events. Call it in a handler that injects `@Res() reply`, after everything that can fail: an error
+ * thrown before it becomes a problem document as usual. For HEAD, which Fastify routes wherever there is a GET, only the headers are sent
+ * and the returned stream is closed.
  */
 export function openEventStream(reply: FastifyReply): EventStream {
   const { raw } = reply;
   reply.hijack();
-  // Those of CORS, say, that hooks have set meanwhile.
+  // Hooks have set headers on the reply, such as those of CORS.
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
   raw.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
-    // Tells nginx not to collect events until a buffer is full.
+    // Tells nginx not to buffer events.
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
-  // A stream may be silent; heartbeats and MAX_LAG find the clients that have gone.
+  // A stream may be silent. Heartbeats and MAX_LAG detect clients that are gone.
   raw.socket?.setTimeout(0);
   const stream = new EventStream(raw);
   const { server } = reply.server;
@@ -140,14 +140,14 @@ export function openEventStream(reply: FastifyReply): EventStream {
   return stream;
 }
 
-/** For the closing of the application, which else would wait for the clients to leave. */
+/** Closes all streams when the application closes, because it would otherwise wait for the clients to disconnect. */
 export function closeEventStreams(server: object): void {
   const streams = streamsOf.get(server);
   streamsOf.set(server, 'closing');
   if (streams && streams !== 'closing') for (const stream of streams) stream.close();
 }
 
-/** The id of the last event that a returning client got, as an argument of a handler; at most 255 characters, else a 400. */
+/** Injects the id of the last event that a reconnecting client received. An id of more than 255 characters is a 400. */
 export const LastEventId = createParamDecorator(
   (_: unknown, context: ExecutionContext): string | undefined => {
     const id = context.switchToHttp().getRequest<FastifyRequest>().headers['last-event-id'];
@@ -160,7 +160,7 @@ export const LastEventId = createParamDecorator(
       ApiHeader({
         name: 'Last-Event-ID',
         description:
-          'The id of the last event that you got: the stream goes on after it. An EventSource sends it by itself.',
+          'The id of the last event that you received. The stream resumes after it. An EventSource sends it automatically.',
         required: false,
         schema: { type: 'string', format: 'event-id', maxLength: 255 },
       }),
@@ -169,9 +169,8 @@ export const LastEventId = createParamDecorator(
 );
 
 /**
- * Documents a route that answers with {@link openEventStream}: `data` is the class of the data of its events, and the example is what a
- * client might read. The schema is that of one event. OpenAPI has a keyword for that since 3.2 (`itemSchema`); tools for 3.1 read
- * `schema` so.
+ * Documents a route that answers with {@link openEventStream}. `data` is the class of the events' data, and `example` shows a part of a
+ * stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for that; tools for 3.1 use `schema` in its place.
  */
 export const ApiEventStream = (description: string, example: string, data?: Type): MethodDecorator => {
   const schema = {
@@ -194,7 +193,7 @@ export const ApiEventStream = (description: string, example: string, data?: Type
   );
 };
 
-/** A line break would begin another field. */
+/** Replaces line breaks, because they would start another field. */
 function oneLine(text: string): string {
   return text.replaceAll(/[\r\n\0]/g, ' ');
 }

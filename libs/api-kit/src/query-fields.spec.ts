@@ -19,16 +19,16 @@ describe('a list', () => {
       ['NEW', 'OLD,NEW'],
       ['NEW', 'OLD', 'NEW'],
     ],
-  ])('of %j is %j', (status, parts) => {
+  ])('is read from %j as %j', (status, parts) => {
     expect(read(status)).toEqual({ parts, isValid: true });
   });
 
   it.each([
     ['commas', ','.repeat(10_000)],
-    ['values with commas between', 'NEW,'.repeat(10_000)],
-    ['values, each under the name', Array.from({ length: 10_000 }, () => 'NEW')],
-    ['commas under each name', Array.from({ length: 100 }, () => ',,,,,,,')],
-  ])('of too many %s is refused for its first five parts, one more than it may have', (_, status) => {
+    ['comma-separated values', 'NEW,'.repeat(10_000)],
+    ['repeated names', Array.from({ length: 10_000 }, () => 'NEW')],
+    ['commas in repeated names', Array.from({ length: 100 }, () => ',,,,,,,')],
+  ])('is rejected with too many %s after reading one part more than allowed', (_, status) => {
     const { parts, isValid } = read(status);
 
     expect(isValid).toBe(false);

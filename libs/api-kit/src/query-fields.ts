@@ -4,13 +4,15 @@ import { Transform } from 'class-transformer';
 import { ArrayMaxSize, ArrayNotEmpty, IsBoolean, IsDate, IsIn } from 'class-validator';
 
 /*
- * Fields of a query. Each may be absent, and is given once, unless it is a list: a name that is repeated where one value is meant comes
- * as a list, which the rules refuse.
+ * Decorators for the fields of a query. Every field may be absent. Only a list may repeat its name: for any other field a repeated name is
+ * parsed as a list, which the rules reject.
  */
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** A whole number from `min` to `max` in decimal digits. `1e3`, `0x10`, `+5` and ` 5` are refused: they are more likely slips. */
+/**
+ * Accepts a whole number in decimal digits, from `min` to `max`. Rejects `1e3`, `0x10`, `+5` and ` 5`, which are more likely typing errors.
+ */
 export function QueryInt(min: number, max: number): PropertyDecorator {
   return applyDecorators(
     MayBeAbsent(),
@@ -19,14 +21,14 @@ export function QueryInt(min: number, max: number): PropertyDecorator {
   );
 }
 
-/** An amount of money, or none of it, in minor units. */
+/** Accepts an amount of money in minor units, including 0. */
 export function QueryAmount(): PropertyDecorator {
   return QueryInt(0, Number.MAX_SAFE_INTEGER);
 }
 
 /**
- * One end of a range of times: a date and time with `Z` or an offset, or a date. A date alone is its whole day in UTC, so the range
- * begins with its first millisecond, or ends with its last.
+ * Accepts one end of a time range: a date and time with `Z` or an offset, or a date. A plain date means the whole day in UTC, so the range
+ * begins with its first millisecond or ends with its last.
  */
 export function QueryTime(end: 'from' | 'to'): PropertyDecorator {
   const timeOf = (value: string): Date | undefined => {
@@ -40,19 +42,19 @@ export function QueryTime(end: 'from' | 'to'): PropertyDecorator {
   );
 }
 
-/** Any of the values: the name repeated, or the values with commas between them. */
+/** Accepts a list of the values, either with the name repeated or as a comma-separated list. */
 export function QueryList(values: readonly string[]): PropertyDecorator {
-  const most = 2 * values.length;
+  const maxItems = 2 * values.length;
   return applyDecorators(
     MayBeAbsent(),
-    read((value) => partsOf(value, most + 1)),
+    read((value) => partsOf(value, maxItems + 1)),
     ArrayNotEmpty(),
-    ArrayMaxSize(most),
+    ArrayMaxSize(maxItems),
     IsIn(values, { each: true }),
   );
 }
 
-/** `true` or `false`. */
+/** Accepts `true` or `false`. */
 export function QueryFlag(): PropertyDecorator {
   return applyDecorators(
     MayBeAbsent(),
@@ -61,10 +63,13 @@ export function QueryFlag(): PropertyDecorator {
   );
 }
 
-/** At most so many parts of a list. One more than are allowed suffices to refuse it, and further rules look at each. */
-function partsOf(value: unknown, most: number): unknown[] {
-  const given: unknown[] = [value].flat().slice(0, most);
-  return given.flatMap((each) => (typeof each === 'string' ? each.split(',', most) : [each])).slice(0, most);
+/**
+ * Returns at most `limit` parts of a list. One more than allowed is enough for the list to be rejected, and the other rules check every
+ * part.
+ */
+function partsOf(value: unknown, limit: number): unknown[] {
+  const given: unknown[] = [value].flat().slice(0, limit);
+  return given.flatMap((each) => (typeof each === 'string' ? each.split(',', limit) : [each])).slice(0, limit);
 }
 
 function read(parse: (value: unknown) => unknown): PropertyDecorator {

@@ -4,20 +4,21 @@ import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import { refuseExcess } from './request-limits.js';
+import { rejectExcess } from './request-limits.js';
 import { validationProblem, type Violation } from './validation.js';
 
 const IGNORED = 'twinbox:query-ignored';
-/** The OpenAPI document learns through it that a route refuses no query; it is taken out of it again. */
+/** Marks a route that accepts any query, while the OpenAPI document is generated. It is not in the final document. */
 export const QUERY_IGNORED_EXTENSION = 'x-query-ignored';
 
-/** Whatever the query has is ignored, for probes and scrapers, which may add to it. */
+/** Ignores the query of a route, for probes and scrapers, which may add parameters. */
 export const IgnoreQuery = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(IGNORED, true), ApiExtension(QUERY_IGNORED_EXTENSION, true));
 
 /**
- * Refuses what validation cannot see in a query: escapes that Fastify leaves as they are, because they are malformed or no UTF-8, and
- * any parameter of a route that takes none, and more parameters than any route takes. Where a handler has a class for its query, the class names what there may be.
+ * Rejects queries for reasons that validation cannot see: escapes that are malformed or not UTF-8, which Fastify leaves as they are; any
+ * parameter on a route that takes none; and more parameters than any route takes. If a handler has a class for its query, that class
+ * defines the allowed parameters.
  */
 @Injectable()
 export class QueryGuard implements CanActivate {
@@ -31,7 +32,7 @@ export class QueryGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean | undefined>(IGNORED, [context.getHandler(), context.getClass()]))
       return true;
 
-    refuseExcess(request.query, 'query');
+    rejectExcess(request.query, 'query');
     const malformed = malformedIn(request.url.slice(start + 1));
     if (malformed.length > 0) throw validationProblem(malformed);
     const names = Object.keys(request.query as object);
@@ -50,7 +51,7 @@ function malformedIn(query: string): Violation[] {
     .map((pair) => ({ parameter: pair.split('=', 1)[0] ?? '', detail: 'must be UTF-8 with each byte escaped as %XX' }));
 }
 
-/** Node refuses what is not ASCII before. */
+/** Only escapes need a check, because Node has already rejected anything that is not ASCII. */
 function isEncoded(text: string): boolean {
   if (!text.includes('%')) return true;
   try {

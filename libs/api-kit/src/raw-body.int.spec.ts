@@ -70,22 +70,22 @@ describe('the bytes of a body', () => {
     ['half a character', quoted([0xe2, 0x82])],
     ['a surrogate', quoted([0xed, 0xa0, 0x80])],
     ['an overlong slash', quoted([0xc0, 0xaf])],
-    ['a character beyond Unicode', quoted([0xf4, 0x90, 0x80, 0x80])],
+    ['a character outside Unicode', quoted([0xf4, 0x90, 0x80, 0x80])],
     ['UTF-16', Buffer.from('\ufeff{"text":"tea"}', 'utf16le')],
-    ['UTF-16 without its mark', Buffer.from('{"text":"tea"}', 'utf16le')],
+    ['UTF-16 without a byte order mark', Buffer.from('{"text":"tea"}', 'utf16le')],
     ['two byte order marks', Buffer.from('\ufeff\ufeff{}')],
-    ['nothing but a byte order mark', Buffer.from('\ufeff')],
-  ])('are refused as %s', async (_, bytes) => {
+    ['only a byte order mark', Buffer.from('\ufeff')],
+  ])('are rejected as %s', async (_, bytes) => {
     expectProblem(await post(bytes), 400, 'malformed-body');
   });
 
-  it('get a detail that names UTF-8', async () => {
+  it('are rejected with a detail that mentions UTF-8', async () => {
     expect(await post(quoted([0xff]))).toMatchObject({ body: { detail: 'The body is not valid UTF-8.' } });
   });
 
   it.each([
     ['UTF-8', Buffer.from('{"text":"Zoë ☕ 😀 �"}')],
-    ['UTF-8 behind a byte order mark', Buffer.from('\ufeff{"text":"Zoë ☕ 😀 �"}')],
+    ['UTF-8 after a byte order mark', Buffer.from('\ufeff{"text":"Zoë ☕ 😀 �"}')],
   ])('are read as %s', async (_, bytes) => {
     const answer = await post(bytes);
 
@@ -122,25 +122,28 @@ describe('the media type of a body', () => {
     expect(answer?.headers.get('accept')).toBe('application/json');
   });
 
-  it('must be named', async () => {
+  it('must be sent', async () => {
     const answer = await post('{}', { 'Content-Type': '' });
 
     expectProblem(answer, 415, 'unsupported-media-type');
     expect(answer?.headers.get('accept')).toBe('application/json');
   });
 
-  it.each(['gzip', 'br', 'GZIP', 'gzip, identity', 'deflate'])('may not be encoded as %s', async (encoding) => {
-    const answer = await post('{}', { 'Content-Encoding': encoding });
+  it.each(['gzip', 'br', 'GZIP', 'gzip, identity', 'deflate'])(
+    'may not come with the encoding %s',
+    async (encoding) => {
+      const answer = await post('{}', { 'Content-Encoding': encoding });
 
-    expectProblem(answer, 415, 'unsupported-media-type');
-    expect(answer?.headers.get('accept-encoding')).toBe('identity');
-  });
+      expectProblem(answer, 415, 'unsupported-media-type');
+      expect(answer?.headers.get('accept-encoding')).toBe('identity');
+    },
+  );
 
-  it('may say that it is not encoded', async () => {
+  it('may come with the encoding identity', async () => {
     expect((await post('{}', { 'Content-Encoding': 'identity' }))?.status).toBe(201);
   });
 
-  it('does not matter where there is no path', async () => {
+  it('does not matter if the path does not exist', async () => {
     for (const headers of [{ 'Content-Type': 'text/plain' }, { 'Content-Encoding': 'gzip' }]) {
       expectProblem(await post('{}', headers, '/nowhere'), 404, 'not-found');
     }
@@ -151,7 +154,7 @@ describe('a request without a body', () => {
   const chunked = (chunks: string, headers = '') =>
     `Host: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${headers}\r\n${chunks}`;
 
-  it.each(['/notes', '/notes/done'])('is accepted by %s, however it says so', async (path) => {
+  it.each(['/notes', '/notes/done'])('is accepted by %s, however it shows that it has none', async (path) => {
     const bodies = [
       'Host: localhost\r\nConnection: close\r\n\r\n',
       'Host: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
@@ -164,7 +167,7 @@ describe('a request without a body', () => {
     expect(answers.map(([answer]) => answer?.status)).toEqual([201, 201, 201, 201]);
   });
 
-  it.each(['/notes', '/notes/done'])('may be called JSON by a client of %s', async (path) => {
+  it.each(['/notes', '/notes/done'])('may have the media type of JSON at %s', async (path) => {
     const type = 'Content-Type: application/json\r\n';
     const [empty] = await exchange(url, `POST ${path} HTTP/1.1\r\n${chunked('0\r\n\r\n', type)}`);
 
@@ -189,7 +192,7 @@ describe('a request without a body', () => {
 });
 
 describe('a body that is too large', () => {
-  it.each([200_000, 5_000_000])('gets a 413 of which the client reads all, at %i bytes', async (length) => {
+  it.each([200_000, 5_000_000])('gets a 413 that the client can read completely, at %i bytes', async (length) => {
     const answer = await fetch(`${url}/notes`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

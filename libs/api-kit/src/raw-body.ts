@@ -8,15 +8,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { documentedBy, RAW_BODY_EXTENSION } from './openapi.js';
 import { commonProblems, ProblemException } from './problem.js';
-import { refuseExcess } from './request-limits.js';
+import { rejectExcess } from './request-limits.js';
 
 const RAW_BODY = 'twinboxRawBody';
 
 const bodies = new WeakMap<object, Buffer>();
 
 /**
- * The bytes of a JSON body as they came, as an argument of a handler: what a signature was made over. Empty without a body. On a
- * route that asks for them nothing else reads the body: the handler verifies the signature, and then calls {@link parseJson}.
+ * Injects the bytes of a JSON body as they were received, for verifying a signature. Empty without a body. On such a route nothing else
+ * parses the body: the handler verifies the signature and then calls {@link parseJson}.
  */
 export const RawBody = createParamDecorator(
   (_: unknown, context: ExecutionContext): Buffer =>
@@ -31,31 +31,31 @@ export const RawBody = createParamDecorator(
 );
 
 /**
- * The value of a JSON text (RFC 8259) in UTF-8. A byte order mark before it is ignored, as section 8.1 allows. Its size is bounded,
- * see {@link refuseExcess}.
- * @throws ProblemException (400) for anything else, and for names that would reach an object's prototype
+ * Parses JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored, as section 8.1 allows. The number of values is limited; see
+ * {@link rejectExcess}.
+ * @throws ProblemException 400 for anything else, and for names that would reach an object's prototype
  */
 export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw malformed('The body is empty.');
   if (!isUtf8(bytes)) throw malformed('The body is not valid UTF-8.');
   const value = valueOf(bytes.toString());
-  refuseExcess(value, 'body');
+  rejectExcess(value, 'body');
   return value;
 }
 
 /**
- * Reads JSON bodies with {@link parseJson}, and refuses all others, such as a form that a foreign page makes a browser send. An empty
- * JSON body is no body.
+ * Reads JSON bodies with {@link parseJson} and rejects all others, such as a form that a foreign page makes a browser send. An empty JSON
+ * body counts as no body.
  */
 export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    // The path does not exist, so nothing reads the body.
+    // Nothing reads the body, because the path does not exist.
     if (request.is404) return done(null, undefined);
     const isRaw = RAW_BODY in request.routeOptions.config;
-    // Many clients name a media type with every POST.
+    // Many clients send a media type with every POST.
     if (body.length === 0 && !isRaw) return done(null, undefined);
-    refuseCodings(request.headers);
+    rejectCodings(request.headers);
     if (!isRaw) return done(null, parseJson(body));
     bodies.set(request.raw, body);
     return done(null, undefined);
@@ -63,12 +63,12 @@ export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.addContentTypeParser('*', (request, payload, done) => {
     if (request.is404) return done(null, undefined);
     if (request.headers['content-type'] !== undefined) return done(unsupported(), undefined);
-    return expectNothing(payload, done);
+    return expectNoBody(payload, done);
   });
 }
 
 /** An empty chunked body counts as no body; any other body needs a media type. */
-function expectNothing(payload: Readable, done: (error: Error | null, body?: unknown) => void): void {
+function expectNoBody(payload: Readable, done: (error: Error | null, body?: unknown) => void): void {
   let isDone = false;
   const finish = (error: Error | null) => {
     if (!isDone) done(error, undefined);
@@ -87,7 +87,7 @@ function valueOf(text: string): unknown {
   }
 }
 
-function refuseCodings({
+function rejectCodings({
   'content-encoding': encoding = '',
   'content-type': type = '',
 }: FastifyRequest['headers']): void {
@@ -103,7 +103,7 @@ function charsetOf(contentType: string): string | undefined {
   try {
     return new MIMEType(contentType).params.get('charset') ?? undefined;
   } catch {
-    // Not a media type at all: Fastify refuses it.
+    // Fastify rejects it, because it is not a media type at all.
     return undefined;
   }
 }

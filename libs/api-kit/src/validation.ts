@@ -11,19 +11,19 @@ import { type ValidationError } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
 import { clipped, commonProblems, ProblemException } from './problem.js';
 
-/** One thing that is wrong with a request: where (a JSON pointer into the body, or a parameter's name) and what. */
+/** An error in a request: where it is (a JSON pointer into the body, or the name of a parameter) and what is wrong. */
 export interface Violation {
   readonly pointer?: string;
   readonly parameter?: string;
   readonly detail: string;
 }
 
-/** More help nobody, and a body of thousands of wrong items must not be answered at length. */
+/** More do not help anyone, and a body with thousands of invalid items must not cause a long response. */
 const MAX_VIOLATIONS = 20;
 
-/** The 400 that says what is wrong with a request. */
+/** Returns the 400 that lists the violations of a request. */
 export function validationProblem(found: readonly Violation[]): ProblemException {
-  const more = found.length - MAX_VIOLATIONS;
+  const omitted = found.length - MAX_VIOLATIONS;
   const violations = found.slice(0, MAX_VIOLATIONS).map(withoutLongNames);
   return new ProblemException({
     code: 'validation',
@@ -34,20 +34,20 @@ export function validationProblem(found: readonly Violation[]): ProblemException
       .join('; ')}${found.length > 3 ? `; and ${found.length - 3} more` : ''}.`,
     members: {
       errors: violations,
-      ...(more > 0 && { omitted: more }),
+      ...(omitted > 0 && { omitted }),
     },
   });
 }
 
-/** In UTF-16 code units. An unknown field may have a name as long as the body. */
-const LONGEST_NAME = 300;
+/** In UTF-16 code units. The name of an unknown field may be as long as the body. */
+const MAX_NAME_LENGTH = 300;
 
 function withoutLongNames(violation: Violation): Violation {
-  const shortened = Object.entries(violation).map(([name, text]) => [name, clipped(text as string, LONGEST_NAME)]);
+  const shortened = Object.entries(violation).map(([name, text]) => [name, clipped(text as string, MAX_NAME_LENGTH)]);
   return Object.fromEntries(shortened) as Violation;
 }
 
-// Carries class-validator's findings to where it is known which part of the request they are about.
+// Carries class-validator's errors to the caller, which knows the part of the request that they are about.
 class Invalid extends Error {
   constructor(readonly errors: readonly ValidationError[]) {
     super('invalid');
@@ -58,17 +58,17 @@ class NoBodyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const { body } = context.switchToHttp().getRequest<FastifyRequest>();
     if (body === undefined || (isObject(body) && Object.keys(body as object).length === 0)) return true;
-    throw validationProblem([{ pointer: '#', detail: 'must be left out: there is nothing to say here' }]);
+    throw validationProblem([{ pointer: '#', detail: 'must be omitted, because this request takes no body' }]);
   }
 }
 
-/** For a POST that takes no body: whoever sends one that is more than `{}` means something by it, and is told no. */
+/** Rejects any body other than `{}` on a POST that takes none, because the sender must have meant something by it. */
 export const NoBody = (): MethodDecorator => UseGuards(NoBodyGuard);
 
 /**
- * Validates every body, query and set of path parameters that is typed as a class, and refuses what the class does not
- * name, and what no field may hold (see {@link forbiddenIn}). Nothing is converted unless the class says so
- * (`@Type(() => Number)`): `"2"` is no quantity in JSON.
+ * Validates every body, query and set of path parameters that is typed as a class. Rejects fields that the class does not declare and
+ * values that no field may hold (see {@link forbiddenIn}). Nothing is converted unless the class says so (`@Type(() => Number)`), because
+ * `"2"` is not a number in JSON.
  */
 @Injectable()
 export class RequestValidation extends ValidationPipe {
@@ -85,8 +85,8 @@ export class RequestValidation extends ValidationPipe {
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     const isDto = metadata.metatype !== undefined && this.toValidate(metadata);
-    // No body at all is judged like {}: the class says whether it may be missing. JSON's null, arrays and primitives are not
-    // (the pipe would take null for {}).
+    // A missing body is validated like {}, so the class decides whether it may be missing. JSON's null, arrays and primitives are rejected
+    // here, because the pipe would treat null like {}.
     if (metadata.type === 'body' && isDto && value !== undefined && !isObject(value)) {
       throw validationProblem([{ pointer: '#', detail: 'must be a JSON object' }]);
     }
@@ -96,7 +96,7 @@ export class RequestValidation extends ValidationPipe {
       return (await super.transform(value, metadata)) as unknown;
     } catch (error) {
       if (error instanceof Invalid) throw validationProblem(violationsOf(error.errors, metadata));
-      // class-transformer descends by recursion, into fields that no class names too.
+      // class-transformer recurses even into fields that no class declares.
       if (error instanceof RangeError) throw validationProblem([{ pointer: '#', detail: 'is nested too deeply' }]);
       throw error;
     }
@@ -108,22 +108,22 @@ function isObject(value: unknown): boolean {
 }
 
 /**
- * What the classes would let through: text that PostgreSQL cannot keep as it is (U+0000, half a surrogate pair), fields
- * named as what every object inherits (Nest and class-transformer drop them in silence), and lists within lists
- * (class-validator takes their elements for elements of the outer one, and an empty one for nothing).
+ * Returns the violations that the classes would not detect: text that PostgreSQL cannot store (U+0000 or a lone surrogate), fields with the
+ * names of inherited properties (Nest and class-transformer drop them silently), and lists within lists (class-validator treats their
+ * elements as elements of the outer list, and ignores an empty one).
  */
 function forbiddenIn(value: unknown, part: ArgumentMetadata['type']): Violation[] {
   const violations: Violation[] = [];
   const path: string[] = [];
-  const refuse = (detail: string): void => void violations.push(violation(part, path, detail));
+  const report = (detail: string): void => void violations.push(violation(part, path, detail));
   const visit = (here: unknown): void => {
     if (typeof here === 'string') {
-      if (!isStorable(here)) refuse('must be text without U+0000 and lone surrogates');
+      if (!isStorable(here)) report('must not contain U+0000 or lone surrogates');
     } else if (isObject(here) || Array.isArray(here)) {
       for (const [key, inner] of Object.entries(here as object)) {
         path.push(key);
-        if (key in Object.prototype || key === 'prototype') refuse(`property ${key} should not exist`);
-        else if (Array.isArray(here) && Array.isArray(inner)) refuse('must not be a list within a list');
+        if (key in Object.prototype || key === 'prototype') report(`property ${key} should not exist`);
+        else if (Array.isArray(here) && Array.isArray(inner)) report('must not be a list within a list');
         else visit(inner);
         path.pop();
       }
@@ -138,7 +138,7 @@ function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMeta
   const visit = (nested: readonly ValidationError[], path: readonly string[]): void => {
     for (const { property, constraints, children } of nested) {
       const here = [...path, property ?? ''];
-      for (const detail of worthTelling(constraints ?? {})) {
+      for (const detail of relevantDetails(constraints ?? {})) {
         violations.push(violation(type, here, detail));
       }
       if (children) visit(children, here);
@@ -148,8 +148,8 @@ function violationsOf(errors: readonly ValidationError[], { type }: ArgumentMeta
   return violations;
 }
 
-/** What is of the wrong type breaks most other rules too, in words that help nobody. */
-function worthTelling(constraints: Readonly<Record<string, string>>): string[] {
+/** Returns only the error about the type, if any. A value of the wrong type breaks most other rules too, and their errors do not help. */
+function relevantDetails(constraints: Readonly<Record<string, string>>): string[] {
   const type = ['isArray', 'isInt', 'isString', 'isText', 'isUuid', 'isWholeNumber'].find(
     (rule) => rule in constraints,
   );
@@ -160,7 +160,7 @@ function violation(part: ArgumentMetadata['type'], path: readonly string[], deta
   return part === 'body' ? { pointer: jsonPointer(path), detail } : { parameter: path.join('.'), detail };
 }
 
-// RFC 6901, section 6: the pointer as a URI fragment.
+// Formats the pointer as a URI fragment (RFC 6901, section 6).
 function jsonPointer(path: readonly string[]): string {
   return `#${path.map((key) => `/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}`;
 }

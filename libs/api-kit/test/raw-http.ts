@@ -4,15 +4,15 @@ import { connect, type Socket } from 'node:net';
 export interface RawAnswer {
   readonly status: number;
   readonly headers: Headers;
-  /** A problem document as its value, everything else as text. */
-  // A test reads what it expects to be there.
+  /** The parsed problem document, or the text of any other body. */
+  // A test reads the members that it expects.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly body: any;
 }
 
-/** A connection on which a test sends bytes as they are: what a client would refuse to send, or only half of it. */
+/** A connection on which a test sends raw bytes, which a client would refuse to send or would send only completely. */
 export class RawConnection {
-  /** Settles when the connection is closed, by whichever side. */
+  /** Resolves when the connection is closed by either side. */
   readonly closed: Promise<void>;
   private received = Buffer.alloc(0);
 
@@ -22,7 +22,7 @@ export class RawConnection {
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
-  /** With `keepsOpen` it never closes its own side. */
+  /** Opens a connection. With `keepsOpen` it never closes its own side. */
   static async open(url: string, { keepsOpen = false } = {}): Promise<RawConnection> {
     const { hostname, port } = new URL(url);
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: keepsOpen });
@@ -34,7 +34,7 @@ export class RawConnection {
     this.socket.write(bytes);
   }
 
-  /** What has come so far. */
+  /** Everything that has been received so far. */
   get text(): string {
     return this.received.toString();
   }
@@ -43,7 +43,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  /** The answers that have come completely. */
+  /** The responses that have been received completely. */
   get answers(): RawAnswer[] {
     const answers: RawAnswer[] = [];
     for (let rest = this.received; ;) {
@@ -56,7 +56,7 @@ export class RawConnection {
       const text = rest.subarray(end + 4, end + 4 + length).toString();
       const isProblem = headers.get('content-type') === 'application/problem+json' && text !== '';
       const status = Number(start.split(' ')[1]);
-      // 100 Continue only announces the answer.
+      // 100 Continue is not the final response.
       if (status >= 200) answers.push({ status, headers, body: isProblem ? (JSON.parse(text) as unknown) : text });
       rest = rest.subarray(end + 4 + length);
     }
@@ -71,7 +71,7 @@ export async function exchange(url: string, request: string | Buffer): Promise<R
   return connection.answers;
 }
 
-/** The answer is a problem document, and its instance is the request's id. */
+/** Expects the response to be a problem document whose instance is the request's id. */
 export function expectProblem(answer: RawAnswer | undefined, status: number, code: string): void {
   expect(answer).toMatchObject({
     status,
