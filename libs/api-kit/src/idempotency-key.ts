@@ -10,49 +10,49 @@ import { documentedBy } from './openapi.js';
 import { commonProblems, ProblemException } from './problem.js';
 import { validationProblem } from './validation.js';
 
-/** A path and a key, as a row of the idempotency keys has them. */
-export interface KeyPlace {
+/** The path and the key in a row of the table of idempotency keys. */
+export interface PathAndKey {
   readonly path: string;
   readonly key: string;
 }
 
-/** By which a caller says that a request is the same as one before: it is to have its effect once. */
-export interface IdempotencyKey extends KeyPlace {
-  /** The user id. The scope of a key is the caller, the method and the path; query parameters do not count. */
+/** Identifies repeated requests of a caller that must take effect only once. */
+export interface IdempotencyKey extends PathAndKey {
+  /** The user id. The scope of a key is the caller, the method and the path without the query. */
   readonly caller: string;
   /**
-   * `operator`, if the caller has it: the only role that shows a caller more than their own. An answer that needed it is for callers who
-   * still have it. What needs another role is guarded before the key is looked up.
+   * Contains `operator` if the caller has that role, which is the only one that lets callers see other people's resources. A response that
+   * required it is replayed only to callers who still have it. Routes that require another role check it before the key is looked up.
    */
   readonly roles: readonly string[];
   readonly method: string;
-  /** With its parameters decoded and ids in lower case, however they are spelled in the URL. */
+  /** The path of the route with normalized parameters: decoded, and UUIDs in lower case. */
   readonly path: string;
-  /** 1 to 255 characters, without the quotes that they may stand in. A quote at the beginning is “ here; see `placesOf`. */
+  /** 1 to 255 characters, without surrounding quotes. A leading quote that belongs to the key becomes “; see `pathAndKeyOf`. */
   readonly key: string;
   /**
-   * The path and the key as they were sent, if those are others: there a process of the previous version looks for the key, and stores
-   * it. Undefined too when that version refuses the key.
+   * The path and the key as they were sent, if they differ. A process of the previous version looks for the key and stores it there. Also
+   * undefined if that version rejects the key.
    */
-  readonly asSent: KeyPlace | undefined;
-  /** The same key as processes of the previous version may have stored it: any of these keys with any of these paths. */
+  readonly asSent: PathAndKey | undefined;
+  /** Under which a process of the previous version may have stored the key: any of these keys with any of these paths. */
   readonly spellings: { readonly paths: readonly string[]; readonly keys: readonly string[] };
-  /** SHA-256 of the body, whatever the order of its members. */
+  /** The SHA-256 hash of the body, which does not depend on the order of its members. */
   readonly requestHash: Buffer;
-  /** Whether the hash is that of the same body: none at all and `{}` are the same. */
+  /** Whether the hash belongs to the same body. No body and `{}` count as the same. */
   readonly isSameRequest: (requestHash: Buffer) => boolean;
-  /** Called when the answer is a stored one. */
+  /** Called when the response is a stored one. */
   replayed(): void;
 }
 
 const HEADER = 'Idempotency-Key';
 const MAX_KEY = 255;
-/** In bytes: with the caller and the key it must fit into an entry of the index, which has 2,704. */
+/** In bytes. Together with the caller and the key it must fit into an index entry, which has 2,704. */
 const MAX_PATH = 1000;
 const VISIBLE_KEY = new RegExp(`^[\\x21-\\x7e]{1,${MAX_KEY}}$`);
 const INVALID_KEY = `${HEADER} must be 1 to ${MAX_KEY} visible ASCII characters, or a string in quotes.`;
 
-/** A character of a string, and a parameter behind it, by RFC 9651, section 3.1.2. Its rarer types are left out. */
+/** The characters of a string and the parameters after it (RFC 9651, section 3.1.2), without the rarer types. */
 const QUOTED = String.raw`([ !#-[\]-~]|\\["\\])`;
 const VALUE = String.raw`-?\d{1,12}(\.\d{1,3})?|"${QUOTED}*"|[A-Za-z*][\w!#$%&'*+.^|~:/-]*|\?[01]`;
 const PARAMETER = `; *[a-z*][a-z0-9_.*-]*(=(${VALUE}))?`;
@@ -61,11 +61,11 @@ const NO_BODY = hashOf(undefined);
 const EMPTY_BODY = hashOf({});
 
 /**
- * The request's `Idempotency-Key` as an argument of a handler, for `UnitOfWork.run`; undefined without the header. The OpenAPI
- * document gets the header and its problems. Not on a `@Public()` route: a key without a caller would be everybody's.
+ * Injects the `Idempotency-Key` of the request into a handler, for `UnitOfWork.run`; undefined without the header. The OpenAPI document
+ * gets the header and its problems. It cannot be used on a `@Public()` route, because a key without a caller would be shared by everyone.
  *
- * The key may be a string in quotes, as draft-ietf-httpapi-idempotency-key-header has it, or stand without them: `"k-1"` and `k-1`
- * are the same. Parameters after the string are ignored.
+ * The key may be a quoted string, as in draft-ietf-httpapi-idempotency-key-header, or unquoted: `"k-1"` and `k-1` are the same key.
+ * Parameters after the string are ignored.
  */
 export const IdempotencyKey = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotencyKey | undefined => {
@@ -84,7 +84,7 @@ export const IdempotencyKey = createParamDecorator(
       caller: userId,
       roles: [...roles].filter((role) => role === 'operator'),
       method: request.method,
-      ...placesOf(request, header),
+      ...pathAndKeyOf(request, header),
       requestHash,
       isSameRequest: (other) => hashes.some((hash) => hash.equals(other)),
       replayed: () => void http.getResponse<FastifyReply>().header('idempotent-replayed', 'true'),
@@ -95,8 +95,8 @@ export const IdempotencyKey = createParamDecorator(
       ApiHeader({
         name: HEADER,
         description:
-          'The same key and body again get the stored answer, with `Idempotent-Replayed: true`, and have no second effect. ' +
-          'A key in quotes, as a structured field, is the key between them. Rejections are not stored. Keys are kept for a day ' +
+          'A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. ' +
+          'The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day ' +
           'unless configured otherwise.',
         required: false,
         schema: { type: 'string', pattern: `^([!#-~][!-~]{0,254}|"${QUOTED}{1,255}"(${PARAMETER})*)$` },
@@ -106,7 +106,7 @@ export const IdempotencyKey = createParamDecorator(
   ],
 );
 
-function placesOf(
+function pathAndKeyOf(
   request: FastifyRequest,
   header: string,
 ): Pick<IdempotencyKey, 'path' | 'key' | 'asSent' | 'spellings'> {
@@ -115,15 +115,15 @@ function placesOf(
   if ([path, sentPath].some((each) => Buffer.byteLength(each) > MAX_PATH))
     throw invalid(`The path is too long for a request with an ${HEADER}.`);
   const value = keyIn(header);
-  // The previous version stored keys with the quotes around them, so one that begins with a quote itself must not look like those.
-  // No other key has a character beyond ASCII.
+  // The previous version stored quoted keys with their quotes, so a key that itself begins with a quote must not look like one of those.
+  // No other key contains a character outside ASCII.
   const key = value.replace(/^"/, '“');
-  const sentAlike = path === sentPath && key === header;
+  const isAsSent = path === sentPath && key === header;
   const inQuotes = `"${value.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
   return {
     path,
     key,
-    asSent: sentAlike || !VISIBLE_KEY.test(header) ? undefined : { path: sentPath, key: header },
+    asSent: isAsSent || !VISIBLE_KEY.test(header) ? undefined : { path: sentPath, key: header },
     spellings: {
       paths: [...new Set([path, sentPath])],
       keys: [...new Set([key, header, inQuotes])].filter((each) => each.length <= MAX_KEY),
@@ -131,7 +131,7 @@ function placesOf(
   };
 }
 
-/** A key in quotes is read as RFC 9651, section 3.3.3, defines it; any other key is taken as it is. */
+/** Parses a quoted key as a string of RFC 9651, section 3.3.3. Any other key is taken literally. */
 function keyIn(header: string): string {
   if (!header.startsWith('"')) {
     if (!VISIBLE_KEY.test(header)) throw invalid(INVALID_KEY);
@@ -151,7 +151,7 @@ function stringIn(header: string): string | undefined {
   }
 }
 
-/** The route's path with the values of its parameters. An id in capitals is the same id, and `%61` is the same as `a`. */
+/** Returns the route's path with the values of its parameters. UUIDs in capitals are the same UUIDs, and `%61` is the same as `a`. */
 function pathOf({ routeOptions, params }: FastifyRequest): string {
   const values = params as Readonly<Record<string, string>>;
   return (routeOptions.url ?? '').replaceAll(/:(\w+)/g, (_, name: string) => {

@@ -1,10 +1,10 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { IdempotencyKey, KeyPlace } from './idempotency-key.js';
+import type { IdempotencyKey, PathAndKey } from './idempotency-key.js';
 
-/** The answer to the first request with a key. */
+/** The stored response to the first request with a key. */
 export interface StoredAnswer {
   readonly requestHash: Buffer;
-  /** The roles that a caller needs to get the answer; null when a process of the previous version stored it. */
+  /** The roles that a caller needs to get the response. Null if a process of the previous version stored it. */
   readonly roles: readonly string[] | null;
   readonly answer: unknown;
 }
@@ -12,13 +12,13 @@ export interface StoredAnswer {
 const CHUNK = 1000;
 
 /**
- * The statements that make the table of idempotency keys in a schema, for the service's migrations. Its role needs select, insert,
- * update and delete. {@link idempotencyKeyRoles} has to follow.
+ * Returns the statements that create the table of idempotency keys in a schema, for a migration of the service. The service's role needs
+ * select, insert, update and delete on it. Those of {@link idempotencyKeyRoles} must run after them.
  */
 export function idempotencyTable(schema: string): readonly string[] {
   const table = `"${schema}".idempotency_keys`;
   return [
-    // json, not jsonb: a replay has the members in the order of the first answer.
+    // json rather than jsonb, because a replay must have the members in the order of the first response.
     `create table ${table} (
       caller varchar(255) not null,
       method varchar(10) not null,
@@ -33,12 +33,12 @@ export function idempotencyTable(schema: string): readonly string[] {
   ];
 }
 
-/** The statements that add what a stored answer is bound to. Processes of the previous version leave it empty. */
+/** Returns the statements that add the roles that a stored response requires. Processes of the previous version leave them empty. */
 export function idempotencyKeyRoles(schema: string): readonly string[] {
   return [`alter table "${schema}".idempotency_keys add column roles text[]`];
 }
 
-/** The SQL of the idempotency keys; every statement is bounded by the pool's time limits. */
+/** The SQL for idempotency keys. The timeouts of the pool limit every statement. */
 export class IdempotencyStore {
   private readonly table: string;
 
@@ -50,30 +50,30 @@ export class IdempotencyStore {
   }
 
   /**
-   * Takes the key for this transaction, and gives nothing; or the answer of the request that has it. A request of another
-   * process that is just under way is waited for, by its row in the unique index.
+   * Claims the key for this transaction and returns undefined, or returns the stored response of the request that has claimed it before. If
+   * another process is just handling a request with the key, this waits on its row in the unique index.
    *
-   * Processes of the previous version stored a key as it was sent, with its quotes and with the path's own spelling. What they have
-   * stored is found, and what is sent in such a spelling is stored under it too, for them to find.
+   * Processes of the previous version stored a key as it was sent, with its quotes and the path's original spelling. Their rows are found,
+   * and a key that is sent in such a spelling is stored under that spelling too, so that those processes find it.
    */
   async take(tx: EntityManager, key: IdempotencyKey): Promise<StoredAnswer | undefined> {
     const { asSent, spellings } = key;
     const isNew = await this.claim(tx, key, key, spellings);
     if (isNew && (!asSent || (await this.claim(tx, key, asSent)))) return undefined;
-    // A process of the previous version has stored its answer since we looked: that one counts.
+    // A process of the previous version has stored its response since the first claim, so that one counts.
     if (isNew) await this.release(tx, key);
-    // A statement of its own: the one above looks at the table as it was before it waited. Of several rows only the newest is live.
+    // A separate statement, because the snapshot of the claim is from before it waited. Of several rows only the newest has not expired.
     const [stored]: StoredAnswer[] = await tx.query(
       `select request_hash as "requestHash", roles, answer from ${this.table}
         where caller = $1 and method = $2 and path = any($3) and key = any($4)
         order by created_at desc limit 1`,
       [key.caller, key.method, spellings.paths, spellings.keys],
     );
-    // Gone: it has expired in between.
+    // Without a row, the key has expired in the meantime.
     return stored ?? this.take(tx, key);
   }
 
-  /** Keeps the answer, as JSON, and the roles that it is for, with the key that this transaction has taken. */
+  /** Stores the response as JSON, and the roles that it requires, with the key that this transaction has claimed. */
   async keep(tx: EntityManager, key: IdempotencyKey, answer: string, roles: readonly string[]): Promise<void> {
     for (const { path, key: name } of key.asSent ? [key, key.asSent] : [key])
       await tx.query(
@@ -82,11 +82,11 @@ export class IdempotencyStore {
       );
   }
 
-  /** Inserts the row, or takes over one that has expired. False: it is taken, here or in another of its `spellings`. */
+  /** Inserts the row or takes over an expired one. Returns false if the key is already claimed, here or in another of its `spellings`. */
   private async claim(
     tx: EntityManager,
     { caller, method, requestHash, roles }: IdempotencyKey,
-    { path, key }: KeyPlace,
+    { path, key }: PathAndKey,
     spellings: IdempotencyKey['spellings'] = { paths: [], keys: [] },
   ): Promise<boolean> {
     // idempotency_keys_pkey serves the spellings too.
@@ -116,9 +116,9 @@ export class IdempotencyStore {
     ]);
   }
 
-  /** Removes keys that have expired, a chunk at a time: true while there may be more. */
+  /** Removes one chunk of expired keys. Returns whether there may be more. */
   async removeExpired(db: DataSource): Promise<boolean> {
-    // idempotency_keys_created_at; what another replica is just removing, or a request renews, is left to it.
+    // Uses idempotency_keys_created_at. Skips rows that another replica is removing or a request is renewing.
     const [, removed]: [unknown, number] = await db.query(
       `delete from ${this.table} where ctid = any(array(
          select ctid from ${this.table}

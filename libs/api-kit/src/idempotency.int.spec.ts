@@ -28,8 +28,8 @@ import { IdempotencyHousekeeping } from './unit-of-work.module.js';
 const SCHEMA = `idempotency_${process.pid}`;
 const ROLE = SCHEMA;
 const given = process.env['TEST_DATABASE_URL'];
-if (!given) throw new Error('TEST_DATABASE_URL names no database: run this through npm test');
-// Roles go past a pooler, which knows the server's superuser only.
+if (!given) throw new Error('TEST_DATABASE_URL is not set. Run the tests with npm test.');
+// Roles connect directly to the server, because a pooler knows only its superuser.
 const asRole = new URL(process.env['TEST_DIRECT_DATABASE_URL'] ?? given);
 asRole.username = ROLE;
 asRole.password = 'secret';
@@ -52,9 +52,9 @@ class SavedDto extends NoteDto {
   readonly savedAt!: Date;
 }
 
-/** What happens within each unit of work, after its change. */
-/** Whose the note is. */
+/** The owner of the note. */
 let owner: string | undefined;
+/** Runs within each unit of work, after its change. */
 let within: (tx: EntityManager) => void | Promise<void> = () => undefined;
 
 @Controller('notes')
@@ -166,12 +166,12 @@ interface Call {
   readonly at?: NestFastifyApplication;
 }
 
-/** A header's UTF-8 bytes as fetch takes them. */
+/** Encodes UTF-8 bytes of a header as fetch expects them. */
 const latin1 = (text: string) => Buffer.from(text).toString('latin1');
 
 const tea = { text: 'tea', count: 1 };
 
-/** The keys that the document describes. */
+/** Returns the pattern of keys in the OpenAPI document. */
 function documented(): RegExp {
   const parameters = (openApiDocument(app, info).paths['/notes']?.post?.parameters ?? []) as {
     readonly name?: string;
@@ -180,7 +180,7 @@ function documented(): RegExp {
   return new RegExp(parameters.find(({ name }) => name === 'Idempotency-Key')?.schema?.pattern ?? '(?!)');
 }
 
-/** A body of null: none at all. */
+/** Sends a request. A body of null means no body. */
 async function post({ key = 'k-1', body = tea, path = '/notes', user = 'ada', roles, at = app }: Call = {}) {
   const response = await fetch((await at.getUrl()) + path, {
     method: 'POST',
@@ -210,11 +210,11 @@ async function keys(): Promise<number> {
   return (await admin.query<unknown[]>(`select from ${SCHEMA}.idempotency_keys`)).length;
 }
 
-const twins = (count: number, one: (n: number) => Promise<Awaited<ReturnType<typeof post>>>) =>
+const concurrently = (count: number, one: (n: number) => Promise<Awaited<ReturnType<typeof post>>>) =>
   Promise.all(Array.from({ length: count }, (_, n) => one(n)));
 
 describe('a request with an idempotency key', () => {
-  it('has its effect once, and gets the stored answer again, byte for byte', async () => {
+  it('takes effect once, and gets the stored response when it is repeated, byte for byte', async () => {
     const first = await post();
     const again = await post({ body: '{ "count":1,\n"text":"tea" }' });
     const elsewhere = await post({ at: replica });
@@ -226,7 +226,7 @@ describe('a request with an idempotency key', () => {
     expect(await notes()).toBe(1);
   });
 
-  it('gets the stored answer where there is nothing to say, too', async () => {
+  it('gets the stored response even if it has no body', async () => {
     const answers = [await post({ path: '/notes/a/ticks' }), await post({ path: '/notes/a/ticks' })];
 
     expect(answers).toMatchObject([
@@ -236,7 +236,7 @@ describe('a request with an idempotency key', () => {
     expect(await notes()).toBe(1);
   });
 
-  it('is refused when the key was used for another body', async () => {
+  it('is rejected if the key was used for another body', async () => {
     await post();
 
     const other = await post({ body: { ...tea, count: 2 } });
@@ -250,14 +250,14 @@ describe('a request with an idempotency key', () => {
     ['another caller', { user: 'bob' }],
     ['another path', { path: '/notes/shopping' }],
     ['another key', { key: 'K-1' }],
-  ])('is another one from %s', async (_, other: Call) => {
+  ])('is a different request from %s', async (_, other: Call) => {
     await post();
 
     expect(await post(other)).toMatchObject({ status: 201, replayed: null });
     expect(await notes()).toBe(2);
   });
 
-  it('has its effect each time when it has none', async () => {
+  it('takes effect each time without a key', async () => {
     const answers = [await post({ key: '' }), await post({ key: '' })];
 
     expect(answers).toMatchObject([{ status: 201 }, { status: 201 }]);
@@ -265,21 +265,21 @@ describe('a request with an idempotency key', () => {
     expect(await keys()).toBe(0);
   });
 
-  it('takes query parameters for no part of the path', async () => {
+  it('does not count query parameters as part of the path', async () => {
     await post({ path: '/notes/a?x=1' });
 
     expect(await post({ path: '/notes/a?x=2' })).toMatchObject({ replayed: 'true' });
   });
 });
 
-describe('the key in quotes, as the draft of the IETF has it', () => {
+describe('a quoted key, as in the IETF draft', () => {
   it.each([
     ['k-1', '"k-1"'],
     ['"k-1"', 'k-1'],
     ['"k-1"', '"k-1";ttl=60; note="x"'],
     [String.raw`a"b\c`, String.raw`"a\"b\\c"`],
     ['"two words"', '"two words"; a'],
-  ])('%s is the same as %s', async (one, other) => {
+  ])('is equal to its other spelling: %s and %s', async (one, other) => {
     const first = await post({ key: one });
 
     expect([one, other].filter((key) => !documented().test(key))).toEqual([]);
@@ -291,11 +291,11 @@ describe('the key in quotes, as the draft of the IETF has it', () => {
   });
 
   it.each([
-    ['another case', '"K-1"'],
+    ['different case', '"K-1"'],
     ['a space', '"k-1 "'],
     ['another character', '"k-2"'],
-    ['quotes of its own', String.raw`"\"k-1\""`],
-  ])('is another one with %s', async (_, key) => {
+    ['quotes that belong to it', String.raw`"\"k-1\""`],
+  ])('is a different key with %s', async (_, key) => {
     await post({ key: '"k-1"' });
 
     const first = await post({ key });
@@ -304,18 +304,18 @@ describe('the key in quotes, as the draft of the IETF has it', () => {
     expect(await post({ key, at: replica })).toEqual({ ...first, replayed: 'true' });
   });
 
-  it('P4 has one effect, however twins at two replicas spell it', async () => {
+  it('P4 takes effect once, however concurrent duplicates at two replicas spell it', async () => {
     within = async (tx) => void (await tx.query('select pg_sleep(0.2)'));
     const spellings = ['k-1', '"k-1"', '"k-1";a'];
 
-    const answers = await twins(30, (n) => post({ key: spellings[n % 3]!, at: n % 2 === 0 ? app : replica }));
+    const answers = await concurrently(30, (n) => post({ key: spellings[n % 3]!, at: n % 2 === 0 ? app : replica }));
 
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     expect(answers[0]!.status).toBe(201);
     expect(await notes()).toBe(1);
   });
 
-  it('is free again once it has expired, in each spelling', async () => {
+  it('can be reused after it has expired, in any spelling', async () => {
     await post({ key: '"k-1"' });
     await admin.query(`update ${SCHEMA}.idempotency_keys set created_at = now() - interval '25 hours'`);
 
@@ -332,7 +332,7 @@ describe('the path', () => {
 
   it.each([
     ['an id in capitals', `/notes/${id.toUpperCase()}`],
-    ['an id in capitals here and there', `/notes/${id.replace('d', 'D')}`],
+    ['an id in mixed case', `/notes/${id.replace('d', 'D')}`],
     ['an encoded character in it', `/notes/%30${id.slice(1)}`],
     ['an encoded character before it', `/%6eotes/${id}`],
     ['a query', `/notes/${id}?a=1`],
@@ -344,7 +344,7 @@ describe('the path', () => {
     expect(await notes()).toBe(1);
   });
 
-  it('is another one with another parameter, in capitals too', async () => {
+  it('is different with another parameter, even if only the case differs', async () => {
     await post({ path: '/notes/list' });
 
     expect(await post({ path: '/notes/List' })).toMatchObject({ status: 201, replayed: null });
@@ -369,14 +369,14 @@ describe('no body', () => {
   });
 });
 
-describe('a stored answer', () => {
+describe('a stored response', () => {
   it.each<[string, string | undefined]>([
     ['operator', 'customer'],
     ['operator', undefined],
     ['operator', 'admin'],
     ['customer,operator', 'customer'],
     ['admin, operator', 'admin'],
-  ])('P10 that a caller got as %s is not given to the same user as %s', async (roles, fewer) => {
+  ])('P10 that a caller got as %s is withheld from the same user as %s', async (roles, fewer) => {
     const first = await post({ roles });
 
     for (const at of [app, replica])
@@ -397,7 +397,7 @@ describe('a stored answer', () => {
     ['admin,operator', 'operator'],
     ['admin', 'customer'],
     ['admin,operator', 'operator, admin, customer'],
-  ])('that a caller got as %s is given to the same user as %s', async (roles, more) => {
+  ])('that a caller got as %s is replayed to the same user as %s', async (roles, more) => {
     const first = await post({ ...(roles && { roles }) });
 
     expect(await post({ roles: more })).toEqual({ ...first, replayed: 'true' });
@@ -407,7 +407,7 @@ describe('a stored answer', () => {
   it.each([
     ['customer,operator', 'customer'],
     ['operator', 'admin'],
-  ])('is given to the caller whose own it is: first as %s, then as %s', async (roles, fewer) => {
+  ])('is replayed to the owner of the resource: first as %s, then as %s', async (roles, fewer) => {
     owner = 'ada';
     const first = await post({ roles });
 
@@ -415,7 +415,7 @@ describe('a stored answer', () => {
     expect(await notes()).toBe(1);
   });
 
-  it('P10 is not given to a twin that waits for it without the role', async () => {
+  it('P10 is withheld from a concurrent duplicate without the role', async () => {
     const held = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     within = async () => {
@@ -433,10 +433,10 @@ describe('a stored answer', () => {
   });
 });
 
-describe('beside a process of the previous version', () => {
+describe('alongside a process of the previous version', () => {
   const hash = (text: string) => createHash('sha256').update(text).digest();
   const TEA = hash('{"count":1,"text":"tea"}');
-  /** The statement by which it stores an answer. */
+  /** Returns the statement with which that process stores a response. */
   const old = (place: { path?: string; key: string; requestHash?: Buffer }): [string, unknown[]] => [
     `insert into ${SCHEMA}.idempotency_keys (caller, method, path, key, request_hash, answer)
      values ('ada', 'POST', $1, $2, $3, '{"id":7,"text":"tea"}')`,
@@ -450,7 +450,7 @@ describe('beside a process of the previous version', () => {
     ['without quotes', { key: 'k-1' }, ['k-1', '"k-1"']],
     ['with its quotes', { key: '"k-1"' }, ['k-1', '"k-1"']],
     ['with its parameters', { key: '"k-1";a' }, ['"k-1";a']],
-  ])('a key that it has stored %s is found', async (_, place, keys) => {
+  ])('a key that was stored %s is found', async (_, place, keys) => {
     await admin.query(...old(place));
 
     for (const key of keys)
@@ -458,7 +458,7 @@ describe('beside a process of the previous version', () => {
     expect(await notes()).toBe(0);
   });
 
-  it('a key that it has stored with the path in capitals is found', async () => {
+  it('a key that was stored with the path in capitals is found', async () => {
     await admin.query(...old({ key: '"k-1"', path: `/notes/${id.toUpperCase()}` }));
 
     expect(await post({ path: `/notes/${id.toUpperCase()}` })).toMatchObject({ replayed: 'true', body: { id: 7 } });
@@ -474,7 +474,7 @@ describe('beside a process of the previous version', () => {
     expect(await post({ path: '/notes/a/ticks', body: {} })).toMatchObject({ replayed: 'true' });
   });
 
-  it('a key is stored as it was sent, too, for that process to find', async () => {
+  it('a key is also stored as it was sent, so that the process finds it', async () => {
     const path = `/notes/${id.toUpperCase()}`;
 
     const { body } = await post({ key: '"k-1"', path });
@@ -496,7 +496,7 @@ describe('beside a process of the previous version', () => {
     );
   });
 
-  it('P4 a request that it is just answering is waited for, and its answer given', async () => {
+  it('P4 a request waits for a duplicate in that process and gets its response', async () => {
     const theirs = admin.createQueryRunner();
     await theirs.startTransaction();
     await theirs.query(...old({ key: '"k-1"' }));
@@ -518,9 +518,9 @@ describe('beside a process of the previous version', () => {
   });
 });
 
-describe('twins', () => {
-  it('P4 that come 50 at a time to 4 connections have one effect, and all get its answer', async () => {
-    const answers = await twins(50, () => post());
+describe('concurrent duplicates', () => {
+  it('P4 take effect once and all get the same response, 50 of them with 4 connections', async () => {
+    const answers = await concurrently(50, () => post());
 
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     expect(answers[0]!.status).toBe(201);
@@ -528,10 +528,10 @@ describe('twins', () => {
     expect([await notes(), await keys()]).toEqual([1, 1]);
   });
 
-  it('P4 that come to two replicas at once have one effect, and all get its answer', async () => {
+  it('P4 take effect once and all get the same response at two replicas', async () => {
     within = async (tx) => void (await tx.query('select pg_sleep(0.2)'));
 
-    const answers = await twins(50, (n) => post({ at: n % 2 === 0 ? app : replica }));
+    const answers = await concurrently(50, (n) => post({ at: n % 2 === 0 ? app : replica }));
 
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     expect(answers[0]!.status).toBe(201);
@@ -539,7 +539,7 @@ describe('twins', () => {
     expect([await notes(), await keys()]).toEqual([1, 1]);
   });
 
-  it('leave connections for everybody else while they wait', async () => {
+  it('leave connections for other requests while they wait', async () => {
     const held = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     within = async () => {
@@ -549,9 +549,9 @@ describe('twins', () => {
     const first = post();
     await begun.promise;
     within = () => undefined;
-    const waiting = twins(20, () => post());
+    const waiting = concurrently(20, () => post());
 
-    const others = await twins(10, (n) => post({ key: `other-${n}` }));
+    const others = await concurrently(10, (n) => post({ key: `other-${n}` }));
     held.resolve();
 
     expect(others.every(({ status }) => status === 201)).toBe(true);
@@ -559,13 +559,13 @@ describe('twins', () => {
     expect(await first).toMatchObject({ status: 201, replayed: null });
   });
 
-  it('try themselves, one after the other, when the first is rejected', async () => {
+  it('run one after the other if the first is rejected', async () => {
     let attempts = 0;
     within = () => {
       if (++attempts < 3) throw new ProblemException({ code: 'not-yet', status: 409, title: 'Not yet.' });
     };
 
-    const answers = await twins(10, () => post());
+    const answers = await concurrently(10, () => post());
 
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(2);
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(8);
@@ -573,8 +573,8 @@ describe('twins', () => {
     expect([await notes(), await keys()]).toEqual([1, 1]);
   });
 
-  it('of another body are refused, also while the first is under way', async () => {
-    const answers = await twins(10, (n) => post({ body: { ...tea, count: n % 2 } }));
+  it('with another body are rejected, even while the first is in flight', async () => {
+    const answers = await concurrently(10, (n) => post({ body: { ...tea, count: n % 2 } }));
 
     const counts = answers.map(({ status }) => status);
     expect(counts.filter((status) => status === 201)).toHaveLength(5);
@@ -582,14 +582,14 @@ describe('twins', () => {
     expect(await notes()).toBe(1);
   });
 
-  it('P8 do not wait for the database one after the other when it is away', async () => {
+  it('P8 do not wait one after the other for a database that is unavailable', async () => {
     let attempts = 0;
     within = () => {
       attempts++;
       throw Object.assign(new Error('gone'), { code: '57P01' });
     };
 
-    const answers = await twins(20, () => post());
+    const answers = await concurrently(20, () => post());
 
     expect(answers.every(({ status }) => status === 503)).toBe(true);
     expect(attempts).toBeLessThan(20);
@@ -600,7 +600,7 @@ describe('what is stored', () => {
   it.each([
     ['a rejection', () => new ProblemException({ code: 'no', status: 409, title: 'No.' }), 409],
     ['a bug', () => new TypeError('oops'), 500],
-  ])('is nothing after %s: the same request may be tried again', async (_, error, status) => {
+  ])('is nothing after %s, so that the same request may be retried', async (_, error, status) => {
     within = () => {
       throw error();
     };
@@ -615,7 +615,7 @@ describe('what is stored', () => {
     expect(again).toMatchObject({ status: 201, replayed: null });
   });
 
-  it('P1 commits with the change, or not at all', async () => {
+  it('P1 is committed with the change or not at all', async () => {
     await admin.query(`revoke update on ${SCHEMA}.idempotency_keys from ${ROLE}`);
     const failed = await post();
     await admin.query(`grant update on ${SCHEMA}.idempotency_keys to ${ROLE}`);
@@ -624,11 +624,11 @@ describe('what is stored', () => {
     expect([await notes(), await keys()]).toEqual([0, 0]);
   });
 
-  it('P1 is neither key nor change when the connection dies in between', async () => {
+  it('P1 is neither the key nor the change if the connection dies in between', async () => {
     within = async (tx) => {
       const [row]: { pid: number }[] = await tx.query('select pg_backend_pid() as pid');
       await admin.query('select pg_terminate_backend($1)', [row!.pid]);
-      // The server may take a moment to end it.
+      // The server may take a moment to end the session.
       await tx.query('select pg_sleep(1)');
     };
     const first = await post();
@@ -646,7 +646,7 @@ describe('a key that has expired', () => {
   const age = async (hours: number) =>
     admin.query(`update ${SCHEMA}.idempotency_keys set created_at = now() - $1 * interval '1 hour'`, [hours]);
 
-  it('is as good as new, for another body too', async () => {
+  it('can be reused, even with another body', async () => {
     await post();
     await age(25);
 
@@ -657,14 +657,14 @@ describe('a key that has expired', () => {
     expect([await notes(), await keys()]).toEqual([2, 1]);
   });
 
-  it('is not one that is 23 hours old', async () => {
+  it('is older than 23 hours', async () => {
     await post();
     await age(23);
 
     expect(await post()).toMatchObject({ replayed: 'true' });
   });
 
-  it('P7 is removed, in chunks, by replicas that do not wait for each other nor for a request', async () => {
+  it('P7 is removed in chunks by replicas that wait neither for each other nor for a request', async () => {
     await admin.query(
       `insert into ${SCHEMA}.idempotency_keys (caller, method, path, key, request_hash, created_at)
        select 'ada', 'POST', '/notes', n::text, '', now() - (case when n <= 2500 then 25 else 23 end) * interval '1 hour'
@@ -692,17 +692,17 @@ describe('the header', () => {
   it.each([
     ['a space', 'a b'],
     ['256 characters', 'x'.repeat(256)],
-    ['a letter beyond ASCII', 'caf\u00e9'],
+    ['a letter outside ASCII', 'caf\u00e9'],
     ['nothing between quotes', '""'],
     ['256 characters between quotes', `"${'x'.repeat(256)}"`],
-    ['a letter beyond ASCII between quotes', '"caf\u00e9"'],
+    ['a letter outside ASCII between quotes', '"caf\u00e9"'],
     ['a tab between quotes', '"a\tb"'],
     ['one quote', '"a'],
     ['a quote within quotes', '"a"b"'],
     ['an invalid escape', String.raw`"\a"`],
     ['a list of strings', '"a", "b"'],
     ['a malformed parameter', '"a";='],
-  ])('is refused with %s', async (_, key) => {
+  ])('is rejected with %s', async (_, key) => {
     expect(documented().test(key)).toBe(false);
     expect(await post({ key })).toMatchObject({
       status: 400,
@@ -711,16 +711,16 @@ describe('the header', () => {
     expect(await notes()).toBe(0);
   });
 
-  it('may have 255 characters, with quotes around them or without', async () => {
+  it('may have 255 characters, quoted or unquoted', async () => {
     expect(await post({ key: '~'.repeat(255) })).toMatchObject({ status: 201, replayed: null });
     expect(await post({ key: `"${'~'.repeat(255)}"` })).toMatchObject({ status: 201, replayed: 'true' });
     expect(await post({ key: `"${String.raw`\"`.repeat(255)}"` })).toMatchObject({ status: 201, replayed: null });
   });
 
   it.each([
-    ['none', 'Idempotency-Key:\r\n', 'visible ASCII'],
-    ['two', 'Idempotency-Key: a\r\nIdempotency-Key: a\r\n', 'more than once'],
-  ])('is refused with %s in it', async (_, header, detail) => {
+    ['no key', 'Idempotency-Key:\r\n', 'visible ASCII'],
+    ['two keys', 'Idempotency-Key: a\r\nIdempotency-Key: a\r\n', 'more than once'],
+  ])('is rejected with %s in it', async (_, header, detail) => {
     const { hostname, port } = new URL(await app.getUrl());
     const socket = connect(Number(port), hostname);
     const body = JSON.stringify(tea);
@@ -735,13 +735,13 @@ describe('the header', () => {
     expect(answer).toContain(detail);
   });
 
-  it('is refused with a path that no index could hold', async () => {
+  it('is rejected with a path that is too long for the index', async () => {
     expect(await post({ path: `/notes/${'x'.repeat(1000)}` })).toMatchObject({ status: 400 });
     const longest = { path: `/notes/${'x'.repeat(993)}`, user: latin1('😀'.repeat(255)), key: '~'.repeat(255) };
     expect(await post(longest)).toMatchObject({ status: 201 });
   });
 
-  it('is documented, with its problems, on the routes that take it', () => {
+  it('is documented with its problems on the routes that take it', () => {
     const document = openApiDocument(app, info);
     const operation = document.paths['/notes']!.post!;
 

@@ -10,59 +10,59 @@ const timeout = Object.assign(new Error('canceling statement due to lock timeout
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
 
-/** Statements that wait for a lock until the test says how they end. */
-function waits(gate: LockGate, count: number, keys = ['tea']) {
+/** Starts statements that wait for a lock until the test resolves or rejects them. */
+function startWaiting(gate: LockGate, count: number, keys = ['tea']) {
   const statements = Array.from({ length: count }, () => Promise.withResolvers<string>());
   const ends = statements.map(({ promise }) => gate.run(tx, keys, () => promise).catch((error: unknown) => error));
   return { statements, ends };
 }
 
-const refusal = async (gate: LockGate, keys = ['tea']): Promise<unknown> =>
+const lockOnce = async (gate: LockGate, keys = ['tea']): Promise<unknown> =>
   gate.run(tx, keys, () => Promise.resolve('granted')).catch((error: unknown) => error);
 
-describe('while nobody is granted a lock', () => {
-  it('three statements may wait for it, and others fail soon and may try again', async () => {
+describe('while a lock is not granted', () => {
+  it('three statements may wait for it, and others fail early and may try again', async () => {
     const gate = new LockGate(pool);
-    waits(gate, 3);
-    const inLine = refusal(gate);
+    startWaiting(gate, 3);
+    const inLine = lockOnce(gate);
     jest.advanceTimersByTime(600);
 
-    const errors = await Promise.all([inLine, refusal(gate)]);
+    const errors = await Promise.all([inLine, lockOnce(gate)]);
 
     expect(errors.map((error) => databaseTrouble(error))).toEqual(['try-again', 'try-again']);
   });
 
-  it('a single statement waits for it once the first waits have ended in vain', async () => {
+  it('a single statement waits for it once the first waits have timed out', async () => {
     const gate = new LockGate(pool);
-    const first = waits(gate, 3);
+    const first = startWaiting(gate, 3);
     jest.advanceTimersByTime(1100);
     for (const { reject } of first.statements) reject(timeout);
     await Promise.all(first.ends);
 
-    const probe = waits(gate, 1);
-    const error = await refusal(gate);
+    const probe = startWaiting(gate, 1);
+    const error = await lockOnce(gate);
     probe.statements[0]?.resolve('granted');
 
     expect(databaseTrouble(error)).toBe('try-again');
     expect(await Promise.all(probe.ends)).toEqual(['granted']);
-    expect(await refusal(gate)).toBe('granted');
+    expect(await lockOnce(gate)).toBe('granted');
   });
 
-  it('other locks are not refused, nor transactions of another pool', async () => {
+  it('other locks and transactions of another pool are not affected', async () => {
     const gate = new LockGate(pool);
-    waits(gate, 3);
+    startWaiting(gate, 3);
     jest.advanceTimersByTime(600);
     const job = { dataSource: {} } as EntityManager;
 
-    expect(await refusal(gate, ['mug'])).toBe('granted');
+    expect(await lockOnce(gate, ['mug'])).toBe('granted');
     expect(await gate.run(job, ['tea'], () => Promise.resolve('granted'))).toBe('granted');
-    expect(databaseTrouble(await refusal(gate, ['mug', 'tea']))).toBe('try-again');
+    expect(databaseTrouble(await lockOnce(gate, ['mug', 'tea']))).toBe('try-again');
   });
 });
 
-it('a lock that changes hands is granted to all, however many wait and for however long', async () => {
+it('a lock that keeps being granted is granted to all, however many wait and however long', async () => {
   const gate = new LockGate(pool);
-  const { statements, ends } = waits(gate, 20);
+  const { statements, ends } = startWaiting(gate, 20);
 
   for (const { resolve } of statements) {
     await jest.advanceTimersByTimeAsync(100);
@@ -72,27 +72,27 @@ it('a lock that changes hands is granted to all, however many wait and for howev
   expect(await Promise.all(ends)).toEqual(statements.map(() => 'granted'));
 });
 
-it('an outage makes no lock a stuck one', async () => {
+it('an outage does not make a lock count as stuck', async () => {
   const gate = new LockGate(pool);
-  const { statements, ends } = waits(gate, 3);
+  const { statements, ends } = startWaiting(gate, 3);
   jest.advanceTimersByTime(1500);
   for (const { reject } of statements) reject(Object.assign(new Error('gone'), { code: 'ECONNRESET' }));
   await Promise.all(ends);
 
-  waits(gate, 2);
+  startWaiting(gate, 2);
 
-  expect(await refusal(gate)).toBe('granted');
+  expect(await lockOnce(gate)).toBe('granted');
 });
 
-it('a stuck lock is forgotten when nobody has wanted it for a while', async () => {
+it('a stuck lock is forgotten if no request has wanted it for a while', async () => {
   const gate = new LockGate(pool);
-  const first = waits(gate, 1);
+  const first = startWaiting(gate, 1);
   jest.advanceTimersByTime(1100);
   first.statements[0]?.reject(timeout);
   await Promise.all(first.ends);
   jest.advanceTimersByTime(5000);
 
-  waits(gate, 2);
+  startWaiting(gate, 2);
 
-  expect(await refusal(gate)).toBe('granted');
+  expect(await lockOnce(gate)).toBe('granted');
 });

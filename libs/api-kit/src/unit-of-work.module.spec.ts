@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { ServiceConfig } from './config.js';
 import { IdempotencyHousekeeping } from './unit-of-work.module.js';
 
-/** A database that removes so many keys with each statement, or fails. */
+/** A fake database that removes the given number of keys with each statement, or fails. */
 function housekeeping(removed: (number | Error)[]) {
   const query = jest.fn(async () => {
     const next = removed.shift() ?? 0;
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => jest.useRealTimers());
 
-it('removes expired keys within ten minutes, chunk after chunk until one is not full, and then every ten minutes', async () => {
+it('removes expired keys within ten minutes, in chunks until one is not full, and then every ten minutes', async () => {
   const { keeper, query } = housekeeping([1000, 1000, 7]);
 
   keeper.onApplicationBootstrap();
@@ -41,7 +41,7 @@ it('removes expired keys within ten minutes, chunk after chunk until one is not 
   expect(later).toBeLessThanOrEqual(13);
 });
 
-it('goes on after an outage, and stops with the application', async () => {
+it('continues after an outage, and stops with the application', async () => {
   const { keeper, query } = housekeeping([new Error('gone'), 3]);
   keeper.onApplicationBootstrap();
 

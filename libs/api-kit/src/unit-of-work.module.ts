@@ -11,11 +11,11 @@ import { reasonOf } from './database-trouble.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { schemaOf, UnitOfWork } from './unit-of-work.js';
 
-/** Between two chunks: the database has other things to do. */
-const BREATHER_MS = 100;
+/** The pause between two chunks, because the database has other things to do. */
+const PAUSE_MS = 100;
 const EVERY_MS = 10 * 60 * 1000;
 
-/** Removes expired keys every few minutes, in every replica: they leave each other's rows alone. */
+/** Removes expired keys every few minutes. Every replica does so, and skips rows that another one is removing. */
 @Injectable()
 export class IdempotencyHousekeeping implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Idempotency');
@@ -31,36 +31,36 @@ export class IdempotencyHousekeeping implements OnApplicationBootstrap, BeforeAp
   }
 
   onApplicationBootstrap(): void {
-    this.again(EVERY_MS);
+    this.schedule(EVERY_MS);
   }
 
-  /** Not awaited: a chunk that is under way is one short statement, and may end without us. */
+  /** Does not wait for a chunk in progress, which is one short statement and may finish on its own. */
   beforeApplicationShutdown(): void {
     this.stopped = true;
     clearTimeout(this.timer);
   }
 
-  /** One chunk. @returns whether there may be more */
+  /** Removes one chunk. @returns whether there may be more */
   async tidy(): Promise<boolean> {
     return this.keys.removeExpired(this.dataSource);
   }
 
-  // Replicas that were started together are not to do it together.
-  private again(mostMs: number): void {
+  // The delay is random, so that replicas that started together do not all run at the same time.
+  private schedule(maxDelayMs: number): void {
     if (this.stopped) return;
-    this.timer = setTimeout(() => void this.chunk(), mostMs * (0.5 + Math.random() / 2)).unref();
+    this.timer = setTimeout(() => void this.removeChunk(), maxDelayMs * (0.5 + Math.random() / 2)).unref();
   }
 
-  private async chunk(): Promise<void> {
+  private async removeChunk(): Promise<void> {
     try {
-      this.again((await this.tidy()) ? BREATHER_MS : EVERY_MS);
+      this.schedule((await this.tidy()) ? PAUSE_MS : EVERY_MS);
     } catch (error) {
-      this.logger.warn(`Expired keys stay for now: ${reasonOf(error)}`);
-      this.again(EVERY_MS);
+      this.logger.warn(`Cannot remove expired idempotency keys, will try again later: ${reasonOf(error)}`);
+      this.schedule(EVERY_MS);
     }
   }
 }
 
-/** `UnitOfWork` for the controllers, and the removal of expired keys. Needs `databaseModule` and the table of `idempotencyTable`. */
+/** Provides `UnitOfWork` and removes expired keys. Needs `databaseModule`, and the table of `idempotencyTable` in the service's schema. */
 @Module({ providers: [UnitOfWork, IdempotencyHousekeeping], exports: [UnitOfWork] })
 export class UnitOfWorkModule {}

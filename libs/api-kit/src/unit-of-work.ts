@@ -7,7 +7,7 @@ import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
 import { commonProblems, ProblemException, problemOf, type ProblemTable } from './problem.js';
 import { WriteSlots } from './write-slots.js';
 
-/** A value as a client gets it: what it is as JSON. */
+/** The type of a value after a round trip through JSON, as a client gets it. */
 export type Answer<T> = T extends { toJSON(): infer Json }
   ? Json
   : T extends readonly (infer Item)[]
@@ -16,29 +16,32 @@ export type Answer<T> = T extends { toJSON(): infer Json }
       ? { readonly [Name in keyof T]: Answer<T[Name]> }
       : T;
 
-/** Documents, with `ApiProblems`, a route that operators use for what is not their own: a stored answer may be for them only. */
+/**
+ * The problem table for `ApiProblems` on a route that operators use on other people's resources, because their stored responses are only
+ * for operators.
+ */
 export const storedAnswerProblems: ProblemTable<{ readonly code: 'role-required'; readonly roles: readonly string[] }> =
   {
     'role-required': {
       ...commonProblems['role-required'],
-      detail: ({ roles }) => `The stored answer is for callers with the role ${roles.join(' and ')}.`,
+      detail: ({ roles }) => `The stored response is available only to callers with the role ${roles.join(' and ')}.`,
       example: { roles: ['operator'] },
     },
   };
 
-/** How the first of several requests with one key ended, for those that wait for it. */
+/** How the first of several concurrent requests with the same key ended, for those that wait for it. */
 type Outcome = { readonly stored: StoredAnswer } | { readonly error: unknown };
 
 /**
- * A request's changes as one transaction, which has its effect once for each idempotency key: what is committed with the change
- * is the key and the answer, and whoever comes again with the key gets that answer.
+ * Runs the changes of a request in one transaction, at most once per idempotency key. The key and the response are committed with the
+ * change, and a repeated request with the same key gets the stored response.
  */
 @Injectable()
 export class UnitOfWork {
   private readonly keys: IdempotencyStore;
   private readonly slots: WriteSlots;
-  /** Requests under way in this process. Their twins wait here, and not each on a connection of the pool. */
-  private readonly underWay = new Map<string, Promise<Outcome>>();
+  /** Requests in flight in this process. Their duplicates wait here instead of each occupying a connection of the pool. */
+  private readonly inFlight = new Map<string, Promise<Outcome>>();
 
   constructor(
     private readonly dataSource: DataSource,
@@ -49,17 +52,18 @@ export class UnitOfWork {
   }
 
   /**
-   * Runs the work in a transaction, and gives what it returned as JSON has it. With a key that has an answer the work is not run:
-   * the same request gets that answer, and its key is told; another request is refused.
+   * Runs the work in a transaction and returns its result after a round trip through JSON. If there is a stored response for the key, the
+   * work does not run: the same request gets the stored response and the key is marked as replayed, and a different request is rejected.
    *
-   * What the work throws rolls everything back, and is thrown: nothing is stored, and the same request may be tried again.
+   * An error of the work rolls everything back and is rethrown. Nothing is stored, so the same request may be retried.
    *
-   * The answer to an operator is given to operators only, unless `ownerOf` names the caller: a customer may see what is their own.
+   * The response to an operator is replayed only to operators, unless `ownerOf` returns the caller, who may see their own resources as a
+   * customer too.
    *
-   * Only part of the pool's connections serve transactions at a time, so that reads and health checks always find one. Further
-   * requests wait for their turn, and get a 503 `try-again` after 1.2 s.
-   * @throws ProblemException (422) when the key has been used for a request with another body, (403) when the stored answer is for
-   * callers with a role that this one does not have
+   * Transactions use only part of the pool's connections at a time, so that reads and health checks always find one. Further requests wait
+   * for their turn, and get a 503 `try-again` after 1.2 s.
+   * @throws ProblemException 422 if the key was used for a request with another body, 403 if the stored response requires a role that the
+   * caller does not have
    */
   async run<T>(
     key: IdempotencyKey | undefined,
@@ -69,15 +73,15 @@ export class UnitOfWork {
     if (!key) return parsed(json(await this.transaction(work))) as Answer<T>;
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
-    for (let twin = this.underWay.get(scope); twin; twin = this.underWay.get(scope)) {
-      const outcome = await twin;
+    for (let first = this.inFlight.get(scope); first; first = this.inFlight.get(scope)) {
+      const outcome = await first;
       if ('stored' in outcome) return replay(key, outcome.stored) as Answer<T>;
-      // Fifty twins that each wait for a database that is away would be answered one after the other.
+      // If the database is unavailable, fifty duplicates would otherwise time out one after the other.
       if (databaseTrouble(outcome.error)) throw outcome.error;
     }
 
     const running = this.runFirst(key, work, ownerOf);
-    this.underWay.set(
+    this.inFlight.set(
       scope,
       running.then(
         ({ stored }) => ({ stored }),
@@ -88,7 +92,7 @@ export class UnitOfWork {
       const { stored, isNew } = await running;
       return (isNew ? stored.answer : replay(key, stored)) as Answer<T>;
     } finally {
-      this.underWay.delete(scope);
+      this.inFlight.delete(scope);
     }
   }
 
@@ -115,9 +119,9 @@ export class UnitOfWork {
 }
 
 /**
- * Returns the stored answer to a caller who may still see it: an answer that a user got as an operator is withheld from the same user
+ * Returns the stored response if the caller may still see it. A response that a user got as an operator is withheld from the same user
  * without that role.
- * @throws ProblemException (403) when a role is missing, (422) when the request is another one
+ * @throws ProblemException 403 if a role is missing, 422 if the request is a different one
  */
 function replay(key: IdempotencyKey, { requestHash, roles, answer }: StoredAnswer): unknown {
   const missing = (roles ?? []).filter((role) => !key.roles.includes(role));
@@ -129,7 +133,7 @@ function replay(key: IdempotencyKey, { requestHash, roles, answer }: StoredAnswe
   return answer ?? undefined;
 }
 
-/** Nothing stays nothing, though JSON has no word for it. */
+/** Serializes a value; undefined stays undefined, because JSON cannot express it. */
 function json(value: unknown): string | undefined {
   return JSON.stringify(value);
 }
@@ -138,9 +142,9 @@ function parsed(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-/** The service's schema, in which the keys are. */
+/** Returns the service's schema, which contains the idempotency keys. */
 export function schemaOf({ options }: DataSource): string {
   const { schema } = options as { schema?: string };
-  if (schema === undefined) throw new Error('UnitOfWork needs a DataSource with a schema, see databaseModule');
+  if (schema === undefined) throw new Error('UnitOfWork needs a DataSource with a schema; see databaseModule.');
   return schema;
 }

@@ -12,7 +12,7 @@ const failure = (work: Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-it('work beyond the slots takes its turn, first come, first served', async () => {
+it('work beyond the slots waits for its turn, first come, first served', async () => {
   const slots = new WriteSlots(1);
   const order: number[] = [];
   const first = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ it('work beyond the slots takes its turn, first come, first served', async () =>
   expect(order).toEqual([1, 2, 3]);
 });
 
-it('work that finds no slot in time fails and may try again, and takes nobody’s turn', async () => {
+it('work that gets no slot in time fails, may be retried, and does not take up a slot', async () => {
   const slots = new WriteSlots(1);
   const first = Promise.withResolvers<string>();
   const running = slots.use(() => first.promise);
@@ -42,7 +42,7 @@ it('work that finds no slot in time fails and may try again, and takes nobody’
   expect(await slots.use(() => Promise.resolve('next'))).toBe('next');
 });
 
-it('P8 all that wait learn of an outage with the first that meets it', async () => {
+it('P8 all waiting work fails as soon as one of them meets an outage', async () => {
   const slots = new WriteSlots(1);
   const outage = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
   const first = Promise.withResolvers<void>();
@@ -53,7 +53,7 @@ it('P8 all that wait learn of an outage with the first that meets it', async () 
   expect(await Promise.all(ends)).toEqual([outage, outage, outage]);
 });
 
-it('a fifth of the pool is left for reads, and a pool of one connection still writes', async () => {
+it('a fifth of the pool is left for reads, and a pool of one connection can still write', async () => {
   const concurrent = async (max: number): Promise<number> => {
     const slots = WriteSlots.of({ driver: { master: { options: { max } } } } as unknown as DataSource);
     let begun = 0;

@@ -1,28 +1,28 @@
 import type { DataSource } from 'typeorm';
 import { databaseTrouble } from './database-trouble.js';
 
-/** Longer than a wait for a lock, which ends after a second: what comes behind such waits still gets its turn. */
+/** Longer than a wait for a lock, which ends after a second, so that work behind such waits still gets its turn. */
 const WAIT_MS = 1200;
-/** PostgreSQL's lock_not_available: the request collided with others, and may be repeated. */
+/** PostgreSQL's lock_not_available: the request was blocked by others and may be repeated. */
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Thrown instead of waiting longer: the client gets a 503 `try-again`. Nothing was changed. */
+/** Thrown instead of waiting any longer. The client gets a 503 `try-again`, and nothing was changed. */
 export class BusyError extends Error {
   override readonly name = 'BusyError';
   readonly code = LOCK_NOT_AVAILABLE;
 }
 
-interface Waiting {
-  readonly go: () => void;
+interface Waiter {
+  readonly start: () => void;
   readonly fail: (error: unknown) => void;
 }
 
 /**
- * Lets requests open only so many transactions at a time that the pool always has connections for reads and health checks:
- * transactions wait for locks, reads do not. The others wait for their turn, first come, first served, and for a bounded time.
+ * Limits how many transactions requests open at a time, so that the pool always has connections for reads and health checks. Transactions
+ * wait for locks, while reads do not. Further requests wait for their turn, first come, first served, for a limited time.
  */
 export class WriteSlots {
-  private readonly waiting = new Set<Waiting>();
+  private readonly waiting = new Set<Waiter>();
   private free: number;
 
   constructor(
@@ -32,39 +32,39 @@ export class WriteSlots {
     this.free = slots;
   }
 
-  /** All connections of the DataSource's pool but a fifth, at least one of which is left for reads. */
+  /** Returns slots for all but a fifth of the connections in the pool. Leaves at least one for reads, unless the pool has only one. */
   static of(dataSource: DataSource): WriteSlots {
     const { master } = dataSource.driver as { master?: { options?: { max?: number } } };
     const size = master?.options?.max ?? 10;
     return new WriteSlots(Math.max(1, size - Math.max(1, Math.ceil(size / 5))));
   }
 
-  /** @throws BusyError when no slot becomes free in time, and what the work throws */
+  /** Runs the work in a slot. @throws BusyError if no slot becomes free in time, and any error of the work */
   async use<T>(work: () => Promise<T>): Promise<T> {
     if (this.free > 0) this.free--;
-    else await this.turn();
+    else await this.waitForTurn();
     try {
       return await work();
     } catch (error) {
-      // Those that wait would each wait for the same outage, one after the other, for longer than a request may take.
+      // The waiting requests would run into the same outage one after the other, for longer than a request may take.
       if (databaseTrouble(error) === 'database-unavailable') for (const { fail } of this.waiting) fail(error);
       throw error;
     } finally {
       const [next] = this.waiting;
-      // Handed on, so that nobody who comes later gets it first.
-      if (next) next.go();
+      // The slot is handed over, so that a later request cannot take it first.
+      if (next) next.start();
       else this.free++;
     }
   }
 
-  private async turn(): Promise<void> {
+  private async waitForTurn(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const leave = (): void => {
-      this.waiting.delete(waiting);
+      this.waiting.delete(waiter);
       clearTimeout(timer);
     };
-    const waiting: Waiting = {
-      go: () => {
+    const waiter: Waiter = {
+      start: () => {
         leave();
         resolve();
       },
@@ -74,10 +74,10 @@ export class WriteSlots {
       },
     };
     const timer = setTimeout(
-      () => waiting.fail(new BusyError('Too many changes are in progress at the moment.')),
+      () => waiter.fail(new BusyError('Too many changes are in progress at the moment.')),
       this.waitMs,
     );
-    this.waiting.add(waiting);
+    this.waiting.add(waiter);
     return promise;
   }
 }
