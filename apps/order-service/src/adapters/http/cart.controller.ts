@@ -18,7 +18,7 @@ export class CartController {
 
   @Post()
   @HttpCode(200)
-  @ApiOperation({ summary: 'Put more of a product into a cart' })
+  @ApiOperation({ summary: 'Add a quantity of a product to a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -46,7 +46,7 @@ export class CartController {
   }
 
   @Patch(':productId')
-  @ApiOperation({ summary: 'Change how much of a product is in a cart' })
+  @ApiOperation({ summary: 'Change the quantity of a product in a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -72,7 +72,7 @@ export class CartController {
   }
 
   @Delete(':productId')
-  @ApiOperation({ summary: 'Take a product out of a cart' })
+  @ApiOperation({ summary: 'Remove a product from a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,

@@ -22,7 +22,7 @@ import { type Order, type OrderDecision } from '../../domain/order.js';
 import { orderProblems } from './order-problems.js';
 import { type OrderDto, orderDto } from './order.dto.js';
 
-/** How every route of one order answers: with the order as it is now, and its version as the ETag. */
+/** Answers every route of a single order with its current state, and with its version as the ETag. */
 @Injectable()
 export class OrderAnswers {
   constructor(
@@ -31,7 +31,7 @@ export class OrderAnswers {
     private readonly config: OrderServiceConfig,
   ) {}
 
-  /** Runs the work in a transaction, which is rolled back by a rejection: that is thrown, as its problem. */
+  /** Runs the work in a transaction. A rejection is thrown as its problem, which rolls the transaction back. */
   async change(
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
@@ -47,7 +47,7 @@ export class OrderAnswers {
     return order;
   }
 
-  /** Answers a GET: the order, or nothing for a client that has it. An order becomes late at no time that it names. */
+  /** Answers a GET. A late order has no Last-Modified, because it became late without changing `updatedAt`. */
   read(order: Order, preconditions: Preconditions, reply: FastifyReply): OrderDto | undefined {
     const shown = this.show(order);
     return conditionalAnswer(reply, preconditions, etagOfOrder(shown), shown, shown.late ? undefined : shown.updatedAt);
@@ -58,12 +58,11 @@ export class OrderAnswers {
   }
 }
 
-/** An order becomes late without a new version. */
+/** Includes lateness, because an order becomes late without a new version. */
 function etagOfOrder({ version, late }: Pick<OrderDto, 'version' | 'late'>): string {
   return etagOf(version, late ? 'late' : undefined);
 }
 
-/** `route` as the order's history names it: `POST /orders/:orderId/cancel`. */
 export function originOf(caller: Caller, route: string): Origin {
   return { actor: actorOf(caller), cause: route };
 }

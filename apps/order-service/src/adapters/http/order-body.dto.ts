@@ -13,7 +13,7 @@ class SeenPriceDto {
     type: 'integer',
     minimum: 1,
     example: 890,
-    description: 'What you have seen it cost, in minor units: another price is a 409.',
+    description: 'The unit price you expect, in minor units. If the current price differs, the request is rejected with 409.',
   })
   @MayBeAbsent()
   @IsAmount()
@@ -34,7 +34,7 @@ export class OrderLineDto extends SeenPriceDto {
   readonly quantity!: number;
 }
 
-// What is placed at once has items.
+// Only a draft may be empty.
 @ApiConstraint({
   anyOf: [
     { properties: { draft: { const: true } }, required: ['draft'] },
@@ -42,7 +42,7 @@ export class OrderLineDto extends SeenPriceDto {
   ],
 })
 export class NewOrderDto {
-  @ApiPropertyOptional({ example: false, default: false, description: 'Only open a cart: nothing is placed yet.' })
+  @ApiPropertyOptional({ example: false, default: false, description: 'Open a cart without placing it.' })
   @MayBeAbsent()
   @IsBoolean()
   readonly draft?: boolean;
@@ -50,7 +50,7 @@ export class NewOrderDto {
   @ApiPropertyOptional({
     type: [OrderLineDto],
     maxItems: MOST_PRODUCTS,
-    description: 'Lines of one product add up. A draft may have none yet.',
+    description: 'Lines for the same product are merged. A draft may be empty.',
   })
   @ValidateIf(({ draft, items }: NewOrderDto) => !(draft === true && (items === undefined || isEmpty(items))))
   @IsArray()
@@ -71,7 +71,7 @@ function isEmpty(items: unknown): boolean {
 }
 
 export class ChangeItemDto extends SeenPriceDto {
-  @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'All pieces of it.' })
+  @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'The new quantity.' })
   @IsWholeNumber(1, MOST_PIECES)
   readonly quantity!: number;
 }
@@ -89,7 +89,7 @@ export class PlaceDraftDto {
   @ApiPropertyOptional({
     type: [ExpectedPriceDto],
     maxItems: MOST_PRODUCTS,
-    description: 'What you have seen the items cost, as far as it matters to you: another price is a 409.',
+    description: 'Unit prices you expect, for any of the items. If a current price differs, the request is rejected with 409.',
   })
   @MayBeAbsent()
   @IsArray()
@@ -100,7 +100,7 @@ export class PlaceDraftDto {
 }
 
 export class CancelOrderDto {
-  @ApiProperty({ example: 'Ordered twice.', minLength: 1, maxLength: 500, description: 'Why, in words for a person.' })
+  @ApiProperty({ example: 'Ordered twice.', minLength: 1, maxLength: 500, description: 'A human-readable reason.' })
   @IsText(1, 500)
   @Matches(/\S/, { message: 'reason must not be blank' })
   readonly reason!: string;

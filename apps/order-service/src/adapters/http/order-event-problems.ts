@@ -4,19 +4,18 @@ type Refusal =
   | { readonly code: 'event-unknown' | 'service-stopping' }
   | { readonly code: 'too-many-streams'; readonly most: number };
 
-/** Why a stream of events is not opened. */
 export const orderEventProblems: ProblemTable<Refusal> = {
   'event-unknown': {
     status: 400,
-    title: 'There is no event with this id to go on from.',
+    title: 'The event to resume from is unknown.',
     detail: () =>
-      'Last-Event-ID must be the id of an event of this service. Load what you show anew, and follow without it.',
+      'Last-Event-ID must be the id of an event that this service sent. Reload your data, then connect without it.',
   },
   'too-many-streams': {
     status: 429,
-    title: 'The caller follows too much at a time.',
+    title: 'The user has too many open streams.',
     detail: ({ most }) =>
-      `${most} streams of one user may be open. Close some: GET /orders/events tells of all orders.`,
+      `A user may have at most ${most} open streams. Close some: one GET /orders/events covers all orders.`,
     example: { most: 20 },
   },
   'service-stopping': serviceStopping,

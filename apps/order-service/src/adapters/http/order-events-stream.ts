@@ -5,12 +5,12 @@ import { FeedSnapshot, MOST_OPEN_IN_WALK } from '../../application/order-feed-sn
 import { type FeedStep } from '../../application/order-feed-store.js';
 import { stepSeenBy } from './order-timeline.dto.js';
 
-/** The name of every event: a browser's `EventSource` hears only names that it knows beforehand. */
+/** One name for all events, because a browser's `EventSource` must subscribe to each name in advance. */
 const EVENT = 'order';
 
 /**
- * `<position>_<snapshot>`: the one makes it unlike any other event's, the other tells where to go on. In a walk it is
- * `<position>_<snapshot>_<snapshot up to which it goes>_<c or o><order>`, and the position is that of the walk.
+ * `<position>_<snapshot>`: the position makes the id unique, the snapshot says where to resume. During a walk it is
+ * `<position>_<snapshot>_<snapshot at the end of the walk>_<c or o><order>`, with the position reached by the walk.
  */
 function idOf(position: number, { seen, walk }: FeedPlace): string {
   if (!walk) return `${position.toString(36)}_${seen.toString()}`;
@@ -20,7 +20,7 @@ function idOf(position: number, { seen, walk }: FeedPlace): string {
 
 const ID = /^([\da-z]{1,11})_([\da-z.]+)(?:_([\da-z.]+)_([co])([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}))?$/;
 
-/** Where a follower is who got the event of this id; undefined when there is no such event. */
+/** Parses the id of an event into the place of a client that has received it; undefined if the id is invalid. */
 export function placeWith(eventId: string): FeedPlace | undefined {
   const [, position = '', from = '', to, over, orderId = ''] = ID.exec(eventId.toLowerCase()) ?? [];
   const seen = FeedSnapshot.parse(from);
@@ -31,7 +31,6 @@ export function placeWith(eventId: string): FeedPlace | undefined {
   return { seen, walk: { over: over === 'c' ? 'customer' : 'order', upTo, ...point } };
 }
 
-/** Tells one client, each step as they may see it. */
 export function listenerOn(stream: EventStream, caller: Caller): Listener {
   let resumed = '';
   return {
@@ -44,7 +43,7 @@ export function listenerOn(stream: EventStream, caller: Caller): Listener {
       const id = idOf(0, resume);
       if (id === resumed) return;
       resumed = id;
-      // Without data: it moves the place where the client goes on, and fires no event.
+      // Without data, it only advances the place to resume from and fires no event.
       stream.send({ id });
     },
     ready: () => stream.drained(),

@@ -23,7 +23,7 @@ import { orderProblems } from './order-problems.js';
 import { OrderEventDto } from './order-timeline.dto.js';
 import { OrderParams } from './order.dto.js';
 
-/** Of one user at one replica. A browser has six connections to a host. */
+/** Per user and replica. A browser opens at most six connections to a host. */
 const MOST_STREAMS = 20;
 
 const EXAMPLE = `id: 2s_c8f1
@@ -37,10 +37,11 @@ data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","position":101,"type":"P
 `;
 
 const HOW =
-  'Server-sent events: an `order` for each step of the timeline, with the same fields and the `orderId`, within milliseconds of ' +
-  'the commit. Steps of an order come in their order. A step may come once more after a resume, with a `position` that you know: ' +
-  'pass it over. The `version` does not tell, for a step that changes nothing of the order, like `NotificationFailed`, has that of ' +
-  'the step before. Send the last `id` as `Last-Event-ID` to go on without loss; ids alone, without an event, only move that place on.';
+  'Server-sent events. Each step of the timeline is sent as an `order` event within milliseconds of the commit, with the same ' +
+  'fields plus `orderId`. The steps of an order arrive in order. After a resume, a step may arrive again: ignore a `position` ' +
+  'that you already have. `version` cannot tell duplicates apart, because a step that does not change the order, such as ' +
+  '`NotificationFailed`, has the version of the step before it. To resume without loss, send the last `id` as `Last-Event-ID`. ' +
+  'An `id` without an event only advances the place to resume from.';
 
 @ApiTags('orders')
 @Controller('orders')
@@ -54,8 +55,8 @@ export class OrderEventsController {
   ) {}
 
   @Get('events')
-  @ApiOperation({ summary: "What happens to orders, live: a customer's own, an operator's all", description: HOW })
-  @ApiEventStream('Changes from now on, or from the last event on.', EXAMPLE, OrderEventDto)
+  @ApiOperation({ summary: 'Stream changes of orders: customers get their own, operators get all', description: HOW })
+  @ApiEventStream('Changes from now on, or since the event in Last-Event-ID.', EXAMPLE, OrderEventDto)
   @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams', 'service-stopping')
   async ofMany(
     @Caller() caller: Caller,
@@ -67,8 +68,8 @@ export class OrderEventsController {
   }
 
   @Get(':orderId/events')
-  @ApiOperation({ summary: 'What happens to an order, live', description: HOW })
-  @ApiEventStream('Its newest step and all changes from now on, or those after the last event.', EXAMPLE, OrderEventDto)
+  @ApiOperation({ summary: 'Stream changes of an order', description: HOW })
+  @ApiEventStream('The newest step and all later changes, or all changes since the event in Last-Event-ID.', EXAMPLE, OrderEventDto)
   @ApiProblems(
     { ...orderProblems, ...orderEventProblems },
     'order-not-found',
@@ -107,7 +108,7 @@ export class OrderEventsController {
         followed.subscription.end();
       });
       this.follower.tell(followed, listenerOn(stream, caller)).catch((error: unknown) => {
-        this.logger.error({ err: error }, 'A stream of events ended for a reason nobody foresaw.');
+        this.logger.error({ err: error }, 'A stream of events ended because of an unexpected error.');
         stream.close();
       });
     } catch (error) {
@@ -116,7 +117,7 @@ export class OrderEventsController {
     }
   }
 
-  /** @returns what has to be called, once or more, when the stream has ended */
+  /** Counts a stream. The function it returns must be called at least once when the stream has ended. */
   private enter(userId: string): () => void {
     const streams = this.streams.get(userId) ?? 0;
     if (streams >= MOST_STREAMS) throw problemOf({ code: 'too-many-streams', most: MOST_STREAMS }, orderEventProblems);

@@ -21,10 +21,10 @@ export class OrderListController {
 
   @Get()
   @ApiOperation({
-    summary: "Orders in pages: a customer's own, an operator's all",
+    summary: 'List orders page by page: customers get their own, operators get all',
     description:
-      'Filters narrow each other. Every order that was there when paging began, and meets the filters throughout, is on exactly ' +
-      'one page, whatever is placed, changed or cancelled meanwhile.',
+      'An order must match all filters. Every order that exists when paging begins and matches throughout appears on exactly ' +
+      'one page, even if orders are placed, changed or cancelled meanwhile.',
   })
   @ApiOkResponse({ type: OrderPageDto })
   async list(@Query() query: OrderListQuery, @Caller() caller: Caller): Promise<OrderPageDto> {
@@ -32,7 +32,7 @@ export class OrderListController {
     const owner = isOperator(caller) ? customerId : caller.userId;
     if (customerId !== undefined && customerId !== owner) return { items: [], nextCursor: null };
 
-    // The same list, however it is said: this is what a cursor belongs to.
+    // Normalised, so that a cursor stays valid for an equivalent query.
     const statuses = status && [...new Set(status)].toSorted();
     const scope = { ...ranges, owner, statuses, late, sort };
     const after = this.cursors.decode(cursor, scope);
@@ -44,7 +44,6 @@ export class OrderListController {
       statuses,
       late: late === undefined ? undefined : { isLate: late, ...overdue(now, lateAfterMs) },
     };
-    // One more than a page has: it shows that there is another page.
     const found = await this.orders.read({ filter, sort, after, limit: limit + 1 });
     const page = pageOf(found, limit, (order) => this.cursors.encode(order, scope));
     return { ...page, items: page.items.map((order) => orderDto(order, now, lateAfterMs)) };

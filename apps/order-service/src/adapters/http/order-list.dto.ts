@@ -11,12 +11,12 @@ export class OrderListQuery extends CursorPageQuery {
     enum: ORDER_STATUSES,
     isArray: true,
     example: ['PLACED', 'PAYMENT_PENDING'],
-    description: 'Any of these: repeated, or with commas between.',
+    description: 'Any of these statuses. Repeat the parameter, or separate the values with commas.',
   })
   @QueryList(ORDER_STATUSES)
   readonly status?: readonly OrderStatus[];
 
-  @ApiPropertyOptional({ example: 'tea-earl-grey', description: 'Orders that have it among their items.' })
+  @ApiPropertyOptional({ example: 'tea-earl-grey', description: 'Orders that contain this product.' })
   @MayBeAbsent()
   @IsProductId()
   readonly productId?: string;
@@ -26,19 +26,19 @@ export class OrderListQuery extends CursorPageQuery {
     minimum: 0,
     example: 500,
     description:
-      "In minor units, whatever the currency; so much or more. A draft's total is not fixed: with it there are no drafts.",
+      'Minimum total in minor units, regardless of currency. Excludes drafts, because their total is not final.',
   })
   @QueryAmount()
   readonly totalMin?: number;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, example: 5000, description: 'So much or less; like totalMin.' })
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, example: 5000, description: 'Maximum total; otherwise like totalMin.' })
   @QueryAmount()
   readonly totalMax?: number;
 
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-01',
-    description: 'Created then or later. ISO 8601 with a time zone; a date alone begins at midnight UTC.',
+    description: 'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
   })
   @QueryTime('from')
   readonly createdFrom?: Date;
@@ -46,7 +46,7 @@ export class OrderListQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-21T18:30:00Z',
-    description: 'Created then or before. ISO 8601 with a time zone; a date alone ends at midnight UTC.',
+    description: 'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
   })
   @QueryTime('to')
   readonly createdTo?: Date;
@@ -54,12 +54,12 @@ export class OrderListQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     type: Boolean,
     example: true,
-    description: 'Late is what is PLACED for too long, or PAYMENT_PENDING past its time to live.',
+    description: 'Whether the order is late: PLACED for too long, or PAYMENT_PENDING past its time to live.',
   })
   @QueryFlag()
   readonly late?: boolean;
 
-  @ApiPropertyOptional({ example: 'demo', description: "For operators; of others' orders, customers find none." })
+  @ApiPropertyOptional({ example: 'demo', description: "For operators. Customers get an empty list for another customer's id." })
   @MayBeAbsent()
   @IsText(1, 255)
   readonly customerId?: string;
@@ -68,7 +68,7 @@ export class OrderListQuery extends CursorPageQuery {
     enum: ORDER_SORTS,
     default: '-created',
     example: '-created',
-    description: '`-` begins with the newest or the largest. By total there are no drafts.',
+    description: '`-` sorts the newest or the largest first. Sorting by total excludes drafts.',
   })
   @MayBeAbsent()
   @IsIn(ORDER_SORTS)
@@ -83,7 +83,7 @@ export class OrderPageDto {
     type: String,
     nullable: true,
     example: null,
-    description: 'The cursor of the next page; null on the last.',
+    description: 'The cursor of the next page; null on the last page.',
   })
   readonly nextCursor!: string | null;
 }

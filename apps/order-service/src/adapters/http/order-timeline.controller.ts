@@ -17,7 +17,7 @@ export class OrderTimelineController {
   constructor(private readonly timeline: OrderTimelineReader) {}
 
   @Get(':orderId/timeline')
-  @ApiOperation({ summary: 'Everything that happened to an order: when, by whom, and why' })
+  @ApiOperation({ summary: 'List everything that happened to an order: what, when, by whom and why' })
   @ApiOkResponse({ type: TimelinePageDto })
   @ApiProblems(orderProblems, 'order-not-found')
   async get(
@@ -30,7 +30,6 @@ export class OrderTimelineController {
     const { position: after } = this.cursors.decode(cursor, scope) ?? { position: 0 };
     const owner = await this.timeline.ownerOf(orderId);
     if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    // One more than a page has: it shows that there is another page.
     const steps = await this.timeline.stepsOf(orderId, after, limit + 1);
     const page = pageOf(steps, limit, ({ position }) => this.cursors.encode({ position }, scope));
     return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };

@@ -13,20 +13,20 @@ export class StepDto implements TimelineStep {
   @ApiProperty({
     type: 'integer',
     example: 100,
-    description: 'Which step it is: no other has this number, and the later ones of the order have higher ones.',
+    description: 'The unique number of the step. Later steps of the same order have higher numbers.',
   })
   readonly position!: number;
 
   @ApiProperty({ example: 'OrderPlaced', description: 'What happened.' })
   readonly type!: string;
 
-  @ApiProperty({ enum: ORDER_STATUSES, example: 'PLACED', description: 'The order after the step.' })
+  @ApiProperty({ enum: ORDER_STATUSES, example: 'PLACED', description: 'The status after the step.' })
   readonly status!: OrderStatus;
 
   @ApiProperty({
     type: 'integer',
     example: 1,
-    description: 'The order after the step. One that did not change the order has the version of the step before.',
+    description: 'The version after the step. A step that did not change the order has the version of the step before it.',
   })
   readonly version!: number;
 
@@ -36,7 +36,7 @@ export class StepDto implements TimelineStep {
   @ApiProperty({
     example: 'customer:demo',
     description:
-      'Who did it: `customer:<user>`, `operator:<user>` (customers read `operator`), `gateway`, `provider`, `system`, …',
+      'Who did it: `customer:<user>`, `operator:<user>` (customers see `operator`), `gateway`, `provider`, `system`, …',
   })
   readonly actor!: string;
 
@@ -44,7 +44,7 @@ export class StepDto implements TimelineStep {
     type: String,
     nullable: true,
     example: 'POST /orders',
-    description: 'What led to it: a request, or the type of the message that was heard.',
+    description: 'What caused it: a request, or the type of the received message.',
   })
   readonly cause!: string | null;
 
@@ -52,7 +52,7 @@ export class StepDto implements TimelineStep {
     type: String,
     nullable: true,
     example: '01939d3c-2f5b-7d01-b1c2-3d4e5f6a7b8c',
-    description: 'The message that was heard, or the one that tells of the step.',
+    description: 'The received message that caused the step, or the message that was published for it.',
   })
   readonly messageId!: string | null;
 
@@ -62,12 +62,11 @@ export class StepDto implements TimelineStep {
     nullable: true,
     example: { total: 1780, currency: 'EUR' },
     description:
-      'What else there is to say: a reason, a product and its quantity. Why a notification failed is for operators only.',
+      'Further details, such as a reason, or a product and its quantity. Only operators see why a notification failed.',
   })
   readonly detail!: object | null;
 }
 
-/** The data of an event of a stream. */
 export class OrderEventDto extends StepDto {
   @ApiProperty({ format: 'uuid', example: ORDER_ID })
   readonly orderId!: string;
@@ -76,7 +75,7 @@ export class OrderEventDto extends StepDto {
 export class TimelinePageDto {
   @ApiProperty({
     type: [StepDto],
-    description: 'Oldest first. Orders from before there were timelines have the steps since.',
+    description: 'Oldest first. Orders from before timelines were introduced have only the steps since then.',
   })
   readonly items!: readonly StepDto[];
 
@@ -84,7 +83,7 @@ export class TimelinePageDto {
     type: String,
     nullable: true,
     example: null,
-    description: 'The cursor of the next page; null on the last.',
+    description: 'The cursor of the next page; null on the last page.',
   })
   readonly nextCursor!: string | null;
 }
@@ -101,7 +100,7 @@ function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): object | 
   return { reason: 'The message could not be delivered.' };
 }
 
-/** Which operator it was is nothing for customers. */
+/** Customers are not told which operator it was. */
 function actorSeenBy(caller: Caller, actor: string): string {
   return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
 }

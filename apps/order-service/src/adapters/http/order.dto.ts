@@ -25,7 +25,7 @@ class OrderItemDto implements OrderItem {
   @ApiProperty({
     type: 'integer',
     example: 890,
-    description: 'For one piece, in minor units: of when the order was placed, and in a draft of when it was added.',
+    description: 'Price of one piece in minor units, from when the order was placed; in a draft, from when the item was added.',
   })
   readonly unitPrice!: number;
 }
@@ -37,7 +37,7 @@ class PaymentSnapshotDto implements PaymentSnapshot {
   @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
   readonly status!: PaymentSnapshot['status'];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed, or was given back.' })
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed, was cancelled or was refunded.' })
   readonly reason!: string | null;
 }
 
@@ -63,7 +63,7 @@ export class OrderDto implements Order {
   @ApiProperty({ type: String, nullable: true, example: 'EUR', description: 'ISO 4217; null while a draft is empty.' })
   readonly currency!: string | null;
 
-  @ApiProperty({ type: PaymentSnapshotDto, nullable: true, description: 'As last heard from payment-service.' })
+  @ApiProperty({ type: PaymentSnapshotDto, nullable: true, description: 'As last reported by payment-service.' })
   readonly payment!: PaymentSnapshotDto | null;
 
   @ApiProperty({ type: String, nullable: true, example: null })
@@ -75,14 +75,14 @@ export class OrderDto implements Order {
     nullable: true,
     example: '2026-11-21T09:45:00.000Z',
     description:
-      'PLACED: since when it waits for its payment request. PAYMENT_PENDING: until when for its payment. Else null.',
+      'PLACED: when it began to wait for its payment request. PAYMENT_PENDING: when its payment expires. Otherwise null.',
   })
   readonly dueAt!: Date | null;
 
-  @ApiProperty({ example: false, description: 'It waits for its payment request, or its result, for too long.' })
+  @ApiProperty({ example: false, description: 'Whether it has waited too long for its payment request or the result.' })
   readonly late!: boolean;
 
-  @ApiProperty({ type: 'integer', example: 2, description: 'Grows with every change; the ETag names it.' })
+  @ApiProperty({ type: 'integer', example: 2, description: 'Increases with every change. It is part of the ETag.' })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
@@ -92,7 +92,6 @@ export class OrderDto implements Order {
   readonly updatedAt!: Date;
 }
 
-/** The order as a client sees it at that moment. */
 export function orderDto(order: Order, now: Date, lateAfterMs: number): OrderDto {
   return { ...order, late: isLate(order, now, lateAfterMs) };
 }

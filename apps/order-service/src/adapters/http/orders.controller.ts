@@ -67,7 +67,7 @@ export class OrdersController {
   }
 
   @Get(':orderId')
-  @ApiOperation({ summary: 'One order, with its payment as last heard' })
+  @ApiOperation({ summary: 'Get an order, with its payment as last reported' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found')
   async get(
@@ -85,7 +85,7 @@ export class OrdersController {
 
   @Post(':orderId/place')
   @HttpCode(200)
-  @ApiOperation({ summary: "Place a cart, at the catalogue's prices of now" })
+  @ApiOperation({ summary: "Place a cart at the catalogue's current prices" })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -114,7 +114,7 @@ export class OrdersController {
 
   @Post(':orderId/cancel')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Cancel an order that is not paid, or discard a cart' })
+  @ApiOperation({ summary: 'Cancel an unpaid order, or discard a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     { ...orderProblems, ...storedAnswerProblems },
@@ -139,7 +139,7 @@ export class OrdersController {
   @HttpCode(200)
   @RequireRole('operator')
   @NoBody()
-  @ApiOperation({ summary: 'Say that nothing is left to be done for a paid order' })
+  @ApiOperation({ summary: 'Mark a paid order as finished' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
   async finish(

@@ -13,7 +13,7 @@ export class ProductDto implements Product {
   @ApiProperty({ example: 'Earl Grey, 100 g' })
   readonly name!: string;
 
-  @ApiProperty({ type: 'integer', example: 890, description: 'For one piece, in minor units of the currency.' })
+  @ApiProperty({ type: 'integer', example: 890, description: 'Price of one piece in minor units of the currency.' })
   readonly price!: number;
 
   @ApiProperty({ example: 'EUR', description: 'ISO 4217.' })
@@ -22,7 +22,7 @@ export class ProductDto implements Product {
   @ApiProperty({ type: 'integer', example: 37, description: 'Pieces that can still be ordered.' })
   readonly available!: number;
 
-  @ApiProperty({ type: 'integer', example: 2, description: 'Grows when the product is put; the ETag names it.' })
+  @ApiProperty({ type: 'integer', example: 2, description: 'Increases when the product is put. It is part of the ETag.' })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
@@ -31,11 +31,11 @@ export class ProductDto implements Product {
   @ApiPropertyOptional({
     type: 'integer',
     example: 42,
-    description: 'Pieces on the shelf, those that live orders have reserved among them. For operators.',
+    description: 'Pieces on the shelf, including those reserved by live orders. Only operators see it.',
   })
   readonly stock?: number;
 
-  @ApiPropertyOptional({ type: 'integer', example: 5, description: 'Pieces that live orders hold. For operators.' })
+  @ApiPropertyOptional({ type: 'integer', example: 5, description: 'Pieces reserved by live orders. Only operators see it.' })
   readonly reserved?: number;
 }
 
@@ -43,7 +43,7 @@ export class ProductPageDto {
   @ApiProperty({ type: [ProductDto] })
   readonly items!: readonly ProductDto[];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page; null on the last page.' })
   readonly nextCursor!: string | null;
 }
 
@@ -56,7 +56,7 @@ export class ProductPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     example: 'earl gr',
     maxLength: 100,
-    description: `Words and beginnings of words of the name or the id: all of them. At most ${MOST_WORDS}.`,
+    description: `Words, or beginnings of words, of the name or the id. A product must match all of them. At most ${MOST_WORDS}.`,
   })
   @MayBeAbsent()
   @IsText(1, 100)
@@ -81,11 +81,11 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
       {
         enum: formerCurrencies(),
         format: 'former-currency',
-        description: 'Only where the product already has this price in this currency.',
+        description: 'Accepted only if the product already has this price in this currency.',
       },
     ],
     example: 'EUR',
-    description: 'ISO 4217: legal tender, except for a product that keeps its price in a currency that is not.',
+    description: 'ISO 4217. Must be legal tender, unless the product keeps its price in a currency that has been withdrawn.',
   })
   @IsPriceCurrency()
   readonly currency!: string;
@@ -95,7 +95,7 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
     minimum: 0,
     maximum: 1_000_000_000,
     example: 42,
-    description: 'Pieces on the shelf, those that live orders have reserved among them.',
+    description: 'Pieces on the shelf, including those reserved by live orders.',
   })
   @IsWholeNumber(0, 1_000_000_000)
   readonly stock!: number;

@@ -35,7 +35,7 @@ export class ProductsController {
 
   @Get()
   @AnonymousAllowed()
-  @ApiOperation({ summary: 'What the shop sells, by id' })
+  @ApiOperation({ summary: 'List the products, sorted by id' })
   @ApiOkResponse({ type: ProductPageDto })
   async list(
     @Query() { limit, cursor, q }: ProductPageQuery,
@@ -49,7 +49,7 @@ export class ProductsController {
 
   @Get(':productId')
   @AnonymousAllowed()
-  @ApiOperation({ summary: 'One product' })
+  @ApiOperation({ summary: 'Get a product' })
   @ApiOkResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'product-not-found')
   async get(
@@ -67,7 +67,7 @@ export class ProductsController {
 
   @Put(':productId')
   @RequireRole('operator')
-  @ApiOperation({ summary: 'Add a product, or say what it is, what it costs and how much is in stock' })
+  @ApiOperation({ summary: 'Add a product, or replace its name, price and stock' })
   @ApiOkResponse({ type: ProductDto })
   @ApiCreatedResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'version-conflict', 'stock-reserved')
@@ -83,7 +83,7 @@ export class ProductsController {
       if (decision.accepted) return withStock(decision.state);
       const { rejection } = decision;
       if (rejection.code !== 'currency-not-current') throw problemOf(rejection, productProblems);
-      const detail = `${rejection.currency} is not legal tender: a new price must be in a currency that is, such as EUR`;
+      const detail = `must be legal tender, such as EUR, because the price is new; ${rejection.currency} is not`;
       throw validationProblem([{ pointer: '#/currency', detail }]);
     });
     reply.status(product.version === 1 ? 201 : 200).header('etag', etagOfProduct(product));
@@ -100,7 +100,7 @@ function withStock(product: StockedProduct): ProductDto {
   return { ...product, stock: product.available + product.reserved };
 }
 
-/** Selling changes what is available, but not the version. */
+/** Includes the stock, because a sale changes it without a new version. */
 function etagOfProduct({
   version,
   available,

@@ -1,10 +1,9 @@
 import { ValidateBy } from 'class-validator';
 import { searchWords } from '../../domain/search-words.js';
 
-/** Each word of a search is a lookup of all products that have a word with that beginning. */
+/** Bounds the cost of a search: each word looks up all products that have a word with that beginning. */
 export const MOST_WORDS = 10;
 
-/** Bounds the different words of a search. */
 export function HasFewWords(): PropertyDecorator {
   return ValidateBy({
     name: 'hasFewWords',
