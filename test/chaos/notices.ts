@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type NoticeFact } from './facts.js';
 
-const TOLD = /The customer is told of (\w+)/;
+const TOLD = /Notifying the customer of (\w+)/;
 
 /** What customers were told: the services, left to themselves, write it to their logs. */
 export async function noticesIn(logs: string): Promise<NoticeFact[]> {

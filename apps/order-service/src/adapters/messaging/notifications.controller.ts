@@ -7,7 +7,6 @@ import { type Notification } from '../../application/notifier.js';
 import { NOTIFICATIONS } from '../../platform.js';
 import { NOTIFICATION_QUEUE } from '../notifications/notification-jobs.js';
 
-/** What customers are to be told of their orders: each becomes a job. */
 @ApiExcludeController()
 @Controller()
 export class NotificationsController {

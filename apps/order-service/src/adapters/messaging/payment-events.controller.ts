@@ -45,7 +45,7 @@ export class PaymentEventsController {
 
   private async hear({ tx, message }: InboxContext, heard: PaymentEvent): Promise<void> {
     const decision = await this.hearPayment.execute(tx, heard, message.id);
-    // A payment of an order that nobody knows is a bug to be seen; what comes too late is passed over, and no refusal.
+    // A payment of an unknown order is a bug and must be visible. A late message is not rejected; the rule ignores it.
     if (!decision.accepted)
       throw new PermanentError(`${heard.type} for order ${heard.data.orderId}: ${decision.rejection.code}`);
   }

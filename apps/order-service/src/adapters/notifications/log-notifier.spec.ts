@@ -4,7 +4,7 @@ import { LogNotifier } from './log-notifier.js';
 
 afterEach(() => jest.restoreAllMocks());
 
-it('writes one line that names the order and the customer, and not the reason, which a person wrote', async () => {
+it('writes one line that names the order and the customer but not the reason, which is free text', async () => {
   const log = jest.spyOn(Logger.prototype, 'log').mockImplementation(() => undefined);
 
   await new LogNotifier().notify({
@@ -15,6 +15,6 @@ it('writes one line that names the order and the customer, and not the reason, w
   });
 
   expect(log.mock.calls).toEqual([
-    ['The customer is told of OrderCancelled', { orderId: 'order-1', customerId: 'ada' }],
+    ['Notifying the customer of OrderCancelled', { orderId: 'order-1', customerId: 'ada' }],
   ]);
 });

@@ -7,16 +7,13 @@ import { type Notification, Notifier } from '../../application/notifier.js';
 export interface MailSettings {
   /** `smtp://user:password@host:port`, or `smtps://…`. */
   readonly url: string;
-  /** The sender. */
   readonly from: string;
-  /** Where a customer has a mailbox whose id is no e-mail address itself: `<customerId>@<domain>`. */
+  /** Customers whose id is not an e-mail address are reached at `<customerId>@<domain>`. */
   readonly domain: string | undefined;
 }
 
-/** A server that says nothing for so long is away. */
-const SILENT_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
-/** Sends an e-mail over SMTP. */
 @Injectable()
 export class MailNotifier extends Notifier implements OnApplicationShutdown {
   private readonly transport;
@@ -26,9 +23,9 @@ export class MailNotifier extends Notifier implements OnApplicationShutdown {
     this.transport = createTransport({
       pool: true,
       url: settings.url,
-      connectionTimeout: SILENT_MS,
-      greetingTimeout: SILENT_MS,
-      socketTimeout: SILENT_MS,
+      connectionTimeout: TIMEOUT_MS,
+      greetingTimeout: TIMEOUT_MS,
+      socketTimeout: TIMEOUT_MS,
     });
   }
 
@@ -38,17 +35,17 @@ export class MailNotifier extends Notifier implements OnApplicationShutdown {
       await this.transport.sendMail({
         from,
         to: this.addressOf(notification.customerId),
-        // The same for each attempt: a mailbox that has it already shows it once.
+        // The same for each attempt, so that a mailbox shows duplicates once.
         messageId: `<${key}@twinbox>`,
-        // RFC 3834, section 5: no responder answers it, nor does a vacation notice.
+        // RFC 3834, section 5: keeps auto-responders from answering.
         headers: { 'Auto-Submitted': 'auto-generated' },
-        ...letter(notification),
+        ...contentOf(notification),
       });
     } catch (error) {
       const { responseCode = 0 } = error as NodemailerError;
-      // RFC 5321, section 4.2.1: 5yz is for good. What is said of our own login is not about this letter.
+      // RFC 5321, section 4.2.1: 5yz is permanent. Other 5yz codes may be about our login instead of this message.
       if (responseCode >= 550 && responseCode < 560)
-        throw new PermanentError('the mail server refuses the message', { cause: error });
+        throw new PermanentError('the mail server rejected the message', { cause: error });
       throw error;
     }
   }
@@ -65,14 +62,14 @@ export class MailNotifier extends Notifier implements OnApplicationShutdown {
   }
 }
 
-function letter({ type, orderId, reason }: Notification): { subject: string; text: string } {
+function contentOf({ type, orderId, reason }: Notification): { subject: string; text: string } {
   switch (type) {
     case 'OrderCompleted':
       return { subject: 'Your order is paid', text: `Thank you! Order ${orderId} is paid and on its way.\n` };
     case 'OrderCancelled':
       return {
-        subject: 'Your order is cancelled',
-        text: `Order ${orderId} is cancelled${reason === null ? '' : ` (${reason})`}. If you have paid for it, your money comes back to you.\n`,
+        subject: 'Your order has been cancelled',
+        text: `Order ${orderId} has been cancelled${reason === null ? '' : ` (${reason})`}. If you have already paid, you will get a refund.\n`,
       };
     case 'OrderFinished':
       return { subject: 'Your order is finished', text: `Order ${orderId} is finished. We hope to see you again!\n` };

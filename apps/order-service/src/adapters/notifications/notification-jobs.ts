@@ -8,10 +8,10 @@ import { OrderTimeline } from '../../application/order-timeline.js';
 
 export const NOTIFICATION_QUEUE = 'notification';
 
-/** Nearly two hours with the back-off up to five minutes: a mail server may be away for that long. */
+/** Nearly two hours at a back-off of up to five minutes, because a mail server may be down for that long. */
 const MOST_ATTEMPTS = 30;
 
-/** Tells the customers, outside of any transaction. The order knows nothing of it, unless it fails for good. */
+/** Notifies customers outside of any transaction. Only a permanent failure is recorded in the order's timeline. */
 @Injectable()
 export class NotificationJobs {
   private readonly logger = new Logger('Notifications');
@@ -28,7 +28,7 @@ export class NotificationJobs {
     await this.notifier.notify(data, id, signal);
   }
 
-  /** In the transaction that makes the notification a dead letter. */
+  /** Runs in the transaction that makes the notification a dead letter. */
   @JobDead(NOTIFICATION_QUEUE)
   async dead(tx: EntityManager, { id, data }: Job<Notification>, reason: string): Promise<void> {
     this.logger.error(`Giving up on notification ${data.type} of order ${data.orderId} (job ${id}): ${reason}`);
