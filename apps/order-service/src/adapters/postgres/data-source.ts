@@ -5,7 +5,7 @@ import { entities } from './entities.js';
 
 const url = process.env['DATABASE_URL'] ?? '';
 
-/** Connects once, because TypeORM's command line does not try again when a pooler or an older server refuses settings. */
+/** Connects once first, because TypeORM's CLI does not retry when a pooler or an older server refuses the settings. */
 async function dataSource(): Promise<DataSource> {
   await withoutRefusal(async () => {
     const client = new SessionClient({ connectionString: url });
@@ -15,5 +15,5 @@ async function dataSource(): Promise<DataSource> {
   return new DataSource({ type: 'postgres', url, schema: 'orders', entities, extra: { Client: SessionClient } });
 }
 
-/** For TypeORM's command line (`npm run migrate:generate`), which compares these entities with the database. */
+/** For TypeORM's CLI (`npm run migrate:generate`), which compares these entities with the database. */
 export default dataSource();

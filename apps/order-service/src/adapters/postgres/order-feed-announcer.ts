@@ -1,9 +1,8 @@
-/** Between two notices of one process: what is committed meanwhile is announced by the second. */
 const ANNOUNCE_EVERY_MS = 10;
-/** After a notice that could not be sent: those who listen poll as well. */
+/** After a failed notice. It need not be soon, because listeners also poll. */
 const ANNOUNCE_AGAIN_MS = 1000;
 
-/** Tells the other replicas that steps were committed: soon, and once for many. */
+/** Announces committed steps to the other replicas. One notice covers all commits since the last one. */
 export class OrderFeedAnnouncer {
   private timer: NodeJS.Timeout | undefined;
   private isWantedAgain = false;

@@ -2,12 +2,11 @@ import { type FeedPlace } from '../../application/order-feed-place.js';
 import { FeedSnapshot } from '../../application/order-feed-snapshot.js';
 import { type FeedReading, type FeedStep } from '../../application/order-feed-store.js';
 
-/** How a statement is run: on the pool, or on the feed's own connection. */
 export type Query = <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 
-/** A step as pg gives it: what is beyond 32 bits, as text. */
+/** pg returns 64-bit numbers as text. */
 export interface StepRow extends Omit<FeedStep, 'position' | 'xid'> {
-  /** Null in a row without a step, of an outer join. */
+  /** Null in a row of an outer join that has no step. */
   readonly position: string | null;
   readonly xid: string;
 }
@@ -15,7 +14,7 @@ export interface StepRow extends Omit<FeedStep, 'position' | 'xid'> {
 export const STEP = `t.position, t.order_id as "orderId", t.customer_id as "customerId", t.type, t.status, t.version, t.at,
        t.actor, t.cause, t.message_id as "messageId", t.detail, t.xid::text`;
 
-/** Of a row that may have other columns too; undefined when it has no step. */
+/** Picks the step from a row that may have other columns; undefined if the row has none. */
 export function stepIn(row: StepRow): FeedStep | undefined {
   if (row.position === null) return undefined;
   const { orderId, customerId, type, status, version, at, actor, cause, messageId, detail } = row;
@@ -27,11 +26,11 @@ export function stepsIn(rows: readonly StepRow[]): FeedStep[] {
   return rows.map(stepIn).filter((step) => step !== undefined);
 }
 
-/** By what a reader knows that the database has become another one, or an older one. */
+/** Values from which a reader detects that the database was replaced or has lost commits. */
 export interface Landmarks {
-  /** The timeline of the WAL: a new one begins with each fail-over and each restore. Null on a server in recovery. */
+  /** The WAL timeline, which changes with each failover and restore. Null on a server in recovery. */
   readonly wal: string | null;
-  /** The highest position that may have been drawn; null before the first, and for a role that may not read the sequence. */
+  /** The last value of the position sequence. Null before the first, and if the role may not read the sequence. */
   readonly drawn: string | null;
 }
 
@@ -40,18 +39,14 @@ const LANDMARKS = `
   case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as wal,
   case when has_sequence_privilege(${SEQUENCE}, 'usage, select') then pg_sequence_last_value(${SEQUENCE})::text end as drawn`;
 
-/** Whether the database has gone back, or is another one, since `before`. */
 export function wentBack(before: Landmarks, now: Landmarks): boolean {
   const isOtherWal = before.wal !== null && now.wal !== null && before.wal !== now.wal;
-  // A sequence that was restarted has drawn nothing yet.
+  // A restarted sequence has no last value yet.
   const isBehind = before.drawn !== null && (now.drawn === null || Number(now.drawn) < Number(before.drawn));
   return isOtherWal || isBehind;
 }
 
-/**
- * Whether the transaction has steps. Along the index, by its order: the planner expects a transaction's steps to be found soon,
- * and would read a table that has none of them to its end.
- */
+/** Whether the transaction has steps. The `order by` forces an index scan: a sequential scan reads the whole table if there are none. */
 const hasSteps = (xid: string) => `
   coalesce((select t.xid = ${xid} from orders.order_timeline t where t.xid >= ${xid} order by t.xid limit 1), false)`;
 
@@ -63,11 +58,9 @@ interface SinceRow extends StepRow, Landmarks {
 }
 
 /**
- * What was committed since `seen`: the transactions that were open then, one by one, and all after it. So it costs what is new,
- * and not what was written since the oldest open transaction began. Served by order_timeline_xid.
- *
- * The numbers of a database that was restored from a dump may be beyond those of its new server. They are passed over, until the
- * server gets there.
+ * Selects what was committed since `seen`. Transactions that were open then are looked up one by one, so the cost depends on what is
+ * new, not on what was written since the oldest open transaction began. Served by order_timeline_xid. Steps restored from a dump may
+ * have transaction ids that the new server has not reached. They are ignored until it does.
  */
 const SINCE = `
   with looked as materialized (
@@ -85,14 +78,14 @@ const SINCE = `
     from (values (1)) as one left join looked as t on $4::text is null or t.customer_id = $4
    order by t.position`;
 
-/** A reading, and what tells whether it goes on from the one before. */
+/** A reading, with what shows whether it continues the previous one. */
 export interface Reading extends FeedReading {
   readonly landmarks: Landmarks;
-  /** False when the last transaction that `seen` sees has no steps any more. */
+  /** False if the last transaction that `seen` sees no longer has steps. */
   readonly knowsLast: boolean;
 }
 
-/** Looks at `limit` steps, or a few more: whole transactions. */
+/** Reads whole transactions: `limit` steps, or a few more. */
 export async function readSince(
   query: Query,
   seen: FeedSnapshot,
@@ -122,9 +115,9 @@ export async function readSince(
 }
 
 /**
- * What stands before these steps in the same orders, although its transaction has a later number: it got its number before it got
- * the order. Where a reading ends between the two, it would be told after what follows on it; so it is told with it, and once more
- * in its turn. Served by the primary key.
+ * Reads earlier steps of the same orders whose transactions have a higher id, which happens if a transaction gets its id and only then
+ * waits for the order's lock. A reading that ends between the two would send the steps out of order, so the earlier ones are included
+ * here and sent again in their turn. Served by the primary key.
  */
 async function readOvertaken(query: Query, steps: readonly FeedStep[], last: number): Promise<FeedStep[]> {
   const furthest = new Map(steps.map(({ orderId, position }) => [orderId, position]));
@@ -139,7 +132,7 @@ async function readOvertaken(query: Query, steps: readonly FeedStep[], last: num
   return stepsIn(rows);
 }
 
-/** All that is committed now. Served by order_timeline_xid. */
+/** Returns a snapshot of all that is committed now. Served by order_timeline_xid. */
 export async function readNow(query: Query): Promise<FeedSnapshot> {
   const [row] = await query<{ snapshot: string; last: string | null }>(
     `select pg_current_snapshot()::text as snapshot,
@@ -157,7 +150,7 @@ export async function readLandmarks(query: Query): Promise<Landmarks> {
   return row;
 }
 
-/** Whether the steps are there that a follower in this place was told last. Served by order_timeline_xid. */
+/** Whether the steps exist that a follower in this place received last. Served by order_timeline_xid. */
 export async function readKnows(query: Query, { seen, walk, position = 0 }: FeedPlace): Promise<boolean> {
   const xids = [seen.last, walk?.upTo.last].filter((xid) => xid !== undefined);
   const [row] = await query<Landmarks & { knowsAll: boolean }>(
@@ -169,7 +162,7 @@ export async function readKnows(query: Query, { seen, walk, position = 0 }: Feed
   return row.knowsAll && (row.drawn === null || position <= Number(row.drawn));
 }
 
-/** The transactions in progress, of PostgreSQL's `xmin:xmax:xip_list`. */
+/** Parses the transactions in progress from PostgreSQL's `xmin:xmax:xip_list`. */
 function openIn(snapshot: string): number[] {
   const [, , open = ''] = snapshot.split(':');
   return open === '' ? [] : open.split(',').map(Number);

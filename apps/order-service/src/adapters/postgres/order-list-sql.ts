@@ -3,16 +3,12 @@ import { type OrderFilter, type OrderListing, type OrderSort } from '../../appli
 import { isLive, LIVE_STATUSES, type OrderStatus } from '../../domain/order.js';
 import { ORDER_COLUMNS } from './order-sql.js';
 
-/** A statement and its parameters. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
-/**
- * One page of orders with their items, as one statement and so in one snapshot; undefined when the filter contradicts itself.
- * docs/lists.md has the index and the plan of every shape.
- */
+/** Builds a single statement, and so one snapshot; undefined if the filter contradicts itself. docs/lists.md has the plans. */
 export function orderListStatement(listing: OrderListing): Statement | undefined {
   const statuses = statusesOf(listing);
   if (statuses?.length === 0) return undefined;
@@ -35,7 +31,7 @@ const SORTS = {
   '-total': { orderBy: 'o.total desc, o.id desc', direction: 'desc', after: '<', isByTotal: true },
 } as const satisfies Record<OrderSort, object>;
 
-/** Undefined: any status. */
+/** Undefined means any status. */
 function statusesOf({ filter, sort }: OrderListing): readonly OrderStatus[] | undefined {
   let { statuses } = filter;
   if (filter.late?.isLate) statuses = (statuses ?? LIVE_STATUSES).filter((status) => isLive({ status }));
@@ -47,10 +43,9 @@ function usesTotal({ totalMin, totalMax }: OrderFilter, sort: OrderSort): boolea
 }
 
 /**
- * Finds the orders of a page. The planner chooses well between indexes as long as what they stand for has nothing to do with
- * each other. But what is new is not FINISHED, a product that is no longer sold has no new orders, and what is dear is in no cheap
- * order: there a plan that reads on in the order of the list, until it has found enough, may read most of the table. So where status
- * or product are asked for, they leave it no choice.
+ * Finds the orders of a page. The planner chooses well between indexes whose columns are independent. But new orders are not FINISHED,
+ * a product that is no longer sold has no new orders, and an expensive product is never in a cheap order. There, a plan that scans in
+ * list order until it has enough rows may read most of the table. So a filter by status or product forces the index.
  */
 class Search {
   readonly values: unknown[] = [];
@@ -72,7 +67,7 @@ class Search {
 
   found(): string {
     const { customerId, productId } = this.listing.filter;
-    // One customer's orders are few, whatever else is asked for; and so are those that are not done.
+    // One customer's orders are few, whatever the other filters, and so are drafts and live orders.
     if (customerId !== undefined) return this.asPlanned();
     const areFew = this.statuses?.every((status) => status === 'DRAFT' || isLive({ status }));
     if (productId !== undefined && !areFew) return this.byProduct(productId);
@@ -82,23 +77,23 @@ class Search {
     return `select * from (${ranges.join(' union all ')}) o order by ${this.sort.orderBy} limit ${this.limit}`;
   }
 
-  /** Whatever index the planner thinks best: orders_pkey, orders_customer, orders_total, orders_due, or one of those below. */
+  /** Lets the planner choose between orders_pkey, orders_customer, orders_total, orders_due and the indexes below. */
   private asPlanned(): string {
     const conditions = [this.idWithin('o.id'), ...this.conditions(), ...this.anyStatus(), ...this.afterTotal()];
-    // The bounds once more: the planner carries equality over a join, but no range.
+    // The bounds are repeated, because the planner propagates equality through a join, but not ranges.
     const { productId } = this.listing.filter;
     if (productId !== undefined) conditions.push(this.hasProduct(productId, `and ${this.idWithin('i.order_id')}`));
     return `select o.* from orders.orders o where ${conditions.join(' and ')}
              order by ${this.sort.orderBy} limit ${this.limit}`;
   }
 
-  /** One range of orders_status (status, id), which is in order: several statuses are a union of them, never one sort of all. */
+  /** Scans one range of orders_status (status, id), already sorted. Several statuses are a union of ranges, never one big sort. */
   private byStatus(status: OrderStatus): string {
     const { after, filter } = this.listing;
     const { direction } = this.sort;
     const at = (id: string) => `(${this.parameter(status)}, ${this.parameter(id)})`;
-    // Compared as rows and not for equality: with that, the order of orders_pkey would do as well. One bound each: of two the scan may
-    // begin at the wider one, and pass over all before the page. What a cursor tells is within the list's own.
+    // A row comparison, because with equality the planner might choose orders_pkey. One bound per side, because with two the scan may
+    // start at the wider one and skip everything before the page. The cursor is always within the bounds of the list.
     const from = after && direction === 'asc' ? `> ${at(after.id)}` : `>= ${at(this.lowest)}`;
     const to = after && direction === 'desc' ? `< ${at(after.id)}` : `<= ${at(this.highest)}`;
     const conditions = [`(o.status, o.id) ${from}`, `(o.status, o.id) ${to}`, ...this.conditions()];
@@ -107,11 +102,11 @@ class Search {
              order by o.status ${direction}, o.id ${direction} limit ${this.limit}`;
   }
 
-  /** One range of order_items_product (product_id, order_id), which is in order of creation; each order by its primary key. */
+  /** Scans one range of order_items_product (product_id, order_id), sorted by creation, and reads each order by its primary key. */
   private byProduct(productId: string): string {
     const { direction, isByTotal, orderBy } = this.sort;
     const conditions = ['o.id = i.order_id', ...this.conditions(), ...this.anyStatus(), ...this.afterTotal()];
-    // `offset 0` keeps it from being made a join, which could begin at the other end or be a merge of two whole indexes.
+    // `offset 0` prevents a rewrite to a join, which could start at the other end or merge two whole indexes.
     return `select o.*
               from orders.order_items i
                    cross join lateral (select * from orders.orders o where ${conditions.join(' and ')} offset 0) o
@@ -142,18 +137,18 @@ class Search {
       : within;
   }
 
-  /** All but status, product, and what the ids tell. */
+  /** All conditions except those on status, product and id. */
   private conditions(): string[] {
     const { filter, sort, after } = this.listing;
     const { customerId, late } = filter;
-    // By total a cursor is the narrower bound: beside another one the scan may begin at that.
+    // A cursor by total is the narrower bound. With both, the scan may start at the wider one.
     const totalMin = after && sort === 'total' ? undefined : filter.totalMin;
     const totalMax = after && sort === '-total' ? undefined : filter.totalMax;
     const conditions: string[] = [];
     if (customerId !== undefined) conditions.push(`o.customer_id = ${this.parameter(customerId)}`);
     if (totalMin !== undefined) conditions.push(`o.total >= ${this.parameter(totalMin)}`);
     if (totalMax !== undefined) conditions.push(`o.total <= ${this.parameter(totalMax)}`);
-    // In these words, so that the planner recognises the rows of orders_total.
+    // Must match the condition of the partial index orders_total literally.
     if (usesTotal(filter, sort)) conditions.push(`o.status <> 'DRAFT'`);
     if (late) {
       const isLate = `(o.status = 'PLACED' and o.due_at < ${this.parameter(late.placedBefore)}

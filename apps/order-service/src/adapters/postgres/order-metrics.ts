@@ -6,10 +6,10 @@ import { OrderServiceConfig } from '../../config.js';
 import { PAYMENT_GRACE_MS } from '../../domain/lateness.js';
 import { LIVE_STATUSES, type LiveStatus } from '../../domain/order.js';
 
-/** More are not counted: a scrape has to come to an end although payment-service has been away for a day. */
-const MOST = 100_000;
+/** Keeps a scrape short, even if payment-service has been down for a day. */
+const MAX_COUNTED = 100_000;
 
-/** `orders_late`: how many orders wait for too long, as `isLate` says. While the database does not tell, it is left out. */
+/** Reports `orders_late`, the number of late orders. The metric is absent while the database cannot be read. */
 @Injectable()
 export class OrderMetrics extends MetricsSource {
   override readonly registry = new Registry();
@@ -19,7 +19,7 @@ export class OrderMetrics extends MetricsSource {
     this.registry.registerMetric(
       new Gauge({
         name: 'orders_late',
-        help: `Orders that wait for too long for their payment request (PLACED) or its result. ${MOST} are so many or more.`,
+        help: `Orders that have waited too long for their payment request (PLACED) or its result. Counted up to ${MAX_COUNTED}.`,
         labelNames: ['status'],
         registers: [],
         async collect() {
@@ -43,13 +43,13 @@ async function countLate(
             (select count(*)::int from (select from orders.orders o
                                          where o.status = waits.status
                                            and o.due_at < statement_timestamp() - waits.grace * interval '1 ms'
-                                         limit ${MOST}) as overdue) as late
+                                         limit ${MAX_COUNTED}) as overdue) as late
        from unnest($1::text[], $2::float8[]) as waits (status, grace)`,
     [LIVE_STATUSES, LIVE_STATUSES.map((status) => graceMs[status])],
   );
 }
 
-/** Global, for the metrics of the service are put together where its parts are not known. */
+/** Global, because MetricsModule collects sources from modules it does not import. */
 @Global()
 @Module({ providers: [OrderMetrics], exports: [OrderMetrics] })
 export class OrderMetricsModule {}

@@ -1,7 +1,7 @@
 import { EntitySchema, type ValueTransformer } from 'typeorm';
 import { type OrderHead, type OrderItem } from '../../domain/order.js';
 
-/** pg gives a bigint as text, for it may be beyond a safe integer; the domain keeps every amount within. */
+/** pg returns a bigint as text, because it may exceed a safe integer. The domain keeps every amount within that range. */
 export const minorUnits: ValueTransformer = { from: Number, to: (value: unknown) => value };
 
 export const orderSchema = new EntitySchema<OrderHead>({

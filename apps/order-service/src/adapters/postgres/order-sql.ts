@@ -1,15 +1,12 @@
 import { type Step } from '../../application/order-timeline.js';
 import { type OrderHead } from '../../domain/order.js';
 
-/**
- * The columns of `orders.orders` as the fields of the domain's `OrderHead`. pg gives a bigint as text; every amount is a safe
- * integer, which a float8 holds exactly. So is the version, which stays a number when a migration widens its column.
- */
+/** Casts to float8, because pg returns a bigint as text. Amounts are safe integers, and a migration may widen `version`. */
 export const ORDER_COLUMNS = `
   id, customer_id as "customerId", status, description, total::float8 as total, currency, payment,
   cancel_reason as "cancelReason", due_at as "dueAt", version::float8 as version, created_at as "createdAt", updated_at as "updatedAt"`;
 
-/** Adds steps in their order, from the JSON of {@link stepRows} in a parameter such as `$1`. */
+/** Builds the statement that inserts steps, in order, from the JSON of {@link stepRows} in a parameter such as `$1`. */
 export function insertSteps(parameter: string): string {
   return `
     insert into orders.order_timeline

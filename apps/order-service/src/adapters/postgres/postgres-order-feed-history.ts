@@ -10,13 +10,12 @@ import {
 } from '../../application/order-feed-store.js';
 import { type Query, readSince, STEP, stepsIn, type StepRow } from './order-feed-sql.js';
 
-/** Steps that one statement gives: half a megabyte at most. */
-const MOST_STEPS = 200;
-/** Steps that one statement looks at to find a customer's: milliseconds. */
-const MOST_LOOKED_AT = 2000;
-const MOST_ORDERS = 300;
-/** Behind every step of an order. */
-const BEHIND_ALL = Number.MAX_SAFE_INTEGER;
+/** Steps per statement, at most half a megabyte. */
+const MAX_STEPS = 200;
+/** Steps that a statement scans for those of a customer, which takes milliseconds. */
+const MAX_SCANNED = 2000;
+const MAX_ORDERS = 300;
+const AFTER_ALL_STEPS = Number.MAX_SAFE_INTEGER;
 
 @Injectable()
 export class PostgresOrderFeedHistory extends OrderFeedHistory {
@@ -27,7 +26,7 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
   }
 
   override async since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading> {
-    return readSince(this.query, seen, customerId === undefined ? MOST_STEPS : MOST_LOOKED_AT, customerId);
+    return readSince(this.query, seen, customerId === undefined ? MAX_STEPS : MAX_SCANNED, customerId);
   }
 
   /** Served by orders_customer (customer_id, id), and for each order by the primary key of its steps. */
@@ -40,12 +39,12 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
               left join (own join orders.order_timeline t on t.order_id = own.id)
                 on (t.order_id, t.position) > ($2, $4) and (t.xid >= $5::xid8 or t.xid = any ($6::xid8[]))
         order by t.order_id, t.position limit $7`,
-      [customerId, after.orderId, MOST_ORDERS, after.position, seen.end, seen.open, MOST_STEPS],
+      [customerId, after.orderId, MAX_ORDERS, after.position, seen.end, seen.open, MAX_STEPS],
     );
     const steps = stepsIn(rows);
-    if (steps.length === MOST_STEPS) return { steps, next: pointOf(steps) };
+    if (steps.length === MAX_STEPS) return { steps, next: pointOf(steps) };
     const [first] = rows;
-    const next = first?.orders === MOST_ORDERS ? { orderId: first.lastOrder, position: BEHIND_ALL } : undefined;
+    const next = first?.orders === MAX_ORDERS ? { orderId: first.lastOrder, position: AFTER_ALL_STEPS } : undefined;
     return { steps, next };
   }
 
@@ -55,10 +54,10 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
       `select ${STEP} from orders.order_timeline t
         where order_id = $1 and position > $2 and (xid >= $3::xid8 or xid = any ($4::xid8[]))
         order by position limit $5`,
-      [orderId, after.position, seen.end, seen.open, MOST_STEPS],
+      [orderId, after.position, seen.end, seen.open, MAX_STEPS],
     );
     const steps = stepsIn(rows);
-    return { steps, next: steps.length === MOST_STEPS ? pointOf(steps) : undefined };
+    return { steps, next: steps.length === MAX_STEPS ? pointOf(steps) : undefined };
   }
 
   /** Served by the primary key, read backwards. */

@@ -17,15 +17,13 @@ import {
 } from './order-feed-sql.js';
 
 const CHANNEL = 'orders_timeline';
-/** Steps of one reading, or a few more. */
-const MOST_STEPS = 200;
-/** A connection that leaves a query unanswered for so long is taken for dead: a 503 has to be there within 2 s. */
+const MAX_STEPS = 200;
+/** After this time without an answer a connection counts as dead, so that a 503 is sent within 2 s. */
 const ANSWER_MS = 1500;
 
 /**
- * Reads and announces steps, and listens, on one connection of the process: a busy pool delays no follower. Made when it is first
- * needed, and again after each loss. Single statements without session state but for LISTEN: behind a pooler in transaction mode
- * no notice arrives, and the rest works.
+ * Reads and announces steps, and listens, on a connection of its own, so that a busy pool delays no follower. It connects on demand and
+ * again after each loss. Only LISTEN needs session state: behind a pooler in transaction mode no notice arrives, but the rest works.
  */
 @Injectable()
 export class PostgresOrderFeedSource extends OrderFeedSource {
@@ -39,16 +37,13 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
     try {
       return (await client.query<Row & pg.QueryResultRow>(text, [...values])).rows;
     } catch (error) {
-      // The server has answered, and the connection is there; else it is of no more use.
+      // A DatabaseError is an answer of the server, so the connection still works.
       if (!(error instanceof pg.DatabaseError)) this.lose(client);
       throw error;
     }
   };
 
-  /**
-   * Outside of the writing transaction, where it would serialise all commits. It commits like a write, but need not survive a
-   * crash, so it does not wait for the disk.
-   */
+  /** Outside of the writing transaction, where NOTIFY would serialise all commits. Not durable, so it does not wait for the disk. */
   private readonly announcer = new OrderFeedAnnouncer(() =>
     this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]),
   );
@@ -58,13 +53,13 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
   }
 
   override async now(): Promise<FeedSnapshot> {
-    // Before the snapshot: what goes back in between is noticed by the next reading.
+    // Before the snapshot, so that the next reading notices a loss between the two.
     this.landmarks = await readLandmarks(this.query);
     return readNow(this.query);
   }
 
   override async since(seen: FeedSnapshot): Promise<FeedReading> {
-    const { landmarks, knowsLast, ...reading } = await readSince(this.query, seen, MOST_STEPS);
+    const { landmarks, knowsLast, ...reading } = await readSince(this.query, seen, MAX_STEPS);
     if (!knowsLast || (this.landmarks && wentBack(this.landmarks, landmarks))) throw new FeedWentBack();
     this.landmarks = { wal: landmarks.wal ?? this.landmarks?.wal ?? null, drawn: landmarks.drawn };
     return reading;
@@ -110,7 +105,7 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
     client.on('error', () => this.lose(client));
     client.on('end', () => this.lose(client));
     client.on('notification', ({ processId }) => {
-      // Its own notice comes back too.
+      // The connection also receives its own notices.
       if (processId !== processIdOf(client)) this.wake();
     });
     try {
@@ -129,7 +124,7 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
     this.current = undefined;
     this.connecting = undefined;
     void end(client);
-    // Whoever follows reads at once on a new one.
+    // Makes the feed reconnect and read at once.
     this.wake();
   }
 }

@@ -13,7 +13,7 @@ interface Saved {
   readonly steps: readonly Step[];
 }
 
-/** An order, its items and the steps of its history are written in one statement: round trips are what an order costs. */
+/** Writes an order, its items and its steps in one statement, because round trips dominate the cost of an order. */
 @Injectable()
 export class PostgresOrderStore extends OrderStore {
   private readonly heads = new BatchedStatement<string, OrderHead | undefined>(lockHeads);
@@ -55,13 +55,13 @@ export class PostgresOrderStore extends OrderStore {
         JSON.stringify(stepRows(order, steps)),
       ],
     );
-    this.timeline.tellAfterCommit(tx);
+    this.timeline.notifyAfterCommit(tx);
   }
 
   override async lock(tx: EntityManager, orderId: string): Promise<Order | undefined> {
     const head = await this.gate.run(tx, [orderId], () => this.lockHead(tx, orderId));
     if (!head) return undefined;
-    // In a statement of its own: the locking one may have waited, and would show the items as they were before that.
+    // A statement of its own, because the locking one may have waited and would show the items as of before the wait.
     const items: OrderItem[] = await tx.query(
       `/* prepared */ select product_id as "productId", name, quantity::float8 as quantity, unit_price::float8 as "unitPrice"
          from orders.order_items
@@ -78,7 +78,7 @@ export class PostgresOrderStore extends OrderStore {
 
   override async save(tx: EntityManager, order: OrderHead, steps: readonly Step[]): Promise<void> {
     await this.saves.run(tx, { order, steps });
-    this.timeline.tellAfterCommit(tx);
+    this.timeline.notifyAfterCommit(tx);
   }
 
   override async saveItems(tx: EntityManager, orderId: string, items: readonly OrderItem[]): Promise<void> {
@@ -110,7 +110,7 @@ export class PostgresOrderStore extends OrderStore {
   }
 }
 
-/** One by one through the primary key, in the order of the ids: transactions that lock several never wait in a circle. */
+/** Locks one by one in the order of ids, so that transactions which lock several orders never deadlock. */
 async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(OrderHead | undefined)[]> {
   const heads: OrderHead[] = await tx.query(
     `/* prepared */ select ${ORDER_COLUMNS}
@@ -125,7 +125,7 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
 async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {
   const orders = saved.map(({ order }) => order);
   await tx.query(
-    // The ids twice: the planner takes the join alone for a large one, and reads the whole table.
+    // The ids are repeated, because the planner overestimates the join alone and would scan the whole table.
     `/* prepared */ with saved as (
        update orders.orders as o
           set status = s.status, total = s.total, currency = s.currency, payment = s.payment,

@@ -24,11 +24,10 @@ export class PostgresOrderTimeline extends OrderTimeline {
   ): Promise<void> {
     if (steps.length === 0) return;
     await tx.query(insertSteps('$1'), [JSON.stringify(stepRows(order, steps))]);
-    this.tellAfterCommit(tx);
+    this.notifyAfterCommit(tx);
   }
 
-  /** Whoever watches orders is told once the transaction that wrote steps has committed. */
-  tellAfterCommit({ queryRunner }: EntityManager): void {
+  notifyAfterCommit({ queryRunner }: EntityManager): void {
     if (queryRunner) this.wakeUp.onCommitOf(queryRunner, this.committed);
   }
 }

@@ -7,7 +7,7 @@ import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
 import { ProductWords, queryOf, WITHOUT_WORDS, wordsOf } from './product-words.js';
 
-/** What is available is what the product's row says, and what cancelled orders have given back since it was last written. */
+/** `available` adds what cancelled orders have released since the product's row was last written. */
 const PRODUCT_COLUMNS = `
          p.id, p.name, p.price::float8 as price, p.currency, p.version::float8 as version, p.updated_at as "updatedAt",
          (p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0))::float8
@@ -15,8 +15,8 @@ const PRODUCT_COLUMNS = `
 const SELECT_PRODUCTS = `select ${PRODUCT_COLUMNS} from orders.products p`;
 
 /**
- * The same of the products $1, and the pieces of each that orders in the statuses $2 hold. By way of those orders, if few are live
- * (orders_status, the primary key of order_items), or of the products' items, if those are few (order_items_product).
+ * Selects the products $1 with the pieces reserved by orders in the statuses $2. Served by orders_status and the primary key of
+ * order_items if few orders are live, or by order_items_product if few items have the products.
  */
 export const SELECT_STOCKED = `
   with reserved as materialized (
@@ -29,10 +29,10 @@ export const SELECT_STOCKED = `
     from (${SELECT_PRODUCTS} where p.id = any($1)) p
    order by p.id`;
 
-/** As the index products_search has it, which serves the version before. */
+/** Must match the index products_search, which serves the previous version. */
 const SEARCHED_BEFORE = `to_tsvector('simple', translate(id || ' ' || name, '-./:@_+', '       '))`;
 
-/** See {@link PostgresProductStore.reserve}. Of the products $1, $2 pieces of each. */
+/** Reserves $2 pieces each of the products $1. See {@link PostgresProductStore.reserve}. */
 const RESERVE = `/* prepared */ with locked as materialized (
      select id, name, price, currency, version, updated_at, available
        from orders.products where id = any($1) order by id for no key update
@@ -73,12 +73,11 @@ export class PostgresProductStore extends ProductStore {
   }
 
   /**
-   * One statement, so that the lock is held for it and the commit, and for what is sent with it. The locks are taken in the order of
-   * the ids: two orders for the same products wait for each other, and never in a circle. What cancelled orders gave back is added on
-   * the way; only who holds the product's lock takes it from there, so it is added once.
+   * One statement, so that the lock is held only for it, the commit and what is sent with them. Locks are taken in the order of ids, so
+   * orders for the same products never deadlock. Only the holder of a product's lock consumes its releases, so each is added once.
    *
-   * The locking part sees a product as the transaction before left it (READ COMMITTED), the rest of the statement as it was when
-   * the statement began. So only the former is calculated with, and a release that was committed since is left for the next.
+   * The locking part sees a product as the last transaction left it (READ COMMITTED). The rest of the statement sees it as of when the
+   * statement began, so only the former is used in the calculation. A release committed in between is left to the next statement.
    */
   override async reserve(tx: EntityManager, lines: readonly Line[]): Promise<Catalogue> {
     const ids = lines.map(({ productId }) => productId);
@@ -100,9 +99,9 @@ export class PostgresProductStore extends ProductStore {
   override async lock(tx: EntityManager, productId: string): Promise<Product | undefined> {
     const statement = 'select 1 from orders.products where id = $1 for no key update';
     const locked = await this.gate.run(tx, [productId], (): Promise<unknown[]> => tx.query(statement, [productId]));
-    // The next statement may see one that was added since, and is not locked.
+    // The next statement may see a product that was added since then and is not locked.
     if (locked.length === 0) return undefined;
-    // In a statement of its own: the locking one may have waited, and would show what was given back before that.
+    // A statement of its own, because the locking one may have waited and would show the releases as of before the wait.
     const [product]: Product[] = await tx.query(`${SELECT_PRODUCTS} where p.id = $1`, [productId]);
     return product;
   }
@@ -132,7 +131,7 @@ export class PostgresProductStore extends ProductStore {
     return added.length > 0;
   }
 
-  /** By the difference, and not to a value: what orders give back meanwhile is not lost. */
+  /** Changes `available` by the difference, so that concurrent releases are not lost. */
   override async save(tx: EntityManager, before: Product, after: Product): Promise<void> {
     await tx.query(
       `with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
@@ -170,7 +169,7 @@ export class PostgresProductStore extends ProductStore {
     return { ...page, items: ids.length === 0 ? [] : await this.stockedOf(this.dataSource, ids) };
   }
 
-  /** Served by the primary key, and the search by products_words. */
+  /** Served by the primary key, or by products_words for a search. */
   override async list({ search, limit, after = '' }: ProductQuery): Promise<Page<Product>> {
     const rows = await (search === undefined
       ? this.select('orders.products', [after, limit + 1])
@@ -181,14 +180,14 @@ export class PostgresProductStore extends ProductStore {
   private async search(search: string, after: string, limit: number): Promise<Product[]> {
     const query = queryOf(search);
     if (query === undefined) return [];
-    // Read first: a product that gets its words meanwhile is found by them.
+    // Read first, so that a product whose words are computed meanwhile is found by them.
     const unindexed = await this.words.findUnindexed(search, after, limit);
     const values = [after, limit, query, unindexed.ids];
-    // `offset 0`: the planner takes any word for one that many products have, and would go through all of them in the order of the list.
+    // `offset 0`, because the planner assumes that any word is frequent and would scan all products in list order.
     const found = (others = '') => `(
       select id, name, price, currency, available, version, updated_at from orders.products
        where (words @@ $3::tsquery and words_of = name) or id = any($4) ${others} offset 0)`;
-    // While many products wait for their words, after an update from the version before: nearly as that one searches.
+    // While many products have no words yet, after an update from the previous version, searches much as that version does.
     return this.select(
       found(unindexed.areAll ? '' : `or (${WITHOUT_WORDS} and ${SEARCHED_BEFORE} @@ $3::tsquery)`),
       values,
@@ -200,7 +199,7 @@ export class PostgresProductStore extends ProductStore {
     return this.dataSource.query(statement, [...values]);
   }
 
-  /** By id. Not prepared: which way is the shorter, the products say. */
+  /** Sorted by id. Not prepared, because the best plan depends on the products. */
   private async stockedOf(
     reader: DataSource | EntityManager,
     productIds: readonly string[],

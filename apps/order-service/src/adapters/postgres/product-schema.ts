@@ -2,7 +2,7 @@ import { EntitySchema } from 'typeorm';
 import { type Product } from '../../domain/product.js';
 import { minorUnits } from './order-schema.js';
 
-/** The row is the product, and the words by which it is found: those of the name `wordsOf`. */
+/** `words` are the search words of the name `wordsOf`. */
 export interface ProductRow extends Product {
   readonly words: string | null;
   readonly wordsOf: string | null;
@@ -26,7 +26,7 @@ export const productSchema = new EntitySchema<ProductRow>({
     { name: 'products_price_positive', expression: 'price > 0' },
     { name: 'products_available_not_negative', expression: 'available >= 0' },
   ],
-  // What a schema cannot say: an expression, GIN, and a condition in our own words.
+  // An EntitySchema cannot express these: an expression, GIN, and a custom condition.
   indices: [
     { name: 'products_search', synchronize: false },
     { name: 'products_words', synchronize: false },

@@ -3,45 +3,39 @@ import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { DataSource } from 'typeorm';
 import { areFound, indexedWords, searchWords } from '../../domain/search-words.js';
 
-/** How many products are locked and written at a time. */
 const BATCH = 500;
-/** A search reads no more products without words than these. */
-const MOST_READ = 1000;
+/** Bounds the products without words that a search reads. */
+const MAX_READ = 1000;
 
-/** What is read of a product without words. */
 interface Unindexed {
   readonly id: string;
   readonly name: string;
 }
 
-/** Of a product: its words are not those of its name. Served by products_without_words, whose condition this is. */
+/** Selects products whose words are missing or outdated. Must match the condition of the index products_without_words. */
 export const WITHOUT_WORDS = 'words_of is distinct from name';
 
-/** By which words a product is found. */
 export function wordsOf({ id, name }: Unindexed): string[] {
   return indexedWords(`${id} ${name}`);
 }
 
-/** Builds the tsquery of a search. Undefined when the search has no words. */
+/** Builds the tsquery of a search; undefined if the search has no words. */
 export function queryOf(search: string): string | undefined {
   const words = searchWords(search);
-  // A word that begins another one would find that one's products, too.
+  // A prefix of another word is redundant.
   const needed = words.filter((word) => !words.some((other) => other !== word && other.startsWith(word)));
-  // As the type tsquery writes it: no parser and no dictionary of the database reads these words.
+  // The text format of tsquery, which bypasses the parsers and dictionaries of the database.
   return needed.length === 0 ? undefined : needed.map((word) => `'${word}':*`).join(' & ');
 }
 
-/**
- * Computes missing or outdated search words of products that something else wrote: a process of the version
- * before, or SQL. Until they have their words, they are found by reading them.
- */
+/** Computes the search words of products written by the previous version or with SQL. Until then, a search reads those products. */
 @Injectable()
 export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('Products');
   private stopped = false;
   private filling: Promise<void> | undefined;
 
-  /** `background`: not the pool of the requests. */
+  /** `background` keeps this work off the pool that serves requests. */
   constructor(
     private readonly dataSource: DataSource,
     @Inject(MESSAGING_DATA_SOURCE) private readonly background: DataSource,
@@ -57,12 +51,12 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   /**
-   * The ids of products without words that the search finds, the first `limit` after `after`; normally there are none. `areAll`: as far
-   * as a page needs them, and not only those among the first that were read.
+   * Finds the first `limit` products after `after` that match the search but have no words; normally there are none. `areAll` is false
+   * if more may exist beyond the products that were read.
    */
   async findUnindexed(search: string, after: string, limit: number): Promise<{ ids: string[]; areAll: boolean }> {
     const read: Unindexed[] = await this.dataSource.query(
-      `select id, name from orders.products where ${WITHOUT_WORDS} and id > $1 order by id limit ${MOST_READ}`,
+      `select id, name from orders.products where ${WITHOUT_WORDS} and id > $1 order by id limit ${MAX_READ}`,
       [after],
     );
     if (read.length > 0) this.fill();
@@ -70,15 +64,14 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
     const found = read.filter((product) => areFound(words, wordsOf(product)));
     return {
       ids: found.slice(0, limit).map(({ id }) => id),
-      areAll: read.length < MOST_READ || found.length >= limit,
+      areAll: read.length < MAX_READ || found.length >= limit,
     };
   }
 
-  /** Computes the words of the products that lack them, in the background. */
   private fill(): void {
     this.filling ??= this.fillAll()
       .catch((error: unknown) =>
-        this.logger.warn(`Some products have no search words yet: ${(error as Error).message}`),
+        this.logger.warn(`Cannot compute the missing search words of products yet: ${(error as Error).message}`),
       )
       .finally(() => (this.filling = undefined));
   }
@@ -87,10 +80,7 @@ export class ProductWords implements OnApplicationBootstrap, OnApplicationShutdo
     for (let after: string | undefined = ''; after !== undefined && !this.stopped;) after = await this.fillBatch(after);
   }
 
-  /**
-   * Gives the last id; undefined when there was nothing left to do. Leaves out products that somebody else has locked: a sale does not
-   * wait, and the next search starts this again.
-   */
+  /** Returns the last id, or undefined if none was left. Skips locked products, so that no sale waits; the next search retries them. */
   private fillBatch(after: string): Promise<string | undefined> {
     return this.background.transaction(async (tx) => {
       const locked: Unindexed[] = await tx.query(
