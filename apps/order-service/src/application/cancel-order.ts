@@ -5,7 +5,7 @@ import { cancelOrder, type OrderDecision } from '../domain/order.js';
 import { type OrderCommand, OrderCommands } from './order-commands.js';
 import { ProductStore } from './product-store.js';
 
-/** Its customer or an operator wants no more of it. */
+/** Cancels an order on behalf of its customer or an operator. */
 @Injectable()
 export class CancelOrder {
   constructor(
@@ -18,7 +18,7 @@ export class CancelOrder {
     const decision = await this.commands.run(tx, command, 'owner-or-operator', (order) =>
       cancelOrder(order, reason, command.actor, this.clock.now()),
     );
-    // A draft that was discarded had nothing reserved.
+    // A discarded draft has reserved nothing.
     if (decision.accepted && decision.events.some(({ type }) => type === 'OrderCancelled'))
       await this.products.release(tx, command.orderId);
     return decision;

@@ -8,7 +8,7 @@ import { type Origin } from './order-timeline.js';
 import { orderIdOf } from './place-order.js';
 import { ProductStore } from './product-store.js';
 
-/** A draft is opened, filled and emptied. Nothing of it is reserved, and nobody else is told. */
+/** Opens and edits a draft. Nothing is reserved or published. */
 @Injectable()
 export class EditCart {
   constructor(

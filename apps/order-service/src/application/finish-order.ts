@@ -4,7 +4,6 @@ import { type EntityManager } from 'typeorm';
 import { finishOrder, type OrderDecision } from '../domain/order.js';
 import { type OrderCommand, OrderCommands } from './order-commands.js';
 
-/** An operator says that nothing is left to be done for the order. */
 @Injectable()
 export class FinishOrder {
   constructor(

@@ -8,7 +8,6 @@ import { OrderCommands } from './order-commands.js';
 import { OrderStore } from './order-store.js';
 import { ProductStore } from './product-store.js';
 
-/** The order follows what payment-service says of its payment. */
 @Injectable()
 export class HearPayment {
   constructor(

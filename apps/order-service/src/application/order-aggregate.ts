@@ -1,7 +1,7 @@
 import { type AggregateRef } from '@twinbox/messaging';
 import { type OrderHead } from '../domain/order.js';
 
-/** How the outbox knows an order: its id is the key of every message about it. */
+/** Identifies an order in the outbox. Its id becomes the key of its messages. */
 export function aggregateOf({ id, version }: OrderHead): AggregateRef {
   return { aggregateType: 'order', aggregateId: id, version };
 }

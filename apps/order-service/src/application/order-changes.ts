@@ -1,5 +1,4 @@
-/** Whoever shows orders live. */
 export abstract class OrderChanges {
-  /** Called after a transaction that wrote steps of orders has committed: there is something new to be read. Must not throw. */
+  /** Called after each commit of a transaction that wrote steps. Must not throw. */
   abstract committed(): void;
 }

@@ -14,33 +14,30 @@ import { aggregateOf } from './order-aggregate.js';
 import { OrderStore } from './order-store.js';
 import { isPublished, type Origin, stepsOf } from './order-timeline.js';
 
-/** Whoever asks for something to be done. */
 export interface Requester {
   readonly userId: string;
   readonly isOperator: boolean;
 }
 
-/** What every command to an order says. */
 export interface OrderCommand extends Origin {
   readonly orderId: string;
   readonly by: Requester;
-  /** What the requester requires of the order's version. */
   readonly precondition: VersionPrecondition;
   /** The item that the command changes or removes, if any. */
   readonly productId?: string;
 }
 
-/** Whose command it may be: a cart is its customer's alone, and what is left to be done only operators know. */
+/** Who may issue the command. A cart belongs to its customer alone, and only operators know whether an order is finished. */
 export type Allowed = 'owner' | 'owner-or-operator' | 'operator';
 
 export type OrderOwner = Pick<OrderHead, 'customerId'>;
 
-/** Another customer's order looks like no order: its existence is nobody else's business. */
+/** Another customer's order is reported as not found, so that its existence is not revealed. */
 export function isVisible<Owned extends OrderOwner>(order: Owned | undefined, by: Requester): order is Owned {
   return order !== undefined && (order.customerId === by.userId || by.isOperator);
 }
 
-/** The way of every command to an order: lock it, look who asks and what they have seen, decide, save. */
+/** Runs every command to an order: locks it, checks the requester and the precondition, decides, and saves. */
 @Injectable()
 export class OrderCommands {
   constructor(
@@ -67,7 +64,7 @@ export class OrderCommands {
     return decision;
   }
 
-  /** Writes what the order is now, its items apart. */
+  /** Saves the order without its items, the steps and the messages. */
   async save(
     tx: EntityManager,
     before: OrderHead,
@@ -81,7 +78,7 @@ export class OrderCommands {
     await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.save(tx, state, steps)]);
   }
 
-  /** The same for an order that is new. */
+  /** Saves a new order, with its items. */
   async add(tx: EntityManager, decision: Accepted<Order, OrderChange>, origin: Origin): Promise<void> {
     const { state, events } = decision;
     const messages = messagesOf(events);
@@ -90,7 +87,7 @@ export class OrderCommands {
   }
 }
 
-/** With ids of their own, for the order's history names the messages. */
+/** Assigns the ids here, because the steps refer to them. */
 function messagesOf(events: readonly OrderChange[]) {
   return events.filter(isPublished).map((event) => ({ ...event, id: uuidv7() }));
 }

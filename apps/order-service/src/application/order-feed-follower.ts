@@ -7,46 +7,38 @@ import { type FeedPart, type FeedStep, OrderFeedHistory } from './order-feed-sto
 import { type FeedBatch, type FeedSubscription } from './order-feed-subscription.js';
 
 const AGAIN_MS = 1000;
-/**
- * So many transactions ago it becomes cheaper to look at all orders of a customer than at all that was committed since. The one
- * bounds the other: no one's return costs more than their own orders.
- */
+/** In transactions. Beyond it, reading all orders of a customer is cheaper than all commits, which bounds the cost of a resume. */
 const LONG_AGO = 10_000;
-/**
- * So many steps are told in one turn, a quarter of a megabyte at most: not before its end is anything sent, and a listener for whom
- * too much waits is cut off.
- */
+/** Steps per turn, a quarter of a megabyte at most: nothing is flushed earlier, and a client with too much buffered is cut off. */
 const SLICE = 100;
 
-/** Whoever is told. Nothing of it throws. */
+/** Receives the steps. No member throws. */
 export interface Listener {
-  /** A step; whoever has got it and comes back with `resume` misses nothing. */
+  /** Sends a step. A client that has received it and resumes from `resume` misses nothing. */
   tell(step: FeedStep, resume: FeedPlace): void;
-  /** Nothing happened, but who comes back begins here. */
+  /** Advances the place to resume from without a step. */
   mark(resume: FeedPlace): void;
-  /** Until more can be told: what is told faster than it is heard is kept in memory. */
+  /** Waits until the client has caught up, because unsent steps are buffered in memory. */
   ready(): Promise<void>;
-  /** No later step can be found from this position. The next subscription reports whether the client can resume. */
+  /** Ends the stream, because it cannot be continued from here. The client learns whether it can resume when it reconnects. */
   end(): void;
   readonly closed: boolean;
 }
 
-/** Where a returning follower was. */
 export interface Followed {
   readonly subscription: FeedSubscription;
-  /** Undefined: new here. */
+  /** Undefined for a client that does not resume. */
   readonly since: FeedPlace | undefined;
 }
 
-/** What one listener is told of. */
 interface Telling {
   readonly watched: Watched;
   readonly listener: Listener;
-  /** Moves on with what was told: after an error it goes on from here. */
+  /** Advances with each step sent, so that an error does not lose the place. */
   place: FeedPlace;
 }
 
-/** Tells one listener what happens to orders: first what it missed, then what comes, without a hole between the two. */
+/** Sends a listener the steps it missed, then new ones, without a gap between the two. */
 @Injectable()
 export class OrderFeedFollower {
   private readonly logger = new Logger('OrderFeed');
@@ -57,9 +49,9 @@ export class OrderFeedFollower {
   ) {}
 
   /**
-   * Begins to keep what comes. Undefined when `since` is from another database, or from a future or a past that a restored one does
-   * not have: from there nothing could be told without loss.
-   * @throws FeedClosed, or when the database cannot be read
+   * Subscribes to new steps. Returns undefined if `since` comes from another database, or from commits that a restored database does
+   * not have, because steps might be lost after it.
+   * @throws FeedClosed, or an error if the database cannot be read
    */
   async join(watched: Watched, since: FeedPlace | undefined): Promise<Followed | undefined> {
     const subscription = await this.feed.subscribe(watched, since);
@@ -70,16 +62,13 @@ export class OrderFeedFollower {
     return undefined;
   }
 
-  /**
-   * Returns when the listener has left, or when the feed has ended its subscription and the listener with it. The database may go
-   * and come back meanwhile. A slow listener receives the steps at its own pace.
-   */
+  /** Sends steps at the listener's pace, until it closes or the feed ends its subscription. Survives an outage of the database. */
   async tell({ subscription, since }: Followed, listener: Listener): Promise<void> {
     const { watched } = subscription;
     let upTo = subscription.from;
     const telling: Telling = { watched, listener, place: since ?? { seen: upTo } };
     if (!since) listener.mark(telling.place);
-    // Whoever looks at one order for the first time is told how it is.
+    // A new client of a single order first receives its current state.
     let newest = since === undefined && 'orderId' in watched ? watched.orderId : undefined;
     while (!listener.closed && !subscription.isOver) {
       try {
@@ -89,7 +78,7 @@ export class OrderFeedFollower {
         await tellKept(subscription, upTo, telling);
         upTo = subscription.from;
       } catch (error) {
-        this.logger.warn(`A follower of orders cannot catch up yet: ${(error as Error).message}`);
+        this.logger.warn(`A client of the order feed cannot catch up yet: ${(error as Error).message}`);
         await delay(AGAIN_MS * (0.5 + Math.random()));
       }
     }
@@ -101,7 +90,7 @@ export class OrderFeedFollower {
     if (step) listener.tell(step, place);
   }
 
-  /** What is before `upTo`, and perhaps more. */
+  /** Sends the steps before `upTo`, and possibly later ones. */
   private async catchUp(telling: Telling, upTo: FeedSnapshot): Promise<void> {
     const { watched, place } = telling;
     if (place.walk && isWalkOf(watched, place.walk)) await this.walk(telling, place.walk);
@@ -113,7 +102,7 @@ export class OrderFeedFollower {
     else await this.readOn(telling);
   }
 
-  /** In the order of commits. */
+  /** Reads in commit order. */
   private async readOn(telling: Telling): Promise<void> {
     const { watched, listener } = telling;
     const customerId = 'customerId' in watched ? watched.customerId : undefined;
@@ -126,7 +115,7 @@ export class OrderFeedFollower {
     }
   }
 
-  /** In the order of orders. Each step's id has the point of the walk, so that who is cut off goes on from there. */
+  /** Reads order by order. The id of each step contains the point in the walk, so that a client can resume from there. */
   private async walk(telling: Telling, begin: FeedWalk): Promise<void> {
     const { watched, listener } = telling;
     const { seen } = telling.place;
@@ -142,14 +131,14 @@ export class OrderFeedFollower {
   }
 }
 
-/** What the feed has kept, and then what comes: until more has come than is kept, or the listener has left. */
+/** Sends the buffered steps and then new ones, until the buffer overflows or the listener closes. */
 async function tellKept(subscription: FeedSubscription, from: FeedSnapshot, telling: Telling): Promise<void> {
   const { listener, place } = telling;
   const reached = place.seen;
   while (!listener.closed) {
     const batch = await subscription.take(from);
     if (!batch) return;
-    // The listener may have read beyond some of what was kept.
+    // Catching up may have covered some of the buffered steps.
     const steps = batch.steps.filter(({ xid }) => !reached.sees(xid));
     await tellBatch({ ...batch, steps }, listener);
     if (batch.seen.end >= telling.place.seen.end) moveOn(telling, { seen: batch.seen });
@@ -157,7 +146,7 @@ async function tellKept(subscription: FeedSubscription, from: FeedSnapshot, tell
 }
 
 function moveOn(telling: Telling, place: FeedPlace): void {
-  // Who has left has not got all of it.
+  // A closed listener has not received all of it.
   if (telling.listener.closed) return;
   telling.place = place;
   telling.listener.mark(place);
@@ -169,8 +158,8 @@ async function tellBatch({ steps, before, seen }: FeedBatch, listener: Listener)
 }
 
 /**
- * What a listener has got after each of the steps. They are in another order than their transactions: it has got all up to one
- * once nothing before that is left to be told.
+ * Returns what a listener has received after each step. Steps are not in the order of their transactions, so it has received everything
+ * up to a transaction once no step of an earlier one is left.
  */
 function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): FeedSnapshot[] {
   const firstAfter: number[] = [];
@@ -183,7 +172,7 @@ function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedS
   let last = -1;
   return steps.map(({ xid }, index) => {
     if (index === steps.length - 1) return seen;
-    // What belongs to a later reading is told early, and once more there.
+    // A step that belongs to a later reading was sent early, and is sent again there.
     if (xid < seen.end) last = Math.max(last, xid);
     if (last >= resume.end && last < (firstAfter[index] ?? 0)) resume = seen.upTo(last);
     return resume;

@@ -2,7 +2,7 @@ import { type FeedSnapshot } from './order-feed-snapshot.js';
 import { type FeedStep } from './order-feed-store.js';
 import { type FeedSubscription } from './order-feed-subscription.js';
 
-/** Who follows what. A step costs those who follow it, and not all that there are. */
+/** Indexes subscriptions, so that the cost of a step depends on those it matches and not on all. */
 export class OrderFeedFollowers {
   private readonly everybody = new Set<FeedSubscription>();
   private readonly byOrder = new Map<string, Set<FeedSubscription>>();
@@ -29,7 +29,7 @@ export class OrderFeedFollowers {
     else this.ofAll.delete(subscription);
   }
 
-  /** Gives each of them its steps of those that were committed between the two snapshots. */
+  /** Delivers to each subscription its steps of those committed between the two snapshots. */
   deal(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): void {
     const dealt = new Map<FeedSubscription, FeedStep[]>();
     for (const step of steps) {
@@ -43,12 +43,10 @@ export class OrderFeedFollowers {
     for (const [follower, own] of dealt) follower.deliver({ steps: own, before, seen });
   }
 
-  /** Ends all of them: each has to begin anew. */
   end(): void {
     for (const subscription of this.everybody) subscription.end();
   }
 
-  /** Tells all of them how far the feed has come. */
   mark(seen: FeedSnapshot): void {
     for (const subscription of this.everybody) subscription.mark(seen);
   }

@@ -1,28 +1,26 @@
-/** More in an id would not fit into a header that everybody takes; see {@link FeedSnapshot.toString}. */
-const MOST_OPEN = 12;
-/** Of each of the two snapshots in the id of a walk: all of it has to fit into 255 characters. */
-export const MOST_OPEN_IN_WALK = 6;
-const CUT_TO: ReadonlySet<number> = new Set([MOST_OPEN, MOST_OPEN_IN_WALK]);
+/** Keeps an event id, with up to two snapshots in a walk, within 255 characters, which every server accepts in a header. */
+const MAX_OPEN = 12;
+export const MAX_OPEN_IN_WALK = 6;
+const CUT_TO: ReadonlySet<number> = new Set([MAX_OPEN, MAX_OPEN_IN_WALK]);
 
 /**
- * Which transactions' steps a reader has got: those before `end`, but for the `open` ones, which had not ended when it looked.
- * Steps become visible when their transaction commits, in no order of any number that they carry, so a reader that remembered
- * only the highest would lose those that commit late.
+ * The transactions whose steps a reader has received: those before `end`, except the `open` ones, which had not ended when it read.
+ * Steps become visible at commit, in no order of any number they carry, so a reader that remembered only the highest would lose those
+ * that commit late.
  *
- * `end` lies right behind a transaction that has committed steps, never behind one of which nothing is on disk: a server that
- * crashes hands out such numbers again. A value: every step gives a new one. Numbers are exact up to 2^53.
+ * `end` directly follows a transaction with committed steps, never one of which nothing is on disk, because a server hands out such ids
+ * again after a crash. Immutable. Ids are exact up to 2^53.
  */
 export class FeedSnapshot {
-  /** `open` is in order, and below `end`. */
+  /** `open` must be sorted and below `end`. */
   constructor(
     readonly end: number,
     readonly open: readonly number[],
   ) {}
 
-  /** A reader that has got nothing yet. */
   static readonly NOTHING = new FeedSnapshot(0, []);
 
-  /** Undefined for what {@link toString} has not made. */
+  /** Parses the result of {@link toString}; undefined if invalid. */
   static parse(text: string): FeedSnapshot | undefined {
     if (!/^[\da-z]{1,11}(\.[\da-z]{1,11})*$/.test(text)) return undefined;
     const [end = 0, ...open] = text.split('.').map((digits) => Number.parseInt(digits, 36));
@@ -30,10 +28,7 @@ export class FeedSnapshot {
     return isOne ? new FeedSnapshot(end, open) : undefined;
   }
 
-  /**
-   * The transaction that it ends with, which has committed steps. Undefined of one that has seen nothing, and of one that may have
-   * been cut when it was written as text: that ends anywhere.
-   */
+  /** The last transaction, which has committed steps. Undefined if empty, or if {@link toString} may have truncated the snapshot. */
   get last(): number | undefined {
     const isCut = CUT_TO.has(this.open.length);
     return this.end === 0 || isCut ? undefined : this.end - 1;
@@ -44,8 +39,8 @@ export class FeedSnapshot {
   }
 
   /**
-   * After a reading of what this one does not see. `openNow`: the transactions in progress when it was read. `last`: the latest
-   * transaction that had steps, if any had. Unless it `isWhole`, only what is not after `last` was read.
+   * The snapshot after reading what this one does not see. `openNow` are the transactions in progress at that time, and `last` is the
+   * latest one that had steps. Unless the reading `isWhole`, nothing after `last` was read.
    */
   after(openNow: readonly number[], last: number | undefined, isWhole: boolean): FeedSnapshot {
     if (last === undefined)
@@ -62,7 +57,7 @@ export class FeedSnapshot {
     );
   }
 
-  /** What a reader has got of this one that has got nothing after `last`, which is a transaction that has committed steps. */
+  /** This snapshot without anything after `last`, which must be a transaction with committed steps. */
   upTo(last: number): FeedSnapshot {
     return new FeedSnapshot(
       last + 1,
@@ -70,12 +65,9 @@ export class FeedSnapshot {
     );
   }
 
-  /**
-   * Of bounded length: where very many transactions were open it ends at one of the first, and so sees less than it could. Who
-   * resumes from there gets some steps once more.
-   */
-  toString(mostOpen = MOST_OPEN): string {
-    const end = this.open[mostOpen] ?? this.end;
-    return [end, ...this.open.slice(0, mostOpen)].map((xid) => xid.toString(36)).join('.');
+  /** Bounds the length: with too many open transactions the text ends earlier, and a client that resumes gets some steps again. */
+  toString(maxOpen = MAX_OPEN): string {
+    const end = this.open[maxOpen] ?? this.end;
+    return [end, ...this.open.slice(0, maxOpen)].map((xid) => xid.toString(36)).join('.');
   }
 }

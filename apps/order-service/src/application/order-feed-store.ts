@@ -2,7 +2,6 @@ import { type FeedPlace, type WalkPoint } from './order-feed-place.js';
 import { type FeedSnapshot } from './order-feed-snapshot.js';
 import { type TimelineStep } from './order-timeline-reader.js';
 
-/** A step as it is told to whoever follows orders. */
 export interface FeedStep extends TimelineStep {
   readonly orderId: string;
   readonly customerId: string;
@@ -10,47 +9,40 @@ export interface FeedStep extends TimelineStep {
   readonly xid: number;
 }
 
-/** Steps that were committed since a snapshot, those of one order in their order. */
+/** Steps committed since a snapshot. The steps of one order are in order. */
 export interface FeedReading {
   readonly steps: readonly FeedStep[];
-  /** What the reader has got with them. */
+  /** What the reader has received, including these steps. */
   readonly seen: FeedSnapshot;
-  /** There were no more of them. */
+  /** Whether there were no more steps. */
   readonly isWhole: boolean;
 }
 
-/** What a follower missed, read on the service's pool, a part at a time. */
+/** Reads what a follower missed, in parts, on the service's pool. */
 export abstract class OrderFeedHistory {
-  /**
-   * The next part of all steps that `seen` does not see, or of one customer's. Costs what was committed since, whoever's it was.
-   */
+  /** Reads the next part of the steps that `seen` does not see, of all or of one customer. The cost depends on all commits since. */
   abstract since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading>;
-  /**
-   * The same of the customer's orders, order by order, beyond `after`. Costs what the customer has, however long ago `seen` was.
-   */
+  /** The same order by order, beyond `after`. The cost depends on the customer's orders, not on the age of `seen`. */
   abstract ofCustomer(customerId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
-  /** The same of one order. */
   abstract ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
-  /** The order's newest step. */
   abstract newestOf(orderId: string): Promise<FeedStep | undefined>;
 }
 
 export interface FeedPart {
   readonly steps: readonly FeedStep[];
-  /** Where the next part begins; undefined when there is none. */
+  /** Where the next part begins; undefined if there is none. */
   readonly next: WalkPoint | undefined;
 }
 
-/** Nobody can follow any more: the service stops. */
 export class FeedClosed extends Error {
   constructor() {
-    super('The feed of orders is closed');
+    super('The order feed is closed because the service is stopping');
   }
 }
 
 /**
- * The database has lost steps that were already sent: it was restored, a standby without them took over, or the timeline was
- * emptied. What comes next would look like something known, or as if it had been sent.
+ * The database was restored, failed over to a standby that lacks some steps, or had its timeline truncated. New steps might reuse the
+ * positions or transaction ids of lost ones, and would be mistaken for steps already sent.
  */
 export class FeedWentBack extends Error {
   constructor() {
@@ -58,20 +50,16 @@ export class FeedWentBack extends Error {
   }
 }
 
-/** The feed's own connection, and the other replicas. */
+/** Reads on the feed's own connection, and exchanges notices with the other replicas. */
 export abstract class OrderFeedSource {
-  /** All that is committed now counts as seen. */
+  /** Returns a snapshot of all that is committed now. */
   abstract now(): Promise<FeedSnapshot>;
-  /**
-   * The next part of what was committed since.
-   * @throws FeedWentBack when the database is not what it was when `now` or `since` was called before
-   */
+  /** Reads the next part. Throws FeedWentBack if the database lost commits, or was replaced, since the last call of `now` or `since`. */
   abstract since(seen: FeedSnapshot): Promise<FeedReading>;
-  /** Whether the database has the last step that a returning follower was sent. */
+  /** Whether the database has the last step that the resuming follower received. */
   abstract knows(place: FeedPlace): Promise<boolean>;
-  /** Tells the other replicas, soon, that steps were committed. A notice may get lost. Must not throw. */
+  /** Soon notifies the other replicas of committed steps. A notice may get lost. Must not throw. */
   abstract announce(): void;
-  /** Calls `wake` when another replica announces something. */
   abstract onAnnounced(wake: () => void): void;
   abstract close(): Promise<void>;
 }

@@ -2,26 +2,23 @@ import { type Watched } from './order-feed-place.js';
 import { FeedSnapshot } from './order-feed-snapshot.js';
 import { type FeedStep } from './order-feed-store.js';
 
-/** Steps of a follower's that were committed after `before`, all that `seen` sees beyond it; none, when it only tells how far. */
+/** All steps for a follower that `seen` sees and `before` does not. Without steps, it only reports progress. */
 export interface FeedBatch {
   readonly steps: readonly FeedStep[];
   readonly before: FeedSnapshot;
   readonly seen: FeedSnapshot;
 }
 
-/** Batches are kept for a follower until there are so many steps; then it has to read for itself what it has not got. */
-const MOST_KEPT = 1000;
+/** In steps. A follower that falls further behind must read what it missed from the database. */
+const MAX_KEPT = 1000;
 
-/**
- * What the feed has for one follower, who takes it at their own pace: whoever falls behind further than is kept reads it on their
- * own, and neither holds the others up nor fills the memory.
- */
+/** Buffers steps for one follower, which takes them at its own pace. A slow follower neither delays others nor fills the memory. */
 export class FeedSubscription {
   private kept: FeedBatch[] = [];
   private count = 0;
   private wake: (() => void) | undefined;
   private ended = false;
-  /** Everything that it does not see is kept, will come, or was taken. */
+  /** Everything it does not see is buffered, will be delivered, or was taken. */
   private beginning = FeedSnapshot.NOTHING;
   private latest = FeedSnapshot.NOTHING;
 
@@ -30,12 +27,12 @@ export class FeedSubscription {
     private readonly leave: () => void,
   ) {}
 
-  /** What is before it, the follower has to read for itself. */
+  /** The follower must read everything before this snapshot itself. */
   get from(): FeedSnapshot {
     return this.beginning;
   }
 
-  /** Nothing comes any more: the follower has left, or the feed cannot go on from what was told. */
+  /** Whether nothing more will be delivered, because the follower left or the feed cannot continue. */
   get isOver(): boolean {
     return this.ended;
   }
@@ -49,7 +46,7 @@ export class FeedSubscription {
     this.latest = batch.seen;
     this.kept.push(batch);
     this.count += batch.steps.length;
-    if (this.count > MOST_KEPT) {
+    if (this.count > MAX_KEPT) {
       this.kept = [];
       this.count = 0;
       this.beginning = batch.seen;
@@ -57,20 +54,20 @@ export class FeedSubscription {
     this.wake?.();
   }
 
-  /** There was nothing of theirs up to here. */
+  /** Reports that there were no more steps for the follower up to here. */
   mark(seen: FeedSnapshot): void {
     const last = this.kept.at(-1);
     const before = this.latest;
     this.latest = seen;
-    // One after the other would pile up for a follower that takes none.
+    // Replaced, because marks would pile up for a follower that takes none.
     if (last?.steps.length === 0) this.kept.splice(-1, 1, { ...last, seen });
     else this.kept.push({ steps: [], before, seen });
     this.wake?.();
   }
 
   /**
-   * The next batch, once there is one, for a follower that has got all before `from`. Undefined when it has ended, and when `from`
-   * has moved on, so that the follower has to read up to there.
+   * Waits for the next batch, for a follower that has received everything before `from`. Returns undefined if the subscription has
+   * ended, or if `from` has advanced and the follower must read up to it.
    */
   async take(from: FeedSnapshot): Promise<FeedBatch | undefined> {
     while (!this.ended && from === this.beginning) {
@@ -87,7 +84,7 @@ export class FeedSubscription {
     return undefined;
   }
 
-  /** Has to be called when the follower leaves. */
+  /** Must be called when the follower leaves. */
   end(): void {
     this.ended = true;
     this.leave();

@@ -6,20 +6,20 @@ import { type FeedSnapshot } from './order-feed-snapshot.js';
 import { FeedClosed, FeedWentBack, OrderFeedSource } from './order-feed-store.js';
 import { FeedSubscription } from './order-feed-subscription.js';
 
-/** For notices that got lost, or never arrive (a pooler in transaction mode). */
+/** Covers notices that got lost or never arrive, as behind a pooler in transaction mode. */
 const POLL_MS = 1000;
-/** Between two readings: what is committed meanwhile goes together. */
+/** Between two readings, so that commits are read together. */
 const PACE_MS = 5;
-/** How often a follower that gets nothing learns how far the feed has come, so that a resume after hours is short. */
+/** How often an idle follower gets a new place to resume from, so that a resume after hours is short. */
 const MARK_EVERY_MS = 15_000;
-const MOST_BACK_OFF_MS = 1000;
+const MAX_BACK_OFF_MS = 1000;
 
 /**
- * Tells followers of orders what happens to them, within milliseconds of the commit. One reading serves all followers of the
- * process, on one connection. It reads only while there are any: an idle process asks the database nothing.
+ * Delivers steps to followers within milliseconds of the commit. One reading on one connection serves all followers of the process. A
+ * process without followers sends no queries.
  *
- * While the database is away the followers wait, and then get all that they missed. When it comes back without steps that were
- * already sent, all of them are ended, so that clients start again instead of waiting for what has happened already.
+ * While the database is down, followers wait, and then receive all they missed. If it comes back without steps that were already sent,
+ * all subscriptions end, so that clients start again instead of waiting for steps that they take for received.
  */
 @Injectable()
 export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
@@ -30,7 +30,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   private running: Promise<void> | undefined;
   private wakeUp: (() => void) | undefined;
   private isWoken = false;
-  /** Why nothing could be read, until it is tried again. */
+  /** Set from a failed reading until the next attempt. */
   private trouble: Error | undefined;
   private stopping = false;
   private failures = 0;
@@ -47,13 +47,13 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   /**
-   * Follows what is committed from now on. The subscription has to be ended. Undefined when the database does not know the place
-   * `since` from which the follower resumes.
-   * @throws FeedClosed, or when the database cannot be read
+   * Follows what is committed from now on. The subscription must be ended. Returns undefined if the database does not know `since`, the
+   * place to resume from.
+   * @throws FeedClosed, or an error if the database cannot be read
    */
   async subscribe(watched: Watched, since?: FeedPlace): Promise<FeedSubscription | undefined> {
     if (this.stopping) throw new FeedClosed();
-    // Who comes now would wait for the next try, and then for its end.
+    // Fails fast instead of waiting for the next attempt and its outcome.
     if (this.trouble) throw this.trouble;
     const subscription = new FeedSubscription(watched, () => this.remove(subscription));
     const joined = new Promise<void>((resolve, reject) => this.joining.push({ subscription, resolve, reject }));
@@ -108,18 +108,18 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
           this.joining.unshift(...joining);
           continue;
         }
-        // Those too who came meanwhile: the next try may take as long.
+        // Includes those that joined meanwhile, because the next attempt may take as long.
         for (const { reject } of [...joining, ...this.joining.splice(0)]) reject(error as Error);
         await this.backOff(error);
       }
     }
-    // Nobody follows: what happens now is nobody's.
+    // Steps committed while there are no followers need not be read.
     this.seen = undefined;
     this.running = undefined;
     for (const { reject } of this.joining.splice(0)) reject(new FeedClosed());
   }
 
-  /** False when there is more to be read. */
+  /** Returns false if there is more to read. */
   private async read(): Promise<boolean> {
     const before = this.seen;
     if (!before) {
@@ -137,7 +137,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   private beginAnew({ message }: FeedWentBack): void {
-    this.logger.warn(`${message}: ${this.followers.size} streams are closed so that their clients start again.`);
+    this.logger.warn(`${message}. Closing ${this.followers.size} streams so that their clients reload.`);
     this.seen = undefined;
     this.followers.end();
   }
@@ -148,10 +148,10 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   private async backOff(error: unknown): Promise<void> {
-    const waitMs = Math.min(MOST_BACK_OFF_MS, 100 * 2 ** Math.min(this.failures++, 10)) * (0.5 + Math.random() / 2);
-    this.logger.warn(`Followers of orders wait: ${(error as Error).message}. Trying again in ${Math.round(waitMs)} ms`);
+    const waitMs = Math.min(MAX_BACK_OFF_MS, 100 * 2 ** Math.min(this.failures++, 10)) * (0.5 + Math.random() / 2);
+    this.logger.warn(`Cannot read the order feed: ${(error as Error).message}. Retrying in ${Math.round(waitMs)} ms.`);
     this.trouble = error as Error;
-    // Not even by what is committed: a database in trouble would get no rest from those who write to it.
+    // Commits must not cut this short, or a database in trouble would never be left alone.
     await this.pause(waitMs, 'the end');
     this.trouble = undefined;
   }
@@ -171,7 +171,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 }
 
-/** A follower that is one once all was read that is there now. */
+/** A follower that joins once everything committed now has been read. */
 interface Joining {
   readonly subscription: FeedSubscription;
   readonly resolve: () => void;

@@ -1,17 +1,15 @@
 import { type Order, type OrderStatus } from '../domain/order.js';
 
-/** By creation (the ids are UUIDv7) or by total; `-` begins with the newest, or the largest. */
+/** By creation (ids are UUIDv7) or by total. `-` means descending. */
 export const ORDER_SORTS = ['created', '-created', 'total', '-total'] as const;
 export type OrderSort = (typeof ORDER_SORTS)[number];
 
-/** Which orders are wanted: those that meet all that is said. Both ends of a range are in it. */
+/** Selects the orders that match all filters. Ranges are inclusive. */
 export interface OrderFilter {
   readonly customerId?: string | undefined;
-  /** Any of them. */
   readonly statuses?: readonly OrderStatus[] | undefined;
-  /** Orders that have it among their items. */
   readonly productId?: string | undefined;
-  /** Minor units, whatever the currency. A draft's total still changes, so with either bound there are no drafts. */
+  /** In minor units of any currency. A bound on the total excludes drafts, whose total still changes. */
   readonly totalMin?: number | undefined;
   readonly totalMax?: number | undefined;
   readonly createdFrom?: Date | undefined;
@@ -19,16 +17,13 @@ export interface OrderFilter {
   readonly late?: Lateness | undefined;
 }
 
-/** The orders that are late, or those that are not. */
+/** A PLACED order is late if due before `placedBefore`, a PAYMENT_PENDING one if due before `pendingBefore`. */
 export interface Lateness {
   readonly isLate: boolean;
-  /** PLACED and due before then is late. */
   readonly placedBefore: Date;
-  /** PAYMENT_PENDING and due before then is late. */
   readonly pendingBefore: Date;
 }
 
-/** Where a page ended: what the sorts go by. */
 export interface OrderPosition {
   readonly id: string;
   readonly total: number;
@@ -37,16 +32,16 @@ export interface OrderPosition {
 export interface OrderListing {
   readonly filter: OrderFilter;
   readonly sort: OrderSort;
-  /** The last order of the page before; none for the first page. */
+  /** The last order of the previous page. */
   readonly after: OrderPosition | undefined;
   readonly limit: number;
 }
 
 /**
- * Orders in pages. What a page goes by never changes (an order's id; its total once it is placed, and so a list by total has no
- * drafts), so every order that was there when paging began, and meets the filter throughout, is on exactly one page.
+ * Lists orders page by page. The sort keys never change (an id, or a total once placed, which is why a list by total excludes drafts),
+ * so every order that exists when paging begins and matches throughout is on exactly one page.
  */
 export abstract class OrderList {
-  /** The first `limit` orders after `after`, each as it was at one and the same moment. */
+  /** Reads the first `limit` orders after `after` in one snapshot. */
   abstract read(listing: OrderListing): Promise<Order[]>;
 }

@@ -60,7 +60,7 @@ it('a message that was passed over is named, with why', () => {
       type: 'MessagePassedOver',
       status: 'COMPLETED',
       messageId: 'heard',
-      detail: { type: 'PaymentFailed', reason: 'the payment was SUCCEEDED already' },
+      detail: { type: 'PaymentFailed', reason: 'the payment was already SUCCEEDED' },
     },
   ]);
 });

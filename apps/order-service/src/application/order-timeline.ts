@@ -3,35 +3,33 @@ import { type Accepted } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { evolve, type OrderChange, type OrderHead, type OrderStatus } from '../domain/order.js';
 
-/** One line of an order's history: what happened, who did it, and what the order was afterwards. */
 export interface Step {
-  /** The change's name: `OrderPlaced`, `ItemAdded`, `PaymentRequested`, `MessagePassedOver`, … */
+  /** Such as `OrderPlaced`, `ItemAdded`, `PaymentRequested` or `MessagePassedOver`. */
   readonly type: string;
-  /** The order after the step. */
+  /** The status and version after the step. */
   readonly status: OrderStatus;
   readonly version: number;
   readonly at: Date;
-  /** `customer:<user>`, `operator:<user>`, `gateway`, `provider`, `system`, or the name of the service that said so. */
+  /** `customer:<user>`, `operator:<user>`, `gateway`, `provider`, `system`, or the name of the publishing service. */
   readonly actor: string;
-  /** What led to it: the request as `POST /orders/:orderId/cancel`, or the type of the message that was heard. */
+  /** The request, such as `POST /orders/:orderId/cancel`, or the type of the received message. */
   readonly cause: string | null;
-  /** The message that was heard, or the one that tells of the step. */
+  /** The received message that caused the step, or the message published for it. */
   readonly messageId: string | null;
-  /** What else there is to say: a reason, a product and its quantity. */
+  /** Further details, such as a reason, or a product and its quantity. */
   readonly detail: object | null;
 }
 
-/** Where a command comes from: who gave it, by which request or message. */
 export interface Origin {
   readonly actor: string;
   readonly cause: string;
-  /** The message that was heard, if it was one. */
+  /** Set if the command comes from a received message. */
   readonly messageId?: string | null;
 }
 
-/** The steps of every order, oldest first; none is ever changed. */
+/** The append-only history of orders. */
 export abstract class OrderTimeline {
-  /** Adds the steps in the caller's transaction, in one statement; whoever watches the order is told after the commit. */
+  /** Adds the steps in one statement of the caller's transaction, and notifies the live updates after the commit. */
   abstract record(
     tx: EntityManager,
     order: Pick<OrderHead, 'id' | 'customerId'>,
@@ -39,15 +37,11 @@ export abstract class OrderTimeline {
   ): Promise<void>;
 }
 
-/** Whether the change is told to other services, and not kept to the order's history. */
 export function isPublished(change: OrderChange): change is OrderEvent {
   return Object.hasOwn(ORDER_EVENTS.events, change.type);
 }
 
-/**
- * A step for each change that made the order what it is, from the status before them. `published`: the ids of the messages of
- * those that are published.
- */
+/** Returns a step for each change of the decision. `published` are the ids of the messages of the published changes. */
 export function stepsOf(
   before: OrderStatus,
   { state, events }: Accepted<OrderHead, OrderChange>,
@@ -69,7 +63,6 @@ function isHeard({ type }: OrderChange): boolean {
   return type === 'MessagePassedOver' || Object.hasOwn(PAYMENT_EVENTS.events, type);
 }
 
-/** What the step does not say anyway. */
 function detailOf({ data }: OrderChange): object | null {
   const detail = Object.entries(data).filter(([name]) => !SAID_BY_THE_STEP.has(name));
   return detail.length === 0 ? null : Object.fromEntries(detail);

@@ -9,10 +9,7 @@ import { type OrderCommand, OrderCommands } from './order-commands.js';
 import { type Origin } from './order-timeline.js';
 import { ProductStore } from './product-store.js';
 
-/**
- * A draft is placed, or a new order at once, and what it needs is reserved. A rejection may come after the first write:
- * whoever opened the transaction rolls it back.
- */
+/** Places orders and reserves their stock. The caller must roll back on a rejection, which may follow the first write. */
 @Injectable()
 export class PlaceOrder {
   constructor(
@@ -27,7 +24,7 @@ export class PlaceOrder {
     const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (!decision.accepted) return decision;
 
-    // Sent together.
+    // Sent in one round trip.
     const [, placed] = await allDone([
       this.commands.add(tx, decision, origin),
       this.reserved(tx, decision.state, decision),
@@ -44,15 +41,15 @@ export class PlaceOrder {
   }
 
   /**
-   * Last, for many orders wait for the lock of a product that many want: no round trip but the commit's comes after it. The rule
-   * has seen the products as they were before that wait, so they are looked at once more.
+   * Runs last, so that the lock of a popular product is held for no further round trip except the commit. The rule saw the products as
+   * of before the wait for the lock, so they are checked again.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
     return refusalAtLast(order, await this.products.reserve(tx, order.items)) ?? decision;
   }
 }
 
-/** Its time is that of the order's creation: orders sorted by id are sorted by it. */
+/** Contains the time of creation, so ordering by id is ordering by creation. */
 export function orderIdOf(createdAt: Date): string {
   return uuidv7({ msecs: createdAt.getTime() });
 }
