@@ -43,7 +43,6 @@ import { PutProduct } from './application/put-product.js';
 import { type OrderServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
-/** The only place that knows every part of the service. */
 @Module({})
 export class AppModule {
   static with(config: OrderServiceConfig): DynamicModule {

@@ -3,7 +3,7 @@ import { OrderServiceConfig } from './config.js';
 
 const needed = { DATABASE_URL: 'postgres://orders@db/twinbox', KAFKA_BROKERS: 'kafka:9092' };
 
-it('takes the names of an existing landscape', () => {
+it('accepts the names of existing topics and groups', () => {
   const names = {
     ORDER_EVENTS_TOPIC: 'pay-order',
     PAYMENT_EVENTS_TOPIC: 'payment-results',

@@ -12,7 +12,6 @@ import {
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 
-/** What order-service reads from its environment. */
 export class OrderServiceConfig extends ServiceConfig {
   @EnvInt(0, 65_535)
   override PORT = 8081;
@@ -20,34 +19,32 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
-  /**
-   * The topic's number of partitions. When Kafka has a different number, nothing is published, because keys would lose their order.
-   */
+  /** If the topic has a different number, nothing is published, because keys would lose their order. */
   @EnvInt(1, 9999)
   ORDER_EVENTS_PARTITIONS: number = ORDER_EVENTS.partitions;
 
-  /** Another than its own: a service does not hear itself. */
+  /** Must differ from the topic that order-service publishes to. */
   @EnvName()
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
-  /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
+  /** The Kafka consumer group, and the service's name in its inbox. Renaming it handles all messages again. */
   @EnvName()
   CONSUMER_GROUP = 'order-service';
 
-  /** An order that waits longer for its payment request is late. */
+  /** An order that waits longer than this for its payment request is late. */
   @EnvDuration(1000, 7 * 24 * 3600 * 1000)
   PAYMENT_LATE_AFTER = 60_000;
 
   /**
-   * The consumer group of what customers are told; renaming it tells everything again. One group for both would part the
-   * partitions of either topic between consumers of which one does not read it.
+   * The consumer group for notifications. Renaming it sends them all again. Sharing CONSUMER_GROUP would assign partitions of each topic to
+   * consumers that do not read it.
    */
   @EnvName()
   @EnvOtherThan('CONSUMER_GROUP')
   NOTIFICATIONS_GROUP = 'order-service-notifications';
 
-  /** How customers are told of their orders: `log` writes a line, `smtp` sends an e-mail. */
+  /** How customers are notified: `log` writes a log line, `smtp` sends an e-mail. */
   @EnvOneOf(['log', 'smtp'])
   @EnvNotInProduction('log', 'customers would not be notified')
   NOTIFIER: 'log' | 'smtp' = 'log';
@@ -61,7 +58,7 @@ export class OrderServiceConfig extends ServiceConfig {
   })
   MAIL_FROM = 'Twinbox <orders@twinbox.example>';
 
-  /** Where customers have their mailboxes whose ids are no e-mail addresses: `<X-User-Id>@<MAIL_DOMAIN>`. */
+  /** Customers whose ids are not e-mail addresses are reached at `<X-User-Id>@<MAIL_DOMAIN>`. */
   @MayBeAbsent()
   @Matches(/^[a-z0-9.-]+$/i, { message: 'must be a domain such as customers.example' })
   MAIL_DOMAIN?: string;

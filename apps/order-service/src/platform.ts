@@ -13,19 +13,19 @@ import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/mes
 import { type OrderServiceConfig } from './config.js';
 
 export const NAME = 'order-service';
-/** The consumer through which an order follows its payment. */
+/** The consumer of payment events. */
 export const ORDER_PROCESS = Symbol('order-process');
-/** The consumer that has customers told of their orders. */
+/** The consumer that adds notifications. */
 export const NOTIFICATIONS = Symbol('notifications');
-/** Of messaging's pool: each of the two consumers handles four messages at a time, and jobs and inboxes write beside them. */
+/** Each of the two consumers handles four messages at a time, and jobs and inboxes write concurrently. */
 const MESSAGING_POOL_SIZE = 10;
 
-/** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
+/** The modules shared by the service and its separate relay. */
 export function platform(
   config: OrderServiceConfig,
   options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
     readonly relay: boolean;
-    /** What has metrics beside messaging, of global modules. */
+    /** Further sources of metrics, from global modules. */
     readonly metrics?: readonly Type<MetricsSource>[];
   },
 ): DynamicModule[] {
@@ -54,14 +54,14 @@ export function platform(
           consumer: ORDER_PROCESS,
           groupId: config.CONSUMER_GROUP,
           topic: { ...PAYMENT_EVENTS, name: config.PAYMENT_EVENTS_TOPIC },
-          // Its handlers touch only the order that is their key.
+          // Safe because each handler touches only the order that is its key.
           groupCommit: true,
         },
         {
           consumer: NOTIFICATIONS,
           groupId: config.NOTIFICATIONS_GROUP,
           topic: orderEvents,
-          // Its handlers only write jobs, each for itself: what one of them cannot do holds up no other.
+          // Each handler only adds a job, so a failure of one does not affect the others.
           groupCommit: true,
           afterDeadLetter: 'go-on',
         },

@@ -5,12 +5,12 @@ import { OrderServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
 class RelayConfig extends OrderServiceConfig {
-  /** Any free port unless set, so that any number of them run side by side. */
+  /** Any free port by default, so that several relays can run side by side. */
   @EnvInt(0, 65_535)
   override PORT = 0;
 }
 
-/** The relay of order-service as a process of its own: it publishes or stands by, and tells how it is. */
+/** Runs the relay of order-service as a separate process, which publishes or stands by and reports its health. */
 @Module({})
 class RelayModule {
   static with(config: RelayConfig): DynamicModule {

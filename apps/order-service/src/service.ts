@@ -3,7 +3,6 @@ import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { OrderServiceConfig } from './config.js';
 
-/** order-service as `main.ts` runs it and tests start it. */
 export const orderService = {
   name: 'order-service',
   configClass: OrderServiceConfig,

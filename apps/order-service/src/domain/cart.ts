@@ -9,17 +9,15 @@ import {
 } from './order.js';
 import { type Catalogue, type Line, type PriceChange } from './product.js';
 
-/** Different products in one order. */
 export const MOST_PRODUCTS = 100;
-/** Pieces of one product in one order. */
+/** Per product in an order. */
 export const MOST_PIECES = 1_000_000;
 
-/** So many pieces, at the price that the client has seen, if it says so. */
 export interface WantedLine extends Line {
+  /** The price that the client expects, if it names one. */
   readonly unitPrice?: number | undefined;
 }
 
-/** What a client has seen a product cost. */
 export interface ExpectedPrice {
   readonly productId: string;
   readonly unitPrice: number;
@@ -29,18 +27,17 @@ export interface NewOrder {
   readonly orderId: string;
   readonly customerId: string;
   readonly description: string | null;
-  /** Lines of the same product add up. */
+  /** Lines for the same product are merged. */
   readonly lines: readonly WantedLine[];
 }
 
-/** A new DRAFT, with items or without. */
 export function openDraft(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
   const opened = changed(emptyDraft(wanted, at), at, { type: 'OrderOpened', data: {} });
   const filled = addItems(opened.state, wanted.lines, catalogue, at);
   return filled.accepted ? { ...filled, events: [...opened.events, ...filled.events] } : filled;
 }
 
-/** More of products, in DRAFT. What the cart already has of them takes the price of now, too. */
+/** Adds to a draft. What the cart already has of these products is repriced as well. */
 export function addItems(order: Order, lines: readonly WantedLine[], catalogue: Catalogue, at: Date): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
   const added = addedUp(lines);
@@ -59,7 +56,7 @@ export function addItems(order: Order, lines: readonly WantedLine[], catalogue: 
   return changed({ ...order, ...contents }, at, ...events);
 }
 
-/** So many pieces of a product that is in the cart, in DRAFT. Fewer keep their price, more take that of now. */
+/** Sets the quantity of a product in a draft. A smaller quantity keeps its price; a larger one takes the current price. */
 export function changeItem(order: Order, wanted: WantedLine, catalogue: Catalogue, at: Date): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
   const { productId, quantity } = wanted;
@@ -78,7 +75,6 @@ export function changeItem(order: Order, wanted: WantedLine, catalogue: Catalogu
   });
 }
 
-/** None of a product any more, in DRAFT. */
 export function removeItem(order: Order, productId: string, at: Date): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
   const held = order.items.find((item) => item.productId === productId);
@@ -115,15 +111,15 @@ export function placeDraft(
   return changed({ ...order, ...contents }, at, placed);
 }
 
-/** A new order that is PLACED at once: to nobody it ever was a draft. */
+/** Places a new order that nobody ever sees as a draft. */
 export function placeAtOnce(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
   const filled = addItems(emptyDraft(wanted, at), wanted.lines, catalogue, at);
   return filled.accepted ? placeDraft({ ...filled.state, version: 0 }, [], catalogue, at) : filled;
 }
 
 /**
- * Why an order cannot be placed after all, once its products are locked: another may have bought what was read to be there, or an
- * operator changed the price. It is then refused whether or not the client named a price: nobody pays what they could not see.
+ * Rejects an order if, before its products were locked, another order took the stock or an operator changed a price. A changed price is
+ * rejected even if the client named none, so that nobody pays a price they could not see.
  */
 export function refusalAtLast(placed: Order, locked: Catalogue): Rejected<OrderRejection> | undefined {
   const moved = placed.items.flatMap(({ productId, unitPrice: expected }): PriceChange[] => {
@@ -136,7 +132,6 @@ export function refusalAtLast(placed: Order, locked: Catalogue): Rejected<OrderR
   return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : undefined;
 }
 
-/** One line a product. */
 function addedUp(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();
   for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
@@ -145,7 +140,7 @@ function addedUp(lines: readonly Line[]): Line[] {
 
 type Contents = Pick<Order, 'items' | 'total' | 'currency'>;
 
-/** What the order holds once it has so many pieces of the wanted products, at the catalogue's prices, beside what else it has. */
+/** Sets the wanted products to the wanted quantities at the catalogue's prices, and keeps the other items. */
 function priced(
   order: Pick<Order, 'id' | 'items' | 'currency'>,
   wanted: readonly Line[],
@@ -161,7 +156,7 @@ function priced(
   if (bulk) return reject({ code: 'quantity-too-large', orderId, productId: bulk.productId, most: MOST_PIECES });
 
   const items = new Map(order.items.map((item) => [item.productId, item]));
-  // What is priced anew says nothing any more about the currency, which the shop may have changed.
+  // Only items that keep their price fix the currency, because the shop may have changed that of the others.
   const repriced = new Set(wanted.map(({ productId }) => productId));
   const isKept = order.items.some(({ productId }) => !repriced.has(productId));
   const currencies = new Set(isKept && order.currency !== null ? [order.currency] : []);
@@ -175,7 +170,6 @@ function priced(
   const [currency = null] = currencies;
   if (currencies.size > 1) return reject({ code: 'mixed-currencies', currencies: [...currencies] });
   const total = totalOf([...items.values()]);
-  // Beyond it a sum of minor units is no longer exact.
   if (!Number.isSafeInteger(total)) return reject({ code: 'order-total-too-large', orderId });
   return { items: [...items.values()], total, currency };
 }

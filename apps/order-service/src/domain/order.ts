@@ -6,20 +6,19 @@ import { type PriceChange, type Shortage } from './product.js';
 export const ORDER_STATUSES = ['DRAFT', 'PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'FINISHED', 'CANCELLED'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
 
-/** Placed, and neither paid nor cancelled: what such an order holds is reserved. */
+/** Statuses in which the items of an order are reserved. */
 export const LIVE_STATUSES = ['PLACED', 'PAYMENT_PENDING'] as const satisfies readonly OrderStatus[];
 export type LiveStatus = (typeof LIVE_STATUSES)[number];
 
-/** One product of an order: at the price of when it was added, and once placed at the price of then. */
 export interface OrderItem {
   readonly productId: string;
   readonly name: string;
   readonly quantity: number;
-  /** Minor units of the order's currency. */
+  /** Minor units of the order's currency, as of when the item was added, or when the order was placed. */
   readonly unitPrice: number;
 }
 
-/** An order without its items: all that is needed to say how it goes on once it is placed. */
+/** An order without its items, which is all the rules need once it is placed. */
 export interface OrderHead {
   readonly id: string;
   readonly customerId: string;
@@ -31,9 +30,9 @@ export interface OrderHead {
   readonly currency: string | null;
   readonly payment: PaymentSnapshot | null;
   readonly cancelReason: string | null;
-  /** PLACED: since when it waits for its payment request. PAYMENT_PENDING: until when for its payment. Else null. */
+  /** PLACED: when it began to wait for its payment request. PAYMENT_PENDING: when its payment expires. Otherwise null. */
   readonly dueAt: Date | null;
-  /** Grows with every change. */
+  /** Increases with every change. */
   readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -43,20 +42,20 @@ export interface Order extends OrderHead {
   readonly items: readonly OrderItem[];
 }
 
-/** What happens to a draft: it stands in the order's history and is not published. */
+/** Changes of a draft. They are recorded in the timeline but not published. */
 export type CartEvent =
   | { readonly type: 'OrderOpened'; readonly data: object }
   | { readonly type: 'ItemAdded'; readonly data: Omit<OrderItem, 'name'> }
   | { readonly type: 'ItemRemoved'; readonly data: Pick<OrderItem, 'productId' | 'quantity'> }
   | { readonly type: 'OrderDiscarded'; readonly data: { readonly reason: string } };
 
-/** A message came that may no longer, or not twice, move the order. */
+/** A late or duplicate message was ignored. */
 export interface MessagePassedOver {
   readonly type: 'MessagePassedOver';
   readonly data: { readonly type: PaymentEvent['type']; readonly reason: string };
 }
 
-/** Whatever is a step of an order's history. The order events among them are published. */
+/** Everything recorded in the timeline. Only order events are published. */
 export type OrderChange = OrderEvent | CartEvent | PaymentEvent | MessagePassedOver;
 
 export type OrderRejection =
@@ -74,12 +73,11 @@ export type OrderRejection =
 
 export type OrderDecision<O extends OrderHead = Order> = Decision<O, OrderChange, OrderRejection>;
 
-/** Whether its items are reserved. */
 export function isLive({ status }: Pick<OrderHead, 'status'>): boolean {
   return LIVE_STATUSES.some((live) => live === status);
 }
 
-/** A draft is discarded, a live order is cancelled; what becomes of its money, payment-service knows. */
+/** Discards a draft or cancels a live order. payment-service decides about the money. */
 export function cancelOrder<O extends OrderHead>(order: O, reason: string, actor: string, at: Date): OrderDecision<O> {
   const { id: orderId, customerId, status } = order;
   if (status === 'DRAFT') return changed(order, at, { type: 'OrderDiscarded', data: { reason } });
@@ -87,19 +85,17 @@ export function cancelOrder<O extends OrderHead>(order: O, reason: string, actor
   return changed(order, at, { type: 'OrderCancelled', data: { orderId, customerId, reason, actor } });
 }
 
-/** COMPLETED → FINISHED: nothing is left to be done for it. */
 export function finishOrder<O extends OrderHead>(order: O, at: Date): OrderDecision<O> {
   const { id: orderId, customerId, status } = order;
   if (status !== 'COMPLETED') return reject({ code: 'order-wrong-status', orderId, actual: status });
   return changed(order, at, { type: 'OrderFinished', data: { orderId, customerId } });
 }
 
-/** The order after the changes, and the changes. */
 export function changed<O extends OrderHead>(order: O, at: Date, ...changes: OrderChange[]): Accepted<O, OrderChange> {
   return accept((state: O, change: OrderChange): O => evolve(state, change, at), order, ...changes);
 }
 
-/** The order after one step of its history. What it costs and holds is worked out by the rule that raised the step. */
+/** Applies one change. Items and total are computed by the rule that raised it. */
 export function evolve<O extends OrderHead>(order: O, change: OrderChange, at: Date): O {
   return { ...order, ...effectOf(order, change, at), version: order.version + 1, updatedAt: at };
 }

@@ -2,7 +2,6 @@ import { type PaymentEvent, type PaymentRequested } from '@twinbox/contracts';
 
 export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'REFUNDED'] as const;
 
-/** The order's payment as order-service last heard of it. */
 export interface PaymentSnapshot {
   readonly paymentRequestId: string;
   readonly status: (typeof PAYMENT_STATUSES)[number];
@@ -10,7 +9,6 @@ export interface PaymentSnapshot {
   readonly reason: string | null;
 }
 
-/** What the message says of the payment. */
 export function paymentOf(heard: PaymentEvent): PaymentSnapshot {
   const { paymentRequestId } = heard.data;
   const reason = 'reason' in heard.data ? heard.data.reason : null;
@@ -25,7 +23,7 @@ const statusAfter = {
   PaymentRefunded: 'REFUNDED',
 } as const satisfies Record<PaymentEvent['type'], PaymentSnapshot['status']>;
 
-/** A payment only goes forward: whether the one is ahead of where the other is known to be. */
+/** A payment only moves forward, so the higher rank is the later state. */
 export function isAhead(heard: PaymentSnapshot, known: PaymentSnapshot): boolean {
   return RANKS[heard.status] > RANKS[known.status];
 }
@@ -35,15 +33,14 @@ const RANKS = { PENDING: 0, SUCCEEDED: 1, FAILED: 1, CANCELLED: 1, REFUNDED: 2 }
   number
 >;
 
-/** A message that could not be read for a while comes after later ones, and must not undo what they said. */
+/** A message that was parked arrives after later ones and must not undo them. */
 export function laterOf(known: PaymentSnapshot | null, heard: PaymentSnapshot): PaymentSnapshot {
   return known !== null && isAhead(known, heard) ? known : heard;
 }
 
-/** The first requests did not say when they expire: they lived as long as requests do unless configured otherwise. */
-const UNSAID_TTL_MS = 15 * 60_000;
+/** The first requests did not contain `expiresAt`. They had the default time to live. */
+const DEFAULT_TTL_MS = 15 * 60_000;
 
-/** Until when the order waits for its payment. */
 export function dueAtOf({ expiresAt }: PaymentRequested, at: Date): Date {
-  return expiresAt === undefined ? new Date(at.getTime() + UNSAID_TTL_MS) : new Date(expiresAt);
+  return expiresAt === undefined ? new Date(at.getTime() + DEFAULT_TTL_MS) : new Date(expiresAt);
 }

@@ -2,19 +2,17 @@ import { type PaymentEvent } from '@twinbox/contracts';
 import { changed, isLive, type OrderDecision, type OrderHead } from './order.js';
 import { isAhead, paymentOf, type PaymentSnapshot } from './payment-snapshot.js';
 
-/** Who says what a message says of nobody, as the first ones did. */
+/** The actor recorded for early messages that name none. */
 const UNNAMED_ACTOR = 'payment-service';
 
-/** Who made the payment what the message says. */
 export function actorOfPayment({ data }: PaymentEvent): string {
   return ('actor' in data ? data.actor : undefined) ?? UNNAMED_ACTOR;
 }
 
 /**
- * What payment-service said moves the order: PaymentRequested PLACED → PAYMENT_PENDING, PaymentSucceeded → COMPLETED and
- * PaymentFailed → CANCELLED. A result is accepted in PLACED too: it may be heard before the order knows of the request.
- * PaymentCancelled and PaymentRefunded follow the cancelling of an order. What comes at any other time is passed over: the
- * order stays as it is, but for what is known of its payment.
+ * PaymentRequested moves the order PLACED → PAYMENT_PENDING, PaymentSucceeded → COMPLETED and PaymentFailed → CANCELLED. A result is also
+ * accepted in PLACED, because it may arrive before the request does. PaymentCancelled and PaymentRefunded follow a cancelled order. At
+ * any other time the event is ignored, and only updates the payment snapshot.
  */
 export function hearPayment<O extends OrderHead>(order: O, heard: PaymentEvent, at: Date): OrderDecision<O> {
   if (!isExpected(order, heard)) return passedOver(order, heard, at);
@@ -29,13 +27,13 @@ export function hearPayment<O extends OrderHead>(order: O, heard: PaymentEvent, 
     case 'PaymentRequested':
     case 'PaymentCancelled':
     case 'PaymentRefunded':
-      // No event: payment-service, which said so, is the only one to whom it matters.
+      // Nothing is published, because only payment-service would care, and it already knows.
       return changed(order, at, heard);
   }
 }
 
 function isExpected(order: OrderHead, heard: PaymentEvent): boolean {
-  // Of another payment than the order's: nothing that it says is about this order.
+  // An event of another payment is not about this order.
   if (order.payment !== null && !isOf(order.payment, heard)) return false;
   switch (heard.type) {
     case 'PaymentRequested':
@@ -66,11 +64,11 @@ function passedOver<O extends OrderHead>(order: O, heard: PaymentEvent, at: Date
 
 function reasonToPassOver({ payment, status }: OrderHead, heard: PaymentEvent, isKnown: boolean): string {
   if (payment !== null && !isOf(payment, heard))
-    return `it is of payment request ${heard.data.paymentRequestId}, and the order's is ${payment.paymentRequestId}`;
-  return isKnown ? `the payment was ${payment?.status} already` : `the order was ${status} already`;
+    return `it concerns payment request ${heard.data.paymentRequestId}, but the order has ${payment.paymentRequestId}`;
+  return isKnown ? `the payment was already ${payment?.status}` : `the order was already ${status}`;
 }
 
-/** In whole characters: half a surrogate pair could not be kept. */
+/** Cuts between characters, because half a surrogate pair cannot be stored. */
 function reasonOf(paymentReason: string): string {
   return Array.from(`payment failed: ${paymentReason}`).slice(0, 500).join('');
 }

@@ -1,45 +1,42 @@
 import { isCurrentCurrency } from '@twinbox/contracts';
 import { accept, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 
-/** What the shop sells. */
 export interface Product {
-  /** The article number: lower case, such as `tea-earl-grey`. */
+  /** Lower case, such as `tea-earl-grey`. */
   readonly id: string;
   readonly name: string;
   /** Minor units of `currency` for one piece. */
   readonly price: number;
   /** ISO 4217. */
   readonly currency: string;
-  /** Pieces that can still be sold: what is in stock, less what live orders have reserved. */
+  /** Pieces in stock that are not reserved by live orders. */
   readonly available: number;
-  /** Grows when somebody changes the product, not when it is sold. */
+  /** Increases when the product is put, but not when it is sold. */
   readonly version: number;
   readonly updatedAt: Date;
 }
 
-/** A product of which less is available than was asked for. */
 export interface Shortage {
   readonly productId: string;
   readonly requested: number;
   readonly available: number;
 }
 
-/** A product that costs something else than the client believed, or than when its order was decided. */
+/** `expected` is the price that the client named, or the one read before the product was locked. */
 export interface PriceChange {
   readonly productId: string;
   readonly expected: number;
   readonly actual: number;
-  /** Of `actual`: it may be what has changed. */
+  /** The currency of `actual`, which may itself be the change. */
   readonly currency: string;
 }
 
-/** A product and so many pieces of it. */
 export interface Line {
   readonly productId: string;
   readonly quantity: number;
 }
 
-/** The products an order names, as far as the shop knows them. */
+/** The existing ones of the products that an order names. */
 export class Catalogue {
   private readonly products: ReadonlyMap<string, Product>;
 
@@ -51,7 +48,7 @@ export class Catalogue {
     return this.products.get(productId);
   }
 
-  /** The lines, one a product, of which there is too little. */
+  /** Expects one line per product. */
   shortages(lines: readonly Line[]): Shortage[] {
     return lines.flatMap(({ productId, quantity: requested }) => {
       const available = this.product(productId)?.available ?? 0;
@@ -60,13 +57,12 @@ export class Catalogue {
   }
 }
 
-/** What an operator says a product is. */
 export interface ProductFacts {
   readonly productId: string;
   readonly name: string;
   readonly price: number;
   readonly currency: string;
-  /** Pieces on the shelf, those that live orders have reserved among them. */
+  /** Pieces on the shelf, including those reserved by live orders. */
   readonly stock: number;
 }
 
@@ -84,8 +80,8 @@ export type ProductRejection =
 export type ProductDecision = Decision<Product, never, ProductRejection>;
 
 /**
- * A new product, or an old one as it is from now on. `reserved`: what live orders hold of it; it must be in stock. A price that is new
- * must be in legal tender. One that stays as it is may keep a currency that has been withdrawn.
+ * Adds or replaces a product. `reserved` is what live orders hold, and must not exceed the stock. A new price must be in legal tender; an
+ * unchanged one may keep a currency that has been withdrawn.
  */
 export function putProduct(
   known: Product | undefined,
