@@ -3,7 +3,7 @@ import { type PaymentEvent } from '@twinbox/contracts';
 import { type TestDatabase } from '@twinbox/messaging/testing';
 import { startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
-import { HearPayment } from '../src/application/hear-payment.js';
+import { HearPayment } from '../src/application/apply-payment-event.js';
 import { orderService } from '../src/service.js';
 
 export type OrderServiceHarness = Awaited<ReturnType<typeof startOrderService>>;

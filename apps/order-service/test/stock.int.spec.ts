@@ -4,7 +4,7 @@ import { type Answer, expectProblem } from '@twinbox/test-support';
 import { until } from '@twinbox/messaging/testing';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { HearPayment } from '../src/application/hear-payment.js';
+import { HearPayment } from '../src/application/apply-payment-event.js';
 import { PutProduct } from '../src/application/put-product.js';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 

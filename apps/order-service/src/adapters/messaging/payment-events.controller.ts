@@ -10,7 +10,7 @@ import {
   PaymentSucceeded,
 } from '@twinbox/contracts';
 import { InboxContext, PermanentError } from '@twinbox/messaging';
-import { HearPayment } from '../../application/hear-payment.js';
+import { HearPayment } from '../../application/apply-payment-event.js';
 import { ORDER_PROCESS } from '../../platform.js';
 
 @ApiExcludeController()
