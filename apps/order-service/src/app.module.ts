@@ -26,7 +26,7 @@ import { ProductWords } from './adapters/postgres/product-words.js';
 import { CancelOrder } from './application/cancel-order.js';
 import { EditCart } from './application/edit-cart.js';
 import { FinishOrder } from './application/finish-order.js';
-import { HearPayment } from './application/apply-payment-event.js';
+import { ApplyPaymentEvent } from './application/apply-payment-event.js';
 import { Notifier } from './application/notifier.js';
 import { OrderChanges } from './application/order-changes.js';
 import { OrderCommands } from './application/order-commands.js';
@@ -74,7 +74,7 @@ export class AppModule {
         EditCart,
         CancelOrder,
         FinishOrder,
-        HearPayment,
+        ApplyPaymentEvent,
         PutProduct,
         OrderAnswers,
         PostgresOrderTimeline,

@@ -57,7 +57,7 @@ const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; re
 async function anOrder(state: Order): Promise<string> {
   const { body } = await service.aCustomer('ada').post('/orders', { ...aCart(), draft: state === 'cart' });
   if (state === 'paid')
-    await service.hears({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
+    await service.receives({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
   return String(body.id);
 }
 
@@ -148,6 +148,6 @@ describe('products without a caller', () => {
   });
 });
 
-it('the OpenAPI document has every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -176,11 +176,11 @@ describe('a cart', () => {
   it('is placed at the prices that the client has seen, or not at all', async () => {
     const cart = await aCart();
 
-    const misread = await cart.place({ items: [{ productId: 'tea', unitPrice: 449 }] });
+    const mispriced = await cart.place({ items: [{ productId: 'tea', unitPrice: 449 }] });
     const strange = await cart.place({ items: [{ productId: 'mug', unitPrice: 1800 }] });
     const placed = await cart.place({ items: [{ productId: 'tea', unitPrice: 450 }] });
 
-    expectProblem(misread, 409, 'price-changed', {
+    expectProblem(mispriced, 409, 'price-changed', {
       changed: [{ productId: 'tea', expected: 449, actual: 450, currency: 'EUR' }],
     });
     expectProblem(strange, 404, 'item-not-found', { orderId: cart.id, productId: 'mug' });
@@ -352,15 +352,15 @@ describe("P10 another customer's cart", () => {
     '%s: it looks like none at all',
     async (_, method, path, body) => {
       const cart = await aCart();
-      const nobodys = uuidv7();
+      const unknownId = uuidv7();
       const before = await service.counts();
       const stranger = service.aCustomer();
 
       const others = await stranger.send(method, cart.path + path, body);
-      const none = await stranger.send(method, `/orders/${nobodys}${path}`, body);
+      const none = await stranger.send(method, `/orders/${unknownId}${path}`, body);
 
       expectProblem(others, 404, 'order-not-found', { orderId: cart.id });
-      expectProblem(none, 404, 'order-not-found', { orderId: nobodys });
+      expectProblem(none, 404, 'order-not-found', { orderId: unknownId });
       expect(await service.counts()).toEqual(before);
     },
   );
@@ -396,6 +396,6 @@ it('P1 a cart that cannot be told of is not placed', async () => {
   expect((await cart.show()).body).toEqual(cart.opened.body);
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -17,7 +17,7 @@ export class EventClient {
   /** Also of frames without an event. */
   lastEventId: string | undefined;
   /** The server has ended the stream in order, or it has broken. */
-  ended: 'in order' | 'broken' | undefined;
+  ended: 'cleanly' | 'broken' | undefined;
 
   private constructor(readonly response: IncomingMessage) {
     if (this.isStream) void this.read();
@@ -55,7 +55,7 @@ export class EventClient {
         rest = frames.pop() ?? '';
         for (const frame of frames) this.receive(frame);
       }
-      this.ended = 'in order';
+      this.ended = 'cleanly';
     } catch {
       this.ended = 'broken';
     }

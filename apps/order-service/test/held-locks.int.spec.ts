@@ -91,13 +91,13 @@ const areWaitingForPayment = (orderIds: readonly string[]) =>
   });
 
 /** Reads, other changes, health checks and payment events go on beside the clients that want what somebody holds. */
-async function expectEverythingElseGoesOn(
+async function expectEverythingElseToContinue(
   wanted: () => Promise<Answer>,
   placed: readonly { readonly userId: string; readonly id: string }[],
 ): Promise<void> {
   const ids = placed.map(({ id }) => id);
   const [first] = placed;
-  const stuck = clients(16, wanted);
+  const blocked = clients(16, wanted);
   const readers = clients(2, () => service.aCustomer(first?.userId).get(`/orders/${first?.id}`));
   const probes = clients(1, () => service.aCustomer().get('/health/ready'));
   const writers = clients(2, () => service.aCustomer().post('/orders', order('mug')));
@@ -105,13 +105,13 @@ async function expectEverythingElseGoesOn(
   await paymentsAreRequested(ids);
   await areWaitingForPayment(ids);
   // More than could have waited for the lock in this time: most of them failed at once.
-  await until('requests for it fail fast', () => stuck.answers.length >= 100);
+  await until('requests for it fail fast', () => blocked.answers.length >= 100);
   await until('others got their answers', () => writers.answers.length >= 20 && readers.answers.length >= 50);
 
   expect(statuses(await readers.stop())).toEqual([200]);
   expect(statuses(await probes.stop())).toEqual([200]);
   expect(statuses(await writers.stop())).toEqual([201]);
-  const refused = await stuck.stop();
+  const refused = await blocked.stop();
   expect(statuses(refused)).toEqual([503]);
   for (const answer of refused) {
     expectProblem(answer, 503, 'try-again');
@@ -124,7 +124,7 @@ it('P5 P6 a product that somebody holds delays neither reads nor other products 
   const productId = await service.aProduct({ stock: 1000 });
   const release = await hold('products', productId);
 
-  await expectEverythingElseGoesOn(() => service.aCustomer().post('/orders', order(productId)), placed);
+  await expectEverythingElseToContinue(() => service.aCustomer().post('/orders', order(productId)), placed);
   await release();
 
   await until('it is sold again', async () => {
@@ -140,7 +140,7 @@ it('P5 P6 an order that somebody holds delays nothing but its own changes', asyn
   const { post } = service.aCustomer(held!.userId);
   const cancel = () => post(`/orders/${held!.id}/cancel`, { reason: 'changed my mind' });
 
-  await expectEverythingElseGoesOn(cancel, placed);
+  await expectEverythingElseToContinue(cancel, placed);
   await release();
 
   await until('it is cancelled', async () => (await cancel()).status === 200);
@@ -155,7 +155,7 @@ it('P5 P6 a cart that is edited, and a product that is put, are refused in the s
   const product = { name: 'Thing', price: 100, currency: 'EUR', stock: 10 };
   let n = 0;
 
-  await expectEverythingElseGoesOn(
+  await expectEverythingElseToContinue(
     () =>
       n++ % 2 === 0
         ? customer.send('PATCH', `/orders/${cart.id}/items/${productId}`, { quantity: 3 })

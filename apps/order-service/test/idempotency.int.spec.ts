@@ -69,7 +69,7 @@ describe('the same request with the same Idempotency-Key', () => {
 
   it('finishes once', async () => {
     const { body } = await service.aCustomer().post('/orders', aCart());
-    await service.hears({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
+    await service.receives({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
     const operator = withKey('olga', uuidv7(), { 'x-roles': 'operator' });
 
     const first = await operator.post(`/orders/${body.id}/finish`);
@@ -217,6 +217,6 @@ describe('an Idempotency-Key', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -31,7 +31,7 @@ const isLate = async (orderId: string) => (await service.aCustomer('ada').get(`/
 it('P9 an order is late that waits too long for its payment request, or for its result, and is counted', async () => {
   const [placed, pending, paid, fresh] = [await anOrder(), await anOrder(), await anOrder(), await anOrder()];
   for (const orderId of [pending, paid])
-    await service.hears({
+    await service.receives({
       type: 'PaymentRequested',
       data: { orderId, paymentRequestId: uuidv7(), expiresAt: new Date().toISOString() },
     });
@@ -40,7 +40,7 @@ it('P9 an order is late that waits too long for its payment request, or for its 
   await age(placed, 61);
   await age(pending, 61);
   await age(paid, 61);
-  await service.hears({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: await requestOf(paid) } });
+  await service.receives({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: await requestOf(paid) } });
 
   expect(before).toEqual(['orders_late{status="PLACED"} 0', 'orders_late{status="PAYMENT_PENDING"} 0']);
   expect(await Promise.all([placed, pending, paid, fresh].map(isLate))).toEqual([true, true, false, false]);

@@ -10,8 +10,8 @@ import { aCart, type OrderServiceHarness, startOrderService } from './order-serv
 const REFUSAL = 'no such mailbox at mx1.mail.internal (10.0.3.7)';
 
 /** A real mail server, which keeps what it is sent and refuses the mailboxes named `refused…`. */
-class Mailbox {
-  readonly letters: { readonly to: string; readonly text: string }[] = [];
+class MailServer {
+  readonly mails: { readonly to: string; readonly text: string }[] = [];
   /** Says that it has no room just now, so many times. */
   busy = 0;
   private readonly server = new SMTPServer({
@@ -40,25 +40,25 @@ class Mailbox {
       this.busy--;
       return Object.assign(new Error('try again later'), { responseCode: 451 });
     }
-    this.letters.push({ to, text });
+    this.mails.push({ to, text });
     return undefined;
   }
 }
 
-const mailbox = new Mailbox();
+const mailServer = new MailServer();
 let service: OrderServiceHarness;
 
 beforeAll(async () => {
   service = await startOrderService({
     NOTIFIER: 'smtp',
-    SMTP_URL: await mailbox.listen(),
+    SMTP_URL: await mailServer.listen(),
     MAIL_DOMAIN: 'customers.example',
   });
 });
 
 afterAll(async () => {
   await service.stop();
-  await mailbox.close();
+  await mailServer.close();
 });
 
 async function anOrderOf(customerId: string): Promise<string> {
@@ -68,7 +68,7 @@ async function anOrderOf(customerId: string): Promise<string> {
 }
 
 /** As the relay would publish it. */
-async function isHeard(type: string, data: { orderId: string; customerId: string; reason?: string }): Promise<void> {
+async function publish(type: string, data: { orderId: string; customerId: string; reason?: string }): Promise<void> {
   const headers = {
     ce_id: uuidv7(),
     ce_source: '/order-service',
@@ -82,7 +82,7 @@ async function isHeard(type: string, data: { orderId: string; customerId: string
   await produce(service.topics.brokers, service.topics.orderEvents, [record, record]);
 }
 
-const lettersTo = (address: string) => mailbox.letters.filter(({ to }) => to === address);
+const mailsTo = (address: string) => mailServer.mails.filter(({ to }) => to === address);
 const timelineOf = async (customerId: string, orderId: string) =>
   (await service.aCustomer(customerId).get(`/orders/${orderId}/timeline`)).body.items;
 
@@ -90,12 +90,12 @@ it('tells the customer once of an order that is paid, finished or cancelled', as
   const customerId = 'ada';
   const orderId = await anOrderOf(customerId);
 
-  await isHeard('OrderCompleted', { orderId, customerId });
-  await isHeard('OrderFinished', { orderId, customerId });
-  await isHeard('OrderCancelled', { orderId, customerId, reason: 'ordered twice' });
+  await publish('OrderCompleted', { orderId, customerId });
+  await publish('OrderFinished', { orderId, customerId });
+  await publish('OrderCancelled', { orderId, customerId, reason: 'ordered twice' });
 
-  await until('three letters have come', () => lettersTo('ada@customers.example').length === 3);
-  const texts = lettersTo('ada@customers.example').map(({ text }) => text);
+  await until('three letters have come', () => mailsTo('ada@customers.example').length === 3);
+  const texts = mailsTo('ada@customers.example').map(({ text }) => text);
   expect(texts.every((text) => text.includes(orderId))).toBe(true);
   for (const text of texts) expect(text).toContain('Auto-Submitted: auto-generated');
   for (const subject of ['Your order is paid', 'Your order is finished', 'Your order has been cancelled'])
@@ -106,12 +106,12 @@ it('tells the customer once of an order that is paid, finished or cancelled', as
 it('sends it to the customer whose id is an e-mail address, and tries again when the server has no room', async () => {
   const customerId = 'grace@navy.example';
   const orderId = await anOrderOf(customerId);
-  mailbox.busy = 1;
+  mailServer.busy = 1;
 
-  await isHeard('OrderCompleted', { orderId, customerId });
+  await publish('OrderCompleted', { orderId, customerId });
 
-  await until('the letter has come', () => lettersTo(customerId).length === 1);
-  expect(mailbox.busy).toBe(0);
+  await until('the letter has come', () => mailsTo(customerId).length === 1);
+  expect(mailServer.busy).toBe(0);
 });
 
 it('is not given up after ten attempts: a mail server may be away for longer', async () => {
@@ -124,7 +124,7 @@ it('is not given up after ten attempts: a mail server may be away for longer', a
     );
     return row;
   };
-  mailbox.busy = 1;
+  mailServer.busy = 1;
 
   await service.database.sql(
     `insert into orders.jobs (id, queue, data, run_at, attempts)
@@ -136,7 +136,7 @@ it('is not given up after ten attempts: a mail server may be away for longer', a
 });
 
 it.each([
-  ['whose mailbox the server refuses', 'refused', REFUSAL],
+  ['whose mailServer the server refuses', 'refused', REFUSAL],
   ['who has no e-mail address', 'nobody at all', 'the customer has no e-mail address'],
 ])(
   'P5 keeps a notification of a customer %s as a dead letter, with a line in the order',
@@ -144,7 +144,7 @@ it.each([
     const orderId = await anOrderOf(customerId);
     const before = await service.stored(orderId);
 
-    await isHeard('OrderCompleted', { orderId, customerId });
+    await publish('OrderCompleted', { orderId, customerId });
 
     const last = await until('the order tells of it', async () => {
       const step = (await timelineOf(customerId, orderId)).at(-1);
@@ -167,16 +167,16 @@ it('P1 has the dead letter and its line together or not at all', async () => {
   const orderId = await anOrderOf(customerId);
   await service.database.sql('revoke insert on orders.order_timeline from orders');
 
-  await isHeard('OrderCompleted', { orderId, customerId });
+  await publish('OrderCompleted', { orderId, customerId });
 
   const job = () =>
     service.database.sql(`select dead_at, error from orders.jobs where data->>'orderId' = $1`, [orderId]);
   await until('it was tried', async () => (await job()).length === 1);
-  const [untold] = await job();
+  const [failed] = await job();
   await service.database.sql('grant insert on orders.order_timeline to orders');
   await until('it is dead', async () => (await job())[0]?.['dead_at']);
 
-  expect(untold).toMatchObject({ dead_at: null });
+  expect(failed).toMatchObject({ dead_at: null });
   expect((await timelineOf(customerId, orderId)).at(-1)).toMatchObject({ type: 'NotificationFailed' });
 });
 
@@ -189,7 +189,7 @@ it('P10 a customer who follows an order live reads nothing of the mail server, e
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let read = '';
 
-  await isHeard('OrderCompleted', { orderId, customerId });
+  await publish('OrderCompleted', { orderId, customerId });
 
   while (!read.includes('NotificationFailed')) read += (await reader.read()).value ?? '';
   await reader.cancel();

@@ -24,7 +24,7 @@ describeOpenApi(async () => {
 function particularOf(service: OrderServiceHarness) {
   const ada = service.aCustomer(OWNER);
   const operator = service.anOperator();
-  const MOON = Number.MAX_SAFE_INTEGER;
+  const MAX_PRICE = Number.MAX_SAFE_INTEGER;
 
   async function aCart(...lines: { readonly productId: string; readonly quantity: number }[]) {
     const { body } = await ada.post('/orders', { draft: true, items: lines });
@@ -37,8 +37,8 @@ function particularOf(service: OrderServiceHarness) {
   async function aPaidOrder() {
     const path = await aPlacedOrder();
     const data = { orderId: path.slice('/orders/'.length), paymentRequestId: uuidv7() };
-    await service.hears({ type: 'PaymentRequested', data: { ...data, expiresAt: '2100-01-01T00:00:00.000Z' } });
-    await service.hears({ type: 'PaymentSucceeded', data: { ...data, actor: 'operator:olga' } });
+    await service.receives({ type: 'PaymentRequested', data: { ...data, expiresAt: '2100-01-01T00:00:00.000Z' } });
+    await service.receives({ type: 'PaymentSucceeded', data: { ...data, actor: 'operator:olga' } });
     return path;
   }
   const aLine = async (fields: Parameters<typeof service.aProduct>[0] = {}, quantity = 1) => ({
@@ -58,7 +58,7 @@ function particularOf(service: OrderServiceHarness) {
     await caller.post(path, second);
   }
 
-  const adaOfOld = service.caller({ 'x-user-id': OWNER, 'if-match': '"1000000"' });
+  const adaWithStaleVersion = service.caller({ 'x-user-id': OWNER, 'if-match': '"1000000"' });
 
   return {
     'POST /orders/{orderId}/cancel role-required': async () => {
@@ -69,11 +69,11 @@ function particularOf(service: OrderServiceHarness) {
     },
     'PATCH /orders/{orderId}/items/{productId} version-conflict': async () => {
       const { path, productId } = await aCartOf();
-      await adaOfOld.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
+      await adaWithStaleVersion.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
     },
     'DELETE /orders/{orderId}/items/{productId} version-conflict': async () => {
       const { path, productId } = await aCartOf();
-      await adaOfOld.send('DELETE', `${path}/items/${productId}`);
+      await adaWithStaleVersion.send('DELETE', `${path}/items/${productId}`);
     },
     'GET /products caller-unknown': () => service.caller({ 'x-user-id': '' }).get('/products'),
     'GET /products/{productId} caller-unknown': () =>
@@ -85,7 +85,7 @@ function particularOf(service: OrderServiceHarness) {
     'POST /orders mixed-currencies': async () =>
       ada.post('/orders', { items: [await aLine(), await aLine({ currency: 'USD' })] }),
     'POST /orders insufficient-stock': async () => ada.post('/orders', { items: [await aLine({ stock: 1 }, 2)] }),
-    'POST /orders order-total-too-large': async () => ada.post('/orders', { items: [await aLine({ price: MOON }, 2)] }),
+    'POST /orders order-total-too-large': async () => ada.post('/orders', { items: [await aLine({ price: MAX_PRICE }, 2)] }),
     'POST /orders idempotency-key-reused': async () => reuseKey('/orders', { draft: true }, { draft: true, items: [] }),
 
     'POST /orders/{orderId}/items order-not-yours': async () => operator.post(`${await aCart()}/items`, await aLine()),
@@ -107,7 +107,7 @@ function particularOf(service: OrderServiceHarness) {
       await ada.post(`${path}/items`, { productId, quantity: 1 });
     },
     'POST /orders/{orderId}/items order-total-too-large': async () =>
-      ada.post(`${await aCart()}/items`, await aLine({ price: MOON }, 2)),
+      ada.post(`${await aCart()}/items`, await aLine({ price: MAX_PRICE }, 2)),
     'POST /orders/{orderId}/items idempotency-key-reused': async () => {
       const line = await aLine();
       await reuseKey(`${await aCart()}/items`, line, { ...line, quantity: 2 });
@@ -132,7 +132,7 @@ function particularOf(service: OrderServiceHarness) {
       await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
     },
     'PATCH /orders/{orderId}/items/{productId} order-total-too-large': async () => {
-      const { path, productId } = await aCartOf({ price: MOON });
+      const { path, productId } = await aCartOf({ price: MAX_PRICE });
       await ada.send('PATCH', `${path}/items/${productId}`, { quantity: 2 });
     },
     'PATCH /orders/{orderId}/items/{productId} 200': async () => {
@@ -175,7 +175,7 @@ function particularOf(service: OrderServiceHarness) {
       ada.post(`${(await aCartOf({ stock: 1 }, 2)).path}/place`),
     'POST /orders/{orderId}/place order-total-too-large': async () => {
       const { path, productId } = await aCartOf({ stock: 10 }, 2);
-      await changeProduct(productId, `price = ${MOON}`);
+      await changeProduct(productId, `price = ${MAX_PRICE}`);
       await ada.post(`${path}/place`);
     },
     'POST /orders/{orderId}/place idempotency-key-reused': async () =>

@@ -73,7 +73,7 @@ it.each(losses)('P2 a timeline that %s ends all streams, and clients begin anew'
   for (const stream of streams) await gets(stream, lost);
 
   await lose();
-  await until('the streams end', () => streams.every(({ ended }) => ended === 'in order'));
+  await until('the streams end', () => streams.every(({ ended }) => ended === 'cleanly'));
   const resumed = await until('the service is back', async () => {
     const client = await customer.follow('/orders/events', streams[0]?.lastEventId);
     return client.response.statusCode !== 503 && client;
@@ -106,7 +106,7 @@ it('P2 a sequence that was set back ends the streams, because clients ignore pos
   await gets(client, await place(customer));
 
   await world.database.sql('alter table orders.order_timeline alter column position restart with 1');
-  await until('the stream ends', () => client.ended === 'in order');
+  await until('the stream ends', () => client.ended === 'cleanly');
   const anew = await customer.follow('/orders/events');
   const orderId = await place(customer);
 

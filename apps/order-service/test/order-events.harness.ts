@@ -90,7 +90,7 @@ export async function startWorld() {
       await client.connect();
       return {
         sql: (text: string, values: unknown[] = []) => client.query(text, values),
-        onNotice: (told: (channel: string) => void) => client.on('notification', ({ channel }) => told(channel)),
+        onNotice: (handle: (channel: string) => void) => client.on('notification', ({ channel }) => handle(channel)),
         end: () => client.end(),
       };
     },

@@ -72,15 +72,15 @@ describe('events of orders', () => {
 
   it('are announced to all replicas once they are committed', async () => {
     const listener = await world.openWriter();
-    const heard: unknown[] = [];
-    listener.onNotice((channel) => heard.push(channel));
+    const notices: unknown[] = [];
+    listener.onNotice((channel) => notices.push(channel));
     await listener.sql('listen orders_timeline');
     const client = await there.as(aUser()).follow('/orders/events');
     await until('it begins', () => client.lastEventId);
 
     await place(here.as(aUser()));
 
-    await until('the commit is announced', () => heard.includes('orders_timeline'));
+    await until('the commit is announced', () => notices.includes('orders_timeline'));
     // Both replicas listen, each on one connection.
     const listening = await world.database.sql(
       `select count(*)::int from pg_stat_activity
@@ -390,7 +390,7 @@ describe('a replica', () => {
     await replica.stop();
 
     await until('the stream has ended', () => client.ended);
-    expect(client.ended).toBe('in order');
+    expect(client.ended).toBe('cleanly');
     const orderId = await place(here.as(ada));
     const again = await there.as(ada).follow('/orders/events', client.lastEventId);
     await gets(again, 1);

@@ -125,9 +125,9 @@ describe('filters', () => {
     const ada = service.aCustomer();
     const [placed = '', pending = '', cancelled = '', completed = ''] = await place(ada, 1, 2, 3, 4);
     const request = (orderId: string) => ({ orderId, paymentRequestId: uuidv7() });
-    await service.hears({ type: 'PaymentRequested', data: request(pending) });
+    await service.receives({ type: 'PaymentRequested', data: request(pending) });
     await ada.post(`/orders/${cancelled}/cancel`, { reason: 'no more' });
-    await service.hears({ type: 'PaymentSucceeded', data: request(completed) });
+    await service.receives({ type: 'PaymentSucceeded', data: request(completed) });
     const { body } = await ada.post('/orders', aCart({ items: [aLine({ productId: 'mug', quantity: 1 }), aLine()] }));
     aShop = { customer: ada, draft: await draft(ada, 9), placed, pending, cancelled, completed, mug: body.id };
   });
@@ -183,7 +183,7 @@ describe('filters', () => {
     const ada = service.aCustomer();
     const [early, late, pending, overdue] = await place(ada, 1, 2, 3, 4);
     for (const orderId of [pending!, overdue!])
-      await service.hears({ type: 'PaymentRequested', data: { orderId, paymentRequestId: uuidv7() } });
+      await service.receives({ type: 'PaymentRequested', data: { orderId, paymentRequestId: uuidv7() } });
     const due = (id: string, ago: string) =>
       service.database.sql(`update orders.orders set due_at = now() - $2::interval where id = $1`, [id, ago]);
     await due(late!, '61 s');
@@ -206,7 +206,7 @@ describe('filters', () => {
 
 describe('while orders are placed, changed and cancelled between the pages', () => {
   /** One of many things that may happen; which, the seed says. */
-  function meddler(ada: Client, existing: string[], seed: number) {
+  function randomChanges(ada: Client, existing: string[], seed: number) {
     let state = seed;
     const random = (below: number) => {
       state = (state * 48_271) % 2_147_483_647;
@@ -224,8 +224,8 @@ describe('while orders are placed, changed and cancelled between the pages', () 
           async () => drafts.push(await draft(ada, 1 + random(20))),
           () => ada.post(`/orders/${drafts.pop() ?? one}/place`, {}),
           () => ada.post(`/orders/${one}/cancel`, { reason: 'changed my mind' }),
-          () => service.hears({ type: 'PaymentRequested', data: { orderId: one, paymentRequestId: uuidv7() } }),
-          () => service.hears({ type: 'PaymentSucceeded', data: { orderId: one, paymentRequestId: uuidv7() } }),
+          () => service.receives({ type: 'PaymentRequested', data: { orderId: one, paymentRequestId: uuidv7() } }),
+          () => service.receives({ type: 'PaymentSucceeded', data: { orderId: one, paymentRequestId: uuidv7() } }),
           () => ada.post(`/orders/${drafts.at(-1) ?? one}/items`, { productId: 'mug', quantity: 1 }),
         ];
         await happenings[random(happenings.length)]?.();
@@ -249,7 +249,7 @@ describe('while orders are placed, changed and cancelled between the pages', () 
       const limit =
         'isOperator' in client ? `&limit=3&createdFrom=${new Date(Date.now() - 60_000).toISOString()}` : '&limit=2';
 
-      const found = (await pages(client, query + limit, meddler(ada, existing, seed))).flat();
+      const found = (await pages(client, query + limit, randomChanges(ada, existing, seed))).flat();
 
       expect(found.filter((id) => existing.includes(id)).toSorted()).toEqual(existing.toSorted());
       expect(new Set(found).size).toBe(found.length);
@@ -372,6 +372,6 @@ describe('P10 a caller', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

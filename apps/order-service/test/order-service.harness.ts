@@ -3,7 +3,7 @@ import { type PaymentEvent } from '@twinbox/contracts';
 import { type TestDatabase } from '@twinbox/messaging/testing';
 import { startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
-import { HearPayment } from '../src/application/apply-payment-event.js';
+import { ApplyPaymentEvent } from '../src/application/apply-payment-event.js';
 import { orderService } from '../src/service.js';
 
 export type OrderServiceHarness = Awaited<ReturnType<typeof startOrderService>>;
@@ -77,8 +77,8 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
     },
 
     /** As if the message had come from payment-service. */
-    async hears(heard: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
-      await service.app.get(DataSource).transaction((tx) => service.app.get(HearPayment).execute(tx, heard, messageId));
+    async receives(event: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
+      await service.app.get(DataSource).transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
     },
   };
 }

@@ -15,8 +15,8 @@ describe("an order's timeline", () => {
     const orderId: string = order.id;
     const paymentRequestId = uuidv7();
     const [requestedId, succeededId] = [uuidv7(), uuidv7()];
-    await service.hears({ type: 'PaymentRequested', data: { orderId, paymentRequestId } }, requestedId);
-    await service.hears(
+    await service.receives({ type: 'PaymentRequested', data: { orderId, paymentRequestId } }, requestedId);
+    await service.receives(
       { type: 'PaymentSucceeded', data: { orderId, paymentRequestId, actor: 'operator:olga' } },
       succeededId,
     );
@@ -120,6 +120,6 @@ describe("an order's timeline", () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -29,11 +29,11 @@ async function anOrder(customer = service.aCustomer()) {
     placed: body,
     paymentRequestId: data.paymentRequestId,
     /** Hears so, and gives the ids of the messages. */
-    async hears(...said: (keyof typeof events)[]): Promise<string[]> {
+    async receives(...names: (keyof typeof events)[]): Promise<string[]> {
       const ids: string[] = [];
-      for (const each of said) {
+      for (const each of names) {
         const id = randomUUID();
-        await service.hears(events[each], id);
+        await service.receives(events[each], id);
         ids.push(id);
       }
       return ids;
@@ -55,13 +55,13 @@ async function anOrder(customer = service.aCustomer()) {
 }
 
 describe('an order', () => {
-  it('shows its payment as last heard, and until when it is waited for', async () => {
+  it('shows its payment as last received, and until when it is waited for', async () => {
     const order = await anOrder();
     const { paymentRequestId } = order;
 
-    await order.hears('requested');
+    await order.receives('requested');
     const pending = await order.customer.get(order.path);
-    await order.hears('failed');
+    await order.receives('failed');
     const failed = await order.customer.get(order.path);
 
     expect(pending.body).toMatchObject({
@@ -83,16 +83,16 @@ describe('an order', () => {
 
   it("P10 of another customer's looks like no order at all", async () => {
     const order = await anOrder();
-    const nobodys = uuidv7();
+    const unknownId = uuidv7();
     const { get } = service.aCustomer();
 
     const others = await get(order.path);
-    const none = await get(`/orders/${nobodys}`);
+    const none = await get(`/orders/${unknownId}`);
 
     expectProblem(others, 404, 'order-not-found', { orderId: order.id });
-    expectProblem(none, 404, 'order-not-found', { orderId: nobodys });
-    const told = { instance: '', orderId: '' };
-    expect({ ...none.body, ...told }).toEqual({ ...others.body, ...told });
+    expectProblem(none, 404, 'order-not-found', { orderId: unknownId });
+    const differing = { instance: '', orderId: '' };
+    expect({ ...none.body, ...differing }).toEqual({ ...others.body, ...differing });
     expect([...none.headers.keys()]).toEqual([...others.headers.keys()]);
   });
 
@@ -142,7 +142,7 @@ describe('an order', () => {
 
   it('has its whole life in its history: who, why, and by which message', async () => {
     const order = await anOrder();
-    const heard = await order.hears('requested', 'succeeded');
+    const received = await order.receives('requested', 'succeeded');
     const finished = await order.finish();
 
     const [placed, completed, ended] = await order.messages();
@@ -162,7 +162,7 @@ describe('an order', () => {
         status: 'PAYMENT_PENDING',
         actor: 'payment-service',
         cause: 'PaymentRequested',
-        messageId: heard[0],
+        messageId: received[0],
         detail: { paymentRequestId: order.paymentRequestId, expiresAt: '2100-01-01T00:00:00.000Z' },
       },
       {
@@ -170,7 +170,7 @@ describe('an order', () => {
         status: 'PAYMENT_PENDING',
         actor: 'operator:olga',
         cause: 'PaymentSucceeded',
-        messageId: heard[1],
+        messageId: received[1],
         detail: { paymentRequestId: order.paymentRequestId },
       },
       {
@@ -202,9 +202,9 @@ describe('cancelling', () => {
   it.each([
     ['placed', []],
     ['waiting for its payment', ['requested']],
-  ] as const)('ends an order that is %s, and tells who and why', async (_, said) => {
+  ] as const)('ends an order that is %s, and tells who and why', async (_, received) => {
     const order = await anOrder();
-    await order.hears(...said);
+    await order.receives(...received);
 
     const answer = await order.cancel();
 
@@ -245,9 +245,9 @@ describe('cancelling', () => {
   it.each([
     ['paid', ['requested', 'succeeded']],
     ['cancelled for its payment', ['requested', 'failed']],
-  ] as const)('comes too late for an order that is %s', async (_, said) => {
+  ] as const)('comes too late for an order that is %s', async (_, received) => {
     const order = await anOrder();
-    await order.hears(...said);
+    await order.receives(...received);
     const before = await service.counts();
 
     const answer = await order.cancel();
@@ -287,7 +287,7 @@ describe('cancelling', () => {
 describe('finishing', () => {
   it("P10 is an operator's alone", async () => {
     const order = await anOrder();
-    await order.hears('requested', 'succeeded');
+    await order.receives('requested', 'succeeded');
 
     expectProblem(await order.customer.post(`${order.path}/finish`), 403, 'role-required', { roles: ['operator'] });
     expect(await order.show()).toMatchObject({ status: 'COMPLETED' });
@@ -297,16 +297,16 @@ describe('finishing', () => {
     ['placed', []],
     ['waiting for its payment', ['requested']],
     ['cancelled', ['requested', 'failed']],
-  ] as const)('is refused for an order that is %s', async (_, said) => {
+  ] as const)('is refused for an order that is %s', async (_, received) => {
     const order = await anOrder();
-    await order.hears(...said);
+    await order.receives(...received);
 
     expectProblem(await order.finish(), 409, 'order-wrong-status', { actual: (await order.show()).status });
   });
 
   it('is refused twice, with words, for what nobody knows, and for what was seen otherwise', async () => {
     const order = await anOrder();
-    await order.hears('requested', 'succeeded');
+    await order.receives('requested', 'succeeded');
     const operator = service.anOperator();
     const path = `${order.path}/finish`;
     const stale = service.aCustomer('olga', { 'x-roles': 'operator', 'if-match': '"3"' });
@@ -319,7 +319,7 @@ describe('finishing', () => {
   });
 });
 
-describe('a message that comes too late, twice, or against what was said before', () => {
+describe('a message that comes too late, twice, or against what was received before', () => {
   it.each([
     ['a second request', ['requested'], 'requested', 'PAYMENT_PENDING', 'PENDING'],
     ['a second success', ['requested', 'succeeded'], 'succeeded', 'COMPLETED', 'SUCCEEDED'],
@@ -329,11 +329,11 @@ describe('a message that comes too late, twice, or against what was said before'
     ['a request after its result', ['succeeded'], 'requested', 'COMPLETED', 'SUCCEEDED'],
   ] as const)('is passed over with a line in the history: %s', async (_, before, late, status, payment) => {
     const order = await anOrder();
-    await order.hears(...before);
+    await order.receives(...before);
     const steps = await order.history();
     const messages = await order.messages();
 
-    const [messageId] = await order.hears(late);
+    const [messageId] = await order.receives(late);
 
     expect(await order.show()).toMatchObject({ status, payment: { status: payment } });
     expect(await order.messages()).toEqual(messages);
@@ -349,12 +349,12 @@ describe('a message that comes too late, twice, or against what was said before'
 
   it('follows the money of an order that was cancelled meanwhile: paid, and paid back', async () => {
     const order = await anOrder();
-    await order.hears('requested');
+    await order.receives('requested');
     await order.cancel();
 
-    await order.hears('succeeded');
+    await order.receives('succeeded');
     const paid = await order.show();
-    await order.hears('refunded', 'refunded');
+    await order.receives('refunded', 'refunded');
 
     expect(paid).toMatchObject({ status: 'CANCELLED', payment: { status: 'SUCCEEDED' } });
     expect(await order.show()).toMatchObject({
@@ -376,7 +376,7 @@ describe('a message that comes too late, twice, or against what was said before'
     const order = await anOrder();
     await order.cancel();
 
-    await order.hears('requested', 'cancelled');
+    await order.receives('requested', 'cancelled');
 
     expect(await order.show()).toMatchObject({ status: 'CANCELLED', payment: { status: 'CANCELLED' } });
     expect((await order.history()).map(({ type }) => type)).toEqual([
@@ -392,9 +392,9 @@ describe('a message that comes too late, twice, or against what was said before'
     const { post, get } = service.aCustomer();
     const { body } = await post('/orders', aCart({ items: [{ productId, quantity: 4 }] }));
     const data = { orderId: body.id, paymentRequestId: uuidv7(), reason: 'card declined' };
-    await service.hears({ type: 'PaymentFailed', data });
+    await service.receives({ type: 'PaymentFailed', data });
 
-    await service.hears({ type: 'PaymentFailed', data });
+    await service.receives({ type: 'PaymentFailed', data });
     const cancelled = await post(`/orders/${body.id}/cancel`, { reason: 'again' });
 
     expectProblem(cancelled, 409, 'order-wrong-status');
@@ -402,6 +402,6 @@ describe('a message that comes too late, twice, or against what was said before'
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -15,7 +15,7 @@ async function anOrder() {
 }
 
 /** As the relay of payment-service would publish it. */
-async function isHeard(type: string, key: string, data: object): Promise<string> {
+async function publish(type: string, key: string, data: object): Promise<string> {
   const id = uuidv7();
   const headers = {
     ce_id: id,
@@ -35,7 +35,7 @@ const untilOrder = ({ orderId }: { readonly orderId: string }, status: string) =
     return order?.['status'] === status && order;
   });
 
-describe('P5 a message outside of its contract is a dead letter at once', () => {
+describe('P5 a message outside of its contract is a dead parked at once', () => {
   it.each([
     ['PaymentRequested', 'a time that is none', 'expiresAt', 'soon'],
     ['PaymentRequested', 'a day that does not exist', 'expiresAt', '2026-02-30T00:00:00Z'],
@@ -48,20 +48,20 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
   ])('%s with %s', async (type, _, field, value) => {
     const ids = await anOrder();
 
-    const id = await isHeard(type, ids.orderId, {
+    const id = await publish(type, ids.orderId, {
       ...ids,
       ...(type === 'PaymentFailed' && { reason: 'declined' }),
       [field]: value,
     });
 
-    const letter = await until('the message is parked', async () => {
+    const parked = await until('the message is parked', async () => {
       const [row] = await service.database.sql(
         'select attempts, dead_at, error from orders.inbox_parked where message_id = $1',
         [id],
       );
       return row;
     });
-    expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
+    expect(parked).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
     expect((await service.stored(ids.orderId)).order).toMatchObject({ status: 'PLACED', version: 1 });
   });
 });
@@ -70,7 +70,7 @@ describe('whatever a contract allows is kept', () => {
   it('PaymentRequested with null for the time is like one that names none', async () => {
     const ids = await anOrder();
 
-    await isHeard('PaymentRequested', ids.orderId, { ...ids, expiresAt: null });
+    await publish('PaymentRequested', ids.orderId, { ...ids, expiresAt: null });
 
     const order = await untilOrder(ids, 'PAYMENT_PENDING');
     expect((order['due_at'] as Date).getTime()).toBeGreaterThan((order['created_at'] as Date).getTime());
@@ -79,8 +79,8 @@ describe('whatever a contract allows is kept', () => {
   it('the last time there is, and the longest reason', async () => {
     const [requested, failed] = [await anOrder(), await anOrder()];
 
-    await isHeard('PaymentRequested', requested.orderId, { ...requested, expiresAt: '9999-12-31T23:59:59.999Z' });
-    await isHeard('PaymentFailed', failed.orderId, { ...failed, reason: '😀'.repeat(500), actor: null });
+    await publish('PaymentRequested', requested.orderId, { ...requested, expiresAt: '9999-12-31T23:59:59.999Z' });
+    await publish('PaymentFailed', failed.orderId, { ...failed, reason: '😀'.repeat(500), actor: null });
 
     expect(await untilOrder(requested, 'PAYMENT_PENDING')).toMatchObject({
       due_at: new Date('9999-12-31T23:59:59.999Z'),
@@ -96,8 +96,8 @@ describe('whatever a contract allows is kept', () => {
     const ids = await anOrder();
     const inCapitals = { orderId: ids.orderId.toUpperCase(), paymentRequestId: ids.paymentRequestId.toUpperCase() };
 
-    await isHeard('PaymentRequested', ids.orderId, inCapitals);
-    await isHeard('PaymentSucceeded', ids.orderId, ids);
+    await publish('PaymentRequested', ids.orderId, inCapitals);
+    await publish('PaymentSucceeded', ids.orderId, ids);
 
     expect(await untilOrder(ids, 'COMPLETED')).toMatchObject({
       payment: { paymentRequestId: ids.paymentRequestId, status: 'SUCCEEDED' },

@@ -369,6 +369,6 @@ it('P1 leaves neither order nor message behind when the outbox cannot be written
   expect((await post('/orders', aCart())).status).toBe(201);
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -295,6 +295,6 @@ describe('a product', () => {
   });
 });
 
-it('the OpenAPI document has every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -90,7 +90,7 @@ describe('putting a product', () => {
     const [cancelled, paid] = [await order(id, 4), await order(id, 6)];
     await service.aCustomer('ada').post(`/orders/${cancelled}/cancel`, { reason: 'too much' });
     const shown = await service.anOperator().get(`/products/${id}`);
-    await service.hears({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: uuidv7() } });
+    await service.receives({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: uuidv7() } });
     const confirmed = await service.anOperator().get(`/products/${id}`);
 
     const answer = await put(id, { stock: 14 });
@@ -360,6 +360,6 @@ describe('P10 a caller', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -55,7 +55,7 @@ describe('P8 under traffic, a migration that adds or widens', () => {
         answers.push(await customer.get(`/orders/${placed.body.id}`), await customer.get('/orders?limit=5'));
         const data = { orderId: String(placed.body.id), paymentRequestId: randomUUID(), reason: 'no money' };
         await service
-          .hears({ type: 'PaymentFailed', data } as never)
+          .receives({ type: 'PaymentFailed', data } as never)
           .catch((error: unknown) => refusedMessages.push(error));
       }
     };

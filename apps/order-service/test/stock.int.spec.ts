@@ -4,7 +4,7 @@ import { type Answer, expectProblem } from '@twinbox/test-support';
 import { until } from '@twinbox/messaging/testing';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { HearPayment } from '../src/application/apply-payment-event.js';
+import { ApplyPaymentEvent } from '../src/application/apply-payment-event.js';
 import { PutProduct } from '../src/application/put-product.js';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -178,8 +178,8 @@ describe('50 orders at the same time', () => {
       if (placed.status !== 201) return [placed];
       const { id } = placed.body;
       const ending = randomInt(4);
-      if (ending === 1) payments.say(id, 'fails');
-      if (ending === 2) payments.say(id, result);
+      if (ending === 1) payments.publish(id, 'fails');
+      if (ending === 2) payments.publish(id, result);
       return ending === 0 ? [placed, await customer.post(`/orders/${id}/cancel`, { reason: 'no more' })] : [placed];
     };
     const count = async (): Promise<Answer[]> => {
@@ -195,7 +195,7 @@ describe('50 orders at the same time', () => {
         return answers;
       }),
     );
-    const [answers] = await Promise.all([acting, payments.heardUntil(acting)]);
+    const [answers] = await Promise.all([acting, payments.deliverUntil(acting)]);
 
     expect(answers.flat().filter(({ status }) => ![200, 201, 409, 503].includes(status))).toEqual([]);
     expect(answers.flat().some(({ status }) => status === 409)).toBe(true);
@@ -223,28 +223,28 @@ describe('50 orders at the same time', () => {
 
 /** payment-service's answers, heard as the inbox's group commit does: those that have come meanwhile in one transaction. */
 class Payments {
-  private said: PaymentEvent[] = [];
+  private pending: PaymentEvent[] = [];
 
-  say(orderId: string, result: 'succeeds' | 'fails'): void {
+  publish(orderId: string, result: 'succeeds' | 'fails'): void {
     const data = { orderId, paymentRequestId: uuidv7() };
-    this.said.push({ type: 'PaymentRequested', data });
-    this.said.push(
+    this.pending.push({ type: 'PaymentRequested', data });
+    this.pending.push(
       result === 'fails'
         ? { type: 'PaymentFailed', data: { ...data, reason: 'declined' } }
         : { type: 'PaymentSucceeded', data },
     );
   }
 
-  async heardUntil(ended: Promise<unknown>): Promise<void> {
-    const acting = { goesOn: true };
+  async deliverUntil(ended: Promise<unknown>): Promise<void> {
+    const acting = { continues: true };
     const end = ended.finally(() => {
-      acting.goesOn = false;
+      acting.continues = false;
     });
-    while (acting.goesOn || this.said.length > 0) {
-      const group = this.said;
-      this.said = [];
+    while (acting.continues || this.pending.length > 0) {
+      const group = this.pending;
+      this.pending = [];
       await service.app.get(DataSource).transaction(async (tx) => {
-        for (const heard of group) await service.app.get(HearPayment).execute(tx, heard, randomUUID());
+        for (const event of group) await service.app.get(ApplyPaymentEvent).execute(tx, event, randomUUID());
         await tx.query('select pg_sleep(0.02)');
       });
     }
@@ -264,7 +264,7 @@ it('PaymentFailed, heard in a group, waits for no sale and no sale for it', asyn
     await dataSource.transaction(async (group) => {
       for (const { body } of placed) {
         const data = { orderId: body.id, paymentRequestId: uuidv7(), reason: 'declined' };
-        await service.app.get(HearPayment).execute(group, { type: 'PaymentFailed', data }, randomUUID());
+        await service.app.get(ApplyPaymentEvent).execute(group, { type: 'PaymentFailed', data }, randomUUID());
       }
     });
   });
@@ -356,7 +356,7 @@ describe('counting the shelf', () => {
       await sale.query('select from orders.products where id = $1 for no key update', [productId]);
       counting = service.anOperator().send('PUT', `/products/${productId}`, { ...facts, stock: 20 });
       await until('it has counted, and waits for the lock', isSomebodyWaiting);
-      await service.hears({ type: 'PaymentSucceeded', data: { orderId: paid.body.id, paymentRequestId: uuidv7() } });
+      await service.receives({ type: 'PaymentSucceeded', data: { orderId: paid.body.id, paymentRequestId: uuidv7() } });
       await customer.post(`/orders/${cancelled.body.id}/cancel`, { reason: 'no more' });
       // As a sale of three pieces does.
       await sale.query('update orders.products set available = available - 3 where id = $1', [productId]);
@@ -383,6 +383,6 @@ describe('counting the shelf', () => {
   });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });

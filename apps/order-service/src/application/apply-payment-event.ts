@@ -3,13 +3,13 @@ import { type PaymentEvent } from '@twinbox/contracts';
 import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type OrderDecision, type OrderHead } from '../domain/order.js';
-import { actorOfPayment, hearPayment } from '../domain/payment.js';
+import { actorOfPayment, applyPaymentEvent } from '../domain/payment.js';
 import { OrderCommands } from './order-commands.js';
 import { OrderStore } from './order-store.js';
 import { ProductStore } from './product-store.js';
 
 @Injectable()
-export class HearPayment {
+export class ApplyPaymentEvent {
   constructor(
     private readonly orders: OrderStore,
     private readonly products: ProductStore,
@@ -17,15 +17,15 @@ export class HearPayment {
     private readonly clock: Clock,
   ) {}
 
-  async execute(tx: EntityManager, heard: PaymentEvent, messageId: string): Promise<OrderDecision<OrderHead>> {
-    const { orderId } = heard.data;
+  async execute(tx: EntityManager, event: PaymentEvent, messageId: string): Promise<OrderDecision<OrderHead>> {
+    const { orderId } = event.data;
     const order = await this.orders.lockHead(tx, orderId);
     if (!order) return reject({ code: 'order-not-found', orderId });
 
-    const decision = hearPayment(order, heard, this.clock.now());
+    const decision = applyPaymentEvent(order, event, this.clock.now());
     if (!decision.accepted) return decision;
 
-    const origin = { actor: actorOfPayment(heard), cause: heard.type, messageId };
+    const origin = { actor: actorOfPayment(event), cause: event.type, messageId };
     await this.commands.save(tx, order, decision, origin);
     if (decision.events.some(({ type }) => type === 'OrderCancelled')) await this.products.release(tx, orderId);
     return decision;

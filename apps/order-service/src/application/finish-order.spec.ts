@@ -1,15 +1,15 @@
 import { type EntityManager } from 'typeorm';
 import { aPlacedOrder, accepted, later, payment } from '../../test/order.fixtures.js';
 import { type Order } from '../domain/order.js';
-import { hearPayment } from '../domain/payment.js';
+import { applyPaymentEvent } from '../domain/payment.js';
 import { FinishOrder } from './finish-order.js';
 import { OrderCommands, type Requester } from './order-commands.js';
 import { type OrderStore } from './order-store.js';
 
-const order: Order = accepted(hearPayment(aPlacedOrder(), payment.succeeded, later));
+const order: Order = accepted(applyPaymentEvent(aPlacedOrder(), payment.succeeded, later));
 const tx = {} as EntityManager;
 
-/** FinishOrder of the one order that there is, and what it has saved. */
+/** FinishOrder over a single order, with the statuses it saved. */
 function aShop() {
   const saved: string[] = [];
   const orders: Pick<OrderStore, 'lock' | 'save'> = {
@@ -29,7 +29,7 @@ function aShop() {
   return { finish, saved };
 }
 
-it('P10 an order is finished by an operator', async () => {
+it('P10 an operator can finish an order', async () => {
   const { finish, saved } = aShop();
 
   expect(await finish({ userId: 'olga', isOperator: true })).toMatchObject({ accepted: true });
@@ -39,8 +39,8 @@ it('P10 an order is finished by an operator', async () => {
 
 it.each([
   ['its customer, who may see it', 'ada', 'operator-required'],
-  ['another one, who may not', 'grace', 'order-not-found'],
-])('P10 it is not by %s, whatever the edge lets in', async (_, userId, code) => {
+  ['another customer, who may not see it', 'grace', 'order-not-found'],
+])('P10 an order cannot be finished by %s, even if the edge lets the request through', async (_, userId, code) => {
   const { finish, saved } = aShop();
 
   const decision = await finish({ userId, isOperator: false });

@@ -9,7 +9,7 @@ const COUNT = 3000;
 const LAST_XID = 100_000;
 const ORDER = '01939d3c-2f4a-7c3e-9d55-000000000000';
 
-/** Transactions that overtook each other a little; of one order, or of several steps each. */
+/** Steps whose transactions committed slightly out of order. */
 function aTimeline(orders: number): FeedStep[] {
   return Array.from({ length: COUNT }, (_, index) => {
     const xid = index === COUNT - 1 ? LAST_XID : 100 + (index ^ 5);
@@ -18,7 +18,7 @@ function aTimeline(orders: number): FeedStep[] {
   });
 }
 
-/** All of it committed. */
+/** Every step is committed. */
 class History extends OrderFeedHistory {
   constructor(private readonly timeline: readonly FeedStep[]) {
     super();
@@ -67,10 +67,10 @@ function aFollower(timeline: readonly FeedStep[]) {
 
 it.each([
   ['all orders', { all: true }, 500],
-  ['a customer who was away for long', { customerId: 'ada' }, 500],
+  ['a customer after a long absence', { customerId: 'ada' }, 500],
   ['one order', { orderId: ORDER }, 1],
 ] as const)(
-  'P2 %s: whoever is cut off after every 150 steps gets all, for each goes on from the one before',
+  'P2 %s: a client that is cut off after every 150 steps receives all of them by resuming',
   async (_, watched, orders) => {
     const timeline = aTimeline(orders);
     const follower = aFollower(timeline);
@@ -81,13 +81,13 @@ it.each([
     while (got.size < COUNT && resumes < 100) {
       resumes++;
       const followed = await follower.join(watched, place);
-      let told = 0;
+      let sent = 0;
       const listener: Listener = {
-        tell(step, resume) {
+        send(step, resume) {
           if (listener.closed) return;
           got.add(step.position);
           place = resume;
-          told++;
+          sent++;
         },
         mark(resume) {
           if (!listener.closed) place = resume;
@@ -95,28 +95,28 @@ it.each([
         ready: async () => undefined,
         end: () => undefined,
         get closed() {
-          return told >= 150 || got.size === COUNT;
+          return sent >= 150 || got.size === COUNT;
         },
       };
-      await follower.tell(followed!, listener);
+      await follower.serve(followed!, listener);
     }
 
     expect(got.size).toBe(COUNT);
-    // A few steps twice, where transactions overtook each other.
+    // A few steps arrive twice, where transactions overtook each other.
     expect(resumes).toBeLessThan(1.2 * (COUNT / 150));
   },
 );
 
-it('tells no more than a hundred steps without asking whether they are heard', async () => {
+it('sends at most a hundred steps before it waits for the client', async () => {
   const follower = aFollower(aTimeline(500));
   let sinceReady = 0;
   let most = 0;
-  let told = 0;
+  let sent = 0;
 
   const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []) });
-  await follower.tell(followed!, {
-    tell() {
-      told++;
+  await follower.serve(followed!, {
+    send() {
+      sent++;
       most = Math.max(most, ++sinceReady);
     },
     mark: () => undefined,
@@ -125,14 +125,14 @@ it('tells no more than a hundred steps without asking whether they are heard', a
     },
     end: () => undefined,
     get closed() {
-      return told === COUNT;
+      return sent === COUNT;
     },
   });
 
   expect(most).toBe(100);
 });
 
-it('P2 does not go on with a walk over other orders: from there the others would be lost', async () => {
+it('P2 does not continue a walk over other orders, because steps would be lost', async () => {
   const timeline = aTimeline(500);
   const follower = aFollower(timeline);
   const upTo = new FeedSnapshot(LAST_XID + 1, []);
@@ -140,8 +140,8 @@ it('P2 does not go on with a walk over other orders: from there the others would
   const got = new Set<number>();
 
   const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []), walk });
-  await follower.tell(followed!, {
-    tell: ({ position }) => void got.add(position),
+  await follower.serve(followed!, {
+    send: ({ position }) => void got.add(position),
     mark: () => undefined,
     ready: async () => undefined,
     end: () => undefined,

@@ -15,7 +15,7 @@ const SLICE = 100;
 /** Receives the steps. No member throws. */
 export interface Listener {
   /** Sends a step. A client that has received it and resumes from `resume` misses nothing. */
-  tell(step: FeedStep, resume: FeedPlace): void;
+  send(step: FeedStep, resume: FeedPlace): void;
   /** Advances the place to resume from without a step. */
   mark(resume: FeedPlace): void;
   /** Waits until the client has caught up, because unsent steps are buffered in memory. */
@@ -31,7 +31,7 @@ export interface Followed {
   readonly since: FeedPlace | undefined;
 }
 
-interface Telling {
+interface Delivery {
   readonly watched: Watched;
   readonly listener: Listener;
   /** Advances with each step sent, so that an error does not lose the place. */
@@ -63,19 +63,19 @@ export class OrderFeedFollower {
   }
 
   /** Sends steps at the listener's pace, until it closes or the feed ends its subscription. Survives an outage of the database. */
-  async tell({ subscription, since }: Followed, listener: Listener): Promise<void> {
+  async serve({ subscription, since }: Followed, listener: Listener): Promise<void> {
     const { watched } = subscription;
     let upTo = subscription.from;
-    const telling: Telling = { watched, listener, place: since ?? { seen: upTo } };
-    if (!since) listener.mark(telling.place);
+    const delivery: Delivery = { watched, listener, place: since ?? { seen: upTo } };
+    if (!since) listener.mark(delivery.place);
     // A new client of a single order first receives its current state.
     let newest = since === undefined && 'orderId' in watched ? watched.orderId : undefined;
     while (!listener.closed && !subscription.isOver) {
       try {
-        if (newest !== undefined) await this.tellNewest(newest, telling);
+        if (newest !== undefined) await this.sendNewest(newest, delivery);
         newest = undefined;
-        await this.catchUp(telling, upTo);
-        await tellKept(subscription, upTo, telling);
+        await this.catchUp(delivery, upTo);
+        await sendKept(subscription, upTo, delivery);
         upTo = subscription.from;
       } catch (error) {
         this.logger.warn(`A client of the order feed cannot catch up yet: ${(error as Error).message}`);
@@ -85,76 +85,76 @@ export class OrderFeedFollower {
     if (!listener.closed) listener.end();
   }
 
-  private async tellNewest(orderId: string, { place, listener }: Telling): Promise<void> {
+  private async sendNewest(orderId: string, { place, listener }: Delivery): Promise<void> {
     const step = await this.history.newestOf(orderId);
-    if (step) listener.tell(step, place);
+    if (step) listener.send(step, place);
   }
 
   /** Sends the steps before `upTo`, and possibly later ones. */
-  private async catchUp(telling: Telling, upTo: FeedSnapshot): Promise<void> {
-    const { watched, place } = telling;
-    if (place.walk && isWalkOf(watched, place.walk)) await this.walk(telling, place.walk);
-    const { seen } = telling.place;
+  private async catchUp(delivery: Delivery, upTo: FeedSnapshot): Promise<void> {
+    const { watched, place } = delivery;
+    if (place.walk && isWalkOf(watched, place.walk)) await this.walk(delivery, place.walk);
+    const { seen } = delivery.place;
     if (seen === upTo) return;
-    if ('orderId' in watched) await this.walk(telling, { ...walkFrom('order', upTo), orderId: watched.orderId });
+    if ('orderId' in watched) await this.walk(delivery, { ...walkFrom('order', upTo), orderId: watched.orderId });
     else if ('customerId' in watched && upTo.end - seen.end > LONG_AGO)
-      await this.walk(telling, walkFrom('customer', upTo));
-    else await this.readOn(telling);
+      await this.walk(delivery, walkFrom('customer', upTo));
+    else await this.readCommits(delivery);
   }
 
   /** Reads in commit order. */
-  private async readOn(telling: Telling): Promise<void> {
-    const { watched, listener } = telling;
+  private async readCommits(delivery: Delivery): Promise<void> {
+    const { watched, listener } = delivery;
     const customerId = 'customerId' in watched ? watched.customerId : undefined;
     for (let isWhole = false; !isWhole && !listener.closed;) {
-      const before = telling.place.seen;
+      const before = delivery.place.seen;
       const reading = await this.history.since(before, customerId);
-      await tellBatch({ ...reading, before }, listener);
-      moveOn(telling, { seen: reading.seen });
+      await sendBatch({ ...reading, before }, listener);
+      advance(delivery, { seen: reading.seen });
       ({ isWhole } = reading);
     }
   }
 
   /** Reads order by order. The id of each step contains the point in the walk, so that a client can resume from there. */
-  private async walk(telling: Telling, begin: FeedWalk): Promise<void> {
-    const { watched, listener } = telling;
-    const { seen } = telling.place;
+  private async walk(delivery: Delivery, begin: FeedWalk): Promise<void> {
+    const { watched, listener } = delivery;
+    const { seen } = delivery.place;
     for (let walk: FeedWalk | undefined = begin; walk && !listener.closed;) {
       const { upTo, over }: FeedWalk = walk;
       const { steps, next }: FeedPart = await ('customerId' in watched
         ? this.history.ofCustomer(watched.customerId, seen, walk)
         : this.history.ofOrder(walk.orderId, seen, walk));
-      await tellSlices(steps, listener, ({ orderId, position }) => ({ seen, walk: { over, upTo, orderId, position } }));
+      await sendSlices(steps, listener, ({ orderId, position }) => ({ seen, walk: { over, upTo, orderId, position } }));
       walk = next && { over, upTo, ...next };
-      moveOn(telling, walk ? { seen, walk } : { seen: upTo });
+      advance(delivery, walk ? { seen, walk } : { seen: upTo });
     }
   }
 }
 
 /** Sends the buffered steps and then new ones, until the buffer overflows or the listener closes. */
-async function tellKept(subscription: FeedSubscription, from: FeedSnapshot, telling: Telling): Promise<void> {
-  const { listener, place } = telling;
+async function sendKept(subscription: FeedSubscription, from: FeedSnapshot, delivery: Delivery): Promise<void> {
+  const { listener, place } = delivery;
   const reached = place.seen;
   while (!listener.closed) {
     const batch = await subscription.take(from);
     if (!batch) return;
     // Catching up may have covered some of the buffered steps.
     const steps = batch.steps.filter(({ xid }) => !reached.sees(xid));
-    await tellBatch({ ...batch, steps }, listener);
-    if (batch.seen.end >= telling.place.seen.end) moveOn(telling, { seen: batch.seen });
+    await sendBatch({ ...batch, steps }, listener);
+    if (batch.seen.end >= delivery.place.seen.end) advance(delivery, { seen: batch.seen });
   }
 }
 
-function moveOn(telling: Telling, place: FeedPlace): void {
+function advance(delivery: Delivery, place: FeedPlace): void {
   // A closed listener has not received all of it.
-  if (telling.listener.closed) return;
-  telling.place = place;
-  telling.listener.mark(place);
+  if (delivery.listener.closed) return;
+  delivery.place = place;
+  delivery.listener.mark(place);
 }
 
-async function tellBatch({ steps, before, seen }: FeedBatch, listener: Listener): Promise<void> {
+async function sendBatch({ steps, before, seen }: FeedBatch, listener: Listener): Promise<void> {
   const resumes = resumesIn(steps, before, seen);
-  await tellSlices(steps, listener, (_, index) => ({ seen: resumes[index] ?? before }));
+  await sendSlices(steps, listener, (_, index) => ({ seen: resumes[index] ?? before }));
 }
 
 /**
@@ -179,7 +179,7 @@ function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedS
   });
 }
 
-async function tellSlices(
+async function sendSlices(
   steps: readonly FeedStep[],
   listener: Listener,
   resume: (step: FeedStep, index: number) => FeedPlace,
@@ -187,7 +187,7 @@ async function tellSlices(
   for (const [index, step] of steps.entries()) {
     if (index > 0 && index % SLICE === 0) await listener.ready();
     if (listener.closed) return;
-    listener.tell(step, resume(step, index));
+    listener.send(step, resume(step, index));
   }
   await listener.ready();
 }

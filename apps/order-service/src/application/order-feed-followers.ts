@@ -30,17 +30,17 @@ export class OrderFeedFollowers {
   }
 
   /** Delivers to each subscription its steps of those committed between the two snapshots. */
-  deal(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): void {
-    const dealt = new Map<FeedSubscription, FeedStep[]>();
+  distribute(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): void {
+    const batches = new Map<FeedSubscription, FeedStep[]>();
     for (const step of steps) {
       for (const followers of [this.byOrder.get(step.orderId), this.byCustomer.get(step.customerId), this.ofAll])
         for (const follower of followers ?? []) {
-          const own = dealt.get(follower);
+          const own = batches.get(follower);
           if (own) own.push(step);
-          else dealt.set(follower, [step]);
+          else batches.set(follower, [step]);
         }
     }
-    for (const [follower, own] of dealt) follower.deliver({ steps: own, before, seen });
+    for (const [follower, own] of batches) follower.deliver({ steps: own, before, seen });
   }
 
   end(): void {

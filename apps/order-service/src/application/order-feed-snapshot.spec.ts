@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { FeedSnapshot } from './order-feed-snapshot.js';
 
-/** A server with its transactions: those with steps that are committed, and those that are open. */
+/** A server with its open transactions, and the committed ones that have steps. */
 class Server {
   next = 100;
   readonly open = new Set<number>();
@@ -17,7 +17,7 @@ class Server {
     else if (what === 'roll back' && oldest !== undefined) this.end(oldest, false);
   }
 
-  /** What was open is rolled back. Numbers of which nothing is on disk are handed out again. */
+  /** Rolls back open transactions and reuses the ids of which nothing is on disk. */
   private crash(): void {
     this.open.clear();
     this.next = Math.max(99, ...this.committed) + 1;
@@ -28,7 +28,7 @@ class Server {
     if (commits) this.committed.add(xid);
   }
 
-  /** As the feed reads, at most `limit` transactions. */
+  /** Reads at most `limit` transactions, as the feed does. */
   read(seen: FeedSnapshot, limit: number): { xids: number[]; seen: FeedSnapshot; isWhole: boolean } {
     const unseen = [...this.committed].filter((xid) => !seen.sees(xid)).toSorted((a, b) => a - b);
     const xids = unseen.slice(0, limit);
@@ -45,14 +45,14 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Happening[]>('roll back', 'crash') },
 );
 const happenings = fc.array(happening, { maxLength: 60, size: 'max' });
-/** So much happens, and then so many transactions are read at most. */
+/** Happenings, each round followed by a reading of at most `limit` transactions. */
 const rounds = fc.array(
   fc.record({ happenings: fc.array(happening, { maxLength: 8, size: 'max' }), limit: fc.integer({ min: 1, max: 4 }) }),
   { maxLength: 20, size: 'max' },
 );
 
 describe('P2 a reader', () => {
-  it('gets every committed transaction, and each once, however they end and however little it reads at a time', () => {
+  it('receives every committed transaction exactly once, however they end and however little it reads at a time', () => {
     fc.assert(
       fc.property(rounds, (all) => {
         const server = new Server();
@@ -76,7 +76,7 @@ describe('P2 a reader', () => {
       fc.property(happenings, happenings, (before, after) => {
         const server = new Server();
         for (const what of before) server.do(what);
-        // More open ones than an id tells.
+        // More open transactions than an id can hold.
         for (let n = 0; n < 20; n++) server.do('begin');
         server.do('commit youngest');
         const got = new Set<number>();
@@ -95,18 +95,18 @@ describe('P2 a reader', () => {
 });
 
 describe("a snapshot's text", () => {
-  it('is short, however many transactions are open, and however large their numbers', () => {
+  it('is short, however many transactions are open and however large their ids', () => {
     const end = Number.MAX_SAFE_INTEGER;
     const snapshot = new FeedSnapshot(
       end,
       Array.from({ length: 500 }, (_, index) => end - 1000 + index),
     );
 
-    // In an id, which a header carries: at most 255 characters, with the position before it.
+    // An event id, with the position before it, must fit into 255 characters.
     expect(snapshot.toString().length).toBeLessThan(200);
   });
 
-  it('says all of a snapshot with a few open transactions', () => {
+  it('is lossless with a few open transactions', () => {
     const snapshot = new FeedSnapshot(1000, [40, 998]);
 
     expect(snapshot.toString()).toBe('rs.14.rq');
@@ -114,7 +114,7 @@ describe("a snapshot's text", () => {
   });
 
   it.each(['', '.', '1.', '.1', '1.1', '3.2.1', '2.3', 'A', '-1', '1e9!', 'zzzzzzzzzzzz', 'zzzzzzzzzzz', '1 '])(
-    '%j is none',
+    '%j is invalid',
     (text) => {
       expect(FeedSnapshot.parse(text)).toBeUndefined();
     },

@@ -17,7 +17,7 @@ function aSubscription(): FeedSubscription {
   return subscription;
 }
 
-it('keeps what comes until its follower takes it, and has them wait for what is to come', async () => {
+it('buffers batches until the follower takes them, and lets it wait for the next one', async () => {
   const subscription = aSubscription();
   const { from } = subscription;
 
@@ -30,7 +30,7 @@ it('keeps what comes until its follower takes it, and has them wait for what is 
   expect(await second).toEqual(aBatch(13));
 });
 
-it('tells how far the feed has come, once for all times that nothing was there', async () => {
+it('merges consecutive progress reports into one', async () => {
   const subscription = aSubscription();
   subscription.deliver(aBatch(11));
 
@@ -41,7 +41,7 @@ it('tells how far the feed has come, once for all times that nothing was there',
   expect(taken).toEqual([aBatch(11), { steps: [], before: upTo(11), seen: upTo(30) }]);
 });
 
-it('keeps no more than a thousand steps: then the follower has to read on', async () => {
+it('buffers at most a thousand steps, after which the follower must catch up', async () => {
   const subscription = aSubscription();
   const { from } = subscription;
   const xids = Array.from({ length: 1001 }, (_, index) => 11 + index);
@@ -56,7 +56,7 @@ it('keeps no more than a thousand steps: then the follower has to read on', asyn
   expect(next).toEqual(aBatch(2000));
 });
 
-it('tells a follower that waits when there is too much, and when it has ended', async () => {
+it('wakes a waiting follower when the buffer overflows and when the subscription ends', async () => {
   const overrun = aSubscription();
   const ended = aSubscription();
   const waiting = [overrun.take(overrun.from), ended.take(ended.from)];

@@ -44,7 +44,7 @@ async function follow(source: Source): Promise<OrderFeed> {
   return feed;
 }
 
-it('P6 leaves a database in trouble alone for longer and longer, however much is committed meanwhile', async () => {
+it('P6 backs off from a database in trouble, however much is committed meanwhile', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -62,13 +62,13 @@ it('P6 leaves a database in trouble alone for longer and longer, however much is
   feed.committed();
   await jest.advanceTimersByTimeAsync(20);
 
-  // From 50 ms to half a second between two at least.
+  // The pause between attempts grows from at least 50 ms to at least half a second.
   expect(tries).toBeGreaterThan(3);
   expect(tries).toBeLessThan(12);
   expect(source.readings).toBeGreaterThan(afterwards);
 });
 
-it('refuses whoever comes while the database is in trouble at once, and takes them again afterwards', async () => {
+it('rejects new followers at once while the database is in trouble, and accepts them afterwards', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -81,7 +81,7 @@ it('refuses whoever comes while the database is in trouble at once, and takes th
   expect(await feed.subscribe({ all: true })).toBeDefined();
 });
 
-it('P8 stops at once, also while it leaves the database alone, and tells whoever comes then', async () => {
+it('P8 stops at once, even while it backs off, and rejects new followers from then on', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -92,7 +92,7 @@ it('P8 stops at once, also while it leaves the database alone, and tells whoever
   await expect(feed.subscribe({ all: true })).rejects.toThrow(FeedClosed);
 });
 
-it('P2 ends all who follow once the database has lost what they were told, and takes them again at once', async () => {
+it('P2 ends all subscriptions once the database has lost steps that were sent, and accepts new ones at once', async () => {
   const source = new Source();
   const feed = new OrderFeed(source);
   const subscription = await feed.subscribe({ all: true });
@@ -106,7 +106,7 @@ it('P2 ends all who follow once the database has lost what they were told, and t
   expect(again?.isOver).toBe(false);
 });
 
-it('P2 does not take who comes back from a place that the database does not know', async () => {
+it('P2 rejects a follower that resumes from a place that the database does not know', async () => {
   const source = new Source();
   source.isKnown = false;
   const feed = new OrderFeed(source);

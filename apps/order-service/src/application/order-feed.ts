@@ -31,7 +31,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   private wakeUp: (() => void) | undefined;
   private isWoken = false;
   /** Set from a failed reading until the next attempt. */
-  private trouble: Error | undefined;
+  private readError: Error | undefined;
   private stopping = false;
   private failures = 0;
   private markAt = 0;
@@ -54,7 +54,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   async subscribe(watched: Watched, since?: FeedPlace): Promise<FeedSubscription | undefined> {
     if (this.stopping) throw new FeedClosed();
     // Fails fast instead of waiting for the next attempt and its outcome.
-    if (this.trouble) throw this.trouble;
+    if (this.readError) throw this.readError;
     const subscription = new FeedSubscription(watched, () => this.remove(subscription));
     const joined = new Promise<void>((resolve, reject) => this.joining.push({ subscription, resolve, reject }));
     this.wake();
@@ -100,11 +100,11 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
           this.followers.add(subscription);
           resolve();
         }
-        await this.pause(PACE_MS, 'the end');
-        await this.pause(POLL_MS, 'any news');
+        await this.pause(PACE_MS, 'shutdown');
+        await this.pause(POLL_MS, 'a wake-up');
       } catch (error) {
         if (error instanceof FeedWentBack) {
-          this.beginAnew(error);
+          this.restart(error);
           this.joining.unshift(...joining);
           continue;
         }
@@ -128,7 +128,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
     }
     const { steps, seen, isWhole } = await this.source.since(before);
     this.seen = seen;
-    this.followers.deal(steps, before, seen);
+    this.followers.distribute(steps, before, seen);
     if (performance.now() >= this.markAt) {
       this.markAt = performance.now() + MARK_EVERY_MS;
       this.followers.mark(seen);
@@ -136,7 +136,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
     return isWhole;
   }
 
-  private beginAnew({ message }: FeedWentBack): void {
+  private restart({ message }: FeedWentBack): void {
     this.logger.warn(`${message}. Closing ${this.followers.size} streams so that their clients reload.`);
     this.seen = undefined;
     this.followers.end();
@@ -150,14 +150,14 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   private async backOff(error: unknown): Promise<void> {
     const waitMs = Math.min(MAX_BACK_OFF_MS, 100 * 2 ** Math.min(this.failures++, 10)) * (0.5 + Math.random() / 2);
     this.logger.warn(`Cannot read the order feed: ${(error as Error).message}. Retrying in ${Math.round(waitMs)} ms.`);
-    this.trouble = error as Error;
+    this.readError = error as Error;
     // Commits must not cut this short, or a database in trouble would never be left alone.
-    await this.pause(waitMs, 'the end');
-    this.trouble = undefined;
+    await this.pause(waitMs, 'shutdown');
+    this.readError = undefined;
   }
 
-  private async pause(ms: number, unless: 'any news' | 'the end'): Promise<void> {
-    const isOver = () => this.stopping || (unless === 'any news' && this.isWoken);
+  private async pause(ms: number, unless: 'a wake-up' | 'shutdown'): Promise<void> {
+    const isOver = () => this.stopping || (unless === 'a wake-up' && this.isWoken);
     if (isOver()) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);

@@ -1,19 +1,19 @@
 import { openDraft, placeAtOnce } from '../domain/cart.js';
 import { accepted, aNewOrder, aPlacedOrder, at, catalogue, later, payment } from '../../test/order.fixtures.js';
 import { type OrderDecision, type OrderHead } from '../domain/order.js';
-import { hearPayment } from '../domain/payment.js';
+import { applyPaymentEvent } from '../domain/payment.js';
 import { type Origin, stepsOf } from './order-timeline.js';
 
 const byAda: Origin = { actor: 'customer:ada', cause: 'POST /orders' };
-const heard: Origin = { actor: 'gateway', cause: 'PaymentFailed', messageId: 'heard' };
+const received: Origin = { actor: 'gateway', cause: 'PaymentFailed', messageId: 'received' };
 
 function steps(before: OrderHead['status'], decision: OrderDecision<OrderHead>, origin: Origin, published: string[]) {
   if (!decision.accepted) throw new Error(decision.rejection.code);
   return stepsOf(before, decision, origin, published);
 }
 
-it('an order that is placed at once has one step, which names its message', () => {
-  expect(steps('DRAFT', placeAtOnce(aNewOrder(), catalogue, at), byAda, ['told'])).toEqual([
+it('an order placed at once has one step, which refers to its message', () => {
+  expect(steps('DRAFT', placeAtOnce(aNewOrder(), catalogue, at), byAda, ['published'])).toEqual([
     {
       type: 'OrderPlaced',
       status: 'PLACED',
@@ -21,7 +21,7 @@ it('an order that is placed at once has one step, which names its message', () =
       at,
       actor: 'customer:ada',
       cause: 'POST /orders',
-      messageId: 'told',
+      messageId: 'published',
       detail: { total: 900, currency: 'EUR' },
     },
   ]);
@@ -34,10 +34,10 @@ it('a draft has a step for every item, and no message', () => {
   ]);
 });
 
-it('what was heard names the message that said so, and what follows from it the one that tells of it', () => {
-  const order = accepted(hearPayment(aPlacedOrder(), payment.requested, at));
+it('a received event refers to its message, and an event that follows from it to the published one', () => {
+  const order = accepted(applyPaymentEvent(aPlacedOrder(), payment.requested, at));
 
-  expect(steps('PAYMENT_PENDING', hearPayment(order, payment.failed, later), heard, ['told'])).toMatchObject([
+  expect(steps('PAYMENT_PENDING', applyPaymentEvent(order, payment.failed, later), received, ['published'])).toMatchObject([
     {
       type: 'PaymentFailed',
       status: 'PAYMENT_PENDING',
@@ -45,21 +45,21 @@ it('what was heard names the message that said so, and what follows from it the 
       at: later,
       actor: 'gateway',
       cause: 'PaymentFailed',
-      messageId: 'heard',
+      messageId: 'received',
       detail: { reason: 'card declined' },
     },
-    { type: 'OrderCancelled', status: 'CANCELLED', version: 4, messageId: 'told' },
+    { type: 'OrderCancelled', status: 'CANCELLED', version: 4, messageId: 'published' },
   ]);
 });
 
-it('a message that was passed over is named, with why', () => {
-  const order = accepted(hearPayment(aPlacedOrder(), payment.succeeded, at));
+it('an ignored message is recorded with the reason', () => {
+  const order = accepted(applyPaymentEvent(aPlacedOrder(), payment.succeeded, at));
 
-  expect(steps('COMPLETED', hearPayment(order, payment.failed, later), heard, [])).toMatchObject([
+  expect(steps('COMPLETED', applyPaymentEvent(order, payment.failed, later), received, [])).toMatchObject([
     {
       type: 'MessagePassedOver',
       status: 'COMPLETED',
-      messageId: 'heard',
+      messageId: 'received',
       detail: { type: 'PaymentFailed', reason: 'the payment was already SUCCEEDED' },
     },
   ]);

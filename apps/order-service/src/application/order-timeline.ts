@@ -45,7 +45,7 @@ export function isPublished(change: OrderChange): change is OrderEvent {
 export function stepsOf(
   before: OrderStatus,
   { state, events }: Accepted<OrderHead, OrderChange>,
-  { actor, cause, messageId: heardId = null }: Origin,
+  { actor, cause, messageId: receivedId = null }: Origin,
   published: readonly string[],
 ): Step[] {
   const at = state.updatedAt;
@@ -54,18 +54,18 @@ export function stepsOf(
   return events.map((change) => {
     order = evolve(order, change, at);
     const { status, version } = order;
-    const messageId = isPublished(change) ? (ids.next().value ?? null) : isHeard(change) ? heardId : null;
+    const messageId = isPublished(change) ? (ids.next().value ?? null) : isReceived(change) ? receivedId : null;
     return { type: change.type, status, version, at, actor, cause, messageId, detail: detailOf(change) };
   });
 }
 
-function isHeard({ type }: OrderChange): boolean {
+function isReceived({ type }: OrderChange): boolean {
   return type === 'MessagePassedOver' || Object.hasOwn(PAYMENT_EVENTS.events, type);
 }
 
 function detailOf({ data }: OrderChange): object | null {
-  const detail = Object.entries(data).filter(([name]) => !SAID_BY_THE_STEP.has(name));
+  const detail = Object.entries(data).filter(([name]) => !REDUNDANT_IN_DETAIL.has(name));
   return detail.length === 0 ? null : Object.fromEntries(detail);
 }
 
-const SAID_BY_THE_STEP = new Set(['orderId', 'customerId', 'actor']);
+const REDUNDANT_IN_DETAIL = new Set(['orderId', 'customerId', 'actor']);

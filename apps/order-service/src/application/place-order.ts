@@ -3,7 +3,7 @@ import { Clock } from '@twinbox/kernel';
 import { allDone } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, refusalAtLast } from '../domain/cart.js';
+import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, recheckUnderLock } from '../domain/cart.js';
 import { type Order, type OrderDecision } from '../domain/order.js';
 import { type OrderCommand, OrderCommands } from './order-commands.js';
 import { type Origin } from './order-timeline.js';
@@ -45,7 +45,7 @@ export class PlaceOrder {
    * of before the wait for the lock, so they are checked again.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
-    return refusalAtLast(order, await this.products.reserve(tx, order.items)) ?? decision;
+    return recheckUnderLock(order, await this.products.reserve(tx, order.items)) ?? decision;
   }
 }
 

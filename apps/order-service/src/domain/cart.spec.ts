@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { addItems, changeItem, MOST_PIECES, openDraft, placeAtOnce, placeDraft, removeItem } from './cart.js';
+import { addItems, changeItem, MAX_PIECES, openDraft, placeAtOnce, placeDraft, removeItem } from './cart.js';
 import { cancelOrder, type Order, type OrderDecision } from './order.js';
 import {
   accepted,
@@ -17,11 +17,11 @@ import {
 import { Catalogue } from './product.js';
 
 const line = (productId: string, quantity: number, unitPrice?: number) => ({ productId, quantity, unitPrice });
-const dearTea = new Catalogue([aProduct({ price: 500 }), mug, book]);
+const pricierTea = new Catalogue([aProduct({ price: 500 }), mug, book]);
 const eachProduct = (count: number) => Array.from({ length: count }, (_, n) => aProduct({ id: `p${n}` }));
 
 describe('opening a draft', () => {
-  it('may be with nothing in it, and without a currency', () => {
+  it('may be empty and without a currency', () => {
     const decision = openDraft(aNewOrder({ lines: [] }), catalogue, at);
 
     expect(decision).toMatchObject({
@@ -30,7 +30,7 @@ describe('opening a draft', () => {
     });
   });
 
-  it('puts what it is given into its history, one step a product', () => {
+  it('records one step per product', () => {
     const lines = [line('tea', 2), line('mug', 1), line('tea', 3)];
 
     const decision = openDraft(aNewOrder({ lines }), catalogue, at);
@@ -53,8 +53,8 @@ describe('opening a draft', () => {
 });
 
 describe('adding an item', () => {
-  it('adds up what is the same product, at the price of now', () => {
-    const decision = addItems(aDraft(), [line('tea', 3)], dearTea, later);
+  it('merges lines for the same product at the current price', () => {
+    const decision = addItems(aDraft(), [line('tea', 3)], pricierTea, later);
 
     expect(decision).toMatchObject({
       state: { items: [{ productId: 'tea', quantity: 5, unitPrice: 500 }], total: 2500, version: 3, updatedAt: later },
@@ -62,8 +62,8 @@ describe('adding an item', () => {
     });
   });
 
-  it('leaves the prices of what else is in the cart', () => {
-    const decision = addItems(aDraft(), [line('mug', 1)], dearTea, later);
+  it('keeps the prices of the other items in the cart', () => {
+    const decision = addItems(aDraft(), [line('mug', 1)], pricierTea, later);
 
     expect(decision).toMatchObject({
       state: {
@@ -82,7 +82,7 @@ describe('adding an item', () => {
     expect(decision).toMatchObject({ state: { currency: 'USD' } });
   });
 
-  it('takes over the currency when it prices anew all that is there, and not beside what stays', () => {
+  it('changes the currency if it reprices all items, but not if others keep their price', () => {
     const inDollars = new Catalogue([aProduct({ currency: 'USD', price: 500 }), mug]);
 
     expect(addItems(aDraft(), [line('tea', 1)], inDollars, later)).toMatchObject({
@@ -99,26 +99,26 @@ describe('adding an item', () => {
     ['an unknown product', [line('unicorn', 1)], { code: 'product-unknown', productIds: ['unicorn'] }],
     ['another currency', [line('book', 1)], { code: 'mixed-currencies', currencies: ['EUR', 'USD'] }],
     [
-      'a price that the client does not know of',
+      'a price that the client does not expect',
       [line('tea', 1, 400)],
       { code: 'price-changed', changed: [{ productId: 'tea', expected: 400, actual: 450, currency: 'EUR' }] },
     ],
     [
       'too many pieces',
-      [line('tea', MOST_PIECES - 1)],
-      { code: 'quantity-too-large', productId: 'tea', most: MOST_PIECES },
+      [line('tea', MAX_PIECES - 1)],
+      { code: 'quantity-too-large', productId: 'tea', most: MAX_PIECES },
     ],
-  ])('refuses %s', (_, lines, rejection) => {
+  ])('rejects %s', (_, lines, rejection) => {
     expect(addItems(aDraft(), lines, catalogue, later)).toMatchObject({ accepted: false, rejection });
   });
 
-  it('takes as many pieces as an order may have', () => {
-    const decision = addItems(aDraft(), [line('tea', MOST_PIECES - 2, 450)], catalogue, later);
+  it('accepts the maximum number of pieces', () => {
+    const decision = addItems(aDraft(), [line('tea', MAX_PIECES - 2, 450)], catalogue, later);
 
-    expect(decision).toMatchObject({ state: { items: [{ quantity: MOST_PIECES }] } });
+    expect(decision).toMatchObject({ state: { items: [{ quantity: MAX_PIECES }] } });
   });
 
-  it('takes the hundredth product and refuses the next', () => {
+  it('accepts the hundredth product and rejects the next', () => {
     const products = new Catalogue(eachProduct(101));
     const hundred = Array.from({ length: 100 }, (_, n) => line(`p${n}`, 1));
     const draft = accepted(openDraft(aNewOrder({ lines: hundred }), products, at));
@@ -132,8 +132,8 @@ describe('adding an item', () => {
 });
 
 describe('changing an item', () => {
-  it('to more adds the difference at the price of now', () => {
-    const decision = changeItem(aDraft(), line('tea', 6), dearTea, later);
+  it('to more pieces adds the difference at the current price', () => {
+    const decision = changeItem(aDraft(), line('tea', 6), pricierTea, later);
 
     expect(decision).toMatchObject({
       state: { items: [{ quantity: 6, unitPrice: 500 }], total: 3000 },
@@ -141,8 +141,8 @@ describe('changing an item', () => {
     });
   });
 
-  it('to fewer removes the difference, and keeps the price', () => {
-    const decision = changeItem(aDraft(), line('tea', 1), dearTea, later);
+  it('to fewer pieces removes the difference and keeps the price', () => {
+    const decision = changeItem(aDraft(), line('tea', 1), pricierTea, later);
 
     expect(decision).toMatchObject({
       state: { items: [{ quantity: 1, unitPrice: 450 }], total: 450 },
@@ -150,7 +150,7 @@ describe('changing an item', () => {
     });
   });
 
-  it('to what it is changes nothing', () => {
+  it('to the same quantity changes nothing', () => {
     const draft = aDraft();
 
     expect(changeItem(draft, line('tea', 2, 450), catalogue, later)).toEqual({
@@ -162,15 +162,15 @@ describe('changing an item', () => {
 
   it.each([
     ['that is not in the cart', line('mug', 1), { code: 'item-not-found', productId: 'mug' }],
-    ['at a price that is not so', line('tea', 1, 1), { code: 'price-changed' }],
-    ['to too many pieces', line('tea', MOST_PIECES + 1), { code: 'quantity-too-large' }],
-  ])('%s is refused', (_, wanted, rejection) => {
+    ['at a wrong price', line('tea', 1, 1), { code: 'price-changed' }],
+    ['to too many pieces', line('tea', MAX_PIECES + 1), { code: 'quantity-too-large' }],
+  ])('%s is rejected', (_, wanted, rejection) => {
     expect(changeItem(aDraft(), wanted, catalogue, later)).toMatchObject({ accepted: false, rejection });
   });
 });
 
 describe('removing an item', () => {
-  it('takes all of it', () => {
+  it('takes all pieces of it', () => {
     const draft = aDraft({ lines: [line('tea', 2), line('mug', 1)] });
 
     const decision = removeItem(draft, 'tea', later);
@@ -181,21 +181,21 @@ describe('removing an item', () => {
     });
   });
 
-  it('leaves an empty cart without a currency, so that it may take another', () => {
+  it('leaves an empty cart without a currency, so that it can take another', () => {
     const empty = accepted(removeItem(aDraft(), 'tea', later));
 
     expect(empty).toMatchObject({ items: [], total: 0, currency: null });
     expect(addItems(empty, [line('book', 1)], catalogue, later)).toMatchObject({ state: { currency: 'USD' } });
   });
 
-  it('that is not in the cart is refused', () => {
+  it('that is not in the cart is rejected', () => {
     expect(removeItem(aDraft(), 'mug', later)).toMatchObject({ rejection: { code: 'item-not-found' } });
   });
 });
 
 describe('placing a draft', () => {
-  it("takes the catalogue's prices of now, and raises the event with the total", () => {
-    const decision = placeDraft(aDraft(), [], dearTea, later);
+  it("takes the catalogue's current prices and raises the event with the total", () => {
+    const decision = placeDraft(aDraft(), [], pricierTea, later);
 
     expect(decision).toMatchObject({
       state: { status: 'PLACED', items: [{ unitPrice: 500 }], total: 1000, dueAt: later, createdAt: at, version: 3 },
@@ -213,33 +213,33 @@ describe('placing a draft', () => {
       { code: 'insufficient-stock', short: [{ productId: 'tea', requested: 2, available: 1 }] },
     ],
     [
-      'a price that the client does not know of',
+      'a price that the client does not expect',
       aDraft(),
       [{ productId: 'tea', unitPrice: 450 }],
-      dearTea,
+      pricierTea,
       { code: 'price-changed', changed: [{ productId: 'tea', expected: 450, actual: 500, currency: 'EUR' }] },
     ],
     [
-      'a price of what is not in it',
+      'a price of a product that is not in it',
       aDraft(),
       [{ productId: 'mug', unitPrice: 1 }],
       catalogue,
       { code: 'item-not-found' },
     ],
     [
-      'products that have come to have two currencies',
+      'products that now have two currencies',
       aDraft({ lines: [line('tea', 1), line('mug', 1)] }),
       [],
       new Catalogue([tea, { ...mug, currency: 'USD' }]),
       { code: 'mixed-currencies', currencies: ['EUR', 'USD'] },
     ],
-  ])('is refused with %s', (_, draft, expected, products, rejection) => {
+  ])('is rejected with %s', (_, draft, expected, products, rejection) => {
     expect(placeDraft(draft, expected, products, later)).toMatchObject({ accepted: false, rejection });
   });
 });
 
 describe('placing at once', () => {
-  it('takes the prices from the catalogue, and raises the event with the total', () => {
+  it('takes the prices from the catalogue and raises the event with the total', () => {
     const decision = placeAtOnce(aNewOrder(), catalogue, at);
 
     expect(decision).toEqual({
@@ -274,19 +274,19 @@ describe('placing at once', () => {
       { lines: [line('tea', 1), line('book', 1)] },
       { code: 'mixed-currencies', currencies: ['EUR', 'USD'] },
     ],
-    ['another price than the client knows', { lines: [line('tea', 1, 449)] }, { code: 'price-changed' }],
-    ['too many pieces', { lines: [line('tea', MOST_PIECES), line('tea', 1)] }, { code: 'quantity-too-large' }],
-  ])('is refused with %s', (_, fields, rejection) => {
+    ['a price that the client does not expect', { lines: [line('tea', 1, 449)] }, { code: 'price-changed' }],
+    ['too many pieces', { lines: [line('tea', MAX_PIECES), line('tea', 1)] }, { code: 'quantity-too-large' }],
+  ])('is rejected with %s', (_, fields, rejection) => {
     expect(placeAtOnce(aNewOrder(fields), catalogue, at)).toMatchObject({ accepted: false, rejection });
   });
 
-  it('is refused with a total beyond exact sums', () => {
+  it('is rejected with a total that is not a safe integer', () => {
     const products = new Catalogue([aProduct({ price: Number.MAX_SAFE_INTEGER })]);
 
     expect(placeAtOnce(aNewOrder(), products, at)).toMatchObject({ rejection: { code: 'order-total-too-large' } });
   });
 
-  it('names everything that there is too little of', () => {
+  it('names every product with too little stock', () => {
     const products = new Catalogue([aProduct({ available: 0 }), { ...mug, available: 1 }]);
     const lines = [line('tea', 1), line('mug', 2), line('mug', 1)];
 
@@ -301,7 +301,7 @@ describe('placing at once', () => {
   });
 });
 
-describe('what is no draft', () => {
+describe('an order that is not a draft', () => {
   const placed = aPlacedOrder();
   const discarded = accepted(cancelOrder(aDraft(), 'changed my mind', 'customer:ada', later));
   const edits: [string, (order: Order) => OrderDecision][] = [

@@ -9,9 +9,9 @@ import {
 } from './order.js';
 import { type Catalogue, type Line, type PriceChange } from './product.js';
 
-export const MOST_PRODUCTS = 100;
+export const MAX_PRODUCTS = 100;
 /** Per product in an order. */
-export const MOST_PIECES = 1_000_000;
+export const MAX_PIECES = 1_000_000;
 
 export interface WantedLine extends Line {
   /** The price that the client expects, if it names one. */
@@ -40,7 +40,7 @@ export function openDraft(wanted: NewOrder, catalogue: Catalogue, at: Date): Ord
 /** Adds to a draft. What the cart already has of these products is repriced as well. */
 export function addItems(order: Order, lines: readonly WantedLine[], catalogue: Catalogue, at: Date): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
-  const added = addedUp(lines);
+  const added = merged(lines);
   const held = new Map(order.items.map(({ productId, quantity }) => [productId, quantity]));
   const wanted = added.map(({ productId, quantity }) => ({
     productId,
@@ -65,8 +65,8 @@ export function changeItem(order: Order, wanted: WantedLine, catalogue: Catalogu
 
   const more = quantity - held.quantity;
   if (more > 0) return addItems(order, [{ ...wanted, quantity: more }], catalogue, at);
-  const misread = priceChanges([wanted].filter(hasPrice), catalogue);
-  if (misread.length > 0) return reject({ code: 'price-changed', changed: misread });
+  const mispriced = priceChanges([wanted].filter(hasPrice), catalogue);
+  if (mispriced.length > 0) return reject({ code: 'price-changed', changed: mispriced });
   if (more === 0) return changed(order, at);
   const items = order.items.map((item) => (item === held ? { ...item, quantity } : item));
   return changed({ ...order, items, total: totalOf(items) }, at, {
@@ -97,8 +97,8 @@ export function placeDraft(
 ): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
   const { id: orderId, customerId } = order;
-  const stranger = expected.find(({ productId }) => !order.items.some((item) => item.productId === productId));
-  if (stranger) return reject({ code: 'item-not-found', orderId, productId: stranger.productId });
+  const unexpected = expected.find(({ productId }) => !order.items.some((item) => item.productId === productId));
+  if (unexpected) return reject({ code: 'item-not-found', orderId, productId: unexpected.productId });
 
   const contents = priced({ id: orderId, items: [], currency: null }, order.items, expected, catalogue);
   if ('rejection' in contents) return contents;
@@ -121,18 +121,18 @@ export function placeAtOnce(wanted: NewOrder, catalogue: Catalogue, at: Date): O
  * Rejects an order if, before its products were locked, another order took the stock or an operator changed a price. A changed price is
  * rejected even if the client named none, so that nobody pays a price they could not see.
  */
-export function refusalAtLast(placed: Order, locked: Catalogue): Rejected<OrderRejection> | undefined {
-  const moved = placed.items.flatMap(({ productId, unitPrice: expected }): PriceChange[] => {
+export function recheckUnderLock(placed: Order, locked: Catalogue): Rejected<OrderRejection> | undefined {
+  const repriced = placed.items.flatMap(({ productId, unitPrice: expected }): PriceChange[] => {
     const product = locked.product(productId);
     if (!product || (product.price === expected && product.currency === placed.currency)) return [];
     return [{ productId, expected, actual: product.price, currency: product.currency }];
   });
-  if (moved.length > 0) return reject({ code: 'price-changed', changed: moved });
+  if (repriced.length > 0) return reject({ code: 'price-changed', changed: repriced });
   const short = locked.shortages(placed.items);
   return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : undefined;
 }
 
-function addedUp(lines: readonly Line[]): Line[] {
+function merged(lines: readonly Line[]): Line[] {
   const sums = new Map<string, number>();
   for (const { productId, quantity } of lines) sums.set(productId, (sums.get(productId) ?? 0) + quantity);
   return [...sums].map(([productId, quantity]) => ({ productId, quantity }));
@@ -150,10 +150,10 @@ function priced(
   const { id: orderId } = order;
   const unknown = wanted.map(({ productId }) => productId).filter((productId) => !catalogue.product(productId));
   if (unknown.length > 0) return reject({ code: 'product-unknown', productIds: unknown });
-  const misread = priceChanges(expected, catalogue);
-  if (misread.length > 0) return reject({ code: 'price-changed', changed: misread });
-  const bulk = wanted.find(({ quantity }) => quantity > MOST_PIECES);
-  if (bulk) return reject({ code: 'quantity-too-large', orderId, productId: bulk.productId, most: MOST_PIECES });
+  const mispriced = priceChanges(expected, catalogue);
+  if (mispriced.length > 0) return reject({ code: 'price-changed', changed: mispriced });
+  const oversized = wanted.find(({ quantity }) => quantity > MAX_PIECES);
+  if (oversized) return reject({ code: 'quantity-too-large', orderId, productId: oversized.productId, most: MAX_PIECES });
 
   const items = new Map(order.items.map((item) => [item.productId, item]));
   // Only items that keep their price fix the currency, because the shop may have changed that of the others.
@@ -166,7 +166,7 @@ function priced(
     currencies.add(product.currency);
     items.set(productId, { productId, name: product.name, quantity, unitPrice: product.price });
   }
-  if (items.size > MOST_PRODUCTS) return reject({ code: 'too-many-products', orderId, most: MOST_PRODUCTS });
+  if (items.size > MAX_PRODUCTS) return reject({ code: 'too-many-products', orderId, most: MAX_PRODUCTS });
   const [currency = null] = currencies;
   if (currencies.size > 1) return reject({ code: 'mixed-currencies', currencies: [...currencies] });
   const total = totalOf([...items.values()]);

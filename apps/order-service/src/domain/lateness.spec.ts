@@ -10,7 +10,7 @@ it.each([
   ['PAYMENT_PENDING', -900_000, false],
   ['PAYMENT_PENDING', 60_000, false],
   ['PAYMENT_PENDING', 60_001, true],
-] as const)('an order that is %s is late %i ms past its due: %s', (status, ms, late) => {
+] as const)('an order that is %s is late %i ms past its due time: %s', (status, ms, late) => {
   expect(isLate({ status, dueAt: at }, after(ms), 30_000)).toBe(late);
 });
 

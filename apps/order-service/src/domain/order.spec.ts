@@ -1,17 +1,17 @@
 import { cancelOrder, evolve, finishOrder, type Order } from './order.js';
 import { accepted, aDraft, aPlacedOrder, later, payment } from '../../test/order.fixtures.js';
-import { hearPayment } from './payment.js';
+import { applyPaymentEvent } from './payment.js';
 
-const hear = (order: Order, ...events: (typeof payment)[keyof typeof payment][]) =>
-  events.reduce<Order>((state, heard) => accepted(hearPayment(state, heard, later)), order);
-const pending = hear(aPlacedOrder(), payment.requested);
-const completed = hear(pending, payment.succeeded);
+const apply = (order: Order, ...events: (typeof payment)[keyof typeof payment][]) =>
+  events.reduce<Order>((state, event) => accepted(applyPaymentEvent(state, event, later)), order);
+const pending = apply(aPlacedOrder(), payment.requested);
+const completed = apply(pending, payment.succeeded);
 
 describe('cancelling', () => {
   it.each([
     ['a placed order', aPlacedOrder()],
     ['an order whose payment is pending', pending],
-  ])('tells everybody of %s, with the reason and who did it', (_, order) => {
+  ])('publishes the cancellation of %s, with the reason and the actor', (_, order) => {
     const decision = cancelOrder(order, 'ordered twice', 'customer:ada', later);
 
     expect(decision).toMatchObject({
@@ -25,7 +25,7 @@ describe('cancelling', () => {
     });
   });
 
-  it('discards a draft, and tells nobody', () => {
+  it('discards a draft without publishing anything', () => {
     const decision = cancelOrder(aDraft(), 'changed my mind', 'customer:ada', later);
 
     expect(decision).toMatchObject({
@@ -46,7 +46,7 @@ describe('cancelling', () => {
 });
 
 describe('finishing', () => {
-  it('ends a paid order, and tells everybody', () => {
+  it('ends a paid order and publishes it', () => {
     expect(finishOrder(completed, later)).toMatchObject({
       state: { status: 'FINISHED', payment: { status: 'SUCCEEDED' } },
       events: [{ type: 'OrderFinished', data: { orderId: completed.id, customerId: 'ada' } }],
@@ -59,14 +59,14 @@ describe('finishing', () => {
     ['an order whose payment is pending', pending],
     ['a cancelled order', accepted(cancelOrder(pending, 'once', 'customer:ada', later))],
     ['a finished order', accepted(finishOrder(completed, later))],
-  ])('refuses %s', (_, order) => {
+  ])('rejects %s', (_, order) => {
     expect(finishOrder(order, later)).toMatchObject({
       rejection: { code: 'order-wrong-status', actual: order.status },
     });
   });
 });
 
-it('an order is what its history made of it', () => {
+it('the state of an order follows from its history', () => {
   const placed = aPlacedOrder();
   const done = { orderId: placed.id, customerId: 'ada' };
 

@@ -9,10 +9,10 @@ export interface PaymentSnapshot {
   readonly reason: string | null;
 }
 
-export function paymentOf(heard: PaymentEvent): PaymentSnapshot {
-  const { paymentRequestId } = heard.data;
-  const reason = 'reason' in heard.data ? heard.data.reason : null;
-  return { paymentRequestId, status: statusAfter[heard.type], reason };
+export function paymentOf(event: PaymentEvent): PaymentSnapshot {
+  const { paymentRequestId } = event.data;
+  const reason = 'reason' in event.data ? event.data.reason : null;
+  return { paymentRequestId, status: statusAfter[event.type], reason };
 }
 
 const statusAfter = {
@@ -24,8 +24,8 @@ const statusAfter = {
 } as const satisfies Record<PaymentEvent['type'], PaymentSnapshot['status']>;
 
 /** A payment only moves forward, so the higher rank is the later state. */
-export function isAhead(heard: PaymentSnapshot, known: PaymentSnapshot): boolean {
-  return RANKS[heard.status] > RANKS[known.status];
+export function isAhead(received: PaymentSnapshot, known: PaymentSnapshot): boolean {
+  return RANKS[received.status] > RANKS[known.status];
 }
 
 const RANKS = { PENDING: 0, SUCCEEDED: 1, FAILED: 1, CANCELLED: 1, REFUNDED: 2 } as const satisfies Record<
@@ -34,8 +34,8 @@ const RANKS = { PENDING: 0, SUCCEEDED: 1, FAILED: 1, CANCELLED: 1, REFUNDED: 2 }
 >;
 
 /** A message that was parked arrives after later ones and must not undo them. */
-export function laterOf(known: PaymentSnapshot | null, heard: PaymentSnapshot): PaymentSnapshot {
-  return known !== null && isAhead(known, heard) ? known : heard;
+export function laterOf(known: PaymentSnapshot | null, received: PaymentSnapshot): PaymentSnapshot {
+  return known !== null && isAhead(known, received) ? known : received;
 }
 
 /** The first requests did not contain `expiresAt`. They had the default time to live. */

@@ -3,19 +3,19 @@ import fc from 'fast-check';
 import { cancelOrder, finishOrder, isLive, type Order } from './order.js';
 import { accepted, aDraft, aPlacedOrder, at, later, payment } from '../../test/order.fixtures.js';
 import { type PaymentSnapshot } from './payment-snapshot.js';
-import { actorOfPayment, hearPayment } from './payment.js';
+import { actorOfPayment, applyPaymentEvent } from './payment.js';
 
 const { requested, succeeded, failed, cancelled, refunded } = payment;
 const all = [requested, succeeded, failed, cancelled, refunded];
 
-const hear = (order: Order, ...events: PaymentEvent[]): Order =>
-  events.reduce((state, heard) => accepted(hearPayment(state, heard, later)), order);
-const pending = () => hear(aPlacedOrder(), requested);
+const apply = (order: Order, ...events: PaymentEvent[]): Order =>
+  events.reduce((state, event) => accepted(applyPaymentEvent(state, event, later)), order);
+const pending = () => apply(aPlacedOrder(), requested);
 const cancel = (order: Order) => accepted(cancelOrder(order, 'ordered twice', 'customer:ada', later));
 
-describe('hearing of the payment', () => {
-  it('waits for the result once the payment is requested, until it expires, and tells nobody', () => {
-    const decision = hearPayment(aPlacedOrder(), requested, later);
+describe('applying a payment event', () => {
+  it('waits for the result once the payment is requested, until it expires, and publishes nothing', () => {
+    const decision = applyPaymentEvent(aPlacedOrder(), requested, later);
 
     expect(decision).toMatchObject({
       state: {
@@ -30,10 +30,10 @@ describe('hearing of the payment', () => {
     });
   });
 
-  it('takes 15 minutes for the time to live of a request that does not say', () => {
+  it('assumes a time to live of 15 minutes for a request that names none', () => {
     const { expiresAt: _, ...data } = requested.data;
 
-    const decision = hearPayment(aPlacedOrder(), { type: 'PaymentRequested', data }, later);
+    const decision = applyPaymentEvent(aPlacedOrder(), { type: 'PaymentRequested', data }, later);
 
     expect(decision).toMatchObject({ state: { dueAt: new Date('2026-11-21T09:46:00Z') } });
   });
@@ -42,7 +42,7 @@ describe('hearing of the payment', () => {
     ['that is placed', aPlacedOrder()],
     ['whose payment is pending', pending()],
   ])('completes an order %s', (_, order) => {
-    const decision = hearPayment(order, succeeded, later);
+    const decision = applyPaymentEvent(order, succeeded, later);
 
     expect(decision).toMatchObject({
       state: { status: 'COMPLETED', payment: { status: 'SUCCEEDED' }, dueAt: null, version: order.version + 2 },
@@ -53,8 +53,8 @@ describe('hearing of the payment', () => {
   it.each([
     ['that is placed', aPlacedOrder()],
     ['whose payment is pending', pending()],
-  ])('cancels an order %s when it failed, with the reason and who said so', (_, order) => {
-    const decision = hearPayment(order, failed, later);
+  ])('cancels an order %s after a failure, with the reason and the actor', (_, order) => {
+    const decision = applyPaymentEvent(order, failed, later);
 
     expect(decision).toMatchObject({
       state: {
@@ -70,26 +70,26 @@ describe('hearing of the payment', () => {
   it.each([
     ['cancelled', 'CANCELLED', cancelled],
     ['refunded', 'REFUNDED', refunded],
-  ] as const)('follows a payment that is %s after its order', (_, status, heard) => {
-    const decision = hearPayment(cancel(pending()), heard, later);
+  ] as const)('follows a payment that is %s after its order was cancelled', (_, status, event) => {
+    const decision = applyPaymentEvent(cancel(pending()), event, later);
 
     expect(decision).toMatchObject({
       state: { status: 'CANCELLED', payment: { status, reason: 'ordered twice' }, cancelReason: 'ordered twice' },
-      events: [heard],
+      events: [event],
     });
   });
 
   it.each([
     ['an operator', succeeded, 'operator:olga'],
-    ['nobody, as of requests', requested, 'payment-service'],
-    ['nobody, as the first messages did', cancelled, 'payment-service'],
-  ])('is told by %s', (_, heard, actor) => {
-    expect(actorOfPayment(heard)).toBe(actor);
+    ['nobody, like every request', requested, 'payment-service'],
+    ['nobody, like early messages', cancelled, 'payment-service'],
+  ])('records the actor of a message that names %s', (_, event, actor) => {
+    expect(actorOfPayment(event)).toBe(actor);
   });
 });
 
-describe('what comes too late, twice or against what was said before', () => {
-  const completed = hear(pending(), succeeded);
+describe('a late, duplicate or contradictory event', () => {
+  const completed = apply(pending(), succeeded);
   it.each<[string, Order, PaymentEvent, PaymentSnapshot['status'] | undefined]>([
     ['a second request', pending(), requested, 'PENDING'],
     ['a request for a cancelled order', cancel(aPlacedOrder()), requested, 'PENDING'],
@@ -98,29 +98,29 @@ describe('what comes too late, twice or against what was said before', () => {
     ['a second success', completed, succeeded, 'SUCCEEDED'],
     ['a success for a finished order', accepted(finishOrder(completed, later)), succeeded, 'SUCCEEDED'],
     ['a failure after the success', completed, failed, 'SUCCEEDED'],
-    ['a success after the failure', hear(pending(), failed), succeeded, 'FAILED'],
-    ['a second failure', hear(pending(), failed), failed, 'FAILED'],
+    ['a success after the failure', apply(pending(), failed), succeeded, 'FAILED'],
+    ['a second failure', apply(pending(), failed), failed, 'FAILED'],
     ['a request after the result', completed, requested, 'SUCCEEDED'],
-    ['a cancelling of the payment alone', pending(), cancelled, 'CANCELLED'],
-    ['a second cancelling', hear(cancel(pending()), cancelled), cancelled, 'CANCELLED'],
-    ['a refund for an order that is complete', completed, refunded, 'REFUNDED'],
-    ['a second refund', hear(cancel(pending()), succeeded, refunded), refunded, 'REFUNDED'],
+    ['a cancellation of the payment alone', pending(), cancelled, 'CANCELLED'],
+    ['a second cancellation', apply(cancel(pending()), cancelled), cancelled, 'CANCELLED'],
+    ['a refund for a completed order', completed, refunded, 'REFUNDED'],
+    ['a second refund', apply(cancel(pending()), succeeded, refunded), refunded, 'REFUNDED'],
     ['anything for a draft', aDraft(), succeeded, 'SUCCEEDED'],
-  ])('passes over %s: the status stays, and the payment only goes forward', (_, order, heard, status) => {
-    const decision = hearPayment(order, heard, later);
+  ])('is ignored: %s (the status stays, and the payment only moves forward)', (_, order, event, status) => {
+    const decision = applyPaymentEvent(order, event, later);
 
     expect(decision).toMatchObject({
       state: { status: order.status, cancelReason: order.cancelReason, payment: { status }, dueAt: order.dueAt },
-      events: [{ type: 'MessagePassedOver', data: { type: heard.type, reason: expect.stringMatching(/\S/) } }],
+      events: [{ type: 'MessagePassedOver', data: { type: event.type, reason: expect.stringMatching(/\S/) } }],
     });
     expect(accepted(decision).version).toBe(order.version + 1);
   });
 
-  it('passes over what is said of another payment than its own', () => {
+  it('is ignored if it belongs to a different payment', () => {
     const other = '01939d3c-9999-7a52-8f01-1c2d3e4f5a6b';
-    const heard = { type: 'PaymentSucceeded', data: { ...succeeded.data, paymentRequestId: other } } as const;
+    const event = { type: 'PaymentSucceeded', data: { ...succeeded.data, paymentRequestId: other } } as const;
 
-    const decision = hearPayment(pending(), heard, later);
+    const decision = applyPaymentEvent(pending(), event, later);
 
     expect(decision).toMatchObject({
       state: { status: 'PAYMENT_PENDING', payment: { paymentRequestId: requested.data.paymentRequestId } },
@@ -129,7 +129,7 @@ describe('what comes too late, twice or against what was said before', () => {
   });
 });
 
-it('ends lawfully whatever is heard and done, in whatever order: a final order keeps its status', () => {
+it('any sequence of events and commands leads to a valid end, and a final order keeps its status', () => {
   const acts = fc.array(fc.constantFrom(...all, 'cancel' as const, 'finish' as const), { maxLength: 12 });
 
   fc.assert(
@@ -142,7 +142,7 @@ it('ends lawfully whatever is heard and done, in whatever order: a final order k
             ? cancelOrder(order, 'no more', 'customer:ada', later)
             : act === 'finish'
               ? finishOrder(order, later)
-              : hearPayment(order, act, later);
+              : applyPaymentEvent(order, act, later);
         if (!decision.accepted) {
           expect(decision.rejection).toMatchObject({ code: 'order-wrong-status', actual: order.status });
           continue;
@@ -163,10 +163,10 @@ it('ends lawfully whatever is heard and done, in whatever order: a final order k
   );
 });
 
-it('keeps a reason that is as long as an event allows, cut between characters and never through one', () => {
+it('cuts a reason to the length that an event allows, between characters', () => {
   const reason = `x${'😀'.repeat(499)}`;
 
-  const order = accepted(hearPayment(pending(), { type: 'PaymentFailed', data: { ...failed.data, reason } }, later));
+  const order = accepted(applyPaymentEvent(pending(), { type: 'PaymentFailed', data: { ...failed.data, reason } }, later));
 
   expect(Array.from(order.cancelReason ?? '')).toHaveLength(500);
   expect(order.cancelReason?.isWellFormed()).toBe(true);

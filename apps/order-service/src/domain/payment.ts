@@ -14,28 +14,28 @@ export function actorOfPayment({ data }: PaymentEvent): string {
  * accepted in PLACED, because it may arrive before the request does. PaymentCancelled and PaymentRefunded follow a cancelled order. At
  * any other time the event is ignored, and only updates the payment snapshot.
  */
-export function hearPayment<O extends OrderHead>(order: O, heard: PaymentEvent, at: Date): OrderDecision<O> {
-  if (!isExpected(order, heard)) return passedOver(order, heard, at);
+export function applyPaymentEvent<O extends OrderHead>(order: O, event: PaymentEvent, at: Date): OrderDecision<O> {
+  if (!isExpected(order, event)) return ignored(order, event, at);
   const { id: orderId, customerId } = order;
-  switch (heard.type) {
+  switch (event.type) {
     case 'PaymentSucceeded':
-      return changed(order, at, heard, { type: 'OrderCompleted', data: { orderId, customerId } });
+      return changed(order, at, event, { type: 'OrderCompleted', data: { orderId, customerId } });
     case 'PaymentFailed': {
-      const data = { orderId, customerId, reason: reasonOf(heard.data.reason), actor: actorOfPayment(heard) };
-      return changed(order, at, heard, { type: 'OrderCancelled', data });
+      const data = { orderId, customerId, reason: reasonOf(event.data.reason), actor: actorOfPayment(event) };
+      return changed(order, at, event, { type: 'OrderCancelled', data });
     }
     case 'PaymentRequested':
     case 'PaymentCancelled':
     case 'PaymentRefunded':
       // Nothing is published, because only payment-service would care, and it already knows.
-      return changed(order, at, heard);
+      return changed(order, at, event);
   }
 }
 
-function isExpected(order: OrderHead, heard: PaymentEvent): boolean {
+function isExpected(order: OrderHead, event: PaymentEvent): boolean {
   // An event of another payment is not about this order.
-  if (order.payment !== null && !isOf(order.payment, heard)) return false;
-  switch (heard.type) {
+  if (order.payment !== null && !isOf(order.payment, event)) return false;
+  switch (event.type) {
     case 'PaymentRequested':
       return order.status === 'PLACED';
     case 'PaymentSucceeded':
@@ -43,7 +43,7 @@ function isExpected(order: OrderHead, heard: PaymentEvent): boolean {
       return isLive(order);
     case 'PaymentCancelled':
     case 'PaymentRefunded':
-      return order.status === 'CANCELLED' && isNewsOf(order.payment, heard);
+      return order.status === 'CANCELLED' && isUpdateOf(order.payment, event);
   }
 }
 
@@ -51,20 +51,20 @@ function isOf(known: PaymentSnapshot, { data }: PaymentEvent): boolean {
   return known.paymentRequestId === data.paymentRequestId;
 }
 
-function isNewsOf(known: PaymentSnapshot | null, heard: PaymentEvent): boolean {
-  return known === null || (isOf(known, heard) && isAhead(paymentOf(heard), known));
+function isUpdateOf(known: PaymentSnapshot | null, event: PaymentEvent): boolean {
+  return known === null || (isOf(known, event) && isAhead(paymentOf(event), known));
 }
 
-function passedOver<O extends OrderHead>(order: O, heard: PaymentEvent, at: Date): OrderDecision<O> {
-  const isKnown = !isNewsOf(order.payment, heard);
-  const reason = reasonToPassOver(order, heard, isKnown);
-  const informed = isKnown ? order : { ...order, payment: paymentOf(heard) };
-  return changed(informed, at, { type: 'MessagePassedOver', data: { type: heard.type, reason } });
+function ignored<O extends OrderHead>(order: O, event: PaymentEvent, at: Date): OrderDecision<O> {
+  const isKnown = !isUpdateOf(order.payment, event);
+  const reason = reasonToIgnore(order, event, isKnown);
+  const updated = isKnown ? order : { ...order, payment: paymentOf(event) };
+  return changed(updated, at, { type: 'MessagePassedOver', data: { type: event.type, reason } });
 }
 
-function reasonToPassOver({ payment, status }: OrderHead, heard: PaymentEvent, isKnown: boolean): string {
-  if (payment !== null && !isOf(payment, heard))
-    return `it concerns payment request ${heard.data.paymentRequestId}, but the order has ${payment.paymentRequestId}`;
+function reasonToIgnore({ payment, status }: OrderHead, event: PaymentEvent, isKnown: boolean): string {
+  if (payment !== null && !isOf(payment, event))
+    return `it concerns payment request ${event.data.paymentRequestId}, but the order has ${payment.paymentRequestId}`;
   return isKnown ? `the payment was already ${payment?.status}` : `the order was already ${status}`;
 }
 

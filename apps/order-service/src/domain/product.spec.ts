@@ -5,19 +5,19 @@ import { Catalogue, putProduct } from './product.js';
 const facts = { productId: 'tea', name: 'Green tea', price: 500, currency: 'USD', stock: 12 };
 
 describe('putting a product', () => {
-  it('adds a new one, all of it available', () => {
+  it('adds a new one with its whole stock available', () => {
     expect(putProduct(undefined, facts, 0, later)).toMatchObject({
       state: { id: 'tea', name: 'Green tea', price: 500, currency: 'USD', available: 12, version: 1, updatedAt: later },
     });
   });
 
-  it('changes one, and leaves to orders what they hold', () => {
+  it('changes one and keeps what orders have reserved', () => {
     expect(putProduct(aProduct({ version: 4 }), facts, 5, later)).toMatchObject({
       state: { available: 7, version: 5 },
     });
   });
 
-  it('keeps a price in a currency that was withdrawn, and sets no new one in it', () => {
+  it('keeps a price in a withdrawn currency, but sets no new price in it', () => {
     const known = aProduct({ price: 500, currency: 'ANG' });
     const put = (changes: object) => putProduct(known, { ...facts, currency: 'ANG', ...changes }, 0, later);
 
@@ -29,7 +29,7 @@ describe('putting a product', () => {
     });
   });
 
-  it('may leave nothing available, but never less', () => {
+  it('may leave no piece available, but never fewer', () => {
     expect(putProduct(aProduct(), facts, 12, later)).toMatchObject({ state: { available: 0 } });
     expect(putProduct(aProduct(), facts, 13, later)).toMatchObject({
       rejection: { code: 'stock-reserved', productId: 'tea', stock: 12, reserved: 13 },
@@ -37,7 +37,7 @@ describe('putting a product', () => {
   });
 });
 
-it('the shop is short of a product when more is wanted than is available', () => {
+it('a product is short if more is requested than available', () => {
   const count = fc.integer({ min: 0, max: 20 });
 
   fc.assert(

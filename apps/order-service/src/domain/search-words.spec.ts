@@ -47,7 +47,7 @@ it.each([
   expect(isFound(query, text)).toBe(found);
 });
 
-it('any text finds itself, and so does each part of it between spaces, in whatever form it is written', () => {
+it('any text finds itself, as does each part of it between spaces, in any normalization form', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 40 }), (text) => {
       for (const part of [text, ...text.split(' ')])
@@ -58,7 +58,7 @@ it('any text finds itself, and so does each part of it between spaces, in whatev
   );
 });
 
-it('a word is as long as an index takes it, whatever its characters become', () => {
+it('a word fits into the index, whatever case folding does to its characters', () => {
   for (const text of ['㌀'.repeat(200), 'ﷺ'.repeat(200), '😀'.repeat(200), 'ΐ'.repeat(200), `e${'\u0301'.repeat(199)}`])
     for (const word of indexedWords(text)) expect(Buffer.byteLength(word)).toBeLessThanOrEqual(256);
 });

@@ -1,5 +1,5 @@
 /** Longer words are truncated, which bounds what a product adds to the index. */
-const MOST_CHARACTERS = 64;
+const MAX_CHARACTERS = 64;
 
 /** All characters used as apostrophes. Unicode counts U+02B9 to U+02C8 and the saltillo as letters, so they would join words. */
 const APOSTROPHES = /['‘’‛`´＇\u02b9\u02bb-\u02bf\u02c8\ua78b\ua78c]/gu;
@@ -24,7 +24,7 @@ export function areFound(words: readonly string[], indexed: readonly string[]): 
 
 function scan(text: string): string[] {
   const words = folded(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
-  return words.map((word) => Array.from(word).slice(0, MOST_CHARACTERS).join(''));
+  return words.map((word) => Array.from(word).slice(0, MAX_CHARACTERS).join(''));
 }
 
 function folded(text: string): string {

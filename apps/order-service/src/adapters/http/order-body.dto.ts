@@ -2,11 +2,11 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ApiConstraint, IsAmount, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/api-kit';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, Matches, ValidateIf, ValidateNested } from 'class-validator';
-import { MOST_PIECES, MOST_PRODUCTS } from '../../domain/cart.js';
+import { MAX_PIECES, MAX_PRODUCTS } from '../../domain/cart.js';
 import { IsProductId } from './is-product-id.js';
 import { OrderParams } from './order.dto.js';
 
-const MOST_PIECES_A_LINE = 10_000;
+const MAX_PIECES_PER_LINE = 10_000;
 
 class SeenPriceDto {
   @ApiPropertyOptional({
@@ -29,8 +29,8 @@ export class OrderLineDto extends SeenPriceDto {
   @IsProductId()
   readonly productId!: string;
 
-  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MOST_PIECES_A_LINE })
-  @IsWholeNumber(1, MOST_PIECES_A_LINE)
+  @ApiProperty({ example: 2, type: 'integer', minimum: 1, maximum: MAX_PIECES_PER_LINE })
+  @IsWholeNumber(1, MAX_PIECES_PER_LINE)
   readonly quantity!: number;
 }
 
@@ -49,13 +49,13 @@ export class NewOrderDto {
 
   @ApiPropertyOptional({
     type: [OrderLineDto],
-    maxItems: MOST_PRODUCTS,
+    maxItems: MAX_PRODUCTS,
     description: 'Lines for the same product are merged. A draft may be empty.',
   })
   @ValidateIf(({ draft, items }: NewOrderDto) => !(draft === true && (items === undefined || isEmpty(items))))
   @IsArray()
   @ArrayMinSize(1)
-  @ArrayMaxSize(MOST_PRODUCTS)
+  @ArrayMaxSize(MAX_PRODUCTS)
   @ValidateNested({ each: true })
   @Type(() => OrderLineDto)
   readonly items?: OrderLineDto[];
@@ -71,8 +71,8 @@ function isEmpty(items: unknown): boolean {
 }
 
 export class ChangeItemDto extends SeenPriceDto {
-  @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MOST_PIECES, description: 'The new quantity.' })
-  @IsWholeNumber(1, MOST_PIECES)
+  @ApiProperty({ example: 3, type: 'integer', minimum: 1, maximum: MAX_PIECES, description: 'The new quantity.' })
+  @IsWholeNumber(1, MAX_PIECES)
   readonly quantity!: number;
 }
 
@@ -88,12 +88,12 @@ class ExpectedPriceDto {
 export class PlaceDraftDto {
   @ApiPropertyOptional({
     type: [ExpectedPriceDto],
-    maxItems: MOST_PRODUCTS,
+    maxItems: MAX_PRODUCTS,
     description: 'Unit prices you expect, for any of the items. If a current price differs, the request is rejected with 409.',
   })
   @MayBeAbsent()
   @IsArray()
-  @ArrayMaxSize(MOST_PRODUCTS)
+  @ArrayMaxSize(MAX_PRODUCTS)
   @ValidateNested({ each: true })
   @Type(() => ExpectedPriceDto)
   readonly items?: ExpectedPriceDto[];

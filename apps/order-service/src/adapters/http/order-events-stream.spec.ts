@@ -4,7 +4,7 @@ const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 describe('the id of an event', () => {
   it.each(['2t_c8f4', `5_c8f1_c8f4.c8f2_o${orderId}`, `5_c8f1_c8f4_c${orderId}`])(
-    '%s names its place in any case',
+    '%s is parsed regardless of case',
     (id) => {
       expect(placeWith(id)).toBeDefined();
       expect(placeWith(id.toUpperCase())).toEqual(placeWith(id));
@@ -12,7 +12,7 @@ describe('the id of an event', () => {
   );
 
   it.each(['', '2t', 'c8f4_', `5_c8f1_c8f4_o{${orderId}}`, `5_c8f1_c8f4_o${orderId.replaceAll('-', '')}`])(
-    'is not %j',
+    'is invalid: %j',
     (id) => {
       expect(placeWith(id)).toBeUndefined();
     },

@@ -1,7 +1,7 @@
 import { type Caller, type EventStream } from '@twinbox/api-kit';
 import { type Listener } from '../../application/order-feed-follower.js';
 import { type FeedPlace } from '../../application/order-feed-place.js';
-import { FeedSnapshot, MOST_OPEN_IN_WALK } from '../../application/order-feed-snapshot.js';
+import { FeedSnapshot, MAX_OPEN_IN_WALK } from '../../application/order-feed-snapshot.js';
 import { type FeedStep } from '../../application/order-feed-store.js';
 import { stepSeenBy } from './order-timeline.dto.js';
 
@@ -14,7 +14,7 @@ const EVENT = 'order';
  */
 function idOf(position: number, { seen, walk }: FeedPlace): string {
   if (!walk) return `${position.toString(36)}_${seen.toString()}`;
-  const [from, upTo] = [seen, walk.upTo].map((snapshot) => snapshot.toString(MOST_OPEN_IN_WALK));
+  const [from, upTo] = [seen, walk.upTo].map((snapshot) => snapshot.toString(MAX_OPEN_IN_WALK));
   return `${walk.position.toString(36)}_${from}_${upTo}_${walk.over === 'customer' ? 'c' : 'o'}${walk.orderId}`;
 }
 
@@ -34,7 +34,7 @@ export function placeWith(eventId: string): FeedPlace | undefined {
 export function listenerOn(stream: EventStream, caller: Caller): Listener {
   let resumed = '';
   return {
-    tell(step: FeedStep, resume: FeedPlace): void {
+    send(step: FeedStep, resume: FeedPlace): void {
       const id = idOf(step.position, resume);
       resumed = idOf(0, resume);
       stream.send({ id, event: EVENT, data: { orderId: step.orderId, ...stepSeenBy(caller, step) } });

@@ -24,7 +24,7 @@ import { OrderEventDto } from './order-timeline.dto.js';
 import { OrderParams } from './order.dto.js';
 
 /** Per user and replica. A browser opens at most six connections to a host. */
-const MOST_STREAMS = 20;
+const MAX_STREAMS = 20;
 
 const EXAMPLE = `id: 2s_c8f1
 
@@ -107,7 +107,7 @@ export class OrderEventsController {
         leave();
         followed.subscription.end();
       });
-      this.follower.tell(followed, listenerOn(stream, caller)).catch((error: unknown) => {
+      this.follower.serve(followed, listenerOn(stream, caller)).catch((error: unknown) => {
         this.logger.error({ err: error }, 'A stream of events ended because of an unexpected error.');
         stream.close();
       });
@@ -120,7 +120,7 @@ export class OrderEventsController {
   /** Counts a stream. The function it returns must be called at least once when the stream has ended. */
   private enter(userId: string): () => void {
     const streams = this.streams.get(userId) ?? 0;
-    if (streams >= MOST_STREAMS) throw problemOf({ code: 'too-many-streams', most: MOST_STREAMS }, orderEventProblems);
+    if (streams >= MAX_STREAMS) throw problemOf({ code: 'too-many-streams', most: MAX_STREAMS }, orderEventProblems);
     this.streams.set(userId, streams + 1);
     let left = false;
     return () => {

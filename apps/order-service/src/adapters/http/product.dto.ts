@@ -4,7 +4,7 @@ import { currentCurrencies, formerCurrencies, IsPriceCurrency } from '@twinbox/c
 import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
 import { IsProductId } from './is-product-id.js';
-import { HasFewWords, MOST_WORDS } from './search-words.js';
+import { HasFewWords, MAX_WORDS } from './search-words.js';
 
 export class ProductDto implements Product {
   @ApiProperty({ example: 'tea-earl-grey' })
@@ -56,7 +56,7 @@ export class ProductPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     example: 'earl gr',
     maxLength: 100,
-    description: `Words, or beginnings of words, of the name or the id. A product must match all of them. At most ${MOST_WORDS}.`,
+    description: `Words, or beginnings of words, of the name or the id. A product must match all of them. At most ${MAX_WORDS}.`,
   })
   @MayBeAbsent()
   @IsText(1, 100)

@@ -12,8 +12,8 @@ describe('the words of a search', () => {
   it.each([
     ['different words', 'a b c d e f g h i j k'],
     ['words with hyphens', 'a-b-c-d-e-f-g-h-i-j-k'],
-    ['beginnings of one another', Array.from({ length: 11 }, (_, n) => 'a'.repeat(n + 1)).join(' ')],
-  ])('are refused when they are eleven: %s', (_, q) => {
+    ['prefixes of one another', Array.from({ length: 11 }, (_, n) => 'a'.repeat(n + 1)).join(' ')],
+  ])('are rejected if there are eleven: %s', (_, q) => {
     expect(isValid(q)).toBe(false);
   });
 

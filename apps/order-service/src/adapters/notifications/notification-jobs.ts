@@ -9,7 +9,7 @@ import { OrderTimeline } from '../../application/order-timeline.js';
 export const NOTIFICATION_QUEUE = 'notification';
 
 /** Nearly two hours at a back-off of up to five minutes, because a mail server may be down for that long. */
-const MOST_ATTEMPTS = 30;
+const MAX_ATTEMPTS = 30;
 
 /** Notifies customers outside of any transaction. Only a permanent failure is recorded in the order's timeline. */
 @Injectable()
@@ -23,7 +23,7 @@ export class NotificationJobs {
     private readonly clock: Clock,
   ) {}
 
-  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 32, timeoutMs: 30_000, maxAttempts: MOST_ATTEMPTS })
+  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 32, timeoutMs: 30_000, maxAttempts: MAX_ATTEMPTS })
   async send({ id, data }: Job<Notification>, signal: AbortSignal): Promise<void> {
     await this.notifier.notify(data, id, signal);
   }

@@ -5,14 +5,14 @@ const ANNOUNCE_AGAIN_MS = 1000;
 /** Announces committed steps to the other replicas. One notice covers all commits since the last one. */
 export class OrderFeedAnnouncer {
   private timer: NodeJS.Timeout | undefined;
-  private isWantedAgain = false;
+  private isRequestedAgain = false;
   private nextAt = 0;
   private closed = false;
 
   constructor(private readonly notify: () => Promise<unknown>) {}
 
   announce(): void {
-    if (this.timer) this.isWantedAgain = true;
+    if (this.timer) this.isRequestedAgain = true;
     else if (!this.closed) this.schedule();
   }
 
@@ -27,7 +27,7 @@ export class OrderFeedAnnouncer {
   }
 
   private async send(): Promise<void> {
-    this.isWantedAgain = false;
+    this.isRequestedAgain = false;
     this.nextAt = performance.now() + ANNOUNCE_EVERY_MS;
     try {
       await this.notify();
@@ -35,6 +35,6 @@ export class OrderFeedAnnouncer {
       this.nextAt = performance.now() + ANNOUNCE_AGAIN_MS;
     }
     this.timer = undefined;
-    if (this.isWantedAgain && !this.closed) this.schedule();
+    if (this.isRequestedAgain && !this.closed) this.schedule();
   }
 }
