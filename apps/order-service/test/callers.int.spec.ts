@@ -34,7 +34,7 @@ const OPERATORS = statuses(401, 403, 403, 200, 403);
 
 type Order = 'cart' | 'placed' | 'paid';
 
-/** The table of docs/api.md. `order` is the state of the order before the call. */
+/** Mirrors the table of docs/api.md. `order` is the state of the order before the call. */
 const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; readonly order?: Order }])[] = [
   ['GET /products', EVERYBODY, {}],
   ['GET /products/{productId}', EVERYBODY, {}],
@@ -69,7 +69,7 @@ async function statusOf(method: string, path: string, headers: Record<string, st
 
 describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
   it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])(
-    'is open to the callers that the documentation names: %s',
+    'is open to exactly the documented callers: %s',
     async (who) => {
       const orderId = await anOrder(order);
       const [method = '', template = ''] = route.split(' ');
@@ -80,12 +80,12 @@ describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
   );
 });
 
-it('the OpenAPI document names for each route who may call it', () => {
+it('the OpenAPI document states for each route who may call it', () => {
   const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
   const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
     methods.flatMap((method) => {
       const operation = operations[method];
-      // Those are public.
+      // Health checks are public.
       if (!operation || path.startsWith('/health')) return [];
       return [[`${method.toUpperCase()} ${path}`, operation.security] as const];
     }),
@@ -103,7 +103,7 @@ it('the OpenAPI document names for each route who may call it', () => {
 });
 
 describe('products without a caller', () => {
-  it('are what customers see', async () => {
+  it('are the same as for a customer', async () => {
     const [nobody, customer] = [service.caller({}), service.aCustomer()];
 
     for (const path of ['/products?limit=3', '/products?q=tea', '/products/tea']) {
@@ -113,7 +113,7 @@ describe('products without a caller', () => {
     }
   });
 
-  it('come in pages, of which any caller can read the next one', async () => {
+  it('come in pages, and any caller can read the next page', async () => {
     const prefix = `n${randomUUID().slice(0, 8)}`;
     for (const n of [1, 2, 3]) await service.aProduct({ id: `${prefix}-${n}` });
 
@@ -125,7 +125,7 @@ describe('products without a caller', () => {
       expect(page).toMatchObject({ status: 200, body: { items: [{ id: `${prefix}-3` }], nextCursor: null } });
   });
 
-  it('are refused as for any caller when they do not exist or the request is not valid', async () => {
+  it('are rejected as for any caller if they do not exist or the request is invalid', async () => {
     const { get } = service.caller({});
 
     expectProblem(await get('/products/unicorn'), 404, 'product-not-found');
@@ -135,12 +135,12 @@ describe('products without a caller', () => {
 
   it.each<[string, Record<string, string>]>([
     ['an empty user', { 'x-user-id': '' }],
-    ['a blank one', { 'x-user-id': ' ' }],
-    ['one of 256 characters', { 'x-user-id': 'x'.repeat(256) }],
+    ['a blank user', { 'x-user-id': ' ' }],
+    ['a user of 256 characters', { 'x-user-id': 'x'.repeat(256) }],
     ['an unknown role', { 'x-user-id': 'ada', 'x-roles': 'king' }],
     ['roles without a user', { 'x-roles': 'operator' }],
     ['empty roles without a user', { 'x-roles': '' }],
-  ])('P10 are refused for %s, as on any other route', async (_, headers) => {
+  ])('P10 are denied to %s, as on any other route', async (_, headers) => {
     const { get } = service.caller(headers);
 
     const answers: Answer[] = [await get('/products'), await get('/products/tea'), await get('/orders')];

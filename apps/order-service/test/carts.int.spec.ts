@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** A cart, whose it is, and what may be done to it. */
+/** A cart, its customer, and the requests on it. */
 async function aCart(items: object[] = [aLine()], customer = service.aCustomer()) {
   const opened = await customer.post('/orders', { draft: true, items });
   expect(opened.status).toBe(201);
@@ -25,7 +25,7 @@ async function aCart(items: object[] = [aLine()], customer = service.aCustomer()
     place: (body?: object) => customer.post(`${path}/place`, body),
     cancel: (reason = 'changed my mind') => customer.post(`${path}/cancel`, { reason }),
     show: () => customer.get(path),
-    /** The same caller, who has seen so much of it. */
+    /** The same caller with If-Match. */
     seen: (etag: string) => service.aCustomer(customer.userId, { 'if-match': etag }),
   };
 }
@@ -36,7 +36,7 @@ const contents = ({ body }: Answer) =>
   );
 
 describe('a cart', () => {
-  it.each([{ draft: true }, { draft: true, items: [] }])('is opened empty by %j, and told to nobody', async (body) => {
+  it.each([{ draft: true }, { draft: true, items: [] }])('is opened empty by %j, and nothing is published', async (body) => {
     const customer = service.aCustomer();
 
     const answer = await customer.post('/orders', { ...body, description: 'for later' });
@@ -51,7 +51,7 @@ describe('a cart', () => {
     expect((await service.stored(answer.body.id)).messages).toEqual([]);
   });
 
-  it('is opened with items, at the prices of the catalogue', async () => {
+  it("is opened with items at the catalogue's prices", async () => {
     const { opened } = await aCart([aLine(), aLine({ quantity: 1, unitPrice: 450 })]);
 
     expect(opened.body).toMatchObject({
@@ -62,7 +62,7 @@ describe('a cart', () => {
     });
   });
 
-  it('is filled, changed and emptied, and shows each time what it has become', async () => {
+  it('is filled, changed and emptied, and each response shows its new state', async () => {
     const cart = await aCart([]);
 
     const added = await cart.add(aLine({ quantity: 2 }));
@@ -94,7 +94,7 @@ describe('a cart', () => {
     expect((await service.stored(cart.id)).items).toEqual([]);
   });
 
-  it('has every addition and removal in its history', async () => {
+  it('has every addition and removal in its timeline', async () => {
     const cart = await aCart();
     await cart.change('tea', { quantity: 5 });
     await cart.change('tea', { quantity: 1 });
@@ -135,7 +135,7 @@ describe('a cart', () => {
       expect(step).toMatchObject({ status: 'DRAFT', actor: `customer:${cart.customer.userId}`, message_id: null });
   });
 
-  it('becomes an order at the prices of when it is placed, and its message says so', async () => {
+  it('is placed at the prices of that moment, which its message contains', async () => {
     const productId = await service.aProduct({ price: 300, stock: 5 });
     const cart = await aCart([{ productId, quantity: 2 }]);
     await service.anOperator().send('PUT', `/products/${productId}`, {
@@ -173,7 +173,7 @@ describe('a cart', () => {
     });
   });
 
-  it('is placed at the prices that the client has seen, or not at all', async () => {
+  it('is placed at the prices that the client expects, or not at all', async () => {
     const cart = await aCart();
 
     const mispriced = await cart.place({ items: [{ productId: 'tea', unitPrice: 449 }] });
@@ -187,7 +187,7 @@ describe('a cart', () => {
     expect(placed.status).toBe(200);
   });
 
-  it('is discarded by its customer, with nothing told and nothing given back', async () => {
+  it('is discarded by its customer without publishing or releasing anything', async () => {
     const cart = await aCart();
     const before = await service.counts();
 
@@ -207,26 +207,26 @@ describe('a cart', () => {
   });
 });
 
-describe('a cart that the rules refuse to change', () => {
+describe('the rules of a cart', () => {
   it.each<[string, number, string, (cart: Awaited<ReturnType<typeof aCart>>) => Promise<Answer>]>([
     ['an unknown product', 422, 'product-unknown', (cart) => cart.add(aLine({ productId: 'unicorn' }))],
     ['another currency', 422, 'mixed-currencies', (cart) => cart.add(aLine({ productId: 'book' }))],
-    ['another price than is seen', 409, 'price-changed', (cart) => cart.add(aLine({ unitPrice: 1 }))],
-    ['a change to what it lacks', 404, 'item-not-found', (cart) => cart.change('mug', { quantity: 1 })],
-    ['a change at another price', 409, 'price-changed', (cart) => cart.change('tea', { quantity: 1, unitPrice: 1 })],
-    ['a removal of what it lacks', 404, 'item-not-found', (cart) => cart.remove('mug')],
-    ['no change at all', 400, 'validation', (cart) => cart.change('tea', {})],
-    ['a change to nothing', 400, 'validation', (cart) => cart.change('tea', { quantity: 0 })],
-    ['a change to too much', 400, 'validation', (cart) => cart.change('tea', { quantity: 1_000_001 })],
+    ['an unexpected price', 409, 'price-changed', (cart) => cart.add(aLine({ unitPrice: 1 }))],
+    ['a change of an item it does not have', 404, 'item-not-found', (cart) => cart.change('mug', { quantity: 1 })],
+    ['a change at an unexpected price', 409, 'price-changed', (cart) => cart.change('tea', { quantity: 1, unitPrice: 1 })],
+    ['a removal of an item it does not have', 404, 'item-not-found', (cart) => cart.remove('mug')],
+    ['an empty change', 400, 'validation', (cart) => cart.change('tea', {})],
+    ['a quantity of zero', 400, 'validation', (cart) => cart.change('tea', { quantity: 0 })],
+    ['a quantity that is too large', 400, 'validation', (cart) => cart.change('tea', { quantity: 1_000_001 })],
     ['an item without a quantity', 400, 'validation', (cart) => cart.add({ productId: 'tea' })],
     ['more of one product than a line takes', 400, 'validation', (cart) => cart.add(aLine({ quantity: 10_001 }))],
     ['a product in capitals', 400, 'validation', (cart) => cart.remove('TEA')],
-    ['a cancelling without a reason', 400, 'validation', (cart) => cart.customer.post(`${cart.path}/cancel`, {})],
-    ['a cancelling with an empty one', 400, 'validation', (cart) => cart.cancel('')],
+    ['a cancellation without a reason', 400, 'validation', (cart) => cart.customer.post(`${cart.path}/cancel`, {})],
+    ['an empty reason', 400, 'validation', (cart) => cart.cancel('')],
     ['a blank reason', 400, 'validation', (cart) => cart.cancel(' \n')],
     ['a reason of 501 letters', 400, 'validation', (cart) => cart.cancel('x'.repeat(501))],
-    ['a placing with more to say', 400, 'validation', (cart) => cart.place({ price: 1 })],
-  ])('by %s stays as it is', async (_, status, code, edit) => {
+    ['an unknown field in a placement', 400, 'validation', (cart) => cart.place({ price: 1 })],
+  ])('reject %s and leave the cart unchanged', async (_, status, code, edit) => {
     const cart = await aCart();
     const before = await service.counts();
 
@@ -237,7 +237,7 @@ describe('a cart that the rules refuse to change', () => {
     expect((await cart.show()).body).toEqual(cart.opened.body);
   });
 
-  it('takes 1,000,000 pieces of a product, and no more', async () => {
+  it('allow 1,000,000 pieces of a product and no more', async () => {
     const cart = await aCart();
 
     const most = await cart.change('tea', { quantity: 1_000_000 });
@@ -247,7 +247,7 @@ describe('a cart that the rules refuse to change', () => {
     expectProblem(more, 422, 'quantity-too-large', { orderId: cart.id, productId: 'tea', most: 1_000_000 });
   });
 
-  it('takes 100 different products, and no more', async () => {
+  it('allow 100 different products and no more', async () => {
     const products = await Promise.all(Array.from({ length: 101 }, () => service.aProduct()));
     const [last = '', ...hundred] = products;
     const cart = await aCart(hundred.map((productId) => ({ productId, quantity: 1 })));
@@ -257,7 +257,7 @@ describe('a cart that the rules refuse to change', () => {
     expectProblem(answer, 422, 'too-many-products', { orderId: cart.id, most: 100 });
   });
 
-  it('is not placed while it is empty', async () => {
+  it('do not place an empty cart', async () => {
     const cart = await aCart([]);
 
     expectProblem(await cart.place(), 422, 'order-empty', { orderId: cart.id });
@@ -266,7 +266,7 @@ describe('a cart that the rules refuse to change', () => {
   it.each<[string, (cart: Awaited<ReturnType<typeof aCart>>) => Promise<Answer>]>([
     ['placed', (cart) => cart.place()],
     ['discarded', (cart) => cart.cancel()],
-  ])('is no cart any more once it is %s', async (_, end) => {
+  ])('do not change a cart once it is %s', async (_, end) => {
     const cart = await aCart();
     const { body } = await end(cart);
 
@@ -282,14 +282,14 @@ describe('a cart that the rules refuse to change', () => {
   });
 });
 
-describe('a cart that two people edit', () => {
+describe('a cart with concurrent edits', () => {
   it.each<[string, string, string, object | undefined]>([
     ['adds', 'POST', '/items', aLine()],
     ['changes', 'PATCH', '/items/tea', { quantity: 7 }],
     ['removes', 'DELETE', '/items/tea', undefined],
     ['places', 'POST', '/place', undefined],
     ['cancels', 'POST', '/cancel', { reason: 'no more' }],
-  ])('is not changed by who %s and has seen another version', async (_, method, path, body) => {
+  ])('rejects a client that %s based on another version', async (_, method, path, body) => {
     const cart = await aCart();
     const { headers } = await cart.add(aLine({ productId: 'mug' }));
     const now = headers.get('etag') ?? '';
@@ -305,7 +305,7 @@ describe('a cart that two people edit', () => {
     expect(fresh.status).toBe(200);
   });
 
-  it('takes one of ten edits that have all seen the same, and tells the others', async () => {
+  it('accepts one of ten edits based on the same version and rejects the others', async () => {
     const cart = await aCart();
 
     const answers = await Promise.all(
@@ -318,7 +318,7 @@ describe('a cart that two people edit', () => {
     expect(answers.filter(({ status }) => status === 412)).toHaveLength(9);
   });
 
-  it('loses none of ten additions at the same time', async () => {
+  it('loses none of ten concurrent additions', async () => {
     const cart = await aCart([]);
 
     await Promise.all(Array.from({ length: 10 }, () => cart.add(aLine({ quantity: 1 }))));
@@ -330,7 +330,7 @@ describe('a cart that two people edit', () => {
     );
   });
 
-  it('is placed once, however often at the same time', async () => {
+  it('is placed once by ten concurrent requests', async () => {
     const cart = await aCart();
 
     const answers = await Promise.all(Array.from({ length: 10 }, () => cart.place()));
@@ -349,7 +349,7 @@ describe("P10 another customer's cart", () => {
   ];
 
   it.each([...edits, ['is not cancelled', 'POST', '/cancel', { reason: 'mine' }] as const])(
-    '%s: it looks like none at all',
+    '%s and looks as if it did not exist',
     async (_, method, path, body) => {
       const cart = await aCart();
       const unknownId = uuidv7();
@@ -375,7 +375,7 @@ describe("P10 another customer's cart", () => {
     expect((await operator.get(cart.path)).body).toEqual(cart.opened.body);
   });
 
-  it('is discarded by an operator', async () => {
+  it('can be discarded by an operator', async () => {
     const cart = await aCart();
 
     expect(await service.anOperator().post(`${cart.path}/cancel`, { reason: 'stale' })).toMatchObject({
@@ -385,7 +385,7 @@ describe("P10 another customer's cart", () => {
   });
 });
 
-it('P1 a cart that cannot be told of is not placed', async () => {
+it('P1 a cart is not placed if its message cannot be written', async () => {
   const cart = await aCart();
   const before = await service.counts();
 

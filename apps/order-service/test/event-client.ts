@@ -2,28 +2,26 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** An event as it was received. */
 export interface ReceivedEvent {
   readonly id: string;
   readonly event: string;
-  // A test reads what it expects to be there.
+  // Tests read whatever fields they expect.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly data: any;
 }
 
-/** A client of server-sent events, as the HTML Standard describes one, that does not reconnect by itself. */
+/** A client of server-sent events as in the HTML Standard, except that it does not reconnect. */
 export class EventClient {
   readonly events: ReceivedEvent[] = [];
-  /** Also of frames without an event. */
+  /** Includes frames without an event. */
   lastEventId: string | undefined;
-  /** The server has ended the stream in order, or it has broken. */
   ended: 'cleanly' | 'broken' | undefined;
 
   private constructor(readonly response: IncomingMessage) {
     if (this.isStream) void this.read();
   }
 
-  /** On a connection of its own. Whatever the status is: what is no stream has a body to be read. */
+  /** Opens a connection of its own. The response need not be a stream. */
   static async open(url: string, headers: Record<string, string>, lastEventId?: string): Promise<EventClient> {
     const request = get(url, {
       agent: false,
@@ -37,7 +35,7 @@ export class EventClient {
     return this.response.headers['content-type']?.startsWith('text/event-stream') ?? false;
   }
 
-  /** Of what is no stream. */
+  /** Reads the body of a response that is not a stream. */
   async problem(): Promise<unknown> {
     return JSON.parse(await text(this.response));
   }

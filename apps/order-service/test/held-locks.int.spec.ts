@@ -19,7 +19,7 @@ afterAll(() => service.stop());
 
 const order = (...productIds: string[]) => ({ items: productIds.map((productId) => ({ productId, quantity: 1 })) });
 
-/** Somebody's session holds the row until it is released. */
+/** Locks the row in another session until the returned function is called. */
 async function hold(table: string, id: string): Promise<() => Promise<void>> {
   const holder = new pg.Client({ connectionString: service.database.directUrl });
   await holder.connect();
@@ -29,7 +29,7 @@ async function hold(table: string, id: string): Promise<() => Promise<void>> {
   return async () => void (await holder.query('commit'));
 }
 
-/** Clients that each ask again soon after they have an answer, until they are stopped. The machine has other things to do, too. */
+/** Clients that repeat a request until they are stopped. The pause in between leaves CPU for everything else. */
 function clients(count: number, ask: () => Promise<Answer>, breakMs = 50) {
   const answers: Answer[] = [];
   const stopping = new AbortController();
@@ -64,7 +64,7 @@ async function somePlaced(count: number): Promise<{ readonly userId: string; rea
   return placed;
 }
 
-/** payment-service has requested the payments, as order-service hears over Kafka. */
+/** Publishes PaymentRequested for the orders, as payment-service does. */
 async function paymentsAreRequested(orderIds: readonly string[]): Promise<void> {
   const records = orderIds.map((orderId) => ({
     key: orderId,
@@ -90,7 +90,7 @@ const areWaitingForPayment = (orderIds: readonly string[]) =>
     return rows.length === orderIds.length;
   });
 
-/** Reads, other changes, health checks and payment events go on beside the clients that want what somebody holds. */
+/** Checks that reads, other changes, health checks and payment events continue beside the blocked clients. */
 async function expectEverythingElseToContinue(
   wanted: () => Promise<Answer>,
   placed: readonly { readonly userId: string; readonly id: string }[],
@@ -104,7 +104,7 @@ async function expectEverythingElseToContinue(
 
   await paymentsAreRequested(ids);
   await areWaitingForPayment(ids);
-  // More than could have waited for the lock in this time: most of them failed at once.
+  // More than could have waited for the lock in this time, so most of them failed at once.
   await until('requests for it fail fast', () => blocked.answers.length >= 100);
   await until('others got their answers', () => writers.answers.length >= 20 && readers.answers.length >= 50);
 
@@ -119,7 +119,7 @@ async function expectEverythingElseToContinue(
   }
 }
 
-it('P5 P6 a product that somebody holds delays neither reads nor other products nor payment events', async () => {
+it('P5 P6 a locked product delays neither reads nor other products nor payment events', async () => {
   const placed = await somePlaced(12);
   const productId = await service.aProduct({ stock: 1000 });
   const release = await hold('products', productId);
@@ -133,7 +133,7 @@ it('P5 P6 a product that somebody holds delays neither reads nor other products 
   });
 });
 
-it('P5 P6 an order that somebody holds delays nothing but its own changes', async () => {
+it('P5 P6 a locked order delays nothing but its own changes', async () => {
   const placed = await somePlaced(12);
   const [held] = await somePlaced(1);
   const release = await hold('orders', held!.id);
@@ -146,7 +146,7 @@ it('P5 P6 an order that somebody holds delays nothing but its own changes', asyn
   await until('it is cancelled', async () => (await cancel()).status === 200);
 });
 
-it('P5 P6 a cart that is edited, and a product that is put, are refused in the same way', async () => {
+it('P5 P6 changes of a locked cart or product are rejected in the same way', async () => {
   const placed = await somePlaced(4);
   const productId = await service.aProduct();
   const customer = service.aCustomer();
@@ -170,7 +170,7 @@ it('P5 P6 a cart that is edited, and a product that is put, are refused in the s
   });
 });
 
-it('P6 a product that many want at the same time, and nobody holds, is sold to all of them', async () => {
+it('P6 a product that many customers order concurrently is sold to all of them', async () => {
   const productId = await service.aProduct({ stock: 100_000 });
 
   const buyers = clients(8, () => service.aCustomer().post('/orders', order(productId)), 0);

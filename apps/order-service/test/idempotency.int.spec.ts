@@ -11,14 +11,14 @@ afterAll(() => service.stop());
 const withKey = (userId: string, key: string, headers: Record<string, string> = {}) =>
   service.aCustomer(userId, { 'idempotency-key': key, ...headers });
 
-/** A caller with a key that nobody has used. */
+/** A caller with an unused key. */
 function aKeyHolder(userId = `ada ${uuidv7()}`) {
   const key = uuidv7();
   return { key, ...withKey(userId, key) };
 }
 
 describe('the same request with the same Idempotency-Key', () => {
-  it('gets the stored answer, with its headers, and places nothing more', async () => {
+  it('returns the stored answer with its headers and places nothing more', async () => {
     const { post } = aKeyHolder();
     const first = await post('/orders', aCart());
     const before = await service.counts();
@@ -32,7 +32,7 @@ describe('the same request with the same Idempotency-Key', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it('50 times at once makes one order, with one message', async () => {
+  it('sent 50 times at once makes one order with one message', async () => {
     const { post } = aKeyHolder();
     const before = await service.counts();
 
@@ -81,7 +81,7 @@ describe('the same request with the same Idempotency-Key', () => {
 });
 
 describe('an Idempotency-Key', () => {
-  it('P4 is the same however the id in the path is spelled', async () => {
+  it('P4 covers every spelling of the id in the path', async () => {
     const { userId, post } = aKeyHolder();
     const { body: cart } = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
     const spellings = [cart.id.toUpperCase(), cart.id, `%30${cart.id.slice(1)}`];
@@ -94,7 +94,7 @@ describe('an Idempotency-Key', () => {
     expect((await service.stored(cart.id)).items).toMatchObject([{ quantity: 3 }]);
   });
 
-  it('is good for one body', async () => {
+  it('is valid for one body', async () => {
     const { post } = aKeyHolder();
     await post('/orders', aCart());
     const before = await service.counts();
@@ -105,7 +105,7 @@ describe('an Idempotency-Key', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it("P10 is the caller's own, and that of one path", async () => {
+  it('P10 belongs to one caller and one path', async () => {
     const holder = aKeyHolder();
     const first = await holder.post('/orders', aCart());
 
@@ -146,7 +146,7 @@ describe('an Idempotency-Key', () => {
     expect(cancelledAgain).toMatchObject({ status: 200, body: cancelled.body });
   });
 
-  it('P4 is that of the order, however its id and the key are spelled', async () => {
+  it('P4 covers every spelling of the id and of the key', async () => {
     const { userId, key, post } = aKeyHolder();
     const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
     const id = String(cart.body.id);
@@ -166,7 +166,7 @@ describe('an Idempotency-Key', () => {
     }
   });
 
-  it('takes no body and an empty one for the same', async () => {
+  it('treats no body and an empty one as the same', async () => {
     const { userId, post } = aKeyHolder();
     const cart = await service.aCustomer(userId).post('/orders', { ...aCart(), draft: true });
     const path = `/orders/${cart.body.id}/place`;
@@ -180,7 +180,7 @@ describe('an Idempotency-Key', () => {
     expectProblem(other, 422, 'idempotency-key-reused');
   });
 
-  it('of a request that was refused may be tried again, with another body too', async () => {
+  it('of a rejected request can be used again, even with another body', async () => {
     const productId = await service.aProduct({ stock: 1 });
     const { post } = aKeyHolder();
     const items = [{ productId, quantity: 2 }];
@@ -194,7 +194,7 @@ describe('an Idempotency-Key', () => {
     expect(fewer.status).toBe(201);
   });
 
-  it('P1 is not used up by a request that could not be carried out', async () => {
+  it('P1 is not used up by a failed request', async () => {
     const { post } = aKeyHolder();
 
     const failed = await service.withoutOutbox(() => post('/orders', aCart()));
@@ -206,13 +206,13 @@ describe('an Idempotency-Key', () => {
   });
 
   it.each([
-    ['an empty one', ''],
+    ['an empty key', ''],
     ['a blank', 'a b'],
-    ['256 letters', 'x'.repeat(256)],
+    ['256 characters', 'x'.repeat(256)],
     ['an accent', 'clé'],
     ['nothing between quotes', '""'],
     ['one quote', '"key'],
-  ])('is not %s', async (_, key) => {
+  ])('is rejected: %s', async (_, key) => {
     expectProblem(await withKey('ada', key).post('/orders', aCart()), 400, 'idempotency-key-invalid');
   });
 });

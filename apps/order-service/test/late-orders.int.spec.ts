@@ -18,7 +18,7 @@ async function metrics(): Promise<string[]> {
     .filter((text) => text.startsWith('orders_late{'));
 }
 
-/** As if so much time had passed for the order. */
+/** Moves the due time of the order into the past. */
 async function age(orderId: string, seconds: number): Promise<void> {
   await service.database.sql(`update orders.orders set due_at = due_at - make_interval(secs => $2) where id = $1`, [
     orderId,
@@ -28,7 +28,7 @@ async function age(orderId: string, seconds: number): Promise<void> {
 
 const isLate = async (orderId: string) => (await service.aCustomer('ada').get(`/orders/${orderId}`)).body.late;
 
-it('P9 an order is late that waits too long for its payment request, or for its result, and is counted', async () => {
+it('P9 an order that waits too long for its payment request or its result is late and is counted', async () => {
   const [placed, pending, paid, fresh] = [await anOrder(), await anOrder(), await anOrder(), await anOrder()];
   for (const orderId of [pending, paid])
     await service.receives({

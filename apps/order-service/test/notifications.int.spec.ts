@@ -6,13 +6,13 @@ import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
-/** What a mail server may say of itself. */
+/** An answer that reveals internals of the mail server. */
 const REFUSAL = 'no such mailbox at mx1.mail.internal (10.0.3.7)';
 
-/** A real mail server, which keeps what it is sent and refuses the mailboxes named `refused…`. */
+/** A real mail server that keeps its mails and rejects mailboxes named `refused…`. */
 class MailServer {
   readonly mails: { readonly to: string; readonly text: string }[] = [];
-  /** Says that it has no room just now, so many times. */
+  /** How many of the next mails get a temporary error. */
   busy = 0;
   private readonly server = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
@@ -67,7 +67,7 @@ async function anOrderOf(customerId: string): Promise<string> {
   return body.id;
 }
 
-/** As the relay would publish it. */
+/** Publishes a message as the relay does. */
 async function publish(type: string, data: { orderId: string; customerId: string; reason?: string }): Promise<void> {
   const headers = {
     ce_id: uuidv7(),
@@ -78,7 +78,7 @@ async function publish(type: string, data: { orderId: string; customerId: string
     'content-type': 'application/json',
   };
   const record = { key: data.orderId, value: JSON.stringify(data), headers };
-  // Twice: the inbox drops the second one.
+  // Sent twice, so that the inbox must drop the duplicate.
   await produce(service.topics.brokers, service.topics.orderEvents, [record, record]);
 }
 
@@ -86,7 +86,7 @@ const mailsTo = (address: string) => mailServer.mails.filter(({ to }) => to === 
 const timelineOf = async (customerId: string, orderId: string) =>
   (await service.aCustomer(customerId).get(`/orders/${orderId}/timeline`)).body.items;
 
-it('tells the customer once of an order that is paid, finished or cancelled', async () => {
+it('notifies the customer once of an order that is paid, finished or cancelled', async () => {
   const customerId = 'ada';
   const orderId = await anOrderOf(customerId);
 
@@ -94,7 +94,7 @@ it('tells the customer once of an order that is paid, finished or cancelled', as
   await publish('OrderFinished', { orderId, customerId });
   await publish('OrderCancelled', { orderId, customerId, reason: 'ordered twice' });
 
-  await until('three letters have come', () => mailsTo('ada@customers.example').length === 3);
+  await until('three mails have arrived', () => mailsTo('ada@customers.example').length === 3);
   const texts = mailsTo('ada@customers.example').map(({ text }) => text);
   expect(texts.every((text) => text.includes(orderId))).toBe(true);
   for (const text of texts) expect(text).toContain('Auto-Submitted: auto-generated');
@@ -103,18 +103,18 @@ it('tells the customer once of an order that is paid, finished or cancelled', as
   expect(texts.join()).toContain('ordered twice');
 });
 
-it('sends it to the customer whose id is an e-mail address, and tries again when the server has no room', async () => {
+it('uses a customer id that is an e-mail address, and retries after a temporary error', async () => {
   const customerId = 'grace@navy.example';
   const orderId = await anOrderOf(customerId);
   mailServer.busy = 1;
 
   await publish('OrderCompleted', { orderId, customerId });
 
-  await until('the letter has come', () => mailsTo(customerId).length === 1);
+  await until('the mail has arrived', () => mailsTo(customerId).length === 1);
   expect(mailServer.busy).toBe(0);
 });
 
-it('is not given up after ten attempts: a mail server may be away for longer', async () => {
+it('does not give up after ten attempts, because a mail server may be down for longer', async () => {
   const customerId = 'barbara@mit.example';
   const orderId = await anOrderOf(customerId);
   const job = async () => {
@@ -136,17 +136,17 @@ it('is not given up after ten attempts: a mail server may be away for longer', a
 });
 
 it.each([
-  ['whose mailServer the server refuses', 'refused', REFUSAL],
+  ['whose mailbox the server rejects', 'refused', REFUSAL],
   ['who has no e-mail address', 'nobody at all', 'the customer has no e-mail address'],
 ])(
-  'P5 keeps a notification of a customer %s as a dead letter, with a line in the order',
+  'P5 keeps a notification of a customer %s as a dead letter and records it in the timeline',
   async (_, customerId, why) => {
     const orderId = await anOrderOf(customerId);
     const before = await service.stored(orderId);
 
     await publish('OrderCompleted', { orderId, customerId });
 
-    const last = await until('the order tells of it', async () => {
+    const last = await until('the timeline records it', async () => {
       const step = (await timelineOf(customerId, orderId)).at(-1);
       return step?.type === 'NotificationFailed' && step;
     });
@@ -154,7 +154,7 @@ it.each([
     expect(last.detail).toEqual({ reason: 'The message could not be delivered.' });
     const { body } = await service.anOperator().get(`/orders/${orderId}/timeline`);
     const { reason } = body.items.at(-1).detail;
-    // The server's answer, for operators, and once.
+    // Operators see the server's answer, once.
     expect(reason.split(why)).toHaveLength(2);
     const dead = await service.app.get(DeadJobs).list({ queue: 'notification' });
     expect(dead.items.map(({ error }) => error)).toContain(reason);
@@ -162,7 +162,7 @@ it.each([
   },
 );
 
-it('P1 has the dead letter and its line together or not at all', async () => {
+it('P1 writes the dead letter and its timeline step together or not at all', async () => {
   const customerId = 'refused too';
   const orderId = await anOrderOf(customerId);
   await service.database.sql('revoke insert on orders.order_timeline from orders');
@@ -180,7 +180,7 @@ it('P1 has the dead letter and its line together or not at all', async () => {
   expect((await timelineOf(customerId, orderId)).at(-1)).toMatchObject({ type: 'NotificationFailed' });
 });
 
-it('P10 a customer who follows an order live reads nothing of the mail server, either', async () => {
+it("P10 a customer who follows an order live does not see the mail server's answer either", async () => {
   const customerId = 'refused-and-watching';
   const orderId = await anOrderOf(customerId);
   const response = await fetch(new URL(`/orders/${orderId}/events`, service.url), {

@@ -16,7 +16,7 @@ describeOpenApi(async () => {
     owner: OWNER,
     known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
     particular: particularOf(service),
-    // A collision of two requests, a replica that stops, and messaging that makes no progress.
+    // These need colliding requests, a stopping replica or stalled messaging.
     elsewhere: / (try-again|service-stopping)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
@@ -51,7 +51,7 @@ function particularOf(service: OrderServiceHarness) {
     const line = await aLine(fields, quantity);
     return { ...line, path: await aCart(line) };
   }
-  /** The same key with another body. */
+  /** Sends two bodies with the same key. */
   async function reuseKey(path: string, first: unknown, second: unknown, headers = {}) {
     const caller = service.caller({ 'x-user-id': OWNER, 'idempotency-key': randomUUID(), ...headers });
     await caller.post(path, first);

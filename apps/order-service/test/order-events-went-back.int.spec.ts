@@ -25,7 +25,7 @@ async function gets(client: EventClient, orderId: string): Promise<void> {
   await until('the order is reported', () => ordersOf(client).includes(orderId));
 }
 
-/** Copies the database as it is now, and gives what puts the copy in its place later, as a restore does. */
+/** Copies the database and returns a function that replaces it with the copy, as a restore does. */
 async function aCopy(): Promise<() => Promise<void>> {
   const name = new URL(world.database.url).pathname.slice(1);
   const copy = `${name}_copy`;
@@ -60,7 +60,7 @@ const losses: [string, () => Promise<() => Promise<unknown>>][] = [
   ],
 ];
 
-it.each(losses)('P2 a timeline that %s ends all streams, and clients begin anew', async (_, prepare) => {
+it.each(losses)('P2 a timeline that %s ends all streams, and clients start again', async (_, prepare) => {
   const [ada, olga] = [aUser(), aUser()];
   const customer = here.as(ada);
   await place(customer);
@@ -80,14 +80,14 @@ it.each(losses)('P2 a timeline that %s ends all streams, and clients begin anew'
   });
   expect(resumed.response.statusCode).toBe(400);
   expect(await resumed.problem()).toMatchObject({ type: 'urn:twinbox:problem:event-unknown' });
-  const anew = await customer.follow('/orders/events');
+  const restarted = await customer.follow('/orders/events');
   const orderId = await place(customer);
-  await gets(anew, orderId);
+  await gets(restarted, orderId);
 
-  expect(ordersOf(anew)).toEqual([orderId]);
+  expect(ordersOf(restarted)).toEqual([orderId]);
 });
 
-it('P2 a client that was away while the timeline was emptied is not left waiting', async () => {
+it('P2 a client that resumes after the timeline was emptied is not left waiting', async () => {
   const customer = here.as(aUser());
   const client = await customer.follow('/orders/events');
   await gets(client, await place(customer));
@@ -100,20 +100,20 @@ it('P2 a client that was away while the timeline was emptied is not left waiting
   expect(resumed.response.statusCode).toBe(400);
 });
 
-it('P2 a sequence that was set back ends the streams, because clients ignore positions that they know', async () => {
+it('P2 a sequence that was reset ends the streams, because clients ignore known positions', async () => {
   const customer = here.as(aUser());
   const client = await customer.follow('/orders/events');
   await gets(client, await place(customer));
 
   await world.database.sql('alter table orders.order_timeline alter column position restart with 1');
   await until('the stream ends', () => client.ended === 'cleanly');
-  const anew = await customer.follow('/orders/events');
+  const restarted = await customer.follow('/orders/events');
   const orderId = await place(customer);
 
-  await gets(anew, orderId);
+  await gets(restarted, orderId);
 });
 
-it('P2 P8 a database that comes back with all that it had ends no stream', async () => {
+it('P2 P8 a database that comes back without losses ends no stream', async () => {
   const customer = here.as(aUser());
   const client = await customer.follow('/orders/events');
   await gets(client, await place(customer));

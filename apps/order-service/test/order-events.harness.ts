@@ -5,7 +5,7 @@ import pg from 'pg';
 import { orderService } from '../src/service.js';
 import { EventClient } from './event-client.js';
 
-/** A database that any number of replicas of order-service run on. */
+/** Creates a database on which the test can start several replicas of order-service. */
 export async function startWorld() {
   const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
   await database.sql(`update orders.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
@@ -52,7 +52,7 @@ export async function startWorld() {
       return replica;
     },
 
-    /** The feeds' connections of all replicas: for how long each has asked nothing. */
+    /** Returns for each feed connection of the replicas how many seconds it has been idle. */
     async feeds(): Promise<number[]> {
       const rows = await database.sql<{ idle: number }>(
         `select extract(epoch from clock_timestamp() - query_start)::float as idle
@@ -62,13 +62,13 @@ export async function startWorld() {
       return rows.map(({ idle }) => idle);
     },
 
-    /** All clients leave. */
+    /** Disconnects all clients. */
     clear(): void {
       for (const client of clients) client.leave();
       clients.clear();
     },
 
-    /** Cuts the replicas off from the database, and lets them in again once the function that it returns is called. */
+    /** Cuts the replicas off from the database until the returned function is called. */
     async cutOff(): Promise<() => Promise<void>> {
       const [row] = await database.sql<{ name: string }>('select current_database() as name');
       const admin = new pg.Client({ connectionString: testServerUrl() });
@@ -84,7 +84,7 @@ export async function startWorld() {
       };
     },
 
-    /** A writer whose transactions begin and end when the test says so. */
+    /** Opens a connection on which the test controls the transactions. */
     async openWriter() {
       const client = new pg.Client({ connectionString: database.directUrl });
       await client.connect();
@@ -116,7 +116,7 @@ export interface Client extends ReturnType<typeof caller> {
   follow(path: string, lastEventId?: string): Promise<EventClient>;
 }
 
-/** The statement with which a test writes a step in a transaction of its own. */
+/** Writes a step without the service. */
 export const INSERT_STEP = `
   insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
   values ($1, $2, 'Tested', 'PLACED', $3, now(), 'system')`;

@@ -25,18 +25,18 @@ async function place({ post }: Client, quantity = 1): Promise<string> {
 
 const cancel = ({ post }: Client, orderId: string) => post(`/orders/${orderId}/cancel`, { reason: 'no more' });
 
-/** What a client got, each step once. */
+/** The distinct steps that a client received. */
 function steps({ events }: EventClient): string[] {
   return [...new Set(events.map(({ data }) => `${data.orderId} ${data.version} ${data.type}`))];
 }
 
-/** $2's orders $1 get $3 steps each, in one transaction, each as large as a step may be. */
+/** Adds $3 steps of maximum size to each of the orders $1 of customer $2, in one transaction. */
 const INSERT_LARGE_STEPS = `
   insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor, detail)
   select order_id, $2, 'Tested', 'PLACED', version, now(), 'system', jsonb_build_object('reason', repeat('🫖', 500))
     from unnest($1::uuid[]) as order_id, generate_series(1, $3::int) as version`;
 
-/** So many numbers of transactions are gone: each block that fails takes one. */
+/** Consumes transaction ids. Each failing block takes one. */
 const burnTransactions = (count: number) => `
   do $$ begin
     for n in 1..${count} loop
@@ -53,7 +53,7 @@ const gets = (client: EventClient, count: number) =>
   until(`the client gets ${count} steps`, () => steps(client).length >= count);
 
 describe('events of orders', () => {
-  it('reach a client of another replica than the one that commits', async () => {
+  it('reach the clients of other replicas', async () => {
     const ada = aUser();
     const client = await there.as(ada).follow('/orders/events');
 
@@ -90,7 +90,7 @@ describe('events of orders', () => {
     await listener.end();
   });
 
-  it('P10 are for the customer of the order and for operators', async () => {
+  it('P10 are sent only to the customer of the order and to operators', async () => {
     const [ada, bob] = [aUser(), aUser()];
     const [adas, bobs, operators] = await Promise.all([
       here.as(ada).follow('/orders/events'),
@@ -109,7 +109,7 @@ describe('events of orders', () => {
     expect(bobs.events.map(({ data }) => data.orderId)).toEqual([second]);
   });
 
-  it("P10 tell a customer of an operator's deed, and not which operator it was", async () => {
+  it('P10 tell a customer what an operator did, but not which operator it was', async () => {
     const ada = aUser();
     const orderId = await place(here.as(ada));
     const operator = here.as('olga', 'operator');
@@ -128,7 +128,7 @@ describe('events of orders', () => {
     expect(JSON.stringify(customers.events)).not.toContain('olga');
   });
 
-  it('of one order begin with its newest step, and are of no other', async () => {
+  it('of one order begin with its newest step and exclude other orders', async () => {
     const ada = aUser();
     const customer = here.as(ada);
     const [orderId, other] = [await place(customer), await place(customer)];
@@ -169,7 +169,7 @@ describe('P2 nothing is lost', () => {
   });
 
   it.each(['/orders/events', '/orders/:id/events'])(
-    'to a client of %s that is cut off and resumes, again and again, while 200 changes are made',
+    'to a client of %s that is cut off repeatedly while 200 changes are made',
     async (path) => {
       const ada = aUser();
       const orderId = uuidv7();
@@ -196,7 +196,7 @@ describe('P2 nothing is lost', () => {
           stream.leave();
         }
       })();
-      // Several transactions at a time, which end in any order.
+      // Concurrent transactions that end in any order.
       const versions = Array.from({ length: 200 }, (_, index) => index + 1);
       await Promise.all(
         [0, 1, 2, 3].map(async (writer) => {
@@ -210,7 +210,7 @@ describe('P2 nothing is lost', () => {
           await connection.end();
         }),
       );
-      // Committed after all others, it is told after them.
+      // Committed after all others, so it is sent last.
       await world.database.sql(INSERT_STEP, [orderId, ada, LAST]);
       await client;
 
@@ -218,7 +218,7 @@ describe('P2 nothing is lost', () => {
     },
   );
 
-  it('to a client that comes back after very much has happened to others', async () => {
+  it('to a client that resumes after many changes of other orders', async () => {
     const ada = aUser();
     const orderId = await place(here.as(ada));
     const first = await here.as(ada).follow('/orders/events');
@@ -232,7 +232,7 @@ describe('P2 nothing is lost', () => {
           values (gen_random_uuid(), 'others', 'Tested', 'PLACED', 1, now(), 'system');
           commit;
         end loop;
-        -- Each exception block takes a number too: so many that the way over the customer's own orders is the shorter one.
+        -- Each exception block takes an id too, so many that walking the customer's own orders is cheaper.
         for n in 1..11000 loop
           begin
             insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
@@ -293,7 +293,7 @@ describe('P2 nothing is lost', () => {
   it.each([
     ['within the last transactions', 0],
     ['long ago', 11_000],
-  ])('to a customer who missed 5,000 own steps of full size, and left %s', async (_, transactions) => {
+  ])('to a customer who missed 5,000 large steps and left %s', async (_, transactions) => {
     const ada = aUser();
     const first = await here.as(ada).follow('/orders/events');
     await until('it begins', () => first.lastEventId);
@@ -309,7 +309,7 @@ describe('P2 nothing is lost', () => {
 
     const again = await there.as(ada).follow('/orders/events', first.lastEventId);
     await until('all have come, or it was cut off', () => again.ended ?? again.events.length >= 5000);
-    // Not from the beginning, though it was in the middle: not even those of the last orders come again.
+    // It resumes in the middle of the walk instead of starting over.
     const inTheMiddle = await here.as(ada).follow('/orders/events', again.events[4000]?.id);
     await world.database.sql(INSERT_STEP, [orders[0], ada, 6]);
     await until('what is new comes', () => inTheMiddle.events.some(({ data }) => data.version === 6));
@@ -321,7 +321,7 @@ describe('P2 nothing is lost', () => {
     if (transactions > 0) expect(inTheMiddle.events.length).toBeLessThan(2000);
   });
 
-  it("P7 to an operator while a customer's thousand huge steps come at once: they are not cut off", async () => {
+  it('P7 to an operator who receives a thousand large steps at once and is not cut off', async () => {
     const operator = await here.as('olga', 'operator').follow('/orders/events');
     await until('it begins', () => operator.lastEventId);
 
@@ -332,18 +332,18 @@ describe('P2 nothing is lost', () => {
     expect(operator.events[999]?.data.detail.reason).toHaveLength(1000);
   });
 
-  it('although notices get lost, as behind a pooler in transaction mode', async () => {
+  it('when notices get lost, as behind a pooler in transaction mode', async () => {
     const ada = aUser();
     const client = await there.as(ada).follow('/orders/events');
     const orderId = uuidv7();
 
-    // Committed by somebody who announces nothing.
+    // Committed without a notice.
     await world.database.sql(INSERT_STEP, [orderId, ada, 1]);
 
     await gets(client, 1);
   });
 
-  it('while PostgreSQL is away: streams stay open, and go on', async () => {
+  it('while PostgreSQL is down: streams stay open and continue afterwards', async () => {
     const ada = aUser();
     const client = await here.as(ada).follow('/orders/events');
     await until('it begins', () => client.lastEventId);
@@ -368,7 +368,7 @@ describe('P2 nothing is lost', () => {
 });
 
 describe('a replica', () => {
-  it('listens on one connection, for however many clients, and asks nothing while there are none', async () => {
+  it('listens on one connection for all clients and sends no queries while there are none', async () => {
     const clients = [here, there].flatMap((replica) => Array.from({ length: 5 }, () => replica.as(aUser())));
     const streams = await Promise.all(clients.map((client) => client.follow('/orders/events')));
     await place(here.as(aUser()));
@@ -376,12 +376,12 @@ describe('a replica', () => {
 
     for (const stream of streams) stream.leave();
 
-    // With clients it would look once a second.
-    await until('both rest', async () => (await world.feeds()).every((seconds) => seconds > 2.5));
+    // With clients it would poll once a second.
+    await until('both are idle', async () => (await world.feeds()).every((seconds) => seconds > 2.5));
     expect(await world.feeds()).toHaveLength(2);
   });
 
-  it('P8 closes its streams in order when it stops', async () => {
+  it('P8 closes its streams cleanly when it stops', async () => {
     const replica = await world.startReplica();
     const ada = aUser();
     const client = await replica.as(ada).follow('/orders/events');
@@ -397,7 +397,7 @@ describe('a replica', () => {
     expect(steps(again)).toEqual([`${orderId} 1 OrderPlaced`]);
   });
 
-  it('refuses a user the twenty-first stream, until one is closed', async () => {
+  it('rejects the twenty-first stream of a user until one is closed', async () => {
     const ada = here.as(aUser());
     const clients = await Promise.all(Array.from({ length: 20 }, () => ada.follow('/orders/events')));
 
@@ -409,7 +409,7 @@ describe('a replica', () => {
   });
 });
 
-describe('a stream is refused', () => {
+describe('a stream is rejected', () => {
   it.each([
     '17',
     'x',
@@ -428,7 +428,7 @@ describe('a stream is refused', () => {
     `zzzzzzzzzzz_1_1_c${uuidv7()}`,
     'é',
     '1_-1',
-  ])('from the event %s, which there is none of', async (id) => {
+  ])('for the invalid event id %s', async (id) => {
     const client = await here.as(aUser()).follow('/orders/events', id);
 
     expect(client.response.statusCode).toBe(400);
@@ -436,7 +436,7 @@ describe('a stream is refused', () => {
   });
 
   it.each(['1_zzzzzzzz', `1_1_zzzzzzzz_c${uuidv7()}`])(
-    'from the event %s, which has not happened yet: it is of another database',
+    'for the event id %s, which lies in the future and so belongs to another database',
     async (id) => {
       const client = await here.as(aUser()).follow('/orders/events', id);
 
@@ -445,7 +445,7 @@ describe('a stream is refused', () => {
     },
   );
 
-  it('by a replica that stops, with a 503', async () => {
+  it('by a stopping replica with a 503', async () => {
     const replica = await world.startReplica();
 
     await replica.app.get(OrderFeed).onApplicationShutdown();
@@ -456,7 +456,7 @@ describe('a stream is refused', () => {
     expect(refused.headers.get('retry-after')).toBe('1');
   });
 
-  it("P10 of another customer's order, as if there was none", async () => {
+  it("P10 for another customer's order, as if it did not exist", async () => {
     const orderId = await place(here.as(aUser()));
     const bob = here.as(aUser());
 

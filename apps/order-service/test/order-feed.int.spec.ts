@@ -29,8 +29,8 @@ const INSERT_WITH_XID = INSERT_STEP.replace('actor)', 'actor, xid)').replace(`'s
 
 const versions = (steps: readonly { version: number }[]) => steps.map(({ version }) => version);
 
-describe('a reading of what is new', () => {
-  it('has what was committed since the one before, whatever its numbers', async () => {
+describe('a reading', () => {
+  it('returns what was committed since the previous one, whatever its transaction ids', async () => {
     const [early, late] = await Promise.all([connect(), connect()]);
     const orderId = uuidv7();
     const before = await readNow(query);
@@ -47,7 +47,7 @@ describe('a reading of what is new', () => {
     expect([first, nothing, second, end].map(({ steps }) => versions(steps))).toEqual([[2], [], [1], []]);
   });
 
-  it('P6 costs what is new, beside a transaction that stays open', async () => {
+  it('P6 costs only what is new, even while a transaction stays open', async () => {
     const open = await connect();
     await open.query('begin');
     await open.query('select pg_current_xact_id()');
@@ -76,11 +76,11 @@ describe('a reading of what is new', () => {
     expect(Number(/Buffers: shared hit=(\d+)/.exec(plan)?.[1])).toBeLessThan(50);
   });
 
-  it('that ends in the middle has the steps of an order in their order', async () => {
+  it('that is not whole keeps the steps of an order in order', async () => {
     const [early, late] = await Promise.all([connect(), connect()]);
     const orderId = uuidv7();
     const before = await readNow(query);
-    // The first to get its number is the second to get the order.
+    // The first transaction to get its id is the second to lock the order.
     await early.query('begin');
     await early.query('select pg_current_xact_id()');
     await late.query(INSERT_STEP, [orderId, 'ada', 1]);
@@ -93,12 +93,12 @@ describe('a reading of what is new', () => {
 
     expect(versions(first.steps)).toEqual([1, 2]);
     expect(first.isWhole).toBe(false);
-    // In its turn.
+    // Again, in its turn.
     expect(versions(second.steps)).toEqual([1]);
     expect(third).toMatchObject({ steps: [], isWhole: true });
   });
 
-  it('knows the latest transaction by its number, and not by its digits', async () => {
+  it('compares transaction ids as numbers and not as text', async () => {
     for (const xid of ['9', '10']) await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, xid]);
 
     const { seen } = await readSince(query, new FeedSnapshot(5, []), 100);
@@ -106,7 +106,7 @@ describe('a reading of what is new', () => {
     expect(seen.sees(10)).toBe(true);
   });
 
-  it('passes over the steps of a restored dump whose numbers the server has not reached', async () => {
+  it('ignores steps of a restored dump whose transaction ids the server has not reached', async () => {
     await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, '9000000000']);
 
     const before = await readNow(query);

@@ -11,7 +11,7 @@ afterAll(() => service.stop());
 
 type Client = Pick<ReturnType<OrderServiceHarness['aCustomer']>, 'get' | 'post' | 'send'>;
 
-/** Places an order for each quantity of tea (450 each), and gives their ids in that order. */
+/** Places an order for each quantity of tea (450 each) and returns their ids in that order. */
 async function place({ post }: Client, ...quantities: number[]): Promise<string[]> {
   const ids: string[] = [];
   for (const quantity of quantities) {
@@ -26,7 +26,7 @@ async function draft({ post }: Client, quantity = 1): Promise<string> {
   return body.id;
 }
 
-/** The pages of a list from its first to its last, as ids. `between` happens before each further page. */
+/** Returns the ids on each page of a list. Calls `between` before each further page. */
 async function pages({ get }: Client, query: string, between = async (): Promise<unknown> => undefined) {
   const found: string[][] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
@@ -44,14 +44,14 @@ async function list(client: Client, query = ''): Promise<string[]> {
 }
 
 describe("a customer's orders", () => {
-  it('are none at first', async () => {
+  it('are empty at first', async () => {
     expect(await service.aCustomer().get('/orders')).toMatchObject({
       status: 200,
       body: { items: [], nextCursor: null },
     });
   });
 
-  it("P10 are the customer's own, newest first, each as it is alone", async () => {
+  it("P10 are the customer's own, newest first, each the same as when read alone", async () => {
     const customer = service.aCustomer();
     const own = await place(customer, 1, 2, 3);
     await place(service.aCustomer(), 1, 2);
@@ -63,7 +63,7 @@ describe("a customer's orders", () => {
     expect(body.nextCursor).toBeNull();
   });
 
-  it('come 20 to a page unless the caller says otherwise', async () => {
+  it('come in pages of 20 by default', async () => {
     const customer = service.aCustomer();
     await place(customer, ...Array.from({ length: 21 }, () => 1));
 
@@ -72,7 +72,7 @@ describe("a customer's orders", () => {
     expect(found.map((page) => page.length)).toEqual([20, 1]);
   });
 
-  it.each([1, 2, 3, 5, 6, 100])('come in pages of %i, each order once, by every sort', async (limit) => {
+  it.each([1, 2, 3, 5, 6, 100])('come in pages of %i, each order once, in every sort order', async (limit) => {
     const customer = service.aCustomer();
     // Two have the same total, and one has several products.
     const own = await place(customer, 3, 1, 3, 2);
@@ -92,7 +92,7 @@ describe("a customer's orders", () => {
 });
 
 describe("operators' lists", () => {
-  it('have the orders of all customers, or of one', async () => {
+  it('contain the orders of all customers or of one', async () => {
     const [ada, bob] = [service.aCustomer(), service.aCustomer()];
     const [[adas], [bobs]] = [await place(ada, 1), await place(bob, 1)];
     const operator = service.anOperator();
@@ -101,7 +101,7 @@ describe("operators' lists", () => {
     expect(await list(operator, `customerId=${encodeURIComponent(ada.userId)}`)).toEqual([adas]);
   });
 
-  it("P10 are not for customers: of others' orders they find none", async () => {
+  it('P10 are not for customers, who find no orders of others', async () => {
     const [ada, bob] = [service.aCustomer(), service.aCustomer()];
     const [adas] = await place(ada, 1);
 
@@ -145,7 +145,7 @@ describe('filters', () => {
     ['totalMin=900&totalMax=1350', () => [aShop.cancelled, aShop.pending]],
     ['totalMin=901&totalMax=1349', () => []],
     ['totalMin=901&totalMax=899', () => []],
-    // What a draft comes to is not fixed.
+    // The total of a draft is not final.
     ['totalMin=4050', () => []],
     ['totalMax=450', () => [aShop.placed]],
     ['sort=total', () => [aShop.placed, aShop.pending, aShop.cancelled, aShop.completed, aShop.mug]],
@@ -153,7 +153,7 @@ describe('filters', () => {
     ['sort=total&productId=tea&totalMin=500&status=COMPLETED,CANCELLED', () => [aShop.cancelled, aShop.completed]],
   ])('%s', async (query, expected) => {
     const ofOne = await list(customer(), query);
-    // Without a customer the statements are others.
+    // Without a customer the statement is a different one.
     const ofAll = await list(service.anOperator(), `${query}&limit=100`);
 
     expect(ofOne).toEqual(expected());
@@ -161,7 +161,7 @@ describe('filters', () => {
     expect(ofAll.filter((id) => own.includes(id))).toEqual(expected());
   });
 
-  it('by creation take a time or a whole day, ends included', async () => {
+  it('by creation accept a time or a whole day, inclusive', async () => {
     const { body } = await customer().get(`/orders/${aShop.pending}`);
     const at = body.createdAt as string;
     const later = new Date(Date.parse(at) + 1).toISOString();
@@ -179,7 +179,7 @@ describe('filters', () => {
     expect(await list(customer(), 'createdFrom=9999-12-31')).toEqual([]);
   });
 
-  it('by lateness find what waits for too long, and leave the rest', async () => {
+  it('by lateness find only orders that have waited too long', async () => {
     const ada = service.aCustomer();
     const [early, late, pending, overdue] = await place(ada, 1, 2, 3, 4);
     for (const orderId of [pending!, overdue!])
@@ -205,7 +205,7 @@ describe('filters', () => {
 });
 
 describe('while orders are placed, changed and cancelled between the pages', () => {
-  /** One of many things that may happen; which, the seed says. */
+  /** Changes orders at random, depending on the seed. */
   function randomChanges(ada: Client, existing: string[], seed: number) {
     let state = seed;
     const random = (below: number) => {
@@ -215,7 +215,7 @@ describe('while orders are placed, changed and cancelled between the pages', () 
     const drafts: string[] = [];
     let rounds = 0;
     return async () => {
-      // What is added at the end of a list must not keep it from ending.
+      // Stops, or a list to which orders are appended would never end.
       if (rounds++ >= 10) return;
       for (let n = 0; n < 3; n++) {
         const one = existing[random(existing.length)] ?? '';
@@ -242,7 +242,7 @@ describe('while orders are placed, changed and cancelled between the pages', () 
     ['sort=created&totalMin=450', 16],
     ['sort=-total&totalMax=100000&status=PLACED,PAYMENT_PENDING,COMPLETED,FINISHED,CANCELLED', 17],
     ['sort=-created&status=DRAFT,PLACED,PAYMENT_PENDING,COMPLETED,FINISHED,CANCELLED', 18],
-  ])('by %s each order that was there at the beginning comes once', async (query, seed) => {
+  ])('a list by %s contains each order that existed at the beginning once', async (query, seed) => {
     for (const client of [service.aCustomer(), { ...service.anOperator(), isOperator: true }]) {
       const ada = 'isOperator' in client ? service.aCustomer() : client;
       const existing = await place(ada, 5, 3, 9, 3, 3, 1, 12, 7);
@@ -260,9 +260,9 @@ describe('while orders are placed, changed and cancelled between the pages', () 
 describe('a cursor', () => {
   it.each([
     ['another sort', 'sort=created'],
-    ['a filter more', 'sort=-total&status=PLACED'],
+    ['an additional filter', 'sort=-total&status=PLACED'],
     ['the default sort', ''],
-  ])('is refused with %s', async (_, query) => {
+  ])('is rejected with %s', async (_, query) => {
     const customer = service.aCustomer();
     await place(customer, 1, 2);
     const { body } = await customer.get('/orders?sort=-total&limit=1');
@@ -274,7 +274,7 @@ describe('a cursor', () => {
     });
   });
 
-  it('goes on with the same list, said in other words and with another limit', async () => {
+  it('continues an equivalent list, even with another limit', async () => {
     const customer = service.aCustomer();
     const [one, two, three] = await place(customer, 1, 2, 3);
     const { body } = await customer.get('/orders?status=PLACED,CANCELLED&limit=1');
@@ -287,7 +287,7 @@ describe('a cursor', () => {
     expect(rest.body.items.map(({ id }: { id: string }) => id)).toEqual([two, one]);
   });
 
-  it("P10 of another customer's is refused", async () => {
+  it('P10 of another customer is rejected', async () => {
     const [ada, bob] = [service.aCustomer(), service.aCustomer()];
     await place(ada, 1, 2);
     const { body } = await ada.get('/orders?limit=1');
@@ -296,7 +296,7 @@ describe('a cursor', () => {
   });
 });
 
-describe('a list is refused for', () => {
+describe('a list is rejected for', () => {
   it.each([
     ['status=', 'status'],
     ['status=placed', 'status'],
@@ -363,7 +363,7 @@ describe('a list is refused for', () => {
 });
 
 describe('P10 a caller', () => {
-  it.each(['/orders', '/orders?limit=0'])('an unidentified caller learns nothing about %s', async (path) => {
+  it.each(['/orders', '/orders?limit=0'])('that is not identified learns nothing about %s', async (path) => {
     const nobody = await service.caller({}).get(path);
     const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
 

@@ -8,7 +8,7 @@ import { orderService } from '../src/service.js';
 
 export type OrderServiceHarness = Awaited<ReturnType<typeof startOrderService>>;
 
-/** A row of the outbox, as far as tests look at it. */
+/** The columns of the outbox that tests use. */
 interface StoredMessage {
   readonly id: string;
   readonly type: string;
@@ -20,19 +20,19 @@ type Counts = Readonly<Record<'orders' | 'items' | 'steps' | 'releases' | 'messa
   readonly available: string;
 };
 
-/** order-service, running, and what its tests do with it; on a database of the test's own making if it gives one. */
+/** Starts order-service with helpers for its tests, on the given database if there is one. */
 export async function startOrderService(env: Readonly<Record<string, string>> = {}, migrated?: Promise<TestDatabase>) {
   const service = await startInProcess(orderService, 'orders', env, migrated);
   const { database } = service;
   return {
     ...service,
 
-    /** A customer of the test's own, unless it names one. */
+    /** A new customer, unless the test names one. */
     aCustomer(userId = `customer ${randomUUID()}`, headers: Record<string, string> = {}) {
       return { userId, ...service.caller({ 'x-user-id': userId, ...headers }) };
     },
 
-    /** An order as it is stored, with its items and messages. */
+    /** Reads the rows of an order, its items and its messages. */
     async stored(orderId: string) {
       const [[order], items, messages] = await Promise.all([
         database.sql('select * from orders.orders where id = $1', [orderId]),
@@ -42,7 +42,7 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
       return { order, items, messages };
     },
 
-    /** How much is stored at all. */
+    /** Counts all rows. */
     async counts() {
       const [row] = await database.sql<Counts>(`
         select (select count(*)::int from orders.orders) as orders,
@@ -55,12 +55,12 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
       return row;
     },
 
-    /** An operator, of the test's own too. */
+    /** A new operator, unless the test names one. */
     anOperator(userId = `operator ${randomUUID()}`) {
       return { userId, ...service.caller({ 'x-user-id': userId, 'x-roles': 'operator' }) };
     },
 
-    /** A product that no other test uses, with so much in stock. */
+    /** Adds a product that no other test uses. */
     async aProduct(fields: { id?: string; name?: string; price?: number; currency?: string; stock?: number } = {}) {
       const { id = `p-${randomUUID()}`, name = 'Thing', price = 100, currency = 'EUR', stock = 10 } = fields;
       await database.sql(
@@ -71,12 +71,12 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
       return id;
     },
 
-    /** An order's history as it is stored, oldest first. */
+    /** Reads the rows of an order's timeline, oldest first. */
     async steps(orderId: string) {
       return database.sql('select * from orders.order_timeline where order_id = $1 order by position', [orderId]);
     },
 
-    /** As if the message had come from payment-service. */
+    /** Handles the event as if it came from payment-service. */
     async receives(event: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
       await service.app.get(DataSource).transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
     },

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe("an order's timeline", () => {
-  it('has every step: its own, and the payment events it heard, with who did it, why, and the message', async () => {
+  it('contains every step and received payment event, with actor, cause and message', async () => {
     const customer = service.aCustomer('ada');
     const { body: order } = await customer.post('/orders', aCart());
     const orderId: string = order.id;
@@ -40,7 +40,7 @@ describe("an order's timeline", () => {
     expect(operators).toMatchObject({ status: 200, body: { items: expected('operator:olga') } });
   });
 
-  it('comes in pages, oldest first, each step on one of them, also when there are more meanwhile', async () => {
+  it('comes in pages, oldest first, each step on exactly one page even if steps are added meanwhile', async () => {
     const customer = service.aCustomer('ada');
     const { body: order } = await customer.post('/orders', { draft: true, items: aCart().items });
     await service.database.sql(
@@ -73,14 +73,14 @@ describe("an order's timeline", () => {
     expect(items.filter(({ version }) => version > 2)).toHaveLength(249);
   });
 
-  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'page=2'])('refuses ?%s', async (query) => {
+  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'page=2'])('rejects ?%s', async (query) => {
     const customer = service.aCustomer();
     const { body } = await customer.post('/orders', aCart());
 
     expectProblem(await customer.get(`/orders/${body.id}/timeline?${query}`), 400, 'validation');
   });
 
-  it("refuses a cursor of another order's", async () => {
+  it('rejects a cursor of another order', async () => {
     const customer = service.aCustomer();
     const [{ body: one }, { body: other }] = [
       await customer.post('/orders', aCart()),
@@ -95,7 +95,7 @@ describe("an order's timeline", () => {
     expectProblem(refused, 400, 'validation');
   });
 
-  it('of an order of before there was one is empty', async () => {
+  it('is empty for an order from before timelines were introduced', async () => {
     const customer = service.aCustomer();
     const { body } = await customer.post('/orders', aCart());
     await service.database.sql('delete from orders.order_timeline where order_id = $1', [body.id]);
@@ -106,7 +106,7 @@ describe("an order's timeline", () => {
     });
   });
 
-  it("P10 of another customer's looks like that of no order", async () => {
+  it("P10 of another customer's order looks like that of a missing order", async () => {
     const { body } = await service.aCustomer().post('/orders', aCart());
     const other = service.aCustomer();
 

@@ -39,13 +39,13 @@ export function aPlacedOrder(fields: Partial<NewOrder> = {}): Order {
   return accepted(placeAtOnce(aNewOrder(fields), catalogue, at));
 }
 
-/** The state that the decision leads to. */
+/** Returns the state after a decision that must be accepted. */
 export function accepted<O extends OrderHead>(decision: OrderDecision<O>): O {
   if (!decision.accepted) throw new Error(decision.rejection.code);
   return decision.state;
 }
 
-/** What payment-service says of the order's payment. */
+/** The events of the order's payment. */
 export const payment = {
   requested: {
     type: 'PaymentRequested',

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** An order that is placed, whose it is, and what its payment-service says of it. */
+/** A placed order, its customer, and the events of its payment. */
 async function anOrder(customer = service.aCustomer()) {
   const { body } = await customer.post('/orders', aCart());
   const orderId: string = body.id;
@@ -28,7 +28,7 @@ async function anOrder(customer = service.aCustomer()) {
     path: `/orders/${orderId}`,
     placed: body,
     paymentRequestId: data.paymentRequestId,
-    /** Hears so, and gives the ids of the messages. */
+    /** Handles the events and returns the ids of their messages. */
     async receives(...names: (keyof typeof events)[]): Promise<string[]> {
       const ids: string[] = [];
       for (const each of names) {
@@ -55,7 +55,7 @@ async function anOrder(customer = service.aCustomer()) {
 }
 
 describe('an order', () => {
-  it('shows its payment as last received, and until when it is waited for', async () => {
+  it('shows its payment as last reported, and when it expires', async () => {
     const order = await anOrder();
     const { paymentRequestId } = order;
 
@@ -81,7 +81,7 @@ describe('an order', () => {
     expect(failed.body.version).toBeGreaterThan(pending.body.version);
   });
 
-  it("P10 of another customer's looks like no order at all", async () => {
+  it('P10 of another customer looks as if it did not exist', async () => {
     const order = await anOrder();
     const unknownId = uuidv7();
     const { get } = service.aCustomer();
@@ -113,8 +113,8 @@ describe('an order', () => {
     ['the nil UUID', '00000000-0000-0000-0000-000000000000'],
     ['SQL', `'%20or%20'1'='1`],
     ['U+0000', '%00'],
-    ['words beyond measure', 'x'.repeat(5000)],
-  ])('is not looked for by %s', async (_, id) => {
+    ['a very long text', 'x'.repeat(5000)],
+  ])('cannot be requested by %s', async (_, id) => {
     const { get } = service.aCustomer();
 
     const answer = await get(`/orders/${id}`);
@@ -122,7 +122,7 @@ describe('an order', () => {
     expectProblem(answer, 400, 'validation', { errors: [{ parameter: 'orderId', detail: expect.any(String) }] });
   });
 
-  it('is found however its id is spelled', async () => {
+  it('is found by any spelling of its id', async () => {
     const order = await anOrder();
 
     const path = `/orders/${order.id.toUpperCase()}`;
@@ -134,13 +134,13 @@ describe('an order', () => {
     });
   });
 
-  it('was created when its id says', async () => {
+  it('has an id that contains the time of its creation', async () => {
     const { id, placed } = await anOrder();
 
     expect(Number.parseInt(id.replace('-', '').slice(0, 12), 16)).toBe(Date.parse(placed.createdAt));
   });
 
-  it('has its whole life in its history: who, why, and by which message', async () => {
+  it('has its whole life in its timeline, with actor, cause and message', async () => {
     const order = await anOrder();
     const received = await order.receives('requested', 'succeeded');
     const finished = await order.finish();
@@ -202,7 +202,7 @@ describe('cancelling', () => {
   it.each([
     ['placed', []],
     ['waiting for its payment', ['requested']],
-  ] as const)('ends an order that is %s, and tells who and why', async (_, received) => {
+  ] as const)('ends an order that is %s and publishes the actor and the reason', async (_, received) => {
     const order = await anOrder();
     await order.receives(...received);
 
@@ -233,7 +233,7 @@ describe('cancelling', () => {
     });
   });
 
-  it("is an operator's right too, who is named", async () => {
+  it('is allowed to operators, who are named', async () => {
     const order = await anOrder();
 
     const answer = await service.anOperator('olga').post(`${order.path}/cancel`, { reason: 'fraud' });
@@ -244,8 +244,8 @@ describe('cancelling', () => {
 
   it.each([
     ['paid', ['requested', 'succeeded']],
-    ['cancelled for its payment', ['requested', 'failed']],
-  ] as const)('comes too late for an order that is %s', async (_, received) => {
+    ['cancelled after a failed payment', ['requested', 'failed']],
+  ] as const)('is too late for an order that is %s', async (_, received) => {
     const order = await anOrder();
     await order.receives(...received);
     const before = await service.counts();
@@ -256,7 +256,7 @@ describe('cancelling', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it('happens once, however often at the same time, and gives back once', async () => {
+  it('happens once among ten concurrent requests and releases the stock once', async () => {
     const order = await anOrder();
     const before = await service.counts();
 
@@ -272,7 +272,7 @@ describe('cancelling', () => {
     });
   });
 
-  it('P1 does not happen when it cannot be told', async () => {
+  it('P1 does not happen if its message cannot be written', async () => {
     const order = await anOrder();
     const before = await service.counts();
 
@@ -285,7 +285,7 @@ describe('cancelling', () => {
 });
 
 describe('finishing', () => {
-  it("P10 is an operator's alone", async () => {
+  it('P10 is for operators only', async () => {
     const order = await anOrder();
     await order.receives('requested', 'succeeded');
 
@@ -297,14 +297,14 @@ describe('finishing', () => {
     ['placed', []],
     ['waiting for its payment', ['requested']],
     ['cancelled', ['requested', 'failed']],
-  ] as const)('is refused for an order that is %s', async (_, received) => {
+  ] as const)('is rejected for an order that is %s', async (_, received) => {
     const order = await anOrder();
     await order.receives(...received);
 
     expectProblem(await order.finish(), 409, 'order-wrong-status', { actual: (await order.show()).status });
   });
 
-  it('is refused twice, with words, for what nobody knows, and for what was seen otherwise', async () => {
+  it('is rejected a second time, with a body, for an unknown order and with a stale version', async () => {
     const order = await anOrder();
     await order.receives('requested', 'succeeded');
     const operator = service.anOperator();
@@ -319,7 +319,7 @@ describe('finishing', () => {
   });
 });
 
-describe('a message that comes too late, twice, or against what was received before', () => {
+describe('a late, duplicate or contradictory message', () => {
   it.each([
     ['a second request', ['requested'], 'requested', 'PAYMENT_PENDING', 'PENDING'],
     ['a second success', ['requested', 'succeeded'], 'succeeded', 'COMPLETED', 'SUCCEEDED'],
@@ -327,7 +327,7 @@ describe('a message that comes too late, twice, or against what was received bef
     ['a success after the failure', ['requested', 'failed'], 'succeeded', 'CANCELLED', 'FAILED'],
     ['a second failure', ['requested', 'failed'], 'failed', 'CANCELLED', 'FAILED'],
     ['a request after its result', ['succeeded'], 'requested', 'COMPLETED', 'SUCCEEDED'],
-  ] as const)('is passed over with a line in the history: %s', async (_, before, late, status, payment) => {
+  ] as const)('is ignored with a step in the timeline: %s', async (_, before, late, status, payment) => {
     const order = await anOrder();
     await order.receives(...before);
     const steps = await order.history();
@@ -347,7 +347,7 @@ describe('a message that comes too late, twice, or against what was received bef
     });
   });
 
-  it('follows the money of an order that was cancelled meanwhile: paid, and paid back', async () => {
+  it('updates the payment of an order that was cancelled meanwhile: paid, then refunded', async () => {
     const order = await anOrder();
     await order.receives('requested');
     await order.cancel();
@@ -372,7 +372,7 @@ describe('a message that comes too late, twice, or against what was received bef
     ]);
   });
 
-  it('follows a payment that was never made', async () => {
+  it('updates a payment that was never made', async () => {
     const order = await anOrder();
     await order.cancel();
 
@@ -387,7 +387,7 @@ describe('a message that comes too late, twice, or against what was received bef
     ]);
   });
 
-  it('gives nothing back twice', async () => {
+  it('releases no stock twice', async () => {
     const productId = await service.aProduct({ stock: 10 });
     const { post, get } = service.aCustomer();
     const { body } = await post('/orders', aCart({ items: [{ productId, quantity: 4 }] }));

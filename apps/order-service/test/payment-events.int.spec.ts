@@ -8,13 +8,13 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** An order that waits for its payment request, and what payment-service may say of it. */
+/** The ids of a placed order and of its future payment request. */
 async function anOrder() {
   const { body } = await service.aCustomer().post('/orders', aCart());
   return { orderId: String(body.id), paymentRequestId: uuidv7() };
 }
 
-/** As the relay of payment-service would publish it. */
+/** Publishes a message as the relay of payment-service does. */
 async function publish(type: string, key: string, data: object): Promise<string> {
   const id = uuidv7();
   const headers = {
@@ -35,11 +35,11 @@ const untilOrder = ({ orderId }: { readonly orderId: string }, status: string) =
     return order?.['status'] === status && order;
   });
 
-describe('P5 a message outside of its contract is a dead parked at once', () => {
+describe('P5 a message that violates its contract becomes a dead letter at once', () => {
   it.each([
-    ['PaymentRequested', 'a time that is none', 'expiresAt', 'soon'],
+    ['PaymentRequested', 'an invalid time', 'expiresAt', 'soon'],
     ['PaymentRequested', 'a day that does not exist', 'expiresAt', '2026-02-30T00:00:00Z'],
-    ['PaymentRequested', 'the last time of a Date', 'expiresAt', '+275760-09-13T00:00:00.000Z'],
+    ['PaymentRequested', 'the latest time of a Date', 'expiresAt', '+275760-09-13T00:00:00.000Z'],
     ['PaymentRequested', 'null for the payment request', 'paymentRequestId', null],
     ['PaymentSucceeded', 'U+0000 in the actor', 'actor', 'a\0b'],
     ['PaymentFailed', 'half of a surrogate pair in the reason', 'reason', 'half \ud83d'],
@@ -66,8 +66,8 @@ describe('P5 a message outside of its contract is a dead parked at once', () => 
   });
 });
 
-describe('whatever a contract allows is kept', () => {
-  it('PaymentRequested with null for the time is like one that names none', async () => {
+describe('whatever a contract allows is stored', () => {
+  it('PaymentRequested with a null time is like one without a time', async () => {
     const ids = await anOrder();
 
     await publish('PaymentRequested', ids.orderId, { ...ids, expiresAt: null });
@@ -76,7 +76,7 @@ describe('whatever a contract allows is kept', () => {
     expect((order['due_at'] as Date).getTime()).toBeGreaterThan((order['created_at'] as Date).getTime());
   });
 
-  it('the last time there is, and the longest reason', async () => {
+  it('the latest time and the longest reason', async () => {
     const [requested, failed] = [await anOrder(), await anOrder()];
 
     await publish('PaymentRequested', requested.orderId, { ...requested, expiresAt: '9999-12-31T23:59:59.999Z' });
@@ -92,7 +92,7 @@ describe('whatever a contract allows is kept', () => {
     });
   });
 
-  it('P4 two spellings of the ids are one payment of one order', async () => {
+  it('P4 two spellings of the ids mean the same payment of the same order', async () => {
     const ids = await anOrder();
     const inCapitals = { orderId: ids.orderId.toUpperCase(), paymentRequestId: ids.paymentRequestId.toUpperCase() };
 

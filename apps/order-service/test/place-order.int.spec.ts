@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe('placing an order', () => {
-  it('answers with the order, at the prices of the catalogue, and where it is found', async () => {
+  it("returns the order at the catalogue's prices, with its location", async () => {
     const customer = service.aCustomer();
 
     const answer = await customer.post(
@@ -80,7 +80,7 @@ describe('placing an order', () => {
     ]);
   });
 
-  it('is found again as it was answered', async () => {
+  it('returns the same order as a later read', async () => {
     const { post, get } = service.aCustomer();
 
     const placed = await post('/orders', aCart());
@@ -89,7 +89,7 @@ describe('placing an order', () => {
     expect(found).toMatchObject({ status: 200, body: placed.body });
   });
 
-  it('adds up the lines of one product', async () => {
+  it('merges the lines of a product', async () => {
     const { post } = service.aCustomer();
 
     const answer = await post('/orders', aCart({ items: [aLine({ quantity: 2 }), aLine({ quantity: 5 })] }));
@@ -101,11 +101,11 @@ describe('placing an order', () => {
   it.each([
     ['no description', undefined, null],
     ['a description of null', null, null],
-    ['an empty one', '', ''],
+    ['an empty description', '', ''],
     ['500 letters', 'x'.repeat(500), 'x'.repeat(500)],
     ['500 characters beyond the basic plane', '😀'.repeat(500), '😀'.repeat(500)],
     ['quotes and markup', `'; drop table orders; -- <b>"`, `'; drop table orders; -- <b>"`],
-  ])('takes %s', async (_, description, expected) => {
+  ])('accepts %s', async (_, description, expected) => {
     const { post } = service.aCustomer();
 
     const answer = await post('/orders', aCart({ description }));
@@ -118,7 +118,7 @@ describe('placing an order', () => {
     ['one of a product', [aLine({ quantity: 1 })], 450],
     ['10,000 of a product', [aLine({ quantity: 10_000 })], 4_500_000],
     ['100 lines', Array.from({ length: 100 }, () => aLine({ quantity: 10_000 })), 450_000_000],
-  ])('takes %s', async (_, items, total) => {
+  ])('accepts %s', async (_, items, total) => {
     const { post } = service.aCustomer();
 
     const answer = await post('/orders', aCart({ items }));
@@ -126,7 +126,7 @@ describe('placing an order', () => {
     expect(answer).toMatchObject({ status: 201, body: { total } });
   });
 
-  it('takes a number however JSON writes it', async () => {
+  it('accepts any JSON notation of a number', async () => {
     const { post } = service.aCustomer();
 
     const answer = await post('/orders', '{"items":[{"productId":"tea","quantity":1.0e1}]}');
@@ -147,7 +147,7 @@ describe('placing an order', () => {
     expect((await get(`/orders/${body.id}`)).body).toEqual(body);
   });
 
-  it('is exact up to the largest sum there is, and refuses more', async () => {
+  it('is exact up to the largest safe integer and rejects more', async () => {
     const { post } = service.aCustomer();
     const productId = await service.aProduct({ price: Number.MAX_SAFE_INTEGER });
     const moons = (quantity: number) => aCart({ items: [aLine({ productId, quantity })] });
@@ -161,7 +161,7 @@ describe('placing an order', () => {
   });
 });
 
-describe('a request that is not valid', () => {
+describe('an invalid request', () => {
   it.each<[string, unknown, string]>([
     ['no items', {}, '#/items'],
     ['items of null', { items: null }, '#/items'],
@@ -199,7 +199,7 @@ describe('a request that is not valid', () => {
     ['one and a half', { items: [aLine({ quantity: 1.5 })] }, '#/items/0/quantity'],
     ['a quantity of 10,001', { items: [aLine({ quantity: 10_001 })] }, '#/items/0/quantity'],
     ['a quantity beyond 32 bits', { items: [aLine({ quantity: 2 ** 31 })] }, '#/items/0/quantity'],
-    ['a quantity beyond exact', { items: [aLine({ quantity: 2 ** 53 })] }, '#/items/0/quantity'],
+    ['a quantity beyond a safe integer', { items: [aLine({ quantity: 2 ** 53 })] }, '#/items/0/quantity'],
     ['an infinite quantity', '{"items":[{"productId":"tea","quantity":1e400}]}', '#/items/0/quantity'],
     ['the second of two items', { items: [aLine(), aLine({ quantity: 0 })] }, '#/items/1/quantity'],
     ['a description that is a number', aCart({ description: 7 }), '#/description'],
@@ -210,19 +210,19 @@ describe('a request that is not valid', () => {
     ['U+0000 in the description', aCart({ description: 'a\0b' }), '#/description'],
     ['half a surrogate pair', aCart({ description: '\ud83d' }), '#/description'],
     ['an unknown field', aCart({ status: 'COMPLETED' }), '#/status'],
-    ['the field of another customer', aCart({ customerId: 'bob' }), '#/customerId'],
-    ['a price of nothing', { items: [aLine({ unitPrice: 0 })] }, '#/items/0/unitPrice'],
+    ['a customer id', aCart({ customerId: 'bob' }), '#/customerId'],
+    ['a price of zero', { items: [aLine({ unitPrice: 0 })] }, '#/items/0/unitPrice'],
     ['a price in quotes', { items: [aLine({ unitPrice: '450' })] }, '#/items/0/unitPrice'],
     ['half a cent', { items: [aLine({ unitPrice: 450.5 })] }, '#/items/0/unitPrice'],
-    ['a field of no item', { items: [aLine({ name: 'Tea' })] }, '#/items/0/name'],
-    ['a draft in words', aCart({ draft: 'yes' }), '#/draft'],
+    ['an unknown field of an item', { items: [aLine({ name: 'Tea' })] }, '#/items/0/name'],
+    ['a draft that is a text', aCart({ draft: 'yes' }), '#/draft'],
     ['a draft with items of null', { draft: true, items: null }, '#/items'],
-    ['a draft with an item that is none', { draft: true, items: [7] }, '#/items/0'],
+    ['a draft with an invalid item', { draft: true, items: [7] }, '#/items/0'],
     ['a field that every object inherits', aCart({ constructor: { name: 'x' } }), '#/constructor'],
     ['a list for a body', [aCart()], '#'],
     ['null for a body', 'null', '#'],
     ['a text for a body', '"tea"', '#'],
-  ])('is refused for %s, which it points at, and writes nothing', async (_, body, pointer) => {
+  ])('is rejected for %s with a pointer to it, and writes nothing', async (_, body, pointer) => {
     const { post } = service.aCustomer();
     const before = await service.counts();
 
@@ -234,14 +234,14 @@ describe('a request that is not valid', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it('is refused when it says nothing at all', async () => {
+  it('is rejected without a body', async () => {
     const { post } = service.aCustomer();
 
     expectProblem(await post('/orders'), 400, 'validation');
   });
 
   it.each(['{', '{"items":[{"productId":"tea","quantity":NaN}]}', "{'items':[]}", '{"items":[],"__proto__":{}}'])(
-    'is refused for %j, which is no JSON to be read',
+    'is rejected for the malformed body %j',
     async (body) => {
       const { post } = service.aCustomer();
 
@@ -250,7 +250,7 @@ describe('a request that is not valid', () => {
   );
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'multipart/form-data; boundary=x'])(
-    'is refused as %s',
+    'is rejected as %s',
     async (type) => {
       const { post } = service.aCustomer('ada', { 'content-type': type });
       const before = await service.counts();
@@ -266,15 +266,15 @@ describe('a request that is not valid', () => {
     expect((await post('/orders', aCart())).status).toBe(201);
   });
 
-  it('is refused when it is larger than any order', async () => {
+  it('is rejected if it is larger than any order', async () => {
     const { post } = service.aCustomer();
 
     expectProblem(await post('/orders', aCart({ description: 'x'.repeat(200_000) })), 413, 'payload-too-large');
   });
 });
 
-describe('an order that the rules refuse', () => {
-  it('names the products that the shop does not have', async () => {
+describe('an order that the rules reject', () => {
+  it('names the unknown products', async () => {
     const { post } = service.aCustomer();
     const items = [aLine(), aLine({ productId: 'unicorn' }), aLine({ productId: '-' })];
     const before = await service.counts();
@@ -288,7 +288,7 @@ describe('an order that the rules refuse', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it('names the currencies that cannot be added up', async () => {
+  it('names the currencies that it mixes', async () => {
     const { post } = service.aCustomer();
     const before = await service.counts();
 
@@ -299,8 +299,8 @@ describe('an order that the rules refuse', () => {
   });
 });
 
-describe('a client that says what it has seen a product cost', () => {
-  it('gets it at that price', async () => {
+describe('a client that names the price it expects', () => {
+  it('gets the product at that price', async () => {
     const { post } = service.aCustomer();
 
     const answer = await post('/orders', aCart({ items: [aLine({ unitPrice: 450 })] }));
@@ -308,7 +308,7 @@ describe('a client that says what it has seen a product cost', () => {
     expect(answer).toMatchObject({ status: 201, body: { total: 900 } });
   });
 
-  it('is told what it costs now, and nothing is written', async () => {
+  it('gets the current price if it differs, and nothing is written', async () => {
     const { post } = service.aCustomer();
     const before = await service.counts();
 
@@ -325,14 +325,14 @@ describe('a client that says what it has seen a product cost', () => {
   });
 });
 
-describe('P10 whoever places an order', () => {
+describe('P10 placing an order', () => {
   it.each<[string, Record<string, string>, string]>([
-    ['does not say who they are', {}, 'X-User-Id'],
+    ['has no name', {}, 'X-User-Id'],
     ['has a blank name', { 'x-user-id': ' \t ' }, 'X-User-Id'],
     ['has a name of 256 characters', { 'x-user-id': 'x'.repeat(256) }, '255'],
     ['has an unknown role', { 'x-user-id': 'ada', 'x-roles': 'king' }, 'king'],
     ['has an unknown role beside a known one', { 'x-user-id': 'ada', 'x-roles': 'customer, king' }, 'king'],
-  ])('is not known when he %s, and nothing is written', async (_, headers, detail) => {
+  ])('is rejected for a caller who %s, and nothing is written', async (_, headers, detail) => {
     const { post } = service.caller(headers);
     const before = await service.counts();
 
@@ -346,7 +346,7 @@ describe('P10 whoever places an order', () => {
   it.each([
     ['255 characters', 'x'.repeat(255), 'x'.repeat(255)],
     ['UTF-8', Buffer.from('Zoë 😀').toString('latin1'), 'Zoë 😀'],
-  ])('may have a name of %s', async (_, sent, userId) => {
+  ])('is open to a caller with a name of %s', async (_, sent, userId) => {
     const { post } = service.aCustomer(sent);
 
     const answer = await post('/orders', aCart());

@@ -31,7 +31,7 @@ async function headersOf(method: string, path: string, headers: Headers) {
   return { status: response.status, text, headers: names.map((name) => response.headers.get(name)) };
 }
 
-it('the date of an order is evaluated where there is no ETag', async () => {
+it('the date of an order is evaluated if there is no ETag', async () => {
   const order = await anOrder();
   const longAgo = new Date(0).toUTCString();
   await service.database.sql(`update orders.orders set updated_at = '2026-11-20T10:00:05.900Z' where id = $1`, [
@@ -53,7 +53,7 @@ it('the date of an order is evaluated where there is no ETag', async () => {
   expectProblem(again, 412, 'version-conflict', { actual: 3 });
 });
 
-it('the date of a product is evaluated for a change, and not for a GET, because its stock has none', async () => {
+it('the date of a product is evaluated for a change but not for a GET, because its stock has none', async () => {
   const id = await service.aProduct();
   const longAgo = new Date(0).toUTCString();
   const path = `/products/${id}`;
@@ -145,7 +145,7 @@ describe('a change of an order', () => {
   ];
 
   it.each(changes)(
-    'that %s is refused by a precondition that does not hold, and made by one that does',
+    'that %s is rejected if its precondition fails and made if it holds',
     async (...change) => {
       const [, method, path, body] = change;
       const order = await anOrder();
@@ -177,7 +177,7 @@ describe('a change of an order', () => {
     [{ 'if-match': '"1"' }, { 'if-none-match': '*' }],
     [{ 'if-match': '*' }, { 'if-match': 'W/"2"' }],
   ])(
-    'that is missing is a 404 and one that is forbidden a 403, whatever the precondition: %j, %j',
+    'of a missing order is a 404 and a forbidden one is a 403, whatever the precondition: %j, %j',
     async (...headers) => {
       const order = await anOrder();
 
@@ -193,7 +193,7 @@ describe('a change of an order', () => {
     },
   );
 
-  it('that is sent again with its key gets the stored answer, although its precondition no longer holds', async () => {
+  it('that is repeated with its key gets the stored answer, although its precondition no longer holds', async () => {
     const order = await anOrder();
     const customer = order.as({ 'if-match': '"2"', 'idempotency-key': uuidv7() });
 
@@ -222,7 +222,7 @@ describe('a product', () => {
     expect((await service.aCustomer().get(`/products/${id}`)).body).toMatchObject({ price: 950, version: 1 });
   });
 
-  it('is added once by several at the same time with If-None-Match: *', async () => {
+  it('is added once by concurrent requests with If-None-Match: *', async () => {
     const id = newId();
 
     const answers = await Promise.all(
@@ -276,7 +276,7 @@ describe('a product', () => {
     expectProblem(await service.caller({ 'if-none-match': '*' }).get('/products/unicorn'), 404, 'product-not-found');
   });
 
-  it('is another representation for operators, who see more', async () => {
+  it('has another representation for operators, who see more', async () => {
     const id = newId();
     const { headers } = await put(id);
     const etag = headers.get('etag') ?? '';

@@ -4,7 +4,7 @@ import { createServiceDatabaseIn } from '@twinbox/test-support';
 import pg from 'pg';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
-/** Names that PostgreSQL's parser splits by the locale, or not at all as JavaScript does, and words that find them. */
+/** Names that PostgreSQL's parser splits depending on the locale or unlike JavaScript, with words that find them. */
 const NAMES: readonly (readonly [name: string, ...words: string[]])[] = [
   ['Earl’s Choice', 'Earl’s', "Earl's", 'earls', 'EARL', 'choice'],
   ["Lady's Choice", "Lady's", 'Lady’s', 'ladys'],
@@ -34,7 +34,7 @@ describe.each([
   });
   afterAll(() => service.stop());
 
-  /** The ids that a search finds, page by page. */
+  /** Reads all pages of a search and returns the ids. */
   async function found(search: string, limit = 100): Promise<string[]> {
     const { get } = service.aCustomer();
     const ids: string[] = [];
@@ -56,7 +56,7 @@ describe.each([
     return id;
   }
 
-  /** As a process of the version before changes a name: it knows nothing of the words. */
+  /** Changes a name as the previous version does, which knows no words. */
   const rename = (id: string, name: string) =>
     service.database.sql('update orders.products set name = $2, version = version + 1 where id = $1', [id, name]);
 
@@ -66,7 +66,7 @@ describe.each([
       return row;
     });
 
-  it.each(NAMES)('%j is found by each of its words, whoever wrote it', async (name, ...words) => {
+  it.each(NAMES)('%j is found by each of its words, whichever version wrote it', async (name, ...words) => {
     const written = await put(name);
     const before = await service.aProduct({ name });
 
@@ -75,7 +75,7 @@ describe.each([
     for (const word of words) expect(await found(word)).toEqual(expect.arrayContaining([written, before]));
   });
 
-  it('a product is found by its new name, and no more by the old one, whoever renamed it', async () => {
+  it('a product is found by its new name and no longer by the old one, even if the previous version renamed it', async () => {
     const [first, second] = [randomUUID(), randomUUID()];
     const id = await put(first);
 
@@ -86,7 +86,7 @@ describe.each([
     expect([await found(first), await found(second)]).toEqual([[], [id]]);
   });
 
-  it('the version before finds what this one writes', async () => {
+  it('the previous version finds what this one writes', async () => {
     const [word, id] = ['Orangenblüten', await put('Orangenblüten')];
 
     const rows = await service.database.sql(
@@ -98,14 +98,14 @@ describe.each([
     expect(rows).toEqual([{ id }]);
   });
 
-  it('products without words are on their pages among the others, each once', async () => {
+  it('products without words are on the same pages as the others, each once', async () => {
     const word = `w${randomUUID().slice(0, 8)}`;
     const ids: string[] = [];
     for (let n = 0; n < 6; n++) {
       const id = await put(`${word} ${n}`);
       ids.push(id, await service.aProduct({ name: `${word} ${n}` }));
     }
-    // Nobody fills them in while somebody else has them locked.
+    // The lock keeps their words from being computed.
     const release = await lockAll(ids);
 
     const pages = await Promise.all([1, 2, 3, 100].map((limit) => found(word, limit)));
@@ -114,7 +114,7 @@ describe.each([
     for (const page of pages) expect(page).toEqual(ids.toSorted());
   });
 
-  it('while more products have no words than a search reads, the others are found by the index of the version before', async () => {
+  it('while too many products have no words, they are found with the index of the previous version', async () => {
     const word = `w${randomUUID().slice(0, 8)}`;
     await service.database.sql(
       `insert into orders.products (id, name, price, currency, available, version, updated_at)
@@ -130,7 +130,7 @@ describe.each([
     for (const page of pages) expect(page).toEqual(['bulk-10500', 'bulk-11000', 'bulk-11500', 'bulk-12000']);
   });
 
-  /** Locks the products as a sale does, until the function that it returns is called. */
+  /** Locks the products as a sale does, until the returned function is called. */
   async function lockAll(ids: readonly string[]): Promise<() => Promise<void>> {
     const client = new pg.Client({ connectionString: service.database.directUrl });
     await client.connect();

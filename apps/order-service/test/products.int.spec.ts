@@ -24,7 +24,7 @@ async function order(productId: string, quantity: number): Promise<string> {
   return body.id;
 }
 
-/** The pages of a list from its first to its last, as ids. */
+/** Returns the ids on each page of a list. */
 async function pages(path: string): Promise<string[][]> {
   const { get } = service.aCustomer();
   const found: string[][] = [];
@@ -38,7 +38,7 @@ async function pages(path: string): Promise<string[][]> {
 }
 
 describe('putting a product', () => {
-  it('adds it, with its stock and the version to edit it by', async () => {
+  it('adds it with its stock and returns its version', async () => {
     const id = newId();
 
     const answer = await put(id);
@@ -58,7 +58,7 @@ describe('putting a product', () => {
     expect(answer.headers.get('etag')).toBe('"1-20-0"');
   });
 
-  it('changes it, and leaves to orders what they hold', async () => {
+  it('changes it and keeps what orders have reserved', async () => {
     const id = newId();
     await put(id);
     await order(id, 3);
@@ -72,7 +72,7 @@ describe('putting a product', () => {
     expect(answer.headers.get('etag')).toBe('"2-2-3"');
   });
 
-  it('is refused when orders hold more than would be in stock, and changes nothing', async () => {
+  it('is rejected if orders have reserved more than the new stock, and changes nothing', async () => {
     const id = newId();
     const { body } = await put(id);
     await order(id, 3);
@@ -84,7 +84,7 @@ describe('putting a product', () => {
     expect((await put(id, { stock: 3 })).body).toMatchObject({ reserved: 3, available: 0 });
   });
 
-  it('counts in what cancelled orders gave back, and what is paid is no longer there', async () => {
+  it('includes what cancelled orders released, but not what was paid', async () => {
     const id = newId();
     await put(id);
     const [cancelled, paid] = [await order(id, 4), await order(id, 6)];
@@ -101,7 +101,7 @@ describe('putting a product', () => {
     await order(id, 14);
   });
 
-  it('is done only to what has been seen', async () => {
+  it('changes only the expected version', async () => {
     const id = newId();
     await put(id);
     await put(id, { price: 1 });
@@ -120,7 +120,7 @@ describe('putting a product', () => {
     expect([fresh.body.price, any.body.price]).toEqual([3, 4]);
   });
 
-  it('is not refused as seen otherwise because something was sold', async () => {
+  it('is not rejected because of a sale', async () => {
     const id = newId();
     const { headers } = await put(id);
     await order(id, 1);
@@ -128,7 +128,7 @@ describe('putting a product', () => {
     expect((await put(id, {}, { 'if-match': headers.get('etag') ?? '' })).status).toBe(200);
   });
 
-  it('by several at the same time adds it once, and takes all of them', async () => {
+  it('by concurrent requests adds it once and applies all of them', async () => {
     const id = newId();
 
     const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => put(id, { price: n + 1 })));
@@ -137,7 +137,7 @@ describe('putting a product', () => {
     expect(answers.map(({ body }) => Number(body.version)).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
-  it("P10 is an operator's alone", async () => {
+  it('P10 is for operators only', async () => {
     const id = newId();
 
     for (const headers of [{ 'x-roles': 'customer' }, { 'x-roles': 'admin' }])
@@ -147,35 +147,35 @@ describe('putting a product', () => {
 
   it.each([
     ['no name', { name: undefined }, '#/name'],
-    ['a blank one', { name: ' ' }, '#/name'],
+    ['a blank name', { name: ' ' }, '#/name'],
     ['a name of 201 letters', { name: 'x'.repeat(201) }, '#/name'],
     ['no price', { price: undefined }, '#/price'],
-    ['a price of nothing', { price: 0 }, '#/price'],
+    ['a price of zero', { price: 0 }, '#/price'],
     ['half a cent', { price: 0.5 }, '#/price'],
     ['a price in quotes', { price: '950' }, '#/price'],
-    ['a price beyond exact', { price: 2 ** 53 }, '#/price'],
+    ['a price beyond a safe integer', { price: 2 ** 53 }, '#/price'],
     ['no currency', { currency: undefined }, '#/currency'],
-    ['a currency that is none', { currency: 'XYZ' }, '#/currency'],
-    ['a currency in small letters', { currency: 'eur' }, '#/currency'],
+    ['an unknown currency', { currency: 'XYZ' }, '#/currency'],
+    ['a currency in lower case', { currency: 'eur' }, '#/currency'],
     ...['ANG', 'ZWL', 'HRK', 'SLL', 'CUC', 'BGN', 'XTS', 'XXX', 'XAU', 'XDR', 'CHW', 'XAD'].map(
       (currency): [string, object, string] => [`the currency ${currency}`, { currency }, '#/currency'],
     ),
     ['no stock', { stock: undefined }, '#/stock'],
-    ['less than nothing', { stock: -1 }, '#/stock'],
+    ['a negative stock', { stock: -1 }, '#/stock'],
     ['half a piece', { stock: 1.5 }, '#/stock'],
-    ['more than is counted', { stock: 1_000_000_001 }, '#/stock'],
-    ['what follows from it', { available: 3 }, '#/available'],
-  ])('is refused with %s', async (_, fields, pointer) => {
+    ['a stock that is too large', { stock: 1_000_000_001 }, '#/stock'],
+    ['a computed field', { available: 3 }, '#/available'],
+  ])('is rejected with %s', async (_, fields, pointer) => {
     expectProblem(await put('tea', fields), 400, 'validation', {
       errors: expect.arrayContaining([{ pointer, detail: expect.any(String) }]),
     });
   });
 
-  it.each(['XCG', 'ZWG', 'SLE', 'VED', 'VES', 'XOF', 'JPY'])('takes the currency %s', async (currency) => {
+  it.each(['XCG', 'ZWG', 'SLE', 'VED', 'VES', 'XOF', 'JPY'])('accepts the currency %s', async (currency) => {
     expect(await put(newId(), { currency })).toMatchObject({ status: 201, body: { currency } });
   });
 
-  it('leaves what is priced in a currency that was withdrawn since: it is shown, sold and given back', async () => {
+  it('does not affect a product whose currency was withdrawn: it is shown, sold and released', async () => {
     const id = await service.aProduct({ currency: 'ANG', stock: 5 });
 
     const orderId = await order(id, 2);
@@ -210,13 +210,13 @@ describe('putting a product', () => {
     });
   });
 
-  it.each(['Tea', 'green tea', 'x'.repeat(65), 'tee%C3%A9'])('is refused for the id %s', async (id) => {
+  it.each(['Tea', 'green tea', 'x'.repeat(65), 'tee%C3%A9'])('is rejected for the id %s', async (id) => {
     expectProblem(await put(encodeURI(id)), 400, 'validation', {
       errors: [{ parameter: 'productId', detail: expect.any(String) }],
     });
   });
 
-  it('takes a billion pieces, and gives them out', async () => {
+  it('accepts a billion pieces and sells them', async () => {
     const id = newId();
     await put(id, { stock: 1_000_000_000 });
 
@@ -245,7 +245,7 @@ describe('a product', () => {
     expect(operator.body).toEqual({ ...customer.body, stock: 1_000_000_000, reserved: 0 });
   });
 
-  it('that the shop does not have is not found', async () => {
+  it('that does not exist is not found', async () => {
     expectProblem(await service.aCustomer().get('/products/unicorn'), 404, 'product-not-found', {
       productId: 'unicorn',
     });
@@ -265,7 +265,7 @@ describe('products', () => {
   const found = async (words: string) =>
     (await pages(`/products?limit=100&q=${encodeURIComponent(`${prefix} ${words}`)}`)).flat();
 
-  it('are listed by id, as they are shown one by one', async () => {
+  it('are listed by id, each the same as when read alone', async () => {
     const { get } = service.aCustomer();
 
     const { body } = await get('/products?limit=100');
@@ -296,26 +296,26 @@ describe('products', () => {
 
   it.each([
     ['a word', 'espresso', ['espresso']],
-    ['the beginning of one', 'ear', ['earl-grey']],
-    ['beginnings of several', 'gre ear', ['earl-grey']],
-    ['a word of each', 'grey', ['earl-grey', 'grey-mug']],
+    ['the beginning of a word', 'ear', ['earl-grey']],
+    ['beginnings of several words', 'gre ear', ['earl-grey']],
+    ['a common word', 'grey', ['earl-grey', 'grey-mug']],
     ['capitals', 'EARL', ['earl-grey']],
     ['an accent', 'crè', ['espresso']],
     ['a number', '100', ['earl-grey']],
-    ['what stands behind a dot', 'matte', ['grey-mug']],
-    ['a word that is not there', 'unicorn', []],
+    ['a word after a dot', 'matte', ['grey-mug']],
+    ['an unknown word', 'unicorn', []],
     ['the middle of a word', 'press', []],
-    ['an operator of searches', "grey & !mug | 'x':* \\", []],
-    ['nothing more', '', ['earl-grey', 'espresso', 'grey-mug']],
+    ['search operators', "grey & !mug | 'x':* \\", []],
+    ['the prefix alone', '', ['earl-grey', 'espresso', 'grey-mug']],
   ])('are found by %s', async (_, words, names) => {
     expect(await found(words)).toEqual(names.map((name) => `${prefix}-${name}`));
   });
 
-  it('are not found by what is no word', async () => {
+  it('are not found by text without words', async () => {
     expect(await pages(`/products?limit=10&q=${encodeURIComponent('!&|:*()\\\'"')}`)).toEqual([[]]);
   });
 
-  it('are found page by page, by a cursor that is good for the same words only', async () => {
+  it('are found page by page with a cursor that is valid for the same words only', async () => {
     const { get } = service.aCustomer();
     const { body } = await get(`/products?limit=1&q=${prefix}`);
 
@@ -351,7 +351,7 @@ describe('products', () => {
 });
 
 describe('P10 a caller', () => {
-  it.each([`/orders/${uuidv7()}`, '/orders/17'])('an unidentified caller learns nothing about %s', async (path) => {
+  it.each([`/orders/${uuidv7()}`, '/orders/17'])('that is not identified learns nothing about %s', async (path) => {
     const nobody = await service.caller({}).get(path);
     const king = await service.aCustomer('ada', { 'x-roles': 'king' }).get(path);
 

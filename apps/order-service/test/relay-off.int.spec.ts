@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-it('P9 with RELAY=off messaging is down while no relay publishes, and orders are still accepted', async () => {
+it('P9 with RELAY=off, messaging is reported down while no relay publishes, and orders are still accepted', async () => {
   const anyone = service.caller({});
   expect((await anyone.get('/health/messaging')).status).toBe(200);
 

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** What docs/how-to.md allows while services of the version before run. */
+/** What docs/how-to.md allows while services of the previous version run. */
 const CHANGES: readonly (readonly [string, ...string[]])[] = [
   ['a nullable column', 'alter table orders.orders add column added_note text'],
   ['a column with a default', `alter table orders.orders add column added_kind varchar(20) not null default 'plain'`],
@@ -17,7 +17,7 @@ const CHANGES: readonly (readonly [string, ...string[]])[] = [
   ['an index', 'create index added_index on orders.orders (updated_at)'],
   ['an index, concurrently', 'create index concurrently added_too on orders.order_items (unit_price)'],
   ['a wider varchar', 'alter table orders.orders alter column description type varchar(1000)'],
-  ['a wider varchar in what is locked', 'alter table orders.products alter column name type varchar(400)'],
+  ['a wider varchar in a locked table', 'alter table orders.products alter column name type varchar(400)'],
   ['varchar made text', 'alter table orders.orders alter column cancel_reason type text'],
   ['int made bigint', 'alter table orders.orders alter column version type bigint'],
   [
@@ -41,7 +41,7 @@ const CHANGES: readonly (readonly [string, ...string[]])[] = [
 ];
 
 describe('P8 under traffic, a migration that adds or widens', () => {
-  it.each(CHANGES)('%s costs a few requests a try at most, and no error', async (_, ...statements) => {
+  it.each(CHANGES)('%s costs at most a few retries and causes no error', async (_, ...statements) => {
     const product = await service.aProduct({ stock: 1_000_000 });
     const customer = service.aCustomer();
     const answers: Answer[] = [];

@@ -5,13 +5,13 @@ let service: OrderServiceHarness;
 beforeAll(async () => {
   service = await startOrderService();
   await setForRole(service.database, 'orders', HOSTILE_SETTINGS);
-  await until('it is well', async () => (await service.caller({}).get('/health')).status === 200);
+  await until('it is healthy', async () => (await service.caller({}).get('/health')).status === 200);
 });
 afterAll(() => service.stop());
 
 const isTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-it('P1 an order and its timeline have their times, whatever the role has set', async () => {
+it('P1 an order and its timeline have correct times, whatever settings the role has', async () => {
   const customer = service.aCustomer();
 
   const placed = await customer.post('/orders', aCart());
@@ -27,7 +27,7 @@ it('P1 an order and its timeline have their times, whatever the role has set', a
   expect(list.body.items).toMatchObject([{ id: placed.body.id, createdAt: placed.body.createdAt }]);
 });
 
-it('migrate:generate reads the schema with the usual settings, whatever the role has set', async () => {
+it('migrate:generate reads the schema with default settings, whatever settings the role has', async () => {
   process.env['DATABASE_URL'] = service.database.directUrl;
   await setForRole(service.database, 'postgres', HOSTILE_SETTINGS);
   const { default: connecting } = await import('../src/adapters/postgres/data-source.js');
@@ -42,7 +42,7 @@ it('migrate:generate reads the schema with the usual settings, whatever the role
   expect(row).toEqual({ dates: 'ISO, MDY', path: '"$user",public' });
 });
 
-it('concurrent changes of one product are all made, whatever isolation the role has set', async () => {
+it('all concurrent changes of a product are made, whatever isolation level the role has', async () => {
   const id = await service.aProduct({ stock: 20 });
   const customer = service.aCustomer();
 

@@ -18,7 +18,7 @@ const order = (...items: [productId: string, quantity: number][]) => ({
   items: items.map(([productId, quantity]) => ({ productId, quantity })),
 });
 
-/** What can be sold, what cancelled orders gave back and nobody has counted in yet, and what live orders hold. */
+/** What is available, what was released but not yet added to it, and what live orders have reserved. */
 async function stockOf(productId: string) {
   const [stock] = await service.database.sql<{ available: number; released: number; reserved: number }>(
     `select available,
@@ -62,7 +62,7 @@ describe('placing', () => {
     expect(await available(productId)).toBe(6);
   });
 
-  it('sells the last piece, and names what is short after it, and nothing changes', async () => {
+  it('sells the last piece, then names what is short and changes nothing', async () => {
     const [few, none] = [await service.aProduct({ stock: 2 }), await service.aProduct({ stock: 0 })];
     const { post } = service.aCustomer();
     const last = await post('/orders', order([few, 2]));
@@ -80,7 +80,7 @@ describe('placing', () => {
     expect(await service.counts()).toEqual(before);
   });
 
-  it('sells again what a cancelled order gave back', async () => {
+  it('sells again what a cancelled order released', async () => {
     const productId = await service.aProduct({ stock: 3 });
     const { post } = service.aCustomer();
     const { body } = await post('/orders', order([productId, 3]));
@@ -91,7 +91,7 @@ describe('placing', () => {
     expect(await stockOf(productId)).toMatchObject({ available: 1, released: 0, reserved: 2 });
   });
 
-  it('takes nothing for a draft, until it is placed', async () => {
+  it('reserves nothing for a draft until it is placed', async () => {
     const productId = await service.aProduct({ stock: 3 });
     const { post } = service.aCustomer();
 
@@ -103,13 +103,13 @@ describe('placing', () => {
   });
 });
 
-describe('50 orders at the same time', () => {
+describe('50 concurrent orders', () => {
   const statuses = (answers: readonly Answer[]) =>
     Object.fromEntries(
       [...Map.groupBy(answers, ({ status }) => status)].map(([status, { length }]) => [status, length]),
     );
 
-  /** As a client does: with a key, and again where a busy machine has not answered in time. */
+  /** Retries with a key after a 503, as a client does when the machine is busy. */
   const patiently = async (path: string, body?: object, userId?: string): Promise<Answer> => {
     const client = service.aCustomer(userId, { 'idempotency-key': randomUUID() });
     for (;;) {
@@ -131,7 +131,7 @@ describe('50 orders at the same time', () => {
     expect(await stockOf(productId)).toEqual({ available: 0, released: 0, reserved: 10, total: 10 });
   });
 
-  it('of several products in whatever order sell each piece once, and never deadlock', async () => {
+  it('of several products in random order sell each piece once and never deadlock', async () => {
     const productIds = await Promise.all([10, 60, 60, 60].map((stock) => service.aProduct({ stock })));
     const [scarce = ''] = productIds;
 
@@ -148,7 +148,7 @@ describe('50 orders at the same time', () => {
       expect(await stockOf(productId)).toMatchObject({ available: 50, reserved: 10, total: 60 });
   });
 
-  it('that are drafts sell 10 pieces to exactly 10 customers', async () => {
+  it('of drafts sell 10 pieces to exactly 10 customers', async () => {
     const productId = await service.aProduct({ stock: 10 });
     const { userId } = service.aCustomer();
     const drafts = await Promise.all(
@@ -164,9 +164,9 @@ describe('50 orders at the same time', () => {
   });
 
   it.each([
-    ['cancelled, fail, and are counted anew', 'fails'],
-    ['cancelled, fail, and are paid', 'succeeds'],
-  ] as const)('conserve stock while others are %s', async (_, result) => {
+    ['are cancelled or fail, and the stock is set', 'fails'],
+    ['are cancelled, fail or are paid', 'succeeds'],
+  ] as const)('conserve stock while others %s', async (_, result) => {
     const productIds = await Promise.all(Array.from({ length: 3 }, () => service.aProduct({ stock: 20 })));
     const customer = service.aCustomer();
     const payments = new Payments();
@@ -209,8 +209,8 @@ describe('50 orders at the same time', () => {
     }
   });
 
-  it('have met no deadlock', async () => {
-    // Of one a client sees no more than a 503. A connection tells what it has counted when it ends, at the latest.
+  it('met no deadlock', async () => {
+    // A client would only see a 503. A connection reports its statistics when it ends, at the latest.
     const others = `from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`;
     await service.database.sql(`select pg_terminate_backend(pid, 5000) ${others} and application_name <> ''`);
     const [stats] = await service.database.sql(
@@ -221,7 +221,7 @@ describe('50 orders at the same time', () => {
   });
 });
 
-/** payment-service's answers, heard as the inbox's group commit does: those that have come meanwhile in one transaction. */
+/** Handles payment events as the inbox's group commit does, with all that are pending in one transaction. */
 class Payments {
   private pending: PaymentEvent[] = [];
 
@@ -252,14 +252,14 @@ class Payments {
   }
 }
 
-it('PaymentFailed, heard in a group, waits for no sale and no sale for it', async () => {
+it('PaymentFailed in a group commit neither waits for a sale nor delays one', async () => {
   const productIds = await Promise.all([service.aProduct(), service.aProduct()]);
   const customer = service.aCustomer();
   const placed = await Promise.all(productIds.map((productId) => customer.post('/orders', order([productId, 1]))));
   const dataSource = service.app.get(DataSource);
 
   await dataSource.transaction(async (sale) => {
-    // As a sale that holds both products, and does not end before the group has.
+    // Like a sale that locks both products and outlasts the group.
     await sale.query('select from orders.products where id = any($1) order by id for no key update', [productIds]);
     await dataSource.transaction(async (group) => {
       for (const { body } of placed) {
@@ -272,7 +272,7 @@ it('PaymentFailed, heard in a group, waits for no sale and no sale for it', asyn
   for (const productId of productIds) expect(await stockOf(productId)).toMatchObject({ reserved: 0, total: 10 });
 });
 
-it('an order that has read that there is enough is refused when another was faster, and leaves nothing behind', async () => {
+it('an order that read enough stock is rejected if another one took it first, and leaves nothing behind', async () => {
   const productId = await service.aProduct({ stock: 1 });
   const { post } = service.aCustomer();
   let second: Promise<Answer> | undefined;
@@ -280,7 +280,7 @@ it('an order that has read that there is enough is refused when another was fast
   await service.app.get(DataSource).transaction(async (first) => {
     await first.query('update orders.products set available = 0 where id = $1', [productId]);
     second = post('/orders', order([productId, 1]));
-    // It has read that there is one, and waits for the lock.
+    // It has read a stock of one and waits for the lock.
     await until('the second waits', isSomebodyWaiting);
   });
 
@@ -296,7 +296,7 @@ describe('an order that has read the old price', () => {
 
   it.each<[string, (productId: string) => Promise<() => Promise<Answer>>]>([
     ['a client that named no price', async (id) => () => service.aCustomer().post('/orders', { items: items(id) })],
-    ['one that did', async (id) => () => service.aCustomer().post('/orders', { items: items(id, 100) })],
+    ['a client that named it', async (id) => () => service.aCustomer().post('/orders', { items: items(id, 100) })],
     [
       'a cart',
       async (id) => {
@@ -305,7 +305,7 @@ describe('an order that has read the old price', () => {
         return () => customer.post(`/orders/${body.id}/place`);
       },
     ],
-  ])('and waited for the product while it changed, is refused with the price of now: %s', async (_, prepare) => {
+  ])('and waits for the lock while the price changes is rejected with the current price: %s', async (_, prepare) => {
     const productId = await service.aProduct({ price: 100 });
     const place = await prepare(productId);
     const before = await service.counts();
@@ -325,7 +325,7 @@ describe('an order that has read the old price', () => {
     expect((await service.aCustomer().post('/orders', { items: items(productId, 150) })).status).toBe(201);
   });
 
-  it('and another currency, is refused too', async () => {
+  it('is also rejected if the currency changes', async () => {
     const productId = await service.aProduct({ price: 100 });
     let waiting: Promise<Answer> | undefined;
 
@@ -341,10 +341,10 @@ describe('an order that has read the old price', () => {
   });
 });
 
-describe('counting the shelf', () => {
+describe('setting the stock', () => {
   const facts = { name: 'Thing', price: 100, currency: 'EUR' };
 
-  it('goes through the live orders before it takes the lock, and is right for what is sold and paid meanwhile', async () => {
+  it('scans the live orders before it takes the lock, and accounts for concurrent sales and payments', async () => {
     const productId = await service.aProduct({ stock: 20 });
     const customer = service.aCustomer();
     const paid = await customer.post('/orders', order([productId, 4]));
@@ -358,16 +358,16 @@ describe('counting the shelf', () => {
       await until('it has counted, and waits for the lock', isSomebodyWaiting);
       await service.receives({ type: 'PaymentSucceeded', data: { orderId: paid.body.id, paymentRequestId: uuidv7() } });
       await customer.post(`/orders/${cancelled.body.id}/cancel`, { reason: 'no more' });
-      // As a sale of three pieces does.
+      // Like a sale of three pieces.
       await sale.query('update orders.products set available = available - 3 where id = $1', [productId]);
     });
 
-    // There were 20 when it looked. Four have left since, and they were reserved then.
+    // It saw 20 pieces. Four of them, which were reserved then, have been paid since.
     expect((await counting)!.body).toMatchObject({ stock: 20, available: 13, reserved: 7 });
     expect(await stockOf(productId)).toMatchObject({ available: 13, released: 0 });
   });
 
-  it('is done anew when another has counted meanwhile', async () => {
+  it('starts over if the stock was set concurrently', async () => {
     const productId = await service.aProduct({ stock: 20 });
     await service.aCustomer().post('/orders', order([productId, 4]));
     let second: Promise<Answer> | undefined;

@@ -5,7 +5,7 @@ import { LIVE_STATUSES } from '../src/domain/order.js';
 
 const ORDERS = 20_000;
 
-/** All orders are live: each has one piece of one of ten products that sell well, and every hundredth the same of a rare one. */
+/** All orders are live. Each has one of ten popular products, and every hundredth also has a rare one. */
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createServiceDatabase();
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-it('what is reserved of a product costs what live orders have of it, and not all of them', async () => {
+it('reading the reservations of a product costs only its own items in live orders', async () => {
   const read = (...ids: string[]) => database.sql(SELECT_STOCKED, [ids, LIVE_STATUSES]);
 
   const [{ 'QUERY PLAN': plan } = { 'QUERY PLAN': [] }] = await database.sql<{ 'QUERY PLAN': Analysis[] }>(
@@ -55,7 +55,7 @@ interface Analysis {
   readonly Plan: PlanNode;
 }
 
-/** How many rows of order_items the plan has read. */
+/** Counts the rows of order_items that the plan has read. */
 function itemsIn(node: PlanNode): number {
   const { 'Actual Rows': rows, 'Actual Loops': loops, 'Rows Removed by Filter': removed = 0, Plans = [] } = node;
   const own = node['Relation Name'] === 'order_items' ? (rows + removed) * loops : 0;
