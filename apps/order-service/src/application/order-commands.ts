@@ -53,8 +53,8 @@ export class OrderCommands {
   ): Promise<OrderDecision> {
     const order = await this.orders.lock(tx, command.orderId);
     if (!order) return reject({ code: 'order-not-found', orderId: command.orderId });
-    const refused = refusalOf(order, command, allowed);
-    if (refused) return refused;
+    const rejected = rejectionOf(order, command, allowed);
+    if (rejected) return rejected;
 
     const decision = await decide(order);
     if (!decision.accepted) return decision;
@@ -96,7 +96,7 @@ function idsOf(messages: ReturnType<typeof messagesOf>): string[] {
   return messages.map(({ id }) => id);
 }
 
-function refusalOf(
+function rejectionOf(
   order: Order,
   { orderId, by, precondition, productId }: OrderCommand,
   allowed: Allowed,

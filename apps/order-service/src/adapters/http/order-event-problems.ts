@@ -1,10 +1,10 @@
 import { type ProblemTable, serviceStopping } from '@twinbox/api-kit';
 
-type Refusal =
+type StreamRejection =
   | { readonly code: 'event-unknown' | 'service-stopping' }
   | { readonly code: 'too-many-streams'; readonly most: number };
 
-export const orderEventProblems: ProblemTable<Refusal> = {
+export const orderEventProblems: ProblemTable<StreamRejection> = {
   'event-unknown': {
     status: 400,
     title: 'The event to resume from is unknown.',
