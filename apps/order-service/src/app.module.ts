@@ -23,10 +23,10 @@ import { PostgresOrderTimelineReader } from './adapters/postgres/postgres-order-
 import { PostgresOrderTimeline } from './adapters/postgres/postgres-order-timeline.js';
 import { PostgresProductStore } from './adapters/postgres/postgres-product-store.js';
 import { ProductWords } from './adapters/postgres/product-words.js';
+import { ApplyPaymentEvent } from './application/apply-payment-event.js';
 import { CancelOrder } from './application/cancel-order.js';
 import { EditCart } from './application/edit-cart.js';
 import { FinishOrder } from './application/finish-order.js';
-import { ApplyPaymentEvent } from './application/apply-payment-event.js';
 import { Notifier } from './application/notifier.js';
 import { OrderChanges } from './application/order-changes.js';
 import { OrderCommands } from './application/order-commands.js';

@@ -33,8 +33,8 @@ export class PutProduct {
   }
 
   /**
-   * Sales and releases since `seen` was read moved pieces between available and reserved, so the sum is unchanged. If the product was
-   * put since then, it is read again, now under the lock.
+   * Sales and releases since `seen` was read moved pieces between available and reserved, so the sum is unchanged. If an operator has
+   * changed the product since then, it is read again, now under the lock.
    */
   private async reservedOf(tx: EntityManager, known: Product, seen: StockedProduct | undefined): Promise<number> {
     const counted = seen?.version === known.version ? seen : await this.products.stocked(tx, known.id);

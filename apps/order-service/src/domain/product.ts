@@ -11,7 +11,7 @@ export interface Product {
   readonly currency: string;
   /** Pieces in stock that are not reserved by live orders. */
   readonly available: number;
-  /** Increases when the product is put, but not when it is sold. */
+  /** Increases when an operator changes the product, but not when it is sold. */
   readonly version: number;
   readonly updatedAt: Date;
 }

@@ -22,7 +22,7 @@ export class ProductDto implements Product {
   @ApiProperty({ type: 'integer', example: 37, description: 'Pieces that can still be ordered.' })
   readonly available!: number;
 
-  @ApiProperty({ type: 'integer', example: 2, description: 'Increases when the product is put. It is part of the ETag.' })
+  @ApiProperty({ type: 'integer', example: 2, description: 'Increases with every PUT of the product. It is part of the ETag.' })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
