@@ -2,7 +2,7 @@ import { type PaymentEvent } from '@twinbox/contracts';
 import { CancelOrder } from '../../apps/order-service/src/application/cancel-order.js';
 import { EditCart } from '../../apps/order-service/src/application/edit-cart.js';
 import { FinishOrder } from '../../apps/order-service/src/application/finish-order.js';
-import { HearPayment } from '../../apps/order-service/src/application/hear-payment.js';
+import { ApplyPaymentEvent } from '../../apps/order-service/src/application/apply-payment-event.js';
 import { OrderCommands } from '../../apps/order-service/src/application/order-commands.js';
 import { type OrderStore } from '../../apps/order-service/src/application/order-store.js';
 import { type Step } from '../../apps/order-service/src/application/order-timeline.js';
@@ -38,7 +38,7 @@ export class OrderSide {
   readonly cancelOrder: CancelOrder;
   readonly finishOrder: FinishOrder;
   readonly putProduct: PutProduct;
-  private readonly hearPayment: HearPayment;
+  private readonly hearPayment: ApplyPaymentEvent;
   /** How often the rule has seen enough, and then there was too little to be reserved. */
   shortAtLast = 0;
   private beforeLastSale: Catalogue | undefined;
@@ -54,7 +54,7 @@ export class OrderSide {
     this.cancelOrder = new CancelOrder(commands, products, clock);
     this.finishOrder = new FinishOrder(commands, clock);
     this.putProduct = new PutProduct(products, clock);
-    this.hearPayment = new HearPayment(orders, products, commands, clock);
+    this.hearPayment = new ApplyPaymentEvent(orders, products, commands, clock);
   }
 
   /** The inbox: false when the message is known. */

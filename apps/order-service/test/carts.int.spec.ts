@@ -36,20 +36,31 @@ const contents = ({ body }: Answer) =>
   );
 
 describe('a cart', () => {
-  it.each([{ draft: true }, { draft: true, items: [] }])('is opened empty by %j, and nothing is published', async (body) => {
-    const customer = service.aCustomer();
+  it.each([{ draft: true }, { draft: true, items: [] }])(
+    'is opened empty by %j, and nothing is published',
+    async (body) => {
+      const customer = service.aCustomer();
 
-    const answer = await customer.post('/orders', { ...body, description: 'for later' });
+      const answer = await customer.post('/orders', { ...body, description: 'for later' });
 
-    expect(answer).toMatchObject({
-      status: 201,
-      body: { status: 'DRAFT', items: [], total: 0, currency: null, dueAt: null, version: 1, description: 'for later' },
-    });
-    expect(answer.headers.get('location')).toBe(`/orders/${answer.body.id}`);
-    expect(answer.headers.get('etag')).toBe('"1"');
-    expect(await customer.get(`/orders/${answer.body.id}`)).toMatchObject({ status: 200, body: answer.body });
-    expect((await service.stored(answer.body.id)).messages).toEqual([]);
-  });
+      expect(answer).toMatchObject({
+        status: 201,
+        body: {
+          status: 'DRAFT',
+          items: [],
+          total: 0,
+          currency: null,
+          dueAt: null,
+          version: 1,
+          description: 'for later',
+        },
+      });
+      expect(answer.headers.get('location')).toBe(`/orders/${answer.body.id}`);
+      expect(answer.headers.get('etag')).toBe('"1"');
+      expect(await customer.get(`/orders/${answer.body.id}`)).toMatchObject({ status: 200, body: answer.body });
+      expect((await service.stored(answer.body.id)).messages).toEqual([]);
+    },
+  );
 
   it("is opened with items at the catalogue's prices", async () => {
     const { opened } = await aCart([aLine(), aLine({ quantity: 1, unitPrice: 450 })]);
@@ -213,7 +224,12 @@ describe('the rules of a cart', () => {
     ['another currency', 422, 'mixed-currencies', (cart) => cart.add(aLine({ productId: 'book' }))],
     ['an unexpected price', 409, 'price-changed', (cart) => cart.add(aLine({ unitPrice: 1 }))],
     ['a change of an item it does not have', 404, 'item-not-found', (cart) => cart.change('mug', { quantity: 1 })],
-    ['a change at an unexpected price', 409, 'price-changed', (cart) => cart.change('tea', { quantity: 1, unitPrice: 1 })],
+    [
+      'a change at an unexpected price',
+      409,
+      'price-changed',
+      (cart) => cart.change('tea', { quantity: 1, unitPrice: 1 }),
+    ],
     ['a removal of an item it does not have', 404, 'item-not-found', (cart) => cart.remove('mug')],
     ['an empty change', 400, 'validation', (cart) => cart.change('tea', {})],
     ['a quantity of zero', 400, 'validation', (cart) => cart.change('tea', { quantity: 0 })],

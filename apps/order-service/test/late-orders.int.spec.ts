@@ -40,7 +40,10 @@ it('P9 an order that waits too long for its payment request or its result is lat
   await age(placed, 61);
   await age(pending, 61);
   await age(paid, 61);
-  await service.receives({ type: 'PaymentSucceeded', data: { orderId: paid, paymentRequestId: await requestOf(paid) } });
+  await service.receives({
+    type: 'PaymentSucceeded',
+    data: { orderId: paid, paymentRequestId: await requestOf(paid) },
+  });
 
   expect(before).toEqual(['orders_late{status="PLACED"} 0', 'orders_late{status="PAYMENT_PENDING"} 0']);
   expect(await Promise.all([placed, pending, paid, fresh].map(isLate))).toEqual([true, true, false, false]);

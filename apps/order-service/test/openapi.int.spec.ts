@@ -85,7 +85,8 @@ function particularOf(service: OrderServiceHarness) {
     'POST /orders mixed-currencies': async () =>
       ada.post('/orders', { items: [await aLine(), await aLine({ currency: 'USD' })] }),
     'POST /orders insufficient-stock': async () => ada.post('/orders', { items: [await aLine({ stock: 1 }, 2)] }),
-    'POST /orders order-total-too-large': async () => ada.post('/orders', { items: [await aLine({ price: MAX_PRICE }, 2)] }),
+    'POST /orders order-total-too-large': async () =>
+      ada.post('/orders', { items: [await aLine({ price: MAX_PRICE }, 2)] }),
     'POST /orders idempotency-key-reused': async () => reuseKey('/orders', { draft: true }, { draft: true, items: [] }),
 
     'POST /orders/{orderId}/items order-not-yours': async () => operator.post(`${await aCart()}/items`, await aLine()),

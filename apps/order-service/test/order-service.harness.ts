@@ -78,7 +78,9 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
 
     /** Handles the event as if it came from payment-service. */
     async receives(event: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
-      await service.app.get(DataSource).transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
+      await service.app
+        .get(DataSource)
+        .transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
     },
   };
 }

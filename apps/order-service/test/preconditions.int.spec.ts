@@ -144,34 +144,31 @@ describe('a change of an order', () => {
     ['cancels', 'POST', '/cancel', { reason: 'no more' }],
   ];
 
-  it.each(changes)(
-    'that %s is rejected if its precondition fails and made if it holds',
-    async (...change) => {
-      const [, method, path, body] = change;
-      const order = await anOrder();
-      const send = (headers: Headers) => order.as(headers).send(method, order.path + path, body);
-      const before = await service.counts();
+  it.each(changes)('that %s is rejected if its precondition fails and made if it holds', async (...change) => {
+    const [, method, path, body] = change;
+    const order = await anOrder();
+    const send = (headers: Headers) => order.as(headers).send(method, order.path + path, body);
+    const before = await service.counts();
 
-      const refused: [Headers, object][] = [
-        [{ 'if-match': '"1"' }, { expected: 1 }],
-        [{ 'if-match': '"1", "3"' }, { expected: [1, 3] }],
-        [{ 'if-match': 'W/"2"' }, { expected: [] }],
-        [{ 'if-none-match': '*' }, { unexpected: '*' }],
-        [{ 'if-none-match': '"2"' }, { unexpected: 2 }],
-        [{ 'if-none-match': '"1", W/"2"' }, { unexpected: [1, 2] }],
-        [{ 'if-match': '"2"', 'if-none-match': '*' }, { unexpected: '*' }],
-      ];
-      for (const [headers, members] of refused)
-        expectProblem(await send(headers), 412, 'version-conflict', { actual: 2, ...members });
-      for (const headers of [{ 'if-match': '2' }, { 'if-none-match': '"2' }])
-        expectProblem(await send(headers), 400, 'validation');
-      expect(await service.counts()).toEqual(before);
+    const refused: [Headers, object][] = [
+      [{ 'if-match': '"1"' }, { expected: 1 }],
+      [{ 'if-match': '"1", "3"' }, { expected: [1, 3] }],
+      [{ 'if-match': 'W/"2"' }, { expected: [] }],
+      [{ 'if-none-match': '*' }, { unexpected: '*' }],
+      [{ 'if-none-match': '"2"' }, { unexpected: 2 }],
+      [{ 'if-none-match': '"1", W/"2"' }, { unexpected: [1, 2] }],
+      [{ 'if-match': '"2"', 'if-none-match': '*' }, { unexpected: '*' }],
+    ];
+    for (const [headers, members] of refused)
+      expectProblem(await send(headers), 412, 'version-conflict', { actual: 2, ...members });
+    for (const headers of [{ 'if-match': '2' }, { 'if-none-match': '"2' }])
+      expectProblem(await send(headers), 400, 'validation');
+    expect(await service.counts()).toEqual(before);
 
-      const made = await send({ 'if-match': '"1", "2"', 'if-none-match': '"1"' });
-      expect(made.status).toBe(200);
-      expect(made.headers.get('etag')).toBe(`"${made.body.version}"`);
-    },
-  );
+    const made = await send({ 'if-match': '"1", "2"', 'if-none-match': '"1"' });
+    expect(made.status).toBe(200);
+    expect(made.headers.get('etag')).toBe(`"${made.body.version}"`);
+  });
 
   it.each([
     [{ 'if-match': '"1"' }, { 'if-none-match': '*' }],

@@ -37,7 +37,9 @@ it('a draft has a step for every item, and no message', () => {
 it('a received event refers to its message, and an event that follows from it to the published one', () => {
   const order = accepted(applyPaymentEvent(aPlacedOrder(), payment.requested, at));
 
-  expect(steps('PAYMENT_PENDING', applyPaymentEvent(order, payment.failed, later), received, ['published'])).toMatchObject([
+  expect(
+    steps('PAYMENT_PENDING', applyPaymentEvent(order, payment.failed, later), received, ['published']),
+  ).toMatchObject([
     {
       type: 'PaymentFailed',
       status: 'PAYMENT_PENDING',

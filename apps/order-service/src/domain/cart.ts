@@ -153,7 +153,8 @@ function priced(
   const mispriced = priceChanges(expected, catalogue);
   if (mispriced.length > 0) return reject({ code: 'price-changed', changed: mispriced });
   const oversized = wanted.find(({ quantity }) => quantity > MAX_PIECES);
-  if (oversized) return reject({ code: 'quantity-too-large', orderId, productId: oversized.productId, most: MAX_PIECES });
+  if (oversized)
+    return reject({ code: 'quantity-too-large', orderId, productId: oversized.productId, most: MAX_PIECES });
 
   const items = new Map(order.items.map((item) => [item.productId, item]));
   // Only items that keep their price fix the currency, because the shop may have changed that of the others.

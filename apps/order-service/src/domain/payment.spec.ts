@@ -166,7 +166,9 @@ it('any sequence of events and commands leads to a valid end, and a final order 
 it('cuts a reason to the length that an event allows, between characters', () => {
   const reason = `x${'😀'.repeat(499)}`;
 
-  const order = accepted(applyPaymentEvent(pending(), { type: 'PaymentFailed', data: { ...failed.data, reason } }, later));
+  const order = accepted(
+    applyPaymentEvent(pending(), { type: 'PaymentFailed', data: { ...failed.data, reason } }, later),
+  );
 
   expect(Array.from(order.cancelReason ?? '')).toHaveLength(500);
   expect(order.cancelReason?.isWellFormed()).toBe(true);

@@ -13,7 +13,8 @@ class SeenPriceDto {
     type: 'integer',
     minimum: 1,
     example: 890,
-    description: 'The unit price you expect, in minor units. If the current price differs, the request is rejected with 409.',
+    description:
+      'The unit price you expect, in minor units. If the current price differs, the request is rejected with 409.',
   })
   @MayBeAbsent()
   @IsAmount()
@@ -89,7 +90,8 @@ export class PlaceDraftDto {
   @ApiPropertyOptional({
     type: [ExpectedPriceDto],
     maxItems: MAX_PRODUCTS,
-    description: 'Unit prices you expect, for any of the items. If a current price differs, the request is rejected with 409.',
+    description:
+      'Unit prices you expect, for any of the items. If a current price differs, the request is rejected with 409.',
   })
   @MayBeAbsent()
   @IsArray()

@@ -69,7 +69,11 @@ export class OrderEventsController {
 
   @Get(':orderId/events')
   @ApiOperation({ summary: 'Stream changes of an order', description: HOW })
-  @ApiEventStream('The newest step and all later changes, or all changes since the event in Last-Event-ID.', EXAMPLE, OrderEventDto)
+  @ApiEventStream(
+    'The newest step and all later changes, or all changes since the event in Last-Event-ID.',
+    EXAMPLE,
+    OrderEventDto,
+  )
   @ApiProblems(
     { ...orderProblems, ...orderEventProblems },
     'order-not-found',

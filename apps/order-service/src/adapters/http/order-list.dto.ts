@@ -31,14 +31,20 @@ export class OrderListQuery extends CursorPageQuery {
   @QueryAmount()
   readonly totalMin?: number;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, example: 5000, description: 'Maximum total; otherwise like totalMin.' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    example: 5000,
+    description: 'Maximum total; otherwise like totalMin.',
+  })
   @QueryAmount()
   readonly totalMax?: number;
 
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-01',
-    description: 'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
+    description:
+      'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
   })
   @QueryTime('from')
   readonly createdFrom?: Date;
@@ -46,7 +52,8 @@ export class OrderListQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-21T18:30:00Z',
-    description: 'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
+    description:
+      'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
   })
   @QueryTime('to')
   readonly createdTo?: Date;
@@ -59,7 +66,10 @@ export class OrderListQuery extends CursorPageQuery {
   @QueryFlag()
   readonly late?: boolean;
 
-  @ApiPropertyOptional({ example: 'demo', description: "For operators. Customers get an empty list for another customer's id." })
+  @ApiPropertyOptional({
+    example: 'demo',
+    description: "For operators. Customers get an empty list for another customer's id.",
+  })
   @MayBeAbsent()
   @IsText(1, 255)
   readonly customerId?: string;

@@ -26,7 +26,8 @@ export class StepDto implements TimelineStep {
   @ApiProperty({
     type: 'integer',
     example: 1,
-    description: 'The version after the step. A step that did not change the order has the version of the step before it.',
+    description:
+      'The version after the step. A step that did not change the order has the version of the step before it.',
   })
   readonly version!: number;
 

@@ -25,7 +25,8 @@ class OrderItemDto implements OrderItem {
   @ApiProperty({
     type: 'integer',
     example: 890,
-    description: 'Price of one piece in minor units, from when the order was placed; in a draft, from when the item was added.',
+    description:
+      'Price of one piece in minor units, from when the order was placed; in a draft, from when the item was added.',
   })
   readonly unitPrice!: number;
 }
@@ -37,7 +38,12 @@ class PaymentSnapshotDto implements PaymentSnapshot {
   @ApiProperty({ enum: PAYMENT_STATUSES, example: 'PENDING' })
   readonly status!: PaymentSnapshot['status'];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'Why it failed, was cancelled or was refunded.' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'Why it failed, was cancelled or was refunded.',
+  })
   readonly reason!: string | null;
 }
 

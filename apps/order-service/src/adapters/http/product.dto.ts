@@ -22,7 +22,11 @@ export class ProductDto implements Product {
   @ApiProperty({ type: 'integer', example: 37, description: 'Pieces that can still be ordered.' })
   readonly available!: number;
 
-  @ApiProperty({ type: 'integer', example: 2, description: 'Increases with every PUT of the product. It is part of the ETag.' })
+  @ApiProperty({
+    type: 'integer',
+    example: 2,
+    description: 'Increases with every PUT of the product. It is part of the ETag.',
+  })
   readonly version!: number;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' })
@@ -35,7 +39,11 @@ export class ProductDto implements Product {
   })
   readonly stock?: number;
 
-  @ApiPropertyOptional({ type: 'integer', example: 5, description: 'Pieces reserved by live orders. Only operators see it.' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    example: 5,
+    description: 'Pieces reserved by live orders. Only operators see it.',
+  })
   readonly reserved?: number;
 }
 
@@ -43,7 +51,12 @@ export class ProductPageDto {
   @ApiProperty({ type: [ProductDto] })
   readonly items!: readonly ProductDto[];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page; null on the last page.' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The cursor of the next page; null on the last page.',
+  })
   readonly nextCursor!: string | null;
 }
 
@@ -85,7 +98,8 @@ export class PutProductDto implements Omit<ProductFacts, 'productId'> {
       },
     ],
     example: 'EUR',
-    description: 'ISO 4217. Must be legal tender, unless the product keeps its price in a currency that has been withdrawn.',
+    description:
+      'ISO 4217. Must be legal tender, unless the product keeps its price in a currency that has been withdrawn.',
   })
   @IsPriceCurrency()
   readonly currency!: string;
