@@ -6,7 +6,7 @@ import { CreatePaymentRequest } from '../../apps/payment-service/src/application
 import { ConfirmRefund } from '../../apps/payment-service/src/application/confirm-refund.js';
 import { DecidePayment } from '../../apps/payment-service/src/application/decide-payment.js';
 import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
-import { HearPaymentResult } from '../../apps/payment-service/src/application/hear-payment-result.js';
+import { HearPaymentResult } from '../../apps/payment-service/src/application/apply-payment-result.js';
 import { CHARGE } from '../../apps/payment-service/src/application/payment-jobs.js';
 import { PaymentJournal } from '../../apps/payment-service/src/application/payment-journal.js';
 import { type PaymentRequestStore } from '../../apps/payment-service/src/application/payment-request-store.js';

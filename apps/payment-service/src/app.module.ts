@@ -18,7 +18,7 @@ import { ConfirmRefund } from './application/confirm-refund.js';
 import { CreatePaymentRequest } from './application/create-payment-request.js';
 import { DecidePayment } from './application/decide-payment.js';
 import { ExpirePayments } from './application/expire-payments.js';
-import { HearPaymentResult } from './application/hear-payment-result.js';
+import { HearPaymentResult } from './application/apply-payment-result.js';
 import { PaymentGateway } from './application/payment-gateway.js';
 import { PaymentJournal } from './application/payment-journal.js';
 import { PaymentRequestStore } from './application/payment-request-store.js';

@@ -4,7 +4,7 @@ import { Clock } from '@twinbox/kernel';
 import { Gather } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
-import { type HeardResult, HearPaymentResult } from './hear-payment-result.js';
+import { type HeardResult, HearPaymentResult } from './apply-payment-result.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { CHARGE, type PaymentJob, refuseAnotherGateways } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
-import { HearPaymentResult } from '../../application/hear-payment-result.js';
+import { HearPaymentResult } from '../../application/apply-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
 import { moneyOf, readWebhook, resultOf } from './read-webhook.js';
