@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Books } from './order-and-payment/books.js';
+import { Books } from './order-and-payment/auditor.js';
 import { Tally } from './order-and-payment/change.js';
 import { drain, holdEnd } from './order-and-payment/end.js';
 import { type Move } from './order-and-payment/move.js';

@@ -1,5 +1,5 @@
 import { type Order } from '../../apps/order-service/src/domain/order.js';
-import { type Books } from './books.js';
+import { type Books } from './auditor.js';
 import { type Move } from './move.js';
 import { must } from './must.js';
 import { answer, confirm, expire, receive, work } from './payment-moves.js';

@@ -1,5 +1,5 @@
 import { type Sight, sightOf, stepOf, type Tally } from './change.js';
-import { allLaws } from './laws.js';
+import { allLaws } from './invariants.js';
 import { type OrderLine } from './order-side.js';
 import { type PaymentLine } from './payment-side.js';
 import { type World } from './world.js';

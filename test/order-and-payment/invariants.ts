@@ -1,7 +1,7 @@
 import { type OrderStatus } from '../../apps/order-service/src/domain/order.js';
 import { type PaymentRequest, type PaymentStatus } from '../../apps/payment-service/src/domain/payment-request.js';
 import { type Change, type Sight, stepOf } from './change.js';
-import { messageLaws } from './message-laws.js';
+import { messageLaws } from './message-invariants.js';
 import { must } from './must.js';
 import { PRODUCTS } from './world.js';
 
