@@ -1,12 +1,12 @@
 import { type OrderCancelled, type OrderPlaced } from '@twinbox/contracts';
 import { type Jobs } from '@twinbox/messaging';
+import { ApplyPaymentResult } from '../../apps/payment-service/src/application/apply-payment-result.js';
 import { CancelPayment } from '../../apps/payment-service/src/application/cancel-payment.js';
 import { ChargePayment } from '../../apps/payment-service/src/application/charge-payment.js';
 import { CreatePaymentRequest } from '../../apps/payment-service/src/application/create-payment-request.js';
 import { ConfirmRefund } from '../../apps/payment-service/src/application/confirm-refund.js';
 import { DecidePayment } from '../../apps/payment-service/src/application/decide-payment.js';
 import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
-import { HearPaymentResult } from '../../apps/payment-service/src/application/apply-payment-result.js';
 import { CHARGE } from '../../apps/payment-service/src/application/payment-jobs.js';
 import { PaymentJournal } from '../../apps/payment-service/src/application/payment-journal.js';
 import { type PaymentRequestStore } from '../../apps/payment-service/src/application/payment-request-store.js';
@@ -70,7 +70,7 @@ export class PaymentSide {
   readonly confirmRefund: ConfirmRefund;
   private readonly createPaymentRequest: CreatePaymentRequest;
   private readonly cancelPayment: CancelPayment;
-  private readonly hearResult: HearPaymentResult;
+  private readonly applyResult: ApplyPaymentResult;
   private readonly chargePayment: ChargePayment;
   private readonly refundPayment: RefundPayment;
   private readonly jobsUnderWay: Job[] = [];
@@ -89,8 +89,8 @@ export class PaymentSide {
     this.confirmRefund = new ConfirmRefund(requests, journal, this.provider, clock);
     this.createPaymentRequest = new CreatePaymentRequest(requests, journal, this.provider, { ttlMs });
     this.cancelPayment = new CancelPayment(requests, timeline, journal, clock);
-    this.hearResult = new HearPaymentResult(requests, journal, clock);
-    this.chargePayment = new ChargePayment(requests, this.provider, this.hearResult, clock, dataSource);
+    this.applyResult = new ApplyPaymentResult(requests, journal, clock);
+    this.chargePayment = new ChargePayment(requests, this.provider, this.applyResult, clock, dataSource);
     this.refundPayment = new RefundPayment(requests, this.provider, journal, clock, dataSource);
   }
 
@@ -112,7 +112,7 @@ export class PaymentSide {
       messageId: id,
     } as const;
     return this.once(id, async (tx) => {
-      await this.hearResult.execute(tx, paymentRequestId, heard);
+      await this.applyResult.execute(tx, paymentRequestId, heard);
     });
   }
 
@@ -175,7 +175,7 @@ export class PaymentSide {
       | 'awaitOpenings'
       | 'lockExpired'
       | 'save'
-      | 'noteCharge'
+      | 'markChargeSent'
       | 'find'
     > = {
       beginOpening: async () => clock.now(),
@@ -200,7 +200,7 @@ export class PaymentSide {
           addSteps(state.orderId, steps);
         }
       },
-      noteCharge: async (id) => {
+      markChargeSent: async (id) => {
         const request = tables.requests.get(id);
         if (!request) return undefined;
         if (request.status !== 'PENDING' && !tables.chargesSent.has(id)) return undefined;
@@ -214,9 +214,9 @@ export class PaymentSide {
 
   private timelineStore(): PaymentTimeline {
     const { tables } = this;
-    const store: Pick<PaymentTimeline, 'note' | 'hasHeardCancellation'> = {
+    const store: Pick<PaymentTimeline, 'note' | 'hasCancellation'> = {
       note: async (_, orderId, step) => void tables.timeline.push({ ...step, orderId }),
-      hasHeardCancellation: async (_, orderId) => this.hasHeard(orderId, 'OrderCancelled'),
+      hasCancellation: async (_, orderId) => this.hasHeard(orderId, 'OrderCancelled'),
     };
     return store as PaymentTimeline;
   }

@@ -12,13 +12,13 @@ import { entities } from './adapters/postgres/entities.js';
 import { PostgresPaymentRequestStore } from './adapters/postgres/postgres-payment-request-store.js';
 import { PostgresPaymentTimeline } from './adapters/postgres/postgres-payment-timeline.js';
 import { PaymentExpiry } from './adapters/timers/payment-expiry.js';
+import { ApplyPaymentResult } from './application/apply-payment-result.js';
 import { CancelPayment } from './application/cancel-payment.js';
 import { ChargePayment } from './application/charge-payment.js';
 import { ConfirmRefund } from './application/confirm-refund.js';
 import { CreatePaymentRequest } from './application/create-payment-request.js';
 import { DecidePayment } from './application/decide-payment.js';
 import { ExpirePayments } from './application/expire-payments.js';
-import { HearPaymentResult } from './application/apply-payment-result.js';
 import { PaymentGateway } from './application/payment-gateway.js';
 import { PaymentJournal } from './application/payment-journal.js';
 import { PaymentRequestStore } from './application/payment-request-store.js';
@@ -28,7 +28,7 @@ import { RefundPayment } from './application/refund-payment.js';
 import { type PaymentServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
-/** The only place that knows every part of the service. */
+/** The only file that knows every part of the service. */
 @Module({})
 export class AppModule {
   static with(config: PaymentServiceConfig): DynamicModule {
@@ -50,7 +50,7 @@ export class AppModule {
         CancelPayment,
         DecidePayment,
         ConfirmRefund,
-        HearPaymentResult,
+        ApplyPaymentResult,
         ChargePayment,
         RefundPayment,
         ExpirePayments,

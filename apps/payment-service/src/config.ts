@@ -12,16 +12,15 @@ import {
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { NotEquals } from 'class-validator';
 
-/** The name under which the inbox remembers the provider's webhooks. */
+/** The consumer name under which the inbox records the provider's webhooks. */
 export const WEBHOOKS = 'payment-webhooks';
 
 const gateways = ['manual', 'simulated'] as const;
 
-/** Four characters of base64 are three bytes: eight of them and up, until 64 bytes, which end with `==`. */
+/** At least eight groups of four base64 characters, which are 24 bytes, and at most 64 bytes, which end with `==`. */
 const SECRET =
   'whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)';
 
-/** What payment-service reads from its environment. */
 export class PaymentServiceConfig extends ServiceConfig {
   @EnvInt(0, 65_535)
   override PORT = 8082;
@@ -29,50 +28,48 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
-  /** Another than it hears: a service does not hear itself. */
+  /** Must differ from ORDER_EVENTS_TOPIC, because a service does not consume its own events. */
   @EnvName()
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
-  /**
-   * The topic's number of partitions. When Kafka has a different number, nothing is published, because keys would lose their order.
-   */
+  /** The topic's number of partitions. If Kafka has a different number, nothing is published, because keys would lose their order. */
   @EnvInt(1, 9999)
   PAYMENT_EVENTS_PARTITIONS: number = PAYMENT_EVENTS.partitions;
 
-  /** The Kafka consumer group, and the service's name in its inbox: renaming it handles everything again. */
+  /** The Kafka consumer group, and the service's name in its inbox. After a rename, all messages are processed again. */
   @EnvName()
-  @NotEquals(WEBHOOKS, { message: `must not be ${WEBHOOKS}, as which the inbox knows the webhooks` })
+  @NotEquals(WEBHOOKS, { message: `must differ from ${WEBHOOKS}, the name of the webhooks in the inbox` })
   CONSUMER_GROUP = 'payment-service';
 
-  /** How long a request waits for its payment; then it fails. */
+  /** How long a request waits for its payment before it fails. */
   @EnvDuration(1000, 365 * 86_400_000)
   PAYMENT_TTL = 15 * 60_000;
 
-  /** `manual`: operators and the provider's webhook tell what becomes of a payment. `simulated`: they settle by themselves. */
+  /** `manual`: operators and the provider's webhook report results. `simulated`: payments settle by themselves. */
   @EnvOneOf(gateways)
   @EnvNotInProduction('simulated', 'it takes no money')
   PAYMENT_GATEWAY: (typeof gateways)[number] = 'manual';
 
-  /** How long the simulated gateway takes for a call. After 30 s health calls a job stuck. */
+  /** How long a call to the simulated gateway takes. Health reports a job as stuck after 30 s. */
   @EnvDuration(0, 20_000)
   SIMULATED_DELAY = 0;
 
-  /** Which part of all payments the simulated gateway lets fail. */
+  /** The share of payments that the simulated gateway declines, from 0 to 1. */
   @EnvFraction()
   SIMULATED_FAILURE_RATE = 0;
 
-  /** The same seed lets the same payments fail. */
+  /** The same seed declines the same payments. */
   @EnvName()
   SIMULATED_SEED = 'twinbox';
 
   /**
-   * What the provider's webhooks are signed with, as Standard Webhooks write it: `whsec_` and 24 to 64 bytes of base64. Several, with
-   * spaces or commas between, while the provider rotates its secret. Webhooks are refused when it is not set.
+   * The secret that signs the provider's webhooks, in the format of Standard Webhooks: `whsec_` followed by 24 to 64 bytes in base64. There
+   * may be several, separated by spaces or commas, while the provider rotates its secret. Without a secret, webhooks are refused.
    */
   @EnvOptionalSecret(
     new RegExp(`^${SECRET}(?:[\\s,]+${SECRET})*[\\s,]*$`),
-    'must be whsec_ and 24 to 64 bytes in base64',
+    'must be whsec_ followed by 24 to 64 bytes in base64',
   )
   WEBHOOK_SECRET: string | undefined;
 }

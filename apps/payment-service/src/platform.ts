@@ -13,17 +13,16 @@ import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/mes
 import { type PaymentServiceConfig } from './config.js';
 
 export const NAME = 'payment-service';
-/** The consumer through which payments follow their orders. */
 export const PAYMENT_PROCESS = Symbol('payment-process');
-/** Of messaging's pool: four messages are handled at a time, and the gateway's calls, expiry and the inbox write beside them. */
+/** Four messages are handled at a time; gateway calls, expiry and inbox writes need connections as well. */
 const MESSAGING_POOL_SIZE = 8;
 
-/** What the service and a relay of its own stand on: log, database, messaging, health and metrics. */
+/** The modules that the service and its standalone relay share: log, database, messaging, health and metrics. */
 export function platform(
   config: PaymentServiceConfig,
   options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
     readonly relay: boolean;
-    /** What has metrics beside messaging, of global modules. */
+    /** Sources of metrics besides messaging; their modules must be global. */
     readonly metrics?: readonly Type<MetricsSource>[];
   },
 ): DynamicModule[] {

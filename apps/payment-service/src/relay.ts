@@ -5,12 +5,12 @@ import { PaymentServiceConfig } from './config.js';
 import { NAME, platform } from './platform.js';
 
 class RelayConfig extends PaymentServiceConfig {
-  /** Any free port unless set, so that any number of them run side by side. */
+  /** Any free port unless set, so that several relays can run side by side. */
   @EnvInt(0, 65_535)
   override PORT = 0;
 }
 
-/** The relay of payment-service as a process of its own: it publishes or stands by, and tells how it is. */
+/** The relay of payment-service as a separate process: it publishes or stands by, and serves health and metrics. */
 @Module({})
 class RelayModule {
   static with(config: RelayConfig): DynamicModule {

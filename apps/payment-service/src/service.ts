@@ -3,7 +3,6 @@ import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { PaymentServiceConfig } from './config.js';
 
-/** payment-service as `main.ts` runs it and tests start it. */
 export const paymentService = {
   name: 'payment-service',
   configClass: PaymentServiceConfig,
@@ -12,7 +11,7 @@ export const paymentService = {
   openApi: {
     title: 'Twinbox payment-service',
     description:
-      'The payments of placed orders: PENDING → SUCCEEDED, FAILED or CANCELLED. What was paid for an order that is cancelled goes back: ' +
+      'The payments of placed orders: PENDING → SUCCEEDED, FAILED or CANCELLED. Money received for a cancelled order is refunded: ' +
       'REFUND_PENDING → REFUNDED.',
     version: '0.1.0',
   },

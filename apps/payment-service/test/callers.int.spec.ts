@@ -26,20 +26,20 @@ const statuses = (...[nobody, own, another, operator, admin]: [number, number, n
 const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
 const OPERATORS = statuses(401, 403, 403, 200, 403);
 
-/** The table of docs/api.md. */
+/** The table in docs/api.md. */
 const ROUTES: readonly (readonly [string, Statuses, object | undefined])[] = [
   ['GET /payment-requests', statuses(401, 200, 200, 200, 200), undefined],
   ['GET /payment-requests/{paymentRequestId}', WHO_MAY_SEE_IT, undefined],
   ['GET /payment-requests/{paymentRequestId}/timeline', WHO_MAY_SEE_IT, undefined],
   ['POST /payment-requests/{paymentRequestId}/succeed', OPERATORS, undefined],
   ['POST /payment-requests/{paymentRequestId}/fail', OPERATORS, { reason: 'declined' }],
-  // Nothing is to be refunded, but an operator may say so.
+  // No refund is due, but an operator may call it.
   ['POST /payment-requests/{paymentRequestId}/refunded', { ...OPERATORS, operator: 409 }, undefined],
 ];
 
 describe.each(ROUTES)('P10 %s', (route, expected, body) => {
   it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])(
-    'is open to the callers that the documentation names: %s',
+    'allows exactly the callers named in the documentation: %s',
     async (who) => {
       const { id } = await service.aRequest({ customerId: 'ada' });
       const [method = '', template = ''] = route.split(' ');
@@ -52,12 +52,12 @@ describe.each(ROUTES)('P10 %s', (route, expected, body) => {
   );
 });
 
-it('the OpenAPI document names for each route who may call it', () => {
+it('the OpenAPI document names the permitted callers of each route', () => {
   const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
   const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
     methods.flatMap((method) => {
       const operation = operations[method];
-      // Those are public.
+      // These routes are public.
       if (!operation || path.startsWith('/health')) return [];
       return [[`${method.toUpperCase()} ${path}`, operation.security] as const];
     }),
@@ -67,11 +67,11 @@ it('the OpenAPI document names for each route who may call it', () => {
   const securityOf = (expected: Statuses) => (expected['its customer'] === 403 ? [both] : [{ user: [] }, both]);
   expect(Object.fromEntries(documented)).toEqual({
     ...Object.fromEntries(ROUTES.map(([route, expected]) => [route, securityOf(expected)])),
-    // The provider's signature is all that counts.
+    // Only the provider's signature counts.
     'POST /webhooks/payments': [],
   });
 });
 
-it('the OpenAPI document has every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

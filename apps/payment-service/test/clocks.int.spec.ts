@@ -4,7 +4,7 @@ import { anOrder, type PaymentServiceHarness, startPaymentService } from './paym
 
 const DAY_MS = 86_400_000;
 
-/** A machine whose clock is wrong. */
+/** The clock of a machine that is set wrong. */
 class WrongClock extends Clock {
   constructor(private readonly aheadMs: number) {
     super();
@@ -25,7 +25,7 @@ describe.each([
   });
   afterAll(() => service.stop());
 
-  it('P2 lets exactly those payments expire that are due by the clock of the database', async () => {
+  it('P2 expires exactly the payments that are due by the clock of the database', async () => {
     const [pending, due] = [await service.aRequest(), await service.aRequest()];
 
     await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [due.id]);
@@ -35,9 +35,9 @@ describe.each([
     expect(await service.stored(pending)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
   });
 
-  it('P2 gives a payment the time to live that the service has, by the clock of the database', async () => {
+  it('P2 gives a payment the configured time to live, by the clock of the database', async () => {
     const order = anOrder();
-    await service.hears('OrderPlaced', order);
+    await service.receives('OrderPlaced', order);
 
     const [row] = await until('the payment is requested', async () => {
       const rows = await service.database.sql<Record<'ttl' | 'age' | 'id_age', number>>(
@@ -61,7 +61,7 @@ describe.each([
 
     expect(row?.ttl).toBe(service.config.PAYMENT_TTL);
     expect(Math.abs(row?.age ?? NaN)).toBeLessThan(60);
-    // Lists by the time of creation go by the ids.
+    // Lists by creation time are ordered by id.
     expect(Math.abs(Number(row?.id_age))).toBeLessThan(60);
     expect(JSON.parse(message?.payload ?? '{}').expiresAt).toBe(stored?.expires_at.toISOString());
   });

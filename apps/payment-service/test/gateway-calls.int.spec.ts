@@ -11,14 +11,13 @@ import { type ChargeResult, PaymentGateway } from '../src/application/payment-ga
 import { type PaymentRequest } from '../src/domain/payment-request.js';
 import { anOrder, type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
-/** A provider that keeps books by key, as real ones do: a repeated call is answered from them. What happens around it is the test's. */
+/** A provider that keeps books by key, as real ones do, and answers a repeated call from them. Tests decide what happens around a call. */
 class BookkeepingGateway extends PaymentGateway {
   override readonly name = 'books';
   override readonly automatic = true;
   readonly charged = new Map<string, number>();
   readonly refunded = new Map<string, number>();
   readonly calls: string[] = [];
-  /** Runs before the books are written, and after. */
   before: (key: string) => Promise<void> | void = () => {};
   after: (key: string, call: number) => Promise<void> | void = () => {};
   answer: ChargeResult = { status: 'SUCCEEDED' };
@@ -47,9 +46,8 @@ class BookkeepingGateway extends PaymentGateway {
 
 let gateway: BookkeepingGateway;
 let service: PaymentServiceHarness;
-/** Which gateway is in use. */
 let gatewayName = 'books';
-/** The service's gateway is one for all tests; each test has its own books. */
+/** The service has one gateway for all tests, but each test has its own books. */
 class CurrentGateway extends PaymentGateway {
   override readonly automatic = true;
   override get name() {
@@ -78,14 +76,14 @@ const untilDone = () =>
     async () => (await service.database.sql('select from payments.jobs where dead_at is null')).length === 0,
   );
 
-/** The process that had the call in hand is dead, and its lease over: whoever is alive takes the job. */
+/** As if the process making the call had died and its lease expired: any live process takes the job. */
 async function leasesRunOut(): Promise<void> {
   await service.database.sql(`update payments.jobs set run_at = now() where dead_at is null`);
 }
 
-const untilSomebodyWaits = () =>
+const untilAnotherWaits = () =>
   until(
-    'somebody waits for the transaction',
+    'another transaction waits',
     async () =>
       (
         await service.database.sql(
@@ -100,7 +98,7 @@ const requestsOf = ({ orderId }: { readonly orderId: string }) =>
 
 const never = () => new Promise<void>(() => {});
 
-/** An order placed while nobody makes calls; they are made once the function that it returns is called. */
+/** Creates a request whose charge does not start until `leasesRunOut` is called. */
 async function aRequestOnHold() {
   const placed = anOrder();
   await service.app.get(DataSource).transaction(async (tx) => {
@@ -114,8 +112,8 @@ async function aRequestOnHold() {
   return { ...placed, id: row!.id };
 }
 
-describe('a request is charged by itself', () => {
-  it('P1 and succeeds: the result, its message and its step are one', async () => {
+describe('an automatic charge', () => {
+  it('P1 succeeds, and commits its result, message and step together', async () => {
     const request = await service.aRequest();
 
     await service.untilStatus(request, 'SUCCEEDED');
@@ -134,7 +132,7 @@ describe('a request is charged by itself', () => {
     });
   });
 
-  it('and fails for the reason that the gateway gives', async () => {
+  it('fails with the reason that the gateway gives', async () => {
     gateway.answer = { status: 'FAILED', reason: 'insufficient funds' };
 
     const request = await service.aRequest();
@@ -146,7 +144,7 @@ describe('a request is charged by itself', () => {
     });
   });
 
-  it('and waits, when the result comes another way', async () => {
+  it('waits when the result is reported elsewhere', async () => {
     gateway.answer = { status: 'PENDING' };
 
     const request = await service.aRequest();
@@ -156,7 +154,7 @@ describe('a request is charged by itself', () => {
     expect((await service.anOperator().post(`/payment-requests/${request.id}/succeed`)).status).toBe(200);
   });
 
-  it('P4 once, of many at the same time', async () => {
+  it('P4 is made once per request, with many at the same time', async () => {
     const requests = await service.someRequests(120);
 
     await service.untilAll(requests, 'SUCCEEDED');
@@ -167,7 +165,7 @@ describe('a request is charged by itself', () => {
   });
 });
 
-it('a request that somebody else has in hand keeps no other waiting', async () => {
+it('a locked request does not delay others', async () => {
   const arrived = Promise.withResolvers<void>();
   gateway.before = () => arrived.promise;
   const [locked, ...others] = await service.someRequests(6);
@@ -187,7 +185,7 @@ it('a request that somebody else has in hand keeps no other waiting', async () =
 });
 
 describe('money is never lost', () => {
-  it('P2 the process dies when the gateway has charged, and nothing of it is written: charged again with the same key', async () => {
+  it('P2 a process dies after the charge, before recording it: it is charged again with the same key', async () => {
     gateway.after = (_, call) => (call === 1 ? never() : undefined);
     const request = await service.aRequest();
     await until('the money is taken', () => gateway.charged.has(request.id));
@@ -202,7 +200,7 @@ describe('money is never lost', () => {
     expect((await service.stored(request)).messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
   });
 
-  it('P1 the result cannot be written: charged again with the same key, until it is', async () => {
+  it('P1 a result that cannot be recorded is charged again with the same key until it can', async () => {
     gateway.after = async (_, call) => {
       const right = call === 1 ? 'revoke insert on payments.outbox from' : 'grant insert on payments.outbox to';
       await service.database.sql(`${right} payments`);
@@ -217,7 +215,7 @@ describe('money is never lost', () => {
     expect((await service.stored(request)).messages).toMatchObject([{ type: 'PaymentSucceeded' }]);
   });
 
-  it('P4 the process dies when the result is written, before the job is gone: nothing new is said', async () => {
+  it('P4 a process dies after recording the result, before removing the job: nothing new is published', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     await untilDone();
@@ -233,20 +231,20 @@ describe('money is never lost', () => {
     expect([await service.stored(request), await service.steps(request)]).toEqual(before);
   });
 
-  it('P2 the order is cancelled while the money is on its way: it goes back', async () => {
+  it('P2 an order cancelled during its charge is refunded', async () => {
     const arrived = Promise.withResolvers<void>();
     gateway.before = (key) => (key.endsWith('-refund') ? undefined : arrived.promise);
     const request = await service.aRequest();
     await until('the charge is sent', () => gateway.callsOf(request.id) === 1);
 
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await service.untilStatus(request, 'CANCELLED');
     arrived.resolve();
     await service.untilStatus(request, 'REFUNDED');
 
     expect([...gateway.refunded]).toEqual([[`${request.id}-refund`, 900]]);
     const { messages } = await service.stored(request);
-    // The order is dead: that its money came is nobody else's business, that it went back is.
+    // Only the refund is published, not that the money arrived for a cancelled order.
     expect(messages.map(({ type }) => type)).toEqual(['PaymentCancelled', 'PaymentRefunded']);
     expect((await service.steps(request)).slice(-2)).toMatchObject([
       {
@@ -254,13 +252,13 @@ describe('money is never lost', () => {
         status: 'REFUND_PENDING',
         actor: 'gateway',
         message_id: null,
-        detail: { reason: 'The money came when the payment was CANCELLED.' },
+        detail: { reason: 'The money arrived when the payment was CANCELLED.' },
       },
       { type: 'PaymentRefunded', status: 'REFUNDED' },
     ]);
   });
 
-  it('P2 nobody knows whether the money came, and the order is cancelled: the same charge tells', async () => {
+  it('P2 an order is cancelled while its charge has an unknown outcome: repeating the charge settles it', async () => {
     gateway.after = (key, call) => {
       if (key.endsWith('-refund') || call > 1) return;
       throw new Error('the answer was lost');
@@ -268,7 +266,7 @@ describe('money is never lost', () => {
     const request = await service.aRequest();
     await until('the money is taken', () => gateway.charged.has(request.id));
 
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await service.untilStatus(request, 'REFUNDED');
 
     expect(gateway.callsOf(request.id)).toBe(2);
@@ -276,12 +274,12 @@ describe('money is never lost', () => {
     expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
   });
 
-  it('P2 the process dies when the money has gone back, and nothing of it is written: sent back again with the same key', async () => {
+  it('P2 a process dies after the refund, before recording it: it is refunded again with the same key', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     gateway.after = (_, call) => (call === 1 ? never() : undefined);
 
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await until('the money is back', () => gateway.refunded.size === 1);
     await leasesRunOut();
     await service.untilStatus(request, 'REFUNDED');
@@ -293,7 +291,7 @@ describe('money is never lost', () => {
     expect(types).toEqual(['PaymentSucceeded', 'PaymentRefunded']);
   });
 
-  it('P8 the gateway is away for a while: the call is made when it is back', async () => {
+  it('P8 a call is made once an unavailable gateway is back', async () => {
     gateway.before = () => {
       if (gateway.calls.length < 3) throw new Error('connect ECONNREFUSED');
     };
@@ -305,10 +303,10 @@ describe('money is never lost', () => {
   });
 });
 
-describe('money that nobody wants is not taken', () => {
-  it('when the order was cancelled before', async () => {
+describe('no charge is made', () => {
+  it('when the order was cancelled first', async () => {
     const request = await aRequestOnHold();
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
 
     await leasesRunOut();
     await untilDone();
@@ -317,7 +315,7 @@ describe('money that nobody wants is not taken', () => {
     expect(await service.stored(request)).toMatchObject({ request: { status: 'CANCELLED', charge_sent_at: null } });
   });
 
-  it('when an operator has given the result before', async () => {
+  it('when an operator has decided the payment first', async () => {
     const request = await aRequestOnHold();
     await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
 
@@ -327,16 +325,16 @@ describe('money that nobody wants is not taken', () => {
     expect(gateway.calls).toEqual([]);
   });
 
-  it('when the cancellation of the order comes while its payment is being requested, which nobody else can see yet', async () => {
+  it('when the cancellation arrives while the payment request is not yet committed', async () => {
     const placed = anOrder();
-    let heard: Promise<unknown> | undefined;
+    let processed: Promise<unknown> | undefined;
     await service.app.get(DataSource).transaction(async (tx) => {
       await service.app.get(CreatePaymentRequest).execute(tx, placed, uuidv7());
       await tx.query(`update payments.jobs set run_at = now() + interval '1 hour'`);
-      heard = service.hearsCancelled(placed);
-      await untilSomebodyWaits();
+      processed = service.receivesCancelled(placed);
+      await untilAnotherWaits();
     });
-    await heard;
+    await processed;
 
     await leasesRunOut();
     await untilDone();
@@ -345,7 +343,7 @@ describe('money that nobody wants is not taken', () => {
     expect(await requestsOf(placed)).toMatchObject([{ status: 'CANCELLED', charge_sent_at: null }]);
   });
 
-  it('when the payment is requested while the cancellation of the order is being heard', async () => {
+  it('when the payment is requested while the cancellation is not yet committed', async () => {
     const placed = anOrder();
     const cancelled = { orderId: placed.orderId, customerId: placed.customerId, reason: 'ordered twice', actor: 'ada' };
     const dataSource = service.app.get(DataSource);
@@ -355,7 +353,7 @@ describe('money that nobody wants is not taken', () => {
       requested = dataSource.transaction((other) =>
         service.app.get(CreatePaymentRequest).execute(other, placed, uuidv7()),
       );
-      await untilSomebodyWaits();
+      await untilAnotherWaits();
     });
     await requested;
     await untilDone();
@@ -364,7 +362,7 @@ describe('money that nobody wants is not taken', () => {
     expect(await requestsOf(placed)).toMatchObject([{ status: 'CANCELLED', charge_sent_at: null }]);
   });
 
-  it('when the request had expired before', async () => {
+  it('when the request expired first', async () => {
     const request = await aRequestOnHold();
     await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);
     await service.untilStatus(request, 'FAILED');
@@ -377,36 +375,36 @@ describe('money that nobody wants is not taken', () => {
 });
 
 describe('a refund by hand', () => {
-  const isBack = ({ id }: { readonly id: string }) => service.anOperator().post(`/payment-requests/${id}/refunded`);
+  const confirmRefund = ({ id }: { readonly id: string }) => service.anOperator().post(`/payment-requests/${id}/refunded`);
 
-  it('is refused while the gateway gives the money back: the customer would have it twice', async () => {
+  it('is rejected while the gateway makes the refund, because the customer would be refunded twice', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     const gate = Promise.withResolvers<void>();
     gateway.before = (key) => (key.endsWith('-refund') ? gate.promise : undefined);
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await until('the refund is under way', () => gateway.calls.includes(`${request.id}-refund`));
 
-    const answer = await isBack(request);
+    const answer = await confirmRefund(request);
     gate.resolve();
     await service.untilStatus(request, 'REFUNDED');
 
     expectProblem(answer, 409, 'refund-under-way', { gateway: 'books' });
-    expect((await isBack(request)).status).toBe(200);
+    expect((await confirmRefund(request)).status).toBe(200);
     expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
     expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
   });
 
-  it('P4 is refused while a process with a gateway that is no longer in use still gives the money back', async () => {
+  it('P4 is rejected while a process with a replaced gateway still makes the refund', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     const gate = Promise.withResolvers<void>();
     gateway.before = (key) => (key.endsWith('-refund') ? gate.promise : undefined);
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await until('the refund is under way', () => gateway.calls.includes(`${request.id}-refund`));
 
     gatewayName = 'other';
-    const answer = await isBack(request);
+    const answer = await confirmRefund(request);
     gatewayName = 'books';
     gate.resolve();
     await service.untilStatus(request, 'REFUNDED');
@@ -415,18 +413,18 @@ describe('a refund by hand', () => {
     expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
   });
 
-  it('P4 keeps a process with a gateway that is no longer in use from beginning the refund meanwhile', async () => {
+  it('P4 keeps a process with a replaced gateway from starting the refund meanwhile', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     gateway.before = (key) => {
       if (key.endsWith('-refund')) throw new Error('connect ECONNREFUSED');
     };
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await until('the refund has failed', () => gateway.calls.includes(`${request.id}-refund`));
     gateway.before = () => {};
 
     gatewayName = 'other';
-    expect((await isBack(request)).status).toBe(200);
+    expect((await confirmRefund(request)).status).toBe(200);
     gatewayName = 'books';
     await leasesRunOut();
     await untilDone();
@@ -435,18 +433,18 @@ describe('a refund by hand', () => {
     expect((await service.steps(request)).filter(({ type }) => type === 'PaymentRefunded')).toHaveLength(1);
   });
 
-  it('is taken once the gateway has given up', async () => {
+  it('is accepted once the gateway has given up', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     gateway.before = (key) => {
       if (key.endsWith('-refund')) throw new PermanentError('the account is closed');
     };
-    await service.hearsCancelled(request);
-    await until('it is given up', async () =>
+    await service.receivesCancelled(request);
+    await until('the refund is given up', async () =>
       (await service.steps(request)).some(({ type }) => type === 'RefundGivenUp'),
     );
 
-    expect(await isBack(request)).toMatchObject({ status: 200, body: { status: 'REFUNDED' } });
+    expect(await confirmRefund(request)).toMatchObject({ status: 200, body: { status: 'REFUNDED' } });
   });
 });
 
@@ -459,12 +457,12 @@ describe('switching gateways loses no money', () => {
     return job;
   };
   const untilRefused = (request: { readonly id: string }) =>
-    until('the other gateway refuses', async () => {
+    until('the other gateway rejects the job', async () => {
       const error = (await jobOf(request))?.error ?? '';
-      return error.includes('belongs to the gateway books, and other is in use here') && error;
+      return error.includes('belongs to the gateway books, but other is in use here') && error;
     });
 
-  it('P2 a charge waits for the gateway that it was written for', async () => {
+  it('P2 a charge waits for its own gateway', async () => {
     const request = await aRequestOnHold();
     gatewayName = 'other';
 
@@ -479,10 +477,10 @@ describe('switching gateways loses no money', () => {
     expect(gateway.calls).toEqual([request.id]);
   });
 
-  it('a charge that was never sent, of a request that is over, is none any more', async () => {
+  it('an unsent charge of a cancelled request is dropped', async () => {
     const request = await aRequestOnHold();
     gatewayName = 'other';
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
 
     await leasesRunOut();
     await until('the job is done', async () => (await jobOf(request)) === undefined);
@@ -491,7 +489,7 @@ describe('switching gateways loses no money', () => {
     expect((await service.steps(request)).map(({ type }) => type)).toEqual(['PaymentRequested', 'PaymentCancelled']);
   });
 
-  it('P2 a charge whose answer was lost is not taken for answered: what came of it goes back', async () => {
+  it('P2 a charge whose answer was lost is repeated, and its money refunded', async () => {
     gateway.after = (key, call) => {
       if (key.endsWith('-refund') || call > 1) return;
       gatewayName = 'other';
@@ -499,7 +497,7 @@ describe('switching gateways loses no money', () => {
     };
     const request = await service.aRequest();
     await until('the money is taken', () => gateway.charged.has(request.id));
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await untilRefused(request);
     expect(await service.stored(request)).toMatchObject({ request: { status: 'CANCELLED' } });
 
@@ -511,13 +509,13 @@ describe('switching gateways loses no money', () => {
     expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
   });
 
-  it('P2 a refund is made by the gateway that took the money, whichever is in use when the order is cancelled', async () => {
+  it('P2 a refund is made by the gateway that took the money, whichever is in use at the cancellation', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     await untilDone();
     gatewayName = 'other';
 
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await untilRefused(request);
     expect(gateway.refunded.size).toBe(0);
     expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
@@ -528,7 +526,7 @@ describe('switching gateways loses no money', () => {
     expect([...gateway.refunded]).toEqual([[`${request.id}-refund`, 900]]);
   });
 
-  it('P9 a gateway that does not come back leaves a line, and a job that a person can have tried again', async () => {
+  it('P9 a gateway that stays away leaves a step, and a job that an operator can retry', async () => {
     const request = await aRequestOnHold();
     gatewayName = 'other';
     await service.database.sql(
@@ -548,7 +546,7 @@ describe('switching gateways loses no money', () => {
   });
 });
 
-it('a reason of the gateway is kept as far as there is room, and stored whatever is in it', async () => {
+it('a gateway’s reason is truncated to the column and stored whatever it contains', async () => {
   gateway.answer = { status: 'FAILED', reason: `a\0b\ud800${'😀'.repeat(600)}` };
 
   const request = await service.aRequest();
@@ -560,7 +558,7 @@ it('a reason of the gateway is kept as far as there is room, and stored whatever
   expect(JSON.parse(String(messages[0]!['payload']))).toMatchObject({ reason });
 });
 
-it('an operator says that the money is there while it is taken: it is the same money', async () => {
+it('an operator’s success during a charge does not count as a second payment', async () => {
   const arrived = Promise.withResolvers<void>();
   gateway.before = () => arrived.promise;
   const request = await service.aRequest();
@@ -591,7 +589,7 @@ describe('a call that is given up', () => {
       return job;
     });
 
-  it('leaves a line; the request expires, and money that is found later goes back', async () => {
+  it('adds a step; the request expires, and money found later is refunded', async () => {
     gateway.after = () => {
       throw new PermanentError('the account is closed');
     };
@@ -604,7 +602,7 @@ describe('a call that is given up', () => {
       cause: 'charge',
       detail: { jobId: job.id },
     });
-    // What went wrong there is nothing for the customer.
+    // The customer must not see what went wrong.
     expect(JSON.stringify(await service.steps(request))).not.toContain('account');
     const path = `/payment-requests/${request.id}/timeline`;
     const { body: ofCustomer } = await service.caller({ 'x-user-id': request.customerId }).get(path);
@@ -621,13 +619,13 @@ describe('a call that is given up', () => {
     expect([...gateway.refunded.keys()]).toEqual([`${request.id}-refund`]);
   });
 
-  it('leaves a line when it is a refund; tried again by a person it is booked', async () => {
+  it('adds a step for a refund, which succeeds when an operator retries it', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
     gateway.before = () => {
       throw new PermanentError('refunds are closed');
     };
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     const job = await aDeadJobOf(request);
     expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'RefundGivenUp', status: 'REFUND_PENDING' });
 
@@ -637,7 +635,7 @@ describe('a call that is given up', () => {
     await service.untilStatus(request, 'REFUNDED');
   });
 
-  it('is not made at all for money that must stay', async () => {
+  it('is a refund that was not due', async () => {
     const request = await service.aRequest();
     await service.untilStatus(request, 'SUCCEEDED');
 
@@ -653,7 +651,7 @@ describe('a call that is given up', () => {
   });
 });
 
-it('many replicas and cancellations in between: each payment ends as its order, and the books agree', async () => {
+it('with several replicas and cancellations, each payment ends like its order, and the books agree', async () => {
   gateway.after = async (_, call) => {
     // Every fifth answer is lost.
     if (call === 1 && gateway.calls.length % 5 === 0) throw new Error('the answer was lost');
@@ -662,7 +660,7 @@ it('many replicas and cancellations in between: each payment ends as its order, 
   const requests = await service.someRequests(60);
   const cancelled = requests.filter((_, n) => n % 3 === 0);
 
-  for (const request of cancelled) await service.hearsCancelled(request);
+  for (const request of cancelled) await service.receivesCancelled(request);
   await untilDone();
 
   for (const request of requests) {
@@ -676,7 +674,7 @@ it('many replicas and cancellations in between: each payment ends as its order, 
   await replica.close();
 });
 
-it('the simulated gateway settles as its seed says, each payment once', async () => {
+it('the simulated gateway settles each payment once, as its seed determines', async () => {
   const simulated = new SimulatedGateway({ delayMs: 5, failureRate: 0.5, seed: 'test' });
   const own = await startPaymentService({
     config: { PAYMENT_GATEWAY: 'simulated', SIMULATED_DELAY: 5, SIMULATED_FAILURE_RATE: 0.5, SIMULATED_SEED: 'test' },
@@ -684,14 +682,14 @@ it('the simulated gateway settles as its seed says, each payment once', async ()
   const requests = await own.someRequests(30);
 
   for (const request of requests) {
-    const foretold = await simulated.charge({} as never, request.id, new AbortController().signal);
-    await own.untilStatus(request, foretold.status);
+    const expected = await simulated.charge({} as never, request.id, new AbortController().signal);
+    await own.untilStatus(request, expected.status);
     expect((await own.stored(request)).messages).toHaveLength(1);
   }
   await own.stop();
 });
 
-it('expiring knows nothing of requests that are done', async () => {
+it('expiry ignores decided requests', async () => {
   const request = await service.aRequest();
   await service.untilStatus(request, 'SUCCEEDED');
   await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [request.id]);

@@ -26,14 +26,14 @@ describe('the simulated gateway', () => {
     [0, 0, 0],
     [0.2, 120, 280],
     [1, 1000, 1000],
-  ])('lets a part of %d fail', async (failureRate, least, most) => {
+  ])('fails a share of %d', async (failureRate, least, most) => {
     const failed = (await outcomes(simulated({ failureRate }), ids)).filter((status) => status === 'FAILED');
 
     expect(failed.length).toBeGreaterThanOrEqual(least);
     expect(failed.length).toBeLessThanOrEqual(most);
   });
 
-  it('lets others fail with another seed, and the same with the same', async () => {
+  it('fails the same payments for the same seed, and others for another', async () => {
     const [first, again, other] = await Promise.all([
       outcomes(simulated({ failureRate: 0.5, seed: 'a' }), ids),
       outcomes(simulated({ failureRate: 0.5, seed: 'a' }), ids),
@@ -44,7 +44,7 @@ describe('the simulated gateway', () => {
     expect(other).not.toEqual(first);
   });
 
-  it('takes its time, and stops when the call is given up', async () => {
+  it('waits for its delay, and stops when the call is aborted', async () => {
     const began = performance.now();
     await simulated({ delayMs: 50 }).charge(aRequest(), 'a', never);
     expect(performance.now() - began).toBeGreaterThanOrEqual(49);
@@ -61,7 +61,7 @@ describe('the configuration', () => {
   const needed = { DATABASE_URL: 'postgres://a:b@127.0.0.1/c', KAFKA_BROKERS: '127.0.0.1:9092' };
   const load = (env: Record<string, string>) => loadConfig(PaymentServiceConfig, { ...needed, ...env });
 
-  it('leaves payments to operators, and gives them 15 minutes, unless it says otherwise', () => {
+  it('defaults to the manual gateway and 15 minutes', () => {
     const config = load({});
 
     expect(gatewayOf(config)).toBeInstanceOf(ManualGateway);
@@ -90,37 +90,37 @@ describe('the configuration', () => {
     ['SIMULATED_DELAY', '21s', /^SIMULATED_DELAY="21s": .* from 0ms to 20s/],
     ['SIMULATED_FAILURE_RATE', '1.5', /^SIMULATED_FAILURE_RATE="1.5": it must be a number from 0 to 1/],
     ['SIMULATED_SEED', 'a b', /^SIMULATED_SEED="a b": it must be 1 to 249/],
-    ['WEBHOOK_SECRET', 'hunter2', 'WEBHOOK_SECRET="(not shown)": it must be whsec_ and 24 to 64 bytes in base64.'],
+    ['WEBHOOK_SECRET', 'hunter2', 'WEBHOOK_SECRET="(not shown)": it must be whsec_ followed by 24 to 64 bytes in base64.'],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}`, /not shown/],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(33)}`, /not shown/],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}-`, /not shown/],
     [
       'CONSUMER_GROUP',
       'payment-webhooks',
-      'CONSUMER_GROUP="payment-webhooks": it must not be payment-webhooks, as which the inbox knows the webhooks.',
+      'CONSUMER_GROUP="payment-webhooks": it must differ from payment-webhooks, the name of the webhooks in the inbox.',
     ],
     ['PAYMENT_EVENTS_TOPIC', 'order.events', /^PAYMENT_EVENTS_TOPIC="order.events": it must differ from/],
     ['ORDER_EVENTS_TOPIC', 'payment.events', /^ORDER_EVENTS_TOPIC="payment.events": it must differ from/],
-  ])('is refused at the start with %s=%s', (name, value, line) => {
+  ])('is rejected at start-up with %s=%s', (name, value, line) => {
     expect(() => load({ [name]: value })).toThrow(line);
   });
 
   const secretOf = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`;
 
-  it.each(Array.from({ length: 41 }, (_, n) => 24 + n))('takes a secret of %d bytes', (bytes) => {
+  it.each(Array.from({ length: 41 }, (_, n) => 24 + n))('accepts a secret of %d bytes', (bytes) => {
     const secret = secretOf(bytes);
 
     expect(load({ WEBHOOK_SECRET: secret }).WEBHOOK_SECRET).toBe(secret);
   });
 
-  it.each([' ', ',', ', ', '\n', ' ,\t'])('takes several secrets with %j between', (separator) => {
+  it.each([' ', ',', ', ', '\n', ' ,\t'])('accepts several secrets separated by %j', (separator) => {
     const secrets = [secretOf(24), secretOf(32), secretOf(64)].join(separator);
 
     expect(load({ WEBHOOK_SECRET: secrets }).WEBHOOK_SECRET).toBe(secrets);
     expect(() => load({ WEBHOOK_SECRET: `${secrets}${separator}hunter2` })).toThrow('(not shown)');
   });
 
-  it.each([1, 18, 21, 22, 23, 65, 66, 67, 96])('takes no secret of %d bytes', (bytes) => {
+  it.each([1, 18, 21, 22, 23, 65, 66, 67, 96])('rejects a secret of %d bytes', (bytes) => {
     expect(() => load({ WEBHOOK_SECRET: secretOf(bytes) })).toThrow('24 to 64 bytes');
   });
 });

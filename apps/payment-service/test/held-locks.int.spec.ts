@@ -10,10 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-it('P5 P6 a payment that somebody holds delays neither reads nor other payments nor order events', async () => {
+it('P5 P6 a locked payment delays neither reads nor other payments nor order events', async () => {
   const [held, due] = [await service.aRequest(), await service.aRequest()];
   const holder = new pg.Client({ connectionString: service.database.directUrl });
-  // A test that has failed leaves it to the end of its database.
+  // If the test fails, dropping its database ends this connection.
   holder.on('error', () => undefined);
   await holder.connect();
   await holder.query('begin');
@@ -23,7 +23,7 @@ it('P5 P6 a payment that somebody holds delays neither reads nor other payments 
   const ask = async (answers: Answer[] | undefined, one: () => Promise<Answer>) => {
     while (!stopping.signal.aborted) {
       answers?.push(await one());
-      // The machine has other things to do, too.
+      // Leaves CPU to the rest of the machine.
       await delay(50);
     }
   };
@@ -35,8 +35,8 @@ it('P5 P6 a payment that somebody holds delays neither reads nor other payments 
     ...Array.from({ length: 2 }, () => ask(read, () => service.anOperator().get(`/payment-requests/${due.id}`))),
   ]);
   const orders = [anOrder(), anOrder(), anOrder()];
-  for (const order of orders) await service.hears('OrderPlaced', order);
-  await until('the order events are handled', async () => {
+  for (const order of orders) await service.receives('OrderPlaced', order);
+  await until('the order events are processed', async () => {
     const rows = await service.database.sql('select from payments.payment_requests where order_id = any($1)', [
       orders.map(({ orderId }) => orderId),
     ]);
@@ -46,7 +46,7 @@ it('P5 P6 a payment that somebody holds delays neither reads nor other payments 
   expect(await service.anOperator().post(`/payment-requests/${paid.id}/succeed`)).toMatchObject({ status: 200 });
   await service.database.sql('update payments.payment_requests set expires_at = now() where id = $1', [due.id]);
   await service.untilStatus(due, 'FAILED');
-  // More than could have waited for the lock in this time: most of them failed at once.
+  // More than could have waited for the lock in this time, so most of them failed at once.
   await until('requests for it fail fast', () => (refused?.length ?? 0) >= 100);
   stopping.abort();
   await running;
@@ -54,7 +54,7 @@ it('P5 P6 a payment that somebody holds delays neither reads nor other payments 
 
   for (const answer of refused ?? []) expectProblem(answer, 503, 'try-again');
   expect([...new Set(read?.map(({ status }) => status))]).toEqual([200]);
-  await until('it is decided', async () => {
+  await until('the payment is decided', async () => {
     const { status } = await service.anOperator().post(`/payment-requests/${held.id}/succeed`);
     return status === 200;
   });

@@ -16,10 +16,10 @@ describe.each([
 ])('an idempotency key: $action', ({ action, body, status }) => {
   const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}/${action}`;
 
-  it('P4 sent again gets the stored answer, whatever has happened since', async () => {
+  it('P4 repeated gets the stored answer, whatever has happened since', async () => {
     const request = await service.aRequest();
     const first = await withKey('once').post(at(request), body);
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
 
     const second = await withKey('once').post(at(request), body);
 
@@ -29,7 +29,7 @@ describe.each([
     expect(replayed(second)).toBe('true');
   });
 
-  it('P4 of fifty twins one has the effect, and all have its answer', async () => {
+  it('P4 used by fifty concurrent requests has one effect and one answer', async () => {
     const request = await service.aRequest();
 
     const answers = await Promise.all(Array.from({ length: 50 }, () => withKey('twins').post(at(request), body)));
@@ -41,7 +41,7 @@ describe.each([
     expect(await service.steps(request)).toHaveLength(2);
   });
 
-  it('P4 is the same however the id and the key are spelled', async () => {
+  it('P4 is the same however the id and the key are written', async () => {
     const request = await service.aRequest();
     const first = await withKey('spelled').post(at(request), body);
 
@@ -57,7 +57,7 @@ describe.each([
     expect((await service.stored(request)).messages).toHaveLength(1);
   });
 
-  it('is the caller’s and the path’s own', async () => {
+  it('belongs to its caller and path', async () => {
     const [request, other] = [await service.aRequest(), await service.aRequest()];
     await withKey('shared', 'olga').post(at(request), body);
 
@@ -69,7 +69,7 @@ describe.each([
     expect((await service.stored(other)).messages).toHaveLength(1);
   });
 
-  it('P4 has one effect however the id is spelled', async () => {
+  it('P4 has one effect however the id is written', async () => {
     const request = await service.aRequest();
     const inCapitals = `/payment-requests/${request.id.toUpperCase()}/${action}`;
     const escaped = `/payment-requests/%30${request.id.slice(1)}/${action}`;
@@ -84,9 +84,9 @@ describe.each([
     }
   });
 
-  it('keeps no rejection: the same key may be tried again', async () => {
+  it('stores no rejection, so the same key may be tried again', async () => {
     const request = await service.aRequest();
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
 
     const refused = await withKey('refused').post(at(request), body);
     const again = await withKey('refused').post(at(request), body);
@@ -97,7 +97,7 @@ describe.each([
     expect(await service.database.sql(`select from payments.idempotency_keys where key = 'refused'`)).toEqual([]);
   });
 
-  it('P1 keeps nothing when the outbox cannot be written', async () => {
+  it('P1 stores nothing when the outbox cannot be written', async () => {
     const request = await service.aRequest();
 
     const answer = await service.withoutOutbox(() => withKey('p1').post(at(request), body));
@@ -108,7 +108,7 @@ describe.each([
     expect(replayed(again)).toBeNull();
   });
 
-  it.each(['', ' ', 'a b', 'ä', 'x'.repeat(256)])('is refused when it is none: %j', async (key) => {
+  it.each(['', ' ', 'a b', 'ä', 'x'.repeat(256)])('is rejected when invalid: %j', async (key) => {
     const request = await service.aRequest();
 
     expectProblem(await withKey(key).post(at(request), body), 400, 'idempotency-key-invalid');
@@ -116,7 +116,7 @@ describe.each([
   });
 });
 
-it('P4 with another body is another request, and refused', async () => {
+it('P4 an idempotency key is rejected with a different body', async () => {
   const request = await service.aRequest();
   await withKey('reason').post(`/payment-requests/${request.id}/fail`, { reason: 'declined' });
 
@@ -126,6 +126,6 @@ it('P4 with another body is another request, and refused', async () => {
   expect(await service.stored(request)).toMatchObject({ request: { reason: 'declined' } });
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

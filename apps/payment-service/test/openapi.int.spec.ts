@@ -21,7 +21,7 @@ describeOpenApi(async () => {
     known: { paymentRequestId: requests.map(({ id }) => id) },
     sign: (path, body) => (path.startsWith(WEBHOOKS) ? signed(body) : {}),
     particular: particularOf(service),
-    // A collision of two requests, a service without a secret, a gateway that takes its time, and messaging that makes no progress.
+    // Needs concurrent requests, a service without a secret, a slow gateway, or messaging that makes no progress.
     elsewhere:
       / (try-again|webhooks-not-configured|refund-under-way)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
@@ -43,12 +43,12 @@ function particularOf(service: PaymentServiceHarness) {
     const request = await service.aRequest({ customerId: OWNER });
     return { ...request, path: `/payment-requests/${request.id}` };
   }
-  /** Paid, and its order is cancelled; but the gateway that took the money is not in use any more. */
+  /** A paid payment of a cancelled order, whose gateway is no longer in use. */
   async function aDueRefund() {
     const request = await aRequest();
     await service.database.sql('update payments.payment_requests set gateway = $1 where id = $2', ['gone', request.id]);
     await operator.post(`${request.path}/succeed`);
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await service.untilStatus(request, 'REFUND_PENDING');
     return request;
   }

@@ -18,9 +18,9 @@ const requestsOf = ({ orderId }: { readonly orderId: string }) =>
     'select * from payments.payment_requests where order_id = $1',
     [orderId],
   );
-/** Every message of the order so far has been handled: this one was, and they share a key. */
-async function heard(id: string): Promise<void> {
-  await until('the message is handled', async () => {
+/** Waits until the message is processed. So are earlier ones of its order, because they share a key. */
+async function processed(id: string): Promise<void> {
+  await until('the message is processed', async () => {
     const [known] = await service.database.sql('select from payments.inbox where message_id = $1', [id]);
     return known;
   });
@@ -28,11 +28,11 @@ async function heard(id: string): Promise<void> {
 
 describe('OrderPlaced', () => {
   it.each(['ANG', 'ZWL', 'XCG', 'ZWG', 'XTS', 'XXX'])(
-    'requests a payment in %s, whether or not prices may still be in it',
+    'requests a payment in %s, whether or not prices may still use it',
     async (currency) => {
       const order = anOrder({ currency });
 
-      await heard(await service.hears('OrderPlaced', order));
+      await processed(await service.receives('OrderPlaced', order));
 
       expect(await requestsOf(order)).toMatchObject([{ status: 'PENDING', currency }]);
     },
@@ -41,8 +41,8 @@ describe('OrderPlaced', () => {
   it('requests the payment once, with its time to live and its first step', async () => {
     const order = anOrder({ customerId: 'ada' });
 
-    const messageId = await service.hears('OrderPlaced', order);
-    await heard(messageId);
+    const messageId = await service.receives('OrderPlaced', order);
+    await processed(messageId);
 
     const [request, ...others] = await requestsOf(order);
     expect(request).toMatchObject({
@@ -54,7 +54,7 @@ describe('OrderPlaced', () => {
     });
     expect(others).toEqual([]);
     expect(request!.expires_at.getTime() - request!.created_at.getTime()).toBe(60_000);
-    // Sorted by id is sorted by creation.
+    // Ids sort by creation time.
     expect(Number.parseInt(request!.id.replaceAll('-', '').slice(0, 12), 16)).toBe(request!.created_at.getTime());
     const expiresAt = request!.expires_at.toISOString();
     const messages = await messagesOf(order);
@@ -77,14 +77,14 @@ describe('OrderPlaced', () => {
     ]);
   });
 
-  it('P4 delivered again changes nothing; said again by another message it leaves a line', async () => {
+  it('P4 redelivered changes nothing; repeated by another message it adds a step', async () => {
     const order = anOrder();
-    const id = await service.hears('OrderPlaced', order);
-    await heard(id);
+    const id = await service.receives('OrderPlaced', order);
+    await processed(id);
 
-    await service.hears('OrderPlaced', order, id);
-    const distinct = await service.hears('OrderPlaced', { ...order, total: 17 });
-    await heard(distinct);
+    await service.receives('OrderPlaced', order, id);
+    const distinct = await service.receives('OrderPlaced', { ...order, total: 17 });
+    await processed(distinct);
 
     expect(await requestsOf(order)).toMatchObject([{ amount: '900', version: 1 }]);
     expect(await messagesOf(order)).toHaveLength(1);
@@ -94,17 +94,17 @@ describe('OrderPlaced', () => {
         type: 'MessagePassedOver',
         cause: 'OrderPlaced',
         message_id: distinct,
-        detail: { type: 'OrderPlaced', reason: 'The order has its payment request already.' },
+        detail: { type: 'OrderPlaced', reason: 'The order already has a payment request.' },
       },
     ]);
   });
 
-  it('P4 of many orders at once requests each payment once', async () => {
+  it('P4 for many orders at once requests each payment once', async () => {
     const orders = Array.from({ length: 40 }, () => anOrder());
 
-    await Promise.all(orders.map((order) => service.hears('OrderPlaced', order)));
+    await Promise.all(orders.map((order) => service.receives('OrderPlaced', order)));
 
-    await until('all are requested', async () => {
+    await until('all payments are requested', async () => {
       const found = await Promise.all(orders.map(async (order) => (await requestsOf(order)).length));
       return found.every((count) => count === 1);
     });
@@ -119,7 +119,7 @@ describe('OrderCancelled', () => {
   it('cancels a pending payment', async () => {
     const request = await service.aRequest();
 
-    const messageId = await service.hearsCancelled(request);
+    const messageId = await service.receivesCancelled(request);
 
     const { request: row, messages } = await service.stored(request);
     expect(row).toMatchObject({ status: 'CANCELLED', reason: 'changed my mind', decided_by: null, version: 2 });
@@ -141,18 +141,18 @@ describe('OrderCancelled', () => {
     });
   });
 
-  it('sends what was paid back, and says so when it is done', async () => {
+  it('refunds a paid payment, and publishes an event when done', async () => {
     const request = await service.aRequest();
     await service.anOperator('olga').post(`/payment-requests/${request.id}/succeed`);
 
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
     await service.untilStatus(request, 'REFUNDED');
 
     const { request: row, messages } = await service.stored(request);
     expect(row).toMatchObject({ reason: 'changed my mind', decided_by: 'olga', version: 4 });
     expect(messages.map(({ type, sequence }) => [type, sequence])).toEqual([
       ['PaymentSucceeded', '2'],
-      // The way there is nobody else's business: the sequence has a gap.
+      // Intermediate steps are not published, so the sequence has a gap.
       ['PaymentRefunded', '4'],
     ]);
     const steps = await service.steps(request);
@@ -166,12 +166,12 @@ describe('OrderCancelled', () => {
     expect(await service.database.sql('select from payments.jobs')).toEqual([]);
   });
 
-  it('is the echo of a payment that failed; said again by another message it leaves a line', async () => {
+  it('changes nothing after a failed payment; repeated by another message it adds a step', async () => {
     const request = await service.aRequest();
     await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'declined' });
 
-    const echo = await service.hearsCancelled(request, { reason: 'declined' });
-    const again = await service.hearsCancelled(request);
+    const echo = await service.receivesCancelled(request, { reason: 'declined' });
+    const again = await service.receivesCancelled(request);
 
     expect(await service.stored(request)).toMatchObject({
       request: { status: 'FAILED', version: 2 },
@@ -182,22 +182,22 @@ describe('OrderCancelled', () => {
       {
         type: 'MessagePassedOver',
         message_id: again,
-        detail: { type: 'OrderCancelled', reason: 'The cancellation of the order had been heard before.' },
+        detail: { type: 'OrderCancelled', reason: 'A cancellation of the order arrived before.' },
       },
     ]);
   });
 
   it.each(['CANCELLED', 'REFUNDED'])(
-    'said again when the payment is %s changes nothing, and leaves a line',
+    'repeated when the payment is %s changes nothing but adds a step',
     async (status) => {
       const request = await service.aRequest();
       if (status === 'REFUNDED') await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
-      const first = await service.hearsCancelled(request);
+      const first = await service.receivesCancelled(request);
       await service.untilStatus(request, status);
       const before = await service.stored(request);
 
-      await service.hears('OrderCancelled', { ...request, reason: 'x' }, first);
-      const again = await service.hearsCancelled(request);
+      await service.receives('OrderCancelled', { ...request, reason: 'x' }, first);
+      const again = await service.receivesCancelled(request);
 
       expect(await service.stored(request)).toEqual(before);
       const lines = (await service.steps(request)).filter(({ type }) => type === 'MessagePassedOver');
@@ -205,11 +205,11 @@ describe('OrderCancelled', () => {
     },
   );
 
-  it('of an order without a request is remembered: a request that comes yet is cancelled at once', async () => {
+  it('for an order without a request is recorded, and a later request is cancelled at once', async () => {
     const order = anOrder();
-    await service.hearsCancelled(order);
+    await service.receivesCancelled(order);
 
-    await heard(await service.hears('OrderPlaced', order));
+    await processed(await service.receives('OrderPlaced', order));
 
     expect(await requestsOf(order)).toMatchObject([{ status: 'CANCELLED' }]);
     expect((await messagesOf(order)).map(({ type }) => type)).toEqual(['PaymentRequested', 'PaymentCancelled']);
@@ -220,16 +220,16 @@ describe('OrderCancelled', () => {
     ]);
   });
 
-  it('of before 0.3, without an actor, is taken for order-service’s own', async () => {
+  it('from before 0.3, without an actor, is attributed to order-service', async () => {
     const request = await service.aRequest();
 
     const { orderId, customerId } = request;
-    await heard(await service.hears('OrderCancelled', { orderId, customerId, reason: 'old' }));
+    await processed(await service.receives('OrderCancelled', { orderId, customerId, reason: 'old' }));
 
     expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentCancelled', actor: 'order-service' });
   });
 
-  it.each(['succeed', 'fail'])('and an operator’s "%s" at the same moment: one of both wins', async (action) => {
+  it.each(['succeed', 'fail'])('concurrent with an operator’s "%s" has exactly one winner', async (action) => {
     const requests = await service.someRequests(15);
 
     await Promise.all(
@@ -237,48 +237,48 @@ describe('OrderCancelled', () => {
         const decided = service
           .anOperator()
           .post(`/payment-requests/${request.id}/${action}`, action === 'fail' ? { reason: 'declined' } : undefined);
-        const [answer] = await Promise.all([decided, service.hearsCancelled(request)]);
+        const [answer] = await Promise.all([decided, service.receivesCancelled(request)]);
         expect([200, 409]).toContain(answer.status);
         const final = answer.status === 409 ? 'CANCELLED' : action === 'fail' ? 'FAILED' : 'REFUNDED';
         await service.untilStatus(request, final);
         const { messages } = await service.stored(request);
-        const told = {
+        const published = {
           CANCELLED: ['PaymentCancelled'],
           FAILED: ['PaymentFailed'],
           REFUNDED: ['PaymentSucceeded', 'PaymentRefunded'],
         };
-        expect(messages.map(({ type }) => type)).toEqual(told[final]);
+        expect(messages.map(({ type }) => type)).toEqual(published[final]);
       }),
     );
   });
 });
 
-it('order-service’s other messages mean nothing here', async () => {
+it('other messages of order-service are ignored', async () => {
   const request = await service.aRequest();
   await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
   const before = await service.stored(request);
   const { orderId, customerId } = request;
 
-  await service.hears('OrderCompleted', { orderId, customerId });
-  await service.hears('OrderFinished', { orderId, customerId });
-  // Behind them in their key.
-  await heard(await service.hears('OrderPlaced', { ...request, total: 1 }));
+  await service.receives('OrderCompleted', { orderId, customerId });
+  await service.receives('OrderFinished', { orderId, customerId });
+  // Queued after them under the same key.
+  await processed(await service.receives('OrderPlaced', { ...request, total: 1 }));
 
   expect(await service.stored(request)).toEqual(before);
 });
 
-it('P4 a message whose order is unknown to everybody does not stop the others', async () => {
+it('P4 a message about an unknown order does not stop the others', async () => {
   const unknown = anOrder({ orderId: uuidv7() });
-  await service.hearsCancelled(unknown);
+  await service.receivesCancelled(unknown);
   const request = await service.aRequest();
 
-  await service.hearsCancelled(request);
+  await service.receivesCancelled(request);
 
   await service.untilStatus(request, 'CANCELLED');
   expect(await service.database.sql('select from payments.inbox_parked')).toEqual([]);
 });
 
-describe('P5 a message outside of its contract is a dead letter at once', () => {
+describe('P5 a message that violates its contract becomes a dead letter at once', () => {
   const letterOf = async (id: string) => {
     const [letter] = await service.database.sql<{ attempts: number; dead_at: Date | null; error: string }>(
       'select attempts, dead_at, error from payments.inbox_parked where message_id = $1',
@@ -300,7 +300,7 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
   ])('OrderPlaced with %s', async (_, field, value) => {
     const order = anOrder();
 
-    const id = await service.hears('OrderPlaced', { ...order, [field]: value }, undefined, order.orderId);
+    const id = await service.receives('OrderPlaced', { ...order, [field]: value }, undefined, order.orderId);
 
     const letter = await until('the message is parked', () => letterOf(id));
     expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
@@ -316,7 +316,7 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
     const request = await service.aRequest();
     const cancelled = { orderId: request.orderId, customerId: request.customerId, reason: 'ordered twice' };
 
-    const id = await service.hears('OrderCancelled', { ...cancelled, [field]: value });
+    const id = await service.receives('OrderCancelled', { ...cancelled, [field]: value });
 
     const letter = await until('the message is parked', () => letterOf(id));
     expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
@@ -324,7 +324,7 @@ describe('P5 a message outside of its contract is a dead letter at once', () => 
   });
 });
 
-describe('whatever a contract allows is kept', () => {
+describe('everything that a contract allows is stored', () => {
   it.each([
     ['the largest amount', { total: Number.MAX_SAFE_INTEGER }, { amount: String(Number.MAX_SAFE_INTEGER) }],
     ['the longest name', { customerId: '😀'.repeat(255) }, { customer_id: '😀'.repeat(255) }],
@@ -332,25 +332,25 @@ describe('whatever a contract allows is kept', () => {
   ])('OrderPlaced with %s', async (_, fields, stored) => {
     const order = anOrder(fields);
 
-    await heard(await service.hears('OrderPlaced', order));
+    await processed(await service.receives('OrderPlaced', order));
 
     expect(await requestsOf(order)).toMatchObject([stored]);
   });
 
-  it('P3 OrderPlaced with its ids in capitals shares the key of all that is published about the order', async () => {
+  it('P3 OrderPlaced with upper-case ids shares the key of all messages about the order', async () => {
     const order = anOrder();
 
-    await heard(await service.hears('OrderPlaced', { ...order, orderId: order.orderId.toUpperCase() }));
+    await processed(await service.receives('OrderPlaced', { ...order, orderId: order.orderId.toUpperCase() }));
 
     const [message] = await messagesOf(order);
     expect(JSON.parse(message!.payload)).toMatchObject({ orderId: order.orderId });
   });
 
-  it('OrderCancelled with null for the actor is like one that names none', async () => {
+  it('OrderCancelled with a null actor is treated as if it had none', async () => {
     const request = await service.aRequest();
     const { orderId, customerId } = request;
 
-    await heard(await service.hears('OrderCancelled', { orderId, customerId, reason: '😀'.repeat(500), actor: null }));
+    await processed(await service.receives('OrderCancelled', { orderId, customerId, reason: '😀'.repeat(500), actor: null }));
 
     expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentCancelled', actor: 'order-service' });
     expect((await service.stored(request)).request).toMatchObject({ reason: '😀'.repeat(500) });

@@ -16,15 +16,15 @@ afterAll(async () => {
   await service.stop();
 });
 
-const lapse = (requests: readonly { readonly id: string }[]) =>
+const expire = (requests: readonly { readonly id: string }[]) =>
   service.database.sql(`update payments.payment_requests set expires_at = now() where id = any($1)`, [
     requests.map(({ id }) => id),
   ]);
 
-it('a request whose time is over fails, and says so', async () => {
+it('an expired request fails and publishes PaymentFailed', async () => {
   const request = await service.aRequest();
 
-  await lapse([request]);
+  await expire([request]);
   await service.untilStatus(request, 'FAILED');
 
   const { request: row, messages } = await service.stored(request);
@@ -46,10 +46,10 @@ it('a request whose time is over fails, and says so', async () => {
   });
 });
 
-it('P4 of two replicas, with more requests due than one takes at once, each fails once', async () => {
+it('P4 with two replicas and more requests due than a batch holds, each request fails once', async () => {
   const requests = await service.someRequests(350);
 
-  await lapse(requests);
+  await expire(requests);
   await service.untilAll(requests, 'FAILED');
 
   for (const request of requests) {
@@ -61,21 +61,21 @@ it('P4 of two replicas, with more requests due than one takes at once, each fail
   }
 });
 
-it('one whose time is not over stays, and one that is decided', async () => {
+it('requests that have not expired or are decided do not change', async () => {
   const [pending, paid, due] = await Promise.all([service.aRequest(), service.aRequest(), service.aRequest()]);
   await service.anOperator().post(`/payment-requests/${paid.id}/succeed`);
 
-  await lapse([paid, due]);
+  await expire([paid, due]);
   await service.untilStatus(due, 'FAILED');
 
   expect(await service.stored(pending)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
   expect(await service.stored(paid)).toMatchObject({ request: { status: 'SUCCEEDED', version: 2 } });
 });
 
-it('a payment that succeeds at the same moment: one of both wins', async () => {
-  // One after the other they take longer than the timers wait: somewhere in the middle they meet.
+it('when a payment succeeds while it expires, exactly one result wins', async () => {
+  // One after another they take longer than the polling interval, so some meet the timers.
   const requests = await service.someRequests(300);
-  await lapse(requests);
+  await expire(requests);
   const statuses: number[] = [];
   for (const { id } of requests)
     statuses.push((await service.anOperator().post(`/payment-requests/${id}/succeed`)).status);
@@ -90,7 +90,7 @@ it('a payment that succeeds at the same moment: one of both wins', async () => {
   }
 });
 
-it('a request that somebody has locked is in nobody’s way', async () => {
+it('a locked request does not block others', async () => {
   const [locked, other] = [await service.aRequest(), await service.aRequest()];
   const dataSource = service.app.get(DataSource);
   const [writer, holder] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
@@ -99,8 +99,8 @@ it('a request that somebody has locked is in nobody’s way', async () => {
   await writer.query('update payments.payment_requests set expires_at = now() where id = $1', byId);
   await holder.startTransaction();
   const hold = holder.query('select from payments.payment_requests where id = $1 for update', byId);
-  // It stands in line before anybody can see that the request is due.
-  await until('the holder waits', async () => {
+  // It queues for the lock before anybody can see that the request is due.
+  await until('the holder waits for the lock', async () => {
     const waiting = await service.database.sql(
       'select from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0',
     );
@@ -109,7 +109,7 @@ it('a request that somebody has locked is in nobody’s way', async () => {
   await writer.commitTransaction();
   await hold;
 
-  await lapse([other]);
+  await expire([other]);
   await service.untilStatus(other, 'FAILED');
   expect(await service.stored(locked)).toMatchObject({ request: { status: 'PENDING' } });
 
@@ -118,10 +118,10 @@ it('a request that somebody has locked is in nobody’s way', async () => {
   await service.untilStatus(locked, 'FAILED');
 });
 
-it('P8 what is due while the database does not answer as it should fails afterwards', async () => {
+it('P8 a request that is due during a database problem fails afterwards', async () => {
   const request = await service.aRequest();
   await service.database.sql('revoke update on payments.payment_requests from payments');
-  await lapse([request]);
+  await expire([request]);
   const logged = jest.spyOn(Logger.prototype, 'warn');
   await until('both replicas have tried', () => logged.mock.calls.length >= 2);
 
@@ -132,7 +132,7 @@ it('P8 what is due while the database does not answer as it should fails afterwa
   logged.mockRestore();
 });
 
-it('P5 those that cannot fail are in no other’s way, and are seen until they can', async () => {
+it('P5 requests that cannot expire do not block others, and show in health until they can', async () => {
   const [stuck, ...others] = await service.someRequests(4);
   await service.database.sql(`
     create function payments.refuse() returns trigger language plpgsql as
@@ -142,16 +142,16 @@ it('P5 those that cannot fail are in no other’s way, and are seen until they c
       for each row when (old.reason = 'stuck' or new.id = '${stuck!.id}') execute function payments.refuse()`);
   const health = () => service.app.get(MessagingHealth).check();
 
-  await lapse([stuck!]);
-  // As many are stuck as one look takes in.
+  await expire([stuck!]);
+  // As many are stuck as a batch holds.
   await service.database.sql(`
     insert into payments.payment_requests
       (id, order_id, customer_id, amount, currency, gateway, status, reason, version, expires_at, created_at, updated_at)
     select uuidv7(), uuidv7(), 'ada', 900, 'EUR', 'manual', 'PENDING', 'stuck', 1, now() - interval '1 day', now(), now()
       from generate_series(1, 99)`);
-  await lapse(others);
+  await expire(others);
   await service.untilAll(others, 'FAILED');
-  await until('health tells', () => !health().healthy);
+  await until('health reports it', () => !health().healthy);
   expect(health().components['expiry']).toMatchObject({
     healthy: false,
     problem: expect.stringContaining('out of order'),
@@ -160,5 +160,5 @@ it('P5 those that cannot fail are in no other’s way, and are seen until they c
 
   await service.database.sql('drop trigger refuse on payments.payment_requests');
   await service.untilStatus(stuck!, 'FAILED');
-  await until('health is back', () => health().components['expiry']?.healthy);
+  await until('health has recovered', () => health().components['expiry']?.healthy);
 });

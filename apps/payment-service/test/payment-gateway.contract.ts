@@ -3,18 +3,17 @@ import { type PaymentGateway } from '../src/application/payment-gateway.js';
 import { type PaymentRequest } from '../src/domain/payment-request.js';
 import { requestPayment } from '../src/domain/payment-rules.js';
 
-/** A request to be charged. */
 export function aRequest(id = uuidv7()): PaymentRequest {
   const placed = { orderId: uuidv7(), customerId: 'ada', total: 900, currency: 'EUR' };
   return requestPayment(placed, id, new Date(), { ttlMs: 60_000, gateway: 'any' }).state;
 }
 
-/** What every gateway keeps to. */
+/** The contract that every gateway must fulfil. */
 export function describeGateway(name: string, make: () => PaymentGateway): void {
   const never = new AbortController().signal;
 
   describe(`the gateway ${name}`, () => {
-    it('gives a charge that is repeated the same answer, also to another process', async () => {
+    it('answers a repeated charge the same way, even from another process', async () => {
       const request = aRequest();
 
       const [first, second] = [make(), make()];
@@ -26,12 +25,12 @@ export function describeGateway(name: string, make: () => PaymentGateway): void 
       expect([repeated, elsewhere]).toEqual([answer, answer]);
     });
 
-    it('has a name that every request can keep', () => {
+    it('has a name that fits into every request', () => {
       expect(make().name).toMatch(/^[a-z0-9-]{1,40}$/);
       expect(make().name).toBe(name);
     });
 
-    it('says why a charge failed', async () => {
+    it('gives the reason when a charge fails', async () => {
       const gateway = make();
       for (let n = 0; n < 50; n++) {
         const request = aRequest();
@@ -42,7 +41,7 @@ export function describeGateway(name: string, make: () => PaymentGateway): void 
       }
     });
 
-    it('refunds, and does not mind being asked again', async () => {
+    it('makes a refund and accepts a repeated one', async () => {
       const request = aRequest();
       const gateway = make();
 

@@ -19,7 +19,7 @@ interface Row {
   readonly created: number;
 }
 
-/** Requests of every status and a few amounts, each created a second after the one before. */
+/** Requests of every status and several amounts, created one second apart. */
 async function someRequests(
   customerId: string,
   count: number,
@@ -45,7 +45,7 @@ async function someRequests(
 
 const ids = ({ body }: Answer): string[] => body.items.map(({ id }: { id: string }) => id);
 
-/** Every page of a list, one after the other; `between` runs after each. */
+/** Reads all pages of a list; `between` runs after each. */
 async function readAll(
   get: (path: string) => Promise<Answer>,
   query: string,
@@ -77,7 +77,7 @@ const nothing = {
   createdFrom: undefined,
   createdTo: undefined,
 };
-/** How PostgreSQL reads a page. */
+/** The plan by which PostgreSQL reads a page. */
 async function planOf(filter: object, sort: PaymentSort): Promise<string> {
   const listing = { filter: { ...nothing, ...filter }, sort, after: undefined, limit: 20 };
   const { text, values } = paymentListStatement(listing);
@@ -91,7 +91,7 @@ describe('a list', () => {
     ['-created', (rows: readonly Row[]) => byCreation(rows).toReversed()],
     ['amount', byAmount],
     ['-amount', (rows: readonly Row[]) => byAmount(rows).toReversed()],
-  ])('sorted by %s has every request once', async (sort, expected) => {
+  ])('sorted by %s contains every request once', async (sort, expected) => {
     const { userId, get } = service.aCustomer();
     const rows = await someRequests(userId, 20);
 
@@ -120,7 +120,7 @@ describe('a list', () => {
     ['createdTo=2025-12-31', () => false],
     ['createdTo=1969-01-01T00:00:00Z', () => false],
     ['createdFrom=9999-12-31T23:59:59Z', () => false],
-  ])('narrowed by %s has what meets it, in every sort, to its customer and to an operator', async (query, meets) => {
+  ])('filtered by %s contains what matches, in every sort order, for a customer and an operator', async (query, meets) => {
     const { userId, get } = service.aCustomer();
     const rows = await someRequests(userId, 24);
     const expected = rows.filter((row) => meets(row, rows));
@@ -138,7 +138,7 @@ describe('a list', () => {
     }
   });
 
-  it('of everybody, by several statuses, has each request once', async () => {
+  it('of all customers, by several statuses, contains each request once', async () => {
     const began = Date.parse('2031-01-01T00:00:00Z');
     const rows = await someRequests('everybody', 30, began);
     const query = `status=PENDING,SUCCEEDED,REFUNDED&createdFrom=2031-01-01T00:00:00Z`;
@@ -148,7 +148,7 @@ describe('a list', () => {
     expect(await readAll(service.anOperator().get, `${query}&sort=amount`)).toEqual(byAmount(expected));
   });
 
-  it('P10 has nobody else’s for a customer, whatever they ask for', async () => {
+  it('P10 contains only their own for a customer, whatever the filter', async () => {
     const { userId, get } = service.aCustomer();
     const [own] = await someRequests(userId, 1);
     const others = await service.aRequest();
@@ -159,7 +159,7 @@ describe('a list', () => {
   });
 
   it.each(['-created', 'created', '-amount', 'amount'])(
-    'sorted by %s has each request that was there at the beginning once, while others come and change',
+    'sorted by %s contains each request that existed at the beginning once, despite concurrent inserts and changes',
     async (sort) => {
       const { userId, get } = service.aCustomer();
       const rows = await someRequests(userId, 15);
@@ -185,7 +185,7 @@ describe('a list', () => {
     },
   );
 
-  it('goes on only with the cursor of the same list', async () => {
+  it('continues only with a cursor of the same list', async () => {
     const { userId, get } = service.aCustomer();
     await someRequests(userId, 5);
     const { body } = await get('/payment-requests?limit=2&status=PENDING,FAILED&sort=amount');
@@ -208,7 +208,7 @@ describe('a list', () => {
     expect((await at('sort=amount', first.body.nextCursor)).status).toBe(200);
   });
 
-  it('P7 is read from an index, however many there are', async () => {
+  it('P7 is read from an index, however many requests there are', async () => {
     await service.database.sql(
       `insert into payments.payment_requests
          (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
@@ -235,7 +235,7 @@ describe('a list', () => {
   });
 
   it.each(['created', '-created'] as const)(
-    'P7 sorted by %s is read from the index of the status, where all of one status are at the other end of the list',
+    'P7 sorted by %s is read from the status index when all requests of a status are at the other end',
     async (sort) => {
       await service.database.sql('truncate payments.payment_requests');
       await service.database.sql(
@@ -263,6 +263,6 @@ describe('a list', () => {
   );
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

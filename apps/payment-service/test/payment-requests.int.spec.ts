@@ -39,7 +39,7 @@ describe('the list of payment requests', () => {
     });
   });
 
-  it("shows an operator everybody's", async () => {
+  it("shows an operator all payment requests", async () => {
     const [one, another] = [await service.aRequest(), await service.aRequest()];
 
     const answer = await service.anOperator().get('/payment-requests?limit=2');
@@ -47,14 +47,14 @@ describe('the list of payment requests', () => {
     expect(ids(answer)).toEqual([another.id, one.id]);
   });
 
-  it('P10 shows an admin no more than a customer: the roles do not contain each other', async () => {
+  it('P10 shows an admin no more than a customer, because roles do not include each other', async () => {
     await service.aRequest();
     const admin = service.caller({ 'x-user-id': 'an admin', 'x-roles': 'admin' });
 
     expect((await admin.get('/payment-requests')).body.items).toEqual([]);
   });
 
-  it('is narrowed to one order', async () => {
+  it('filters by order', async () => {
     const { userId, get } = service.aCustomer();
     const request = await service.aRequest({ customerId: userId });
     await service.aRequest({ customerId: userId });
@@ -65,7 +65,7 @@ describe('the list of payment requests', () => {
     expect(ids(await get(`/payment-requests?orderId=${uuidv7()}`))).toEqual([]);
   });
 
-  it('is narrowed to one status', async () => {
+  it('filters by status', async () => {
     const { userId, get } = service.aCustomer();
     const pending = await service.aRequest({ customerId: userId });
     const paid = await service.aRequest({ customerId: userId });
@@ -79,7 +79,7 @@ describe('the list of payment requests', () => {
     expect(ids(await get(`/payment-requests?status=FAILED&orderId=${paid.orderId}`))).toEqual([]);
   });
 
-  it.each([1, 2, 5, 100])('comes in pages of %i, each request once', async (limit) => {
+  it.each([1, 2, 5, 100])('lists each request once in pages of %i', async (limit) => {
     const { userId, get } = service.aCustomer();
     const own: string[] = [];
     for (let n = 0; n < 5; n++) own.unshift((await service.aRequest({ customerId: userId })).id);
@@ -145,7 +145,7 @@ describe('the list of payment requests', () => {
     ['sort=status', 'sort'],
     ['sort=created&sort=amount', 'sort'],
     ['toString=1', 'toString'],
-  ])('is refused for %s', async (query, parameter) => {
+  ])('is rejected for %s', async (query, parameter) => {
     const answer = await service.anOperator().get(`/payment-requests?${query}`);
 
     expectProblem(answer, 400, 'validation', {
@@ -166,7 +166,7 @@ describe('a payment request', () => {
     expect(operators).toMatchObject({ status: 200, body: { ...own.body, gateway: 'manual' } });
   });
 
-  it("P10 of another customer's looks like none at all", async () => {
+  it("P10 of another customer is reported as not found", async () => {
     const { id } = await service.aRequest();
     const nobodys = uuidv7();
     const { get } = service.aCustomer();
@@ -176,12 +176,12 @@ describe('a payment request', () => {
 
     expectProblem(others, 404, 'payment-request-not-found', { paymentRequestId: id });
     expectProblem(none, 404, 'payment-request-not-found', { paymentRequestId: nobodys });
-    const told = { instance: '', paymentRequestId: '' };
-    expect({ ...none.body, ...told }).toEqual({ ...others.body, ...told });
+    const ownFields = { instance: '', paymentRequestId: '' };
+    expect({ ...none.body, ...ownFields }).toEqual({ ...others.body, ...ownFields });
     expect([...none.headers.keys()]).toEqual([...others.headers.keys()]);
   });
 
-  it('shows an amount as exactly as the order had it', async () => {
+  it('shows the exact amount of the order', async () => {
     const { id } = await service.aRequest({ total: Number.MAX_SAFE_INTEGER });
 
     expect((await service.anOperator().get(`/payment-requests/${id}`)).body.amount).toBe(Number.MAX_SAFE_INTEGER);
@@ -212,7 +212,7 @@ describe('marking a payment succeeded', () => {
     expect((await service.anOperator().get(`/payment-requests/${request.id}`)).body).toEqual(answer.body);
   });
 
-  it('takes an empty body for none', async () => {
+  it('treats an empty body as absent', async () => {
     const { id } = await service.aRequest();
 
     expect((await service.anOperator().post(`/payment-requests/${id}/succeed`, {})).status).toBe(200);
@@ -222,8 +222,8 @@ describe('marking a payment succeeded', () => {
     ['a reason, as if it had failed', { reason: 'declined' }],
     ['a list', []],
     ['null', 'null'],
-    ['a text', '"paid"'],
-  ])('refuses a body: %s', async (_, body) => {
+    ['a string', '"paid"'],
+  ])('rejects a body: %s', async (_, body) => {
     const request = await service.aRequest();
 
     const answer = await service.anOperator().post(`/payment-requests/${request.id}/succeed`, body);
@@ -261,7 +261,7 @@ describe('marking a payment failed', () => {
     ]);
   });
 
-  it.each(['x', 'x'.repeat(400), '😀'.repeat(400), `it's "odd" \\ \n`])('takes the reason %j', async (reason) => {
+  it.each(['x', 'x'.repeat(400), '😀'.repeat(400), `it's "odd" \\ \n`])('accepts the reason %j', async (reason) => {
     const request = await service.aRequest();
 
     const answer = await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason });
@@ -284,7 +284,7 @@ describe('marking a payment failed', () => {
     ['an unknown field', { reason: 'declined', status: 'SUCCEEDED' }, '#/status'],
     ['a list for a body', [{ reason: 'declined' }], '#'],
     ['null for a body', 'null', '#'],
-  ])('refuses %s', async (_, body, pointer) => {
+  ])('rejects %s', async (_, body, pointer) => {
     const request = await service.aRequest();
 
     const answer = await service.anOperator().post(`/payment-requests/${request.id}/fail`, body);
@@ -296,7 +296,7 @@ describe('marking a payment failed', () => {
   });
 });
 
-/** Both results: how an operator gives them, what comes of it. */
+/** Both results: how an operator sets them, and their effect. */
 const results = [
   { action: 'succeed', body: undefined, status: 'SUCCEEDED', event: 'PaymentSucceeded', opposite: 'fail' },
   { action: 'fail', body: { reason: 'declined' }, status: 'FAILED', event: 'PaymentFailed', opposite: 'succeed' },
@@ -306,7 +306,7 @@ const bodyOf = (action: string) => results.find((result) => result.action === ac
 describe.each(results)('a result: $action', ({ action, body, status, event, opposite }) => {
   const at = (id: string) => `/payment-requests/${id}/${action}`;
 
-  it('given twice is the same answer, and one message', async () => {
+  it('sent twice gets the same answer and publishes one message', async () => {
     const request = await service.aRequest();
 
     const first = await service.anOperator('olga').post(at(request.id), body);
@@ -320,7 +320,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     });
   });
 
-  it('given by ten operators at once is one message', async () => {
+  it('sent by ten operators at once publishes one message', async () => {
     const request = await service.aRequest();
 
     const answers = await Promise.all(
@@ -332,7 +332,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     expect((await service.stored(request)).messages).toMatchObject([{ type: event }]);
   });
 
-  it('that contradicts the first is refused, and changes nothing', async () => {
+  it('that contradicts the first is rejected and changes nothing', async () => {
     const request = await service.aRequest();
     await service.anOperator().post(at(request.id), body);
     const before = await service.stored(request);
@@ -353,7 +353,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     ['a customer', { 'x-user-id': 'ada' }],
     ['an admin', { 'x-user-id': 'ada', 'x-roles': 'admin' }],
     ['a customer and admin', { 'x-user-id': 'ada', 'x-roles': 'customer,admin' }],
-  ])("P10 is not %s's to give, not even of their own order", async (_, headers) => {
+  ])("P10 cannot be set by %s, even for their own order", async (_, headers) => {
     const request = await service.aRequest({ customerId: 'ada' });
 
     const answer = await service.caller(headers).post(at(request.id), body);
@@ -362,7 +362,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
   });
 
-  it('P10 tells whoever lacks the role nothing of which requests there are', async () => {
+  it('P10 does not reveal to callers without the role which requests exist', async () => {
     const { post } = service.aCustomer();
 
     expectProblem(await post(at(uuidv7()), body), 403, 'role-required');
@@ -373,7 +373,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     ['nobody', {}],
     ['a role without a name', { 'x-roles': 'operator' }],
     ['an unknown role', { 'x-user-id': 'ada', 'x-roles': 'operator,king' }],
-  ])('P10 is not taken from %s', async (_, headers) => {
+  ])('P10 is not accepted from %s', async (_, headers) => {
     const request = await service.aRequest();
 
     const answer = await service.caller(headers).post(at(request.id), body);
@@ -382,7 +382,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
   });
 
-  it('is refused for a request that does not exist', async () => {
+  it('is rejected for a request that does not exist', async () => {
     const paymentRequestId = uuidv7();
 
     const answer = await service.anOperator().post(at(paymentRequestId), body);
@@ -390,7 +390,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     expectProblem(answer, 404, 'payment-request-not-found', { paymentRequestId });
   });
 
-  it.each(['17', randomUUID(), `${uuidv7()}0`, '%00', 'x'.repeat(5000)])('is refused for the id %s', async (id) => {
+  it.each(['17', randomUUID(), `${uuidv7()}0`, '%00', 'x'.repeat(5000)])('is rejected for the id %s', async (id) => {
     const answer = await service.anOperator().post(at(id), body);
 
     expectProblem(answer, 400, 'validation', {
@@ -398,7 +398,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     });
   });
 
-  it('is refused when its body cannot be read', async () => {
+  it('is rejected when its body cannot be read', async () => {
     const request = await service.aRequest();
 
     const malformed = await service.anOperator().post(at(request.id), '{"reason":');
@@ -413,7 +413,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING' }, messages: [] });
   });
 
-  it('P1 is as if never given when the outbox cannot be written', async () => {
+  it('P1 leaves no trace when the outbox cannot be written', async () => {
     const request = await service.aRequest();
 
     const answer = await service.withoutOutbox(() => service.anOperator().post(at(request.id), body));
@@ -425,12 +425,12 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
   });
 });
 
-it('of two operators with opposite results one wins, and one message goes out', async () => {
+it('when two operators send opposite results, one wins and one message is published', async () => {
   const requests = await Promise.all(Array.from({ length: 30 }, () => service.aRequest()));
 
   const races = await Promise.all(
     requests.map(async (request, n) => {
-      // Now one, now the other comes first.
+      // They take turns at being first.
       const contestants = n % 2 === 0 ? results : results.toReversed();
       const answers = await Promise.all(
         contestants.map(({ action, body }) =>
@@ -463,14 +463,14 @@ it.each(['/payment-requests', `/payment-requests/${uuidv7()}`, '/payment-request
   },
 );
 
-it.each(['17', randomUUID(), '%00'])('a payment request is not looked for by the id %s', async (id) => {
+it.each(['17', randomUUID(), '%00'])('a payment request is not searched for the invalid id %s', async (id) => {
   const answer = await service.anOperator().get(`/payment-requests/${id}`);
 
   expectProblem(answer, 400, 'validation', { errors: [{ parameter: 'paymentRequestId', detail: expect.any(String) }] });
 });
 
 it.each(['gateway', 'provider', 'system', 'operator:gateway', `operator:${'x'.repeat(246)}`])(
-  'an operator named %s is told from the machine that decides by itself',
+  'an operator named %s is distinguished from a system actor',
   async (operator) => {
     const request = await service.aRequest();
 
@@ -480,6 +480,6 @@ it.each(['gateway', 'provider', 'system', 'operator:gateway', `operator:${'x'.re
   },
 );
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

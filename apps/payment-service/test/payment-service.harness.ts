@@ -15,15 +15,15 @@ import { paymentService } from '../src/service.js';
 export type PaymentServiceHarness = Awaited<ReturnType<typeof startPaymentService>>;
 
 export interface HarnessOptions {
-  /** Instead of what the environment would say. */
+  /** Overrides the environment. */
   readonly config?: Partial<Omit<PaymentServiceConfig, 'DATABASE_URL' | 'KAFKA_BROKERS'>>;
-  /** Instead of the one that the configuration chooses. */
+  /** Replaces the configured gateway. */
   readonly gateway?: PaymentGateway;
-  /** Instead of the machine's. */
+  /** Replaces the system clock. */
   readonly clock?: Clock;
 }
 
-/** What OrderPlaced says. */
+/** The data of OrderPlaced. */
 export interface PlacedOrder {
   readonly orderId: string;
   readonly customerId: string;
@@ -36,9 +36,9 @@ export interface Step {
   readonly [field: string]: unknown;
 }
 
-/** payment-service, running, and what its tests do with it. */
+/** Starts payment-service and returns it with helpers for its tests. */
 export async function startPaymentService({ config: settings, gateway, clock }: HarnessOptions = {}) {
-  const moduleOf = (config: PaymentServiceConfig, its = clock) => {
+  const moduleOf = (config: PaymentServiceConfig, replicaClock = clock) => {
     const module = AppModule.with(config);
     const { providers = [] } = module;
     return {
@@ -46,7 +46,7 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
       providers: [
         ...providers,
         ...(gateway ? [{ provide: PaymentGateway, useValue: gateway }] : []),
-        ...(its ? [{ provide: Clock, useValue: its }] : []),
+        ...(replicaClock ? [{ provide: Clock, useValue: replicaClock }] : []),
       ],
     };
   };
@@ -57,7 +57,7 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
   const { database } = service;
   const config = service.app.get(PaymentServiceConfig);
 
-  async function hears(
+  async function receives(
     type: string,
     data: object,
     id = uuidv7(),
@@ -76,7 +76,7 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
     return id;
   }
 
-  /** As if an order had been placed: a request for its payment. */
+  /** Creates the payment request of a placed order. */
   async function aRequest(fields: Partial<PlacedOrder> = {}): Promise<PlacedOrder & { readonly id: string }> {
     const placed = anOrder(fields);
     await service.app
@@ -92,13 +92,13 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
     ...service,
     config,
 
-    /** Another replica, without a port: its timers and its jobs run. Close it before the service is stopped. */
-    async anotherReplica(its?: Clock) {
-      const replica = await createApp(moduleOf(config, its), config);
+    /** Starts another replica without a port, with timers and jobs. Close it before stopping the service. */
+    async anotherReplica(replicaClock?: Clock) {
+      const replica = await createApp(moduleOf(config, replicaClock), config);
       return replica.init();
     },
 
-    /** A customer of the test's own, unless it names one. */
+    /** A customer, new unless named. */
     aCustomer(userId = `customer ${randomUUID()}`) {
       return { userId, ...service.caller({ 'x-user-id': userId }) };
     },
@@ -108,18 +108,18 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
 
     aRequest,
 
-    /** Many of them, a few at a time: more would wait for a connection longer than they may. */
+    /** Creates many requests, a few at a time, because more would exceed the time limit for a connection. */
     async someRequests(count: number) {
       const requests = [];
       while (requests.length < count) requests.push(...(await Promise.all([aRequest(), aRequest(), aRequest()])));
       return requests.slice(0, count);
     },
 
-    /** A message of order-service comes over Kafka; gives its id. */
-    hears,
+    /** Sends a message of order-service over Kafka and returns its id. */
+    receives,
 
-    /** The order is cancelled, and payment-service has handled it. */
-    async hearsCancelled(
+    /** Cancels the order and waits until payment-service has processed it. */
+    async receivesCancelled(
       order: { readonly orderId: string; readonly customerId: string },
       fields: Partial<OrderCancelled> = {},
     ) {
@@ -129,15 +129,15 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
         reason: 'changed my mind',
         actor: 'customer:ada',
       };
-      const id = await hears('OrderCancelled', { ...data, ...fields });
-      await until('the cancellation is handled', async () => {
-        const [known] = await database.sql('select from payments.inbox where message_id = $1', [id]);
-        return known;
+      const id = await receives('OrderCancelled', { ...data, ...fields });
+      await until('the cancellation is processed', async () => {
+        const [row] = await database.sql('select from payments.inbox where message_id = $1', [id]);
+        return row;
       });
       return id;
     },
 
-    /** A request as it is stored, and the messages about it, without the first: PaymentRequested. */
+    /** Returns a request as stored, and the messages about it after PaymentRequested. */
     async stored({ id, orderId }: { readonly id: string; readonly orderId: string }) {
       const [[request], [requested, ...messages]] = await Promise.all([
         database.sql('select * from payments.payment_requests where id = $1', [id]),
@@ -147,11 +147,10 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
       return { request, messages };
     },
 
-    /** What stands in an order's timeline on this side. */
+    /** Returns the timeline of an order in payment-service. */
     steps: ({ orderId }: { readonly orderId: string }) =>
       database.sql<Step>('select * from payments.payment_timeline where order_id = $1 order by position', [orderId]),
 
-    /** Waits until all of the requests have the status. */
     untilAll: (requests: readonly { readonly id: string }[], status: string) =>
       until(`all payments are ${status}`, async () => {
         const rows = await database.sql('select from payments.payment_requests where id = any($1) and status = $2', [
@@ -161,7 +160,6 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
         return rows.length === requests.length;
       }),
 
-    /** Waits until the request has the status. */
     untilStatus: ({ id }: { readonly id: string }, status: string) =>
       until(`the payment is ${status}`, async () => {
         const [row] = await database.sql<{ status: string }>('select * from payments.payment_requests where id = $1', [
@@ -173,7 +171,6 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
   };
 }
 
-/** An order that was placed. */
 export function anOrder(fields: Partial<PlacedOrder> = {}): PlacedOrder {
   return { orderId: uuidv7(), customerId: `customer ${randomUUID()}`, total: 900, currency: 'EUR', ...fields };
 }

@@ -1,6 +1,6 @@
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
-import { HEARD_CANCELLATION, READ_STEPS } from '../src/adapters/postgres/postgres-payment-timeline.js';
+import { HAS_CANCELLATION, READ_STEPS } from '../src/adapters/postgres/postgres-payment-timeline.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 let service: PaymentServiceHarness;
@@ -11,12 +11,12 @@ afterAll(() => service.stop());
 
 const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}/timeline`;
 
-it('the timeline of a payment tells every step, who took it and why, oldest first', async () => {
+it('the timeline of a payment shows every step, its actor and its cause, oldest first', async () => {
   const request = await service.aRequest({ customerId: 'ada' });
   await service.anOperator('olga').post(`/payment-requests/${request.id}/succeed`);
-  const cancelled = await service.hearsCancelled(request, { reason: 'too late', actor: 'operator:otto' });
+  const cancelled = await service.receivesCancelled(request, { reason: 'too late', actor: 'operator:otto' });
   await service.untilStatus(request, 'REFUNDED');
-  const again = await service.hearsCancelled(request);
+  const again = await service.receivesCancelled(request);
 
   const { status, body } = await service.anOperator().get(at(request));
 
@@ -78,7 +78,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
         actor: 'customer:ada',
         cause: 'OrderCancelled',
         messageId: again,
-        detail: { type: 'OrderCancelled', reason: 'The cancellation of the order had been heard before.' },
+        detail: { type: 'OrderCancelled', reason: 'A cancellation of the order arrived before.' },
       },
     ],
     nextCursor: null,
@@ -86,7 +86,7 @@ it('the timeline of a payment tells every step, who took it and why, oldest firs
 });
 
 describe('the timeline in pages', () => {
-  /** A request with so many steps beside its first one. */
+  /** Adds `count` steps to a new request. */
   async function aRequestWith(steps: number, customerId = 'ada') {
     const request = await service.aRequest({ customerId });
     await addSteps(request, steps);
@@ -127,7 +127,7 @@ describe('the timeline in pages', () => {
     expect(new Set(pages.flat().map(({ actor }) => actor))).toEqual(new Set(['customer:ada', 'operator']));
   });
 
-  it('goes on with steps that were added since', async () => {
+  it('continues with steps added since', async () => {
     const request = await aRequestWith(1);
     const { get } = service.anOperator();
     const first = await get(`${at(request)}?limit=1`);
@@ -150,17 +150,17 @@ describe('the timeline in pages', () => {
     await service.database.sql('analyze payments.payment_timeline');
     const plan = await service.database.sql(`explain ${READ_STEPS}`, [request.orderId, 100, 3]);
     expect(JSON.stringify(plan)).toMatch(/Index Scan using payment_timeline_pkey/);
-    const heard = await service.database.sql(`explain ${HEARD_CANCELLATION}`, [request.orderId]);
-    expect(JSON.stringify(heard)).toMatch(/using payment_timeline_cancelled/);
+    const cancellation = await service.database.sql(`explain ${HAS_CANCELLATION}`, [request.orderId]);
+    expect(JSON.stringify(cancellation)).toMatch(/using payment_timeline_cancelled/);
   });
 
-  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])('is refused for ?%s', async (query) => {
+  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])('is rejected for ?%s', async (query) => {
     const request = await service.aRequest();
 
     expectProblem(await service.anOperator().get(`${at(request)}?${query}`), 400, 'validation');
   });
 
-  it('is refused for a cursor of another payment', async () => {
+  it('is rejected for a cursor of another payment', async () => {
     const [request, other] = [await aRequestWith(2), await service.aRequest()];
     const { get } = service.anOperator();
     const { body } = await get(`${at(request)}?limit=1`);
@@ -175,7 +175,7 @@ describe('the timeline in pages', () => {
     );
   });
 
-  it('P10 is hidden from another customer, also with a cursor', async () => {
+  it('P10 is hidden from another customer, even with a cursor', async () => {
     const request = await aRequestWith(2);
     const { body } = await service.anOperator().get(`${at(request)}?limit=1`);
 
@@ -185,7 +185,7 @@ describe('the timeline in pages', () => {
   });
 });
 
-it('P10 a customer sees their own, and not which operator it was', async () => {
+it('P10 a customer sees their own, but not which operator acted', async () => {
   const { userId, get } = service.aCustomer();
   const request = await service.aRequest({ customerId: userId });
   await service.anOperator('olga:x').post(`/payment-requests/${request.id}/fail`, { reason: 'declined' });
@@ -197,7 +197,7 @@ it('P10 a customer sees their own, and not which operator it was', async () => {
   expect(JSON.stringify(body)).not.toContain('olga');
 });
 
-it('P10 another customer’s looks like none at all', async () => {
+it('P10 reports another customer’s timeline as not found', async () => {
   const request = await service.aRequest();
   const { get } = service.aCustomer();
 
@@ -206,10 +206,10 @@ it('P10 another customer’s looks like none at all', async () => {
   expectProblem(await service.caller({}).get(at(request)), 401, 'caller-unknown');
 });
 
-it('is not looked for by what is no id', async () => {
+it('the timeline is not searched for an invalid id', async () => {
   expectProblem(await service.anOperator().get('/payment-requests/17/timeline'), 400, 'validation');
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -13,7 +13,7 @@ type Headers = Readonly<Record<string, string>>;
 const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}`;
 const anOperator = (headers: Headers) => service.anOperator('olga', { ...headers });
 
-it('the date of a payment request is evaluated where there is no ETag', async () => {
+it('the date of a payment request is evaluated when there is no ETag', async () => {
   const request = await service.aRequest();
   const longAgo = new Date(0).toUTCString();
   await service.database.sql(
@@ -34,7 +34,7 @@ it('the date of a payment request is evaluated where there is no ETag', async ()
 });
 
 describe('a GET of a payment request', () => {
-  it('is a 304 for a client that has it, until it changes', async () => {
+  it('returns 304 to a client with the current version', async () => {
     const request = await service.aRequest();
     const etag = (await service.anOperator().get(at(request))).headers.get('etag') ?? '';
 
@@ -55,7 +55,7 @@ describe('a GET of a payment request', () => {
     expect(changed.headers.get('etag')).toBe('"2"');
   });
 
-  it('is another representation for its customer, who sees less', async () => {
+  it('returns another representation to its customer, who sees less', async () => {
     const request = await service.aRequest({ customerId: 'ada' });
     const as = (headers: Headers) => service.caller({ 'x-user-id': 'ada', ...headers }).get(at(request));
     const own = (await as({})).headers.get('etag') ?? '';
@@ -65,7 +65,7 @@ describe('a GET of a payment request', () => {
     expect((await anOperator({ 'if-none-match': own }).get(at(request))).status).toBe(200);
   });
 
-  it('is a 412 for another version in If-Match, and a 404 for another customer', async () => {
+  it('returns 412 for another version in If-Match, and 404 to another customer', async () => {
     const request = await service.aRequest();
     const stranger = service.caller({ 'x-user-id': 'somebody else', 'if-match': '"9"', 'if-none-match': '*' });
 
@@ -83,7 +83,7 @@ describe.each([
   { action: 'succeed', body: undefined, status: 'SUCCEEDED' },
   { action: 'fail', body: { reason: 'declined' }, status: 'FAILED' },
 ])('a result with a precondition: $action', ({ action, body, status }) => {
-  it('is refused by one that does not hold, and taken by one that does', async () => {
+  it('is rejected when it does not hold, and accepted when it does', async () => {
     const request = await service.aRequest();
     const send = (headers: Headers) => anOperator(headers).post(`${at(request)}/${action}`, body);
 
@@ -107,7 +107,7 @@ describe.each([
     expect((await send({ 'if-match': '"2"' })).status).toBe(200);
   });
 
-  it('is a 404 for an unknown request and a 403 without the role, whatever the precondition', async () => {
+  it('returns 404 for an unknown request and 403 without the role, whatever the precondition', async () => {
     const request = await service.aRequest({ customerId: 'ada' });
 
     for (const headers of [{ 'if-match': '"9"' }, { 'if-none-match': '*' }] as Headers[]) {
@@ -118,7 +118,7 @@ describe.each([
     }
   });
 
-  it('that is sent again with its key gets the stored answer, although its precondition no longer holds', async () => {
+  it('returns the stored answer for a repeated key, even if the precondition no longer holds', async () => {
     const request = await service.aRequest();
     const operator = anOperator({ 'if-match': '"1"', 'idempotency-key': uuidv7() });
 
@@ -131,7 +131,7 @@ describe.each([
   });
 });
 
-it('a refund by hand is refused by a precondition that does not hold', async () => {
+it('a refund by hand is rejected when its precondition does not hold', async () => {
   const request = await service.aRequest();
   await service.anOperator().post(`${at(request)}/succeed`);
 
@@ -142,6 +142,6 @@ it('a refund by hand is refused by a precondition that does not hold', async () 
   expectProblem(fresh, 409, 'refund-not-due', { actual: 'SUCCEEDED' });
 });
 
-it('the OpenAPI document has every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -10,18 +10,18 @@ afterAll(() => service.stop());
 
 const at = ({ id }: { readonly id: string }) => `/payment-requests/${id}/refunded`;
 
-/** Paid, and its order is cancelled; but the gateway that took the money is not in use any more. */
+/** A paid payment of a cancelled order, whose gateway is no longer in use. */
 async function aRefundThatIsDue(customerId = 'ada') {
   const request = await service.aRequest({ customerId });
   await service.database.sql(`update payments.payment_requests set gateway = 'gone' where id = $1`, [request.id]);
   await service.anOperator().post(`/payment-requests/${request.id}/succeed`);
-  await service.hearsCancelled(request);
+  await service.receivesCancelled(request);
   await service.untilStatus(request, 'REFUND_PENDING');
   return request;
 }
 
-describe('money that an operator has sent back by hand', () => {
-  it('P1 is booked with its message and its step', async () => {
+describe('a refund made by hand', () => {
+  it('P1 is recorded with its message and its step', async () => {
     const request = await aRefundThatIsDue();
 
     const answer = await service.anOperator('olga').post(at(request));
@@ -40,7 +40,7 @@ describe('money that an operator has sent back by hand', () => {
     });
   });
 
-  it('P4 is the same answer when it is said again, by whomever', async () => {
+  it('P4 gets the same answer when any operator repeats it', async () => {
     const request = await aRefundThatIsDue();
     const first = await service.anOperator('olga').post(at(request));
     const before = [await service.stored(request), await service.steps(request)];
@@ -66,7 +66,7 @@ describe('money that an operator has sent back by hand', () => {
     ['PENDING', undefined],
     ['SUCCEEDED', 'succeed'],
     ['FAILED', 'fail'],
-  ])('is refused for a payment that is %s', async (status, action) => {
+  ])('is rejected for a payment that is %s', async (status, action) => {
     const request = await service.aRequest();
     const body = action === 'fail' ? { reason: 'declined' } : undefined;
     if (action) await service.anOperator().post(`/payment-requests/${request.id}/${action}`, body);
@@ -82,7 +82,7 @@ describe('money that an operator has sent back by hand', () => {
     expect(await service.stored(request)).toEqual(before);
   });
 
-  it('P10 is an operator’s to say, and nobody else’s', async () => {
+  it('P10 can only be confirmed by an operator', async () => {
     const request = await aRefundThatIsDue();
 
     const answer = await service.aCustomer('ada').post(at(request));
@@ -91,7 +91,7 @@ describe('money that an operator has sent back by hand', () => {
     expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
   });
 
-  it('is refused for what does not exist, is no id, or has a body', async () => {
+  it('is rejected for an unknown request, an invalid id, or a body', async () => {
     const request = await aRefundThatIsDue();
     const operator = service.anOperator();
 
@@ -101,7 +101,7 @@ describe('money that an operator has sent back by hand', () => {
     expect(await service.stored(request)).toMatchObject({ request: { status: 'REFUND_PENDING' } });
   });
 
-  it('P1 is as if never said when the outbox cannot be written', async () => {
+  it('P1 leaves no trace when the outbox cannot be written', async () => {
     const request = await aRefundThatIsDue();
 
     const answer = await service.withoutOutbox(() => service.anOperator().post(at(request)));
@@ -112,7 +112,7 @@ describe('money that an operator has sent back by hand', () => {
   });
 });
 
-it('P10 through which gateway the money moves is shown to operators, and to nobody else', async () => {
+it('P10 only operators see which gateway handles the payment', async () => {
   const { userId, get } = service.aCustomer();
   const { id } = await service.aRequest({ customerId: userId });
 
@@ -120,6 +120,6 @@ it('P10 through which gateway the money moves is shown to operators, and to nobo
   expect((await get(`/payment-requests/${id}`)).body.gateway).toBeNull();
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -5,18 +5,18 @@ let service: PaymentServiceHarness;
 beforeAll(async () => {
   service = await startPaymentService();
   await setForRole(service.database, 'payments', HOSTILE_SETTINGS);
-  await until('it is well', async () => (await service.caller({}).get('/health')).status === 200);
+  await until('the service is healthy', async () => (await service.caller({}).get('/health')).status === 200);
 });
 afterAll(() => service.stop());
 
 const isTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-it('P1 a payment that is paid and goes back has its times, whatever the role has set', async () => {
+it('P1 a paid and refunded payment has its times, whatever the settings of the role', async () => {
   const request = await service.aRequest();
   const path = `/payment-requests/${request.id}`;
 
   const paid = await service.anOperator().post(`${path}/succeed`);
-  await service.hearsCancelled(request);
+  await service.receivesCancelled(request);
   await service.untilStatus(request, 'REFUNDED');
   const timeline = await service.anOperator().get(`${path}/timeline`);
 

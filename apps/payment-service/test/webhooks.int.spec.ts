@@ -18,12 +18,12 @@ interface Delivery {
   readonly id?: string;
   readonly at?: Date;
   readonly secret?: string;
-  /** What is sent, when it is not what was signed. */
+  /** The body to send, if it differs from the signed one. */
   readonly sent?: string;
   readonly headers?: Record<string, string>;
 }
 
-/** Signs as the provider does, and sends. */
+/** Signs a webhook as the provider does, and sends it. */
 async function deliver(
   body: unknown,
   { id = randomUUID(), at = new Date(), secret = SECRET, sent, headers }: Delivery = {},
@@ -48,14 +48,14 @@ const failed = ({ id }: { readonly id: string }, reason?: unknown) => ({
   data: { paymentRequestId: id, reason },
 });
 
-/** Nothing came of it. */
+/** Expects that nothing changed. */
 async function expectUntouched(request: { readonly id: string; readonly orderId: string }): Promise<void> {
   expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
   expect(await service.steps(request)).toHaveLength(1);
 }
 
 describe('the provider', () => {
-  it('tells that the money is there', async () => {
+  it('reports a success', async () => {
     const request = await service.aRequest();
 
     const answer = await deliver(succeeded(request), { id: 'msg_1' });
@@ -82,7 +82,7 @@ describe('the provider', () => {
     ['a\0b\ud800', 'a b�'],
     ['😀'.repeat(600), '😀'.repeat(500)],
     [`${'x'.repeat(499)}👩‍🚀`, `${'x'.repeat(499)}👩`],
-  ])('tells that it will not come, and why: %j', async (reason, kept) => {
+  ])('reports a failure with the reason %j', async (reason, kept) => {
     const request = await service.aRequest();
 
     const answer = await deliver(failed(request, reason));
@@ -91,7 +91,7 @@ describe('the provider', () => {
     expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: kept });
   });
 
-  it('may write null for what it does not know, and ids in capitals', async () => {
+  it('may send null for unknown values, and ids in upper case', async () => {
     const request = await service.aRequest();
     const body = { type: 'payment.failed', timestamp: null, data: { paymentRequestId: request.id.toUpperCase() } };
 
@@ -101,7 +101,7 @@ describe('the provider', () => {
     expect((await service.stored(request)).request).toMatchObject({ status: 'FAILED', reason: 'declined' });
   });
 
-  it('may begin with a byte order mark', async () => {
+  it('may send a byte order mark', async () => {
     const request = await service.aRequest();
 
     const answer = await deliver(`\ufeff${JSON.stringify(succeeded(request))}`);
@@ -109,7 +109,7 @@ describe('the provider', () => {
     expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
   });
 
-  it('may say more than we know of', async () => {
+  it('may send unknown fields', async () => {
     const request = await service.aRequest();
     const body = succeeded(request);
 
@@ -118,12 +118,12 @@ describe('the provider', () => {
     expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
   });
 
-  it('P4 says it again: one effect, and a 2xx each time', async () => {
+  it('P4 repeats a webhook, which has one effect and gets a 2xx each time', async () => {
     const request = await service.aRequest();
     const first = await deliver(succeeded(request), { id: 'msg_again' });
     const before = [await service.stored(request), await service.steps(request)];
 
-    // Signed anew with the time of the second attempt, as the specification has it.
+    // Signed again with the time of the second attempt, as the specification requires.
     const again = await deliver(succeeded(request), { id: 'msg_again', at: new Date(Date.now() + 5000) });
 
     expect([first, again].map(({ status, body }) => [status, body.outcome])).toEqual([
@@ -133,7 +133,7 @@ describe('the provider', () => {
     expect([await service.stored(request), await service.steps(request)]).toEqual(before);
   });
 
-  it('P4 says it again: it is counted as a duplicate', async () => {
+  it('P4 repeats a webhook, which is counted as a duplicate', async () => {
     const request = await service.aRequest();
     const counted = async (outcome: string) => {
       const text = await service.app.get(MessagingMetrics).registry.metrics();
@@ -153,7 +153,7 @@ describe('the provider', () => {
     expect(await counted('duplicate')).toBe(before.duplicates + 2);
   });
 
-  it('P4 says it twenty times at once: one effect', async () => {
+  it('P4 sends a webhook twenty times at once, which has one effect', async () => {
     const request = await service.aRequest();
 
     const answers = await Promise.all(
@@ -167,7 +167,7 @@ describe('the provider', () => {
     expect(await service.steps(request)).toHaveLength(2);
   });
 
-  it('says it in another message: passed over with a line', async () => {
+  it('repeats a result in another webhook, which adds a step and is ignored', async () => {
     const request = await service.aRequest();
     await deliver(succeeded(request));
 
@@ -187,9 +187,9 @@ describe('the provider', () => {
     ]);
   });
 
-  it.each(['FAILED', 'CANCELLED'])('brings money for a payment that is %s: 2xx, and it goes back', async (status) => {
+  it.each(['FAILED', 'CANCELLED'])('reports money for a payment that is %s, gets a 2xx, and the money is refunded', async (status) => {
     const request = await service.aRequest();
-    if (status === 'CANCELLED') await service.hearsCancelled(request);
+    if (status === 'CANCELLED') await service.receivesCancelled(request);
     else await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'gave up' });
 
     const answer = await deliver(succeeded(request));
@@ -207,7 +207,7 @@ describe('the provider', () => {
     ]);
   });
 
-  it('fails a payment while an operator says that it succeeded: one of both wins', async () => {
+  it('reports a failure while an operator reports a success: exactly one wins', async () => {
     const requests = await service.someRequests(20);
 
     for (const request of requests) {
@@ -224,7 +224,7 @@ describe('the provider', () => {
     }
   });
 
-  it('tells of what means nothing here: taken, and ignored', async () => {
+  it('sends an irrelevant type, which is accepted and ignored', async () => {
     const request = await service.aRequest();
 
     const answer = await deliver({ type: 'payment.updated', data: { paymentRequestId: request.id } });
@@ -233,7 +233,7 @@ describe('the provider', () => {
     await expectUntouched(request);
   });
 
-  it('tells of a request that does not exist: 404, and sent again later it may be known', async () => {
+  it('gets a 404 for an unknown request, and may send the webhook again later', async () => {
     const paymentRequestId = uuidv7();
 
     const first = await deliver(succeeded({ id: paymentRequestId }), { id: 'msg_early' });
@@ -261,7 +261,7 @@ describe('a webhook that names its money', () => {
     [{ amount: 900, currency: 'EUR' }],
     [{ amount: 900, currency: 'eur' }],
     [{ amount: null, currency: null }],
-  ])('pays the request when it is the same: %j', async (money) => {
+  ])('settles the payment when it matches: %j', async (money) => {
     const request = await service.aRequest();
 
     const answer = await deliver(naming(succeeded(request), money));
@@ -277,7 +277,7 @@ describe('a webhook that names its money', () => {
     [{ currency: 'USD' }],
     [{ amount: 900, currency: 'JPY' }],
     [{ amount: 1, currency: 'EUR' }],
-  ])('does not pay when it is another: %j', async (money) => {
+  ])('does not settle the payment when it differs: %j', async (money) => {
     const request = await service.aRequest();
     const before = await mismatched();
 
@@ -302,7 +302,7 @@ describe('a webhook that names its money', () => {
     expect(await mismatched()).toBe(before + 1);
   });
 
-  it('is not shown to the customer when it is another, because it may be that of another payment', async () => {
+  it('is hidden from the customer when it differs, because it may belong to another payment', async () => {
     const request = await service.aRequest({ customerId: 'ada' });
     await deliver(naming(succeeded(request), { amount: 123_456, currency: 'USD' }));
 
@@ -310,12 +310,12 @@ describe('a webhook that names its money', () => {
 
     expect(body.items.at(-1)).toMatchObject({
       type: 'AmountMismatched',
-      detail: { type: 'payment.succeeded', reason: 'It names another amount or currency than the payment.' },
+      detail: { type: 'payment.succeeded', reason: 'It names a different amount or currency than the payment.' },
     });
     expect(JSON.stringify(body)).not.toMatch(/123456|USD/);
   });
 
-  it('does not fail the payment when it is another, either', async () => {
+  it('does not fail the payment when it differs', async () => {
     const request = await service.aRequest();
 
     const answer = await deliver(naming(failed(request, 'card declined'), { amount: 1 }));
@@ -324,9 +324,9 @@ describe('a webhook that names its money', () => {
     expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
   });
 
-  it('gives no money back of a payment that is over when it is another', async () => {
+  it('causes no refund of a cancelled payment when it differs', async () => {
     const request = await service.aRequest();
-    await service.hearsCancelled(request);
+    await service.receivesCancelled(request);
 
     const answer = await deliver(naming(succeeded(request), { amount: 1 }));
 
@@ -335,7 +335,7 @@ describe('a webhook that names its money', () => {
     expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'AmountMismatched', status: 'CANCELLED' });
   });
 
-  it('pays once the provider sends the right one', async () => {
+  it('settles the payment once the provider sends the right amount', async () => {
     const request = await service.aRequest();
     await deliver(naming(succeeded(request), { amount: 1 }));
 
@@ -352,7 +352,7 @@ describe('a webhook that names its money', () => {
     [{ currency: 978 }, '#/data/currency'],
     [{ currency: 'euro' }, '#/data/currency'],
     [{ currency: '' }, '#/data/currency'],
-  ])('is refused when it names what is no money: %j', async (money, pointer) => {
+  ])('is rejected when the amount or currency is invalid: %j', async (money, pointer) => {
     const request = await service.aRequest();
 
     const answer = await deliver(naming(succeeded(request), money));
@@ -386,33 +386,33 @@ describe('while the provider rotates its secret', () => {
     ['the old one', [old]],
     ['the new one', [next]],
     ['both', [old, next]],
-    ['one that is not known yet, and the new one', [SECRET, next]],
-  ])('a webhook is genuine that is signed with %s', async (_, secrets) => {
+    ['an unknown one and the new one', [SECRET, next]],
+  ])('a webhook is valid when signed with %s', async (_, secrets) => {
     expect(await signedWith(...secrets)).toMatchObject({ status: 200, body: { outcome: 'applied' } });
   });
 
-  it('P10 one that is signed with any other is not', async () => {
+  it('P10 a webhook signed with any other secret is invalid', async () => {
     expectProblem(await signedWith(SECRET), 401, 'webhook-not-genuine');
   });
 });
 
-describe('P10 a webhook is not believed', () => {
+describe('P10 a webhook is rejected', () => {
   it.each<[string, Delivery]>([
     ['with another secret', { secret: `whsec_${Buffer.alloc(32, 8).toString('base64')}` }],
     ['that is older than 5 minutes', { at: new Date(Date.now() - 301_000) }],
     ['from the future', { at: new Date(Date.now() + 600_000) }],
-    ['of another id than was signed', { headers: { 'webhook-id': 'msg_other' } }],
+    ['with a different id than was signed', { headers: { 'webhook-id': 'msg_other' } }],
     [
       'of another time than was signed',
       { headers: { 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 1) } },
     ],
-    ['with a timestamp that is none', { headers: { 'webhook-timestamp': 'now' } }],
+    ['with an invalid timestamp', { headers: { 'webhook-timestamp': 'now' } }],
     ['without an id', { headers: { 'webhook-id': '' } }],
     ['without a timestamp', { headers: { 'webhook-timestamp': '' } }],
     ['without a signature', { headers: { 'webhook-signature': '' } }],
     ['with a signature of another scheme', { headers: { 'webhook-signature': 'v1a,abc' } }],
-    ['with a signature that is none', { headers: { 'webhook-signature': 'v1' } }],
-    ['with an id longer than any', { id: 'x'.repeat(256) }],
+    ['with an invalid signature', { headers: { 'webhook-signature': 'v1' } }],
+    ['with an id that is too long', { id: 'x'.repeat(256) }],
     [
       'of a caller who says who they are instead',
       { headers: { 'webhook-signature': '', 'x-user-id': 'ops', 'x-roles': 'operator' } },
@@ -426,7 +426,7 @@ describe('P10 a webhook is not believed', () => {
     await expectUntouched(request);
   });
 
-  it('whose body was changed on its way', async () => {
+  it('whose body was changed in transit', async () => {
     const [request, other] = [await service.aRequest(), await service.aRequest()];
 
     const answer = await deliver(succeeded(request), { sent: JSON.stringify(succeeded(other)) });
@@ -438,7 +438,7 @@ describe('P10 a webhook is not believed', () => {
     await expectUntouched(other);
   });
 
-  it('though it is genuine, when it is replayed after its time', async () => {
+  it('that is replayed after its time', async () => {
     const request = await service.aRequest();
     const at = new Date(Date.now() - 299_000);
 
@@ -449,7 +449,7 @@ describe('P10 a webhook is not believed', () => {
     expectProblem(late, 401, 'webhook-not-genuine');
   });
 
-  it('unless one of its signatures is the provider’s: keys are exchanged so', async () => {
+  it('unless one of its signatures is the provider’s, as during key rotation', async () => {
     const request = await service.aRequest();
     const [id, at] = [randomUUID(), new Date()];
     const text = JSON.stringify(succeeded(request));
@@ -465,7 +465,7 @@ describe('P10 a webhook is not believed', () => {
   });
 });
 
-describe('a genuine webhook is refused', () => {
+describe('a correctly signed webhook is rejected', () => {
   it.each<[unknown, string]>([
     ['"text"', '#'],
     ['[]', '#'],
@@ -488,7 +488,7 @@ describe('a genuine webhook is refused', () => {
     expectProblem(answer, 400, 'validation', { errors: [{ pointer, detail: expect.stringMatching(/\S/) }] });
   });
 
-  it('for what is no JSON', async () => {
+  it('for invalid JSON', async () => {
     expectProblem(await deliver('{"type":'), 400, 'malformed-body');
     expectProblem(
       await deliver('type=x', { headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
@@ -506,7 +506,7 @@ describe('a genuine webhook is refused', () => {
     }
   });
 
-  it('for more values than a webhook has', async () => {
+  it('for too many values', async () => {
     const { type, data } = succeeded({ id: uuidv7() });
 
     const answer = await deliver({ type, data: { ...data, more: Array.from({ length: 30_000 }, () => ({})) } });
@@ -514,7 +514,7 @@ describe('a genuine webhook is refused', () => {
     expectProblem(answer, 400, 'validation', { errors: [{ pointer: '#', detail: expect.any(String) }] });
   });
 
-  it('for an empty body, whatever it is called', async () => {
+  it('for an empty body, whatever its content type', async () => {
     const [id, at] = [randomUUID(), new Date()];
     const headers = {
       'webhook-id': id,
@@ -530,7 +530,7 @@ describe('a genuine webhook is refused', () => {
     );
   });
 
-  it('P1 when the outbox cannot be written: sent again it is applied', async () => {
+  it('P1 when the outbox cannot be written, and applied when sent again', async () => {
     const request = await service.aRequest();
 
     const answer = await service.withoutOutbox(() => deliver(succeeded(request), { id: 'msg_outbox' }));
@@ -542,7 +542,7 @@ describe('a genuine webhook is refused', () => {
   });
 });
 
-it('without a secret every webhook is refused, and the provider keeps it', async () => {
+it('without a secret every webhook is rejected with a 503, so the provider retries', async () => {
   const unconfigured = await startPaymentService();
   const request = await unconfigured.aRequest();
   const [id, at] = [randomUUID(), new Date()];
@@ -562,6 +562,6 @@ it('without a secret every webhook is refused, and the provider keeps it', async
   await unconfigured.stop();
 });
 
-it('the documentation tells every answer that these tests got', () => {
+it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
 });

@@ -3,86 +3,86 @@ import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
 import {
-  hearResult,
+  applyResult,
   type NamedMoney,
   type PaymentRejection,
-  type ResultHearing,
+  type ResultDecision,
   type ResultSource,
 } from '../domain/payment-rules.js';
 import { type DecidedChange, PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-export interface HeardResult {
+export interface ResultReport {
   readonly result: PaymentResult;
   readonly source: ResultSource;
-  /** Left out: the source names none. */
+  /** Absent when the source names no money. */
   readonly named?: NamedMoney;
-  /** What the source calls it: `payment.succeeded`, or our own job. */
+  /** The source's name for it, such as `payment.succeeded`, or the name of our own job. */
   readonly type: string;
   readonly cause: string;
   readonly messageId: string | null;
 }
 
-interface Hearing {
+interface DecidedReport {
   readonly request: PaymentRequest;
-  readonly heard: HeardResult;
-  readonly decision: ResultHearing;
+  readonly report: ResultReport;
+  readonly decision: ResultDecision;
 }
 
-/** What PaymentFailed and the request have room for. */
+/** The maximum length in PaymentFailed and in the database. */
 const MAX_REASON = 500;
 
 type NotFound = Extract<PaymentRejection, { code: 'payment-request-not-found' }>;
 
-/** The gateway or the provider tells how a charge ended. What changes nothing is passed over with a line. */
+/** Applies the result of a charge that the gateway or the provider reports. A result that changes nothing is noted in the timeline. */
 @Injectable()
-export class HearPaymentResult {
+export class ApplyPaymentResult {
   constructor(
     private readonly requests: PaymentRequestStore,
     private readonly journal: PaymentJournal,
     private readonly clock: Clock,
   ) {}
 
-  async execute(tx: EntityManager, paymentRequestId: string, heard: HeardResult) {
+  async execute(tx: EntityManager, paymentRequestId: string, report: ResultReport) {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) return reject<NotFound>({ code: 'payment-request-not-found', paymentRequestId });
-    const decision = this.decide(request, heard);
-    await this.carryOut(tx, [{ request, heard, decision }]);
+    const decision = this.decide(request, report);
+    await this.save(tx, [{ request, report, decision }]);
     return decision;
   }
 
-  /** Many results in one transaction. Those of requests that somebody else has in hand are left out: gives the ids of the others. */
-  async executeAvailable(tx: EntityManager, heard: ReadonlyMap<string, HeardResult>): Promise<ReadonlySet<string>> {
-    const requests = await this.requests.lockAvailable(tx, [...heard.keys()]);
-    const hearings = requests.flatMap((request) => {
-      const result = heard.get(request.id);
-      return result ? [{ request, heard: result, decision: this.decide(request, result) }] : [];
+  /** Applies many results in one transaction. Skips requests that others have locked, and returns the ids of the rest. */
+  async executeAvailable(tx: EntityManager, reports: ReadonlyMap<string, ResultReport>): Promise<ReadonlySet<string>> {
+    const requests = await this.requests.lockAvailable(tx, [...reports.keys()]);
+    const decided = requests.flatMap((request) => {
+      const report = reports.get(request.id);
+      return report ? [{ request, report, decision: this.decide(request, report) }] : [];
     });
-    await this.carryOut(tx, hearings);
+    await this.save(tx, decided);
     return new Set(requests.map(({ id }) => id));
   }
 
-  private decide(request: PaymentRequest, { result, source, named }: HeardResult): ResultHearing {
-    return hearResult(request, storable(result), source, this.clock.now(), named);
+  private decide(request: PaymentRequest, { result, source, named }: ResultReport): ResultDecision {
+    return applyResult(request, storable(result), source, this.clock.now(), named);
   }
 
-  private async carryOut(tx: EntityManager, hearings: readonly Hearing[]): Promise<void> {
+  private async save(tx: EntityManager, decided: readonly DecidedReport[]): Promise<void> {
     const changes: DecidedChange[] = [];
-    for (const { request, heard, decision } of hearings) {
-      const { source: actor, type, cause, messageId } = heard;
+    for (const { request, report, decision } of decided) {
+      const { source: actor, type, cause, messageId } = report;
       const origin = { actor, cause, messageId };
       if (decision.accepted) {
         if (decision.events.length > 0) changes.push({ decision, origin });
       } else if (decision.rejection.code === 'amount-mismatched') {
         const { reason } = decision.rejection;
         await this.journal.note(tx, request, 'AmountMismatched', { type, reason }, origin);
-      } else await this.journal.passOver(tx, request, decision.rejection, { ...origin, type });
+      } else await this.journal.noteIgnored(tx, request, decision.rejection, { ...origin, type });
     }
     await this.journal.recordAll(tx, changes);
   }
 }
 
-/** A reason as our columns and messages can take it, whatever a provider wrote: whole characters, and none that PostgreSQL refuses. */
+/** Makes a provider's reason fit for our columns and messages: only whole characters, and none that PostgreSQL rejects. */
 function storable(result: PaymentResult): PaymentResult {
   if (result.status === 'SUCCEEDED') return result;
   const text = result.reason.toWellFormed().replaceAll('\0', ' ').trim();

@@ -3,14 +3,14 @@ import { type OrderCancelled } from '@twinbox/contracts';
 import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest } from '../domain/payment-request.js';
-import { hearOrderCancelled } from '../domain/payment-rules.js';
+import { applyOrderCancelled } from '../domain/payment-rules.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 import { PaymentTimeline } from './payment-timeline.js';
 
 const CAUSE = 'OrderCancelled';
 
-/** An order was cancelled: nobody waits for its payment any more, and what was paid goes back. */
+/** Cancels the payment of a cancelled order, or refunds it when it was paid. */
 @Injectable()
 export class CancelPayment {
   constructor(
@@ -22,23 +22,23 @@ export class CancelPayment {
 
   async execute(tx: EntityManager, cancelled: OrderCancelled, messageId: string): Promise<void> {
     const { orderId, reason, actor = 'order-service' } = cancelled;
-    const heard = { type: CAUSE, actor, cause: CAUSE, messageId };
+    const received = { type: CAUSE, actor, cause: CAUSE, messageId };
     const request = await this.lock(tx, orderId);
-    // Remembered: should a request for the order come yet, it is cancelled at once.
-    if (!request) return this.journal.passOver(tx, cancelled, { reason: 'The order has no payment request.' }, heard);
+    // Recorded, so that a request created later is cancelled at once.
+    if (!request) return this.journal.noteIgnored(tx, cancelled, { reason: 'The order has no payment request.' }, received);
 
-    // While it is PENDING, or paid and kept, no cancellation can have been heard.
-    const again =
+    // Not queried while it is PENDING or SUCCEEDED: no cancellation can have arrived before.
+    const repeated =
       request.status !== 'PENDING' &&
       request.status !== 'SUCCEEDED' &&
-      (await this.timeline.hasHeardCancellation(tx, orderId));
-    const decision = hearOrderCancelled(request, { reason, actor, again }, this.clock.now());
-    if (!decision.accepted) return this.journal.passOver(tx, request, decision.rejection, heard);
-    if (decision.events.length === 0) return this.journal.note(tx, request, CAUSE, { reason }, heard);
-    await this.journal.record(tx, decision, heard);
+      (await this.timeline.hasCancellation(tx, orderId));
+    const decision = applyOrderCancelled(request, { reason, actor, repeated }, this.clock.now());
+    if (!decision.accepted) return this.journal.noteIgnored(tx, request, decision.rejection, received);
+    if (decision.events.length === 0) return this.journal.note(tx, request, CAUSE, { reason }, received);
+    await this.journal.record(tx, decision, received);
   }
 
-  /** A request that is just being added, unseen by us, would not see either that its order is cancelled. */
+  /** Waits for concurrent inserts: a request being added now is not visible here, and its transaction cannot see the cancellation. */
   private async lock(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined> {
     const request = await this.requests.lockByOrder(tx, orderId);
     if (request) return request;

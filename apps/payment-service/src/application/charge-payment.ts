@@ -4,47 +4,44 @@ import { Clock } from '@twinbox/kernel';
 import { Gather } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
-import { type HeardResult, HearPaymentResult } from './apply-payment-result.js';
+import { type ResultReport, ApplyPaymentResult } from './apply-payment-result.js';
 import { PaymentGateway } from './payment-gateway.js';
-import { CHARGE, type PaymentJob, refuseAnotherGateways } from './payment-jobs.js';
+import { CHARGE, type PaymentJob, assertGatewayInUse } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-/** Whether a charge may be sent. `over`: the request was decided, cancelled or expired before any money moved. */
-type Noted = { readonly outcome: 'send'; readonly request: PaymentRequest } | { readonly outcome: 'over' };
+/** Whether the charge may be sent. `closed`: the request was decided, cancelled or expired before any money moved. */
+type ChargePermission = { readonly outcome: 'send'; readonly request: PaymentRequest } | { readonly outcome: 'closed' };
 
 interface Settlement {
   readonly paymentRequestId: string;
   readonly result: PaymentResult;
 }
 
-/**
- * Has the gateway take the money of a request, outside of any transaction, and writes the result. What many calls write at the same
- * time is written together.
- */
+/** Charges a request outside of any transaction and records the result. Calls that finish at the same time share their writes. */
 @Injectable()
 export class ChargePayment {
-  private readonly notes = new Gather<string, Noted>({
+  private readonly permissions = new Gather<string, ChargePermission>({
     together: async (ids) => {
-      const noted = await this.requests.noteCharges(ids, this.clock.now());
-      const byId = new Map(noted.map((request) => [request.id, { outcome: 'send', request } as const]));
-      // One that is missing is over, or somebody else has it locked: alone it shows.
+      const marked = await this.requests.markChargesSent(ids, this.clock.now());
+      const byId = new Map(marked.map((request) => [request.id, { outcome: 'send', request } as const]));
+      // A missing request is closed or locked by another transaction. Tried alone, it shows which.
       return ids.map((id) => byId.get(id));
     },
     alone: async (id) => {
-      const request = await this.requests.noteCharge(id, this.clock.now());
-      return request ? { outcome: 'send', request } : { outcome: 'over' };
+      const request = await this.requests.markChargeSent(id, this.clock.now());
+      return request ? { outcome: 'send', request } : { outcome: 'closed' };
     },
   });
 
   private readonly settlements = new Gather<Settlement, 'settled'>({
     together: async (settlements) => {
-      const heard = new Map(settlements.map((each) => [each.paymentRequestId, heardOf(each)]));
-      const settled = await this.dataSource.transaction((tx) => this.hearResult.executeAvailable(tx, heard));
+      const reports = new Map(settlements.map((each) => [each.paymentRequestId, reportOf(each)]));
+      const settled = await this.dataSource.transaction((tx) => this.applyResult.executeAvailable(tx, reports));
       return settlements.map(({ paymentRequestId }) => (settled.has(paymentRequestId) ? 'settled' : undefined));
     },
     alone: async (settlement) => {
       const { paymentRequestId } = settlement;
-      await this.dataSource.transaction((tx) => this.hearResult.execute(tx, paymentRequestId, heardOf(settlement)));
+      await this.dataSource.transaction((tx) => this.applyResult.execute(tx, paymentRequestId, reportOf(settlement)));
       return 'settled';
     },
   });
@@ -52,25 +49,25 @@ export class ChargePayment {
   constructor(
     private readonly requests: PaymentRequestStore,
     private readonly gateway: PaymentGateway,
-    private readonly hearResult: HearPaymentResult,
+    private readonly applyResult: ApplyPaymentResult,
     private readonly clock: Clock,
     @Inject(MESSAGING_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
-  /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */
+  /** Safe to retry and to run concurrently, because the key stays the same. Throws when the outcome is unknown. */
   async execute(job: PaymentJob, signal: AbortSignal): Promise<void> {
     const { paymentRequestId, gateway } = job;
-    if (gateway !== this.gateway.name && (await this.requests.isOverUncharged(paymentRequestId))) return;
-    // Before it is noted: what is not sent here must not look as if it were.
-    refuseAnotherGateways(job, this.gateway.name);
-    const noted = await this.notes.write(paymentRequestId);
-    if (noted.outcome === 'over') return;
+    if (gateway !== this.gateway.name && (await this.requests.isClosedUncharged(paymentRequestId))) return;
+    // Checked before the request is marked: a charge that is not sent from here must not look as if it were.
+    assertGatewayInUse(job, this.gateway.name);
+    const permission = await this.permissions.write(paymentRequestId);
+    if (permission.outcome === 'closed') return;
 
-    const result = await this.gateway.charge(noted.request, paymentRequestId, signal);
+    const result = await this.gateway.charge(permission.request, paymentRequestId, signal);
     if (result.status !== 'PENDING') await this.settlements.write({ paymentRequestId, result });
   }
 }
 
-function heardOf({ result }: Settlement): HeardResult {
+function reportOf({ result }: Settlement): ResultReport {
   return { result, source: 'gateway', type: CHARGE, cause: CHARGE, messageId: null };
 }

@@ -7,7 +7,7 @@ import { PaymentGateway } from './payment-gateway.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-/** An operator has sent the money back by hand, for the gateway does not. A job that is left finds nothing to do any more. */
+/** Records a refund that an operator made by hand because the gateway did not. A job that is left over finds nothing to do. */
 @Injectable()
 export class ConfirmRefund {
   constructor(
@@ -27,11 +27,10 @@ export class ConfirmRefund {
     const conflict = versionConflictOf(precondition, request.version, request.updatedAt);
     if (conflict) return conflict;
 
-    // Who gives it back now would not learn that it is back: the customer would have it twice.
+    // A process making the refund now would not learn of this one, and the customer would be refunded twice.
     if (await this.journal.isBeingRefunded(tx, request, this.gateway.name))
       return reject({ code: 'refund-under-way', paymentRequestId, gateway: request.gateway });
     const decision = confirmRefund(request, operator, this.clock.now());
-    // No events: it is back already.
     if (!decision.accepted || decision.events.length === 0) return decision;
 
     await this.journal.record(tx, decision, { actor: `operator:${operator}`, cause, messageId: null });

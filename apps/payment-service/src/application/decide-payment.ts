@@ -7,7 +7,6 @@ import { type OperatorCommand } from './operator-command.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-/** An operator gives the result of a payment. */
 @Injectable()
 export class DecidePayment {
   constructor(
@@ -28,7 +27,6 @@ export class DecidePayment {
     if (conflict) return conflict;
 
     const decision = decidePayment(request, result, operator, this.clock.now());
-    // No events: the same result again.
     if (!decision.accepted || decision.events.length === 0) return decision;
 
     await this.journal.record(tx, decision, { actor: `operator:${operator}`, cause, messageId: null });

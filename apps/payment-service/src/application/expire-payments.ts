@@ -4,7 +4,7 @@ import { expirePayment } from '../domain/payment-rules.js';
 import { PaymentJournal } from './payment-journal.js';
 import { type Due, type Expired, PaymentRequestStore } from './payment-request-store.js';
 
-/** Requests whose time is over, by the database's clock, fail. Any number of processes may do so at the same time: each request fails once. */
+/** Fails requests that have expired by the database's clock. Any number of processes may run it: each request fails once. */
 @Injectable()
 export class ExpirePayments {
   constructor(
@@ -12,17 +12,17 @@ export class ExpirePayments {
     private readonly journal: PaymentJournal,
   ) {}
 
-  /** Fails up to `limit` of them, and tells how many. */
+  /** Fails up to `limit` expired requests and returns how many. */
   async execute(tx: EntityManager, limit: number): Promise<number> {
     return this.fail(tx, await this.requests.lockExpired(tx, limit));
   }
 
-  /** Up to `limit` whose time is over, the longest first, from behind `after` on. */
+  /** Returns up to `limit` expired requests after `after`, longest overdue first. */
   async due(limit: number, after: Expired | undefined): Promise<Expired[]> {
     return this.requests.findExpired(limit, after);
   }
 
-  /** Fails this one, if its time is over and nobody else has it in hand; tells whether it did. */
+  /** Fails the request if it has expired and no other transaction has locked it. Returns whether it did. */
   async executeOne(tx: EntityManager, paymentRequestId: string): Promise<boolean> {
     const due = await this.requests.lockIfExpired(tx, paymentRequestId);
     return due !== undefined && (await this.fail(tx, [due])) > 0;

@@ -1,23 +1,23 @@
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
 
 /**
- * What a gateway says of a charge. `PENDING`: it has it, and the result comes another way: by webhook, or from an operator. The reason of
- * a failure is shown to the customer, so it names nothing internal.
+ * The gateway's answer to a charge. `PENDING`: the result follows by webhook or from an operator. The reason of a failure is shown to the
+ * customer, so it must name nothing internal.
  */
 export type ChargeResult = PaymentResult | { readonly status: 'PENDING' };
 
 /**
- * Whoever moves the money. Calls are made outside of any transaction and may be made again, also by another process while the
- * first is still under way: what has the same key is the same charge or refund, has its effect once, and gets the same answer. A
- * throw says that the outcome is not known.
+ * Moves the money. Calls are made outside of any transaction and may be repeated, even by another process while the first is still running.
+ * Calls with the same key are the same charge or refund, which takes effect once and always gets the same answer. A call throws when the
+ * outcome is unknown.
  */
 export abstract class PaymentGateway {
-  /** Up to 40 characters, kept with every request: whoever is called so knows of what was charged under this name. */
+  /** At most 40 characters, stored with every request. A gateway must know every charge made under its name. */
   abstract readonly name: string;
-  /** Whether a request is charged as soon as there is one; else somebody else tells its result. */
+  /** Whether requests are charged as soon as they are created. Otherwise the result is reported by an operator or a webhook. */
   abstract readonly automatic: boolean;
-  /** Takes the money. `signal` aborts when the call is given up. */
+  /** Takes the money. `signal` aborts when the caller stops waiting. */
   abstract charge(request: PaymentRequest, key: string, signal: AbortSignal): Promise<ChargeResult>;
-  /** Gives it back; returns once that is certain. */
+  /** Refunds the money. Returns once that is certain. */
   abstract refund(request: PaymentRequest, key: string, signal: AbortSignal): Promise<void>;
 }

@@ -5,22 +5,20 @@ import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { isPublished, type PaymentRequest, type PaymentStep } from '../domain/payment-request.js';
-import { type PassedOver } from '../domain/payment-rules.js';
+import { type MessageIgnored } from '../domain/payment-rules.js';
 import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 import { type Origin, PaymentTimeline, type TimelineDetail, type TimelineStep } from './payment-timeline.js';
 
-/** How often, and after how many milliseconds, a refund job is looked at that seems to be running. */
-const LOOKS = 10;
-const LOOK_AGAIN_MS = 50;
+const MAX_CHECKS = 10;
+const CHECK_INTERVAL_MS = 50;
 
-/** What a rule decided of a locked request, and what led to it. */
 export interface DecidedChange {
   readonly decision: Accepted<PaymentRequest, PaymentStep>;
   readonly origin: Origin;
 }
 
-/** Carries what a rule decided into the caller's transaction: state and timeline, what is published, and the calls it leads to. */
+/** Writes a rule's decision in the caller's transaction: state, timeline, messages to publish, and calls to the gateway. */
 @Injectable()
 export class PaymentJournal {
   constructor(
@@ -31,10 +29,7 @@ export class PaymentJournal {
     private readonly clock: Clock,
   ) {}
 
-  /**
-   * A new request; undefined when its order has one already. Its step tells the message that led to it. With `charge` it is charged
-   * by the gateway, unless its order is cancelled.
-   */
+  /** Adds a request, and its charge if `charge` is set and the order is not cancelled. Undefined when the order already has a request. */
   async open(
     tx: EntityManager,
     decision: Accepted<PaymentRequest, PaymentStep>,
@@ -43,10 +38,9 @@ export class PaymentJournal {
   ) {
     const { state, events } = decision;
     const [step] = stepsOf(decision, origin);
-    if (!step) throw new Error(`payment request ${state.id} was decided without a step`);
+    if (!step) throw new Error(`the decision on payment request ${state.id} has no step`);
     const opened = await this.requests.open(tx, state, step);
     if (!opened) return undefined;
-    // Sent together.
     await allDone([
       this.outbox.add(tx, aggregateOf(state), events.filter(isPublished)),
       ...(charge && !opened.orderCancelled ? [this.charge(tx, state)] : []),
@@ -54,7 +48,6 @@ export class PaymentJournal {
     return opened;
   }
 
-  /** A locked request has changed. */
   async record(tx: EntityManager, decision: Accepted<PaymentRequest, PaymentStep>, origin: Origin): Promise<void> {
     await this.recordAll(tx, [{ decision, origin }]);
   }
@@ -72,7 +65,7 @@ export class PaymentJournal {
       return { state, messages, steps };
     });
     await allDone([
-      // Insertion order is commit order within an order, for its request is locked (P3).
+      // Insertion order is commit order within an order, because its request is locked (P3).
       ...changes.map(({ state, messages }) => this.outbox.add(tx, aggregateOf(state), messages)),
       this.requests.save(tx, changes),
     ]);
@@ -85,38 +78,37 @@ export class PaymentJournal {
     );
   }
 
-  /** The request is charged by the gateway, after the commit and until the result is known. */
+  /** Has the gateway charge the request, after the commit and until the result is known. */
   private async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
     await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
   }
 
   /**
-   * Whether the gateway may still give the money back, as far as this process can tell. The gateway in use: its job is neither done
-   * nor given up. Another one: a process that still runs with it is making the call. If not, none begins before `tx` ends.
+   * Whether the gateway may still make the refund, as far as this process can tell. For the gateway in use, that is until its job is done
+   * or given up. For another one, it is while a process that still uses it is making the call. When false, no call begins before `tx` ends.
    */
   async isBeingRefunded(tx: EntityManager, request: PaymentRequest, gatewayInUse: string): Promise<boolean> {
     if (request.status !== 'REFUND_PENDING') return false;
     const jobId = refundJobId(request.id);
     if (request.gateway === gatewayInUse) return this.jobs.isWaiting(tx, jobId);
-    for (let looks = 1; await this.jobs.isRunning(tx, jobId); looks++) {
-      // A process with the wrong gateway has the job for a moment as well, only to refuse it.
-      if (looks === LOOKS) return true;
-      await setTimeout(LOOK_AGAIN_MS);
+    for (let checks = 1; await this.jobs.isRunning(tx, jobId); checks++) {
+      // A process with the wrong gateway also takes the job for a moment, only to fail it.
+      if (checks === MAX_CHECKS) return true;
+      await setTimeout(CHECK_INTERVAL_MS);
     }
     return false;
   }
 
-  /** What was heard changes nothing, and is not forgotten. */
-  async passOver(
+  async noteIgnored(
     tx: EntityManager,
     subject: PaymentRequest | { readonly orderId: string },
-    { reason }: Pick<PassedOver, 'reason'>,
-    heard: Origin & { readonly type: string },
+    { reason }: Pick<MessageIgnored, 'reason'>,
+    received: Origin & { readonly type: string },
   ): Promise<void> {
-    await this.note(tx, subject, 'MessagePassedOver', { type: heard.type, reason }, heard);
+    await this.note(tx, subject, 'MessagePassedOver', { type: received.type, reason }, received);
   }
 
-  /** Something happened that changes nothing of the payment. */
+  /** Notes a step that does not change the payment. */
   async note(
     tx: EntityManager,
     subject: PaymentRequest | { readonly orderId: string },
@@ -130,7 +122,7 @@ export class PaymentJournal {
   }
 }
 
-/** How the outbox knows a payment: by its order, so that all that concerns one order shares one key on every topic. */
+/** Messages belong to the order, so that everything about one order has the same key on every topic. */
 function aggregateOf({ orderId, version }: PaymentRequest): AggregateRef {
   return { aggregateType: 'payment', aggregateId: orderId, version };
 }
@@ -146,7 +138,7 @@ function stepsOf(
 ): TimelineStep[] {
   const ids = published.values();
   return events.map((event) => {
-    const told = isPublished(event) ? (ids.next().value ?? null) : null;
+    const publishedId = isPublished(event) ? (ids.next().value ?? null) : null;
     const { status, version, updatedAt: at } = state;
     return {
       type: event.type,
@@ -155,7 +147,7 @@ function stepsOf(
       at,
       actor,
       cause,
-      messageId: messageId ?? told,
+      messageId: messageId ?? publishedId,
       detail: detailOf(event),
     };
   });

@@ -1,4 +1,3 @@
-/** What the operator of the service has set. */
 export abstract class PaymentTerms {
   /** How long a request waits for its payment, in milliseconds. */
   abstract readonly ttlMs: number;

@@ -5,11 +5,11 @@ import { PermanentError } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import { bookRefund } from '../domain/payment-rules.js';
 import { PaymentGateway } from './payment-gateway.js';
-import { type PaymentJob, REFUND, refuseAnotherGateways } from './payment-jobs.js';
+import { type PaymentJob, REFUND, assertGatewayInUse } from './payment-jobs.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 
-/** Has the gateway give the money back, outside of any transaction, and books it. */
+/** Refunds a payment through the gateway, outside of any transaction, and records it. */
 @Injectable()
 export class RefundPayment {
   constructor(
@@ -20,18 +20,18 @@ export class RefundPayment {
     @Inject(MESSAGING_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
-  /** May be run again and beside itself, for the key is the same. Throws when the outcome is not known. */
+  /** Safe to retry and to run concurrently, because the key stays the same. Throws when the outcome is unknown. */
   async execute(job: PaymentJob, signal: AbortSignal): Promise<void> {
     const { paymentRequestId } = job;
     const request = await this.requests.find(paymentRequestId);
     if (request?.status === 'REFUNDED') return;
-    // Before the call: money that is not to go back must not.
+    // Checked before the call, because money must not go back unless a refund is due.
     if (request?.status !== 'REFUND_PENDING')
       throw new PermanentError(
-        `payment request ${paymentRequestId} is ${request?.status ?? 'unknown'}: no refund is due`,
+        `no refund is due: payment request ${paymentRequestId} is ${request?.status ?? 'unknown'}`,
       );
 
-    refuseAnotherGateways(job, this.gateway.name);
+    assertGatewayInUse(job, this.gateway.name);
     await this.gateway.refund(request, `${paymentRequestId}-refund`, signal);
     await this.dataSource.transaction((tx) => this.book(tx, paymentRequestId));
   }
@@ -39,7 +39,7 @@ export class RefundPayment {
   private async book(tx: EntityManager, paymentRequestId: string): Promise<void> {
     const request = await this.requests.lock(tx, paymentRequestId);
     if (!request) throw new PermanentError(`there is no payment request ${paymentRequestId}`);
-    // A gateway that no machine is behind has said nothing: it is booked for somebody to send the money.
+    // A manual gateway confirms nothing: the refund is recorded, and an operator has to send the money.
     const actor = this.gateway.automatic ? 'gateway' : 'system';
     const decision = bookRefund(request, actor, this.clock.now());
     if (!decision.accepted) throw new PermanentError(decision.rejection.reason);

@@ -11,34 +11,27 @@ export const PAYMENT_STATUSES = ['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 
  */
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
-/** The payment of one order. */
 export interface PaymentRequest {
   readonly id: string;
   readonly orderId: string;
   readonly customerId: string;
   /** Minor units of `currency`. */
   readonly amount: number;
-  /** ISO 4217. */
   readonly currency: string;
-  /** The gateway that was in use when the payment was requested: it alone can take this money, and give it back. */
+  /** The gateway in use when the payment was requested. It alone can take this money and refund it. */
   readonly gateway: string;
   readonly status: PaymentStatus;
   /** Why it failed, was cancelled or is refunded. */
   readonly reason: string | null;
-  /**
-   * Who gave the result: an operator's user id, `gateway`, `provider`, or `system` when it expired. An operator whose id reads as one of
-   * these, or begins with `operator:`, is `operator:<user id>`. Null: nobody did.
-   */
+  /** An operator's user id (prefixed with `operator:` if ambiguous), `gateway`, `provider`, `system` if it expired, or null for nobody. */
   readonly decidedBy: string | null;
-  /** Grows with every change. */
   readonly version: number;
-  /** PENDING for longer than this, it fails. */
+  /** If still PENDING at this time, the payment fails. */
   readonly expiresAt: Date;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
-/** What becomes of a charge. */
 export type PaymentResult = { readonly status: 'SUCCEEDED' } | { readonly status: 'FAILED'; readonly reason: string };
 
 interface RefundReason {
@@ -47,12 +40,12 @@ interface RefundReason {
   readonly reason: string;
 }
 
-/** What happens to a payment. Others are told of the contract's events alone; the rest stands in its timeline. */
+/** A change of a payment. Only the contract's events are published; the others appear only in the timeline. */
 export type PaymentStep =
   | PaymentEvent
-  /** The order of a paid request was cancelled: the money has to go back. */
+  /** The order of a paid request was cancelled: a refund is due. */
   | { readonly type: 'RefundRequested'; readonly data: RefundReason }
-  /** The money came for a request that was over: it has to go back. */
+  /** The money arrived after the payment had failed or was cancelled: a refund is due. */
   | { readonly type: 'LatePaymentReceived'; readonly data: RefundReason };
 
 export function isPublished(step: PaymentStep): step is PaymentEvent {

@@ -9,12 +9,12 @@ import {
   type PaymentStep,
 } from './payment-request.js';
 import {
+  applyOrderCancelled,
+  applyResult,
   bookRefund,
   confirmRefund,
   decidePayment,
   expirePayment,
-  hearOrderCancelled,
-  hearResult,
   requestPayment,
 } from './payment-rules.js';
 
@@ -33,14 +33,14 @@ const placed: OrderPlaced = {
 const ids = { orderId: placed.orderId, paymentRequestId };
 const success: PaymentResult = { status: 'SUCCEEDED' };
 const failure: PaymentResult = { status: 'FAILED', reason: 'card declined' };
-const cancellation = { reason: 'changed my mind', actor: 'customer:ada', again: false };
+const cancellation = { reason: 'changed my mind', actor: 'customer:ada', repeated: false };
 
 function aRequest(fields: Partial<PaymentRequest> = {}): PaymentRequest {
   return { ...requestPayment(placed, paymentRequestId, at, terms).state, ...fields };
 }
 
 describe('requesting a payment', () => {
-  it("asks for the order's total until its time is over, and says so", () => {
+  it("requests the order's total until it expires, and publishes an event", () => {
     const decision = requestPayment(placed, paymentRequestId, at, terms);
 
     expect(decision).toMatchObject({
@@ -59,7 +59,7 @@ describe('requesting a payment', () => {
 });
 
 describe('an operator', () => {
-  it('says that the money is there', () => {
+  it('marks a payment as succeeded', () => {
     const decision = decidePayment(aRequest(), success, 'olga', later);
 
     expect(decision).toMatchObject({
@@ -68,7 +68,7 @@ describe('an operator', () => {
     });
   });
 
-  it('says that it will not come, and why', () => {
+  it('marks a payment as failed, with a reason', () => {
     const decision = decidePayment(aRequest(), failure, 'olga', later);
 
     expect(decision).toMatchObject({
@@ -77,7 +77,7 @@ describe('an operator', () => {
     });
   });
 
-  it('says the same again: the first one stays', () => {
+  it('repeats a result without changing the first one', () => {
     const failed = aRequest({ status: 'FAILED', reason: 'card declined', decidedBy: 'olga' });
 
     const decision = decidePayment(failed, { ...failure, reason: 'another' }, 'otto', later);
@@ -94,7 +94,7 @@ describe('an operator', () => {
     ['REFUND_PENDING', failure],
     ['REFUNDED', success],
     ['REFUNDED', failure],
-  ])('is refused when the payment is %s, and the result %j', (actual, result) => {
+  ])('is rejected when the payment is %s and the result is %j', (actual, result) => {
     const decision = decidePayment(aRequest({ status: actual }), result, 'olga', later);
 
     expect(decision).toEqual({
@@ -106,24 +106,24 @@ describe('an operator', () => {
 
 describe.each(['gateway', 'provider'] as const)('the %s', (source) => {
   it('settles a pending payment', () => {
-    expect(hearResult(aRequest(), success, source, later)).toMatchObject({
+    expect(applyResult(aRequest(), success, source, later)).toMatchObject({
       state: { status: 'SUCCEEDED', decidedBy: source, version: 2 },
       events: [{ type: 'PaymentSucceeded', data: { ...ids, actor: source } }],
     });
-    expect(hearResult(aRequest(), failure, source, later)).toMatchObject({
+    expect(applyResult(aRequest(), failure, source, later)).toMatchObject({
       state: { status: 'FAILED', reason: 'card declined', decidedBy: source },
       events: [{ type: 'PaymentFailed', data: { reason: 'card declined', actor: source } }],
     });
   });
 
-  it.each(['FAILED', 'CANCELLED'] as const)('brings money for a payment that is %s: it goes back', (status) => {
-    const decision = hearResult(aRequest({ status, decidedBy: 'system' }), success, source, later);
+  it.each(['FAILED', 'CANCELLED'] as const)('causes a refund when money arrives for a payment that is %s', (status) => {
+    const decision = applyResult(aRequest({ status, decidedBy: 'system' }), success, source, later);
 
     expect(decision).toMatchObject({
       accepted: true,
       state: { status: 'REFUND_PENDING', decidedBy: source, version: 2 },
       events: [
-        { type: 'LatePaymentReceived', data: { ...ids, reason: `The money came when the payment was ${status}.` } },
+        { type: 'LatePaymentReceived', data: { ...ids, reason: `The money arrived when the payment was ${status}.` } },
       ],
     });
   });
@@ -137,24 +137,24 @@ describe.each(['gateway', 'provider'] as const)('the %s', (source) => {
     ['REFUND_PENDING', failure],
     ['REFUNDED', success],
     ['REFUNDED', failure],
-  ])('is passed over when the payment is %s by an operator, and the result %j', (status, result) => {
-    const decision = hearResult(aRequest({ status, decidedBy: 'olga' }), result, source, later);
+  ])('is ignored when an operator has made the payment %s and the result is %j', (status, result) => {
+    const decision = applyResult(aRequest({ status, decidedBy: 'olga' }), result, source, later);
 
     expect(decision).toEqual({
       accepted: false,
-      rejection: { code: 'passed-over', reason: `The payment was ${status}.` },
+      rejection: { code: 'message-ignored', reason: `The payment was ${status}.` },
     });
   });
 });
 
 describe('a result that names money', () => {
   it.each([[{ amount: 900, currency: 'EUR' }], [{ amount: 900, currency: null }], [{ amount: null, currency: 'EUR' }]])(
-    'settles the payment when it is that of the payment: %j',
+    'settles the payment when amount and currency match: %j',
     (named) => {
-      expect(hearResult(aRequest(), success, 'provider', later, named)).toMatchObject({
+      expect(applyResult(aRequest(), success, 'provider', later, named)).toMatchObject({
         state: { status: 'SUCCEEDED' },
       });
-      expect(hearResult(aRequest(), failure, 'provider', later, named)).toMatchObject({ state: { status: 'FAILED' } });
+      expect(applyResult(aRequest(), failure, 'provider', later, named)).toMatchObject({ state: { status: 'FAILED' } });
     },
   );
 
@@ -163,12 +163,12 @@ describe('a result that names money', () => {
     [{ amount: 0, currency: null }, '0'],
     [{ amount: null, currency: 'USD' }, 'USD'],
     [{ amount: 900, currency: 'USD' }, '900 USD'],
-  ])('changes nothing when it is other money, whatever the payment is: %j', (named, words) => {
-    const reason = `It names ${words}, and the payment is 900 EUR, in minor units.`;
+  ])('changes nothing when amount or currency differ, whatever the status: %j', (named, words) => {
+    const reason = `It names ${words}, but the payment is 900 EUR (in minor units).`;
 
     for (const status of PAYMENT_STATUSES)
       for (const result of [success, failure])
-        expect(hearResult(aRequest({ status }), result, 'provider', later, named)).toEqual({
+        expect(applyResult(aRequest({ status }), result, 'provider', later, named)).toEqual({
           accepted: false,
           rejection: { code: 'amount-mismatched', reason },
         });
@@ -176,41 +176,41 @@ describe('a result that names money', () => {
 });
 
 it.each(['gateway', 'provider', 'system', 'operator:gateway'])(
-  'an operator named %s is told from the machine of that name',
+  'an operator named %s is distinguished from the system actor of that name',
   (operator) => {
     const { state } = decidePayment(aRequest(), success, operator, later) as { state: PaymentRequest };
 
     expect(state.decidedBy).toBe(`operator:${operator}`);
-    // The operator's result, and not a call of the gateway that is repeated.
-    expect(hearResult(state, success, 'gateway', later)).toMatchObject({ accepted: false });
+    // The operator's result, not a repeated call to the gateway.
+    expect(applyResult(state, success, 'gateway', later)).toMatchObject({ accepted: false });
   },
 );
 
-it('a call of the gateway that is repeated says nothing new, one of the provider has another id', () => {
+it('a repeated gateway call is accepted and changes nothing; the result of the provider is ignored', () => {
   for (const status of ['SUCCEEDED', 'REFUND_PENDING', 'REFUNDED'] as const) {
     const byGateway = aRequest({ status, decidedBy: 'gateway' });
     const byProvider = aRequest({ status, decidedBy: 'provider' });
 
-    expect(hearResult(byGateway, success, 'gateway', later)).toEqual({ accepted: true, state: byGateway, events: [] });
-    expect(hearResult(byProvider, success, 'provider', later)).toMatchObject({ accepted: false });
-    expect(hearResult(byGateway, failure, 'gateway', later)).toMatchObject({ accepted: false });
+    expect(applyResult(byGateway, success, 'gateway', later)).toEqual({ accepted: true, state: byGateway, events: [] });
+    expect(applyResult(byProvider, success, 'provider', later)).toMatchObject({ accepted: false });
+    expect(applyResult(byGateway, failure, 'gateway', later)).toMatchObject({ accepted: false });
   }
   const declined = aRequest({ status: 'FAILED', decidedBy: 'gateway' });
-  expect(hearResult(declined, failure, 'gateway', later)).toEqual({ accepted: true, state: declined, events: [] });
+  expect(applyResult(declined, failure, 'gateway', later)).toEqual({ accepted: true, state: declined, events: [] });
 });
 
 describe('the cancellation of the order', () => {
   it('cancels a pending payment', () => {
-    expect(hearOrderCancelled(aRequest(), cancellation, later)).toMatchObject({
+    expect(applyOrderCancelled(aRequest(), cancellation, later)).toMatchObject({
       state: { status: 'CANCELLED', reason: 'changed my mind', decidedBy: null, updatedAt: later, version: 2 },
       events: [{ type: 'PaymentCancelled', data: { ...ids, reason: 'changed my mind', actor: 'customer:ada' } }],
     });
   });
 
-  it('sends the money of a paid one back', () => {
+  it('causes a refund when the payment was paid', () => {
     const paid = aRequest({ status: 'SUCCEEDED', decidedBy: 'olga' });
 
-    const decision = hearOrderCancelled(paid, cancellation, later);
+    const decision = applyOrderCancelled(paid, cancellation, later);
 
     expect(decision).toMatchObject({
       state: { status: 'REFUND_PENDING', reason: 'changed my mind', decidedBy: 'olga', version: 2 },
@@ -218,21 +218,21 @@ describe('the cancellation of the order', () => {
     });
   });
 
-  it.each(['FAILED', 'REFUND_PENDING', 'REFUNDED'] as const)('is the echo of a payment that is %s', (status) => {
+  it.each(['FAILED', 'REFUND_PENDING', 'REFUNDED'] as const)('changes nothing when the payment is %s', (status) => {
     const request = aRequest({ status });
 
-    expect(hearOrderCancelled(request, cancellation, later)).toEqual({ accepted: true, state: request, events: [] });
+    expect(applyOrderCancelled(request, cancellation, later)).toEqual({ accepted: true, state: request, events: [] });
   });
 
-  it.each(PAYMENT_STATUSES)('said a second time is passed over, whatever the payment is: %s', (status) => {
-    const decision = hearOrderCancelled(aRequest({ status }), { ...cancellation, again: true }, later);
+  it.each(PAYMENT_STATUSES)('is ignored when repeated, whatever the status: %s', (status) => {
+    const decision = applyOrderCancelled(aRequest({ status }), { ...cancellation, repeated: true }, later);
 
-    expect(decision).toMatchObject({ accepted: false, rejection: { code: 'passed-over' } });
+    expect(decision).toMatchObject({ accepted: false, rejection: { code: 'message-ignored' } });
   });
 });
 
-describe('the time of a payment', () => {
-  it('is over at its end, not before', () => {
+describe('the expiry of a payment', () => {
+  it('comes at its time, not before', () => {
     const before = new Date(expiry.getTime() - 1);
 
     expect(expirePayment(aRequest(), before)).toEqual({ accepted: true, state: aRequest(), events: [] });
@@ -242,7 +242,7 @@ describe('the time of a payment', () => {
     });
   });
 
-  it.each(PAYMENT_STATUSES.filter((status) => status !== 'PENDING'))('means nothing to one that is %s', (status) => {
+  it.each(PAYMENT_STATUSES.filter((status) => status !== 'PENDING'))('changes nothing when the payment is %s', (status) => {
     const request = aRequest({ status });
 
     expect(expirePayment(request, expiry)).toEqual({ accepted: true, state: request, events: [] });
@@ -250,12 +250,12 @@ describe('the time of a payment', () => {
 });
 
 describe('a refund', () => {
-  it('is booked once', () => {
+  it('is recorded once', () => {
     const due = aRequest({ status: 'REFUND_PENDING', reason: 'changed my mind' });
 
-    const booked = bookRefund(due, 'gateway', later);
+    const recorded = bookRefund(due, 'gateway', later);
 
-    expect(booked).toMatchObject({
+    expect(recorded).toMatchObject({
       state: { status: 'REFUNDED', reason: 'changed my mind', version: 2 },
       events: [{ type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'gateway' } }],
     });
@@ -267,7 +267,7 @@ describe('a refund', () => {
     expect(bookRefund(aRequest({ status }), 'gateway', later)).toMatchObject({ accepted: false });
   });
 
-  it('is confirmed by an operator who has sent the money back by hand', () => {
+  it('is confirmed by an operator who made it by hand', () => {
     const due = aRequest({ status: 'REFUND_PENDING', reason: 'changed my mind', decidedBy: 'otto' });
 
     const confirmed = confirmRefund(due, 'olga', later);
@@ -280,7 +280,7 @@ describe('a refund', () => {
     expect(again).toMatchObject({ accepted: true, events: [] });
   });
 
-  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not confirmed when it is %s', (status) => {
+  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not confirmed when the payment is %s', (status) => {
     expect(confirmRefund(aRequest({ status }), 'olga', later)).toEqual({
       accepted: false,
       rejection: { code: 'refund-not-due', paymentRequestId, actual: status },
@@ -288,7 +288,7 @@ describe('a refund', () => {
   });
 });
 
-/** What may be said of a payment, by anyone, in any order and any number of times. */
+/** Everything that may happen to a payment, in any order and any number of times. */
 type Command =
   | { readonly name: 'decide' | 'gateway' | 'provider'; readonly result: PaymentResult }
   | { readonly name: 'cancel' | 'expire' | 'refund' };
@@ -304,8 +304,7 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
   { maxLength: 12 },
 );
 
-/** The way from one status to the next; any other would be against the law. */
-const LAWFUL: Readonly<Record<PaymentStatus, readonly PaymentStatus[]>> = {
+const ALLOWED_TRANSITIONS: Readonly<Record<PaymentStatus, readonly PaymentStatus[]>> = {
   PENDING: ['SUCCEEDED', 'FAILED', 'CANCELLED'],
   SUCCEEDED: ['REFUND_PENDING'],
   FAILED: ['REFUND_PENDING'],
@@ -314,15 +313,15 @@ const LAWFUL: Readonly<Record<PaymentStatus, readonly PaymentStatus[]>> = {
   REFUNDED: [],
 };
 
-function say(request: PaymentRequest, command: Command, now: Date, cancelledBefore: boolean) {
+function apply(request: PaymentRequest, command: Command, now: Date, cancelledBefore: boolean) {
   switch (command.name) {
     case 'decide':
       return decidePayment(request, command.result, 'olga', now);
     case 'gateway':
     case 'provider':
-      return hearResult(request, command.result, command.name, now);
+      return applyResult(request, command.result, command.name, now);
     case 'cancel':
-      return hearOrderCancelled(request, { ...cancellation, again: cancelledBefore }, now);
+      return applyOrderCancelled(request, { ...cancellation, repeated: cancelledBefore }, now);
     case 'expire':
       return expirePayment(request, now);
     case 'refund':
@@ -330,7 +329,7 @@ function say(request: PaymentRequest, command: Command, now: Date, cancelledBefo
   }
 }
 
-it('whatever is said, in whatever order: one outcome, no money kept for a dead order, none given back that had not come', () => {
+it('any commands in any order give one outcome, keep no money of a cancelled order, and refund only money that arrived', () => {
   fc.assert(
     fc.property(commands, (script) => {
       let request = aRequest();
@@ -341,18 +340,18 @@ it('whatever is said, in whatever order: one outcome, no money kept for a dead o
         const now = command.name === 'expire' ? expiry : new Date(at.getTime() + n);
         const before = request;
 
-        const decision = say(request, command, now, cancelled);
+        const decision = apply(request, command, now, cancelled);
 
         cancelled ||= command.name === 'cancel';
-        const said = 'result' in command ? command.result.status : undefined;
-        if (said === 'SUCCEEDED' && (command.name !== 'decide' || decision.accepted)) moneyCame = true;
+        const reported = 'result' in command ? command.result.status : undefined;
+        if (reported === 'SUCCEEDED' && (command.name !== 'decide' || decision.accepted)) moneyCame = true;
         if (!decision.accepted) continue;
         request = decision.state;
         steps.push(...decision.events.map(({ type }) => type));
 
-        // Each step is lawful, counted, and says so; without one nothing changes.
+        // Each step is allowed, increases the version, and is an event. Without a step nothing changes.
         if (decision.events.length === 0) expect(request).toBe(before);
-        else expect(LAWFUL[before.status]).toContain(request.status);
+        else expect(ALLOWED_TRANSITIONS[before.status]).toContain(request.status);
         expect(decision.events.length).toBeLessThanOrEqual(1);
         expect(request.version).toBe(before.version + decision.events.length);
         for (const event of decision.events.filter(isPublished)) expect(event.data).toMatchObject(ids);

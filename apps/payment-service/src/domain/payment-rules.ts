@@ -15,37 +15,35 @@ export type PaymentRejection =
   | { readonly code: 'refund-under-way'; readonly paymentRequestId: string; readonly gateway: string }
   | { readonly code: 'refund-not-due'; readonly paymentRequestId: string; readonly actual: PaymentStatus };
 
-/** What was heard changes nothing, and that is worth a line in the timeline: it is late, contradicts, or was said before. */
-export interface PassedOver {
-  readonly code: 'passed-over';
+/** The message changes nothing because it is late, contradictory or repeated. The timeline records it. */
+export interface MessageIgnored {
+  readonly code: 'message-ignored';
   readonly reason: string;
 }
 
-/** The result names a different amount or currency than the payment request, so it is ignored. */
 export interface AmountMismatched {
   readonly code: 'amount-mismatched';
   readonly reason: string;
 }
 
 export type PaymentDecision = Decision<PaymentRequest, PaymentStep, PaymentRejection>;
-export type PaymentHearing = Decision<PaymentRequest, PaymentStep, PassedOver>;
-export type ResultHearing = Decision<PaymentRequest, PaymentStep, PassedOver | AmountMismatched>;
+export type IgnorableDecision = Decision<PaymentRequest, PaymentStep, MessageIgnored>;
+export type ResultDecision = Decision<PaymentRequest, PaymentStep, MessageIgnored | AmountMismatched>;
 
-/** Who tells of a charge's result without being asked: our own call of the gateway, or the provider's webhook. */
+/** Who reports the result of a charge: our own call to the gateway, or the provider's webhook. */
 export type ResultSource = 'gateway' | 'provider';
 
-/** The money that a result is about, as far as its source names it. */
+/** The money that a result is about, as far as its source names it. Null: not named. */
 export interface NamedMoney {
-  /** Minor units; null: not named. */
+  /** Minor units. */
   readonly amount: number | null;
-  /** ISO 4217; null: not named. */
   readonly currency: string | null;
 }
 
-/** Who decides without being an operator. */
+/** The values of `decidedBy` that are not operators. */
 const MACHINES: ReadonlySet<string> = new Set<ResultSource | 'system'>(['gateway', 'provider', 'system']);
 
-/** An order was placed: a PENDING request for its total. */
+/** Creates a PENDING request for the total of a placed order. */
 export function requestPayment(
   placed: OrderPlaced,
   paymentRequestId: string,
@@ -73,10 +71,7 @@ export function requestPayment(
   return accept(evolve, request, { type: 'PaymentRequested', data });
 }
 
-/**
- * An operator gives the result: PENDING → SUCCEEDED or FAILED. The same result again changes nothing and is a yes; any other is
- * refused, also once the money is on its way back.
- */
+/** Applies an operator's result: PENDING → SUCCEEDED or FAILED. Repeating it changes nothing; a different result is always rejected. */
 export function decidePayment(
   request: PaymentRequest,
   result: PaymentResult,
@@ -90,74 +85,74 @@ export function decidePayment(
 }
 
 /**
- * The gateway or the provider tells the result of the charge. The first result counts. Money that comes for a request that is over
- * goes back: it is never kept for a dead order. A result that names other money than the request's is not the request's, whether it
- * succeeded or failed: nothing is paid or failed by it, and nothing goes back.
+ * Applies a result that the gateway or the provider reports. The first result counts. Money that arrives for a failed or cancelled payment
+ * is refunded, so that a cancelled order never keeps a payment. A result that names different money, whether a success or a failure, is not
+ * about this request: it changes nothing and causes no refund.
  */
-export function hearResult(
+export function applyResult(
   request: PaymentRequest,
   result: PaymentResult,
   source: ResultSource,
   at: Date,
   named: NamedMoney = { amount: null, currency: null },
-): ResultHearing {
+): ResultDecision {
   const { status } = request;
   if (!isFor(request, named)) return mismatched(request, named);
-  const heard = { ...request, decidedBy: source, updatedAt: at };
-  if (status === 'PENDING') return settle(heard, result, source);
-  // A call that is repeated, for nobody knew that its result had been written: nothing new.
-  if (source === 'gateway' && request.decidedBy === 'gateway' && saysTheSame(status, result)) return unchanged(request);
+  const updated = { ...request, decidedBy: source, updatedAt: at };
+  if (status === 'PENDING') return settle(updated, result, source);
+  // A repeated call, made because nobody knew that its result had been recorded.
+  if (source === 'gateway' && request.decidedBy === 'gateway' && hasSameResult(status, result)) return unchanged(request);
   if (result.status === 'SUCCEEDED' && (status === 'FAILED' || status === 'CANCELLED')) {
-    const reason = `The money came when the payment was ${status}.`;
-    return accept<PaymentRequest, PaymentStep>(evolve, heard, {
+    const reason = `The money arrived when the payment was ${status}.`;
+    return accept<PaymentRequest, PaymentStep>(evolve, updated, {
       type: 'LatePaymentReceived',
       data: { ...idsOf(request), reason },
     });
   }
-  return passOver(`The payment was ${status}.`);
+  return ignore(`The payment was ${status}.`);
 }
 
 /**
- * The order was cancelled. PENDING → CANCELLED; paid → REFUND_PENDING. A FAILED one has made order-service cancel the order: the
- * message is its echo. `again`: the order's cancellation has been heard before.
+ * Applies the cancellation of the order: PENDING → CANCELLED; paid → REFUND_PENDING. For a FAILED payment nothing changes, because its
+ * failure is what made order-service cancel the order. `repeated`: a cancellation of the order arrived before.
  */
-export function hearOrderCancelled(
+export function applyOrderCancelled(
   request: PaymentRequest,
-  cancellation: { readonly reason: string; readonly actor: string; readonly again: boolean },
+  cancellation: { readonly reason: string; readonly actor: string; readonly repeated: boolean },
   at: Date,
-): PaymentHearing {
+): IgnorableDecision {
   const { status } = request;
-  const { reason, actor, again } = cancellation;
-  if (again) return passOver('The cancellation of the order had been heard before.');
-  const heard = { ...request, updatedAt: at };
+  const { reason, actor, repeated } = cancellation;
+  if (repeated) return ignore('A cancellation of the order arrived before.');
+  const updated = { ...request, updatedAt: at };
   if (status === 'PENDING')
-    return accept<PaymentRequest, PaymentStep>(evolve, heard, {
+    return accept<PaymentRequest, PaymentStep>(evolve, updated, {
       type: 'PaymentCancelled',
       data: { ...idsOf(request), reason, actor },
     });
   if (status === 'SUCCEEDED')
-    return accept<PaymentRequest, PaymentStep>(evolve, heard, {
+    return accept<PaymentRequest, PaymentStep>(evolve, updated, {
       type: 'RefundRequested',
       data: { ...idsOf(request), reason },
     });
   return unchanged(request);
 }
 
-/** PENDING and past its time → FAILED. Whoever came first has won: then nothing changes. */
+/** Fails a PENDING request that has expired. Changes nothing if the request was decided first. */
 export function expirePayment(request: PaymentRequest, at: Date): Accepted<PaymentRequest, PaymentStep> {
   if (request.status !== 'PENDING' || request.expiresAt > at) return unchanged(request);
   return settle({ ...request, decidedBy: 'system', updatedAt: at }, { status: 'FAILED', reason: 'expired' }, 'system');
 }
 
-/** The money is back with the customer: REFUND_PENDING → REFUNDED. Said again it changes nothing. */
-export function bookRefund(request: PaymentRequest, actor: string, at: Date): PaymentHearing {
+/** Records that the money was refunded: REFUND_PENDING → REFUNDED. Repeating it changes nothing. */
+export function bookRefund(request: PaymentRequest, actor: string, at: Date): IgnorableDecision {
   const { status } = request;
   if (status === 'REFUNDED') return unchanged(request);
-  if (status !== 'REFUND_PENDING') return passOver(`No refund was due: the payment was ${status}.`);
+  if (status !== 'REFUND_PENDING') return ignore(`No refund was due: the payment was ${status}.`);
   return refunded(request, actor, at);
 }
 
-/** An operator has sent the money back by hand: REFUND_PENDING → REFUNDED. Said again it changes nothing and is a yes. */
+/** Applies an operator's confirmation of a refund made by hand: REFUND_PENDING → REFUNDED. Repeating it is accepted and changes nothing. */
 export function confirmRefund(request: PaymentRequest, operator: string, at: Date): PaymentDecision {
   const { id: paymentRequestId, status } = request;
   if (status === 'REFUNDED') return unchanged(request);
@@ -165,7 +160,7 @@ export function confirmRefund(request: PaymentRequest, operator: string, at: Dat
   return refunded(request, `operator:${operator}`, at);
 }
 
-/** A user id that could be read as one of the others in `decidedBy` says that it is an operator's. */
+/** Prefixes a user id that could be mistaken for another value of `decidedBy`. */
 function decidedByOperator(userId: string): string {
   return MACHINES.has(userId) || userId.startsWith('operator:') ? `operator:${userId}` : userId;
 }
@@ -191,20 +186,20 @@ function isFor(request: PaymentRequest, { amount, currency }: NamedMoney): boole
 
 function mismatched(request: PaymentRequest, { amount, currency }: NamedMoney) {
   const named = [amount, currency].filter((part) => part !== null).join(' ');
-  const reason = `It names ${named}, and the payment is ${request.amount} ${request.currency}, in minor units.`;
+  const reason = `It names ${named}, but the payment is ${request.amount} ${request.currency} (in minor units).`;
   return reject<AmountMismatched>({ code: 'amount-mismatched', reason });
 }
 
-function passOver(reason: string) {
-  return reject<PassedOver>({ code: 'passed-over', reason });
+function ignore(reason: string) {
+  return reject<MessageIgnored>({ code: 'message-ignored', reason });
 }
 
 function idsOf({ id, orderId }: PaymentRequest) {
   return { orderId, paymentRequestId: id };
 }
 
-/** Whether a payment of this status has had this result: money that went back had come first. */
-function saysTheSame(status: PaymentStatus, result: PaymentResult): boolean {
+/** Whether a payment with this status has had this result. A refund implies that the charge had succeeded. */
+function hasSameResult(status: PaymentStatus, result: PaymentResult): boolean {
   if (result.status === 'FAILED') return status === 'FAILED';
   return status === 'SUCCEEDED' || status === 'REFUND_PENDING' || status === 'REFUNDED';
 }

@@ -3,7 +3,7 @@ import { type PaymentServiceConfig } from '../../config.js';
 import { ManualGateway } from './manual-gateway.js';
 import { SimulatedGateway } from './simulated-gateway.js';
 
-/** A provider's own gateway is one more class and one more line: the type makes sure that none is forgotten. */
+/** To add a provider, write its gateway class and add it here. The type requires an entry for every gateway name. */
 const GATEWAYS: Readonly<
   Record<PaymentServiceConfig['PAYMENT_GATEWAY'], (config: PaymentServiceConfig) => PaymentGateway>
 > = {

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { type ChargeResult, PaymentGateway } from '../../application/payment-gateway.js';
 
-/** No machine moves the money: an operator, or the provider's webhook, tells of it. What is to go back, somebody sends back by hand. */
+/** Moves no money itself: an operator or the provider's webhook reports the result, and refunds are sent by hand. */
 @Injectable()
 export class ManualGateway extends PaymentGateway {
   override readonly name = 'manual';
   override readonly automatic = false;
 
-  /** Nobody asks, for it is not automatic: the result comes another way. */
+  /** Never called, because this gateway is not automatic. */
   override charge(): Promise<ChargeResult> {
     return Promise.resolve({ status: 'PENDING' });
   }

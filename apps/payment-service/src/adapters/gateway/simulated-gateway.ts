@@ -4,15 +4,13 @@ import { type ChargeResult, PaymentGateway } from '../../application/payment-gat
 import { type PaymentRequest } from '../../domain/payment-request.js';
 
 export interface SimulatedGatewayOptions {
-  /** How long every call takes, in milliseconds. */
   readonly delayMs: number;
-  /** Which part of all charges fails, from 0 to 1. */
+  /** The share of charges that fail, from 0 to 1. */
   readonly failureRate: number;
-  /** The same seed decides the same of the same request. */
   readonly seed: string;
 }
 
-/** Settles by itself. It keeps nothing: what becomes of a charge follows from the seed and the key, so a repeated one ends the same. */
+/** Settles payments without a provider. It is stateless: the seed and the key determine the result, so a retry gets the same one. */
 export class SimulatedGateway extends PaymentGateway {
   override readonly name = 'simulated';
   override readonly automatic = true;
@@ -38,7 +36,7 @@ export class SimulatedGateway extends PaymentGateway {
   }
 }
 
-/** A number from 0 up to but not including 1, evenly spread and always the same for the same text. */
+/** Maps a text to a fixed number in [0, 1), evenly distributed. */
 function chance(text: string): number {
   return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32;
 }

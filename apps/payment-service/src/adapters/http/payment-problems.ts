@@ -4,7 +4,6 @@ import { type PaymentRejection } from '../../domain/payment-rules.js';
 
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
 
-/** How a rejection of the domain is told over HTTP. */
 export const paymentProblems: ProblemTable<PaymentRejection> = {
   'payment-request-not-found': {
     status: 404,
@@ -14,21 +13,21 @@ export const paymentProblems: ProblemTable<PaymentRejection> = {
   'version-conflict': versionConflict,
   'payment-already-decided': {
     status: 409,
-    title: 'The payment already has another result.',
+    title: 'The payment already has a different result.',
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'FAILED' },
     schemas: { actual: { enum: PAYMENT_STATUSES } },
   },
   'refund-under-way': {
     status: 409,
-    title: 'The gateway is giving the money back.',
+    title: 'The gateway is still making the refund.',
     detail: ({ gateway }) =>
-      `The gateway ${gateway} has not given up: its timeline tells when it does (RefundGivenUp).`,
+      `The gateway ${gateway} has not given up the refund. When it does, the timeline shows RefundGivenUp.`,
     example: { paymentRequestId, gateway: 'simulated' },
   },
   'refund-not-due': {
     status: 409,
-    title: 'No money is to go back.',
+    title: 'No refund is due.',
     detail: ({ actual }) => `The payment is ${actual}.`,
     example: { paymentRequestId, actual: 'SUCCEEDED' },
     schemas: { actual: { enum: PAYMENT_STATUSES } },

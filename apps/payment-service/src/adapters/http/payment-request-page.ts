@@ -27,7 +27,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     enum: PAYMENT_STATUSES,
     isArray: true,
     example: ['PENDING'],
-    description: 'Any of these: named again, or with commas between.',
+    description: 'Any of these statuses. Repeat the parameter, or separate the values with commas.',
   })
   @QueryList(PAYMENT_STATUSES)
   readonly status?: readonly PaymentStatus[];
@@ -37,7 +37,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @IsId()
   readonly orderId?: string;
 
-  @ApiPropertyOptional({ example: 'demo', description: 'Customers find only their own, whatever they say here.' })
+  @ApiPropertyOptional({ example: 'demo', description: 'Customers see only their own payment requests, whatever they enter here.' })
   @MayBeAbsent()
   @IsText(1, 255)
   readonly customerId?: string;
@@ -46,7 +46,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     type: 'integer',
     minimum: 0,
     example: 500,
-    description: 'In minor units, whatever the currency.',
+    description: 'In minor units, regardless of the currency.',
   })
   @QueryAmount()
   readonly amountMin?: number;
@@ -58,7 +58,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-21',
-    description: 'Created then or later. ISO 8601 with a time zone; a date alone begins at midnight UTC.',
+    description: 'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
   })
   @QueryTime('from')
   readonly createdFrom?: Date;
@@ -66,7 +66,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-22T18:30:00Z',
-    description: 'Created then or before. ISO 8601 with a time zone; a date alone ends at midnight UTC.',
+    description: 'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
   })
   @QueryTime('to')
   readonly createdTo?: Date;
@@ -75,7 +75,7 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
     enum: PAYMENT_SORTS,
     default: '-created',
     example: '-created',
-    description: 'With a minus: downwards.',
+    description: 'A leading minus sorts in descending order.',
   })
   @MayBeAbsent()
   @IsIn(PAYMENT_SORTS)
@@ -84,11 +84,11 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
 
 const cursors = new CursorCodec({ amount: 'integer', id: 'uuid' });
 
-/** What a caller may see of what they ask for. One more is read than a page has: it shows that there is another page. */
+/** Limits the query to what the caller may see. Reads one row more than a page holds, to find out whether another page follows. */
 export function listingOf(query: PaymentRequestPageQuery, caller: Caller): PaymentListing {
   const { limit, cursor, sort } = query;
   const filter = filterOf(query, caller);
-  // A cursor goes on with the same list only.
+  // A cursor is valid only for the same filter and sort.
   return { filter, sort, limit: limit + 1, after: cursors.decode(cursor, { filter, sort }) };
 }
 

@@ -17,7 +17,7 @@ export class FailPaymentDto {
     example: 'card declined',
     minLength: 1,
     maxLength: 400,
-    description: 'Why, in words for the customer.',
+    description: 'The reason, as shown to the customer.',
   })
   @IsText(1, 400)
   @Matches(/\S/, { message: 'reason must not be blank' })
@@ -44,7 +44,7 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
     type: String,
     nullable: true,
     example: null,
-    description: 'The gateway through which the money moves, for operators only: `manual`, `simulated`.',
+    description: 'The gateway that handles the payment: `manual` or `simulated`. Always null for customers.',
   })
   readonly gateway!: string | null;
 
@@ -55,7 +55,7 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
     type: String,
     nullable: true,
     example: null,
-    description: 'Why it failed, was cancelled or is refunded.',
+    description: 'Why the payment failed, was cancelled or is refunded.',
   })
   readonly reason!: string | null;
 
@@ -64,18 +64,18 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
     nullable: true,
     example: null,
     description:
-      'Who gave the result, for operators only: an operator by user id, `gateway`, `provider`, or `system` when it expired. An operator ' +
-      'whose id is one of these words, or begins with `operator:`, is `operator:<user id>`.',
+      "Who decided the payment: an operator's user id, `gateway`, `provider`, or `system` when it expired. An operator whose id is one of " +
+      'these words, or begins with `operator:`, appears as `operator:<user id>`. Null if nobody decided it, and always null for customers.',
   })
   readonly decidedBy!: string | null;
 
-  @ApiProperty({ type: 'integer', example: 1, description: 'Grows with every change; the ETag names it.' })
+  @ApiProperty({ type: 'integer', example: 1, description: 'Increases with every change. The ETag contains it.' })
   readonly version!: number;
 
   @ApiProperty({
     format: 'date-time',
     example: '2026-11-21T09:45:00.050Z',
-    description: 'PENDING until then, it fails.',
+    description: 'If still PENDING at this time, the payment fails as expired.',
   })
   readonly expiresAt!: Date;
 
@@ -90,16 +90,16 @@ export class PaymentRequestPageDto {
   @ApiProperty({ type: [PaymentRequestDto] })
   readonly items!: readonly PaymentRequestDto[];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page.' })
+  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page; null on the last page.' })
   readonly nextCursor!: string | null;
 }
 
-/** Which operator decided is nothing for customers, nor through whom we are paid. */
+/** Customers see neither which operator decided the payment nor which gateway handles it. */
 export function asSeenBy(caller: Caller, request: PaymentRequest): PaymentRequestDto {
   return isOperator(caller) ? request : { ...request, decidedBy: null, gateway: null };
 }
 
-/** Customers see less of a request than operators. So theirs is another representation, with another ETag. */
+/** Customers and operators get different representations of the same version, so their ETags must differ. */
 export function etagSeenBy(caller: Caller, { version }: PaymentRequest): string {
   return etagOf(version, isOperator(caller) ? undefined : 'customer');
 }

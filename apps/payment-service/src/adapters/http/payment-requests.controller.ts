@@ -53,10 +53,10 @@ export class PaymentRequestsController {
 
   @Get()
   @ApiOperation({
-    summary: "Payment requests: a customer's own, an operator's all",
+    summary: 'List payment requests: customers see their own, operators all',
     description:
-      'Newest first unless `sort` says otherwise. Every request that was there when paging began, and meets the filters throughout, is on ' +
-      'exactly one page.',
+      'Newest first unless `sort` says otherwise. A payment request that existed when paging began, and matches the filters throughout, is ' +
+      'on exactly one page.',
   })
   @ApiOkResponse({ type: PaymentRequestPageDto })
   async list(@Query() query: PaymentRequestPageQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
@@ -66,7 +66,7 @@ export class PaymentRequestsController {
   }
 
   @Get(':paymentRequestId')
-  @ApiOperation({ summary: 'One payment request' })
+  @ApiOperation({ summary: 'Get a payment request' })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async get(
@@ -75,13 +75,13 @@ export class PaymentRequestsController {
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<PaymentRequestDto | undefined> {
-    const request = await this.seenBy(caller, paymentRequestId);
+    const request = await this.findVisible(caller, paymentRequestId);
     const [etag, seen] = [etagSeenBy(caller, request), asSeenBy(caller, request)];
     return conditionalAnswer(reply, preconditions, etag, seen, request.updatedAt);
   }
 
   @Get(':paymentRequestId/timeline')
-  @ApiOperation({ summary: 'Every step of a payment, and what was heard and changed nothing' })
+  @ApiOperation({ summary: 'List the steps of a payment, including messages that changed nothing' })
   @ApiOkResponse({ type: PaymentTimelineDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async steps(
@@ -91,8 +91,8 @@ export class PaymentRequestsController {
   ): Promise<PaymentTimelineDto> {
     const scope = { paymentRequestId };
     const { position: after } = this.timelineCursors.decode(cursor, scope) ?? { position: 0 };
-    const { orderId } = await this.seenBy(caller, paymentRequestId);
-    // The one beyond the page shows whether there is another page.
+    const { orderId } = await this.findVisible(caller, paymentRequestId);
+    // One more than a page holds, to find out whether another page follows.
     const steps = await this.timeline.read(orderId, after, limit + 1);
     const page = pageOf(steps, limit, ({ position }) => this.timelineCursors.encode({ position }, scope));
     return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
@@ -102,7 +102,10 @@ export class PaymentRequestsController {
   @HttpCode(200)
   @NoBody()
   @RequireRole('operator')
-  @ApiOperation({ summary: 'The money is there', description: 'The same result again is the same answer.' })
+  @ApiOperation({
+    summary: 'Mark a payment as succeeded',
+    description: 'Sending the same result again returns the same answer.',
+  })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
   async succeed(
@@ -121,8 +124,8 @@ export class PaymentRequestsController {
   @HttpCode(200)
   @RequireRole('operator')
   @ApiOperation({
-    summary: 'The money will not come',
-    description: 'The same result again is the same answer: the first reason stays.',
+    summary: 'Mark a payment as failed',
+    description: 'Sending the same result again returns the same answer, with the first reason.',
   })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
@@ -144,10 +147,10 @@ export class PaymentRequestsController {
   @NoBody()
   @RequireRole('operator')
   @ApiOperation({
-    summary: 'The money was sent back by hand',
+    summary: 'Confirm a refund that was made by hand',
     description:
-      'For a payment that is REFUND_PENDING and whose gateway does not give the money back (`RefundGivenUp`). The same again is the same ' +
-      'answer.',
+      'For a payment that is REFUND_PENDING and whose gateway has given up the refund (`RefundGivenUp`). Confirming it again returns the ' +
+      'same answer.',
   })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'refund-not-due', 'refund-under-way')
@@ -162,7 +165,7 @@ export class PaymentRequestsController {
     return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
   }
 
-  /** For operators only: they see all of it. */
+  /** Returns all fields, because only operators change payments. */
   private async change(
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
@@ -174,8 +177,8 @@ export class PaymentRequestsController {
     return request;
   }
 
-  /** Another customer's request looks like none: its existence is nobody else's business. */
-  private async seenBy(caller: Caller, paymentRequestId: string): Promise<PaymentRequest> {
+  /** Reports another customer's request as not found, so that its existence is not disclosed. */
+  private async findVisible(caller: Caller, paymentRequestId: string): Promise<PaymentRequest> {
     const request = await this.requests.find(paymentRequestId);
     if (!request || (!isOperator(caller) && request.customerId !== caller.userId))
       throw problemOf({ code: 'payment-request-not-found', paymentRequestId }, paymentProblems);

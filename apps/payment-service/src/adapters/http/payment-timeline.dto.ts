@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
-import { type PlacedStep, type TimelineDetail } from '../../application/payment-timeline.js';
+import { type StoredStep, type TimelineDetail } from '../../application/payment-timeline.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
 
 export class PaymentTimelineQuery extends CursorPageQuery {
@@ -8,20 +8,20 @@ export class PaymentTimelineQuery extends CursorPageQuery {
   override readonly limit: number = 100;
 }
 
-export class TimelineStepDto implements PlacedStep {
+export class TimelineStepDto implements StoredStep {
   @ApiProperty({
     type: 'integer',
     example: 100,
-    description: 'Which step it is: no other has this number, and the later ones of the payment have higher ones.',
+    description: 'Identifies the step. Later steps of the same payment have higher positions.',
   })
   readonly position!: number;
 
   @ApiProperty({
     example: 'PaymentSucceeded',
     description:
-      'What happened: an event of topic payment.events; `OrderCancelled`, `RefundRequested`, `LatePaymentReceived`; `MessagePassedOver`: ' +
-      'a message arrived that changed nothing; `AmountMismatched`: a webhook named a different amount or currency and was ignored; ' +
-      '`ChargeGivenUp`, `RefundGivenUp`: a call to the gateway failed for good.',
+      'What happened: an event of topic payment.events, `OrderCancelled`, `RefundRequested`, `LatePaymentReceived`, `MessagePassedOver` (a ' +
+      'message arrived and changed nothing), `AmountMismatched` (a webhook named a different amount or currency and was ignored), or ' +
+      '`ChargeGivenUp` or `RefundGivenUp` (a call to the gateway failed for good).',
   })
   readonly type!: string;
 
@@ -29,11 +29,11 @@ export class TimelineStepDto implements PlacedStep {
     enum: PAYMENT_STATUSES,
     nullable: true,
     example: 'SUCCEEDED',
-    description: 'Of the payment, afterwards.',
+    description: 'The status of the payment after the step.',
   })
   readonly status!: PaymentStatus | null;
 
-  @ApiProperty({ type: 'integer', nullable: true, example: 2, description: 'Of the payment, afterwards.' })
+  @ApiProperty({ type: 'integer', nullable: true, example: 2, description: 'The version of the payment after the step.' })
   readonly version!: number | null;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:31:00.000Z' })
@@ -42,7 +42,8 @@ export class TimelineStepDto implements PlacedStep {
   @ApiProperty({
     example: 'operator:olga',
     description:
-      '`customer:<user>`, `operator:<user>` (to customers just `operator`), `gateway`, `provider`, `system`, or a service.',
+      'Who caused the step: `customer:<user>`, `operator:<user>` (only `operator` for customers), `gateway`, `provider`, `system`, or the ' +
+      'name of a service.',
   })
   readonly actor!: string;
 
@@ -50,7 +51,8 @@ export class TimelineStepDto implements PlacedStep {
     type: String,
     nullable: true,
     example: 'POST /payment-requests/:paymentRequestId/succeed',
-    description: 'The request, the type of the message that was heard, or what came due: `charge`, `refund`, `expiry`.',
+    description:
+      'What caused the step: an HTTP route, the type of the received message, or background work (`charge`, `refund`, `expiry`).',
   })
   readonly cause!: string | null;
 
@@ -58,7 +60,7 @@ export class TimelineStepDto implements PlacedStep {
     type: String,
     nullable: true,
     example: '01939d3d-1c77-7e0b-a3a1-5d0c2b7e9f10',
-    description: 'The message that was heard, or the one that tells of the step.',
+    description: 'The received message that caused the step, or else the message published about it.',
   })
   readonly messageId!: string | null;
 
@@ -68,8 +70,8 @@ export class TimelineStepDto implements PlacedStep {
     additionalProperties: { type: 'string' },
     example: { reason: 'card declined' },
     description:
-      '`reason`; `type` of what changed nothing; `expiresAt`; `jobId` of a dead job. The `jobId`, and what an `AmountMismatched` named, ' +
-      'are for operators only.',
+      'Depends on the step: `reason`, `type` of the ignored message, `expiresAt`, `jobId` of a dead job. Customers see neither the `jobId` ' +
+      'nor the amount and currency that an `AmountMismatched` named.',
   })
   readonly detail!: TimelineDetail | null;
 }
@@ -82,22 +84,22 @@ export class PaymentTimelineDto {
     type: String,
     nullable: true,
     example: null,
-    description: 'The cursor of the next page; null on the last.',
+    description: 'The cursor of the next page; null on the last page.',
   })
   readonly nextCursor!: string | null;
 }
 
-/** Customers do not see which operator it was, nor what {@link detailSeenBy} hides. */
-export function stepSeenBy(caller: Caller, step: PlacedStep): TimelineStepDto {
+/** Hides from customers which operator acted, and what {@link detailSeenBy} hides. */
+export function stepSeenBy(caller: Caller, step: StoredStep): TimelineStepDto {
   const { position, type, status, version, at, cause, messageId } = step;
   const actor = isOperator(caller) ? step.actor : step.actor.replace(/^operator:.*/s, 'operator');
   return { position, type, status, version, at, actor, cause, messageId, detail: detailSeenBy(caller, step) };
 }
 
-/** Hides from customers the money of what may be another payment, and the ids of jobs. */
-function detailSeenBy(caller: Caller, { type, detail }: PlacedStep): TimelineDetail | null {
+/** Hides job ids from customers, and amounts that may belong to another payment. */
+function detailSeenBy(caller: Caller, { type, detail }: StoredStep): TimelineDetail | null {
   if (detail === null || isOperator(caller)) return detail;
   const { jobId: _, ...shown } = detail;
-  if (type === 'AmountMismatched') return { ...shown, reason: 'It names another amount or currency than the payment.' };
+  if (type === 'AmountMismatched') return { ...shown, reason: 'It names a different amount or currency than the payment.' };
   return Object.keys(shown).length > 0 ? shown : null;
 }

@@ -5,10 +5,7 @@ import { type PaymentResult } from '../../domain/payment-request.js';
 import { type NamedMoney } from '../../domain/payment-rules.js';
 import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
 
-/**
- * Reads a body that is proved to be the provider's; undefined for a type that means nothing here.
- * @throws ProblemException (400) when it is no JSON, or lacks what its type needs
- */
+/** Parses the body of a verified webhook; undefined for a type that is not used here. Throws a 400 problem for an invalid body. */
 export function readWebhook(body: Buffer): WebhookDto | undefined {
   const value = parseJson(body);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('#', 'must be a JSON object');
@@ -28,7 +25,6 @@ export function resultOf({ type, data: { reason = '' } }: WebhookDto): PaymentRe
   return type === 'payment.succeeded' ? { status: 'SUCCEEDED' } : { status: 'FAILED', reason };
 }
 
-/** The money that the webhook names. */
 export function moneyOf({ data: { amount, currency } }: WebhookDto): NamedMoney {
   return { amount: amount ?? null, currency: currency ?? null };
 }

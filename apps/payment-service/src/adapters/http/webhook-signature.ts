@@ -4,12 +4,12 @@ import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import { PaymentServiceConfig } from '../../config.js';
 import { webhookProblems } from './webhook-problems.js';
 
-/** As long as the inbox can keep it. */
+/** The longest id that the inbox can store. */
 const MAX_ID = 255;
 
 /**
- * Proves that a webhook comes from the provider, as it was and now: https://www.standardwebhooks.com, v1 (HMAC-SHA256). While the
- * provider rotates its secret, any signature by any of the secrets is a proof.
+ * Verifies the provider's signature as specified by https://www.standardwebhooks.com, v1 (HMAC-SHA256). While the provider rotates its
+ * secret, a signature by any of the configured secrets is valid.
  */
 @Injectable()
 export class WebhookSignature {
@@ -20,10 +20,7 @@ export class WebhookSignature {
     this.webhooks = secrets.map((secret) => new Webhook(secret));
   }
 
-  /**
-   * The message's id, the same however often it is sent.
-   * @throws ProblemException when the signature is not the provider's, when it was made more than 5 minutes ago, and when no secret is set
-   */
+  /** Returns the message id, equal for all deliveries. Throws a problem if no secret is set or the signature is invalid or outdated. */
   verify(body: Buffer, headers: NodeJS.Dict<string | string[]>): string {
     if (this.webhooks.length === 0) throw problem('webhooks-not-configured');
     const header = (name: string) => headers[`webhook-${name}`]?.toString() ?? '';
@@ -34,15 +31,15 @@ export class WebhookSignature {
       'webhook-timestamp': header('timestamp'),
       'webhook-signature': header('signature'),
     };
-    const refusals = this.webhooks.map((webhook) => refusalOf(webhook, body, signed));
-    // All of them are tried, so that the time of an answer tells nothing about the secrets.
-    if (refusals.includes(undefined)) return id;
-    throw problem('webhook-not-genuine', `${refusals[0]}.`);
+    const errors = this.webhooks.map((webhook) => verificationError(webhook, body, signed));
+    // All secrets are tried, so that the response time reveals nothing about them.
+    if (errors.includes(undefined)) return id;
+    throw problem('webhook-not-genuine', `${errors[0]}.`);
   }
 }
 
-/** Why the webhook is not signed with this secret; undefined when it is. */
-function refusalOf(webhook: Webhook, body: Buffer, headers: Record<string, string>): string | undefined {
+/** Why the signature is invalid for this secret; undefined when it is valid. */
+function verificationError(webhook: Webhook, body: Buffer, headers: Record<string, string>): string | undefined {
   try {
     webhook.verify(body, headers, { jsonParse: false });
     return undefined;

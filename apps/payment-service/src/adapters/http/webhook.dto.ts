@@ -10,7 +10,7 @@ class WebhookDataDto {
   @IsId()
   readonly paymentRequestId!: string;
 
-  @ApiPropertyOptional({ example: 'card declined', description: 'Why it failed; up to 500 characters are kept.' })
+  @ApiPropertyOptional({ example: 'card declined', description: 'Why the payment failed. Only the first 500 characters are kept.' })
   @MayBeAbsentOrNull()
   @IsString()
   readonly reason?: string;
@@ -21,7 +21,7 @@ class WebhookDataDto {
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
     example: 1780,
-    description: 'What it is about, in minor units. Another amount than that of the payment request: nothing changes.',
+    description: 'The amount of the payment, in minor units. If it differs from that of the payment request, nothing changes.',
   })
   @MayBeAbsentOrNull()
   @IsWholeNumber(0, Number.MAX_SAFE_INTEGER)
@@ -32,15 +32,15 @@ class WebhookDataDto {
     nullable: true,
     pattern: '^[A-Za-z]{3}$',
     example: 'EUR',
-    description: 'ISO 4217, in capitals or not. Another currency than that of the payment request: nothing changes.',
+    description: 'ISO 4217, in upper or lower case. If it differs from the currency of the payment request, nothing changes.',
   })
   @MayBeAbsentOrNull()
   @InCapitals()
-  @Matches(/^[A-Za-z]{3}$/, { message: 'currency must be a code of three letters' })
+  @Matches(/^[A-Za-z]{3}$/, { message: 'currency must be a three-letter code' })
   readonly currency?: string;
 }
 
-/** What the provider says. Unlike our own clients it may say more than we know of, and null for what it does not know. */
+/** Unlike our own clients, the provider may send fields that are unknown here, and null for what it does not know. */
 export class WebhookDto {
   @ApiProperty({ enum: WEBHOOK_TYPES, example: 'payment.succeeded', description: 'What happened.' })
   @IsIn(WEBHOOK_TYPES)
@@ -60,8 +60,8 @@ export class WebhookAnswerDto {
     enum: OUTCOMES,
     example: 'applied',
     description:
-      '`applied`: the payment changed. `passed-over`: it did not, and its timeline says why. `repeated`: this webhook-id came before. ' +
-      '`ignored`: a type that means nothing here.',
+      '`applied`: the payment changed. `passed-over`: it did not change, and its timeline says why. `repeated`: this webhook-id was ' +
+      'already processed. `ignored`: this service does not use events of this type.',
   })
   readonly outcome!: (typeof OUTCOMES)[number];
 }

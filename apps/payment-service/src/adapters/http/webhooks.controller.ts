@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
-import { HearPaymentResult } from '../../application/apply-payment-result.js';
+import { ApplyPaymentResult } from '../../application/apply-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
 import { moneyOf, readWebhook, resultOf } from './read-webhook.js';
@@ -24,7 +24,7 @@ const ANY_WEBHOOK = {
     { $ref: getSchemaPath(WebhookDto) },
     {
       type: 'object',
-      description: 'Any other event, of at most 500 values and 32 levels. It is accepted and ignored.',
+      description: 'Any other event, with at most 500 values nested up to 32 levels deep. It is accepted and ignored.',
       properties: { type: { type: 'string', not: { enum: [...WEBHOOK_TYPES] } } },
       required: ['type'],
     },
@@ -40,37 +40,37 @@ export class WebhooksController {
     private readonly signature: WebhookSignature,
     private readonly metrics: WebhookMetrics,
     private readonly records: InboxRecords,
-    private readonly hearResult: HearPaymentResult,
+    private readonly applyResult: ApplyPaymentResult,
     private readonly unitOfWork: UnitOfWork,
   ) {}
 
-  /** Whoever has the secret is the provider: there is no other caller to ask for. */
+  /** Public, because the signature identifies the provider, who is the only caller. */
   @Post('payments')
   @HttpCode(200)
   @Public()
   @ApiOperation({
-    summary: 'The payment provider tells how a payment ended',
+    summary: 'Report the result of a payment (for the payment provider)',
     description:
-      'Signed as [Standard Webhooks](https://www.standardwebhooks.com) say, with WEBHOOK_SECRET. The same webhook-id has its effect once. ' +
-      'A success for a payment that is CANCELLED or FAILED leads to a refund. One that names another `amount` or `currency` than the ' +
-      'payment request changes nothing: the timeline has it as `AmountMismatched`.',
+      'Must be signed with WEBHOOK_SECRET according to [Standard Webhooks](https://www.standardwebhooks.com). Each webhook-id takes effect ' +
+      'once. A success for a payment that is CANCELLED or FAILED leads to a refund. A webhook that names a different `amount` or ' +
+      '`currency` than the payment request changes nothing; the timeline records it as `AmountMismatched`.',
   })
   @ApiHeader({
     name: 'webhook-id',
     required: true,
-    description: 'Names the message, also when it is sent again.',
+    description: 'Identifies the message. It stays the same when the message is sent again.',
     example: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W',
   })
   @ApiHeader({
     name: 'webhook-timestamp',
     required: true,
-    description: 'Seconds since 1970; within 5 minutes.',
+    description: 'Seconds since 1970-01-01 UTC, at most 5 minutes from now.',
     example: '1795253400',
   })
   @ApiHeader({
     name: 'webhook-signature',
     required: true,
-    description: 'One or more of `v1,<base64>`, spaces between.',
+    description: 'One or more signatures of the form `v1,<base64>`, separated by spaces.',
     example: 'v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=',
   })
   @ApiBody({ schema: ANY_WEBHOOK })
@@ -95,7 +95,7 @@ export class WebhooksController {
       const isNew = await this.records.once(tx, { consumer: WEBHOOKS, source: 'provider', messageId });
       if (!isNew) return { outcome: 'repeated' };
 
-      const decision = await this.hearResult.execute(tx, paymentRequestId, {
+      const decision = await this.applyResult.execute(tx, paymentRequestId, {
         result: resultOf(webhook),
         named: moneyOf(webhook),
         source: 'provider',
@@ -105,7 +105,7 @@ export class WebhooksController {
       });
       if (decision.accepted) return { outcome: 'applied' };
       const { rejection } = decision;
-      // Rolls back: sent again it may be known by then.
+      // Rolls back, because the request may exist by the time the webhook is sent again.
       if (rejection.code === 'payment-request-not-found') throw problemOf(rejection, paymentProblems);
       return { outcome: 'passed-over', mismatched: rejection.code === 'amount-mismatched' };
     });
@@ -120,7 +120,6 @@ export class WebhooksController {
   }
 }
 
-/** The outcome of a webhook, for its sender and for the log and metrics. */
 interface Effect extends WebhookAnswerDto {
   readonly mismatched?: boolean;
 }

@@ -8,12 +8,11 @@ import { PaymentRequestStore } from '../../application/payment-request-store.js'
 import { RefundPayment } from '../../application/refund-payment.js';
 
 /**
- * Most of a call is waiting for the gateway, and no connection is held meanwhile. Nobody but the gateway knows whether the money
- * moved, so a call is given up only after most of a day, for a person to look into.
+ * Many calls run at once, because a call mostly waits for the gateway and holds no connection meanwhile. Only the gateway knows whether the
+ * money moved, so a call is given up and left to an operator only after most of a day.
  */
 const CALLS: JobOptions = { concurrency: 50, maxAttempts: 200, timeoutMs: 60_000 };
 
-/** The calls to the gateway, as durable jobs. */
 @Injectable()
 export class GatewayCalls {
   private readonly logger = new Logger('Payments');
@@ -45,11 +44,11 @@ export class GatewayCalls {
     await this.givenUp(tx, job, 'RefundGivenUp');
   }
 
-  /** The payment stays as it is: a person retries the dead job, or settles the matter with the provider. */
+  /** The payment stays as it is. An operator retries the dead job or settles the matter with the provider. */
   private async givenUp(tx: EntityManager, { id, queue, data }: Job<PaymentJob>, type: string): Promise<void> {
     const request = await this.requests.lock(tx, data.paymentRequestId);
     if (!request) return;
-    this.logger.error(`${type}: job ${id} for payment request ${request.id} of order ${request.orderId}`);
+    this.logger.error(`${type}: gave up job ${id} for payment request ${request.id} of order ${request.orderId}.`);
     await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue, messageId: null });
   }
 }

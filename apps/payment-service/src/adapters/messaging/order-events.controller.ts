@@ -7,7 +7,7 @@ import { CancelPayment } from '../../application/cancel-payment.js';
 import { CreatePaymentRequest } from '../../application/create-payment-request.js';
 import { PAYMENT_PROCESS } from '../../platform.js';
 
-/** The inbox has opened `tx` and dropped what was heard before. Handlers touch the rows of their own order only: they group-commit. */
+/** The inbox has opened `tx` and dropped duplicates. Handlers touch only the rows of their own order, because they group-commit. */
 @ApiExcludeController()
 @Controller()
 export class OrderEventsController {

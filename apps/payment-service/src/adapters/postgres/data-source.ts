@@ -5,7 +5,7 @@ import { entities } from './entities.js';
 
 const url = process.env['DATABASE_URL'] ?? '';
 
-/** Connects once, because TypeORM's command line does not try again when a pooler or an older server refuses settings. */
+/** Connects once first, because TypeORM's command line does not retry when a pooler or an older server refuses session settings. */
 async function dataSource(): Promise<DataSource> {
   await withoutRefusal(async () => {
     const client = new SessionClient({ connectionString: url });

@@ -1,4 +1,3 @@
 import { paymentRequestSchema } from './payment-request-schema.js';
 
-/** Every table that the service maps. */
 export const entities = [paymentRequestSchema];

@@ -8,36 +8,35 @@ import {
 import { type PaymentStatus } from '../../domain/payment-request.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 
-/** A statement and its parameters. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
 /**
- * One page as one statement, and so in one snapshot. Served by payment_requests_order or _customer where one of them is given; by
- * amount, or within a range of it, by payment_requests_amount, or by _status where that leaves fewer rows; by creation with statuses
- * by _status; else by the primary key.
+ * Reads a page in one statement, and so in one snapshot. It uses payment_requests_order or _customer when the filter names one; for a sort
+ * or range by amount, payment_requests_amount, or _status where that leaves fewer rows; for a sort by creation with statuses, _status;
+ * otherwise the primary key.
  */
 export function paymentListStatement(listing: PaymentListing): Statement {
   const { filter, sort, after, limit } = listing;
   const parameters = new Parameters();
-  // The name of the table, for a bare `amount` would be the selected one, of another type.
+  // Qualified, because a bare `amount` would mean the selected column, which has another type.
   const page = `order by ${ORDER_BY[sort]} limit ${parameters.add(limit)}`;
-  // One customer's requests, or one order's, are few.
+  // A customer or an order has few requests.
   const areFew = (filter.orderId ?? filter.customerId ?? filter.own) !== undefined;
   const found =
     filter.statuses && isByCreation(sort) && !areFew
       ? filter.statuses.map((status) => `(${statusRange(status, listing, parameters)})`).join(' union all ')
-      : select([...conditionsOf(unpassed(listing), parameters), ...afterOf(sort, after, parameters)], page);
+      : select([...conditionsOf(withoutLooserBound(listing), parameters), ...afterOf(sort, after, parameters)], page);
   return { text: `select ${REQUEST_COLUMNS} from (${found}) as request ${page}`, values: parameters.values };
 }
 
 /**
- * One range of payment_requests_status (status, id), which is in order: the few firsts of each status make the page, while `= any`
- * would sort all of them. Compared as rows and not for equality: with that, the order of the primary key would do as well, and where
- * all of a status are old the planner would read through everything that is new. One bound each: of two the scan may begin at the wider
- * one, and pass over all before the page. What a cursor tells is within the list's own.
+ * Selects a range of payment_requests_status (status, id). The range is in order, so the first few rows of each status make up the page,
+ * while `= any` would sort all of them. Rows are compared by range, not equality: with equality the primary key would provide the order as
+ * well, and if all rows of a status are old, the planner would read through everything newer. Each end has a single bound, because with two
+ * the scan may start at the wider one and skip everything before the page. A cursor is always within the bounds of the list.
  */
 function statusRange(status: PaymentStatus, { filter, sort, after, limit }: PaymentListing, parameters: Parameters) {
   const { createdFrom = FIRST_TIME, createdTo = LAST_TIME } = filter;
@@ -56,8 +55,8 @@ function statusRange(status: PaymentStatus, { filter, sort, after, limit }: Paym
   );
 }
 
-/** By amount a cursor is the narrower bound: beside another one the scan may begin at that. */
-function unpassed({ filter, sort, after }: PaymentListing): PaymentRequestFilter {
+/** When sorting by amount, the cursor is the tighter bound; if both are given, the scan may start at the other one. */
+function withoutLooserBound({ filter, sort, after }: PaymentListing): PaymentRequestFilter {
   if (!after || isByCreation(sort)) return filter;
   return sort === 'amount' ? { ...filter, amountMin: undefined } : { ...filter, amountMax: undefined };
 }

@@ -1,7 +1,7 @@
 import { EntitySchema } from 'typeorm';
 import { type PaymentRequest } from '../../domain/payment-request.js';
 
-/** The row is the state, and since when the gateway may have been told to charge. */
+/** The state, plus the time since when the gateway may have received the charge. */
 export interface PaymentRequestRow extends PaymentRequest {
   readonly chargeSentAt: Date | null;
 }
@@ -34,7 +34,7 @@ export const paymentRequestSchema = new EntitySchema<PaymentRequestRow>({
   ],
 });
 
-/** A row as the state. An amount is kept within what a number can tell, so float8 is exact. */
+/** Selects a row as the state. Amounts are safe integers, so float8 is exact. */
 export const REQUEST_COLUMNS = `
   id, order_id as "orderId", customer_id as "customerId", amount::float8 as amount, currency, gateway, status, reason,
   decided_by as "decidedBy", version::float8 as version, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"`;

@@ -16,15 +16,13 @@ import { paymentListStatement } from './payment-request-list.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
-/** Of a `request`: its order is known to be cancelled. */
-const ORDER_CANCELLED = `
+const ORDER_IS_CANCELLED = `
   exists (select from payments.payment_timeline as heard
            where heard.order_id = request.order_id and heard.cause = 'OrderCancelled')`;
-/** Of a request: its charge may be sent. */
 const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING')`;
-/** One clock for all replicas: that of the database. Of one statement it is one time, so an index serves comparisons with it. */
+/** The clock of the database, which all replicas share. It is constant within a statement, so an index can serve comparisons with it. */
 const DATABASE_NOW = 'statement_timestamp()';
-/** Shared by those who add requests, and held alone by who must see them all. */
+/** An advisory lock: shared by transactions that add requests, exclusive for one that must see all of them. */
 const OPENINGS = `hashtextextended('payments.payment_requests', 0)`;
 
 interface Opening {
@@ -38,7 +36,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   private readonly opened = new BatchedStatement<Opening, Opened | undefined>(openAll);
   private readonly gate: LockGate;
 
-  /** `background` is for what jobs and timers ask outside of their transactions. */
+  /** `background` is for queries that jobs and timers make outside of their transactions. */
   constructor(
     private readonly dataSource: DataSource,
     @Inject(MESSAGING_DATA_SOURCE) private readonly background: DataSource,
@@ -55,7 +53,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     return this.opened.run(tx, { state, step });
   }
 
-  // payment_requests_pkey, here and wherever an id is given.
+  // Uses payment_requests_pkey, as do all queries by id.
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
     const statement = `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`;
     const locked = this.gate.run(tx, [id], (): Promise<PaymentRequest[]> => tx.query(statement, [id]));
@@ -85,7 +83,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   // payment_requests_expiry
   override async lockExpired(tx: EntityManager, limit: number): Promise<Due[]> {
-    return duesOf(
+    return dueRequests(
       await tx.query(
         `select ${REQUEST_COLUMNS}, ${DATABASE_NOW} as now from payments.payment_requests
           where status = 'PENDING' and expires_at <= ${DATABASE_NOW}
@@ -96,7 +94,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   override async lockIfExpired(tx: EntityManager, id: string): Promise<Due | undefined> {
-    const [due] = duesOf(
+    const [due] = dueRequests(
       await tx.query(
         `select ${REQUEST_COLUMNS}, ${DATABASE_NOW} as now from payments.payment_requests
           where id = $1 and status = 'PENDING' and expires_at <= ${DATABASE_NOW} for update skip locked`,
@@ -119,7 +117,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   override async save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void> {
     const states = changes.map(({ state }) => state);
-    // The ids as an array too: the planner takes the join for a large one, and reads the whole table.
+    // The ids are also passed as an array, because for a large one the planner would take the join and read the whole table.
     await tx.query(
       `/* prepared */ with changed as (
          update payments.payment_requests as request
@@ -142,8 +140,8 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
-  // By itself, so committed before the call. One that is cancelled at this moment is charged, and what came is refunded.
-  override async noteCharge(id: string, at: Date): Promise<PaymentRequest | undefined> {
+  // Not in a transaction, so it is committed before the call. If the request is cancelled just now, it is charged and then refunded.
+  override async markChargeSent(id: string, at: Date): Promise<PaymentRequest | undefined> {
     const [rows]: [PaymentRequest[], number] = await this.background.query(
       `/* prepared */ update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
@@ -154,7 +152,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     return only(rows);
   }
 
-  override async noteCharges(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
+  override async markChargesSent(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
     const [rows]: [PaymentRequest[], number] = await this.background.query(
       `/* prepared */ with available as materialized (
          select id from payments.payment_requests
@@ -169,7 +167,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     return rows;
   }
 
-  override async isOverUncharged(id: string): Promise<boolean> {
+  override async isClosedUncharged(id: string): Promise<boolean> {
     const found: unknown[] = await this.background.query(
       `select from payments.payment_requests where id = $1 and not ${MAY_BE_CHARGED}`,
       [id],
@@ -193,16 +191,16 @@ function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined 
   return request;
 }
 
-/** In a statement of its own: the next one sees what was committed while this one waited. */
+/** A separate statement, so that the next one sees what was committed while this one waited. */
 async function beginOpenings(tx: EntityManager, openings: readonly 'opening'[]): Promise<Date[]> {
   const [row]: { now: Date }[] = await tx.query(
     `/* prepared */ select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${OPENINGS}) offset 0) as alone`,
   );
-  if (!row) throw new Error('PostgreSQL answered without a time');
+  if (!row) throw new Error('PostgreSQL returned no time');
   return openings.map(() => row.now);
 }
 
-function duesOf(rows: readonly (PaymentRequest & { readonly now: Date })[]): Due[] {
+function dueRequests(rows: readonly (PaymentRequest & { readonly now: Date })[]): Due[] {
   return rows.map(({ now, ...request }) => ({ request, now }));
 }
 
@@ -222,7 +220,7 @@ async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise
      step as (
        insert into payments.payment_timeline (${STEP_COLUMNS})
        ${selectSteps('$11')} where s.order_id in (select order_id from request) order by s.n)
-     select id, ${ORDER_CANCELLED} as "orderCancelled"
+     select id, ${ORDER_IS_CANCELLED} as "orderCancelled"
        from request`,
     [
       states.map(({ id }) => id),

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { PaymentTimeline, type PlacedStep, type TimelineStep } from '../../application/payment-timeline.js';
+import { PaymentTimeline, type StoredStep, type TimelineStep } from '../../application/payment-timeline.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
-/** The steps of an order beyond a position; served by payment_timeline_pkey. */
+/** Uses payment_timeline_pkey. */
 export const READ_STEPS = `
   select position::float8 as position, type, status, version, at, actor, cause, message_id as "messageId", detail
     from payments.payment_timeline
@@ -11,11 +11,8 @@ export const READ_STEPS = `
    order by payment_timeline.position
    limit $3`;
 
-/**
- * Whether a cancellation of an order has arrived; served by payment_timeline_cancelled, which has no other step. The cause is
- * no parameter, so that every plan can use the index.
- */
-export const HEARD_CANCELLATION = `
+/** Uses payment_timeline_cancelled, which holds only these steps. The cause is not a parameter, so that every plan can use the index. */
+export const HAS_CANCELLATION = `
   select from payments.payment_timeline where order_id = $1 and cause = 'OrderCancelled' limit 1`;
 
 @Injectable()
@@ -30,12 +27,12 @@ export class PostgresPaymentTimeline extends PaymentTimeline {
     ]);
   }
 
-  override async hasHeardCancellation(tx: EntityManager, orderId: string): Promise<boolean> {
-    const rows: unknown[] = await tx.query(HEARD_CANCELLATION, [orderId]);
+  override async hasCancellation(tx: EntityManager, orderId: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(HAS_CANCELLATION, [orderId]);
     return rows.length > 0;
   }
 
-  override async read(orderId: string, after: number, limit: number): Promise<PlacedStep[]> {
+  override async read(orderId: string, after: number, limit: number): Promise<StoredStep[]> {
     return this.dataSource.query(READ_STEPS, [orderId, after, limit]);
   }
 }

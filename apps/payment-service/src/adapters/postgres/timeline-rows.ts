@@ -1,9 +1,8 @@
 import { type TimelineStep } from '../../application/payment-timeline.js';
 
-/** The columns that an insert of steps fills. */
 export const STEP_COLUMNS = 'order_id, type, status, version, at, actor, cause, message_id, detail';
 
-/** A select of steps, from the JSON of {@link stepRows} in a parameter such as `$1`; in their order with `order by s.n`. */
+/** Selects steps from the JSON of {@link stepRows}, in a parameter such as `$1`. Add `order by s.n` to keep their order. */
 export function selectSteps(parameter: string): string {
   return `
     select s.order_id, s.type, s.status, s.version, s.at, s.actor, s.cause, s.message_id, s.detail

@@ -12,17 +12,15 @@ import { DataSource } from 'typeorm';
 import { ExpirePayments } from '../../application/expire-payments.js';
 import { type Expired } from '../../application/payment-request-store.js';
 
-const EVERY_MS = 1000;
-/** Requests of one transaction. */
-const BATCH = 100;
-/** So long it may fail before health calls it stuck. */
+const POLL_INTERVAL_MS = 1000;
+const BATCH_SIZE = 100;
 const STUCK_AFTER_MS = 5000;
-/** During an outage every second would say the same. */
+/** Limits the log during an outage, when every poll would report the same problem. */
 const WARN_EVERY_MS = 60_000;
 
 /**
- * Lets requests expire. What is due stands in the database, so nothing is lost with a process; every replica looks once a second,
- * and takes what no other has locked. One that cannot fail is in no other's way, and is seen: in the log, and in health.
+ * Fails payment requests that have expired. The due times are in the database, so a crash loses nothing. Every replica polls once a second
+ * and skips what another has locked. A request that cannot expire does not block others; it is logged and shown in health.
  */
 @Injectable()
 export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -31,8 +29,8 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
   private running: Promise<void> | undefined;
   private failing: { readonly since: number; readonly problem: string } | undefined;
   private warnedAt = -Infinity;
-  /** Where the last look, one by one, has ended: however many are stuck, it is everybody's turn. */
-  private lookedUpTo: Expired | undefined;
+  /** Where the last pass one by one ended, so that all requests get their turn, however many are stuck. */
+  private resumeAfter: Expired | undefined;
 
   constructor(
     private readonly expirePayments: ExpirePayments,
@@ -45,7 +43,7 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
     this.running = this.run();
   }
 
-  /** The batch in hand is finished, before the pool is closed. */
+  /** Finishes the current batch before the pool is closed. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
     await this.running;
@@ -53,36 +51,36 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
-    // Replicas that were started together look at different times.
-    await pause(Math.random() * EVERY_MS, signal);
+    // Replicas that start together poll at different times.
+    await pause(Math.random() * POLL_INTERVAL_MS, signal);
     while (!signal.aborted) {
       const expired = await this.expire();
-      if (expired < BATCH) await pause(EVERY_MS, signal);
+      if (expired < BATCH_SIZE) await pause(POLL_INTERVAL_MS, signal);
     }
   }
 
-  /** Never throws: whatever is in the way, the next look is another chance. */
+  /** Never throws, because the next poll tries again. */
   private async expire(): Promise<number> {
     let expired = 0;
     try {
-      expired = await this.dataSource.transaction((tx) => this.expirePayments.execute(tx, BATCH));
+      expired = await this.dataSource.transaction((tx) => this.expirePayments.execute(tx, BATCH_SIZE));
       this.failing = undefined;
     } catch {
       expired = await this.expireOneByOne();
     }
-    if (expired > 0) this.logger.log(`${expired} payment requests expired.`);
+    if (expired > 0) this.logger.log(`Expired payment requests: ${expired}.`);
     return expired;
   }
 
-  /** One request that was in the way of its batch must not be in the way of the others again. Never throws. */
+  /** Never throws. Keeps a request that made its batch fail from blocking the others. */
   private async expireOneByOne(): Promise<number> {
     let expired = 0;
     const problems: string[] = [];
-    const due = await this.expirePayments.due(BATCH, this.lookedUpTo).catch((error: unknown) => {
+    const due = await this.expirePayments.due(BATCH_SIZE, this.resumeAfter).catch((error: unknown) => {
       problems.push(String(error));
       return [];
     });
-    this.lookedUpTo = due.length === BATCH ? due.at(-1) : undefined;
+    this.resumeAfter = due.length === BATCH_SIZE ? due.at(-1) : undefined;
     for (const { id } of due) {
       if (this.stopping.signal.aborted) break;
       try {
@@ -92,7 +90,7 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
       }
     }
     const [problem] = problems;
-    // A look without one is not the end of it: that is a batch that succeeds.
+    // No problem here does not mean that it is over: only a successful batch shows that.
     if (problem !== undefined) this.failed(problem);
     return expired;
   }
@@ -102,7 +100,7 @@ export class PaymentExpiry implements OnApplicationBootstrap, BeforeApplicationS
     this.failing = { since: this.failing?.since ?? now, problem };
     if (now - this.warnedAt < WARN_EVERY_MS) return;
     this.warnedAt = now;
-    this.logger.warn(`Cannot let payment requests expire: ${problem}`);
+    this.logger.warn(`Cannot expire payment requests: ${problem}`);
   }
 
   private report(): ComponentHealth {
