@@ -3,32 +3,32 @@ import { type OrderLine, type OrderSide } from './order-side.js';
 import { type PaymentLine, type PaymentSide } from './payment-side.js';
 import { type World } from './world.js';
 
-/** What there was, before or after a move. */
-export interface Sight {
+/** The state before or after a move. */
+export interface Snapshot {
   readonly orders: OrderSide['tables']['orders'];
   readonly requests: PaymentSide['tables']['requests'];
   readonly orderLines: readonly OrderLine[];
   readonly paymentLines: readonly PaymentLine[];
   readonly orderMessages: readonly Message[];
   readonly paymentMessages: readonly Message[];
-  /** The ids of what order-service has heard, and payment-service. */
-  readonly heardOfPayments: readonly string[];
-  readonly heardOfOrders: readonly string[];
+  /** The ids of the messages that order-service and payment-service have received. */
+  readonly receivedByOrders: readonly string[];
+  readonly receivedByPayments: readonly string[];
 }
 
-/** What a move has changed. `new…`: what was not there before it. */
+/** The changes that a move made. `new…`: added by the move. */
 export interface Change {
   readonly world: World;
-  readonly before: Sight;
-  readonly now: Sight;
+  readonly before: Snapshot;
+  readonly now: Snapshot;
   readonly newOrderLines: readonly OrderLine[];
   readonly newPaymentLines: readonly PaymentLine[];
-  /** Why nothing must have changed, if so. */
-  readonly inVain: string | undefined;
+  /** The reason why nothing must have changed, if there is one. */
+  readonly noEffect: string | undefined;
   readonly tally: Tally;
 }
 
-/** How often what has happened, in all worlds together. */
+/** Counts what has happened in all worlds together. */
 export class Tally {
   readonly counts: Record<string, number> = {};
 
@@ -37,7 +37,7 @@ export class Tally {
   }
 }
 
-export function sightOf({ orders, payments }: World): Sight {
+export function snapshotOf({ orders, payments }: World): Snapshot {
   return {
     orders: new Map(orders.tables.orders),
     requests: new Map(payments.tables.requests),
@@ -45,12 +45,12 @@ export function sightOf({ orders, payments }: World): Sight {
     paymentLines: [...payments.tables.timeline],
     orderMessages: [...orders.tables.messages],
     paymentMessages: [...payments.tables.messages],
-    heardOfPayments: [...orders.tables.inbox],
-    heardOfOrders: [...payments.tables.inbox],
+    receivedByOrders: [...orders.tables.inbox],
+    receivedByPayments: [...payments.tables.inbox],
   };
 }
 
-/** What a line of a timeline tells of. */
+/** Names the step of a timeline entry. */
 export function stepOf({ type, detail }: OrderLine | PaymentLine): string {
-  return type === 'MessagePassedOver' ? `${(detail as { type: string }).type} passed over` : type;
+  return type === 'MessagePassedOver' ? `${(detail as { type: string }).type} ignored` : type;
 }

@@ -1,16 +1,16 @@
 import { type Order } from '../../apps/order-service/src/domain/order.js';
-import { type Books } from './auditor.js';
+import { type Auditor } from './auditor.js';
 import { type Move } from './move.js';
 import { must } from './must.js';
 import { answer, confirm, expire, receive, work } from './payment-moves.js';
 import { deliver, retry } from './topic-moves.js';
 import { PRODUCTS, SLOTS, TOPICS, type World } from './world.js';
 
-/** Lets everything that is under way come to its end: messages and webhooks, jobs, calls, dead letters, timers. */
-export async function drain(world: World, books: Books): Promise<void> {
+/** Runs everything in flight to completion: messages and webhooks, jobs, calls, dead letters, timers. */
+export async function drain(world: World, auditor: Auditor): Promise<void> {
   const moves = [...SLOTS.flatMap((slot) => restOf(slot)), expire(SLOTS.length)];
   for (let move = nextOf(moves, world); move; move = nextOf(moves, world))
-    books.audit(move.name, await move.make(world));
+    auditor.audit(move.name, await move.make(world));
 }
 
 function nextOf(moves: readonly Move[], world: World): Move | undefined {
@@ -28,40 +28,40 @@ function restOf(slot: number): Move[] {
   ];
 }
 
-/** Throws unless the world, drained, has ended lawfully. */
-export function holdEnd({ world, tally }: Books): void {
+/** Throws unless the drained world is in a valid final state. */
+export function checkEnd({ world, tally }: Auditor): void {
   const orders = SLOTS.flatMap((slot) => world.order(slot) ?? []);
-  for (const order of orders) holdOrder(world, order, tally);
+  for (const order of orders) checkOrder(world, order, tally);
   const kept = orders.filter(isPaid).reduce((sum, { total }) => sum + total, 0);
   const { charged, refunded } = world.payments.provider;
-  must(sum(charged) - sum(refunded) === kept, 'the money that is kept is the total of what was COMPLETED');
+  must(sum(charged) - sum(refunded) === kept, 'the money kept must equal the total of all COMPLETED orders');
 
   if (orders.some(({ status }) => status === 'PAYMENT_PENDING')) return;
   for (const productId of PRODUCTS)
-    must(world.reserved(productId) === 0, 'nothing is reserved for an order that is over');
+    must(world.reserved(productId) === 0, 'an order that has ended must not reserve stock');
 }
 
-function holdOrder(world: World, order: Order, tally: Books['tally']): void {
+function checkOrder(world: World, order: Order, tally: Auditor['tally']): void {
   const request = world.payments.requestOf(order.id);
   const { status } = order;
   const end = `${status}, ${request?.status ?? 'no payment'}`;
   tally.add(`end: ${end}`);
   const isWaiting = status === 'PAYMENT_PENDING' && request?.status === 'PENDING' && request.expiresAt > world.now;
-  must(isWaiting || ['DRAFT', 'COMPLETED', 'FINISHED', 'CANCELLED'].includes(status), `an order ends; not so ${end}`);
+  must(isWaiting || ['DRAFT', 'COMPLETED', 'FINISHED', 'CANCELLED'].includes(status), `an order must end, but it is ${end}`);
   must(
     isPaid(order) === (request?.status === 'SUCCEEDED'),
-    `COMPLETED or FINISHED if and only if SUCCEEDED; not so ${end}`,
+    `COMPLETED or FINISHED if and only if SUCCEEDED, but it is ${end}`,
   );
   const isUnpaid = request ? ['FAILED', 'CANCELLED', 'REFUNDED'].includes(request.status) : status !== 'DRAFT';
   must(
     (status === 'CANCELLED') === isUnpaid,
-    `CANCELLED if and only if there is no payment, or it is FAILED, CANCELLED or REFUNDED; not so ${end}`,
+    `CANCELLED if and only if there is no payment, or it is FAILED, CANCELLED or REFUNDED, but it is ${end}`,
   );
   const wasPlaced = world.orders.tables.messages.some(
     ({ orderId, type }) => orderId === order.id && type === 'OrderPlaced',
   );
-  must(wasPlaced === (request !== undefined), `what was placed has a payment request, and nothing else; not so ${end}`);
-  must(order.payment?.status === request?.status, `an order knows its payment; ${end} knows ${order.payment?.status}`);
+  must(wasPlaced === (request !== undefined), `an order must have a payment request if and only if it was placed, but it is ${end}`);
+  must(order.payment?.status === request?.status, `an order must know its payment, but ${end} knows ${order.payment?.status}`);
 }
 
 function isPaid({ status }: Order): boolean {

@@ -1,23 +1,23 @@
 import { type Outbox } from '@twinbox/messaging';
 import { type OrderStore } from '../../apps/order-service/src/application/order-store.js';
 
-/** The transaction that a use case is given: here it is only passed on. */
+/** The transaction that a use case receives; it is only passed on here. */
 export type Transaction = Parameters<OrderStore['lock']>[0];
 
 type Table = ReadonlyMap<string, unknown> | ReadonlySet<string> | readonly unknown[];
 
 /**
- * A service's database: its tables, and transactions that change all or nothing. There is one at a time, as if the database had
- * put them in an order, so that nobody waits for a lock.
+ * The in-memory database of a service, with all-or-nothing transactions. They run one at a time, as if the database had ordered them, so
+ * nothing waits for a lock.
  */
 export class Database<Tables extends { [name in keyof Tables]: Table }> {
   isOpen = false;
 
   constructor(readonly tables: Tables) {}
 
-  /** What throws changes nothing, nor does what comes to a result that is not to be kept. */
+  /** Rolls back when `work` throws or its result is not to be kept. */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, isKept: (result: T) => boolean = () => true): Promise<T> {
-    if (this.isOpen) throw new Error('A transaction was begun while another was open');
+    if (this.isOpen) throw new Error('A transaction was started while another was open');
     const before = Object.entries<Table>(this.tables).map(([name, table]) => [name, copyOf(table)]);
     let keep = false;
     this.isOpen = true;
@@ -31,7 +31,7 @@ export class Database<Tables extends { [name in keyof Tables]: Table }> {
     }
   }
 
-  /** The edge of a request: what is rejected is rolled back. */
+  /** Runs a request like the HTTP edge, which rolls back a rejection. */
   async request<D extends { readonly accepted: boolean }>(work: (tx: Transaction) => Promise<D>): Promise<D> {
     return this.transaction(work, ({ accepted }) => accepted);
   }
@@ -44,28 +44,26 @@ function copyOf(table: Table): Table {
 
 export type Topic = 'order.events' | 'payment.events';
 
-/** A message on its topic. */
 export interface Message {
   readonly id: string;
   readonly topic: Topic;
-  /** The key. */
   readonly orderId: string;
   readonly type: string;
   readonly data: object;
   readonly sequence: number;
-  /** Of a message that says once more what another has said: the other one's id. */
+  /** The id of the message whose content this one repeats. */
   readonly repeats?: string;
-  /** It says what its service never meant, as after its database was lost. */
-  readonly isUntrue?: boolean;
+  /** Contradicts what its service published, as after a loss of its database. */
+  readonly isFabricated?: boolean;
 }
 
-/** The outbox, and a relay that is always there: what is added is on its topic as soon as it is committed. */
+/** An outbox whose messages are on their topic as soon as they are committed, as with a relay that is always running. */
 export function outboxTo(topic: Topic, published: { messages: Message[] }): Outbox {
   let count = 0;
   const add: Outbox['add'] = async (_, { aggregateId: orderId, version }, events) =>
     events.map(({ id = `${topic} ${++count}`, type, data }, index) => {
       const sequence = version - events.length + 1 + index;
-      // A copy as JSON has it: what the receiver reads is nothing that the sender could still change.
+      // Copied through JSON, so that the sender cannot change what the receiver reads.
       const read = JSON.parse(JSON.stringify(data)) as object;
       published.messages.push({ id, topic, orderId, type, data: read, sequence });
       return id;

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { PRODUCTS, SLOTS, TOPICS, type World } from './world.js';
 
-/** Something that somebody does, or that happens. */
+/** An action of a user or an event in the system. */
 export interface Move {
   readonly name: string;
-  /** Whether there is any sense in it now. */
+  /** Whether the move makes sense now. */
   readonly can: (world: World) => boolean;
-  /** Does it. Why nothing must have come of it, if so. */
+  /** Makes the move. Returns the reason why it must have had no effect, if there is one. */
   readonly make: (world: World) => Promise<string | undefined>;
 }
 

@@ -1,4 +1,4 @@
-/** Throws unless the law holds. */
-export function must(holds: boolean, law: string): asserts holds {
-  if (!holds) throw new Error(`Against the law: ${law}`);
+/** Throws unless the invariant holds. */
+export function must(holds: boolean, invariant: string): asserts holds {
+  if (!holds) throw new Error(`Invariant violated: ${invariant}`);
 }

@@ -8,7 +8,7 @@ import { PRODUCTS, type World } from './world.js';
 
 const aQuantity = fc.integer({ min: 1, max: 3 });
 const someLines = fc.array(fc.record({ productId: aProduct, quantity: aQuantity }), { maxLength: 2 });
-/** The version of the order that a client says it has seen. */
+/** The version of the order that a client claims to have seen. */
 const aVersion = fc.constantFrom('any', 'any', 'the last', 'an old');
 
 type Decision =
@@ -23,15 +23,15 @@ function open(slot: number, lines: readonly Line[], how: 'cart' | 'order'): Move
       const { database, editCart, placeOrder } = world.orders;
       const wanted = { customerId: 'ada', description: null, lines };
       const origin = { actor: 'customer:ada', cause: 'POST /orders' };
-      const isLawful = !isMixed(lines) && (how === 'cart' || (lines.length > 0 && isEnough(world, lines)));
+      const isAllowed = !isMixed(lines) && (how === 'cart' || (lines.length > 0 && isEnough(world, lines)));
 
       const decision = await database.request((tx) =>
         how === 'cart' ? editCart.open(tx, wanted, origin) : placeOrder.atOnce(tx, wanted, origin),
       );
 
-      must(decision.accepted === isLawful, `what is there can be ordered, and nothing else; not so a new ${how}`);
+      must(decision.accepted === isAllowed, `an order must be accepted if and only if the stock suffices, unlike this new ${how}`);
       if (decision.accepted) world.ids.set(slot, decision.state.id);
-      return refusalOf(decision);
+      return rejectionOf(decision);
     },
   };
 }
@@ -55,38 +55,38 @@ function edit(slot: number, how: 'add' | 'change' | 'remove', line: Line, versio
 
       must(
         decision.accepted === (status === 'DRAFT' && version !== 'an old' && isFit),
-        `a cart is edited while it is one; not so: ${how}`,
+        `a cart must be editable if and only if it is a draft (${how})`,
       );
       if (!decision.accepted) return decision.rejection.code;
       const item = world.order(slot)!.items.find(({ productId }) => productId === line.productId);
-      must(item?.quantity === wanted, `a cart has what was put into it; not so after: ${how}`);
+      must(item?.quantity === wanted, `a cart must contain what was put into it (${how})`);
       return undefined;
     },
   };
 }
 
-/** `behind`: somebody buys after the stock was read, and before it is reserved. */
-function place(slot: number, version: Version, behind: boolean): Move {
+/** `stale`: a sale commits after the stock was read, before it is reserved. */
+function place(slot: number, version: Version, stale: boolean): Move {
   return {
-    name: `place cart ${slot}, version ${version}${behind ? ', and somebody is faster' : ''}`,
+    name: `place cart ${slot}, version ${version}${stale ? ', after a concurrent sale' : ''}`,
     can: (world) => world.order(slot)?.status === 'DRAFT',
     make: async (world) => {
       const { orders } = world;
-      const { shortAtLast } = orders;
+      const { shortWhenReserving } = orders;
       const { items } = world.order(slot)!;
-      const isLawful = version !== 'an old' && items.length > 0 && isEnough(world, items);
+      const isAllowed = version !== 'an old' && items.length > 0 && isEnough(world, items);
       const command = commandOf(world, slot, 'ada', version);
 
-      orders.readsBehind = behind;
+      orders.staleReads = stale;
       const decision = await orders.database.request((tx) => orders.placeOrder.draft(tx, command, []));
-      orders.readsBehind = false;
+      orders.staleReads = false;
 
-      // Who has read that there was too little is refused, though there may be more by now.
+      // A caller who read that there was too little is rejected, even if there is more by now.
       must(
-        decision.accepted === isLawful || (behind && !decision.accepted),
-        'what is there can be ordered, and nothing else; not so a cart',
+        decision.accepted === isAllowed || (stale && !decision.accepted),
+        'a cart must be placed if and only if the stock suffices',
       );
-      return orders.shortAtLast > shortAtLast ? 'somebody was faster' : refusalOf(decision);
+      return orders.shortWhenReserving > shortWhenReserving ? 'a concurrent sale' : rejectionOf(decision);
     },
   };
 }
@@ -98,16 +98,16 @@ function cancel(slot: number, who: string, version: Version): Move {
     make: async (world) => {
       const { database, cancelOrder } = world.orders;
       const order = world.order(slot)!;
-      const isLawful = who !== 'a stranger' && version !== 'an old' && (order.status === 'DRAFT' || isReserved(order));
+      const isAllowed = who !== 'a stranger' && version !== 'an old' && (order.status === 'DRAFT' || isReserved(order));
       const command = commandOf(world, slot, who, version);
 
       const decision = await database.request((tx) => cancelOrder.execute(tx, command, 'changed my mind'));
 
       must(
-        decision.accepted === isLawful,
-        `an order is cancelled before it is paid, by those who may; not so when ${order.status}`,
+        decision.accepted === isAllowed,
+        `an order must be cancellable before it is paid, by permitted callers only, but it is ${order.status}`,
       );
-      return refusalOf(decision);
+      return rejectionOf(decision);
     },
   };
 }
@@ -125,9 +125,9 @@ function finish(slot: number): Move {
 
       must(
         decision.accepted === (status === 'COMPLETED'),
-        `an order is finished once it is COMPLETED; not so when ${status}`,
+        `an order must be finishable if and only if it is COMPLETED, but it is ${status}`,
       );
-      return refusalOf(decision);
+      return rejectionOf(decision);
     },
   };
 }
@@ -139,8 +139,8 @@ function count(productId: string, stock: number, price: number): Move {
     make: async (world) => {
       const reserved = world.reserved(productId);
       const decision = await world.put(productId, stock, price);
-      must(decision.accepted === stock >= reserved, 'what is reserved is in stock');
-      return refusalOf(decision) ?? 'only the stock has changed';
+      must(decision.accepted === stock >= reserved, 'the stock must cover what is reserved');
+      return rejectionOf(decision) ?? 'only the stock changed';
     },
   };
 }
@@ -158,7 +158,7 @@ export const editing = fc
   .map(([slot, how, line, version]) => edit(slot, how, line, version));
 export const placing = fc
   .tuple(aSlot, aVersion, fc.boolean())
-  .map(([slot, version, behind]) => place(slot, version, behind));
+  .map(([slot, version, stale]) => place(slot, version, stale));
 export const cancelling = fc
   .tuple(aSlot, fc.constantFrom('ada', 'an operator', 'a stranger'), aVersion)
   .map(([slot, who, version]) => cancel(slot, who, version));
@@ -172,7 +172,7 @@ function isMixed(lines: readonly { readonly productId: string }[]): boolean {
   return new Set(lines.map(({ productId }) => productId === 'mug')).size > 1;
 }
 
-function refusalOf(decision: Decision): string | undefined {
+function rejectionOf(decision: Decision): string | undefined {
   return decision.accepted ? undefined : decision.rejection.code;
 }
 

@@ -21,7 +21,7 @@ function emptyTables() {
   return {
     orders: new Map<string, Order>(),
     products: new Map<string, Product>(),
-    /** What cancelled orders have given back and no sale has counted yet. */
+    /** Items that cancelled orders released and that are not yet added to the stock. */
     releases: [] as Line[],
     timeline: [] as OrderLine[],
     messages: [] as Message[],
@@ -29,7 +29,7 @@ function emptyTables() {
   };
 }
 
-/** order-service: its use cases, on tables in memory. */
+/** The use cases of order-service on in-memory tables. */
 export class OrderSide {
   readonly tables = emptyTables();
   readonly database = new Database(this.tables);
@@ -38,12 +38,12 @@ export class OrderSide {
   readonly cancelOrder: CancelOrder;
   readonly finishOrder: FinishOrder;
   readonly putProduct: PutProduct;
-  private readonly hearPayment: ApplyPaymentEvent;
-  /** How often the rule has seen enough, and then there was too little to be reserved. */
-  shortAtLast = 0;
+  private readonly applyPaymentEvent: ApplyPaymentEvent;
+  /** How often the rule saw enough stock, but too little was left to reserve. */
+  shortWhenReserving = 0;
   private beforeLastSale: Catalogue | undefined;
-  /** What is read of products without a lock is from before the last sale, as if that had come in between. */
-  readsBehind = false;
+  /** Unlocked reads of products return the stock before the last sale, as if the sale had just committed. */
+  staleReads = false;
 
   constructor(clock: { now(): Date }) {
     const orders = this.orderStore();
@@ -54,29 +54,28 @@ export class OrderSide {
     this.cancelOrder = new CancelOrder(commands, products, clock);
     this.finishOrder = new FinishOrder(commands, clock);
     this.putProduct = new PutProduct(products, clock);
-    this.hearPayment = new ApplyPaymentEvent(orders, products, commands, clock);
+    this.applyPaymentEvent = new ApplyPaymentEvent(orders, products, commands, clock);
   }
 
-  /** The inbox: false when the message is known. */
-  async hear({ id, type, data }: Message): Promise<boolean> {
+  /** Receives a message like the inbox; returns false for a duplicate. */
+  async receiveMessage({ id, type, data }: Message): Promise<boolean> {
     return this.database.transaction(async (tx) => {
       if (this.tables.inbox.has(id)) return false;
       this.tables.inbox.add(id);
-      const decision = await this.hearPayment.execute(tx, { type, data } as PaymentEvent, id);
+      const decision = await this.applyPaymentEvent.execute(tx, { type, data } as PaymentEvent, id);
       if (!decision.accepted) throw new Error(`${type} is a dead letter: ${decision.rejection.code}`);
       return true;
     });
   }
 
-  /** Pieces that can be sold. */
   available(productId: string): number {
     const released = this.tables.releases.filter((release) => release.productId === productId);
     return (this.tables.products.get(productId)?.available ?? 0) + sumOf(released);
   }
 
-  /** Pieces in the orders that `isMeant` says. */
-  held(productId: string, isMeant: (order: Order) => boolean): number {
-    const items = [...this.tables.orders.values()].filter(isMeant).flatMap((order) => order.items);
+  /** Pieces in the orders that match. */
+  held(productId: string, matches: (order: Order) => boolean): number {
+    const items = [...this.tables.orders.values()].filter(matches).flatMap((order) => order.items);
     return sumOf(items.filter((item) => item.productId === productId));
   }
 
@@ -118,7 +117,7 @@ export class OrderSide {
 
   private productStore(): ProductStore {
     const { tables } = this;
-    /** Counts what was given back, as whoever has locked the product does. */
+    /** Adds released items to the stock, like any code that locks the product. */
     const fold = (productId: string): Product | undefined => {
       const product = tables.products.get(productId);
       if (!product) return undefined;
@@ -128,12 +127,12 @@ export class OrderSide {
       return folded;
     };
     const store: Pick<ProductStore, 'catalogue' | 'reserve' | 'release' | 'lock' | 'stocked' | 'add' | 'save'> = {
-      catalogue: async () => (this.readsBehind && this.beforeLastSale) || this.catalogue(),
+      catalogue: async () => (this.staleReads && this.beforeLastSale) || this.catalogue(),
       reserve: async (_, lines) => {
         const locked = lines.flatMap(({ productId }) => fold(productId) ?? []);
         const found = new Catalogue(locked);
         const isShort = found.shortages(lines).length > 0;
-        if (isShort) this.shortAtLast++;
+        if (isShort) this.shortWhenReserving++;
         if (isShort) return found;
         this.beforeLastSale = this.catalogue();
         for (const product of locked) {
@@ -165,7 +164,7 @@ export class OrderSide {
   }
 }
 
-/** Its items are still in stock, and nobody else can have them. */
+/** Whether the order's items are reserved in the stock. */
 export function isReserved({ status }: Order): boolean {
   return status === 'PLACED' || status === 'PAYMENT_PENDING';
 }

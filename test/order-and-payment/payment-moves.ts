@@ -7,22 +7,22 @@ import { SLOTS, TTL_MS, type World } from './world.js';
 
 const aResult = fc.constantFrom<PaymentResult>({ status: 'SUCCEEDED' }, { status: 'FAILED', reason: 'declined' });
 
-/** With `most` 2 another one may be at it still, which was given up, but goes on. */
-export function work(queue: 'charge' | 'refund', slot: number, most: number): Move {
+/** With `maxWorkers` 2, a worker that lost its lease may still be running. */
+export function work(queue: 'charge' | 'refund', slot: number, maxWorkers: number): Move {
   return {
     name: `a worker takes the ${queue} of order ${slot}`,
     can: (world) => {
       const job = world.jobOf(queue, slot);
-      return job !== undefined && world.payments.workersAt(job) < most;
+      return job !== undefined && world.payments.workersAt(job) < maxWorkers;
     },
     make: async (world) => {
       await world.payments.start(world.jobOf(queue, slot)!);
-      return 'the work has begun';
+      return 'the work has started';
     },
   };
 }
 
-/** One of the calls of the provider that are under way ends. `dies`: the job, though done, is there still. */
+/** Ends a call to the provider. `dies`: the worker dies after finishing the job, before removing it. */
 export function answer(slot: number, how: CallEnd, nth: number, dies: boolean): Move {
   return {
     name: `call ${nth + 1} of the provider for order ${slot} ends: ${how}${dies ? ', and the worker dies' : ''}`,
@@ -34,26 +34,26 @@ export function answer(slot: number, how: CallEnd, nth: number, dies: boolean): 
       const before = payments.tables.timeline.length;
 
       payments.workersDie = dies;
-      const isTold = end(how);
+      const isReported = end(how);
       await payments.workersWait();
       payments.workersDie = false;
 
-      if (!isTold) return undefined;
+      if (!isReported) return undefined;
       const lines = payments.tables.timeline.length - before;
       const isStep = world.request(slot)!.status !== status;
-      const again = answered.has(request.id);
+      const isRepeated = answered.has(request.id);
       answered.add(request.id);
-      must(!again || !isStep, 'a charge has one result');
-      must(lines === 1 || (again && lines === 0), `the result of a charge leaves a line; not so ${lines} lines`);
-      must(!again || decidedBy !== 'gateway' || lines === 0, 'a call that is made again tells nothing new');
-      return lines === 0 ? 'a known result of a charge' : undefined;
+      must(!isRepeated || !isStep, 'a charge must have one result');
+      must(lines === 1 || (isRepeated && lines === 0), `the result of a charge must add one step, not ${lines}`);
+      must(!isRepeated || decidedBy !== 'gateway' || lines === 0, 'a repeated call must add nothing');
+      return lines === 0 ? 'a repeated result of a charge' : undefined;
     },
   };
 }
 
 function decide(slot: number, result: PaymentResult): Move {
   return {
-    name: `an operator says that the payment of order ${slot} has ${result.status}`,
+    name: `an operator marks the payment of order ${slot} as ${result.status}`,
     can: (world) => world.request(slot) !== undefined,
     make: async (world) => {
       const { database, decidePayment, provider } = world.payments;
@@ -64,16 +64,16 @@ function decide(slot: number, result: PaymentResult): Move {
 
       must(
         decision.accepted === (status === 'PENDING' || status === result.status),
-        'of contradicting decisions the first counts',
+        'the first of contradicting decisions must win',
       );
       if (!decision.accepted) return decision.rejection.code;
       if (result.status === 'SUCCEEDED') provider.take(world.request(slot)!);
-      return status === 'PENDING' ? undefined : 'a decision of before';
+      return status === 'PENDING' ? undefined : 'a repeated decision';
     },
   };
 }
 
-/** The provider has refused to give the money back for so long that nobody asks it any more. */
+/** The provider has failed the refund for so long that its job is dead. */
 function giveUp(slot: number): Move {
   const dead = (world: World) => {
     const job = world.jobOf('refund', slot);
@@ -94,10 +94,10 @@ function giveUp(slot: number): Move {
   };
 }
 
-/** An operator makes sure that the provider has not sent the money back, sends it by hand if not, and says so. */
+/** An operator checks that the provider has not made the refund, makes it by hand, and confirms it. */
 export function confirm(slot: number, onlyIfDue = false): Move {
   return {
-    name: `an operator says that the money of order ${slot} is back`,
+    name: `an operator confirms the refund of order ${slot}`,
     can: (world) => (onlyIfDue ? isGivenUp(world, slot) : world.request(slot) !== undefined),
     make: async (world) => {
       const { database, confirmRefund, provider } = world.payments;
@@ -107,10 +107,10 @@ export function confirm(slot: number, onlyIfDue = false): Move {
 
       const decision = await database.request((tx) => confirmRefund.execute(tx, id, by));
 
-      must(decision.accepted === (isDue || status === 'REFUNDED'), 'money goes back by hand when nobody else sends it');
+      must(decision.accepted === (isDue || status === 'REFUNDED'), 'a refund by hand must be accepted only after the provider gave up');
       if (!decision.accepted) return decision.rejection.code;
       if (isDue) provider.refunded.set(id, amount);
-      return isDue ? undefined : 'a refund of before';
+      return isDue ? undefined : 'a repeated refund';
     },
   };
 }
@@ -121,44 +121,44 @@ function isGivenUp(world: World, slot: number): boolean {
   return request?.status === 'REFUND_PENDING' && dead.some(({ paymentRequestId }) => paymentRequestId === request.id);
 }
 
-/** The provider tells by itself how a charge has ended; it does not arrive yet. */
+/** The provider sends the result of a charge, which does not arrive yet. */
 function send(slot: number, result: PaymentResult): Move {
   return {
-    name: `the provider says that the payment of order ${slot} has ${result.status}`,
+    name: `the provider reports the payment of order ${slot} as ${result.status}`,
     can: (world) => world.request(slot) !== undefined && world.webhooksOf(slot).length < 4,
     make: async (world) => {
       const request = world.request(slot)!;
       if (result.status === 'SUCCEEDED') world.payments.provider.take(request);
       world.send(request, result);
-      return 'the webhook is under way';
+      return 'the webhook is in flight';
     },
   };
 }
 
-/** What the provider has said arrives: any of it, also once more, or the first that has not yet. */
+/** A webhook arrives: any of them, even again, or the first that has not arrived yet. */
 export function receive(slot: number, nth?: number): Move {
   return {
     name: `${nth === undefined ? 'the next webhook' : `webhook ${nth + 1}`} of order ${slot} arrives`,
     can: (world) => world.webhook(slot, nth) !== undefined,
     make: async (world) => {
-      const isNew = await world.payments.receive(world.webhook(slot, nth)!);
-      return isNew ? undefined : 'a known webhook';
+      const isNew = await world.payments.receiveWebhook(world.webhook(slot, nth)!);
+      return isNew ? undefined : 'a duplicate webhook';
     },
   };
 }
 
-/** The timer lets up to so many payments expire; with fewer than there are, others may come between. */
-export function expire(most: number): Move {
+/** Expires up to `limit` payments; with fewer than are due, other moves may come between. */
+export function expire(limit: number): Move {
   return {
-    name: `the timer looks for ${most} payments whose time is over`,
+    name: `the timer expires up to ${limit} payments`,
     can: (world) => overdueIn(world) > 0,
     make: async (world) => {
       const { database, expirePayments } = world.payments;
       const overdue = overdueIn(world);
 
-      await database.transaction((tx) => expirePayments.execute(tx, most));
+      await database.transaction((tx) => expirePayments.execute(tx, limit));
 
-      must(overdueIn(world) === Math.max(0, overdue - most), 'what is over expires');
+      must(overdueIn(world) === Math.max(0, overdue - limit), 'payments that are due must expire');
       return undefined;
     },
   };
@@ -180,9 +180,9 @@ export const givingUp = aSlot.map(giveUp);
 export const confirming = aSlot.map((slot) => confirm(slot));
 export const sending = fc.tuple(aSlot, aResult).map(([slot, result]) => send(slot, result));
 export const receiving = fc.tuple(aSlot, fc.nat(3)).map(([slot, nth]) => receive(slot, nth));
-export const expiring = fc.constantFrom(1, 2).map((most) => expire(most));
+export const expiring = fc.constantFrom(1, 2).map((limit) => expire(limit));
 
-/** To just before the end of a payment's time, to its end, and a little. */
+/** To just before a payment expires, to its expiry, or a little further. */
 export const waiting = fc.constantFrom(1, TTL_MS - 1, TTL_MS).map((ms): Move => ({
   name: `${ms} ms pass`,
   can: () => true,

@@ -19,7 +19,7 @@ import { type PaymentRequest, type PaymentResult } from '../../apps/payment-serv
 import { Database, type Message, outboxTo, type Transaction } from './memory.js';
 import { NoAnswer, Provider } from './provider.js';
 
-/** A worker writes together with others what is asked for in a turn, and a result after its note. */
+/** The event-loop turns a worker needs: writes of one turn are batched, and a result is written after the mark. */
 const TURNS = 4;
 
 export interface PaymentLine extends TimelineStep {
@@ -33,7 +33,7 @@ export interface Job {
   readonly gateway: string;
 }
 
-/** What the provider tells by itself. */
+/** A webhook sent by the provider. */
 export interface Webhook {
   readonly id: string;
   readonly paymentRequestId: string;
@@ -49,18 +49,18 @@ export interface PaymentTerms {
 function emptyTables() {
   return {
     requests: new Map<string, PaymentRequest>(),
-    /** The requests whose charge may have been sent. */
+    /** Requests whose charge may have been sent. */
     chargesSent: new Set<string>(),
     timeline: [] as PaymentLine[],
     messages: [] as Message[],
     jobs: new Map<string, Job>(),
-    /** Refunds that are given up: a person is to send the money. */
+    /** Refunds that were given up: an operator has to send the money. */
     deadJobs: new Map<string, Job>(),
     inbox: new Set<string>(),
   };
 }
 
-/** payment-service: its use cases, on tables in memory, and the provider that it calls. */
+/** The use cases of payment-service on in-memory tables, with the provider they call. */
 export class PaymentSide {
   readonly tables = emptyTables();
   readonly database = new Database(this.tables);
@@ -73,8 +73,8 @@ export class PaymentSide {
   private readonly applyResult: ApplyPaymentResult;
   private readonly chargePayment: ChargePayment;
   private readonly refundPayment: RefundPayment;
-  private readonly jobsUnderWay: Job[] = [];
-  /** A worker that is through with its job dies before it has removed it. */
+  private readonly jobsInFlight: Job[] = [];
+  /** Whether workers die after finishing a job, before removing it. */
   workersDie = false;
   private jobTrouble: unknown;
 
@@ -94,17 +94,17 @@ export class PaymentSide {
     this.refundPayment = new RefundPayment(requests, this.provider, journal, clock, dataSource);
   }
 
-  /** The inbox: false when the message is known. */
-  async hear({ id, type, data }: Message): Promise<boolean> {
+  /** Receives a message like the inbox; returns false for a duplicate. */
+  async receiveMessage({ id, type, data }: Message): Promise<boolean> {
     return this.once(id, async (tx) => {
       if (type === 'OrderPlaced') await this.createPaymentRequest.execute(tx, data as OrderPlaced, id);
       if (type === 'OrderCancelled') await this.cancelPayment.execute(tx, data as OrderCancelled, id);
     });
   }
 
-  /** The edge of a webhook: false when it is known. */
-  async receive({ id, paymentRequestId, result }: Webhook): Promise<boolean> {
-    const heard = {
+  /** Receives a webhook like the HTTP edge; returns false for a duplicate. */
+  async receiveWebhook({ id, paymentRequestId, result }: Webhook): Promise<boolean> {
+    const report = {
       result,
       source: 'provider',
       type: `payment ${result.status}`,
@@ -112,7 +112,7 @@ export class PaymentSide {
       messageId: id,
     } as const;
     return this.once(id, async (tx) => {
-      await this.applyResult.execute(tx, paymentRequestId, heard);
+      await this.applyResult.execute(tx, paymentRequestId, report);
     });
   }
 
@@ -120,19 +120,19 @@ export class PaymentSide {
     return [...this.tables.requests.values()].find((request) => request.orderId === orderId);
   }
 
-  /** How many workers are at it: one that was given up may go on beside its successor. */
+  /** How many workers run the job: one that lost its lease may run beside its successor. */
   workersAt(job: Job): number {
-    return this.jobsUnderWay.filter(({ id }) => id === job.id).length;
+    return this.jobsInFlight.filter(({ id }) => id === job.id).length;
   }
 
-  /** A worker takes the job, and goes on until it waits for the provider. */
+  /** Starts a worker on the job, which runs until it waits for the provider. */
   async start(job: Job): Promise<void> {
-    this.jobsUnderWay.push(job);
+    this.jobsInFlight.push(job);
     void this.work(job);
     await this.workersWait();
   }
 
-  /** All that the workers can do until the provider ends a call. */
+  /** Lets the workers run until they wait for the provider. */
   async workersWait(): Promise<void> {
     for (let turn = 0; turn < TURNS; turn++) await new Promise(setImmediate);
     if (this.jobTrouble) throw new Error('A job is dead', { cause: this.jobTrouble });
@@ -145,10 +145,10 @@ export class PaymentSide {
       await call.execute(job, signal);
       if (!this.workersDie) this.tables.jobs.delete(job.id);
     } catch (error) {
-      // The job stays, and is tried again.
+      // The job stays and is retried.
       if (!(error instanceof NoAnswer)) this.jobTrouble = error;
     } finally {
-      this.jobsUnderWay.splice(this.jobsUnderWay.indexOf(job), 1);
+      this.jobsInFlight.splice(this.jobsInFlight.indexOf(job), 1);
     }
   }
 
@@ -181,7 +181,7 @@ export class PaymentSide {
       beginOpening: async () => clock.now(),
       open: async (_, state, step) => {
         if (this.requestOf(state.orderId)) return undefined;
-        const orderCancelled = this.hasHeard(state.orderId, 'OrderCancelled');
+        const orderCancelled = this.hasStep(state.orderId, 'OrderCancelled');
         tables.requests.set(state.id, state);
         addSteps(state.orderId, [step]);
         return { orderCancelled };
@@ -216,13 +216,13 @@ export class PaymentSide {
     const { tables } = this;
     const store: Pick<PaymentTimeline, 'note' | 'hasCancellation'> = {
       note: async (_, orderId, step) => void tables.timeline.push({ ...step, orderId }),
-      hasCancellation: async (_, orderId) => this.hasHeard(orderId, 'OrderCancelled'),
+      hasCancellation: async (_, orderId) => this.hasStep(orderId, 'OrderCancelled'),
     };
     return store as PaymentTimeline;
   }
 
-  private hasHeard(orderId: string, type: string): boolean {
-    return this.tables.timeline.some((line) => line.orderId === orderId && line.cause === type);
+  private hasStep(orderId: string, cause: string): boolean {
+    return this.tables.timeline.some((line) => line.orderId === orderId && line.cause === cause);
   }
 
   private jobs(): Jobs {

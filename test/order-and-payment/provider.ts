@@ -1,26 +1,26 @@
 import { type ChargeResult, PaymentGateway } from '../../apps/payment-service/src/application/payment-gateway.js';
 import { type PaymentRequest } from '../../apps/payment-service/src/domain/payment-request.js';
 
-/** How a call of the provider ends. `LOST`: what was asked for is done, but the answer does not arrive. `DOWN`: nothing is done. */
+/** How a call to the provider ends. `LOST`: it takes effect, but the answer is lost. `DOWN`: it has no effect. */
 export type CallEnd = 'SUCCEEDED' | 'FAILED' | 'PENDING' | 'LOST' | 'DOWN';
 
 interface Call {
   readonly kind: 'charge' | 'refund';
   readonly request: PaymentRequest;
-  /** True: the caller was told how the charge ended. */
+  /** Returns true when the caller received the result of the charge. */
   readonly end: (how: CallEnd) => boolean;
 }
 
-/** The outcome of a call is not known. */
+/** The outcome of a call is unknown. */
 export class NoAnswer extends Error {}
 
-/** The payment provider: what has the same key it does once, and every call takes until somebody says how it ends. */
+/** The payment provider. Calls with the same key take effect once, and every call runs until `end` is called. */
 export class Provider extends PaymentGateway {
   override readonly name = 'provider';
-  /** What came of a request, and what of it went back: amounts by request. */
+  /** Amounts charged and refunded, by request. */
   readonly charged = new Map<string, number>();
   readonly refunded = new Map<string, number>();
-  /** The calls under way. */
+  /** The calls in flight. */
   readonly calls = new Set<Call>();
   private readonly answers = new Map<string, ChargeResult>();
 
@@ -48,7 +48,7 @@ export class Provider extends PaymentGateway {
     });
   }
 
-  /** The money of the request has come, by whatever way. */
+  /** Records that the money arrived, by whatever way. */
   take({ id, amount }: PaymentRequest): void {
     this.charged.set(id, amount);
   }
@@ -58,7 +58,7 @@ export class Provider extends PaymentGateway {
     request: PaymentRequest,
     effect: (how: Exclude<CallEnd, 'DOWN'>) => ChargeResult,
   ): Promise<ChargeResult> {
-    if (this.isTransactionOpen()) throw new Error(`A ${kind} was asked for inside of a transaction`);
+    if (this.isTransactionOpen()) throw new Error(`A ${kind} was requested inside a transaction`);
     const { promise, resolve, reject } = Promise.withResolvers<ChargeResult>();
     const call = {
       kind,

@@ -3,54 +3,54 @@ import { type Topic } from './memory.js';
 import { aSlot, aTopic, type Move } from './move.js';
 import { type World } from './world.js';
 
-/** The next message of an order is read; false, when it is known. */
+/** The next message of an order is consumed. */
 export function deliver(topic: Topic, slot: number): Move {
   return {
-    name: `${topic} of order ${slot}: the next is read`,
+    name: `${topic} of order ${slot}: the next message is consumed`,
     can: (world) => world.next(topic, slot) !== undefined,
     make: (world) => world.deliver(topic, slot),
   };
 }
 
-/** The reader has died before it wrote down how far it was. */
+/** The consumer died before it committed its offset. */
 function setBack(topic: Topic, slot: number, by: number): Move {
   return {
-    name: `${topic} of order ${slot}: the reader is set back by ${by}`,
+    name: `${topic} of order ${slot}: the consumer is set back by ${by}`,
     can: (world) => world.reading(topic, slot).next >= by,
     make: async (world) => {
       world.reading(topic, slot).next -= by;
-      return 'the reader is set back';
+      return 'the consumer is set back';
     },
   };
 }
 
 function misread(topic: Topic, slot: number): Move {
   return {
-    name: `${topic} of order ${slot}: the next cannot be read`,
+    name: `${topic} of order ${slot}: the next message becomes a dead letter`,
     can: (world) => {
       const message = world.next(topic, slot);
-      return message !== undefined && !world.isHeard(message);
+      return message !== undefined && !world.isReceived(message);
     },
     make: async (world) => {
       world.setAside(topic, slot);
-      return 'unreadable';
+      return 'a new dead letter';
     },
   };
 }
 
-/** A person has what could not be read tried again. */
+/** An operator retries a dead letter. */
 export function retry(topic: Topic, slot: number): Move {
   return {
-    name: `${topic} of order ${slot}: what could not be read is tried again`,
+    name: `${topic} of order ${slot}: a dead letter is retried`,
     can: (world) => world.reading(topic, slot).aside.length > 0,
     make: (world) => world.retry(topic, slot),
   };
 }
 
-/** As from a publisher that has lost its memory: another message of the same content. */
-function sayAgain(topic: Topic, slot: number, nth: number): Move {
+/** Another message with the same content, as from a publisher that has lost its state. */
+function republish(topic: Topic, slot: number, nth: number): Move {
   return {
-    name: `${topic} of order ${slot}: number ${nth} is said again`,
+    name: `${topic} of order ${slot}: message ${nth} is published again`,
     can: (world) => nth <= world.log(topic, slot).length && world.log(topic, slot).length < 10,
     make: async (world) => {
       world.repeat(world.log(topic, slot)[nth - 1]!);
@@ -59,13 +59,13 @@ function sayAgain(topic: Topic, slot: number, nth: number): Move {
   };
 }
 
-/** Said after the truth was heard, for before that nobody could tell it from the truth. */
-function lie(slot: number, type: string): Move {
+/** Published after the original was received, because before that it could not be told from the original. */
+function fabricate(slot: number, type: string): Move {
   return {
-    name: `payment.events of order ${slot}: an untrue ${type} is said`,
-    can: (world) => truthOf(world, slot) !== undefined && world.log('payment.events', slot).length < 10,
+    name: `payment.events of order ${slot}: a fabricated ${type} is published`,
+    can: (world) => originalOf(world, slot) !== undefined && world.log('payment.events', slot).length < 10,
     make: async (world) => {
-      world.contradict(truthOf(world, slot)!, type);
+      world.contradict(originalOf(world, slot)!, type);
       return undefined;
     },
   };
@@ -73,15 +73,15 @@ function lie(slot: number, type: string): Move {
 
 const RESULTS = new Set(['PaymentSucceeded', 'PaymentFailed', 'PaymentCancelled']);
 
-function truthOf(world: World, slot: number) {
-  return world.log('payment.events', slot).find((message) => RESULTS.has(message.type) && world.isHeard(message));
+function originalOf(world: World, slot: number) {
+  return world.log('payment.events', slot).find((message) => RESULTS.has(message.type) && world.isReceived(message));
 }
 
 export const delivering = fc.tuple(aTopic, aSlot).map(([topic, slot]) => deliver(topic, slot));
 export const settingBack = fc.tuple(aTopic, aSlot, fc.integer({ min: 1, max: 3 })).map((how) => setBack(...how));
 export const misreading = fc.tuple(aTopic, aSlot).map(([topic, slot]) => misread(topic, slot));
 export const retrying = fc.tuple(aTopic, aSlot).map(([topic, slot]) => retry(topic, slot));
-export const sayingAgain = fc.tuple(aTopic, aSlot, fc.integer({ min: 1, max: 4 })).map((how) => sayAgain(...how));
-export const lying = fc
+export const republishing = fc.tuple(aTopic, aSlot, fc.integer({ min: 1, max: 4 })).map((how) => republish(...how));
+export const fabricating = fc
   .tuple(aSlot, fc.constantFrom('PaymentSucceeded', 'PaymentFailed'))
-  .map(([slot, type]) => lie(slot, type));
+  .map(([slot, type]) => fabricate(slot, type));

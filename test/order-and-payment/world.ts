@@ -15,25 +15,25 @@ export interface Setting {
   readonly stock: number;
 }
 
-/** How a reader of a topic stands to one key. */
+/** The progress of a consumer within one key. */
 interface Reading {
-  /** How many of its messages were read. */
+  /** How many messages were consumed. */
   next: number;
-  /** Messages that could not be read, until a person has them tried again. */
+  /** Dead letters that no operator has retried yet. */
   readonly aside: Message[];
 }
 
-/** Both services, the topics between them, the provider, and the time. Nothing moves unless it is told to. */
+/** Both services, their topics, the provider and the clock. Only moves change anything. */
 export class World {
   readonly orders: OrderSide;
   readonly payments: PaymentSide;
-  /** The order of each slot, once it is opened. */
+  /** The order in each slot, once opened. */
   readonly ids = new Map<number, string>();
-  /** The requests of which the provider has answered how their charge ended. */
+  /** The requests whose charge result the provider has returned. */
   readonly answered = new Set<string>();
-  /** What would be on the shelf had nothing been sold since the shop opened. */
+  /** The stock if nothing had been sold. */
   readonly supply = new Map<string, number>();
-  /** What the provider has sent. */
+  /** The webhooks that the provider has sent. */
   readonly webhooks: Webhook[] = [];
   private readonly readings = new Map<string, Reading>();
   private nowMs = Date.UTC(2026, 10, 21, 9, 30);
@@ -71,9 +71,9 @@ export class World {
     return SLOTS.find((slot) => this.ids.get(slot) === orderId);
   }
 
-  /** An operator says how many pieces of the product are on the shelf, and what it costs. */
+  /** An operator sets the stock and the price of a product. */
   async put(productId: string, stock: number, price: number) {
-    // One product of another currency.
+    // One product has another currency.
     const facts = { productId, name: productId, price, currency: productId === 'mug' ? 'CHF' : 'EUR', stock };
     const { orders } = this;
     const decision = await orders.database.request((tx) => orders.putProduct.execute(tx, facts, {}));
@@ -89,7 +89,7 @@ export class World {
     return this.orders.held(productId, isReserved);
   }
 
-  /** What the topic has of the order, in order. */
+  /** The messages of the order on the topic. */
   log(topic: Topic, slot: number): Message[] {
     const { messages } = (topic === 'order.events' ? this.orders : this.payments).tables;
     return messages.filter(({ orderId }) => orderId === this.ids.get(slot));
@@ -106,15 +106,15 @@ export class World {
     return this.log(topic, slot)[this.reading(topic, slot).next];
   }
 
-  /** The next message is handed to the service that reads the topic. Why nothing came of it, if so. */
+  /** Delivers the next message to its consumer. Returns the reason why it must have had no effect, if there is one. */
   async deliver(topic: Topic, slot: number): Promise<string | undefined> {
     const message = this.next(topic, slot);
     const reading = this.reading(topic, slot);
     reading.next++;
-    return message === undefined || reading.aside.includes(message) ? 'a dead letter' : this.hear(message);
+    return message === undefined || reading.aside.includes(message) ? 'a dead letter' : this.receive(message);
   }
 
-  /** The next message cannot be read: a dead letter that holds back nothing. */
+  /** Turns the next message into a dead letter that blocks no other message. */
   setAside(topic: Topic, slot: number): void {
     const message = this.next(topic, slot);
     const reading = this.reading(topic, slot);
@@ -122,23 +122,23 @@ export class World {
     if (message) reading.aside.push(message);
   }
 
-  /** A person has a dead letter tried again. */
+  /** An operator retries a dead letter. */
   async retry(topic: Topic, slot: number): Promise<string | undefined> {
     const message = this.reading(topic, slot).aside.shift();
-    return message && this.hear(message);
+    return message && this.receive(message);
   }
 
-  /** A message says once more what another has said, as from a service that has lost its memory. */
+  /** Publishes another message with the same content, as from a service that has lost its state. */
   repeat(message: Message): void {
     this.publish({ ...message, repeats: message.repeats ?? message.id });
   }
 
-  /** A message says what its service never meant. */
+  /** Publishes a message that contradicts its service. */
   contradict(message: Message, type: string): void {
-    this.publish({ ...message, type, data: { ...message.data, reason: 'contradiction' }, isUntrue: true });
+    this.publish({ ...message, type, data: { ...message.data, reason: 'contradiction' }, isFabricated: true });
   }
 
-  /** The provider tells by itself how the charge of the request has ended; it does not arrive yet. */
+  /** The provider sends the result of a charge, which does not arrive yet. */
   send({ id: paymentRequestId, orderId }: PaymentRequest, result: PaymentResult): void {
     this.webhooks.push({ id: `webhook ${this.webhooks.length + 1}`, paymentRequestId, orderId, result });
   }
@@ -147,14 +147,14 @@ export class World {
     return this.webhooks.filter(({ orderId }) => orderId === this.ids.get(slot));
   }
 
-  /** The nth of an order, or the first that has not arrived. */
+  /** The nth webhook of an order, or the first that has not arrived. */
   webhook(slot: number, nth: number | undefined): Webhook | undefined {
     const webhooks = this.webhooksOf(slot);
     return nth === undefined ? webhooks.find(({ id }) => !this.payments.tables.inbox.has(id)) : webhooks[nth];
   }
 
-  /** Somebody has yet to tell payment-service that the money has come. */
-  willHearOfMoney(requestId: string): boolean {
+  /** Whether payment-service will still be told that the money arrived. */
+  willReceiveResult(requestId: string): boolean {
     const { jobs, inbox } = this.payments.tables;
     const isNews = ({ id, paymentRequestId, result }: Webhook): boolean =>
       paymentRequestId === requestId && result.status === 'SUCCEEDED' && !inbox.has(id);
@@ -168,13 +168,13 @@ export class World {
     );
   }
 
-  /** The calls of the provider that wait for their end. */
+  /** The calls to the provider that have not ended. */
   calls(slot: number) {
     return [...this.payments.provider.calls].filter(({ request }) => request.orderId === this.ids.get(slot));
   }
 
-  /** Whether its reader's inbox has it. */
-  isHeard({ topic, id }: Message): boolean {
+  /** Whether the consumer has received the message. */
+  isReceived({ topic, id }: Message): boolean {
     return (topic === 'order.events' ? this.payments : this.orders).tables.inbox.has(id);
   }
 
@@ -183,8 +183,8 @@ export class World {
     messages.push({ ...message, id: `${message.topic} copy ${++this.copies}` });
   }
 
-  private async hear(message: Message): Promise<string | undefined> {
-    const isNew = await (message.topic === 'order.events' ? this.payments : this.orders).hear(message);
-    return isNew ? undefined : 'a known message';
+  private async receive(message: Message): Promise<string | undefined> {
+    const isNew = await (message.topic === 'order.events' ? this.payments : this.orders).receiveMessage(message);
+    return isNew ? undefined : 'a duplicate message';
   }
 }
