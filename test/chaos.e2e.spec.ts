@@ -4,9 +4,9 @@ import { root } from '@twinbox/tools';
 import { report } from './chaos/report.js';
 import { runChaos } from './chaos/run.js';
 
-/** The short form of `npm run chaos`; a longer run with another seed finds more. */
-it('P2 P3 P4 P8 keeps its promises while services, servers and connections fail', async () => {
-  // Not in the temporary directory, which ends with the tests: the logs tell why it failed.
+/** A short version of `npm run chaos`; a longer run with another seed finds more. */
+it('P2 P3 P4 P8 all guarantees hold while services, servers and connections fail', async () => {
+  // Not in the temporary directory, which is deleted after the tests: the logs explain a failure.
   const directory = join(root, '.twinbox/logs');
   await mkdir(directory, { recursive: true });
   const logs = await mkdtemp(join(directory, 'chaos-'));
@@ -15,7 +15,7 @@ it('P2 P3 P4 P8 keeps its promises while services, servers and connections fail'
     throw new Error(`the run failed; logs: ${logs}`, { cause: error });
   });
 
-  // Shown whole when it fails: the report says which order, key or message is wrong.
+  // Compared as a whole, so that a failure shows the report, which names the wrong order, key or message.
   expect([`logs: ${logs}`, ...lines].join('\n')).toMatch(/\npassed$/);
   await rm(logs, { recursive: true });
 }, 300_000);

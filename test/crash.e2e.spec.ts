@@ -42,10 +42,10 @@ const unpublished = () =>
   database.sql(`select from orders.outbox, orders.relay_lease as lease
                  where outbox.position > lease.position or outbox.position <@ lease.gaps`);
 
-it('P2 the relay killed with SIGKILL between publish and marking loses nothing, and P4 its duplicates have no effect', async () => {
+it('P2 a relay killed between publishing and recording loses nothing, and P4 its duplicates have no effect', async () => {
   const first = await startOrders();
   const ada = customer(first.url);
-  // What the relay records as published is not kept: as if it had been killed before.
+  // Discards the progress that the relay records, as if it had been killed before recording it.
   await database.sql(`create function orders.forget() returns trigger language plpgsql as
     $$ begin new.position := old.position; new.gaps := old.gaps; return new; end $$`);
   await database.sql(`create trigger forget before update on orders.relay_lease
@@ -53,17 +53,17 @@ it('P2 the relay killed with SIGKILL between publish and marking loses nothing, 
   await database.sql('grant execute on function orders.forget() to orders');
 
   const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
-  await until('it is published', () => orderEvents.ofKey(order.id).length === 1);
+  await until('the message is published', () => orderEvents.ofKey(order.id).length === 1);
   await first.kill();
-  // What it had sent is still carried out: a late record would be kept.
+  // Statements that it sent still run, and a late update would be kept.
   await until('its sessions have ended', async () => (await database.sql(SESSIONS)).length === 0);
   await database.sql('drop trigger forget on orders.relay_lease');
   expect(await unpublished()).toHaveLength(1);
 
   await startOrders();
   const payments = await startPayments();
-  await until('its successor has published and marked it', async () => (await unpublished()).length === 0);
-  await until('it is on the topic again', () => orderEvents.ofKey(order.id).length === 2);
+  await until('its successor has published and recorded the message', async () => (await unpublished()).length === 0);
+  await until('the message is on the topic again', () => orderEvents.ofKey(order.id).length === 2);
 
   const { body } = await until('the payment is requested', async () => {
     const answer = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
@@ -74,12 +74,12 @@ it('P2 the relay killed with SIGKILL between publish and marking loses nothing, 
   expect(ids[0]).toBe(ids[1]);
 });
 
-it('P2 a consumer killed with SIGKILL in the middle of its work leaves no order without its payment request', async () => {
+it('P2 a consumer killed while processing leaves no order without its payment request', async () => {
   const orders = await startOrders();
   const victim = await startPayments();
   const placing = Promise.all(
     Array.from({ length: 60 }, async () => {
-      // As a client does: with a key, and again where a busy machine has not answered in time.
+      // Like a client: with a key, and retrying when a busy machine does not answer in time.
       const ada = caller(orders.url, { 'x-user-id': 'ada', 'idempotency-key': randomUUID() });
       for (;;) {
         const { status, body } = await ada.post('/orders', { items: [{ productId: 'mug', quantity: 1 }] });
@@ -88,26 +88,26 @@ it('P2 a consumer killed with SIGKILL in the middle of its work leaves no order 
     }),
   );
   const requested = () => database.sql<{ order_id: string }>('select order_id from payments.payment_requests');
-  await until('some are requested', async () => (await requested()).length > 5);
+  await until('some payments are requested', async () => (await requested()).length > 5);
 
   await victim.kill();
   await startPayments();
   const ids = await placing;
 
-  await until('all are requested', async () => (await requested()).length === 60, 60_000);
+  await until('all payments are requested', async () => (await requested()).length === 60, 60_000);
   expect((await requested()).map(({ order_id }) => order_id).toSorted()).toEqual(ids.toSorted());
 });
 
-it('P3 a standby publishes once the leader was killed', async () => {
+it('P3 a standby publishes after the leader was killed', async () => {
   const leader = await startOrders();
   const isLeader = async (url: string) =>
     JSON.stringify((await customer(url).get('/health')).body).includes('"leader"');
-  await until('the first leads', () => isLeader(leader.url));
+  await until('the first service leads', () => isLeader(leader.url));
   const standby = await startOrders();
   await leader.kill();
 
   const { body: order } = await customer(standby.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
 
-  await until('it is published', () => orderEvents.ofKey(order.id).length === 1);
+  await until('the message is published', () => orderEvents.ofKey(order.id).length === 1);
   expect(await isLeader(standby.url)).toBe(true);
 });

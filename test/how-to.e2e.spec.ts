@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => copy.remove(), TIMEOUT_MS);
 
-/** Runs a command in the copy, behind the tests that watch the time. Throws with all that it printed when it fails. */
+/** Runs a command in the copy, at a lower priority than timing-sensitive tests. If it fails, the error has all of its output. */
 async function run(command: string): Promise<void> {
   const options = { cwd: copy.path, env: shellEnvironment(), maxBuffer: 64 * 1024 * 1024 };
   await promisify(execFile)('nice', ['-n', '10', 'bash', '-c', command], options).catch(
@@ -28,13 +28,13 @@ async function run(command: string): Promise<void> {
   );
 }
 
-/** A new file as it stands, a diff at its only place. Returns the file. */
+/** Creates a new file, or applies a diff at its only matching place. Returns the file's path. */
 async function apply({ info, file = '', text, line }: Block): Promise<string> {
   if (info === 'diff') {
     const before = await copy.read(file);
     await writeFile(join(copy.path, file), text.split(/^@@\n/m).reduce(patched, before));
   } else {
-    if (existsSync(join(copy.path, file))) throw new Error(`line ${line} of the example: ${file} is there already`);
+    if (existsSync(join(copy.path, file))) throw new Error(`line ${line} of the example: ${file} already exists`);
     await mkdir(dirname(join(copy.path, file)), { recursive: true });
     await writeFile(join(copy.path, file), text);
   }
@@ -43,19 +43,19 @@ async function apply({ info, file = '', text, line }: Block): Promise<string> {
 
 function patched(source: string, part: string): string {
   const lines = part.split(/(?<=\n)/);
-  // A line without anything is one of the context: editors remove the space before it.
+  // An empty line belongs to the context, because editors remove its leading space.
   const side = (sign: '-' | '+') =>
     lines
       .filter((line) => line === '\n' || line.startsWith(' ') || line.startsWith(sign))
       .map((line) => (line === '\n' ? line : line.slice(1)))
       .join('');
   const [head, ...rest] = source.split(side('-'));
-  if (rest.length !== 1) throw new Error(`The file has ${rest.length} places, not one, for:\n${part}`);
+  if (rest.length !== 1) throw new Error(`The file has ${rest.length} matches instead of one for:\n${part}`);
   return `${head}${side('+')}${rest[0]}`;
 }
 
 it(
-  'the example of docs/how-to.md compiles, is formatted, lints, and passes the tests that it names',
+  'the example in docs/how-to.md is formatted, compiles, lints and passes its tests',
   async () => {
     const blocks = blocksOf(example);
     const files: string[] = [];
@@ -63,9 +63,9 @@ it(
     const [check = ''] = blocks.filter(({ text }) => text.startsWith('npm run format\n')).map(({ text }) => text);
     const commands = check.trim().split('\n').slice(1);
 
-    // Formatting all would hide what is not formatted.
+    // Checked before `npm run format` would hide what is not formatted.
     await run(`npx prettier --check ${files.join(' ')}`);
-    // One worker, because the jest that runs this test has its own beside it. With a limit of its memory it is a process of its own.
+    // One worker, because the jest running this test has its own. The memory limit makes it a process of its own.
     for (const command of commands)
       await run(
         command.startsWith('npm run test:') ? `${command} --maxWorkers=1 --workerIdleMemoryLimit=4GB` : command,
@@ -78,7 +78,7 @@ it(
   TIMEOUT_MS,
 );
 
-it('every block of code of the example names its file, and none leaves anything out', () => {
+it('every code block of the example names its file and is complete', () => {
   const blocks = blocksOf(example);
 
   expect(blocks.filter(({ info, file }) => info !== 'sh' && file === undefined)).toEqual([]);

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const ROOT = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** What the linter says of a file with this import. */
+/** Returns the linter's output for a file with this import. */
 async function lint(name: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lint-'));
   try {
@@ -22,7 +22,7 @@ async function lint(name: string): Promise<string> {
   }
 }
 
-it('the linter refuses IsOptional, which lets null through, and names what to use', async () => {
+it('the linter rejects IsOptional, which allows null, and names the alternatives', async () => {
   expect(await lint('IsOptional')).toMatch(/no-restricted-imports[^]*MayBeAbsent/);
   expect(await lint('IsBoolean')).not.toContain('no-restricted-imports');
 });

@@ -56,7 +56,7 @@ async function hasStatus(orderId: string, status: string): Promise<void> {
 
 const health = async (url: string, path: string) => (await customer(url).get(`/health/${path}`)).status;
 
-it('P8 Kafka down: orders are accepted, messaging says that it is down, and all drains when Kafka is back', async () => {
+it('P8 while Kafka is down, orders are accepted and messaging reports it; when Kafka is back, everything is published', async () => {
   await hasStatus(await place(), 'PAYMENT_PENDING');
 
   await kafka.stop();
@@ -69,10 +69,10 @@ it('P8 Kafka down: orders are accepted, messaging says that it is down, and all 
   await kafka.start();
 
   for (const id of ids) await hasStatus(id, 'PAYMENT_PENDING');
-  await until('messaging is well again', async () => (await health(orders.url, 'messaging')) === 200, 60_000);
+  await until('messaging is healthy again', async () => (await health(orders.url, 'messaging')) === 200, 60_000);
 });
 
-it('P8 PostgreSQL restarted: both services recover by themselves', async () => {
+it('P8 both services recover by themselves after a restart of PostgreSQL', async () => {
   const id = await place();
   await hasStatus(id, 'PAYMENT_PENDING');
   const { body } = await operator(payments.url).get(`/payment-requests?orderId=${id}`);
@@ -84,7 +84,7 @@ it('P8 PostgreSQL restarted: both services recover by themselves', async () => {
   expect(await health(orders.url, 'ready')).toBe(503);
   await postgres.start();
 
-  const answer = await until('the operator gets through', async () => {
+  const answer = await until('the operator succeeds', async () => {
     const decided = await operator(payments.url).post(`/payment-requests/${body.items[0].id}/succeed`);
     return decided.status === 200 && decided;
   });
@@ -93,7 +93,7 @@ it('P8 PostgreSQL restarted: both services recover by themselves', async () => {
   await hasStatus(await place(), 'PAYMENT_PENDING');
 });
 
-it('P8 PostgreSQL killed: what was accepted is still there, and goes on', async () => {
+it('P8 an accepted order survives a crash of PostgreSQL and continues', async () => {
   const id = await place();
 
   await postgres.kill();
@@ -102,7 +102,7 @@ it('P8 PostgreSQL killed: what was accepted is still there, and goes on', async 
   await hasStatus(id, 'PAYMENT_PENDING');
 });
 
-it('P8 a Kafka that takes connections and never answers holds up neither orders nor SIGTERM', async () => {
+it('P8 a Kafka that accepts connections and never answers blocks neither orders nor SIGTERM', async () => {
   const connections = new Set<Socket>();
   const silent = createServer((socket) => connections.add(socket)).listen(0, '127.0.0.1');
   await once(silent, 'listening');
@@ -122,7 +122,7 @@ it('P8 a Kafka that takes connections and never answers holds up neither orders 
   silent.close();
 });
 
-it('P8 a service starts before its servers do', async () => {
+it('P8 a service may start before its servers', async () => {
   await Promise.all([postgres.stop(), kafka.stop()]);
   const early = await startService('order-service', {
     ...topics.env('order-service'),
@@ -133,7 +133,7 @@ it('P8 a service starts before its servers do', async () => {
 
   await Promise.all([postgres.start(), kafka.start()]);
 
-  await until('it can serve', async () => (await health(early.url, 'ready')) === 200);
-  await until('messaging is well', async () => (await health(early.url, 'messaging')) === 200, 60_000);
+  await until('the service is ready', async () => (await health(early.url, 'ready')) === 200);
+  await until('messaging is healthy', async () => (await health(early.url, 'messaging')) === 200, 60_000);
   expect(await early.stop()).toBe(0);
 });

@@ -9,7 +9,7 @@ import { createDatabase, type TestDatabase, testBrokers, testServerUrl, until } 
 import { blocksOf, type CheckoutCopy, copyCheckout, shellEnvironment } from '@twinbox/test-support';
 import { freePort, root } from '@twinbox/tools';
 
-/** Their folders below libs. */
+/** The folders in libs. */
 const LIBRARIES = readdirSync(join(root, 'libs'));
 
 interface Package {
@@ -26,7 +26,7 @@ let copy: CheckoutCopy;
 let directory: string;
 const packages = new Map<string, Package>();
 
-/** `npm pack`, behind the tests that watch the time. */
+/** Runs `npm pack` at a lower priority than timing-sensitive tests. */
 async function pack(library: string): Promise<Package> {
   const args = ['-n', '10', 'npm', 'pack', '--json', '--workspace', `libs/${library}`, '--pack-destination', directory];
   const { stdout } = await run('nice', args, { cwd: copy.path, env: shellEnvironment() });
@@ -44,7 +44,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-it('a library without installed dependencies is not packed, and the error says what to do', async () => {
+it('a library is not packed without installed dependencies, and the error says what to do', async () => {
   await rename(join(copy.path, 'node_modules'), join(copy.path, 'put-aside'));
 
   const packing = pack('messaging');
@@ -88,18 +88,18 @@ describe.each(LIBRARIES)('the package of %s, packed in a clone that was never bu
     expect(sources.flat().filter((source: string) => !files.includes(source))).toEqual([]);
   });
 
-  it('is without fault to publint', async () => {
+  it('passes publint', async () => {
     const { stdout } = await run(bin('publint'), ['run', tarball, '--strict']);
 
     expect(stdout).toContain('All good');
   });
 
-  it('has types that every importer of ES modules resolves', async () => {
+  it('has types that every ES module importer resolves', async () => {
     await run(bin('attw'), [tarball, '--profile', 'esm-only']);
   });
 });
 
-it('the package of messaging has of its testing folder only what the entry testing exports', async () => {
+it('the messaging package contains only those testing files that its testing entry exports', async () => {
   const { files } = packages.get('messaging')!;
   const index = await copy.read('libs/messaging/src/testing/index.ts');
 
@@ -129,7 +129,7 @@ describe('an empty project that installs the package of messaging', () => {
     await database.drop();
   });
 
-  it('P2 P4 gets a message through with the code of the readme', async () => {
+  it('P2 P4 delivers a message with the code from the readme', async () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     for (const { text } of blocksOf(await copy.read('libs/messaging/README.md'))) {
@@ -146,7 +146,7 @@ describe('an empty project that installs the package of messaging', () => {
 
     await run(process.execPath, ['setup.js'], { cwd: project, env }).catch(explain);
     service = spawn(process.execPath, ['main.js'], { cwd: project, env, stdio: 'inherit' });
-    await until('the service takes the parcel', async () => {
+    await until('the service accepts the parcel', async () => {
       const answer = await fetch(`${url}/parcels/p-1/send`, { method: 'POST' });
       return answer.status === 201;
     });
@@ -158,11 +158,11 @@ describe('an empty project that installs the package of messaging', () => {
     expect(await database.sql('select consumer from shipping.inbox')).toEqual([{ consumer: 'shipping' }]);
   }, 300_000);
 
-  /** The tarball, and what its readme uses beside it, in the versions that are installed here. */
+  /** Installs the tarball and what its readme uses besides, in the versions that are installed here. */
   async function install(tarball: string): Promise<void> {
     const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
     const { peerDependencies } = JSON.parse(await copy.read('libs/messaging/package.json'));
-    const beside = [
+    const extras = [
       '@nestjs/platform-fastify',
       '@nestjs/typeorm',
       'reflect-metadata',
@@ -170,7 +170,7 @@ describe('an empty project that installs the package of messaging', () => {
       '@types/pg',
       '@types/node',
     ];
-    const wanted = [...Object.keys(peerDependencies), ...beside];
+    const wanted = [...Object.keys(peerDependencies), ...extras];
     await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
     await writeFile(
       join(project, 'tsconfig.json'),
@@ -192,7 +192,7 @@ describe('an empty project that installs the package of messaging', () => {
   }
 });
 
-/** What the command has printed is the reason why it failed. */
+/** Adds the output of a failed command to its error. */
 function explain(error: { readonly message: string; readonly stdout: string; readonly stderr: string }): never {
   throw new Error(`${error.message}\n${error.stdout}${error.stderr}`, { cause: error });
 }

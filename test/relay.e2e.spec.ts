@@ -29,7 +29,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-it('P2 relays in processes of their own publish what services with RELAY=off commit, one leading and one standing by', async () => {
+it('P2 separate relay processes, one leading and one standing by, publish what services with RELAY=off commit', async () => {
   const orders = await startService('order-service', env('order-service'));
   const payments = await startService('payment-service', env('payment-service'));
   const { body: order } = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
@@ -45,9 +45,9 @@ it('P2 relays in processes of their own publish what services with RELAY=off com
     const { body } = await customer(url).get('/health/messaging');
     return body.details.messaging.components.relay.role as string;
   };
-  await until('the service leaves it to others', async () => (await roleOf(orders)) === 'elsewhere');
-  // A relay is ready when it listens, and connects to its database in its own time.
-  const roles = await until('one leads and one stands by', async () => {
+  await until('the service leaves publishing to other processes', async () => (await roleOf(orders)) === 'elsewhere');
+  // A relay counts as ready once it listens, and connects to its database later.
+  const roles = await until('one relay leads and one stands by', async () => {
     const all = new Map([
       [first, await roleOf(first)],
       [second, await roleOf(second)],

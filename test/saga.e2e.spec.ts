@@ -81,7 +81,7 @@ it('a failed payment cancels the order, and the customer sees why', async () => 
   });
 });
 
-it('P1 an order that is rolled back after its message was written is never published', async () => {
+it('P1 an order rolled back after its message was written is never published', async () => {
   const bea = customer(orders.url, 'bea');
   const order = { items: [{ productId: 'mug', quantity: 1 }] };
   await database.sql(`create function orders.refuse() returns trigger language plpgsql as
@@ -99,7 +99,7 @@ it('P1 an order that is rolled back after its message was written is never publi
   expect((await bea.get('/orders')).body.items).toHaveLength(1);
 });
 
-it('P3 the events of an order stand on its topic in order, with a growing sequence', async () => {
+it('P3 the events of an order are on its topic in order, with increasing sequences', async () => {
   const { order, request } = await placed();
   await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
   await orderWith(order.id, 'COMPLETED');
@@ -111,7 +111,7 @@ it('P3 the events of an order stand on its topic in order, with a growing sequen
   expect(Number(headers[0]!['ce_sequence'])).toBeLessThan(Number(headers[1]!['ce_sequence']));
 });
 
-it('the log of both services tells of the order, by its id', async () => {
+it('both services log the order by its id', async () => {
   const { order } = await placed();
 
   const mentions = (log: string) => log.split('\n').filter((line) => line.includes(order.id));
@@ -138,25 +138,25 @@ it('the log of both services tells of the order, by its id', async () => {
   }
 });
 
-it('P4 an OrderPlaced delivered five times, to two instances, makes one payment request', async () => {
+it('P4 an OrderPlaced delivered five times to two instances creates one payment request', async () => {
   const { order } = await placed();
-  const original = await until('it is on the topic', () => orderEvents.ofKey(order.id)[0]);
+  const original = await until('the message is on the topic', () => orderEvents.ofKey(order.id)[0]);
   const second = await startService('payment-service', {
     ...topics.env('payment-service'),
     DATABASE_URL: database.urlFor('payments', 'payments'),
   });
-  await until('it is in the group', async () => (await customer(second.url).get('/health')).body.status === 'ok');
+  await until('the second instance is in the group', async () => (await customer(second.url).get('/health')).body.status === 'ok');
   const marker = `marker-${order.id}`;
   const copies = [0, 1, 2, 3, 4].map((partition) => ({ ...original, partition }));
 
-  // On different partitions, so that both instances have copies of it.
+  // On different partitions, so that both instances receive copies.
   await produce(topics.brokers, topics.orderEvents, copies);
   await produce(
     topics.brokers,
     topics.orderEvents,
     [0, 1, 2, 3, 4].map((partition) => ({ key: marker, value: null, partition })),
   );
-  await until('all that came after the copies is dealt with', async () => {
+  await until('all messages after the copies are processed', async () => {
     const rows = await database.sql('select from payments.inbox_parked where dead_at is not null and key = $1', [
       Buffer.from(marker),
     ]);
@@ -167,7 +167,7 @@ it('P4 an OrderPlaced delivered five times, to two instances, makes one payment 
   await second.stop();
 });
 
-it('P8 SIGTERM ends a service with nothing lost, and its successor goes on', async () => {
+it('P8 a service stopped by SIGTERM loses nothing, and its successor continues', async () => {
   const { order, request } = await placed();
 
   expect(await orders.stop()).toBe(0);

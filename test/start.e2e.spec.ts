@@ -9,11 +9,11 @@ import { blocksOf, caller, type CheckoutCopy, copyCheckout, operator, shellEnvir
 import { steadyPorts } from '@twinbox/tools';
 import pg from 'pg';
 
-/** A command in the copy, as in a terminal of its own. */
+/** A command running in the copy, as in its own terminal. */
 interface Command {
-  /** All that it has printed so far. */
+  /** Everything it has printed so far. */
   output(): string;
-  /** Ctrl-C, and its exit code. */
+  /** Sends Ctrl-C and returns the exit code. */
   interrupt(): Promise<number | null>;
   ended(): Promise<number | null>;
 }
@@ -21,14 +21,14 @@ interface Command {
 const TIMEOUT_MS = 300_000;
 
 let copy: CheckoutCopy;
-/** The ports of the documents, and those that this test uses in their place. */
+/** The ports in the documents, mapped to those of this test. */
 let ports: Readonly<Record<string, number>>;
 const running = new Set<ChildProcess>();
 
 function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Command {
   const child = spawn(command, args, {
     cwd: copy.path,
-    // A process group of its own, which gets the signals that a terminal sends to all of it.
+    // Its own process group, which receives the signals that a terminal would send to all of it.
     detached: true,
     env: { ...shellEnvironment(), ...env },
   });
@@ -37,7 +37,7 @@ function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv 
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stdin.end(input);
-  // Not exit: npm may end before what it has started.
+  // Not `exit`, because npm may end before the processes it started.
   const closed = once(child, 'close').finally(() => running.delete(child));
   return {
     output: () => output,
@@ -63,7 +63,7 @@ function npmStart(env: NodeJS.ProcessEnv = {}): Command {
   });
 }
 
-/** Waits for the panel. */
+/** Waits until the panel is printed. */
 async function isRunning(starter: Command): Promise<void> {
   const seen = await until(
     'Twinbox is running',
@@ -76,14 +76,14 @@ async function isRunning(starter: Command): Promise<void> {
   expect(seen).toContain('Twinbox is running.');
 }
 
-/** The lines as if they were pasted into a shell at once. Returns what it shows. */
+/** Runs the lines as if they were pasted into a shell at once. Returns the output. */
 async function pasted(text: string): Promise<string> {
   const shell = start('bash', ['-s'], {}, text);
   await shell.ended();
   return shell.output();
 }
 
-/** A command or an address of the documents, with the ports of this test. */
+/** Replaces the ports in a command or an address with those of this test. */
 const here = (text: string) => text.replaceAll(/\b(808[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
 
 const orders = () => `http://127.0.0.1:${ports['8081']}`;
@@ -92,13 +92,13 @@ const payments = () => `http://127.0.0.1:${ports['8082']}`;
 beforeAll(async () => {
   copy = await copyCheckout({ built: true });
   const documented = ['8081', '8082', '8083', '8084', '15432', '19092'];
-  // They are used minutes later.
+  // The ports are not used until minutes later.
   const free = await steadyPorts(documented.length);
   ports = Object.fromEntries(documented.map((port, n) => [port, free[n] ?? 0]));
 }, TIMEOUT_MS);
 
 afterAll(async () => {
-  // Last started, first stopped.
+  // Stops the processes in reverse order of their start.
   for (const child of [...running].toReversed()) {
     if (child.pid) process.kill(-child.pid, 'SIGINT');
     await once(child, 'close');
@@ -136,7 +136,7 @@ describe('npm start', () => {
   );
 
   it(
-    'compiles what is not built yet, and names what it compiles',
+    'compiles whatever is not built yet, and names it',
     async () => {
       const builder = start('bash', ['-c', 'rm -rf bench/dist && npm run prestart']);
 
@@ -169,7 +169,7 @@ describe('npm start', () => {
     await rename(join(copy.path, 'put-aside'), join(copy.path, 'node_modules'));
   });
 
-  describe('once it says that Twinbox is running', () => {
+  describe('once Twinbox is running', () => {
     let starter: Command;
 
     beforeAll(async () => {
@@ -177,7 +177,7 @@ describe('npm start', () => {
       await isRunning(starter);
     }, TIMEOUT_MS);
 
-    it('has shown each step', () => {
+    it('shows each step', () => {
       for (const step of [
         'PostgreSQL',
         'Kafka',
@@ -189,7 +189,7 @@ describe('npm start', () => {
         expect(starter.output()).toMatch(new RegExp(`^ {2}✓ ${step}.* \\(\\d+\\.\\d s\\)$[^]*Twinbox is running`, 'm'));
     });
 
-    it('has relays that publish or stand by, and consumers that have joined', async () => {
+    it('runs relays that publish or stand by, and consumers that have joined', async () => {
       for (const url of [orders(), payments()]) {
         const { body } = await caller(url, {}).get('/health/messaging');
 
@@ -202,7 +202,7 @@ describe('npm start', () => {
     });
 
     it(
-      'has all lines of the panel work, pasted at once',
+      'runs all lines of the panel, pasted at once',
       async () => {
         const [, lines = ''] = /The life of an order, to paste\.([^]*)\nCtrl-C stops/.exec(starter.output()) ?? [];
         const commands = lines.split('\n').filter((line) => line.startsWith('  '));
@@ -218,7 +218,7 @@ describe('npm start', () => {
     );
 
     it(
-      'has the life of an order in the README work, pasted at once',
+      'runs the life of an order from the README, pasted at once',
       async () => {
         const readme = await copy.read('README.md');
         const [, life = ''] = /## The life of an order, with curl\n([^]*)\n### Lists\n/.exec(readme) ?? [];
@@ -233,7 +233,7 @@ describe('npm start', () => {
     );
 
     it(
-      'has second replicas beside it, started as the how-to says',
+      'runs second replicas, started as described in the how-to',
       async () => {
         const howTo = await copy.read('docs/how-to.md');
         const [, section = ''] = /### One service by itself, or a second replica\n([^]*?)\n##/.exec(howTo) ?? [];
@@ -260,7 +260,7 @@ describe('npm start', () => {
     );
 
     it(
-      'has the demo orders wait for their payment again after the next start if they have expired, but not if they were cancelled',
+      'restores demo orders that have expired at the next start, but not those that were cancelled',
       async () => {
         const waitingOrders = async () => {
           const { body } = await operator(orders()).get('/orders?status=PAYMENT_PENDING&limit=100');
@@ -289,7 +289,7 @@ describe('npm start', () => {
     );
   });
 
-  /** As if their time to live had passed, also for the payment of an order that was cancelled a moment ago. */
+  /** Expires all pending payments, including that of an order that was cancelled a moment ago. */
   async function expireAll(): Promise<void> {
     const client = new pg.Client(`postgres://postgres:postgres@127.0.0.1:${ports['15432']}/twinbox`);
     await client.connect();

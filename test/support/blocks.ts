@@ -1,15 +1,15 @@
 /** A fenced block of code in a Markdown document. */
 export interface Block {
-  /** What follows the fence: `ts`. */
+  /** The text after the opening fence, such as `ts`. */
   readonly info: string;
   readonly text: string;
-  /** The path in the last line before the block, where that begins with one in bold: **`migrations/schemas.ts`** */
+  /** The path at the start of the last line before the block, if it is in bold: **`migrations/schemas.ts`** */
   readonly file: string | undefined;
-  /** The line of the document in which it begins, for messages. */
+  /** The line where the block begins, for messages. */
   readonly line: number;
 }
 
-/** The fenced blocks of a document in their order, also those that are indented below a list item. */
+/** Returns the fenced blocks of a document in order, including those indented under list items. */
 export function blocksOf(markdown: string): Block[] {
   const blocks: Block[] = [];
   let open: (Omit<Block, 'text'> & { readonly indent: string; readonly lines: string[] }) | undefined;

@@ -10,25 +10,25 @@ export interface CheckoutCopy {
   remove(): Promise<void>;
 }
 
-/** What no clone has, and what a copy gets in another way. */
-const LEFT_OUT = new Set(['.git', '.twinbox', 'coverage', 'node_modules']);
+/** Folders that a clone does not have or that a copy gets in another way. */
+const EXCLUDED = new Set(['.git', '.twinbox', 'coverage', 'node_modules']);
 
 /**
- * Copies this checkout to the temporary directory. Its node_modules has links to the packages that are installed here, and the
- * workspaces are those of the copy. With `built` the output of the last build comes along, so that only changes are compiled.
+ * Copies this checkout to the temporary directory. Its node_modules links to the packages installed here, and to the workspaces of the
+ * copy. With `built`, the output of the last build is copied too, so that only changes are compiled.
  */
 export async function copyCheckout({ built }: { readonly built: boolean }): Promise<CheckoutCopy> {
   const path = await mkdtemp(join(tmpdir(), 'twinbox-copy-'));
-  // As root, PostgreSQL runs as another user, who has to reach its data.
+  // As root, PostgreSQL runs as another user, which must be able to reach its data.
   await chmod(path, 0o755);
   await cp(root, path, {
     recursive: true,
-    // Otherwise the compiler would take every file for newer than its output.
+    // Otherwise the compiler would consider every file newer than its output.
     preserveTimestamps: true,
     verbatimSymlinks: true,
     filter: (source) => {
       const parts = relative(root, source).split(sep);
-      return !parts.some((part) => LEFT_OUT.has(part) || (part === 'dist' && !built));
+      return !parts.some((part) => EXCLUDED.has(part) || (part === 'dist' && !built));
     },
   });
   await linkPackages(path);
@@ -36,7 +36,7 @@ export async function copyCheckout({ built }: { readonly built: boolean }): Prom
   return {
     path,
     read: (file) => readFile(join(path, file), 'utf8'),
-    // A server that has just ended may still write for a moment.
+    // A server that has just stopped may still write for a moment.
     remove: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
   };
 }
@@ -46,12 +46,12 @@ async function linkPackages(path: string): Promise<void> {
   await mkdir(join(to, '@twinbox'), { recursive: true });
   for (const name of await readdir(from))
     if (name !== '@twinbox' && name !== '.cache') await symlink(join(from, name), join(to, name));
-  // Relative links, so that they lead to the workspaces of the copy.
+  // Relative links, so that they point to the workspaces of the copy.
   for (const name of await readdir(join(from, '@twinbox')))
     await symlink(await readlink(join(from, '@twinbox', name)), join(to, '@twinbox', name));
 }
 
-/** The jars of the test runner's own Kafka, where there are some: a copy downloads none. */
+/** Links the jars of the test runner's Kafka, if there are any, so that a copy downloads none. */
 async function linkKafka(path: string): Promise<void> {
   const jars = process.env['TEST_KAFKA_JARS'];
   if (!jars) return;
@@ -59,8 +59,8 @@ async function linkKafka(path: string): Promise<void> {
   await symlink(jars, join(path, '.twinbox', basename(jars)));
 }
 
-/** The environment as a new shell has it: without what npm, jest and the test runner have set for this process. */
+/** Returns the environment of a new shell, without what npm, jest and the test runner have set for this process. */
 export function shellEnvironment(): NodeJS.ProcessEnv {
-  const isTheirs = (name: string) => /^(npm_|TEST_|JEST_|INIT_CWD$|NODE_ENV$|NODE_OPTIONS$)/.test(name);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isTheirs(name)));
+  const isFromRunner = (name: string) => /^(npm_|TEST_|JEST_|INIT_CWD$|NODE_ENV$|NODE_OPTIONS$)/.test(name);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isFromRunner(name)));
 }

@@ -13,20 +13,20 @@ export interface DescribedSetting {
   readonly service: InProcessService;
   /** The service's database schema. */
   readonly schema: string;
-  /** The customer who owns what exists. */
+  /** The customer who owns the existing resources. */
   readonly owner: string;
-  /** What exists, by the names of path parameters. */
+  /** Ids of existing resources, by path parameter. */
   readonly known: Known;
-  /** Headers that prove a body to be genuine, where a route asks for them. */
+  /** Returns the headers that authenticate a body, for routes that need them. */
   readonly sign?: (path: string, body: string) => Record<string, string>;
-  /** Provokes the answers that no general request gets, by their names: `POST /orders price-changed`. */
+  /** Provokes the answers that no general request gets, keyed by name, such as `POST /orders price-changed`. */
   readonly particular: Readonly<Record<string, () => Promise<unknown>>>;
   /** Answers that occur, but cannot be provoked here. */
   readonly elsewhere: RegExp;
 }
 
-/** As many as the service has connections for. */
-const AT_A_TIME = 8;
+/** The number of connections that the service has. */
+const CONCURRENCY = 8;
 
 interface Sent {
   readonly method: string;
@@ -39,7 +39,7 @@ interface Sent {
 export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
   let setting: DescribedSetting;
   let api: DescribedApi;
-  /** `GET /orders 200` and `GET /orders caller-unknown` */
+  /** The answers seen, such as `GET /orders 200` and `GET /orders caller-unknown`. */
   const seen = new Set<string>();
   beforeAll(async () => {
     setting = await start();
@@ -50,7 +50,7 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
   const asOwner = () => ({ 'x-user-id': setting.owner });
   const asOperator = () => ({ 'x-user-id': 'ops', 'x-roles': 'operator' });
 
-  /** Sends a request. Only the head of a stream is read. */
+  /** Sends a request. Of a stream, only the headers are read. */
   async function send({ method, path, headers = {}, body }: Sent): Promise<Answer> {
     const signed = setting.sign?.(path, body ?? '') ?? {};
     const response = await fetch(setting.service.url + path, {
@@ -74,12 +74,12 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     return answer;
   }
 
-  it('refuses as malformed what its document excludes, and nothing else: 1,000 generated requests', async () => {
+  it('rejects exactly the requests that its document excludes, among 1,000 generated ones', async () => {
     const requests = fc.sample(requestsOf(api, setting.known), GENERATED);
 
     const differences: string[] = [];
     while (requests.length > 0) {
-      const some = await Promise.all(requests.splice(0, AT_A_TIME).map(differenceOf));
+      const some = await Promise.all(requests.splice(0, CONCURRENCY).map(differenceOf));
       differences.push(...some.filter((difference) => difference !== undefined));
     }
 
@@ -90,8 +90,8 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     const { status } = await send({ ...request, method: request.operation.method, ...callerOf(request) });
     const isInvalid = request.invalid.length > 0;
     if ((status === 400) === isInvalid && status !== 500) return undefined;
-    const said = isInvalid ? `not valid: ${request.invalid.join('; ')}` : 'valid';
-    return `${request.operation.method} ${request.path} ${request.body ?? ''} is answered with ${status}, but is ${said}`;
+    const verdict = isInvalid ? `invalid: ${request.invalid.join('; ')}` : 'valid';
+    return `${request.operation.method} ${request.path} ${request.body ?? ''} is answered with ${status}, but is ${verdict}`;
   }
 
   function callerOf({ operation, headers }: GeneratedRequest): { readonly headers: Record<string, string> } {
@@ -99,7 +99,7 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     return { headers: { ...(needsRole ? asOperator() : asOwner()), ...headers } };
   }
 
-  it('answers with every success and every problem that its document names', async () => {
+  it('gives every success and every problem that its document names', async () => {
     for (const operation of api.operations) {
       for (const sent of generalRequests(operation)) await shoot(sent);
     }
@@ -108,9 +108,9 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     await service.database.sql(`alter schema ${schema} rename to elsewhere`);
     await shootAll();
     await service.database.sql(`alter schema elsewhere rename to ${schema}`);
-    const letIn = await cutOff(service.database);
+    const restore = await cutOff(service.database);
     await shootAll();
-    await letIn();
+    await restore();
 
     for (const answer of service.answers) for (const what of namesOf(answer)) seen.add(what);
     const missing = api.operations
@@ -144,7 +144,7 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     return { method: operation.method, path, body: schema && JSON.stringify(exampleOf(api, schema)) };
   }
 
-  /** For any route: valid requests of each caller, and those that all routes refuse in the same way. */
+  /** For any route: valid requests by each caller, and requests that all routes reject alike. */
   function generalRequests(operation: Operation): Sent[] {
     const good = valid(operation);
     const { method } = operation;
@@ -179,7 +179,7 @@ function documented({ name, responses }: Operation): string[] {
   });
 }
 
-/** The example of a schema, composed of those of its parts. */
+/** The example of a schema, composed of the examples of its parts. */
 function exampleOf(api: DescribedApi, given: Schema): unknown {
   const name = (given['$ref'] as string | undefined)?.split('/').at(-1);
   const schema = (name === undefined ? undefined : api.schemas[name]) ?? given;

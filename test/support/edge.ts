@@ -9,14 +9,13 @@ import { countVisits } from './visits.js';
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const OTHERS = ['TRACE', 'PROPFIND', 'PURGE'];
 const UUID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
-const MOST_VISITS = 1000;
-/** In characters. */
-const LONGEST_REFUSAL = 20_000;
+const MAX_VISITS = 1000;
+const MAX_PROBLEM_LENGTH = 20_000;
 
-/** What holds for every route of a service: taken from its router and its document, so that a new route is tested too. */
+/** Tests the HTTP edge on every route. The routes are taken from the router and the document, so that new routes are tested too. */
 export function describeEdge(options: {
   readonly start: () => Promise<InProcessService>;
-  /** The headers of whoever may call the route. */
+  /** The headers of a caller who may use the route. */
   readonly headersFor: (route: string, body: string) => Record<string, string>;
 }): void {
   let service: InProcessService;
@@ -29,7 +28,7 @@ export function describeEdge(options: {
     exchange(new URL(path, service.url), method, headers, body);
 
   describe('every path', () => {
-    it('answers OPTIONS with the methods that it has, and any other method with 405', async () => {
+    it('answers OPTIONS with its methods, and any other method with 405', async () => {
       const paths = routedPaths(service.app);
       const documented = Object.keys(openApiDocument(service.app, service.openApi).paths);
 
@@ -58,7 +57,7 @@ export function describeEdge(options: {
       }
     });
 
-    it('has HEAD where it has GET', async () => {
+    it('supports HEAD wherever it supports GET', async () => {
       for (const { pattern, methods } of routedPaths(service.app)) {
         if (!methods.includes('GET')) continue;
         const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
@@ -72,8 +71,8 @@ export function describeEdge(options: {
     });
   });
 
-  describe('the worst that a request can be', () => {
-    it('P7 is refused after at most 1,000 values, on every route', async () => {
+  describe('the most expensive input', () => {
+    it('P7 is rejected after at most 1,000 values on every route', async () => {
       const document = JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))) as OpenApiDocument;
       const inputs = worstInputs(document);
       const visits = countVisits();
@@ -98,8 +97,8 @@ export function describeEdge(options: {
         const { status } = answer;
         const isExcessiveHere = isExcessive && !(route.startsWith('/health') && body === undefined);
         const isRefused = status === 400 && answer.headers.get('content-type') === 'application/problem+json';
-        const isBrief = JSON.stringify(answer.body).length < LONGEST_REFUSAL;
-        if (visited > MOST_VISITS || status >= 500 || (isExcessiveHere && !isRefused) || (status >= 400 && !isBrief))
+        const isBrief = JSON.stringify(answer.body).length < MAX_PROBLEM_LENGTH;
+        if (visited > MAX_VISITS || status >= 500 || (isExcessiveHere && !isRefused) || (status >= 400 && !isBrief))
           failures.push(`${method} ${route}: ${what}: ${status}, ${visited} values`);
         if (failures.length === 5) break;
       }

@@ -8,7 +8,7 @@ export interface Answer {
   readonly body: any;
 }
 
-/** A caller of a service's REST API: JSON in, status and JSON out. */
+/** Creates a client of a service's REST API that sends JSON and returns the status and JSON. */
 export function caller(url: string, headers: Record<string, string>) {
   const send = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(new URL(path, url), {
@@ -24,7 +24,7 @@ export function caller(url: string, headers: Record<string, string>) {
   };
   return {
     get: (path: string) => send('GET', path),
-    /** `body` as JSON; a string goes as it is; none sends no body. */
+    /** Sends `body` as JSON, a string unchanged, and no body if it is undefined. */
     post: (path: string, body?: unknown) => send('POST', path, body),
     send,
   };
@@ -33,7 +33,7 @@ export function caller(url: string, headers: Record<string, string>) {
 export const customer = (url: string, userId = 'ada') => caller(url, { 'x-user-id': userId });
 export const operator = (url: string, userId = 'ops') => caller(url, { 'x-user-id': userId, 'x-roles': 'operator' });
 
-/** The answer is an error, told as RFC 9457 says, and its instance is the id under which the log has the request. */
+/** Expects an RFC 9457 problem whose instance is the id under which the request is logged. */
 export function expectProblem(answer: Answer, status: number, code: string, members: object = {}): void {
   expect(answer).toMatchObject({
     status,

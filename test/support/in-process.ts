@@ -13,7 +13,7 @@ import { DescribedApi } from './openapi.js';
 import { createServiceDatabase, PASSWORDS } from './service-database.js';
 import { createServiceTopics } from './service-topics.js';
 
-/** A service in the test's own process, as its main.ts runs it, on a database, topics and a group of its own. */
+/** A service in the test's own process, set up as by its main.ts, with its own database, topics and consumer group. */
 export type InProcessService = Awaited<ReturnType<typeof startInProcess>>;
 
 export async function startInProcess<C extends ServiceConfig>(
@@ -23,7 +23,7 @@ export async function startInProcess<C extends ServiceConfig>(
   migrated: Promise<TestDatabase> = createServiceDatabase(),
 ) {
   const [database, topics] = await Promise.all([migrated, createServiceTopics()]);
-  // As if another replica were the relay: this one stands by, and the outbox keeps what it is given.
+  // As if another replica were the relay: this one stands by, so the outbox keeps its messages.
   await database.sql(`update ${schema}.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
   const config = loadConfig(service.configClass, {
     ...topics.env(service.name),
@@ -46,9 +46,8 @@ export async function startInProcess<C extends ServiceConfig>(
     url,
     database,
     topics,
-    /** Whoever the headers say. */
     caller: (headers: Record<string, string>) => caller(url, headers),
-    /** Meanwhile the service has no right to write its outbox. */
+    /** Runs a function while the service may not write its outbox. */
     async withoutOutbox<T>(run: () => Promise<T>): Promise<T> {
       await database.sql(`revoke insert on ${schema}.outbox from ${schema}`);
       try {
@@ -57,7 +56,7 @@ export async function startInProcess<C extends ServiceConfig>(
         await database.sql(`grant insert on ${schema}.outbox to ${schema}`);
       }
     },
-    /** @throws when it has given an answer that its OpenAPI document does not describe */
+    /** Stops the service. Throws if it gave an answer that its OpenAPI document does not describe. */
     async stop(): Promise<void> {
       await app.close();
       await database.drop();
@@ -66,7 +65,7 @@ export async function startInProcess<C extends ServiceConfig>(
   };
 }
 
-/** Records the answers of a service inside of it, so that none is missed, whatever client a test uses. Call it before the service listens. */
+/** Records all answers inside the service, whichever client a test uses. Call it before the service listens. */
 export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openApi: OpenApiInfo) {
   const answers: Answer[] = [];
   app
@@ -85,16 +84,16 @@ export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openAp
   let described: DescribedApi | undefined;
   const api = () => (described ??= new DescribedApi(openApiDocument(app, openApi)));
   return {
-    /** Its OpenAPI document. */
+    /** The OpenAPI document of the service. */
     api,
-    /** Every answer so far, except for streams. */
+    /** All answers so far, except streams. */
     answers: answers as readonly Answer[],
-    /** What the OpenAPI document lacks of the answers. */
+    /** Differences between the answers and the OpenAPI document. */
     undocumented: () => [...new Set(answers.flatMap((answer) => api().gapsOf(answer)))],
   };
 }
 
-/** Cuts everybody off from the database and lets nobody in again, until the function that it returns is called. */
+/** Closes all connections to the database and rejects new ones until the returned function is called. */
 export async function cutOff({ url }: TestDatabase): Promise<() => Promise<void>> {
   const name = new URL(url).pathname.slice(1);
   const admin = new pg.Client({ connectionString: testServerUrl() });

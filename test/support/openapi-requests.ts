@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { DescribedApi, type Operation, type Parameter, type Schema } from './openapi.js';
 
-/** A request that meets the document, or is close to one that does. */
+/** A request that conforms to the document, or nearly does. */
 export interface GeneratedRequest {
   readonly operation: Operation;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** JSON; undefined for none. */
+  /** JSON, or undefined for no body. */
   readonly body: string | undefined;
-  /** The parts that do not meet the document. A valid request has none. */
+  /** The parts that violate the document. A valid request has none. */
   readonly invalid: readonly string[];
 }
 
@@ -16,8 +16,9 @@ export interface GeneratedRequest {
 export type Known = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Requests made from the schemas of a document: valid ones, valid ones with a change that may make them invalid, and nonsense. Left out is
- * what only the service can tell to be valid: made-up cursors and event ids, prices in former currencies, and searches for many words.
+ * Generates requests from the schemas of a document: valid ones, valid ones with a change that may make them invalid, and nonsense. It
+ * leaves out values whose validity only the service knows: made-up cursors and event ids, prices in former currencies, and searches for
+ * many words.
  */
 export function requestsOf(api: DescribedApi, known: Known): fc.Arbitrary<GeneratedRequest> {
   const ofEach = api.operations.map((operation) =>
@@ -31,7 +32,7 @@ export function requestsOf(api: DescribedApi, known: Known): fc.Arbitrary<Genera
   return fc.oneof(...ofEach);
 }
 
-/** The texts of a parameter: none when it is left out, several when its name is repeated. */
+/** The values of a parameter: none if it is absent, several if it is repeated. */
 type Texts = readonly string[];
 
 function requestOf(
@@ -70,7 +71,7 @@ function isValid(api: DescribedApi, { required, schema }: Parameter, texts: Text
   return texts.length === 1 && api.meets(schema, valueIn(schema, texts[0] ?? ''));
 }
 
-/** What a text means where the schema wants a value of this type. */
+/** Converts a text to the type that the schema expects. */
 function valueIn({ type }: Schema, text: string): unknown {
   if (type === 'integer') return /^-?(0|[1-9]\d*)$/.test(text) ? Number(text) : text;
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
@@ -100,10 +101,10 @@ function textsOf(
   return name === SEARCH ? texts.filter((given) => given.every(hasFewWords)) : texts;
 }
 
-/** The parameter whose words are bounded, which a schema cannot state. */
+/** The parameter with a limited number of words, which a schema cannot express. */
 const SEARCH = 'q';
 
-/** Whether it is certain that the text has at most ten different words, which is the bound. It counts some words more than once. */
+/** Whether the text certainly has at most ten different words, which is the limit. Some words are counted twice. */
 function hasFewWords(text: string): boolean {
   return (text.normalize('NFKC').match(/[\p{Lu}\p{Ll}\p{Lo}\p{N}]+/gu)?.length ?? 0) <= 10;
 }
@@ -128,9 +129,9 @@ const QUERY_NONSENSE = fc.oneof(
   fc.constantFrom('2026-02-30', '2026-11-21T25:00:00Z', '2026-11-21T12:00:00', 'é', '🍵', '[]', '{}', 'x'.repeat(2000)),
   fc.string({ unit: 'binary', maxLength: 20 }),
 );
-/** A path has no empty segment, and fetch resolves those that consist of dots. */
+/** Excludes empty segments, and segments of dots, which fetch would resolve. */
 const PATH_NONSENSE = QUERY_NONSENSE.filter((text) => text !== '' && !/^\.+$/.test(text));
-/** Without white space at its ends, which belongs to no value. */
+/** Trimmed, because surrounding white space is not part of a header's value. */
 const HEADER_NONSENSE = fc
   .oneof(
     fc.constantFrom('x', '"x"', '"1', '1', '*', 'W/"1"', '"1", "2"', '"01"', 'x'.repeat(300)),
@@ -160,7 +161,7 @@ const NONSENSE = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
 );
 
-/** The value with one place of it replaced, removed, or joined by another one. */
+/** Returns the value with one place replaced, removed or added. */
 function changed(value: unknown, at: number, by: unknown): unknown {
   const copy: unknown = structuredClone(value);
   const places: (() => void)[] = [];
@@ -180,7 +181,7 @@ function changed(value: unknown, at: number, by: unknown): unknown {
   return copy;
 }
 
-/** Values that usually meet the schema. Whether they do is checked afterwards. */
+/** Generates values that usually match the schema; the caller checks whether they do. */
 function valuesOf(api: DescribedApi, given: Schema): fc.Arbitrary<unknown> {
   const schema = resolved(api, given);
   if ('const' in schema) return fc.constant(schema['const']);

@@ -39,21 +39,21 @@ export interface Operation {
   >;
 }
 
-/** What is wrong with a document by OpenAPI's own schema; undefined when nothing is. */
+/** Validates a document against OpenAPI's own schema; undefined when there are no errors. */
 export async function openApiErrors(document: Document): Promise<unknown> {
   return (await new Validator().validate(structuredClone({ ...document }))).errors;
 }
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-/** Headers of the connection, and those that any answer may have. */
+/** Headers of the connection, and headers that any answer may have. */
 const COMMON_HEADERS =
   /^(access-control-.*|cache-control|connection|content-(length|type)|date|keep-alive|transfer-encoding|vary|x-accel-buffering)$/;
 
-/** Routes that the document leaves out. */
+/** Routes that the document omits. */
 const UNDOCUMENTED = /^\/(metrics|docs(\/.*)?|openapi\.json)$/;
 
-/** An OpenAPI 3.1 document, for comparing it with what a service accepts and answers. */
+/** Compares an OpenAPI 3.1 document with the requests that a service accepts and the answers it gives. */
 export class DescribedApi {
   readonly operations: readonly Operation[];
   readonly schemas: Readonly<Record<string, Schema>>;
@@ -74,12 +74,12 @@ export class DescribedApi {
     this.answers = new Schemas(closed(this.schemas));
   }
 
-  /** Whether a value of a request meets a schema of the document. */
+  /** Whether a value of a request matches a schema of the document. */
   meets(schema: Schema, value: unknown): boolean {
     return this.requests.validatorOf(schema)(value);
   }
 
-  /** What the document lacks of an answer, one line each: the status, the media type, a header, a field of the body. */
+  /** Lists what the document lacks for an answer, one line each: the status, the media type, a header, a field of the body. */
   gapsOf({ method, path, status, headers, body }: Answer): string[] {
     if (method === 'HEAD' || method === 'OPTIONS') return [];
     const pathname = path.replace(/[?#].*/s, '');
@@ -104,7 +104,7 @@ export class DescribedApi {
         operation.method === method &&
         new RegExp(`^${operation.template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
     );
-    // /things/mine is no /things/{id}
+    // `/things/mine` takes precedence over `/things/{id}`.
     return found.sort((a, b) => a.template.split('{').length - b.template.split('{').length)[0];
   }
 
@@ -148,14 +148,13 @@ class Schemas {
   }
 }
 
-/** With references that work outside of the document. */
+/** Returns the schema with references that work outside the document. */
 function absolute(schema: Schema): Schema {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"api#/components/')) as Schema;
 }
 
 /**
- * Clients must tolerate members that they do not know, so the document does not exclude them. A test must notice a member that the
- * document does not have.
+ * Clients must tolerate unknown members, so the document does not exclude them. Tests must detect members that the document does not have.
  */
 function closed(schemas: Readonly<Record<string, Schema>>): Record<string, Schema> {
   const copy = structuredClone(schemas) as Record<string, Record<string, unknown>>;

@@ -15,17 +15,17 @@ interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
 }
 
-/** A request that the document describes, by its examples. */
+/** A request built from the examples in the document. */
 export interface DescribedRequest {
   readonly method: string;
   readonly path: string;
-  /** None for a route that takes no body. */
+  /** Absent for a route that takes no body. */
   readonly body?: unknown;
   /** The same body with null at a place where the document does not allow it. */
   readonly withNull: readonly { readonly pointer: string; readonly body: unknown }[];
 }
 
-/** One request for each operation of a service's API. Health is not part of it. */
+/** Returns one request for each operation of a service's API, except health. */
 export function describedRequests(document: Document): DescribedRequest[] {
   const api = new DescribedApi(document);
   return Object.entries(document.paths)

@@ -1,16 +1,16 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-/** A path that the application has routes for, as the router writes it: `/orders/:orderId`. */
+/** A path with routes, in the router's notation: `/orders/:orderId`. */
 export interface RoutedPath {
   readonly pattern: string;
   readonly methods: readonly string[];
 }
 
-/** Every path with a route, that of documentation, health and metrics among them. */
+/** Returns every path with a route, including documentation, health and metrics. */
 export function routedPaths(app: NestFastifyApplication): RoutedPath[] {
   const paths: RoutedPath[] = [];
   const parents: string[] = [];
-  // One line a path, indented below the one that it continues: `│   └── /:orderId (GET, HEAD)`.
+  // One line per path, indented below the path that it continues: `│   └── /:orderId (GET, HEAD)`.
   for (const line of app.getHttpAdapter().getInstance().printRoutes({ commonPrefix: false }).split('\n')) {
     const [, indent = '', part, methods = ''] = /^((?:│ {3}| {4})*)[├└]── (\S+)(?: \((.*)\))?/.exec(line) ?? [];
     if (part === undefined) continue;

@@ -7,19 +7,19 @@ import { openApiErrors } from './openapi.js';
 import { type DescribedRequest, describedRequests } from './requests.js';
 import { PASSWORDS } from './service-database.js';
 
-/** What holds for every service that runs, whatever it is for. */
+/** Tests what every running service must do. */
 export function describeRunningService(options: {
   readonly start: () => Promise<InProcessService>;
   readonly schema: keyof typeof PASSWORDS;
-  /** A table of the service's own. */
+  /** A table of the service. */
   readonly table: string;
   readonly otherSchema: string;
   readonly otherTable: string;
-  /** What the names of its consumer groups begin with. */
+  /** Prefixes of its consumer groups. */
   readonly consumers: readonly string[];
-  /** What else it tells the health of. */
+  /** Other components of its health. */
   readonly timers?: readonly string[];
-  /** What a customer may GET and needs the database for. */
+  /** A path that a customer may GET and that needs the database. */
   readonly path: string;
 }): void {
   const { schema, table, otherSchema, otherTable, path } = options;
@@ -31,7 +31,7 @@ export function describeRunningService(options: {
 
   describe('health', () => {
     it.each(['/health', '/health/live', '/health/ready', '/health/messaging'])(
-      'is told to anyone at %s',
+      'is open to anyone at %s',
       async (path) => {
         const answer = await service.caller({}).get(path);
 
@@ -44,7 +44,7 @@ export function describeRunningService(options: {
       const { body } = await service.caller({}).get('/health/messaging');
 
       const { components } = body.details.messaging;
-      // Not these alone: a consumer that is added needs no change here.
+      // Not only these, so that adding a consumer needs no change here.
       expect(Object.keys(components)).toEqual(
         expect.arrayContaining([
           ...(options.timers ?? []),
@@ -59,7 +59,7 @@ export function describeRunningService(options: {
   });
 
   describe('metrics', () => {
-    it('P9 are told to anyone: of the process, its requests and its messaging', async () => {
+    it('P9 are open to anyone and cover the process, its requests and its messaging', async () => {
       const { status, headers, body } = await caller(service.url, {}).get('/metrics');
 
       expect(status).toBe(200);
@@ -70,34 +70,34 @@ export function describeRunningService(options: {
       expect(body).toMatch(/^messaging_consumer_lag_messages\{consumer=".+",topic=".+",partition="0"\} 0$/m);
     });
 
-    it('P9 are told in time without the database, but for what only it knows', async () => {
-      const letIn = await cutOff(service.database);
+    it('P9 are returned in time without the database, except what only the database knows', async () => {
+      const restore = await cutOff(service.database);
 
-      const body = await until('what the database has told before is forgotten', async () => {
+      const body = await until('the values from the database are gone', async () => {
         const began = performance.now();
         const answer = await caller(service.url, {}).get('/metrics');
         expect(answer.status).toBe(200);
         expect(performance.now() - began).toBeLessThan(3000);
         return !String(answer.body).includes('messaging_outbox_unpublished_messages{') && String(answer.body);
       });
-      await letIn();
+      await restore();
 
       expect(body).toMatch(/^messaging_scrape_errors_total\{source="database"\} [1-9]/m);
-      await until('it is well again', async () => (await service.caller({}).get('/health')).status === 200);
+      await until('the service is healthy again', async () => (await service.caller({}).get('/health')).status === 200);
     });
   });
 
   describe('without its database', () => {
     it('P8 answers 503 in time, and recovers by itself', async () => {
       const ada = service.caller({ 'x-user-id': 'ada' });
-      const letIn = await cutOff(service.database);
+      const restore = await cutOff(service.database);
 
       const began = performance.now();
       const [read, ready, all, live] = await Promise.all(
         [path, '/health/ready', '/health', '/health/live'].map((each) => ada.get(each)),
       );
       const elapsedMs = performance.now() - began;
-      await letIn();
+      await restore();
 
       expectProblem(read!, 503, 'database-unavailable');
       expect(read!.headers.get('retry-after')).toBe('1');
@@ -106,7 +106,7 @@ export function describeRunningService(options: {
       expect(live!.status).toBe(200);
       expect(elapsedMs).toBeLessThan(2000);
       expect((await ada.get(path)).status).toBe(200);
-      await until('it is well again', async () => (await ada.get('/health')).status === 200);
+      await until('the service is healthy again', async () => (await ada.get('/health')).status === 200);
     });
   });
 
@@ -126,24 +126,24 @@ export function describeRunningService(options: {
       [`reads the other service's messages`, `select from ${otherSchema}.outbox`],
       [`forges a message of the other service`, `insert into ${otherSchema}.outbox (type) values ('Forged')`],
       [`changes the other service's state`, `update ${otherSchema}.${otherTable} set version = 0`],
-      ['makes a table', `create table ${schema}.more (id int)`],
-      ['makes a table in public', 'create table public.more (id int)'],
-      ['makes a temporary table', 'create temporary table more (id int)'],
-      ['makes a schema', 'create schema more'],
+      ['creates a table', `create table ${schema}.more (id int)`],
+      ['creates a table in public', 'create table public.more (id int)'],
+      ['creates a temporary table', 'create temporary table more (id int)'],
+      ['creates a schema', 'create schema more'],
       ['changes a table', `alter table ${schema}.${table} add column more int`],
       ['drops a table', `drop table ${schema}.${table}`],
-      ['makes an index', `create index on ${schema}.outbox (id)`],
+      ['creates an index', `create index on ${schema}.outbox (id)`],
       ['empties a table', `truncate ${schema}.outbox`],
       ['reads the list of migrations', `select from ${schema}.migrations`],
       ['claims that a migration ran', `insert into ${schema}.migrations (timestamp, name) values (1, 'x')`],
-      ['becomes somebody else', `set role ${otherSchema}`],
-      ['makes a role', 'create role more'],
+      ['becomes another role', `set role ${otherSchema}`],
+      ['creates a role', 'create role more'],
       ['reads a file of the server', `select pg_read_file('PG_VERSION')`],
     ])('P10 is denied when it %s', async (_, statement) => {
       await expect(run(statement)).rejects.toMatchObject({ code: '42501' });
     });
 
-    it('may read what is its own', async () => {
+    it('may read its own tables', async () => {
       await run(`select from ${schema}.${table}; select from ${schema}.outbox; select from ${schema}.inbox`);
     });
   });
@@ -153,18 +153,18 @@ export function describeRunningService(options: {
     const operator = () => service.caller({ 'x-user-id': 'ops', 'x-roles': 'operator' });
     const send = ({ method, path }: DescribedRequest, query: string, body: unknown) =>
       operator().send(method, `${path}${query}`, body === null ? 'null' : body);
-    const isRefused = ({ status, body }: Answer, place: object) =>
+    const isRejected = ({ status, body }: Answer, place: object) =>
       status === 400 && JSON.stringify(body.errors).includes(JSON.stringify(place).slice(1, -1));
 
-    it('refuses null in a body wherever its documentation does not allow it, and points at it', async () => {
+    it('rejects null in a body wherever its document does not allow it, and points to it', async () => {
       const accepted: unknown[] = [];
       let places = 0;
-      // A webhook is refused before it is read, because it is not signed.
+      // A webhook is rejected before it is parsed, because it is not signed.
       for (const request of requests().filter((one) => !one.path.startsWith('/webhooks'))) {
         for (const { pointer, body } of request.withNull) {
           const answer = await send(request, '', body);
           places++;
-          if (!isRefused(answer, { pointer })) accepted.push([request.method, request.path, pointer, answer.status]);
+          if (!isRejected(answer, { pointer })) accepted.push([request.method, request.path, pointer, answer.status]);
         }
       }
 
@@ -181,11 +181,11 @@ export function describeRunningService(options: {
       ['an escaped byte that is not UTF-8', '?cursor=%ff', 'cursor'],
       ['an escaped surrogate', '?cursor=%ed%a0%80', 'cursor'],
       ['a malformed escape in a name', '?%zz=1', '%zz'],
-    ])('refuses %s in every query, and names it', async (_, query, parameter) => {
+    ])('rejects %s in every query, and names it', async (_, query, parameter) => {
       const accepted: unknown[] = [];
       for (const request of requests()) {
         const answer = await send(request, query, request.body);
-        if (!isRefused(answer, { parameter })) accepted.push([request.method, request.path, answer.status]);
+        if (!isRejected(answer, { parameter })) accepted.push([request.method, request.path, answer.status]);
       }
 
       expect(accepted).toEqual([]);
@@ -200,13 +200,13 @@ export function describeRunningService(options: {
       },
     );
 
-    it('asks who calls before it looks at the query', async () => {
+    it('identifies the caller before it validates the query', async () => {
       expectProblem(await service.caller({}).get(`${path}?nonsense=%zz`), 401, 'caller-unknown');
     });
   });
 
   describe('its documentation', () => {
-    it('is a page for people, and a document', async () => {
+    it('is a readable page and a document', async () => {
       const anyone = caller(service.url, {});
 
       const page = await anyone.get('/docs');
@@ -219,7 +219,7 @@ export function describeRunningService(options: {
       expect(document.body).toEqual(JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))));
     });
 
-    it('lacks nothing', () => {
+    it('is complete', () => {
       expect(openApiGaps(openApiDocument(service.app, service.openApi))).toEqual([]);
     });
 
@@ -227,7 +227,7 @@ export function describeRunningService(options: {
       expect(await openApiErrors(openApiDocument(service.app, service.openApi))).toBeUndefined();
     });
 
-    it('tells every answer that these tests got', () => {
+    it('describes every answer that these tests got', () => {
       expect(service.undocumented()).toEqual([]);
     });
   });

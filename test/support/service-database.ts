@@ -2,16 +2,16 @@ import { createDatabase, type TestDatabase, testServerUrl } from '@twinbox/messa
 import { migrateSchemas } from '@twinbox/migrations';
 import pg from 'pg';
 
-/** Roles are the server's, so every test database shares them. */
+/** Roles belong to the server, so all test databases share them. */
 export const PASSWORDS = { orders: 'orders', payments: 'payments' } as const;
 
 const TEMPLATE = 'twinbox_template';
 
-/** A migrated database of a test's own, with a few products; by default on the server of the test runner. */
+/** Creates a migrated database with a few products, by default on the test runner's server. */
 export async function createServiceDatabase(serverUrl = testServerUrl()): Promise<TestDatabase> {
   await ensureTemplate(serverUrl);
   const database = await createDatabase(serverUrl, TEMPLATE);
-  // A copy has everything that is in the template, but not the rights on the template itself.
+  // A copy has everything in the template except the privileges on the template itself.
   await database.sql(`
     do $$ begin
       if not has_database_privilege('public', '${TEMPLATE}', 'temporary') then
@@ -21,14 +21,14 @@ export async function createServiceDatabase(serverUrl = testServerUrl()): Promis
   return database;
 }
 
-/** The same with a locale of its own, as the options of CREATE DATABASE: `locale_provider libc locale 'C'`. */
+/** Does the same with a locale, given as options of CREATE DATABASE: `locale_provider libc locale 'C'`. */
 export async function createServiceDatabaseIn(locale: string): Promise<TestDatabase> {
   const database = await createDatabase(testServerUrl(), `template0 ${locale}`);
   await fill(database.url);
   return database;
 }
 
-/** Migrated once a server, by whichever test comes first: the others copy it. */
+/** Creates the template once per server, in whichever test comes first; other tests copy it. */
 async function ensureTemplate(serverUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: serverUrl });
   await client.connect();

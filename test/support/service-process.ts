@@ -6,16 +6,16 @@ import { SERVICE_HEAP } from '@twinbox/tools';
 
 export type ServiceName = 'order-service' | 'payment-service';
 
-/** One replica of a service, built and run as it ships: a process that can be asked over HTTP, stopped and killed. */
+/** A replica of a service, built and run as in production: a process that can be called over HTTP, stopped and killed. */
 export interface ServiceProcess {
   readonly name: ServiceName;
   readonly url: string;
   readonly pid: number;
-  /** What it has logged so far. */
+  /** Everything it has logged so far. */
   log(): string;
-  /** SIGTERM, and its exit code once it has ended. */
+  /** Sends SIGTERM and returns the exit code. */
   stop(): Promise<number | null>;
-  /** SIGKILL: it gets to do nothing more. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export function startService(name: ServiceName, env: Record<string, string>): Pr
   return start(name, [SERVICE_HEAP, fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))], env);
 }
 
-/** Starts a relay of the service as a process of its own, as `npm run relay` does. */
+/** Starts a relay of the service as a separate process, like `npm run relay`. */
 export function startRelay(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
   return start(name, [fileURLToPath(new URL('../../tools/dist/relay.js', import.meta.url)), name], env);
 }
@@ -57,7 +57,7 @@ async function start(name: ServiceName, args: string[], env: Record<string, stri
   return service;
 }
 
-/** Ends every replica that still runs; for `afterAll`. */
+/** Kills every running replica; for `afterAll`. */
 export async function stopServices(): Promise<void> {
   await Promise.all([...running].map((service) => service.kill()));
   running.clear();

@@ -3,12 +3,12 @@ import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { testBrokers } from '@twinbox/messaging/testing';
 
-/** Topics and consumer groups that no other test uses, as the services' environment names them. */
+/** Topics and consumer groups that no other test uses, named as in the services' environment. */
 export interface ServiceTopics {
   readonly brokers: readonly string[];
   readonly orderEvents: string;
   readonly paymentEvents: string;
-  /** The variables of the service whose consumer group is `<name>-<unique>`. */
+  /** Returns the environment of the service, whose consumer group is `<name>-<unique>`. */
   env(name: string): Record<string, string>;
 }
 

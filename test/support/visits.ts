@@ -4,7 +4,7 @@ const require = createRequire(import.meta.url);
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** The classes that look at each value of a body or a query. Both walk by recursion, through these methods. */
+/** The classes that visit each value of a body or a query. Both recurse through these methods. */
 const WALKERS = [
   ['class-transformer/cjs/TransformOperationExecutor.js', 'TransformOperationExecutor', 'transform'],
   ['class-validator/cjs/validation/ValidationExecutor.js', 'ValidationExecutor', 'execute'],
