@@ -1,4 +1,4 @@
-// The figures of docs/benchmarks.md. `npm run bench [-- part…] [--quick]`
+// Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick]`
 import { parseArgs } from 'node:util';
 import { startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './figures.js';
@@ -29,7 +29,7 @@ const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> =
   'worst-input': worstInput,
 };
 
-const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. None named: all.`;
+const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. Default: all.`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true });
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** Throw-away servers, gone again however this ends. */
+/** Starts throw-away servers and removes them however this ends. */
 async function withServers(
   use: (servers: Omit<Servers, 'quick'>, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
@@ -61,7 +61,7 @@ async function withServers(
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.once(signal, () => {
         stop.abort();
-        reject(new Error(`ended by ${signal}`));
+        reject(new Error(`stopped by ${signal}`));
       });
   });
   const [postgres, kafka] = await Promise.allSettled([

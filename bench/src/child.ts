@@ -1,28 +1,28 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
-/** A process of its own for what is measured, so that the measuring does not share its CPU time, heap and compiled code. */
+/** A separate process for what is measured, so that the measurement does not share its CPU time, heap and compiled code. */
 export interface Child<Result> {
   readonly pid: number;
-  /** Ends it in order, and gives what it has to say. */
+  /** Stops it gracefully and returns its result. */
   stop(): Promise<Result>;
-  /** What it says by itself once its work is done. */
+  /** Its result, if it finishes by itself. */
   readonly result: Promise<Result>;
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>;
-  /** SIGTERM. */
+  /** Sends SIGTERM. */
   terminate(): void;
 }
 
 type Script = 'bare-producer' | 'inbox' | 'relay' | 'saga-load' | 'saga-watch' | 'writer';
 
-/** As `npm run relay` has them: V8 would rather take memory than collect garbage. */
+/** As in `npm run relay`: V8 would rather take memory than collect garbage. */
 const RELAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
 
-/** Starts a script of `processes/` and returns when it says that it is ready. */
+/** Starts a script of `processes/` and returns when it reports that it is ready. */
 export async function startChild<Result>(script: Script, options: object): Promise<Child<Result>> {
   const child = fork(new URL(`processes/${script}.js`, import.meta.url), {
-    // Bare kafkajs sets a timer to a moment in 1970, of which Node warns.
+    // Bare kafkajs sets a timer to a time in 1970, about which Node warns.
     execArgv: ['--disable-warning=TimeoutNegativeWarning', ...(script === 'relay' ? RELAY_FLAGS : [])],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -33,7 +33,7 @@ export async function startChild<Result>(script: Script, options: object): Promi
     });
     child.on('exit', (code, signal) => reject(new Error(`${script} ended with ${code ?? signal}`)));
   });
-  // One that is killed has nothing to say, and nobody waits for it.
+  // A killed process has no result, and nobody awaits it.
   result.catch(() => undefined);
   child.send(options);
   await Promise.race([ready(child), result]);
@@ -42,9 +42,9 @@ export async function startChild<Result>(script: Script, options: object): Promi
     result,
     async stop() {
       child.send('stop');
-      const said = await result;
+      const value = await result;
       await exited;
-      return said;
+      return value;
     },
     async kill() {
       child.kill('SIGKILL');
@@ -63,9 +63,10 @@ function ready(child: ChildProcess): Promise<void> {
 }
 
 /**
- * The other end, in the child: `begin` makes it ready and gives what ends it. It ends with its parent, whatever that dies of.
+ * Runs a script in the child process. `begin` prepares it and returns the function that stops it. The child exits with its parent, however
+ * that ends.
  */
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what the parent sends is what the script says it takes
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the parent sends the options that the script declares
 export function runAsChild<Options, Result>(
   begin: (options: Options, finish: (result: Result) => void) => Promise<() => Promise<Result>>,
 ): void {

@@ -1,8 +1,8 @@
-/** One line of the table. */
+/** A row of the table. */
 export interface Figure {
   readonly what: string;
   readonly value: string;
-  /** What docs/benchmarks.md wants of it. */
+  /** The goal in docs/benchmarks.md. */
   readonly goal?: string;
 }
 
@@ -13,10 +13,10 @@ export function quantile(values: readonly number[], q: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-/** `38400` as `38,400`. */
+/** Formats `38400` as `38,400`. */
 export const whole = (value: number): string => Math.round(value).toLocaleString('en');
 
-/** The medians of two lists of the same rounds as a ratio: what else the machine did in a round met both alike. */
+/** The median ratio of two lists measured in the same rounds, because other load on the machine affected both alike. */
 export function ratio(of: readonly number[], to: readonly number[]): string {
   return median(of.map((value, round) => value / (to[round] ?? Number.NaN))).toFixed(2);
 }

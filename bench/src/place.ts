@@ -1,11 +1,11 @@
 import { type InboxOptions, type MessagingOptions } from '@twinbox/messaging';
 import { IsString } from 'class-validator';
 
-/** Where a measurement takes place: what its processes are told. */
+/** The servers and names that the measured processes use. */
 export interface Place {
   readonly databaseUrl: string;
   readonly brokers: readonly string[];
-  /** Of the topic and the consumer group. */
+  /** The name of the topic and of the consumer group. */
   readonly name: string;
 }
 
@@ -17,7 +17,7 @@ export class Noted {
 
 export const NOTES = Symbol('notes');
 
-/** A service with one topic of six partitions. */
+/** The options of a service with one topic of six partitions. */
 export function messagingOptions(
   { databaseUrl, brokers, name }: Place,
   inbox?: Omit<InboxOptions, 'consumer' | 'groupId' | 'topic'>,

@@ -4,18 +4,18 @@ import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { Kafka, logLevel } from 'kafkajs';
 import { messagingOptions, type Place } from './place.js';
 
-/** Real servers, with fsync on, as PostgreSQL and Kafka come. */
+/** Real PostgreSQL and Kafka servers with their default settings, including fsync. */
 export interface Servers {
   readonly databaseUrl: string;
   readonly brokers: readonly string[];
-  /** Divides how much is sent and how often it is repeated: to see that everything runs, not how fast. */
+  /** Sends less and repeats less, to check that everything runs, not how fast. */
   readonly quick: boolean;
 }
 
 /** A database and a topic that nothing else uses. */
 export interface World extends Place {
   readonly database: TestDatabase;
-  /** How many records the topic has. */
+  /** The number of records on the topic. */
   published(): Promise<number>;
   close(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export async function createWorld({ databaseUrl, brokers }: Servers): Promise<Wo
   };
 }
 
-/** Adds messages of 500 bytes and 20,000 keys in one statement, as if services had written them meanwhile. */
+/** Adds messages of 500 bytes with 20,000 keys in one statement, as if services had written them. */
 export async function seed(world: World, messages: number): Promise<void> {
   const payload = JSON.stringify({ note: '' });
   await world.database.sql(
@@ -55,7 +55,7 @@ export async function seed(world: World, messages: number): Promise<void> {
        from generate_series(1, $1::bigint) as n`,
     [messages, JSON.stringify({ note: 'x'.repeat(PAYLOAD_BYTES - payload.length) })],
   );
-  // As autovacuum does soon after; done here so that it does not run into the measurement, in one run and not in another.
+  // Autovacuum would do this soon. Done here, it cannot run during the measurement in some rounds only.
   await world.database.sql('vacuum analyze bench.outbox');
   await world.database.sql('checkpoint');
 }

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { type Figure, median } from './figures.js';
 import { type Servers } from './servers.js';
 
-/** What a system has used since its processes began. */
+/** The resources that a system has used since its processes started. */
 export interface Usage {
   readonly at: Date;
   /** CPU time in ms by kind of process: user and system, of all threads. */
@@ -11,13 +11,13 @@ export interface Usage {
   readonly walBytes: number;
 }
 
-/** Which processes a kind has; a server's children count with it, those that have come and gone meanwhile too. */
+/** The pids of each kind of process. A server includes its child processes, even those that have ended. */
 export type Kinds = Readonly<Record<string, readonly number[]>>;
 
-/** USER_HZ, which /proc counts in, is 100 on every Linux that Node runs on. */
+/** USER_HZ, the unit of /proc, is 100 on every Linux that Node runs on. */
 const MS_PER_TICK = 10;
 
-/** The pids of the servers, by kind. Throws where /proc does not show them: on another system, or when Kafka runs in a container. */
+/** Returns the pids of the servers, by kind. Throws when /proc does not show them: on another system, or when Kafka runs in a container. */
 export async function serverProcesses({ databaseUrl, brokers }: Servers): Promise<Kinds> {
   const [lock] = await rowsOf<{ pid: string }>(
     databaseUrl,
@@ -27,7 +27,7 @@ export async function serverProcesses({ databaseUrl, brokers }: Servers): Promis
   const kafka = await listenerOf(Number(brokers[0]?.split(':')[1]));
   if (kafka === undefined || !(await readFile(`/proc/${kafka}/comm`, 'utf8')).startsWith('java'))
     throw new Error(
-      "Kafka's process is not to be seen: its CPU time is only known on Linux, and outside of a container.",
+      "Cannot find Kafka's process. Its CPU time can be measured only on Linux and outside a container.",
     );
   return { PostgreSQL: [postgres], Kafka: [kafka] };
 }
@@ -42,12 +42,12 @@ export async function usageOf(databaseUrl: string, kinds: Kinds): Promise<Usage>
   return { at: new Date(), cpuMs, walBytes: Number(wal?.bytes) };
 }
 
-/** CPU time of one message, in µs, by kind of process. */
+/** CPU time per message in µs, by kind of process. */
 export type CpuPerMessage = Readonly<Record<string, number>>;
 
 /**
- * Measures the CPU time of the servers, and of other processes, from now on. The function that it returns gives what a message has
- * cost; undefined where the processes of the servers cannot be seen.
+ * Starts to measure the CPU time of the servers and of other processes. The returned function gives the cost per message, or undefined when
+ * the processes of the servers cannot be found.
  */
 export async function cpuOf(
   servers: Servers,
@@ -65,7 +65,7 @@ export async function cpuOf(
   };
 }
 
-/** The median of the rounds, in all and by kind of process; none where nothing could be seen. */
+/** The median of the rounds, in total and by kind of process; empty when nothing could be measured. */
 export function cpuFigures(rounds: readonly (CpuPerMessage | undefined)[]): Figure[] {
   const seen = rounds.filter((round) => round !== undefined);
   const [first] = seen;
@@ -73,7 +73,7 @@ export function cpuFigures(rounds: readonly (CpuPerMessage | undefined)[]): Figu
   const kinds = Object.keys(first);
   const sum = (round: CpuPerMessage) => Object.values(round).reduce((all, us) => all + us, 0);
   return [
-    { what: '  CPU µs a message, in all', value: median(seen.map(sum)).toFixed(1) },
+    { what: '  CPU µs per message, total', value: median(seen.map(sum)).toFixed(1) },
     {
       what: `    ${kinds.join(' / ')}`,
       value: kinds.map((kind) => median(seen.map((round) => round[kind] ?? Number.NaN)).toFixed(1)).join(' / '),
@@ -90,13 +90,13 @@ async function cpuMsWithChildren(pid: number): Promise<number> {
   return MS_PER_TICK * (own + gone + living.reduce((sum, child) => sum + child.own + child.gone, 0));
 }
 
-/** A child that ends between two readings: its parent has its time. */
+/** A child that ends between two readings; its time is then part of its parent's. */
 const GONE = { own: 0, gone: 0 };
 
-/** proc_pid_stat(5): utime and stime, and those of its children that have ended. */
+/** proc_pid_stat(5): utime and stime of the process and of its ended children. */
 async function ticksOf(pid: string): Promise<{ own: number; gone: number }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The name before it is in brackets and may hold spaces.
+  // The name before these fields is in parentheses and may contain spaces.
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
@@ -105,7 +105,7 @@ async function ticksOf(pid: string): Promise<{ own: number; gone: number }> {
   return { own: utime + stime, gone: cutime + cstime };
 }
 
-/** The process that listens on a local TCP port. */
+/** Returns the pid of the process that listens on a local TCP port. */
 async function listenerOf(port: number): Promise<number | undefined> {
   const tables = await Promise.all(
     ['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),

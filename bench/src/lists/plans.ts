@@ -1,4 +1,4 @@
-// The plans of docs/lists.md. `npm run build && node bench/dist/lists/plans.js [orders]`
+// Prints the plans in docs/lists.md: `npm run build && node bench/dist/lists/plans.js [orders]`
 import 'reflect-metadata';
 import { PostgresOrderList } from '@twinbox/order-service/lists';
 import { startPostgres } from '@twinbox/tools';
@@ -11,7 +11,7 @@ const now = Date.now();
 const daysAgo = (days: number) => new Date(now - days * 24 * 3600 * 1000);
 const aMinuteAgo = new Date(now - 60_000);
 
-/** What docs/lists.md shows, in its order. */
+/** The lists in docs/lists.md, in its order. */
 const LISTS: Readonly<Record<string, Partial<OrderListing>>> = {
   'of all': {},
   own: { filter: { customerId: 'customer-7' } },
@@ -52,7 +52,7 @@ try {
   const plan: Plan[] = [];
   const explaining = {
     async query(text: string, values: unknown[]): Promise<object[]> {
-      // The first run finds out where everything is.
+      // The first run fills the caches.
       await dataSource.query(text, values);
       plan.push(
         ...(await dataSource.query<Plan[]>(`explain (analyze, buffers, costs off, timing off) ${text}`, values)),

@@ -2,14 +2,14 @@ import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
 
 export const PRODUCTS = 200;
-/** On average: a larger shop has more customers, and not ones that order more. */
+/** On average. A larger shop has more customers, not customers who order more. */
 const ORDERS_OF_A_CUSTOMER = 100;
 
 export const customersOf = (orders: number): number => orders / ORDERS_OF_A_CUSTOMER;
 
 /**
- * A database with so many orders, evenly made in the last 100 days: most of them finished, few open. An order has one to three of
- * 200 products, of which some sell better than others.
+ * Creates a database with orders spread evenly over the last 100 days. Most are finished and few are open. Each has one to three of 200
+ * products, some of which sell better than others.
  */
 export async function createOrders(serverUrl: string, orders: number): Promise<TestDatabase> {
   const database = await createDatabase(serverUrl);
@@ -49,7 +49,7 @@ export async function createOrders(serverUrl: string, orders: number): Promise<T
      select order_id, product_id, name, quantity, price from items order by n`,
     [orders, customersOf(orders), PRODUCTS],
   );
-  // As autovacuum does soon after; done here so that it does not run into the measurement.
+  // Autovacuum would do this soon. Done here, it does not run during the measurement.
   await database.sql('vacuum analyze');
   await database.sql('checkpoint');
   return database;

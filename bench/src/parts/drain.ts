@@ -7,22 +7,22 @@ import { cpuOf, type CpuPerMessage } from '../usage.js';
 export interface Drain {
   readonly perSecond: number;
   readonly peakMb: number;
-  /** The rate of the last tenth over that of the first. */
+  /** The rate of the last tenth divided by that of the first. */
   readonly lastOverFirst: number;
   readonly cpu: CpuPerMessage | undefined;
 }
 
-const WITHIN_MS = 600_000;
+const TIMEOUT_MS = 600_000;
 
-/** A backlog, and a relay that is started on it. Timed by the topic's end offsets, from its first batch on. */
+/** Starts a relay on a backlog and measures, by the topic's end offsets, from its first batch on. */
 export async function drain(servers: Servers, messages: number): Promise<Drain> {
   const world = await createWorld(servers);
   try {
     await seed(world, messages);
     const relay = await startChild<RelayResult>('relay', world);
-    const cpuUntilNow = await cpuOf(servers, { relay: [relay.pid] });
+    const cpuPerMessage = await cpuOf(servers, { relay: [relay.pid] });
     const seen = await watch(() => world.published(), messages);
-    const cpu = await cpuUntilNow(messages);
+    const cpu = await cpuPerMessage(messages);
     const { peakMb } = await relay.stop();
     return { ...seen, peakMb, cpu };
   } finally {
@@ -35,7 +35,7 @@ async function watch(
   messages: number,
 ): Promise<Pick<Drain, 'perSecond' | 'lastOverFirst'>> {
   const seen: { at: number; count: number }[] = [];
-  const end = performance.now() + WITHIN_MS;
+  const end = performance.now() + TIMEOUT_MS;
   for (let count = 0; count < messages;) {
     if (performance.now() > end) throw new Error(`only ${count} of ${messages} messages were published`);
     await delay(25);

@@ -6,7 +6,7 @@ import { type InboxProcessOptions } from '../processes/inbox.js';
 import { createWorld, type Servers } from '../servers.js';
 import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
 
-/** A handler of one UPDATE: many messages in a transaction against one. */
+/** Compares many messages per transaction with one, using a handler that makes one UPDATE. */
 export async function inbox(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 4000 : 40_000;
   const [grouped, single]: [Handled[], Handled[]] = [[], []];
@@ -16,11 +16,11 @@ export async function inbox(servers: Servers): Promise<Figure[]> {
   }
   const rates = (rounds: readonly Handled[]) => rounds.map(({ perSecond }) => perSecond);
   return [
-    { what: 'inbox, one transaction a message, messages/s', value: spread(rates(single)) },
+    { what: 'inbox, one transaction per message, messages/s', value: spread(rates(single)) },
     ...cpuFigures(single.map(({ cpu }) => cpu)),
     { what: 'inbox, group commit, messages/s', value: spread(rates(grouped)) },
     ...cpuFigures(grouped.map(({ cpu }) => cpu)),
-    { what: 'inbox, group commit over one each', value: ratio(rates(grouped), rates(single)), goal: '≥ 3' },
+    { what: 'inbox, group commit / one transaction per message', value: ratio(rates(grouped), rates(single)), goal: '≥ 3' },
   ];
 }
 
@@ -44,10 +44,10 @@ async function handle(servers: Servers, messages: number, options: InboxProcessO
     const { databaseUrl, brokers, name } = world;
     const process: InboxProcessOptions = { databaseUrl, brokers, name, inbox: options };
     const child = await startChild('inbox', process);
-    // From the first tenth on: joining the group takes its time and is not what is measured.
+    // Measured from the first tenth on, because joining the group takes time that is not of interest.
     const handled = async (atLeast: number) => {
       const count = await until(
-        `${atLeast} messages are handled`,
+        `${atLeast} messages are processed`,
         async () => {
           const [row] = await world.database.sql<{ count: string }>('select count(*) from bench.inbox');
           return Number(row?.count) >= atLeast && Number(row?.count);
@@ -57,9 +57,9 @@ async function handle(servers: Servers, messages: number, options: InboxProcessO
       return { count, at: performance.now() };
     };
     const first = await handled(messages / 10);
-    const cpuUntilNow = await cpuOf(servers, { consumer: [child.pid] });
+    const cpuPerMessage = await cpuOf(servers, { consumer: [child.pid] });
     const last = await handled(messages);
-    const cpu = await cpuUntilNow(last.count - first.count);
+    const cpu = await cpuPerMessage(last.count - first.count);
     await child.stop();
     const [effects] = await world.database.sql<{ sum: string }>('select sum(n) from bench.notes');
     if (Number(effects?.sum) !== messages) throw new Error(`${effects?.sum} effects of ${messages} messages`);

@@ -8,9 +8,9 @@ import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
 
 const PER_SECOND = 500;
 
-/** From just before the INSERT to the consumer, one message a transaction. */
+/** Measures the time from just before the INSERT to the consumer, with one message per transaction. */
 export async function latency(servers: Servers): Promise<Figure[]> {
-  // Not counted: a Kafka that has just started compiles its code for the first half minute.
+  // Not counted, because Kafka compiles its code in the first half minute after its start.
   await measure(servers, 'warming up', false);
   return [
     ...(await measure(servers, 'relay in the writing process', false)),
@@ -29,7 +29,7 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
   try {
     if (relayElsewhere) {
       relay = await startChild('relay', world);
-      // It takes the lease before the writer can.
+      // Lets it take the lease before the writer can.
       await delay(2000);
     }
     const options: WriterOptions = {
@@ -40,18 +40,18 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
       messages,
     };
     const writer = await startChild<WriterResult>('writer', options);
-    const cpuUntilNow = await cpuOf(servers, relay ? { relay: [relay.pid] } : {});
+    const cpuPerMessage = await cpuOf(servers, relay ? { relay: [relay.pid] } : {});
     const written = await writer.result;
     ({ commitMs } = written);
-    const cpuOfOthers = await cpuUntilNow(messages);
-    // The writer has ended by now, and tells its own.
+    const cpuOfOthers = await cpuPerMessage(messages);
+    // The writer has ended by now, and reports its own CPU time.
     cpu = cpuOfOthers && (relay ? cpuOfOthers : { 'writer and relay': written.cpuUs / messages, ...cpuOfOthers });
     await relay?.stop();
   } finally {
     await consumer.disconnect();
     await world.close();
   }
-  // The first seconds compile code and open connections.
+  // The first seconds include compiling code and opening connections.
   const warm = (values: readonly number[]) => values.slice(messages / 5);
   if (latencies.length < messages) throw new Error(`${latencies.length} of ${messages} messages arrived`);
   const shown = (values: readonly number[]) =>
@@ -77,7 +77,7 @@ async function consume({ brokers, name }: World, onMessage: (sentAt: bigint) => 
   const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
   await consumer.run({
     partitionsConsumedConcurrently: 6,
-    // It only looks: a commit after every fetch would be measured with it.
+    // It commits no offsets, because commits after every fetch would be measured too.
     autoCommit: false,
     eachMessage: ({ message }) => {
       const { note } = JSON.parse(String(message.value)) as { note: string };

@@ -9,11 +9,11 @@ import { type Servers } from '../servers.js';
 type OrderListing = Parameters<PostgresOrderList['read']>[0];
 type OrderFilter = OrderListing['filter'];
 
-/** Twenty, and one that shows that there are more. */
+/** Twenty, plus one that shows whether there are more. */
 const PAGE = 21;
 const STATUSES = [['FINISHED'], ['PLACED'], ['PLACED', 'PAYMENT_PENDING'], ['COMPLETED', 'CANCELLED']] as const;
 
-/** What a list is asked for, of a shop with so many orders. Another one each time: the same page would be in the cache. */
+/** The filters of a list in a shop with so many orders. They vary, because the same page would be in the cache. */
 const SHAPES: Readonly<Record<string, (orders: number) => OrderFilter>> = {
   'own list': (orders) => ({ customerId: `customer-${below(customersOf(orders))}` }),
   'by status': () => ({ statuses: STATUSES[below(STATUSES.length)] ?? STATUSES[0] }),
@@ -24,7 +24,7 @@ const SHAPES: Readonly<Record<string, (orders: number) => OrderFilter>> = {
   },
 };
 
-/** A page of orders, read by the code of order-service, in a small and in a large shop. */
+/** Measures reading a page of orders with the code of order-service, in a small and in a large shop. */
 export async function lists(servers: Servers): Promise<Figure[]> {
   const sizes = servers.quick ? [1000, 100_000] : [10_000, 1_000_000];
   const rounds = servers.quick ? 50 : 500;
@@ -33,13 +33,13 @@ export async function lists(servers: Servers): Promise<Figure[]> {
     for (const orders of sizes) shops.push(await openShop(servers, orders));
     const figures: Figure[] = [];
     for (const [name, filterOf] of Object.entries(SHAPES)) {
-      // The first ones find out where everything is.
+      // The first reads fill the caches.
       await measure(shops, filterOf, Math.ceil(rounds / 5));
       const [small = NaN, large = NaN] = (await measure(shops, filterOf, rounds)).map(median);
       const value = `${small.toFixed(2)} / ${large.toFixed(2)}`;
       figures.push(
         { what: `${name}, a page at ${sizes.join(' / ')} orders, p50 in ms`, value },
-        { what: '  one over the other', value: (large / small).toFixed(2), goal: '≤ 1.5' },
+        { what: '  large / small', value: (large / small).toFixed(2), goal: '≤ 1.5' },
       );
     }
     return figures;
@@ -67,7 +67,7 @@ async function openShop({ databaseUrl }: Servers, orders: number): Promise<Shop>
   };
 }
 
-/** The first page and the second, by turns in each shop: what else the machine does meets both alike. In ms, shop by shop. */
+/** Reads the first and the second page in each shop by turns, so that other load on the machine affects all alike. Returns ms by shop. */
 async function measure(
   shops: readonly Shop[],
   filterOf: (orders: number) => OrderFilter,
@@ -89,6 +89,6 @@ async function measure(
   return times;
 }
 
-function below(most: number): number {
-  return Math.floor(Math.random() * most);
+function below(limit: number): number {
+  return Math.floor(Math.random() * limit);
 }

@@ -10,27 +10,27 @@ const PER_SECOND = 20;
 const WATCHERS = 10;
 const GOAL_MS = 300;
 
-/** In ms, of one order; the commit is somewhere between the two. */
-interface Told {
+/** The latencies of one order in ms. Its commit is between the two starting points. */
+interface Latency {
   readonly sinceSent: number;
   readonly sinceAnswered: number;
 }
 
-/** From POST /orders at one replica to the event of it at a client of another. */
+/** Measures the time from POST /orders at one replica to its event at a client of another. */
 export async function live(servers: Servers): Promise<Figure[]> {
   const shop = await openShop(servers);
   try {
     const services = await startServices(shop, 2);
     try {
       const [here = '', there = ''] = services.orderUrls;
-      // The first ones find out where everything is.
+      // The first orders warm everything up.
       await measure(here, there, PER_SECOND);
-      const told = await measure(here, there, servers.quick ? 100 : 200);
-      const sinceAnswered = told.map((each) => each.sinceAnswered);
-      const sinceSent = told.map((each) => each.sinceSent);
+      const latencies = await measure(here, there, servers.quick ? 100 : 200);
+      const sinceAnswered = latencies.map((each) => each.sinceAnswered);
+      const sinceSent = latencies.map((each) => each.sinceSent);
       return [
         {
-          ...figureOf(`POST's answer to the event at another replica, ${PER_SECOND}/s`, sinceAnswered),
+          ...figureOf(`answer to POST until the event at another replica, ${PER_SECOND}/s`, sinceAnswered),
           goal: `≤ ${GOAL_MS}`,
         },
         figureOf('  from before the POST', sinceSent),
@@ -43,16 +43,16 @@ export async function live(servers: Servers): Promise<Figure[]> {
   }
 }
 
-async function measure(here: string, there: string, count: number): Promise<Told[]> {
+async function measure(here: string, there: string, count: number): Promise<Latency[]> {
   const buyers = new Customers([here]);
   const watchers = new Customers([there]);
-  const toldAt = new Map<string, number>();
+  const receivedAt = new Map<string, number>();
   for (let n = 0; n < WATCHERS; n++)
-    await watchers.watch(`watcher-${n}`, 0, (orderId) => toldAt.set(orderId, performance.now()), 'OrderPlaced');
+    await watchers.watch(`watcher-${n}`, 0, (orderId) => receivedAt.set(orderId, performance.now()), 'OrderPlaced');
   const place = async (n: number) => {
     const sentAt = performance.now();
     const id = await buyers.place(`watcher-${n % WATCHERS}`);
-    // A machine that is busy with something else may refuse one now and then; the saga's part counts them.
+    // A machine busy with something else may reject an order now and then; the saga part counts these.
     return id === undefined ? [] : [{ id, sentAt, answeredAt: performance.now() }];
   };
   const began = performance.now();
@@ -60,17 +60,17 @@ async function measure(here: string, there: string, count: number): Promise<Told
   for (let n = 0; n < count; n++) {
     await delay(Math.max(0, (n / PER_SECOND) * 1000 - (performance.now() - began)));
     const placed = place(n);
-    // It is told below, when all are awaited: until then it must not end the process, and leave the servers behind.
+    // Rejections are reported below, when all are awaited. Until then they must not end the process and leave the servers behind.
     placed.catch(() => undefined);
     placing.push(placed);
   }
   const orders = (await Promise.all(placing)).flat();
-  await until('all are told of', () => orders.every(({ id }) => toldAt.has(id)));
+  await until('all events have arrived', () => orders.every(({ id }) => receivedAt.has(id)));
   buyers.close();
   watchers.close();
   return orders.map(({ id, sentAt, answeredAt }) => {
-    const at = toldAt.get(id) ?? Number.NaN;
-    // It may be there before the answer is.
+    const at = receivedAt.get(id) ?? Number.NaN;
+    // The event may arrive before the answer.
     return { sinceSent: at - sentAt, sinceAnswered: Math.max(0, at - answeredAt) };
   });
 }

@@ -2,7 +2,7 @@ import { type Figure, median, whole } from '../figures.js';
 import { type Servers } from '../servers.js';
 import { drain } from './drain.js';
 
-/** The most memory of a process that relays, while it drains a backlog. */
+/** Measures the peak memory of a relay process that drains a backlog. */
 export async function memory(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 20_000 : 200_000;
   const peaks: number[] = [];

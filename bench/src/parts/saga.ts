@@ -9,9 +9,9 @@ import { openShop, type Shop } from '../saga/shop.js';
 import { type Kinds, serverProcesses, type Usage, usageOf } from '../usage.js';
 import { type Servers } from '../servers.js';
 
-/** How much is measured. */
+/** The size of a measurement. */
 interface Extent {
-  /** What the full shop has sold before. */
+  /** The number of orders in the full shop. */
   readonly orders: number;
   readonly originals: number;
   readonly warmUpMs: number;
@@ -23,7 +23,7 @@ const WHOLE: Extent = { orders: 1_000_000, originals: 2000, warmUpMs: 20_000, wi
 const QUICK: Extent = { orders: 20_000, originals: 400, warmUpMs: 4000, windowMs: 8000, watchSeconds: 10 };
 const PER_SECOND = 20;
 
-/** From POST /orders to COMPLETED, the payment made by the simulated gateway: in a new shop, and in one that has sold a lot. */
+/** Measures orders from POST /orders to COMPLETED, paid by the simulated gateway, in a new shop and in one with many orders. */
 export async function saga(servers: Servers): Promise<Figure[]> {
   const extent = servers.quick ? QUICK : WHOLE;
   const kinds = await serverProcesses(servers);
@@ -45,7 +45,7 @@ export async function saga(servers: Servers): Promise<Figure[]> {
   }
 }
 
-/** Real orders first, which warm Kafka up too, then copies of them. */
+/** Places real orders, which also warms up Kafka, then copies them. */
 async function fill(shop: Shop, { originals, orders }: Extent): Promise<number> {
   const services = await startServices(shop, 1);
   try {
@@ -59,8 +59,8 @@ async function fill(shop: Shop, { originals, orders }: Extent): Promise<number> 
 
 interface Measured {
   readonly perSecond: number;
-  readonly refused: number;
-  /** Of one order, by kind of process. */
+  readonly rejected: number;
+  /** Per order, by kind of process. */
   readonly cpuMs: Readonly<Record<string, number>>;
   readonly walBytes: number;
   readonly latency: SagaWatchResult;
@@ -79,23 +79,23 @@ async function measure(shop: Shop, replicas: number, servers: Kinds, extent: Ext
   const services = await startServices(shop, replicas);
   try {
     const load = await startLoad(shop, services);
-    // It ends by itself only when something is wrong.
-    const goesOn = (ms: number) => Promise.race([delay(ms), load.result]);
-    await goesOn(extent.warmUpMs / 2);
-    // As autovacuum does within a minute; done here so that it does not run into the measurement, in one run and not in another.
+    // It ends by itself only on an error.
+    const runFor = (ms: number) => Promise.race([delay(ms), load.result]);
+    await runFor(extent.warmUpMs / 2);
+    // Autovacuum would do this within a minute. Done here, it cannot run during the measurement in some rounds only.
     await shop.database.sql('analyze');
-    await goesOn(extent.warmUpMs / 2);
+    await runFor(extent.warmUpMs / 2);
     const kinds = { ...services.pids, ...servers, load: [load.pid] };
     const before = await usageOf(shop.database.url, kinds);
-    await goesOn(extent.windowMs);
+    await runFor(extent.windowMs);
     const after = await usageOf(shop.database.url, kinds);
-    const { refused } = await load.stop();
+    const { rejected } = await load.stop();
     const completed = await completedBetween(shop, before, after);
 
-    // What the load has left to be written does not run into the latencies.
+    // Writes out what the load has left, so that this does not affect the latencies.
     await shop.database.sql('checkpoint');
     return {
-      refused,
+      rejected,
       perSecond: (completed * 1000) / (after.at.getTime() - before.at.getTime()),
       cpuMs: Object.fromEntries(
         Object.entries(after.cpuMs).map(([kind, ms]) => [kind, (ms - (before.cpuMs[kind] ?? 0)) / completed]),
@@ -120,7 +120,7 @@ async function watch({ database }: Shop, { orderUrls }: Services, { watchSeconds
   return watchers.result;
 }
 
-/** Counted afterwards, so that the counting costs nothing, by the services' clock, which is this machine's. */
+/** Counts afterwards, so that counting costs nothing, by the clock of the services, which is this machine's. */
 async function completedBetween({ database }: Shop, before: Usage, after: Usage): Promise<number> {
   const [row] = await database.sql<{ orders: number }>(
     `select count(*)::int as orders from orders.orders where status = 'COMPLETED' and updated_at >= $1 and updated_at < $2`,
@@ -129,30 +129,30 @@ async function completedBetween({ database }: Shop, before: Usage, after: Usage)
   return row?.orders ?? 0;
 }
 
-function figuresOf(where: string, { perSecond, refused, cpuMs, walBytes, latency }: Measured): Figure[] {
+function figuresOf(where: string, { perSecond, rejected, cpuMs, walBytes, latency }: Measured): Figure[] {
   const { load = Number.NaN, ...system } = cpuMs;
-  // The first seconds are of a system that changes its pace.
+  // In the first seconds the system adjusts to the new rate.
   const warm = (values: readonly number[]) => values.slice(values.length / 6);
   const shown = (values: readonly number[]) =>
     [0.5, 0.95, 0.99].map((q) => quantile(warm(values), q).toFixed(1)).join(' / ');
   return [
     { what: `${where}, orders/s to COMPLETED`, value: whole(perSecond), goal: '≥ 300' },
-    ...(refused > 0 ? [{ what: '  refused with 503', value: whole(refused) }] : []),
-    { what: '  CPU-ms an order, in all', value: sumOf(system).toFixed(2), goal: '≤ 7' },
+    ...(rejected > 0 ? [{ what: '  rejected with 503', value: whole(rejected) }] : []),
+    { what: '  CPU-ms per order, total', value: sumOf(system).toFixed(2), goal: '≤ 7' },
     {
       what: `    ${Object.keys(system).join(' / ')}`,
       value: Object.values(system)
         .map((ms) => ms.toFixed(2))
         .join(' / '),
     },
-    { what: '    who places and watches them, not in the sum', value: load.toFixed(2) },
-    { what: '  WAL an order, kB', value: (walBytes / 1000).toFixed(1) },
+    { what: '    load generator, not in the total', value: load.toFixed(2) },
+    { what: '  WAL per order, kB', value: (walBytes / 1000).toFixed(1) },
     {
       what: `  POST to COMPLETED at ${PER_SECOND}/s, p50 / p95 / p99 in ms`,
       value: shown(latency.seenMs),
       goal: 'p50 ≤ 30',
     },
-    { what: '    of which to the answer of the POST', value: shown(latency.answeredMs) },
+    { what: '    of which to the answer to the POST', value: shown(latency.answeredMs) },
     { what: '    of which to the commit of COMPLETED', value: shown(latency.decidedMs) },
   ];
 }
@@ -165,7 +165,7 @@ function growth(first: Measured, later: Measured): Figure {
   const cpu = ({ cpuMs: { load: _, ...system } }: Measured) => sumOf(system);
   const ratios = [later.perSecond / first.perSecond, cpu(later) / cpu(first), p50(later) / p50(first)];
   return {
-    what: '  over the empty database: orders/s, CPU-ms, p50',
+    what: '  full / empty database: orders/s, CPU-ms, p50',
     value: ratios.map((ratio) => ratio.toFixed(2)).join(' / '),
     goal: 'about 1',
   };

@@ -4,7 +4,7 @@ import { type Child, startChild } from '../child.js';
 import { type Figure, median } from '../figures.js';
 import { createWorld, seed, type Servers, type World } from '../servers.js';
 
-/** How long nothing is published after the leader has gone. */
+/** Measures how long nothing is published after the leader has ended. */
 export async function takeover(servers: Servers): Promise<Figure[]> {
   const killed: number[] = [];
   const terminated: number[] = [];
@@ -16,7 +16,7 @@ export async function takeover(servers: Servers): Promise<Figure[]> {
     await publishesOne(world);
     for (let round = 0; round < (servers.quick ? 2 : 10); round++) {
       standby = await startChild('relay', world);
-      // It has connected and asked for the lease; and the deaths meet all moments between two renewals.
+      // Lets the standby connect and ask for the lease. The random part spreads the ends over the time between two renewals.
       await delay(1500 + Math.random() * 1000);
       const list = round % 2 === 0 ? killed : terminated;
       const goneAt = performance.now();

@@ -10,7 +10,7 @@ const KEY = Buffer.alloc(32, 7);
 const WEBHOOK_SECRET = `whsec_${KEY.toString('base64')}`;
 const OPERATOR = { 'x-user-id': 'ops', 'x-roles': 'operator' };
 
-/** For each route the refusal that takes longest, of all requests that make the service do as much as their size allows. */
+/** Measures, for each route, the slowest rejection among all requests that make the service do as much work as their size allows. */
 export async function worstInput(servers: Servers): Promise<Figure[]> {
   const shop = await openShop(servers);
   try {
@@ -34,18 +34,18 @@ async function worstOf(url: string, rounds: number): Promise<Figure[]> {
   const worst = new Map<string, { readonly times: readonly number[]; readonly what: string }>();
   for (const input of worstInputs(document)) {
     const name = `${input.method} ${input.route}`;
-    const times = await refusal(url, input, rounds);
+    const times = await rejectionTimes(url, input, rounds);
     if (times && median(times) > median(worst.get(name)?.times ?? [0])) worst.set(name, { times, what: input.what });
   }
   return [...worst].map(([name, { times, what }]) => ({
-    what: `${name}, ${what}, refused in ms`,
+    what: `${name}, ${what}, rejected in ms`,
     value: `${median(times).toFixed(1)} (${Math.min(...times).toFixed(1)})`,
     goal: `≤ ${GOAL_MS}`,
   }));
 }
 
-/** The times from before each request to the end of its answer; undefined when the request is not refused. */
-async function refusal(url: string, input: WorstInput, rounds: number): Promise<number[] | undefined> {
+/** Returns the times from before each request to the end of its answer; undefined when the request is not rejected. */
+async function rejectionTimes(url: string, input: WorstInput, rounds: number): Promise<number[] | undefined> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const headers = headersFor(input);
@@ -68,7 +68,7 @@ function headersFor({ route, body }: WorstInput): Record<string, string> {
   return { ...type, ...(route.startsWith('/webhooks') ? signed(body ?? '') : OPERATOR) };
 }
 
-/** As Standard Webhooks say, so that the body is read. */
+/** Signs a body according to Standard Webhooks, so that it is read. */
 function signed(body: string): Record<string, string> {
   const [id, at] = ['msg_worst', Math.floor(Date.now() / 1000)];
   const signature = createHmac('sha256', KEY).update(`${id}.${at}.${body}`).digest('base64');

@@ -6,7 +6,7 @@ import { createWorld, type Servers } from '../servers.js';
 
 const CONNECTIONS = 16;
 
-/** What its message costs an order: the same transactions with and without the row in the outbox. */
+/** Measures what the message costs an order: the same transactions with and without the outbox row. */
 export async function writer(servers: Servers): Promise<Figure[]> {
   const [plain, withRow, relayed]: [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < (servers.quick ? 1 : 5); round++) {
@@ -17,8 +17,8 @@ export async function writer(servers: Servers): Promise<Figure[]> {
   return [
     { what: `orders at ${CONNECTIONS} connections, no outbox row, commits/s`, value: spread(plain) },
     { what: '  with the outbox row', value: spread(withRow) },
-    { what: '  with the outbox row, over without', value: ratio(withRow, plain), goal: '≥ 0.85' },
-    { what: '  with the outbox row, relay running on the same cores, over without', value: ratio(relayed, plain) },
+    { what: '  with / without the outbox row', value: ratio(withRow, plain), goal: '≥ 0.85' },
+    { what: '  with the outbox row and a relay on the same cores / without', value: ratio(relayed, plain) },
   ];
 }
 
@@ -63,14 +63,14 @@ async function commitsPerSecond(servers: Servers, withRow: boolean, withRelay: b
   }
 }
 
-/** The statements of order-service's `POST /orders`, with two items. */
+/** Runs the statements of `POST /orders` in order-service, with two items. */
 async function placeOrder(client: pg.Client, n: number, withRow: boolean): Promise<void> {
   const run = (name: string, text: string, values: unknown[]) => client.query({ name, text, values });
   const products = [n % 10_000, (n + 1) % 10_000];
   const id = uuidv7();
   await client.query('begin');
   await run('catalogue', 'select id, name, price, available from bench.products where id = any($1)', [products]);
-  // Sent together, as the service does.
+  // Sent together, as in the service.
   await Promise.all([
     run(
       'order',

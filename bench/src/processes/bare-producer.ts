@@ -15,7 +15,7 @@ export interface BareResult {
 
 const BATCH = 1000;
 
-/** What the relay is compared with: nothing but kafkajs, which sends the same keys, values and headers. */
+/** The baseline for the relay: plain kafkajs, which sends the same keys, values and headers. */
 runAsChild<BareOptions, BareResult>(async (options, finish) => {
   const producer = new Kafka({ brokers: [...options.brokers], clientId: 'bare', logLevel: logLevel.NOTHING }).producer({
     idempotent: true,
@@ -43,7 +43,7 @@ async function sendAll(
     const batch = Array.from({ length: Math.min(BATCH, messages - from) }, (_, n) => record(from + n, value, headers));
     const began = performance.now();
     await send(batch);
-    // The relay is timed from its first batch on too.
+    // Like the relay, it is timed from its first batch on.
     if (from > 0) ms += performance.now() - began;
   }
   return { perSecond: ((messages - BATCH) / ms) * 1000 };

@@ -12,7 +12,7 @@ export interface InboxProcessOptions extends Place {
   readonly inbox: Omit<InboxOptions, 'consumer' | 'groupId' | 'topic'>;
 }
 
-/** The least a handler does: one UPDATE of its own key's row. */
+/** The minimum that a handler does: one UPDATE of its own key's row. */
 @Controller()
 class NotesController {
   @EventPattern<string>('Noted', NOTES)
@@ -21,7 +21,7 @@ class NotesController {
   }
 }
 
-/** A service that only hears. */
+/** A service that only consumes. */
 runAsChild<InboxProcessOptions, Record<string, never>>(async (options) => {
   const dataSource = await new DataSource({
     type: 'postgres',
@@ -35,9 +35,9 @@ runAsChild<InboxProcessOptions, Record<string, never>>(async (options) => {
     exports: [DataSource],
   })
   // oxlint-disable-next-line no-extraneous-class -- a Nest module is a class
-  class HearingService {}
+  class ConsumingService {}
 
-  const app = await NestFactory.create(HearingService, new FastifyAdapter(), { logger: ['error'] });
+  const app = await NestFactory.create(ConsumingService, new FastifyAdapter(), { logger: ['error'] });
   connectInboxes(app);
   await app.startAllMicroservices();
   await app.init();

@@ -5,12 +5,12 @@ import { MessagingModule } from '@twinbox/messaging';
 import { runAsChild } from '../child.js';
 import { messagingOptions, type Place } from '../place.js';
 
-/** The most memory the process ever had, in MB. */
+/** The peak memory of the process, in MB. */
 export interface RelayResult {
   readonly peakMb: number;
 }
 
-/** A process that only relays, as a service's own does: the module in an application without HTTP. */
+/** A process that only relays, like a service's standalone relay: the module in an application without HTTP. */
 runAsChild<Place, RelayResult>(async (place) => {
   const app = await NestFactory.createApplicationContext(MessagingModule.forRoot(messagingOptions(place)), {
     logger: ['error'],
@@ -24,7 +24,7 @@ runAsChild<Place, RelayResult>(async (place) => {
 });
 
 async function peakMemoryMb(): Promise<number> {
-  // getrusage counts what the parent had when it started this process, too (Linux, `exec_mmap`).
+  // getrusage also counts the memory that the parent had when it started this process (Linux, `exec_mmap`).
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
   const [, kb] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
   return kb === undefined ? process.resourceUsage().maxRSS / 1024 : Number(kb) / 1024;

@@ -5,30 +5,30 @@ import { Customers, someCustomer } from '../saga/customers.js';
 
 export interface SagaLoadOptions {
   readonly orderUrls: readonly string[];
-  /** As a superuser. */
+  /** For a superuser. */
   readonly databaseUrl: string;
-  /** Ends by itself after so many orders; else when it is stopped. */
+  /** The number of orders after which it ends; without it, it runs until it is stopped. */
   readonly orders?: number;
 }
 
 export interface SagaLoadResult {
-  /** Orders that were answered with 503; nobody tried them again. */
-  readonly refused: number;
+  /** Orders that were answered with 503 and not retried. */
+  readonly rejected: number;
 }
 
-/** So many orders are under way at a time, no more: the load is as much as the system takes, and no queue of it grows. */
-const MOST_OPEN = 128;
-/** So many of them wait for the answer to their POST. */
-const MOST_POSTS = 24;
-/** Cheap against what an order costs: a look at the rows of the open ones by their ids. */
-const LOOK_EVERY_MS = 100;
+/** The maximum of orders in progress: the load is as much as the system can take, without a growing queue. */
+const MAX_OPEN = 128;
+/** The maximum of orders that wait for the answer to their POST. */
+const MAX_POSTS = 24;
+/** Cheap compared with an order: the open ones are read by id. */
+const POLL_INTERVAL_MS = 100;
 
 runAsChild<SagaLoadOptions, SagaLoadResult>(async ({ orderUrls, databaseUrl, orders }, finish) => {
   const database = new pg.Client({ connectionString: databaseUrl });
   await database.connect();
   const trade = new Trade(new Customers(orderUrls), database, orders ?? Infinity);
   const result = trade.run();
-  result.then((said) => orders && finish(said), fail);
+  result.then((value) => orders && finish(value), fail);
   return () => {
     trade.end();
     return result;
@@ -40,31 +40,31 @@ class Trade {
   private readonly open = new Set<string>();
   private posts = 0;
   private accepted = 0;
-  private refused = 0;
+  private rejected = 0;
 
   constructor(
     private readonly customers: Customers,
     private readonly database: pg.Client,
-    private most: number,
+    private limit: number,
   ) {}
 
-  /** Returns when all orders are COMPLETED and there are to be no more. */
+  /** Returns when all orders are COMPLETED and no more are to be placed. */
   async run(): Promise<SagaLoadResult> {
     do {
-      // After a refusal too: who was refused comes again after a while.
+      // Also after a rejection: the customer tries again after a while.
       this.placeMore();
-      await delay(LOOK_EVERY_MS);
-      await this.look();
-    } while (this.accepted < this.most || this.open.size + this.posts > 0);
-    return { refused: this.refused };
+      await delay(POLL_INTERVAL_MS);
+      await this.removeCompleted();
+    } while (this.accepted < this.limit || this.open.size + this.posts > 0);
+    return { rejected: this.rejected };
   }
 
   end(): void {
-    this.most = 0;
+    this.limit = 0;
   }
 
   private placeMore(): void {
-    while (this.accepted + this.posts < this.most && this.posts < MOST_POSTS && this.open.size + this.posts < MOST_OPEN)
+    while (this.accepted + this.posts < this.limit && this.posts < MAX_POSTS && this.open.size + this.posts < MAX_OPEN)
       void this.place().catch(fail);
   }
 
@@ -73,7 +73,7 @@ class Trade {
     const id = await this.customers.place(someCustomer());
     this.posts--;
     if (id === undefined) {
-      this.refused++;
+      this.rejected++;
       return;
     }
     this.accepted++;
@@ -81,8 +81,8 @@ class Trade {
     this.placeMore();
   }
 
-  private async look(): Promise<void> {
-    // One by one through the primary key, which the planner would not do by itself while the table has no statistics.
+  private async removeCompleted(): Promise<void> {
+    // One by one through the primary key, which the planner would not use while the table has no statistics.
     const { rows } = await this.database.query<{ id: string; status: string }>(
       `select o.id, o.status
          from unnest($1::uuid[]) as open (id)

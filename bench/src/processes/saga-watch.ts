@@ -6,26 +6,26 @@ import { Customers } from '../saga/customers.js';
 
 export interface SagaWatchOptions {
   readonly orderUrls: readonly string[];
-  /** As a superuser. */
+  /** For a superuser. */
   readonly databaseUrl: string;
   readonly perSecond: number;
   readonly orders: number;
 }
 
-/** From just before each POST, in ms, in the order of placing. */
+/** Times in ms from just before each POST, in the order of placing. */
 export interface SagaWatchResult {
-  /** To the event of its completion in the customer's stream: what a frontend sees. */
+  /** Until the completion event in the customer's stream, which is what a frontend sees. */
   readonly seenMs: readonly number[];
-  /** To the answer of the POST. */
+  /** Until the answer to the POST. */
   readonly answeredMs: readonly number[];
-  /** To the time that its history gives for its completion, which is just before the commit. */
+  /** Until the completion time in the timeline, which is just before the commit. */
   readonly decidedMs: readonly number[];
 }
 
-/** Each has a stream of events open, at one of the replicas. */
+/** Each has an event stream open at one of the replicas. */
 const WATCHERS = 10;
 
-/** Customers who place orders evenly, and watch what becomes of them. */
+/** Customers who place orders at a steady rate and watch their progress. */
 runAsChild<SagaWatchOptions, SagaWatchResult>(async (options, finish) => {
   const customers = new Customers(options.orderUrls);
   const seenAt = new Map<string, number>();
@@ -54,7 +54,7 @@ async function placeAll(
   const place = async (n: number): Promise<Placed> => {
     const sentAt = performance.now();
     const id = await customers.place(`watcher-${n % WATCHERS}`);
-    if (id === undefined) throw new Error('a single order was refused');
+    if (id === undefined) throw new Error('an order was rejected');
     return { id, sentAt, answeredAt: performance.now() };
   };
   const began = performance.now();
@@ -74,7 +74,7 @@ async function placeAll(
   };
 }
 
-/** By the services' clock, which is this machine's. */
+/** Measured by the clock of the services, which is this machine's. */
 async function decisions(databaseUrl: string, placed: readonly Placed[]): Promise<ReadonlyMap<string, number>> {
   const database = new pg.Client({ connectionString: databaseUrl });
   await database.connect();

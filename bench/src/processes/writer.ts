@@ -11,7 +11,7 @@ export interface WriterOptions extends Place {
   readonly messages: number;
 }
 
-/** From just before each INSERT to its commit, in ms, in the order of writing. */
+/** The times from just before each INSERT to its commit, in ms, in the order of writing. */
 export interface WriterResult {
   readonly commitMs: readonly number[];
   /** CPU time of the whole process while it wrote and published, in microseconds. */
@@ -19,8 +19,8 @@ export interface WriterResult {
 }
 
 /**
- * A service that commits one message a transaction, evenly. Each carries the time just before its INSERT, by the machine's
- * monotonic clock, which all its processes share.
+ * A service that commits one message per transaction at a steady rate. Each message carries the time just before its INSERT, by the
+ * machine's monotonic clock, which all its processes share.
  */
 runAsChild<WriterOptions, WriterResult>(async (options, finish) => {
   const app = await NestFactory.createApplicationContext(MessagingModule.forRoot(messagingOptions(options)), {
@@ -64,7 +64,7 @@ async function write(
     writes.push(writeOne(n));
   }
   const commitMs = await Promise.all(writes);
-  // The last ones have to be published before this process, which may be the relay, ends.
+  // The last messages must be published before this process, which may be the relay, ends.
   await delay(3000);
   const { user, system } = process.cpuUsage(cpu);
   return { commitMs, cpuUs: user + system };

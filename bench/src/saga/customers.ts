@@ -4,19 +4,19 @@ import { PRODUCTS, productId } from './shop.js';
 
 const CUSTOMERS = 500;
 
-/** Any of some hundred. */
+/** Returns a random customer. */
 export const someCustomer = (): string => `customer-${upTo(CUSTOMERS)}`;
 
 const upTo = (n: number) => Math.floor(Math.random() * n);
 
-/** Customers of a shop, who call its replicas in turn over connections that are kept. */
+/** Customers of a shop, who call its replicas in turn over persistent connections. */
 export class Customers {
   private readonly agent = new Agent({ keepAlive: true });
   private calls = 0;
 
   constructor(private readonly orderUrls: readonly string[]) {}
 
-  /** Orders two products; the order's id, or undefined when the shop is not able to take it at the moment. */
+  /** Orders two products. Returns the order's id, or undefined when the shop cannot accept it at the moment. */
   async place(customerId: string): Promise<string | undefined> {
     const first = upTo(PRODUCTS);
     const items = [first, first + 1 + upTo(PRODUCTS - 1)].map((n) => ({
@@ -31,7 +31,7 @@ export class Customers {
     return answer.id;
   }
 
-  /** Calls `onStep` for each step of that type of the customer's orders, as the stream of one replica tells it. */
+  /** Calls `onStep` for each step of the given type in the customer's orders, as reported by the stream of one replica. */
   async watch(
     customerId: string,
     replica: number,

@@ -1,6 +1,6 @@
 import { type TestDatabase } from '@twinbox/messaging/testing';
 
-/** What an order leaves behind once it is COMPLETED, parents first. */
+/** The tables with the data of a COMPLETED order, parents first. */
 const TABLES = [
   'orders.orders',
   'orders.order_items',
@@ -14,17 +14,17 @@ const TABLES = [
 ] as const;
 
 /**
- * A UUIDv7 begins with its time in ms, of which the first eight hex digits count these. All ids that a copy is made of go back by
- * a whole number of them, so their other digits stay, wherever they stand: in a column, in a payload, in a history.
+ * A UUIDv7 begins with its time in ms, of which the first eight hex digits count steps of this length. A copy moves all ids back by a whole
+ * number of steps, so their other digits stay the same wherever an id occurs: in a column, a payload or a timeline.
  */
 const ID_STEP_MS = 2 ** 16;
-const ID_STEPS_A_COPY = 16;
-const COPIES_A_TRANSACTION = 10;
+const ID_STEPS_PER_COPY = 16;
+const COPIES_PER_TRANSACTION = 10;
 
 /**
- * Replaces the orders that are in a shop, all COMPLETED, by copies of them that are as if they had been placed before, to the
- * nearest multiple of `orders`: one copy of all every 17.5 minutes, 500 in six days, which is within the retention of messages.
- * What they left behind is copied with them, messages as published and handled. The services must not run.
+ * Replaces the orders in a shop, all COMPLETED, with copies that look as if they had been placed before, to the nearest multiple of
+ * `orders`: one copy of all every 17.5 minutes, 500 in six days, which is within the retention of messages. Their related rows are copied
+ * too, with messages as published and processed. The services must not be running.
  */
 export async function multiply(database: TestDatabase, orders: number): Promise<number> {
   const [ids] = await database.sql<{ first: string; last: string; orders: number }>(
@@ -32,9 +32,9 @@ export async function multiply(database: TestDatabase, orders: number): Promise<
             count(*)::int as orders
        from orders.orders`,
   );
-  if (!ids?.orders) throw new Error('there is no order to be copied');
+  if (!ids?.orders) throw new Error('there are no orders to copy');
   const steps = { first: Number.parseInt(ids.first, 16), last: Number.parseInt(ids.last, 16) };
-  if (steps.last - steps.first >= ID_STEPS_A_COPY) throw new Error('the orders to be copied are too far apart');
+  if (steps.last - steps.first >= ID_STEPS_PER_COPY) throw new Error('the orders to copy are too far apart');
 
   await database.sql('create schema original');
   const inserts: string[] = [];
@@ -44,9 +44,9 @@ export async function multiply(database: TestDatabase, orders: number): Promise<
   }
   await database.sql(`truncate ${TABLES.join(', ')} restart identity`);
   const copies = Math.round(orders / ids.orders);
-  for (let oldest = copies; oldest > 0; oldest -= COPIES_A_TRANSACTION) {
-    const newest = Math.max(1, oldest - COPIES_A_TRANSACTION + 1);
-    // Without a look at each foreign key: what is copied was consistent.
+  for (let oldest = copies; oldest > 0; oldest -= COPIES_PER_TRANSACTION) {
+    const newest = Math.max(1, oldest - COPIES_PER_TRANSACTION + 1);
+    // Skips the foreign key checks, because the originals were consistent.
     const statements = inserts.map((insert) =>
       insert.replaceAll('$newest', `${newest}`).replaceAll('$oldest', `${oldest}`),
     );
@@ -57,7 +57,7 @@ export async function multiply(database: TestDatabase, orders: number): Promise<
     await database.sql(
       `update ${schema}.relay_lease set position = (select max(position) from ${schema}.outbox), gaps = '{}', origin = null`,
     );
-  // As autovacuum does soon after; done here so that it does not run into the measurement.
+  // Autovacuum would do this soon. Done here, it does not run during the measurement.
   await database.sql('vacuum analyze');
   await database.sql('checkpoint');
   return copies * ids.orders;
@@ -65,7 +65,7 @@ export async function multiply(database: TestDatabase, orders: number): Promise<
 
 const originalOf = (table: string) => `original.${table.replace('.', '_')}`;
 
-/** The insert of copies number `$newest` to `$oldest` of a table. */
+/** Returns the insert of copies `$newest` to `$oldest` of a table. */
 async function insertOf(
   database: TestDatabase,
   table: string,
@@ -86,10 +86,10 @@ async function insertOf(
   };
   const digits = steps.map(
     (step) =>
-      `${hex(`${step}::bigint`)} as from_${step}, ${hex(`${step}::bigint - ${ID_STEPS_A_COPY} * copy`)} as to_${step}`,
+      `${hex(`${step}::bigint`)} as from_${step}, ${hex(`${step}::bigint - ${ID_STEPS_PER_COPY} * copy`)} as to_${step}`,
   );
   return `with copies as materialized (
-            select copy, copy * interval '${(ID_STEPS_A_COPY * ID_STEP_MS) / 1000} s' as back, ${digits.join(', ')}
+            select copy, copy * interval '${(ID_STEPS_PER_COPY * ID_STEP_MS) / 1000} s' as back, ${digits.join(', ')}
               from generate_series($newest, $oldest) as copy)
           insert into ${table} (${columns.map(({ name }) => name).join(', ')})
           select ${columns.map(copied).join(', ')}
@@ -100,11 +100,11 @@ async function insertOf(
 interface Column {
   readonly name: string;
   readonly type: string;
-  /** Whether there are ids in it, or somewhere within. */
+  /** Whether the column contains ids, possibly within a text. */
   readonly hasIds: boolean;
 }
 
-/** But for positions and transactions, which are given anew. */
+/** Returns all columns except positions and transactions, which are assigned anew. */
 async function columnsOf(database: TestDatabase, table: string, ids: readonly string[]): Promise<Column[]> {
   const columns = await database.sql<{ name: string; type: string }>(
     `select quote_ident(attname) as name, format_type(atttypid, atttypmod) as type

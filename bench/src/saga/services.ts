@@ -8,12 +8,12 @@ import { freePort, root } from '@twinbox/tools';
 import { type ServiceName, type Shop } from './shop.js';
 import { type Kinds } from '../usage.js';
 
-/** So many replicas of both services, built and run as they ship. */
+/** Replicas of both services, built and run as in production. */
 export interface Services {
   readonly orderUrls: readonly string[];
   readonly paymentUrls: readonly string[];
   readonly pids: Kinds;
-  /** SIGTERM to all; returns when they have ended. */
+  /** Sends SIGTERM to all and returns when they have ended. */
   stop(): Promise<void>;
 }
 
@@ -22,13 +22,13 @@ interface Replica {
   readonly child: ChildProcess;
 }
 
-const STOP_WITHIN_MS = 20_000;
-/** Where a CPU profile of each replica is to be written, if at all. */
+const STOP_TIMEOUT_MS = 20_000;
+/** The directory for a CPU profile of each replica, if set. */
 const PROFILES = process.env['BENCH_CPU_PROF'];
 
-/** Returns when all are ready. */
+/** Starts the replicas and returns when all are ready. */
 export async function startServices(shop: Shop, replicas: number): Promise<Services> {
-  // A log that is written, as in any deployment; nobody reads it unless a service fails.
+  // Logs are written, as in any deployment, but read only if a service fails.
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-bench-'));
   const started: Replica[] = [];
   const stop = async () => {
@@ -67,12 +67,12 @@ async function start(name: ServiceName, logFile: string, env: Record<string, str
   const flags = PROFILES ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`, `--cpu-prof-name=${profile}`] : [];
   const log = await open(logFile, 'a');
   const child = spawn(process.execPath, [...flags, join(root, 'apps', name, 'dist/main.js')], {
-    // Its own environment only: the user's shell must not steer what is measured.
+    // Only this environment, because the user's shell must not affect the measurement.
     env: { PATH: process.env['PATH'], PORT: String(port), LOG_FORMAT: 'json', PAYMENT_GATEWAY: 'simulated', ...env },
     stdio: ['ignore', log.fd, log.fd],
   });
   await log.close();
-  // Should the benchmark be interrupted.
+  // In case the benchmark is interrupted.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.removeListener('exit', kill));
@@ -92,9 +92,9 @@ async function end(child: ChildProcess): Promise<void> {
   if (hasEnded(child)) return;
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+  const killTimer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
   await exited;
-  clearTimeout(insist);
+  clearTimeout(killTimer);
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

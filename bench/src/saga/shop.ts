@@ -9,10 +9,10 @@ import { type Servers } from '../servers.js';
 const ROLES = { 'order-service': 'orders', 'payment-service': 'payments' } as const;
 export type ServiceName = keyof typeof ROLES;
 
-/** A migrated database with products and no order, and topics: all that the two services need. */
+/** Everything that the two services need: topics, and a migrated database with products and no orders. */
 export interface Shop {
   readonly database: TestDatabase;
-  /** What a replica of the service finds in its environment. */
+  /** Returns the environment of a replica of the service. */
   env(service: ServiceName): Record<string, string>;
   close(): Promise<void>;
 }
@@ -30,7 +30,7 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
   ]);
   const database = await createDatabase(databaseUrl);
   await migrateSchemas(database.url, { orders: 'orders', payments: 'payments' });
-  // More than is ever sold: what is measured is the sale, not the shortage.
+  // More than is ever sold, because the sale is measured, not the shortage.
   await database.sql(
     `insert into orders.products (id, name, price, currency, available, version, updated_at)
      select 'product-' || n, 'Product ' || n, 100 + n * 7, 'EUR', 1000000000, 1, now()
