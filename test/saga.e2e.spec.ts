@@ -145,7 +145,10 @@ it('P4 an OrderPlaced delivered five times to two instances creates one payment 
     ...topics.env('payment-service'),
     DATABASE_URL: database.urlFor('payments', 'payments'),
   });
-  await until('the second instance is in the group', async () => (await customer(second.url).get('/health')).body.status === 'ok');
+  await until(
+    'the second instance is in the group',
+    async () => (await customer(second.url).get('/health')).body.status === 'ok',
+  );
   const marker = `marker-${order.id}`;
   const copies = [0, 1, 2, 3, 4].map((partition) => ({ ...original, partition }));
 

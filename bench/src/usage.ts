@@ -26,9 +26,7 @@ export async function serverProcesses({ databaseUrl, brokers }: Servers): Promis
   const postgres = Number(lock?.pid);
   const kafka = await listenerOf(Number(brokers[0]?.split(':')[1]));
   if (kafka === undefined || !(await readFile(`/proc/${kafka}/comm`, 'utf8')).startsWith('java'))
-    throw new Error(
-      "Cannot find Kafka's process. Its CPU time can be measured only on Linux and outside a container.",
-    );
+    throw new Error("Cannot find Kafka's process. Its CPU time can be measured only on Linux and outside a container.");
   return { PostgreSQL: [postgres], Kafka: [kafka] };
 }
 

@@ -47,7 +47,10 @@ function checkOrder(world: World, order: Order, tally: Auditor['tally']): void {
   const end = `${status}, ${request?.status ?? 'no payment'}`;
   tally.add(`end: ${end}`);
   const isWaiting = status === 'PAYMENT_PENDING' && request?.status === 'PENDING' && request.expiresAt > world.now;
-  must(isWaiting || ['DRAFT', 'COMPLETED', 'FINISHED', 'CANCELLED'].includes(status), `an order must end, but it is ${end}`);
+  must(
+    isWaiting || ['DRAFT', 'COMPLETED', 'FINISHED', 'CANCELLED'].includes(status),
+    `an order must end, but it is ${end}`,
+  );
   must(
     isPaid(order) === (request?.status === 'SUCCEEDED'),
     `COMPLETED or FINISHED if and only if SUCCEEDED, but it is ${end}`,
@@ -60,8 +63,14 @@ function checkOrder(world: World, order: Order, tally: Auditor['tally']): void {
   const wasPlaced = world.orders.tables.messages.some(
     ({ orderId, type }) => orderId === order.id && type === 'OrderPlaced',
   );
-  must(wasPlaced === (request !== undefined), `an order must have a payment request if and only if it was placed, but it is ${end}`);
-  must(order.payment?.status === request?.status, `an order must know its payment, but ${end} knows ${order.payment?.status}`);
+  must(
+    wasPlaced === (request !== undefined),
+    `an order must have a payment request if and only if it was placed, but it is ${end}`,
+  );
+  must(
+    order.payment?.status === request?.status,
+    `an order must know its payment, but ${end} knows ${order.payment?.status}`,
+  );
 }
 
 function isPaid({ status }: Order): boolean {

@@ -49,7 +49,10 @@ function orderTransitionsAreValid({ before, now, newOrderLines, tally }: Change)
         line.status === status || ORDER_EDGES[status].includes(line.status),
         `an order must not go from ${status} to ${line.status}`,
       );
-      must(line.version === version + 1, `each step of an order must increase its version by one, but ${line.type} has ${line.version}`);
+      must(
+        line.version === version + 1,
+        `each step of an order must increase its version by one, but ${line.type} has ${line.version}`,
+      );
       tally.add(`order: ${stepOf(line)} in ${status}`);
       ({ status, version } = line);
     }

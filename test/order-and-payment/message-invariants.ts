@@ -12,7 +12,10 @@ function eventsAreUniqueAndOrdered({ before, now }: Change): void {
       const earlier = messages
         .slice(0, messages.indexOf(message))
         .filter((other) => other.orderId === message.orderId && isOwn(other));
-      must(!earlier.some(({ type }) => type === message.type), `an event must not be published twice, but ${message.type} was`);
+      must(
+        !earlier.some(({ type }) => type === message.type),
+        `an event must not be published twice, but ${message.type} was`,
+      );
       must(
         earlier.every(({ sequence }) => sequence < message.sequence),
         `sequences must increase within an order, but that of ${message.type} does not`,
@@ -47,7 +50,10 @@ function paymentServiceAddsSteps({ before, now, newPaymentLines, tally }: Change
       must(added.length === 1, `a webhook must add one step to the timeline, not ${added.length}`);
       const { orderId, type } = added[0]!;
       const isStep = requestOf(before, orderId)?.status !== requestOf(now, orderId)?.status;
-      must(isStep === (type !== 'MessagePassedOver'), `a webhook must be ignored if and only if it changes nothing, but it added ${type}`);
+      must(
+        isStep === (type !== 'MessagePassedOver'),
+        `a webhook must be ignored if and only if it changes nothing, but it added ${type}`,
+      );
       continue;
     }
     const message = messageOf(now.orderMessages, id);
@@ -57,7 +63,10 @@ function paymentServiceAddsSteps({ before, now, newPaymentLines, tally }: Change
       continue;
     }
     const isBelated = added.map((line) => line.type).join() === 'PaymentRequested,PaymentCancelled';
-    must(added.length === 1 || isBelated, `a message must add one step to the timeline, but ${type} added ${added.length}`);
+    must(
+      added.length === 1 || isBelated,
+      `a message must add one step to the timeline, but ${type} added ${added.length}`,
+    );
 
     const request = requestOf(now, orderId);
     const isRepeated = isRepetition(now.orderMessages, now.receivedByPayments, message);
@@ -95,7 +104,11 @@ function isOwn({ repeats, isFabricated }: Message): boolean {
   return repeats === undefined && !isFabricated;
 }
 
-function isRepetition(messages: readonly Message[], received: readonly string[], { id, repeats = id }: Message): boolean {
+function isRepetition(
+  messages: readonly Message[],
+  received: readonly string[],
+  { id, repeats = id }: Message,
+): boolean {
   return messages.some(
     (other) => other.id !== id && (other.id === repeats || other.repeats === repeats) && received.includes(other.id),
   );

@@ -29,7 +29,10 @@ function open(slot: number, lines: readonly Line[], how: 'cart' | 'order'): Move
         how === 'cart' ? editCart.open(tx, wanted, origin) : placeOrder.atOnce(tx, wanted, origin),
       );
 
-      must(decision.accepted === isAllowed, `an order must be accepted if and only if the stock suffices, unlike this new ${how}`);
+      must(
+        decision.accepted === isAllowed,
+        `an order must be accepted if and only if the stock suffices, unlike this new ${how}`,
+      );
       if (decision.accepted) world.ids.set(slot, decision.state.id);
       return rejectionOf(decision);
     },

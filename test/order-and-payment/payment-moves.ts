@@ -107,7 +107,10 @@ export function confirm(slot: number, onlyIfDue = false): Move {
 
       const decision = await database.request((tx) => confirmRefund.execute(tx, id, by));
 
-      must(decision.accepted === (isDue || status === 'REFUNDED'), 'a refund by hand must be accepted only after the provider gave up');
+      must(
+        decision.accepted === (isDue || status === 'REFUNDED'),
+        'a refund by hand must be accepted only after the provider gave up',
+      );
       if (!decision.accepted) return decision.rejection.code;
       if (isDue) provider.refunded.set(id, amount);
       return isDue ? undefined : 'a repeated refund';

@@ -375,7 +375,8 @@ describe('no charge is made', () => {
 });
 
 describe('a refund by hand', () => {
-  const confirmRefund = ({ id }: { readonly id: string }) => service.anOperator().post(`/payment-requests/${id}/refunded`);
+  const confirmRefund = ({ id }: { readonly id: string }) =>
+    service.anOperator().post(`/payment-requests/${id}/refunded`);
 
   it('is rejected while the gateway makes the refund, because the customer would be refunded twice', async () => {
     const request = await service.aRequest();

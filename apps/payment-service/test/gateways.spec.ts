@@ -90,7 +90,11 @@ describe('the configuration', () => {
     ['SIMULATED_DELAY', '21s', /^SIMULATED_DELAY="21s": .* from 0ms to 20s/],
     ['SIMULATED_FAILURE_RATE', '1.5', /^SIMULATED_FAILURE_RATE="1.5": it must be a number from 0 to 1/],
     ['SIMULATED_SEED', 'a b', /^SIMULATED_SEED="a b": it must be 1 to 249/],
-    ['WEBHOOK_SECRET', 'hunter2', 'WEBHOOK_SECRET="(not shown)": it must be whsec_ followed by 24 to 64 bytes in base64.'],
+    [
+      'WEBHOOK_SECRET',
+      'hunter2',
+      'WEBHOOK_SECRET="(not shown)": it must be whsec_ followed by 24 to 64 bytes in base64.',
+    ],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}`, /not shown/],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(33)}`, /not shown/],
     ['WEBHOOK_SECRET', `whsec_${'a'.repeat(31)}-`, /not shown/],

@@ -350,7 +350,9 @@ describe('everything that a contract allows is stored', () => {
     const request = await service.aRequest();
     const { orderId, customerId } = request;
 
-    await processed(await service.receives('OrderCancelled', { orderId, customerId, reason: '😀'.repeat(500), actor: null }));
+    await processed(
+      await service.receives('OrderCancelled', { orderId, customerId, reason: '😀'.repeat(500), actor: null }),
+    );
 
     expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentCancelled', actor: 'order-service' });
     expect((await service.stored(request)).request).toMatchObject({ reason: '😀'.repeat(500) });

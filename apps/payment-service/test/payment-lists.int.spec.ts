@@ -120,23 +120,26 @@ describe('a list', () => {
     ['createdTo=2025-12-31', () => false],
     ['createdTo=1969-01-01T00:00:00Z', () => false],
     ['createdFrom=9999-12-31T23:59:59Z', () => false],
-  ])('filtered by %s contains what matches, in every sort order, for a customer and an operator', async (query, meets) => {
-    const { userId, get } = service.aCustomer();
-    const rows = await someRequests(userId, 24);
-    const expected = rows.filter((row) => meets(row, rows));
+  ])(
+    'filtered by %s contains what matches, in every sort order, for a customer and an operator',
+    async (query, meets) => {
+      const { userId, get } = service.aCustomer();
+      const rows = await someRequests(userId, 24);
+      const expected = rows.filter((row) => meets(row, rows));
 
-    for (const [sort, sorted] of [
-      ['created', byCreation],
-      ['amount', byAmount],
-    ] as const) {
-      expect(await readAll(get, `${query}&sort=${sort}`)).toEqual(sorted(expected));
-      const operators = await readAll(
-        service.anOperator().get,
-        `${query}&sort=-${sort}&customerId=${encodeURIComponent(userId)}`,
-      );
-      expect(operators).toEqual(sorted(expected).toReversed());
-    }
-  });
+      for (const [sort, sorted] of [
+        ['created', byCreation],
+        ['amount', byAmount],
+      ] as const) {
+        expect(await readAll(get, `${query}&sort=${sort}`)).toEqual(sorted(expected));
+        const operators = await readAll(
+          service.anOperator().get,
+          `${query}&sort=-${sort}&customerId=${encodeURIComponent(userId)}`,
+        );
+        expect(operators).toEqual(sorted(expected).toReversed());
+      }
+    },
+  );
 
   it('of all customers, by several statuses, contains each request once', async () => {
     const began = Date.parse('2031-01-01T00:00:00Z');

@@ -39,7 +39,7 @@ describe('the list of payment requests', () => {
     });
   });
 
-  it("shows an operator all payment requests", async () => {
+  it('shows an operator all payment requests', async () => {
     const [one, another] = [await service.aRequest(), await service.aRequest()];
 
     const answer = await service.anOperator().get('/payment-requests?limit=2');
@@ -166,7 +166,7 @@ describe('a payment request', () => {
     expect(operators).toMatchObject({ status: 200, body: { ...own.body, gateway: 'manual' } });
   });
 
-  it("P10 of another customer is reported as not found", async () => {
+  it('P10 of another customer is reported as not found', async () => {
     const { id } = await service.aRequest();
     const nobodys = uuidv7();
     const { get } = service.aCustomer();
@@ -353,7 +353,7 @@ describe.each(results)('a result: $action', ({ action, body, status, event, oppo
     ['a customer', { 'x-user-id': 'ada' }],
     ['an admin', { 'x-user-id': 'ada', 'x-roles': 'admin' }],
     ['a customer and admin', { 'x-user-id': 'ada', 'x-roles': 'customer,admin' }],
-  ])("P10 cannot be set by %s, even for their own order", async (_, headers) => {
+  ])('P10 cannot be set by %s, even for their own order', async (_, headers) => {
     const request = await service.aRequest({ customerId: 'ada' });
 
     const answer = await service.caller(headers).post(at(request.id), body);

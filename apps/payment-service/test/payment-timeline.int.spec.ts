@@ -154,11 +154,14 @@ describe('the timeline in pages', () => {
     expect(JSON.stringify(cancellation)).toMatch(/using payment_timeline_cancelled/);
   });
 
-  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])('is rejected for ?%s', async (query) => {
-    const request = await service.aRequest();
+  it.each(['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'cursor=', 'page=2'])(
+    'is rejected for ?%s',
+    async (query) => {
+      const request = await service.aRequest();
 
-    expectProblem(await service.anOperator().get(`${at(request)}?${query}`), 400, 'validation');
-  });
+      expectProblem(await service.anOperator().get(`${at(request)}?${query}`), 400, 'validation');
+    },
+  );
 
   it('is rejected for a cursor of another payment', async () => {
     const [request, other] = [await aRequestWith(2), await service.aRequest()];

@@ -187,25 +187,28 @@ describe('the provider', () => {
     ]);
   });
 
-  it.each(['FAILED', 'CANCELLED'])('reports money for a payment that is %s, gets a 2xx, and the money is refunded', async (status) => {
-    const request = await service.aRequest();
-    if (status === 'CANCELLED') await service.receivesCancelled(request);
-    else await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'gave up' });
+  it.each(['FAILED', 'CANCELLED'])(
+    'reports money for a payment that is %s, gets a 2xx, and the money is refunded',
+    async (status) => {
+      const request = await service.aRequest();
+      if (status === 'CANCELLED') await service.receivesCancelled(request);
+      else await service.anOperator().post(`/payment-requests/${request.id}/fail`, { reason: 'gave up' });
 
-    const answer = await deliver(succeeded(request));
-    await service.untilStatus(request, 'REFUNDED');
+      const answer = await deliver(succeeded(request));
+      await service.untilStatus(request, 'REFUNDED');
 
-    expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
-    const { messages } = await service.stored(request);
-    expect(messages.map(({ type }) => type)).toEqual([
-      status === 'CANCELLED' ? 'PaymentCancelled' : 'PaymentFailed',
-      'PaymentRefunded',
-    ]);
-    expect((await service.steps(request)).map(({ type }) => type).slice(-2)).toEqual([
-      'LatePaymentReceived',
-      'PaymentRefunded',
-    ]);
-  });
+      expect(answer).toMatchObject({ status: 200, body: { outcome: 'applied' } });
+      const { messages } = await service.stored(request);
+      expect(messages.map(({ type }) => type)).toEqual([
+        status === 'CANCELLED' ? 'PaymentCancelled' : 'PaymentFailed',
+        'PaymentRefunded',
+      ]);
+      expect((await service.steps(request)).map(({ type }) => type).slice(-2)).toEqual([
+        'LatePaymentReceived',
+        'PaymentRefunded',
+      ]);
+    },
+  );
 
   it('reports a failure while an operator reports a success: exactly one wins', async () => {
     const requests = await service.someRequests(20);

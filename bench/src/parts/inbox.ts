@@ -20,7 +20,11 @@ export async function inbox(servers: Servers): Promise<Figure[]> {
     ...cpuFigures(single.map(({ cpu }) => cpu)),
     { what: 'inbox, group commit, messages/s', value: spread(rates(grouped)) },
     ...cpuFigures(grouped.map(({ cpu }) => cpu)),
-    { what: 'inbox, group commit / one transaction per message', value: ratio(rates(grouped), rates(single)), goal: '≥ 3' },
+    {
+      what: 'inbox, group commit / one transaction per message',
+      value: ratio(rates(grouped), rates(single)),
+      goal: '≥ 3',
+    },
   ];
 }
 

@@ -25,7 +25,8 @@ export class CancelPayment {
     const received = { type: CAUSE, actor, cause: CAUSE, messageId };
     const request = await this.lock(tx, orderId);
     // Recorded, so that a request created later is cancelled at once.
-    if (!request) return this.journal.noteIgnored(tx, cancelled, { reason: 'The order has no payment request.' }, received);
+    if (!request)
+      return this.journal.noteIgnored(tx, cancelled, { reason: 'The order has no payment request.' }, received);
 
     // Not queried while it is PENDING or SUCCEEDED: no cancellation can have arrived before.
     const repeated =

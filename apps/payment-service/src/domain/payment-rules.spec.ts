@@ -242,11 +242,14 @@ describe('the expiry of a payment', () => {
     });
   });
 
-  it.each(PAYMENT_STATUSES.filter((status) => status !== 'PENDING'))('changes nothing when the payment is %s', (status) => {
-    const request = aRequest({ status });
+  it.each(PAYMENT_STATUSES.filter((status) => status !== 'PENDING'))(
+    'changes nothing when the payment is %s',
+    (status) => {
+      const request = aRequest({ status });
 
-    expect(expirePayment(request, expiry)).toEqual({ accepted: true, state: request, events: [] });
-  });
+      expect(expirePayment(request, expiry)).toEqual({ accepted: true, state: request, events: [] });
+    },
+  );
 });
 
 describe('a refund', () => {
@@ -280,12 +283,15 @@ describe('a refund', () => {
     expect(again).toMatchObject({ accepted: true, events: [] });
   });
 
-  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)('is not confirmed when the payment is %s', (status) => {
-    expect(confirmRefund(aRequest({ status }), 'olga', later)).toEqual({
-      accepted: false,
-      rejection: { code: 'refund-not-due', paymentRequestId, actual: status },
-    });
-  });
+  it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)(
+    'is not confirmed when the payment is %s',
+    (status) => {
+      expect(confirmRefund(aRequest({ status }), 'olga', later)).toEqual({
+        accepted: false,
+        rejection: { code: 'refund-not-due', paymentRequestId, actual: status },
+      });
+    },
+  );
 });
 
 /** Everything that may happen to a payment, in any order and any number of times. */

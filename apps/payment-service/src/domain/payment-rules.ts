@@ -101,7 +101,8 @@ export function applyResult(
   const updated = { ...request, decidedBy: source, updatedAt: at };
   if (status === 'PENDING') return settle(updated, result, source);
   // A repeated call, made because nobody knew that its result had been recorded.
-  if (source === 'gateway' && request.decidedBy === 'gateway' && hasSameResult(status, result)) return unchanged(request);
+  if (source === 'gateway' && request.decidedBy === 'gateway' && hasSameResult(status, result))
+    return unchanged(request);
   if (result.status === 'SUCCEEDED' && (status === 'FAILED' || status === 'CANCELLED')) {
     const reason = `The money arrived when the payment was ${status}.`;
     return accept<PaymentRequest, PaymentStep>(evolve, updated, {

@@ -37,7 +37,10 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @IsId()
   readonly orderId?: string;
 
-  @ApiPropertyOptional({ example: 'demo', description: 'Customers see only their own payment requests, whatever they enter here.' })
+  @ApiPropertyOptional({
+    example: 'demo',
+    description: 'Customers see only their own payment requests, whatever they enter here.',
+  })
   @MayBeAbsent()
   @IsText(1, 255)
   readonly customerId?: string;
@@ -58,7 +61,8 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-21',
-    description: 'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
+    description:
+      'Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.',
   })
   @QueryTime('from')
   readonly createdFrom?: Date;
@@ -66,7 +70,8 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     format: 'date-time',
     example: '2026-11-22T18:30:00Z',
-    description: 'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
+    description:
+      'Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.',
   })
   @QueryTime('to')
   readonly createdTo?: Date;

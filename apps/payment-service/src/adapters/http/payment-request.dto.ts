@@ -90,7 +90,12 @@ export class PaymentRequestPageDto {
   @ApiProperty({ type: [PaymentRequestDto] })
   readonly items!: readonly PaymentRequestDto[];
 
-  @ApiProperty({ type: String, nullable: true, example: null, description: 'The cursor of the next page; null on the last page.' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The cursor of the next page; null on the last page.',
+  })
   readonly nextCursor!: string | null;
 }
 

@@ -33,7 +33,12 @@ export class TimelineStepDto implements StoredStep {
   })
   readonly status!: PaymentStatus | null;
 
-  @ApiProperty({ type: 'integer', nullable: true, example: 2, description: 'The version of the payment after the step.' })
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    example: 2,
+    description: 'The version of the payment after the step.',
+  })
   readonly version!: number | null;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:31:00.000Z' })
@@ -100,6 +105,7 @@ export function stepSeenBy(caller: Caller, step: StoredStep): TimelineStepDto {
 function detailSeenBy(caller: Caller, { type, detail }: StoredStep): TimelineDetail | null {
   if (detail === null || isOperator(caller)) return detail;
   const { jobId: _, ...shown } = detail;
-  if (type === 'AmountMismatched') return { ...shown, reason: 'It names a different amount or currency than the payment.' };
+  if (type === 'AmountMismatched')
+    return { ...shown, reason: 'It names a different amount or currency than the payment.' };
   return Object.keys(shown).length > 0 ? shown : null;
 }

@@ -10,7 +10,10 @@ class WebhookDataDto {
   @IsId()
   readonly paymentRequestId!: string;
 
-  @ApiPropertyOptional({ example: 'card declined', description: 'Why the payment failed. Only the first 500 characters are kept.' })
+  @ApiPropertyOptional({
+    example: 'card declined',
+    description: 'Why the payment failed. Only the first 500 characters are kept.',
+  })
   @MayBeAbsentOrNull()
   @IsString()
   readonly reason?: string;
@@ -21,7 +24,8 @@ class WebhookDataDto {
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
     example: 1780,
-    description: 'The amount of the payment, in minor units. If it differs from that of the payment request, nothing changes.',
+    description:
+      'The amount of the payment, in minor units. If it differs from that of the payment request, nothing changes.',
   })
   @MayBeAbsentOrNull()
   @IsWholeNumber(0, Number.MAX_SAFE_INTEGER)
@@ -32,7 +36,8 @@ class WebhookDataDto {
     nullable: true,
     pattern: '^[A-Za-z]{3}$',
     example: 'EUR',
-    description: 'ISO 4217, in upper or lower case. If it differs from the currency of the payment request, nothing changes.',
+    description:
+      'ISO 4217, in upper or lower case. If it differs from the currency of the payment request, nothing changes.',
   })
   @MayBeAbsentOrNull()
   @InCapitals()
