@@ -98,7 +98,7 @@ it('notifies the customer once of an order that is paid, finished or cancelled',
   const texts = mailsTo('ada@customers.example').map(({ text }) => text);
   expect(texts.every((text) => text.includes(orderId))).toBe(true);
   for (const text of texts) expect(text).toContain('Auto-Submitted: auto-generated');
-  for (const subject of ['Your order is paid', 'Your order is finished', 'Your order has been cancelled'])
+  for (const subject of ['Your order is paid', 'Your order is finished', 'Your order was cancelled'])
     expect(texts.filter((text) => text.includes(`Subject: ${subject}`))).toHaveLength(1);
   expect(texts.join()).toContain('ordered twice');
 });

@@ -68,8 +68,8 @@ function contentOf({ type, orderId, reason }: Notification): { subject: string; 
       return { subject: 'Your order is paid', text: `Thank you! Order ${orderId} is paid and on its way.\n` };
     case 'OrderCancelled':
       return {
-        subject: 'Your order has been cancelled',
-        text: `Order ${orderId} has been cancelled${reason === null ? '' : ` (${reason})`}. If you have already paid, you will get a refund.\n`,
+        subject: 'Your order was cancelled',
+        text: `Order ${orderId} was cancelled${reason === null ? '' : ` (${reason})`}. If you have already paid, you will get a refund.\n`,
       };
     case 'OrderFinished':
       return { subject: 'Your order is finished', text: `Order ${orderId} is finished. We hope to see you again!\n` };
