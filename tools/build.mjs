@@ -1,4 +1,4 @@
-// The build before `npm start`, which takes half a minute the first time: `tsc -b` that names each workspace as it compiles it.
+// The build before `npm start`: `tsc -b`, printing each workspace as it is compiled, because the first build takes half a minute.
 import { existsSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 
@@ -21,7 +21,7 @@ function report({ code, messageText }) {
 }
 
 process.chdir(root);
-// Errors are printed by the host, as tsc prints them.
+// The host prints errors in the format of tsc.
 const host = ts.createSolutionBuilderHost(ts.sys, undefined, undefined, report);
 const status = ts.createSolutionBuilder(host, ['tsconfig.build.json'], { verbose: true }).build();
 if (status === ts.ExitStatus.Success && compiled > 0)

@@ -1,11 +1,11 @@
-// Prints what a service would refuse of this environment, one variable a line: node tools/dist/check-config.js order-service
+// Prints the variables that a service would reject, one per line: node tools/dist/check-config.js order-service
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './checkout.js';
 
 type ConfigClass = new () => object;
 
-/** What is needed of the built `@twinbox/api-kit`, which this workspace does not depend on. */
+/** The part used of the built `@twinbox/api-kit`, which is not a dependency of this workspace. */
 interface ApiKit {
   readonly ServiceConfig: ConfigClass;
   readonly ConfigError: new (problems: readonly string[]) => Error & { readonly problems: readonly string[] };

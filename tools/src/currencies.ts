@@ -1,4 +1,4 @@
-// Writes libs/contracts/src/currency-list.ts from CLDR: `npm run currencies`, after an update of cldr-core.
+// npm run currencies: generates libs/contracts/src/currency-list.ts from CLDR, after an update of cldr-core.
 import { writeFile } from 'node:fs/promises';
 import { CURRENCY_LIST, currencyList } from './currency-list.js';
 

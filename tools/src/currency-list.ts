@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** CLDR's currencies: by region, those that are or were in use there. */
+/** CLDR's currencies by region: those that are or were in use there. */
 interface CurrencyData {
   readonly supplemental: {
     readonly currencyData: {
@@ -11,21 +11,21 @@ interface CurrencyData {
 
 interface Use {
   readonly _to?: string;
-  /** Not money that anybody pays with: a fund, a precious metal, a unit of account. */
+  /** Not legal tender: a fund, a precious metal, a unit of account. */
   readonly _tender?: 'false';
 }
 
-/** When that version of cldr-core was published, by `npm view cldr-core time`: the package itself does not say. */
+/** When this version of cldr-core was published. The date comes from `npm view cldr-core time`; the package does not contain it. */
 const PUBLISHED = { version: '48.2.0', date: '2026-03-25' };
 
-/** The file that {@link currencyList} is for. */
+/** The file that {@link currencyList} generates. */
 export const CURRENCY_LIST = new URL('../../libs/contracts/src/currency-list.ts', import.meta.url);
 
-/** The source text of the list of currencies: each code that is or was legal tender anywhere, with its last day. */
+/** Generates the source of the currency list: every code that is or was legal tender anywhere, with its last day. */
 export function currencyList(): string {
   const require = createRequire(import.meta.url);
   const { version } = require('cldr-core/package.json') as { version: string };
-  if (version !== PUBLISHED.version) throw new Error(`When was cldr-core ${version} published? PUBLISHED has to know.`);
+  if (version !== PUBLISHED.version) throw new Error(`Add the publication date of cldr-core ${version} to PUBLISHED`);
   const { supplemental } = require('cldr-core/supplemental/currencyData.json') as CurrencyData;
   const lastDays = new Map<string, string | null>();
   for (const [code, { _to: lastDay = null }] of tendersIn(supplemental.currencyData.region)) {

@@ -1,19 +1,19 @@
-// A small shop to look at: orders of several customers in every status, made through the two APIs like anybody's. Where they are there
-// already, it only places those again whose payment has expired. Needs only node and is one file, so that it also runs as a one-shot
+// Creates demo orders: orders of several customers in every status, created through the two public APIs. If they exist already, only
+// those whose payment has expired are placed again. Needs nothing but node and is a single file, so that it also runs as a one-shot
 // container.
-// Environment: ORDER_URL, PAYMENT_URL; WEBHOOK_SECRET (that of payment-service: without it no order is refunded).
+// Environment: ORDER_URL, PAYMENT_URL; WEBHOOK_SECRET (the one of payment-service; without it no order is refunded).
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ORDERS = process.env['ORDER_URL'] ?? 'http://127.0.0.1:8081';
 const PAYMENTS = process.env['PAYMENT_URL'] ?? 'http://127.0.0.1:8082';
-// There may be several; each is good for a signature.
+// There may be several secrets; a signature with any of them is valid.
 const [WEBHOOK_SECRET] = process.env['WEBHOOK_SECRET']?.split(/[\s,]+/) ?? [];
 const OPERATOR = { 'x-user-id': 'ops', 'x-roles': 'operator' };
-const AT_A_TIME = 6;
+const CONCURRENCY = 6;
 
-/** What becomes of a demo order, by the path it takes through the two APIs. */
-type Fate =
+/** What happens to a demo order, and so in which status it ends. */
+type Scenario =
   | 'cart'
   | 'discarded'
   | 'waiting'
@@ -21,27 +21,27 @@ type Fate =
   | 'finished'
   | 'declined'
   | 'cancelled'
-  | 'refused by the shop'
+  | 'cancelled by the shop'
   | 'refunded';
 
 interface DemoOrder {
   readonly customer: string;
-  readonly fate: Fate;
+  readonly scenario: Scenario;
   readonly description: string | null;
   readonly items: readonly { readonly productId: string; readonly quantity: number }[];
 }
 
-/** `tea-assam 2, mug-stoneware` → two products, of the first of which two pieces. */
-function order(customer: string, fate: Fate, items: string, description: string | null = null): DemoOrder {
+/** Describes a demo order. The items are products with optional quantities: `tea-assam 2, mug-stoneware`. */
+function order(customer: string, scenario: Scenario, items: string, description: string | null = null): DemoOrder {
   const lines = items.split(', ').filter((line) => line !== '');
   const read = (line: string) => {
     const [productId = '', quantity = '1'] = line.split(' ');
     return { productId, quantity: Number(quantity) };
   };
-  return { customer, fate, description, items: lines.map(read) };
+  return { customer, scenario, description, items: lines.map(read) };
 }
 
-/** Statuses, customers, products, totals and currencies that make every filter worth a try. The last is a cart of demo. */
+/** Varied in status, customer, product, total and currency, so that every filter finds something. The last one must be a cart of `demo`. */
 const DEMO_ORDERS: readonly DemoOrder[] = [
   order('ada', 'paid', 'tea-darjeeling 2, pot-glass', 'For the office on the second floor'),
   order('ada', 'paid', 'coffee-filter 4, filter-papers 2'),
@@ -60,7 +60,7 @@ const DEMO_ORDERS: readonly DemoOrder[] = [
   order('grace', 'declined', 'pot-cast-iron 3'),
   order('grace', 'refunded', 'scale-brewing'),
   order('grace', 'discarded', 'mug-travel 2'),
-  order('grace', 'refused by the shop', 'tin-vintage 2'),
+  order('grace', 'cancelled by the shop', 'tin-vintage 2'),
   order('grace', 'paid', 'gift-card-25'),
   order('linus', 'paid', 'coffee-espresso 2'),
   order('linus', 'paid', 'coffee-decaf'),
@@ -100,7 +100,7 @@ interface Order {
   } | null;
 }
 
-class Refused extends Error {
+class RequestFailed extends Error {
   constructor(
     message: string,
     readonly status?: number,
@@ -109,7 +109,7 @@ class Refused extends Error {
   }
 }
 
-/** One request; a network failure or a 5xx is tried again for a while, for the services may just be starting. */
+/** Sends a request. Retries for a while after a network failure or a 5xx, because the services may still be starting. */
 async function send<T>(url: string, init: RequestInit): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -117,10 +117,10 @@ async function send<T>(url: string, init: RequestInit): Promise<T> {
       const text = await response.text();
       if (response.ok) return JSON.parse(text) as T;
       if (response.status < 500 || attempt === 10)
-        throw new Refused(`${init.method ?? 'GET'} ${url}: ${response.status} ${text}`, response.status);
+        throw new RequestFailed(`${init.method ?? 'GET'} ${url}: ${response.status} ${text}`, response.status);
     } catch (error) {
-      if (error instanceof Refused) throw error;
-      if (attempt === 10) throw new Refused(`${url}: ${(error as Error).message}`);
+      if (error instanceof RequestFailed) throw error;
+      if (attempt === 10) throw new RequestFailed(`${url}: ${(error as Error).message}`);
     }
     await sleep(500);
   }
@@ -136,19 +136,19 @@ function post<T>(url: string, headers: Headers, body?: object): Promise<T> {
   return send(url, { method: 'POST', headers: { ...headers, ...json }, body: JSON.stringify(body) });
 }
 
-/** Waits until the order is as expected; its payment takes the way through Kafka, and back. */
-async function orderThat(id: string, is: (order: Order) => boolean): Promise<Order> {
+/** Waits until the order meets the condition: its payment takes a moment, because it goes through Kafka and back. */
+async function waitForOrder(id: string, condition: (order: Order) => boolean): Promise<Order> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     const order = await get<Order>(`${ORDERS}/orders/${id}`, OPERATOR);
-    if (is(order)) return order;
+    if (condition(order)) return order;
     if (Date.now() > deadline)
-      throw new Refused(`The order ${id} is still ${order.status} after 60 s: is Kafka reachable for both services?`);
+      throw new RequestFailed(`Order ${id} is still ${order.status} after 60 s. Can both services reach Kafka?`);
     await sleep(50);
   }
 }
 
-/** What the payment provider would send, signed as https://www.standardwebhooks.com say. */
+/** Sends a webhook in place of the payment provider, signed according to https://www.standardwebhooks.com. */
 async function sendWebhook(secret: string, id: string, body: object): Promise<void> {
   const timestamp = `${Math.floor(Date.now() / 1000)}`;
   const text = JSON.stringify(body);
@@ -166,11 +166,11 @@ async function sendWebhook(secret: string, id: string, body: object): Promise<vo
   });
 }
 
-/** One demo order, from its first request to its fate. */
+/** Takes one demo order through its scenario. */
 class Demo {
   private readonly customer: Headers;
 
-  /** `key`: what was done of it before an interruption is answered again, and not done again. */
+  /** @param key prefix of the idempotency keys, so that steps completed before an interruption are not repeated */
   constructor(
     private readonly order: DemoOrder,
     private readonly key: string,
@@ -178,121 +178,124 @@ class Demo {
     this.customer = { 'x-user-id': order.customer };
   }
 
-  /** Returns whether the order has reached its fate. */
+  /** Returns whether the scenario could be completed. */
   async run(): Promise<boolean> {
-    const { items, description, fate } = this.order;
-    const draft = fate === 'cart' || fate === 'discarded';
+    const { items, description, scenario } = this.order;
+    const draft = scenario === 'cart' || scenario === 'discarded';
     try {
-      const { id } = await post<Order>(`${ORDERS}/orders`, this.once('open', this.customer), {
+      const { id } = await post<Order>(`${ORDERS}/orders`, this.withKey('open', this.customer), {
         draft,
         items,
         description,
       });
-      await this.reach(fate, id);
+      await this.play(scenario, id);
       return true;
     } catch (error) {
-      // In a shop in use something may be sold out; and after an interruption of some length a payment may have expired.
-      if (!(error instanceof Refused && error.status === 409)) throw error;
+      // In a shop that is in use, a product may be sold out; after a long interruption, a payment may have expired.
+      if (!(error instanceof RequestFailed && error.status === 409)) throw error;
       return false;
     }
   }
 
-  private async reach(fate: Fate, id: string): Promise<void> {
+  private async play(scenario: Scenario, id: string): Promise<void> {
     const order = `${ORDERS}/orders/${id}`;
-    switch (fate) {
+    switch (scenario) {
       case 'cart':
         return;
       case 'discarded':
-        await post(`${order}/cancel`, this.once('cancel', this.customer), { reason: 'Not this month.' });
+        await post(`${order}/cancel`, this.withKey('cancel', this.customer), { reason: 'Not this month.' });
         return;
       case 'waiting':
         await this.paymentOf(id);
         return;
       case 'paid':
       case 'finished':
-        await post(`${await this.paymentOf(id)}/succeed`, this.once('succeed', OPERATOR));
-        await orderThat(id, ({ status }) => status === 'COMPLETED' || status === 'FINISHED');
-        if (fate === 'finished') await post(`${order}/finish`, this.once('finish', OPERATOR));
+        await post(`${await this.paymentOf(id)}/succeed`, this.withKey('succeed', OPERATOR));
+        await waitForOrder(id, ({ status }) => status === 'COMPLETED' || status === 'FINISHED');
+        if (scenario === 'finished') await post(`${order}/finish`, this.withKey('finish', OPERATOR));
         return;
       case 'declined':
-        await post(`${await this.paymentOf(id)}/fail`, this.once('fail', OPERATOR), { reason: 'card declined' });
-        await orderThat(id, ({ status }) => status === 'CANCELLED');
+        await post(`${await this.paymentOf(id)}/fail`, this.withKey('fail', OPERATOR), { reason: 'card declined' });
+        await waitForOrder(id, ({ status }) => status === 'CANCELLED');
         return;
-      case 'refused by the shop':
+      case 'cancelled by the shop':
         await this.paymentOf(id);
-        await post(`${order}/cancel`, this.once('cancel', OPERATOR), { reason: 'The last one has a dent.' });
+        await post(`${order}/cancel`, this.withKey('cancel', OPERATOR), { reason: 'The last one has a dent.' });
         return;
       case 'cancelled':
       case 'refunded':
         await this.paymentOf(id);
-        await post(`${order}/cancel`, this.once('cancel', this.customer), { reason: 'I have changed my mind.' });
-        if (fate === 'refunded' && WEBHOOK_SECRET) await this.payTooLate(WEBHOOK_SECRET, id);
+        await post(`${order}/cancel`, this.withKey('cancel', this.customer), { reason: 'I have changed my mind.' });
+        if (scenario === 'refunded' && WEBHOOK_SECRET) await this.payLate(WEBHOOK_SECRET, id);
     }
   }
 
-  /** The provider has the money of an order that is cancelled: it goes back. */
-  private async payTooLate(secret: string, id: string): Promise<void> {
-    const { payment } = await orderThat(id, (order) => order.payment?.status !== 'PENDING');
+  /** Reports a payment for an order that is cancelled already, which is then refunded. */
+  private async payLate(secret: string, id: string): Promise<void> {
+    const { payment } = await waitForOrder(id, (order) => order.payment?.status !== 'PENDING');
     const data = { paymentRequestId: payment?.paymentRequestId };
     await sendWebhook(secret, `demo-${payment?.paymentRequestId}`, {
       type: 'payment.succeeded',
       timestamp: new Date(),
       data,
     });
-    await orderThat(id, (order) => order.payment?.status === 'REFUNDED');
+    await waitForOrder(id, (order) => order.payment?.status === 'REFUNDED');
   }
 
   private async paymentOf(id: string): Promise<string> {
-    const { payment } = await orderThat(id, (order) => order.payment !== null);
+    const { payment } = await waitForOrder(id, (order) => order.payment !== null);
     return `${PAYMENTS}/payment-requests/${payment?.paymentRequestId}`;
   }
 
-  private once(step: string, headers: Headers): Headers {
+  private withKey(step: string, headers: Headers): Headers {
     return { ...headers, 'idempotency-key': `${this.key}-${step}` };
   }
 }
 
-/** Whether the demo orders were made before: the last one is a cart, which nothing can be short for, and comes after all others. */
-async function areThere(): Promise<boolean> {
+/** Whether the demo orders exist. The last one is the evidence: it is created after all others and, as a cart, cannot lack stock. */
+async function demoOrdersExist(): Promise<boolean> {
   const { items } = await get<{ items: Order[] }>(`${ORDERS}/orders?sort=created&limit=100`, { 'x-user-id': 'demo' });
   const ofDemo = DEMO_ORDERS.filter(({ customer }) => customer === 'demo').length;
   return items.length >= ofDemo || items.some(({ description }) => description === DEMO_ORDERS.at(-1)?.description);
 }
 
-async function makeAll(): Promise<void> {
+async function createAll(): Promise<void> {
   const demo = (order: DemoOrder) => new Demo(order, `demo-orders-1-${DEMO_ORDERS.indexOf(order)}`).run();
   const last = DEMO_ORDERS.at(-1);
   const waiting = DEMO_ORDERS.slice(0, -1).values();
-  const inTurn = async () => {
+  const worker = async () => {
     for (const order of waiting) await demo(order);
   };
-  await Promise.all(Array.from({ length: AT_A_TIME }, inTurn));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   if (last) await demo(last);
 }
 
 /**
- * Places those orders again that are to wait for their payment and whose payment has expired, which takes minutes. Those that somebody
- * has paid or cancelled stay as they are. Returns how many wait again.
+ * Places the orders again that should be waiting for their payment but whose payment has expired, which it does after some minutes.
+ * Orders that somebody has paid or cancelled stay as they are. Returns how many are waiting again.
  */
-async function renew(): Promise<number> {
+async function replaceExpired(): Promise<number> {
   const expired: DemoOrder[] = [];
   for (const customer of new Set(DEMO_ORDERS.map((order) => order.customer))) {
     const newestFirst = await get<{ items: Order[] }>(`${ORDERS}/orders?sort=-created&limit=100`, {
       'x-user-id': customer,
     });
-    const waiting = DEMO_ORDERS.filter((order) => order.customer === customer && order.fate === 'waiting');
+    const waiting = DEMO_ORDERS.filter((order) => order.customer === customer && order.scenario === 'waiting');
     for (const order of waiting) {
       const newest = newestFirst.items.find((other) => contentsOf(other) === contentsOf(order));
       if (newest && hasExpired(newest)) expired.push(order);
     }
   }
-  // Not the keys of the first time, under which the answer may be kept.
-  let renewed = 0;
-  for (const order of expired) if (await new Demo(order, `demo-orders-1-${randomUUID()}`).run()) renewed++;
-  return renewed;
+  // Needs new keys: under the original ones the responses may still be stored.
+  let replaced = 0;
+  for (const order of expired) if (await new Demo(order, `demo-orders-1-${randomUUID()}`).run()) replaced++;
+  return replaced;
 }
 
-/** Cancelled because its payment was not made in time. The payment of an order that a person cancelled may expire just after that. */
+/**
+ * Whether the order was cancelled because its payment expired. The payment status does not tell: the payment of an order cancelled by a
+ * user may expire right afterwards.
+ */
 function hasExpired({ status, cancelReason }: Order): boolean {
   return status === 'CANCELLED' && cancelReason === 'payment failed: expired';
 }
@@ -303,18 +306,18 @@ function contentsOf({ description, items }: Pick<DemoOrder, 'description' | 'ite
 }
 
 async function main(): Promise<void> {
-  if (await areThere()) {
-    const renewed = await renew();
-    console.log(`The demo orders are there already; ${renewed} of them wait for their payment again.`);
+  if (await demoOrdersExist()) {
+    const replaced = await replaceExpired();
+    console.log(`The demo orders exist already; ${replaced} of them had expired and were placed again.`);
   } else {
-    await makeAll();
-    console.log('The demo orders are there.');
+    await createAll();
+    console.log('The demo orders have been created.');
   }
 }
 
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Refused ? error.message : error);
+  console.error(error instanceof RequestFailed ? error.message : error);
   process.exit(1);
 }

@@ -9,7 +9,7 @@ interface Manifest {
 
 const read = (file: string) => readFile(join(root, file), 'utf8');
 
-/** The npm of every Node that is allowed: 22.15 came with 10.9. */
+/** The npm versions of all supported Node versions: 22.15 was released with 10.9. */
 const NPM = '>=10.9';
 
 let allowed: string;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   locked = JSON.parse(await read('package-lock.json')).packages;
 });
 
-it('npm ci installs no package that warns on a Node that the engines allow', () => {
+it('every installed package supports all Node versions that `engines` allows', () => {
   const refused = Object.entries(locked).filter(
     ([, { engines }]) => !semver.subset(allowed, engines?.node ?? '*') || !semver.subset(NPM, engines?.npm ?? '*'),
   );
@@ -28,7 +28,7 @@ it('npm ci installs no package that warns on a Node that the engines allow', () 
   expect(refused.map(([path, { engines }]) => [path, engines])).toEqual([]);
 });
 
-it('the libraries run on the same versions of Node as the repository', () => {
+it('the libraries support the same versions of Node as the repository', () => {
   const libraries = Object.entries(locked).filter(([path]) => path.startsWith('libs/'));
 
   expect(libraries.length).toBeGreaterThan(0);
@@ -39,7 +39,7 @@ it.each(['README.md', 'CONTRIBUTING.md', 'libs/messaging/README.md'])('%s names 
   expect(await read(file)).toContain(`Node \`${allowed}\``);
 });
 
-it('the Node that npm installs and the one of .nvmrc are among them', async () => {
+it('the Node that npm installs and the one in .nvmrc are supported versions', async () => {
   const { devDependencies } = JSON.parse(await read('package.json'));
 
   expect(semver.satisfies(devDependencies.node, allowed)).toBe(true);

@@ -1,5 +1,5 @@
-// npm run fuzz:api: schemathesis against both services on servers of their own, as a customer and as an operator.
-// `npm run fuzz:api -- [--short] [arguments of "schemathesis run"]`
+// npm run fuzz:api: runs schemathesis against both services, started for it, as a customer and as an operator.
+// Usage: npm run fuzz:api -- [--short] [arguments of "schemathesis run"]
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { startPostgres } from './postgres.js';
 import { ask, run } from './processes.js';
 import { type Service, startService } from './services.js';
 import { urlAs } from './start-config.js';
-import { describe } from './trouble.js';
+import { describeError } from './trouble.js';
 
 const SCHEMATHESIS = '4.32.5';
 const PYTHON = join(home, `python/schemathesis-${SCHEMATHESIS}`);
@@ -25,8 +25,8 @@ const CALLERS = {
 };
 
 /**
- * Arguments of the short form, for CI: less than a minute on two cores. The coverage phase takes most of it, so it runs once for each
- * service, as the caller who may do everything.
+ * The arguments of the short form, for CI. It takes less than a minute on two cores, most of it in the coverage phase, which therefore
+ * runs only once per service, as the caller with all permissions.
  */
 const SHORT = {
   customer: ['--phases', 'fuzzing', '--max-examples', '5', '--seed', '1'],
@@ -40,14 +40,14 @@ async function main(): Promise<number> {
   const isShort = process.argv[2] === '--short';
   const args = process.argv.slice(isShort ? 3 : 2);
   if (!(await ask('python3', ['-c', 'import sys, venv; assert sys.version_info >= (3, 10)'], 10_000).then(isTrue))) {
-    console.log('Skipped: schemathesis needs Python 3.10 or later, with its module venv.');
+    console.log('Skipped: schemathesis needs Python 3.10 or later with the venv module.');
     console.log('0 passed, 0 failed');
     return 0;
   }
-  const obstacle = await installSchemathesis().then(() => undefined, describe);
-  if (obstacle !== undefined) {
+  const failure = await installSchemathesis().then(() => undefined, describeError);
+  if (failure !== undefined) {
     stopping.signal.throwIfAborted();
-    console.log(`Skipped: schemathesis cannot be installed. ${obstacle}`);
+    console.log(`Skipped: schemathesis cannot be installed. ${failure}`);
     console.log('0 passed, 0 failed');
     return 0;
   }
@@ -71,7 +71,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** The output is empty when Python succeeds, and undefined when it does not. */
+/** The output is an empty string when Python succeeds, and undefined when it fails. */
 const isTrue = (output: string | undefined): boolean => output !== undefined;
 
 async function installSchemathesis(): Promise<void> {
@@ -85,17 +85,17 @@ async function installSchemathesis(): Promise<void> {
     ['install', '--quiet', '--retries', '1', '--timeout', '15', `schemathesis==${SCHEMATHESIS}`],
     options,
   );
-  // Last, so that an interrupted installation starts again.
+  // Must come last, so that an interrupted installation is repeated.
   await mkdir(join(PYTHON, 'installed'));
 }
 
-/** Starts PostgreSQL, Kafka and both services, with the demo orders. `undo` receives what stops them. */
+/** Starts PostgreSQL, Kafka and both services, with the demo orders. Adds to `undo` the steps that stop them. */
 async function startServices(
   directory: string,
   undo: (() => Promise<unknown>)[],
 ): Promise<Readonly<Record<string, string>>> {
   console.log('Starting PostgreSQL, Kafka and both services …');
-  // When this runs as root, PostgreSQL runs as another user, who needs access.
+  // When this runs as root, PostgreSQL runs as another user, which needs access.
   await run('chmod', ['755', directory], { what: 'chmod', logFile: join(directory, 'setup.log') });
   const { signal } = stopping;
   const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), database: 'twinbox', signal });
@@ -148,7 +148,7 @@ async function startServices(
   return urls;
 }
 
-/** Runs schemathesis in a directory where it may store its findings. */
+/** Runs schemathesis in a directory where it may store its findings, and returns its exit status. */
 function schemathesis(url: string, headers: readonly string[], args: readonly string[], cwd: string): Promise<number> {
   const own = join(root, 'tools/schemathesis');
   const config = ['--config-file', join(own, 'schemathesis.toml')];
@@ -167,6 +167,6 @@ function schemathesis(url: string, headers: readonly string[], args: readonly st
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!stopping.signal.aborted) console.error(describe(error));
+  if (!stopping.signal.aborted) console.error(describeError(error));
   process.exitCode = 1;
 }

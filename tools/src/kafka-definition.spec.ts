@@ -12,11 +12,11 @@ it.each([
   ['KAFKA_NUM_PARTITIONS', 'num.partitions'],
   ['KAFKA_A__B_C', 'a_b.c'],
   ['KAFKA_A___B_C', 'a-b.c'],
-])('names the setting of %s as the container image does: %s', (variable, name) => {
+])('converts %s to %s, as the container image does', (variable, name) => {
   expect(propertyName(variable)).toBe(name);
 });
 
-it('takes the version of Kafka from the tag of its image', () => {
+it('reads the version of Kafka from the tag of its image', () => {
   const definition = parseKafkaDefinition(
     'services: { kafka: { image: apache/kafka:4.3.0, environment: { KAFKA_NODE_ID: 1 } } }',
   );
@@ -24,13 +24,13 @@ it('takes the version of Kafka from the tag of its image', () => {
   expect(definition).toMatchObject({ version: '4.3.0', environment: { KAFKA_NODE_ID: '1' } });
 });
 
-it('refuses an image whose tag names no version that Maven has', () => {
+it('rejects an image whose tag is not a version that Maven has', () => {
   expect(() => parseKafkaDefinition('services: { kafka: { image: apache/kafka:latest, environment: {} } }')).toThrow(
     'has no tag like 4.3.0',
   );
 });
 
-it('keeps the settings of the container but listens on loopback and writes where it is told', () => {
+it('keeps the settings of the container, but listens on loopback and writes to the given directory', () => {
   const properties = serverProperties(
     {
       KAFKA_NODE_ID: '7',
@@ -54,12 +54,12 @@ it('keeps the settings of the container but listens on loopback and writes where
   ]);
 });
 
-it('gives the JVM the memory that the container gives it', () => {
+it('gives the JVM the memory options of the container', () => {
   expect(heapOptions({ KAFKA_HEAP_OPTS: '-Xms256m  -Xmx512m' })).toEqual(['-Xms256m', '-Xmx512m']);
   expect(heapOptions({})).toEqual([]);
 });
 
-it('understands the docker-compose.yml of this project, which makes no topic by accident', async () => {
+it('reads the docker-compose.yml of this project, which disables automatic topic creation', async () => {
   const { version, environment } = await readKafkaDefinition();
 
   expect(version).toMatch(/^4\./);

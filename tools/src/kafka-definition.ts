@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { root } from './checkout.js';
 
-/** What docker-compose.yml says of Kafka: the only place that says it, whichever way it runs. */
+/** The definition of Kafka in docker-compose.yml, which is the only source whether Kafka runs in a container or from its jars. */
 export interface KafkaDefinition {
   readonly image: string;
-  /** The image's tag. */
+  /** The tag of the image. */
   readonly version: string;
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -18,7 +18,7 @@ export async function readKafkaDefinition(file = join(root, 'docker-compose.yml'
 export function parseKafkaDefinition(yaml: string): KafkaDefinition {
   const { image, environment } = parse(yaml).services.kafka as { image: string; environment: Record<string, unknown> };
   const version = /:(\d+\.\d+\.\d+)$/.exec(image)?.[1];
-  if (!version) throw new Error(`The image of the service kafka, ${image}, has no tag like 4.3.0.`);
+  if (!version) throw new Error(`The image ${image} of the service kafka has no tag like 4.3.0.`);
   return {
     image,
     version,
@@ -26,10 +26,10 @@ export function parseKafkaDefinition(yaml: string): KafkaDefinition {
   };
 }
 
-/** The image's own variables that are no broker settings (kafka.docker.KafkaDockerWrapper leaves out the same). */
+/** The image's own variables that are not broker settings; kafka.docker.KafkaDockerWrapper excludes the same ones. */
 const NOT_SETTINGS = /^KAFKA_(VERSION|OPTS|JMX_.*|GC_LOG_OPTS|HEAP_OPTS|JVM_PERFORMANCE_OPTS|LOG4J_.*|TOOLS_LOG4J_.*)$/;
 
-/** KAFKA_NUM_PARTITIONS → num.partitions, by the image's rules: ___ is a dash, __ an underscore, _ a dot. */
+/** Converts KAFKA_NUM_PARTITIONS to num.partitions by the rules of the image: ___ is a dash, __ an underscore, _ a dot. */
 export function propertyName(variable: string): string {
   const signs: Record<string, string> = { ___: '-', __: '_', _: '.' };
   return variable
@@ -39,8 +39,8 @@ export function propertyName(variable: string): string {
 }
 
 /**
- * The server.properties of one node on loopback: the container's settings, except where it listens and keeps its data. The
- * listener EXTERNAL, the one a container publishes, is the only one beside the controller's.
+ * Returns the server.properties of a single node on loopback: the settings of the container, except for its listeners and data
+ * directory. Besides the controller's listener there is only EXTERNAL, the one that the container publishes.
  */
 export function serverProperties(
   environment: KafkaDefinition['environment'],
@@ -63,7 +63,7 @@ export function serverProperties(
     .join('');
 }
 
-/** The JVM's memory options, also from the container's definition. */
+/** Returns the JVM's memory options from the container's definition. */
 export function heapOptions(environment: KafkaDefinition['environment']): string[] {
   return (environment['KAFKA_HEAP_OPTS'] ?? '').split(/\s+/).filter(Boolean);
 }

@@ -1,6 +1,6 @@
 import { downloadProgress, pullProgress } from './kafka.js';
 
-it("adds up the sizes in Maven's output, and reports every five megabytes", () => {
+it("adds up the sizes in Maven's output and reports every five megabytes", () => {
   const reports: number[] = [];
   const read = downloadProgress((mb) => reports.push(mb));
 
@@ -17,7 +17,7 @@ it("adds up the sizes in Maven's output, and reports every five megabytes", () =
   expect(reports).toEqual([5, 20]);
 });
 
-it('counts the layers of an image that are complete, also those that were there', () => {
+it('counts the completed layers of an image, including those that existed already', () => {
   const reports: string[] = [];
   const read = pullProgress((done, all) => reports.push(`${done}/${all}`));
 

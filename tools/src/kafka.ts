@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { home, root, shortHash } from './checkout.js';
 import { heapOptions, type KafkaDefinition, readKafkaDefinition, serverProperties } from './kafka-definition.js';
-import { answers, freePort } from './ports.js';
+import { acceptsConnections, freePort } from './ports.js';
 import {
   ask,
   end,
@@ -18,48 +18,49 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
 export interface KafkaOptions {
-  /** Made when missing; what an earlier run left in it is used. None given: a new temporary one. */
+  /** Created if missing; data of an earlier run is reused. Default: a new temporary directory. */
   readonly dataDir?: string;
-  /** 0, the default, picks a free one. */
+  /** 0, the default, picks a free port. */
   readonly port?: number;
-  /** Appended to; by default a file beside the data. */
+  /** The log is appended to this file. Default: a file next to the data directory. */
   readonly logFile?: string;
-  /** Told what takes long, such as a download. */
+  /** Called with a description of each slow operation, such as a download. */
   readonly onProgress?: (what: string) => void;
   readonly signal?: AbortSignal;
 }
 
-/** One KRaft node of our own, outside our process group: only these methods end it, not a Ctrl-C in the terminal. */
+/** A single KRaft node. It runs outside the process group of the caller, so only these methods stop it, not Ctrl-C in the terminal. */
 export interface KafkaServer {
-  /** host:port, as KAFKA_BROKERS wants it. */
+  /** host:port, the format of KAFKA_BROKERS. */
   readonly brokers: string;
   readonly port: number;
-  /** Starts it again on the same data and port. Nothing happens when it runs. */
+  /** Starts the node again with the same data and port. Does nothing if it is running. */
   start(): Promise<void>;
-  /** Controlled shutdown. */
+  /** Shuts the node down in a controlled way. */
   stop(): Promise<void>;
   restart(): Promise<void>;
-  /** SIGKILL, as a crash would. */
+  /** Sends SIGKILL, to simulate a crash. */
   kill(): Promise<void>;
-  /** Stops its processes, as on a machine that hangs: connections stay open, and silent until `resume`. */
+  /** Suspends its processes, as if the machine hung: connections stay open but are silent until `resume`. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Stops it and deletes its data. */
+  /** Stops the node and deletes its data. */
   remove(): Promise<void>;
 }
 
 /**
- * Starts Apache Kafka as the `kafka` service of docker-compose.yml defines it, and returns when it takes requests: in a container
- * where a Docker engine runs, else from Kafka's own jars with Java, downloaded once by Maven. Data once written by the jars stays
- * with them, for a container would not see it. A node that an earlier, killed run left on the same data is ended first.
+ * Starts Apache Kafka as the `kafka` service of docker-compose.yml defines it, and returns when it accepts requests. It runs in a
+ * container if a Docker engine is running, otherwise with Java from Kafka's own jars, which Maven downloads once. A data directory
+ * written by the jars is used with the jars again, because a container would not see it. A node that a killed earlier run has left
+ * running on the same data is stopped first.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
   const wanted = resolve(options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-kafka-'))));
   await mkdir(dirname(wanted), { recursive: true });
-  // The path goes into the command line, by which a stale node is known: one spelling only.
+  // A stale node is identified by the path in its command line, so the path must always be spelled the same way.
   const dataDir = join(await realpath(dirname(wanted)), basename(wanted));
   await mkdir(dataDir, { recursive: true });
   const logFile = options.logFile ?? `${dataDir}.log`;
@@ -69,7 +70,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   const jarsHaveData = (await exists(join(dataDir, 'log'))) && java !== undefined;
   const make = !jarsHaveData && (await dockerRuns()) ? inDocker : await fromJars(context, java);
 
-  // Between the moment a free port is found and the moment Kafka takes it, somebody else may.
+  // Another process may take the free port before Kafka listens on it.
   const attempts = options.port ? 1 : 3;
   for (let attempt = 1; ; attempt++) {
     const port = options.port || (await freePort());
@@ -99,14 +100,14 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   }
 }
 
-/** Ends the node that an earlier run left on this data directory, if there is one; with `remove` its container's data too. */
+/** Stops the node that an earlier run has left running on this data directory, if any; `remove` also deletes the data of its container. */
 export async function endStaleKafka(dataDir: string, { remove = false } = {}): Promise<void> {
   const dir = await realpath(dataDir).catch(() => resolve(dataDir));
   await end(await pidsWithArguments(...marker(dir)), 15_000);
   if (!(await exists(join(dir, IN_DOCKER)))) return;
   if (!(await dockerRuns()))
-    throw new Trouble(
-      `Kafka's data of an earlier run is in Docker, which does not run now. Start Docker; or give that data up: rm -rf ${dir}`,
+    throw new OperationalError(
+      `An earlier run has left Kafka's data in Docker, which is not running. Start Docker, or discard that data: rm -rf ${dir}`,
     );
   const context = { dataDir: dir, logFile: join(dir, 'docker.log'), definition: await readKafkaDefinition() };
   const node = inDocker(context, 0);
@@ -127,9 +128,9 @@ const exists = (path: string) =>
     () => false,
   );
 
-// ---- in a container -------------------------------------------------------------------------------------------------------
+// ---- In a container -------------------------------------------------------------------------------------------------------
 
-/** A file in the data directory while the container may run, so that the next start looks for it without asking Docker first. */
+/** Name of a file that marks a data directory while its container may be running, so that only then Docker has to be queried. */
 const IN_DOCKER = 'in-docker';
 
 async function dockerRuns(): Promise<boolean> {
@@ -140,7 +141,7 @@ async function dockerRuns(): Promise<boolean> {
   return info !== undefined && compose !== undefined;
 }
 
-/** Reads the output of `docker pull`, and reports each layer that is complete. */
+/** Returns a reader for the lines of `docker pull` that reports each completed layer. */
 export function pullProgress(report: (done: number, all: number) => void): (line: string) => void {
   const layers = new Map<string, boolean>();
   return (line) => {
@@ -148,9 +149,9 @@ export function pullProgress(report: (done: number, all: number) => void): (line
     const [, id = '', state = ''] = /^([\da-f]{12}): (.+)$/.exec(line) ?? [];
     if (!id) return;
     const isDone = /^(Pull complete|Already exists)/.test(state);
-    const isNews = isDone && !layers.get(id);
+    const isNewlyDone = isDone && !layers.get(id);
     layers.set(id, isDone || layers.get(id) === true);
-    if (isNews) report([...layers.values()].filter(Boolean).length, layers.size);
+    if (isNewlyDone) report([...layers.values()].filter(Boolean).length, layers.size);
   };
 }
 
@@ -164,8 +165,8 @@ function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context,
       env: { ...process.env, KAFKA_PORT: String(port || 1) },
       ...(until && { signal: until }),
     });
-  const ended = () => rm(join(dataDir, IN_DOCKER), { force: true });
-  // Takes minutes: the signal ends it, and its progress is reported.
+  const unmark = () => rm(join(dataDir, IN_DOCKER), { force: true });
+  // A pull takes minutes, so it can be aborted and reports its progress.
   const pull = () => {
     onProgress?.(`pulling the image ${definition.image} (about 400 MB unpacked, once)`);
     const what = `Pulling the image ${definition.image}`;
@@ -182,25 +183,25 @@ function inDocker({ dataDir, logFile, definition, onProgress, signal }: Context,
     },
     stop: async () => {
       await compose('Stopping Kafka in Docker', ['stop', 'kafka']);
-      await ended();
+      await unmark();
     },
     kill: () => compose('Killing Kafka in Docker', ['kill', '--signal', 'KILL', 'kafka']),
     pause: () => compose('Pausing Kafka in Docker', ['pause', 'kafka']),
     resume: () => compose('Resuming Kafka in Docker', ['unpause', 'kafka']),
     remove: async () => {
       await compose('Removing Kafka from Docker', ['down', '--volumes']);
-      await ended();
+      await unmark();
     },
   };
 }
 
-// ---- from Kafka's own jars ------------------------------------------------------------------------------------------------
+// ---- From Kafka's own jars ------------------------------------------------------------------------------------------------
 
 const CHOICES =
   'Kafka needs one of these: a running Docker engine with compose; Java 17 or newer and Maven on the PATH; or KAFKA_BROKERS set ' +
-  'to brokers that run already (KAFKA_BROKERS=host:port).';
+  'to brokers that are already running (KAFKA_BROKERS=host:port).';
 
-/** The java command of JAVA_HOME or the PATH, when it is new enough for Kafka's server. */
+/** Returns the java command of JAVA_HOME or the PATH if it is recent enough for Kafka's server. */
 async function findJava(): Promise<string | undefined> {
   const ofJavaHome = process.env['JAVA_HOME'] ? [join(process.env['JAVA_HOME'], 'bin/java')] : [];
   for (const command of [...ofJavaHome, 'java']) {
@@ -210,14 +211,17 @@ async function findJava(): Promise<string | undefined> {
   return undefined;
 }
 
-/** What it takes to run Kafka's own Java client. */
+/** What is needed to run Kafka's own Java client. */
 export interface KafkaJars {
   readonly java: string;
-  /** The directory of the jars. */
+  /** The directory that contains the jars. */
   readonly directory: string;
 }
 
-/** Downloads the jars where they are missing; `logFile` gets Maven's output. Undefined without Java, or without the jars and Maven. */
+/**
+ * Finds Java and Kafka's jars, and downloads missing jars; Maven's output goes to `logFile`. Returns undefined without Java, or if the
+ * jars are missing and Maven is too.
+ */
 export async function findKafkaJars(
   options: Pick<Context, 'onProgress' | 'signal' | 'logFile'>,
 ): Promise<KafkaJars | undefined> {
@@ -234,15 +238,15 @@ export async function findKafkaJars(
 const jarsOf = (version: string): string => join(home, `kafka-${version}`);
 
 async function fromJars(context: Context, java: string | undefined): Promise<(context: Context, port: number) => Node> {
-  if (!java) throw new Trouble(`There is neither a running Docker engine (with compose) nor Java 17. ${CHOICES}`);
+  if (!java) throw new OperationalError(`Found neither a running Docker engine (with compose) nor Java 17. ${CHOICES}`);
   const jars = await downloadJars(context);
   return (_, port) => onJava(context, java, jars, port);
 }
 
-/** Kafka's jars (44 MB), and what Maven needs to copy them. */
+/** Kafka's jars (44 MB) and the plugins with which Maven copies them. */
 const DOWNLOAD_MB = 53;
 
-/** Reads Maven's output, and reports the megabytes that have arrived whenever there are five more. */
+/** Returns a reader for the lines of Maven's output that reports the downloaded megabytes after every five more. */
 export function downloadProgress(report: (mb: number) => void): (line: string) => void {
   const bytes = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
   let arrived = 0;
@@ -259,7 +263,7 @@ export function downloadProgress(report: (mb: number) => void): (line: string) =
   };
 }
 
-/** Maven fetches and checks the jars into .twinbox, once; complete or not at all, also with two runs at the same time. */
+/** Has Maven download and verify the jars into .twinbox, once. The result is complete or absent, even with two concurrent runs. */
 async function downloadJars({
   definition: { version },
   onProgress,
@@ -269,7 +273,7 @@ async function downloadJars({
   const jars = jarsOf(version);
   if (await exists(jars)) return jars;
   if ((await ask('mvn', ['--version'], 20_000)) === undefined)
-    throw new Trouble(`There is neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);
+    throw new OperationalError(`Found neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);
   onProgress?.(`downloading Apache Kafka ${version} with Maven (about ${DOWNLOAD_MB} MB, once)`);
   await mkdir(home, { recursive: true });
   await removeUnfinished(home);
@@ -283,7 +287,7 @@ async function downloadJars({
       signal,
       onLine: downloadProgress((mb) => onProgress?.(`${mb} of about ${DOWNLOAD_MB} MB`)),
     });
-    // Fails when another run was quicker: its jars are the same.
+    // Fails if another run has finished first, which has downloaded the same jars.
     await rename(unfinished, jars).catch(async (error) => {
       if (!(await exists(jars))) throw error;
     });
@@ -316,16 +320,16 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
     );
 
   const format = async () => {
-    // Into another directory, renamed when complete: an interrupted format never looks like a formatted one.
+    // Formats another directory and renames it at the end, so that an interrupted format never looks like a complete one.
     const unfinished = join(dataDir, 'log.unfinished');
     await rm(unfinished, { recursive: true, force: true });
     await write(unfinished);
-    const quick = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, ...classpath];
+    const fastStartup = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, ...classpath];
     await run(
       java,
-      [...quick, 'kafka.tools.StorageTool', 'format', '--cluster-id', clusterId(), '--config', properties],
+      [...fastStartup, 'kafka.tools.StorageTool', 'format', '--cluster-id', clusterId(), '--config', properties],
       {
-        what: 'Formatting the storage of Kafka',
+        what: "Formatting Kafka's storage",
         logFile,
         signal,
       },
@@ -339,7 +343,7 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
 
   const finish = async (ask: NodeJS.Signals, graceMs: number) => {
     const pid = child?.pid;
-    // A paused one could not do what it is asked.
+    // A paused process would not react to the signal.
     await signalNode('SIGCONT');
     child = undefined;
     if (pid) await end([pid], graceMs, ask);
@@ -367,7 +371,7 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
     await output.close();
     child = node;
     const started = async () =>
-      (await logSince(logFile, output.start)).includes('Kafka Server started') && (await answers(port));
+      (await logSince(logFile, output.start)).includes('Kafka Server started') && (await acceptsConnections(port));
     try {
       if ((await until(async () => exited || (await started()), 60_000, { signal })) && !exited) {
         node.once('exit', () => (child = child === node ? undefined : child));
@@ -378,8 +382,10 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
       throw error;
     }
     await finish('SIGKILL', 5_000);
-    const said = await logSince(logFile, output.start);
-    throw new Trouble(`Kafka does not start on port ${port}. Its last lines, more in ${logFile}:\n${lastLines(said)}`);
+    const logged = await logSince(logFile, output.start);
+    throw new OperationalError(
+      `Kafka did not start on port ${port}. Its last log lines (all of them are in ${logFile}):\n${lastLines(logged)}`,
+    );
   };
 
   return {
@@ -392,7 +398,7 @@ function onJava({ dataDir, logFile, definition, signal }: Context, java: string,
   };
 }
 
-/** 16 random bytes as Kafka writes its ids; none starts with a dash, which its tools would take for an option. */
+/** Returns 16 random bytes in the format of Kafka's ids. Never starts with a dash, which Kafka's tools would parse as an option. */
 function clusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? clusterId() : id;

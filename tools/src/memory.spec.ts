@@ -19,13 +19,13 @@ async function containers(): Promise<[string, Container][]> {
 
 const megabytes = (limit = '') => Number.parseInt(limit, 10) * (limit.endsWith('g') ? 1024 : 1);
 
-it('bounds the memory of every container', async () => {
+it('every container has a memory limit', async () => {
   const limits = (await containers()).map(([name, { mem_limit: limit }]) => [name, limit]);
 
   expect(limits).toEqual(limits.map(([name]) => [name, expect.stringMatching(/^\d+[mg]$/)]));
 });
 
-it('bounds the heap of every Node process in a container, with as much again beside it', async () => {
+it('every Node process in a container has a heap limit of at most half the memory of its container', async () => {
   const ours = (await containers()).filter(([, { image }]) => image === 'twinbox');
 
   expect(ours.length).toBeGreaterThan(0);
@@ -36,14 +36,14 @@ it('bounds the heap of every Node process in a container, with as much again bes
   }
 });
 
-it('leaves Kafka as much memory beside its heap as in it', async () => {
+it('the heap of Kafka is at most half the memory of its container', async () => {
   const [, kafka] = (await containers()).find(([name]) => name === 'kafka') ?? [];
   const heap = /-Xmx(\d+m)/.exec(String(kafka?.environment?.['KAFKA_HEAP_OPTS']))?.[1];
 
   expect(megabytes(kafka?.mem_limit)).toBeGreaterThanOrEqual(2 * megabytes(heap));
 });
 
-it('bounds the heap of every script that is a service, a relay or a command that runs once', async () => {
+it('every npm script that runs a service, a relay or a one-shot command limits its heap', async () => {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
@@ -56,19 +56,19 @@ it('bounds the heap of every script that is a service, a relay or a command that
   expect(ours.length).toBeGreaterThan(6);
 });
 
-it('bounds the heap of the image, which a command may replace by its own flag', async () => {
+it('the image limits the heap through NODE_OPTIONS, which a flag of the command can override', async () => {
   const image = await readFile(join(root, 'Dockerfile'), 'utf8');
 
   expect(image).toContain(`\nENV NODE_OPTIONS=${SERVICE_HEAP}\n`);
 });
 
-it('leaves a service in a container room for a body of the greatest size on every connection', async () => {
+it('the container of a service has room for a body of the maximum size on every connection', async () => {
   const services = (await containers()).filter(([, { environment }]) => environment?.['NODE_OPTIONS'] === SERVICE_HEAP);
 
   expect(services.length).toBeGreaterThan(0);
   for (const [, { environment, mem_limit: limit }] of services) {
     const bodies = Number(environment?.['MAX_CONNECTIONS']) * 0.1;
-    // What Node itself takes beside the heap.
+    // What Node itself uses outside the heap.
     const rest = 128;
     expect(bodies + rest + Number(SERVICE_HEAP.split('=')[1])).toBeLessThanOrEqual(megabytes(limit));
   }

@@ -1,8 +1,8 @@
 /**
- * Bounds the heap of a service, in MB. Without a bound V8 uses most of the machine's memory before it collects garbage: a service that
- * needs 160 MB had 700 MB resident. The container's limit in docker-compose.yml is twice as high.
+ * Limits the heap of a service, in MB. Without a limit V8 uses most of the machine's memory before it collects garbage: a service that
+ * needs 160 MB had 700 MB resident. The container limit in docker-compose.yml is twice as high.
  */
 export const SERVICE_HEAP = '--max-old-space-size=256';
 
-/** Bounds the heap of a command that runs once: migrations, topics, demo data. */
+/** Limits the heap of one-shot commands: migrations, topics, demo data. */
 export const STEP_HEAP = '--max-old-space-size=128';

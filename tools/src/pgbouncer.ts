@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
 import { access, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { answers, freePort } from './ports.js';
+import { acceptsConnections, freePort } from './ports.js';
 import { type PostgresServer, unprivilegedUser } from './postgres.js';
 import { end, lastLines, logSince, openLog, until } from './processes.js';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
-/** Debian puts it where only administrators have their path. */
-const PLACES = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
+/** Debian installs PgBouncer in a directory that is on the PATH of administrators only. */
+const SEARCH_PATH = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
 
 /**
- * Starts PgBouncer before a server, in transaction mode and otherwise as it comes: what it refuses there it refuses in most
- * installations. Returns the server's URL by way of it. Throws Trouble when it is not installed. Whoever ends the servers
- * below the directory ends it too.
+ * Starts PgBouncer in front of a server, in transaction mode and otherwise with its defaults: what it rejects then, it rejects in most
+ * installations. Returns the URL of the server through PgBouncer. Throws OperationalError when PgBouncer is not installed. It stops
+ * together with the servers whose data is below the directory.
  */
 export async function startPgBouncer(server: PostgresServer, directory: string): Promise<string> {
   const binary = await find();
@@ -37,9 +37,9 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
       'pool_mode = transaction',
       'max_client_conn = 500',
       'default_pool_size = 10',
-      // Tests come with databases of their own, and drop them.
+      // Test files create databases of their own and drop them.
       'server_idle_timeout = 5',
-      // And let a database come back.
+      // Some tests make a database unavailable and then available again.
       'server_login_retry = 1',
       '',
     ].join('\n'),
@@ -53,10 +53,12 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
   child.once('exit', () => (exited = true)).once('error', () => (exited = true));
   await log.close();
   child.unref();
-  await until(async () => exited || (await answers(port)), 10_000, { everyMs: 20 });
-  if (exited || !(await answers(port))) {
+  await until(async () => exited || (await acceptsConnections(port)), 10_000, { everyMs: 20 });
+  if (exited || !(await acceptsConnections(port))) {
     if (child.pid) await end([child.pid], 0);
-    throw new Trouble(`PgBouncer does not start. Its last lines:\n${lastLines(await logSince(logFile, log.start))}`);
+    throw new OperationalError(
+      `PgBouncer did not start. Its last log lines:\n${lastLines(await logSince(logFile, log.start))}`,
+    );
   }
   const url = new URL(server.url);
   url.port = String(port);
@@ -64,8 +66,8 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
 }
 
 async function find(): Promise<string> {
-  for (const place of PLACES) {
-    const path = join(place, 'pgbouncer');
+  for (const directory of SEARCH_PATH) {
+    const path = join(directory, 'pgbouncer');
     if (
       await access(path, 1).then(
         () => true,
@@ -74,7 +76,7 @@ async function find(): Promise<string> {
     )
       return path;
   }
-  throw new Trouble(
-    'PgBouncer is not installed. On Debian and Ubuntu: "apt-get install pgbouncer", on macOS: "brew install pgbouncer"; then try again.',
+  throw new OperationalError(
+    'PgBouncer is not installed. Run "apt-get install pgbouncer" (Debian, Ubuntu) or "brew install pgbouncer" (macOS), then try again.',
   );
 }

@@ -1,22 +1,22 @@
 import { createServer, type Server } from 'node:net';
-import { answers, freePort, isFree, portFrom, steadyPorts } from './ports.js';
+import { acceptsConnections, freePort, isFree, portFrom, steadyPorts } from './ports.js';
 
-it.each([undefined, '', ' '])('takes the default for a port that is %p', (value) => {
+it.each([undefined, '', ' '])('falls back to the default when the port is %p', (value) => {
   expect(portFrom({ ORDER_PORT: value }, 'ORDER_PORT', 8081)).toBe(8081);
 });
 
-it('takes the port that is set', () => {
+it('uses the port that is set', () => {
   expect(portFrom({ ORDER_PORT: '65535' }, 'ORDER_PORT', 8081)).toBe(65_535);
 });
 
 it.each(['0', '65536', '-1', '80.5', '0x50', '8081a', 'http'])(
-  'says which variable is wrong when its port is %p',
+  'names the invalid variable when its port is %p',
   (value) => {
     expect(() => portFrom({ ORDER_PORT: value }, 'ORDER_PORT', 8081)).toThrow(`ORDER_PORT is "${value}"`);
   },
 );
 
-it('finds different free ports that no connection is given', async () => {
+it('finds distinct free ports outside the ephemeral range', async () => {
   const ports = await steadyPorts(6);
 
   expect(new Set(ports).size).toBe(6);
@@ -27,7 +27,7 @@ it('finds different free ports that no connection is given', async () => {
   }
 });
 
-it('passes over a port that is taken', async () => {
+it('skips a port that is in use', async () => {
   const [port = 0] = await steadyPorts(1);
   const server = await new Promise<Server>((resolve) => {
     const listening = createServer().listen(port, '127.0.0.1', () => resolve(listening));
@@ -37,14 +37,14 @@ it('passes over a port that is taken', async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-it('sees that a port is taken, and that it is free again', async () => {
+it('detects that a port is in use, and that it is free again', async () => {
   const port = await freePort();
   const server = await new Promise<Server>((resolve) => {
     const listening = createServer().listen(port, '127.0.0.1', () => resolve(listening));
   });
 
-  expect([await isFree(port), await answers(port)]).toEqual([false, true]);
+  expect([await isFree(port), await acceptsConnections(port)]).toEqual([false, true]);
   await new Promise((resolve) => server.close(resolve));
 
-  expect([await isFree(port), await answers(port)]).toEqual([true, false]);
+  expect([await isFree(port), await acceptsConnections(port)]).toEqual([true, false]);
 });

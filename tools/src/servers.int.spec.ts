@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type KafkaServer, startKafka } from './kafka.js';
-import { answers } from './ports.js';
+import { acceptsConnections } from './ports.js';
 import { type PostgresServer, startPostgres } from './postgres.js';
 
 describe('PostgreSQL', () => {
@@ -22,7 +22,7 @@ describe('PostgreSQL', () => {
     }
   };
 
-  it('speaks UTF-8 and sorts alike on every machine', async () => {
+  it('uses UTF-8 and a locale that sorts the same on every machine', async () => {
     const rows = await query(
       'select datname, pg_encoding_to_char(encoding) as encoding, datlocprovider, datlocale from pg_database where datname = current_database()',
     );
@@ -30,23 +30,23 @@ describe('PostgreSQL', () => {
     expect(rows).toEqual([{ datname: 'it', encoding: 'UTF8', datlocprovider: 'b', datlocale: 'C.UTF-8' }]);
   });
 
-  it('lets nobody in without the password', async () => {
+  it('rejects a connection with the wrong password', async () => {
     const client = new pg.Client(server.url.replace('postgres:postgres@', 'postgres:wrong@'));
 
     await expect(client.connect()).rejects.toThrow('password authentication failed');
   });
 
-  it('keeps what was committed over a crash, and listens on the same port again', async () => {
+  it('keeps committed data across a crash and listens on the same port again', async () => {
     await query('create table kept as select 1 as n');
 
     await server.kill();
-    expect(await answers(server.port)).toBe(false);
+    expect(await acceptsConnections(server.port)).toBe(false);
     await server.start();
 
     expect(await query('select n from kept')).toEqual([{ n: 1 }]);
   });
 
-  it('takes over from a server that nobody stopped', async () => {
+  it('takes over the data of a server that was never stopped', async () => {
     const [before] = await query('select pg_postmaster_start_time() as time');
 
     const again = await startPostgres({
@@ -76,10 +76,10 @@ describe('Kafka', () => {
 
   it('answers on the same port after a crash', async () => {
     await server.kill();
-    expect(await answers(server.port)).toBe(false);
+    expect(await acceptsConnections(server.port)).toBe(false);
     await server.start();
 
-    // ApiVersions, version 0, correlation id 7: what every client asks first.
+    // ApiVersions, version 0, correlation id 7: the first request of every client.
     const request = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255]);
     const answer = await new Promise<Buffer>((resolve, reject) => {
       const socket = connect(server.port, '127.0.0.1', () => socket.write(request));
@@ -91,10 +91,10 @@ describe('Kafka', () => {
     expect(answer.readInt32BE(4)).toBe(7);
   });
 
-  it('takes over from a node that nobody stopped', async () => {
+  it('takes over the data of a node that was never stopped', async () => {
     const again = await startKafka({ dataDir, port: server.port });
 
-    expect(await answers(again.port)).toBe(true);
+    expect(await acceptsConnections(again.port)).toBe(true);
     server = again;
   });
 });

@@ -7,14 +7,20 @@ import { freePort } from './ports.js';
 import { pidsWithArguments, until } from './processes.js';
 import { SERVICES, startService } from './services.js';
 
-it.each(SERVICES)('P7 bounds the heap of %s when it starts it', async (name) => {
+it.each(SERVICES)('P7 starts %s with a heap limit', async (name) => {
   const directory = await mkdtemp(join(tmpdir(), 'it-service-'));
   const port = await freePort();
-  // Neither has to be there for a service to start.
-  const nowhere = { DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/none', KAFKA_BROKERS: '127.0.0.1:1' };
+  // A service starts without PostgreSQL and Kafka.
+  const unreachable = { DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/none', KAFKA_BROKERS: '127.0.0.1:1' };
   const logFile = join(directory, 'service.log');
 
-  const service = await startService({ name, port, env: { ...nowhere, LOG_FORMAT: 'json' }, logFile, watch: false });
+  const service = await startService({
+    name,
+    port,
+    env: { ...unreachable, LOG_FORMAT: 'json' },
+    logFile,
+    watch: false,
+  });
   const lives = await until(
     () =>
       fetch(`http://127.0.0.1:${port}/health/live`).then(

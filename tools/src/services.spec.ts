@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { missingOfMessaging } from './services.js';
+import { messagingNotReady } from './services.js';
 
 let server: Server;
 let answer: { readonly status: number; readonly components: object };
@@ -27,18 +27,18 @@ const running = { relay: { role: 'standby' }, 'inbox orders': { joins: 1 }, jobs
 it.each([
   ['the relay', { ...running, relay: { role: 'disconnected' } }],
   ['a consumer', { ...running, 'inbox notifications': { joins: 0 } }],
-])('messaging does not run while %s does not', async (_, components) => {
+])('messaging is not ready while %s is not running', async (_, components) => {
   answer = { status: 200, components };
 
-  expect(await missingOfMessaging(url)).toMatch(/^(relay|inbox notifications) does not run yet/);
+  expect(await messagingNotReady(url)).toMatch(/^(relay|inbox notifications) is not running yet/);
 });
 
-it('messaging runs once all of it does, even when an old incident is open', async () => {
+it('messaging is ready once relay and consumers are running, even with an old incident open', async () => {
   answer = { status: 503, components: { ...running, incidents: { healthy: false } } };
 
-  expect(await missingOfMessaging(url)).toBeUndefined();
+  expect(await messagingNotReady(url)).toBeUndefined();
 });
 
-it('messaging does not run while nobody answers', async () => {
-  expect(await missingOfMessaging('http://127.0.0.1:9/')).toBe('http://127.0.0.1:9/');
+it('messaging is not ready while the service does not respond', async () => {
+  expect(await messagingNotReady('http://127.0.0.1:9/')).toBe('http://127.0.0.1:9/ returns no health report');
 });

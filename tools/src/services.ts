@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { home, root } from './checkout.js';
 import { SERVICE_HEAP } from './memory.js';
 import { end, lastLines, logSince, openLog, pidsWithArguments, until } from './processes.js';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
-/** Given to every process of ours that has no other mark: an argument no other program has. */
+/** An argument that no other program has. It identifies those of our processes that have no other identifying argument. */
 const MARK = `--started-by=${home}`;
 
 const WATCHED = [
@@ -25,8 +25,9 @@ export const SERVICES = ['order-service', 'payment-service'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 /**
- * What `npm start` sets for a service, whatever the shell has. AUTH_MODE=dev trusts every caller, so it stays on loopback and out of
- * production. Each service has its own consumer group: with one for both, each would get a part of the messages only.
+ * The variables that `npm start` sets for a service, overriding those of the shell. AUTH_MODE=dev trusts every caller, so the service
+ * listens on loopback only and not in production mode. Each service has its own consumer group: if both shared one, each would receive
+ * only some of the messages.
  */
 export const localEnvironment = (name: ServiceName): Record<string, string> => ({
   AUTH_MODE: 'dev',
@@ -37,27 +38,27 @@ export const localEnvironment = (name: ServiceName): Record<string, string> => (
 
 export interface Service {
   readonly name: ServiceName;
-  /** Resolves, with what to tell, when it ends although nobody stopped it. */
-  readonly died: Promise<Trouble>;
-  /** Waits until it can serve requests. */
+  /** Resolves with an error to print when the service exits without `stop`. */
+  readonly died: Promise<OperationalError>;
+  /** Waits until the service can serve requests. */
   ready(signal: AbortSignal): Promise<void>;
-  /** Waits until its relay publishes or stands by, and its consumers have joined their groups. */
-  messagingRuns(signal: AbortSignal): Promise<void>;
-  /** SIGTERM, and SIGKILL when it still runs after `graceMs`. */
+  /** Waits until its relay is publishing or on standby, and its consumers have joined their groups. */
+  messagingReady(signal: AbortSignal): Promise<void>;
+  /** Sends SIGTERM, then SIGKILL if it is still running after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
 export interface ServiceOptions {
-  /** The folder below apps. */
+  /** The folder under `apps`. */
   readonly name: ServiceName;
   readonly port: number;
   readonly env: NodeJS.ProcessEnv;
   readonly logFile: string;
-  /** Restart it when its build changes, and show its log in the terminal too. */
+  /** Whether to restart the service when its build changes, and to show its log in the terminal too. */
   readonly watch: boolean;
 }
 
-/** Starts a service in a process group of its own: a Ctrl-C reaches it through `stop` only, so that it ends before its servers. */
+/** Starts a service in its own process group, so that Ctrl-C does not reach it directly and `stop` can end it before its servers. */
 export async function startService({ name, port, env, logFile, watch }: ServiceOptions): Promise<Service> {
   const main = join(root, 'apps', name, 'dist/main.js');
   const watched = WATCHED.filter((path) => path.startsWith('libs/') || path.startsWith(`apps/${name}/`));
@@ -80,35 +81,35 @@ export async function startService({ name, port, env, logFile, watch }: ServiceO
       .once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
       .once('error', (error) => resolve(error.message));
   });
-  const trouble = async (what: string) =>
-    new Trouble(
-      `${name} ${what}. Its last lines, more in ${logFile}:\n${lastLines(await logSince(logFile, log.start))}`,
+  const failure = async (what: string) =>
+    new OperationalError(
+      `${name} ${what}. Its last log lines (all of them are in ${logFile}):\n${lastLines(await logSince(logFile, log.start))}`,
     );
-  const died = new Promise<Trouble>((resolve) => {
-    void exit.then(async (how) => !stopped && resolve(await trouble(`ended by itself (${how})`)));
+  const died = new Promise<OperationalError>((resolve) => {
+    void exit.then(async (how) => !stopped && resolve(await failure(`exited unexpectedly (${how})`)));
   });
 
-  /** Waits for the condition, for a minute at most and only as long as the service runs. `missing` says what it lacks until then. */
-  const wait = async (missing: () => Promise<string | undefined>, signal: AbortSignal) => {
-    let lack: string | undefined;
-    const isThere = async () => (lack = await missing()) === undefined;
+  /** Waits until `notReady` returns undefined instead of a reason: for at most a minute, and only as long as the service is running. */
+  const wait = async (notReady: () => Promise<string | undefined>, signal: AbortSignal) => {
+    let reason: string | undefined;
+    const isReady = async () => (reason = await notReady()) === undefined;
     const waiting = new AbortController();
-    const there = until(isThere, 60_000, { everyMs: 50, signal: AbortSignal.any([signal, waiting.signal]) });
+    const ready = until(isReady, 60_000, { everyMs: 50, signal: AbortSignal.any([signal, waiting.signal]) });
     try {
-      const outcome = await Promise.race([there, died]);
-      if (outcome === false) throw await trouble(`is not ready after 60 s: ${lack}`);
-      if (outcome instanceof Trouble) throw outcome;
+      const outcome = await Promise.race([ready, died]);
+      if (outcome === false) throw await failure(`is not ready after 60 s: ${reason}`);
+      if (outcome instanceof OperationalError) throw outcome;
     } finally {
       waiting.abort();
-      await there.catch(() => false);
+      await ready.catch(() => false);
     }
   };
 
   return {
     name,
     died,
-    ready: (signal) => wait(() => unready(`http://127.0.0.1:${port}/health/ready`), signal),
-    messagingRuns: (signal) => wait(() => missingOfMessaging(`http://127.0.0.1:${port}/health/messaging`), signal),
+    ready: (signal) => wait(() => serviceNotReady(`http://127.0.0.1:${port}/health/ready`), signal),
+    messagingReady: (signal) => wait(() => messagingNotReady(`http://127.0.0.1:${port}/health/messaging`), signal),
     stop: async (graceMs) => {
       stopped = true;
       if (child.pid && child.exitCode === null && child.signalCode === null) await end([child.pid], graceMs);
@@ -116,15 +117,15 @@ export async function startService({ name, port, env, logFile, watch }: ServiceO
   };
 }
 
-async function unready(url: string): Promise<string | undefined> {
+async function serviceNotReady(url: string): Promise<string | undefined> {
   const isReady = await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
     ({ ok }) => ok,
     () => false,
   );
-  return isReady ? undefined : url;
+  return isReady ? undefined : `${url} does not answer with 200`;
 }
 
-/** What is needed of a service's GET /health/messaging, be it 200 or 503: an old incident does not keep messages from flowing. */
+/** The fields used from GET /health/messaging. The status may be 503: an old incident does not stop messages from flowing. */
 interface MessagingHealth {
   readonly details: {
     readonly messaging: {
@@ -133,8 +134,8 @@ interface MessagingHealth {
   };
 }
 
-/** What does not run yet of a service's relay and consumers, by its GET /health/messaging; undefined once all of it does. */
-export async function missingOfMessaging(url: string): Promise<string | undefined> {
+/** Returns which of a service's relay and consumers is not running yet, as its GET /health/messaging reports; undefined once all are. */
+export async function messagingNotReady(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
     const { components } = ((await response.json()) as MessagingHealth).details.messaging;
@@ -142,15 +143,15 @@ export async function missingOfMessaging(url: string): Promise<string | undefine
       Object.entries(components).find(
         ([name, { role, joins }]) => role === 'disconnected' || (name.startsWith('inbox ') && !joins),
       ) ?? [];
-    return name && `${name} does not run yet (${url})`;
+    return name && `${name} is not running yet (${url})`;
   } catch {
-    return url;
+    return `${url} returns no health report`;
   }
 }
 
-/** What the services would refuse of the environment, each variable once, in the words of their own checks. */
+/** Returns the messages of the services' own configuration checks for this environment, each variable once. */
 export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]> {
-  // The starter gives these their values, and checks them itself.
+  // `npm start` sets these and checks them itself.
   const given = {
     PORT: '0',
     DATABASE_URL: 'postgres://twinbox:twinbox@127.0.0.1:5432/twinbox',
@@ -167,7 +168,7 @@ export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]>
   return [...new Set(lines)];
 }
 
-/** Compiles whatever is saved, its messages in the terminal. */
+/** Starts the compiler in watch mode, with its output in the terminal. */
 export function startCompiler(): { stop(): Promise<void> } {
   const child = spawn(process.execPath, compiler, { cwd: root, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   show('tsc', child);
@@ -177,7 +178,7 @@ export function startCompiler(): { stop(): Promise<void> } {
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const compiler = [tsc, '-b', join(root, 'tsconfig.build.json'), '--watch', '--preserveWatchOutput'];
 
-/** Ends what an earlier, killed run left running. */
+/** Stops the processes that a killed earlier run has left running, and returns how many there were. */
 export async function endStaleServices(): Promise<number> {
   const pids = [...(await pidsWithArguments(MARK)), ...(await pidsWithArguments(...compiler))];
   await end(pids, 10_000);

@@ -13,9 +13,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-it('is free again once released', async () => {
+it('can be acquired again once released', async () => {
   const first = await takeLock(file);
-  if (!('release' in first)) throw new Error('not taken');
+  if (!('release' in first)) throw new Error('not acquired');
 
   expect(await takeLock(file)).toEqual({ heldBy: process.pid });
   await first.release();
@@ -23,7 +23,7 @@ it('is free again once released', async () => {
   expect(await takeLock(file)).toHaveProperty('release');
 });
 
-it('names the process that has it', async () => {
+it('returns the pid of the process that holds it', async () => {
   const other = spawn('sleep', ['60']);
   try {
     await takeLock(file);
@@ -36,9 +36,9 @@ it('names the process that has it', async () => {
 });
 
 it.each([
-  ['a process that has ended', JSON.stringify({ pid: 2 ** 22 + 1, startTime: '1' })],
-  ['a pid that another process has now', JSON.stringify({ pid: process.pid, startTime: '1' })],
-  ['a process killed while it wrote', '{"pid":'],
+  ['a process that has exited', JSON.stringify({ pid: 2 ** 22 + 1, startTime: '1' })],
+  ['a pid that now belongs to another process', JSON.stringify({ pid: process.pid, startTime: '1' })],
+  ['a process killed while writing it', '{"pid":'],
 ])('is taken over from %s', async (_, content) => {
   await takeLock(file);
   await writeFile(file, content);

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { startTimeOf } from './processes.js';
 
 /**
- * Takes the file for this process, unless one that still runs has it: then its pid is returned. A file that a killed process
- * left is taken over; the start time tells its owner from another process with the same pid.
+ * Acquires the lock file for this process. If another running process holds it, returns the pid of that process. A lock left behind
+ * by a killed process is taken over; the start time distinguishes its owner from a later process with the same pid.
  */
 export async function takeLock(file: string): Promise<{ heldBy: number } | { release(): Promise<void> }> {
   const mine = JSON.stringify({ pid: process.pid, startTime: await startTimeOf(process.pid) });
@@ -27,7 +27,7 @@ async function owner(file: string): Promise<number | undefined> {
     const { pid, startTime } = JSON.parse(await readFile(file, 'utf8')) as { pid: number; startTime: string };
     return (await startTimeOf(pid)) === startTime ? pid : undefined;
   } catch {
-    // Unreadable: whoever wrote it was killed half-way.
+    // Unreadable: the process that wrote it was killed while writing.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { localPorts, startConfig, urlAs, withoutPassword } from './start-config.js';
 
-it('needs nothing set', () => {
+it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
     orderPort: 8081,
     paymentPort: 8082,
@@ -14,7 +14,7 @@ it('needs nothing set', () => {
   });
 });
 
-it('names every variable that is wrong, a line each', () => {
+it('names every invalid variable, each on its own line', () => {
   const wrong = { ORDER_PORT: 'x', KAFKA_PORT: '0', DATABASE_URL: 'localhost', KAFKA_BROKERS: 'localhost' };
 
   const message = () => startConfig(wrong);
@@ -23,28 +23,28 @@ it('names every variable that is wrong, a line each', () => {
 });
 
 it.each(['mysql://h/d', 'postgres://h', 'postgres://h/', 'postgres:d', 'h:5432/d'])(
-  'refuses the DATABASE_URL %s',
+  'rejects the DATABASE_URL %s',
   (value) => {
     expect(() => startConfig({ DATABASE_URL: value })).toThrow('DATABASE_URL must look like');
   },
 );
 
-it('P10 shows no part of a DATABASE_URL that it cannot read', () => {
+it('P10 shows no part of a DATABASE_URL that it cannot parse', () => {
   expect(() => startConfig({ DATABASE_URL: 'user:s3cret@host/db' })).not.toThrow('s3cret');
 });
 
 it.each(['host', 'host:', 'host:0', 'host:70000', 'http://host:9092', 'host:9092,', 'a:1 b:2'])(
-  'refuses the KAFKA_BROKERS %s',
+  'rejects the KAFKA_BROKERS %s',
   (value) => {
     expect(() => startConfig({ KAFKA_BROKERS: value })).toThrow('KAFKA_BROKERS is');
   },
 );
 
-it('takes several brokers', () => {
+it('accepts several brokers', () => {
   expect(startConfig({ KAFKA_BROKERS: 'a:9092, b:9093' }).kafkaBrokers).toBe('a:9092,b:9093');
 });
 
-it('refuses one port for two, unless a server that runs already makes it free', () => {
+it('rejects the same port for two programs, unless one of them is not started because a running server is used', () => {
   expect(() => startConfig({ ORDER_PORT: '9000', POSTGRES_PORT: '9000' })).toThrow(
     'ORDER_PORT and POSTGRES_PORT are both 9000',
   );
@@ -54,7 +54,7 @@ it('refuses one port for two, unless a server that runs already makes it free', 
   expect(localPorts(config).map(({ variable }) => variable)).toEqual(['ORDER_PORT', 'PAYMENT_PORT', 'KAFKA_PORT']);
 });
 
-it('refuses the consumer group of payment-service for the notifications of order-service', () => {
+it('rejects the consumer group of payment-service for the notifications of order-service', () => {
   expect(() => startConfig({ NOTIFICATIONS_GROUP: 'payment-service' })).toThrow(
     'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service.',
   );
@@ -66,6 +66,6 @@ it('changes only the user of a database URL', () => {
   );
 });
 
-it('P10 hides passwords wherever a database URL has them', () => {
+it('P10 hides every password in a database URL', () => {
   expect(withoutPassword('postgres://admin:s3cret@db/shop?password=s3cret&sslmode=require')).not.toContain('s3cret');
 });

@@ -1,33 +1,33 @@
 import { portFrom } from './ports.js';
-import { Trouble } from './trouble.js';
+import { OperationalError } from './trouble.js';
 
-/** What `npm start` takes from the environment. */
+/** The settings of `npm start`, read from the environment. */
 export interface StartConfig {
   readonly orderPort: number;
   readonly paymentPort: number;
   readonly postgresPort: number;
   readonly kafkaPort: number;
-  /** A server that runs already, as an admin of its database: no local one is started. */
+  /** URL of an already running server, with an admin user of its database. When set, no local server is started. */
   readonly databaseUrl: string | undefined;
-  /** Brokers that run already, host:port with commas between: none is started. */
+  /** Already running brokers, as comma-separated host:port pairs. When set, no local broker is started. */
   readonly kafkaBrokers: string | undefined;
   readonly ordersPassword: string;
   readonly paymentsPassword: string;
-  /** What webhooks of the payment provider are signed with. */
+  /** The secret with which the payment provider signs its webhooks. */
   readonly webhookSecret: string;
 }
 
-/** No secret at all: it lets webhooks be tried out on a machine of one's own. */
+/** A publicly known default, so that webhooks can be tried on a development machine. */
 const DEMO_WEBHOOK_SECRET = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
 
-/** Reads and checks the environment. Throws one Trouble with a line for every variable that is wrong. */
+/** Reads and checks the environment. Throws a single OperationalError with one line for each invalid variable. */
 export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
   const wrong: string[] = [];
   const check = <T>(read: () => T): T => {
     try {
       return read();
     } catch (error) {
-      if (!(error instanceof Trouble)) throw error;
+      if (!(error instanceof OperationalError)) throw error;
       wrong.push(error.message);
       return undefined as T;
     }
@@ -46,19 +46,19 @@ export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
   const seen = new Map<number, string>();
   for (const { variable, port } of localPorts(config)) {
     const other = seen.get(port);
-    if (other && port) wrong.push(`${other} and ${variable} are both ${port}. Give each a port of its own.`);
+    if (other && port) wrong.push(`${other} and ${variable} are both ${port}. Set them to different ports.`);
     seen.set(port, variable);
   }
-  // payment-service's group is its name: see localEnvironment.
+  // payment-service uses its own name as its consumer group: see localEnvironment.
   if (env['NOTIFICATIONS_GROUP']?.trim() === 'payment-service')
     wrong.push(
-      'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service. Choose a name of its own, or unset it.',
+      'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service. Choose a different name, or unset it.',
     );
-  if (wrong.length > 0) throw new Trouble(wrong.join('\n'));
+  if (wrong.length > 0) throw new OperationalError(wrong.join('\n'));
   return config;
 }
 
-/** The ports that will be listened on here, with who does and the variable that changes it. */
+/** The local ports that will be in use, each with the program that listens on it and the variable that sets it. */
 export function localPorts(
   config: StartConfig,
 ): { readonly what: string; readonly variable: string; readonly port: number }[] {
@@ -73,11 +73,11 @@ export function localPorts(
 function databaseUrlFrom(env: NodeJS.ProcessEnv): string | undefined {
   const text = env['DATABASE_URL']?.trim();
   if (!text) return undefined;
-  // The value may hold a password, so a malformed one is not shown at all.
+  // The value may contain a password, so a malformed one is never shown.
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hostname && url.pathname.length > 1) return text;
-  throw new Trouble(
-    'DATABASE_URL must look like postgres://admin:password@host:5432/database. Correct it, or unset it for a local server.',
+  throw new OperationalError(
+    'DATABASE_URL must look like postgres://admin:password@host:5432/database. Correct it, or unset it to use a local server.',
   );
 }
 
@@ -87,12 +87,12 @@ function brokersFrom(env: NodeJS.ProcessEnv): string | undefined {
   const brokers = text.split(',').map((broker) => broker.trim());
   const port = (broker: string) => Number(/^[^\s:/@]+:(\d+)$/.exec(broker)?.[1]);
   if (brokers.every((broker) => port(broker) >= 1 && port(broker) <= 65_535)) return brokers.join(',');
-  throw new Trouble(
-    `KAFKA_BROKERS is "${text}", but must look like host:9092 or host1:9092,host2:9092. Correct it, or unset it for a local broker.`,
+  throw new OperationalError(
+    `KAFKA_BROKERS is "${text}", but must look like host:9092 or host1:9092,host2:9092. Correct it, or unset it to use a local broker.`,
   );
 }
 
-/** The URL with another user; database and options stay. */
+/** Returns the URL with a different user and password; the database and the options stay. */
 export function urlAs(databaseUrl: string, user: string, password: string): string {
   const url = new URL(databaseUrl);
   url.username = encodeURIComponent(user);
@@ -100,7 +100,7 @@ export function urlAs(databaseUrl: string, user: string, password: string): stri
   return url.href;
 }
 
-/** The URL as it may be shown. */
+/** Returns the URL with its passwords masked. */
 export function withoutPassword(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   if (url.password) url.password = '***';

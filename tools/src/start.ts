@@ -1,4 +1,4 @@
-// npm start: PostgreSQL, Kafka, migrations, topics, demo data and both services, until Ctrl-C.
+// npm start: starts PostgreSQL, Kafka, migrations, topics, demo data and both services, and keeps them running until Ctrl-C.
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import pg from 'pg';
@@ -6,7 +6,7 @@ import { home, root } from './checkout.js';
 import { endStaleKafka, type KafkaServer, startKafka } from './kafka.js';
 import { STEP_HEAP } from './memory.js';
 import { panel } from './panel.js';
-import { answers, isFree } from './ports.js';
+import { acceptsConnections, isFree } from './ports.js';
 import { endStalePostgres, type PostgresServer, startPostgres } from './postgres.js';
 import { end, run, serversBelow } from './processes.js';
 import {
@@ -21,13 +21,13 @@ import {
 import { takeLock } from './single-instance.js';
 import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
 import { timed } from './timed.js';
-import { describe, Trouble } from './trouble.js';
+import { describeError, OperationalError } from './trouble.js';
 
 const DATA = { postgres: join(home, 'data/postgres'), kafka: join(home, 'data/kafka') };
 const LOGS = join(home, 'logs');
 const log = (name: string) => join(LOGS, `${name}.log`);
 
-/** What runs, in the order in which it must be stopped: services before what they use. */
+/** The running parts, in the order in which they must be stopped: services before the servers they use. */
 const running: {
   compiler?: { stop(): Promise<void> };
   services: Service[];
@@ -37,17 +37,17 @@ const running: {
   services: [],
 };
 
-/** Everything was said already; only the exit status is left. */
-class Ended extends Error {
+/** Carries the exit status to the top level when everything has been printed already. */
+class Exit extends Error {
   constructor(readonly exitCode: number) {
     super();
   }
 }
 
-/** Aborted by a signal, or by the failure of one step while another is under way. */
+/** Aborted by a signal, or when one of several concurrent steps fails. */
 const stopping = new AbortController();
 
-const say = (line: string) => console.log(line);
+const print = (line: string) => console.log(line);
 
 async function main(): Promise<void> {
   if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
@@ -56,32 +56,32 @@ async function main(): Promise<void> {
 
   const lock = await takeLock(join(home, 'run/start.lock'));
   if ('heldBy' in lock)
-    throw new Trouble(
-      `Twinbox is already running from this checkout (pid ${lock.heldBy}). Stop it there with Ctrl-C, or: kill ${lock.heldBy}`,
+    throw new OperationalError(
+      `Twinbox is already running from this checkout (pid ${lock.heldBy}). Stop it with Ctrl-C there, or run: kill ${lock.heldBy}`,
     );
   try {
     await endLeftovers();
     await checkPorts(config);
-    say(`Starting Twinbox (logs in ${shown(LOGS)}) …`);
+    print(`Starting Twinbox (logs in ${displayPath(LOGS)}) …`);
     const { databaseUrl, brokers } = await startServers(config);
     await startServices(config, databaseUrl, brokers, watch);
-    await makeDemoOrders(config);
+    await createDemoOrders(config);
     if (watch) running.compiler = startCompiler();
-    say(
+    print(
       panel({
         ...config,
-        // The local one's password is no secret, and so can be pasted.
+        // The password of the local server is not a secret, so the URL is shown whole and can be pasted.
         database: config.databaseUrl ? withoutPassword(databaseUrl) : databaseUrl,
         brokers,
         data: dataDirectories().join(' and '),
-        logs: shown(LOGS),
+        logs: displayPath(LOGS),
       }),
     );
-    await interruption();
+    await untilInterrupted();
   } catch (error) {
-    // Before the stopping, which takes a moment. A string is the name of the signal that ended it: as asked for.
-    if (typeof error !== 'string') console.error(`\n${describe(error)}`);
-    throw new Ended(typeof error === 'string' ? 0 : 1);
+    // Printed before stopping, which takes a moment. A string is the name of the signal that requested the stop: not a failure.
+    if (typeof error !== 'string') console.error(`\n${describeError(error)}`);
+    throw new Exit(typeof error === 'string' ? 0 : 1);
   } finally {
     try {
       await stopEverything();
@@ -91,33 +91,36 @@ async function main(): Promise<void> {
   }
 }
 
-/** Every variable that is wrong, of the starter and of both services, before anything is started. */
+/** Checks the variables of `npm start` and of both services before anything starts, and reports every wrong one at once. */
 async function checkedConfig(env: NodeJS.ProcessEnv): Promise<StartConfig> {
-  say('Checking the configuration …');
+  print('Checking the configuration …');
   const problems = await serviceProblems(env);
   try {
     const config = startConfig(env);
     if (problems.length === 0) return config;
   } catch (error) {
-    if (!(error instanceof Trouble)) throw error;
+    if (!(error instanceof OperationalError)) throw error;
     problems.unshift(error.message);
   }
-  throw new Trouble(problems.join('\n'));
+  throw new OperationalError(problems.join('\n'));
 }
 
-/** PostgreSQL may have had to keep its data elsewhere: see startPostgres. */
+/** Names the directory of PostgreSQL's data too where it is outside the checkout (see startPostgres). */
 function dataDirectories(): string[] {
   const postgres = running.postgres?.dataDir;
-  return [shown(join(home, 'data')), ...(postgres && !postgres.startsWith(home) ? [postgres] : [])];
+  return [displayPath(join(home, 'data')), ...(postgres && !postgres.startsWith(home) ? [postgres] : [])];
 }
 
-const shown = (path: string) => relative(process.cwd(), path) || path;
+const displayPath = (path: string) => relative(process.cwd(), path) || path;
 
-/** A killed starter could stop nothing: end what is left, and is ours for certain, before its ports are looked at. */
+/**
+ * Stops the processes that a killed `npm start` has left running. Must come before the check of the ports, which they still occupy; only
+ * processes that are certainly ours are stopped.
+ */
 async function endLeftovers(): Promise<void> {
   const services = await endStaleServices();
   await Promise.all([endStalePostgres(DATA.postgres), endStaleKafka(DATA.kafka)]);
-  if (services > 0) say('An earlier run did not end by itself; what it left running has been stopped.');
+  if (services > 0) print('An earlier run was killed; the processes it left running have been stopped.');
 }
 
 async function checkPorts(config: StartConfig): Promise<void> {
@@ -125,23 +128,25 @@ async function checkPorts(config: StartConfig): Promise<void> {
   for (const { what, variable, port } of localPorts(config))
     if (!(await isFree(port)))
       busy.push(
-        `Port ${port} for ${what} is in use by another program. End that, or choose another port: ${variable}=${port + 1000} npm start`,
+        `Port ${port} for ${what} is in use by another program. Stop it, or choose another port: ${variable}=${port + 1000} npm start`,
       );
-  if (busy.length > 0) throw new Trouble(busy.join('\n'));
+  if (busy.length > 0) throw new OperationalError(busy.join('\n'));
 }
 
-/** All at the same time; the first failure ends the others' work, and all have settled before anything is stopped. */
-async function together<T extends readonly Promise<unknown>[]>(...work: T): Promise<{ [I in keyof T]: Awaited<T[I]> }> {
+/** Runs the work concurrently. The first failure aborts the rest; all of it has settled before anything is stopped. */
+async function concurrently<T extends readonly Promise<unknown>[]>(
+  ...work: T
+): Promise<{ [I in keyof T]: Awaited<T[I]> }> {
   for (const one of work) one.catch((error: unknown) => stopping.abort(error));
   await Promise.allSettled(work);
   stopping.signal.throwIfAborted();
   return Promise.all(work);
 }
 
-/** PostgreSQL and Kafka, each made ready for the services as soon as it runs. */
+/** Starts PostgreSQL and Kafka, and prepares each for the services as soon as it runs. */
 async function startServers(config: StartConfig): Promise<{ databaseUrl: string; brokers: string }> {
-  say('  starting PostgreSQL and Kafka …');
-  const [databaseUrl, brokers] = await together(prepareDatabase(config), prepareKafka(config));
+  print('  starting PostgreSQL and Kafka …');
+  const [databaseUrl, brokers] = await concurrently(prepareDatabase(config), prepareKafka(config));
   return { databaseUrl, brokers };
 }
 
@@ -186,7 +191,7 @@ async function useBrokers(brokers: string): Promise<string> {
 }
 
 async function startBroker(port: number): Promise<string> {
-  const onProgress = (what: string) => say(`    Kafka: ${what} …`);
+  const onProgress = (what: string) => print(`    Kafka: ${what} …`);
   const options = { dataDir: DATA.kafka, port, logFile: log('kafka'), onProgress, signal: stopping.signal };
   running.kafka = await timed(`Kafka on port ${port}`, () => startKafka(options));
   return running.kafka.brokers;
@@ -198,9 +203,9 @@ async function checkDatabase(url: string): Promise<void> {
     await client.connect();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new Trouble(
-      `DATABASE_URL=${withoutPassword(url)} cannot be used: ${message || code}. Check that the server runs, that the database exists ` +
-        'and that the user may enter it; or unset DATABASE_URL for a local server.',
+    throw new OperationalError(
+      `DATABASE_URL=${withoutPassword(url)} cannot be used: ${message || code}. Check that the server is running, that the database ` +
+        'exists and that the user may connect to it; or unset DATABASE_URL to use a local server.',
     );
   } finally {
     await client.end().catch(() => undefined);
@@ -210,15 +215,15 @@ async function checkDatabase(url: string): Promise<void> {
 async function checkBrokers(brokers: string): Promise<void> {
   const reachable = brokers.split(',').map((broker) => {
     const [host, port] = broker.split(':');
-    return answers(Number(port), host, 5_000);
+    return acceptsConnections(Number(port), host, 5_000);
   });
   if (!(await Promise.all(reachable)).includes(true))
-    throw new Trouble(
-      `KAFKA_BROKERS=${brokers} cannot be reached. Check that Kafka runs there, or unset KAFKA_BROKERS for a local broker.`,
+    throw new OperationalError(
+      `KAFKA_BROKERS=${brokers} cannot be reached. Check that Kafka is running there, or unset KAFKA_BROKERS to use a local broker.`,
     );
 }
 
-/** Runs one of our commands to its end. */
+/** Runs one of the repository's own commands and waits for it to exit. */
 const step = (what: string, file: string, env: NodeJS.ProcessEnv) =>
   timed(what, () => {
     const options = { what: `The step "${what}"`, logFile: log('setup'), cwd: root, signal: stopping.signal };
@@ -242,19 +247,19 @@ async function startServices(config: StartConfig, databaseUrl: string, brokers: 
     });
     running.services.push(service);
     await timed(`${name} on port ${port}`, () => service.ready(stopping.signal));
-    // Until then an order would wait for its payment, and its customer for the mail.
-    await timed(`relay and consumers of ${name}`, () => service.messagingRuns(stopping.signal));
+    // Before that, the payment of an order and the e-mail to its customer would be delayed.
+    await timed(`relay and consumers of ${name}`, () => service.messagingReady(stopping.signal));
   };
-  say('  starting the services …');
-  await together(
+  print('  starting the services …');
+  await concurrently(
     start('order-service', config.orderPort, 'orders', config.ordersPassword),
     start('payment-service', config.paymentPort, 'payments', config.paymentsPassword),
   );
 }
 
-async function makeDemoOrders(config: StartConfig): Promise<void> {
+async function createDemoOrders(config: StartConfig): Promise<void> {
   if (process.env['RELAY']?.trim() === 'off')
-    return say('  – no demo orders: with RELAY=off they would wait for relays (npm run relay -- order-service)');
+    return print('  – no demo orders: with RELAY=off they need separate relays (npm run relay -- order-service)');
   await step('demo orders', 'tools/dist/demo.js', {
     ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
     PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
@@ -262,8 +267,8 @@ async function makeDemoOrders(config: StartConfig): Promise<void> {
   });
 }
 
-/** Returns never: throws the signal's name, or the Trouble of a service that ended by itself. */
-async function interruption(): Promise<never> {
+/** Never returns: throws the name of the signal, or the error of a service that exited unexpectedly. */
+async function untilInterrupted(): Promise<never> {
   const aborted = new Promise<never>((_, reject) => {
     if (stopping.signal.aborted) reject(stopping.signal.reason);
     stopping.signal.addEventListener('abort', () => reject(stopping.signal.reason));
@@ -275,16 +280,16 @@ async function stopEverything(): Promise<void> {
   const { compiler, services, postgres, kafka } = running;
   if (!compiler && services.length === 0 && !postgres && !kafka) return;
   const start = performance.now();
-  say('\nStopping …');
+  print('\nStopping …');
   await compiler?.stop();
   await Promise.all(services.map((service) => service.stop(10_000)));
   await Promise.all([postgres?.stop(), kafka?.stop()]);
-  say(`Stopped (${((performance.now() - start) / 1000).toFixed(1)} s).`);
+  print(`Stopped (${((performance.now() - start) / 1000).toFixed(1)} s).`);
 }
 
-/** The second Ctrl-C: what is committed is safe in the data directories, so nothing is asked any more. */
-async function force(): Promise<void> {
-  say('Killing everything …');
+/** Handles the second Ctrl-C: kills everything without a graceful shutdown. Committed data is safe in the data directories. */
+async function killEverything(): Promise<void> {
+  print('Killing everything …');
   const { compiler, services, postgres, kafka } = running;
   await Promise.allSettled([
     compiler?.stop(),
@@ -292,7 +297,7 @@ async function force(): Promise<void> {
     postgres?.kill(),
     kafka?.kill(),
   ]);
-  // One that was still starting is in no list yet.
+  // A server that is still starting is not in `running` yet.
   await end(await serversBelow(home), 0, 'SIGKILL');
   process.exit(1);
 }
@@ -300,18 +305,18 @@ async function force(): Promise<void> {
 let interruptedAt = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
-    // One Ctrl-C comes twice under npm: from the terminal, and passed on by npm itself.
+    // Under npm a single Ctrl-C arrives twice: from the terminal, and forwarded by npm.
     const again = interruptedAt > 0 && performance.now() - interruptedAt > 500;
     interruptedAt ||= performance.now();
-    if (again) void force();
+    if (again) void killEverything();
     else stopping.abort(signal);
   });
-// After the terminal was closed there is nobody to tell, but everything still to stop.
+// Once the terminal is closed, writing fails, but everything must still be stopped.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
   await main();
 } catch (error) {
-  if (!(error instanceof Ended)) console.error(describe(error));
-  process.exit(error instanceof Ended ? error.exitCode : 1);
+  if (!(error instanceof Exit)) console.error(describeError(error));
+  process.exit(error instanceof Exit ? error.exitCode : 1);
 }

@@ -1,4 +1,5 @@
-// The test runner: real throw-away servers, jest, and the totals. `node tools/dist/test.js [--pgbouncer] [unit|integration|e2e] [jest arguments]`
+// The test runner: starts real disposable servers, runs jest and prints the totals.
+// Usage: node tools/dist/test.js [--pgbouncer] [unit|integration|e2e] [jest arguments]
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,21 +9,21 @@ import { endStaleKafka, findKafkaJars, startKafka } from './kafka.js';
 import { startPgBouncer } from './pgbouncer.js';
 import { startPostgres } from './postgres.js';
 import { end, isRunning, serversBelow } from './processes.js';
-import { describe } from './trouble.js';
+import { describeError } from './trouble.js';
 
 /**
- * Jest ends when nothing is left to wait for, so that a leak is noticed; then at once, without Node's own tidying up, in which
- * Node 24.21 may spin for ever after tests that broke many connections (in `Environment::CleanupHandles`, seen with gdb).
+ * Makes jest exit when the event loop is empty, so that a leak is noticed, but skips Node's own cleanup: after tests that broke many
+ * connections, Node 24.21 may spin in it forever (in `Environment::CleanupHandles`, seen with gdb).
  */
-const END_AT_ONCE = `data:text/javascript,process.once('beforeExit',()=>process.exit())`;
+const EXIT_WITHOUT_CLEANUP = `data:text/javascript,process.once('beforeExit',()=>process.exit())`;
 
 const KINDS = ['unit', 'integration', 'e2e'];
 
 /**
- * A crash of PostgreSQL is still recovered from, for the file system's cache outlives it: only a power cut would lose data. A deadlock
- * is found, and counted, before the services' lock_timeout hides it.
+ * PostgreSQL still recovers from a crash, because the file system's cache outlives it; only a power cut would lose data. A deadlock is
+ * detected, and counted, before the services' lock_timeout hides it.
  */
-const QUICK = { fsync: 'off', full_page_writes: 'off', deadlock_timeout: '100ms' };
+const FAST_SETTINGS = { fsync: 'off', full_page_writes: 'off', deadlock_timeout: '100ms' };
 
 interface Totals {
   readonly passed: number;
@@ -42,7 +43,7 @@ async function main(): Promise<number> {
   await removeAbandoned(temporary);
   const directory = await mkdtemp(join(temporary, `twinbox-test-${process.pid}-`));
   try {
-    // mkdtemp makes it ours alone, but as root PostgreSQL runs as another user.
+    // mkdtemp gives access to the current user only, but when this runs as root, PostgreSQL runs as another user.
     await run('chmod', ['755', directory]);
     await mkdir(join(directory, 'tmp'));
     const env = { ...process.env, TMPDIR: join(directory, 'tmp') };
@@ -58,9 +59,9 @@ async function main(): Promise<number> {
 }
 
 async function startServers(directory: string, pooled: boolean, signal: AbortSignal): Promise<NodeJS.ProcessEnv> {
-  console.log('Starting a PostgreSQL and a Kafka for the tests …');
+  console.log('Starting PostgreSQL and Kafka for the tests …');
   const [postgres, kafka] = await Promise.allSettled([
-    startPostgres({ dataDir: join(directory, 'postgres'), settings: QUICK, signal }),
+    startPostgres({ dataDir: join(directory, 'postgres'), settings: FAST_SETTINGS, signal }),
     startKafka({ dataDir: join(directory, 'kafka'), signal, onProgress: (what) => console.log(`Kafka: ${what} …`) }),
   ]);
   if (postgres.status === 'rejected') throw postgres.reason;
@@ -68,7 +69,7 @@ async function startServers(directory: string, pooled: boolean, signal: AbortSig
   const { url } = postgres.value;
   const logFile = join(directory, 'maven.log');
   const jars = await findKafkaJars({ signal, logFile, onProgress: (what) => console.log(`Kafka: ${what} …`) });
-  if (!jars) console.log("Without Java 17 and Maven the tests with Kafka's own Java client are skipped.");
+  if (!jars) console.log("Skipping the tests with Kafka's own Java client, which need Java 17 and Maven.");
   return {
     ...(jars && { TEST_JAVA: jars.java, TEST_KAFKA_JARS: jars.directory }),
     TEST_DATABASE_URL: pooled ? await startPgBouncer(postgres.value, join(directory, 'pgbouncer')) : url,
@@ -77,18 +78,18 @@ async function startServers(directory: string, pooled: boolean, signal: AbortSig
   };
 }
 
-/** Ends whatever still runs below the directory, a test's own servers included, and deletes it. */
+/** Stops all servers whose data is below the directory, including those a test has started itself, and deletes the directory. */
 async function remove(directory: string): Promise<void> {
   for (const parent of [directory, join(directory, 'tmp')])
     for (const name of await readdir(parent).catch(() => []))
       if (name.includes('kafka')) await endStaleKafka(join(parent, name), { remove: true });
-  // Their data is deleted, so nothing is lost by not asking first.
+  // SIGKILL at once: their data is deleted anyway.
   await end(await serversBelow(directory), 0, 'SIGKILL');
-  // Children of a killed PostgreSQL may still write for a moment.
+  // Child processes of a killed PostgreSQL may still write for a moment.
   await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 
-/** What runs that were killed left behind. */
+/** Removes the directories, and stops the servers, that killed test runs have left behind. */
 async function removeAbandoned(temporary: string): Promise<void> {
   for (const name of await readdir(temporary)) {
     const pid = /^twinbox-test-(\d+)-/.exec(name)?.[1];
@@ -103,9 +104,13 @@ function jest(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<number> {
-  // Last, for it takes every argument that follows.
+  // Must come last, because it consumes every argument that follows.
   const select = kind ? ['--selectProjects', kind] : [];
-  const flags = [`--import=${END_AT_ONCE}`, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const flags = [
+    `--import=${EXIT_WITHOUT_CLEANUP}`,
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+  ];
   const file = join(root, 'node_modules/jest/bin/jest.js');
   return run(
     process.execPath,
@@ -124,7 +129,7 @@ function run(command: string, args: string[], env = process.env, signal?: AbortS
   });
 }
 
-/** A file that could not be run at all counts as one failure, and so does a jest that ended without a result. */
+/** Reads the totals. A file that could not be run counts as one failure, and so does a jest that exited without a result. */
 async function totals(result: string): Promise<Totals> {
   const text = await readFile(result, 'utf8').catch(() => undefined);
   if (!text) return { passed: 0, failed: 1 };
@@ -135,8 +140,8 @@ async function totals(result: string): Promise<Totals> {
 try {
   process.exit(await main());
 } catch (error) {
-  // A signal is no failure to explain.
-  if (typeof error !== 'string') console.error(describe(error));
+  // A string is the name of the signal that stopped the run, which needs no message.
+  if (typeof error !== 'string') console.error(describeError(error));
   console.log('0 passed, 1 failed');
   process.exit(1);
 }

@@ -1,7 +1,7 @@
 import { until } from './processes.js';
 import { timed } from './timed.js';
 
-it('says of a step that takes long that it is still under way, and at last that it is done', async () => {
+it('reports the progress of a long step, and finally that it is done', async () => {
   const lines: string[] = [];
   const work = () => until(() => lines.length > 1, 10_000, { everyMs: 1 });
 
@@ -11,7 +11,7 @@ it('says of a step that takes long that it is still under way, and at last that 
   expect(lines.at(-1)).toMatch(/^ {2}✓ demo orders \(\d+\.\d s\)$/);
 });
 
-it('does not say that a step is done that failed', async () => {
+it('does not report a failed step as done', async () => {
   const lines: string[] = [];
 
   const step = timed(

@@ -1,19 +1,16 @@
-/**
- * Runs one step and says when it is done. One that takes longer than `stillEveryMs` says so, again and again: nobody waits without
- * knowing for what.
- */
+/** Runs one step and prints a line when it is done. While the step is still running, prints its name and duration every `stillEveryMs`. */
 export async function timed<T>(
   what: string,
   work: () => Promise<T>,
-  say: (line: string) => void = console.log,
+  print: (line: string) => void = console.log,
   stillEveryMs = 5_000,
 ): Promise<T> {
   const start = performance.now();
   const seconds = (digits: number) => ((performance.now() - start) / 1000).toFixed(digits);
-  const still = setInterval(() => say(`  … ${what} (${seconds(0)} s so far)`), stillEveryMs);
+  const still = setInterval(() => print(`  … ${what} (${seconds(0)} s so far)`), stillEveryMs);
   try {
     const result = await work();
-    say(`  ✓ ${what} (${seconds(1)} s)`);
+    print(`  ✓ ${what} (${seconds(1)} s)`);
     return result;
   } finally {
     clearInterval(still);

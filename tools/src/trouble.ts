@@ -1,10 +1,10 @@
-/** A failure we foresee. Its message says what is wrong and what to do, so it is shown without a stack. */
-export class Trouble extends Error {
-  override readonly name = 'Trouble';
+/** An expected failure. Its message says what is wrong and what to do, so it is printed without a stack. */
+export class OperationalError extends Error {
+  override readonly name = 'OperationalError';
 }
 
-/** What to show a person: foreseen failures in our words, anything else with its stack, for then it is a bug of ours. */
-export function describe(error: unknown): string {
-  if (error instanceof Trouble) return error.message;
+/** Returns the text to print for an error: only the message of an expected failure; anything else is a bug and has its stack. */
+export function describeError(error: unknown): string {
+  if (error instanceof OperationalError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,14 +1,14 @@
-/** A request that makes a service do as much as a request of its size can: for tests and benchmarks. */
+/** A request that costs a service as much as a request of its size can. For tests and benchmarks. */
 export interface WorstInput {
   readonly method: string;
-  /** As the OpenAPI document has it: `/orders/{orderId}`. */
+  /** The route as in the OpenAPI document: `/orders/{orderId}`. */
   readonly route: string;
-  /** What is sent, with the query. */
+  /** The path to request, including the query. */
   readonly path: string;
   readonly body?: string;
-  /** What is excessive about it. */
+  /** Describes what is excessive about the input. */
   readonly what: string;
-  /** Whether it has more values, or more levels, than any route takes. */
+  /** Whether the input has more values, or deeper nesting, than any route accepts. */
   readonly isExcessive: boolean;
 }
 
@@ -35,19 +35,19 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>;
 }
 
-/** As much of an OpenAPI document as is read here. */
+/** The part of an OpenAPI document that is used here. */
 export interface OpenApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components?: { readonly schemas?: Readonly<Record<string, Schema>> };
 }
 
-/** In bytes: just below the 100 kB that a body may have. */
+/** Just below the maximum size of a body, 100 kB. */
 const BODY_BYTES = 99_000;
-/** In bytes: Node takes 16 kB for the head of a request. */
+/** Fits into the 16 kB that Node accepts as the head of a request. */
 const QUERY_BYTES = 14_000;
 const UUID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
-/** The worst inputs of every route of the document, those that take a body and those that take only a query. */
+/** Returns the worst inputs for every route of the document, with or without a body. */
 export function worstInputs(document: OpenApiDocument): WorstInput[] {
   return Object.entries(document.paths).flatMap(([route, operations]) =>
     Object.entries(operations).flatMap(([method, operation]) => inputsOf(document, route, method, operation)),
@@ -60,12 +60,12 @@ function inputsOf(document: OpenApiDocument, route: string, method: string, oper
   const queries = queriesOf(operation).map((query) => ({ ...common, ...query, path: `${path}?${query.query}` }));
   const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
   const bodies = readsBody ? bodiesOf(document, operation).map((body) => ({ ...common, ...body, path })) : [];
-  // A stream that is opened does not end: only what is refused can be sent there.
+  // An open stream never ends, so only inputs that are rejected can be sent to one.
   const isStream = 'text/event-stream' in (operation.responses['200']?.content ?? {});
   return [...queries, ...bodies].filter(({ isExcessive }) => isExcessive || !isStream);
 }
 
-/** The path with an example of each parameter. */
+/** Returns the path with an example value for each parameter. */
 function pathOf(route: string, { parameters = [] }: Operation): string {
   return route.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const { example, schema } = parameters.find((each) => each.in === 'path' && each.name === name) ?? {};
@@ -84,9 +84,9 @@ function queriesOf({ parameters = [] }: Operation) {
     ...names.flatMap((name) => [
       { what: `${name} repeated`, isExcessive: true, query: filled('', `${name}=1&`, QUERY_BYTES) },
       { what: `${name} repeated 90 times`, isExcessive: false, query: `${name}=1&`.repeat(90) },
-      { what: `${name} of many parts`, isExcessive: false, query: filled(`${name}=`, ',', QUERY_BYTES) },
-      { what: `${name} of many words`, isExcessive: false, query: filled(`${name}=`, 'a+', QUERY_BYTES) },
-      { what: `${name} of fifty words`, isExcessive: false, query: `${name}=${'a+'.repeat(50)}`.slice(0, -1) },
+      { what: `${name} with many parts`, isExcessive: false, query: filled(`${name}=`, ',', QUERY_BYTES) },
+      { what: `${name} with many words`, isExcessive: false, query: filled(`${name}=`, 'a+', QUERY_BYTES) },
+      { what: `${name} with fifty words`, isExcessive: false, query: `${name}=${'a+'.repeat(50)}`.slice(0, -1) },
     ]),
   ];
 }
@@ -96,8 +96,8 @@ function bodiesOf(document: OpenApiDocument, { requestBody }: Operation) {
   const example = exampleOf(document, schema) as Record<string, unknown>;
   const fields = Object.keys(schema.properties ?? {});
   const unknown = Array.from({ length: 12_000 }, (_, n) => `"${n.toString(36)}":1`);
-  /** The example, with another text for a field of it. */
-  const having = (name: string, text: string) => {
+  /** Returns the example with a different JSON text for one field. */
+  const withField = (name: string, text: string) => {
     const others = Object.entries(example).filter(([other]) => other !== name);
     return `{${[...others.map(([other, value]) => `"${other}":${JSON.stringify(value)}`), `"${name}":${text}`].join()}}`;
   };
@@ -105,25 +105,33 @@ function bodiesOf(document: OpenApiDocument, { requestBody }: Operation) {
     { what: '12,000 unknown fields', isExcessive: true, body: `{${unknown.join()}}` },
     { what: '490 unknown fields', isExcessive: false, body: `{${unknown.slice(0, 490).join()}}` },
     { what: 'an unknown field with a long name', isExcessive: false, body: `{"${'x'.repeat(BODY_BYTES)}":1}` },
-    { what: 'a field repeated', isExcessive: false, body: having('x', `1${filled('', ',"x":1', BODY_BYTES - 500)}`) },
+    {
+      what: 'a field repeated',
+      isExcessive: false,
+      body: withField('x', `1${filled('', ',"x":1', BODY_BYTES - 500)}`),
+    },
     { what: 'a list of {}', isExcessive: true, body: `${filled('[{}', ',{}', BODY_BYTES)}]` },
     ...['x', ...fields].flatMap((name) => [
       {
         what: `${name} a list of {}`,
         isExcessive: true,
-        body: having(name, `${filled('[{}', ',{}', BODY_BYTES - 500)}]`),
+        body: withField(name, `${filled('[{}', ',{}', BODY_BYTES - 500)}]`),
       },
-      { what: `${name} a list of 450 {}`, isExcessive: false, body: having(name, `[${Array(450).fill('{}').join()}]`) },
+      {
+        what: `${name} a list of 450 {}`,
+        isExcessive: false,
+        body: withField(name, `[${Array(450).fill('{}').join()}]`),
+      },
       {
         what: `${name} a list of numbers`,
         isExcessive: true,
-        body: having(name, `${filled('[1', ',1', BODY_BYTES - 500)}]`),
+        body: withField(name, `${filled('[1', ',1', BODY_BYTES - 500)}]`),
       },
-      { what: `${name} in many lists`, isExcessive: true, body: having(name, nested('[', '1', ']')) },
-      { what: `${name} in many objects`, isExcessive: true, body: having(name, nested('{"a":', '1', '}')) },
-      { what: `${name} a long text`, isExcessive: false, body: having(name, `"${'x'.repeat(BODY_BYTES - 500)}"`) },
-      { what: `${name} a long blank`, isExcessive: false, body: having(name, `"${' '.repeat(BODY_BYTES - 500)}"`) },
-      { what: `${name} a long number`, isExcessive: false, body: having(name, '9'.repeat(BODY_BYTES - 500)) },
+      { what: `${name} in nested lists`, isExcessive: true, body: withField(name, nested('[', '1', ']')) },
+      { what: `${name} in nested objects`, isExcessive: true, body: withField(name, nested('{"a":', '1', '}')) },
+      { what: `${name} a long text`, isExcessive: false, body: withField(name, `"${'x'.repeat(BODY_BYTES - 500)}"`) },
+      { what: `${name} a long blank`, isExcessive: false, body: withField(name, `"${' '.repeat(BODY_BYTES - 500)}"`) },
+      { what: `${name} a long number`, isExcessive: false, body: withField(name, '9'.repeat(BODY_BYTES - 500)) },
     ]),
   ];
 }
@@ -143,7 +151,7 @@ function resolved(document: OpenApiDocument, schema: Schema): Schema {
   return name === undefined ? schema : (document.components?.schemas?.[name] ?? schema);
 }
 
-/** As often as the bytes allow. */
+/** Repeats the piece as often as the size allows. */
 function filled(begin: string, piece: string, bytes: number): string {
   return begin + piece.repeat(Math.floor((bytes - begin.length) / piece.length));
 }
