@@ -2,7 +2,7 @@ import { readArguments, UsageError } from './arguments.js';
 
 const read = (...argv: string[]) => readArguments(argv, () => 42);
 
-it('takes minutes and seed, has defaults for both, and knows --help', () => {
+it('reads minutes and seed, has defaults for both, and accepts --help', () => {
   expect(read('--minutes', '0.5', '--seed', '7')).toEqual({ minutes: 0.5, seed: 7 });
   expect(read()).toEqual({ minutes: 5, seed: 42 });
   expect(read('--help')).toBe('help');
@@ -19,7 +19,7 @@ it.each([
   [['--seed'], 'argument missing'],
   [['--sed', '1'], "Unknown option '--sed'"],
   [['5'], "Unexpected argument '5'"],
-])('refuses %j', (argv, message) => {
+])('rejects %j', (argv, message) => {
   expect(() => read(...argv)).toThrow(UsageError);
   expect(() => read(...argv)).toThrow(message);
 });

@@ -1,24 +1,24 @@
 import { parseArgs } from 'node:util';
 
-export const USAGE = `usage: npm run chaos -- [--minutes M] [--seed S]
+export const USAGE = `Usage: npm run chaos -- [--minutes M] [--seed S]
 
-Customers fill carts, place orders and cancel them, operators and a payment provider decide payments, and the simulated gateway
-or nobody (by the seed) settles the others, through two replicas of each service, one of which (by the seed) has two relays of its
-own. Meanwhile processes, PostgreSQL, Kafka and the connections between them are killed, paused, restarted and cut off at random,
-message handlers fail now and then, columns are widened under load, the database is slow for some time, and requests and messages
-are sent twice. At the end the databases and topics are read, and what was promised is checked.
+Runs two replicas of each service under load and faults. Customers fill carts, place orders and cancel them; operators and a payment
+provider decide payments; depending on the seed, the simulated gateway settles the remaining payments or they expire. Depending on the
+seed, one of the services has two separate relay processes. Meanwhile processes, PostgreSQL, Kafka and the connections between them are
+killed, paused, restarted and cut at random, message handlers fail occasionally, columns are widened under load, the database is slow at
+times, and requests and messages are sent twice. At the end the databases and topics are read, and the guarantees are checked.
 
-  --minutes M   how long orders flow and faults happen, more than 0, at most 1440 (default: 5)
-  --seed S      a whole number from 0 to 4294967295; the same one gives the same faults (default: a random one)
-  --help        this text
+  --minutes M   duration of load and faults, more than 0, at most 1440 (default: 5)
+  --seed S      an integer from 0 to 4294967295; the same seed gives the same faults (default: random)
+  --help        show this text
 
-Exit status: 0 every check holds, 1 one does not or the run failed, 2 the arguments are wrong.`;
+Exit status: 0 if all checks pass, 1 if a check or the run fails, 2 if the arguments are invalid.`;
 
 export class UsageError extends Error {}
 
 export type Arguments = 'help' | { readonly minutes: number; readonly seed: number };
 
-/** @throws UsageError that names what is wrong */
+/** @throws UsageError that names the invalid argument */
 export function readArguments(argv: readonly string[], randomSeed: () => number): Arguments {
   const { help, minutes, seed } = parse(argv);
   if (help) return 'help';
@@ -29,7 +29,7 @@ export function readArguments(argv: readonly string[], randomSeed: () => number)
   if (!(wanted.minutes > 0 && wanted.minutes <= 1440))
     throw new UsageError(`--minutes is "${minutes}", but must be a number above 0 and at most 1440`);
   if (!(wanted.seed < 2 ** 32))
-    throw new UsageError(`--seed is "${seed}", but must be a whole number from 0 to 4294967295`);
+    throw new UsageError(`--seed is "${seed}", but must be an integer from 0 to 4294967295`);
   return wanted;
 }
 

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Random } from './random.js';
 
 const ANSWER_MS = 10_000;
-/** How often somebody sends the same request, for want of an answer that tells what became of it. */
-const MOST_TRIES = 4;
+/** How many times the same request is sent while no answer tells its outcome. */
+const MAX_ATTEMPTS = 4;
 
 export interface Answer {
   readonly status: number;
@@ -11,28 +11,28 @@ export interface Answer {
   readonly tookMs: number;
 }
 
-/** Accepted: 2xx. Refused: 4xx. Unavailable: 5xx. Unanswered: a connection lost, or no answer in time. */
+/** Accepted: 2xx. Refused: 4xx. Unavailable: 5xx. Unanswered: lost connection, or no answer in time. */
 export type Outcome = 'accepted' | 'refused' | 'unavailable' | 'unanswered';
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** JSON; a string goes as it is. */
+  /** Sent as JSON; a string is sent unchanged. */
   readonly body?: object | string;
 }
 
-/** Answers of one kind: by status, and by the problem's code. */
+/** The number of answers with one status and problem code. */
 export interface AnswerCount {
   readonly status: number;
   readonly code: string;
   readonly count: number;
 }
 
-/** P8: no later than this a service answers that it cannot help at the moment. */
+/** P8: within this time a service must answer 503 when it cannot process a request. */
 export const UNAVAILABLE_MS = 2000;
 
-/** An answer of 503 that came late, or a request that was not answered at all. */
+/** A late 503, or a request without an answer. */
 export interface SlowAnswer {
   readonly url: string;
   readonly code: string;
@@ -41,13 +41,13 @@ export interface SlowAnswer {
   readonly tookMs: number;
 }
 
-/** Asks the replicas of a service, and counts what they answer. */
+/** Sends requests to the replicas of a service and counts the answers. */
 export class Calls {
-  /** Stored answers: the request had an idempotency key that was known. */
+  /** The number of stored answers that were returned for a repeated idempotency key. */
   replayed = 0;
-  /** Requests that were sent again, for an answer was missing or to see what happens. */
+  /** The number of requests sent again, because an answer was missing or as a deliberate duplicate. */
   repeats = 0;
-  /** Answers of 503 that took longer than {@link UNAVAILABLE_MS}, and requests without an answer after {@link ANSWER_MS}. */
+  /** 503s that took longer than {@link UNAVAILABLE_MS}, and requests without an answer after {@link ANSWER_MS}. */
   readonly slow: SlowAnswer[] = [];
   private readonly counts = new Map<string, AnswerCount>();
 
@@ -55,7 +55,7 @@ export class Calls {
     return [...this.counts.values()];
   }
 
-  /** Undefined: unanswered. */
+  /** Sends a request once. Returns undefined if it is not answered. */
   async ask(url: string, { method, path, headers, body: sent }: Request): Promise<Answer | undefined> {
     const sentAt = performance.now();
     try {
@@ -80,14 +80,14 @@ export class Calls {
   }
 
   /**
-   * The same request, by turns to the replicas, until it is accepted or refused; for what may be repeated. Now and then it goes
-   * to all of them at once, or is sent again although it was answered.
+   * Sends the same request to the replicas in turn until it is accepted or refused. Only for requests that may be repeated. Occasionally
+   * sends it to all replicas at once, or again although it was answered.
    */
-  async insist(urls: readonly string[], random: Random, request: Request): Promise<(Answer | undefined)[]> {
+  async sendRepeatedly(urls: readonly string[], random: Random, request: Request): Promise<(Answer | undefined)[]> {
     const atOnce = async () => Promise.all(urls.map(async (url) => this.ask(url, request)));
     const first = random.between(0, urls.length - 1);
     const answers = random.next() < 0.15 ? await atOnce() : [];
-    for (let n = 0; answers.length < MOST_TRIES && !answers.some(isCertain); n++) {
+    for (let n = 0; answers.length < MAX_ATTEMPTS && !answers.some(isCertain); n++) {
       if (n > 0) await delay(random.between(200, 1000));
       answers.push(await this.ask(urls[(first + n) % urls.length] ?? '', request));
     }
@@ -105,25 +105,25 @@ export class Calls {
 
 const isCertain = (answer: Answer | undefined) => answer !== undefined && answer.status < 500;
 
-/** What became of a request that was sent so often. One that was not answered may still have its effect, after all others. */
+/** Returns the outcome of a request that was sent several times. An unanswered one may still take effect, even after the others. */
 export function outcomeOf(answers: readonly (Answer | undefined)[]): Outcome {
   if (answers.some((answer) => answer && answer.status < 300)) return 'accepted';
   if (answers.some((answer) => answer === undefined)) return 'unanswered';
   return answers.some((answer) => answer && answer.status >= 500) ? 'unavailable' : 'refused';
 }
 
-/** The bodies of those that were accepted. */
+/** Returns the bodies of the accepted answers. */
 export function acceptedOf<T>(answers: readonly (Answer | undefined)[]): T[] {
   return answers.flatMap((answer) => (answer && answer.status < 300 ? [answer.body as T] : []));
 }
 
-/** Of a problem document: `urn:twinbox:problem:<code>`. */
+/** Returns the code of a problem document, from its type `urn:twinbox:problem:<code>`. */
 function codeOf(body: unknown): string {
   const { type } = body as { type?: unknown };
   return typeof type === 'string' ? type.replace(/^urn:twinbox:problem:/, '') : 'no problem document';
 }
 
-/** A number from 0 to 1 that is always the same for an id and evenly spread: the last digits of a UUIDv7 are random. */
+/** Maps an id to a fixed number from 0 to 1, evenly distributed because the last digits of a UUIDv7 are random. */
 export const shareOf = (id: string) => Number.parseInt(id.slice(-6), 16) / 0x1000000;
-/** The same, and independent of the other. */
+/** Like {@link shareOf}, but independent of it. */
 export const otherShareOf = (id: string) => Number.parseInt(id.slice(-12, -6), 16) / 0x1000000;

@@ -3,44 +3,44 @@ import { type Answer, acceptedOf, type Calls, type Outcome, outcomeOf, type Requ
 import { Random } from './random.js';
 import { PRODUCTS } from './shop.js';
 
-/** What a customer wanted to buy: each wants one order, so that what came of it can be found. */
-export interface Placing {
+/** A customer's attempt to place an order. Each customer makes only one, so that its result can be found. */
+export interface OrderAttempt {
   readonly customerId: string;
-  /** Unasked: a cart that was never to be placed. */
-  readonly outcome: Outcome | 'unasked';
-  /** What the answers called the order; more than one is wrong. */
+  /** Abandoned: a cart that the customer has not placed. */
+  readonly outcome: Outcome | 'abandoned';
+  /** The order ids in the answers. More than one is an error. */
   readonly orderIds: readonly string[];
-  /** As it was accepted. */
+  /** The total in the accepted answer. */
   readonly total?: number;
-  /** How long the slowest of the answers took. */
+  /** The time of the slowest answer. */
   readonly tookMs: number;
 }
 
-/** A change of a cart that was to be made only if nobody had made another. */
+/** A conditional change of a cart: valid only for the version that the customer has seen. */
 export interface Edit {
   readonly orderId: string;
-  /** The version that the customer had seen. */
+  /** The version that the customer has seen. */
   readonly expected: number;
   readonly outcome: Outcome;
 }
 
-/** Somebody wanted an order to be cancelled or finished. */
+/** A request to cancel or finish an order. */
 export interface Command {
   readonly kind: 'cancel' | 'finish';
   readonly orderId: string;
   readonly outcome: Outcome;
-  /** Why not: the status that the order had. */
+  /** The status of the order that made the service refuse the request. */
   readonly actual?: string;
 }
 
-/** What the customers of a run share. */
-export interface ShopFront {
+/** What all customers of a run share. */
+export interface CustomerContext {
   readonly calls: Calls;
   readonly urls: readonly string[];
   readonly seed: number;
-  /** Aborts when the customers are to come to an end. */
+  /** Aborted when the customers must finish. */
   readonly closing: AbortSignal;
-  readonly placings: Placing[];
+  readonly orderAttempts: OrderAttempt[];
   readonly edits: Edit[];
   readonly commands: Command[];
 }
@@ -52,50 +52,52 @@ interface Order {
   readonly items: readonly { readonly productId: string; readonly quantity: number; readonly unitPrice: number }[];
 }
 
-const LONGEST_DOUBT_MS = 6000;
+const MAX_CANCEL_DELAY_MS = 6000;
 
-/** One customer, with a tale that follows from the seed. Knows of nobody else. */
+/** One customer, whose behaviour is determined by the seed and who knows nothing about the others. */
 export class Customer {
   private readonly id: string;
   private readonly random: Random;
   private readonly headers: Readonly<Record<string, string>>;
 
   constructor(
-    private readonly front: ShopFront,
+    private readonly context: CustomerContext,
     private readonly nth: number,
   ) {
     this.id = `customer-${nth}`;
-    this.random = new Random(front.seed + nth * 7919);
+    this.random = new Random(context.seed + nth * 7919);
     this.headers = { 'x-user-id': this.id };
   }
 
   async visit(): Promise<void> {
     const order = await (this.chance(0.35) ? this.fillCart() : this.placeAtOnce());
     if (order === undefined || !this.chance(0.35)) return;
-    // At once, while the payment is on its way, or when it is there already.
-    const doubtMs = this.chance(0.3) ? 0 : this.random.between(0, LONGEST_DOUBT_MS);
-    await delay(doubtMs, undefined, { signal: this.front.closing }).catch(() => undefined);
-    if (!this.front.closing.aborted) await this.cancel(order);
+    // Immediately, while the payment is being processed, or after that.
+    const cancelDelayMs = this.chance(0.3) ? 0 : this.random.between(0, MAX_CANCEL_DELAY_MS);
+    await delay(cancelDelayMs, undefined, { signal: this.context.closing }).catch(() => undefined);
+    if (!this.context.closing.aborted) await this.cancel(order);
   }
 
   private async placeAtOnce(): Promise<string | undefined> {
     const withPrice = this.chance(0.1);
-    const items = this.lines().map((line) => (withPrice ? { ...line, unitPrice: firstPriceOf(line.productId) } : line));
+    const items = this.randomItems().map((line) =>
+      withPrice ? { ...line, unitPrice: firstPriceOf(line.productId) } : line,
+    );
     const request = this.request('POST', '/orders', { items });
-    // Without a key it is asked once: again it would be another order.
+    // Without a key the request is sent only once, because repeating it would place another order.
     const answers = this.chance(0.5)
-      ? await this.insist(request, 'place')
-      : [await this.front.calls.ask(this.url(), request)];
+      ? await this.sendRepeatedly(request, 'place')
+      : [await this.context.calls.ask(this.url(), request)];
     return this.placed(answers);
   }
 
   private async fillCart(): Promise<string | undefined> {
-    const open = { draft: true, ...(this.chance(0.5) && { items: this.lines() }) };
-    let [cart] = acceptedOf<Order>(await this.insist(this.request('POST', '/orders', open), 'open'));
+    const open = { draft: true, ...(this.chance(0.5) && { items: this.randomItems() }) };
+    let [cart] = acceptedOf<Order>(await this.sendRepeatedly(this.request('POST', '/orders', open), 'open'));
     for (let edits = this.random.between(1, 4); cart && edits > 0; edits--) cart = await this.edit(cart);
     if (cart?.items.length === 0) cart = await this.edit(cart);
     if (!cart || cart.items.length === 0 || this.chance(0.1)) {
-      this.front.placings.push({ customerId: this.id, outcome: 'unasked', orderIds: [], tookMs: 0 });
+      this.context.orderAttempts.push({ customerId: this.id, outcome: 'abandoned', orderIds: [], tookMs: 0 });
       if (cart && this.chance(0.5)) await this.cancel(cart.id);
       return undefined;
     }
@@ -105,15 +107,15 @@ export class Customer {
   private async place(seen: Order): Promise<string | undefined> {
     let cart = seen;
     const answers: (Answer | undefined)[] = [];
-    // A 412 is due to an edit without an answer. Another look, and the same once more.
-    for (let looks = 0; looks < 3; looks++) {
+    // A 412 is caused by an unanswered edit that took effect. Reload the cart and try again.
+    for (let attempts = 0; attempts < 3; attempts++) {
       const prices = cart.items.map(({ productId, unitPrice }) => ({ productId, unitPrice }));
       const request = this.request('POST', `/orders/${cart.id}/place`, this.chance(0.3) ? { items: prices } : {});
-      const sent = await this.insist(ifMatch(request, cart), `place-${looks}`);
-      this.front.edits.push({ orderId: cart.id, expected: cart.version, outcome: outcomeOf(sent) });
+      const sent = await this.sendRepeatedly(ifMatch(request, cart), `place-${attempts}`);
+      this.context.edits.push({ orderId: cart.id, expected: cart.version, outcome: outcomeOf(sent) });
       answers.push(...sent);
       if (!sent.some((answer) => answer?.status === 412)) break;
-      cart = await this.look(cart);
+      cart = await this.reload(cart);
     }
     return this.placed(answers);
   }
@@ -123,29 +125,29 @@ export class Customer {
     const orderIds = [...new Set(orders.map(({ id }) => id))];
     const tookMs = Math.max(0, ...answers.map((answer) => answer?.tookMs ?? 0));
     const [order] = orders;
-    const placing = { customerId: this.id, outcome: outcomeOf(answers), orderIds, tookMs };
-    this.front.placings.push(order ? { ...placing, total: order.total } : placing);
+    const attempt = { customerId: this.id, outcome: outcomeOf(answers), orderIds, tookMs };
+    this.context.orderAttempts.push(order ? { ...attempt, total: order.total } : attempt);
     return order?.id;
   }
 
-  /** Sometimes two at the same time, which have seen the same: one of them at most may be accepted. */
+  /** Changes the cart. Sometimes sends two concurrent changes of the same version, of which at most one may be accepted. */
   private async edit(cart: Order): Promise<Order> {
     const sent = await Promise.all(
       Array.from({ length: this.chance(0.25) ? 2 : 1 }, async (_, n) => {
-        const request = ifMatch(this.changeOf(cart), cart);
+        const request = ifMatch(this.randomChange(cart), cart);
         const repeatable = request.method === 'POST' && this.chance(0.5);
         const answers = repeatable
-          ? await this.insist(request, `edit-${cart.version}-${n}`)
-          : [await this.front.calls.ask(this.url(n), request)];
-        this.front.edits.push({ orderId: cart.id, expected: cart.version, outcome: outcomeOf(answers) });
+          ? await this.sendRepeatedly(request, `edit-${cart.version}-${n}`)
+          : [await this.context.calls.ask(this.url(n), request)];
+        this.context.edits.push({ orderId: cart.id, expected: cart.version, outcome: outcomeOf(answers) });
         return answers;
       }),
     );
     const [edited] = acceptedOf<Order>(sent.flat());
-    return edited ?? this.look(cart);
+    return edited ?? this.reload(cart);
   }
 
-  private changeOf(cart: Order): Request {
+  private randomChange(cart: Order): Request {
     const path = `/orders/${cart.id}/items`;
     const [first, ...others] = cart.items;
     const roll = this.random.next();
@@ -161,10 +163,10 @@ export class Customer {
     });
   }
 
-  /** The cart as it is now; as it was seen last, when nobody answers. */
-  private async look(cart: Order): Promise<Order> {
+  /** Reloads the cart. Returns it unchanged if the request is not answered. */
+  private async reload(cart: Order): Promise<Order> {
     const [seen] = acceptedOf<Order>([
-      await this.front.calls.ask(this.url(), this.request('GET', `/orders/${cart.id}`)),
+      await this.context.calls.ask(this.url(), this.request('GET', `/orders/${cart.id}`)),
     ]);
     return seen ?? cart;
   }
@@ -174,14 +176,14 @@ export class Customer {
     const byOperator = { ...request, headers: { 'x-user-id': 'operator-0', 'x-roles': 'operator' } };
     const wanted = this.chance(0.1) ? byOperator : request;
     const answers = this.chance(0.5)
-      ? await this.insist(wanted, 'cancel')
-      : [await this.front.calls.ask(this.url(), wanted)];
-    this.front.commands.push({ kind: 'cancel', orderId, ...resultOf(answers) });
+      ? await this.sendRepeatedly(wanted, 'cancel')
+      : [await this.context.calls.ask(this.url(), wanted)];
+    this.context.commands.push({ kind: 'cancel', orderId, ...resultOf(answers) });
   }
 
-  private insist(request: Request, key: string): Promise<(Answer | undefined)[]> {
+  private sendRepeatedly(request: Request, key: string): Promise<(Answer | undefined)[]> {
     const headers = { ...request.headers, 'idempotency-key': `${this.id}-${key}` };
-    return this.front.calls.insist(this.front.urls, this.random, { ...request, headers });
+    return this.context.calls.sendRepeatedly(this.context.urls, this.random, { ...request, headers });
   }
 
   private request(method: Request['method'], path: string, body?: object): Request {
@@ -189,13 +191,13 @@ export class Customer {
   }
 
   private url(turn = 0): string {
-    const { urls } = this.front;
+    const { urls } = this.context;
     return urls[(this.nth + turn) % urls.length] ?? '';
   }
 
-  private lines(): { productId: string; quantity: number }[] {
+  private randomItems(): { productId: string; quantity: number }[] {
     const products = this.random.shuffled(PRODUCTS.slice(1)).slice(0, this.random.between(0, 2));
-    // Of the one that is always there most of the time: else half of the orders would be refused.
+    // Usually the product that never sells out: otherwise half of the orders would be refused.
     if (products.length === 0 || this.chance(0.5)) products.push(PRODUCTS[0]);
     return this.random
       .shuffled(products)
@@ -207,7 +209,7 @@ export class Customer {
   }
 }
 
-/** What became of a command, and what a refusal said of the order. */
+/** Returns the outcome of a command, and the actual status of the order if it was refused. */
 export function resultOf(answers: readonly (Answer | undefined)[]): Pick<Command, 'outcome' | 'actual'> {
   const outcome = outcomeOf(answers);
   const actual = answers.map((answer) => (answer?.body as { actual?: unknown } | undefined)?.actual).find(Boolean);

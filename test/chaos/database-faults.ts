@@ -3,13 +3,13 @@ import { type ParkingFact, type RecordingFact, type TakeOverFact } from './facts
 import { type Random } from './random.js';
 import { type ServiceName } from './schedule.js';
 
-/** The share of the rows written only by message handlers whose statement fails. */
+/** The share of failing statements among those that only message handlers execute. */
 const HANDLERS_FAIL = 0.05;
 
-/** A varchar becomes longer each time; another type is the one that the column gets. */
+/** A varchar column becomes longer each time, unless another type is given. */
 type Column = readonly [schema: string, table: string, column: string, type?: 'bigint'];
 
-/** Columns that services read and write all the time: widening them ends every plan that was made for them. */
+/** Columns that the services read and write constantly. Widening one invalidates all cached plans that use it. */
 const COLUMNS: readonly [Column, ...Column[]] = [
   ['orders', 'orders', 'description'],
   ['orders', 'orders', 'cancel_reason'],
@@ -30,10 +30,9 @@ const SCHEMAS: readonly { readonly schema: string; readonly service: ServiceName
 ];
 
 /**
- * Lays out what the database itself does during a run: handlers that fail now and then, statements that take longer when
- * {@link slowDown} says so, and ledgers of what leaves no trace otherwise: when messages were recorded and parked, and changes of the
- * relay's lease.
- * Triggers do it, so the services run exactly as they ship.
+ * Installs triggers that make message handlers fail occasionally, delay statements as set by {@link slowDown}, and record what leaves no
+ * trace otherwise: when messages were recorded and parked, and changes of the relay's lease. Because triggers do it, the services run
+ * exactly as shipped.
  */
 export async function installDatabaseFaults(database: Pool): Promise<void> {
   await database.query(`
@@ -108,12 +107,12 @@ export async function installDatabaseFaults(database: Pool): Promise<void> {
     );
 }
 
-/** From now on a statement that writes takes up to so much longer, in milliseconds; 0 ends it. */
+/** Delays every writing statement by a random time of up to `delayMs` from now on; 0 ends this. */
 export async function slowDown(database: Pool, delayMs: number): Promise<void> {
   await database.query('update chaos.pace set delay_ms = $1', [delayMs]);
 }
 
-/** Widens a column that is in use, as a migration does. @throws when the table was locked for a second, or the database is away */
+/** Widens a column that is in use, as a migration does. @throws if the table stays locked for a second or the database is unavailable */
 export async function widenColumn(database: Pool, random: Random): Promise<void> {
   const [schema, table, column, type] = random.oneOf(COLUMNS);
   const { rows } = await database.query<{ length: number | null }>(
@@ -122,15 +121,15 @@ export async function widenColumn(database: Pool, random: Random): Promise<void>
     [schema, table, column],
   );
   const [found] = rows;
-  if (!found) throw new Error(`there is no column ${schema}.${table}.${column}`);
-  // In a block of its own, so the timeout ends with it.
+  if (!found) throw new Error(`Column ${schema}.${table}.${column} does not exist`);
+  // In a separate block, so that the timeout ends with it.
   await database.query(`do $$ begin
     perform set_config('lock_timeout', '1s', true);
     alter table ${schema}.${table} alter column ${column} type ${type ?? `varchar(${(found.length ?? 0) + 1})`};
   end $$`);
 }
 
-/** Every message that was parked at any time, in the order in which they were. */
+/** Reads all messages that were ever parked, in the order in which they were parked. */
 export async function parkingsOf(database: Pool): Promise<ParkingFact[]> {
   const { rows } = await database.query<Omit<ParkingFact, 'service'> & { schema: string }>(
     `select schema, consumer, key, message_id as "messageId", holds_key as "holdsKey", error is not null as failed,
@@ -140,7 +139,7 @@ export async function parkingsOf(database: Pool): Promise<ParkingFact[]> {
   return rows.map(({ schema, ...row }) => ({ ...row, service: serviceOf(schema) }));
 }
 
-/** When a consumer recorded a message: it was handled then, or parked. */
+/** Reads when each consumer recorded each message, that is, handled or parked it. */
 export async function recordingsOf(database: Pool): Promise<RecordingFact[]> {
   const { rows } = await database.query<RecordingFact>(
     `select consumer, message_id as "messageId", at::float8 as at from chaos.recordings order by at`,
@@ -148,7 +147,7 @@ export async function recordingsOf(database: Pool): Promise<RecordingFact[]> {
   return rows;
 }
 
-/** Every time that the lease of a relay went to another holder. */
+/** Reads all changes of the holder of a relay lease. */
 export async function takeOversOf(database: Pool): Promise<TakeOverFact[]> {
   const { rows } = await database.query<Omit<TakeOverFact, 'service'> & { schema: string }>(
     `select schema, (extract(epoch from since) * 1000)::float8 as since, released, (extract(epoch from at) * 1000)::float8 as at
@@ -159,6 +158,6 @@ export async function takeOversOf(database: Pool): Promise<TakeOverFact[]> {
 
 function serviceOf(schema: string): ServiceName {
   const service = SCHEMAS.find((known) => known.schema === schema)?.service;
-  if (!service) throw new Error(`${schema} is the schema of no service`);
+  if (!service) throw new Error(`No service has the schema ${schema}`);
   return service;
 }

@@ -29,7 +29,7 @@ export async function ordersOf(database: Pool): Promise<OrderFact[]> {
   return rows;
 }
 
-/** `taken` tells what the simulated gateway makes of a charge; without it, nobody knows what a gateway has done. */
+/** @param taken whether the simulated gateway takes the money of a charge; without it, no charge counts as taken */
 export async function paymentRequestsOf(
   database: Pool,
   taken: (id: string) => boolean = () => false,
@@ -67,7 +67,7 @@ export async function stockOf(database: Pool): Promise<StockFact[]> {
   }));
 }
 
-/** What operators have made of products, by the ledger that `openShop` has laid out. */
+/** Reads the product changes of operators from the ledger that `openShop` has created. */
 export async function stockChangesOf(database: Pool): Promise<StockChangeFact[]> {
   const { rows } = await database.query<StockChangeFact>(
     `select c.product_id as "productId", c.version, c.available::float8 as available, c.quantity::float8 as grew,
@@ -92,7 +92,7 @@ export async function outboxOf(database: Pool): Promise<OutboxFact[]> {
   return found;
 }
 
-/** What waits for another attempt or for a person: messages of either box, and jobs, also those that somebody has in hand. */
+/** Reads the parked messages of both outboxes and inboxes and all jobs, including jobs that are currently being processed. */
 export async function parkedIn(database: Pool): Promise<ParkedFact[]> {
   const found: ParkedFact[] = [];
   const read = async (service: ServiceName, box: ParkedFact['box'], from: string) => {
@@ -112,7 +112,7 @@ export async function parkedIn(database: Pool): Promise<ParkedFact[]> {
     await read(
       service,
       'inbox',
-      // Whoever sent it may have sent any bytes.
+      // A sender may have sent arbitrary bytes as the key.
       `select id::text, consumer, coalesce(encode(key, 'escape'), ''), coalesce(error, ''), recorded_at, dead_at from ${schema}.inbox_parked`,
     );
     await read(
@@ -149,26 +149,26 @@ export async function marksOf(database: Pool, when: MarkFact['when']): Promise<M
   return found;
 }
 
-/** In milliseconds, by the clock of the database's writers. */
-export interface Pace {
-  /** How long the slowest took: an order to its payment request, a result to the order's end, an expiry after its time. */
+/** In milliseconds, by the clocks of the processes that wrote to the database. */
+export interface Timings {
+  /** Maxima: from an order to its payment request, from a payment's result to the end of its order, from the due time to an expiry. */
   readonly toPaymentRequest: number;
   readonly toEnd: number;
   readonly toExpiry: number;
-  /** The longest time in which nothing of the kind happened, between two that did. */
+  /** The longest times between two consecutive orders, payment requests and ends of orders. */
   readonly withoutOrder: number;
   readonly withoutPaymentRequest: number;
   readonly withoutEnd: number;
 }
 
-export async function paceOf(database: Pool): Promise<Pace> {
+export async function timingsOf(database: Pool): Promise<Timings> {
   const longest = (from: string) =>
     `(select coalesce(extract(epoch from max(gap)) * 1000, 0)::float8
         from (select at - lag(at) over (order by at) as gap from ${from}) as gaps)`;
   const step = (type: string) => `orders.order_timeline where type = '${type}'`;
   const slowest = (from: string) =>
     `(select coalesce(extract(epoch from max(took)) * 1000, 0)::float8 from (${from}) as t)`;
-  const { rows } = await database.query<Pace>(
+  const { rows } = await database.query<Timings>(
     `select ${slowest(`select r.created_at - p.at as took from payments.payment_requests r
                          join orders.order_timeline p on p.order_id = r.order_id and p.type = 'OrderPlaced'`)} as "toPaymentRequest",
             ${slowest(`select heard.at - said.at as took from payments.payment_timeline said
@@ -180,7 +180,7 @@ export async function paceOf(database: Pool): Promise<Pace> {
             ${longest(`(select created_at as at from payments.payment_requests) as r`)} as "withoutPaymentRequest",
             ${longest(`orders.order_timeline where type in ('OrderCompleted', 'OrderCancelled')`)} as "withoutEnd"`,
   );
-  const [pace] = rows;
-  if (!pace) throw new Error('PostgreSQL answered a select of aggregates without a row');
-  return pace;
+  const [timings] = rows;
+  if (!timings) throw new Error('A select of aggregates returned no row');
+  return timings;
 }

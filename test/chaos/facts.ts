@@ -1,58 +1,58 @@
 import { type AnswerCount, type SlowAnswer } from './calls.js';
-import { type Command, type Edit, type Placing } from './customers.js';
+import { type Command, type Edit, type OrderAttempt } from './customers.js';
 import { type PaymentDecision, type ProductPut } from './operators.js';
 import { type Webhook } from './provider.js';
 import { type Stop } from './replica.js';
-import { type Gateway, type ProcessName, type ServiceName, type Injected } from './schedule.js';
+import { type Gateway, type ProcessName, type ServiceName, type InjectedFault } from './schedule.js';
 import { type LoggedRecord } from './topic-log.js';
 
-/** What was seen from outside: the calls and their answers, and the databases, topics and logs once everything had ended. */
+/** The observations of a run from outside: requests and answers, and the databases, topics and logs after everything has ended. */
 export interface Facts {
   readonly gateway: Gateway;
-  readonly placings: readonly Placing[];
+  readonly orderAttempts: readonly OrderAttempt[];
   readonly edits: readonly Edit[];
   readonly commands: readonly Command[];
   readonly decisions: readonly PaymentDecision[];
   readonly webhooks: readonly Webhook[];
   readonly answers: readonly AnswerCount[];
-  /** Stored answers: the request had an idempotency key that was known. */
+  /** The number of stored answers that were returned for a repeated idempotency key. */
   readonly replayed: number;
   readonly orders: readonly OrderFact[];
   readonly paymentRequests: readonly PaymentRequestFact[];
-  /** The timelines of all orders and of all payments, each in its order. */
+  /** The timelines of all orders and all payments, each in order. */
   readonly orderSteps: readonly StepFact[];
   readonly paymentSteps: readonly StepFact[];
   readonly stock: readonly StockFact[];
-  /** Of every PUT of a product that was answered with 200, and of every one that was made. */
+  /** All PUTs of products that were answered with 200, and all that took effect. */
   readonly puts: readonly ProductPut[];
   readonly stockChanges: readonly StockChangeFact[];
-  /** What customers were told, by the services' logs. */
+  /** The notifications of customers, read from the services' logs. */
   readonly notices: readonly NoticeFact[];
-  /** Every message that either service has ever committed: rows are kept longer than a run takes. */
+  /** All messages that either service has committed; rows are kept longer than a run takes. */
   readonly outbox: readonly OutboxFact[];
-  /** In the order of the topics' partitions. */
+  /** In partition order. */
   readonly records: readonly LoggedRecord[];
   readonly parked: readonly ParkedFact[];
-  /** Every message that an inbox has parked at any time, in the order in which they were. */
+  /** All messages that an inbox has ever parked, in the order in which they were parked. */
   readonly parkings: readonly ParkingFact[];
   /** When each message was recorded by each consumer. */
   readonly recordings: readonly RecordingFact[];
   readonly takeOvers: readonly TakeOverFact[];
-  /** How often a service has prepared its statements again, because a table had changed. */
+  /** How many times a service has prepared its statements again because a table had changed. */
   readonly preparedAgain: number;
-  /** Answers of 503 that took longer than two seconds, and requests that nobody answered in ten. */
+  /** 503s that took longer than two seconds, and requests without an answer after ten seconds. */
   readonly slowRefusals: readonly SlowRefusal[];
   readonly relays: readonly RelayFact[];
   readonly marks: readonly MarkFact[];
-  readonly faults: readonly Injected[];
-  /** Records that were delivered once more on purpose. */
+  readonly faults: readonly InjectedFault[];
+  /** The number of records that were deliberately delivered again. */
   readonly redelivered: number;
   readonly processes: readonly ProcessName[];
-  /** Every SIGTERM of a process; the last of each with nothing else going on. */
+  /** All stops of processes by SIGTERM. The last one of each process happens while everything is idle. */
   readonly stops: readonly Stop[];
   readonly links: readonly { readonly name: string; readonly connections: number }[];
-  /** What happened although nobody did it, told in words. */
-  readonly complaints: readonly string[];
+  /** Descriptions of events that no injected fault explains. */
+  readonly unexpectedEvents: readonly string[];
 }
 
 export type SlowRefusal = Omit<SlowAnswer, 'url'> & { readonly process: ProcessName };
@@ -63,7 +63,7 @@ export interface OrderFact {
   readonly status: string;
   readonly total: number;
   readonly version: number;
-  /** As the order last heard of it. */
+  /** The payment as last reported to the order. */
   readonly payment: { readonly paymentRequestId: string; readonly status: string } | null;
   readonly items: readonly { readonly productId: string; readonly quantity: number; readonly unitPrice: number }[];
 }
@@ -75,48 +75,48 @@ export interface PaymentRequestFact {
   readonly status: string;
   readonly amount: number;
   readonly version: number;
-  /** When it was to fail, in milliseconds since 1970. */
+  /** When it is due to expire, in milliseconds since 1970. */
   readonly expiresAt: number;
-  /** By the books of the simulated gateway: it was asked for the money, and has taken it. */
+  /** Whether the simulated gateway was asked to charge it and has taken the money. */
   readonly taken: boolean;
 }
 
-/** A line of a timeline. What was heard and changed nothing repeats status and version. */
+/** A line of a timeline. A received message that changed nothing repeats status and version. */
 export interface StepFact {
   readonly orderId: string;
   readonly type: string;
-  /** Null of a payment: the order had none. */
+  /** Null in the timeline of a payment as long as the order has none. */
   readonly status: string | null;
   readonly version: number | null;
   /** In milliseconds since 1970. */
   readonly at: number;
   readonly cause: string | null;
-  /** The message that was heard, or the one that tells of the step. */
+  /** The id of the received message, or of the one that publishes the step. */
   readonly messageId: string | null;
   readonly reason: string | null;
 }
 
-/** Pieces of a product. */
+/** Quantities of a product. */
 export interface StockFact {
   readonly productId: string;
   readonly initial: number;
-  /** What operators have added, less what they have taken away. */
+  /** What operators have added, minus what they have removed. */
   readonly put: number;
-  /** As the product's row says. */
+  /** The value in the row of the product. */
   readonly available: number;
-  /** Given back by cancelled orders, and not yet added to it. */
+  /** Returned by cancelled orders and not yet added to `available`. */
   readonly released: number;
 }
 
-/** An operator's change of a product. */
+/** A change of a product by an operator. */
 export interface StockChangeFact {
   readonly productId: string;
-  /** Of the product, with the change. */
+  /** The version of the product that the change created. */
   readonly version: number;
-  /** What was written, and how much more that is than before. */
+  /** The new value, and its increase. */
   readonly available: number;
   readonly grew: number;
-  /** How much of that had been given back by cancelled orders. */
+  /** The part of the increase that cancelled orders had returned. */
   readonly folded: number;
 }
 
@@ -125,7 +125,7 @@ export interface NoticeFact {
   readonly type: string;
 }
 
-/** A row of an outbox; all but its position is on the topic too. */
+/** A row of an outbox. Everything except its position is on the topic too. */
 export interface OutboxFact {
   readonly id: string;
   readonly topic: string;
@@ -133,51 +133,51 @@ export interface OutboxFact {
   readonly type: string;
   readonly sequence: number;
   readonly position: number;
-  /** What its relay would publish next: above the cursor or in a gap. */
+  /** Whether the relay has yet to publish it: its position is above the cursor or in a gap. */
   readonly pending: boolean;
 }
 
-/** A message or a job that waits for another attempt or, dead, for a person. */
+/** A message or job that waits for another attempt or, as a dead letter, for an operator. */
 export interface ParkedFact {
   readonly service: ServiceName;
   readonly box: 'inbox' | 'outbox' | 'jobs';
-  /** Whose inbox: the consumer group. Else empty. */
+  /** The consumer group, for an inbox; otherwise empty. */
   readonly consumer: string;
-  /** The row's own. */
+  /** The id of the row. */
   readonly id: string;
   readonly key: string;
   readonly error: string;
-  /** When it was written, in milliseconds since 1970: nobody can have had it in hand before. */
+  /** When it was written, in milliseconds since 1970. No process can have handled it before. */
   readonly writtenAt: number;
-  /** Since when it is a dead letter, in milliseconds since 1970. */
+  /** When it became a dead letter, in milliseconds since 1970. */
   readonly deadAt: number | null;
 }
 
-/** A message that an inbox parked; it may be handled by now. */
+/** A message that an inbox has parked. It may have been handled since. */
 export interface ParkingFact {
   readonly service: ServiceName;
   readonly consumer: string;
   readonly key: string;
   readonly messageId: string | null;
   readonly holdsKey: boolean;
-  /** It failed itself; else it was parked behind another message of its key. */
+  /** True if the message itself failed; false if it was parked behind another message of its key. */
   readonly failed: boolean;
-  /** Orders the moments at which messages were handled; null: it is parked still. */
+  /** A sequence number that orders when messages were handled; null while it is still parked. */
   readonly went: number | null;
 }
 
-/** A message of Kafka or a webhook that a consumer recorded in its inbox: handled at once, or parked. */
+/** A message from Kafka or a webhook that a consumer has recorded in its inbox, having handled or parked it. */
 export interface RecordingFact {
   readonly consumer: string;
   readonly messageId: string;
-  /** In the order of {@link ParkingFact.went}. */
+  /** A sequence number, comparable with {@link ParkingFact.went}. */
   readonly at: number;
 }
 
-/** The lease of a relay went to another holder. In milliseconds since 1970. */
+/** A change of the holder of a relay lease. Times are in milliseconds since 1970. */
 export interface TakeOverFact {
   readonly service: ServiceName;
-  /** When the holder before released it, or renewed it for the last time: it died later. */
+  /** When the previous holder released the lease or last renewed it. In the latter case it died later. */
   readonly since: number;
   readonly released: boolean;
   readonly at: number;
@@ -186,13 +186,13 @@ export interface TakeOverFact {
 /** The row that elects a service's relay. */
 export interface RelayFact {
   readonly service: ServiceName;
-  /** Its fencing token: how often the lease went to another holder. */
+  /** The fencing token, which counts the changes of the holder. */
   readonly terms: number;
   /** Positions below the cursor that may still be filled. */
   readonly gaps: number;
 }
 
-/** How many crash marks a consumer has on a partition: with all at rest, and once all processes have ended. */
+/** The number of crash marks of a consumer on a partition, while everything is idle and after all processes have ended. */
 export interface MarkFact {
   readonly when: 'at rest' | 'at the end';
   readonly consumer: string;
@@ -200,6 +200,6 @@ export interface MarkFact {
   readonly marks: number;
 }
 
-/** One spelling for findings. */
+/** Describes an event in findings. */
 export const nameOf = ({ topic, key, type }: { topic: string; key: string; type: string }) =>
   `${type} of order ${key} on ${topic}`;

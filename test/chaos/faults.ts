@@ -1,32 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { slowDown, widenColumn } from './database-faults.js';
 import { Random } from './random.js';
-import { type Fault, type Injected } from './schedule.js';
+import { type Fault, type InjectedFault } from './schedule.js';
 import { type System } from './system.js';
 
-/** On a slow link: the time that each part takes more. */
+/** The additional delay of each chunk on a slow link. */
 const SLOW_MS = 300;
 
-/** In a slow database a statement that writes takes up to so much longer: more than a service's statement_timeout of 1.2 s. */
+/** The maximum additional delay of a writing statement in a slow database. Exceeds the services' statement_timeout of 1.2 s. */
 const SLOW_STATEMENT_MS = 1600;
 
 const DATABASE_RETRY_MS = 200;
 
-/** A fault that comes so much later than planned is left out: on a slow machine faults would pile up, and nothing be up between them. */
-const MOST_LATE_MS = 5000;
+/** A fault that is later than this is skipped. Otherwise faults would pile up on a slow machine, and nothing would run between them. */
+const MAX_DELAY_MS = 5000;
 
 /**
- * Does what is planned, when it is planned. A target that is still busy with its last fault gets the next one after it, or goes
- * without. Returns when all are over; once aborted, no more are begun. Throws, all over as well, when something cannot be started
- * again.
+ * Injects the planned faults at their planned times. If a target is still affected by its previous fault, the next one starts after that
+ * or is skipped. Returns when all faults are over; after an abort, starts no more. If something cannot be restarted, waits until all
+ * faults are over and throws.
  */
 export async function injectFaults(
   system: System,
   faults: readonly Fault[],
   aborted: AbortSignal,
-  tell: (line: string) => void,
-): Promise<Injected[]> {
-  const injected: Injected[] = [];
+  log: (line: string) => void,
+): Promise<InjectedFault[]> {
+  const injected: InjectedFault[] = [];
   const failed = new AbortController();
   const signal = AbortSignal.any([aborted, failed.signal]);
   const start = performance.now();
@@ -34,12 +34,12 @@ export async function injectFaults(
   for (const fault of faults) {
     await pause(fault.atMs - (performance.now() - start), signal);
     const inject = async () => {
-      if (signal.aborted || performance.now() - start > fault.atMs + MOST_LATE_MS) return;
-      tell(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
+      if (signal.aborted || performance.now() - start > fault.atMs + MAX_DELAY_MS) return;
+      log(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
       const at = Date.now();
       const happened = await injectOne(system, fault, signal);
       if (happened !== false) injected.push({ kind: fault.kind, target: fault.target, at, until: Date.now() });
-      tell(`over: ${fault.kind}: ${fault.target}`);
+      log(`end of ${fault.kind}: ${fault.target}`);
     };
     const before = lastOf.get(fault.target) ?? Promise.resolve();
     lastOf.set(
@@ -52,7 +52,7 @@ export async function injectFaults(
   return injected;
 }
 
-/** False when it could not be done before the run ended. */
+/** Injects a fault and ends it. Returns false if that was not possible before the run ended. */
 async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<boolean | void> {
   const lasting = () => pause(fault.forMs, signal);
   switch (fault.kind) {
@@ -94,18 +94,18 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
       return link.heal();
     }
     case 'database slow': {
-      if (!(await insist(() => slowDown(system.database, SLOW_STATEMENT_MS), signal))) return false;
+      if (!(await retryUntilDone(() => slowDown(system.database, SLOW_STATEMENT_MS), signal))) return false;
       await lasting();
-      // Also once aborted: what comes after a run must not find it slow.
-      return insist(() => slowDown(system.database, 0));
+      // Must run even after an abort: the database must not stay slow after the run.
+      return retryUntilDone(() => slowDown(system.database, 0));
     }
     case 'column widened':
-      return insist(() => widenColumn(system.database, new Random(fault.atMs)), signal);
+      return retryUntilDone(() => widenColumn(system.database, new Random(fault.atMs)), signal);
   }
 }
 
-/** Until it succeeds: the server may be away, or the table locked. False when it was aborted before. */
-async function insist(step: () => Promise<void>, signal = new AbortController().signal): Promise<boolean> {
+/** Retries a step until it succeeds, because the server may be down or the table locked. Returns false if aborted before. */
+async function retryUntilDone(step: () => Promise<void>, signal = new AbortController().signal): Promise<boolean> {
   while (!signal.aborted) {
     try {
       await step();
@@ -119,7 +119,7 @@ async function insist(step: () => Promise<void>, signal = new AbortController().
 
 function found<K, V>(map: ReadonlyMap<K, V>, key: K): V {
   const value = map.get(key);
-  if (value === undefined) throw new Error(`There is no ${String(key)}`);
+  if (value === undefined) throw new Error(`${String(key)} does not exist`);
   return value;
 }
 

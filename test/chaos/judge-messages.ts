@@ -2,13 +2,15 @@ import { type Facts, nameOf, type OutboxFact, type StepFact } from './facts.js';
 import { PUBLISHED } from './judge-timelines.js';
 import { type LoggedRecord } from './topic-log.js';
 
-/** P1 and P2: the timelines tell which events there must be, and in which version of what they are about. */
+/** P1 and P2: each published step of a timeline has its event on the topic, with the version of its order or payment. */
 export function eventsAreOnTopics({ orderSteps, paymentSteps, records }: Facts): string[] {
   const raised = new Set([...raisedBy(orderSteps, 'order.events'), ...raisedBy(paymentSteps, 'payment.events')]);
   const there = new Set(records.map(versioned));
   return [
-    ...[...raised].filter((event) => !there.has(event)).map((event) => `${event}, never reached its topic`),
-    ...[...there].filter((event) => !raised.has(event)).map((event) => `${event}, was raised by nothing that is there`),
+    ...[...raised].filter((event) => !there.has(event)).map((event) => `${event} never reached its topic`),
+    ...[...there]
+      .filter((event) => !raised.has(event))
+      .map((event) => `${event} was published without a step that raises it`),
   ];
 }
 
@@ -21,25 +23,25 @@ function raisedBy(steps: readonly StepFact[], topic: string): string[] {
 const versioned = (event: { topic: string; key: string; type: string; sequence: number }) =>
   `${nameOf(event)}, sequence ${event.sequence}`;
 
-/** P4: an event that was raised twice has two ids. */
+/** P4: no event was raised twice, which would show as two ids. */
 export function eventsWereRaisedOnce({ records, outbox }: Facts): string[] {
-  // Committed or published: a message may be in one of the two only, which is for other checks to find.
+  // Includes messages that are only on the topic or only in the outbox; other checks report those.
   return [...Map.groupBy([...records, ...outbox], nameOf)]
     .map(([event, same]) => ({ event, count: new Set(same.map(({ id }) => id)).size }))
     .filter(({ count }) => count > 1)
     .map(({ event, count }) => `${event} was raised ${count} times`);
 }
 
-/** P2: whatever was committed is published, on the topic of its own service. */
-export function outboxesAreOnTopics({ records, outbox }: Facts): string[] {
+/** P2: all committed messages have been published, each on the topic of its own service. */
+export function outboxesArePublished({ records, outbox }: Facts): string[] {
   const there = new Set(records.map(({ topic, id }) => `${topic} ${id}`));
   return outbox
     .filter(({ topic, id }) => !there.has(`${topic} ${id}`))
-    .map((row) => `message ${row.id}, ${nameOf(row)}, is in the outbox and not on its topic`);
+    .map((row) => `message ${row.id}, ${nameOf(row)}, is in the outbox but not on its topic`);
 }
 
-/** P1: nothing was published that nobody committed, and what was is what was committed. */
-export function topicsAreFromOutboxes({ records, outbox }: Facts): string[] {
+/** P1: only committed messages have been published, and with the contents that were committed. */
+export function topicsMatchOutboxes({ records, outbox }: Facts): string[] {
   const committed = new Map(outbox.map((row) => [`${row.topic} ${row.id}`, row]));
   const same = (record: LoggedRecord, row: OutboxFact) =>
     record.key === row.key && record.type === row.type && record.sequence === row.sequence;
@@ -54,9 +56,8 @@ export function topicsAreFromOutboxes({ records, outbox }: Facts): string[] {
 }
 
 /**
- * P3: a first occurrence behind the first occurrence of a later message of its key. Duplicates may stand anywhere. Later is
- * what has the higher version of its aggregate, and what was committed later: its position tells, as one key has one writer
- * at a time.
+ * P3: the first occurrence of a message must not follow the first occurrence of a later message of the same key. Duplicates may occur
+ * anywhere. A later message has a higher version of its aggregate and a higher position, because a key has only one writer at a time.
  */
 export function inversions({ records, outbox }: Facts): string[] {
   const positions = new Map(outbox.map(({ topic, id, position }) => [`${topic} ${id}`, position]));

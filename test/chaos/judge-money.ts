@@ -1,15 +1,16 @@
 import { type Facts } from './facts.js';
-import { keysOfExplained } from './judge-rest.js';
+import { excusedKeys } from './judge-rest.js';
 
-const ENDED_WELL = new Set(['COMPLETED', 'FINISHED']);
-/** The steps of a payment with which money comes. */
-const COMES = ['PaymentSucceeded', 'LatePaymentReceived'];
-const GOES = ['PaymentRefunded'];
+const COMPLETED = new Set(['COMPLETED', 'FINISHED']);
+/** The payment steps that record incoming money. */
+const INCOMING = ['PaymentSucceeded', 'LatePaymentReceived'];
+/** The payment steps that record returned money. */
+const OUTGOING = ['PaymentRefunded'];
 
-export function onePaymentRequestAnOrder(facts: Facts): string[] {
+export function onePaymentRequestPerOrder(facts: Facts): string[] {
   const { orders, orderSteps, paymentRequests } = facts;
-  // What payment-service never heard of it cannot request.
-  const excused = keysOfExplained(facts, ['payment-service']);
+  // payment-service cannot request payment for an order whose message it has not processed.
+  const excused = excusedKeys(facts, ['payment-service']);
   const placed = new Set(orderSteps.filter(({ type }) => type === 'OrderPlaced').map(({ orderId }) => orderId));
   const byOrder = Map.groupBy(paymentRequests, ({ orderId }) => orderId);
   const findings = orders.flatMap(({ id, customerId, total }) => {
@@ -19,15 +20,15 @@ export function onePaymentRequestAnOrder(facts: Facts): string[] {
     const [request] = requests;
     return request?.amount === total && request.customerId === customerId
       ? []
-      : [`the payment request of order ${id} has another amount or customer`];
+      : [`the payment request of order ${id} has a different amount or customer`];
   });
   const ids = new Set(orders.map(({ id }) => id));
-  const strange = paymentRequests.filter(({ orderId }) => !ids.has(orderId));
-  return [...findings, ...strange.map(({ id }) => `payment request ${id} belongs to no order`)];
+  const unknown = paymentRequests.filter(({ orderId }) => !ids.has(orderId));
+  return [...findings, ...unknown.map(({ id }) => `payment request ${id} belongs to no order`)];
 }
 
-/** An operator's result that was accepted is in the payment's history, whatever came after it. */
-export function acceptedResultsAreThere({ decisions, paymentRequests, paymentSteps }: Facts): string[] {
+/** Every accepted result of an operator is in the history of the payment, whatever happened later. */
+export function acceptedResultsAreRecorded({ decisions, paymentRequests, paymentSteps }: Facts): string[] {
   const orderOf = new Map(paymentRequests.map(({ id, orderId }) => [id, orderId]));
   const results = new Set(paymentSteps.map(({ type, orderId }) => `${type} ${orderId}`));
   return decisions
@@ -36,20 +37,20 @@ export function acceptedResultsAreThere({ decisions, paymentRequests, paymentSte
       return !results.has(`${type} ${orderOf.get(paymentRequestId)}`);
     })
     .map(
-      ({ paymentRequestId, status }) => `payment request ${paymentRequestId} was accepted as ${status} and never was`,
+      ({ paymentRequestId, status }) => `payment request ${paymentRequestId} was accepted as ${status} but never was`,
     );
 }
 
 /**
- * Money that came is kept for an order that ended well, to the cent, or went back. It came where the services say so, and where
- * the gateway took it or the provider told of it: they must not have forgotten.
+ * All received money is either kept for a completed order, to the cent, or was refunded. Money was received if the services have recorded
+ * it; they must have recorded it if the gateway took it or the provider reported it.
  */
 export function moneyIsConserved(facts: Facts): string[] {
   const { orders, paymentRequests, paymentSteps, webhooks } = facts;
-  const excused = keysOfExplained(facts, ['order-service', 'payment-service']);
+  const excused = excusedKeys(facts, ['order-service', 'payment-service']);
   const orderOf = new Map(orders.map((order) => [order.id, order]));
   const stepsOf = Map.groupBy(paymentSteps, ({ orderId }) => orderId);
-  const told = new Set(
+  const reported = new Set(
     webhooks
       .filter(({ type, answers }) => type === 'payment.succeeded' && answers.some(({ status }) => status < 300))
       .map(({ paymentRequestId }) => paymentRequestId),
@@ -58,21 +59,24 @@ export function moneyIsConserved(facts: Facts): string[] {
   const findings = paymentRequests.flatMap(({ id, orderId, amount, taken }) => {
     const count = (types: readonly string[]) =>
       (stepsOf.get(orderId) ?? []).filter(({ type }) => types.includes(type)).length;
-    const [came, went] = [count(COMES), count(GOES)];
-    if (came === 0 && (taken || told.has(id))) return [`the money of payment request ${id} came and was forgotten`];
+    const [received, refunded] = [count(INCOMING), count(OUTGOING)];
+    if (received === 0 && (taken || reported.has(id)))
+      return [`the money of payment request ${id} was received but not recorded`];
     if (excused.has(orderId)) return [];
-    kept += (came - went) * amount;
-    const due = ENDED_WELL.has(orderOf.get(orderId)?.status ?? '') ? 1 : 0;
-    return came - went === due ? [] : [`of payment request ${id} money came ${came} times and went back ${went} times`];
+    kept += (received - refunded) * amount;
+    const due = COMPLETED.has(orderOf.get(orderId)?.status ?? '') ? 1 : 0;
+    return received - refunded === due
+      ? []
+      : [`the money of payment request ${id} was received ${received} times and refunded ${refunded} times`];
   });
   const totals = orders
-    .filter(({ id, status }) => ENDED_WELL.has(status) && !excused.has(id))
+    .filter(({ id, status }) => COMPLETED.has(status) && !excused.has(id))
     .reduce((sum, { total }) => sum + total, 0);
-  return kept === totals ? findings : [...findings, `${kept} was kept for orders of ${totals}`];
+  return kept === totals ? findings : [...findings, `${kept} was kept for orders that cost ${totals}`];
 }
 
-/** An order costs what its items cost, at the prices of when it was placed. */
-export function totalsAreRight({ orders }: Facts): string[] {
+/** The total of an order is the sum of its items at the prices when it was placed. */
+export function totalsMatchItems({ orders }: Facts): string[] {
   return orders
     .map(({ id, total, items }) => ({
       id,
@@ -80,11 +84,11 @@ export function totalsAreRight({ orders }: Facts): string[] {
       sum: items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0),
     }))
     .filter(({ total, sum }) => total !== sum)
-    .map(({ id, total, sum }) => `order ${id} costs ${total}, its items ${sum}`);
+    .map(({ id, total, sum }) => `order ${id} costs ${total}, but its items cost ${sum}`);
 }
 
-/** An expiry comes once, and not before its time; `timelinesAreLawful` sees that it changes nothing that was decided. */
-export function expiriesAreLawful({ paymentRequests, paymentSteps }: Facts): string[] {
+/** A payment expires once and not early. That an expiry does not change a decided payment is checked by `timelinesAreValid`. */
+export function expiriesAreValid({ paymentRequests, paymentSteps }: Facts): string[] {
   const requestOf = new Map(paymentRequests.map((request) => [request.orderId, request]));
   const expiries = paymentSteps.filter(({ cause }) => cause === 'expiry');
   return [...Map.groupBy(expiries, ({ orderId }) => orderId)].flatMap(([orderId, steps]) => {
@@ -92,21 +96,23 @@ export function expiriesAreLawful({ paymentRequests, paymentSteps }: Facts): str
     const early = steps.filter(({ at }) => !request || at < request.expiresAt);
     return [
       ...(steps.length > 1 ? [`the payment of order ${orderId} expired ${steps.length} times`] : []),
-      ...early.map(() => `the payment of order ${orderId} expired before its time`),
+      ...early.map(() => `the payment of order ${orderId} expired too early`),
     ];
   });
 }
 
-/** What the provider tells has its effect once, however often it tells it; what others tell in its name has none. */
-export function webhooksHadEffectOnce({ webhooks, paymentSteps }: Facts): string[] {
+/** A webhook of the provider takes effect once, however often it is sent; a forged one has no effect. */
+export function webhooksTakeEffectOnce({ webhooks, paymentSteps }: Facts): string[] {
   const lines = Map.groupBy(paymentSteps, ({ messageId }) => messageId);
   return webhooks.flatMap(({ id, forged, answers }) => {
     const count = lines.get(id)?.length ?? 0;
-    const taken = answers.filter(({ status }) => status < 300);
-    if (forged) return count > 0 || taken.length > 0 ? [`the forged webhook ${id} was taken`] : [];
-    const effects = taken.filter(({ outcome }) => outcome !== 'repeated').length;
-    // None of the answers need have arrived that told of the effect.
-    const lawful = effects <= 1 && count <= 1 && (taken.length === 0 || count === 1);
-    return lawful ? [] : [`webhook ${id} was told to have had ${effects} effects, and has ${count} lines`];
+    const accepted = answers.filter(({ status }) => status < 300);
+    if (forged) return count > 0 || accepted.length > 0 ? [`the forged webhook ${id} was accepted`] : [];
+    const effects = accepted.filter(({ outcome }) => outcome !== 'repeated').length;
+    // The answer that reports the effect may have been lost.
+    const valid = effects <= 1 && count <= 1 && (accepted.length === 0 || count === 1);
+    return valid
+      ? []
+      : [`webhook ${id} took effect ${effects} times according to its answers, but is on ${count} lines`];
   });
 }

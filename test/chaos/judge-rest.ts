@@ -6,37 +6,37 @@ import { UNAVAILABLE_MS } from './calls.js';
 const STOP_MS = 10_000;
 
 /**
- * The mark of whoever handled the last message of the partition, and one that was left by who had it before and died, or lost
- * it, with more in hand. The next message takes the place of both.
+ * One crash mark of the process that handled the last message of the partition, and one of a previous owner that died, or lost the
+ * partition, with messages in flight. The next message replaces both.
  */
 const MARKS_A_PARTITION = 2;
 
 /**
- * The one lawful dead letter: a message blamed for the deaths of processes that had nothing else in hand. It takes as many
- * deaths as the letter tells of: processes of this service that were killed, or paused until they counted as dead, while the
- * message was there and no letter yet.
+ * Whether a dead letter is the only kind that is allowed: a message blamed for the deaths of processes that had nothing else in flight.
+ * At least as many processes of the service as the dead letter names must have been killed, or paused until they counted as dead, between
+ * the writing of the message and its dead letter.
  */
 export function isExplained(
   { service, box, error, writtenAt, deadAt }: ParkedFact,
   { faults }: Pick<Facts, 'faults'>,
 ): boolean {
-  const told = /^the process died (\d+) times\b/.exec(error);
-  if (box !== 'inbox' || deadAt === null || !told) return false;
+  const claimed = /^the process died (\d+) times\b/.exec(error);
+  if (box !== 'inbox' || deadAt === null || !claimed) return false;
   const deaths = faults.filter(
     ({ kind, target, at }) =>
       (kind === 'service killed' || kind === 'service paused') &&
       serviceOf(target) === service &&
-      // A relay of its own consumes nothing.
+      // A separate relay process consumes nothing.
       !target.includes(' relay/') &&
       at > writtenAt &&
       at <= deadAt,
   );
-  const count = Number(told[1]);
+  const count = Number(claimed[1]);
   return count > 0 && deaths.length >= count;
 }
 
-/** The orders of which these consumers hear no more, because of an explained dead letter. */
-export function keysOfExplained(facts: Pick<Facts, 'parked' | 'faults'>, consumers: readonly string[]): Set<string> {
+/** Returns the orders whose messages these consumers no longer process because of an explained dead letter. */
+export function excusedKeys(facts: Pick<Facts, 'parked' | 'faults'>, consumers: readonly string[]): Set<string> {
   return new Set(
     facts.parked
       .filter((parked) => consumers.includes(parked.consumer) && isExplained(parked, facts))
@@ -50,52 +50,55 @@ export function unexplainedDeadLetters(facts: Facts): string[] {
     .map(({ service, box, key, error }) => `the ${box} of ${service} has a dead letter of ${key}: ${error}`);
 }
 
-/** Whatever waits although nothing stands before it that may; what an explained letter holds waits for a person. */
+/** Returns the parked messages and jobs that should have been processed, excluding those that wait behind an explained dead letter. */
 export function waiting(facts: Pick<Facts, 'parked' | 'faults'>): ParkedFact[] {
   return facts.parked.filter(
     ({ box, consumer, key, deadAt }) =>
-      deadAt === null && !(box === 'inbox' && keysOfExplained(facts, [consumer]).has(key)),
+      deadAt === null && !(box === 'inbox' && excusedKeys(facts, [consumer]).has(key)),
   );
 }
 
-export function parkedMessages(facts: Facts): string[] {
+export function nothingIsParked(facts: Facts): string[] {
   return waiting(facts).map(
-    ({ service, box, id, key, error }) => `${id} of ${key} waits in the ${box} of ${service}: ${error || 'no error'}`,
+    ({ service, box, id, key, error }) =>
+      `${id} of ${key} is still waiting in the ${box} of ${service}: ${error || 'no error'}`,
   );
 }
 
-/** A relay that starts next would publish what is pending once more, and look for what is in a gap for ever. */
-export function relaysAtRest({ outbox, relays }: Facts): string[] {
+/** No message is pending and no gap is open: the next relay would publish pending messages again and wait for gaps forever. */
+export function relaysAreIdle({ outbox, relays }: Facts): string[] {
   return [
     ...outbox
       .filter(({ pending }) => pending)
-      .map(({ topic, id, position }) => `message ${id} of ${topic}, at position ${position}, is not told as published`),
+      .map(
+        ({ topic, id, position }) => `message ${id} of ${topic}, at position ${position}, is not recorded as published`,
+      ),
     ...relays
       .filter(({ gaps }) => gaps > 0)
-      .map(({ service, gaps }) => `the relay of ${service} has ${gaps} gaps open`),
+      .map(({ service, gaps }) => `the relay of ${service} has ${gaps} open gaps`),
   ];
 }
 
-export function marksLeft({ marks }: Facts): string[] {
+export function crashMarksAreBounded({ marks }: Facts): string[] {
   return marks
     .filter((found) => found.marks > MARKS_A_PARTITION)
-    .map((found) => `${found.consumer} has ${found.marks} marks on ${found.place} ${found.when}`);
+    .map((found) => `${found.consumer} has ${found.marks} crash marks on ${found.place} ${found.when}`);
 }
 
-/** P8. A process that nobody asked to end has proven nothing. */
+/** P8: every process stops in time. A process that was never asked to stop proves nothing, so it is a finding too. */
 export function stopsInTime({ processes, stops }: Facts): string[] {
   return [
     ...processes
       .filter((name) => !stops.some((stop) => stop.name === name))
-      .map((name) => `${name} was never asked to end`),
+      .map((name) => `${name} was never asked to stop`),
     ...stops.flatMap(({ name, exit, tookMs }) => [
-      ...(exit === 0 ? [] : [`${name} ended with ${exit} on SIGTERM`]),
-      ...(tookMs <= STOP_MS ? [] : [`${name} took ${(tookMs / 1000).toFixed(1)} s to end on SIGTERM`]),
+      ...(exit === 0 ? [] : [`${name} exited with ${exit} on SIGTERM`]),
+      ...(tookMs <= STOP_MS ? [] : [`${name} took ${(tookMs / 1000).toFixed(1)} s to stop on SIGTERM`]),
     ]),
   ];
 }
 
-/** What the rules say no to. Whoever calls makes no other mistakes. */
+/** The refusals that are expected. The callers make no other mistakes. */
 const REFUSALS: Readonly<Record<string, number>> = {
   'insufficient-stock': 409,
   'price-changed': 409,
@@ -103,25 +106,25 @@ const REFUSALS: Readonly<Record<string, number>> = {
   'order-wrong-status': 409,
   'payment-already-decided': 409,
   'version-conflict': 412,
-  // A cart whose last piece was taken out by a request without an answer.
+  // A cart whose last item was removed by an unanswered request.
   'order-empty': 422,
-  // An item that a request without an answer took out; it is missing before its version is compared (RFC 9110, section 13.2.1).
+  // An item that was removed by an unanswered request. This is checked before its version (RFC 9110, section 13.2.1).
   'item-not-found': 404,
   'webhook-not-genuine': 401,
 };
 
-/** P8: all that may fail otherwise is that the database is away. A 500 is a bug. */
-export function answersAreLawful({ answers }: Facts): string[] {
+/** P8: separateRelay from expected refusals, the only permitted error is an unavailable database. A 500 is a bug. */
+export function answersAreExpected({ answers }: Facts): string[] {
   return answers
     .filter(({ status, code }) => !(status < 300 || status === 503 || REFUSALS[code] === status))
     .map(({ status, code, count }) => `${count} answers were ${status} ${code}`);
 }
 
 /**
- * P2 P3: messages that were parked came back, those of a key in the order in which they were committed, and before any later
- * message of the key was handled.
+ * P2 P3: parked messages were handled eventually, those of a key in the order in which they were committed, and before any later message
+ * of the key.
  */
-export function parkedCameBackInOrder(
+export function parkedAreHandledInOrder(
   facts: Pick<Facts, 'parkings' | 'recordings' | 'outbox' | 'parked' | 'faults'>,
 ): string[] {
   const positions = new Map(facts.outbox.map(({ id, key, position }) => [id, { key, position }]));
@@ -140,11 +143,11 @@ export function parkedCameBackInOrder(
     const committed = parkings.map(({ messageId }) => positions.get(messageId ?? '')?.position ?? Number.NaN);
     const [{ consumer, key } = { consumer: '', key: '' }] = parkings;
     if (committed.some((position, n) => n > 0 && !(position > (committed[n - 1] ?? 0))))
-      return [`${consumer} parked messages of ${key} in another order than they were committed`];
+      return [`${consumer} parked messages of ${key} in a different order than they were committed`];
     const went = parkings.flatMap((parking) => parking.went ?? []);
     const left = parkings.findIndex((parking) => parking.went === null);
-    // What an explained dead letter holds waits behind it, unless the consumer goes on without it.
-    const excused = keysOfExplained(facts, [consumer]).has(key);
+    // Messages wait behind an explained dead letter, unless the consumer continues without it.
+    const excused = excusedKeys(facts, [consumer]).has(key);
     const isHeld = left < 0 || went.length === left || excused;
     const isOrdered = went.every((moment, n) => n === 0 || moment > (went[n - 1] ?? 0));
     const parkedIds = new Set(parkings.map(({ messageId }) => messageId));
@@ -159,11 +162,11 @@ export function parkedCameBackInOrder(
 }
 
 /**
- * P8. Each fault between a process and its database, and a database that is slow and not away, may cost a request one time limit
- * more; so may the queue that earlier ones have left, where another fault meets it. Only a process that was stopped itself is
- * excused.
+ * P8: a service that cannot process a request answers 503 in time. Each fault between the process and its database, and a slow database,
+ * may add one time limit; so may the backlog of earlier faults if another fault coincides with it. Only a process that was itself stopped
+ * is excused.
  */
-export function refusalsInTime({ slowRefusals, faults }: Facts): string[] {
+export function unavailableInTime({ slowRefusals, faults }: Facts): string[] {
   return slowRefusals
     .filter(({ process, at, tookMs }) => {
       const isMet = ({ kind, target }: Facts['faults'][number]) =>
@@ -172,45 +175,45 @@ export function refusalsInTime({ slowRefusals, faults }: Facts): string[] {
       if (around.some(({ target }) => target === process)) return false;
       const met = around.filter(isMet);
       const isQueued = during(faults, at, at + tookMs, AFTERMATH_MS).filter(isMet).length > met.length;
-      // What is slow makes a request wait for more than one statement.
+      // A slow link or database delays more than one statement of a request.
       const limits = met.reduce((sum, { kind }) => sum + (kind.endsWith(' slow') ? 2 : 1), isQueued ? 1 : 0);
       return tookMs > UNAVAILABLE_MS * Math.max(1, limits);
     })
     .map(({ process, code, tookMs }) => `${process} took ${(tookMs / 1000).toFixed(2)} s to answer 503 ${code}`);
 }
 
-/** How soon a standby takes the lease after its leader has died. */
+/** The maximum time from the death of a leader until a standby takes over the lease. */
 const TAKE_OVER_MS = 5000;
 const RENEWED_EVERY_MS = 1000;
-/** So long after a fault its target may still be busy with it: a process starts, a server recovers, a connection is made anew. */
+/** How long after a fault its target may still be affected: a process starts, a server recovers, a connection is reestablished. */
 const AFTERMATH_MS = 5000;
 
-/** P8. Counted only where one of the two relays, and the database, were left alone. */
+/** P8: a standby takes over in time. Judged only if no fault hit the database or both of the relays. */
 export function takeOversInTime(facts: Pick<Facts, 'takeOvers' | 'faults' | 'processes'>): string[] {
   return judgedTakeOvers(facts)
     .filter(({ tookMs }) => tookMs > TAKE_OVER_MS)
     .map(({ service, tookMs }) => `the relay of ${service} was taken over after ${(tookMs / 1000).toFixed(1)} s`);
 }
 
-/** The take-overs that nothing excuses, and how long each took from the death of the leader. */
+/** Returns the take-overs that no fault excuses, and how long each took from the death of the leader. */
 export function judgedTakeOvers({
   takeOvers,
   faults,
   processes,
 }: Pick<Facts, 'takeOvers' | 'faults' | 'processes'>): { service: ServiceName; tookMs: number }[] {
-  const apart = processes.find((name) => name.includes(' relay/'));
+  const separateRelay = processes.find((name) => name.includes(' relay/'));
   return takeOvers.flatMap(({ service, since, released, at }) => {
-    // Where relays are processes of their own, only these can lead.
+    // If the service has separate relay processes, only those can lead.
     const canLead = (target: string) =>
       serviceOf(target) === service &&
       !target.endsWith(' → kafka') &&
-      (apart === undefined || serviceOf(apart) !== service || target.includes(' relay/'));
+      (separateRelay === undefined || serviceOf(separateRelay) !== service || target.includes(' relay/'));
     const around = during(faults, since - RENEWED_EVERY_MS, at, AFTERMATH_MS).filter(
       ({ target }) => canLead(target) || target === 'postgres',
     );
     const hit = new Set(around.map(({ target }) => target.replace(/ → postgres$/, '')));
     if (hit.has('postgres') || hit.size > 1) return [];
-    // It renewed its lease once a second, and died after the last time: of the fault, if one is known.
+    // The leader renews its lease once a second and died after the last renewal: at the time of the fault, if there was one.
     const deaths = around
       .map((fault) => fault.at)
       .filter((death) => death > since && death <= since + RENEWED_EVERY_MS);

@@ -1,14 +1,14 @@
 import { type Facts, type StepFact } from './facts.js';
-import { keysOfExplained } from './judge-rest.js';
+import { excusedKeys } from './judge-rest.js';
 
-/** From which status a step may lead to which other. */
-type Ways = Readonly<Record<string, Readonly<Record<string, string>>>>;
+/** For each type of step, the status before it and the status after it. */
+type Transitions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** Before the first step. */
+/** The status before the first step. */
 const NOTHING = 'nothing';
 const same = (...statuses: string[]) => Object.fromEntries(statuses.map((status) => [status, status]));
 
-const ORDER_WAYS: Ways = {
+const ORDER_TRANSITIONS: Transitions = {
   OrderOpened: { [NOTHING]: 'DRAFT' },
   ItemAdded: same('DRAFT'),
   ItemRemoved: same('DRAFT'),
@@ -25,7 +25,7 @@ const ORDER_WAYS: Ways = {
   MessagePassedOver: same('PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'FINISHED', 'CANCELLED'),
 };
 
-const PAYMENT_WAYS: Ways = {
+const PAYMENT_TRANSITIONS: Transitions = {
   PaymentRequested: { [NOTHING]: 'PENDING' },
   PaymentSucceeded: { PENDING: 'SUCCEEDED' },
   PaymentFailed: { PENDING: 'FAILED' },
@@ -34,57 +34,65 @@ const PAYMENT_WAYS: Ways = {
   LatePaymentReceived: { FAILED: 'REFUND_PENDING', CANCELLED: 'REFUND_PENDING' },
   PaymentRefunded: { REFUND_PENDING: 'REFUNDED' },
 };
-/** Lines of a payment's timeline that tell of no change of it. */
+/** The lines of a payment's timeline that do not change the payment. */
 const NOTES = new Set(['OrderCancelled', 'MessagePassedOver']);
 
-/** The steps that are published, by topic. */
+/** The types of steps that are published, by topic. */
 export const PUBLISHED: Readonly<Record<string, readonly string[]>> = {
   'order.events': ['OrderPlaced', 'OrderCompleted', 'OrderCancelled', 'OrderFinished'],
   'payment.events': ['PaymentRequested', 'PaymentSucceeded', 'PaymentFailed', 'PaymentCancelled', 'PaymentRefunded'],
 };
 
-/** P4: each step leads on from the last, each change counts one version, and the last step is where the order stands. */
-export function timelinesAreLawful({ orders, orderSteps, paymentRequests, paymentSteps }: Facts): string[] {
+/** P4: each step is a valid transition from the previous one, each change increments the version, and the last step matches the order. */
+export function timelinesAreValid({ orders, orderSteps, paymentRequests, paymentSteps }: Facts): string[] {
   const stepsOfOrder = Map.groupBy(orderSteps, ({ orderId }) => orderId);
   const stepsOfPayment = Map.groupBy(paymentSteps, ({ orderId }) => orderId);
   return [
-    ...orders.flatMap((order) => walk(`order ${order.id}`, order, stepsOfOrder.get(order.id) ?? [], ORDER_WAYS)),
+    ...orders.flatMap((order) =>
+      checkTimeline(`order ${order.id}`, order, stepsOfOrder.get(order.id) ?? [], ORDER_TRANSITIONS),
+    ),
     ...paymentRequests.flatMap((request) =>
-      walk(`payment request ${request.id}`, request, stepsOfPayment.get(request.orderId) ?? [], PAYMENT_WAYS, NOTES),
+      checkTimeline(
+        `payment request ${request.id}`,
+        request,
+        stepsOfPayment.get(request.orderId) ?? [],
+        PAYMENT_TRANSITIONS,
+        NOTES,
+      ),
     ),
   ];
 }
 
-function walk(
+function checkTimeline(
   what: string,
   end: { readonly status: string; readonly version: number },
   steps: readonly StepFact[],
-  ways: Ways,
+  transitions: Transitions,
   notes: ReadonlySet<string> = new Set(),
 ): string[] {
   let [status, version] = [NOTHING, 0];
   const findings = [];
   for (const step of steps) {
     const isNote = notes.has(step.type);
-    const lawful = isNote ? status : ways[step.type]?.[status];
-    const counted = isNote ? version : version + 1;
-    if (step.status !== lawful || step.version !== counted)
+    const validStatus = isNote ? status : transitions[step.type]?.[status];
+    const validVersion = isNote ? version : version + 1;
+    if (step.status !== validStatus || step.version !== validVersion)
       findings.push(
-        `${what} went from ${status}, version ${version}, by ${step.type} to ${step.status}, version ${step.version}`,
+        `${what} went from ${status}, version ${version}, through ${step.type} to ${step.status}, version ${step.version}`,
       );
     [status, version] = [step.status ?? NOTHING, step.version ?? version];
   }
   if (status !== end.status || version !== end.version)
     findings.push(
-      `${what} is ${end.status} in version ${end.version}, its timeline ends with ${status}, version ${version}`,
+      `${what} is ${end.status} in version ${end.version}, but its timeline ends with ${status}, version ${version}`,
     );
   return findings;
 }
 
-/** P4: whoever hears a message writes one line of it, whatever it means, and however often it is delivered. */
-export function messagesWereHeardOnce(facts: Facts): string[] {
+/** P4: a consumer writes exactly one line for each message, whatever its effect and however often it is delivered. */
+export function messagesAreProcessedOnce(facts: Facts): string[] {
   const { outbox, orderSteps, paymentSteps } = facts;
-  const hearing = [
+  const consumers = [
     { topic: 'payment.events', types: PUBLISHED['payment.events'], steps: orderSteps, consumer: 'order-service' },
     {
       topic: 'order.events',
@@ -93,19 +101,19 @@ export function messagesWereHeardOnce(facts: Facts): string[] {
       consumer: 'payment-service',
     },
   ];
-  return hearing.flatMap(({ topic, types, steps, consumer }) => {
-    const excused = keysOfExplained(facts, [consumer]);
+  return consumers.flatMap(({ topic, types, steps, consumer }) => {
+    const excused = excusedKeys(facts, [consumer]);
     const lines = countBy(steps.flatMap(({ messageId }) => messageId ?? []));
     return outbox
       .filter((row) => row.topic === topic && types?.includes(row.type))
       .map((row) => ({ ...row, count: lines.get(row.id) ?? 0 }))
       .filter(({ key, count }) => count > 1 || (count === 0 && !excused.has(key)))
-      .map(({ type, key, count }) => `${consumer} has heard ${type} of order ${key} ${count} times`);
+      .map(({ type, key, count }) => `${consumer} processed ${type} of order ${key} ${count} times`);
   });
 }
 
-/** P4: once a step means once an order, whoever asked for it and however often. */
-export function stepsHappenedOnce({ orderSteps, paymentSteps }: Facts): string[] {
+/** P4: each step happens once per order, whoever requested it and however often. */
+export function stepsHappenOnce({ orderSteps, paymentSteps }: Facts): string[] {
   const repeatable = new Set(['ItemAdded', 'ItemRemoved', 'MessagePassedOver']);
   return [orderSteps, paymentSteps].flatMap((steps) =>
     [

@@ -3,81 +3,81 @@ import {
   eventsAreOnTopics,
   eventsWereRaisedOnce,
   inversions,
-  outboxesAreOnTopics,
-  topicsAreFromOutboxes,
+  outboxesArePublished,
+  topicsMatchOutboxes,
 } from './judge-messages.js';
 import {
-  acceptedResultsAreThere,
-  expiriesAreLawful,
+  acceptedResultsAreRecorded,
+  expiriesAreValid,
   moneyIsConserved,
-  onePaymentRequestAnOrder,
-  totalsAreRight,
-  webhooksHadEffectOnce,
+  onePaymentRequestPerOrder,
+  totalsMatchItems,
+  webhooksTakeEffectOnce,
 } from './judge-money.js';
 import {
-  acceptedOrdersAreThere,
-  cartsAreSafe,
-  commandsStand,
-  customersWereTold,
+  acceptedOrdersExist,
+  cartChangesAreConditional,
+  commandsStayInEffect,
+  customersAreNotified,
   ordersAreSettled,
 } from './judge-orders.js';
 import {
-  answersAreLawful,
-  marksLeft,
-  parkedCameBackInOrder,
-  parkedMessages,
-  refusalsInTime,
-  relaysAtRest,
+  answersAreExpected,
+  crashMarksAreBounded,
+  parkedAreHandledInOrder,
+  nothingIsParked,
+  unavailableInTime,
+  relaysAreIdle,
   stopsInTime,
   takeOversInTime,
   unexplainedDeadLetters,
 } from './judge-rest.js';
-import { somethingHappened } from './judge-stake.js';
-import { productsAreAsPut, stockIsConserved } from './judge-stock.js';
-import { messagesWereHeardOnce, stepsHappenedOnce, timelinesAreLawful } from './judge-timelines.js';
+import { runCoversChecks } from './judge-stake.js';
+import { productsMatchPuts, stockIsConserved } from './judge-stock.js';
+import { messagesAreProcessedOnce, stepsHappenOnce, timelinesAreValid } from './judge-timelines.js';
 
 export interface Verdict {
   readonly check: string;
-  /** One line each; none: it holds. */
+  /** One line each; empty if the check passes. */
   readonly findings: readonly string[];
 }
 
 const CHECKS: Readonly<Record<string, (facts: Facts) => string[]>> = {
-  'something happened that could have gone wrong': somethingHappened,
-  'no accepted order is lost, and a key is one order': acceptedOrdersAreThere,
-  'no change of a cart is lost, or made of what nobody had seen': cartsAreSafe,
-  'what was cancelled or finished stays so': commandsStand,
-  'no accepted payment result is lost': acceptedResultsAreThere,
-  'one payment request an order': onePaymentRequestAnOrder,
-  'every order and its payment have ended, and agree': ordersAreSettled,
-  'every order costs what its items cost': totalsAreRight,
+  'the run covered what is checked': runCoversChecks,
+  'no accepted order is lost, and an idempotency key yields one order': acceptedOrdersExist,
+  'no change of a cart is lost, and none overwrites another': cartChangesAreConditional,
+  'a cancelled or finished order stays so': commandsStayInEffect,
+  'no accepted payment result is lost': acceptedResultsAreRecorded,
+  'every order has one payment request': onePaymentRequestPerOrder,
+  'every order and its payment have ended and agree': ordersAreSettled,
+  'every order costs what its items cost': totalsMatchItems,
   'money is conserved': moneyIsConserved,
   'stock is conserved': stockIsConserved,
-  'products are as operators have put them': productsAreAsPut,
-  'an expiry comes once, and not before its time': expiriesAreLawful,
-  'a webhook has its effect once': webhooksHadEffectOnce,
-  'customers are told of the end of their orders': customersWereTold,
-  'every step of a timeline leads on from the last, to where the order stands': timelinesAreLawful,
-  'every message is heard once': messagesWereHeardOnce,
-  'no step happens twice': stepsHappenedOnce,
-  'every change has its event on the topic, and no event is of no change': eventsAreOnTopics,
+  'products are stored as operators have put them': productsMatchPuts,
+  'a payment expires once and not early': expiriesAreValid,
+  'a webhook takes effect once': webhooksTakeEffectOnce,
+  'customers are notified of the end of their orders': customersAreNotified,
+  'every step of a timeline is a valid transition, and the last one matches the order': timelinesAreValid,
+  'every message is processed once': messagesAreProcessedOnce,
+  'no step happens twice': stepsHappenOnce,
+  'every change has its event on the topic, and every event has its change': eventsAreOnTopics,
   'no event is raised twice': eventsWereRaisedOnce,
-  'every message of an outbox is on its topic': outboxesAreOnTopics,
-  'every message on a topic was committed to its outbox': topicsAreFromOutboxes,
+  'every message of an outbox is on its topic': outboxesArePublished,
+  'every message on a topic was committed to its outbox': topicsMatchOutboxes,
   'no inversion within a key': inversions,
   'no dead letter is unexplained': unexplainedDeadLetters,
-  'messages whose handler failed came back in order': parkedCameBackInOrder,
-  'nothing is parked at rest': parkedMessages,
-  'nothing is above the cursor of a relay, or in its gaps, at rest': relaysAtRest,
-  'the marks of what was in flight are bounded at rest': marksLeft,
-  'every process ends within 10 s of SIGTERM, with exit status 0': stopsInTime,
+  'messages whose handler failed are handled in order': parkedAreHandledInOrder,
+  'nothing is parked once the system is idle': nothingIsParked,
+  'nothing is above the cursor of a relay or in its gaps once the system is idle': relaysAreIdle,
+  'the number of crash marks is bounded once the system is idle': crashMarksAreBounded,
+  'every process stops within 10 s of SIGTERM, with exit status 0': stopsInTime,
   'a standby takes over within 5 s of the death of its leader': takeOversInTime,
-  'a service that cannot help answers 503 within 2 s': refusalsInTime,
-  'every answer is one that was to be expected': answersAreLawful,
-  'the services went on by themselves': ({ complaints }) => [...complaints],
+  'a service that cannot process a request answers 503 within 2 s': unavailableInTime,
+  'every answer is an expected one': answersAreExpected,
+  'no process exited unexpectedly, and the system became idle': ({ unexpectedEvents }) => [...unexpectedEvents],
 };
 
-/** The whole verdict: a rule over facts, so that each check is proven to fail by facts that are made up. */
+/** Runs all checks. A pure function of the facts, so that a test can prove with made-up facts that each check can fail. */
 export function judge(facts: Facts): Verdict[] {
   return Object.entries(CHECKS).map(([check, find]) => ({ check, findings: find(facts) }));
 }

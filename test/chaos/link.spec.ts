@@ -8,7 +8,7 @@ let received: string;
 const sockets = new Set<Socket>();
 const open: Link[] = [];
 
-/** Answers each request with what `answer` makes of it. */
+/** Starts a server that answers each request with the result of `answer`. */
 async function aServer(answer: (request: Buffer) => Buffer): Promise<number> {
   received = '';
   server = createServer((socket) => {
@@ -29,14 +29,14 @@ async function aLink(...args: Parameters<typeof Link.open>): Promise<Link> {
   return link;
 }
 
-/** A connection through the link, and what came back on it so far. */
+/** Connects through the link, and collects the answers. */
 async function aClient(link: Link) {
   const socket = connect(link.port, '127.0.0.1');
   sockets.add(socket);
   const client = { socket, answers: Buffer.alloc(0), error: '' };
   socket.on('data', (chunk: Buffer) => (client.answers = Buffer.concat([client.answers, chunk])));
   socket.on('error', (error: NodeJS.ErrnoException) => (client.error = error.code ?? ''));
-  await until('it is connected or refused', () => !socket.connecting);
+  await until('the client is connected or refused', () => !socket.connecting);
   return client;
 }
 
@@ -52,27 +52,27 @@ afterEach(async () => {
 
 const upperCase = (request: Buffer) => Buffer.from(request.toString().toUpperCase());
 
-it('open, it lets requests and answers through, and the end of a connection', async () => {
+it('an open link passes on requests, answers and the end of a connection', async () => {
   const link = await aLink(await aServer(upperCase));
   const client = await aClient(link);
 
   client.socket.end('hello');
 
   await answered(client, 'HELLO');
-  await until('the server saw the end', () => [...sockets].every((socket) => socket.readableEnded));
-  expect(link.taken).toBe(1);
+  await until('the server has received the end', () => [...sockets].every((socket) => socket.readableEnded));
+  expect(link.accepted).toBe(1);
 });
 
-it('cut, it resets what is connected and what connects, until it is healed', async () => {
+it('a cut link resets existing and new connections until it is healed', async () => {
   const link = await aLink(await aServer(upperCase));
   const before = await aClient(link);
   before.socket.write('a');
   await answered(before, 'A');
 
   link.cut();
-  await until('it is reset', () => before.error === 'ECONNRESET');
+  await until('the connection is reset', () => before.error === 'ECONNRESET');
   const meanwhile = await aClient(link);
-  await until('it is reset too', () => meanwhile.socket.destroyed);
+  await until('the new connection is reset too', () => meanwhile.socket.destroyed);
   link.heal();
 
   const after = await aClient(link);
@@ -80,7 +80,7 @@ it('cut, it resets what is connected and what connects, until it is healed', asy
   await answered(after, 'B');
 });
 
-it('silent, it delivers nothing and resets nothing; healed, it delivers all of it late', async () => {
+it('a silent link delivers nothing and resets nothing, and delivers everything once it is healed', async () => {
   const link = await aLink(await aServer(upperCase));
   const before = await aClient(link);
   before.socket.write('a');
@@ -90,7 +90,7 @@ it('silent, it delivers nothing and resets nothing; healed, it delivers all of i
   before.socket.write('b');
   const meanwhile = await aClient(link);
   meanwhile.socket.write('c');
-  // An open link beside it needs this long for the same, twice over.
+  // An open link passes on two round trips in the meantime.
   const beside = await aClient(await aLink((server.address() as AddressInfo).port));
   for (const text of ['X', 'XX']) {
     beside.socket.write('x');
@@ -103,14 +103,14 @@ it('silent, it delivers nothing and resets nothing; healed, it delivers all of i
   await answered(meanwhile, 'C');
 });
 
-it('swallowing, it lets requests have their effect, loses the answers, and at last the connections', async () => {
+it('a swallowing link passes on requests but drops the answers, and resets those connections once it is healed', async () => {
   const link = await aLink(await aServer(upperCase));
   const client = await aClient(link);
   const idle = await aClient(link);
 
   link.swallow();
   client.socket.write('pay');
-  await until('the server has it', () => received === 'pay');
+  await until('the server has received the request', () => received === 'pay');
   link.heal();
 
   await until('the connection is lost', () => client.error === 'ECONNRESET');
@@ -120,7 +120,7 @@ it('swallowing, it lets requests have their effect, loses the answers, and at la
   await answered(idle, 'B');
 });
 
-it('slow, it takes its time in each direction and keeps the order, also once healed', async () => {
+it('a slow link delays each direction and keeps the order, even after it is healed', async () => {
   const link = await aLink(await aServer(upperCase));
   const client = await aClient(link);
 
@@ -130,14 +130,14 @@ it('slow, it takes its time in each direction and keeps the order, also once hea
   await answered(client, 'A');
   expect(performance.now() - sentAt).toBeGreaterThanOrEqual(120);
   client.socket.write('b');
-  await until('it is under way', () => received === 'ab');
+  await until('the server has received the request', () => received === 'ab');
   link.heal();
   client.socket.write('c');
 
   await answered(client, 'ABC');
 });
 
-it("puts its own address where an answer has the server's, and nothing else", async () => {
+it('replaces the address of the server in answers by its own, and changes nothing else', async () => {
   const address = (port: number) =>
     Buffer.concat([Buffer.from('127.0.0.1'), Buffer.from(new Int32Array([port]).buffer).swap32()]);
   const frame = (...parts: Buffer[]) => {
@@ -153,11 +153,11 @@ it("puts its own address where an answer has the server's, and nothing else", as
 
   client.socket.write('?');
 
-  await until('the answer is there', () => client.answers.length === metadata(0).length);
+  await until('the answer has arrived', () => client.answers.length === metadata(0).length);
   expect(client.answers).toEqual(metadata(link.port));
 });
 
-it('waits for the rest of an answer that comes in pieces', async () => {
+it('waits for the rest of an answer that arrives in pieces', async () => {
   const frame = Buffer.concat([Buffer.from([0, 0, 0, 13]), Buffer.from('127.0.0.1'), Buffer.alloc(4)]);
   const port = await aServer((request) => frame.subarray(...(String(request) === '1' ? [0, 9] : [9])));
   frame.writeInt32BE(port, 13);
@@ -168,6 +168,6 @@ it('waits for the rest of an answer that comes in pieces', async () => {
   await until('the first piece is sent', () => received === '1');
   client.socket.write('2');
 
-  await until('the answer is there', () => client.answers.length === frame.length);
+  await until('the answer has arrived', () => client.answers.length === frame.length);
   expect(client.answers.readInt32BE(13)).toBe(link.port);
 });

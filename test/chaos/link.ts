@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A TCP proxy before a server on loopback that can be made to fail as networks do. It starts open. */
+/** A TCP proxy in front of a server on loopback that can simulate network failures. It starts open. */
 export class Link {
   private readonly connections = new Set<Connection>();
   private readonly waiting = new Set<Socket>();
   private mode: 'open' | 'cut' | 'silent' | 'swallowing' = 'open';
   private delayMs = 0;
-  /** How many connections it has taken so far. */
-  taken = 0;
-  /** How many parts of answers it has swallowed so far. */
+  /** The number of connections accepted so far. */
+  accepted = 0;
+  /** The number of chunks of answers dropped so far. */
   lost = 0;
 
   private constructor(
@@ -21,8 +21,8 @@ export class Link {
   }
 
   /**
-   * Listens on a free port. Where the server tells its clients its own address, as Kafka does, `advertises` puts the proxy's in
-   * its place: else they would go past the proxy.
+   * Listens on a free port. For a server that tells its clients its own address, as Kafka does, `advertises` replaces that address by the
+   * address of the proxy, because the clients would bypass the proxy otherwise.
    */
   static async open(targetPort: number, { advertises = false } = {}): Promise<Link> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
@@ -35,29 +35,29 @@ export class Link {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Resets every connection, and each new one at once. */
+  /** Resets all connections, and each new one immediately. */
   cut(): void {
     this.mode = 'cut';
     this.resetAll();
   }
 
-  /** Nothing passes and nothing is reset, as when a cable is pulled: who waits for an answer waits. */
+  /** Passes nothing on and resets nothing, as if a cable was pulled: clients keep waiting for answers. */
   silence(): void {
     this.mode = 'silent';
     for (const connection of this.connections) connection.pause();
   }
 
-  /** Requests reach the server and have their effect; the answers are lost. */
+  /** Drops the answers; requests still reach the server and take effect. */
   swallow(): void {
     this.mode = 'swallowing';
   }
 
-  /** Whatever passes takes so much longer, in each direction. */
+  /** Delays all data by `delayMs` in each direction. */
   slow(delayMs: number): void {
     this.delayMs = delayMs;
   }
 
-  /** All is well again. What was held back is delivered late; connections that have lost an answer are reset. */
+  /** Ends every failure. Data that was held back is delivered late; connections that have lost an answer are reset. */
   heal(): void {
     const { mode } = this;
     this.mode = 'open';
@@ -82,7 +82,7 @@ export class Link {
   }
 
   private accept(client: Socket): void {
-    this.taken++;
+    this.accepted++;
     client.on('error', () => client.destroy());
     if (this.mode === 'cut') client.resetAndDestroy();
     else if (this.mode !== 'silent') this.connect(client);
@@ -156,7 +156,7 @@ class Connection {
   }
 }
 
-/** One direction of a connection: in order, each part after its delay. Nothing holds a sender back, for little passes here. */
+/** One direction of a connection. Passes chunks on in order, each after its delay, without backpressure because the volume is small. */
 class Flow {
   private readonly queue: { readonly dueAt: number; readonly part: Buffer | 'end' }[] = [];
 
@@ -184,12 +184,12 @@ class Flow {
   }
 }
 
-/** Made anew for each connection: it may hold the beginning of an answer. */
+/** Creates a rewriter for one connection, because a rewriter may hold the beginning of an answer. */
 type Rewrite = () => (chunk: Buffer) => Buffer;
 
 /**
- * Kafka's answers are framed by their length, and name a broker by its host and four bytes of port: the other port takes their
- * place without moving anything. An answer is looked through once it is whole.
+ * Replaces the port of the broker in Kafka's answers. They are framed by their length and contain the host followed by the port in four
+ * bytes, so replacing the port moves nothing. An answer is searched once it is complete.
  */
 function addressRewriter(from: number, to: number): (chunk: Buffer) => Buffer {
   const [own, other] = [from, to].map((port) => {
@@ -200,11 +200,11 @@ function addressRewriter(from: number, to: number): (chunk: Buffer) => Buffer {
   let pending = Buffer.alloc(0);
   return (chunk) => {
     pending = Buffer.concat([pending, chunk]);
-    let whole = 0;
-    while (whole + 4 <= pending.length && whole + 4 + pending.readInt32BE(whole) <= pending.length)
-      whole += 4 + pending.readInt32BE(whole);
-    const frames = pending.subarray(0, whole);
-    pending = pending.subarray(whole);
+    let complete = 0;
+    while (complete + 4 <= pending.length && complete + 4 + pending.readInt32BE(complete) <= pending.length)
+      complete += 4 + pending.readInt32BE(complete);
+    const frames = pending.subarray(0, complete);
+    pending = pending.subarray(complete);
     for (let at = frames.indexOf(own); at >= 0; at = frames.indexOf(own, at + own.length)) other.copy(frames, at);
     return frames;
   };

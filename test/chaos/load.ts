@@ -1,5 +1,5 @@
 import { Calls } from './calls.js';
-import { type Command, Customer, type Edit, type Placing } from './customers.js';
+import { type Command, Customer, type Edit, type OrderAttempt } from './customers.js';
 import { Operator, type PaymentDecision, type ProductPut } from './operators.js';
 import { Provider, type Webhook } from './provider.js';
 import { type Gateway } from './schedule.js';
@@ -13,43 +13,51 @@ export interface LoadOptions {
   readonly paymentTtlMs: number;
 }
 
-/** Everybody who uses the services, and what they were answered. */
+/** All users of the services, and the answers they received. */
 export class Load {
   readonly calls = new Calls();
-  readonly placings: Placing[] = [];
+  readonly orderAttempts: OrderAttempt[] = [];
   readonly edits: Edit[] = [];
   readonly commands: Command[] = [];
   readonly decisions: PaymentDecision[] = [];
   readonly webhooks: Webhook[] = [];
   readonly puts: ProductPut[] = [];
   private readonly closing = new AbortController();
-  private readonly tales: Promise<void>[] = [];
+  private readonly visits: Promise<void>[] = [];
   private readonly staff: Promise<unknown>;
   private readonly timer: NodeJS.Timeout;
 
   constructor({ urls, seed, ordersPerSecond, gateway, webhookSecret, paymentTtlMs }: LoadOptions) {
-    const { calls, placings, edits, commands, decisions, webhooks, puts } = this;
+    const { calls, orderAttempts, edits, commands, decisions, webhooks, puts } = this;
     const closing = this.closing.signal;
-    const front = { calls, urls: urls.orders, seed, closing, placings, edits, commands };
+    const customerContext = { calls, urls: urls.orders, seed, closing, orderAttempts, edits, commands };
     this.timer = setInterval(
-      () => this.tales.push(new Customer(front, this.tales.length).visit()),
+      () => this.visits.push(new Customer(customerContext, this.visits.length).visit()),
       1000 / ordersPerSecond,
     );
-    // A gateway that settles by itself leaves them little to decide.
+    // The simulated gateway settles most payments, so operators decide fewer.
     const decidedShare = gateway === 'simulated' ? 0.2 : 1;
-    const office = { calls, urls, seed, decidedShare, closing, decisions, commands, puts };
-    const terms = { calls, urls: urls.payments, seed, secret: webhookSecret, paymentTtlMs, closing, webhooks };
+    const operatorContext = { calls, urls, seed, decidedShare, closing, decisions, commands, puts };
+    const providerContext = {
+      calls,
+      urls: urls.payments,
+      seed,
+      secret: webhookSecret,
+      paymentTtlMs,
+      closing,
+      webhooks,
+    };
     this.staff = Promise.all([
-      ...urls.payments.map((_, nth) => new Operator(office, nth).work()),
-      new Provider(terms).work(),
+      ...urls.payments.map((_, nth) => new Operator(operatorContext, nth).work()),
+      new Provider(providerContext).work(),
     ]);
   }
 
-  /** No new wishes of anybody; returns when the last call was answered or given up. What was not decided expires. */
+  /** Stops new requests, and returns when the last one is answered or given up. Undecided payments expire. */
   async stop(): Promise<void> {
     clearInterval(this.timer);
     this.closing.abort();
-    await Promise.all(this.tales);
+    await Promise.all(this.visits);
     await this.staff;
   }
 }

@@ -23,10 +23,10 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
-  console.log(`seed ${wanted.seed}, ${wanted.minutes} min; the logs are in ${logs}`);
-  const result = await runChaos({ ...wanted, logs, tell: (line) => console.log(line), signal: stop.signal }).catch(
+  console.log(`Seed ${wanted.seed}, ${wanted.minutes} min, logs in ${logs}`);
+  const result = await runChaos({ ...wanted, logs, log: (line) => console.log(line), signal: stop.signal }).catch(
     (error: unknown) => {
-      console.error(`the run failed; logs: ${logs}`);
+      console.error(`The run failed. Its logs are in ${logs}`);
       throw error;
     },
   );
@@ -35,8 +35,8 @@ async function main(): Promise<number> {
   if (passed) await rm(logs, { recursive: true });
   else
     console.log(
-      `again: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}\n` +
-        `logs: ${logs} (chaos.log: the faults; facts.json: all that was judged; a log of each process and server)`,
+      `Repeat with: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}\n` +
+        `Logs in ${logs}: chaos.log has the faults, facts.json the input of the checks; plus one log per process and server.`,
     );
   return passed ? 0 : 1;
 }
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(typeof error === 'string' ? `ended by ${error}: nothing was checked` : error);
+  console.error(typeof error === 'string' ? `Stopped by ${error}, nothing was checked` : error);
   process.exitCode = 1;
 }
 process.exit();

@@ -6,14 +6,14 @@ import { type NoticeFact } from './facts.js';
 
 const TOLD = /Notifying the customer of (\w+)/;
 
-/** What customers were told: the services, left to themselves, write it to their logs. */
+/** Reads the notifications of customers, which the services write to their logs by default. */
 export async function noticesIn(logs: string): Promise<NoticeFact[]> {
   const notices: NoticeFact[] = [];
   for (const file of await readdir(logs)) {
     if (!/^order-service-\d\.log$/.test(file)) continue;
     for await (const line of createInterface({ input: createReadStream(join(logs, file)) })) {
       const type = TOLD.exec(line)?.[1];
-      // A process that was killed may have left half a line.
+      // A killed process may have left an incomplete line.
       const orderId = /"orderId":"([^"]+)"/.exec(line)?.[1];
       if (type !== undefined && orderId !== undefined) notices.push({ type, orderId });
     }
@@ -21,7 +21,7 @@ export async function noticesIn(logs: string): Promise<NoticeFact[]> {
   return notices;
 }
 
-/** How many lines of the services' logs have this text. */
+/** Counts the lines of the services' logs that contain this text. */
 export async function linesIn(logs: string, text: string): Promise<number> {
   let count = 0;
   for (const file of await readdir(logs)) {

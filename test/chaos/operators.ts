@@ -4,25 +4,25 @@ import { type Command, resultOf } from './customers.js';
 import { Random } from './random.js';
 import { PRODUCTS } from './shop.js';
 
-/** An operator's result of a payment that was answered with 200. */
+/** A payment result set by an operator and answered with 200. */
 export interface PaymentDecision {
   readonly paymentRequestId: string;
   readonly status: 'SUCCEEDED' | 'FAILED';
 }
 
-/** A product as the answer to its PUT tells of it. */
+/** A product as returned by its PUT. */
 export interface ProductPut {
   readonly productId: string;
   readonly version: number;
   readonly available: number;
 }
 
-/** What the operators of a run share. */
-export interface BackOffice {
+/** What all operators of a run share. */
+export interface OperatorContext {
   readonly calls: Calls;
   readonly urls: { readonly orders: readonly string[]; readonly payments: readonly string[] };
   readonly seed: number;
-  /** Of the payments, those that no machine is likely to settle first. */
+  /** The share of payments that operators decide; the simulated gateway settles most of the others first. */
   readonly decidedShare: number;
   readonly closing: AbortSignal;
   readonly decisions: PaymentDecision[];
@@ -45,26 +45,26 @@ interface Product {
 
 const POLL_MS = 400;
 const STOCK_EVERY_MS = [500, 2000] as const;
-/** Payments that neither operators nor the provider ever decide: they expire, unless the gateway settles them. */
+/** The share of payments that neither operators nor the provider decide: they expire, unless the gateway settles them. */
 export const UNDECIDED_SHARE = 0.06;
-/** Payments of which the provider tells. */
+/** The share of payments that the provider reports. */
 export const PROVIDER_SHARE = 0.16;
 const FINISHED_SHARE = 0.7;
 
-/** One operator at each replica. They look after the same things and know nothing of each other. */
+/** An operator. Each replica has one; they process the same payments, orders and products, and know nothing of each other. */
 export class Operator {
   private readonly headers: Readonly<Record<string, string>>;
   private readonly random: Random;
 
   constructor(
-    private readonly office: BackOffice,
+    private readonly context: OperatorContext,
     private readonly nth: number,
   ) {
     this.headers = { 'x-user-id': `operator-${nth}`, 'x-roles': 'operator' };
-    this.random = new Random(office.seed + nth * 104_729);
+    this.random = new Random(context.seed + nth * 104_729);
   }
 
-  /** Returns after closing time. */
+  /** Works until `closing` is aborted. */
   async work(): Promise<void> {
     await Promise.all([
       this.repeatedly(POLL_MS, POLL_MS, () => this.decideAll()),
@@ -81,15 +81,15 @@ export class Operator {
       if (!page) return;
       await Promise.all(page.items.map(({ id }) => this.decide(id)));
       cursor = page.nextCursor;
-    } while (cursor !== null && !this.office.closing.aborted);
+    } while (cursor !== null && !this.context.closing.aborted);
   }
 
   private async decide(id: string): Promise<void> {
     const share = shareOf(id) - UNDECIDED_SHARE - PROVIDER_SHARE;
-    if (share < 0 || share > this.office.decidedShare) return;
-    // By its id, so that both operators want the same and another attempt repeats the first.
+    if (share < 0 || share > this.context.decidedShare) return;
+    // Determined by the id, so that both operators decide the same and a retry repeats the first attempt.
     const chance = otherShareOf(id);
-    // Of some requests the two think differently: one of them is refused.
+    // For some payments the two decide differently, so one of them is refused.
     const disputed = chance > 0.7 && chance < 0.85 && this.nth === 1;
     const status = chance < 0.78 === disputed ? 'FAILED' : 'SUCCEEDED';
     const path = `/payment-requests/${id}/${status === 'SUCCEEDED' ? 'succeed' : 'fail'}`;
@@ -97,7 +97,7 @@ export class Operator {
       'payments',
       this.post(path, status === 'FAILED' ? { reason: 'declined' } : undefined),
     );
-    if (answer?.status === 200) this.office.decisions.push({ paymentRequestId: id, status });
+    if (answer?.status === 200) this.context.decisions.push({ paymentRequestId: id, status });
   }
 
   private async finishAll(): Promise<void> {
@@ -106,12 +106,12 @@ export class Operator {
     await Promise.all(
       done.map(async ({ id: orderId }) => {
         const answers = [await this.ask('orders', this.post(`/orders/${orderId}/finish`))];
-        this.office.commands.push({ kind: 'finish', orderId, ...resultOf(answers) });
+        this.context.commands.push({ kind: 'finish', orderId, ...resultOf(answers) });
       }),
     );
   }
 
-  /** Counts the shelf, brings new pieces or takes some away, and now and then changes the price. */
+  /** Adds or removes stock of a random product, and sometimes changes its price. */
   private async changeProduct(): Promise<void> {
     const { id, price } = this.random.oneOf(PRODUCTS);
     const path = `/products/${id}`;
@@ -130,7 +130,7 @@ export class Operator {
       }),
     ];
     for (const { version, available } of acceptedOf<Product>(put))
-      this.office.puts.push({ productId: id, version, available });
+      this.context.puts.push({ productId: id, version, available });
   }
 
   private async page(service: 'orders' | 'payments', path: string): Promise<Page | undefined> {
@@ -138,19 +138,19 @@ export class Operator {
     return page;
   }
 
-  /** With a key by what is wanted: whatever is asked again in the next round is the same request. */
+  /** Adds an idempotency key. A request repeated in the next round is the same request, with the same key. */
   private post(path: string, body?: object): Request {
     const headers = { ...this.headers, 'idempotency-key': `operator-${this.nth}` };
     return { method: 'POST', path, headers, ...(body && { body }) };
   }
 
   private ask(service: 'orders' | 'payments', request: Request) {
-    const { calls, urls } = this.office;
+    const { calls, urls } = this.context;
     return calls.ask(urls[service][this.nth % urls[service].length] ?? '', request);
   }
 
   private async repeatedly(minMs: number, maxMs: number, work: () => Promise<void>): Promise<void> {
-    const { closing } = this.office;
+    const { closing } = this.context;
     while (!closing.aborted) {
       await work();
       await delay(this.random.between(minMs, maxMs), undefined, { signal: closing }).catch(() => undefined);

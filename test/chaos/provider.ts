@@ -4,25 +4,25 @@ import { acceptedOf, type Answer, type Calls, otherShareOf, shareOf } from './ca
 import { PROVIDER_SHARE, UNDECIDED_SHARE } from './operators.js';
 import { Random } from './random.js';
 
-/** What the payment provider has told, as often as it was sent. */
+/** A webhook of the payment provider, with the answers to all its deliveries. */
 export interface Webhook {
   /** The `webhook-id`. */
   readonly id: string;
   readonly paymentRequestId: string;
   readonly type: 'payment.succeeded' | 'payment.failed';
-  /** Signed by somebody else. */
+  /** Whether it is signed with another secret. */
   readonly forged: boolean;
-  /** Of each answer: its status, and the outcome that it tells. */
+  /** The status of each answer and the outcome in its body. */
   readonly answers: readonly { readonly status: number; readonly outcome: string }[];
 }
 
 /** What the provider needs to know. */
-export interface ProviderTerms {
+export interface ProviderContext {
   readonly calls: Calls;
   readonly urls: readonly string[];
   readonly seed: number;
   readonly secret: string;
-  /** How long a payment waits: the provider tells of some when that is over. */
+  /** The time to live of a payment. The provider reports some payments after it. */
   readonly paymentTtlMs: number;
   readonly closing: AbortSignal;
   readonly webhooks: Webhook[];
@@ -30,22 +30,22 @@ export interface ProviderTerms {
 
 const POLL_MS = 500;
 
-/** A secret as Standard Webhooks write it. */
+/** Returns a new secret in the format of Standard Webhooks. */
 export const newSecret = () => `whsec_${randomBytes(24).toString('base64')}`;
 
-/** Tells of its share of the payments: in time, late, twice, both ways, and to both replicas. Somebody else claims to be it. */
+/** Reports its share of the payments: in time, late, twice, with contradictory results, and to both replicas. Some reports are forged. */
 export class Provider {
   private readonly known = new Set<string>();
-  private readonly tales: Promise<void>[] = [];
+  private readonly reports: Promise<void>[] = [];
   private readonly random: Random;
 
-  constructor(private readonly terms: ProviderTerms) {
-    this.random = new Random(terms.seed + 3);
+  constructor(private readonly context: ProviderContext) {
+    this.random = new Random(context.seed + 3);
   }
 
-  /** Returns after closing time. */
+  /** Works until `closing` is aborted. */
   async work(): Promise<void> {
-    const { calls, urls, closing } = this.terms;
+    const { calls, urls, closing } = this.context;
     const headers = { 'x-user-id': 'provider', 'x-roles': 'operator' };
     for (let turn = 0; !closing.aborted; turn++) {
       const request = { method: 'GET', path: '/payment-requests?limit=100', headers } as const;
@@ -55,15 +55,15 @@ export class Provider {
         if (this.known.has(id)) continue;
         this.known.add(id);
         const share = shareOf(id) - UNDECIDED_SHARE;
-        if (share >= 0 && share < PROVIDER_SHARE) this.tales.push(this.tell(id));
+        if (share >= 0 && share < PROVIDER_SHARE) this.reports.push(this.report(id));
       }
       await delay(POLL_MS, undefined, { signal: closing }).catch(() => undefined);
     }
-    await Promise.all(this.tales);
+    await Promise.all(this.reports);
   }
 
-  private async tell(paymentRequestId: string): Promise<void> {
-    const { paymentTtlMs, closing } = this.terms;
+  private async report(paymentRequestId: string): Promise<void> {
+    const { paymentTtlMs, closing } = this.context;
     const late = this.random.next() < 0.5;
     const waitMs = late ? this.random.between(1000, 1.3 * paymentTtlMs) : this.random.between(0, 1000);
     await delay(waitMs, undefined, { signal: closing }).catch(() => undefined);
@@ -73,19 +73,19 @@ export class Provider {
   }
 
   private async send(paymentRequestId: string, type: Webhook['type'], forged: boolean): Promise<void> {
-    const { calls, urls, secret } = this.terms;
+    const { calls, urls, secret } = this.context;
     const id = `msg_${randomUUID()}`;
     const timestamp = new Date().toISOString();
     const data = { paymentRequestId, ...(type === 'payment.failed' && { reason: 'declined by the bank' }) };
     const body = JSON.stringify({ type, timestamp, data });
     const headers = signed(id, body, forged ? newSecret() : secret);
     const request = { method: 'POST', path: '/webhooks/payments', headers, body } as const;
-    const answers = await calls.insist(urls, this.random, request);
-    this.terms.webhooks.push({ id, paymentRequestId, type, forged, answers: answers.flatMap(shown) });
+    const answers = await calls.sendRepeatedly(urls, this.random, request);
+    this.context.webhooks.push({ id, paymentRequestId, type, forged, answers: answers.flatMap(summaryOf) });
   }
 }
 
-/** https://www.standardwebhooks.com, v1: written down here once more, so that the service's own library is not its own judge. */
+/** Signs according to https://www.standardwebhooks.com, v1. Independent of the library of the service, which must not test itself. */
 function signed(id: string, body: string, secret: string): Record<string, string> {
   const timestamp = Math.floor(Date.now() / 1000);
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
@@ -93,7 +93,7 @@ function signed(id: string, body: string, secret: string): Record<string, string
   return { 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': `v1,${signature}` };
 }
 
-function shown(answer: Answer | undefined): Webhook['answers'] {
+function summaryOf(answer: Answer | undefined): Webhook['answers'] {
   if (!answer) return [];
   const { outcome } = answer.body as { outcome?: unknown };
   return [{ status: answer.status, outcome: typeof outcome === 'string' ? outcome : '' }];

@@ -1,13 +1,13 @@
-/** Chance that can be had again: one seed gives the same numbers on every machine. The generator is mulberry32. */
+/** A reproducible random number generator (mulberry32): a seed gives the same numbers on every machine. */
 export class Random {
   private state: number;
 
-  /** @param seed a whole number; its lower 32 bits count */
+  /** @param seed an integer, of which the lower 32 bits are used */
   constructor(seed: number) {
     this.state = seed | 0;
   }
 
-  /** From 0, inclusive, to 1, exclusive. */
+  /** Returns a number from 0, inclusive, to 1, exclusive. */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
@@ -15,7 +15,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from `min` to `max`, both inclusive. */
+  /** Returns an integer from `min` to `max`, both inclusive. */
   between(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1));
   }
@@ -24,7 +24,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)] as T;
   }
 
-  /** Each order is as likely as any other (Fisher and Yates). */
+  /** Returns the items in random order, each order with the same probability (Fisher-Yates). */
   shuffled<T>(items: readonly T[]): T[] {
     const result = [...items];
     for (let last = result.length - 1; last > 0; last--) {

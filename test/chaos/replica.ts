@@ -6,10 +6,10 @@ import { until } from '@twinbox/messaging/testing';
 import { root } from '@twinbox/tools';
 import { type ProcessName, serviceOf } from './schedule.js';
 
-/** So long after SIGTERM a process is killed. Longer than it may take, so that how long it takes is seen. */
-const INSIST_AFTER_MS = 20_000;
+/** How long after SIGTERM a process is killed. Longer than a stop may take, so that the actual time is measured. */
+const KILL_AFTER_MS = 20_000;
 
-/** How a process ended on SIGTERM. */
+/** How a process has stopped on SIGTERM. */
 export interface Stop {
   readonly name: ProcessName;
   /** Its exit status, or the signal that ended it. */
@@ -17,45 +17,46 @@ export interface Stop {
   readonly tookMs: number;
 }
 
-/** One replica of a service, or of its relay, as it ships: a process with a port of its own that is started again and again. */
+/** One replica of a service or of its relay, as shipped: a process with a fixed port that can be restarted repeatedly. */
 export class Replica {
   readonly url: string;
   private child: ChildProcess | undefined;
-  private expectedToEnd = false;
+  private exitExpected = false;
 
-  /** Every SIGTERM so far. */
+  /** All stops by SIGTERM so far. */
   readonly stops: Stop[] = [];
 
-  /** `complain` is told what no fault explains: that it ended by itself. */
+  /** @param reportUnexpected called when the process exits without having been stopped */
   constructor(
     readonly name: ProcessName,
     private readonly port: number,
     private readonly env: NodeJS.ProcessEnv,
     private readonly logFile: string,
-    private readonly complain: (what: string) => void,
+    private readonly reportUnexpected: (what: string) => void,
   ) {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  /** Returns when it listens. Nothing happens when it runs. */
+  /** Starts the process and returns when it is listening. Does nothing if it is running. */
   async start(): Promise<void> {
     if (this.child) return;
     const log = openSync(this.logFile, 'a');
     writeSync(log, `${JSON.stringify({ time: new Date(), chaos: `${this.name} starts` })}\n`);
     const child = spawn(process.execPath, programOf(this.name), {
-      // Its own environment only: the user's shell must not steer what is tested.
+      // The environment is not inherited: variables of the user's shell must not affect the test.
       env: { PATH: process.env['PATH'], PORT: String(this.port), LOG_FORMAT: 'json', ...this.env },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
     this.child = child;
-    this.expectedToEnd = false;
+    this.exitExpected = false;
     child.once('exit', (code, signal) => {
       this.child = undefined;
-      if (!this.expectedToEnd) this.complain(`${this.name} ended by itself (${signal ?? `exit status ${code}`})`);
+      if (!this.exitExpected)
+        this.reportUnexpected(`${this.name} exited unexpectedly (${signal ?? `exit status ${code}`})`);
     });
     await until(
-      `${this.name} listens`,
+      `${this.name} is listening`,
       async () =>
         this.child !== child ||
         (await fetch(`${this.url}/health/live`, { signal: AbortSignal.timeout(2000) })).status === 200,
@@ -67,18 +68,18 @@ export class Replica {
     await this.end('SIGKILL');
   }
 
-  /** SIGTERM. It has to end by itself, whatever else fails at the time; `stops` tells whether it did. */
+  /** Sends SIGTERM and records the stop in `stops`. The process must exit by itself, whatever else fails at the time. */
   async terminate(): Promise<void> {
     const { child } = this;
     if (!child) return;
-    const askedAt = performance.now();
-    const insist = setTimeout(() => child.kill('SIGKILL'), INSIST_AFTER_MS);
+    const sentAt = performance.now();
+    const killTimer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
     await this.end('SIGTERM');
-    clearTimeout(insist);
+    clearTimeout(killTimer);
     this.stops.push({
       name: this.name,
       exit: child.signalCode ?? child.exitCode,
-      tookMs: performance.now() - askedAt,
+      tookMs: performance.now() - sentAt,
     });
   }
 
@@ -93,17 +94,17 @@ export class Replica {
   private async end(signal: NodeJS.Signals): Promise<void> {
     const { child } = this;
     if (!child) return;
-    this.expectedToEnd = true;
+    this.exitExpected = true;
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;
   }
 }
 
-/** What `npm start` and `npm run relay` run. */
+/** Returns the program that `npm start` or `npm run relay` runs. */
 function programOf(name: ProcessName): string[] {
   const service = serviceOf(name);
-  if (service === undefined) throw new Error(`${name} is no process of a service`);
+  if (service === undefined) throw new Error(`${name} is not a process of a service`);
   return name.includes(' relay/')
     ? [join(root, 'tools/dist/relay.js'), service]
     : [join(root, 'apps', service, 'dist/main.js')];

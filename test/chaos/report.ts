@@ -3,10 +3,10 @@ import { isExplained, judgedTakeOvers } from './judge-rest.js';
 import { type ChaosResult } from './run.js';
 import { FAULT_KINDS } from './schedule.js';
 
-/** Of each check so many findings are shown. */
-const SHOWN = 5;
+/** The maximum number of findings shown for each check. */
+const MAX_FINDINGS = 5;
 
-/** What happened, in figures, and what the checks found; the last line is the verdict. */
+/** Returns the figures of a run and the findings of the checks. The last line is the verdict. */
 export function report(result: ChaosResult): string[] {
   const { verdicts, facts } = result;
   const found = verdicts.reduce((sum, { findings }) => sum + findings.length, 0);
@@ -19,20 +19,20 @@ export function report(result: ChaosResult): string[] {
     'checks',
     ...verdicts.flatMap(({ check, findings }) => [
       `  ${findings.length === 0 ? '✓' : '✗'} ${check}`,
-      ...findings.slice(0, SHOWN).map((finding) => `      ${finding}`),
-      ...(findings.length > SHOWN ? [`      … and ${findings.length - SHOWN} more`] : []),
+      ...findings.slice(0, MAX_FINDINGS).map((finding) => `      ${finding}`),
+      ...(findings.length > MAX_FINDINGS ? [`      … and ${findings.length - MAX_FINDINGS} more`] : []),
     ]),
     found === 0 ? 'passed' : `FAILED: ${found} findings`,
   ];
 }
 
-function orderLines({ placings, orders, orderSteps, commands, edits }: Facts): string[] {
-  const placed = countBy(placings, ({ outcome }) => outcome);
+function orderLines({ orderAttempts, orders, orderSteps, commands, edits }: Facts): string[] {
+  const placed = countBy(orderAttempts, ({ outcome }) => outcome);
   const statuses = countBy(orders, ({ status }) => status);
   const steps = countBy(orderSteps, ({ type }) => type);
   const known = new Set(orderSteps.filter(({ type }) => type === 'OrderPlaced').map(({ orderId }) => orderId));
   const customers = new Set(orders.filter(({ id }) => known.has(id)).map(({ customerId }) => customerId));
-  const inDoubt = placings.filter(
+  const inDoubt = orderAttempts.filter(
     ({ outcome, customerId }) => outcome !== 'accepted' && customers.has(customerId),
   ).length;
   const asked = (kind: string, outcome: string) =>
@@ -42,14 +42,14 @@ function orderLines({ placings, orders, orderSteps, commands, edits }: Facts): s
     `  accepted: ${of(placed, 'accepted')}`,
     `  refused: ${of(placed, 'refused')}, and ${of(placed, 'unavailable')} with 5xx`,
     `  unanswered: ${of(placed, 'unanswered')}`,
-    `  of those answered with 5xx or not at all, placed all the same: ${inDoubt}`,
+    `  placed although answered with 5xx or not at all: ${inDoubt}`,
     `  completed: ${of(statuses, 'COMPLETED')}, and ${of(statuses, 'FINISHED')} finished`,
-    `  cancelled: ${of(statuses, 'CANCELLED')}, ${of(steps, 'OrderDiscarded')} of them carts that were discarded`,
+    `  cancelled: ${of(statuses, 'CANCELLED')}, ${of(steps, 'OrderDiscarded')} of them discarded carts`,
     `  carts left: ${of(statuses, 'DRAFT')}`,
-    `  cancellations asked for: ${asked('cancel', 'accepted')} accepted, ${asked('cancel', 'refused')} refused`,
-    `  finishes asked for: ${asked('finish', 'accepted')} accepted, ${asked('finish', 'refused')} refused`,
+    `  requests to cancel: ${asked('cancel', 'accepted')} accepted, ${asked('cancel', 'refused')} refused`,
+    `  requests to finish: ${asked('finish', 'accepted')} accepted, ${asked('finish', 'refused')} refused`,
     `  changes of carts: ${edits.filter(({ outcome }) => outcome === 'accepted').length} of ${edits.length} accepted`,
-    `  messages passed over: ${of(steps, 'MessagePassedOver')}`,
+    `  messages ignored: ${of(steps, 'MessagePassedOver')}`,
   ];
 }
 
@@ -66,12 +66,12 @@ function paymentLines({ gateway, paymentRequests, paymentSteps, webhooks }: Fact
     `  succeeded: ${of(statuses, 'SUCCEEDED')}`,
     `  failed: ${of(statuses, 'FAILED')}`,
     `  cancelled: ${of(statuses, 'CANCELLED')}`,
-    `  refunded: ${of(statuses, 'REFUNDED')}, ${of(steps, 'LatePaymentReceived')} of them paid too late`,
+    `  refunded: ${of(statuses, 'REFUNDED')}, ${of(steps, 'LatePaymentReceived')} of them paid late`,
     `  settled by the gateway: ${of(causes, 'PaymentSucceeded by charge') + of(causes, 'PaymentFailed by charge')}`,
     `  expired: ${of(causes, 'PaymentFailed by expiry')}`,
     `  webhooks: ${webhooks.length}, ${webhooks.filter(({ forged }) => forged).length} of them forged`,
-    `  their answers: ${of(outcomes, 'applied')} applied, ${of(outcomes, 'passed-over')} passed over, ${of(outcomes, 'repeated')} repeated`,
-    `  messages passed over: ${of(steps, 'MessagePassedOver')}`,
+    `  webhook answers: ${of(outcomes, 'applied')} applied, ${of(outcomes, 'passed-over')} ignored, ${of(outcomes, 'repeated')} duplicates`,
+    `  messages ignored: ${of(steps, 'MessagePassedOver')}`,
   ];
 }
 
@@ -82,12 +82,12 @@ function requestLines({ facts, repeats }: ChaosResult): string[] {
     'requests',
     `  answered with 2xx: ${answers.filter(({ status }) => status < 300).reduce((sum, { count }) => sum + count, 0)}`,
     ...refusals.map(({ status, code, count }) => `  answered with ${status} ${code}: ${count}`),
-    `  sent again: ${repeats}, and ${replayed} answers were stored ones`,
-    `  pieces that operators added: ${stock.reduce((sum, { put }) => sum + put, 0)}`,
+    `  sent again: ${repeats}, and ${replayed} answered with a stored response`,
+    `  stock added by operators: ${stock.reduce((sum, { put }) => sum + put, 0)}`,
   ];
 }
 
-function messageLines({ facts, relaysApart, lostAnswers }: ChaosResult): string[] {
+function messageLines({ facts, separateRelaysOf, lostAnswers }: ChaosResult): string[] {
   const { records, faults, redelivered } = facts;
   const topics = [...Map.groupBy(records, ({ topic }) => topic)].map(([topic, ofTopic]) => {
     const messages = new Set(ofTopic.map(({ id }) => id)).size;
@@ -99,41 +99,41 @@ function messageLines({ facts, relaysApart, lostAnswers }: ChaosResult): string[
   return [
     'topics',
     ...topics,
-    `  customers told: ${notices} times, and ${facts.notices.length - notices} times once more`,
-    `faults, with relays of their own for ${relaysApart}`,
+    `  customer notifications: ${notices}, and ${facts.notices.length - notices} duplicates`,
+    `faults, with separate relay processes for ${separateRelaysOf}`,
     ...FAULT_KINDS.map((kind) => `  ${kind}: ${faults.filter((fault) => fault.kind === kind).length}`),
     `  answers lost: ${lostAnswers}`,
-    `  messages delivered twice on purpose: ${redelivered}`,
+    `  messages redelivered: ${redelivered}`,
     'relays',
     ...facts.relays.map(({ service, terms }) => `  take-overs in ${service}: ${Math.max(0, terms - 1)}`),
     'parked',
     `  messages whose handler failed: ${facts.parkings.filter(({ failed }) => failed).length}`,
-    `  messages behind them: ${facts.parkings.filter(({ failed }) => !failed).length}`,
+    `  messages parked behind them: ${facts.parkings.filter(({ failed }) => !failed).length}`,
     ...(['at rest', 'at the end'] as const).map((when) => {
       const found = facts.marks.filter((mark) => mark.when === when).map(({ marks }) => marks);
       const sum = found.reduce((total, marks) => total + marks, 0);
-      return `  marks of what was in flight, ${when}: ${sum}, at most ${Math.max(0, ...found)} a partition`;
+      return `  crash marks ${when}: ${sum}, at most ${Math.max(0, ...found)} per partition`;
     }),
     'dead letters',
-    `  of messages alone in flight when a process died: ${explained}`,
+    `  messages alone in flight when processes died: ${explained}`,
     `  others: ${deadLetters.length - explained}`,
   ];
 }
 
-function timeLines({ facts, slowestAnswer, pace }: ChaosResult): string[] {
+function timeLines({ facts, slowestAnswer, timings }: ChaosResult): string[] {
   return [
     'longest times',
-    `  an order's answer: ${seconds(slowestAnswer)}`,
-    `  order to payment request: ${seconds(pace.toPaymentRequest)}`,
-    `  payment's result to the order: ${seconds(pace.toEnd)}`,
-    `  a payment's time to its expiry: ${seconds(pace.toExpiry)}`,
-    `  a relay's end to its successor: ${seconds(Math.max(0, ...judgedTakeOvers(facts).map(({ tookMs }) => tookMs)))}`,
-    `  a 503 (of those beyond 2 s): ${seconds(Math.max(0, ...facts.slowRefusals.map(({ tookMs }) => tookMs)))}`,
-    `  SIGTERM to the end of a process: ${seconds(Math.max(0, ...facts.stops.map(({ tookMs }) => tookMs)))}`,
+    `  answer to an order: ${seconds(slowestAnswer)}`,
+    `  order to payment request: ${seconds(timings.toPaymentRequest)}`,
+    `  payment result to the end of the order: ${seconds(timings.toEnd)}`,
+    `  due time of a payment to its expiry: ${seconds(timings.toExpiry)}`,
+    `  death of a relay to its successor: ${seconds(Math.max(0, ...judgedTakeOvers(facts).map(({ tookMs }) => tookMs)))}`,
+    `  503 (only those above 2 s): ${seconds(Math.max(0, ...facts.slowRefusals.map(({ tookMs }) => tookMs)))}`,
+    `  SIGTERM to the exit of a process: ${seconds(Math.max(0, ...facts.stops.map(({ tookMs }) => tookMs)))}`,
     'longest times without progress',
-    `  no order was accepted: ${seconds(pace.withoutOrder)}`,
-    `  no payment was requested: ${seconds(pace.withoutPaymentRequest)}`,
-    `  no order ended: ${seconds(pace.withoutEnd)}`,
+    `  without an accepted order: ${seconds(timings.withoutOrder)}`,
+    `  without a payment request: ${seconds(timings.withoutPaymentRequest)}`,
+    `  without an end of an order: ${seconds(timings.withoutEnd)}`,
   ];
 }
 

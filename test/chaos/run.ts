@@ -6,8 +6,8 @@ import {
   marksOf,
   ordersOf,
   outboxOf,
-  type Pace,
-  paceOf,
+  type Timings,
+  timingsOf,
   parkedIn,
   paymentRequestsOf,
   relaysOf,
@@ -24,78 +24,78 @@ import { Load } from './load.js';
 import { linesIn, noticesIn } from './notices.js';
 import { newSecret } from './provider.js';
 import { Random } from './random.js';
-import { castOf, planFaults, type ServiceName } from './schedule.js';
+import { planFaults, type ServiceName, setupFor } from './schedule.js';
 import { settle, SETTLE_MS } from './settle.js';
 import { type PaymentSettings, startSystem, type System, TOPICS } from './system.js';
 import { kafkaClient, Redelivery, TopicLog } from './topic-log.js';
 
 export interface ChaosOptions {
-  /** Of load and faults; starting before it and settling after it come on top. */
+  /** The duration of load and faults, excluding startup and settling. */
   readonly minutes: number;
   readonly seed: number;
   /**
-   * An existing directory for what shows afterwards what went on: a log of each process and server, `chaos.log` with every
-   * fault's beginning and end, and `facts.json` with all that was judged.
+   * An existing directory for the evidence: a log of each process and server, `chaos.log` with the beginning and end of every fault, and
+   * `facts.json` with the input of the checks.
    */
   readonly logs: string;
   readonly ordersPerSecond?: number;
-  /** How long a payment request waits for its result. */
+  /** The time to live of a payment request. */
   readonly paymentTtlMs?: number;
-  /** Told what goes on, line by line. */
-  readonly tell?: (line: string) => void;
-  /** Ends the run: it throws then, with everything stopped. */
+  /** Called with each line of progress. */
+  readonly log?: (line: string) => void;
+  /** Aborts the run: everything is stopped, and `runChaos` throws. */
   readonly signal?: AbortSignal;
 }
 
 export interface ChaosResult {
   readonly verdicts: readonly Verdict[];
   readonly facts: Facts;
-  /** Whose relays were processes of their own. */
-  readonly relaysApart: ServiceName;
-  /** Requests that were sent again. */
+  /** The service with separate relay processes. */
+  readonly separateRelaysOf: ServiceName;
+  /** The number of requests that were sent again. */
   readonly repeats: number;
-  /** Parts of answers that never arrived. */
+  /** The number of chunks of answers that were dropped. */
   readonly lostAnswers: number;
   /** In milliseconds. */
   readonly slowestAnswer: number;
-  readonly pace: Pace;
+  readonly timings: Timings;
 }
 
-/** One run: a whole system of its own under load and faults, left to settle, ended, and judged from outside. */
+/** Starts a complete system, runs it under load and faults, lets it settle, stops it, and judges it from outside. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const start = performance.now();
-  const tell = (what: string) => {
+  const log = (what: string) => {
     const line = `${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s  ${what}`;
-    // The other logs tell the time of day.
+    // With the time of day, as in the other logs.
     appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
-    options.tell?.(line);
+    options.log?.(line);
   };
   const { seed, logs, paymentTtlMs = 20_000 } = options;
-  const cast = castOf(seed);
+  const setup = setupFor(seed);
   const payments = {
     ttlMs: paymentTtlMs,
     webhookSecret: newSecret(),
-    // So slow that the gateway meets operators, the provider, cancellations and deaths of the process that calls it.
+    // Slow enough to coincide with operators, the provider, cancellations and crashes of the calling process.
     simulated: { delayMs: 4000, failureRate: 0.15, seed: `chaos-${seed}` },
   };
-  tell(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${cast.relaysApart}`);
-  tell(`payment gateway: ${cast.gateway}; payments wait for ${paymentTtlMs / 1000} s`);
-  const system = await startSystem(cast, payments, logs);
+  log(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
+  log(`payment gateway: ${setup.gateway}; payments expire after ${paymentTtlMs / 1000} s`);
+  const system = await startSystem(setup, payments, logs);
   try {
-    return await observe(system, payments, { ...options, tell });
+    return await observe(system, payments, { ...options, log });
   } finally {
     await system.remove();
-    tell('everything has ended');
+    log('everything has stopped');
   }
 }
 
 async function observe(
   system: System,
   payments: PaymentSettings,
-  options: ChaosOptions & { tell: (what: string) => void },
+  options: ChaosOptions & { log: (what: string) => void },
 ): Promise<ChaosResult> {
-  const { minutes, seed, tell, ordersPerSecond = 10, signal = new AbortController().signal } = options;
-  const { gateway, relaysApart } = castOf(seed);
+  const { minutes, seed, log, ordersPerSecond = 10, signal = new AbortController().signal } = options;
+  const { gateway, separateRelaysOf } = setupFor(seed);
   const kafka = kafkaClient(system.kafka.brokers);
   const live = new TopicLog(kafka, TOPICS);
   const { ttlMs: paymentTtlMs, webhookSecret } = payments;
@@ -103,31 +103,31 @@ async function observe(
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
   try {
     const planned = planFaults(seed, minutes * 60_000);
-    tell(`orders flow; ${planned.length} faults to come`);
-    const [faults] = await Promise.all([injectFaults(system, planned, signal, tell), pause(minutes * 60_000, signal)]);
+    log(`load is running; ${planned.length} faults planned`);
+    const [faults] = await Promise.all([injectFaults(system, planned, signal, log), pause(minutes * 60_000, signal)]);
     signal.throwIfAborted();
 
-    tell('healing everything, and waiting until nothing is under way any more');
+    log('healing everything and waiting until the system is idle');
     await Promise.all([redelivery.stop(), load.stop()]);
     await system.heal();
-    const restless = await settle({ system, kafka, live, faults }, signal, tell);
+    const unfinished = await settle({ system, kafka, live, faults }, signal, log);
     const marksAtRest = await marksOf(system.database, 'at rest');
 
-    tell('ending the processes');
+    log('stopping the processes');
     await system.terminate();
-    tell('reading the databases and the topics');
+    log('reading the databases and the topics');
     const facts = {
       gateway,
-      ...said(load, system),
+      ...clientFacts(load, system),
       ...(await factsOf(system, kafka, payments)),
       notices: await noticesIn(options.logs),
       preparedAgain: await linesIn(options.logs, 'Preparing all statements again'),
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
       faults,
       redelivered: redelivery.delivered,
-      complaints: [
-        ...system.complaints,
-        ...(restless === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${restless}`]),
+      unexpectedEvents: [
+        ...system.unexpectedEvents,
+        ...(unfinished === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${unfinished}`]),
       ],
     };
     const verdicts = judge(facts);
@@ -135,18 +135,18 @@ async function observe(
     return {
       verdicts,
       facts,
-      relaysApart,
+      separateRelaysOf,
       repeats: load.calls.repeats,
       lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
-      slowestAnswer: Math.max(0, ...load.placings.map(({ tookMs }) => tookMs)),
-      pace: await paceOf(system.database),
+      slowestAnswer: Math.max(0, ...load.orderAttempts.map(({ tookMs }) => tookMs)),
+      timings: await timingsOf(system.database),
     };
   } finally {
     await Promise.all([redelivery.stop(), load.stop(), live.stop()]);
   }
 }
 
-/** One record a line, for grep. */
+/** Formats the facts with one record per line, for grep. */
 function asJson(what: { verdicts: readonly Verdict[]; facts: Facts }): string {
   const list = (name: string, value: unknown) => {
     if (!Array.isArray(value)) return `${JSON.stringify(name)}: ${JSON.stringify(value)}`;
@@ -164,15 +164,18 @@ function urlsOf({ processes }: System) {
   return { orders: of('order-service'), payments: of('payment-service') };
 }
 
-function said({ placings, edits, commands, decisions, webhooks, puts, calls }: Load, { processes }: System) {
+function clientFacts(
+  { orderAttempts, edits, commands, decisions, webhooks, puts, calls }: Load,
+  { processes }: System,
+) {
   const names = new Map([...processes.values()].map(({ url, name }) => [url, name]));
   const slowRefusals = calls.slow.map(({ url, ...answer }) => {
     const process = names.get(url);
-    if (process === undefined) throw new Error(`${url} is the address of no process`);
+    if (process === undefined) throw new Error(`No process has the address ${url}`);
     return { ...answer, process };
   });
   const { answers, replayed } = calls;
-  return { placings, edits, commands, decisions, webhooks, puts, answers, replayed, slowRefusals };
+  return { orderAttempts, edits, commands, decisions, webhooks, puts, answers, replayed, slowRefusals };
 }
 
 async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { simulated }: PaymentSettings) {
@@ -199,6 +202,6 @@ async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { 
     relays: await relaysOf(database),
     processes: [...processes.keys()],
     stops: [...processes.values()].flatMap(({ stops }) => stops),
-    links: [...links].map(([name, { taken }]) => ({ name, connections: taken })),
+    links: [...links].map(([name, { accepted }]) => ({ name, connections: accepted })),
   };
 }

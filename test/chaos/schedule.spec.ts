@@ -1,17 +1,17 @@
-import { castOf, FAULT_KINDS, planFaults, SERVERS, serviceOf } from './schedule.js';
+import { FAULT_KINDS, planFaults, SERVERS, serviceOf, setupFor } from './schedule.js';
 
-it('one seed gives one schedule, another seed another', () => {
+it('a seed determines the schedule', () => {
   expect(planFaults(7, 600_000)).toEqual(planFaults(7, 600_000));
   expect(planFaults(7, 600_000)).not.toEqual(planFaults(8, 600_000));
 });
 
-it('a longer run begins as a shorter one does', () => {
+it('a longer run begins with the same faults as a shorter one', () => {
   const short = planFaults(7, 30_000);
 
   expect(planFaults(7, 60_000).slice(0, short.length)).toEqual(short);
 });
 
-it('two minutes see every kind of fault, both servers killed, and faults that meet', () => {
+it('two minutes include every kind of fault, a kill of each server, and overlapping faults', () => {
   const faults = planFaults(1, 120_000);
 
   expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
@@ -20,19 +20,19 @@ it('two minutes see every kind of fault, both servers killed, and faults that me
   expect(faults.some(({ atMs, forMs }, index) => atMs + forMs > (faults[index + 1]?.atMs ?? Infinity))).toBe(true);
 });
 
-it('half a minute sees nearly every kind of fault, whatever the seed', () => {
+it('half a minute includes at least six kinds of faults, whatever the seed', () => {
   const kinds = Array.from({ length: 50 }, (_, seed) => new Set(planFaults(seed, 30_000).map(({ kind }) => kind)));
 
   expect(Math.min(...kinds.map(({ size }) => size))).toBeGreaterThanOrEqual(6);
 });
 
-it('a pause of a service outlasts its lease of 4 s', () => {
+it('a pause of a service is longer than the relay lease of 4 s', () => {
   const pauses = planFaults(1, 600_000).filter(({ kind }) => kind === 'service paused');
 
   expect(Math.min(...pauses.map(({ forMs }) => forMs))).toBeGreaterThan(4000);
 });
 
-it('a server has time to start before its next fault', () => {
+it('a server has time to restart before its next fault', () => {
   for (const server of SERVERS) {
     const ofServer = planFaults(1, 600_000).filter(({ target }) => target === server);
 
@@ -41,25 +41,28 @@ it('a server has time to start before its next fault', () => {
   }
 });
 
-it('seeds in a row see relays of their own for either service, under fire like everything else', () => {
-  expect([castOf(1), castOf(2)].map(({ relaysApart }) => relaysApart)).toEqual(['payment-service', 'order-service']);
+it('consecutive seeds give each service separate relays, and faults hit them like everything else', () => {
+  expect([setupFor(1), setupFor(2)].map(({ separateRelaysOf }) => separateRelaysOf)).toEqual([
+    'payment-service',
+    'order-service',
+  ]);
   for (const seed of [1, 2]) {
-    const { processes, links } = castOf(seed);
+    const { processes, links } = setupFor(seed);
     const targets = new Set<string>(planFaults(seed, 1_200_000).map(({ target }) => target));
     expect([...targets].toSorted()).toEqual(['database', ...SERVERS, ...processes, ...links].toSorted());
     expect(processes.filter((name) => name.includes(' relay/'))).toHaveLength(2);
   }
 });
 
-it('four seeds in a row see either gateway with relays of their own for either service', () => {
-  const casts = Array.from({ length: 4 }, (_, n) => castOf(7 + n)).map(
-    ({ gateway, relaysApart }) => `${gateway}, ${relaysApart}`,
+it('four consecutive seeds combine each gateway with separate relays for each service', () => {
+  const setups = Array.from({ length: 4 }, (_, n) => setupFor(7 + n)).map(
+    ({ gateway, separateRelaysOf }) => `${gateway}, ${separateRelaysOf}`,
   );
 
-  expect(new Set(casts).size).toBe(4);
+  expect(new Set(setups).size).toBe(4);
 });
 
-it('tells whose process or link a target is', () => {
+it('serviceOf returns the service of a process or link', () => {
   expect(
     ['order-service/1', 'payment-service relay/2', 'order-service relay/1 → kafka', 'kafka'].map((target) =>
       serviceOf(target),

@@ -7,7 +7,7 @@ interface Product {
   readonly stock: number;
 }
 
-/** What the shop sells in a run, at first. There is plenty of one product; the others are sold out now and then. */
+/** The initial products. The first one never sells out; the others occasionally do. */
 export const PRODUCTS: readonly [Product, ...Product[]] = [
   { id: 'tea-earl-grey', name: 'Earl Grey, 100 g', price: 890, stock: 1_000_000 },
   { id: 'tea-sencha', name: 'Sencha, 100 g', price: 1250, stock: 150 },
@@ -16,9 +16,9 @@ export const PRODUCTS: readonly [Product, ...Product[]] = [
 ];
 
 /**
- * Puts the products into the shop, and a ledger beside it. How much an operator's PUT has added cannot be told afterwards from
- * what is there; so the database notes it: what the PUT made of `available`, and what it folded in of what cancelled orders had
- * given back. Nothing of the shop's own is changed by that.
+ * Inserts the products, and creates a ledger of their changes. The tables do not show afterwards how much a PUT of an operator has added.
+ * So triggers record the value of `available` that the PUT has set, and how much stock returned by cancelled orders it has included. The
+ * shop itself is not changed.
  */
 export async function openShop(database: Pool): Promise<void> {
   await database.query(

@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from './database-faults.js';
-import { type GatewayTerms } from './gateway-books.js';
+import { type SimulatedGatewaySettings } from './gateway-books.js';
 import { Link } from './link.js';
 import { Replica } from './replica.js';
-import { type Cast, type LinkName, type ProcessName, serviceOf } from './schedule.js';
+import { type Setup, type LinkName, type ProcessName, serviceOf } from './schedule.js';
 import { openShop } from './shop.js';
 
 const exec = promisify(execFile);
@@ -16,50 +16,51 @@ const exec = promisify(execFile);
 const PASSWORDS = { ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
 
 export const TOPICS = ['order.events', 'payment.events'] as const;
-/** The consumers, each with the topic that it hears; both are named by the services' defaults. */
+/** The consumers, each with its topic, by the default names of the services. */
 export const CONSUMERS = [
   { groupId: 'order-service', topic: 'payment.events' },
   { groupId: 'payment-service', topic: 'order.events' },
   { groupId: 'order-service-notifications', topic: 'order.events' },
 ] as const;
 
-/** What a run sets of payment-service. */
+/** The settings of payment-service in a run. */
 export interface PaymentSettings {
   readonly ttlMs: number;
   readonly webhookSecret: string;
-  readonly simulated: GatewayTerms;
+  readonly simulated: SimulatedGatewaySettings;
 }
 
-/** Two replicas of whatever runs, as it ships, on a PostgreSQL and a Kafka of their own, with a link before each. */
+/** Two replicas of every process, as shipped, with their own PostgreSQL and Kafka, and a link between each process and each server. */
 export interface System {
   readonly processes: ReadonlyMap<ProcessName, Replica>;
   readonly links: ReadonlyMap<LinkName, Link>;
   readonly postgres: PostgresServer;
   readonly kafka: KafkaServer;
-  /** Past all links, as a superuser. */
+  /** Connects directly, not through a link, as a superuser. */
   readonly database: pg.Pool;
-  /** What nobody did to it and still happened. */
-  readonly complaints: readonly string[];
-  /** Everything runs and every link is open, whatever was done to it before. */
+  /** Descriptions of events that no injected fault explains. */
+  readonly unexpectedEvents: readonly string[];
+  /** Ends all faults: afterwards everything is running and every link is open. */
   heal(): Promise<void>;
-  /** SIGTERM to all processes at once; returns when they have ended. The servers go on. */
+  /** Sends SIGTERM to all processes at once, and returns when they have exited. The servers keep running. */
   terminate(): Promise<void>;
-  /** Ends everything and deletes the servers' data. */
+  /** Stops everything and deletes the data of the servers. */
   remove(): Promise<void>;
 }
 
 /**
- * @param logs the directory for the logs of everything, made when missing
- * @throws with everything ended again, when a part does not start
+ * Starts the system. If a part does not start, stops everything again and throws.
+ *
+ * @param logs the directory for all logs, created if missing
  */
-export async function startSystem(cast: Cast, payments: PaymentSettings, logs: string): Promise<System> {
-  /** What undoes what was done, in reverse. */
+export async function startSystem(setup: Setup, payments: PaymentSettings, logs: string): Promise<System> {
+  /** The cleanup steps, to be run in reverse order. */
   const undo: (() => Promise<unknown>)[] = [];
   const remove = async () => {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   };
   try {
-    return { ...(await build(cast, payments, logs, undo)), remove };
+    return { ...(await build(setup, payments, logs, undo)), remove };
   } catch (error) {
     await remove();
     throw error;
@@ -67,7 +68,7 @@ export async function startSystem(cast: Cast, payments: PaymentSettings, logs: s
 }
 
 async function build(
-  cast: Cast,
+  setup: Setup,
   payments: PaymentSettings,
   logs: string,
   undo: (() => Promise<unknown>)[],
@@ -76,7 +77,7 @@ async function build(
   const postgres = await startPostgres({
     database: 'twinbox',
     logFile: join(logs, 'postgres.log'),
-    // Which process a line is about, and who waited for whom.
+    // Logs the process of each line, and who waited for whose lock.
     settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
   });
   undo.push(() => postgres.remove());
@@ -86,33 +87,33 @@ async function build(
   for (const command of ['migrate', 'topics'])
     await exec(process.execPath, [join(root, `migrations/dist/${command}.js`)], { env });
   const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
-  // An idle connection ends with its server; the next query makes a new one.
+  // Idle connections are lost when the server stops; the next query opens a new one.
   database.on('error', () => undefined);
   undo.push(() => database.end());
   await openShop(database);
   await installDatabaseFaults(database);
 
   const links = new Map<LinkName, Link>();
-  for (const name of cast.links) {
+  for (const name of setup.links) {
     const isKafka = name.endsWith('kafka');
     const link = await Link.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
     undo.push(() => link.close());
     links.set(name, link);
   }
 
-  const complaints: string[] = [];
+  const unexpectedEvents: string[] = [];
   const processes = new Map<ProcessName, Replica>();
-  for (const name of cast.processes) {
+  for (const name of setup.processes) {
     const role = serviceOf(name) === 'order-service' ? 'orders' : 'payments';
     const isRelay = name.includes(' relay/');
     const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
     const variables = {
       DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
       KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
-      ...(serviceOf(name) === cast.relaysApart && !isRelay && { RELAY: 'off' }),
-      ...(name.startsWith('payment-service/') && paymentVariables(cast, payments)),
+      ...(serviceOf(name) === setup.separateRelaysOf && !isRelay && { RELAY: 'off' }),
+      ...(name.startsWith('payment-service/') && paymentVariables(setup, payments)),
     };
-    const replica = new Replica(name, await freePort(), variables, logFile, (what) => complaints.push(what));
+    const replica = new Replica(name, await freePort(), variables, logFile, (what) => unexpectedEvents.push(what));
     undo.push(() => replica.kill());
     processes.set(name, replica);
   }
@@ -124,7 +125,7 @@ async function build(
     postgres,
     kafka,
     database,
-    complaints,
+    unexpectedEvents,
     async terminate() {
       await Promise.all([...processes.values()].map((replica) => replica.terminate()));
     },
@@ -140,7 +141,7 @@ async function build(
 }
 
 function paymentVariables(
-  { gateway }: Cast,
+  { gateway }: Setup,
   { ttlMs, webhookSecret, simulated }: PaymentSettings,
 ): Record<string, string> {
   return {

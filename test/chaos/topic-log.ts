@@ -9,13 +9,13 @@ export interface LoggedRecord {
   readonly partition: number;
   readonly offset: number;
   readonly key: string;
-  /** Of its CloudEvents headers. */
+  /** From its CloudEvents headers. */
   readonly id: string;
   readonly type: string;
   readonly sequence: number;
 }
 
-/** How many of the newest records a second delivery is chosen from. */
+/** The number of newest records from which redelivered records are chosen. */
 const RECENT = 300;
 
 export const kafkaClient = (brokers: string) =>
@@ -27,13 +27,13 @@ export const kafkaClient = (brokers: string) =>
     logLevel: logLevel.NOTHING,
   });
 
-/** What is on the topics, from their beginnings, as it arrives; it goes on after every outage of the broker. */
+/** Reads the topics from their beginnings and keeps reading as records arrive, across outages of the broker. */
 export class TopicLog {
-  /** Their newest records, as they are. */
+  /** The newest records, unchanged. */
   readonly recent: { topic: string; partition: number; message: KafkaMessage }[] = [];
   private readonly known = new Map<string, LoggedRecord>();
   private readonly ids = new Set<string>();
-  /** By topic and partition: the offset behind the last that was read. */
+  /** The next offset to read, by topic and partition. */
   private readonly positions = new Map<string, number>();
   private readonly running: Promise<void>;
   private stopped = false;
@@ -50,12 +50,12 @@ export class TopicLog {
     return [...this.known.values()];
   }
 
-  /** Whether a message of this id is on a topic. */
+  /** Whether a message with this id is on a topic. */
   has(id: string): boolean {
     return this.ids.has(id);
   }
 
-  /** Waits until everything is read that is on the topics now. */
+  /** Waits until everything that is on the topics now has been read. */
   async complete(timeoutMs: number): Promise<void> {
     const ends = await until('the ends of the topics are known', () => endsOf(this.kafka, this.topics), timeoutMs);
     await until(
@@ -71,7 +71,7 @@ export class TopicLog {
     await this.running;
   }
 
-  /** A consumer that fails for good is replaced; what it reads again is known already. */
+  /** Replaces a consumer that has failed permanently. Records that are read again are ignored. */
   private async read(): Promise<void> {
     const groupId = `chaos-${randomUUID()}`;
     while (!this.stopped) {
@@ -96,7 +96,7 @@ export class TopicLog {
         });
         await crashed;
       } catch {
-        // The broker is away. It comes back.
+        // The broker is down. Retried until it is back.
       }
       await consumer.disconnect().catch(() => undefined);
       if (!this.stopped) await delay(200);
@@ -125,7 +125,7 @@ export class TopicLog {
   }
 }
 
-/** By topic and partition: the offset of the next record. */
+/** Returns the offset of the next record, by topic and partition. */
 export async function endsOf(kafka: Kafka, topics: readonly string[]): Promise<Map<string, number>> {
   const admin = kafka.admin();
   await admin.connect();
@@ -140,7 +140,7 @@ export async function endsOf(kafka: Kafka, topics: readonly string[]): Promise<M
   }
 }
 
-/** How many records of the topic the group has not committed yet. */
+/** Returns how many records of the topic the group has not committed yet. */
 export async function lagOf(kafka: Kafka, groupId: string, topic: string): Promise<number> {
   const ends = await endsOf(kafka, [topic]);
   const admin = kafka.admin();
@@ -149,7 +149,7 @@ export async function lagOf(kafka: Kafka, groupId: string, topic: string): Promi
     const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
     let lag = 0;
     for (const { partition, offset } of committed?.partitions ?? [])
-      // A group that has committed nothing in a partition says -1.
+      // -1 if the group has not committed anything in a partition.
       lag += Math.max(0, (ends.get(`${topic}/${partition}`) ?? 0) - Math.max(0, Number(offset)));
     return lag;
   } finally {
@@ -157,9 +157,9 @@ export async function lagOf(kafka: Kafka, groupId: string, topic: string): Promi
   }
 }
 
-/** Delivers a random share of the newest records once more, unchanged, until it is stopped. */
+/** Redelivers random records from the newest ones, unchanged, until it is stopped. */
 export class Redelivery {
-  /** Records that Kafka has acknowledged. */
+  /** The number of records that Kafka has acknowledged. */
   delivered = 0;
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
