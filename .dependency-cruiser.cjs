@@ -1,65 +1,65 @@
-/** The arrows of docs/architecture.md: contracts ← domain ← application ← adapters ← app module; libraries import no app. */
+/** The dependency rules of docs/architecture.md: contracts ← domain ← application ← adapters ← app module; libraries never import apps. */
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
 module.exports = {
   forbidden: [
     rule(
       'libs-never-import-apps',
-      'A library knows nothing of who uses it.',
+      'A library must not depend on its users.',
       { path: '^libs/' },
       { path: '^(apps|bench|migrations|tools)/' },
     ),
     rule(
       'apps-never-import-each-other',
-      'Services talk by messages.',
+      'Services communicate through messages only.',
       { path: '^apps/([^/]+)/' },
       { path: '^apps/', pathNot: '^apps/$1/' },
     ),
     rule(
       'domain-is-pure',
-      'Rules import contracts, the kernel and each other: no framework, no driver, no node built-in.',
+      'Domain rules import only contracts, the kernel and each other: no framework, no driver, no Node built-in.',
       { path: '^apps/[^/]+/src/domain/', pathNot: '\\.spec\\.ts$' },
       { pathNot: ['^libs/(contracts|kernel)/', '^apps/[^/]+/src/domain/'] },
     ),
     rule(
       'application-knows-no-adapter',
-      'Use cases name what they need; adapters provide it.',
+      'Use cases declare what they need; adapters implement it.',
       { path: '^apps/[^/]+/src/application/', pathNot: '\\.spec\\.ts$' },
       { path: '^apps/[^/]+/src/(adapters|app\\.module|main|service|config)' },
     ),
     rule(
       'adapters-know-no-module',
-      'Only the app module knows every part.',
+      'Only the app module may depend on every part.',
       { path: '^apps/[^/]+/src/adapters/' },
       { path: '^apps/[^/]+/src/(app\\.module|main|service)' },
     ),
     rule(
       'kernel-imports-nothing',
-      'It is under everything.',
+      'Everything else builds on the kernel.',
       { path: '^libs/kernel/', pathNot: '\\.spec\\.ts$' },
       { pathNot: '^libs/kernel/' },
     ),
     rule(
       'contracts-know-no-service',
-      'They are what crosses a boundary.',
+      'Contracts are shared by all services and belong to none.',
       { path: '^libs/contracts/' },
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/(contracts|fields)/' },
     ),
     rule(
       'fields-know-nothing',
-      'Contracts and the HTTP edge both rest on them.',
+      'Both the contracts and the HTTP edge build on the fields.',
       { path: '^libs/fields/' },
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/fields/' },
     ),
     rule(
       'messaging-stands-alone',
-      'Other teams use it without the rest.',
+      'Other teams use this library without the rest of the repository.',
       { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|/testing/' },
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/messaging/' },
     ),
     rule(
       'one-file-knows-kafkajs',
-      'Another Kafka client is one adapter: kafka.ts, with the patches of kafkajs beside it.',
+      'Replacing the Kafka client must affect only one adapter: kafka.ts, and the kafkajs patches next to it.',
       {
         path: '^(libs|apps)/',
         pathNot: ['^libs/messaging/src/kafka(js-mends|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/'],
@@ -68,12 +68,12 @@ module.exports = {
     ),
     rule(
       'no-tests-in-products',
-      'What ships does not need its tests.',
+      'Shipped code must not depend on tests.',
       { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$|/testing/|/test/' },
       { path: '\\.spec\\.ts$|^(bench|tools)/|/testing/|/test/' },
     ),
-    rule('no-cycles', 'A cycle is one module in pieces.', {}, { circular: true }),
-    rule('no-unresolvable', 'An import that leads nowhere.', {}, { couldNotResolve: true }),
+    rule('no-cycles', 'Modules in a cycle are really one module.', {}, { circular: true }),
+    rule('no-unresolvable', 'The import cannot be resolved.', {}, { couldNotResolve: true }),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,4 +1,4 @@
-/** Compiles like tsc does: decorators with their metadata, ES modules, breakpoints in the sources. */
+/** Compiles like tsc: decorators with metadata, ES modules, and source maps for breakpoints. */
 const swc = [
   '@swc/jest',
   {
@@ -16,7 +16,7 @@ const swc = [
 const common = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
-  // @twinbox/* are tested from their sources, so a test never runs against a stale build.
+  // Resolves @twinbox/* to the sources, so that tests never run against a stale build.
   testEnvironmentOptions: { customExportConditions: ['@twinbox/source', 'node', 'node-addons'] },
   transform: { '\\.ts$': swc },
   extensionsToTreatAsEsm: ['.ts'],
@@ -37,7 +37,7 @@ const project = (displayName, testMatch, testPathIgnorePatterns = []) => ({
 
 export default {
   rootDir: import.meta.dirname,
-  // Not in the temporary directory: the runner gives the tests one of their own and deletes it.
+  // Not in the temporary directory, because the test runner deletes that after each run.
   cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   projects: [
     project(
@@ -48,9 +48,9 @@ export default {
     project('integration', ['{apps,libs}/**/*.int.spec.ts', '{migrations,tools}/**/*.int.spec.ts']),
     project('e2e', ['test/**/*.e2e.spec.ts']),
   ],
-  // Most of the time tests wait for servers.
+  // Tests spend most of their time waiting for servers.
   maxWorkers: 3,
-  // For the tests that start and break servers; unit tests take milliseconds.
+  // Needed by the tests that start and break servers; unit tests take milliseconds.
   testTimeout: 120_000,
   coverageDirectory: '<rootDir>/coverage',
   collectCoverageFrom: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts', '!**/*.spec.ts', '!**/index.ts', '!**/main.ts'],
