@@ -32,7 +32,7 @@ import {
   takeOversInTime,
   unexplainedDeadLetters,
 } from './judge-rest.js';
-import { runCoversChecks } from './judge-stake.js';
+import { runCoversChecks } from './judge-coverage.js';
 import { productsMatchPuts, stockIsConserved } from './judge-stock.js';
 import { messagesAreProcessedOnce, stepsHappenOnce, timelinesAreValid } from './judge-timelines.js';
 

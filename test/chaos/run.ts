@@ -18,7 +18,7 @@ import {
 import { parkingsOf, recordingsOf, takeOversOf } from './database-faults.js';
 import { type Facts } from './facts.js';
 import { injectFaults } from './faults.js';
-import { takesMoney } from './gateway-books.js';
+import { takesMoney } from './simulated-gateway.js';
 import { judge, type Verdict } from './judge.js';
 import { Load } from './load.js';
 import { linesIn, noticesIn } from './notices.js';

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from './database-faults.js';
-import { type SimulatedGatewaySettings } from './gateway-books.js';
+import { type SimulatedGatewaySettings } from './simulated-gateway.js';
 import { Link } from './link.js';
 import { Replica } from './replica.js';
 import { type Setup, type LinkName, type ProcessName, serviceOf } from './schedule.js';

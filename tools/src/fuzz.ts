@@ -13,7 +13,7 @@ import { startPostgres } from './postgres.js';
 import { ask, run } from './processes.js';
 import { type Service, startService } from './services.js';
 import { urlAs } from './start-config.js';
-import { describeError } from './trouble.js';
+import { describeError } from './errors.js';
 
 const SCHEMATHESIS = '4.32.5';
 const PYTHON = join(home, `python/schemathesis-${SCHEMATHESIS}`);

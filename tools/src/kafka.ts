@@ -18,7 +18,7 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { OperationalError } from './trouble.js';
+import { OperationalError } from './errors.js';
 
 export interface KafkaOptions {
   /** Created if missing; data of an earlier run is reused. Default: a new temporary directory. */

@@ -33,7 +33,7 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { OperationalError } from './trouble.js';
+import { OperationalError } from './errors.js';
 
 const exec = promisify(execFile);
 

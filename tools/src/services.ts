@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { home, root } from './checkout.js';
 import { SERVICE_HEAP } from './memory.js';
 import { end, lastLines, logSince, openLog, pidsWithArguments, until } from './processes.js';
-import { OperationalError } from './trouble.js';
+import { OperationalError } from './errors.js';
 
 /** An argument that no other program has. It identifies those of our processes that have no other identifying argument. */
 const MARK = `--started-by=${home}`;

@@ -21,7 +21,7 @@ import {
 import { takeLock } from './single-instance.js';
 import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
 import { timed } from './timed.js';
-import { describeError, OperationalError } from './trouble.js';
+import { describeError, OperationalError } from './errors.js';
 
 const DATA = { postgres: join(home, 'data/postgres'), kafka: join(home, 'data/kafka') };
 const LOGS = join(home, 'logs');

@@ -9,7 +9,7 @@ import { endStaleKafka, findKafkaJars, startKafka } from './kafka.js';
 import { startPgBouncer } from './pgbouncer.js';
 import { startPostgres } from './postgres.js';
 import { end, isRunning, serversBelow } from './processes.js';
-import { describeError } from './trouble.js';
+import { describeError } from './errors.js';
 
 /**
  * Makes jest exit when the event loop is empty, so that a leak is noticed, but skips Node's own cleanup: after tests that broke many
