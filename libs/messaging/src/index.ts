@@ -1,8 +1,8 @@
-export { allDone } from './all-done.js';
-export { type AuditEntry } from './audit.js';
-export { BatchedStatement } from './batched-statement.js';
-export { CommitWakeUp } from './commit-wake-up.js';
-export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-jobs.js';
+export { allDone } from './postgres/all-done.js';
+export { type AuditEntry } from './operations/audit.js';
+export { BatchedStatement } from './postgres/batched-statement.js';
+export { CommitWakeUp } from './outbox/commit-wake-up.js';
+export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-letters/dead-jobs.js';
 export {
   type DeadLetter,
   type InboxLetter,
@@ -12,15 +12,15 @@ export {
   type WholeInboxLetter,
   type WholeLetter,
   type WholeOutboxLetter,
-} from './dead-letter.js';
-export { DeadLetters, type LetterChoice } from './dead-letters.js';
+} from './dead-letters/dead-letter.js';
+export { DeadLetters, type LetterChoice } from './dead-letters/dead-letters.js';
 export { PermanentError } from './errors.js';
-export { Gather } from './gather.js';
-export { type Attention, type Tally } from './attention.js';
-export { type ComponentHealth, MessagingHealth, type MessagingReport } from './health.js';
-export { type Incident, type IncidentKind, Incidents } from './incidents.js';
-export { InboxContext } from './inbox-context.js';
-export { InboxRecords, type InboxRecord } from './inbox-records.js';
+export { Gather } from './postgres/gather.js';
+export { type Attention, type Tally } from './operations/attention.js';
+export { type ComponentHealth, MessagingHealth, type MessagingReport } from './operations/health.js';
+export { type Incident, type IncidentKind, Incidents } from './operations/incidents.js';
+export { InboxContext } from './inbox/inbox-context.js';
+export { InboxRecords, type InboxRecord } from './inbox/inbox-records.js';
 export {
   type Job,
   JobDead,
@@ -28,21 +28,21 @@ export {
   JobHandler,
   type JobHandlerMethod,
   type JobOptions,
-} from './job-handlers.js';
-export { type JobAddOptions, Jobs, type NewJob } from './jobs.js';
-export { createTopics, type KafkaOptions } from './kafka.js';
-export { type Message } from './message.js';
+} from './jobs/job-handlers.js';
+export { type JobAddOptions, Jobs, type NewJob } from './jobs/jobs.js';
+export { createTopics, type KafkaOptions } from './kafka/kafka.js';
+export { type Message } from './message/message.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
-export { MessagingMetrics } from './metrics.js';
+export { MessagingMetrics } from './metrics/metrics.js';
 export {
   type GroupOfTopic,
   moveOffsets,
   type OffsetsOfPartition,
   type OffsetTarget,
   showOffsets,
-} from './move-offsets.js';
-export { type LetterAction, type LetterPage, type Letters } from './operator.js';
-export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
-export { messagingTables } from './schema.js';
-export { type EventClass, type TopicContract } from './topic.js';
+} from './inbox/move-offsets.js';
+export { type LetterAction, type LetterPage, type Letters } from './operations/operator.js';
+export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox/outbox.js';
+export { messagingTables } from './postgres/schema.js';
+export { type EventClass, type TopicContract } from './message/topic.js';

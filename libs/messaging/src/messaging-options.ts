@@ -1,6 +1,6 @@
 import { type InjectionToken } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { type TopicContract } from './topic.js';
+import { type TopicContract } from './message/topic.js';
 
 /** One consumer of the service: a Kafka consumer group that handles each message once, independently of other consumers. */
 export interface InboxOptions {

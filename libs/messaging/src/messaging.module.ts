@@ -14,21 +14,21 @@ import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from './commit-wake-up.js';
-import { DeadJobs } from './dead-jobs.js';
-import { DeadLetters } from './dead-letters.js';
-import { DueWork } from './due-work.js';
-import { MessagingHealth } from './health.js';
-import { Inbox } from './inbox.js';
-import { Incidents } from './incidents.js';
-import { InboxRecords } from './inbox-records.js';
-import { JobHandlers } from './job-handlers.js';
-import { JobLifecycle } from './job-lifecycle.js';
-import { Jobs } from './jobs.js';
+import { CommitWakeUp } from './outbox/commit-wake-up.js';
+import { DeadJobs } from './dead-letters/dead-jobs.js';
+import { DeadLetters } from './dead-letters/dead-letters.js';
+import { DueWork } from './poll/due-work.js';
+import { MessagingHealth } from './operations/health.js';
+import { Inbox } from './inbox/inbox.js';
+import { Incidents } from './operations/incidents.js';
+import { InboxRecords } from './inbox/inbox-records.js';
+import { JobHandlers } from './jobs/job-handlers.js';
+import { JobLifecycle } from './jobs/job-lifecycle.js';
+import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
-import { MessagingMetrics } from './metrics.js';
-import { Outbox } from './outbox.js';
-import { Relay } from './relay.js';
+import { MessagingMetrics } from './metrics/metrics.js';
+import { Outbox } from './outbox/outbox.js';
+import { Relay } from './relay/relay.js';
 
 /** Starts the relay with the application and stops it last. A standby or the next start publishes what is still unpublished then. */
 @Injectable()

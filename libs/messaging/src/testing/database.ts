@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { SessionClient, withoutRefusal } from '../session-client.js';
+import { SessionClient, withoutRefusal } from '../postgres/session-client.js';
 
 /** A database for one test file, on the server that the test runner started. */
 export interface TestDatabase {

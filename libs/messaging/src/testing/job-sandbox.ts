@@ -3,15 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { DueWork } from '../due-work.js';
-import { type Job, type JobOptions, jobQueue } from '../job-handlers.js';
-import { JobStore } from '../job-store.js';
-import { JOB_TIMING, type JobTiming, JobWorker } from '../job-worker.js';
-import { Jobs } from '../jobs.js';
+import { DueWork } from '../poll/due-work.js';
+import { type Job, type JobOptions, jobQueue } from '../jobs/job-handlers.js';
+import { JobStore } from '../jobs/job-store.js';
+import { JOB_TIMING, type JobTiming, JobWorker } from '../jobs/job-worker.js';
+import { Jobs } from '../jobs/jobs.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { Relay } from '../relay.js';
-import { messagingTables } from '../schema.js';
-import { CommitWakeUp } from '../commit-wake-up.js';
+import { Relay } from '../relay/relay.js';
+import { messagingTables } from '../postgres/schema.js';
+import { CommitWakeUp } from '../outbox/commit-wake-up.js';
 import { createDatabase, type TestDatabase, testServerUrl } from './database.js';
 import { until } from './until.js';
 
@@ -168,10 +168,10 @@ export function gate(): { opened: Promise<void>; open: () => void } {
 
 const script = `
   import { DataSource } from 'typeorm';
-  import { DueWork } from './due-work.js';
-  import { jobQueue } from './job-handlers.js';
-  import { JobStore } from './job-store.js';
-  import { JobWorker } from './job-worker.js';
+  import { DueWork } from './poll/due-work.js';
+  import { jobQueue } from './jobs/job-handlers.js';
+  import { JobStore } from './jobs/job-store.js';
+  import { JobWorker } from './jobs/job-worker.js';
 
   const db = await new DataSource({ type: 'postgres', url: process.env.DATABASE_URL }).initialize();
   const wasPaused = () => new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import kafkajs, { Kafka, logLevel } from 'kafkajs';
-import { startConsumer } from '../kafka.js';
-import { type KafkaRecord } from '../message.js';
+import { startConsumer } from '../kafka/kafka.js';
+import { type KafkaRecord } from '../message/message.js';
 import { until } from './until.js';
 
 /** Collects all records of a topic from its beginning, as they arrive. */

@@ -1,0 +1,171 @@
+import { type DataSource, type EntityManager } from 'typeorm';
+import {
+  CHUNK,
+  type Chunk,
+  filterValues,
+  type InboxLetter,
+  type LetterCursor,
+  type LetterFilter,
+  type LetterPlace,
+  type LetterStore,
+  matches,
+  microsOf,
+  timeOf,
+  type WholeInboxLetter,
+} from './dead-letter.js';
+import { quoteIdentifier } from '../postgres/schema.js';
+
+const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea' });
+/** The longest key of a readable message. The key of an unreadable one may be a megabyte. */
+const SHOWN_KEY_BYTES = 1020;
+const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type,
+       substring(p.key for ${SHOWN_KEY_BYTES}) as key, p.consumer, p.topic,
+       p.partition, p."offset"::text as "offset", p.attempts, p.error, p.dead_at as "diedAt"`;
+
+type Row = Omit<InboxLetter, 'key'> & { readonly key: Buffer | null };
+
+/** The SQL of the inbox's dead letters, for all consumers. */
+export class InboxLetterStore implements LetterStore {
+  private readonly schema: string;
+  private readonly parked: string;
+
+  constructor(
+    schema: string,
+    /** The consumers whose dead letters do not hold their keys. */
+    private readonly consumersNotHoldingKeys: readonly string[],
+  ) {
+    this.schema = quoteIdentifier(schema);
+    this.parked = `${this.schema}.inbox_parked`;
+  }
+
+  async list(
+    db: DataSource,
+    filter: LetterFilter,
+    { limit, oldestFirst, after }: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
+  ): Promise<(InboxLetter & LetterPlace)[]> {
+    const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
+    // inbox_parked_dead
+    const rows: (Row & LetterPlace)[] = await db.query(
+      `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
+        where ${MATCHES}
+          and ($7::bigint is null or (p.dead_at, p.id) ${beyond} (${timeOf('$7')}, $8::bigint))
+        order by p.dead_at ${order}, p.id ${order} limit $9`,
+      [...valuesOf(filter), after?.diedAtMicros, after?.id, limit],
+    );
+    return rows.map(withTextKey);
+  }
+
+  async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
+    // The primary key; inbox_parked_arrival for the messages behind the letter.
+    const rows: (Row & Omit<WholeInboxLetter, 'key'>)[] = await db.query(
+      `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
+              (select count(*)::int from ${this.parked} w
+                where w.consumer = p.consumer and w.key = p.key and w.holds_key and w.id > p.id
+                  and w.dead_at is null and p.holds_key and p.consumer <> all($2::text[])) as waiting
+         from ${this.parked} p where p.id = $1 and p.dead_at is not null`,
+      [id, this.consumersNotHoldingKeys],
+    );
+    return rows.map(withTextKey)[0];
+  }
+
+  async next(
+    db: DataSource,
+    filter: LetterFilter,
+    untilMicros: string,
+    after: LetterCursor | undefined,
+  ): Promise<Chunk | undefined> {
+    // In order of arrival, along inbox_parked_pkey: earlier letters of a key come first, even if dead letters hold no key, and a
+    // committed chunk is not read again.
+    const rows: { id: string }[] = await db.query(
+      `select p.id from ${this.parked} p
+        where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.id > $8)
+        order by p.id limit ${CHUNK}`,
+      [...valuesOf(filter), untilMicros, after?.[0]],
+    );
+    const last = rows.at(-1);
+    return last && { ids: rows.map(({ id }) => id), after: [last.id] };
+  }
+
+  /** Takes the locks of {@link InboxStore.lockKey}, in the order that every transaction uses for several of them. */
+  async lockKeys(tx: EntityManager, ids: readonly string[]): Promise<void> {
+    await tx.query(
+      `select pg_advisory_xact_lock(of_key)
+         from (select distinct hashtextextended($2 || '.' || p.consumer || ':' || encode(p.key, 'hex'), 0) as of_key
+                 from ${this.parked} p where p.id = any($1::bigint[]) and p.holds_key
+                order by of_key offset 0) as keys`,
+      [ids, this.schema],
+    );
+  }
+
+  async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<InboxLetter[]> {
+    const rows: Row[] = await tx.query(
+      `select ${LETTER} from ${this.parked} p
+        where ${MATCHES} order by p.id for update`,
+      valuesOf(filter, ids),
+    );
+    return rows.map(withTextKey);
+  }
+
+  async retry(tx: EntityManager, ids: readonly string[]): Promise<void> {
+    await tx.query(
+      `update ${this.parked} set dead_at = null, attempts = 0,
+              next_attempt_at = case when not holds_key or key is null then clock_timestamp() end
+        where id = any($1::bigint[])`,
+      [ids],
+    );
+    await this.wakeHeads(tx, await this.keysOf(tx, ids));
+    // inbox_in_flight_partition. Deaths are counted from zero: a letter that crashed processes still has its mark, and would
+    // become a dead letter again before it is attempted. Marks that another transaction is removing can be skipped.
+    await tx.query(
+      `delete from ${this.schema}.inbox_in_flight where id in (
+         select m.id from ${this.schema}.inbox_in_flight m
+           join ${this.parked} p using (consumer, topic, partition)
+          where p.id = any($1::bigint[]) and m.first_offset = p."offset" and m.last_offset = p."offset"
+            and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)
+            for update of m skip locked)`,
+      [ids],
+    );
+  }
+
+  /** Deletes the letters. Their inbox rows stay, so a redelivered message is dropped as a duplicate. */
+  async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
+    const keys = await this.keysOf(tx, ids);
+    await tx.query(`delete from ${this.parked} where id = any($1::bigint[])`, [ids]);
+    await this.wakeHeads(tx, keys);
+  }
+
+  private async keysOf(tx: EntityManager, ids: readonly string[]): Promise<{ consumer: string; key: Buffer }[]> {
+    return tx.query(`select distinct consumer, key from ${this.parked} where id = any($1::bigint[]) and holds_key`, [
+      ids,
+    ]);
+  }
+
+  /** Makes the first message of each key due, unless it is a dead letter that holds the key, or already has a due time. */
+  private async wakeHeads(tx: EntityManager, keys: readonly { consumer: string; key: Buffer }[]): Promise<void> {
+    // inbox_parked_arrival. A locked head is skipped, because the transaction that holds it has just set its due time.
+    await tx.query(
+      `update ${this.parked} set next_attempt_at = clock_timestamp()
+        where id in (
+          select p.id from ${this.parked} p
+           where p.dead_at is null and p.next_attempt_at is null and p.id in (
+             select head.id
+               from unnest($1::text[], $2::bytea[]) as k (consumer, key)
+              cross join lateral (
+                select e.id from ${this.parked} e
+                 where e.consumer = k.consumer and e.key = k.key and e.holds_key
+                   and (e.dead_at is null or e.consumer <> all($3::text[]))
+                 order by e.id limit 1) as head)
+             for update skip locked)`,
+      [keys.map(({ consumer }) => consumer), keys.map(({ key }) => key), this.consumersNotHoldingKeys],
+    );
+  }
+}
+
+function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
+  return filterValues(filter, ids, filter.key === undefined ? undefined : Buffer.from(filter.key));
+}
+
+/** Shows the key as text. Zero bytes are replaced, because jsonb cannot hold them either. */
+function withTextKey<R extends { readonly key: Buffer | null }>(row: R): Omit<R, 'key'> & { key: string | null } {
+  return { ...row, key: row.key && row.key.toString().replaceAll('\0', '\uFFFD') };
+}

@@ -1,0 +1,112 @@
+import { type DataSource, type EntityManager } from 'typeorm';
+import {
+  CHUNK,
+  type Chunk,
+  filterValues,
+  type LetterCursor,
+  type LetterFilter,
+  type LetterPlace,
+  type LetterStore,
+  matches,
+  microsOf,
+  type OutboxLetter,
+  timeOf,
+  type WholeOutboxLetter,
+} from './dead-letter.js';
+import { quoteIdentifier } from '../postgres/schema.js';
+
+const MATCHES = matches({
+  id: 'p.position',
+  owner: 'p.aggregatetype',
+  key: 'p.aggregateid',
+  keyType: 'text',
+});
+const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.type, p.aggregateid as key,
+       p.aggregatetype as "aggregateType", p.sequence::text as sequence, p.error, p.dead_at as "diedAt"`;
+
+/** The SQL of the outbox's dead letters. The relay publishes the messages behind them once no dead letter of the key is left. */
+export class OutboxLetterStore implements LetterStore {
+  private readonly parked: string;
+  private readonly log: string;
+
+  constructor(schema: string) {
+    this.parked = `${quoteIdentifier(schema)}.outbox_parked`;
+    this.log = `${quoteIdentifier(schema)}.outbox`;
+  }
+
+  async list(
+    db: DataSource,
+    filter: LetterFilter,
+    { limit, oldestFirst, after }: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
+  ): Promise<(OutboxLetter & LetterPlace)[]> {
+    const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
+    // Served by outbox_parked_dead.
+    return db.query(
+      `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
+        where ${MATCHES}
+          and ($7::bigint is null or (p.dead_at, p.position) ${beyond} (${timeOf('$7')}, $8::bigint))
+        order by p.dead_at ${order}, p.position ${order} limit $9`,
+      [...valuesOf(filter), after?.diedAtMicros, after?.id, limit],
+    );
+  }
+
+  async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
+    // The primary key; outbox_parked_key for the messages behind the letter.
+    const rows: WholeOutboxLetter[] = await db.query(
+      `select ${LETTER}, p.dataschema, p.payload, p.created_at as "createdAt",
+              (select count(*)::int from ${this.parked} w
+                where w.aggregatetype = p.aggregatetype and w.aggregateid = p.aggregateid
+                  and w.position > p.position and w.dead_at is null) as waiting
+         from ${this.parked} p where p.position = $1 and p.dead_at is not null`,
+      [id],
+    );
+    return rows[0];
+  }
+
+  async next(
+    db: DataSource,
+    filter: LetterFilter,
+    untilMicros: string,
+    after: LetterCursor | undefined,
+  ): Promise<Chunk | undefined> {
+    // Served by the primary key.
+    const rows: { position: string }[] = await db.query(
+      `select p.position from ${this.parked} p
+        where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.position > $8)
+        order by p.position limit ${CHUNK}`,
+      [...valuesOf(filter), untilMicros, after?.[0]],
+    );
+    const last = rows.at(-1);
+    return last && { ids: rows.map(({ position }) => position), after: [last.position] };
+  }
+
+  /** No locks needed: only the relay publishes, and it reads the parked messages again after an operator's change. */
+  async lockKeys(): Promise<void> {}
+
+  async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<OutboxLetter[]> {
+    return tx.query(
+      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position for update`,
+      valuesOf(filter, ids),
+    );
+  }
+
+  async retry(tx: EntityManager, ids: readonly string[]): Promise<void> {
+    await tx.query(`update ${this.parked} set dead_at = null where position = any($1::bigint[])`, [ids]);
+  }
+
+  async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
+    // Removed from the log as well, because the successor of a relay that died before it recorded its progress would find the
+    // message there and send it again. A locked row can be skipped: it is being pruned, so the progress is recorded. The id is
+    // compared too, because after a reset of the sequence another message may have the position.
+    await tx.query(
+      `with discarded as (delete from ${this.parked} where position = any($1::bigint[]) returning position, id)
+       delete from ${this.log} where position in (
+         select log.position from ${this.log} as log join discarded using (position, id) for update of log skip locked)`,
+      [ids],
+    );
+  }
+}
+
+function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
+  return filterValues(filter, ids, filter.key);
+}

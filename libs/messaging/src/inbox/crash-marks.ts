@@ -1,0 +1,239 @@
+import { type DataSource, type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { type Mark } from './inbox-store.js';
+import { type KafkaRecord } from '../message/message.js';
+import { quoteIdentifier } from '../postgres/schema.js';
+
+/** A message that has crashed this many processes while nothing else was in flight is not handled again. */
+export const MAX_DEATHS = 3;
+
+/**
+ * Identifies a record. The offset alone does not, because a topic that was deleted and created again reuses offsets. A timestamp
+ * read from the database is text, because a Date would lose its microseconds.
+ */
+export interface Place extends Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> {
+  readonly timestamp: Date | string;
+}
+
+/** Records that another process marked as in flight. It has died, or is about to give up the partition. */
+interface Suspicion {
+  readonly id: string;
+  readonly first: bigint;
+  readonly last: bigint;
+  /** The oldest and newest timestamp of the records; null in a mark written by the previous version. */
+  readonly from: Date | null;
+  readonly to: Date | null;
+}
+
+/** Consecutive records that share one mark. */
+export interface Run {
+  readonly records: readonly [KafkaRecord, ...KafkaRecord[]];
+  /** One of the records may have crashed a process, so each must be handled with nothing else in flight. */
+  readonly suspect: boolean;
+}
+
+/**
+ * The marks of one consumer in `inbox_in_flight`. Before a process handles messages, it writes a mark that covers them and that
+ * replaces its previous one. Each mark is a new row, because updates would leave a chain of row versions that every later
+ * update has to walk for as long as any old transaction is open (P6).
+ *
+ * A crash leaves the mark behind. The process that takes over handles the covered messages one by one, with nothing else in
+ * flight, each under a counting mark of its own: its `deaths` is the number of deaths that are certain if this process dies as
+ * well. Every other mark has a count of zero, so only a message that was alone in flight is ever blamed for a death.
+ *
+ * A counting mark is removed by the transaction that settles its message, or before another process can take the message. So a
+ * process that holds the message's inbox row or parked row finds only marks of dead processes.
+ */
+export class CrashMarks {
+  readonly table: string;
+  private readonly parked: string;
+  /** Condition for the marks of one message, whose place is $1 to $5. Served by inbox_in_flight_partition. */
+  private readonly matchesMessage = `consumer = $1 and topic = $2 and partition = $3 and first_offset = $4 and last_offset = $4
+        and coalesce($5::timestamptz between recorded_from and recorded_to, true)`;
+  private readonly own = new Set<string>();
+  private readonly toRemove = new Set<string>();
+
+  constructor(
+    schema: string,
+    readonly consumer: string,
+  ) {
+    this.table = `${quoteIdentifier(schema)}.inbox_in_flight`;
+    this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
+  }
+
+  /** Reads the marks that were left on a partition. Needed once after each rebalance of the group. */
+  async ofPartition(db: DataSource, topic: string, partition: number): Promise<PartitionMarks> {
+    // inbox_in_flight_partition, inbox_parked_place. The marks of a parked message are checked when it is due, by whichever
+    // process claims it.
+    const rows: { id: string; first: string; last: string; from: Date | null; to: Date | null }[] = await db.query(
+      `select m.id, m.first_offset as first, m.last_offset as last, m.recorded_from as "from", m.recorded_to as "to"
+         from ${this.table} m
+        where m.consumer = $1 and m.topic = $2 and m.partition = $3
+          and not (m.first_offset = m.last_offset and exists (
+                select from ${this.parked} p
+                 where p.consumer = m.consumer and p.topic = m.topic and p.partition = m.partition
+                   and p."offset" = m.first_offset
+                   and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)))`,
+      [this.consumer, topic, partition],
+    );
+    const marks = rows.map((row) => ({ ...row, first: BigInt(row.first), last: BigInt(row.last) }));
+    // Our own marks do not indicate a death: they are left over from before the rebalance.
+    const own = marks.filter(({ id }) => this.own.has(id)).map(({ id }) => id);
+    return new PartitionMarks(
+      this,
+      own,
+      marks.filter(({ id }) => !this.own.has(id)),
+    );
+  }
+
+  /** Marks a message that is alone in flight, and returns how many processes have died handling it that way. */
+  async markAlone(db: DataSource, place: Place): Promise<{ id: string; deaths: number }> {
+    // A mark of ours that an outage kept us from removing would be counted as a death.
+    await this.tidy(db);
+    const id = this.newId();
+    const [row]: { deaths: number }[] = await db.query(
+      `with earlier as materialized (select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.matchesMessage}),
+       mark as (
+         insert into ${this.table}
+           (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
+         select $6, $1, $2, $3, $4, $4, $5, $5, deaths + 1 from earlier)
+       select deaths from earlier`,
+      [...this.placeOf(place), id],
+    );
+    return { id, deaths: row?.deaths ?? 0 };
+  }
+
+  /** Returns how many processes have died with the message alone in flight, not counting the mark `exceptMark`. */
+  async deathsOf(tx: EntityManager, place: Place, exceptMark: string): Promise<number> {
+    const [row]: { deaths: number }[] = await tx.query(
+      `select coalesce(max(deaths), 0) as deaths from ${this.table} where ${this.matchesMessage} and id <> $6`,
+      [...this.placeOf(place), exceptMark],
+    );
+    return row?.deaths ?? 0;
+  }
+
+  /** Removes all marks of the message, which this transaction settles. Earlier deaths no longer matter. */
+  async settle(tx: EntityManager, place: Place): Promise<void> {
+    await tx.query(`delete from ${this.table} where ${this.matchesMessage}`, this.placeOf(place));
+  }
+
+  newId(): string {
+    const id = uuidv7();
+    this.own.add(id);
+    return id;
+  }
+
+  /** Records that these marks have been removed from the table. */
+  forgetOwn(ids: readonly string[]): void {
+    for (const id of ids) this.own.delete(id);
+  }
+
+  /** Removes marks. Never throws: marks that cannot be removed now are removed with the next ones, or by {@link tidy}. */
+  async remove(db: DataSource, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.toRemove.add(id);
+    await this.tidy(db).catch(() => undefined);
+  }
+
+  /** Removes marks whose removal failed earlier, because of an outage. */
+  async tidy(db: DataSource): Promise<void> {
+    const ids = [...this.toRemove];
+    if (ids.length === 0) return;
+    await db.query(`delete from ${this.table} where id = any($1::uuid[])`, [ids]);
+    for (const id of ids) this.toRemove.delete(id);
+    this.forgetOwn(ids);
+  }
+
+  /** Removes all marks of this process at a clean stop, so that the next one does not have to be cautious. Never throws. */
+  async removeOwn(db: DataSource): Promise<void> {
+    await this.remove(db, [...this.own]);
+  }
+
+  /** Deletes old marks of partitions that were not consumed since. Kafka no longer has the messages. */
+  async forget(db: DataSource, olderThanMs: number): Promise<void> {
+    await db.query(
+      `delete from ${this.table} where consumer = $1 and started_at < now() - $2::float8 * interval '1 ms'`,
+      [this.consumer, olderThanMs],
+    );
+  }
+
+  private placeOf({ topic, partition, offset, timestamp }: Place): unknown[] {
+    return [this.consumer, topic, partition, offset, timestamp];
+  }
+}
+
+/** The marks of one partition, from one rebalance of the group to the next. */
+export class PartitionMarks {
+  constructor(
+    private readonly marks: CrashMarks,
+    /** Marks that the next mark replaces, because all their messages are settled by then. */
+    private readonly done: string[],
+    private suspicions: readonly Suspicion[],
+  ) {}
+
+  /** Splits a batch into runs of records that a dead process may have had in flight, and runs of the others. */
+  runs(records: readonly KafkaRecord[]): Run[] {
+    const runs: { records: [KafkaRecord, ...KafkaRecord[]]; suspect: boolean }[] = [];
+    for (const record of records) {
+      const suspect = this.isSuspect(record);
+      const last = runs.at(-1);
+      if (last?.suspect === suspect) last.records.push(record);
+      else runs.push({ records: [record], suspect });
+    }
+    return runs;
+  }
+
+  /**
+   * Creates the mark to write before any record of the run is in flight. It counts as ours from here on, so the caller must
+   * report whether it was {@link written} or {@link abandoned}.
+   */
+  markOf({ records }: Run): Mark {
+    const [first] = records;
+    const times = records.map(({ timestamp }) => timestamp.getTime());
+    return {
+      id: this.marks.newId(),
+      topic: first.topic,
+      partition: first.partition,
+      firstOffset: first.offset,
+      lastOffset: (records.at(-1) ?? first).offset,
+      recordedFrom: new Date(times.reduce((one, other) => Math.min(one, other))),
+      recordedTo: new Date(times.reduce((one, other) => Math.max(one, other))),
+      replaces: [...this.done],
+    };
+  }
+
+  /** The mark was written. The same statement removed the marks that it replaces. */
+  written(mark: Mark): void {
+    this.marks.forgetOwn(mark.replaces);
+    this.done.splice(0, mark.replaces.length, mark.id);
+  }
+
+  /** The run was abandoned while its mark was being written, so the mark may exist or not. Never throws. */
+  async abandoned(db: DataSource, mark: Mark): Promise<void> {
+    await this.marks.remove(db, [mark.id]);
+  }
+
+  /** Removes the marks of other processes that end at or before this record, because they are all settled. Never throws. */
+  async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
+    const settled = this.suspicions.filter(({ last }) => last <= BigInt(offset));
+    this.suspicions = this.suspicions.filter((one) => !settled.includes(one));
+    await this.marks.remove(
+      db,
+      settled.map(({ id }) => id),
+    );
+  }
+
+  /** Removes the marks of abandoned records, so that the next owner does not have to be cautious. Never throws. */
+  async remove(db: DataSource): Promise<void> {
+    await this.marks.remove(db, this.done.splice(0));
+  }
+
+  private isSuspect({ offset, timestamp }: KafkaRecord): boolean {
+    if (this.suspicions.length === 0) return false;
+    const at = BigInt(offset);
+    const ms = timestamp.getTime();
+    return this.suspicions.some(
+      ({ first, last, from, to }) =>
+        first <= at && at <= last && (from === null || to === null || (from.getTime() <= ms && ms <= to.getTime())),
+    );
+  }
+}

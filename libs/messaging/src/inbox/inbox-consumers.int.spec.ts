@@ -1,0 +1,165 @@
+import { Controller, type INestApplication, Logger } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { IsInt, IsString } from 'class-validator';
+import { DataSource } from 'typeorm';
+import { CrashMarks } from './crash-marks.js';
+import { InboxContext } from './inbox-context.js';
+import { InboxHousekeeping } from './inbox-housekeeping.js';
+import { InboxStore } from './inbox-store.js';
+import { type InboxWork } from './inbox-work.js';
+import { type MessagingOptions } from '../messaging-options.js';
+import { connectInboxes, MessagingModule } from '../messaging.module.js';
+import { counted } from '../testing/counter-process.js';
+import { Counted, COUNTER, createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { produce, type RawRecord } from '../testing/topic.js';
+import { until } from '../testing/until.js';
+
+const OTHER = Symbol('other');
+
+/** The second version of the test event, which adds a unit to `n`. */
+class CountedWithUnit {
+  static readonly version = 2;
+  static readonly upcasters = { 1: (data: object) => ({ ...data, unit: 'pieces' }) };
+
+  @IsInt() readonly n!: number;
+  @IsString() readonly unit!: string;
+}
+
+const received: string[] = [];
+
+/** Handles each message for two consumers. The second handler fails at first. */
+@Controller()
+class Listeners {
+  static failures = 0;
+
+  @EventPattern<string>('Counted', COUNTER)
+  async onCounted(@Payload() { n }: Counted, @Ctx() { tx }: InboxContext): Promise<void> {
+    await tx.query('insert into sandbox.effects (who, n) values ($1, $2)', ['counter', n]);
+  }
+
+  @EventPattern<string>('Counted', OTHER)
+  async onCountedToo(@Payload() { n }: Counted, @Ctx() { tx }: InboxContext): Promise<void> {
+    await tx.query('insert into sandbox.effects (who, n) values ($1, $2)', ['other', n]);
+    if (Listeners.failures++ < 2) throw new Error('not yet');
+  }
+}
+
+@Controller()
+class UnitListener {
+  @EventPattern<string>('Counted', COUNTER)
+  onCounted(@Payload() data: CountedWithUnit): void {
+    received.push(`${data.constructor.name}: ${data.n} ${data.unit}`);
+  }
+}
+
+let sandbox: Sandbox;
+const apps: INestApplication[] = [];
+
+async function start(controller: new () => object, consumes: MessagingOptions['consumes']): Promise<void> {
+  const module = await Test.createTestingModule({
+    imports: [MessagingModule.forRoot({ ...sandbox.options, consumes })],
+    controllers: [controller],
+    providers: [{ provide: DataSource, useValue: sandbox.dataSource }],
+  }).compile();
+  const app = module.createNestApplication(new FastifyAdapter());
+  apps.push(app);
+  connectInboxes(app);
+  await app.init();
+  await app.startAllMicroservices();
+}
+
+const send = (...records: RawRecord[]) => produce(sandbox.options.brokers, sandbox.consumer.topic.name, records);
+const effects = (who: string) => sandbox.database.sql(`select n from sandbox.effects where who = '${who}' order by n`);
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+  await sandbox.database.sql('create table sandbox.effects (who text not null, n integer not null)');
+});
+
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await sandbox.close();
+});
+
+it('P4 a message has its effect once for each of several consumers, independently of the others', async () => {
+  const other = { ...sandbox.consumer, consumer: OTHER, groupId: `${sandbox.consumer.groupId}-other` };
+  await start(Listeners, [sandbox.consumer, { ...other, backOff: { firstMs: 50, maxMs: 100 } }]);
+  const records = Array.from({ length: 20 }, (_, n) => counted(n, { key: `k${n % 3}` }));
+
+  await send(...records);
+  await send(...records.slice(0, 7), counted(20), counted(20, { key: 'b' }));
+
+  await until(
+    'both have handled all',
+    async () => (await effects('counter')).length + (await effects('other')).length === 44,
+  );
+  const each = [...Array.from({ length: 21 }, (_, n) => ({ n })), { n: 20 }];
+  expect(await effects('counter')).toEqual(each);
+  expect(await effects('other')).toEqual(each);
+});
+
+it('P2 a message of an earlier version is upcast to the version that the handler knows', async () => {
+  const topic = { ...sandbox.consumer.topic, events: { Counted: CountedWithUnit } };
+  await start(UnitListener, [{ ...sandbox.consumer, topic }]);
+  const { headers } = counted(0);
+  const version = (n: number) => ({ headers: { ...headers, ce_id: `v${n}`, ce_dataschema: `urn:event:Counted:${n}` } });
+
+  await send(counted(1, version(1)), { ...counted(2, version(2)), value: '{"n":2,"unit":"boxes"}' });
+
+  await until('both are received', () => received.length === 2);
+  expect(received).toEqual(['CountedWithUnit: 1 pieces', 'CountedWithUnit: 2 boxes']);
+});
+
+it('P7 the inbox deletes rows older than its retention in chunks, and does not wait for locked rows', async () => {
+  const { groupId } = sandbox.consumer;
+  const dataSource = await new DataSource({ type: 'postgres', url: sandbox.database.url }).initialize();
+  const chunks: number[] = [];
+  dataSource.subscribers.push({
+    afterQuery: ({ query, rawResults }) => {
+      if (query.startsWith('delete from "sandbox".inbox ')) chunks.push((rawResults as { rowCount: number }).rowCount);
+    },
+  });
+  const remember = (count: number, consumer: string, age: string) =>
+    sandbox.database.sql(
+      `insert into sandbox.inbox (consumer, source, message_id, received_at)
+       select $1, '/test', 'of ' || $2 || n, now() - $2::interval from generate_series(1, $3::int) as n`,
+      [consumer, age, count],
+    );
+  await remember(12_000, groupId, '25 hours');
+  await remember(10, groupId, '23 hours');
+  await remember(10, 'another', '25 hours');
+  const holder = sandbox.dataSource.createQueryRunner();
+  await holder.startTransaction();
+  await holder.query(`select from sandbox.inbox where message_id = 'of 25 hours7' for update`);
+  const stopping = new AbortController();
+  const housekeeping = new InboxHousekeeping({
+    store: new InboxStore('sandbox', groupId, true),
+    marks: new CrashMarks('sandbox', groupId),
+    dataSource,
+    settings: { retentionMs: 24 * 3600 * 1000 },
+    logger: new Logger(),
+    stopping: stopping.signal,
+  } as unknown as InboxWork);
+
+  await housekeeping.forget();
+
+  const left = () =>
+    sandbox.database.sql(
+      `select consumer = $1 as own, now() - received_at > interval '1 day' as old, count(*)::int
+                            from sandbox.inbox group by 1, 2 order by 1, 2`,
+      [groupId],
+    );
+  expect(await left()).toEqual([
+    { own: false, old: true, count: 10 },
+    { own: true, old: false, count: 10 },
+    { own: true, old: true, count: 1 },
+  ]);
+  expect(chunks).toEqual([5000, 5000, 1999]);
+  await holder.rollbackTransaction();
+  await holder.release();
+  await housekeeping.forget();
+  expect(await left()).toHaveLength(2);
+  await dataSource.destroy();
+});

@@ -1,0 +1,131 @@
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { DataSource, type EntityManager } from 'typeorm';
+import { identityFlaw, textFlaw } from '../message/column-text.js';
+import { CommitWakeUp } from '../outbox/commit-wake-up.js';
+import { describeError, PermanentError } from '../errors.js';
+import { InboxStore, LOCK_TIMEOUT } from './inbox-store.js';
+import { type InboxCounts, noCounts } from './inbox-work.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { MessagingMetrics } from '../metrics/metrics.js';
+import { quoteIdentifier } from '../postgres/schema.js';
+import { pause } from '../waiting.js';
+
+/** A message that does not arrive through Kafka, such as a webhook. */
+export interface InboxRecord {
+  /** The consumer that the message has its effect for. Must differ from the service's consumer groups. */
+  readonly consumer: string;
+  /** The sender. An id is unique only within its source. */
+  readonly source: string;
+  readonly messageId: string;
+}
+
+const HOUR_MS = 3600 * 1000;
+const RETENTION_MS = 30 * 24 * HOUR_MS;
+/** Pause between two chunks, so that the clean-up does not crowd out other work in the database. */
+const BREATHER_MS = 200;
+
+/**
+ * The inbox for messages that do not arrive through Kafka. The record of a message commits together with its effect, so the
+ * effect happens once, however often and to whichever process the message is sent (P4). Records are kept for 30 days.
+ * `messaging_inbox_messages_total` counts messages by consumer: `processed` once the transaction commits, and `duplicate`.
+ */
+@Injectable()
+export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShutdown {
+  private readonly logger = new Logger('Inbox');
+  private readonly insert: string;
+  /** The consumers that this process has recorded messages for. Every process prunes the records of its own list. */
+  private readonly consumers = new Map<string, { readonly counts: InboxCounts; readonly store: InboxStore }>();
+  private readonly stopping = new AbortController();
+  private running: Promise<void> | undefined;
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
+    private readonly modules: ModuleRef,
+    private readonly metrics: MessagingMetrics,
+    private readonly wakeUp: CommitWakeUp,
+  ) {
+    // inbox_pkey
+    this.insert = `
+      with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true))
+      insert into ${quoteIdentifier(options.schema)}.inbox (consumer, message_id, source)
+      select $1, $2, $3 from settings
+          on conflict do nothing
+      returning 1`;
+  }
+
+  /**
+   * Records the message in the caller's transaction. Returns false if a committed transaction has already recorded it. If two
+   * transactions record the same message, the second waits up to one second for the first to end, and then fails.
+   *
+   * Throws if `tx` is not in a transaction or the consumer is a Kafka consumer group. Throws a PermanentError if the inbox
+   * cannot hold the consumer, source or id: it is empty, longer than 255 characters, or has a zero byte or half of a surrogate
+   * pair.
+   */
+  async once(tx: EntityManager, { consumer, source, messageId }: InboxRecord): Promise<boolean> {
+    if (!tx.queryRunner?.isTransactionActive)
+      throw new Error('InboxRecords.once must be called with the manager of an open transaction');
+    if (this.options.consumes.some(({ groupId }) => groupId === consumer))
+      throw new Error(`${consumer} is a Kafka consumer group, which has its own inbox`);
+    checkRecord({ consumer, source, messageId });
+    const counts = this.countsOf(consumer);
+    this.running ??= this.prunePeriodically();
+    const recorded: unknown[] = await tx.query(this.insert, [consumer, messageId, source]);
+    const isNew = recorded.length > 0;
+    if (isNew) this.wakeUp.onCommitOf(tx.queryRunner, () => counts.processed++);
+    else counts.duplicates++;
+    return isNew;
+  }
+
+  /** Returns the counts of a consumer. The metrics show them from its first message on, next to those of Kafka consumers. */
+  private countsOf(consumer: string): InboxCounts {
+    const known = this.consumers.get(consumer);
+    if (known) return known.counts;
+    const counts = noCounts();
+    this.consumers.set(consumer, { counts, store: new InboxStore(this.options.schema, consumer, false) });
+    this.metrics.watchInbox(consumer, counts);
+    return counts;
+  }
+
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.running;
+  }
+
+  /** Deletes records older than 30 days. @throws if the database is unavailable; the rest is deleted an hour later */
+  async forget(): Promise<void> {
+    const { signal } = this.stopping;
+    for (const { store } of this.consumers.values())
+      while (!signal.aborted && (await store.forget(this.dataSource, RETENTION_MS))) await pause(BREATHER_MS, signal);
+  }
+
+  /** Waits a random time, so that processes that were started together do not prune at the same time. */
+  private async prunePeriodically(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await pause(HOUR_MS * (0.5 + Math.random() / 2), signal);
+      if (signal.aborted) return;
+      await this.forget().catch((error: unknown) =>
+        this.logger.warn(`Cannot prune the inbox: ${describeError(error)}`),
+      );
+    }
+  }
+
+  /** Not injected, because a process that only relays has no DataSource. */
+  private get dataSource(): DataSource {
+    return this.modules.get(DataSource, { strict: false });
+  }
+}
+
+/** Rejects names that the database would refuse less clearly, or would store so that two messages look the same. */
+function checkRecord({ consumer, source, messageId }: InboxRecord): void {
+  for (const [name, text] of Object.entries({ consumer, source, messageId })) {
+    const flaw = textFlaw(text);
+    if (flaw !== undefined) throw new PermanentError(`The ${name} of a message for the inbox ${flaw}`);
+  }
+  const flaw = identityFlaw(messageId, source);
+  if (flaw !== undefined) throw new PermanentError(`A message for the inbox: ${flaw}`);
+}

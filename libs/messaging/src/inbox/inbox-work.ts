@@ -1,0 +1,99 @@
+import { type Logger } from '@nestjs/common';
+import { type DataSource, type EntityManager } from 'typeorm';
+import { type CrashMarks } from './crash-marks.js';
+import { type Progress } from '../operations/health.js';
+import { type InboxSettings } from './inbox-settings.js';
+import { type InboxStore } from './inbox-store.js';
+import { type KafkaRecord, type Message, type Reading } from '../message/message.js';
+import { type Setbacks } from '../postgres/setbacks.js';
+import { type Slots } from './slots.js';
+import { backOffMs } from '../waiting.js';
+
+/** Messages that were delayed by the environment are retried within a minute of its recovery. */
+const MAX_SETBACK_MS = 60_000;
+
+/** Shared by the two paths of a message to its handler: straight from Kafka, and from the parked messages. */
+export interface InboxWork {
+  readonly settings: InboxSettings;
+  readonly dataSource: DataSource;
+  readonly store: InboxStore;
+  readonly marks: CrashMarks;
+  readonly slots: Slots;
+  readonly counts: InboxCounts;
+  readonly setbacks: Setbacks;
+  /** The progress of the work in flight. */
+  readonly inFlight: Set<Progress>;
+  readonly logger: Logger;
+  readonly stopping: AbortSignal;
+  read(record: KafkaRecord): Reading;
+  handles(type: string): boolean;
+  /** Runs the handler in the transaction. Rethrows the handler's errors unchanged. */
+  handle(tx: EntityManager, message: Message): Promise<void>;
+}
+
+/** Counts since the process started. */
+export interface InboxCounts {
+  processed: number;
+  duplicates: number;
+  /** Ignored because the consumer has no handler for their type. */
+  passedOver: number;
+  /** Ignored because no contract names their type. */
+  unknownTypes: number;
+  /** Attempts in which the handler failed. */
+  failedAttempts: number;
+  /** Failures that were the environment's fault and did not count as attempts. */
+  setbacks: number;
+  parked: number;
+  deadLetters: number;
+  /** Messages that Kafka deleted before this consumer read them. */
+  missed: number;
+}
+
+/** Returns counts that are all zero. */
+export function noCounts(): InboxCounts {
+  return {
+    processed: 0,
+    duplicates: 0,
+    passedOver: 0,
+    unknownTypes: 0,
+    failedAttempts: 0,
+    setbacks: 0,
+    parked: 0,
+    deadLetters: 0,
+    missed: 0,
+  };
+}
+
+/** The longest part of a key that the log shows. */
+const MAX_KEY_BYTES = 255;
+
+/** Returns the delay before the next attempt after this many failed ones, or undefined if there is none. */
+export function nextAttemptMs({ maxAttempts, backOff }: InboxSettings, attempts: number): number | undefined {
+  if (attempts >= maxAttempts) return undefined;
+  return backOffMs(Math.max(0, attempts - 1), backOff.firstMs, backOff.maxMs);
+}
+
+/** Returns the delay before the next attempt after this many setbacks since the message last failed by itself. */
+export function afterSetbacksMs({ backOff: { firstMs, maxMs } }: InboxSettings, setbacks: number): number {
+  return backOffMs(Math.max(0, setbacks - 1), firstMs, Math.max(firstMs, Math.min(maxMs, MAX_SETBACK_MS)));
+}
+
+/** Returns the place of a message: the same on both paths, and short, because one is kept for each message with setbacks. */
+export function placeOf({ topic, partition, offset }: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}/${partition}/${offset}`;
+}
+
+/** Names a message in the log by its type, id, place and key, which is the id of its aggregate. */
+export function nameOf(
+  record: Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> & Partial<Pick<KafkaRecord, 'key'>>,
+  { id, type }: { id?: string | undefined; type?: string | undefined } = {},
+): string {
+  const parts = [type ?? 'Message', ...(id === undefined ? [] : [id]), ...(record.key ? [keyText(record.key)] : [])];
+  return `${parts.join(' ')} at ${placeOf(record)}`;
+}
+
+/** Quotes and cuts anything but a plain name, so that a key written by another producer cannot forge a log line. */
+function keyText(key: Buffer): string {
+  const text = key.subarray(0, MAX_KEY_BYTES).toString();
+  return `of key ${/^[\w.:@+-]+$/.test(text) ? text : JSON.stringify(text)}`;
+}

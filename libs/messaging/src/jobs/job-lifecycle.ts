@@ -1,0 +1,51 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { type DataSource } from 'typeorm';
+import { DueWork } from '../poll/due-work.js';
+import { MessagingHealth } from '../operations/health.js';
+import { JobHandlers } from './job-handlers.js';
+import { JobStore } from './job-store.js';
+import { JobWorker } from './job-worker.js';
+import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+
+/** Starts a worker with the application if it has any job handlers. */
+@Injectable()
+export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+  private worker: JobWorker | undefined;
+  private stopped: Promise<void> | undefined;
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
+    private readonly handlers: JobHandlers,
+    private readonly modules: ModuleRef,
+    private readonly dueWork: DueWork,
+    private readonly health: MessagingHealth,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const queues = this.handlers.find();
+    if (queues.length === 0) return;
+    // Not injected because a process that runs no jobs needs no DataSource.
+    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
+    const store = new JobStore(this.options.schema, this.dueWork.since);
+    const worker = new JobWorker(store, dataSource, this.dueWork, queues);
+    this.worker = worker;
+    this.health.register('jobs', () => worker.health());
+    worker.start();
+  }
+
+  /** Does not wait: jobs, requests and consumers must stop concurrently, or their time limits would add up. */
+  beforeApplicationShutdown(): void {
+    this.stopped = this.worker?.stop();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.stopped;
+  }
+}

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type INestApplication } from '@nestjs/common';
+import { startCounter } from '../testing/counter-process.js';
+import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { configureTopic } from '../testing/topic.js';
+import { until } from '../testing/until.js';
+
+/** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
+const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
+const hasJava = java !== undefined && jars !== undefined;
+const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
+const PROGRAM = join(import.meta.dirname, '../testing/Produce.java');
+
+let sandbox: Sandbox;
+const apps: INestApplication[] = [];
+
+beforeEach(async () => {
+  sandbox = await createSandbox();
+  await sandbox.database.sql('create table sandbox.effects (seq serial, key text not null, n integer not null)');
+});
+
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await sandbox.close();
+});
+
+async function start(): Promise<void> {
+  apps.push(await startCounter(sandbox));
+}
+
+const effects = async () =>
+  (await sandbox.database.sql<{ total: number }>('select count(*)::int as total from sandbox.effects'))[0]?.total;
+
+describeWithJava('a Java client that compresses', () => {
+  it('P2 P4 has each of its messages handled once with gzip, snappy, lz4 and zstd', async () => {
+    const topic = sandbox.consumer.topic.name;
+    const run = promisify(execFile);
+    const { stdout } = await run(
+      java ?? '',
+      ['-cp', join(jars ?? '', '*'), PROGRAM, sandbox.options.brokers.join(), topic],
+      { maxBuffer: 16 * 1024 * 1024 },
+    );
+    const sent = stdout.trimEnd().split('\n');
+    await start();
+
+    await until('all are handled', async () => (await effects()) === sent.length);
+    const read = sandbox.topic.records.map(({ partition, key, value }) =>
+      [partition, key, value].map(String).join('\t'),
+    );
+
+    // Each partition has its messages in the order in which they were sent, without those of aborted transactions.
+    const byPartition = (lines: readonly string[]) => Map.groupBy(lines, ([partition]) => partition);
+    expect(sent).toHaveLength(481);
+    expect(byPartition(read)).toEqual(byPartition(sent));
+    expect((await sandbox.deadLetters.list({ box: 'inbox' })).items).toEqual([]);
+  });
+});
+
+describe('a broker that compresses', () => {
+  it.each(['zstd', 'lz4', 'snappy', 'gzip'])(
+    'P2 has all messages handled that the relay publishes to a topic with compression.type=%s',
+    async (codec) => {
+      await compressTopic(codec);
+      const relay = sandbox.newRelay();
+      const outbox = sandbox.outboxOf(relay);
+      relay.start();
+      await sandbox.dataSource.transaction(async (tx) => {
+        for (let n = 1; n <= 100; n++) await sandbox.add(outbox, `key ${n % 7}`, n, tx);
+      });
+      await start();
+
+      await until('all are handled', async () => (await effects()) === 100);
+      await sandbox.drained();
+      expect((await sandbox.deadLetters.list({ box: 'inbox' })).items).toEqual([]);
+    },
+  );
+});
+
+const compressTopic = (codec: string) =>
+  configureTopic(sandbox.options.brokers, sandbox.consumer.topic.name, { 'compression.type': codec });

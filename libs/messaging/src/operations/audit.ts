@@ -1,0 +1,58 @@
+import { type DataSource, type EntityManager } from 'typeorm';
+import { quoteIdentifier } from '../postgres/schema.js';
+
+/** An operator's action. */
+export interface AuditEntry {
+  readonly id: string;
+  readonly at: Date;
+  readonly actor: string;
+  readonly action: string;
+  readonly box: string;
+  /** The affected letter, job or incident as it was then, without its payload. */
+  readonly letter: Readonly<Record<string, unknown>>;
+  readonly reason: string | null;
+}
+
+/** The SQL of the audit trail: who did what, when and why. */
+export class Audit {
+  private readonly table: string;
+
+  constructor(private readonly schema: string) {
+    this.table = `${quoteIdentifier(schema)}.messaging_audit`;
+  }
+
+  /**
+   * Admits one writer at a time until its transaction ends, so that entries become visible in the order of their ids: every
+   * process takes a higher newest id as the signal that something has changed. Must be taken before locking any rows that other
+   * transactions lock too.
+   */
+  async lock(tx: EntityManager): Promise<void> {
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${this.schema}.messaging_audit`]);
+  }
+
+  /** Writes one entry per letter. Requires the lock. */
+  async write(
+    tx: EntityManager,
+    entry: { actor: string; action: string; box: string; reason: string | undefined },
+    letters: readonly object[],
+  ): Promise<void> {
+    await tx.query(
+      `insert into ${this.table} (actor, action, box, letter, reason)
+       select $1, $2, $3, l.letter, $5 from unnest($4::jsonb[]) with ordinality as l (letter, n) order by l.n`,
+      [entry.actor, entry.action, entry.box, letters.map((letter) => JSON.stringify(letter)), entry.reason ?? null],
+    );
+  }
+
+  /** Returns entries older than the id `before`, newest first, by primary key. With `messageId` it scans all entries. */
+  async read(
+    db: DataSource,
+    { messageId, before, limit }: { messageId?: string | undefined; before: string | undefined; limit: number },
+  ): Promise<AuditEntry[]> {
+    return db.query(
+      `select id::text as id, at, actor, action, box, letter, reason from ${this.table}
+        where ($1::text is null or letter ->> 'messageId' = $1) and ($2::bigint is null or id < $2)
+        order by id desc limit $3`,
+      [messageId ?? null, before ?? null, limit],
+    );
+  }
+}

@@ -1,0 +1,147 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+import { Audit } from './audit.js';
+import { storable } from '../message/column-text.js';
+import { describeError } from '../errors.js';
+import { type ComponentHealth } from './health.js';
+import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
+import { quoteIdentifier } from '../postgres/schema.js';
+
+/**
+ * - `positions-went-back`: the outbox or its sequence was reset, or the database is an older copy.
+ * - `offsets-went-back`: the database's offset of a partition is lower than the one committed to Kafka.
+ * - `messages-missed`: Kafka deleted messages before the consumer read them.
+ */
+export type IncidentKind = 'positions-went-back' | 'offsets-went-back' | 'messages-missed';
+
+/** Something that happened once, may have done damage, and stays in health until an operator acknowledges it. */
+export interface Incident {
+  readonly id: string;
+  readonly kind: IncidentKind;
+  /** What is affected: the outbox of a schema, or a partition of a consumer. */
+  readonly subject: string;
+  /** A description of what happened and what to do about it. */
+  readonly problem: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** How often it was reported since it was last acknowledged. */
+  readonly occurrences: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
+/** Returns the statement that reports an incident. `total` is a field of the detail that is summed over the occurrences. */
+export function reportIncident(
+  schema: string,
+  { kind, subject, problem, detail }: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>,
+  total?: string,
+): { readonly text: string; readonly values: unknown[] } {
+  return {
+    text: `insert into ${quoteIdentifier(schema)}.messaging_incidents as open (kind, subject, problem, detail)
+           values ($1, $2, $3, $4::jsonb)
+           on conflict (kind, subject) where acknowledged_at is null do update
+              set problem = excluded.problem, occurrences = open.occurrences + 1, last_at = excluded.last_at,
+                  detail = case when $5::text is null then excluded.detail
+                           else jsonb_set(excluded.detail, array[$5],
+                                to_jsonb(coalesce((open.detail ->> $5)::bigint, 0) + (excluded.detail ->> $5)::bigint)) end`,
+    values: [kind, storable(subject).slice(0, 600), storable(problem), JSON.stringify(detail), total ?? null],
+  };
+}
+
+/** Returns a column of the poll's statement: the open incidents as JSON, or null. Served by messaging_incidents_open. */
+export function openIncidents(schema: string): string {
+  return `(select json_agg(json_build_object('id', id::text, 'kind', kind, 'subject', subject, 'problem', problem,
+            'detail', detail, 'occurrences', occurrences, 'firstAt', first_at, 'lastAt', last_at) order by id)
+             from (select * from ${quoteIdentifier(schema)}.messaging_incidents
+                    where acknowledged_at is null order by id limit 100) as open)`;
+}
+
+/** The service's messaging incidents, which the relay and consumers report and an operator acknowledges. */
+@Injectable()
+export class Incidents {
+  private readonly logger = new Logger('Incidents');
+  private readonly schema: string;
+  private readonly audit: Audit;
+  private open: readonly Incident[] = [];
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
+    private readonly modules: ModuleRef,
+  ) {
+    const { schema } = options;
+    this.schema = schema;
+    this.audit = new Audit(schema);
+  }
+
+  /** Lists the incidents that nobody has acknowledged, oldest first, at most 100. */
+  async list(): Promise<readonly Incident[]> {
+    return this.findOpen(this.dataSource);
+  }
+
+  /**
+   * Stores an incident and logs it as an error. The field `total` of the detail is summed while the incident stays open.
+   * @throws if the database is unavailable; the caller has to report again
+   */
+  async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>, total?: string): Promise<void> {
+    this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
+    const { text, values } = reportIncident(this.schema, incident, total);
+    // Not the pool for requests: a consumer does not start reading before it has reported, so requests must not block it.
+    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
+    await dataSource.query(text, values);
+    // Updates health now rather than with the next poll.
+    await this.findOpen(dataSource).catch((error: unknown) =>
+      this.logger.debug(`Cannot list the open incidents: ${describeError(error)}`),
+    );
+  }
+
+  /**
+   * Acknowledges incidents, so that health no longer shows them, and returns how many were open. Each leaves an entry in
+   * `messaging_audit`.
+   * @throws RangeError for an invalid id, actor or reason; any database error
+   */
+  async acknowledge(ids: readonly string[], { actor, reason }: LetterAction): Promise<number> {
+    for (const id of ids)
+      if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not an incident id`);
+    checkAction({ actor, reason });
+    const acknowledged = await operatorTransaction(this.dataSource, async (tx) => {
+      await this.audit.lock(tx);
+      const [rows]: [object[], number] = await tx.query(
+        `update ${quoteIdentifier(this.schema)}.messaging_incidents set acknowledged_at = clock_timestamp()
+          where id = any($1::bigint[]) and acknowledged_at is null
+         returning id::text as id, kind, subject, problem, detail, occurrences, first_at as "firstAt", last_at as "lastAt"`,
+        [ids],
+      );
+      if (rows.length > 0) await this.audit.write(tx, { actor, action: 'acknowledge', box: 'incidents', reason }, rows);
+      return rows.length;
+    });
+    await this.list();
+    return acknowledged;
+  }
+
+  private async findOpen(dataSource: DataSource): Promise<readonly Incident[]> {
+    const [row]: { open: Incident[] | null }[] = await dataSource.query(`select ${openIncidents(this.schema)} as open`);
+    this.open = row?.open ?? [];
+    return this.open;
+  }
+
+  /** Takes over the open incidents that a poll of this process has found. */
+  found(open: readonly Incident[]): void {
+    this.open = open;
+  }
+
+  /** Reports unhealthy while an incident is open. */
+  health(): ComponentHealth {
+    const [first] = this.open;
+    return {
+      healthy: first === undefined,
+      ...(first && { problem: `${first.kind} on ${first.subject}: ${first.problem}` }),
+      open: this.open,
+    };
+  }
+
+  /** Not injected, because a process that only relays has no DataSource. */
+  private get dataSource(): DataSource {
+    return this.modules.get(DataSource, { strict: false });
+  }
+}

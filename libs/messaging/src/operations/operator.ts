@@ -1,0 +1,70 @@
+import { type DataSource, type EntityManager } from 'typeorm';
+import { inTransaction } from '../postgres/transaction.js';
+
+// Validation of an operator's input, which comes from a page or a command, so the compiler has not checked it.
+
+const MAX_ACTOR = 255;
+const MAX_REASON = 2000;
+const MAX_LIMIT = 500;
+/** Keys and the audit are locked for milliseconds. A longer wait means that something is stuck, and fails. */
+const LOCK_TIMEOUT = '5s';
+
+/** Who performs the operation, at most 255 characters, and why. */
+export interface LetterAction {
+  readonly actor: string;
+  readonly reason?: string | undefined;
+}
+
+export interface LetterPage {
+  /** 1 to 500; 50 unless given. */
+  readonly limit?: number | undefined;
+  /** The `nextCursor` of the previous page. */
+  readonly cursor?: string | undefined;
+}
+
+/** A page of a list, and the cursor of the next page; null on the last page. */
+export interface Letters<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** Validates an operator's action. @throws RangeError if the actor or reason is blank, too long or cannot be stored */
+export function checkAction({ actor, reason }: LetterAction): void {
+  checkText('actor', actor, MAX_ACTOR);
+  if (reason !== undefined) checkReason(reason);
+}
+
+/** Validates a reason. @throws RangeError if it is blank, too long or cannot be stored */
+export function checkReason(reason: string): void {
+  checkText('reason', reason, MAX_REASON);
+}
+
+function checkText(what: string, text: string, max: number): void {
+  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
+  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters and not blank`);
+}
+
+/** Runs a transaction that fails if it has to wait too long for a lock. */
+export async function operatorTransaction<T>(
+  dataSource: DataSource,
+  work: (tx: EntityManager) => Promise<T>,
+): Promise<T> {
+  return inTransaction(dataSource, async (tx) => {
+    await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+    return work(tx);
+  });
+}
+
+/** Returns the page size; 50 unless given. @throws RangeError if it is invalid */
+export function limitOf({ limit = 50 }: { readonly limit?: number | undefined }): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+    throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
+  return limit;
+}
+
+/** Makes a page of rows that were read with one row more than `limit`. The extra row shows that there is a next page. */
+export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Letters<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null };
+}
