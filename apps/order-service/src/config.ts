@@ -13,17 +13,19 @@ import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 
 export class OrderServiceConfig extends ServiceConfig {
+  /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
   override PORT = 8081;
 
+  /** The topic of order events; the same for both services and for `npm run topics`. */
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
-  /** If the topic has a different number, nothing is published, because keys would lose their order. */
+  /** The topic's number of partitions. If Kafka has a different number, nothing is published, because keys would lose their order. */
   @EnvInt(1, 9999)
   ORDER_EVENTS_PARTITIONS: number = ORDER_EVENTS.partitions;
 
-  /** Must differ from the topic that order-service publishes to. */
+  /** The topic of payment events; the same for both services. It must differ from ORDER_EVENTS_TOPIC. */
   @EnvName()
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
@@ -53,6 +55,7 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvOptionalUrl(['smtp:', 'smtps:'])
   SMTP_URL = 'smtp://127.0.0.1:1025';
 
+  /** The sender of e-mails. */
   @Matches(/^([^<>\r\n]+ )?<?[^\s<>@]+@[^\s<>@]+>?$/, {
     message: 'must be an address such as Twinbox <orders@shop.example>',
   })

@@ -22,13 +22,15 @@ const SECRET =
   'whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)';
 
 export class PaymentServiceConfig extends ServiceConfig {
+  /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
   override PORT = 8082;
 
+  /** The topic of order events; the same for both services and for `npm run topics`. */
   @EnvName()
   ORDER_EVENTS_TOPIC: string = ORDER_EVENTS.name;
 
-  /** Must differ from ORDER_EVENTS_TOPIC, because a service does not consume its own events. */
+  /** The topic of payment events; the same for both services. It must differ from ORDER_EVENTS_TOPIC. */
   @EnvName()
   @EnvOtherThan('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;

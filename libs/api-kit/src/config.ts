@@ -159,6 +159,7 @@ export class ServiceConfig {
   @EnvInt(0, 65_535)
   PORT!: number;
 
+  /** The database, with the role of the service: `postgres://orders:password@host:5432/database`. */
   @ValidateBy({
     name: 'isPostgresUrl',
     validator: {
@@ -168,6 +169,7 @@ export class ServiceConfig {
   })
   DATABASE_URL!: string;
 
+  /** The Kafka brokers as `host:port`, separated by commas. */
   @Transform(({ value }) => (typeof value === 'string' ? splitList(value) : value))
   @ArrayNotEmpty({ message: 'must be a list such as 127.0.0.1:9092,127.0.0.1:9094' })
   @Matches(/^(\[[\da-fA-F:.]+\]|[^\s:,/]+):\d{1,5}$/, {
@@ -197,6 +199,7 @@ export class ServiceConfig {
   @EnvInt(1, 1_000_000)
   MAX_CONNECTIONS = 2000;
 
+  /** The least severe level that is logged. */
   @EnvOneOf(logLevels)
   LOG_LEVEL: (typeof logLevels)[number] = 'info';
 
@@ -243,6 +246,7 @@ export class ServiceConfig {
   @EnvDuration(1000, 30 * MS.d)
   IDEMPOTENCY_KEY_TTL = 24 * MS.h;
 
+  /** `development` or `test` lets `AUTH_MODE=dev` listen on an address that is not loopback. `production` rejects settings that are for development only. */
   @MayBeAbsent()
   @IsString()
   NODE_ENV: string | undefined;
