@@ -218,16 +218,31 @@ describe('npm start', () => {
     );
 
     it(
-      'runs the life of an order from the README, pasted at once',
+      'runs the commands of the README once it is started',
       async () => {
         const readme = await copy.read('README.md');
-        const [, life = ''] = /## The life of an order, with curl\n([^]*)\n### Lists\n/.exec(readme) ?? [];
-        const commands = blocksOf(life).filter(({ info, text }) => info === 'sh' && !text.includes('curl -sSN'));
+        const commands = blocksOf(readme).filter(({ info, text }) => info === 'sh' && text.startsWith('curl'));
 
         const shown = await pasted(here(commands.map(({ text }) => text).join('')));
 
+        expect(shown).toMatch(/"status":"PLACED"[^]*"status":"PENDING"[^]*"status":"ok"/);
         expect(shown).not.toMatch(/"status":[45]\d\d|command not found|syntax error/);
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      'runs the tutorial, pasted at once',
+      async () => {
+        const tutorial = await copy.read('docs/tutorial.md');
+        const commands = blocksOf(tutorial).filter(({ info, text }) => info === 'sh' && !text.includes('curl -sSN'));
+
+        const shown = await pasted(here(commands.map(({ text }) => text).join('')));
+
         for (const status of ['FINISHED', 'CANCELLED', 'REFUNDED']) expect(shown).toContain(`"status":"${status}"`);
+        expect(shown).not.toMatch(/command not found|syntax error/);
+        // The one that the tutorial shows.
+        expect(shown.match(/"status":[45]\d\d/g)).toEqual(['"status":409']);
       },
       TIMEOUT_MS,
     );

@@ -7,14 +7,14 @@ let queries: readonly string[];
 
 beforeAll(async () => {
   database = await createServiceDatabase();
-  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
-  queries = [...readme.matchAll(/^psql .* <<'SQL'\n([\s\S]*?)\nSQL$/gm)].map(([, sql = '']) => sql);
+  const page = await readFile(new URL('../docs/operate.md', import.meta.url), 'utf8');
+  queries = [...page.matchAll(/^psql .* <<'SQL'\n([\s\S]*?)\nSQL$/gm)].map(([, sql = '']) => sql);
 });
 afterAll(() => database.drop());
 
 const SCHEMAS = ['orders', 'payments'];
 
-it('P5 the query in the README finds every dead letter and dead job of both schemas, with its order', async () => {
+it('P5 the query in the operations guide finds every dead letter and dead job of both schemas, with its order', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, type, key, headers, holds_key, error, dead_at)
@@ -56,7 +56,7 @@ it('P5 the query in the README finds every dead letter and dead job of both sche
   );
 });
 
-it('the query in the README counts the unpublished messages of both schemas', async () => {
+it('the query in the operations guide counts the unpublished messages of both schemas', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
