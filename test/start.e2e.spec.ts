@@ -18,6 +18,11 @@ interface Command {
   ended(): Promise<number | null>;
 }
 
+interface WaitingOrder {
+  readonly id: string;
+  readonly description: string | null;
+}
+
 const TIMEOUT_MS = 300_000;
 
 let copy: CheckoutCopy;
@@ -171,10 +176,13 @@ describe('npm start', () => {
 
   describe('once Twinbox is running', () => {
     let starter: Command;
+    /** Those that wait for their payment. */
+    let demoOrders: readonly WaitingOrder[];
 
     beforeAll(async () => {
       starter = npmStart();
       await isRunning(starter);
+      demoOrders = await waitingOrders();
     }, TIMEOUT_MS);
 
     it('shows each step', () => {
@@ -277,13 +285,7 @@ describe('npm start', () => {
     it(
       'restores demo orders that have expired at the next start, but not those that were cancelled',
       async () => {
-        const waitingOrders = async () => {
-          const { body } = await operator(orders()).get('/orders?status=PAYMENT_PENDING&limit=100');
-          return (body.items as { id: string; description: string | null }[]).toSorted((a, b) =>
-            a.id < b.id ? -1 : 1,
-          );
-        };
-        const [cancelled, ...before] = await waitingOrders();
+        const [cancelled, ...before] = demoOrders;
         await operator(orders()).post(`/orders/${cancelled?.id}/cancel`, { reason: 'Not needed any more.' });
         await expireAll();
         await until('no order waits for its payment any more', async () => (await waitingOrders()).length === 0);
@@ -293,7 +295,8 @@ describe('npm start', () => {
         await isRunning(starter);
 
         const after = await waitingOrders();
-        const descriptions = (list: typeof after) => list.map(({ description }) => description ?? '').toSorted();
+        const descriptions = (list: readonly WaitingOrder[]) =>
+          list.map(({ description }) => description ?? '').toSorted();
         expect(before.length).toBeGreaterThan(5);
         expect(descriptions(after)).toEqual(descriptions(before));
         const ids = new Set(before.map(({ id }) => id));
@@ -303,6 +306,11 @@ describe('npm start', () => {
       TIMEOUT_MS,
     );
   });
+
+  async function waitingOrders(): Promise<WaitingOrder[]> {
+    const { body } = await operator(orders()).get('/orders?status=PAYMENT_PENDING&limit=100');
+    return (body.items as WaitingOrder[]).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  }
 
   /** Expires all pending payments, including that of an order that was cancelled a moment ago. */
   async function expireAll(): Promise<void> {

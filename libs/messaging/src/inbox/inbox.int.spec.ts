@@ -192,7 +192,7 @@ describe('the inbox', () => {
     ['has a long source', { headers: { ...envelope, ce_source: '/'.repeat(256) } }, 'ce_source is longer than 255'],
     ['has no headers', { headers: {} }, 'header missing: ce_id, ce_type, ce_source, ce_specversion'],
     ['has another specversion', { headers: { ...envelope, ce_specversion: '0.3' } }, 'ce_specversion is not 1.0'],
-    ['breaks its contract', { value: '{"n":"seven"}' }, 'the data breaks its contract: n must be an integer number'],
+    ['breaks its contract', { value: '{"n":"seven"}' }, 'the data violates its contract: n must be an integer number'],
     [
       'has zero bytes in its headers',
       { headers: { ...envelope, ce_type: 'a\0b', 'x\\u0000\0': '\\u0000\0' } },
