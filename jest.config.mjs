@@ -49,7 +49,8 @@ export default {
     project('e2e', ['test/**/*.e2e.spec.ts']),
   ],
   // Tests spend most of their time waiting for servers.
-  maxWorkers: 3,
+  maxWorkers: 4,
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   // Needed by the tests that start and break servers; unit tests take milliseconds.
   testTimeout: 120_000,
   coverageDirectory: '<rootDir>/coverage',
