@@ -5,15 +5,22 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../checkout.js';
 
-/** The pages of the API of `@twinbox/messaging`, made by TypeDoc from its docstrings, by the name of their file. */
+const LIBRARY = join(root, 'libs/messaging');
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, { readonly '@twinbox/source': string }>>;
+}
+
+/** The pages of the API of `@twinbox/messaging`, made by TypeDoc from its docstrings, by their path. */
 export async function libraryReference(): Promise<ReadonlyMap<string, string>> {
   const out = await mkdtemp(join(tmpdir(), 'twinbox-typedoc-'));
   try {
-    const options = ['--options', join(root, 'libs/messaging/typedoc.json'), '--out', out, '--logLevel', 'Error'];
-    await promisify(execFile)(process.execPath, [join(root, 'node_modules/typedoc/bin/typedoc'), ...options], {
-      cwd: root,
-    });
-    const names = (await readdir(out)).filter((name) => name.endsWith('.md'));
+    const { exports } = JSON.parse(await readFile(join(LIBRARY, 'package.json'), 'utf8')) as Manifest;
+    const entryPoints = Object.values(exports).map(({ '@twinbox/source': source }) => join(LIBRARY, source));
+    const options = ['--options', join(LIBRARY, 'typedoc.json'), '--out', out, '--logLevel', 'Warn'];
+    const typedoc = join(root, 'node_modules/typedoc/bin/typedoc');
+    await promisify(execFile)(process.execPath, [typedoc, ...options, ...entryPoints], { cwd: root });
+    const names = (await readdir(out, { recursive: true })).filter((name) => name.endsWith('.md'));
     const page = async (name: string) => [name, await readFile(join(out, name), 'utf8')] as const;
     return new Map(await Promise.all(names.map(page)));
   } finally {

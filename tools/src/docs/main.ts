@@ -34,8 +34,9 @@ async function filled(path: string, sections: Iterable<readonly [string, string]
 
 async function main(isCheck: boolean): Promise<number> {
   const generated = await documents();
-  const present = await readdir(join(root, LIBRARY_REFERENCE)).catch(() => []);
-  const stale = present.map((name) => join(LIBRARY_REFERENCE, name)).filter((path) => !generated.has(path));
+  const present = await readdir(join(root, LIBRARY_REFERENCE), { recursive: true }).catch(() => []);
+  const pages = present.filter((name) => name.endsWith('.md')).map((name) => join(LIBRARY_REFERENCE, name));
+  const stale = pages.filter((path) => !generated.has(path));
   const differing = await changed(generated);
   for (const path of [...differing, ...stale])
     console.log(isCheck ? `${path} is not up to date. Run "npm run docs".` : `${path} updated`);
