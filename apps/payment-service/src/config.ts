@@ -39,7 +39,7 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvInt(1, 9999)
   PAYMENT_EVENTS_PARTITIONS: number = PAYMENT_EVENTS.partitions;
 
-  /** The Kafka consumer group, and the service's name in its inbox. After a rename, all messages are processed again. */
+  /** The Kafka consumer group, and the service's name in its inbox. After a rename, all messages are processed again. It must differ from `payment-webhooks`. */
   @EnvName()
   @NotEquals(WEBHOOKS, { message: `must differ from ${WEBHOOKS}, the name of the webhooks in the inbox` })
   CONSUMER_GROUP = 'payment-service';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
+import { built, builtApiKit, type ConfigClass } from '../built.js';
 import { root } from '../checkout.js';
 import { OperationalError } from '../errors.js';
 
@@ -13,33 +13,29 @@ interface Variable {
 }
 
 /** A class whose fields are environment variables, in source and as built. */
-interface ConfigClass {
+interface ConfigSource {
   readonly source: string;
   readonly className: string;
 }
 
 type Value = string | number | false | readonly string[] | undefined;
 
-/** What is needed of the built `@twinbox/api-kit`, which this workspace does not depend on. */
-interface ApiKit {
-  readonly loadConfig: (cls: new () => object, env: Readonly<Record<string, string>>) => unknown;
-  readonly ConfigError: new () => Error & { readonly problems: readonly string[] };
-}
-
-const COMMON: ConfigClass = { source: 'libs/api-kit/src/config.ts', className: 'ServiceConfig' };
-const ORDERS: ConfigClass = { source: 'apps/order-service/src/config.ts', className: 'OrderServiceConfig' };
-const PAYMENTS: ConfigClass = { source: 'apps/payment-service/src/config.ts', className: 'PaymentServiceConfig' };
+const COMMON: ConfigSource = { source: 'libs/api-kit/src/config.ts', className: 'ServiceConfig' };
+const ORDERS: ConfigSource = { source: 'apps/order-service/src/config.ts', className: 'OrderServiceConfig' };
+const PAYMENTS: ConfigSource = { source: 'apps/payment-service/src/config.ts', className: 'PaymentServiceConfig' };
 
 /** The tables of environment variables, by the name of their section in docs/reference/configuration.md. */
 export async function configurationTables(): Promise<Record<string, string>> {
-  const common = await variablesOf(COMMON);
-  const [orders, payments] = await Promise.all([ORDERS, PAYMENTS].map(variablesOf));
-  const shared = new Set(
-    orders?.filter(({ name }) => payments?.some((other) => other.name === name)).map(({ name }) => name),
-  );
-  const overridden = (variable: Variable) => shared.has(variable.name);
-  const both = [...common.filter((variable) => !overridden(variable)), ...(orders ?? []).filter(overridden)];
-  const own = (variables: readonly Variable[] = []) => variables.filter((variable) => !overridden(variable));
+  const [common, orders, payments] = await Promise.all([
+    variablesOf(COMMON),
+    variablesOf(ORDERS),
+    variablesOf(PAYMENTS),
+  ]);
+  // PORT is declared in all three, because each service has a default of its own.
+  const shared = orders.filter((variable) => payments.some((other) => isSame(variable, other)));
+  const both = [...common.filter(({ name }) => shared.every((variable) => variable.name !== name)), ...shared];
+  const own = (variables: readonly Variable[]) =>
+    variables.filter((variable) => !shared.some((other) => isSame(variable, other)));
   return {
     'both services': await table(both, [ORDERS, PAYMENTS]),
     'order-service': await table(own(orders), [ORDERS]),
@@ -47,7 +43,12 @@ export async function configurationTables(): Promise<Record<string, string>> {
   };
 }
 
-async function variablesOf({ source, className }: ConfigClass): Promise<Variable[]> {
+/** A variable that means something else in each service is documented for each. */
+function isSame(one: Variable, other: Variable): boolean {
+  return one.name === other.name && one.meaning === other.meaning;
+}
+
+async function variablesOf({ source, className }: ConfigSource): Promise<Variable[]> {
   const path = join(root, source);
   const file = ts.createSourceFile(path, await readFile(path, 'utf8'), ts.ScriptTarget.Latest, true);
   const found = file.statements.find((node) => ts.isClassDeclaration(node) && node.name?.text === className);
@@ -72,11 +73,11 @@ function variableOf(field: ts.PropertyDeclaration, source: string): Variable {
   };
 }
 
-async function table(variables: readonly Variable[], services: readonly ConfigClass[]): Promise<string> {
-  const built = await Promise.all(services.map(load));
+async function table(variables: readonly Variable[], services: readonly ConfigSource[]): Promise<string> {
+  const loaded = await Promise.all(services.map(load));
   const rows = variables.map((variable) => {
-    const defaults = new Set(built.map(({ defaultOf }) => defaultOf(variable)));
-    const allowed = built[0]?.allowed(variable.name) ?? '';
+    const defaults = new Set(loaded.map(({ defaultOf }) => defaultOf(variable)));
+    const allowed = loaded[0]?.allowed(variable.name) ?? '';
     return `| \`${variable.name}\` | ${[...defaults].join(', ')} | ${cell(allowed)} | ${cell(variable.meaning)} |`;
   });
   return ['| variable | default | value | meaning |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
@@ -85,14 +86,11 @@ async function table(variables: readonly Variable[], services: readonly ConfigCl
 const cell = (text: string) => text.replaceAll('|', '\\|');
 
 /** The class as it runs: what it uses where a variable is not set, and what it says of a value that is not allowed. */
-async function load({ source, className }: ConfigClass) {
-  const built = pathToFileURL(join(root, source.replace('/src/', '/dist/').replace(/\.ts$/, '.js')));
-  const kit = (await import(String(pathToFileURL(join(root, 'libs/api-kit/dist/index.js'))))) as ApiKit;
-  const { [className]: cls } = (await import(String(built))) as Record<
-    string,
-    new () => Readonly<Record<string, Value>>
-  >;
-  if (!cls) throw new OperationalError(`${built.pathname} has no ${className}`);
+async function load({ source, className }: ConfigSource) {
+  const path = source.replace('/src/', '/dist/').replace(/\.ts$/, '.js');
+  const { [className]: cls } = (await built(path)) as Record<string, new () => Readonly<Record<string, Value>>>;
+  if (!cls) throw new OperationalError(`${path} has no ${className}`);
+  const kit = await builtApiKit();
   const defaults = new cls();
   return {
     defaultOf: ({ name, isRequired, isDuration }: Variable) =>
@@ -107,7 +105,11 @@ async function load({ source, className }: ConfigClass) {
 /** A value that no variable with a rule allows. */
 const NONSENSE = '\u0000';
 
-function problemOf({ loadConfig, ConfigError }: ApiKit, cls: new () => object, name: string): string | undefined {
+function problemOf(
+  { loadConfig, ConfigError }: Awaited<ReturnType<typeof builtApiKit>>,
+  cls: ConfigClass,
+  name: string,
+): string | undefined {
   try {
     loadConfig(cls, { [name]: NONSENSE });
     return undefined;
