@@ -42,7 +42,7 @@ it('migrate:generate reads the schema with default settings, whatever settings t
   expect(row).toEqual({ dates: 'ISO, MDY', path: '"$user",public' });
 });
 
-it('all concurrent changes of a product are made, whatever isolation level the role has', async () => {
+it('applies all concurrent changes of a product at any isolation level of the role', async () => {
   const id = await service.aProduct({ stock: 20 });
   const customer = service.aCustomer();
 
