@@ -25,6 +25,7 @@ export {
   ServiceConfig,
 } from './config.js';
 export { CursorCodec, CursorPageQuery } from './cursor-codec.js';
+export { type Column, Columns } from './database/columns.js';
 export { createDataSource, databaseModule, type DatabaseOptions, MESSAGING_DATA_SOURCE } from './database.js';
 export { ApiEventStream, EventStream, LastEventId, openEventStream, type ServerSentEvent } from './event-stream.js';
 export { HealthModule, MessagingProbe } from './health.js';
