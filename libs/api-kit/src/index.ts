@@ -9,6 +9,7 @@ export {
   RequireRole,
   type Role,
 } from './caller.js';
+export { Cause } from './http/cause.js';
 export {
   ConfigError,
   EnvDuration,
