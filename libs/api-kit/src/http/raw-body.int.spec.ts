@@ -1,8 +1,8 @@
 import { Body, Controller, Delete, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { IsString } from 'class-validator';
-import { exchange, expectProblem, RawConnection } from '../test/raw-http.js';
-import { createApp, loggerModule, MayBeAbsent, NoBody, Public, ServiceConfig } from './index.js';
+import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
+import { createApp, loggerModule, MayBeAbsent, NoBody, Public, ServiceConfig } from '../index.js';
 
 class NoteDto {
   @MayBeAbsent()

@@ -4,8 +4,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import type { Decision } from '@twinbox/kernel';
 import { throwError } from 'rxjs';
-import { databaseTrouble, reasonOf } from './database-trouble.js';
-import type { JsonSchema } from './validated-schemas.js';
+import { databaseTrouble, reasonOf } from '../database/database-trouble.js';
+import type { JsonSchema } from './openapi/validated-schemas.js';
 
 /** The content of an RFC 9457 problem document without its `instance`. */
 export interface Problem {

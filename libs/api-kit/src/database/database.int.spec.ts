@@ -15,7 +15,7 @@ import {
   openApiGaps,
   Public,
   ServiceConfig,
-} from './index.js';
+} from '../index.js';
 
 const NoteSchema = new EntitySchema<{ id: number; text: string }>({
   name: 'Note',

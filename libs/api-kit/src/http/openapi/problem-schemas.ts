@@ -1,4 +1,4 @@
-import { type Problem, problemType } from './problem.js';
+import { type Problem, problemType } from '../problem.js';
 import type { JsonSchema } from './validated-schemas.js';
 
 /** A problem with its example, and schemas of members whose example does not show all possible values. */

@@ -6,18 +6,18 @@ import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
-import { CallerGuard } from './caller.js';
+import { CallerGuard } from '../http/caller.js';
 import { ConfigError, loadConfig, ServiceConfig } from './config.js';
-import { connectionOptions, guardConnections } from './connections.js';
-import { closeEventStreams } from './event-stream.js';
-import { hostCheck } from './host-check.js';
+import { connectionOptions, guardConnections } from '../http/connections.js';
+import { closeEventStreams } from '../http/event-stream.js';
+import { hostCheck } from '../http/host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
-import { type OpenApiInfo, setupOpenApi } from './openapi.js';
-import { commonProblems, ProblemException, ProblemFilter } from './problem.js';
-import { followHttp, hideAsterisk, routeUnreadable } from './protocol.js';
-import { QueryGuard } from './query-guard.js';
-import { readJsonBodies } from './raw-body.js';
-import { RequestValidation } from './validation.js';
+import { type OpenApiInfo, setupOpenApi } from '../http/openapi/openapi.js';
+import { commonProblems, ProblemException, ProblemFilter } from '../http/problem.js';
+import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
+import { QueryGuard } from '../http/query-guard.js';
+import { readJsonBodies } from '../http/raw-body.js';
+import { RequestValidation } from '../http/validation.js';
 
 /** In bytes. The largest valid order is far smaller. */
 const BODY_LIMIT = 100 * 1024;

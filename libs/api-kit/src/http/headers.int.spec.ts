@@ -19,7 +19,7 @@ import {
   RawBody,
   ServiceConfig,
   versionConflict,
-} from './index.js';
+} from '../index.js';
 
 class NoteDto {
   @ApiProperty({ example: 'tea' })

@@ -6,8 +6,8 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { ServiceConfig } from './config.js';
-import { reasonOf } from './database-trouble.js';
+import { ServiceConfig } from '../app/config.js';
+import { reasonOf } from '../database/database-trouble.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { schemaOf, UnitOfWork } from './unit-of-work.js';
 

@@ -27,10 +27,10 @@ import {
 } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
-import { Public } from './caller.js';
-import { WITHOUT_DATABASE_EXTENSION } from './openapi.js';
-import { RETRY_AFTER } from './problem.js';
-import { IgnoreQuery } from './query-guard.js';
+import { Public } from '../http/caller.js';
+import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/openapi.js';
+import { RETRY_AFTER } from '../http/problem.js';
+import { IgnoreQuery } from '../http/query-guard.js';
 
 /** Reports the health of messaging: the overall result, each relay and consumer by name, and other details to show with them. */
 export abstract class MessagingProbe {

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { ServiceConfig } from './config.js';
-import { databaseTrouble } from './database-trouble.js';
+import { ServiceConfig } from '../app/config.js';
+import { databaseTrouble } from '../database/database-trouble.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
-import { commonProblems, ProblemException, problemOf, type ProblemTable } from './problem.js';
-import { WriteSlots } from './write-slots.js';
+import { commonProblems, ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
+import { WriteSlots } from '../database/write-slots.js';
 
 /** The type of a value after a round trip through JSON, as a client gets it. */
 export type Answer<T> = T extends { toJSON(): infer Json }

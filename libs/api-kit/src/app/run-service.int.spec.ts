@@ -41,7 +41,7 @@ afterEach(() => {
 
 function start(env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    cwd: join(import.meta.dirname, '..'),
+    cwd: join(import.meta.dirname, '../..'),
     env: {
       PATH: process.env['PATH'],
       DATABASE_URL: 'postgres://a:s3cret@127.0.0.1:1/a',

@@ -9,7 +9,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import { logContext } from './logging.js';
+import { logContext } from '../app/logging.js';
 import { commonProblems, ProblemException } from './problem.js';
 
 const roles = ['customer', 'operator', 'admin'] as const;

@@ -22,7 +22,7 @@ import {
   ServiceConfig,
   UnitOfWork,
   UnitOfWorkModule,
-} from './index.js';
+} from '../index.js';
 import { IdempotencyHousekeeping } from './unit-of-work.module.js';
 
 const SCHEMA = `idempotency_${process.pid}`;

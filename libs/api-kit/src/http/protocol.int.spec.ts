@@ -1,8 +1,8 @@
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
-import { exchange, expectProblem, RawConnection } from '../test/raw-http.js';
-import { createApp, loggerModule, Public, ServiceConfig } from './index.js';
+import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
+import { createApp, loggerModule, Public, ServiceConfig } from '../index.js';
 
 const ORIGIN = 'https://shop.example';
 

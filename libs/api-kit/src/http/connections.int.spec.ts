@@ -2,8 +2,8 @@ import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
 import type { FastifyReply } from 'fastify';
-import { exchange, expectProblem, RawConnection } from '../test/raw-http.js';
-import { createApp, type EventStream, loggerModule, openEventStream, Public, ServiceConfig } from './index.js';
+import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
+import { createApp, type EventStream, loggerModule, openEventStream, Public, ServiceConfig } from '../index.js';
 
 const ORIGIN = 'https://shop.example';
 /** In milliseconds. */

@@ -1,14 +1,14 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiExtension, ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { CALLER_HEADERS, OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from './caller.js';
-import { commonProblems, OUTCOME_UNKNOWN, PROBLEM_JSON, problemDocument, type ProblemEntry } from './problem.js';
+import { CALLER_HEADERS, OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller.js';
+import { commonProblems, OUTCOME_UNKNOWN, PROBLEM_JSON, problemDocument, type ProblemEntry } from '../problem.js';
 import {
   type DocumentedProblem,
   schemaOfProblems,
   versionConflictSchemas,
   violationSchemas,
 } from './problem-schemas.js';
-import { QUERY_IGNORED_EXTENSION } from './query-guard.js';
+import { QUERY_IGNORED_EXTENSION } from '../query-guard.js';
 import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
 import { applyConstraints, documentValidation, type JsonSchema } from './validated-schemas.js';
 

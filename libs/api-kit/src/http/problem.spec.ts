@@ -1,6 +1,6 @@
 import { accept, reject } from '@twinbox/kernel';
 import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { databaseTrouble } from '../database/database-trouble.js';
 import { problemDocument, problemOf, type ProblemTable, stateOrProblem } from './problem.js';
 
 type Rejection =

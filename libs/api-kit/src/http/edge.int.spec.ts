@@ -29,7 +29,7 @@ import {
   RequireRole,
   ServiceConfig,
   withLogContext,
-} from './index.js';
+} from '../index.js';
 
 type Rejection =
   | { readonly code: 'order-not-found'; readonly orderId: string }

@@ -16,7 +16,7 @@ import {
   openEventStream,
   ProblemException,
   ServiceConfig,
-} from './index.js';
+} from '../index.js';
 
 const streams: EventStream[] = [];
 /** Awaited by the handler before it opens its stream. */

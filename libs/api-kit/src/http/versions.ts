@@ -10,10 +10,10 @@ import {
 } from '@twinbox/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CALLER_HEADERS } from './caller.js';
-import { documentedBy } from './openapi.js';
+import { documentedBy } from './openapi/openapi.js';
 import { parseHttpDate } from './http-date.js';
 import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
-import { versionConflictSchemas } from './problem-schemas.js';
+import { versionConflictSchemas } from './openapi/problem-schemas.js';
 import { validationProblem } from './validation.js';
 
 // RFC 9110, sections 8.8.3 and 5.6.1.2: a list may have empty elements, and a tag may contain commas. At least one tag is required.

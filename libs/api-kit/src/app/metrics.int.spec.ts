@@ -9,7 +9,7 @@ import {
   openApiDocument,
   Public,
   ServiceConfig,
-} from './index.js';
+} from '../index.js';
 
 class TestConfig extends ServiceConfig {
   override PORT = 0;

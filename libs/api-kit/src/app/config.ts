@@ -14,7 +14,7 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
-import { isHostName, isLoopback } from './loopback.js';
+import { isHostName, isLoopback } from '../http/loopback.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;

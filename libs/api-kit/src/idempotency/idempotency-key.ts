@@ -4,11 +4,11 @@ import { ApiHeader } from '@nestjs/swagger';
 import { isUuid } from '@twinbox/fields';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { parseItem } from 'structured-headers';
-import { callerOfRequest } from './caller.js';
-import { canonicalJson } from './canonical-json.js';
-import { documentedBy } from './openapi.js';
-import { commonProblems, ProblemException } from './problem.js';
-import { validationProblem } from './validation.js';
+import { callerOfRequest } from '../http/caller.js';
+import { canonicalJson } from '../http/canonical-json.js';
+import { documentedBy } from '../http/openapi/openapi.js';
+import { commonProblems, ProblemException } from '../http/problem.js';
+import { validationProblem } from '../http/validation.js';
 
 /** The path and the key in a row of the table of idempotency keys. */
 export interface PathAndKey {
