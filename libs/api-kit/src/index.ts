@@ -11,7 +11,6 @@ export {
 } from './http/caller.js';
 export { Cause } from './http/cause.js';
 export {
-  ConfigError,
   EnvDuration,
   EnvDurationOrOff,
   EnvFraction,
@@ -22,9 +21,9 @@ export {
   EnvOptionalSecret,
   EnvOptionalUrl,
   EnvOtherThan,
-  loadConfig,
-  ServiceConfig,
-} from './app/config.js';
+} from './app/env.js';
+export { ConfigError, loadConfig } from './app/load-config.js';
+export { ServiceConfig } from './app/service-config.js';
 export { CursorCodec, CursorPageQuery } from './http/cursor-codec.js';
 export { type Column, Columns } from './database/columns.js';
 export { createDataSource, databaseModule, type DatabaseOptions, MESSAGING_DATA_SOURCE } from './database/database.js';

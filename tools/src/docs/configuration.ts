@@ -20,7 +20,7 @@ interface ConfigSource {
 
 type Value = string | number | false | readonly string[] | undefined;
 
-const COMMON: ConfigSource = { source: 'libs/api-kit/src/app/config.ts', className: 'ServiceConfig' };
+const COMMON: ConfigSource = { source: 'libs/api-kit/src/app/service-config.ts', className: 'ServiceConfig' };
 const ORDERS: ConfigSource = { source: 'apps/order-service/src/config.ts', className: 'OrderServiceConfig' };
 const PAYMENTS: ConfigSource = { source: 'apps/payment-service/src/config.ts', className: 'PaymentServiceConfig' };
 

@@ -7,11 +7,12 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { CallerGuard } from '../http/caller.js';
-import { ConfigError, loadConfig, ServiceConfig } from './config.js';
+import { ConfigError, loadConfig } from './load-config.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
 import { closeEventStreams } from '../http/event-stream.js';
 import { hostCheck } from '../http/host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
+import { ServiceConfig } from './service-config.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/openapi.js';
 import { commonProblems, ProblemException, ProblemFilter } from '../http/problem.js';
 import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';

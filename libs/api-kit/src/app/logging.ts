@@ -5,7 +5,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
-import type { ServiceConfig } from './config.js';
+import type { ServiceConfig } from './service-config.js';
 
 /** Fields that are added to every log line of a context. */
 export type LogFields = Readonly<Record<string, string | number | boolean>>;

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import type { ConnectionError, FastifyInstance } from 'fastify';
-import type { ServiceConfig } from '../app/config.js';
+import type { ServiceConfig } from '../app/service-config.js';
 import { codeOfStatus, PROBLEM_JSON, problemDocument } from './problem.js';
 
 /** How often Node checks for requests that take too long. */

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { ServiceConfig } from '../app/config.js';
+import { ServiceConfig } from '../app/service-config.js';
 import { IdempotencyHousekeeping } from './unit-of-work.module.js';
 
 /** A fake database that removes the given number of keys with each statement, or fails. */

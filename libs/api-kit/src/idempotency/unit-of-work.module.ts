@@ -6,7 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { ServiceConfig } from '../app/config.js';
+import { ServiceConfig } from '../app/service-config.js';
 import { reasonOf } from '../database/database-trouble.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { schemaOf, UnitOfWork } from './unit-of-work.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { ServiceConfig } from '../app/config.js';
+import { ServiceConfig } from '../app/service-config.js';
 import { databaseTrouble } from '../database/database-trouble.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';

@@ -1,5 +1,4 @@
 import {
-  ConfigError,
   EnvDuration,
   EnvFraction,
   EnvInt,
@@ -9,9 +8,9 @@ import {
   EnvOptionalSecret,
   EnvOptionalUrl,
   EnvOtherThan,
-  loadConfig,
-  ServiceConfig,
-} from './config.js';
+} from './env.js';
+import { ConfigError, loadConfig } from './load-config.js';
+import { ServiceConfig } from './service-config.js';
 
 class ShopConfig extends ServiceConfig {
   override PORT = 8081;

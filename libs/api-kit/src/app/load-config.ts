@@ -1,0 +1,74 @@
+import { plainToInstance } from 'class-transformer';
+import { getMetadataStorage, validateSync } from 'class-validator';
+import { isLoopback } from '../http/loopback.js';
+import { isProduction } from './env.js';
+import type { ServiceConfig } from './service-config.js';
+
+/** Thrown for an invalid configuration. Each problem is one line: the variable, its value (never a secret), and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/**
+ * Reads the variables of `cls` from `env`. A variable that is unset or empty takes the initial value of its field.
+ * @throws ConfigError with all problems at once, so that a deployment can be fixed in one go
+ */
+export function loadConfig<T extends ServiceConfig>(
+  cls: new () => T,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): T {
+  const given: Record<string, string> = {};
+  for (const name of variablesOf(cls)) {
+    const value = env[name]?.trim();
+    if (value) given[name] = value;
+  }
+
+  const config = plainToInstance(cls, given);
+  const problems = validateSync(config).map(({ property, constraints, contexts }) => {
+    const other = (contexts?.['isOtherThan'] as { readonly other: string } | undefined)?.other;
+    if (other !== undefined && given[property] === undefined && given[other] !== undefined)
+      return `${other}="${redacted(other, given[other])}": it must differ from ${property}.`;
+    const allowed = [...new Set(Object.values(constraints ?? {}))].join(', ');
+    const value = given[property] ?? (config as unknown as Record<string, unknown>)[property];
+    return typeof value === 'string'
+      ? `${property}="${redacted(property, value)}": it ${allowed}.`
+      : `${property} is not set: it ${allowed}.`;
+  });
+  const authProblem = authProblemOf(config);
+  if (authProblem) problems.push(authProblem);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** Returns the problem if AUTH_MODE=dev must not be used here, because it lets every caller act as any user. */
+function authProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
+  if (AUTH_MODE !== 'dev') return undefined;
+  if (isProduction(NODE_ENV))
+    return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV or choose another AUTH_MODE.`;
+  if (NODE_ENV === 'development' || NODE_ENV === 'test' || isLoopback(HOST)) return undefined;
+  return (
+    `AUTH_MODE="dev": it trusts every caller, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
+    `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that no one else can reach.`
+  );
+}
+
+// Every variable has a validation decorator, so the decorators list the variables. Nothing else in the environment reaches the config.
+function variablesOf(cls: new () => object): Set<string> {
+  const metadata = getMetadataStorage().getTargetValidationMetadatas(cls, '', false, false);
+  return new Set(metadata.map(({ propertyName }) => propertyName));
+}
+
+function redacted(name: string, value: string): string {
+  // Neither an idempotency key nor its lifetime is secret.
+  if (!/URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY/.test(name)) return value;
+  const url = name.includes('URL') && URL.canParse(value) ? new URL(value) : undefined;
+  // Without a host there is no telling which part is the password, so none of the value is shown.
+  if (!url?.host) return '(not shown)';
+  if (url.password) url.password = '***';
+  for (const key of url.searchParams.keys()) if (/pass|secret|token|key/i.test(key)) url.searchParams.set(key, '***');
+  return url.href;
+}

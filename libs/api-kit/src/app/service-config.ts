@@ -1,0 +1,122 @@
+import { MayBeAbsent } from '@twinbox/fields';
+import { ArrayNotEmpty, IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
+import { isHostName } from '../http/loopback.js';
+import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, MS } from './env.js';
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+const logFormats = ['json', 'pretty', 'auto'] as const;
+
+/**
+ * The environment variables of every service. A service extends this class, gives `PORT` a default and adds its own variables. Each field
+ * with a class-validator decorator is a variable of the same name, and the initial value of the field is its default.
+ */
+export class ServiceConfig {
+  /** The address to listen on. The default is loopback because `AUTH_MODE=dev` trusts every caller. */
+  @IsString()
+  @IsNotEmpty()
+  HOST = '127.0.0.1';
+
+  /** The port to listen on. 0 picks any free port. */
+  @EnvInt(0, 65_535)
+  PORT!: number;
+
+  /** The database, with the role of the service: `postgres://orders:password@host:5432/database`. */
+  @ValidateBy({
+    name: 'isPostgresUrl',
+    validator: {
+      validate: isPostgresUrl,
+      defaultMessage: () => 'must be a URL such as postgres://user:password@127.0.0.1:5432/database',
+    },
+  })
+  DATABASE_URL!: string;
+
+  /** The Kafka brokers as `host:port`, separated by commas. */
+  @EnvList()
+  @ArrayNotEmpty({ message: 'must be a list such as 127.0.0.1:9092,127.0.0.1:9094' })
+  @Matches(/^(\[[\da-fA-F:.]+\]|[^\s:,/]+):\d{1,5}$/, {
+    each: true,
+    message: 'must be a list such as 127.0.0.1:9092,127.0.0.1:9094',
+  })
+  KAFKA_BROKERS!: string[];
+
+  /** The origins whose web pages may call the service, such as `http://localhost:3000,https://shop.example`. None by default. */
+  @EnvList()
+  @Matches(/^https?:\/\/[^\s/,]+$/, { each: true, message: 'must be a list of origins such as http://localhost:3000' })
+  CORS_ORIGINS: string[] = [];
+
+  /** How long a client may take to send a request, both head and body. After that it gets a 408. */
+  @EnvDuration(1000, 10 * MS.m)
+  REQUEST_TIMEOUT = 30_000;
+
+  /** How long a connection may be silent in the middle of a request or a response before it is closed. */
+  @EnvDuration(1000, 60 * MS.m)
+  CONNECTION_TIMEOUT = 60_000;
+
+  /** How long an idle connection stays open. A proxy in front of the service must close its idle connections earlier. */
+  @EnvDuration(1000, 60 * MS.m)
+  KEEP_ALIVE_TIMEOUT = 72_000;
+
+  /** How many connections may be open at a time. Each takes a file descriptor, and PostgreSQL and Kafka need some too. */
+  @EnvInt(1, 1_000_000)
+  MAX_CONNECTIONS = 2000;
+
+  /** The least severe level that is logged. */
+  @EnvOneOf(logLevels)
+  LOG_LEVEL: (typeof logLevels)[number] = 'info';
+
+  /** `auto` is `pretty` when stdout is a terminal, otherwise `json`. */
+  @EnvOneOf(logFormats)
+  LOG_FORMAT: (typeof logFormats)[number] = 'auto';
+
+  /** `off` means that this process does not publish, because the relay runs as a separate process. */
+  @EnvOneOf(['on', 'off'])
+  RELAY: 'on' | 'off' = 'on';
+
+  /**
+   * `dev` trusts the headers X-User-Id and X-Roles. Therefore the service starts only on a loopback address or with NODE_ENV `development`
+   * or `test`, and never with `production`. It answers only requests for a loopback host or one of ALLOWED_HOSTS.
+   */
+  @EnvOneOf(['dev'])
+  AUTH_MODE = 'dev' as const;
+
+  /**
+   * The names and addresses, without a port, by which callers may reach the service in addition to the loopback ones. AUTH_MODE=dev rejects
+   * requests for any other host.
+   */
+  @EnvList()
+  @ValidateBy(
+    {
+      name: 'isHostName',
+      validator: {
+        validate: isHostName,
+        defaultMessage: () => 'must be a list of names or addresses without ports, such as order-service,192.0.2.7',
+      },
+    },
+    { each: true },
+  )
+  ALLOWED_HOSTS: string[] = [];
+
+  /**
+   * How long a message may wait unpublished before messaging is reported as down, no matter which process should publish it. `off` is for
+   * outboxes that something other than the relay publishes, such as Debezium.
+   */
+  @EnvDurationOrOff(1000, 7 * MS.d)
+  OUTBOX_OVERDUE_AFTER: number | false = 30 * MS.s;
+
+  /** How long the response to a request with an `Idempotency-Key` is kept. */
+  @EnvDuration(1000, 30 * MS.d)
+  IDEMPOTENCY_KEY_TTL = 24 * MS.h;
+
+  /** `development` or `test` lets `AUTH_MODE=dev` listen on an address that is not loopback. `production` rejects settings that are for development only. */
+  @MayBeAbsent()
+  @IsString()
+  NODE_ENV: string | undefined;
+}
+
+function isPostgresUrl(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false;
+  const { protocol, pathname, host, searchParams } = new URL(value);
+  // libpq names a Unix socket as postgres:///database?host=/directory
+  const reachable = host !== '' || searchParams.has('host');
+  return ['postgres:', 'postgresql:'].includes(protocol) && reachable && pathname.length > 1;
+}
