@@ -36,7 +36,10 @@ export { type LogFields, logContext, loggerModule, withLogContext } from './app/
 export { logMessages } from './app/message-log.js';
 export { ApiConstraint } from './http/openapi/validated-schemas.js';
 export { MetricsModule, MetricsSource } from './app/metrics.js';
-export { ApiProblems, etagHeader, openApiDocument, openApiGaps, type OpenApiInfo, setupOpenApi } from './http/openapi/openapi.js';
+export { ApiProblems } from './http/openapi/api-problems.js';
+export { openApiGaps } from './http/openapi/completeness.js';
+export { openApiDocument, type OpenApiInfo, setupOpenApi } from './http/openapi/document.js';
+export { etagHeader } from './http/openapi/response-headers.js';
 export { PageQuery } from './http/page-query.js';
 export { IgnoreQuery } from './http/query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/query-fields.js';

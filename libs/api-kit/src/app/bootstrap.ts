@@ -13,7 +13,7 @@ import { closeEventStreams } from '../http/event-stream.js';
 import { hostCheck } from '../http/host-check.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { ServiceConfig } from './service-config.js';
-import { type OpenApiInfo, setupOpenApi } from '../http/openapi/openapi.js';
+import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
 import { commonProblems, ProblemException, ProblemFilter } from '../http/problem.js';
 import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
 import { QueryGuard } from '../http/query-guard.js';

@@ -28,7 +28,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
 import { Public } from '../http/caller.js';
-import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/openapi.js';
+import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/route-extensions.js';
 import { RETRY_AFTER } from '../http/problem.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 

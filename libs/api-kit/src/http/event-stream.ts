@@ -1,7 +1,7 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOkResponse, ApiProduces, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { documentedBy } from './openapi/openapi.js';
+import { documentedBy } from './openapi/route-extensions.js';
 import { validationProblem } from './validation.js';
 
 /** An event of a stream (HTML Standard, section "Server-sent events"). */

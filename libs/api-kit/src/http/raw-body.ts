@@ -6,7 +6,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
-import { documentedBy, RAW_BODY_EXTENSION } from './openapi/openapi.js';
+import { documentedBy, RAW_BODY_EXTENSION } from './openapi/route-extensions.js';
 import { commonProblems, ProblemException } from './problem.js';
 import { rejectExcess } from './request-limits.js';
 

@@ -10,7 +10,7 @@ import {
 } from '@twinbox/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CALLER_HEADERS } from './caller.js';
-import { documentedBy } from './openapi/openapi.js';
+import { documentedBy } from './openapi/route-extensions.js';
 import { parseHttpDate } from './http-date.js';
 import { commonProblems, problemOf, type ProblemEntry } from './problem.js';
 import { versionConflictSchemas } from './openapi/problem-schemas.js';

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { parseItem } from 'structured-headers';
 import { callerOfRequest } from '../http/caller.js';
 import { canonicalJson } from '../http/canonical-json.js';
-import { documentedBy } from '../http/openapi/openapi.js';
+import { documentedBy } from '../http/openapi/route-extensions.js';
 import { commonProblems, ProblemException } from '../http/problem.js';
 import { validationProblem } from '../http/validation.js';
 

@@ -1,0 +1,140 @@
+import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller.js';
+import { PROBLEM_JSON, problemDocument } from '../problem.js';
+import { QUERY_IGNORED_EXTENSION } from '../query-guard.js';
+import { examples } from './common-problem-examples.js';
+import { type Operation, takesHeader } from './operation.js';
+import { type DocumentedProblem, schemaOfProblems } from './problem-schemas.js';
+import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
+import {
+  cacheHeaders,
+  etagHeader,
+  headersOf,
+  lastModifiedHeader,
+  replayedHeader,
+  requestIdHeader,
+} from './response-headers.js';
+import { PROBLEMS_EXTENSION, RAW_BODY_EXTENSION, WITHOUT_DATABASE_EXTENSION } from './route-extensions.js';
+
+const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
+
+type Schemas = Record<string, Record<string, unknown>>;
+
+/** What decorators leave in an operation for {@link completeOperation}. */
+const EXTENSIONS = [
+  PUBLIC_EXTENSION,
+  OPTIONAL_CALLER_EXTENSION,
+  WITHOUT_DATABASE_EXTENSION,
+  QUERY_IGNORED_EXTENSION,
+  RAW_BODY_EXTENSION,
+  ROLES_EXTENSION,
+  PROBLEMS_EXTENSION,
+] as const;
+
+/** Adds everything that all routes have in common. */
+export function completeOperation(operation: Operation, method: string, schemas: Schemas): void {
+  if (!operation[RAW_BODY_EXTENSION]) closeRequest(operation, schemas);
+  const problems = problemsOf(operation, method);
+  operation.security = securityOf(operation);
+  for (const extension of EXTENSIONS) delete operation[extension];
+
+  if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'An error.';
+    response.headers = { ...headersOf[Number(status)], ...response.headers, 'X-Request-Id': requestIdHeader };
+    if (status.startsWith('2') && takesHeader(operation, 'Idempotency-Key'))
+      response.headers['Idempotent-Replayed'] = replayedHeader;
+  }
+  const byStatus = Map.groupBy(problems, ({ status }) => status);
+  for (const [status, grouped] of byStatus) addProblems(operation.responses, status, grouped, schemas);
+}
+
+// Uses only the operation, so that a route that takes a body or requires a role gets its errors documented without further decorators.
+function problemsOf(operation: Operation, method: string): DocumentedProblem[] {
+  const roles = operation[ROLES_EXTENSION];
+  // A body is read before anything else, even if the route takes none. GET has no body (RFC 9110, section 9.3.1).
+  const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
+  // A route without parameters rejects any query.
+  const hasInput = readsBody || (operation.parameters ?? []).length > 0 || !operation[QUERY_IGNORED_EXTENSION];
+  const problems: DocumentedProblem[] = [];
+
+  if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
+  if (operation.parameters?.some((parameter) => parameter.in === 'path')) problems.push(examples.badPath);
+  if (readsBody) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
+  if (!operation[PUBLIC_EXTENSION]) problems.push(examples.callerUnknown);
+  if (roles) problems.push(examples.roleRequired(roles));
+  if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
+  if (takesHeader(operation, 'Idempotency-Key')) {
+    problems.push(examples.keyInvalid);
+    // Without a body all requests are equal, so a key cannot be reused for another one.
+    if (operation.requestBody) problems.push(examples.keyReused);
+  }
+  problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
+  // The response of a health check while the database is down is its regular result, not an error.
+  if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
+    problems.push(examples.databaseUnavailable, examples.tryAgain);
+  return problems;
+}
+
+function securityOf(operation: Operation): Record<string, string[]>[] {
+  if (operation[PUBLIC_EXTENSION]) return [];
+  if (operation[ROLES_EXTENSION]) return [{ user: [], roles: [] }];
+  // The empty requirement makes the others optional (OpenAPI 3.0.3, "Security Requirement Object").
+  const anonymous = operation[OPTIONAL_CALLER_EXTENSION] ? [{}] : [];
+  return [...anonymous, { user: [] }, { user: [], roles: [] }];
+}
+
+function closeRequest({ parameters = [], requestBody }: Operation, schemas: Schemas) {
+  for (const { in: where, schema } of parameters) if (schema && where !== 'header') closeParameter(schema);
+  for (const { schema } of Object.values(requestBody?.content ?? {})) {
+    if (!requestBody || !schema) continue;
+    closeBody(schema, schemas);
+    requestBody.required = !mayBeEmpty(schema, schemas);
+  }
+}
+
+/** Documents the ETag that every response of a versioned resource has, and for a GET the caching headers and the 304. */
+function documentValidators({ responses }: Operation, method: string): void {
+  const headers =
+    method === 'get'
+      ? { ETag: etagHeader, 'Last-Modified': lastModifiedHeader, ...cacheHeaders }
+      : { ETag: etagHeader };
+  if (method === 'get')
+    responses['304'] = {
+      description:
+        'Not modified: `If-None-Match` lists the current ETag, or nothing has changed since `If-Modified-Since`.',
+      headers,
+    };
+  for (const [status, response] of Object.entries(responses)) {
+    if (status.startsWith('2')) response.headers = { ...headers, ...response.headers };
+  }
+}
+
+function addProblems(
+  responses: Operation['responses'],
+  status: number,
+  problems: readonly DocumentedProblem[],
+  schemas: Record<string, object>,
+): void {
+  // A response that is already documented, such as the 503 of a health check, keeps its schema alongside that of the problems.
+  const response = (responses[status] ??= {
+    description: '',
+    headers: {
+      'X-Request-Id': requestIdHeader,
+      ...headersOf[status],
+    },
+  });
+  const known = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
+  response.description ||= known.map(({ title }) => title).join(' ');
+  response.content = {
+    ...response.content,
+    [PROBLEM_JSON]: {
+      schema: schemaOfProblems(known, schemas),
+      examples: Object.fromEntries(
+        known.map((problem) => [
+          problem.code,
+          { summary: problem.title, value: problemDocument(problem, EXAMPLE_REQUEST_ID) },
+        ]),
+      ),
+    },
+  };
+}

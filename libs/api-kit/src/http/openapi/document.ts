@@ -1,0 +1,84 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { completeOperation } from './complete-operation.js';
+import { operationsOf } from './operation.js';
+import { applyConstraints, documentValidation } from './validated-schemas.js';
+
+/** The general information about the service in the document. */
+export interface OpenApiInfo {
+  readonly title: string;
+  readonly description: string;
+  readonly version: string;
+}
+
+/** A problem document (RFC 9457). Further members depend on the type. */
+class ProblemDto {
+  @ApiProperty({
+    format: 'uri',
+    description: 'Identifies the kind of problem.',
+    example: 'urn:twinbox:problem:not-found',
+  })
+  readonly type!: string;
+
+  @ApiProperty({ description: 'A summary of the kind of problem.', example: 'Not Found.' })
+  readonly title!: string;
+
+  @ApiProperty({ type: 'integer', description: 'The HTTP status.', example: 404 })
+  readonly status!: number;
+
+  @ApiProperty({ description: 'What happened in this case.', example: 'Cannot GET /nowhere' })
+  readonly detail!: string;
+
+  @ApiProperty({
+    format: 'uri',
+    description: 'Identifies this occurrence. Quote it when you report the problem.',
+    example: 'urn:request:4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21',
+  })
+  readonly instance!: string;
+}
+
+/** Generates the OpenAPI document, including everything that all routes have in common. */
+export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
+  documentValidation(app);
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle(info.title)
+    .setDescription(info.description)
+    .setVersion(info.version)
+    .addApiKey(
+      {
+        type: 'apiKey',
+        in: 'header',
+        name: 'X-User-Id',
+        description: 'The user id of the caller, 1 to 255 characters.',
+      },
+      'user',
+    )
+    .addApiKey(
+      {
+        type: 'apiKey',
+        in: 'header',
+        name: 'X-Roles',
+        description:
+          'The roles of the caller, a comma-separated list of customer, operator and admin. Default: customer.',
+      },
+      'roles',
+    )
+    .build();
+  const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
+  const schemas = (document.components?.schemas ?? {}) as Record<string, Record<string, unknown>>;
+  applyConstraints(schemas);
+  for (const { method, operation } of operationsOf(document)) completeOperation(operation, method, schemas);
+  return document;
+}
+
+/** Serves Swagger UI at /docs and the document at /openapi.json, both public. */
+export function setupOpenApi(app: NestFastifyApplication, info: OpenApiInfo): void {
+  let document: OpenAPIObject | undefined;
+  SwaggerModule.setup('docs', app, () => (document ??= openApiDocument(app, info)), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: info.title,
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true },
+  });
+}

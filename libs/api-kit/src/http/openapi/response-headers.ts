@@ -1,0 +1,36 @@
+import { CALLER_HEADERS } from '../caller.js';
+
+/** Documents the `ETag` of a response. Routes with `Preconditions` get it automatically. */
+export const etagHeader = {
+  description: 'Begins with the version. Send it in `If-Match` or `If-None-Match`.',
+  schema: { type: 'string' },
+};
+export const lastModifiedHeader = {
+  description:
+    'When the resource last changed. Absent if that is not known, or if a later change could still get the same date.',
+  schema: { type: 'string' },
+};
+export const cacheHeaders = {
+  'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
+  Vary: { description: `Includes ${CALLER_HEADERS.join(' and ')}.`, schema: { type: 'string' } },
+};
+export const requestIdHeader = {
+  description: 'The id of this request in the log.',
+  required: true,
+  schema: { type: 'string' },
+};
+export const replayedHeader = {
+  description: '`true` if this is the stored response to an earlier request with the same key.',
+  schema: { type: 'string', enum: ['true'] },
+};
+const retryAfterHeader = { description: 'How many seconds to wait before trying again.', schema: { type: 'integer' } };
+
+/** The headers of problems by status. */
+export const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
+  401: { 'WWW-Authenticate': { schema: { type: 'string' } } },
+  415: {
+    Accept: { description: 'The media type that a body must have.', schema: { type: 'string' } },
+    'Accept-Encoding': { description: 'The content coding that a body must have.', schema: { type: 'string' } },
+  },
+  503: { 'Retry-After': retryAfterHeader },
+};
