@@ -7,7 +7,7 @@ import {
   type TestDatabase,
   testServerUrl,
 } from '@twinbox/messaging/testing';
-import { createDataSource } from './database.js';
+import { createDataSource } from './lazy-data-source.js';
 
 /** Whether connections go through a pooler, as with `npm run test:pgbouncer`. The role then has the settings from the migrations. */
 const isPooled = process.env['TEST_DIRECT_DATABASE_URL'] !== process.env['TEST_DATABASE_URL'];
