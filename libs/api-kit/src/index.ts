@@ -1,4 +1,5 @@
-export { createApp, runService, type Service } from './app/bootstrap.js';
+export { createApp } from './app/create-app.js';
+export { runService, type Service } from './app/run-service.js';
 export {
   actorOf,
   AnonymousAllowed,

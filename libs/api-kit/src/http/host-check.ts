@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { canonicalHost, isLoopback } from './loopback.js';
+import { commonProblems, ProblemException } from './problem.js';
 
 /**
  * Returns a check whether a request is for this service. AUTH_MODE=dev needs it because a web page whose owner has pointed its name at
@@ -18,4 +19,15 @@ export function hostCheck(allowedHosts: readonly string[]): (request: IncomingMe
     const authorities = targetAuthority === undefined ? hosts : [...hosts, targetAuthority];
     return hosts.length === 1 && authorities.every(isAllowed);
   };
+}
+
+/** Rejects requests for other hosts on every path, including health and metrics, so scrapers must use a name in ALLOWED_HOSTS. */
+export function foreignHostProblem(
+  allowedHosts: readonly string[],
+): (request: IncomingMessage) => ProblemException | undefined {
+  const isForUs = hostCheck(allowedHosts);
+  const detail =
+    'With AUTH_MODE=dev the service answers only requests for localhost, a loopback address or a host in ALLOWED_HOSTS.';
+  const problem = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
+  return (request) => (isForUs(request) ? undefined : new ProblemException(problem));
 }

@@ -1,27 +1,11 @@
 import { lookup } from 'node:dns/promises';
-import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type DynamicModule, Logger as NestLogger, Module, type Type } from '@nestjs/common';
-import { NestFactory, Reflector } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Logger } from 'nestjs-pino';
-import { CallerGuard } from '../http/caller.js';
+import { type DynamicModule, Logger as NestLogger, type Type } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { OpenApiInfo } from '../http/openapi/document.js';
+import { createApp } from './create-app.js';
 import { ConfigError, loadConfig } from './load-config.js';
-import { connectionOptions, guardConnections } from '../http/connections.js';
-import { closeEventStreams } from '../http/event-stream.js';
-import { hostCheck } from '../http/host-check.js';
-import { logRequest, requestIdOf } from './logging.js';
-import { ServiceConfig } from './service-config.js';
-import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
-import { commonProblems, ProblemException, ProblemFilter } from '../http/problem.js';
-import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
-import { QueryGuard } from '../http/query-guard.js';
-import { readJsonBodies } from '../http/raw-body.js';
-import { RequestValidation } from '../http/validation.js';
-
-/** In bytes. The largest valid order is far smaller. */
-const BODY_LIMIT = 100 * 1024;
+import type { ServiceConfig } from './service-config.js';
 
 /** Less than the 10 s that are guaranteed and that Docker waits before it kills a process. */
 const SHUTDOWN_TIMEOUT_MS = 9000;
@@ -36,70 +20,6 @@ export interface Service<C extends ServiceConfig> {
   readonly configure?: (app: NestFastifyApplication, config: C) => void | Promise<void>;
   /** Omitted by a process without an API, which has no documentation to serve. */
   readonly openApi?: OpenApiInfo;
-}
-
-/**
- * Creates the application for `main.ts` and tests, without listening yet. Validation, guards, problem documents and the log apply to every
- * route, and `config` can be injected by its class.
- */
-export async function createApp(
-  module: Type | DynamicModule,
-  config: ServiceConfig,
-  openApi?: OpenApiInfo,
-): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({
-    bodyLimit: BODY_LIMIT,
-    // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
-    routerOptions: { maxParamLength: 16 * 1024 },
-    // Anyone can send X-Forwarded-For.
-    trustProxy: false,
-    genReqId: (request: IncomingMessage) => requestIdOf(request),
-    // Fastify's response is not a problem document. followHttp() sends one instead.
-    return503OnClosing: false,
-    frameworkErrors: ({ message }: FastifyError, { raw: request }: FastifyRequest, { raw: response }: FastifyReply) =>
-      routeUnreadable(fastify, request, response, message),
-    ...connectionOptions(config),
-  });
-  const fastify: FastifyInstance = adapter.getInstance();
-  // This hook runs before the CORS hook, so that a preflight has an id and a log line too.
-  adapter.setOnRequestHook((request, reply, done) => {
-    // Set on the raw response, so that server-sent events and hijacked replies have it too.
-    reply.raw.setHeader('x-request-id', request.id);
-    hideAsterisk(request.raw);
-    logRequest(request.raw, reply.raw, request.id, done);
-  });
-  fastify.addHook('preClose', (done) => {
-    closeEventStreams(fastify.server);
-    done();
-  });
-  guardConnections(fastify, config);
-  followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
-  readJsonBodies(fastify);
-
-  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
-    abortOnError: false,
-    bufferLogs: true,
-    // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
-    bodyParser: false,
-  });
-  app.useLogger(app.get(Logger));
-  app.useGlobalPipes(new RequestValidation());
-  app.useGlobalGuards(new CallerGuard(app.get(Reflector)), new QueryGuard(app.get(Reflector)));
-  app.useGlobalFilters(new ProblemFilter(adapter));
-  if (config.CORS_ORIGINS.length > 0) {
-    app.enableCors({
-      origin: config.CORS_ORIGINS,
-      // The plugin's default list ends with POST. All headers that a page asks for are allowed.
-      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After', 'Allow'],
-      maxAge: 600,
-      // followHttp() answers OPTIONS, because its response has an Allow header whether or not it is a preflight.
-      preflightContinue: true,
-      strictPreflight: false,
-    });
-  }
-  if (openApi) setupOpenApi(app, openApi);
-  return app;
 }
 
 /**
@@ -150,27 +70,6 @@ function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } 
   const { address, family, port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
-}
-
-/** Rejects requests for other hosts on every path, including health and metrics, so scrapers must use a name in ALLOWED_HOSTS. */
-function foreignHostProblem(
-  allowedHosts: readonly string[],
-): (request: IncomingMessage) => ProblemException | undefined {
-  const isForUs = hostCheck(allowedHosts);
-  const detail =
-    'With AUTH_MODE=dev the service answers only requests for localhost, a loopback address or a host in ALLOWED_HOSTS.';
-  const problem = { code: 'misdirected-request', ...commonProblems['misdirected-request'], detail };
-  return (request) => (isForUs(request) ? undefined : new ProblemException(problem));
-}
-
-@Module({})
-class ServiceModule {}
-
-// Global, so that every module can have the config injected.
-function withConfig(module: Type | DynamicModule, config: ServiceConfig): DynamicModule {
-  const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
-  const providers = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
-  return { module: ServiceModule, global: true, imports: [module], providers, exports: providers };
 }
 
 function configOrExit<C extends ServiceConfig>({ name, configClass }: Service<C>): C {
