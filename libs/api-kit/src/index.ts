@@ -1,15 +1,7 @@
 export { createApp } from './app/create-app.js';
 export { runService, type Service } from './app/run-service.js';
-export {
-  actorOf,
-  AnonymousAllowed,
-  Caller,
-  isOperator,
-  OptionalCaller,
-  Public,
-  RequireRole,
-  type Role,
-} from './http/caller.js';
+export { actorOf, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
+export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
 export { Cause } from './http/cause.js';
 export {
   EnvDuration,
@@ -25,13 +17,15 @@ export {
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { ServiceConfig } from './app/service-config.js';
-export { CursorCodec, CursorPageQuery } from './http/cursor-codec.js';
+export { CursorCodec, CursorPageQuery } from './http/pages.js';
 export { type Column, Columns } from './database/columns.js';
 export type { DatabaseOptions } from './database/database-options.js';
 export { databaseModule, MESSAGING_DATA_SOURCE } from './database/database.module.js';
 export { createDataSource } from './database/lazy-data-source.js';
-export { ApiEventStream, EventStream, LastEventId, openEventStream, type ServerSentEvent } from './http/event-stream.js';
-export { HealthModule, MessagingProbe } from './app/health.js';
+export { EventStream, openEventStream, type ServerSentEvent } from './http/event-stream.js';
+export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
+export { MessagingProbe } from './app/health.controller.js';
+export { HealthModule } from './app/health.module.js';
 export { IdempotencyKey } from './idempotency/idempotency-key.js';
 export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
 export { LockGate } from './database/lock-gate.js';
@@ -43,13 +37,17 @@ export { ApiProblems } from './http/openapi/api-problems.js';
 export { openApiGaps } from './http/openapi/completeness.js';
 export { openApiDocument, type OpenApiInfo, setupOpenApi } from './http/openapi/document.js';
 export { etagHeader } from './http/openapi/response-headers.js';
-export { PageQuery } from './http/page-query.js';
+export { PageQuery } from './http/pages.js';
 export { IgnoreQuery } from './http/query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/query-fields.js';
-export { problemOf, ProblemException, type ProblemTable, serviceStopping, stateOrProblem } from './http/problem.js';
+export { serviceStopping } from './http/common-problems.js';
+export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
 export { parseJson, RawBody } from './http/raw-body.js';
 export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
 export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
-export { NoBody, validationProblem } from './http/validation.js';
-export { conditionalAnswer, etagOf, Preconditions, versionConflict } from './http/versions.js';
+export { NoBody } from './http/validation.js';
+export { validationProblem } from './http/validation-problem.js';
+export { conditionalAnswer } from './http/conditional-response.js';
+export { Preconditions } from './http/preconditions.js';
+export { etagOf, versionConflict } from './http/versions.js';

@@ -14,7 +14,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import { Public } from '../http/caller.js';
+import { Public } from '../http/caller-guard.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 
 /** A source of further metrics besides those of the process and of requests. The names of its metrics must be unique. */

@@ -1,4 +1,5 @@
-import { actorOf, callerOf, isOperator } from './caller.js';
+import { actorOf, isOperator } from './caller.js';
+import { callerOf } from './caller-headers.js';
 import { ProblemException } from './problem.js';
 
 const headers = (user?: string, ...roles: string[]) => ({

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
-import { codeOfStatus, PROBLEM_JSON, problemDocument } from './problem.js';
+import { codeOfStatus } from './common-problems.js';
+import { PROBLEM_JSON, problemDocument } from './problem.js';
 
 /** How long a client may take to read the last response on a connection that is being closed. */
 const LINGER_MS = 1000;

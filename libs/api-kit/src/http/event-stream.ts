@@ -1,8 +1,4 @@
-import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
-import { ApiExtraModels, ApiHeader, ApiOkResponse, ApiProduces, getSchemaPath } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { documentedBy } from './openapi/route-extensions.js';
-import { validationProblem } from './validation.js';
+import type { FastifyReply } from 'fastify';
 
 /** An event of a stream (HTML Standard, section "Server-sent events"). */
 export interface ServerSentEvent {
@@ -146,52 +142,6 @@ export function closeEventStreams(server: object): void {
   streamsOf.set(server, 'closing');
   if (streams && streams !== 'closing') for (const stream of streams) stream.close();
 }
-
-/** Injects the id of the last event that a reconnecting client received. An id of more than 255 characters is a 400. */
-export const LastEventId = createParamDecorator(
-  (_: unknown, context: ExecutionContext): string | undefined => {
-    const id = context.switchToHttp().getRequest<FastifyRequest>().headers['last-event-id'];
-    if (id === undefined || id === '') return undefined;
-    if (typeof id === 'string' && id.length <= 255) return id;
-    throw validationProblem([{ parameter: 'Last-Event-ID', detail: 'must be the id of an event' }]);
-  },
-  [
-    documentedBy(
-      ApiHeader({
-        name: 'Last-Event-ID',
-        description:
-          'The id of the last event that you received. The stream resumes after it. An EventSource sends it automatically.',
-        required: false,
-        schema: { type: 'string', format: 'event-id', maxLength: 255 },
-      }),
-    ),
-  ],
-);
-
-/**
- * Documents a route that answers with {@link openEventStream}. `data` is the class of the events' data, and `example` shows a part of a
- * stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for that; tools for 3.1 use `schema` in its place.
- */
-export const ApiEventStream = (description: string, example: string, data?: Type): MethodDecorator => {
-  const schema = {
-    type: 'object',
-    properties: {
-      id: { type: 'string', format: 'event-id' },
-      event: { type: 'string' },
-      data: {
-        type: 'string',
-        contentMediaType: 'application/json',
-        ...(data && { contentSchema: { $ref: getSchemaPath(data) } }),
-      },
-    },
-    required: ['data'],
-  };
-  return applyDecorators(
-    ApiProduces('text/event-stream'),
-    ...(data ? [ApiExtraModels(data)] : []),
-    ApiOkResponse({ description, content: { 'text/event-stream': { schema, example } } }),
-  );
-};
 
 /** Replaces line breaks, because they would start another field. */
 function oneLine(text: string): string {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { canonicalHost, isLoopback } from './loopback.js';
-import { commonProblems, ProblemException } from './problem.js';
+import { commonProblems } from './common-problems.js';
+import { ProblemException } from './problem.js';
 
 /**
  * Returns a check whether a request is for this service. AUTH_MODE=dev needs it because a web page whose owner has pointed its name at

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { codeOfStatus, ProblemException, problemOf, serviceStopping } from './problem.js';
+import { codeOfStatus, serviceStopping } from './common-problems.js';
+import { ProblemException, problemOf } from './problem.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 

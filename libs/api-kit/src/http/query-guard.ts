@@ -5,7 +5,7 @@ import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { rejectExcess } from './request-limits.js';
-import { validationProblem, type Violation } from './validation.js';
+import { validationProblem, type Violation } from './validation-problem.js';
 
 const IGNORED = 'twinbox:query-ignored';
 /** Marks a route that accepts any query, while the OpenAPI document is generated. It is not in the final document. */

@@ -7,7 +7,8 @@ import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { documentedBy, RAW_BODY_EXTENSION } from './openapi/route-extensions.js';
-import { commonProblems, ProblemException } from './problem.js';
+import { commonProblems } from './common-problems.js';
+import { ProblemException } from './problem.js';
 import { rejectExcess } from './request-limits.js';
 
 const RAW_BODY = 'twinboxRawBody';

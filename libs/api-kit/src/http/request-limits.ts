@@ -1,4 +1,4 @@
-import { validationProblem } from './validation.js';
+import { validationProblem } from './validation-problem.js';
 
 /**
  * How many values a request may have. Each object, list and scalar counts. The largest valid body, an order of 100 lines with a price each,

@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { IdempotencyKey, PathAndKey } from './idempotency-key.js';
+import type { IdempotencyKey } from './idempotency-key.js';
+import type { PathAndKey } from './path-and-key.js';
 
 /** The stored response to the first request with a key. */
 export interface StoredAnswer {

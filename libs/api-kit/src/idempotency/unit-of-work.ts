@@ -4,7 +4,8 @@ import { ServiceConfig } from '../app/service-config.js';
 import { databaseTrouble } from '../database/database-trouble.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
-import { commonProblems, ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
+import { commonProblems } from '../http/common-problems.js';
+import { ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
 import { WriteSlots } from '../database/write-slots.js';
 
 /** The type of a value after a round trip through JSON, as a client gets it. */

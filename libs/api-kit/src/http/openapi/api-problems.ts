@@ -2,7 +2,7 @@ import { ApiExtension } from '@nestjs/swagger';
 import type { ProblemEntry } from '../problem.js';
 import type { DocumentedProblem } from './problem-schemas.js';
 import { PROBLEMS_EXTENSION } from './route-extensions.js';
-import type { JsonSchema } from './validated-schemas.js';
+import type { JsonSchema } from './json-schema.js';
 
 /** An entry of any problem table, whatever its rejection looks like. */
 type AnyProblemEntry = Omit<ProblemEntry<never>, 'example' | 'schemas' | 'optional'> & {

@@ -1,4 +1,4 @@
-import { commonProblems, OUTCOME_UNKNOWN } from '../problem.js';
+import { commonProblems, OUTCOME_UNKNOWN } from '../common-problems.js';
 import { type DocumentedProblem, versionConflictSchemas, violationSchemas } from './problem-schemas.js';
 
 /** The problems that any route may have, with the examples that the document shows. */

@@ -1,4 +1,4 @@
-import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller.js';
+import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller-guard.js';
 import { PROBLEM_JSON, problemDocument } from '../problem.js';
 import { QUERY_IGNORED_EXTENSION } from '../query-guard.js';
 import { examples } from './common-problem-examples.js';

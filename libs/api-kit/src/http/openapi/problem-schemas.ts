@@ -1,5 +1,5 @@
 import { type Problem, problemType } from '../problem.js';
-import type { JsonSchema } from './validated-schemas.js';
+import type { JsonSchema } from './json-schema.js';
 
 /** A problem with its example, and schemas of members whose example does not show all possible values. */
 export interface DocumentedProblem extends Problem {

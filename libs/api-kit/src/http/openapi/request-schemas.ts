@@ -1,4 +1,4 @@
-import type { JsonSchema } from './validated-schemas.js';
+import type { JsonSchema } from './json-schema.js';
 
 type Schema = Record<string, unknown>;
 type Schemas = Readonly<Record<string, Schema>>;

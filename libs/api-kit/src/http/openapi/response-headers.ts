@@ -1,4 +1,4 @@
-import { CALLER_HEADERS } from '../caller.js';
+import { CALLER_HEADERS } from '../caller-headers.js';
 
 /** Documents the `ETag` of a response. Routes with `Preconditions` get it automatically. */
 export const etagHeader = {

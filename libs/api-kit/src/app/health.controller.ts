@@ -1,14 +1,9 @@
 import {
-  type Abstract,
   Controller,
-  type DynamicModule,
   Get,
   Header,
   HttpException,
-  Module,
-  type ModuleMetadata,
   Res,
-  type Type,
 } from '@nestjs/common';
 import {
   ApiExtension,
@@ -22,14 +17,13 @@ import {
   type HealthCheckResult,
   HealthCheckService,
   HealthIndicatorService,
-  TerminusModule,
   TypeOrmHealthIndicator,
 } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
-import { Public } from '../http/caller.js';
+import { Public } from '../http/caller-guard.js';
 import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/route-extensions.js';
-import { RETRY_AFTER } from '../http/problem.js';
+import { RETRY_AFTER } from '../http/common-problems.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 
 /** Reports the health of messaging: the overall result, each relay and consumer by name, and other details to show with them. */
@@ -157,26 +151,5 @@ export class HealthController {
       reply.status(503).headers(RETRY_AFTER);
       return error.getResponse();
     }
-  }
-}
-
-/** Serves GET /health, /health/live, /health/ready and /health/messaging. */
-@Module({})
-export class HealthModule {
-  /**
-   * `messaging` is the token of the provider that reports the health of messaging, such as MessagingHealth of the messaging library.
-   * `imports` contains the module that exports it, unless that module is global.
-   */
-  static forRoot(options: {
-    readonly messaging: Type<MessagingProbe> | Abstract<MessagingProbe>;
-    readonly imports?: NonNullable<ModuleMetadata['imports']>;
-  }): DynamicModule {
-    return {
-      module: HealthModule,
-      // The response shows what is wrong. In the log, every probe would repeat the same line.
-      imports: [TerminusModule.forRoot({ logger: false }), ...(options.imports ?? [])],
-      controllers: [HealthController],
-      providers: [{ provide: MessagingProbe, useExisting: options.messaging }],
-    };
   }
 }

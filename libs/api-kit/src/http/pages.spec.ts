@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { CursorCodec } from './cursor-codec.js';
+import { CursorCodec } from './pages.js';
 import { ProblemException } from './problem.js';
 
 const byTotal = new CursorCodec({ total: 'integer', id: 'uuid' });

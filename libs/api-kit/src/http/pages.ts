@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { isStorable, IsText, isUuid, MayBeAbsent } from '@twinbox/fields';
 import { canonicalJson } from './canonical-json.js';
-import { PageQuery } from './page-query.js';
-import { validationProblem } from './validation.js';
+import { QueryInt } from './query-fields.js';
+import { validationProblem } from './validation-problem.js';
 
 /** The kinds of fields in a position. A `time` is a Date in code. */
 interface Kinds {
@@ -67,6 +67,13 @@ export class CursorCodec<const F extends Fields> {
     }
     return position as PositionOf<F>;
   }
+}
+
+/** The query of a paginated list. The list adds its `cursor`, because only the list knows what its ids look like. */
+export class PageQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 20, example: 20 })
+  @QueryInt(1, 100)
+  readonly limit: number = 20;
 }
 
 /** The query of a paginated list with opaque cursors; see {@link CursorCodec}. */

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { throwError } from 'rxjs';
+import { databaseTrouble, reasonOf } from '../database/database-trouble.js';
+import { codeOfStatus, commonProblems, OUTCOME_UNKNOWN, RETRY_AFTER } from './common-problems.js';
+import { type Problem, PROBLEM_JSON, problemDocument, ProblemException } from './problem.js';
+
+/** Headers of every response with a given status, regardless of the problem (RFC 9110, sections 10.2.3 and 15.5.16). */
+const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  415: { accept: 'application/json' },
+  503: RETRY_AFTER,
+};
+
+/**
+ * Turns every error of a request into an RFC 9457 problem document. Errors that the client did not cause are logged once, and the client
+ * gets only the request id, to quote in a report. Errors of message handlers are passed on unchanged.
+ */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  constructor(private readonly http: AbstractHttpAdapter) {}
+
+  catch(exception: unknown, host: ArgumentsHost): unknown {
+    // For a message handler a filter returns an Observable, so that the inbox sees the error that the handler threw.
+    if (host.getType() !== 'http') return throwError(() => exception);
+
+    const request = host.switchToHttp().getRequest<{ id?: string; raw?: { id?: string; errored?: unknown } }>();
+    const response = host.switchToHttp().getResponse<object>();
+    // An error of the request's own stream means that the connection to the client broke, not the one to the database.
+    const isDisconnected = isObject(exception) && exception === request.raw?.errored;
+    const problem = isDisconnected ? this.disconnected() : this.problemFor(exception);
+    if (this.http.isHeadersSent(response)) {
+      this.http.end(response);
+      return undefined;
+    }
+    const headers = { ...HEADERS_OF[problem.status], ...problem.headers };
+    for (const [name, value] of Object.entries(headers)) this.http.setHeader(response, name, value);
+    this.http.setHeader(response, 'content-type', PROBLEM_JSON);
+    const document = problemDocument(problem, request.id ?? request.raw?.id ?? randomUUID());
+    // As bytes: Fastify would add a charset to the media type of a string, and problem+json has none.
+    return this.http.reply(response, Buffer.from(JSON.stringify(document)), problem.status);
+  }
+
+  /** Returns the problem for a client that has disconnected. Nobody reads it; it only ends the request. */
+  private disconnected(): Problem {
+    const title = 'The client disconnected before its request was complete.';
+    this.logger.debug(title);
+    return { code: 'bad-request', status: 400, title };
+  }
+
+  private problemFor(exception: unknown): Problem {
+    if (exception instanceof ProblemException) return exception.problem;
+
+    const trouble = databaseTrouble(exception);
+    if (trouble) {
+      // Without the stack, because every request would log the same one during an outage.
+      this.logger.warn(`${commonProblems[trouble].title} ${reasonOf(exception)}`);
+      return {
+        code: trouble,
+        ...commonProblems[trouble],
+        detail: OUTCOME_UNKNOWN,
+      };
+    }
+
+    if (exception instanceof HttpException && exception.getStatus() !== 500) {
+      if (exception.getStatus() > 500) this.logger.error({ err: exception }, 'A request failed.');
+      return problemOfHttpException(exception);
+    }
+
+    this.logger.error({ err: asError(exception) }, 'A request failed with an unexpected error.');
+    return {
+      code: 'internal-error',
+      ...commonProblems['internal-error'],
+      detail: 'Quote the instance when you report this problem.',
+    };
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+// Anything can be thrown. The log gets a stack or at least the value as text.
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`Something other than an Error was thrown: ${String(thrown)}`);
+}
+
+// Fastify's own errors arrive as HttpExceptions whose cause is the original error.
+function problemOfHttpException(exception: HttpException): Problem {
+  const status = exception.getStatus();
+  const fastifyCode = (exception.cause as { code?: unknown } | undefined)?.code;
+  const code = malformedBody.has(String(fastifyCode)) ? 'malformed-body' : codeOfStatus(status);
+  const known = commonProblems[code as keyof typeof commonProblems] as { title: string } | undefined;
+  const title = known?.title ?? `${STATUS_CODES[status] ?? 'The request failed'}.`;
+  return { code, status, title, detail: exception.message };
+}
+
+const malformedBody = new Set([
+  'FST_ERR_CTP_INVALID_JSON_BODY',
+  'FST_ERR_CTP_EMPTY_JSON_BODY',
+  'FST_ERR_CTP_INVALID_CONTENT_LENGTH',
+]);
