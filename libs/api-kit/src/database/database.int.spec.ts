@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource, EntitySchema } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { classifyDatabaseError } from './database-errors.js';
 import {
   createApp,
   createDataSource,
@@ -224,7 +224,7 @@ describe('databaseModule', () => {
     const first = await Promise.allSettled([read()]);
     const then = await Promise.allSettled(Array.from({ length: 40 }, read));
 
-    expect(first.map((one) => one.status === 'rejected' && databaseTrouble(one.reason))).toEqual(['try-again']);
+    expect(first.map((one) => one.status === 'rejected' && classifyDatabaseError(one.reason))).toEqual(['try-again']);
     expect(then.filter(({ status }) => status === 'rejected')).toEqual([]);
     await db.destroy();
     await admin.query('drop table changing');
@@ -236,7 +236,7 @@ describe('databaseModule', () => {
     const failures: unknown[] = [];
 
     for (let n = 0; n < 30; n++) {
-      await read().catch((error: unknown) => failures.push(databaseTrouble(error)));
+      await read().catch((error: unknown) => failures.push(classifyDatabaseError(error)));
       // Like a pooler in transaction mode, which sends the next statement to another session.
       await db.query('deallocate all');
     }

@@ -3,7 +3,7 @@ import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
 import { type DatabaseOptions, messagingOptions, poolConfig, typeOrmOptions } from './database-options.js';
-import { reasonOf } from './database-trouble.js';
+import { reasonOf } from './database-errors.js';
 import { LazyDataSource } from './lazy-data-source.js';
 
 const MESSAGING = 'messaging';

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import type { DataSource, EntityManager } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { classifyDatabaseError } from './database-errors.js';
 import { LockGate } from './lock-gate.js';
 
 const pool = {} as DataSource;
@@ -29,7 +29,7 @@ describe('while a lock is not granted', () => {
 
     const errors = await Promise.all([inLine, lockOnce(gate)]);
 
-    expect(errors.map((error) => databaseTrouble(error))).toEqual(['try-again', 'try-again']);
+    expect(errors.map((error) => classifyDatabaseError(error))).toEqual(['try-again', 'try-again']);
   });
 
   it('a single statement waits for it once the first waits have timed out', async () => {
@@ -43,7 +43,7 @@ describe('while a lock is not granted', () => {
     const error = await lockOnce(gate);
     probe.statements[0]?.resolve('granted');
 
-    expect(databaseTrouble(error)).toBe('try-again');
+    expect(classifyDatabaseError(error)).toBe('try-again');
     expect(await Promise.all(probe.ends)).toEqual(['granted']);
     expect(await lockOnce(gate)).toBe('granted');
   });
@@ -56,7 +56,7 @@ describe('while a lock is not granted', () => {
 
     expect(await lockOnce(gate, ['mug'])).toBe('granted');
     expect(await gate.run(job, ['tea'], () => Promise.resolve('granted'))).toBe('granted');
-    expect(databaseTrouble(await lockOnce(gate, ['mug', 'tea']))).toBe('try-again');
+    expect(classifyDatabaseError(await lockOnce(gate, ['mug', 'tea']))).toBe('try-again');
   });
 });
 

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { classifyDatabaseError } from './database-errors.js';
 import { BusyError } from './write-slots.js';
 
 /** How many statements of the process may wait for a lock at a time. */
@@ -47,7 +47,7 @@ export class LockGate {
       return result;
     } catch (error) {
       // Any other error says nothing about the locks. After an outage of the database all of them are free.
-      const outcome = databaseTrouble(error) === 'try-again' ? 'timed out' : 'granted';
+      const outcome = classifyDatabaseError(error) === 'try-again' ? 'timed out' : 'granted';
       for (const key of keys) this.leave(key, outcome);
       throw error;
     }

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { reasonOf } from './database-trouble.js';
+import { reasonOf } from './database-errors.js';
 
 const PREPARED = '/* prepared */';
 /** How often statements may be lost before preparing stops. A pooler that does not track prepared statements loses them all the time. */

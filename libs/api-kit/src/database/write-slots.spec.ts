@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { classifyDatabaseError } from './database-errors.js';
 import { WriteSlots } from './write-slots.js';
 
 beforeEach(() => jest.useFakeTimers());
@@ -37,7 +37,7 @@ it('work that gets no slot in time fails, may be retried, and does not take up a
   const error = await late;
   first.resolve('done');
 
-  expect(databaseTrouble(error)).toBe('try-again');
+  expect(classifyDatabaseError(error)).toBe('try-again');
   expect(await running).toBe('done');
   expect(await slots.use(() => Promise.resolve('next'))).toBe('next');
 });

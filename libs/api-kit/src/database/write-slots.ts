@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { databaseTrouble } from './database-trouble.js';
+import { classifyDatabaseError } from './database-errors.js';
 
 /** Longer than a wait for a lock, which ends after a second, so that work behind such waits still gets its turn. */
 const WAIT_MS = 1200;
@@ -47,7 +47,7 @@ export class WriteSlots {
       return await work();
     } catch (error) {
       // The waiting requests would run into the same outage one after the other, for longer than a request may take.
-      if (databaseTrouble(error) === 'database-unavailable') for (const { fail } of this.waiting) fail(error);
+      if (classifyDatabaseError(error) === 'database-unavailable') for (const { fail } of this.waiting) fail(error);
       throw error;
     } finally {
       const [next] = this.waiting;

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { throwError } from 'rxjs';
-import { databaseTrouble, reasonOf } from '../database/database-trouble.js';
+import { classifyDatabaseError, reasonOf } from '../database/database-errors.js';
 import { codeOfStatus, commonProblems, OUTCOME_UNKNOWN, RETRY_AFTER } from './common-problems.js';
 import { type Problem, PROBLEM_JSON, problemDocument, ProblemException } from './problem.js';
 
@@ -54,13 +54,13 @@ export class ProblemFilter implements ExceptionFilter {
   private problemFor(exception: unknown): Problem {
     if (exception instanceof ProblemException) return exception.problem;
 
-    const trouble = databaseTrouble(exception);
-    if (trouble) {
+    const code = classifyDatabaseError(exception);
+    if (code) {
       // Without the stack, because every request would log the same one during an outage.
-      this.logger.warn(`${commonProblems[trouble].title} ${reasonOf(exception)}`);
+      this.logger.warn(`${commonProblems[code].title} ${reasonOf(exception)}`);
       return {
-        code: trouble,
-        ...commonProblems[trouble],
+        code,
+        ...commonProblems[code],
         detail: OUTCOME_UNKNOWN,
       };
     }

@@ -1,6 +1,6 @@
 import { accept, reject } from '@twinbox/kernel';
 import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
-import { databaseTrouble } from '../database/database-trouble.js';
+import { classifyDatabaseError } from '../database/database-errors.js';
 import { problemDocument, problemOf, type ProblemTable, stateOrProblem } from './problem.js';
 
 type Rejection =
@@ -64,48 +64,48 @@ describe('stateOrProblem', () => {
   });
 });
 
-describe('databaseTrouble', () => {
+describe('classifyDatabaseError', () => {
   const coded = (code: string) => Object.assign(new Error('some words'), { code });
 
   it.each(['08006', '57P01', '57P03', '53300', '3D000', '28P01', '25006', '58030', 'ECONNREFUSED', 'ECONNRESET'])(
     'classifies %s as an unavailable database',
     (code) => {
-      expect(databaseTrouble(coded(code))).toBe('database-unavailable');
+      expect(classifyDatabaseError(coded(code))).toBe('database-unavailable');
     },
   );
 
   it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
     'classifies a connection that broke between two statements as an unavailable database: %s',
     (error) => {
-      expect(databaseTrouble(error)).toBe('database-unavailable');
+      expect(classifyDatabaseError(error)).toBe('database-unavailable');
     },
   );
 
   it.each(['40001', '40P01', '55P03', '57014', '26000'])('classifies %s as an error to retry', (code) => {
-    expect(databaseTrouble(coded(code))).toBe('try-again');
+    expect(classifyDatabaseError(coded(code))).toBe('try-again');
   });
 
   it.each(['23505', '22P02', '42P01', 'ENOENT'])('classifies %s as neither', (code) => {
-    expect(databaseTrouble(coded(code))).toBeUndefined();
+    expect(classifyDatabaseError(coded(code))).toBeUndefined();
   });
 
   it('classifies any error that ends the session as an unavailable database', () => {
-    expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'FATAL' }))).toBe('database-unavailable');
-    expect(databaseTrouble(Object.assign(coded('55000'), { severity: 'ERROR' }))).toBeUndefined();
+    expect(classifyDatabaseError(Object.assign(coded('55000'), { severity: 'FATAL' }))).toBe('database-unavailable');
+    expect(classifyDatabaseError(Object.assign(coded('55000'), { severity: 'ERROR' }))).toBeUndefined();
   });
 
   it('finds the cause inside other errors', () => {
     const refused = coded('ECONNREFUSED');
 
-    expect(databaseTrouble(new QueryFailedError('select 1', [], refused))).toBe('database-unavailable');
-    expect(databaseTrouble(new AggregateError([coded('EACCES'), refused]))).toBe('database-unavailable');
-    expect(databaseTrouble(new Error('outer', { cause: refused }))).toBe('database-unavailable');
+    expect(classifyDatabaseError(new QueryFailedError('select 1', [], refused))).toBe('database-unavailable');
+    expect(classifyDatabaseError(new AggregateError([coded('EACCES'), refused]))).toBe('database-unavailable');
+    expect(classifyDatabaseError(new Error('outer', { cause: refused }))).toBe('database-unavailable');
   });
 
   it('accepts any thrown value', () => {
     const loop: { cause?: unknown } = {};
     loop.cause = loop;
 
-    for (const thrown of [undefined, null, 'text', 7, loop]) expect(databaseTrouble(thrown)).toBeUndefined();
+    for (const thrown of [undefined, null, 'text', 7, loop]) expect(classifyDatabaseError(thrown)).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { ServiceConfig } from '../app/service-config.js';
-import { reasonOf } from '../database/database-trouble.js';
+import { reasonOf } from '../database/database-errors.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { schemaOf, UnitOfWork } from './unit-of-work.js';
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { ServiceConfig } from '../app/service-config.js';
-import { databaseTrouble } from '../database/database-trouble.js';
+import { classifyDatabaseError } from '../database/database-errors.js';
 import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
 import { commonProblems } from '../http/common-problems.js';
@@ -78,7 +78,7 @@ export class UnitOfWork {
       const outcome = await first;
       if ('stored' in outcome) return replay(key, outcome.stored) as Answer<T>;
       // If the database is unavailable, fifty duplicates would otherwise time out one after the other.
-      if (databaseTrouble(outcome.error)) throw outcome.error;
+      if (classifyDatabaseError(outcome.error)) throw outcome.error;
     }
 
     const running = this.runFirst(key, work, ownerOf);

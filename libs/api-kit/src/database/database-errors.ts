@@ -1,10 +1,10 @@
 import { CONSEQUENCES, databaseErrorOf } from '@twinbox/messaging/database-errors';
 
-/** The consequence of a database error for a request: the database is unavailable, or the transaction may be repeated. */
-export type DatabaseTrouble = 'database-unavailable' | 'try-again';
+/** The code of the problem that a request gets for a database error: the database is unavailable, or the transaction may be repeated. */
+export type DatabaseProblemCode = 'database-unavailable' | 'try-again';
 
 /** Classifies a database error by the table that consumers and jobs use too. Returns undefined for any other error. */
-export function databaseTrouble(error: unknown): DatabaseTrouble | undefined {
+export function classifyDatabaseError(error: unknown): DatabaseProblemCode | undefined {
   const known = databaseErrorOf(error, { anySocket: true });
   return known && CONSEQUENCES[known].http;
 }
