@@ -1,11 +1,11 @@
 import {
+  EnvDiffersFrom,
   EnvDuration,
   EnvInt,
   EnvName,
   EnvNotInProduction,
   EnvOneOf,
   EnvOptionalUrl,
-  EnvOtherThan,
   MayBeAbsent,
   ServiceConfig,
 } from '@twinbox/api-kit';
@@ -27,7 +27,7 @@ export class OrderServiceConfig extends ServiceConfig {
 
   /** The topic of payment events; the same for both services. It must differ from ORDER_EVENTS_TOPIC. */
   @EnvName()
-  @EnvOtherThan('ORDER_EVENTS_TOPIC')
+  @EnvDiffersFrom('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
   /** The Kafka consumer group, and the service's name in its inbox. Renaming it handles all messages again. */
@@ -43,7 +43,7 @@ export class OrderServiceConfig extends ServiceConfig {
    * consumers that do not read it.
    */
   @EnvName()
-  @EnvOtherThan('CONSUMER_GROUP')
+  @EnvDiffersFrom('CONSUMER_GROUP')
   NOTIFICATIONS_GROUP = 'order-service-notifications';
 
   /** How customers are notified: `log` writes a log line, `smtp` sends an e-mail. */

@@ -1,4 +1,5 @@
 import {
+  EnvDiffersFrom,
   EnvDuration,
   EnvFraction,
   EnvInt,
@@ -6,7 +7,6 @@ import {
   EnvNotInProduction,
   EnvOneOf,
   EnvOptionalSecret,
-  EnvOtherThan,
   ServiceConfig,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
@@ -32,7 +32,7 @@ export class PaymentServiceConfig extends ServiceConfig {
 
   /** The topic of payment events; the same for both services. It must differ from ORDER_EVENTS_TOPIC. */
   @EnvName()
-  @EnvOtherThan('ORDER_EVENTS_TOPIC')
+  @EnvDiffersFrom('ORDER_EVENTS_TOPIC')
   PAYMENT_EVENTS_TOPIC: string = PAYMENT_EVENTS.name;
 
   /** The topic's number of partitions. If Kafka has a different number, nothing is published, because keys would lose their order. */

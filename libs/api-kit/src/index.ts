@@ -13,7 +13,7 @@ export {
   EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,
-  EnvOtherThan,
+  EnvDiffersFrom,
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { ServiceConfig } from './app/service-config.js';
@@ -43,11 +43,11 @@ export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/q
 export { serviceStopping } from './http/common-problems.js';
 export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
 export { parseJson, RawBody } from './http/raw-body.js';
-export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
+export { type JsonOf, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
 export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
 export { NoBody } from './http/validation.js';
 export { validationProblem } from './http/validation-problem.js';
-export { conditionalAnswer } from './http/conditional-response.js';
+export { conditionalResponse } from './http/conditional-response.js';
 export { Preconditions } from './http/preconditions.js';
 export { etagOf, versionConflict } from './http/versions.js';

@@ -98,10 +98,10 @@ export function EnvName(): PropertyDecorator {
  * Requires a value that differs from that of the variable `other`. Defaults count as values. If only one of the two variables is set, the
  * problem names that one.
  */
-export function EnvOtherThan(other: string): PropertyDecorator {
+export function EnvDiffersFrom(other: string): PropertyDecorator {
   return ValidateBy(
     {
-      name: 'isOtherThan',
+      name: 'differsFrom',
       validator: {
         validate: (value, args) => value !== (args?.object as Record<string, unknown> | undefined)?.[other],
         defaultMessage: () => `must differ from ${other}`,

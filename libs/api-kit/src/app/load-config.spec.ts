@@ -1,4 +1,5 @@
 import {
+  EnvDiffersFrom,
   EnvDuration,
   EnvFraction,
   EnvInt,
@@ -7,7 +8,6 @@ import {
   EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,
-  EnvOtherThan,
 } from './env.js';
 import { ConfigError, loadConfig } from './load-config.js';
 import { ServiceConfig } from './service-config.js';
@@ -38,7 +38,7 @@ class GroupsConfig extends ShopConfig {
   ORDERS_GROUP = 'orders';
 
   @EnvName()
-  @EnvOtherThan('ORDERS_GROUP')
+  @EnvDiffersFrom('ORDERS_GROUP')
   LETTERS_GROUP = 'letters';
 }
 

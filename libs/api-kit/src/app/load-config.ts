@@ -29,7 +29,7 @@ export function loadConfig<T extends ServiceConfig>(
 
   const config = plainToInstance(cls, given);
   const problems = validateSync(config).map(({ property, constraints, contexts }) => {
-    const other = (contexts?.['isOtherThan'] as { readonly other: string } | undefined)?.other;
+    const other = (contexts?.['differsFrom'] as { readonly other: string } | undefined)?.other;
     if (other !== undefined && given[property] === undefined && given[other] !== undefined)
       return `${other}="${redacted(other, given[other])}": it must differ from ${property}.`;
     const allowed = [...new Set(Object.values(constraints ?? {}))].join(', ');

@@ -13,7 +13,7 @@ import { versionConflict } from './versions.js';
  * same date.
  * @throws ProblemException 412 if `If-Match` lists neither the ETag nor the plain version
  */
-export function conditionalAnswer<Body extends { readonly version: number }>(
+export function conditionalResponse<Body extends { readonly version: number }>(
   reply: FastifyReply,
   { version, satisfiesIfMatch, isNotModified }: Preconditions,
   etag: string,

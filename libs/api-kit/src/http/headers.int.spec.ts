@@ -6,14 +6,14 @@ import { type VersionConflict, versionConflictOf } from '@twinbox/kernel';
 import { IsString } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import {
-  conditionalAnswer,
+  conditionalResponse,
   createApp,
   etagOf,
   loggerModule,
   openApiDocument,
   openApiGaps,
-  Preconditions,
   parseJson,
+  Preconditions,
   problemOf,
   Public,
   RawBody,
@@ -49,7 +49,7 @@ class NotesController {
   ) {
     const modifiedAt = id === 'now' ? new Date() : id === 'undated' ? undefined : MODIFIED;
     if (id === 'new') throw new NotFoundException();
-    return conditionalAnswer(
+    return conditionalResponse(
       reply,
       preconditions,
       etagOf(VERSION, 'late'),

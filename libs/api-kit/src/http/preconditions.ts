@@ -33,7 +33,7 @@ export interface Preconditions {
 
 /**
  * Injects the preconditions of the request into a handler. A handler that makes a change passes `version` to its use case. A handler that
- * only reads answers with {@link conditionalAnswer}. A malformed `If-Match` or `If-None-Match` is a 400. The OpenAPI document gets the
+ * only reads answers with {@link conditionalResponse}. A malformed `If-Match` or `If-None-Match` is a 400. The OpenAPI document gets the
  * headers, the 412, and for a GET the 304.
  *
  * A date that is invalid, or that is sent together with ETags, is ignored, as sections 13.1.3 and 13.1.4 require.

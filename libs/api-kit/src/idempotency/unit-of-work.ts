@@ -9,12 +9,12 @@ import { ProblemException, problemOf, type ProblemTable } from '../http/problem.
 import { WriteSlots } from '../database/write-slots.js';
 
 /** The type of a value after a round trip through JSON, as a client gets it. */
-export type Answer<T> = T extends { toJSON(): infer Json }
+export type JsonOf<T> = T extends { toJSON(): infer Json }
   ? Json
   : T extends readonly (infer Item)[]
-    ? readonly Answer<Item>[]
+    ? readonly JsonOf<Item>[]
     : T extends object
-      ? { readonly [Name in keyof T]: Answer<T[Name]> }
+      ? { readonly [Name in keyof T]: JsonOf<T[Name]> }
       : T;
 
 /**
@@ -70,13 +70,13 @@ export class UnitOfWork {
     key: IdempotencyKey | undefined,
     work: (tx: EntityManager) => Promise<T>,
     ownerOf: (result: T) => string | undefined = () => undefined,
-  ): Promise<Answer<T>> {
-    if (!key) return parsed(json(await this.transaction(work))) as Answer<T>;
+  ): Promise<JsonOf<T>> {
+    if (!key) return parsed(json(await this.transaction(work))) as JsonOf<T>;
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
     for (let first = this.inFlight.get(scope); first; first = this.inFlight.get(scope)) {
       const outcome = await first;
-      if ('stored' in outcome) return replay(key, outcome.stored) as Answer<T>;
+      if ('stored' in outcome) return replay(key, outcome.stored) as JsonOf<T>;
       // If the database is unavailable, fifty duplicates would otherwise time out one after the other.
       if (classifyDatabaseError(outcome.error)) throw outcome.error;
     }
@@ -91,7 +91,7 @@ export class UnitOfWork {
     );
     try {
       const { stored, isNew } = await running;
-      return (isNew ? stored.answer : replay(key, stored)) as Answer<T>;
+      return (isNew ? stored.answer : replay(key, stored)) as JsonOf<T>;
     } finally {
       this.inFlight.delete(scope);
     }

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { type Answer, ApiProblems, Caller, IdempotencyKey, Preconditions } from '@twinbox/api-kit';
+import { ApiProblems, Caller, IdempotencyKey, type JsonOf, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
 import { commandOf, OrderAnswers } from './order-answers.js';
@@ -40,7 +40,7 @@ export class CartController {
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'POST /orders/:orderId/items', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
   }
@@ -65,7 +65,7 @@ export class CartController {
     @Caller() caller: Caller,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, preconditions);
     const wanted = { productId, quantity, unitPrice };
     return this.answers.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
@@ -87,7 +87,7 @@ export class CartController {
     @Caller() caller: Caller,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, preconditions);
     return this.answers.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
   }

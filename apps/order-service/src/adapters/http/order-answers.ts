@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import {
   actorOf,
-  type Answer,
   type Caller,
-  conditionalAnswer,
+  conditionalResponse,
   etagOf,
   type IdempotencyKey,
   isOperator,
+  type JsonOf,
   logContext,
   type Preconditions,
   stateOrProblem,
@@ -36,7 +36,7 @@ export class OrderAnswers {
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
     work: (tx: EntityManager) => Promise<OrderDecision>,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const order = await this.unitOfWork.run(
       key,
       async (tx) => this.show(stateOrProblem(await work(tx), orderProblems)),
@@ -50,7 +50,7 @@ export class OrderAnswers {
   /** Answers a GET. A late order has no Last-Modified, because it became late without changing `updatedAt`. */
   read(order: Order, preconditions: Preconditions, reply: FastifyReply): OrderDto | undefined {
     const shown = this.show(order);
-    return conditionalAnswer(reply, preconditions, etagOfOrder(shown), shown, shown.late ? undefined : shown.updatedAt);
+    return conditionalResponse(reply, preconditions, etagOfOrder(shown), shown, shown.late ? undefined : shown.updatedAt);
   }
 
   private show(order: Order): OrderDto {

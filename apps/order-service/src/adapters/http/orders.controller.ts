@@ -1,11 +1,11 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
-  type Answer,
   ApiProblems,
   Caller,
   etagHeader,
   IdempotencyKey,
+  type JsonOf,
   logContext,
   NoBody,
   Preconditions,
@@ -56,7 +56,7 @@ export class OrdersController {
     @Caller() caller: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
     const origin = originOf(caller, 'POST /orders');
     const order = await this.answers.change(key, reply, (tx) =>
@@ -107,7 +107,7 @@ export class OrdersController {
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'POST /orders/:orderId/place', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
   }
@@ -130,7 +130,7 @@ export class OrdersController {
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'POST /orders/:orderId/cancel', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
   }
@@ -148,7 +148,7 @@ export class OrdersController {
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<OrderDto>> {
+  ): Promise<JsonOf<OrderDto>> {
     const command = commandOf(caller, 'POST /orders/:orderId/finish', orderId, preconditions);
     return this.answers.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
   }

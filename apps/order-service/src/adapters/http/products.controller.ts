@@ -2,13 +2,13 @@ import { Body, Controller, Get, Param, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   AnonymousAllowed,
-  type Answer,
   ApiProblems,
   Caller,
-  conditionalAnswer,
+  conditionalResponse,
   CursorCodec,
   etagOf,
   isOperator,
+  type JsonOf,
   OptionalCaller,
   Preconditions,
   problemOf,
@@ -62,7 +62,7 @@ export class ProductsController {
       ? await this.products.findStocked(productId).then((found) => found && withStock(found))
       : await this.products.find(productId);
     if (!product) throw problemOf({ code: 'product-not-found', productId }, productProblems);
-    return conditionalAnswer(reply, preconditions, etagOfProduct(product), product);
+    return conditionalResponse(reply, preconditions, etagOfProduct(product), product);
   }
 
   @Put(':productId')
@@ -76,7 +76,7 @@ export class ProductsController {
     @Body() { name, price, currency, stock }: PutProductDto,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<ProductDto>> {
+  ): Promise<JsonOf<ProductDto>> {
     const product = await this.unitOfWork.run(undefined, async (tx) => {
       const facts = { productId, name, price, currency, stock };
       const decision = await this.putProduct.execute(tx, facts, preconditions.version);

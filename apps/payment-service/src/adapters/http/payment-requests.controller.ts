@@ -1,14 +1,14 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
-  type Answer,
   ApiProblems,
   Caller,
-  conditionalAnswer,
+  conditionalResponse,
   CursorCodec,
   etagOf,
   IdempotencyKey,
   isOperator,
+  type JsonOf,
   logContext,
   NoBody,
   Preconditions,
@@ -77,7 +77,7 @@ export class PaymentRequestsController {
   ): Promise<PaymentRequestDto | undefined> {
     const request = await this.findVisible(caller, paymentRequestId);
     const [etag, seen] = [etagSeenBy(caller, request), asSeenBy(caller, request)];
-    return conditionalAnswer(reply, preconditions, etag, seen, request.updatedAt);
+    return conditionalResponse(reply, preconditions, etag, seen, request.updatedAt);
   }
 
   @Get(':paymentRequestId/timeline')
@@ -114,7 +114,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<PaymentRequestDto>> {
+  ): Promise<JsonOf<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/succeed', precondition };
     const result = { status: 'SUCCEEDED' } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
@@ -136,7 +136,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<PaymentRequestDto>> {
+  ): Promise<JsonOf<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/fail', precondition };
     const result = { status: 'FAILED', reason } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
@@ -160,7 +160,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Answer<PaymentRequestDto>> {
+  ): Promise<JsonOf<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded', precondition };
     return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
   }
@@ -170,7 +170,7 @@ export class PaymentRequestsController {
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
     decide: (tx: EntityManager) => Promise<PaymentDecision>,
-  ): Promise<Answer<PaymentRequestDto>> {
+  ): Promise<JsonOf<PaymentRequestDto>> {
     const request = await this.unitOfWork.run(key, async (tx) => stateOrProblem(await decide(tx), paymentProblems));
     logContext({ orderId: request.orderId });
     reply.header('etag', etagOf(request.version));
