@@ -19,6 +19,7 @@ export { ConfigError, loadConfig } from './app/load-config.js';
 export { ServiceConfig } from './app/service-config.js';
 export { CursorCodec, CursorPageQuery } from './http/pages.js';
 export { type Column, Columns } from './database/columns.js';
+export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';
 export { databaseModule, MESSAGING_DATA_SOURCE } from './database/database.module.js';
 export { createDataSource } from './database/lazy-data-source.js';
