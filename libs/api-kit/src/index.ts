@@ -1,4 +1,5 @@
 export { createApp } from './app/create-app.js';
+export { runRelay } from './app/run-relay.js';
 export { runService, type Service } from './app/run-service.js';
 export { actorOf, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
 export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
