@@ -1,7 +1,7 @@
 export { createApp } from './app/create-app.js';
 export { runRelay } from './app/run-relay.js';
 export { runService, type Service } from './app/run-service.js';
-export { actorOf, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
+export { actorOf, actorSeenBy, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
 export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
 export { Cause } from './http/cause.js';
 export {
@@ -18,7 +18,7 @@ export {
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { ServiceConfig } from './app/service-config.js';
-export { CursorCodec, CursorPageQuery } from './http/pages.js';
+export { ApiNextCursor, CursorCodec, CursorPageQuery, PageQuery } from './http/pages.js';
 export { type Column, Columns } from './database/columns.js';
 export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';
@@ -39,7 +39,6 @@ export { ApiProblems } from './http/openapi/api-problems.js';
 export { openApiGaps } from './http/openapi/completeness.js';
 export { openApiDocument, type OpenApiInfo, setupOpenApi } from './http/openapi/document.js';
 export { etagHeader } from './http/openapi/response-headers.js';
-export { PageQuery } from './http/pages.js';
 export { IgnoreQuery } from './http/query-guard.js';
 export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/query-fields.js';
 export { serviceStopping } from './http/common-problems.js';

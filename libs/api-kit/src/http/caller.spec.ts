@@ -1,4 +1,4 @@
-import { actorOf, isOperator } from './caller.js';
+import { actorOf, actorSeenBy, isOperator } from './caller.js';
 import { callerOf } from './caller-headers.js';
 import { ProblemException } from './problem.js';
 
@@ -96,5 +96,15 @@ describe('an actor', () => {
 
     expect(actorOf(caller)).toBe(actor);
     expect(isOperator(caller)).toBe(operates);
+  });
+
+  it.each([
+    ['operator:olga', 'operator'],
+    ['operator:olga\noscar', 'operator'],
+    ['customer:ada', 'customer:ada'],
+    ['payment-service', 'payment-service'],
+  ])('is shown to customers without the name of an operator: %j', (actor, seen) => {
+    expect(actorSeenBy(callerOf(headers('ada')), actor)).toBe(seen);
+    expect(actorSeenBy(callerOf(headers('olga', 'operator')), actor)).toBe(actor);
   });
 });

@@ -47,3 +47,8 @@ export function isOperator(caller: Caller | undefined): boolean {
 export function actorOf(caller: Caller): string {
   return `${isOperator(caller) ? 'operator' : 'customer'}:${caller.userId}`;
 }
+
+/** Returns the actor as this caller may see it. Customers are not told which operator it was. */
+export function actorSeenBy(caller: Caller, actor: string): string {
+  return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
+}

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { isStorable, IsText, isUuid, MayBeAbsent } from '@twinbox/fields';
 import { canonicalJson } from './canonical-json.js';
 import { QueryInt } from './query-fields.js';
@@ -86,6 +86,15 @@ export class CursorPageQuery extends PageQuery {
   @IsText(1, 1000)
   readonly cursor?: string;
 }
+
+/** Documents the `nextCursor` of a page. */
+export const ApiNextCursor = (): PropertyDecorator =>
+  ApiProperty({
+    type: String,
+    nullable: true,
+    example: null,
+    description: 'The cursor of the next page; null on the last page.',
+  });
 
 function listIn(cursor: string): unknown[] {
   try {

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { CursorPageQuery, IsText, MayBeAbsent, QueryAmount, QueryFlag, QueryList, QueryTime } from '@twinbox/api-kit';
+import { ApiNextCursor, CursorPageQuery, IsText, MayBeAbsent, QueryAmount, QueryFlag, QueryList, QueryTime } from '@twinbox/api-kit';
 import { IsIn } from 'class-validator';
 import { ORDER_SORTS, type OrderSort } from '../../application/order-list.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
@@ -89,11 +89,6 @@ export class OrderPageDto {
   @ApiProperty({ type: [OrderDto] })
   readonly items!: readonly OrderDto[];
 
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'The cursor of the next page; null on the last page.',
-  })
+  @ApiNextCursor()
   readonly nextCursor!: string | null;
 }

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { type Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
+import { actorSeenBy, ApiNextCursor, type Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
 import { type TimelineStep } from '../../application/order-timeline-reader.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
 import { ORDER_ID } from './order.dto.js';
@@ -80,12 +80,7 @@ export class TimelinePageDto {
   })
   readonly items!: readonly StepDto[];
 
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'The cursor of the next page; null on the last page.',
-  })
+  @ApiNextCursor()
   readonly nextCursor!: string | null;
 }
 
@@ -99,9 +94,4 @@ export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStep {
 function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): object | null {
   if (type !== 'NotificationFailed' || isOperator(caller)) return detail;
   return { reason: 'The message could not be delivered.' };
-}
-
-/** Customers are not told which operator it was. */
-function actorSeenBy(caller: Caller, actor: string): string {
-  return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
 }

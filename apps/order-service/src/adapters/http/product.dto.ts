@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { CursorPageQuery, IsAmount, IsText, IsWholeNumber, MayBeAbsent } from '@twinbox/api-kit';
+import { ApiNextCursor, CursorPageQuery, IsAmount, IsText, IsWholeNumber, MayBeAbsent } from '@twinbox/api-kit';
 import { currentCurrencies, formerCurrencies, IsPriceCurrency } from '@twinbox/contracts';
 import { Matches } from 'class-validator';
 import { type Product, type ProductFacts } from '../../domain/product.js';
@@ -51,12 +51,7 @@ export class ProductPageDto {
   @ApiProperty({ type: [ProductDto] })
   readonly items!: readonly ProductDto[];
 
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'The cursor of the next page; null on the last page.',
-  })
+  @ApiNextCursor()
   readonly nextCursor!: string | null;
 }
 

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { Caller, etagOf, IsId, isOperator, IsText } from '@twinbox/api-kit';
+import { ApiNextCursor, Caller, etagOf, IsId, isOperator, IsText } from '@twinbox/api-kit';
 import { Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
@@ -90,12 +90,7 @@ export class PaymentRequestPageDto {
   @ApiProperty({ type: [PaymentRequestDto] })
   readonly items!: readonly PaymentRequestDto[];
 
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'The cursor of the next page; null on the last page.',
-  })
+  @ApiNextCursor()
   readonly nextCursor!: string | null;
 }
 

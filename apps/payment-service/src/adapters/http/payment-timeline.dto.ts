@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
+import { actorSeenBy, ApiNextCursor, Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
 import { type StoredStep, type TimelineDetail } from '../../application/payment-timeline.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
 
@@ -85,19 +85,14 @@ export class PaymentTimelineDto {
   @ApiProperty({ type: [TimelineStepDto], description: 'Oldest first.' })
   readonly items!: readonly TimelineStepDto[];
 
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    example: null,
-    description: 'The cursor of the next page; null on the last page.',
-  })
+  @ApiNextCursor()
   readonly nextCursor!: string | null;
 }
 
 /** Hides from customers which operator acted, and what {@link detailSeenBy} hides. */
 export function stepSeenBy(caller: Caller, step: StoredStep): TimelineStepDto {
   const { position, type, status, version, at, cause, messageId } = step;
-  const actor = isOperator(caller) ? step.actor : step.actor.replace(/^operator:.*/s, 'operator');
+  const actor = actorSeenBy(caller, step.actor);
   return { position, type, status, version, at, actor, cause, messageId, detail: detailSeenBy(caller, step) };
 }
 
