@@ -1,10 +1,11 @@
+// Starting and stopping
 export { createApp } from './app/create-app.js';
 export { runRelay } from './app/run-relay.js';
 export { runService, type Service } from './app/run-service.js';
-export { actorOf, actorSeenBy, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
-export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
-export { Cause } from './http/cause.js';
+
+// Configuration by environment variables
 export {
+  EnvDiffersFrom,
   EnvDuration,
   EnvDurationOrOff,
   EnvFraction,
@@ -14,41 +15,61 @@ export {
   EnvOneOf,
   EnvOptionalSecret,
   EnvOptionalUrl,
-  EnvDiffersFrom,
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { ServiceConfig } from './app/service-config.js';
+
+// Who makes a request, and who may
+export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
+export { actorOf, actorSeenBy, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
+
+// What a request contains
+export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
+export { Cause } from './http/cause.js';
 export { ApiNextCursor, CursorCodec, CursorPageQuery, PageQuery } from './http/pages.js';
+export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/query-fields.js';
+export { IgnoreQuery } from './http/query-guard.js';
+export { parseJson, RawBody } from './http/raw-body.js';
+export { validationProblem } from './http/validation-problem.js';
+export { NoBody } from './http/validation.js';
+
+// Problems
+export { serviceStopping } from './http/common-problems.js';
+export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
+
+// Versions and preconditions
+export { conditionalResponse } from './http/conditional-response.js';
+export { Preconditions } from './http/preconditions.js';
+export { etagOf, versionConflict } from './http/versions.js';
+
+// Changes, once per idempotency key
+export { IdempotencyKey } from './idempotency/idempotency-key.js';
+export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
+export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
+export { type JsonOf, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
+
+// Server-sent events
+export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
+export { EventStream, openEventStream, type ServerSentEvent } from './http/event-stream.js';
+
+// The database
 export { type Column, Columns } from './database/columns.js';
 export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';
 export { databaseModule, MESSAGING_DATA_SOURCE } from './database/database.module.js';
 export { createDataSource } from './database/lazy-data-source.js';
-export { EventStream, openEventStream, type ServerSentEvent } from './http/event-stream.js';
-export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
-export { MessagingProbe } from './app/health.controller.js';
-export { HealthModule } from './app/health.module.js';
-export { IdempotencyKey } from './idempotency/idempotency-key.js';
-export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
 export { LockGate } from './database/lock-gate.js';
-export { type LogFields, logContext, loggerModule, withLogContext } from './app/logging.js';
-export { logMessages } from './app/message-log.js';
-export { ApiConstraint } from './http/openapi/validated-schemas.js';
-export { MetricsModule, MetricsSource } from './app/metrics.js';
+
+// The OpenAPI document
 export { ApiProblems } from './http/openapi/api-problems.js';
 export { openApiGaps } from './http/openapi/completeness.js';
 export { openApiDocument, type OpenApiInfo, setupOpenApi } from './http/openapi/document.js';
 export { etagHeader } from './http/openapi/response-headers.js';
-export { IgnoreQuery } from './http/query-guard.js';
-export { QueryAmount, QueryFlag, QueryInt, QueryList, QueryTime } from './http/query-fields.js';
-export { serviceStopping } from './http/common-problems.js';
-export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
-export { parseJson, RawBody } from './http/raw-body.js';
-export { type JsonOf, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
-export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
-export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
-export { NoBody } from './http/validation.js';
-export { validationProblem } from './http/validation-problem.js';
-export { conditionalResponse } from './http/conditional-response.js';
-export { Preconditions } from './http/preconditions.js';
-export { etagOf, versionConflict } from './http/versions.js';
+export { ApiConstraint } from './http/openapi/validated-schemas.js';
+
+// Logs, health and metrics
+export { MessagingProbe } from './app/health.controller.js';
+export { HealthModule } from './app/health.module.js';
+export { type LogFields, logContext, loggerModule, withLogContext } from './app/logging.js';
+export { logMessages } from './app/message-log.js';
+export { MetricsModule, MetricsSource } from './app/metrics.js';
