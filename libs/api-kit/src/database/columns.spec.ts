@@ -49,6 +49,12 @@ describe('the columns of a table', () => {
     );
   });
 
+  it('are selected from a table that is joined with others', () => {
+    expect(columns.pick('id', 'customerId', 'total').selectFrom('o')).toBe(
+      'o.id, o.customer_id as "customerId", o.total::float8 as total',
+    );
+  });
+
   it('are inserted by name, with a placeholder each', () => {
     const { id, customerId, total } = anOrder();
 

@@ -69,11 +69,12 @@ export class Columns<Row> {
    * because pg returns a bigint as text. This is exact for safe integers, and a migration may widen an integer without a change here.
    */
   get select(): string {
-    return this.join(({ property, name, type }) => {
-      const isWhole = type === 'integer' || type === 'bigint';
-      const value = isWhole ? `${name}::float8` : name;
-      return value === property ? name : `${value} as ${quoted(property)}`;
-    });
+    return this.join((column) => selected(column, column.name));
+  }
+
+  /** The list {@link select} for a table that a statement joins with others: `o.id, o.customer_id as "customerId"`. */
+  selectFrom(table: string): string {
+    return this.join((column) => selected(column, `${table}.${column.name}`));
   }
 
   /** The arguments of `json_build_object` for a row: `'id', id, 'customerId', customer_id`. */
@@ -132,6 +133,12 @@ interface NamedColumn {
   readonly property: string;
   readonly name: string;
   readonly type: Column['type'];
+}
+
+function selected({ property, name, type }: NamedColumn, reference: string): string {
+  const isWhole = type === 'integer' || type === 'bigint';
+  if (!isWhole && name === property) return reference;
+  return `${reference}${isWhole ? '::float8' : ''} as ${quoted(property)}`;
 }
 
 function snakeCase(property: string): string {
