@@ -1,10 +1,4 @@
-import {
-  Controller,
-  Get,
-  Header,
-  HttpException,
-  Res,
-} from '@nestjs/common';
+import { Controller, Get, Header, HttpException, Res } from '@nestjs/common';
 import {
   ApiExtension,
   ApiOkResponse,

@@ -23,7 +23,11 @@ class RelayModule {}
  * Runs the relay of a service as a separate process, which publishes or stands by and reports its health; the whole body of a `relay.ts`.
  * It starts and stops like {@link runService}.
  */
-export async function runRelay<C extends ServiceConfig>({ service, configClass, imports }: ServiceRelay<C>): Promise<void> {
+export async function runRelay<C extends ServiceConfig>({
+  service,
+  configClass,
+  imports,
+}: ServiceRelay<C>): Promise<void> {
   const name = `${service} relay`;
   await runService({
     name,

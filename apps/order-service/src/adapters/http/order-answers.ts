@@ -50,7 +50,8 @@ export class OrderAnswers {
   /** Answers a GET. A late order has no Last-Modified, because it became late without changing `updatedAt`. */
   read(order: Order, preconditions: Preconditions, reply: FastifyReply): OrderDto | undefined {
     const shown = this.show(order);
-    return conditionalResponse(reply, preconditions, etagOfOrder(shown), shown, shown.late ? undefined : shown.updatedAt);
+    const modifiedAt = shown.late ? undefined : shown.updatedAt;
+    return conditionalResponse(reply, preconditions, etagOfOrder(shown), shown, modifiedAt);
   }
 
   private show(order: Order): OrderDto {

@@ -1,5 +1,14 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ApiNextCursor, CursorPageQuery, IsText, MayBeAbsent, QueryAmount, QueryFlag, QueryList, QueryTime } from '@twinbox/api-kit';
+import {
+  ApiNextCursor,
+  CursorPageQuery,
+  IsText,
+  MayBeAbsent,
+  QueryAmount,
+  QueryFlag,
+  QueryList,
+  QueryTime,
+} from '@twinbox/api-kit';
 import { IsIn } from 'class-validator';
 import { ORDER_SORTS, type OrderSort } from '../../application/order-list.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
