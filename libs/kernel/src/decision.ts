@@ -1,7 +1,15 @@
-/** The rule accepts the command. Contains the state after the events, and the events to add to the outbox, in order. */
+/** An event of a decision, with the state after it. */
+export interface DecisionStep<State, Event> {
+  readonly event: Event;
+  readonly state: State;
+}
+
+/** The rule accepts the command. Contains the state after all steps, and the steps in order. */
 export interface Accepted<State, Event> {
   readonly accepted: true;
   readonly state: State;
+  readonly steps: readonly DecisionStep<State, Event>[];
+  /** The events of the steps. */
   readonly events: readonly Event[];
 }
 
@@ -15,15 +23,21 @@ export interface Rejected<Rejection> {
 export type Decision<State, Event, Rejection> = Accepted<State, Event> | Rejected<Rejection>;
 
 /**
- * Accepts a command. The new state is `state` with every event applied by `evolve`. Without events there is nothing to do, and the command
- * is still accepted.
+ * Accepts a command. Each event has one step, with the state after `evolve` has applied the event and all before it. Without events there
+ * is nothing to do, and the command is still accepted.
  */
 export function accept<State, Event>(
   evolve: (state: State, event: Event) => State,
   state: State,
   ...events: readonly Event[]
 ): Accepted<State, Event> {
-  return { accepted: true, state: events.reduce(evolve, state), events };
+  const steps: DecisionStep<State, Event>[] = [];
+  let after = state;
+  for (const event of events) {
+    after = evolve(after, event);
+    steps.push({ event, state: after });
+  }
+  return { accepted: true, state: after, steps, events };
 }
 
 /** Rejects a command, so that nothing changes and no event is raised. */

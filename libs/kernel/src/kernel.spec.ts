@@ -2,10 +2,18 @@ import fc from 'fast-check';
 import { accept, pageOf, reject, SystemClock } from './index.js';
 
 describe('a decision', () => {
-  it('that accepts has the state after all events in order', () => {
+  it('that accepts has the state after all events in order, and after each of them', () => {
     const append = (state: string, event: string): string => state + event;
 
-    expect(accept(append, '', 'a', 'b')).toEqual({ accepted: true, state: 'ab', events: ['a', 'b'] });
+    expect(accept(append, '', 'a', 'b')).toEqual({
+      accepted: true,
+      state: 'ab',
+      steps: [
+        { event: 'a', state: 'a' },
+        { event: 'b', state: 'ab' },
+      ],
+      events: ['a', 'b'],
+    });
   });
 
   it('that rejects has the facts', () => {

@@ -29,7 +29,7 @@ export class PutProduct {
     if (known) await this.products.save(tx, known, state);
     // The product was added concurrently, so try again with what is there now.
     else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, precondition);
-    return { ...decision, state: { ...state, reserved } };
+    return { ...decision, state: { ...state, reserved }, steps: [] };
   }
 
   /**
