@@ -1,5 +1,6 @@
 import { InCapitals, IsAmount, IsId, IsText, MayBeAbsentOrNull } from '@twinbox/fields';
 import { IsKnownCurrency } from './currencies.js';
+import { type EventOf } from './event-of.js';
 
 /** A customer placed an order. Topic `order.events`, keyed by `orderId`, like all order events. */
 export class OrderPlaced {
@@ -40,13 +41,6 @@ export class OrderFinished {
   @IsText(1, 255) readonly customerId!: string;
 }
 
-/** Any event of the topic `order.events`, in the form in which the rules of order-service return it. */
-export type OrderEvent =
-  | { readonly type: 'OrderPlaced'; readonly data: OrderPlaced }
-  | { readonly type: 'OrderCompleted'; readonly data: OrderCompleted }
-  | { readonly type: 'OrderCancelled'; readonly data: OrderCancelled }
-  | { readonly type: 'OrderFinished'; readonly data: OrderFinished };
-
 /** The contract of the topic that order-service publishes. */
 export const ORDER_EVENTS = {
   name: 'order.events',
@@ -55,3 +49,6 @@ export const ORDER_EVENTS = {
   retentionMs: 7 * 24 * 3600 * 1000,
   events: { OrderPlaced, OrderCompleted, OrderCancelled, OrderFinished },
 } as const;
+
+/** Any event of the topic `order.events`, in the form in which the rules of order-service return it. */
+export type OrderEvent = EventOf<typeof ORDER_EVENTS>;

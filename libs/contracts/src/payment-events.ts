@@ -1,4 +1,5 @@
 import { IsId, IsText, IsTime, MayBeAbsentOrNull } from '@twinbox/fields';
+import { type EventOf } from './event-of.js';
 
 /** payment-service requested the payment of an order. Topic `payment.events`, keyed by `orderId`, like all payment events. */
 export class PaymentRequested {
@@ -56,14 +57,6 @@ export class PaymentRefunded {
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
-/** Any event of the topic `payment.events`, in the form in which the rules of payment-service return it. */
-export type PaymentEvent =
-  | { readonly type: 'PaymentRequested'; readonly data: PaymentRequested }
-  | { readonly type: 'PaymentSucceeded'; readonly data: PaymentSucceeded }
-  | { readonly type: 'PaymentFailed'; readonly data: PaymentFailed }
-  | { readonly type: 'PaymentCancelled'; readonly data: PaymentCancelled }
-  | { readonly type: 'PaymentRefunded'; readonly data: PaymentRefunded };
-
 /** The contract of the topic that payment-service publishes. */
 export const PAYMENT_EVENTS = {
   name: 'payment.events',
@@ -72,3 +65,6 @@ export const PAYMENT_EVENTS = {
   retentionMs: 7 * 24 * 3600 * 1000,
   events: { PaymentRequested, PaymentSucceeded, PaymentFailed, PaymentCancelled, PaymentRefunded },
 } as const;
+
+/** Any event of the topic `payment.events`, in the form in which the rules of payment-service return it. */
+export type PaymentEvent = EventOf<typeof PAYMENT_EVENTS>;
