@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type OrderCommand } from '../../apps/order-service/src/application/order-commands.js';
+import { type OrderCommand } from '../../apps/order-service/src/application/order-journal.js';
 import { type Line } from '../../apps/order-service/src/domain/product.js';
 import { aProduct, aSlot, type Move } from './move.js';
 import { must } from './must.js';

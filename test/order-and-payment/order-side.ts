@@ -3,7 +3,7 @@ import { CancelOrder } from '../../apps/order-service/src/application/cancel-ord
 import { EditCart } from '../../apps/order-service/src/application/edit-cart.js';
 import { FinishOrder } from '../../apps/order-service/src/application/finish-order.js';
 import { ApplyPaymentEvent } from '../../apps/order-service/src/application/apply-payment-event.js';
-import { OrderCommands } from '../../apps/order-service/src/application/order-commands.js';
+import { OrderCommands } from '../../apps/order-service/src/application/order-journal.js';
 import { type OrderStore } from '../../apps/order-service/src/application/order-store.js';
 import { type Step } from '../../apps/order-service/src/application/order-timeline.js';
 import { PlaceOrder } from '../../apps/order-service/src/application/place-order.js';

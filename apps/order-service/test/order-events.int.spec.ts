@@ -3,7 +3,7 @@ import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type EventClient } from './event-client.js';
-import { OrderFeed } from '../src/application/order-feed.js';
+import { OrderFeed } from '../src/application/live/feed.js';
 import { type Client, INSERT_STEP, type Replica, startWorld, type World } from './order-events.harness.js';
 
 let world: World;

@@ -2,8 +2,8 @@ import { type TestDatabase } from '@twinbox/messaging/testing';
 import { createServiceDatabase } from '@twinbox/test-support';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { type Query, readNow, readSince } from '../src/adapters/postgres/order-feed-sql.js';
-import { FeedSnapshot } from '../src/application/order-feed-snapshot.js';
+import { type Query, readNow, readSince } from '../src/adapters/postgres/live/feed-sql.js';
+import { FeedSnapshot } from '../src/application/live/resume-point.js';
 import { INSERT_STEP } from './order-events.harness.js';
 
 let database: TestDatabase;

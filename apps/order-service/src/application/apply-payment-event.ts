@@ -4,7 +4,7 @@ import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type OrderDecision, type OrderHead } from '../domain/order.js';
 import { actorOfPayment, applyPaymentEvent } from '../domain/payment.js';
-import { OrderCommands } from './order-commands.js';
+import { OrderCommands } from './order-journal.js';
 import { OrderStore } from './order-store.js';
 import { ProductStore } from './product-store.js';
 

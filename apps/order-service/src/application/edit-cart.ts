@@ -3,7 +3,7 @@ import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { addItems, changeItem, type NewOrder, openDraft, removeItem, type WantedLine } from '../domain/cart.js';
 import { type OrderDecision } from '../domain/order.js';
-import { type OrderCommand, OrderCommands } from './order-commands.js';
+import { type OrderCommand, OrderCommands } from './order-journal.js';
 import { type Origin } from './order-timeline.js';
 import { orderIdOf } from './place-order.js';
 import { ProductStore } from './product-store.js';

@@ -3,7 +3,7 @@ import { aPlacedOrder, accepted, later, payment } from '../../test/order.fixture
 import { type Order } from '../domain/order.js';
 import { applyPaymentEvent } from '../domain/payment.js';
 import { FinishOrder } from './finish-order.js';
-import { OrderCommands, type Requester } from './order-commands.js';
+import { OrderCommands, type Requester } from './order-journal.js';
 import { type OrderStore } from './order-store.js';
 
 const order: Order = accepted(applyPaymentEvent(aPlacedOrder(), payment.succeeded, later));

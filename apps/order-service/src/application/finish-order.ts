@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { finishOrder, type OrderDecision } from '../domain/order.js';
-import { type OrderCommand, OrderCommands } from './order-commands.js';
+import { type OrderCommand, OrderCommands } from './order-journal.js';
 
 @Injectable()
 export class FinishOrder {

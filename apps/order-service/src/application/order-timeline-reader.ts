@@ -1,4 +1,4 @@
-import { type OrderOwner } from './order-commands.js';
+import { type OrderOwner } from './order-journal.js';
 import { type Step } from './order-timeline.js';
 
 export interface TimelineStep extends Step {

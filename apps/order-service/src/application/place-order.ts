@@ -5,7 +5,7 @@ import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, recheckUnderLock } from '../domain/cart.js';
 import { type Order, type OrderDecision } from '../domain/order.js';
-import { type OrderCommand, OrderCommands } from './order-commands.js';
+import { type OrderCommand, OrderCommands } from './order-journal.js';
 import { type Origin } from './order-timeline.js';
 import { ProductStore } from './product-store.js';
 

@@ -3,7 +3,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, IdempotencyKey, type JsonOf, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
-import { commandOf, OrderAnswers } from './order-answers.js';
+import { commandOf, OrderAnswers } from './order-requests.js';
 import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';

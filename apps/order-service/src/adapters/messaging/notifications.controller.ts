@@ -4,7 +4,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { OrderCancelled, OrderCompleted, OrderFinished } from '@twinbox/contracts';
 import { InboxContext, Jobs } from '@twinbox/messaging';
 import { type Notification } from '../../application/notifier.js';
-import { NOTIFICATIONS } from '../../platform.js';
+import { NOTIFICATIONS } from '../../topology.js';
 import { NOTIFICATION_QUEUE } from '../notifications/notification-jobs.js';
 
 @ApiExcludeController()

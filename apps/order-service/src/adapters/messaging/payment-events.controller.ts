@@ -11,7 +11,7 @@ import {
 } from '@twinbox/contracts';
 import { InboxContext, PermanentError } from '@twinbox/messaging';
 import { ApplyPaymentEvent } from '../../application/apply-payment-event.js';
-import { ORDER_PROCESS } from '../../platform.js';
+import { ORDER_PROCESS } from '../../topology.js';
 
 @ApiExcludeController()
 @Controller()

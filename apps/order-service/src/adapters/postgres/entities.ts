@@ -1,4 +1,4 @@
-import { orderItemSchema, orderSchema } from './order-schema.js';
-import { productSchema } from './product-schema.js';
+import { orderItemSchema, orderSchema } from './order-table.js';
+import { productSchema } from './product-table.js';
 
 export const entities = [orderSchema, orderItemSchema, productSchema];

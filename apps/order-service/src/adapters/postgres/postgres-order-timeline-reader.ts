@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { type OrderOwner } from '../../application/order-commands.js';
+import { type OrderOwner } from '../../application/order-journal.js';
 import { OrderTimelineReader, type TimelineStep } from '../../application/order-timeline-reader.js';
 
 @Injectable()

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { type WalkPoint } from '../../application/order-feed-place.js';
-import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
+import { type WalkPoint } from '../../../application/live/place.js';
+import { type FeedSnapshot } from '../../../application/live/resume-point.js';
 import {
   type FeedPart,
   type FeedReading,
   type FeedStep,
   OrderFeedHistory,
-} from '../../application/order-feed-store.js';
-import { type Query, readSince, STEP, stepsIn, type StepRow } from './order-feed-sql.js';
+} from '../../../application/live/ports.js';
+import { type Query, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
 
 /** Steps per statement, at most half a megabyte. */
 const MAX_STEPS = 200;

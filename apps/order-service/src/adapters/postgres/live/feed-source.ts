@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
-import { type FeedPlace } from '../../application/order-feed-place.js';
-import { type FeedSnapshot } from '../../application/order-feed-snapshot.js';
-import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from '../../application/order-feed-store.js';
-import { OrderServiceConfig } from '../../config.js';
-import { OrderFeedAnnouncer } from './order-feed-announcer.js';
+import { type FeedPlace } from '../../../application/live/place.js';
+import { type FeedSnapshot } from '../../../application/live/resume-point.js';
+import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from '../../../application/live/ports.js';
+import { OrderServiceConfig } from '../../../config.js';
+import { OrderFeedAnnouncer } from './announcer.js';
 import {
   type Landmarks,
   type Query,
@@ -14,7 +14,7 @@ import {
   readNow,
   readSince,
   wentBack,
-} from './order-feed-sql.js';
+} from './feed-sql.js';
 
 const CHANNEL = 'orders_timeline';
 const MAX_STEPS = 200;

@@ -1,6 +1,6 @@
-import { type Watched } from './order-feed-place.js';
-import { FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedStep } from './order-feed-store.js';
+import { type Watched } from './place.js';
+import { FeedSnapshot } from './resume-point.js';
+import { type FeedStep } from './ports.js';
 
 /** All steps for a follower that `seen` sees and `before` does not. Without steps, it only reports progress. */
 export interface FeedBatch {

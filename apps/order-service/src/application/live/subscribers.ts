@@ -1,6 +1,6 @@
-import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedStep } from './order-feed-store.js';
-import { type FeedSubscription } from './order-feed-subscription.js';
+import { type FeedSnapshot } from './resume-point.js';
+import { type FeedStep } from './ports.js';
+import { type FeedSubscription } from './subscription.js';
 
 /** Indexes subscriptions, so that the cost of a step depends on those it matches and not on all. */
 export class OrderFeedFollowers {

@@ -1,4 +1,4 @@
-import { type FeedSnapshot } from './order-feed-snapshot.js';
+import { type FeedSnapshot } from './resume-point.js';
 
 export type Watched = { readonly orderId: string } | { readonly customerId: string } | { readonly all: true };
 

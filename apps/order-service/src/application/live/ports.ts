@@ -1,6 +1,6 @@
-import { type FeedPlace, type WalkPoint } from './order-feed-place.js';
-import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { type TimelineStep } from './order-timeline-reader.js';
+import { type FeedPlace, type WalkPoint } from './place.js';
+import { type FeedSnapshot } from './resume-point.js';
+import { type TimelineStep } from '../order-timeline-reader.js';
 
 export interface FeedStep extends TimelineStep {
   readonly orderId: string;

@@ -1,10 +1,10 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { OrderChanges } from './order-changes.js';
-import { OrderFeedFollowers } from './order-feed-followers.js';
-import { type FeedPlace, type Watched } from './order-feed-place.js';
-import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { FeedClosed, FeedWentBack, OrderFeedSource } from './order-feed-store.js';
-import { FeedSubscription } from './order-feed-subscription.js';
+import { OrderChanges } from '../order-changes.js';
+import { OrderFeedFollowers } from './subscribers.js';
+import { type FeedPlace, type Watched } from './place.js';
+import { type FeedSnapshot } from './resume-point.js';
+import { FeedClosed, FeedWentBack, OrderFeedSource } from './ports.js';
+import { FeedSubscription } from './subscription.js';
 
 /** Covers notices that got lost or never arrive, as behind a pooler in transaction mode. */
 const POLL_MS = 1000;

@@ -1,9 +1,9 @@
-import { type OrderFeed } from './order-feed.js';
-import { type Listener, OrderFeedFollower } from './order-feed-follower.js';
-import { type FeedPlace, type WalkPoint, type Watched } from './order-feed-place.js';
-import { FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedPart, type FeedReading, type FeedStep, OrderFeedHistory } from './order-feed-store.js';
-import { FeedSubscription } from './order-feed-subscription.js';
+import { type OrderFeed } from './feed.js';
+import { type Listener, OrderFeedFollower } from './delivery.js';
+import { type FeedPlace, type WalkPoint, type Watched } from './place.js';
+import { FeedSnapshot } from './resume-point.js';
+import { type FeedPart, type FeedReading, type FeedStep, OrderFeedHistory } from './ports.js';
+import { FeedSubscription } from './subscription.js';
 
 const COUNT = 3000;
 const LAST_XID = 100_000;

@@ -1,6 +1,6 @@
-import { FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedStep } from './order-feed-store.js';
-import { type FeedBatch, FeedSubscription } from './order-feed-subscription.js';
+import { FeedSnapshot } from './resume-point.js';
+import { type FeedStep } from './ports.js';
+import { type FeedBatch, FeedSubscription } from './subscription.js';
 
 /** Seen up to this transaction. */
 const upTo = (xid: number) => new FeedSnapshot(xid + 1, []);

@@ -1,6 +1,6 @@
 import { EntitySchema } from 'typeorm';
 import { type Product } from '../../domain/product.js';
-import { minorUnits } from './order-schema.js';
+import { minorUnits } from './order-table.js';
 
 /** `words` are the search words of the name `wordsOf`. */
 export interface ProductRow extends Product {

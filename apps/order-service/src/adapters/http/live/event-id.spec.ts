@@ -1,4 +1,4 @@
-import { placeWith } from './order-events-stream.js';
+import { placeWith } from './event-id.js';
 
 const orderId = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 

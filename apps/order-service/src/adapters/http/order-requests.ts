@@ -15,7 +15,7 @@ import {
 import { Clock } from '@twinbox/kernel';
 import { type FastifyReply } from 'fastify';
 import { type EntityManager } from 'typeorm';
-import { type OrderCommand, type Requester } from '../../application/order-commands.js';
+import { type OrderCommand, type Requester } from '../../application/order-journal.js';
 import { type Origin } from '../../application/order-timeline.js';
 import { OrderServiceConfig } from '../../config.js';
 import { type Order, type OrderDecision } from '../../domain/order.js';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { FeedSnapshot } from './order-feed-snapshot.js';
+import { FeedSnapshot } from './resume-point.js';
 
 /** A server with its open transactions, and the committed ones that have steps. */
 class Server {

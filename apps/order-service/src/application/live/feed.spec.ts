@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { OrderFeed } from './order-feed.js';
-import { FeedSnapshot } from './order-feed-snapshot.js';
-import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from './order-feed-store.js';
+import { OrderFeed } from './feed.js';
+import { FeedSnapshot } from './resume-point.js';
+import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from './ports.js';
 
 class Source extends OrderFeedSource {
   readings = 0;

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { OrderFeed } from './order-feed.js';
-import { type FeedPlace, type FeedWalk, isWalkOf, walkFrom, type Watched } from './order-feed-place.js';
-import { type FeedSnapshot } from './order-feed-snapshot.js';
-import { type FeedPart, type FeedStep, OrderFeedHistory } from './order-feed-store.js';
-import { type FeedBatch, type FeedSubscription } from './order-feed-subscription.js';
+import { OrderFeed } from './feed.js';
+import { type FeedPlace, type FeedWalk, isWalkOf, walkFrom, type Watched } from './place.js';
+import { type FeedSnapshot } from './resume-point.js';
+import { type FeedPart, type FeedStep, OrderFeedHistory } from './ports.js';
+import { type FeedBatch, type FeedSubscription } from './subscription.js';
 
 const AGAIN_MS = 1000;
 /** In transactions. Beyond it, reading all orders of a customer is cheaper than all commits, which bounds the cost of a resume. */

@@ -11,17 +11,17 @@ import {
   problemOf,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
-import { isVisible } from '../../application/order-commands.js';
-import { OrderFeedFollower } from '../../application/order-feed-follower.js';
-import { type Watched } from '../../application/order-feed-place.js';
-import { FeedClosed } from '../../application/order-feed-store.js';
-import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
-import { requesterOf } from './order-answers.js';
-import { orderEventProblems } from './order-event-problems.js';
-import { listenerOn, placeWith } from './order-events-stream.js';
-import { orderProblems } from './order-problems.js';
-import { OrderEventDto } from './order-timeline.dto.js';
-import { OrderParams } from './order.dto.js';
+import { isVisible } from '../../../application/order-journal.js';
+import { OrderFeedFollower } from '../../../application/live/delivery.js';
+import { type Watched } from '../../../application/live/place.js';
+import { FeedClosed } from '../../../application/live/ports.js';
+import { OrderTimelineReader } from '../../../application/order-timeline-reader.js';
+import { requesterOf } from '../order-requests.js';
+import { orderEventProblems } from './live-problems.js';
+import { listenerOn, placeWith } from './event-id.js';
+import { orderProblems } from '../order-problems.js';
+import { OrderEventDto } from '../order-timeline.dto.js';
+import { OrderParams } from '../order.dto.js';
 
 /** Per user and replica. A browser opens at most six connections to a host. */
 const MAX_STREAMS = 20;

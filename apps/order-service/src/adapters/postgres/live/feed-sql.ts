@@ -1,6 +1,6 @@
-import { type FeedPlace } from '../../application/order-feed-place.js';
-import { FeedSnapshot } from '../../application/order-feed-snapshot.js';
-import { type FeedReading, type FeedStep } from '../../application/order-feed-store.js';
+import { type FeedPlace } from '../../../application/live/place.js';
+import { FeedSnapshot } from '../../../application/live/resume-point.js';
+import { type FeedReading, type FeedStep } from '../../../application/live/ports.js';
 
 export type Query = <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 

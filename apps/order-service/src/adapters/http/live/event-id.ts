@@ -1,9 +1,9 @@
 import { type Caller, type EventStream } from '@twinbox/api-kit';
-import { type Listener } from '../../application/order-feed-follower.js';
-import { type FeedPlace } from '../../application/order-feed-place.js';
-import { FeedSnapshot, MAX_OPEN_IN_WALK } from '../../application/order-feed-snapshot.js';
-import { type FeedStep } from '../../application/order-feed-store.js';
-import { stepSeenBy } from './order-timeline.dto.js';
+import { type Listener } from '../../../application/live/delivery.js';
+import { type FeedPlace } from '../../../application/live/place.js';
+import { FeedSnapshot, MAX_OPEN_IN_WALK } from '../../../application/live/resume-point.js';
+import { type FeedStep } from '../../../application/live/ports.js';
+import { stepSeenBy } from '../order-timeline.dto.js';
 
 /** One name for all events, because a browser's `EventSource` must subscribe to each name in advance. */
 const EVENT = 'order';
