@@ -3,7 +3,7 @@ import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { CartController } from './adapters/http/cart.controller.js';
 import { OrderAnswers } from './adapters/http/order-requests.js';
-import { OrderEventsController } from './adapters/http/live/live-orders.controller.js';
+import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
 import { OrderListController } from './adapters/http/order-list.controller.js';
 import { OrderTimelineController } from './adapters/http/order-timeline.controller.js';
 import { OrdersController } from './adapters/http/orders.controller.js';
@@ -15,8 +15,8 @@ import { MailNotifier } from './adapters/notifications/mail-notifier.js';
 import { NotificationJobs } from './adapters/notifications/notification-jobs.js';
 import { entities } from './adapters/postgres/entities.js';
 import { OrderMetrics, OrderMetricsModule } from './adapters/postgres/order-metrics.js';
-import { PostgresOrderFeedHistory } from './adapters/postgres/live/feed-history.js';
-import { PostgresOrderFeedSource } from './adapters/postgres/live/feed-source.js';
+import { PostgresFeedHistory } from './adapters/postgres/live/feed-history.js';
+import { PostgresFeedSource } from './adapters/postgres/live/feed-source.js';
 import { PostgresOrderList } from './adapters/postgres/postgres-order-list.js';
 import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js';
 import { PostgresOrderTimelineReader } from './adapters/postgres/postgres-order-timeline-reader.js';
@@ -30,9 +30,9 @@ import { FinishOrder } from './application/finish-order.js';
 import { Notifier } from './application/notifier.js';
 import { OrderChanges } from './application/order-changes.js';
 import { OrderCommands } from './application/order-journal.js';
-import { OrderFeed } from './application/live/feed.js';
-import { OrderFeedFollower } from './application/live/delivery.js';
-import { OrderFeedHistory, OrderFeedSource } from './application/live/ports.js';
+import { Feed } from './application/live/feed.js';
+import { Delivery } from './application/live/delivery.js';
+import { FeedHistory, FeedSource } from './application/live/ports.js';
 import { OrderList } from './application/order-list.js';
 import { OrderStore } from './application/order-store.js';
 import { OrderTimeline } from './application/order-timeline.js';
@@ -63,7 +63,7 @@ export class AppModule {
         CartController,
         OrderListController,
         OrderTimelineController,
-        OrderEventsController,
+        LiveOrdersController,
         ProductsController,
         PaymentEventsController,
         NotificationsController,
@@ -79,11 +79,11 @@ export class AppModule {
         OrderAnswers,
         PostgresOrderTimeline,
         { provide: OrderTimeline, useExisting: PostgresOrderTimeline },
-        OrderFeed,
-        OrderFeedFollower,
-        { provide: OrderChanges, useExisting: OrderFeed },
-        { provide: OrderFeedSource, useClass: PostgresOrderFeedSource },
-        { provide: OrderFeedHistory, useClass: PostgresOrderFeedHistory },
+        Feed,
+        Delivery,
+        { provide: OrderChanges, useExisting: Feed },
+        { provide: FeedSource, useClass: PostgresFeedSource },
+        { provide: FeedHistory, useClass: PostgresFeedHistory },
         { provide: OrderList, useClass: PostgresOrderList },
         { provide: OrderTimelineReader, useClass: PostgresOrderTimelineReader },
         { provide: OrderStore, useClass: PostgresOrderStore },

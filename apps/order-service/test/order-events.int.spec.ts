@@ -3,7 +3,7 @@ import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type EventClient } from './event-client.js';
-import { OrderFeed } from '../src/application/live/feed.js';
+import { Feed } from '../src/application/live/feed.js';
 import { type Client, INSERT_STEP, type Replica, startWorld, type World } from './order-events.harness.js';
 
 let world: World;
@@ -448,7 +448,7 @@ describe('a stream is rejected', () => {
   it('by a stopping replica with a 503', async () => {
     const replica = await world.startReplica();
 
-    await replica.app.get(OrderFeed).onApplicationShutdown();
+    await replica.app.get(Feed).onApplicationShutdown();
     const refused = await replica.as(aUser()).get('/orders/events');
     await replica.stop();
 

@@ -2,8 +2,9 @@ import { type TestDatabase } from '@twinbox/messaging/testing';
 import { createServiceDatabase } from '@twinbox/test-support';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { type Query, readNow, readSince } from '../src/adapters/postgres/live/feed-sql.js';
-import { FeedSnapshot } from '../src/application/live/resume-point.js';
+import { readNow, readSince } from '../src/adapters/postgres/live/feed-sql.js';
+import { type Query } from '../src/adapters/postgres/live/landmarks.js';
+import { Snapshot } from '../src/application/live/resume-point.js';
 import { INSERT_STEP } from './order-events.harness.js';
 
 let database: TestDatabase;
@@ -101,7 +102,7 @@ describe('a reading', () => {
   it('compares transaction ids as numbers and not as text', async () => {
     for (const xid of ['9', '10']) await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, xid]);
 
-    const { seen } = await readSince(query, new FeedSnapshot(5, []), 100);
+    const { seen } = await readSince(query, new Snapshot(5, []), 100);
 
     expect(seen.sees(10)).toBe(true);
   });

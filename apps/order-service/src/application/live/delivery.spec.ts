@@ -1,9 +1,8 @@
-import { type OrderFeed } from './feed.js';
-import { type Listener, OrderFeedFollower } from './delivery.js';
-import { type FeedPlace, type WalkPoint, type Watched } from './place.js';
-import { FeedSnapshot } from './resume-point.js';
-import { type FeedPart, type FeedReading, type FeedStep, OrderFeedHistory } from './ports.js';
-import { FeedSubscription } from './subscription.js';
+import { Delivery, type Listener } from './delivery.js';
+import { type Feed } from './feed.js';
+import { type FeedBatch, FeedHistory, type FeedStep, type HistoryPage } from './ports.js';
+import { type ResumePoint, type ScanPosition, Snapshot, type WatchedOrders } from './resume-point.js';
+import { Subscriber } from './subscribers.js';
 
 const COUNT = 3000;
 const LAST_XID = 100_000;
@@ -19,12 +18,12 @@ function aTimeline(orders: number): FeedStep[] {
 }
 
 /** Every step is committed. */
-class History extends OrderFeedHistory {
+class History extends FeedHistory {
   constructor(private readonly timeline: readonly FeedStep[]) {
     super();
   }
 
-  override async since(seen: FeedSnapshot): Promise<FeedReading> {
+  override async since(seen: Snapshot): Promise<FeedBatch> {
     const unseen = this.timeline.filter(({ xid }) => !seen.sees(xid)).toSorted((a, b) => a.xid - b.xid);
     const steps = unseen.slice(0, 1000);
     const isWhole = unseen.length <= 1000;
@@ -35,8 +34,8 @@ class History extends OrderFeedHistory {
     };
   }
 
-  override async ofCustomer(_: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
-    const key = ({ orderId, position }: WalkPoint) => orderId + String(position).padStart(20, '0');
+  override async ofCustomer(_: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage> {
+    const key = ({ orderId, position }: ScanPosition) => orderId + String(position).padStart(20, '0');
     const unseen = this.timeline
       .filter((step) => !seen.sees(step.xid) && key(step) > key(after))
       .toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
@@ -44,7 +43,7 @@ class History extends OrderFeedHistory {
     return { steps, next: unseen.length > 1000 ? steps.at(-1) : undefined };
   }
 
-  override ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
+  override ofOrder(orderId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage> {
     return this.ofCustomer('', seen, { ...after, orderId });
   }
 
@@ -53,16 +52,16 @@ class History extends OrderFeedHistory {
   }
 }
 
-function aFollower(timeline: readonly FeedStep[]) {
-  const seen = new FeedSnapshot(LAST_XID + 1, []);
+function aDelivery(timeline: readonly FeedStep[]) {
+  const seen = new Snapshot(LAST_XID + 1, []);
   const feed = {
-    subscribe: async (watched: Watched) => {
-      const subscription = new FeedSubscription(watched, () => undefined);
-      subscription.begin(seen);
-      return subscription;
+    subscribe: async (watched: WatchedOrders, since?: ResumePoint) => {
+      const subscriber = new Subscriber(watched, () => undefined, since);
+      subscriber.begin(seen);
+      return subscriber;
     },
   };
-  return new OrderFeedFollower(feed as unknown as OrderFeed, new History(timeline));
+  return new Delivery(feed as unknown as Feed, new History(timeline));
 }
 
 it.each([
@@ -73,24 +72,24 @@ it.each([
   'P2 %s: a client that is cut off after every 150 steps receives all of them by resuming',
   async (_, watched, orders) => {
     const timeline = aTimeline(orders);
-    const follower = aFollower(timeline);
+    const delivery = aDelivery(timeline);
     const got = new Set<number>();
-    let place: FeedPlace = { seen: new FeedSnapshot(50, []) };
+    let point: ResumePoint = { seen: new Snapshot(50, []) };
     let resumes = 0;
 
     while (got.size < COUNT && resumes < 100) {
       resumes++;
-      const followed = await follower.join(watched, place);
+      const subscriber = await delivery.join(watched, point);
       let sent = 0;
       const listener: Listener = {
         send(step, resume) {
           if (listener.closed) return;
           got.add(step.position);
-          place = resume;
+          point = resume;
           sent++;
         },
         mark(resume) {
-          if (!listener.closed) place = resume;
+          if (!listener.closed) point = resume;
         },
         ready: async () => undefined,
         end: () => undefined,
@@ -98,7 +97,7 @@ it.each([
           return sent >= 150 || got.size === COUNT;
         },
       };
-      await follower.serve(followed!, listener);
+      await delivery.serve(subscriber!, listener);
     }
 
     expect(got.size).toBe(COUNT);
@@ -108,13 +107,13 @@ it.each([
 );
 
 it('sends at most a hundred steps before it waits for the client', async () => {
-  const follower = aFollower(aTimeline(500));
+  const delivery = aDelivery(aTimeline(500));
   let sinceReady = 0;
   let most = 0;
   let sent = 0;
 
-  const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []) });
-  await follower.serve(followed!, {
+  const subscriber = await delivery.join({ all: true }, { seen: new Snapshot(50, []) });
+  await delivery.serve(subscriber!, {
     send() {
       sent++;
       most = Math.max(most, ++sinceReady);
@@ -132,15 +131,15 @@ it('sends at most a hundred steps before it waits for the client', async () => {
   expect(most).toBe(100);
 });
 
-it('P2 does not continue a walk over other orders, because steps would be lost', async () => {
+it('P2 does not continue a scan over other orders, because steps would be lost', async () => {
   const timeline = aTimeline(500);
-  const follower = aFollower(timeline);
-  const upTo = new FeedSnapshot(LAST_XID + 1, []);
-  const walk = { over: 'order', upTo, orderId: ORDER, position: COUNT } as const;
+  const delivery = aDelivery(timeline);
+  const upTo = new Snapshot(LAST_XID + 1, []);
+  const scan = { over: 'order', upTo, orderId: ORDER, position: COUNT } as const;
   const got = new Set<number>();
 
-  const followed = await follower.join({ all: true }, { seen: new FeedSnapshot(50, []), walk });
-  await follower.serve(followed!, {
+  const subscriber = await delivery.join({ all: true }, { seen: new Snapshot(50, []), scan });
+  await delivery.serve(subscriber!, {
     send: ({ position }) => void got.add(position),
     mark: () => undefined,
     ready: async () => undefined,

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { OrderFeed } from './feed.js';
-import { type FeedPlace, type FeedWalk, isWalkOf, walkFrom, type Watched } from './place.js';
-import { type FeedSnapshot } from './resume-point.js';
-import { type FeedPart, type FeedStep, OrderFeedHistory } from './ports.js';
-import { type FeedBatch, type FeedSubscription } from './subscription.js';
+import { Feed } from './feed.js';
+import { FeedHistory, type FeedStep, type HistoryPage, type SubscriberBatch } from './ports.js';
+import { isScanOf, type ResumePoint, type Scan, scanFrom, type Snapshot, type WatchedOrders } from './resume-point.js';
+import { type Subscriber } from './subscribers.js';
 
 const AGAIN_MS = 1000;
 /** In transactions. Beyond it, reading all orders of a customer is cheaper than all commits, which bounds the cost of a resume. */
@@ -15,9 +14,9 @@ const SLICE = 100;
 /** Receives the steps. No member throws. */
 export interface Listener {
   /** Sends a step. A client that has received it and resumes from `resume` misses nothing. */
-  send(step: FeedStep, resume: FeedPlace): void;
-  /** Advances the place to resume from without a step. */
-  mark(resume: FeedPlace): void;
+  send(step: FeedStep, resume: ResumePoint): void;
+  /** Advances the resume point without a step. */
+  mark(resume: ResumePoint): void;
   /** Waits until the client has caught up, because unsent steps are buffered in memory. */
   ready(): Promise<void>;
   /** Ends the stream, because it cannot be continued from here. The client learns whether it can resume when it reconnects. */
@@ -25,27 +24,21 @@ export interface Listener {
   readonly closed: boolean;
 }
 
-export interface Followed {
-  readonly subscription: FeedSubscription;
-  /** Undefined for a client that does not resume. */
-  readonly since: FeedPlace | undefined;
-}
-
-interface Delivery {
-  readonly watched: Watched;
+interface Recipient {
+  readonly watched: WatchedOrders;
   readonly listener: Listener;
-  /** Advances with each step sent, so that an error does not lose the place. */
-  place: FeedPlace;
+  /** Advances with each step sent, so that an error does not lose it. */
+  point: ResumePoint;
 }
 
 /** Sends a listener the steps it missed, then new ones, without a gap between the two. */
 @Injectable()
-export class OrderFeedFollower {
+export class Delivery {
   private readonly logger = new Logger('OrderFeed');
 
   constructor(
-    private readonly feed: OrderFeed,
-    private readonly history: OrderFeedHistory,
+    private readonly feed: Feed,
+    private readonly history: FeedHistory,
   ) {}
 
   /**
@@ -53,30 +46,30 @@ export class OrderFeedFollower {
    * not have, because steps might be lost after it.
    * @throws FeedClosed, or an error if the database cannot be read
    */
-  async join(watched: Watched, since: FeedPlace | undefined): Promise<Followed | undefined> {
-    const subscription = await this.feed.subscribe(watched, since);
-    if (!subscription) return undefined;
-    const furthest = Math.max(since?.seen.end ?? 0, since?.walk?.upTo.end ?? 0);
-    if (furthest <= subscription.from.end) return { subscription, since };
-    subscription.end();
+  async join(watched: WatchedOrders, since: ResumePoint | undefined): Promise<Subscriber | undefined> {
+    const subscriber = await this.feed.subscribe(watched, since);
+    if (!subscriber) return undefined;
+    const furthest = Math.max(since?.seen.end ?? 0, since?.scan?.upTo.end ?? 0);
+    if (furthest <= subscriber.from.end) return subscriber;
+    subscriber.end();
     return undefined;
   }
 
-  /** Sends steps at the listener's pace, until it closes or the feed ends its subscription. Survives an outage of the database. */
-  async serve({ subscription, since }: Followed, listener: Listener): Promise<void> {
-    const { watched } = subscription;
-    let upTo = subscription.from;
-    const delivery: Delivery = { watched, listener, place: since ?? { seen: upTo } };
-    if (!since) listener.mark(delivery.place);
+  /** Sends steps at the listener's pace, until it closes or the feed ends the subscription. Survives an outage of the database. */
+  async serve(subscriber: Subscriber, listener: Listener): Promise<void> {
+    const { watched, since } = subscriber;
+    let upTo = subscriber.from;
+    const recipient: Recipient = { watched, listener, point: since ?? { seen: upTo } };
+    if (!since) listener.mark(recipient.point);
     // A new client of a single order first receives its current state.
     let newest = since === undefined && 'orderId' in watched ? watched.orderId : undefined;
-    while (!listener.closed && !subscription.isOver) {
+    while (!listener.closed && !subscriber.isOver) {
       try {
-        if (newest !== undefined) await this.sendNewest(newest, delivery);
+        if (newest !== undefined) await this.sendNewest(newest, recipient);
         newest = undefined;
-        await this.catchUp(delivery, upTo);
-        await sendKept(subscription, upTo, delivery);
-        upTo = subscription.from;
+        await this.catchUp(recipient, upTo);
+        await sendKept(subscriber, upTo, recipient);
+        upTo = subscriber.from;
       } catch (error) {
         this.logger.warn(`A client of the order feed cannot catch up yet: ${(error as Error).message}`);
         await delay(AGAIN_MS * (0.5 + Math.random()));
@@ -85,74 +78,73 @@ export class OrderFeedFollower {
     if (!listener.closed) listener.end();
   }
 
-  private async sendNewest(orderId: string, { place, listener }: Delivery): Promise<void> {
+  private async sendNewest(orderId: string, { point, listener }: Recipient): Promise<void> {
     const step = await this.history.newestOf(orderId);
-    if (step) listener.send(step, place);
+    if (step) listener.send(step, point);
   }
 
   /** Sends the steps before `upTo`, and possibly later ones. */
-  private async catchUp(delivery: Delivery, upTo: FeedSnapshot): Promise<void> {
-    const { watched, place } = delivery;
-    if (place.walk && isWalkOf(watched, place.walk)) await this.walk(delivery, place.walk);
-    const { seen } = delivery.place;
+  private async catchUp(recipient: Recipient, upTo: Snapshot): Promise<void> {
+    const { watched, point } = recipient;
+    if (point.scan && isScanOf(watched, point.scan)) await this.scan(recipient, point.scan);
+    const { seen } = recipient.point;
     if (seen === upTo) return;
-    if ('orderId' in watched) await this.walk(delivery, { ...walkFrom('order', upTo), orderId: watched.orderId });
+    if ('orderId' in watched) await this.scan(recipient, { ...scanFrom('order', upTo), orderId: watched.orderId });
     else if ('customerId' in watched && upTo.end - seen.end > LONG_AGO)
-      await this.walk(delivery, walkFrom('customer', upTo));
-    else await this.readCommits(delivery);
+      await this.scan(recipient, scanFrom('customer', upTo));
+    else await this.readInCommitOrder(recipient);
   }
 
-  /** Reads in commit order. */
-  private async readCommits(delivery: Delivery): Promise<void> {
-    const { watched, listener } = delivery;
+  private async readInCommitOrder(recipient: Recipient): Promise<void> {
+    const { watched, listener } = recipient;
     const customerId = 'customerId' in watched ? watched.customerId : undefined;
     for (let isWhole = false; !isWhole && !listener.closed;) {
-      const before = delivery.place.seen;
-      const reading = await this.history.since(before, customerId);
-      await sendBatch({ ...reading, before }, listener);
-      advance(delivery, { seen: reading.seen });
-      ({ isWhole } = reading);
+      const before = recipient.point.seen;
+      const batch = await this.history.since(before, customerId);
+      await sendBatch({ ...batch, before }, listener);
+      advance(recipient, { seen: batch.seen });
+      ({ isWhole } = batch);
     }
   }
 
-  /** Reads order by order. The id of each step contains the point in the walk, so that a client can resume from there. */
-  private async walk(delivery: Delivery, begin: FeedWalk): Promise<void> {
-    const { watched, listener } = delivery;
-    const { seen } = delivery.place;
-    for (let walk: FeedWalk | undefined = begin; walk && !listener.closed;) {
-      const { upTo, over }: FeedWalk = walk;
-      const { steps, next }: FeedPart = await ('customerId' in watched
-        ? this.history.ofCustomer(watched.customerId, seen, walk)
-        : this.history.ofOrder(walk.orderId, seen, walk));
-      await sendSlices(steps, listener, ({ orderId, position }) => ({ seen, walk: { over, upTo, orderId, position } }));
-      walk = next && { over, upTo, ...next };
-      advance(delivery, walk ? { seen, walk } : { seen: upTo });
+  /** Reads order by order. The id of each step contains the point in the scan, so that a client can resume from there. */
+  private async scan(recipient: Recipient, begin: Scan): Promise<void> {
+    const { watched, listener } = recipient;
+    const { seen } = recipient.point;
+    for (let scan: Scan | undefined = begin; scan && !listener.closed;) {
+      const { upTo, over }: Scan = scan;
+      const { steps, next }: HistoryPage = await ('customerId' in watched
+        ? this.history.ofCustomer(watched.customerId, seen, scan)
+        : this.history.ofOrder(scan.orderId, seen, scan));
+      await sendSlices(steps, listener, ({ orderId, position }) => ({ seen, scan: { over, upTo, orderId, position } }));
+      scan = next && { over, upTo, ...next };
+      advance(recipient, scan ? { seen, scan } : { seen: upTo });
     }
   }
 }
 
 /** Sends the buffered steps and then new ones, until the buffer overflows or the listener closes. */
-async function sendKept(subscription: FeedSubscription, from: FeedSnapshot, delivery: Delivery): Promise<void> {
-  const { listener, place } = delivery;
-  const reached = place.seen;
+async function sendKept(subscriber: Subscriber, from: Snapshot, recipient: Recipient): Promise<void> {
+  const { listener, point } = recipient;
+  const reached = point.seen;
   while (!listener.closed) {
-    const batch = await subscription.take(from);
+    const batch = await subscriber.take(from);
     if (!batch) return;
     // Catching up may have covered some of the buffered steps.
     const steps = batch.steps.filter(({ xid }) => !reached.sees(xid));
     await sendBatch({ ...batch, steps }, listener);
-    if (batch.seen.end >= delivery.place.seen.end) advance(delivery, { seen: batch.seen });
+    if (batch.seen.end >= recipient.point.seen.end) advance(recipient, { seen: batch.seen });
   }
 }
 
-function advance(delivery: Delivery, place: FeedPlace): void {
+function advance(recipient: Recipient, point: ResumePoint): void {
   // A closed listener has not received all of it.
-  if (delivery.listener.closed) return;
-  delivery.place = place;
-  delivery.listener.mark(place);
+  if (recipient.listener.closed) return;
+  recipient.point = point;
+  recipient.listener.mark(point);
 }
 
-async function sendBatch({ steps, before, seen }: FeedBatch, listener: Listener): Promise<void> {
+async function sendBatch({ steps, before, seen }: SubscriberBatch, listener: Listener): Promise<void> {
   const resumes = resumesIn(steps, before, seen);
   await sendSlices(steps, listener, (_, index) => ({ seen: resumes[index] ?? before }));
 }
@@ -161,7 +153,7 @@ async function sendBatch({ steps, before, seen }: FeedBatch, listener: Listener)
  * Returns what a listener has received after each step. Steps are not in the order of their transactions, so it has received everything
  * up to a transaction once no step of an earlier one is left.
  */
-function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedSnapshot): FeedSnapshot[] {
+function resumesIn(steps: readonly FeedStep[], before: Snapshot, seen: Snapshot): Snapshot[] {
   const firstAfter: number[] = [];
   let first = Infinity;
   for (const [index, { xid }] of [...steps.entries()].toReversed()) {
@@ -182,7 +174,7 @@ function resumesIn(steps: readonly FeedStep[], before: FeedSnapshot, seen: FeedS
 async function sendSlices(
   steps: readonly FeedStep[],
   listener: Listener,
-  resume: (step: FeedStep, index: number) => FeedPlace,
+  resume: (step: FeedStep, index: number) => ResumePoint,
 ): Promise<void> {
   for (const [index, step] of steps.entries()) {
     if (index > 0 && index % SLICE === 0) await listener.ready();

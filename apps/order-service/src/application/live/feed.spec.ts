@@ -1,20 +1,20 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { OrderFeed } from './feed.js';
-import { FeedSnapshot } from './resume-point.js';
-import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from './ports.js';
+import { Feed } from './feed.js';
+import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from './ports.js';
+import { Snapshot } from './resume-point.js';
 
-class Source extends OrderFeedSource {
+class Source extends FeedSource {
   readings = 0;
   failure: Error | undefined;
   isKnown = true;
 
-  override async now(): Promise<FeedSnapshot> {
+  override async now(): Promise<Snapshot> {
     if (this.failure) throw this.failure;
-    return new FeedSnapshot(10, []);
+    return new Snapshot(10, []);
   }
 
-  override async since(seen: FeedSnapshot): Promise<FeedReading> {
+  override async since(seen: Snapshot): Promise<FeedBatch> {
     this.readings++;
     if (this.failure) throw this.failure;
     return { steps: [], seen, isWhole: true };
@@ -38,8 +38,8 @@ afterEach(() => {
   Logger.overrideLogger(undefined as never);
 });
 
-async function follow(source: Source): Promise<OrderFeed> {
-  const feed = new OrderFeed(source);
+async function follow(source: Source): Promise<Feed> {
+  const feed = new Feed(source);
   await feed.subscribe({ all: true });
   return feed;
 }
@@ -68,7 +68,7 @@ it('P6 backs off from a database in trouble, however much is committed meanwhile
   expect(source.readings).toBeGreaterThan(afterwards);
 });
 
-it('rejects new followers at once while the database is in trouble, and accepts them afterwards', async () => {
+it('rejects new subscribers at once while the database is in trouble, and accepts them afterwards', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -81,7 +81,7 @@ it('rejects new followers at once while the database is in trouble, and accepts 
   expect(await feed.subscribe({ all: true })).toBeDefined();
 });
 
-it('P8 stops at once, even while it backs off, and rejects new followers from then on', async () => {
+it('P8 stops at once, even while it backs off, and rejects new subscribers from then on', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -94,22 +94,22 @@ it('P8 stops at once, even while it backs off, and rejects new followers from th
 
 it('P2 ends all subscriptions once the database has lost steps that were sent, and accepts new ones at once', async () => {
   const source = new Source();
-  const feed = new OrderFeed(source);
-  const subscription = await feed.subscribe({ all: true });
+  const feed = new Feed(source);
+  const subscriber = await feed.subscribe({ all: true });
   source.failure = new FeedWentBack();
 
   await jest.advanceTimersByTimeAsync(1100);
   source.failure = undefined;
   const again = await feed.subscribe({ all: true });
 
-  expect(subscription?.isOver).toBe(true);
+  expect(subscriber?.isOver).toBe(true);
   expect(again?.isOver).toBe(false);
 });
 
-it('P2 rejects a follower that resumes from a place that the database does not know', async () => {
+it('P2 rejects a subscriber that resumes from a point that the database does not know', async () => {
   const source = new Source();
   source.isKnown = false;
-  const feed = new OrderFeed(source);
+  const feed = new Feed(source);
 
-  expect(await feed.subscribe({ all: true }, { seen: new FeedSnapshot(9, []) })).toBeUndefined();
+  expect(await feed.subscribe({ all: true }, { seen: new Snapshot(9, []) })).toBeUndefined();
 });

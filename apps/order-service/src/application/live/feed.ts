@@ -1,32 +1,30 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { OrderChanges } from '../order-changes.js';
-import { OrderFeedFollowers } from './subscribers.js';
-import { type FeedPlace, type Watched } from './place.js';
-import { type FeedSnapshot } from './resume-point.js';
-import { FeedClosed, FeedWentBack, OrderFeedSource } from './ports.js';
-import { FeedSubscription } from './subscription.js';
+import { FeedClosed, FeedSource, FeedWentBack } from './ports.js';
+import { type ResumePoint, type Snapshot, type WatchedOrders } from './resume-point.js';
+import { Subscriber, Subscribers } from './subscribers.js';
 
 /** Covers notices that got lost or never arrive, as behind a pooler in transaction mode. */
 const POLL_MS = 1000;
 /** Between two readings, so that commits are read together. */
 const PACE_MS = 5;
-/** How often an idle follower gets a new place to resume from, so that a resume after hours is short. */
+/** How often an idle subscriber gets a new resume point, so that a resume after hours is short. */
 const MARK_EVERY_MS = 15_000;
 const MAX_BACK_OFF_MS = 1000;
 
 /**
- * Delivers steps to followers within milliseconds of the commit. One reading on one connection serves all followers of the process. A
- * process without followers sends no queries.
+ * Delivers steps to subscribers within milliseconds of the commit. One reading on one connection serves all subscribers of the process. A
+ * process without subscribers sends no queries.
  *
- * While the database is down, followers wait, and then receive all they missed. If it comes back without steps that were already sent,
+ * While the database is down, subscribers wait, and then receive all they missed. If it comes back without steps that were already sent,
  * all subscriptions end, so that clients start again instead of waiting for steps that they take for received.
  */
 @Injectable()
-export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
+export class Feed extends OrderChanges implements OnApplicationShutdown {
   private readonly logger = new Logger('OrderFeed');
-  private readonly followers = new OrderFeedFollowers();
+  private readonly subscribers = new Subscribers();
   private joining: Joining[] = [];
-  private seen: FeedSnapshot | undefined;
+  private seen: Snapshot | undefined;
   private running: Promise<void> | undefined;
   private wakeUp: (() => void) | undefined;
   private isWoken = false;
@@ -36,7 +34,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   private failures = 0;
   private markAt = 0;
 
-  constructor(private readonly source: OrderFeedSource) {
+  constructor(private readonly source: FeedSource) {
     super();
     source.onAnnounced(() => this.wake());
   }
@@ -47,27 +45,26 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   /**
-   * Follows what is committed from now on. The subscription must be ended. Returns undefined if the database does not know `since`, the
-   * place to resume from.
+   * Follows what is committed from now on. The subscriber must be ended. Returns undefined if the database does not know `since`.
    * @throws FeedClosed, or an error if the database cannot be read
    */
-  async subscribe(watched: Watched, since?: FeedPlace): Promise<FeedSubscription | undefined> {
+  async subscribe(watched: WatchedOrders, since?: ResumePoint): Promise<Subscriber | undefined> {
     if (this.stopping) throw new FeedClosed();
     // Fails fast instead of waiting for the next attempt and its outcome.
     if (this.readError) throw this.readError;
-    const subscription = new FeedSubscription(watched, () => this.remove(subscription));
-    const joined = new Promise<void>((resolve, reject) => this.joining.push({ subscription, resolve, reject }));
+    const subscriber = new Subscriber(watched, () => this.remove(subscriber), since);
+    const joined = new Promise<void>((resolve, reject) => this.joining.push({ subscriber, resolve, reject }));
     this.wake();
     this.running ??= this.run();
     await joined;
-    if (!since) return subscription;
+    if (!since) return subscriber;
     try {
-      if (await this.source.knows(since)) return subscription;
+      if (await this.source.knows(since)) return subscriber;
     } catch (error) {
-      subscription.end();
+      subscriber.end();
       throw error;
     }
-    subscription.end();
+    subscriber.end();
     return undefined;
   }
 
@@ -84,7 +81,7 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 
   private async run(): Promise<void> {
-    while (!this.stopping && this.followers.size + this.joining.length > 0) {
+    while (!this.stopping && this.subscribers.size + this.joining.length > 0) {
       const { joining } = this;
       this.joining = [];
       this.isWoken = false;
@@ -95,9 +92,9 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
           this.joining.unshift(...joining);
           continue;
         }
-        for (const { subscription, resolve } of joining) {
-          if (this.seen) subscription.begin(this.seen);
-          this.followers.add(subscription);
+        for (const { subscriber, resolve } of joining) {
+          if (this.seen) subscriber.begin(this.seen);
+          this.subscribers.add(subscriber);
           resolve();
         }
         await this.pause(PACE_MS, 'shutdown');
@@ -113,13 +110,12 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
         await this.backOff(error);
       }
     }
-    // Steps committed while there are no followers need not be read.
+    // Steps committed while there are no subscribers need not be read.
     this.seen = undefined;
     this.running = undefined;
     for (const { reject } of this.joining.splice(0)) reject(new FeedClosed());
   }
 
-  /** Returns false if there is more to read. */
   private async read(): Promise<boolean> {
     const before = this.seen;
     if (!before) {
@@ -128,23 +124,23 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
     }
     const { steps, seen, isWhole } = await this.source.since(before);
     this.seen = seen;
-    this.followers.distribute(steps, before, seen);
+    this.subscribers.distribute(steps, before, seen);
     if (performance.now() >= this.markAt) {
       this.markAt = performance.now() + MARK_EVERY_MS;
-      this.followers.mark(seen);
+      this.subscribers.mark(seen);
     }
     return isWhole;
   }
 
   private restart({ message }: FeedWentBack): void {
-    this.logger.warn(`${message}. Closing ${this.followers.size} streams so that their clients reload.`);
+    this.logger.warn(`${message}. Closing ${this.subscribers.size} streams so that their clients reload.`);
     this.seen = undefined;
-    this.followers.end();
+    this.subscribers.end();
   }
 
-  private remove(subscription: FeedSubscription): void {
-    this.followers.remove(subscription);
-    if (this.followers.size === 0) this.wake();
+  private remove(subscriber: Subscriber): void {
+    this.subscribers.remove(subscriber);
+    if (this.subscribers.size === 0) this.wake();
   }
 
   private async backOff(error: unknown): Promise<void> {
@@ -171,9 +167,9 @@ export class OrderFeed extends OrderChanges implements OnApplicationShutdown {
   }
 }
 
-/** A follower that joins once everything committed now has been read. */
+/** A subscriber that joins once everything committed now has been read. */
 interface Joining {
-  readonly subscription: FeedSubscription;
+  readonly subscriber: Subscriber;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }

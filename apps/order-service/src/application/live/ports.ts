@@ -1,6 +1,5 @@
-import { type FeedPlace, type WalkPoint } from './place.js';
-import { type FeedSnapshot } from './resume-point.js';
 import { type TimelineStep } from '../order-timeline-reader.js';
+import { type ResumePoint, type ScanPosition, type Snapshot } from './resume-point.js';
 
 export interface FeedStep extends TimelineStep {
   readonly orderId: string;
@@ -10,28 +9,35 @@ export interface FeedStep extends TimelineStep {
 }
 
 /** Steps committed since a snapshot. The steps of one order are in order. */
-export interface FeedReading {
+export interface FeedBatch {
   readonly steps: readonly FeedStep[];
   /** What the reader has received, including these steps. */
-  readonly seen: FeedSnapshot;
+  readonly seen: Snapshot;
   /** Whether there were no more steps. */
   readonly isWhole: boolean;
 }
 
-/** Reads what a follower missed, in parts, on the service's pool. */
-export abstract class OrderFeedHistory {
+/** All steps for a subscriber that `seen` sees and `before` does not. Without steps, it only reports progress. */
+export interface SubscriberBatch {
+  readonly steps: readonly FeedStep[];
+  readonly before: Snapshot;
+  readonly seen: Snapshot;
+}
+
+/** Reads what a subscriber missed, in parts, on the service's pool. */
+export abstract class FeedHistory {
   /** Reads the next part of the steps that `seen` does not see, of all or of one customer. The cost depends on all commits since. */
-  abstract since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading>;
+  abstract since(seen: Snapshot, customerId: string | undefined): Promise<FeedBatch>;
   /** The same order by order, beyond `after`. The cost depends on the customer's orders, not on the age of `seen`. */
-  abstract ofCustomer(customerId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
-  abstract ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart>;
+  abstract ofCustomer(customerId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage>;
+  abstract ofOrder(orderId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage>;
   abstract newestOf(orderId: string): Promise<FeedStep | undefined>;
 }
 
-export interface FeedPart {
+export interface HistoryPage {
   readonly steps: readonly FeedStep[];
   /** Where the next part begins; undefined if there is none. */
-  readonly next: WalkPoint | undefined;
+  readonly next: ScanPosition | undefined;
 }
 
 export class FeedClosed extends Error {
@@ -51,13 +57,12 @@ export class FeedWentBack extends Error {
 }
 
 /** Reads on the feed's own connection, and exchanges notices with the other replicas. */
-export abstract class OrderFeedSource {
-  /** Returns a snapshot of all that is committed now. */
-  abstract now(): Promise<FeedSnapshot>;
+export abstract class FeedSource {
+  abstract now(): Promise<Snapshot>;
   /** Reads the next part. Throws FeedWentBack if the database lost commits, or was replaced, since the last call of `now` or `since`. */
-  abstract since(seen: FeedSnapshot): Promise<FeedReading>;
-  /** Whether the database has the last step that the resuming follower received. */
-  abstract knows(place: FeedPlace): Promise<boolean>;
+  abstract since(seen: Snapshot): Promise<FeedBatch>;
+  /** Whether the database has the last step that the resuming subscriber received. */
+  abstract knows(point: ResumePoint): Promise<boolean>;
   /** Soon notifies the other replicas of committed steps. A notice may get lost. Must not throw. */
   abstract announce(): void;
   abstract onAnnounced(wake: () => void): void;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { FeedSnapshot } from './resume-point.js';
+import { Snapshot } from './resume-point.js';
 
 /** A server with its open transactions, and the committed ones that have steps. */
 class Server {
@@ -29,7 +29,7 @@ class Server {
   }
 
   /** Reads at most `limit` transactions, as the feed does. */
-  read(seen: FeedSnapshot, limit: number): { xids: number[]; seen: FeedSnapshot; isWhole: boolean } {
+  read(seen: Snapshot, limit: number): { xids: number[]; seen: Snapshot; isWhole: boolean } {
     const unseen = [...this.committed].filter((xid) => !seen.sees(xid)).toSorted((a, b) => a - b);
     const xids = unseen.slice(0, limit);
     const isWhole = xids.length < limit;
@@ -57,7 +57,7 @@ describe('P2 a reader', () => {
       fc.property(rounds, (all) => {
         const server = new Server();
         const got: number[] = [];
-        let seen = FeedSnapshot.NOTHING;
+        let seen = Snapshot.NOTHING;
         for (const { happenings, limit } of all) {
           for (const what of happenings) server.do(what);
           const reading = server.read(seen, limit);
@@ -80,12 +80,12 @@ describe('P2 a reader', () => {
         for (let n = 0; n < 20; n++) server.do('begin');
         server.do('commit youngest');
         const got = new Set<number>();
-        const first = server.read(FeedSnapshot.NOTHING, Infinity);
+        const first = server.read(Snapshot.NOTHING, Infinity);
         first.xids.forEach((xid) => got.add(xid));
         for (const what of after) server.do(what);
 
-        const resumed = FeedSnapshot.parse(first.seen.toString());
-        server.read(resumed ?? FeedSnapshot.NOTHING, Infinity).xids.forEach((xid) => got.add(xid));
+        const resumed = Snapshot.parse(first.seen.toString());
+        server.read(resumed ?? Snapshot.NOTHING, Infinity).xids.forEach((xid) => got.add(xid));
 
         expect(resumed).toBeDefined();
         expect([...server.committed].filter((xid) => !got.has(xid))).toEqual([]);
@@ -97,7 +97,7 @@ describe('P2 a reader', () => {
 describe("a snapshot's text", () => {
   it('is short, however many transactions are open and however large their ids', () => {
     const end = Number.MAX_SAFE_INTEGER;
-    const snapshot = new FeedSnapshot(
+    const snapshot = new Snapshot(
       end,
       Array.from({ length: 500 }, (_, index) => end - 1000 + index),
     );
@@ -107,16 +107,16 @@ describe("a snapshot's text", () => {
   });
 
   it('is lossless with a few open transactions', () => {
-    const snapshot = new FeedSnapshot(1000, [40, 998]);
+    const snapshot = new Snapshot(1000, [40, 998]);
 
     expect(snapshot.toString()).toBe('rs.14.rq');
-    expect(FeedSnapshot.parse('rs.14.rq')).toEqual(snapshot);
+    expect(Snapshot.parse('rs.14.rq')).toEqual(snapshot);
   });
 
   it.each(['', '.', '1.', '.1', '1.1', '3.2.1', '2.3', 'A', '-1', '1e9!', 'zzzzzzzzzzzz', 'zzzzzzzzzzz', '1 '])(
     '%j is invalid',
     (text) => {
-      expect(FeedSnapshot.parse(text)).toBeUndefined();
+      expect(Snapshot.parse(text)).toBeUndefined();
     },
   );
 });

@@ -11,17 +11,18 @@ import {
   problemOf,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
-import { isVisible } from '../../../application/order-journal.js';
-import { OrderFeedFollower } from '../../../application/live/delivery.js';
-import { type Watched } from '../../../application/live/place.js';
+import { Delivery } from '../../../application/live/delivery.js';
 import { FeedClosed } from '../../../application/live/ports.js';
+import { type WatchedOrders } from '../../../application/live/resume-point.js';
+import { isVisible } from '../../../application/order-journal.js';
 import { OrderTimelineReader } from '../../../application/order-timeline-reader.js';
-import { requesterOf } from '../order-requests.js';
-import { orderEventProblems } from './live-problems.js';
-import { listenerOn, placeWith } from './event-id.js';
 import { orderProblems } from '../order-problems.js';
+import { requesterOf } from '../order-requests.js';
 import { OrderEventDto } from '../order-timeline.dto.js';
 import { OrderParams } from '../order.dto.js';
+import { resumePointOf } from './event-id.js';
+import { liveProblems } from './live-problems.js';
+import { listenerOn } from './stream-listener.js';
 
 /** Per user and replica. A browser opens at most six connections to a host. */
 const MAX_STREAMS = 20;
@@ -36,6 +37,7 @@ data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","position":101,"type":"P
 
 `;
 
+// The operation ids are those of the first release, which clients may use.
 const HOW =
   'Server-sent events. Each step of the timeline is sent as an `order` event within milliseconds of the commit, with the same ' +
   'fields plus `orderId`. The steps of an order arrive in order. After a resume, a step may arrive again: ignore a `position` ' +
@@ -45,19 +47,23 @@ const HOW =
 
 @ApiTags('orders')
 @Controller('orders')
-export class OrderEventsController {
+export class LiveOrdersController {
   private readonly logger = new Logger('OrderEvents');
   private readonly streams = new Map<string, number>();
 
   constructor(
-    private readonly follower: OrderFeedFollower,
+    private readonly delivery: Delivery,
     private readonly timeline: OrderTimelineReader,
   ) {}
 
   @Get('events')
-  @ApiOperation({ summary: 'Stream changes of orders: customers get their own, operators get all', description: HOW })
+  @ApiOperation({
+    operationId: 'OrderEventsController_ofMany',
+    summary: 'Stream changes of orders: customers get their own, operators get all',
+    description: HOW,
+  })
   @ApiEventStream('Changes from now on, or since the event in Last-Event-ID.', EXAMPLE, OrderEventDto)
-  @ApiProblems(orderEventProblems, 'event-unknown', 'too-many-streams', 'service-stopping')
+  @ApiProblems(liveProblems, 'event-unknown', 'too-many-streams', 'service-stopping')
   async ofMany(
     @Caller() caller: Caller,
     @LastEventId() lastEventId: string | undefined,
@@ -68,14 +74,14 @@ export class OrderEventsController {
   }
 
   @Get(':orderId/events')
-  @ApiOperation({ summary: 'Stream changes of an order', description: HOW })
+  @ApiOperation({ operationId: 'OrderEventsController_ofOne', summary: 'Stream changes of an order', description: HOW })
   @ApiEventStream(
     'The newest step and all later changes, or all changes since the event in Last-Event-ID.',
     EXAMPLE,
     OrderEventDto,
   )
   @ApiProblems(
-    { ...orderProblems, ...orderEventProblems },
+    { ...orderProblems, ...liveProblems },
     'order-not-found',
     'event-unknown',
     'too-many-streams',
@@ -94,37 +100,37 @@ export class OrderEventsController {
   }
 
   private async open(
-    watched: Watched,
+    watched: WatchedOrders,
     caller: Caller,
     lastEventId: string | undefined,
     reply: FastifyReply,
   ): Promise<void> {
-    const since = lastEventId === undefined ? undefined : placeWith(lastEventId);
-    const unknown = problemOf({ code: 'event-unknown' }, orderEventProblems);
+    const since = lastEventId === undefined ? undefined : resumePointOf(lastEventId);
+    const unknown = problemOf({ code: 'event-unknown' }, liveProblems);
     if (lastEventId !== undefined && !since) throw unknown;
     const leave = this.enter(caller.userId);
     try {
-      const followed = await this.follower.join(watched, since);
-      if (!followed) throw unknown;
+      const subscriber = await this.delivery.join(watched, since);
+      if (!subscriber) throw unknown;
       const stream = openEventStream(reply);
       stream.onClose(() => {
         leave();
-        followed.subscription.end();
+        subscriber.end();
       });
-      this.follower.serve(followed, listenerOn(stream, caller)).catch((error: unknown) => {
+      this.delivery.serve(subscriber, listenerOn(stream, caller)).catch((error: unknown) => {
         this.logger.error({ err: error }, 'A stream of events ended because of an unexpected error.');
         stream.close();
       });
     } catch (error) {
       leave();
-      throw error instanceof FeedClosed ? problemOf({ code: 'service-stopping' }, orderEventProblems) : error;
+      throw error instanceof FeedClosed ? problemOf({ code: 'service-stopping' }, liveProblems) : error;
     }
   }
 
   /** Counts a stream. The function it returns must be called at least once when the stream has ended. */
   private enter(userId: string): () => void {
     const streams = this.streams.get(userId) ?? 0;
-    if (streams >= MAX_STREAMS) throw problemOf({ code: 'too-many-streams', most: MAX_STREAMS }, orderEventProblems);
+    if (streams >= MAX_STREAMS) throw problemOf({ code: 'too-many-streams', most: MAX_STREAMS }, liveProblems);
     this.streams.set(userId, streams + 1);
     let left = false;
     return () => {

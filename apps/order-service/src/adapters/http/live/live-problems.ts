@@ -4,7 +4,7 @@ type StreamRejection =
   | { readonly code: 'event-unknown' | 'service-stopping' }
   | { readonly code: 'too-many-streams'; readonly most: number };
 
-export const orderEventProblems: ProblemTable<StreamRejection> = {
+export const liveProblems: ProblemTable<StreamRejection> = {
   'event-unknown': {
     status: 400,
     title: 'The event to resume from is unknown.',

@@ -3,7 +3,7 @@ const ANNOUNCE_EVERY_MS = 10;
 const ANNOUNCE_AGAIN_MS = 1000;
 
 /** Announces committed steps to the other replicas. One notice covers all commits since the last one. */
-export class OrderFeedAnnouncer {
+export class Announcer {
   private timer: NodeJS.Timeout | undefined;
   private isRequestedAgain = false;
   private nextAt = 0;

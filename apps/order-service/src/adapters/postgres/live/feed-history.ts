@@ -1,14 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { type WalkPoint } from '../../../application/live/place.js';
-import { type FeedSnapshot } from '../../../application/live/resume-point.js';
-import {
-  type FeedPart,
-  type FeedReading,
-  type FeedStep,
-  OrderFeedHistory,
-} from '../../../application/live/ports.js';
-import { type Query, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
+import { type FeedBatch, FeedHistory, type FeedStep, type HistoryPage } from '../../../application/live/ports.js';
+import { type ScanPosition, type Snapshot } from '../../../application/live/resume-point.js';
+import { readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
+import { type Query } from './landmarks.js';
 
 /** Steps per statement, at most half a megabyte. */
 const MAX_STEPS = 200;
@@ -18,19 +13,19 @@ const MAX_ORDERS = 300;
 const AFTER_ALL_STEPS = Number.MAX_SAFE_INTEGER;
 
 @Injectable()
-export class PostgresOrderFeedHistory extends OrderFeedHistory {
+export class PostgresFeedHistory extends FeedHistory {
   private readonly query: Query = (text, values) => this.dataSource.query(text, [...values]);
 
   constructor(private readonly dataSource: DataSource) {
     super();
   }
 
-  override async since(seen: FeedSnapshot, customerId: string | undefined): Promise<FeedReading> {
+  override async since(seen: Snapshot, customerId: string | undefined): Promise<FeedBatch> {
     return readSince(this.query, seen, customerId === undefined ? MAX_STEPS : MAX_SCANNED, customerId);
   }
 
   /** Served by orders_customer (customer_id, id), and for each order by the primary key of its steps. */
-  override async ofCustomer(customerId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
+  override async ofCustomer(customerId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage> {
     const rows = await this.query<StepRow & { lastOrder: string; orders: number }>(
       `with own as materialized (
          select id from orders.orders where customer_id = $1 and id >= $2 order by id limit $3)
@@ -49,11 +44,11 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
   }
 
   /** Served by the primary key. */
-  override async ofOrder(orderId: string, seen: FeedSnapshot, after: WalkPoint): Promise<FeedPart> {
+  override async ofOrder(orderId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage> {
     const rows = await this.query<StepRow>(
       `select ${STEP} from orders.order_timeline t
-        where order_id = $1 and position > $2 and (xid >= $3::xid8 or xid = any ($4::xid8[]))
-        order by position limit $5`,
+        where t.order_id = $1 and t.position > $2 and (t.xid >= $3::xid8 or t.xid = any ($4::xid8[]))
+        order by t.position limit $5`,
       [orderId, after.position, seen.end, seen.open, MAX_STEPS],
     );
     const steps = stepsIn(rows);
@@ -63,14 +58,14 @@ export class PostgresOrderFeedHistory extends OrderFeedHistory {
   /** Served by the primary key, read backwards. */
   override async newestOf(orderId: string): Promise<FeedStep | undefined> {
     const rows = await this.query<StepRow>(
-      `select ${STEP} from orders.order_timeline t where order_id = $1 order by position desc limit 1`,
+      `select ${STEP} from orders.order_timeline t where t.order_id = $1 order by t.position desc limit 1`,
       [orderId],
     );
     return stepsIn(rows)[0];
   }
 }
 
-function pointOf(steps: readonly FeedStep[]): WalkPoint | undefined {
+function pointOf(steps: readonly FeedStep[]): ScanPosition | undefined {
   const last = steps.at(-1);
   return last && { orderId: last.orderId, position: last.position };
 }

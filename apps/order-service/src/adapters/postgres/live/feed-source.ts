@@ -1,20 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
-import { type FeedPlace } from '../../../application/live/place.js';
-import { type FeedSnapshot } from '../../../application/live/resume-point.js';
-import { FeedClosed, type FeedReading, FeedWentBack, OrderFeedSource } from '../../../application/live/ports.js';
+import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../application/live/ports.js';
+import { type ResumePoint, type Snapshot } from '../../../application/live/resume-point.js';
 import { OrderServiceConfig } from '../../../config.js';
-import { OrderFeedAnnouncer } from './announcer.js';
-import {
-  type Landmarks,
-  type Query,
-  readKnows,
-  readLandmarks,
-  readNow,
-  readSince,
-  wentBack,
-} from './feed-sql.js';
+import { Announcer } from './announcer.js';
+import { readKnows, readNow, readSince } from './feed-sql.js';
+import { type Landmarks, type Query, readLandmarks, wentBack } from './landmarks.js';
 
 const CHANNEL = 'orders_timeline';
 const MAX_STEPS = 200;
@@ -22,11 +14,11 @@ const MAX_STEPS = 200;
 const ANSWER_MS = 1500;
 
 /**
- * Reads and announces steps, and listens, on a connection of its own, so that a busy pool delays no follower. It connects on demand and
+ * Reads and announces steps, and listens, on a connection of its own, so that a busy pool delays no subscriber. It connects on demand and
  * again after each loss. Only LISTEN needs session state: behind a pooler in transaction mode no notice arrives, but the rest works.
  */
 @Injectable()
-export class PostgresOrderFeedSource extends OrderFeedSource {
+export class PostgresFeedSource extends FeedSource {
   private connecting: Promise<pg.Client> | undefined;
   private current: pg.Client | undefined;
   private wake: () => void = () => undefined;
@@ -44,7 +36,7 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
   };
 
   /** Outside of the writing transaction, where NOTIFY would serialise all commits. Not durable, so it does not wait for the disk. */
-  private readonly announcer = new OrderFeedAnnouncer(() =>
+  private readonly announcer = new Announcer(() =>
     this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]),
   );
 
@@ -52,21 +44,21 @@ export class PostgresOrderFeedSource extends OrderFeedSource {
     super();
   }
 
-  override async now(): Promise<FeedSnapshot> {
+  override async now(): Promise<Snapshot> {
     // Before the snapshot, so that the next reading notices a loss between the two.
     this.landmarks = await readLandmarks(this.query);
     return readNow(this.query);
   }
 
-  override async since(seen: FeedSnapshot): Promise<FeedReading> {
+  override async since(seen: Snapshot): Promise<FeedBatch> {
     const { landmarks, knowsLast, ...reading } = await readSince(this.query, seen, MAX_STEPS);
     if (!knowsLast || (this.landmarks && wentBack(this.landmarks, landmarks))) throw new FeedWentBack();
     this.landmarks = { wal: landmarks.wal ?? this.landmarks?.wal ?? null, drawn: landmarks.drawn };
     return reading;
   }
 
-  override knows(place: FeedPlace): Promise<boolean> {
-    return readKnows(this.query, place);
+  override knows(point: ResumePoint): Promise<boolean> {
+    return readKnows(this.query, point);
   }
 
   override onAnnounced(wake: () => void): void {

@@ -1,8 +1,6 @@
-import { type FeedPlace } from '../../../application/live/place.js';
-import { FeedSnapshot } from '../../../application/live/resume-point.js';
-import { type FeedReading, type FeedStep } from '../../../application/live/ports.js';
-
-export type Query = <Row extends object>(text: string, values: readonly unknown[]) => Promise<Row[]>;
+import { type FeedBatch, type FeedStep } from '../../../application/live/ports.js';
+import { type ResumePoint, Snapshot } from '../../../application/live/resume-point.js';
+import { LANDMARKS, type Landmarks, type Query } from './landmarks.js';
 
 /** pg returns 64-bit numbers as text. */
 export interface StepRow extends Omit<FeedStep, 'position' | 'xid'> {
@@ -24,26 +22,6 @@ export function stepIn(row: StepRow): FeedStep | undefined {
 
 export function stepsIn(rows: readonly StepRow[]): FeedStep[] {
   return rows.map(stepIn).filter((step) => step !== undefined);
-}
-
-/** Values from which a reader detects that the database was replaced or has lost commits. */
-export interface Landmarks {
-  /** The WAL timeline, which changes with each failover and restore. Null on a server in recovery. */
-  readonly wal: string | null;
-  /** The last value of the position sequence. Null before the first, and if the role may not read the sequence. */
-  readonly drawn: string | null;
-}
-
-const SEQUENCE = `'orders.order_timeline_position_seq'`;
-const LANDMARKS = `
-  case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as wal,
-  case when has_sequence_privilege(${SEQUENCE}, 'usage, select') then pg_sequence_last_value(${SEQUENCE})::text end as drawn`;
-
-export function wentBack(before: Landmarks, now: Landmarks): boolean {
-  const isOtherWal = before.wal !== null && now.wal !== null && before.wal !== now.wal;
-  // A restarted sequence has no last value yet.
-  const isBehind = before.drawn !== null && (now.drawn === null || Number(now.drawn) < Number(before.drawn));
-  return isOtherWal || isBehind;
 }
 
 /** Whether the transaction has steps. The `order by` forces an index scan: a sequential scan reads the whole table if there are none. */
@@ -78,8 +56,8 @@ const SINCE = `
     from (values (1)) as one left join looked as t on $4::text is null or t.customer_id = $4
    order by t.position`;
 
-/** A reading, with what shows whether it continues the previous one. */
-export interface Reading extends FeedReading {
+/** A batch, with what shows whether it continues the previous one. */
+interface CheckedBatch extends FeedBatch {
   readonly landmarks: Landmarks;
   /** False if the last transaction that `seen` sees no longer has steps. */
   readonly knowsLast: boolean;
@@ -88,10 +66,10 @@ export interface Reading extends FeedReading {
 /** Reads whole transactions: `limit` steps, or a few more. */
 export async function readSince(
   query: Query,
-  seen: FeedSnapshot,
+  seen: Snapshot,
   limit: number,
   customerId?: string,
-): Promise<Reading> {
+): Promise<CheckedBatch> {
   const rows = await query<SinceRow>(SINCE, [
     seen.open,
     seen.end,
@@ -133,7 +111,7 @@ async function readOvertaken(query: Query, steps: readonly FeedStep[], last: num
 }
 
 /** Returns a snapshot of all that is committed now. Served by order_timeline_xid. */
-export async function readNow(query: Query): Promise<FeedSnapshot> {
+export async function readNow(query: Query): Promise<Snapshot> {
   const [row] = await query<{ snapshot: string; last: string | null }>(
     `select pg_current_snapshot()::text as snapshot,
             (select xid::text from orders.order_timeline
@@ -141,18 +119,12 @@ export async function readNow(query: Query): Promise<FeedSnapshot> {
     [],
   );
   if (!row) throw new Error('PostgreSQL answered the feed without a row');
-  return FeedSnapshot.NOTHING.after(openIn(row.snapshot), row.last === null ? undefined : Number(row.last), true);
+  return Snapshot.NOTHING.after(openIn(row.snapshot), row.last === null ? undefined : Number(row.last), true);
 }
 
-export async function readLandmarks(query: Query): Promise<Landmarks> {
-  const [row] = await query<Landmarks>(`select ${LANDMARKS}`, []);
-  if (!row) throw new Error('PostgreSQL answered the feed without a row');
-  return row;
-}
-
-/** Whether the steps exist that a follower in this place received last. Served by order_timeline_xid. */
-export async function readKnows(query: Query, { seen, walk, position = 0 }: FeedPlace): Promise<boolean> {
-  const xids = [seen.last, walk?.upTo.last].filter((xid) => xid !== undefined);
+/** Whether the steps exist that a client received last before this resume point. Served by order_timeline_xid. */
+export async function readKnows(query: Query, { seen, scan, position = 0 }: ResumePoint): Promise<boolean> {
+  const xids = [seen.last, scan?.upTo.last].filter((xid) => xid !== undefined);
   const [row] = await query<Landmarks & { knowsAll: boolean }>(
     `select ${LANDMARKS},
             not exists (select from unnest($1::xid8[]) as told (xid) where not ${hasSteps('told.xid')}) as "knowsAll"`,
