@@ -8,6 +8,12 @@ import { commonProblems } from '../http/common-problems.js';
 import { ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
 import { WriteSlots } from '../database/write-slots.js';
 
+/**
+ * The answer to a request: the value itself, or with an idempotency key the value after a round trip through JSON, as it is stored. A
+ * client gets the same JSON for both.
+ */
+export type Answer<T> = T | JsonOf<T>;
+
 /** The type of a value after a round trip through JSON, as a client gets it. */
 export type JsonOf<T> = T extends { toJSON(): infer Json }
   ? Json
@@ -53,8 +59,9 @@ export class UnitOfWork {
   }
 
   /**
-   * Runs the work in a transaction and returns its result after a round trip through JSON. If there is a stored response for the key, the
-   * work does not run: the same request gets the stored response and the key is marked as replayed, and a different request is rejected.
+   * Runs the work in a transaction and returns its result, with a key after a round trip through JSON, so that the first response and its
+   * replays are alike. If there is a stored response for the key, the work does not run: the same request gets the stored response and the
+   * key is marked as replayed, and a different request is rejected.
    *
    * An error of the work rolls everything back and is rethrown. Nothing is stored, so the same request may be retried.
    *
@@ -70,8 +77,8 @@ export class UnitOfWork {
     key: IdempotencyKey | undefined,
     work: (tx: EntityManager) => Promise<T>,
     ownerOf: (result: T) => string | undefined = () => undefined,
-  ): Promise<JsonOf<T>> {
-    if (!key) return parsed(json(await this.transaction(work))) as JsonOf<T>;
+  ): Promise<Answer<T>> {
+    if (!key) return this.transaction(work);
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
     for (let first = this.inFlight.get(scope); first; first = this.inFlight.get(scope)) {
