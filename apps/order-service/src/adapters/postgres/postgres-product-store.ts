@@ -5,11 +5,16 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
+import { productColumns } from './product-table.js';
 import { ProductWords, queryOf, WITHOUT_WORDS, wordsOf } from './product-words.js';
+
+const shownColumns = productColumns.without('words', 'wordsOf');
+/** All but `available`, which needs a calculation. */
+const plainColumns = shownColumns.without('available');
 
 /** `available` adds what cancelled orders have released since the product's row was last written. */
 const PRODUCT_COLUMNS = `
-         p.id, p.name, p.price::float8 as price, p.currency, p.version::float8 as version, p.updated_at as "updatedAt",
+         ${plainColumns.selectFrom('p')},
          (p.available + coalesce((select sum(r.quantity) from orders.stock_releases r where r.product_id = p.id), 0))::float8
            as available`;
 const SELECT_PRODUCTS = `select ${PRODUCT_COLUMNS} from orders.products p`;
@@ -34,13 +39,12 @@ const SEARCHED_BEFORE = `to_tsvector('simple', translate(id || ' ' || name, '-./
 
 /** Reserves $2 pieces each of the products $1. See {@link PostgresProductStore.reserve}. */
 const RESERVE = `/* prepared */ with locked as materialized (
-     select id, name, price, currency, version, updated_at, available
-       from orders.products where id = any($1) order by id for no key update
+     select ${shownColumns.names} from orders.products where id = any($1) order by id for no key update
    ), released as (
      delete from orders.stock_releases r using locked where r.product_id = locked.id
      returning r.product_id as id, r.quantity
    ), stock as materialized (
-     select id, name, price, currency, version, updated_at, wanted.quantity as requested,
+     select ${plainColumns.names}, wanted.quantity as requested,
             available + coalesce((select sum(quantity) from released where released.id = locked.id), 0)::int as available
        from locked join unnest($1::text[], $2::int[]) as wanted (id, quantity) using (id)
    )
@@ -49,8 +53,24 @@ const RESERVE = `/* prepared */ with locked as materialized (
         - case when exists (select from stock where available < requested) then 0 else stock.requested end
      from stock
     where p.id = stock.id
-   returning stock.id, stock.name, stock.price::float8 as price, stock.currency,
-             stock.version::float8 as version, stock.updated_at as "updatedAt", stock.available::float8 as available`;
+   returning ${shownColumns.selectFrom('stock')}`;
+
+const addedColumns = productColumns.without('words');
+const ADD = `
+  insert into orders.products (${addedColumns.names}, words)
+  values (${addedColumns.placeholders(2)}, array_to_tsvector($1::text[]))
+      on conflict (id) do nothing
+  returning id`;
+
+/** Changes the product $1 to the words $2, and `available` by $3, so that concurrent releases are not lost. */
+const savedColumns = productColumns.without('id', 'available', 'words');
+const SAVE = `
+  with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
+  update orders.products as p
+     set ${savedColumns.assignments('s')}, words = array_to_tsvector($2::text[]),
+         available = p.available + $3 + coalesce((select sum(quantity) from released), 0)
+    from unnest(${savedColumns.arrayPlaceholders(4)}) as s (${savedColumns.names})
+   where p.id = $1`;
 
 @Injectable()
 export class PostgresProductStore extends ProductStore {
@@ -112,45 +132,14 @@ export class PostgresProductStore extends ProductStore {
   }
 
   override async add(tx: EntityManager, product: Product): Promise<boolean> {
-    const added: unknown[] = await tx.query(
-      `insert into orders.products (id, name, price, currency, available, version, updated_at, words, words_of)
-       values ($1, $2::text, $3, $4, $5, $6, $7, array_to_tsvector($8::text[]), $2::text)
-           on conflict (id) do nothing
-       returning id`,
-      [
-        product.id,
-        product.name,
-        product.price,
-        product.currency,
-        product.available,
-        product.version,
-        product.updatedAt,
-        wordsOf(product),
-      ],
-    );
+    const values = addedColumns.values({ ...product, wordsOf: product.name });
+    const added: unknown[] = await tx.query(ADD, [wordsOf(product), ...values]);
     return added.length > 0;
   }
 
-  /** Changes `available` by the difference, so that concurrent releases are not lost. */
   override async save(tx: EntityManager, before: Product, after: Product): Promise<void> {
-    await tx.query(
-      `with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
-       update orders.products
-          set name = $2::text, price = $3, currency = $4, version = $5, updated_at = $6,
-              words = array_to_tsvector($8::text[]), words_of = $2::text,
-              available = available + $7 + coalesce((select sum(quantity) from released), 0)
-        where id = $1`,
-      [
-        after.id,
-        after.name,
-        after.price,
-        after.currency,
-        after.version,
-        after.updatedAt,
-        after.available - before.available,
-        wordsOf(after),
-      ],
-    );
+    const values = savedColumns.arrays([{ ...after, wordsOf: after.name }]);
+    await tx.query(SAVE, [after.id, wordsOf(after), after.available - before.available, ...values]);
   }
 
   override async find(productId: string): Promise<Product | undefined> {
@@ -185,7 +174,7 @@ export class PostgresProductStore extends ProductStore {
     const values = [after, limit, query, unindexed.ids];
     // `offset 0`, because the planner assumes that any word is frequent and would scan all products in list order.
     const found = (others = '') => `(
-      select id, name, price, currency, available, version, updated_at from orders.products
+      select ${shownColumns.names} from orders.products
        where (words @@ $3::tsquery and words_of = name) or id = any($4) ${others} offset 0)`;
     // While many products have no words yet, after an update from the previous version, searches much as that version does.
     return this.select(

@@ -1,3 +1,4 @@
+import { Columns } from '@twinbox/api-kit';
 import { EntitySchema } from 'typeorm';
 import { type Product } from '../../domain/product.js';
 import { minorUnits } from './order-table.js';
@@ -8,20 +9,22 @@ export interface ProductRow extends Product {
   readonly wordsOf: string | null;
 }
 
+export const productColumns = new Columns<ProductRow>({
+  id: { type: 'varchar', length: 64, primary: true, primaryKeyConstraintName: 'products_pkey' },
+  name: { type: 'varchar', length: 200 },
+  price: { type: 'bigint', transformer: minorUnits },
+  currency: { type: 'char', length: 3 },
+  available: { type: 'integer' },
+  version: { type: 'integer' },
+  updatedAt: { type: 'timestamptz', precision: 3 },
+  words: { type: 'tsvector', nullable: true },
+  wordsOf: { type: 'text', nullable: true },
+});
+
 export const productSchema = new EntitySchema<ProductRow>({
   name: 'Product',
   tableName: 'products',
-  columns: {
-    id: { type: 'varchar', length: 64, primary: true, primaryKeyConstraintName: 'products_pkey' },
-    name: { type: 'varchar', length: 200 },
-    price: { type: 'bigint', transformer: minorUnits },
-    currency: { type: 'char', length: 3 },
-    available: { type: 'integer' },
-    version: { type: 'integer' },
-    updatedAt: { name: 'updated_at', type: 'timestamptz', precision: 3 },
-    words: { type: 'tsvector', nullable: true },
-    wordsOf: { name: 'words_of', type: 'text', nullable: true },
-  },
+  columns: productColumns.entity,
   checks: [
     { name: 'products_price_positive', expression: 'price > 0' },
     { name: 'products_available_not_negative', expression: 'available >= 0' },

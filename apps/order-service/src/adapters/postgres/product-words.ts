@@ -19,7 +19,6 @@ export function wordsOf({ id, name }: Unindexed): string[] {
   return indexedWords(`${id} ${name}`);
 }
 
-/** Builds the tsquery of a search; undefined if the search has no words. */
 export function queryOf(search: string): string | undefined {
   const words = searchWords(search);
   // A prefix of another word is redundant.
