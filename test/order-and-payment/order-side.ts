@@ -3,9 +3,8 @@ import { CancelOrder } from '../../apps/order-service/src/application/cancel-ord
 import { EditCart } from '../../apps/order-service/src/application/edit-cart.js';
 import { FinishOrder } from '../../apps/order-service/src/application/finish-order.js';
 import { ApplyPaymentEvent } from '../../apps/order-service/src/application/apply-payment-event.js';
-import { OrderCommands } from '../../apps/order-service/src/application/order-journal.js';
-import { type OrderStore } from '../../apps/order-service/src/application/order-store.js';
-import { type Step } from '../../apps/order-service/src/application/order-timeline.js';
+import { OrderJournal } from '../../apps/order-service/src/application/order-journal.js';
+import { type OrderStore, type Step } from '../../apps/order-service/src/application/order-store.js';
 import { PlaceOrder } from '../../apps/order-service/src/application/place-order.js';
 import { type ProductStore } from '../../apps/order-service/src/application/product-store.js';
 import { PutProduct } from '../../apps/order-service/src/application/put-product.js';
@@ -48,13 +47,13 @@ export class OrderSide {
   constructor(clock: { now(): Date }) {
     const orders = this.orderStore();
     const products = this.productStore();
-    const commands = new OrderCommands(orders, outboxTo('order.events', this.tables));
-    this.editCart = new EditCart(commands, products, clock);
-    this.placeOrder = new PlaceOrder(commands, products, clock);
-    this.cancelOrder = new CancelOrder(commands, products, clock);
-    this.finishOrder = new FinishOrder(commands, clock);
+    const journal = new OrderJournal(orders, outboxTo('order.events', this.tables), clock);
+    this.editCart = new EditCart(journal, products, clock);
+    this.placeOrder = new PlaceOrder(journal, products, clock);
+    this.cancelOrder = new CancelOrder(journal, products, clock);
+    this.finishOrder = new FinishOrder(journal, clock);
     this.putProduct = new PutProduct(products, clock);
-    this.applyPaymentEvent = new ApplyPaymentEvent(orders, products, commands, clock);
+    this.applyPaymentEvent = new ApplyPaymentEvent(orders, products, journal, clock);
   }
 
   /** Receives a message like the inbox; returns false for a duplicate. */

@@ -2,9 +2,9 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { CartController } from './adapters/http/cart.controller.js';
-import { OrderAnswers } from './adapters/http/order-requests.js';
 import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
 import { OrderListController } from './adapters/http/order-list.controller.js';
+import { OrderRequests } from './adapters/http/order-requests.js';
 import { OrderTimelineController } from './adapters/http/order-timeline.controller.js';
 import { OrdersController } from './adapters/http/orders.controller.js';
 import { ProductsController } from './adapters/http/products.controller.js';
@@ -14,12 +14,11 @@ import { LogNotifier } from './adapters/notifications/log-notifier.js';
 import { MailNotifier } from './adapters/notifications/mail-notifier.js';
 import { NotificationJobs } from './adapters/notifications/notification-jobs.js';
 import { entities } from './adapters/postgres/entities.js';
-import { OrderMetrics, OrderMetricsModule } from './adapters/postgres/order-metrics.js';
 import { PostgresFeedHistory } from './adapters/postgres/live/feed-history.js';
 import { PostgresFeedSource } from './adapters/postgres/live/feed-source.js';
+import { OrderMetrics, OrderMetricsModule } from './adapters/postgres/order-metrics.js';
 import { PostgresOrderList } from './adapters/postgres/postgres-order-list.js';
 import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js';
-import { PostgresOrderTimelineReader } from './adapters/postgres/postgres-order-timeline-reader.js';
 import { PostgresOrderTimeline } from './adapters/postgres/postgres-order-timeline.js';
 import { PostgresProductStore } from './adapters/postgres/postgres-product-store.js';
 import { ProductWords } from './adapters/postgres/product-words.js';
@@ -27,16 +26,14 @@ import { ApplyPaymentEvent } from './application/apply-payment-event.js';
 import { CancelOrder } from './application/cancel-order.js';
 import { EditCart } from './application/edit-cart.js';
 import { FinishOrder } from './application/finish-order.js';
-import { Notifier } from './application/notifier.js';
-import { OrderChanges } from './application/order-changes.js';
-import { OrderCommands } from './application/order-journal.js';
-import { Feed } from './application/live/feed.js';
 import { Delivery } from './application/live/delivery.js';
+import { Feed } from './application/live/feed.js';
 import { FeedHistory, FeedSource } from './application/live/ports.js';
+import { Notifier } from './application/notifier.js';
+import { OrderJournal } from './application/order-journal.js';
 import { OrderList } from './application/order-list.js';
-import { OrderStore } from './application/order-store.js';
+import { OrderStore, StepListener } from './application/order-store.js';
 import { OrderTimeline } from './application/order-timeline.js';
-import { OrderTimelineReader } from './application/order-timeline-reader.js';
 import { PlaceOrder } from './application/place-order.js';
 import { ProductStore } from './application/product-store.js';
 import { PutProduct } from './application/put-product.js';
@@ -69,23 +66,21 @@ export class AppModule {
         NotificationsController,
       ],
       providers: [
-        OrderCommands,
+        OrderJournal,
         PlaceOrder,
         EditCart,
         CancelOrder,
         FinishOrder,
         ApplyPaymentEvent,
         PutProduct,
-        OrderAnswers,
-        PostgresOrderTimeline,
-        { provide: OrderTimeline, useExisting: PostgresOrderTimeline },
+        OrderRequests,
         Feed,
         Delivery,
-        { provide: OrderChanges, useExisting: Feed },
+        { provide: StepListener, useExisting: Feed },
         { provide: FeedSource, useClass: PostgresFeedSource },
         { provide: FeedHistory, useClass: PostgresFeedHistory },
         { provide: OrderList, useClass: PostgresOrderList },
-        { provide: OrderTimelineReader, useClass: PostgresOrderTimelineReader },
+        { provide: OrderTimeline, useClass: PostgresOrderTimeline },
         { provide: OrderStore, useClass: PostgresOrderStore },
         ProductWords,
         { provide: ProductStore, useClass: PostgresProductStore },

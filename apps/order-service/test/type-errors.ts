@@ -21,7 +21,7 @@ export function typeErrors(files: readonly string[], changed?: string, change?: 
 /** Parses each unchanged file once, because most of the time is spent on the declarations of dependencies. */
 function hostWith(changed?: string, change = (text: string) => text): ts.CompilerHost {
   const host = ts.createCompilerHost(options);
-  const { getSourceFile } = host;
+  const getSourceFile = host.getSourceFile.bind(host);
   host.getSourceFile = (path, languageVersion) => {
     if (path === changed) {
       const text = ts.sys.readFile(path) ?? '';

@@ -5,7 +5,7 @@ import { startPostgres } from '@twinbox/tools';
 import { DataSource } from 'typeorm';
 import { createOrders } from './shop.js';
 
-type OrderListing = Parameters<PostgresOrderList['read']>[0];
+type OrderListing = Parameters<PostgresOrderList['list']>[0];
 
 const now = Date.now();
 const daysAgo = (days: number) => new Date(now - days * 24 * 3600 * 1000);
@@ -62,7 +62,7 @@ try {
   };
   const list = new PostgresOrderList(explaining as unknown as DataSource);
   for (const [name, listing] of Object.entries(LISTS)) {
-    await list.read({ filter: {}, sort: '-created', after: undefined, limit: 21, ...listing });
+    await list.list({ filter: {}, sort: '-created', after: undefined, limit: 21, ...listing });
     console.log(
       `\n## ${name}\n${plan
         .splice(0)

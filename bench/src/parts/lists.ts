@@ -6,7 +6,7 @@ import { type Figure, median } from '../figures.js';
 import { createOrders, customersOf, PRODUCTS } from '../lists/shop.js';
 import { type Servers } from '../servers.js';
 
-type OrderListing = Parameters<PostgresOrderList['read']>[0];
+type OrderListing = Parameters<PostgresOrderList['list']>[0];
 type OrderFilter = OrderListing['filter'];
 
 /** Twenty, plus one that shows whether there are more. */
@@ -80,7 +80,7 @@ async function measure(
       let after: OrderListing['after'];
       for (let page = 0; page < 2; page++) {
         const began = performance.now();
-        const found = await list.read({ filter, sort: '-created', after, limit: PAGE });
+        const found = await list.list({ filter, sort: '-created', after, limit: PAGE });
         times[index]?.push(performance.now() - began);
         after = found.at(-2);
       }

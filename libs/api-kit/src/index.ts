@@ -46,7 +46,7 @@ export { etagOf, versionConflict } from './http/versions.js';
 export { IdempotencyKey } from './idempotency/idempotency-key.js';
 export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
 export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
-export { type JsonOf, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
+export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
 
 // Server-sent events
 export { ApiEventStream, LastEventId } from './http/event-stream-route.js';

@@ -4,7 +4,7 @@ import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type OrderDecision, type OrderHead } from '../domain/order.js';
 import { actorOfPayment, applyPaymentEvent } from '../domain/payment.js';
-import { OrderCommands } from './order-journal.js';
+import { OrderJournal } from './order-journal.js';
 import { OrderStore } from './order-store.js';
 import { ProductStore } from './product-store.js';
 
@@ -13,7 +13,7 @@ export class ApplyPaymentEvent {
   constructor(
     private readonly orders: OrderStore,
     private readonly products: ProductStore,
-    private readonly commands: OrderCommands,
+    private readonly journal: OrderJournal,
     private readonly clock: Clock,
   ) {}
 
@@ -26,8 +26,8 @@ export class ApplyPaymentEvent {
     if (!decision.accepted) return decision;
 
     const origin = { actor: actorOfPayment(event), cause: event.type, messageId };
-    await this.commands.save(tx, order, decision, origin);
-    if (decision.events.some(({ type }) => type === 'OrderCancelled')) await this.products.release(tx, orderId);
+    await this.journal.record(tx, decision, origin);
+    if (decision.steps.some(({ event }) => event.type === 'OrderCancelled')) await this.products.release(tx, orderId);
     return decision;
   }
 }

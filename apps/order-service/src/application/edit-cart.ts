@@ -3,8 +3,7 @@ import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { addItems, changeItem, type NewOrder, openDraft, removeItem, type WantedLine } from '../domain/cart.js';
 import { type OrderDecision } from '../domain/order.js';
-import { type OrderCommand, OrderCommands } from './order-journal.js';
-import { type Origin } from './order-timeline.js';
+import { type OrderCommand, OrderJournal, type Origin } from './order-journal.js';
 import { orderIdOf } from './place-order.js';
 import { ProductStore } from './product-store.js';
 
@@ -12,7 +11,7 @@ import { ProductStore } from './product-store.js';
 @Injectable()
 export class EditCart {
   constructor(
-    private readonly commands: OrderCommands,
+    private readonly journal: OrderJournal,
     private readonly products: ProductStore,
     private readonly clock: Clock,
   ) {}
@@ -21,24 +20,24 @@ export class EditCart {
     const at = this.clock.now();
     const catalogue = await this.products.catalogue(tx, wanted.lines);
     const decision = openDraft({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
-    if (decision.accepted) await this.commands.add(tx, decision, origin);
+    if (decision.accepted) await this.journal.open(tx, decision, origin);
     return decision;
   }
 
   async add(tx: EntityManager, command: OrderCommand, lines: readonly WantedLine[]): Promise<OrderDecision> {
-    return this.commands.run(tx, command, 'owner', async (order) =>
+    return this.journal.run(tx, command, 'owner', async (order) =>
       addItems(order, lines, await this.products.catalogue(tx, lines), this.clock.now()),
     );
   }
 
   async change(tx: EntityManager, command: OrderCommand, wanted: WantedLine): Promise<OrderDecision> {
-    return this.commands.run(tx, { ...command, productId: wanted.productId }, 'owner', async (order) =>
+    return this.journal.run(tx, { ...command, productId: wanted.productId }, 'owner', async (order) =>
       changeItem(order, wanted, await this.products.catalogue(tx, [wanted]), this.clock.now()),
     );
   }
 
   async remove(tx: EntityManager, command: OrderCommand, productId: string): Promise<OrderDecision> {
-    return this.commands.run(tx, { ...command, productId }, 'owner', (order) =>
+    return this.journal.run(tx, { ...command, productId }, 'owner', (order) =>
       removeItem(order, productId, this.clock.now()),
     );
   }

@@ -3,7 +3,7 @@ import { aPlacedOrder, accepted, later, payment } from '../../test/order.fixture
 import { type Order } from '../domain/order.js';
 import { applyPaymentEvent } from '../domain/payment.js';
 import { FinishOrder } from './finish-order.js';
-import { OrderCommands, type Requester } from './order-journal.js';
+import { OrderJournal, type Requester } from './order-journal.js';
 import { type OrderStore } from './order-store.js';
 
 const order: Order = accepted(applyPaymentEvent(aPlacedOrder(), payment.succeeded, later));
@@ -16,8 +16,9 @@ function aShop() {
     lock: async () => order,
     save: async (_, { status }) => void saved.push(status),
   };
-  const commands = new OrderCommands(orders as OrderStore, { add: async () => ['message'] } as never);
-  const finishOrder = new FinishOrder(commands, { now: () => later });
+  const clock = { now: () => later };
+  const journal = new OrderJournal(orders as OrderStore, { add: async () => ['message'] } as never, clock);
+  const finishOrder = new FinishOrder(journal, clock);
   const finish = (by: Requester) =>
     finishOrder.execute(tx, {
       orderId: order.id,

@@ -1,29 +1,28 @@
 import { Injectable } from '@nestjs/common';
-import { type Accepted, reject, type Rejected, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
-import { allDone, Outbox } from '@twinbox/messaging';
+import { ORDER_EVENTS, type OrderEvent, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { type Accepted, Clock, reject, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
+import { type AggregateRef, allDone, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import {
-  type Order,
-  type OrderChange,
-  type OrderDecision,
-  type OrderHead,
-  type OrderRejection,
-} from '../domain/order.js';
-import { aggregateOf } from './order-aggregate.js';
-import { OrderStore } from './order-store.js';
-import { isPublished, type Origin, stepsOf } from './order-timeline.js';
+import { type Order, type OrderChange, type OrderDecision, type OrderHead } from '../domain/order.js';
+import { OrderStore, type Step } from './order-store.js';
 
 export interface Requester {
   readonly userId: string;
   readonly isOperator: boolean;
 }
 
+export interface Origin {
+  readonly actor: string;
+  readonly cause: string;
+  /** Set if the command comes from a received message. */
+  readonly messageId?: string | null;
+}
+
 export interface OrderCommand extends Origin {
   readonly orderId: string;
   readonly by: Requester;
   readonly precondition: VersionPrecondition;
-  /** The item that the command changes or removes, if any. */
   readonly productId?: string;
 }
 
@@ -37,12 +36,13 @@ export function isVisible<Owned extends OrderOwner>(order: Owned | undefined, by
   return order !== undefined && (order.customerId === by.userId || by.isOperator);
 }
 
-/** Runs every command to an order: locks it, checks the requester and the precondition, decides, and saves. */
+/** Runs commands to orders, and writes a rule's decision in the caller's transaction: the order, its steps and the messages to publish. */
 @Injectable()
-export class OrderCommands {
+export class OrderJournal {
   constructor(
     private readonly orders: OrderStore,
     private readonly outbox: Outbox,
+    private readonly clock: Clock,
   ) {}
 
   async run(
@@ -60,47 +60,77 @@ export class OrderCommands {
     if (!decision.accepted) return decision;
 
     if (decision.state.items !== order.items) await this.orders.saveItems(tx, order.id, decision.state.items);
-    await this.save(tx, order, decision, command);
+    await this.record(tx, decision, command);
     return decision;
   }
 
-  /** Saves the order without its items, the steps and the messages. */
-  async save(
-    tx: EntityManager,
-    before: OrderHead,
-    decision: Accepted<OrderHead, OrderChange>,
-    origin: Origin,
-  ): Promise<void> {
-    const { state, events } = decision;
-    if (events.length === 0) return;
-    const messages = messagesOf(events);
-    const steps = stepsOf(before.status, decision, origin, idsOf(messages));
+  async open(tx: EntityManager, decision: Accepted<Order, OrderChange>, origin: Origin): Promise<void> {
+    const { state, steps, messages } = entriesOf(decision, origin);
+    await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
+  }
+
+  /** Records a decision about a locked order, without its items. */
+  async record(tx: EntityManager, decision: Accepted<OrderHead, OrderChange>, origin: Origin): Promise<void> {
+    if (decision.steps.length === 0) return;
+    const { state, steps, messages } = entriesOf(decision, origin);
     await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.save(tx, state, steps)]);
   }
 
-  /** Saves a new order, with its items. */
-  async add(tx: EntityManager, decision: Accepted<Order, OrderChange>, origin: Origin): Promise<void> {
-    const { state, events } = decision;
-    const messages = messagesOf(events);
-    const steps = stepsOf('DRAFT', decision, origin, idsOf(messages));
-    await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
+  async note(
+    tx: EntityManager,
+    order: OrderHead,
+    type: string,
+    detail: object | null,
+    { actor, cause, messageId = null }: Origin,
+  ): Promise<void> {
+    const { status, version } = order;
+    await this.orders.note(tx, order, { type, status, version, at: this.clock.now(), actor, cause, messageId, detail });
   }
 }
 
-/** Assigns the ids here, because the steps refer to them. */
-function messagesOf(events: readonly OrderChange[]) {
-  return events.filter(isPublished).map((event) => ({ ...event, id: uuidv7() }));
+/** Identifies an order in the outbox. Its id becomes the key of its messages. */
+function aggregateOf({ id, version }: OrderHead): AggregateRef {
+  return { aggregateType: 'order', aggregateId: id, version };
 }
 
-function idsOf(messages: ReturnType<typeof messagesOf>): string[] {
-  return messages.map(({ id }) => id);
+/** Returns the steps and the messages of a decision. The ids of the messages are assigned here, because the steps refer to them. */
+export function entriesOf<O extends OrderHead>(
+  decision: Accepted<O, OrderChange>,
+  { actor, cause, messageId: receivedId = null }: Origin,
+) {
+  const messages: (OrderEvent & { readonly id: string })[] = [];
+  const steps = decision.steps.map(({ event, state }): Step => {
+    const { status, version, updatedAt: at } = state;
+    let messageId = isReceived(event) ? receivedId : null;
+    if (isPublished(event)) {
+      messageId = uuidv7();
+      messages.push({ ...event, id: messageId });
+    }
+    return { type: event.type, status, version, at, actor, cause, messageId, detail: detailOf(event) };
+  });
+  return { state: decision.state, steps, messages };
 }
+
+function isPublished(change: OrderChange): change is OrderEvent {
+  return Object.hasOwn(ORDER_EVENTS.events, change.type);
+}
+
+function isReceived({ type }: OrderChange): boolean {
+  return type === 'MessagePassedOver' || Object.hasOwn(PAYMENT_EVENTS.events, type);
+}
+
+function detailOf({ data }: OrderChange): object | null {
+  const detail = Object.entries(data).filter(([name]) => !REDUNDANT_IN_DETAIL.has(name));
+  return detail.length === 0 ? null : Object.fromEntries(detail);
+}
+
+const REDUNDANT_IN_DETAIL = new Set(['orderId', 'customerId', 'actor']);
 
 function rejectionOf(
   order: Order,
   { orderId, by, precondition, productId }: OrderCommand,
   allowed: Allowed,
-): Rejected<OrderRejection> | undefined {
+): OrderDecision | undefined {
   if (!isVisible(order, by)) return reject({ code: 'order-not-found', orderId });
   if (allowed === 'owner' && order.customerId !== by.userId) return reject({ code: 'order-not-yours', orderId });
   if (allowed === 'operator' && !by.isOperator) return reject({ code: 'operator-required', orderId });

@@ -43,5 +43,5 @@ export interface OrderListing {
  */
 export abstract class OrderList {
   /** Reads the first `limit` orders after `after` in one snapshot. */
-  abstract read(listing: OrderListing): Promise<Order[]>;
+  abstract list(listing: OrderListing): Promise<Order[]>;
 }

@@ -5,15 +5,14 @@ import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type ExpectedPrice, type NewOrder, placeAtOnce, placeDraft, recheckUnderLock } from '../domain/cart.js';
 import { type Order, type OrderDecision } from '../domain/order.js';
-import { type OrderCommand, OrderCommands } from './order-journal.js';
-import { type Origin } from './order-timeline.js';
+import { type OrderCommand, OrderJournal, type Origin } from './order-journal.js';
 import { ProductStore } from './product-store.js';
 
 /** Places orders and reserves their stock. The caller must roll back on a rejection, which may follow the first write. */
 @Injectable()
 export class PlaceOrder {
   constructor(
-    private readonly commands: OrderCommands,
+    private readonly journal: OrderJournal,
     private readonly products: ProductStore,
     private readonly clock: Clock,
   ) {}
@@ -26,14 +25,14 @@ export class PlaceOrder {
 
     // Sent in one round trip.
     const [, placed] = await allDone([
-      this.commands.add(tx, decision, origin),
+      this.journal.open(tx, decision, origin),
       this.reserved(tx, decision.state, decision),
     ]);
     return placed;
   }
 
   async draft(tx: EntityManager, command: OrderCommand, expected: readonly ExpectedPrice[]): Promise<OrderDecision> {
-    const decision = await this.commands.run(tx, command, 'owner', async (order) => {
+    const decision = await this.journal.run(tx, command, 'owner', async (order) => {
       const catalogue = await this.products.catalogue(tx, order.items);
       return placeDraft(order, expected, catalogue, this.clock.now());
     });

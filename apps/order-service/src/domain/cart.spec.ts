@@ -26,7 +26,7 @@ describe('opening a draft', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'DRAFT', items: [], total: 0, currency: null, version: 1, createdAt: at, dueAt: null },
-      events: [{ type: 'OrderOpened' }],
+      steps: [{ event: { type: 'OrderOpened' } }],
     });
   });
 
@@ -37,10 +37,10 @@ describe('opening a draft', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'DRAFT', total: 4050, currency: 'EUR', version: 3 },
-      events: [
-        { type: 'OrderOpened' },
-        { type: 'ItemAdded', data: { productId: 'tea', quantity: 5, unitPrice: 450 } },
-        { type: 'ItemAdded', data: { productId: 'mug', quantity: 1, unitPrice: 1800 } },
+      steps: [
+        { event: { type: 'OrderOpened' } },
+        { event: { type: 'ItemAdded', data: { productId: 'tea', quantity: 5, unitPrice: 450 } } },
+        { event: { type: 'ItemAdded', data: { productId: 'mug', quantity: 1, unitPrice: 1800 } } },
       ],
     });
   });
@@ -58,7 +58,7 @@ describe('adding an item', () => {
 
     expect(decision).toMatchObject({
       state: { items: [{ productId: 'tea', quantity: 5, unitPrice: 500 }], total: 2500, version: 3, updatedAt: later },
-      events: [{ type: 'ItemAdded', data: { productId: 'tea', quantity: 3, unitPrice: 500 } }],
+      steps: [{ event: { type: 'ItemAdded', data: { productId: 'tea', quantity: 3, unitPrice: 500 } } }],
     });
   });
 
@@ -137,7 +137,7 @@ describe('changing an item', () => {
 
     expect(decision).toMatchObject({
       state: { items: [{ quantity: 6, unitPrice: 500 }], total: 3000 },
-      events: [{ type: 'ItemAdded', data: { productId: 'tea', quantity: 4 } }],
+      steps: [{ event: { type: 'ItemAdded', data: { productId: 'tea', quantity: 4 } } }],
     });
   });
 
@@ -146,7 +146,7 @@ describe('changing an item', () => {
 
     expect(decision).toMatchObject({
       state: { items: [{ quantity: 1, unitPrice: 450 }], total: 450 },
-      events: [{ type: 'ItemRemoved', data: { productId: 'tea', quantity: 1 } }],
+      steps: [{ event: { type: 'ItemRemoved', data: { productId: 'tea', quantity: 1 } } }],
     });
   });
 
@@ -156,7 +156,7 @@ describe('changing an item', () => {
     expect(changeItem(draft, line('tea', 2, 450), catalogue, later)).toEqual({
       accepted: true,
       state: draft,
-      events: [],
+      steps: [],
     });
   });
 
@@ -177,7 +177,7 @@ describe('removing an item', () => {
 
     expect(decision).toMatchObject({
       state: { items: [{ productId: 'mug' }], total: 1800, currency: 'EUR' },
-      events: [{ type: 'ItemRemoved', data: { productId: 'tea', quantity: 2 } }],
+      steps: [{ event: { type: 'ItemRemoved', data: { productId: 'tea', quantity: 2 } } }],
     });
   });
 
@@ -199,7 +199,7 @@ describe('placing a draft', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'PLACED', items: [{ unitPrice: 500 }], total: 1000, dueAt: later, createdAt: at, version: 3 },
-      events: [{ type: 'OrderPlaced', data: { customerId: 'ada', total: 1000, currency: 'EUR' } }],
+      steps: [{ event: { type: 'OrderPlaced', data: { customerId: 'ada', total: 1000, currency: 'EUR' } } }],
     });
   });
 
@@ -253,11 +253,11 @@ describe('placing at once', () => {
         createdAt: at,
         dueAt: at,
       }),
-      events: [
-        {
-          type: 'OrderPlaced',
-          data: { orderId: aNewOrder().orderId, customerId: 'ada', total: 900, currency: 'EUR' },
-        },
+      steps: [
+        { event: {
+            type: 'OrderPlaced',
+            data: { orderId: aNewOrder().orderId, customerId: 'ada', total: 900, currency: 'EUR' },
+          } },
       ],
     });
   });
@@ -339,7 +339,7 @@ it('a cart never loses or invents a cent, whatever is done to it', () => {
               ? changeItem(order, { productId, quantity }, catalogue, later)
               : removeItem(order, productId, later);
         if (!decision.accepted) continue;
-        expect(decision.state.version).toBe(order.version + decision.events.length);
+        expect(decision.state.version).toBe(order.version + decision.steps.length);
         order = decision.state;
         held.set(productId, type === 'add' ? had + quantity : type === 'change' ? quantity : 0);
       }
@@ -354,7 +354,7 @@ it('a cart never loses or invents a cent, whatever is done to it', () => {
       expect(placeDraft(order, [], catalogue, later)).toMatchObject(
         kept.length === 0
           ? { rejection: { code: 'order-empty' } }
-          : { state: { status: 'PLACED', total }, events: [{ data: { total } }] },
+          : { state: { status: 'PLACED', total }, steps: [{ event: { data: { total } } }] },
       );
     }),
   );

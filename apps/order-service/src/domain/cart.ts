@@ -34,7 +34,9 @@ export interface NewOrder {
 export function openDraft(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
   const opened = changed(emptyDraft(wanted, at), at, { type: 'OrderOpened', data: {} });
   const filled = addItems(opened.state, wanted.lines, catalogue, at);
-  return filled.accepted ? { ...filled, events: [...opened.events, ...filled.events] } : filled;
+  if (!filled.accepted) return filled;
+  const steps = [...opened.steps, ...filled.steps];
+  return { ...filled, steps, events: steps.map(({ event }) => event) };
 }
 
 /** Adds to a draft. What the cart already has of these products is repriced as well. */

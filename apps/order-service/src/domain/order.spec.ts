@@ -1,5 +1,5 @@
-import { cancelOrder, evolve, finishOrder, type Order } from './order.js';
-import { accepted, aDraft, aPlacedOrder, later, payment } from '../../test/order.fixtures.js';
+import { cancelOrder, evolve, finishOrder, isLate, type Order, ORDER_STATUSES } from './order.js';
+import { accepted, aDraft, aPlacedOrder, at, later, payment } from '../../test/order.fixtures.js';
 import { applyPaymentEvent } from './payment.js';
 
 const apply = (order: Order, ...events: (typeof payment)[keyof typeof payment][]) =>
@@ -16,11 +16,11 @@ describe('cancelling', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'CANCELLED', cancelReason: 'ordered twice', dueAt: null, updatedAt: later },
-      events: [
-        {
-          type: 'OrderCancelled',
-          data: { orderId: order.id, customerId: 'ada', reason: 'ordered twice', actor: 'customer:ada' },
-        },
+      steps: [
+        { event: {
+            type: 'OrderCancelled',
+            data: { orderId: order.id, customerId: 'ada', reason: 'ordered twice', actor: 'customer:ada' },
+          } },
       ],
     });
   });
@@ -30,7 +30,7 @@ describe('cancelling', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'CANCELLED', cancelReason: 'changed my mind', items: aDraft().items },
-      events: [{ type: 'OrderDiscarded', data: { reason: 'changed my mind' } }],
+      steps: [{ event: { type: 'OrderDiscarded', data: { reason: 'changed my mind' } } }],
     });
   });
 
@@ -49,7 +49,7 @@ describe('finishing', () => {
   it('ends a paid order and publishes it', () => {
     expect(finishOrder(completed, later)).toMatchObject({
       state: { status: 'FINISHED', payment: { status: 'SUCCEEDED' } },
-      events: [{ type: 'OrderFinished', data: { orderId: completed.id, customerId: 'ada' } }],
+      steps: [{ event: { type: 'OrderFinished', data: { orderId: completed.id, customerId: 'ada' } } }],
     });
   });
 
@@ -78,4 +78,20 @@ it('the state of an order follows from its history', () => {
   ].reduce<Order>((state, change) => evolve(state, change, later), placed);
 
   expect(order).toEqual(accepted(finishOrder(completed, later)));
+});
+
+const after = (ms: number) => new Date(at.getTime() + ms);
+
+it.each([
+  ['PLACED', 30_000, false],
+  ['PLACED', 30_001, true],
+  ['PAYMENT_PENDING', -900_000, false],
+  ['PAYMENT_PENDING', 60_000, false],
+  ['PAYMENT_PENDING', 60_001, true],
+] as const)('an order that is %s is late %i ms past its due time: %s', (status, ms, late) => {
+  expect(isLate({ status, dueAt: at }, after(ms), 30_000)).toBe(late);
+});
+
+it.each(ORDER_STATUSES)('an order that is %s and waits for nothing is never late', (status) => {
+  expect(isLate({ status, dueAt: null }, after(1e12), 0)).toBe(false);
 });

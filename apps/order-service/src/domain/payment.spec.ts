@@ -26,7 +26,7 @@ describe('applying a payment event', () => {
         createdAt: at,
         version: 2,
       },
-      events: [requested],
+      steps: [{ event: requested }],
     });
   });
 
@@ -46,7 +46,7 @@ describe('applying a payment event', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'COMPLETED', payment: { status: 'SUCCEEDED' }, dueAt: null, version: order.version + 2 },
-      events: [succeeded, { type: 'OrderCompleted', data: { customerId: 'ada' } }],
+      steps: [{ event: succeeded }, { event: { type: 'OrderCompleted', data: { customerId: 'ada' } } }],
     });
   });
 
@@ -63,7 +63,7 @@ describe('applying a payment event', () => {
         payment: { status: 'FAILED', reason: 'card declined' },
         dueAt: null,
       },
-      events: [failed, { type: 'OrderCancelled', data: { reason: 'payment failed: card declined', actor: 'gateway' } }],
+      steps: [{ event: failed }, { event: { type: 'OrderCancelled', data: { reason: 'payment failed: card declined', actor: 'gateway' } } }],
     });
   });
 
@@ -75,7 +75,7 @@ describe('applying a payment event', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'CANCELLED', payment: { status, reason: 'ordered twice' }, cancelReason: 'ordered twice' },
-      events: [event],
+      steps: [{ event }],
     });
   });
 
@@ -111,7 +111,7 @@ describe('a late, duplicate or contradictory event', () => {
 
     expect(decision).toMatchObject({
       state: { status: order.status, cancelReason: order.cancelReason, payment: { status }, dueAt: order.dueAt },
-      events: [{ type: 'MessagePassedOver', data: { type: event.type, reason: expect.stringMatching(/\S/) } }],
+      steps: [{ event: { type: 'MessagePassedOver', data: { type: event.type, reason: expect.stringMatching(/\S/) } } }],
     });
     expect(accepted(decision).version).toBe(order.version + 1);
   });
@@ -124,7 +124,7 @@ describe('a late, duplicate or contradictory event', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'PAYMENT_PENDING', payment: { paymentRequestId: requested.data.paymentRequestId } },
-      events: [{ type: 'MessagePassedOver', data: { reason: expect.stringContaining(`payment request ${other},`) } }],
+      steps: [{ event: { type: 'MessagePassedOver', data: { reason: expect.stringContaining(`payment request ${other},`) } } }],
     });
   });
 });
@@ -147,11 +147,11 @@ it('any sequence of events and commands leads to a valid end, and a final order 
           expect(decision.rejection).toMatchObject({ code: 'order-wrong-status', actual: order.status });
           continue;
         }
-        expect(decision.state.version).toBe(order.version + decision.events.length);
+        expect(decision.state.version).toBe(order.version + decision.steps.length);
         if (!isLive(order) && decision.state.status !== order.status)
           expect([order.status, decision.state.status]).toEqual(['COMPLETED', 'FINISHED']);
         order = decision.state;
-        published.push(...decision.events.map(({ type }) => type).filter((type) => type.startsWith('Order')));
+        published.push(...decision.steps.map(({ event }) => event.type).filter((type) => type.startsWith('Order')));
       }
       const ends = { COMPLETED: ['OrderCompleted'], FINISHED: ['OrderCompleted', 'OrderFinished'] };
       expect(published).toEqual(

@@ -15,7 +15,7 @@ import { WriteSlots } from '../database/write-slots.js';
 export type Answer<T> = T | JsonOf<T>;
 
 /** The type of a value after a round trip through JSON, as a client gets it. */
-export type JsonOf<T> = T extends { toJSON(): infer Json }
+type JsonOf<T> = T extends { toJSON(): infer Json }
   ? Json
   : T extends readonly (infer Item)[]
     ? readonly JsonOf<Item>[]

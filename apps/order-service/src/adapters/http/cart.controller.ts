@@ -1,9 +1,9 @@
 import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, IdempotencyKey, type JsonOf, Preconditions } from '@twinbox/api-kit';
+import { type Answer, ApiProblems, Caller, Cause, IdempotencyKey, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
 import { EditCart } from '../../application/edit-cart.js';
-import { commandOf, OrderAnswers } from './order-requests.js';
+import { commandOf, OrderRequests } from './order-requests.js';
 import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -12,7 +12,7 @@ import { OrderDto, OrderParams } from './order.dto.js';
 @Controller('orders/:orderId/items')
 export class CartController {
   constructor(
-    private readonly answers: OrderAnswers,
+    private readonly requests: OrderRequests,
     private readonly editCart: EditCart,
   ) {}
 
@@ -37,12 +37,13 @@ export class CartController {
     @Param() { orderId }: OrderParams,
     @Body() line: OrderLineDto,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/items', orderId, preconditions);
-    return this.answers.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
+    return this.requests.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
   }
 
   @Patch(':productId')
@@ -63,12 +64,13 @@ export class CartController {
     @Param() { orderId, productId }: OrderItemParams,
     @Body() { quantity, unitPrice }: ChangeItemDto,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'PATCH /orders/:orderId/items/:productId', orderId, preconditions);
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
     const wanted = { productId, quantity, unitPrice };
-    return this.answers.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
+    return this.requests.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
   }
 
   @Delete(':productId')
@@ -85,10 +87,11 @@ export class CartController {
   async remove(
     @Param() { orderId, productId }: OrderItemParams,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'DELETE /orders/:orderId/items/:productId', orderId, preconditions);
-    return this.answers.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
+    return this.requests.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
   }
 }

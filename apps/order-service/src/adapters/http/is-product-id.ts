@@ -2,7 +2,6 @@ import { ApiProperty } from '@nestjs/swagger';
 import { IsText } from '@twinbox/api-kit';
 import { Matches } from 'class-validator';
 
-/** Validates a product's id and describes it in the OpenAPI document. */
 export function IsProductId(): PropertyDecorator {
   return (target, key) => {
     ApiProperty({ example: 'tea-earl-grey', pattern: '^[a-z0-9-]+$', minLength: 1, maxLength: 64 })(target, key);

@@ -4,7 +4,7 @@ import { Caller, CursorCodec, isOperator } from '@twinbox/api-kit';
 import { Clock, pageOf } from '@twinbox/kernel';
 import { type OrderFilter, OrderList } from '../../application/order-list.js';
 import { OrderServiceConfig } from '../../config.js';
-import { PAYMENT_GRACE_MS } from '../../domain/lateness.js';
+import { PAYMENT_GRACE_MS } from '../../domain/order.js';
 import { orderDto } from './order.dto.js';
 import { OrderListQuery, OrderPageDto } from './order-list.dto.js';
 
@@ -44,7 +44,7 @@ export class OrderListController {
       statuses,
       late: late === undefined ? undefined : { isLate: late, ...overdue(now, lateAfterMs) },
     };
-    const found = await this.orders.read({ filter, sort, after, limit: limit + 1 });
+    const found = await this.orders.list({ filter, sort, after, limit: limit + 1 });
     const page = pageOf(found, limit, (order) => this.cursors.encode(order, scope));
     return { ...page, items: page.items.map((order) => orderDto(order, now, lateAfterMs)) };
   }

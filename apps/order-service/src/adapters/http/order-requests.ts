@@ -6,7 +6,7 @@ import {
   etagOf,
   type IdempotencyKey,
   isOperator,
-  type JsonOf,
+  type Answer,
   logContext,
   type Preconditions,
   stateOrProblem,
@@ -15,16 +15,15 @@ import {
 import { Clock } from '@twinbox/kernel';
 import { type FastifyReply } from 'fastify';
 import { type EntityManager } from 'typeorm';
-import { type OrderCommand, type Requester } from '../../application/order-journal.js';
-import { type Origin } from '../../application/order-timeline.js';
+import { type OrderCommand, type Origin, type Requester } from '../../application/order-journal.js';
 import { OrderServiceConfig } from '../../config.js';
 import { type Order, type OrderDecision } from '../../domain/order.js';
 import { orderProblems } from './order-problems.js';
 import { type OrderDto, orderDto } from './order.dto.js';
 
-/** Answers every route of a single order with its current state, and with its version as the ETag. */
+/** Runs the requests for a single order. They return its current state, and its version as the ETag. */
 @Injectable()
-export class OrderAnswers {
+export class OrderRequests {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly clock: Clock,
@@ -36,7 +35,7 @@ export class OrderAnswers {
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
     work: (tx: EntityManager) => Promise<OrderDecision>,
-  ): Promise<JsonOf<OrderDto>> {
+  ): Promise<Answer<OrderDto>> {
     const order = await this.unitOfWork.run(
       key,
       async (tx) => this.show(stateOrProblem(await work(tx), orderProblems)),
@@ -64,8 +63,8 @@ function etagOfOrder({ version, late }: Pick<OrderDto, 'version' | 'late'>): str
   return etagOf(version, late ? 'late' : undefined);
 }
 
-export function originOf(caller: Caller, route: string): Origin {
-  return { actor: actorOf(caller), cause: route };
+export function originOf(caller: Caller, cause: string): Origin {
+  return { actor: actorOf(caller), cause };
 }
 
 export function requesterOf(caller: Caller): Requester {
@@ -74,10 +73,10 @@ export function requesterOf(caller: Caller): Requester {
 
 export function commandOf(
   caller: Caller,
-  route: string,
+  cause: string,
   orderId: string,
   { version: precondition }: Preconditions,
 ): OrderCommand {
   logContext({ orderId });
-  return { ...originOf(caller, route), orderId, by: requesterOf(caller), precondition };
+  return { ...originOf(caller, cause), orderId, by: requesterOf(caller), precondition };
 }

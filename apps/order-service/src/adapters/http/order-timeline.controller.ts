@@ -3,7 +3,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, CursorCodec, logContext, problemOf } from '@twinbox/api-kit';
 import { pageOf } from '@twinbox/kernel';
 import { isVisible } from '../../application/order-journal.js';
-import { OrderTimelineReader } from '../../application/order-timeline-reader.js';
+import { OrderTimeline } from '../../application/order-timeline.js';
 import { requesterOf } from './order-requests.js';
 import { orderProblems } from './order-problems.js';
 import { stepSeenBy, TimelinePageDto, TimelineQuery } from './order-timeline.dto.js';
@@ -14,7 +14,7 @@ import { OrderParams } from './order.dto.js';
 export class OrderTimelineController {
   private readonly cursors = new CursorCodec({ position: 'integer' });
 
-  constructor(private readonly timeline: OrderTimelineReader) {}
+  constructor(private readonly timeline: OrderTimeline) {}
 
   @Get(':orderId/timeline')
   @ApiOperation({ summary: 'List everything that happened to an order: what, when, by whom and why' })
@@ -30,7 +30,7 @@ export class OrderTimelineController {
     const { position: after } = this.cursors.decode(cursor, scope) ?? { position: 0 };
     const owner = await this.timeline.ownerOf(orderId);
     if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    const steps = await this.timeline.stepsOf(orderId, after, limit + 1);
+    const steps = await this.timeline.read(orderId, after, limit + 1);
     const page = pageOf(steps, limit, ({ position }) => this.cursors.encode({ position }, scope));
     return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
   }

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { actorSeenBy, ApiNextCursor, type Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
-import { type TimelineStep } from '../../application/order-timeline-reader.js';
+import { type StoredStep } from '../../application/order-timeline.js';
 import { ORDER_STATUSES, type OrderStatus } from '../../domain/order.js';
 import { ORDER_ID } from './order.dto.js';
 
@@ -9,7 +9,7 @@ export class TimelineQuery extends CursorPageQuery {
   override readonly limit: number = 100;
 }
 
-export class StepDto implements TimelineStep {
+export class StepDto implements StoredStep {
   @ApiProperty({
     type: 'integer',
     example: 100,
@@ -84,14 +84,14 @@ export class TimelinePageDto {
   readonly nextCursor!: string | null;
 }
 
-export function stepSeenBy(caller: Caller, step: TimelineStep): TimelineStep {
+export function stepSeenBy(caller: Caller, step: StoredStep): StoredStep {
   const { position, type, status, version, at, cause, messageId } = step;
   const [actor, detail] = [actorSeenBy(caller, step.actor), detailSeenBy(caller, step)];
   return { position, type, status, version, at, actor, cause, messageId, detail };
 }
 
 /** Hides a mail server's answer from customers, because it names internal hosts and addresses. */
-function detailSeenBy(caller: Caller, { type, detail }: TimelineStep): object | null {
+function detailSeenBy(caller: Caller, { type, detail }: StoredStep): object | null {
   if (type !== 'NotificationFailed' || isOperator(caller)) return detail;
   return { reason: 'The message could not be delivered.' };
 }

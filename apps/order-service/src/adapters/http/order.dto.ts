@@ -1,7 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsId } from '@twinbox/api-kit';
-import { isLate } from '../../domain/lateness.js';
-import { type Order, ORDER_STATUSES, type OrderItem, type OrderStatus } from '../../domain/order.js';
+import { isLate, type Order, ORDER_STATUSES, type OrderItem, type OrderStatus } from '../../domain/order.js';
 import { PAYMENT_STATUSES, type PaymentSnapshot } from '../../domain/payment-snapshot.js';
 
 export const ORDER_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';

@@ -1,11 +1,12 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  type Answer,
   ApiProblems,
   Caller,
+  Cause,
   etagHeader,
   IdempotencyKey,
-  type JsonOf,
   logContext,
   NoBody,
   Preconditions,
@@ -20,7 +21,7 @@ import { FinishOrder } from '../../application/finish-order.js';
 import { isVisible } from '../../application/order-journal.js';
 import { OrderStore } from '../../application/order-store.js';
 import { PlaceOrder } from '../../application/place-order.js';
-import { commandOf, OrderAnswers, originOf, requesterOf } from './order-requests.js';
+import { commandOf, OrderRequests, originOf, requesterOf } from './order-requests.js';
 import { CancelOrderDto, NewOrderDto, PlaceDraftDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -29,7 +30,7 @@ import { OrderDto, OrderParams } from './order.dto.js';
 @Controller('orders')
 export class OrdersController {
   constructor(
-    private readonly answers: OrderAnswers,
+    private readonly requests: OrderRequests,
     private readonly placeOrder: PlaceOrder,
     private readonly editCart: EditCart,
     private readonly cancelOrder: CancelOrder,
@@ -54,12 +55,13 @@ export class OrdersController {
   async open(
     @Body() { draft, items = [], description }: NewOrderDto,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
+  ): Promise<Answer<OrderDto>> {
     const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
-    const origin = originOf(caller, 'POST /orders');
-    const order = await this.answers.change(key, reply, (tx) =>
+    const origin = originOf(caller, cause);
+    const order = await this.requests.change(key, reply, (tx) =>
       draft ? this.editCart.open(tx, wanted, origin) : this.placeOrder.atOnce(tx, wanted, origin),
     );
     reply.header('location', `/orders/${order.id}`);
@@ -80,7 +82,7 @@ export class OrdersController {
     const order = await this.orders.find(orderId);
     if (!order || !isVisible(order, requesterOf(caller)))
       throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    return this.answers.read(order, preconditions, reply);
+    return this.requests.read(order, preconditions, reply);
   }
 
   @Post(':orderId/place')
@@ -104,12 +106,13 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { items = [] }: PlaceDraftDto,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/place', orderId, preconditions);
-    return this.answers.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
+    return this.requests.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
   }
 
   @Post(':orderId/cancel')
@@ -127,12 +130,13 @@ export class OrdersController {
     @Param() { orderId }: OrderParams,
     @Body() { reason }: CancelOrderDto,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/cancel', orderId, preconditions);
-    return this.answers.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
+    return this.requests.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
   }
 
   @Post(':orderId/finish')
@@ -145,11 +149,12 @@ export class OrdersController {
   async finish(
     @Param() { orderId }: OrderParams,
     @Caller() caller: Caller,
+    @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<OrderDto>> {
-    const command = commandOf(caller, 'POST /orders/:orderId/finish', orderId, preconditions);
-    return this.answers.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
+  ): Promise<Answer<OrderDto>> {
+    const command = commandOf(caller, cause, orderId, preconditions);
+    return this.requests.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
   }
 }

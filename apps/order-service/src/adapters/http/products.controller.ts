@@ -8,7 +8,7 @@ import {
   CursorCodec,
   etagOf,
   isOperator,
-  type JsonOf,
+  type Answer,
   OptionalCaller,
   Preconditions,
   problemOf,
@@ -76,7 +76,7 @@ export class ProductsController {
     @Body() { name, price, currency, stock }: PutProductDto,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<ProductDto>> {
+  ): Promise<Answer<ProductDto>> {
     const product = await this.unitOfWork.run(undefined, async (tx) => {
       const facts = { productId, name, price, currency, stock };
       const decision = await this.putProduct.execute(tx, facts, preconditions.version);

@@ -1,10 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Clock } from '@twinbox/kernel';
 import { type Job, JobDead, JobHandler } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { type Notification, Notifier } from '../../application/notifier.js';
+import { OrderJournal } from '../../application/order-journal.js';
 import { OrderStore } from '../../application/order-store.js';
-import { OrderTimeline } from '../../application/order-timeline.js';
 
 export const NOTIFICATION_QUEUE = 'notification';
 
@@ -19,8 +18,7 @@ export class NotificationJobs {
   constructor(
     private readonly notifier: Notifier,
     private readonly orders: OrderStore,
-    private readonly timeline: OrderTimeline,
-    private readonly clock: Clock,
+    private readonly journal: OrderJournal,
   ) {}
 
   @JobHandler(NOTIFICATION_QUEUE, { concurrency: 32, timeoutMs: 30_000, maxAttempts: MAX_ATTEMPTS })
@@ -34,17 +32,6 @@ export class NotificationJobs {
     this.logger.error(`Giving up on notification ${data.type} of order ${data.orderId} (job ${id}): ${reason}`);
     const order = await this.orders.lockHead(tx, data.orderId);
     if (!order) return;
-    await this.timeline.record(tx, order, [
-      {
-        type: 'NotificationFailed',
-        status: order.status,
-        version: order.version,
-        at: this.clock.now(),
-        actor: 'system',
-        cause: data.type,
-        messageId: null,
-        detail: { reason },
-      },
-    ]);
+    await this.journal.note(tx, order, 'NotificationFailed', { reason }, { actor: 'system', cause: data.type });
   }
 }

@@ -1,7 +1,7 @@
 import { FIRST_TIME, firstIdOf, LAST_TIME, lastIdOf } from '@twinbox/kernel';
 import { type OrderFilter, type OrderListing, type OrderSort } from '../../application/order-list.js';
 import { isLive, LIVE_STATUSES, type OrderStatus } from '../../domain/order.js';
-import { ORDER_COLUMNS } from './order-sql.js';
+import { orderColumns, SELECT_ITEMS } from './order-table.js';
 
 export interface Statement {
   readonly text: string;
@@ -15,10 +15,7 @@ export function orderListStatement(listing: OrderListing): Statement | undefined
 
   const search = new Search(listing, statuses);
   const text = `
-    select ${ORDER_COLUMNS},
-           (select coalesce(json_agg(json_build_object('productId', product_id, 'name', name, 'quantity', quantity,
-                                                       'unitPrice', unit_price) order by product_id), '[]')
-              from orders.order_items where order_id = o.id) as items
+    select ${orderColumns.select}, ${SELECT_ITEMS}
       from (${search.found()}) o
      order by ${SORTS[listing.sort].orderBy}`;
   return { text, values: search.values };

@@ -3,8 +3,7 @@ import { MetricsSource } from '@twinbox/api-kit';
 import { Gauge, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { OrderServiceConfig } from '../../config.js';
-import { PAYMENT_GRACE_MS } from '../../domain/lateness.js';
-import { LIVE_STATUSES, type LiveStatus } from '../../domain/order.js';
+import { LIVE_STATUSES, type LiveStatus, PAYMENT_GRACE_MS } from '../../domain/order.js';
 
 /** Keeps a scrape short, even if payment-service has been down for a day. */
 const MAX_COUNTED = 100_000;

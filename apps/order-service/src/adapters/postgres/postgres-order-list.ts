@@ -10,7 +10,7 @@ export class PostgresOrderList extends OrderList {
     super();
   }
 
-  override async read(listing: OrderListing): Promise<Order[]> {
+  override async list(listing: OrderListing): Promise<Order[]> {
     const statement = orderListStatement(listing);
     if (!statement) return [];
     return this.dataSource.query(statement.text, [...statement.values]);

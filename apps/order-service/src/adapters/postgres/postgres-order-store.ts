@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { LockGate } from '@twinbox/api-kit';
-import { BatchedStatement } from '@twinbox/messaging';
+import { BatchedStatement, CommitWakeUp } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
-import { OrderStore } from '../../application/order-store.js';
-import { type Step } from '../../application/order-timeline.js';
+import { OrderStore, type Step, StepListener } from '../../application/order-store.js';
 import { type Order, type OrderHead, type OrderItem } from '../../domain/order.js';
-import { insertSteps, ORDER_COLUMNS, stepRows } from './order-sql.js';
-import { PostgresOrderTimeline } from './postgres-order-timeline.js';
+import { insertSteps, itemColumns, orderColumns, SELECT_ITEMS, stepRows } from './order-table.js';
 
 interface Saved {
   readonly order: OrderHead;
@@ -19,43 +17,25 @@ export class PostgresOrderStore extends OrderStore {
   private readonly heads = new BatchedStatement<string, OrderHead | undefined>(lockHeads);
   private readonly saves = new BatchedStatement<Saved, undefined>(saveAll);
   private readonly gate: LockGate;
+  private readonly committed = () => this.listener.committed();
 
   constructor(
     private readonly dataSource: DataSource,
-    private readonly timeline: PostgresOrderTimeline,
+    private readonly wakeUp: CommitWakeUp,
+    private readonly listener: StepListener,
   ) {
     super();
     this.gate = new LockGate(dataSource);
   }
 
   override async add(tx: EntityManager, order: Order, steps: readonly Step[]): Promise<void> {
-    await tx.query(
-      `/* prepared */ with added as (
-         insert into orders.orders
-           (id, customer_id, status, description, total, currency, due_at, version, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-       ), contents as (
-         insert into orders.order_items (order_id, product_id, name, quantity, unit_price)
-         select $1, "productId", name, quantity, "unitPrice"
-           from json_to_recordset($11::json) as i ("productId" text, name text, quantity int, "unitPrice" bigint)
-       )
-       ${insertSteps('$12')}`,
-      [
-        order.id,
-        order.customerId,
-        order.status,
-        order.description,
-        order.total,
-        order.currency,
-        order.dueAt,
-        order.version,
-        order.createdAt,
-        order.updatedAt,
-        JSON.stringify(order.items),
-        JSON.stringify(stepRows(order, steps)),
-      ],
-    );
-    this.timeline.notifyAfterCommit(tx);
+    await tx.query(ADD, [
+      order.id,
+      JSON.stringify(order.items),
+      JSON.stringify(stepRows(order, steps)),
+      ...orderColumns.values(order),
+    ]);
+    this.notifyAfterCommit(tx);
   }
 
   override async lock(tx: EntityManager, orderId: string): Promise<Order | undefined> {
@@ -63,10 +43,7 @@ export class PostgresOrderStore extends OrderStore {
     if (!head) return undefined;
     // A statement of its own, because the locking one may have waited and would show the items as of before the wait.
     const items: OrderItem[] = await tx.query(
-      `/* prepared */ select product_id as "productId", name, quantity::float8 as quantity, unit_price::float8 as "unitPrice"
-         from orders.order_items
-        where order_id = $1
-        order by product_id`,
+      `/* prepared */ select ${itemColumns.select} from orders.order_items where order_id = $1 order by product_id`,
       [orderId],
     );
     return { ...head, items };
@@ -78,42 +55,53 @@ export class PostgresOrderStore extends OrderStore {
 
   override async save(tx: EntityManager, order: OrderHead, steps: readonly Step[]): Promise<void> {
     await this.saves.run(tx, { order, steps });
-    this.timeline.notifyAfterCommit(tx);
+    this.notifyAfterCommit(tx);
   }
 
   override async saveItems(tx: EntityManager, orderId: string, items: readonly OrderItem[]): Promise<void> {
     await tx.query(
       `with wanted as (
-         select * from json_to_recordset($2::json) as i ("productId" text, name text, quantity int, "unitPrice" bigint)
+         select * from json_to_recordset($2::json) as i (${itemColumns.recordset})
        ), gone as (
          delete from orders.order_items where order_id = $1 and product_id not in (select "productId" from wanted)
        )
-       insert into orders.order_items (order_id, product_id, name, quantity, unit_price)
-       select $1, "productId", name, quantity, "unitPrice" from wanted
-           on conflict (order_id, product_id)
-           do update set name = excluded.name, quantity = excluded.quantity, unit_price = excluded.unit_price`,
+       insert into orders.order_items (order_id, ${itemColumns.names})
+       select $1, ${itemColumns.properties} from wanted
+           on conflict (order_id, product_id) do update set ${itemColumns.without('productId').assignments('excluded')}`,
       [orderId, JSON.stringify(items)],
     );
   }
 
+  override async note(tx: EntityManager, order: OrderHead, step: Step): Promise<void> {
+    await tx.query(insertSteps('$1'), [JSON.stringify(stepRows(order, [step]))]);
+    this.notifyAfterCommit(tx);
+  }
+
   override async find(orderId: string): Promise<Order | undefined> {
     const [order]: Order[] = await this.dataSource.query(
-      `/* prepared */ select ${ORDER_COLUMNS},
-              (select coalesce(json_agg(json_build_object('productId', product_id, 'name', name, 'quantity', quantity,
-                                                          'unitPrice', unit_price) order by product_id), '[]')
-                 from orders.order_items where order_id = o.id) as items
-         from orders.orders o
-        where id = $1`,
+      `/* prepared */ select ${orderColumns.select}, ${SELECT_ITEMS} from orders.orders o where id = $1`,
       [orderId],
     );
     return order;
   }
+
+  private notifyAfterCommit({ queryRunner }: EntityManager): void {
+    if (queryRunner) this.wakeUp.onCommitOf(queryRunner, this.committed);
+  }
 }
+
+const ADD = `/* prepared */ with added as (
+    insert into orders.orders (${orderColumns.names}) values (${orderColumns.placeholders(4)})
+  ), contents as (
+    insert into orders.order_items (order_id, ${itemColumns.names})
+    select $1::uuid, ${itemColumns.properties} from json_to_recordset($2::json) as i (${itemColumns.recordset})
+  )
+  ${insertSteps('$3')}`;
 
 /** Locks one by one in the order of ids, so that transactions which lock several orders never deadlock. */
 async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(OrderHead | undefined)[]> {
   const heads: OrderHead[] = await tx.query(
-    `/* prepared */ select ${ORDER_COLUMNS}
+    `/* prepared */ select ${orderColumns.select}
        from (select wanted_id from unnest($1::uuid[]) as wanted (wanted_id) order by wanted_id) as wanted
       cross join lateral (select * from orders.orders where id = wanted_id for no key update) as o`,
     [ids],
@@ -122,32 +110,21 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
   return ids.map((id) => found.get(id));
 }
 
+/** The rest never changes. */
+const savedColumns = orderColumns.without('customerId', 'description', 'createdAt');
+
+// The ids are repeated, because the planner overestimates the join alone and would scan the whole table.
+const SAVE = `/* prepared */ with saved as (
+    update orders.orders as o
+       set ${savedColumns.without('id').assignments('s')}
+      from unnest(${savedColumns.arrayPlaceholders(3)}) as s (${savedColumns.names})
+     where o.id = any($1::uuid[]) and o.id = s.id
+  )
+  ${insertSteps('$2')}`;
+
 async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {
   const orders = saved.map(({ order }) => order);
-  await tx.query(
-    // The ids are repeated, because the planner overestimates the join alone and would scan the whole table.
-    `/* prepared */ with saved as (
-       update orders.orders as o
-          set status = s.status, total = s.total, currency = s.currency, payment = s.payment,
-              cancel_reason = s.cancel_reason, due_at = s.due_at, version = s.version, updated_at = s.updated_at
-         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
-                     $8::int[], $9::timestamptz[])
-           as s (id, status, total, currency, payment, cancel_reason, due_at, version, updated_at)
-        where o.id = any($1::uuid[]) and o.id = s.id
-     )
-     ${insertSteps('$10')}`,
-    [
-      orders.map(({ id }) => id),
-      orders.map(({ status }) => status),
-      orders.map(({ total }) => total),
-      orders.map(({ currency }) => currency),
-      orders.map(({ payment }) => payment && JSON.stringify(payment)),
-      orders.map(({ cancelReason }) => cancelReason),
-      orders.map(({ dueAt }) => dueAt?.toISOString() ?? null),
-      orders.map(({ version }) => version),
-      orders.map(({ updatedAt }) => updatedAt.toISOString()),
-      JSON.stringify(saved.flatMap(({ order, steps }) => stepRows(order, steps))),
-    ],
-  );
+  const steps = saved.flatMap((one) => stepRows(one.order, one.steps));
+  await tx.query(SAVE, [orders.map(({ id }) => id), JSON.stringify(steps), ...savedColumns.arrays(orders)]);
   return saved.map(() => undefined);
 }

@@ -1,33 +1,30 @@
 import { Injectable } from '@nestjs/common';
-import { CommitWakeUp } from '@twinbox/messaging';
-import { type EntityManager } from 'typeorm';
-import { OrderChanges } from '../../application/order-changes.js';
-import { OrderTimeline, type Step } from '../../application/order-timeline.js';
-import { type OrderHead } from '../../domain/order.js';
-import { insertSteps, stepRows } from './order-sql.js';
+import { DataSource } from 'typeorm';
+import { type OrderOwner } from '../../application/order-journal.js';
+import { OrderTimeline, type StoredStep } from '../../application/order-timeline.js';
+import { stepColumns } from './order-table.js';
+
+const SELECT_STEPS = `select ${stepColumns.without('orderId', 'customerId').selectFrom('t')} from orders.order_timeline t`;
 
 @Injectable()
 export class PostgresOrderTimeline extends OrderTimeline {
-  private readonly committed = () => this.changes.committed();
-
-  constructor(
-    private readonly wakeUp: CommitWakeUp,
-    private readonly changes: OrderChanges,
-  ) {
+  constructor(private readonly dataSource: DataSource) {
     super();
   }
 
-  override async record(
-    tx: EntityManager,
-    order: Pick<OrderHead, 'id' | 'customerId'>,
-    steps: readonly Step[],
-  ): Promise<void> {
-    if (steps.length === 0) return;
-    await tx.query(insertSteps('$1'), [JSON.stringify(stepRows(order, steps))]);
-    this.notifyAfterCommit(tx);
+  override async ownerOf(orderId: string): Promise<OrderOwner | undefined> {
+    const rows: OrderOwner[] = await this.dataSource.query(
+      'select customer_id as "customerId" from orders.orders where id = $1',
+      [orderId],
+    );
+    return rows[0];
   }
 
-  notifyAfterCommit({ queryRunner }: EntityManager): void {
-    if (queryRunner) this.wakeUp.onCommitOf(queryRunner, this.committed);
+  /** Served by the primary key. */
+  override async read(orderId: string, after: number, limit: number): Promise<StoredStep[]> {
+    return this.dataSource.query(
+      `${SELECT_STEPS} where t.order_id = $1 and t.position > $2 order by t.position limit $3`,
+      [orderId, after, limit],
+    );
   }
 }

@@ -62,8 +62,8 @@ const ADD = `
       on conflict (id) do nothing
   returning id`;
 
-/** Changes the product $1 to the words $2, and `available` by $3, so that concurrent releases are not lost. */
 const savedColumns = productColumns.without('id', 'available', 'words');
+/** Changes the product $1 to the words $2, and `available` by $3, so that concurrent releases are not lost. */
 const SAVE = `
   with released as (delete from orders.stock_releases where product_id = $1 returning quantity)
   update orders.products as p

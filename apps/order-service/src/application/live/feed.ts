@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { OrderChanges } from '../order-changes.js';
+import { StepListener } from '../order-store.js';
 import { FeedClosed, FeedSource, FeedWentBack } from './ports.js';
 import { type ResumePoint, type Snapshot, type WatchedOrders } from './resume-point.js';
 import { Subscriber, Subscribers } from './subscribers.js';
@@ -20,7 +20,7 @@ const MAX_BACK_OFF_MS = 1000;
  * all subscriptions end, so that clients start again instead of waiting for steps that they take for received.
  */
 @Injectable()
-export class Feed extends OrderChanges implements OnApplicationShutdown {
+export class Feed extends StepListener implements OnApplicationShutdown {
   private readonly logger = new Logger('OrderFeed');
   private readonly subscribers = new Subscribers();
   private joining: Joining[] = [];
@@ -116,6 +116,7 @@ export class Feed extends OrderChanges implements OnApplicationShutdown {
     for (const { reject } of this.joining.splice(0)) reject(new FeedClosed());
   }
 
+  /** Returns false if there is more to read. */
   private async read(): Promise<boolean> {
     const before = this.seen;
     if (!before) {

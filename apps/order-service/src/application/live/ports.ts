@@ -1,7 +1,7 @@
-import { type TimelineStep } from '../order-timeline-reader.js';
+import { type StoredStep } from '../order-timeline.js';
 import { type ResumePoint, type ScanPosition, type Snapshot } from './resume-point.js';
 
-export interface FeedStep extends TimelineStep {
+export interface FeedStep extends StoredStep {
   readonly orderId: string;
   readonly customerId: string;
   /** The transaction that wrote it. */

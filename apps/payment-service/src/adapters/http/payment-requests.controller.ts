@@ -8,7 +8,7 @@ import {
   etagOf,
   IdempotencyKey,
   isOperator,
-  type JsonOf,
+  type Answer,
   logContext,
   NoBody,
   Preconditions,
@@ -114,7 +114,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<PaymentRequestDto>> {
+  ): Promise<Answer<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/succeed', precondition };
     const result = { status: 'SUCCEEDED' } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
@@ -136,7 +136,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<PaymentRequestDto>> {
+  ): Promise<Answer<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/fail', precondition };
     const result = { status: 'FAILED', reason } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
@@ -160,7 +160,7 @@ export class PaymentRequestsController {
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JsonOf<PaymentRequestDto>> {
+  ): Promise<Answer<PaymentRequestDto>> {
     const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded', precondition };
     return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
   }
@@ -170,7 +170,7 @@ export class PaymentRequestsController {
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
     decide: (tx: EntityManager) => Promise<PaymentDecision>,
-  ): Promise<JsonOf<PaymentRequestDto>> {
+  ): Promise<Answer<PaymentRequestDto>> {
     const request = await this.unitOfWork.run(key, async (tx) => stateOrProblem(await decide(tx), paymentProblems));
     logContext({ orderId: request.orderId });
     reply.header('etag', etagOf(request.version));

@@ -15,7 +15,7 @@ import { Delivery } from '../../../application/live/delivery.js';
 import { FeedClosed } from '../../../application/live/ports.js';
 import { type WatchedOrders } from '../../../application/live/resume-point.js';
 import { isVisible } from '../../../application/order-journal.js';
-import { OrderTimelineReader } from '../../../application/order-timeline-reader.js';
+import { OrderTimeline } from '../../../application/order-timeline.js';
 import { orderProblems } from '../order-problems.js';
 import { requesterOf } from '../order-requests.js';
 import { OrderEventDto } from '../order-timeline.dto.js';
@@ -53,7 +53,7 @@ export class LiveOrdersController {
 
   constructor(
     private readonly delivery: Delivery,
-    private readonly timeline: OrderTimelineReader,
+    private readonly timeline: OrderTimeline,
   ) {}
 
   @Get('events')

@@ -1,23 +1,22 @@
 import { type FeedBatch, type FeedStep } from '../../../application/live/ports.js';
 import { type ResumePoint, Snapshot } from '../../../application/live/resume-point.js';
+import { stepColumns } from '../order-table.js';
 import { LANDMARKS, type Landmarks, type Query } from './landmarks.js';
 
-/** pg returns 64-bit numbers as text. */
 export interface StepRow extends Omit<FeedStep, 'position' | 'xid'> {
   /** Null in a row of an outer join that has no step. */
-  readonly position: string | null;
+  readonly position: number | null;
   readonly xid: string;
 }
 
-export const STEP = `t.position, t.order_id as "orderId", t.customer_id as "customerId", t.type, t.status, t.version, t.at,
-       t.actor, t.cause, t.message_id as "messageId", t.detail, t.xid::text`;
+export const STEP = `${stepColumns.selectFrom('t')}, t.xid::text`;
 
 /** Picks the step from a row that may have other columns; undefined if the row has none. */
 export function stepIn(row: StepRow): FeedStep | undefined {
   if (row.position === null) return undefined;
-  const { orderId, customerId, type, status, version, at, actor, cause, messageId, detail } = row;
-  const numbers = { position: Number(row.position), xid: Number(row.xid) };
-  return { ...numbers, orderId, customerId, type, status, version, at, actor, cause, messageId, detail };
+  const { position, orderId, customerId, type, status, version, at, actor, cause, messageId, detail } = row;
+  const xid = Number(row.xid);
+  return { position, xid, orderId, customerId, type, status, version, at, actor, cause, messageId, detail };
 }
 
 export function stepsIn(rows: readonly StepRow[]): FeedStep[] {
