@@ -26,7 +26,7 @@ import { PaymentTerms } from './application/payment-terms.js';
 import { PaymentTimeline } from './application/payment-timeline.js';
 import { RefundPayment } from './application/refund-payment.js';
 import { type PaymentServiceConfig } from './config.js';
-import { NAME, platform } from './platform.js';
+import { NAME, platform } from './topology.js';
 
 /** The only file that knows every part of the service. */
 @Module({})

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { runRelay } from '@twinbox/api-kit';
 import { PaymentServiceConfig } from './config.js';
-import { NAME, platform } from './platform.js';
+import { NAME, platform } from './topology.js';
 
 await runRelay({
   service: NAME,

@@ -27,7 +27,7 @@ import { PaymentTimeline } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
 import { type PaymentDecision } from '../../domain/payment-rules.js';
 import { paymentProblems } from './payment-problems.js';
-import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-page.js';
+import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-list.dto.js';
 import {
   asSeenBy,
   etagSeenBy,

@@ -5,7 +5,7 @@ import { OrderCancelled, OrderPlaced } from '@twinbox/contracts';
 import { InboxContext } from '@twinbox/messaging';
 import { CancelPayment } from '../../application/cancel-payment.js';
 import { CreatePaymentRequest } from '../../application/create-payment-request.js';
-import { PAYMENT_PROCESS } from '../../platform.js';
+import { PAYMENT_PROCESS } from '../../topology.js';
 
 /** The inbox has opened `tx` and dropped duplicates. Handlers touch only the rows of their own order, because they group-commit. */
 @ApiExcludeController()

@@ -12,7 +12,7 @@ import {
 } from '../../application/payment-request-store.js';
 import { type TimelineStep } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
-import { paymentListStatement } from './payment-request-list.js';
+import { paymentListStatement } from './payment-request-list-sql.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 

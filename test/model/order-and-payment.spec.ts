@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { Auditor } from './order-and-payment/auditor.js';
-import { Tally } from './order-and-payment/change.js';
-import { drain, checkEnd } from './order-and-payment/end.js';
-import { type Move } from './order-and-payment/move.js';
-import * as order from './order-and-payment/order-moves.js';
-import * as payment from './order-and-payment/payment-moves.js';
-import * as topic from './order-and-payment/topic-moves.js';
-import { type Setting, TTL_MS, World } from './order-and-payment/world.js';
+import { Auditor } from './auditor.js';
+import { Tally } from './change.js';
+import { drain, checkEnd } from './end.js';
+import { type Move } from './move.js';
+import * as order from './order-moves.js';
+import * as payment from './payment-moves.js';
+import * as topic from './topic-moves.js';
+import { type Setting, TTL_MS, World } from './world.js';
 
 type Commands = Iterable<fc.AsyncCommand<Auditor, World>>;
 
