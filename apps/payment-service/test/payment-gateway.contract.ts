@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type PaymentGateway } from '../src/application/payment-gateway.js';
-import { type PaymentRequest } from '../src/domain/payment-request.js';
-import { requestPayment } from '../src/domain/payment-rules.js';
+import { type PaymentRequest, requestPayment } from '../src/domain/payment-request.js';
 
 export function aRequest(id = uuidv7()): PaymentRequest {
   const placed = { orderId: uuidv7(), customerId: 'ada', total: 900, currency: 'EUR' };

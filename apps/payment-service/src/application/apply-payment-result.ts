@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, reject } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
-import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
+import { applyResult, type NamedMoney, type ResultDecision } from '../domain/charge-result.js';
 import {
-  applyResult,
-  type NamedMoney,
   type PaymentRejection,
-  type ResultDecision,
+  type PaymentRequest,
+  type PaymentResult,
   type ResultSource,
-} from '../domain/payment-rules.js';
+} from '../domain/payment-request.js';
 import { type DecidedChange, PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 

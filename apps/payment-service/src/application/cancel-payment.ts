@@ -3,7 +3,7 @@ import { type OrderCancelled } from '@twinbox/contracts';
 import { Clock } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest } from '../domain/payment-request.js';
-import { applyOrderCancelled } from '../domain/payment-rules.js';
+import { applyOrderCancelled } from '../domain/refund.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 import { PaymentTimeline } from './payment-timeline.js';

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, reject, versionConflictOf } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
-import { confirmRefund, type PaymentDecision } from '../domain/payment-rules.js';
+import { type PaymentDecision } from '../domain/payment-request.js';
+import { confirmRefund } from '../domain/refund.js';
 import { type OperatorCommand } from './operator-command.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { PaymentJournal } from './payment-journal.js';

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, reject, versionConflictOf } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
-import { type PaymentResult } from '../domain/payment-request.js';
-import { decidePayment, type PaymentDecision } from '../domain/payment-rules.js';
+import { decidePayment, type PaymentDecision, type PaymentResult } from '../domain/payment-request.js';
 import { type OperatorCommand } from './operator-command.js';
 import { PaymentJournal } from './payment-journal.js';
 import { PaymentRequestStore } from './payment-request-store.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
-import { expirePayment } from '../domain/payment-rules.js';
+import { expirePayment } from '../domain/payment-request.js';
 import { PaymentJournal } from './payment-journal.js';
 import { type Due, type Expired, PaymentRequestStore } from './payment-request-store.js';
 

@@ -1,11 +1,16 @@
 import { setTimeout } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { type Accepted, Clock } from '@twinbox/kernel';
+import { Clock } from '@twinbox/kernel';
 import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { isPublished, type PaymentRequest, type PaymentStep } from '../domain/payment-request.js';
-import { type MessageIgnored } from '../domain/payment-rules.js';
+import {
+  type AcceptedPayment,
+  isPublished,
+  type MessageIgnored,
+  type PaymentChange,
+  type PaymentRequest,
+} from '../domain/payment-request.js';
 import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js';
 import { PaymentRequestStore } from './payment-request-store.js';
 import { type Origin, PaymentTimeline, type TimelineDetail, type TimelineStep } from './payment-timeline.js';
@@ -14,7 +19,7 @@ const MAX_CHECKS = 10;
 const CHECK_INTERVAL_MS = 50;
 
 export interface DecidedChange {
-  readonly decision: Accepted<PaymentRequest, PaymentStep>;
+  readonly decision: AcceptedPayment;
   readonly origin: Origin;
 }
 
@@ -32,7 +37,7 @@ export class PaymentJournal {
   /** Adds a request, and its charge if `charge` is set and the order is not cancelled. Undefined when the order already has a request. */
   async open(
     tx: EntityManager,
-    decision: Accepted<PaymentRequest, PaymentStep>,
+    decision: AcceptedPayment,
     origin: Origin,
     { charge }: { readonly charge: boolean },
   ) {
@@ -48,7 +53,7 @@ export class PaymentJournal {
     return opened;
   }
 
-  async record(tx: EntityManager, decision: Accepted<PaymentRequest, PaymentStep>, origin: Origin): Promise<void> {
+  async record(tx: EntityManager, decision: AcceptedPayment, origin: Origin): Promise<void> {
     await this.recordAll(tx, [{ decision, origin }]);
   }
 
@@ -132,7 +137,7 @@ function jobOf({ id, gateway }: PaymentRequest): PaymentJob {
 }
 
 function stepsOf(
-  { state, events }: Accepted<PaymentRequest, PaymentStep>,
+  { state, events }: AcceptedPayment,
   { actor, cause, messageId }: Origin,
   published: readonly string[] = [],
 ): TimelineStep[] {
@@ -153,7 +158,7 @@ function stepsOf(
   });
 }
 
-function detailOf({ data }: PaymentStep): TimelineDetail | null {
+function detailOf({ data }: PaymentChange): TimelineDetail | null {
   if ('reason' in data) return { reason: data.reason };
   return 'expiresAt' in data && data.expiresAt !== undefined ? { expiresAt: data.expiresAt } : null;
 }

@@ -32,7 +32,7 @@ export interface PaymentListing {
   readonly limit: number;
 }
 
-export interface PaymentChange {
+export interface SavedRequest {
   readonly state: PaymentRequest;
   readonly steps: readonly TimelineStep[];
 }
@@ -69,7 +69,7 @@ export abstract class PaymentRequestStore {
   /** Returns up to `limit` PENDING requests after `after` that have expired by the database's clock, longest overdue first. */
   abstract findExpired(limit: number, after: Expired | undefined): Promise<Expired[]>;
   /** Writes the new states and the steps of locked requests in one statement. */
-  abstract save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void>;
+  abstract save(tx: EntityManager, saved: readonly SavedRequest[]): Promise<void>;
   /**
    * Marks a request, durably and in advance, as sent to the gateway. Returns undefined when it must not be charged: it is not PENDING, and
    * no charge was sent before. Once marked, only the gateway knows whether the money came, so the charge is sent again, with the same key,

@@ -3,7 +3,7 @@ import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { Clock } from '@twinbox/kernel';
 import { PermanentError } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
-import { bookRefund } from '../domain/payment-rules.js';
+import { bookRefund } from '../domain/refund.js';
 import { PaymentGateway } from './payment-gateway.js';
 import { type PaymentJob, REFUND, assertGatewayInUse } from './payment-jobs.js';
 import { PaymentJournal } from './payment-journal.js';

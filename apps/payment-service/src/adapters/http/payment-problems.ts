@@ -1,6 +1,5 @@
 import { type ProblemTable, versionConflict } from '@twinbox/api-kit';
-import { PAYMENT_STATUSES } from '../../domain/payment-request.js';
-import { type PaymentRejection } from '../../domain/payment-rules.js';
+import { PAYMENT_STATUSES, type PaymentRejection } from '../../domain/payment-request.js';
 
 const paymentRequestId = '01939d3c-3b1e-7a52-8f01-1c2d3e4f5a6b';
 

@@ -24,8 +24,7 @@ import { ConfirmRefund } from '../../application/confirm-refund.js';
 import { DecidePayment } from '../../application/decide-payment.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
 import { PaymentTimeline } from '../../application/payment-timeline.js';
-import { type PaymentRequest } from '../../domain/payment-request.js';
-import { type PaymentDecision } from '../../domain/payment-rules.js';
+import { type PaymentDecision, type PaymentRequest } from '../../domain/payment-request.js';
 import { paymentProblems } from './payment-problems.js';
 import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-list.dto.js';
 import {

@@ -1,8 +1,8 @@
 import { parseJson, type ProblemException, validationProblem } from '@twinbox/api-kit';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
+import { type NamedMoney } from '../../domain/charge-result.js';
 import { type PaymentResult } from '../../domain/payment-request.js';
-import { type NamedMoney } from '../../domain/payment-rules.js';
 import { WEBHOOK_TYPES, WebhookDto } from './webhook.dto.js';
 
 /** Parses the body of a verified webhook; undefined for a type that is not used here. Throws a 400 problem for an invalid body. */

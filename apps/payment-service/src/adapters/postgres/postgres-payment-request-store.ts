@@ -6,9 +6,9 @@ import {
   type Due,
   type Expired,
   type Opened,
-  type PaymentChange,
   type PaymentListing,
   PaymentRequestStore,
+  type SavedRequest,
 } from '../../application/payment-request-store.js';
 import { type TimelineStep } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
@@ -115,8 +115,8 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
-  override async save(tx: EntityManager, changes: readonly PaymentChange[]): Promise<void> {
-    const states = changes.map(({ state }) => state);
+  override async save(tx: EntityManager, saved: readonly SavedRequest[]): Promise<void> {
+    const states = saved.map(({ state }) => state);
     // The ids are also passed as an array, because for a large one the planner would take the join and read the whole table.
     await tx.query(
       `/* prepared */ with changed as (
@@ -135,7 +135,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
         states.map(({ decidedBy }) => decidedBy),
         states.map(({ version }) => version),
         states.map(({ updatedAt }) => updatedAt.toISOString()),
-        JSON.stringify(changes.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
+        JSON.stringify(saved.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
       ],
     );
   }

@@ -1,22 +1,18 @@
 import { type OrderPlaced } from '@twinbox/contracts';
 import fc from 'fast-check';
+import { applyResult } from './charge-result.js';
 import {
+  decidePayment,
+  expirePayment,
   isPublished,
   PAYMENT_STATUSES,
+  type PaymentChange,
   type PaymentRequest,
   type PaymentResult,
   type PaymentStatus,
-  type PaymentStep,
-} from './payment-request.js';
-import {
-  applyOrderCancelled,
-  applyResult,
-  bookRefund,
-  confirmRefund,
-  decidePayment,
-  expirePayment,
   requestPayment,
-} from './payment-rules.js';
+} from './payment-request.js';
+import { applyOrderCancelled, bookRefund, confirmRefund } from './refund.js';
 
 const at = new Date('2026-11-21T09:30:00Z');
 const later = new Date('2026-11-21T09:31:00Z');
@@ -339,7 +335,7 @@ it('any commands in any order give one outcome, keep no money of a cancelled ord
   fc.assert(
     fc.property(commands, (script) => {
       let request = aRequest();
-      const steps: PaymentStep['type'][] = [];
+      const steps: PaymentChange['type'][] = [];
       let cancelled = false;
       let moneyCame = false;
       for (const [n, command] of script.entries()) {
@@ -363,7 +359,7 @@ it('any commands in any order give one outcome, keep no money of a cancelled ord
         for (const event of decision.events.filter(isPublished)) expect(event.data).toMatchObject(ids);
       }
 
-      const count = (...types: PaymentStep['type'][]) => steps.filter((type) => types.includes(type)).length;
+      const count = (...types: PaymentChange['type'][]) => steps.filter((type) => types.includes(type)).length;
       expect(count('PaymentSucceeded', 'PaymentFailed', 'PaymentCancelled')).toBeLessThanOrEqual(1);
       expect(count('PaymentSucceeded', 'LatePaymentReceived')).toBe(moneyCame ? 1 : 0);
       expect(count('RefundRequested', 'LatePaymentReceived')).toBeLessThanOrEqual(1);
