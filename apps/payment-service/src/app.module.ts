@@ -9,6 +9,7 @@ import { WebhooksController } from './adapters/http/webhooks.controller.js';
 import { GatewayCalls } from './adapters/jobs/gateway-calls.js';
 import { OrderEventsController } from './adapters/messaging/order-events.controller.js';
 import { entities } from './adapters/postgres/entities.js';
+import { PostgresPaymentRequestList } from './adapters/postgres/postgres-payment-request-list.js';
 import { PostgresPaymentRequestStore } from './adapters/postgres/postgres-payment-request-store.js';
 import { PostgresPaymentTimeline } from './adapters/postgres/postgres-payment-timeline.js';
 import { PaymentExpiry } from './adapters/timers/payment-expiry.js';
@@ -21,6 +22,7 @@ import { DecidePayment } from './application/decide-payment.js';
 import { ExpirePayments } from './application/expire-payments.js';
 import { PaymentGateway } from './application/payment-gateway.js';
 import { PaymentJournal } from './application/payment-journal.js';
+import { PaymentRequestList } from './application/payment-request-list.js';
 import { PaymentRequestStore } from './application/payment-request-store.js';
 import { PaymentTerms } from './application/payment-terms.js';
 import { PaymentTimeline } from './application/payment-timeline.js';
@@ -59,6 +61,7 @@ export class AppModule {
         PaymentExpiry,
         WebhookSignature,
         { provide: PaymentRequestStore, useClass: PostgresPaymentRequestStore },
+        { provide: PaymentRequestList, useClass: PostgresPaymentRequestList },
         { provide: PaymentTimeline, useClass: PostgresPaymentTimeline },
         { provide: PaymentGateway, useFactory: () => gatewayOf(config) },
         { provide: PaymentTerms, useValue: { ttlMs: config.PAYMENT_TTL } satisfies PaymentTerms },

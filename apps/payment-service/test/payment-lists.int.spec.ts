@@ -2,7 +2,7 @@ import { type Answer, expectProblem } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { paymentListStatement } from '../src/adapters/postgres/payment-request-list-sql.js';
-import { type PaymentSort } from '../src/application/payment-request-store.js';
+import { type PaymentSort } from '../src/application/payment-request-list.js';
 import { PAYMENT_STATUSES } from '../src/domain/payment-request.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 

@@ -1,36 +1,6 @@
 import { type EntityManager } from 'typeorm';
-import { type PaymentRequest, type PaymentStatus } from '../domain/payment-request.js';
+import { type PaymentRequest } from '../domain/payment-request.js';
 import { type TimelineStep } from './payment-timeline.js';
-
-export const PAYMENT_SORTS = ['-created', 'created', '-amount', 'amount'] as const;
-/** By creation or by amount; a leading minus means descending. */
-export type PaymentSort = (typeof PAYMENT_SORTS)[number];
-
-/** A filter that is undefined matches everything. Bounds are inclusive. */
-export interface PaymentRequestFilter {
-  readonly statuses: readonly PaymentStatus[] | undefined;
-  readonly orderId: string | undefined;
-  readonly customerId: string | undefined;
-  /** Only this customer's, regardless of `customerId`. */
-  readonly own: string | undefined;
-  /** In minor units, regardless of the currency. */
-  readonly amountMin: number | undefined;
-  readonly amountMax: number | undefined;
-  readonly createdFrom: Date | undefined;
-  readonly createdTo: Date | undefined;
-}
-
-export interface PaymentPosition {
-  readonly amount: number;
-  readonly id: string;
-}
-
-export interface PaymentListing {
-  readonly filter: PaymentRequestFilter;
-  readonly sort: PaymentSort;
-  readonly after: PaymentPosition | undefined;
-  readonly limit: number;
-}
 
 export interface SavedRequest {
   readonly state: PaymentRequest;
@@ -81,6 +51,4 @@ export abstract class PaymentRequestStore {
   /** Whether the request is no longer PENDING and was never sent to a gateway, so that no money moved or will move. */
   abstract isClosedUncharged(id: string): Promise<boolean>;
   abstract find(id: string): Promise<PaymentRequest | undefined>;
-  /** Sort values never change, so a request that exists and matches from the first page to the last is on exactly one of them. */
-  abstract list(listing: PaymentListing): Promise<PaymentRequest[]>;
 }

@@ -1,5 +1,6 @@
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
+  ApiNextCursor,
   Caller,
   CursorCodec,
   CursorPageQuery,
@@ -18,11 +19,11 @@ import {
   type PaymentListing,
   type PaymentRequestFilter,
   type PaymentSort,
-} from '../../application/payment-request-store.js';
+} from '../../application/payment-request-list.js';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
-import { ORDER_ID } from './payment-request.dto.js';
+import { ORDER_ID, PaymentRequestDto } from './payment-request.dto.js';
 
-export class PaymentRequestPageQuery extends CursorPageQuery {
+export class PaymentRequestListQuery extends CursorPageQuery {
   @ApiPropertyOptional({
     enum: PAYMENT_STATUSES,
     isArray: true,
@@ -87,10 +88,18 @@ export class PaymentRequestPageQuery extends CursorPageQuery {
   readonly sort: PaymentSort = '-created';
 }
 
+export class PaymentRequestPageDto {
+  @ApiProperty({ type: [PaymentRequestDto] })
+  readonly items!: readonly PaymentRequestDto[];
+
+  @ApiNextCursor()
+  readonly nextCursor!: string | null;
+}
+
 const cursors = new CursorCodec({ amount: 'integer', id: 'uuid' });
 
 /** Limits the query to what the caller may see. Reads one row more than a page holds, to find out whether another page follows. */
-export function listingOf(query: PaymentRequestPageQuery, caller: Caller): PaymentListing {
+export function listingOf(query: PaymentRequestListQuery, caller: Caller): PaymentListing {
   const { limit, cursor, sort } = query;
   const filter = filterOf(query, caller);
   // A cursor is valid only for the same filter and sort.
@@ -101,7 +110,7 @@ export function pageOfListing({ filter, sort, limit }: PaymentListing, found: re
   return pageOf(found, limit - 1, ({ amount, id }) => cursors.encode({ amount, id }, { filter, sort }));
 }
 
-function filterOf(query: PaymentRequestPageQuery, caller: Caller): PaymentRequestFilter {
+function filterOf(query: PaymentRequestListQuery, caller: Caller): PaymentRequestFilter {
   const { status, orderId, customerId, amountMin, amountMax, createdFrom, createdTo } = query;
   const statuses = status && [...new Set(status)].sort();
   const own = isOperator(caller) ? undefined : caller.userId;

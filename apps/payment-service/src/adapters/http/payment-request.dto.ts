@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { ApiNextCursor, Caller, etagOf, IsId, isOperator, IsText } from '@twinbox/api-kit';
+import { Caller, etagOf, IsId, isOperator, IsText } from '@twinbox/api-kit';
 import { Matches } from 'class-validator';
 import { PAYMENT_STATUSES, type PaymentRequest, type PaymentStatus } from '../../domain/payment-request.js';
 
@@ -84,14 +84,6 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
 
   @ApiProperty({ format: 'date-time', example: '2026-11-21T09:30:00.050Z' })
   readonly updatedAt!: Date;
-}
-
-export class PaymentRequestPageDto {
-  @ApiProperty({ type: [PaymentRequestDto] })
-  readonly items!: readonly PaymentRequestDto[];
-
-  @ApiNextCursor()
-  readonly nextCursor!: string | null;
 }
 
 /** Customers see neither which operator decided the payment nor which gateway handles it. */

@@ -22,17 +22,22 @@ import { type FastifyReply } from 'fastify';
 import { type EntityManager } from 'typeorm';
 import { ConfirmRefund } from '../../application/confirm-refund.js';
 import { DecidePayment } from '../../application/decide-payment.js';
+import { PaymentRequestList } from '../../application/payment-request-list.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
 import { PaymentTimeline } from '../../application/payment-timeline.js';
 import { type PaymentDecision, type PaymentRequest } from '../../domain/payment-request.js';
 import { paymentProblems } from './payment-problems.js';
-import { listingOf, pageOfListing, PaymentRequestPageQuery } from './payment-request-list.dto.js';
+import {
+  listingOf,
+  pageOfListing,
+  PaymentRequestListQuery,
+  PaymentRequestPageDto,
+} from './payment-request-list.dto.js';
 import {
   asSeenBy,
   etagSeenBy,
   FailPaymentDto,
   PaymentRequestDto,
-  PaymentRequestPageDto,
   PaymentRequestParams,
 } from './payment-request.dto.js';
 import { PaymentTimelineDto, PaymentTimelineQuery, stepSeenBy } from './payment-timeline.dto.js';
@@ -47,6 +52,7 @@ export class PaymentRequestsController {
     private readonly decidePayment: DecidePayment,
     private readonly confirmRefund: ConfirmRefund,
     private readonly requests: PaymentRequestStore,
+    private readonly requestList: PaymentRequestList,
     private readonly timeline: PaymentTimeline,
   ) {}
 
@@ -58,9 +64,9 @@ export class PaymentRequestsController {
       'on exactly one page.',
   })
   @ApiOkResponse({ type: PaymentRequestPageDto })
-  async list(@Query() query: PaymentRequestPageQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
+  async list(@Query() query: PaymentRequestListQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
     const listing = listingOf(query, caller);
-    const page = pageOfListing(listing, await this.requests.list(listing));
+    const page = pageOfListing(listing, await this.requestList.list(listing));
     return { ...page, items: page.items.map((request) => asSeenBy(caller, request)) };
   }
 

@@ -4,7 +4,7 @@ import {
   type PaymentPosition,
   type PaymentRequestFilter,
   type PaymentSort,
-} from '../../application/payment-request-store.js';
+} from '../../application/payment-request-list.js';
 import { type PaymentStatus } from '../../domain/payment-request.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 

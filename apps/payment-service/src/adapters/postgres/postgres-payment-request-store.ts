@@ -6,13 +6,11 @@ import {
   type Due,
   type Expired,
   type Opened,
-  type PaymentListing,
   PaymentRequestStore,
   type SavedRequest,
 } from '../../application/payment-request-store.js';
 import { type TimelineStep } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
-import { paymentListStatement } from './payment-request-list-sql.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
@@ -179,11 +177,6 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     return only(
       await this.dataSource.query(`select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1`, [id]),
     );
-  }
-
-  override async list(listing: PaymentListing): Promise<PaymentRequest[]> {
-    const { text, values } = paymentListStatement(listing);
-    return this.dataSource.query(text, [...values]);
   }
 }
 
