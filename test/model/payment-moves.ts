@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { type PaymentCommand } from '../../apps/payment-service/src/application/payment-journal.js';
 import { type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
 import { aSlot, type Move } from './move.js';
 import { must } from './must.js';
@@ -58,9 +59,9 @@ function decide(slot: number, result: PaymentResult): Move {
     make: async (world) => {
       const { database, decidePayment, provider } = world.payments;
       const { id, status } = world.request(slot)!;
-      const by = { operator: 'olga', cause: 'POST /payment-requests/:id', precondition: {} };
+      const command = commandOf(id, 'POST /payment-requests/:id');
 
-      const decision = await database.request((tx) => decidePayment.execute(tx, id, result, by));
+      const decision = await database.request((tx) => decidePayment.execute(tx, command, result));
 
       must(
         decision.accepted === (status === 'PENDING' || status === result.status),
@@ -71,6 +72,10 @@ function decide(slot: number, result: PaymentResult): Move {
       return status === 'PENDING' ? undefined : 'a repeated decision';
     },
   };
+}
+
+function commandOf(paymentRequestId: string, cause: string): PaymentCommand {
+  return { paymentRequestId, operator: 'olga', cause, precondition: {} };
 }
 
 /** The provider has failed the refund for so long that its job is dead. */
@@ -103,9 +108,9 @@ export function confirm(slot: number, onlyIfDue = false): Move {
       const { database, confirmRefund, provider } = world.payments;
       const { id, status, amount } = world.request(slot)!;
       const isDue = isGivenUp(world, slot);
-      const by = { operator: 'olga', cause: 'POST /payment-requests/:id/refunded', precondition: {} };
+      const command = commandOf(id, 'POST /payment-requests/:id/refunded');
 
-      const decision = await database.request((tx) => confirmRefund.execute(tx, id, by));
+      const decision = await database.request((tx) => confirmRefund.execute(tx, command));
 
       must(
         decision.accepted === (isDue || status === 'REFUNDED'),

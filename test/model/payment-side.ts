@@ -9,11 +9,11 @@ import { DecidePayment } from '../../apps/payment-service/src/application/decide
 import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
 import { CHARGE } from '../../apps/payment-service/src/application/payment-jobs.js';
 import { PaymentJournal } from '../../apps/payment-service/src/application/payment-journal.js';
-import { type PaymentRequestStore } from '../../apps/payment-service/src/application/payment-request-store.js';
 import {
-  type PaymentTimeline,
-  type TimelineStep,
-} from '../../apps/payment-service/src/application/payment-timeline.js';
+  type PaymentRequestStore,
+  type Step,
+} from '../../apps/payment-service/src/application/payment-request-store.js';
+import { type PaymentTimeline } from '../../apps/payment-service/src/application/payment-timeline.js';
 import { RefundPayment } from '../../apps/payment-service/src/application/refund-payment.js';
 import { type PaymentRequest, type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
 import { Database, type Message, outboxTo, type Transaction } from './memory.js';
@@ -22,7 +22,7 @@ import { NoAnswer, Provider } from './provider.js';
 /** The event-loop turns a worker needs: writes of one turn are batched, and a result is written after the mark. */
 const TURNS = 4;
 
-export interface PaymentLine extends TimelineStep {
+export interface PaymentLine extends Step {
   readonly orderId: string;
 }
 
@@ -82,11 +82,12 @@ export class PaymentSide {
     const requests = this.requestStore(clock);
     const timeline = this.timelineStore();
     const dataSource = this.database as unknown as ConstructorParameters<typeof RefundPayment>[4];
-    const journal = new PaymentJournal(requests, timeline, outboxTo('payment.events', this.tables), this.jobs(), clock);
+    const jobs = this.jobs();
+    const journal = new PaymentJournal(requests, outboxTo('payment.events', this.tables), jobs, clock);
     this.provider = new Provider(isAutomatic, () => this.database.isOpen);
-    this.decidePayment = new DecidePayment(requests, journal, clock);
+    this.decidePayment = new DecidePayment(journal, clock);
     this.expirePayments = new ExpirePayments(requests, journal);
-    this.confirmRefund = new ConfirmRefund(requests, journal, this.provider, clock);
+    this.confirmRefund = new ConfirmRefund(journal, jobs, this.provider, clock);
     this.createPaymentRequest = new CreatePaymentRequest(requests, journal, this.provider, { ttlMs });
     this.cancelPayment = new CancelPayment(requests, timeline, journal, clock);
     this.applyResult = new ApplyPaymentResult(requests, journal, clock);
@@ -163,43 +164,45 @@ export class PaymentSide {
 
   private requestStore(clock: { now(): Date }): PaymentRequestStore {
     const { tables } = this;
-    const addSteps = (orderId: string, steps: readonly TimelineStep[]): void => {
+    const addSteps = (orderId: string, steps: readonly Step[]): void => {
       tables.timeline.push(...steps.map((step) => ({ ...step, orderId })));
     };
     const store: Pick<
       PaymentRequestStore,
-      | 'beginOpening'
-      | 'open'
+      | 'beginInsert'
+      | 'insert'
       | 'lock'
       | 'lockByOrder'
-      | 'awaitOpenings'
+      | 'awaitInserts'
       | 'lockExpired'
       | 'save'
+      | 'note'
       | 'markChargeSent'
       | 'find'
     > = {
-      beginOpening: async () => clock.now(),
-      open: async (_, state, step) => {
+      beginInsert: async () => clock.now(),
+      insert: async (_, state, steps) => {
         if (this.requestOf(state.orderId)) return undefined;
         const orderCancelled = this.hasStep(state.orderId, 'OrderCancelled');
         tables.requests.set(state.id, state);
-        addSteps(state.orderId, [step]);
+        addSteps(state.orderId, steps);
         return { orderCancelled };
       },
       lock: async (_, id) => tables.requests.get(id),
       lockByOrder: async (_, orderId) => this.requestOf(orderId),
-      awaitOpenings: async () => {},
+      awaitInserts: async () => {},
       lockExpired: async (_, limit) =>
         [...tables.requests.values()]
           .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= clock.now())
           .slice(0, limit)
           .map((request) => ({ request, now: clock.now() })),
-      save: async (_, changes) => {
-        for (const { state, steps } of changes) {
+      save: async (_, saved) => {
+        for (const { state, steps } of saved) {
           tables.requests.set(state.id, state);
           addSteps(state.orderId, steps);
         }
       },
+      note: async (_, orderId, step) => addSteps(orderId, [step]),
       markChargeSent: async (id) => {
         const request = tables.requests.get(id);
         if (!request) return undefined;
@@ -213,9 +216,7 @@ export class PaymentSide {
   }
 
   private timelineStore(): PaymentTimeline {
-    const { tables } = this;
-    const store: Pick<PaymentTimeline, 'note' | 'hasCancellation'> = {
-      note: async (_, orderId, step) => void tables.timeline.push({ ...step, orderId }),
+    const store: Pick<PaymentTimeline, 'hasCancellation'> = {
       hasCancellation: async (_, orderId) => this.hasStep(orderId, 'OrderCancelled'),
     };
     return store as PaymentTimeline;

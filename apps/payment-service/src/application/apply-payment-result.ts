@@ -70,9 +70,8 @@ export class ApplyPaymentResult {
     for (const { request, report, decision } of decided) {
       const { source: actor, type, cause, messageId } = report;
       const origin = { actor, cause, messageId };
-      if (decision.accepted) {
-        if (decision.events.length > 0) changes.push({ decision, origin });
-      } else if (decision.rejection.code === 'amount-mismatched') {
+      if (decision.accepted) changes.push({ decision, origin });
+      else if (decision.rejection.code === 'amount-mismatched') {
         const { reason } = decision.rejection;
         await this.journal.note(tx, request, 'AmountMismatched', { type, reason }, origin);
       } else await this.journal.noteIgnored(tx, request, decision.rejection, { ...origin, type });

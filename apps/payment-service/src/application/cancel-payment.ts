@@ -35,7 +35,7 @@ export class CancelPayment {
       (await this.timeline.hasCancellation(tx, orderId));
     const decision = applyOrderCancelled(request, { reason, actor, repeated }, this.clock.now());
     if (!decision.accepted) return this.journal.noteIgnored(tx, request, decision.rejection, received);
-    if (decision.events.length === 0) return this.journal.note(tx, request, CAUSE, { reason }, received);
+    if (decision.steps.length === 0) return this.journal.note(tx, request, CAUSE, { reason }, received);
     await this.journal.record(tx, decision, received);
   }
 
@@ -43,7 +43,7 @@ export class CancelPayment {
   private async lock(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined> {
     const request = await this.requests.lockByOrder(tx, orderId);
     if (request) return request;
-    await this.requests.awaitOpenings(tx);
+    await this.requests.awaitInserts(tx);
     return this.requests.lockByOrder(tx, orderId);
   }
 }

@@ -20,7 +20,7 @@ export class CreatePaymentRequest {
   ) {}
 
   async execute(tx: EntityManager, placed: OrderPlaced, messageId: string): Promise<void> {
-    const at = await this.requests.beginOpening(tx);
+    const at = await this.requests.beginInsert(tx);
     const origin = { actor: `customer:${placed.customerId}`, cause: 'OrderPlaced', messageId };
     // The lists rely on ids sorting by creation time.
     const requested = requestPayment(placed, uuidv7({ msecs: at.getTime() }), at, {
@@ -28,14 +28,14 @@ export class CreatePaymentRequest {
       gateway: this.gateway.name,
     });
 
-    const opened = await this.journal.open(tx, requested, origin, { charge: this.gateway.automatic });
-    if (!opened) {
+    const inserted = await this.journal.open(tx, requested, origin, { charge: this.gateway.automatic });
+    if (!inserted) {
       // The inbox drops redeliveries of a message. This is another message with the same content.
       const reason = 'The order already has a payment request.';
       return this.journal.noteIgnored(tx, placed, { reason }, { ...origin, type: 'OrderPlaced' });
     }
     // Happens only if OrderPlaced could not be processed for a while and an operator retried it.
-    if (opened.orderCancelled) {
+    if (inserted.orderCancelled) {
       const reason = 'The cancellation of the order arrived first.';
       const cancelled = applyOrderCancelled(requested.state, { reason, actor: 'system', repeated: false }, at);
       if (cancelled.accepted) await this.journal.record(tx, cancelled, { ...origin, actor: 'system' });

@@ -29,10 +29,10 @@ export class ExpirePayments {
   }
 
   private async fail(tx: EntityManager, locked: readonly Due[]): Promise<number> {
-    const origin = { actor: 'system', cause: 'expiry', messageId: null };
+    const origin = { actor: 'system', cause: 'expiry' };
     const changes = locked
       .map(({ request, now }) => ({ decision: expirePayment(request, now), origin }))
-      .filter(({ decision }) => decision.events.length > 0);
+      .filter(({ decision }) => decision.steps.length > 0);
     await this.journal.recordAll(tx, changes);
     return changes.length;
   }

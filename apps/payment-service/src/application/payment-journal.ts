@@ -1,6 +1,6 @@
-import { setTimeout } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { Clock } from '@twinbox/kernel';
+import { type PaymentEvent } from '@twinbox/contracts';
+import { Clock, reject, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
 import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -9,14 +9,28 @@ import {
   isPublished,
   type MessageIgnored,
   type PaymentChange,
+  type PaymentDecision,
   type PaymentRequest,
 } from '../domain/payment-request.js';
 import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js';
-import { PaymentRequestStore } from './payment-request-store.js';
-import { type Origin, PaymentTimeline, type TimelineDetail, type TimelineStep } from './payment-timeline.js';
+import { type Inserted, PaymentRequestStore, type Step, type StepDetail } from './payment-request-store.js';
 
-const MAX_CHECKS = 10;
-const CHECK_INTERVAL_MS = 50;
+export interface Origin {
+  /** `customer:<user>`, `operator:<user>`, `gateway`, `provider`, `system`, or the name of a service. */
+  readonly actor: string;
+  /** An HTTP route such as `POST /webhooks/payments`, the type of the received message, or the name of background work. */
+  readonly cause: string;
+  /** The received message, if one caused it. */
+  readonly messageId?: string | null;
+}
+
+/** A command of an operator. */
+export interface PaymentCommand {
+  readonly paymentRequestId: string;
+  readonly operator: string;
+  readonly cause: string;
+  readonly precondition: VersionPrecondition;
+}
 
 export interface DecidedChange {
   readonly decision: AcceptedPayment;
@@ -28,11 +42,26 @@ export interface DecidedChange {
 export class PaymentJournal {
   constructor(
     private readonly requests: PaymentRequestStore,
-    private readonly timeline: PaymentTimeline,
     private readonly outbox: Outbox,
     private readonly jobs: Jobs,
     private readonly clock: Clock,
   ) {}
+
+  /** Runs an operator's command: locks the request, checks the precondition, decides, and records. */
+  async run(
+    tx: EntityManager,
+    { paymentRequestId, operator, cause, precondition }: PaymentCommand,
+    decide: (request: PaymentRequest) => PaymentDecision | Promise<PaymentDecision>,
+  ): Promise<PaymentDecision> {
+    const request = await this.requests.lock(tx, paymentRequestId);
+    if (!request) return reject({ code: 'payment-request-not-found', paymentRequestId });
+    const conflict = versionConflictOf(precondition, request.version, request.updatedAt);
+    if (conflict) return conflict;
+
+    const decision = await decide(request);
+    if (decision.accepted) await this.record(tx, decision, { actor: `operator:${operator}`, cause });
+    return decision;
+  }
 
   /** Adds a request, and its charge if `charge` is set and the order is not cancelled. Undefined when the order already has a request. */
   async open(
@@ -40,35 +69,25 @@ export class PaymentJournal {
     decision: AcceptedPayment,
     origin: Origin,
     { charge }: { readonly charge: boolean },
-  ) {
-    const { state, events } = decision;
-    const [step] = stepsOf(decision, origin);
-    if (!step) throw new Error(`the decision on payment request ${state.id} has no step`);
-    const opened = await this.requests.open(tx, state, step);
-    if (!opened) return undefined;
+  ): Promise<Inserted | undefined> {
+    const { state, steps, messages } = entriesOf({ decision, origin });
+    const inserted = await this.requests.insert(tx, state, steps);
+    if (!inserted) return undefined;
     await allDone([
-      this.outbox.add(tx, aggregateOf(state), events.filter(isPublished)),
-      ...(charge && !opened.orderCancelled ? [this.charge(tx, state)] : []),
+      this.outbox.add(tx, aggregateOf(state), messages),
+      ...(charge && !inserted.orderCancelled ? [this.charge(tx, state)] : []),
     ]);
-    return opened;
+    return inserted;
   }
 
   async record(tx: EntityManager, decision: AcceptedPayment, origin: Origin): Promise<void> {
     await this.recordAll(tx, [{ decision, origin }]);
   }
 
+  /** Writes many decisions together. Those without a step change nothing. */
   async recordAll(tx: EntityManager, decided: readonly DecidedChange[]): Promise<void> {
-    if (decided.length === 0) return;
-    const changes = decided.map(({ decision, origin }) => {
-      const { state, events } = decision;
-      const messages = events.filter(isPublished).map((event) => ({ ...event, id: uuidv7() }));
-      const steps = stepsOf(
-        decision,
-        origin,
-        messages.map(({ id }) => id),
-      );
-      return { state, messages, steps };
-    });
+    const changes = decided.filter(({ decision }) => decision.steps.length > 0).map(entriesOf);
+    if (changes.length === 0) return;
     await allDone([
       // Insertion order is commit order within an order, because its request is locked (P3).
       ...changes.map(({ state, messages }) => this.outbox.add(tx, aggregateOf(state), messages)),
@@ -88,22 +107,6 @@ export class PaymentJournal {
     await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
   }
 
-  /**
-   * Whether the gateway may still make the refund, as far as this process can tell. For the gateway in use, that is until its job is done
-   * or given up. For another one, it is while a process that still uses it is making the call. When false, no call begins before `tx` ends.
-   */
-  async isBeingRefunded(tx: EntityManager, request: PaymentRequest, gatewayInUse: string): Promise<boolean> {
-    if (request.status !== 'REFUND_PENDING') return false;
-    const jobId = refundJobId(request.id);
-    if (request.gateway === gatewayInUse) return this.jobs.isWaiting(tx, jobId);
-    for (let checks = 1; await this.jobs.isRunning(tx, jobId); checks++) {
-      // A process with the wrong gateway also takes the job for a moment, only to fail it.
-      if (checks === MAX_CHECKS) return true;
-      await setTimeout(CHECK_INTERVAL_MS);
-    }
-    return false;
-  }
-
   async noteIgnored(
     tx: EntityManager,
     subject: PaymentRequest | { readonly orderId: string },
@@ -118,12 +121,12 @@ export class PaymentJournal {
     tx: EntityManager,
     subject: PaymentRequest | { readonly orderId: string },
     type: string,
-    detail: TimelineDetail | null,
-    { actor, cause, messageId }: Origin,
+    detail: StepDetail | null,
+    { actor, cause, messageId = null }: Origin,
   ): Promise<void> {
     const { status, version } = 'status' in subject ? subject : { status: null, version: null };
     const step = { type, status, version, at: this.clock.now(), actor, cause, messageId, detail };
-    await this.timeline.note(tx, subject.orderId, step);
+    await this.requests.note(tx, subject.orderId, step);
   }
 }
 
@@ -136,29 +139,22 @@ function jobOf({ id, gateway }: PaymentRequest): PaymentJob {
   return { paymentRequestId: id, gateway };
 }
 
-function stepsOf(
-  { state, events }: AcceptedPayment,
-  { actor, cause, messageId }: Origin,
-  published: readonly string[] = [],
-): TimelineStep[] {
-  const ids = published.values();
-  return events.map((event) => {
-    const publishedId = isPublished(event) ? (ids.next().value ?? null) : null;
-    const { status, version, updatedAt: at } = state;
-    return {
-      type: event.type,
-      status,
-      version,
-      at,
-      actor,
-      cause,
-      messageId: messageId ?? publishedId,
-      detail: detailOf(event),
-    };
+/** Returns the steps and the messages of a decision. The ids of the messages are assigned here, because the steps refer to them. */
+function entriesOf({ decision, origin: { actor, cause, messageId: receivedId = null } }: DecidedChange) {
+  const messages: (PaymentEvent & { readonly id: string })[] = [];
+  const steps = decision.steps.map(({ event, state: { status, version, updatedAt: at } }): Step => {
+    let messageId = receivedId;
+    if (isPublished(event)) {
+      const id = uuidv7();
+      messages.push({ ...event, id });
+      messageId ??= id;
+    }
+    return { type: event.type, status, version, at, actor, cause, messageId, detail: detailOf(event) };
   });
+  return { state: decision.state, steps, messages };
 }
 
-function detailOf({ data }: PaymentChange): TimelineDetail | null {
+function detailOf({ data }: PaymentChange): StepDetail | null {
   if ('reason' in data) return { reason: data.reason };
   return 'expiresAt' in data && data.expiresAt !== undefined ? { expiresAt: data.expiresAt } : null;
 }

@@ -43,7 +43,6 @@ export class RefundPayment {
     const actor = this.gateway.automatic ? 'gateway' : 'system';
     const decision = bookRefund(request, actor, this.clock.now());
     if (!decision.accepted) throw new PermanentError(decision.rejection.reason);
-    if (decision.events.length === 0) return;
-    await this.journal.record(tx, decision, { actor, cause: REFUND, messageId: null });
+    await this.journal.record(tx, decision, { actor, cause: REFUND });
   }
 }

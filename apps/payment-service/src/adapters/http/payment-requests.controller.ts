@@ -3,6 +3,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   ApiProblems,
   Caller,
+  Cause,
   conditionalResponse,
   CursorCodec,
   etagOf,
@@ -115,14 +116,15 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
   async succeed(
     @Param() { paymentRequestId }: PaymentRequestParams,
-    @Caller() { userId }: Caller,
+    @Caller() { userId: operator }: Caller,
+    @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/succeed', precondition };
+    const command = { paymentRequestId, operator, cause, precondition };
     const result = { status: 'SUCCEEDED' } as const;
-    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
+    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
   }
 
   @Post(':paymentRequestId/fail')
@@ -137,14 +139,15 @@ export class PaymentRequestsController {
   async fail(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Body() { reason }: FailPaymentDto,
-    @Caller() { userId }: Caller,
+    @Caller() { userId: operator }: Caller,
+    @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/fail', precondition };
+    const command = { paymentRequestId, operator, cause, precondition };
     const result = { status: 'FAILED', reason } as const;
-    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, paymentRequestId, result, by));
+    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
   }
 
   @Post(':paymentRequestId/refunded')
@@ -161,13 +164,14 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'refund-not-due', 'refund-under-way')
   async refunded(
     @Param() { paymentRequestId }: PaymentRequestParams,
-    @Caller() { userId }: Caller,
+    @Caller() { userId: operator }: Caller,
+    @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const by = { operator: userId, cause: 'POST /payment-requests/:paymentRequestId/refunded', precondition };
-    return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, paymentRequestId, by));
+    const command = { paymentRequestId, operator, cause, precondition };
+    return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, command));
   }
 
   /** Returns all fields, because only operators change payments. */

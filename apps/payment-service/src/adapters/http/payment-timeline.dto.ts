@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { actorSeenBy, ApiNextCursor, Caller, CursorPageQuery, isOperator } from '@twinbox/api-kit';
-import { type StoredStep, type TimelineDetail } from '../../application/payment-timeline.js';
+import { type StepDetail } from '../../application/payment-request-store.js';
+import { type StoredStep } from '../../application/payment-timeline.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
 
 export class PaymentTimelineQuery extends CursorPageQuery {
@@ -78,7 +79,7 @@ export class TimelineStepDto implements StoredStep {
       'Depends on the step: `reason`, `type` of the ignored message, `expiresAt`, `jobId` of a dead job. Customers see neither the `jobId` ' +
       'nor the amount and currency that an `AmountMismatched` named.',
   })
-  readonly detail!: TimelineDetail | null;
+  readonly detail!: StepDetail | null;
 }
 
 export class PaymentTimelineDto {
@@ -97,7 +98,7 @@ export function stepSeenBy(caller: Caller, step: StoredStep): TimelineStepDto {
 }
 
 /** Hides job ids from customers, and amounts that may belong to another payment. */
-function detailSeenBy(caller: Caller, { type, detail }: StoredStep): TimelineDetail | null {
+function detailSeenBy(caller: Caller, { type, detail }: StoredStep): StepDetail | null {
   if (detail === null || isOperator(caller)) return detail;
   const { jobId: _, ...shown } = detail;
   if (type === 'AmountMismatched')

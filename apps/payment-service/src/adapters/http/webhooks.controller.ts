@@ -8,7 +8,7 @@ import {
   ApiTags,
   getSchemaPath,
 } from '@nestjs/swagger';
-import { ApiProblems, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
+import { ApiProblems, Cause, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
 import { ApplyPaymentResult } from '../../application/apply-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
@@ -84,6 +84,7 @@ export class WebhooksController {
   )
   async payments(
     @RawBody() body: Buffer,
+    @Cause() cause: string,
     @Headers() headers: NodeJS.Dict<string | string[]>,
   ): Promise<WebhookAnswerDto> {
     const messageId = this.signature.verify(body, headers);
@@ -100,7 +101,7 @@ export class WebhooksController {
         named: moneyOf(webhook),
         source: 'provider',
         type: webhook.type,
-        cause: 'POST /webhooks/payments',
+        cause,
         messageId,
       });
       if (decision.accepted) return { outcome: 'applied' };

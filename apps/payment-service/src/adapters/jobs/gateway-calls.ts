@@ -49,6 +49,6 @@ export class GatewayCalls {
     const request = await this.requests.lock(tx, data.paymentRequestId);
     if (!request) return;
     this.logger.error(`${type}: gave up job ${id} for payment request ${request.id} of order ${request.orderId}.`);
-    await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue, messageId: null });
+    await this.journal.note(tx, request, type, { jobId: id }, { actor: 'system', cause: queue });
   }
 }

@@ -5,33 +5,28 @@ import { DataSource, type EntityManager } from 'typeorm';
 import {
   type Due,
   type Expired,
-  type Opened,
+  type Inserted,
   PaymentRequestStore,
   type SavedRequest,
+  type Step,
 } from '../../application/payment-request-store.js';
-import { type TimelineStep } from '../../application/payment-timeline.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
 import { REQUEST_COLUMNS } from './payment-request-schema.js';
 import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
 
 const ORDER_IS_CANCELLED = `
-  exists (select from payments.payment_timeline as heard
-           where heard.order_id = request.order_id and heard.cause = 'OrderCancelled')`;
+  exists (select from payments.payment_timeline as received
+           where received.order_id = request.order_id and received.cause = 'OrderCancelled')`;
 const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING')`;
 /** The clock of the database, which all replicas share. It is constant within a statement, so an index can serve comparisons with it. */
 const DATABASE_NOW = 'statement_timestamp()';
 /** An advisory lock: shared by transactions that add requests, exclusive for one that must see all of them. */
-const OPENINGS = `hashtextextended('payments.payment_requests', 0)`;
-
-interface Opening {
-  readonly state: PaymentRequest;
-  readonly step: TimelineStep;
-}
+const INSERTS = `hashtextextended('payments.payment_requests', 0)`;
 
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
-  private readonly openings = new BatchedStatement<'opening', Date>(beginOpenings);
-  private readonly opened = new BatchedStatement<Opening, Opened | undefined>(openAll);
+  private readonly beginnings = new BatchedStatement<'insert', Date>(beginInserts);
+  private readonly inserts = new BatchedStatement<SavedRequest, Inserted | undefined>(insertAll);
   private readonly gate: LockGate;
 
   /** `background` is for queries that jobs and timers make outside of their transactions. */
@@ -43,12 +38,16 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     this.gate = new LockGate(dataSource);
   }
 
-  override async beginOpening(tx: EntityManager): Promise<Date> {
-    return this.openings.run(tx, 'opening');
+  override async beginInsert(tx: EntityManager): Promise<Date> {
+    return this.beginnings.run(tx, 'insert');
   }
 
-  override async open(tx: EntityManager, state: PaymentRequest, step: TimelineStep): Promise<Opened | undefined> {
-    return this.opened.run(tx, { state, step });
+  override async insert(
+    tx: EntityManager,
+    state: PaymentRequest,
+    steps: readonly Step[],
+  ): Promise<Inserted | undefined> {
+    return this.inserts.run(tx, { state, steps });
   }
 
   // Uses payment_requests_pkey, as do all queries by id.
@@ -75,8 +74,8 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
-  override async awaitOpenings(tx: EntityManager): Promise<void> {
-    await tx.query(`select pg_advisory_xact_lock(${OPENINGS})`);
+  override async awaitInserts(tx: EntityManager): Promise<void> {
+    await tx.query(`select pg_advisory_xact_lock(${INSERTS})`);
   }
 
   // payment_requests_expiry
@@ -138,6 +137,12 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
     );
   }
 
+  override async note(tx: EntityManager, orderId: string, step: Step): Promise<void> {
+    await tx.query(`insert into payments.payment_timeline (${STEP_COLUMNS}) ${selectSteps('$1')}`, [
+      JSON.stringify(stepRows(orderId, [step])),
+    ]);
+  }
+
   // Not in a transaction, so it is committed before the call. If the request is cancelled just now, it is charged and then refunded.
   override async markChargeSent(id: string, at: Date): Promise<PaymentRequest | undefined> {
     const [rows]: [PaymentRequest[], number] = await this.background.query(
@@ -185,12 +190,12 @@ function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined 
 }
 
 /** A separate statement, so that the next one sees what was committed while this one waited. */
-async function beginOpenings(tx: EntityManager, openings: readonly 'opening'[]): Promise<Date[]> {
+async function beginInserts(tx: EntityManager, inserts: readonly 'insert'[]): Promise<Date[]> {
   const [row]: { now: Date }[] = await tx.query(
-    `/* prepared */ select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${OPENINGS}) offset 0) as alone`,
+    `/* prepared */ select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${INSERTS}) offset 0) as alone`,
   );
   if (!row) throw new Error('PostgreSQL returned no time');
-  return openings.map(() => row.now);
+  return inserts.map(() => row.now);
 }
 
 function dueRequests(rows: readonly (PaymentRequest & { readonly now: Date })[]): Due[] {
@@ -198,9 +203,9 @@ function dueRequests(rows: readonly (PaymentRequest & { readonly now: Date })[])
 }
 
 // payment_requests_order serves the conflict, payment_timeline_cancelled the search for a cancellation.
-async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise<(Opened | undefined)[]> {
-  const states = openings.map(({ state }) => state);
-  const rows: (Opened & { readonly id: string })[] = await tx.query(
+async function insertAll(tx: EntityManager, inserts: readonly SavedRequest[]): Promise<(Inserted | undefined)[]> {
+  const states = inserts.map(({ state }) => state);
+  const rows: (Inserted & { readonly id: string })[] = await tx.query(
     `/* prepared */ with request as (
        insert into payments.payment_requests
          (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
@@ -226,9 +231,9 @@ async function openAll(tx: EntityManager, openings: readonly Opening[]): Promise
       states.map(({ expiresAt }) => expiresAt.toISOString()),
       states.map(({ createdAt }) => createdAt.toISOString()),
       states.map(({ gateway }) => gateway),
-      JSON.stringify(openings.flatMap(({ state, step }) => stepRows(state.orderId, [step]))),
+      JSON.stringify(inserts.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
     ],
   );
-  const opened = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
-  return states.map(({ id }) => opened.get(id));
+  const inserted = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
+  return states.map(({ id }) => inserted.get(id));
 }

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { PaymentTimeline, type StoredStep, type TimelineStep } from '../../application/payment-timeline.js';
-import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
+import { PaymentTimeline, type StoredStep } from '../../application/payment-timeline.js';
 
 /** Uses payment_timeline_pkey. */
 export const READ_STEPS = `
@@ -19,12 +18,6 @@ export const HAS_CANCELLATION = `
 export class PostgresPaymentTimeline extends PaymentTimeline {
   constructor(private readonly dataSource: DataSource) {
     super();
-  }
-
-  override async note(tx: EntityManager, orderId: string, step: TimelineStep): Promise<void> {
-    await tx.query(`insert into payments.payment_timeline (${STEP_COLUMNS}) ${selectSteps('$1')}`, [
-      JSON.stringify(stepRows(orderId, [step])),
-    ]);
   }
 
   override async hasCancellation(tx: EntityManager, orderId: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { type TimelineStep } from '../../application/payment-timeline.js';
+import { type Step } from '../../application/payment-request-store.js';
 
 export const STEP_COLUMNS = 'order_id, type, status, version, at, actor, cause, message_id, detail';
 
@@ -12,6 +12,6 @@ export function selectSteps(parameter: string): string {
            with ordinality as s (${STEP_COLUMNS}, n)`;
 }
 
-export function stepRows(orderId: string, steps: readonly TimelineStep[]): object[] {
+export function stepRows(orderId: string, steps: readonly Step[]): object[] {
   return steps.map(({ messageId, ...step }) => ({ order_id: orderId, message_id: messageId, ...step }));
 }
