@@ -24,7 +24,6 @@ export interface Origin {
   readonly messageId?: string | null;
 }
 
-/** A command of an operator. */
 export interface PaymentCommand {
   readonly paymentRequestId: string;
   readonly operator: string;

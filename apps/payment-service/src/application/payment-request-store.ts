@@ -1,7 +1,6 @@
 import { type EntityManager } from 'typeorm';
 import { type PaymentRequest, type PaymentStatus } from '../domain/payment-request.js';
 
-/** An entry of a payment's timeline. */
 export interface Step {
   /** The event's name: `PaymentRequested`, `RefundRequested`, `MessagePassedOver`, … */
   readonly type: string;

@@ -11,7 +11,6 @@ import {
   type PaymentResult,
   type PaymentStatus,
   requestPayment,
-  unchanged,
 } from './payment-request.js';
 import { applyOrderCancelled, bookRefund, confirmRefund } from './refund.js';
 
@@ -79,7 +78,7 @@ describe('an operator', () => {
 
     const decision = decidePayment(failed, { ...failure, reason: 'another' }, 'otto', later);
 
-    expect(decision).toEqual(unchanged(failed));
+    expect(decision).toEqual({ accepted: true, state: failed, steps: [] });
   });
 
   it.each<[PaymentStatus, PaymentResult]>([
@@ -193,12 +192,12 @@ it('a repeated gateway call is accepted and changes nothing; the result of the p
     const byGateway = aRequest({ status, decidedBy: 'gateway' });
     const byProvider = aRequest({ status, decidedBy: 'provider' });
 
-    expect(applyResult(byGateway, success, 'gateway', later)).toEqual(unchanged(byGateway));
+    expect(applyResult(byGateway, success, 'gateway', later)).toEqual({ accepted: true, state: byGateway, steps: [] });
     expect(applyResult(byProvider, success, 'provider', later)).toMatchObject({ accepted: false });
     expect(applyResult(byGateway, failure, 'gateway', later)).toMatchObject({ accepted: false });
   }
   const declined = aRequest({ status: 'FAILED', decidedBy: 'gateway' });
-  expect(applyResult(declined, failure, 'gateway', later)).toEqual(unchanged(declined));
+  expect(applyResult(declined, failure, 'gateway', later)).toEqual({ accepted: true, state: declined, steps: [] });
 });
 
 describe('the cancellation of the order', () => {
@@ -223,7 +222,7 @@ describe('the cancellation of the order', () => {
   it.each(['FAILED', 'REFUND_PENDING', 'REFUNDED'] as const)('changes nothing when the payment is %s', (status) => {
     const request = aRequest({ status });
 
-    expect(applyOrderCancelled(request, cancellation, later)).toEqual(unchanged(request));
+    expect(applyOrderCancelled(request, cancellation, later)).toEqual({ accepted: true, state: request, steps: [] });
   });
 
   it.each(PAYMENT_STATUSES)('is ignored when repeated, whatever the status: %s', (status) => {
@@ -237,7 +236,7 @@ describe('the expiry of a payment', () => {
   it('comes at its time, not before', () => {
     const before = new Date(expiry.getTime() - 1);
 
-    expect(expirePayment(aRequest(), before)).toEqual(unchanged(aRequest()));
+    expect(expirePayment(aRequest(), before)).toEqual({ accepted: true, state: aRequest(), steps: [] });
     expect(expirePayment(aRequest(), expiry)).toMatchObject({
       state: { status: 'FAILED', reason: 'expired', decidedBy: 'system', updatedAt: expiry },
       steps: [{ event: { type: 'PaymentFailed', data: { ...ids, reason: 'expired', actor: 'system' } } }],
@@ -249,7 +248,7 @@ describe('the expiry of a payment', () => {
     (status) => {
       const request = aRequest({ status });
 
-      expect(expirePayment(request, expiry)).toEqual(unchanged(request));
+      expect(expirePayment(request, expiry)).toEqual({ accepted: true, state: request, steps: [] });
     },
   );
 });

@@ -95,7 +95,6 @@ export type IgnorableDecision = Decision<PaymentRequest, PaymentChange, MessageI
 /** The values of `decidedBy` that are not operators. */
 const MACHINES: ReadonlySet<string> = new Set<ResultSource | 'system'>(['gateway', 'provider', 'system']);
 
-/** Creates a PENDING request for the total of a placed order. */
 export function requestPayment(
   placed: OrderPlaced,
   paymentRequestId: string,

@@ -25,8 +25,7 @@ export function applyOrderCancelled(
   const updated = { ...request, updatedAt: at };
   if (status === 'PENDING')
     return changed(updated, { type: 'PaymentCancelled', data: { ...idsOf(request), reason, actor } });
-  if (status === 'SUCCEEDED')
-    return changed(updated, { type: 'RefundRequested', data: { ...idsOf(request), reason } });
+  if (status === 'SUCCEEDED') return changed(updated, { type: 'RefundRequested', data: { ...idsOf(request), reason } });
   return unchanged(request);
 }
 

@@ -1,3 +1,3 @@
-import { paymentRequestSchema } from './payment-request-schema.js';
+import { paymentRequestSchema } from './payment-request-table.js';
 
 export const entities = [paymentRequestSchema];

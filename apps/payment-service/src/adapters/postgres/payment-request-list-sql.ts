@@ -6,7 +6,7 @@ import {
   type PaymentSort,
 } from '../../application/payment-request-list.js';
 import { type PaymentStatus } from '../../domain/payment-request.js';
-import { REQUEST_COLUMNS } from './payment-request-schema.js';
+import { REQUEST_COLUMNS } from './payment-request-table.js';
 
 export interface Statement {
   readonly text: string;

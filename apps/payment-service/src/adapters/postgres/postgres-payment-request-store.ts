@@ -11,8 +11,7 @@ import {
   type Step,
 } from '../../application/payment-request-store.js';
 import { type PaymentRequest } from '../../domain/payment-request.js';
-import { REQUEST_COLUMNS } from './payment-request-schema.js';
-import { selectSteps, STEP_COLUMNS, stepRows } from './timeline-rows.js';
+import { INSERT_STEPS, insertStepsWhere, REQUEST_COLUMNS, requestColumns, stepRows } from './payment-request-table.js';
 
 const ORDER_IS_CANCELLED = `
   exists (select from payments.payment_timeline as received
@@ -22,6 +21,36 @@ const MAY_BE_CHARGED = `(charge_sent_at is not null or status = 'PENDING')`;
 const DATABASE_NOW = 'statement_timestamp()';
 /** An advisory lock: shared by transactions that add requests, exclusive for one that must see all of them. */
 const INSERTS = `hashtextextended('payments.payment_requests', 0)`;
+
+/** Everything that a decision may change. The rest stays as it was inserted. */
+const changingColumns = requestColumns.without(
+  'orderId',
+  'customerId',
+  'amount',
+  'currency',
+  'gateway',
+  'createdAt',
+  'expiresAt',
+);
+
+// The ids are also compared with the array itself, because for a large one the planner would take the join and read the whole table.
+const SAVE = `/* prepared */ with changed as (
+  update payments.payment_requests as request
+     set ${changingColumns.without('id').assignments('state')}
+    from unnest(${changingColumns.arrayPlaceholders(2)}) as state (${changingColumns.names})
+   where request.id = any($2::uuid[]) and request.id = state.id)
+  ${INSERT_STEPS}`;
+
+// payment_requests_order serves the conflict, payment_timeline_cancelled the search for a cancellation.
+const INSERT = `/* prepared */ with request as (
+  insert into payments.payment_requests (${requestColumns.names})
+  select ${requestColumns.names}
+    from unnest(${requestColumns.arrayPlaceholders(2)}) as state (${requestColumns.names})
+      on conflict (order_id) do nothing
+  returning id, order_id),
+  steps as (${insertStepsWhere('order_id in (select order_id from request)')})
+  select id, ${ORDER_IS_CANCELLED} as "orderCancelled"
+    from request`;
 
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
@@ -113,34 +142,11 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   }
 
   override async save(tx: EntityManager, saved: readonly SavedRequest[]): Promise<void> {
-    const states = saved.map(({ state }) => state);
-    // The ids are also passed as an array, because for a large one the planner would take the join and read the whole table.
-    await tx.query(
-      `/* prepared */ with changed as (
-         update payments.payment_requests as request
-            set status = state.status, reason = state.reason, decided_by = state.decided_by,
-                version = state.version, updated_at = state.updated_at
-           from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[])
-             as state (id, status, reason, decided_by, version, updated_at)
-          where request.id = any($1::uuid[]) and request.id = state.id)
-       insert into payments.payment_timeline (${STEP_COLUMNS})
-       ${selectSteps('$7')} order by s.n`,
-      [
-        states.map(({ id }) => id),
-        states.map(({ status }) => status),
-        states.map(({ reason }) => reason),
-        states.map(({ decidedBy }) => decidedBy),
-        states.map(({ version }) => version),
-        states.map(({ updatedAt }) => updatedAt.toISOString()),
-        JSON.stringify(saved.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
-      ],
-    );
+    await tx.query(SAVE, [stepsOf(saved), ...changingColumns.arrays(saved.map(({ state }) => state))]);
   }
 
   override async note(tx: EntityManager, orderId: string, step: Step): Promise<void> {
-    await tx.query(`insert into payments.payment_timeline (${STEP_COLUMNS}) ${selectSteps('$1')}`, [
-      JSON.stringify(stepRows(orderId, [step])),
-    ]);
+    await tx.query(INSERT_STEPS, [JSON.stringify(stepRows(orderId, [step]))]);
   }
 
   // Not in a transaction, so it is committed before the call. If the request is cancelled just now, it is charged and then refunded.
@@ -189,6 +195,10 @@ function only([request]: readonly PaymentRequest[]): PaymentRequest | undefined 
   return request;
 }
 
+function stepsOf(saved: readonly SavedRequest[]): string {
+  return JSON.stringify(saved.flatMap(({ state, steps }) => stepRows(state.orderId, steps)));
+}
+
 /** A separate statement, so that the next one sees what was committed while this one waited. */
 async function beginInserts(tx: EntityManager, inserts: readonly 'insert'[]): Promise<Date[]> {
   const [row]: { now: Date }[] = await tx.query(
@@ -202,38 +212,12 @@ function dueRequests(rows: readonly (PaymentRequest & { readonly now: Date })[])
   return rows.map(({ now, ...request }) => ({ request, now }));
 }
 
-// payment_requests_order serves the conflict, payment_timeline_cancelled the search for a cancellation.
 async function insertAll(tx: EntityManager, inserts: readonly SavedRequest[]): Promise<(Inserted | undefined)[]> {
   const states = inserts.map(({ state }) => state);
-  const rows: (Inserted & { readonly id: string })[] = await tx.query(
-    `/* prepared */ with request as (
-       insert into payments.payment_requests
-         (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, updated_at, gateway)
-       select id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, created_at, gateway
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[],
-                     $8::timestamptz[], $9::timestamptz[], $10::text[])
-           as state (id, order_id, customer_id, amount, currency, status, version, expires_at, created_at, gateway)
-           on conflict (order_id) do nothing
-       returning id, order_id),
-     step as (
-       insert into payments.payment_timeline (${STEP_COLUMNS})
-       ${selectSteps('$11')} where s.order_id in (select order_id from request) order by s.n)
-     select id, ${ORDER_IS_CANCELLED} as "orderCancelled"
-       from request`,
-    [
-      states.map(({ id }) => id),
-      states.map(({ orderId }) => orderId),
-      states.map(({ customerId }) => customerId),
-      states.map(({ amount }) => amount),
-      states.map(({ currency }) => currency),
-      states.map(({ status }) => status),
-      states.map(({ version }) => version),
-      states.map(({ expiresAt }) => expiresAt.toISOString()),
-      states.map(({ createdAt }) => createdAt.toISOString()),
-      states.map(({ gateway }) => gateway),
-      JSON.stringify(inserts.flatMap(({ state, steps }) => stepRows(state.orderId, steps))),
-    ],
-  );
+  const rows: (Inserted & { readonly id: string })[] = await tx.query(INSERT, [
+    stepsOf(inserts),
+    ...requestColumns.arrays(states),
+  ]);
   const inserted = new Map(rows.map((row) => [row.id, { orderCancelled: row.orderCancelled }]));
   return states.map(({ id }) => inserted.get(id));
 }

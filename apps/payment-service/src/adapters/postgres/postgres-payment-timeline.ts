@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { PaymentTimeline, type StoredStep } from '../../application/payment-timeline.js';
+import { STEP_COLUMNS } from './payment-request-table.js';
 
 /** Uses payment_timeline_pkey. */
 export const READ_STEPS = `
-  select position::float8 as position, type, status, version, at, actor, cause, message_id as "messageId", detail
+  select ${STEP_COLUMNS}
     from payments.payment_timeline
    where order_id = $1 and position > $2
    order by payment_timeline.position
