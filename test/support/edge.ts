@@ -3,7 +3,7 @@ import { openApiDocument } from '@twinbox/api-kit';
 import { type OpenApiDocument, worstInputs } from '@twinbox/tools';
 import { type Answer, expectProblem } from './http.js';
 import { type InProcessService } from './in-process.js';
-import { routedPaths } from './routes.js';
+import { type RoutedPath, routedPaths } from './routes.js';
 import { countVisits } from './visits.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
@@ -12,20 +12,19 @@ const UUID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 const MAX_VISITS = 1000;
 const MAX_PROBLEM_LENGTH = 20_000;
 
-/** Tests the HTTP edge on every route. The routes are taken from the router and the document, so that new routes are tested too. */
-export function describeEdge(options: {
+interface EdgeOptions {
   readonly start: () => Promise<InProcessService>;
   /** The headers of a caller who may use the route. */
   readonly headersFor: (route: string, body: string) => Record<string, string>;
-}): void {
+}
+
+/** Tests the HTTP edge on every route. The routes are taken from the router and the document, so that new routes are tested too. */
+export function describeEdge(options: EdgeOptions): void {
   let service: InProcessService;
   beforeAll(async () => {
     service = await options.start();
   });
   afterAll(() => service.stop());
-
-  const send = (method: string, path: string, headers: Record<string, string> = {}, body?: string) =>
-    exchange(new URL(path, service.url), method, headers, body);
 
   describe('every path', () => {
     it('answers OPTIONS with its methods, and any other method with 405', async () => {
@@ -40,21 +39,7 @@ export function describeEdge(options: {
           '/metrics',
         ]),
       );
-      for (const { pattern, methods } of paths) {
-        const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
-        const answer = await send('OPTIONS', path);
-        expect(answer).toMatchObject({ status: 204, body: '' });
-        const allowed = answer.headers.get('allow')?.split(', ') ?? [];
-        expect(allowed).toEqual(expect.arrayContaining([...methods, 'OPTIONS']));
-        expect(answer.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
-
-        for (const method of [...METHODS, ...OTHERS].filter((each) => !allowed.includes(each))) {
-          const refused = await send(method, `${path}?x=1`);
-          if (method === 'HEAD') expect(refused.status).toBe(405);
-          else expectProblem(refused, 405, 'method-not-allowed');
-          expect(refused.headers.get('allow')).toBe(allowed.join(', '));
-        }
-      }
+      for (const path of paths) await expectMethodsOf(path, service);
     });
 
     it('supports HEAD wherever it supports GET', async () => {
@@ -62,7 +47,7 @@ export function describeEdge(options: {
         if (!methods.includes('GET')) continue;
         const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
 
-        const [got, head] = [await send('GET', path), await send('HEAD', path)];
+        const [got, head] = [await send(service, 'GET', path), await send(service, 'HEAD', path)];
 
         expect({ path, status: head.status }).toEqual({ path, status: got.status });
         expect(head.body).toBe('');
@@ -71,9 +56,30 @@ export function describeEdge(options: {
     });
   });
 
+  describeWorstInputs(() => service, options.headersFor);
+}
+
+async function expectMethodsOf({ pattern, methods }: RoutedPath, service: InProcessService): Promise<void> {
+  const path = pattern.replaceAll(/:\w+/g, UUID).replace('*', 'x');
+  const answer = await send(service, 'OPTIONS', path);
+  expect(answer).toMatchObject({ status: 204, body: '' });
+  const allowed = answer.headers.get('allow')?.split(', ') ?? [];
+  expect(allowed).toEqual(expect.arrayContaining([...methods, 'OPTIONS']));
+  expect(answer.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
+
+  for (const method of [...METHODS, ...OTHERS].filter((each) => !allowed.includes(each))) {
+    const refused = await send(service, method, `${path}?x=1`);
+    if (method === 'HEAD') expect(refused.status).toBe(405);
+    else expectProblem(refused, 405, 'method-not-allowed');
+    expect(refused.headers.get('allow')).toBe(allowed.join(', '));
+  }
+}
+
+function describeWorstInputs(service: () => InProcessService, headersFor: EdgeOptions['headersFor']): void {
   describe('the most expensive input', () => {
     it('P7 is rejected after at most 1,000 values on every route', async () => {
-      const document = JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))) as OpenApiDocument;
+      const { app, openApi } = service();
+      const document = JSON.parse(JSON.stringify(openApiDocument(app, openApi))) as OpenApiDocument;
       const inputs = worstInputs(document);
       const visits = countVisits();
       const failures: string[] = [];
@@ -86,12 +92,9 @@ export function describeEdge(options: {
         ),
       );
       for (const { method, route, path, body, what, isExcessive } of inputs) {
-        const headers = {
-          ...options.headersFor(route, body ?? ''),
-          ...(body && { 'content-type': 'application/json' }),
-        };
+        const headers = { ...headersFor(route, body ?? ''), ...(body && { 'content-type': 'application/json' }) };
 
-        const answer = await send(method, path, headers, body);
+        const answer = await send(service(), method, path, headers, body);
 
         const visited = visits.taken();
         const { status } = answer;
@@ -106,6 +109,16 @@ export function describeEdge(options: {
       expect(failures).toEqual([]);
     });
   });
+}
+
+function send(
+  { url }: InProcessService,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<Answer> {
+  return exchange(new URL(path, url), method, headers, body);
 }
 
 /** Sends a request that fetch would refuse to send. */

@@ -1,9 +1,22 @@
 export { type Block, blocksOf } from './blocks.js';
 export { type CheckoutCopy, copyCheckout, shellEnvironment } from './checkout-copy.js';
+export {
+  CALLERS,
+  documentedSecurity,
+  EVERYBODY,
+  IDENTIFIED,
+  ITS_CUSTOMER,
+  OPERATORS,
+  securityOf,
+  type Statuses,
+  statuses,
+  WHO_MAY_SEE_IT,
+} from './callers.js';
 export { describeEdge } from './edge.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { describeOpenApi } from './described-api.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
+export { INVALID_LIMITS } from './invalid-limits.js';
 export { describeRunningService } from './running-service.js';
 export { createServiceDatabase, createServiceDatabaseIn, PASSWORDS } from './service-database.js';
 export { type ServiceName, type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';

@@ -7,8 +7,7 @@ import { openApiErrors } from './openapi.js';
 import { type DescribedRequest, describedRequests } from './requests.js';
 import { PASSWORDS } from './service-database.js';
 
-/** Tests what every running service must do. */
-export function describeRunningService(options: {
+interface Options {
   readonly start: () => Promise<InProcessService>;
   readonly schema: keyof typeof PASSWORDS;
   /** A table of the service. */
@@ -21,19 +20,34 @@ export function describeRunningService(options: {
   readonly timers?: readonly string[];
   /** A path that a customer may GET and that needs the database. */
   readonly path: string;
-}): void {
-  const { schema, table, otherSchema, otherTable, path } = options;
-  let service: InProcessService;
-  beforeAll(async () => {
-    service = await options.start();
-  });
-  afterAll(() => service.stop());
+}
 
+/** The service, once it has started. */
+type Running = () => InProcessService;
+
+/** Tests what every running service must do. */
+export function describeRunningService(options: Options): void {
+  let started: InProcessService;
+  beforeAll(async () => {
+    started = await options.start();
+  });
+  afterAll(() => started.stop());
+
+  const service = () => started;
+  describeHealth(service, options);
+  describeMetrics(service);
+  describeOutage(service, options);
+  describeRole(service, options);
+  describeRequests(service, options);
+  describeDocumentation(service);
+}
+
+function describeHealth(service: Running, options: Options): void {
   describe('health', () => {
     it.each(['/health', '/health/live', '/health/ready', '/health/messaging'])(
       'is open to anyone at %s',
       async (path) => {
-        const answer = await service.caller({}).get(path);
+        const answer = await service().caller({}).get(path);
 
         expect(answer).toMatchObject({ status: 200, body: { status: 'ok', error: {} } });
         expect(answer.headers.get('cache-control')).toBe('no-store');
@@ -41,7 +55,7 @@ export function describeRunningService(options: {
     );
 
     it('names the relay, the jobs and the consumers', async () => {
-      const { body } = await service.caller({}).get('/health/messaging');
+      const { body } = await service().caller({}).get('/health/messaging');
 
       const { components } = body.details.messaging;
       // Not only these, so that adding a consumer needs no change here.
@@ -57,10 +71,12 @@ export function describeRunningService(options: {
       for (const component of Object.values(components)) expect(component).toMatchObject({ healthy: true });
     });
   });
+}
 
+function describeMetrics(service: Running): void {
   describe('metrics', () => {
     it('P9 are open to anyone and cover the process, its requests and its messaging', async () => {
-      const { status, headers, body } = await caller(service.url, {}).get('/metrics');
+      const { status, headers, body } = await caller(service().url, {}).get('/metrics');
 
       expect(status).toBe(200);
       expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
@@ -71,11 +87,11 @@ export function describeRunningService(options: {
     });
 
     it('P9 are returned in time without the database, except what only the database knows', async () => {
-      const restore = await cutOff(service.database);
+      const restore = await cutOff(service().database);
 
       const body = await until('the values from the database are gone', async () => {
         const began = performance.now();
-        const answer = await caller(service.url, {}).get('/metrics');
+        const answer = await caller(service().url, {}).get('/metrics');
         expect(answer.status).toBe(200);
         expect(performance.now() - began).toBeLessThan(3000);
         return !String(answer.body).includes('messaging_outbox_unpublished_messages{') && String(answer.body);
@@ -83,14 +99,16 @@ export function describeRunningService(options: {
       await restore();
 
       expect(body).toMatch(/^messaging_scrape_errors_total\{source="database"\} [1-9]/m);
-      await until('the service is healthy again', async () => (await service.caller({}).get('/health')).status === 200);
+      await until('the service is healthy again', async () => (await service().caller({}).get('/health')).status === 200);
     });
   });
+}
 
+function describeOutage(service: Running, { path }: Options): void {
   describe('without its database', () => {
     it('P8 answers 503 in time, and recovers by itself', async () => {
-      const ada = service.caller({ 'x-user-id': 'ada' });
-      const restore = await cutOff(service.database);
+      const ada = service().caller({ 'x-user-id': 'ada' });
+      const restore = await cutOff(service().database);
 
       const began = performance.now();
       const [read, ready, all, live] = await Promise.all(
@@ -109,10 +127,12 @@ export function describeRunningService(options: {
       await until('the service is healthy again', async () => (await ada.get('/health')).status === 200);
     });
   });
+}
 
+function describeRole(service: Running, { schema, table, otherSchema, otherTable }: Options): void {
   describe('its database role', () => {
     async function run(statement: string): Promise<void> {
-      const role = new pg.Client({ connectionString: service.database.urlFor(schema, PASSWORDS[schema]) });
+      const role = new pg.Client({ connectionString: service().database.urlFor(schema, PASSWORDS[schema]) });
       await role.connect();
       try {
         await role.query(statement);
@@ -147,26 +167,12 @@ export function describeRunningService(options: {
       await run(`select from ${schema}.${table}; select from ${schema}.outbox; select from ${schema}.inbox`);
     });
   });
+}
 
+function describeRequests(service: Running, { path }: Options): void {
   describe('its API', () => {
-    const requests = () => describedRequests(openApiDocument(service.app, service.openApi));
-    const operator = () => service.caller({ 'x-user-id': 'ops', 'x-roles': 'operator' });
-    const send = ({ method, path }: DescribedRequest, query: string, body: unknown) =>
-      operator().send(method, `${path}${query}`, body === null ? 'null' : body);
-    const isRejected = ({ status, body }: Answer, place: object) =>
-      status === 400 && JSON.stringify(body.errors).includes(JSON.stringify(place).slice(1, -1));
-
     it('rejects null in a body wherever its document does not allow it, and points to it', async () => {
-      const accepted: unknown[] = [];
-      let places = 0;
-      // A webhook is rejected before it is parsed, because it is not signed.
-      for (const request of requests().filter((one) => !one.path.startsWith('/webhooks'))) {
-        for (const { pointer, body } of request.withNull) {
-          const answer = await send(request, '', body);
-          places++;
-          if (!isRejected(answer, { pointer })) accepted.push([request.method, request.path, pointer, answer.status]);
-        }
-      }
+      const { accepted, places } = await sendNulls(service());
 
       expect(accepted).toEqual([]);
       expect(places).toBeGreaterThan(1);
@@ -183,8 +189,8 @@ export function describeRunningService(options: {
       ['a malformed escape in a name', '?%zz=1', '%zz'],
     ])('rejects %s in every query, and names it', async (_, query, parameter) => {
       const accepted: unknown[] = [];
-      for (const request of requests()) {
-        const answer = await send(request, query, request.body);
+      for (const request of requestsTo(service())) {
+        const answer = await sendTo(service(), request, query, request.body);
         if (!isRejected(answer, { parameter })) accepted.push([request.method, request.path, answer.status]);
       }
 
@@ -194,41 +200,71 @@ export function describeRunningService(options: {
     it.each(['/health', '/health/live', '/health/ready', '/health/messaging', '/metrics', '/docs', '/openapi.json'])(
       'ignores the query of %s',
       async (path) => {
-        const answer = await caller(service.url, {}).get(`${path}?nonsense=1&nonsense=2&escape=%zz`);
+        const answer = await caller(service().url, {}).get(`${path}?nonsense=1&nonsense=2&escape=%zz`);
 
         expect(answer.status).toBe(200);
       },
     );
 
     it('identifies the caller before it validates the query', async () => {
-      expectProblem(await service.caller({}).get(`${path}?nonsense=%zz`), 401, 'caller-unknown');
+      expectProblem(await service().caller({}).get(`${path}?nonsense=%zz`), 401, 'caller-unknown');
     });
   });
+}
 
+function describeDocumentation(service: Running): void {
   describe('its documentation', () => {
     it('is a readable page and a document', async () => {
-      const anyone = caller(service.url, {});
+      const anyone = caller(service().url, {});
 
       const page = await anyone.get('/docs');
       const document = await anyone.get('/openapi.json');
 
-      expect(page).toMatchObject({ status: 200, body: expect.stringContaining(service.openApi.title) });
+      expect(page).toMatchObject({ status: 200, body: expect.stringContaining(service().openApi.title) });
       expect(page.headers.get('content-type')).toMatch(/^text\/html/);
       expect(document.headers.get('content-type')).toMatch(/^application\/json/);
-      expect(document).toMatchObject({ status: 200, body: { info: service.openApi } });
-      expect(document.body).toEqual(JSON.parse(JSON.stringify(openApiDocument(service.app, service.openApi))));
+      expect(document).toMatchObject({ status: 200, body: { info: service().openApi } });
+      expect(document.body).toEqual(JSON.parse(JSON.stringify(openApiDocument(service().app, service().openApi))));
     });
 
     it('is complete', () => {
-      expect(openApiGaps(openApiDocument(service.app, service.openApi))).toEqual([]);
+      expect(openApiGaps(openApiDocument(service().app, service().openApi))).toEqual([]);
     });
 
     it('is valid OpenAPI', async () => {
-      expect(await openApiErrors(openApiDocument(service.app, service.openApi))).toBeUndefined();
+      expect(await openApiErrors(openApiDocument(service().app, service().openApi))).toBeUndefined();
     });
 
     it('describes every answer that these tests got', () => {
-      expect(service.undocumented()).toEqual([]);
+      expect(service().undocumented()).toEqual([]);
     });
   });
+}
+
+function requestsTo({ app, openApi }: InProcessService): DescribedRequest[] {
+  return describedRequests(openApiDocument(app, openApi));
+}
+
+/** Sends every body with null wherever the document does not allow it. Returns what was accepted, and how many places there were. */
+async function sendNulls(service: InProcessService) {
+  const accepted: unknown[] = [];
+  let places = 0;
+  // A webhook is rejected before it is parsed, because it is not signed.
+  for (const request of requestsTo(service).filter((one) => !one.path.startsWith('/webhooks'))) {
+    for (const { pointer, body } of request.withNull) {
+      const answer = await sendTo(service, request, '', body);
+      places++;
+      if (!isRejected(answer, { pointer })) accepted.push([request.method, request.path, pointer, answer.status]);
+    }
+  }
+  return { accepted, places };
+}
+
+function sendTo(service: InProcessService, { method, path }: DescribedRequest, query: string, body: unknown) {
+  const operator = service.caller({ 'x-user-id': 'ops', 'x-roles': 'operator' });
+  return operator.send(method, `${path}${query}`, body === null ? 'null' : body);
+}
+
+function isRejected({ status, body }: Answer, place: object): boolean {
+  return status === 400 && JSON.stringify(body.errors).includes(JSON.stringify(place).slice(1, -1));
 }

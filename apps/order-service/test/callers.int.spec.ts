@@ -1,6 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { openApiDocument } from '@twinbox/api-kit';
-import { type Answer, expectProblem } from '@twinbox/test-support';
+import {
+  type Answer,
+  CALLERS,
+  documentedSecurity,
+  EVERYBODY,
+  expectProblem,
+  IDENTIFIED,
+  ITS_CUSTOMER,
+  OPERATORS,
+  securityOf,
+  type Statuses,
+  statuses,
+  WHO_MAY_SEE_IT,
+} from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -9,28 +21,6 @@ beforeAll(async () => {
   service = await startOrderService();
 });
 afterAll(() => service.stop());
-
-const CALLERS = {
-  nobody: {},
-  'its customer': { 'x-user-id': 'ada' },
-  'another customer': { 'x-user-id': 'grace' },
-  operator: { 'x-user-id': 'olga', 'x-roles': 'operator' },
-  admin: { 'x-user-id': 'root', 'x-roles': 'admin' },
-};
-type Statuses = Readonly<Record<keyof typeof CALLERS, number>>;
-
-const statuses = (...[nobody, own, another, operator, admin]: [number, number, number, number, number]): Statuses => ({
-  nobody,
-  'its customer': own,
-  'another customer': another,
-  operator,
-  admin,
-});
-const EVERYBODY = statuses(200, 200, 200, 200, 200);
-const IDENTIFIED = statuses(401, 200, 200, 200, 200);
-const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
-const ITS_CUSTOMER = statuses(401, 200, 404, 403, 404);
-const OPERATORS = statuses(401, 403, 403, 200, 403);
 
 type Order = 'cart' | 'placed' | 'paid';
 
@@ -81,23 +71,7 @@ describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
 });
 
 it('the OpenAPI document states for each route who may call it', () => {
-  const methods = ['get', 'post', 'put', 'patch', 'delete'] as const;
-  const documented = Object.entries(openApiDocument(service.app, service.openApi).paths).flatMap(([path, operations]) =>
-    methods.flatMap((method) => {
-      const operation = operations[method];
-      // Health checks are public.
-      if (!operation || path.startsWith('/health')) return [];
-      return [[`${method.toUpperCase()} ${path}`, operation.security] as const];
-    }),
-  );
-
-  const user = { user: [] };
-  const both = { user: [], roles: [] };
-  const securityOf = (expected: Statuses) => {
-    if (expected.nobody !== 401) return [{}, user, both];
-    return expected['its customer'] === 403 ? [both] : [user, both];
-  };
-  expect(Object.fromEntries(documented)).toEqual(
+  expect(documentedSecurity(service)).toEqual(
     Object.fromEntries(ROUTES.map(([route, expected]) => [route, securityOf(expected)])),
   );
 });

@@ -1,5 +1,5 @@
 import { createApp, loadConfig } from '@twinbox/api-kit';
-import { testServerUrl } from '@twinbox/messaging/testing';
+import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
 import { caller, createServiceDatabase, createServiceTopics, PASSWORDS, recordAnswers } from '@twinbox/test-support';
 import pg from 'pg';
 import { orderService } from '../src/service.js';
@@ -10,47 +10,16 @@ export async function startWorld() {
   const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
   await database.sql(`update orders.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
   await database.sql('update orders.products set available = 1000000');
-  const replicas = new Set<Replica>();
-  const clients = new Set<EventClient>();
   const env = {
     ...topics.env(orderService.name),
     DATABASE_URL: database.urlFor('orders', PASSWORDS.orders),
     LOG_LEVEL: 'fatal',
     LOG_FORMAT: 'json',
   };
+  const replicas = new Replicas(env);
   return {
     database,
-
-    async startReplica(): Promise<Replica> {
-      const config = loadConfig(orderService.configClass, env);
-      const app = await createApp(orderService.module(config), config, orderService.openApi);
-      orderService.configure(app);
-      const { undocumented } = recordAnswers(app, orderService.openApi);
-      await app.listen(0, '127.0.0.1');
-      const url = await app.getUrl();
-      const replica: Replica = {
-        app,
-        url,
-        as: (userId, roles = 'customer') => {
-          const headers = { 'x-user-id': userId, 'x-roles': roles };
-          return {
-            ...caller(url, headers),
-            async follow(path, lastEventId) {
-              const client = await EventClient.open(url + path, headers, lastEventId);
-              clients.add(client);
-              return client;
-            },
-          };
-        },
-        stop: async () => {
-          replicas.delete(replica);
-          await app.close();
-          expect(undocumented()).toEqual([]);
-        },
-      };
-      replicas.add(replica);
-      return replica;
-    },
+    startReplica: () => replicas.start(),
 
     /** Returns for each feed connection of the replicas how many seconds it has been idle. */
     async feeds(): Promise<number[]> {
@@ -63,43 +32,92 @@ export async function startWorld() {
     },
 
     /** Disconnects all clients. */
-    clear(): void {
-      for (const client of clients) client.leave();
-      clients.clear();
-    },
+    clear: () => replicas.disconnectClients(),
 
     /** Cuts the replicas off from the database until the returned function is called. */
-    async cutOff(): Promise<() => Promise<void>> {
-      const [row] = await database.sql<{ name: string }>('select current_database() as name');
-      const admin = new pg.Client({ connectionString: testServerUrl() });
-      await admin.connect();
-      await admin.query(`alter database ${row?.name} allow_connections false`);
-      await admin.query(
-        `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and usename = 'orders'`,
-        [row?.name],
-      );
-      return async () => {
-        await admin.query(`alter database ${row?.name} allow_connections true`);
-        await admin.end();
-      };
-    },
+    cutOff: () => cutOff(database),
 
     /** Opens a connection on which the test controls the transactions. */
-    async openWriter() {
-      const client = new pg.Client({ connectionString: database.directUrl });
-      await client.connect();
-      return {
-        sql: (text: string, values: unknown[] = []) => client.query(text, values),
-        onNotice: (handle: (channel: string) => void) => client.on('notification', ({ channel }) => handle(channel)),
-        end: () => client.end(),
-      };
-    },
+    openWriter: () => openWriter(database),
 
     async stop(): Promise<void> {
-      for (const client of clients) client.leave();
-      await Promise.all([...replicas].map((replica) => replica.stop()));
+      await replicas.stop();
       await database.drop();
     },
+  };
+}
+
+class Replicas {
+  private readonly running = new Set<Replica>();
+  private readonly clients = new Set<EventClient>();
+
+  constructor(private readonly env: Readonly<Record<string, string>>) {}
+
+  async start(): Promise<Replica> {
+    const config = loadConfig(orderService.configClass, this.env);
+    const app = await createApp(orderService.module(config), config, orderService.openApi);
+    orderService.configure(app);
+    const { undocumented } = recordAnswers(app, orderService.openApi);
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    const replica: Replica = {
+      app,
+      url,
+      as: (userId, roles = 'customer') => this.clientOf(url, { 'x-user-id': userId, 'x-roles': roles }),
+      stop: async () => {
+        this.running.delete(replica);
+        await app.close();
+        expect(undocumented()).toEqual([]);
+      },
+    };
+    this.running.add(replica);
+    return replica;
+  }
+
+  private clientOf(url: string, headers: Record<string, string>): Client {
+    return {
+      ...caller(url, headers),
+      follow: async (path, lastEventId) => {
+        const client = await EventClient.open(url + path, headers, lastEventId);
+        this.clients.add(client);
+        return client;
+      },
+    };
+  }
+
+  disconnectClients(): void {
+    for (const client of this.clients) client.leave();
+    this.clients.clear();
+  }
+
+  async stop(): Promise<void> {
+    this.disconnectClients();
+    await Promise.all([...this.running].map((replica) => replica.stop()));
+  }
+}
+
+async function cutOff(database: TestDatabase): Promise<() => Promise<void>> {
+  const [row] = await database.sql<{ name: string }>('select current_database() as name');
+  const admin = new pg.Client({ connectionString: testServerUrl() });
+  await admin.connect();
+  await admin.query(`alter database ${row?.name} allow_connections false`);
+  await admin.query(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and usename = 'orders'`,
+    [row?.name],
+  );
+  return async () => {
+    await admin.query(`alter database ${row?.name} allow_connections true`);
+    await admin.end();
+  };
+}
+
+async function openWriter(database: TestDatabase) {
+  const client = new pg.Client({ connectionString: database.directUrl });
+  await client.connect();
+  return {
+    sql: (text: string, values: unknown[] = []) => client.query(text, values),
+    onNotice: (handle: (channel: string) => void) => client.on('notification', ({ channel }) => handle(channel)),
+    end: () => client.end(),
   };
 }
 

@@ -1,4 +1,4 @@
-import { expectProblem } from '@twinbox/test-support';
+import { expectProblem, INVALID_LIMITS } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -337,20 +337,7 @@ describe('a list is rejected for', () => {
     [`cursor=${uuidv7()}`, 'cursor'],
     [`cursor=${'x'.repeat(2000)}`, 'cursor'],
     ['cursor=a&cursor=b', 'cursor'],
-    ['limit=0', 'limit'],
-    ['limit=101', 'limit'],
-    ['limit=1.5', 'limit'],
-    ['limit=abc', 'limit'],
-    ['limit=', 'limit'],
-    ['limit=1&limit=2', 'limit'],
-    ['limit=0x10', 'limit'],
-    ['limit=1e1', 'limit'],
-    ['limit=%205', 'limit'],
-    ['limit=5%20', 'limit'],
-    ['limit=+5', 'limit'],
-    ['limit=%2B5', 'limit'],
-    ['limit=5.0', 'limit'],
-    ['limit=Infinity', 'limit'],
+    ...INVALID_LIMITS,
     ['offset=1', 'offset'],
     ['constructor=1', 'constructor'],
   ])('%s', async (query, parameter) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type PaymentEvent } from '@twinbox/contracts';
 import { type TestDatabase } from '@twinbox/messaging/testing';
-import { startInProcess } from '@twinbox/test-support';
+import { type InProcessService, startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { ApplyPaymentEvent } from '../src/application/apply-payment-event.js';
 import { orderService } from '../src/service.js';
@@ -23,15 +23,47 @@ type Counts = Readonly<Record<'orders' | 'items' | 'steps' | 'releases' | 'messa
 /** Starts order-service with helpers for its tests, on the given database if there is one. */
 export async function startOrderService(env: Readonly<Record<string, string>> = {}, migrated?: Promise<TestDatabase>) {
   const service = await startInProcess(orderService, 'orders', env, migrated);
-  const { database } = service;
   return {
     ...service,
+    ...callersOf(service),
+    ...readersOf(service),
 
+    /** Adds a product that no other test uses. */
+    async aProduct(fields: { id?: string; name?: string; price?: number; currency?: string; stock?: number } = {}) {
+      const { id = `p-${randomUUID()}`, name = 'Thing', price = 100, currency = 'EUR', stock = 10 } = fields;
+      await service.database.sql(
+        `insert into orders.products (id, name, price, currency, available, version, updated_at)
+         values ($1, $2, $3, $4, $5, 1, now())`,
+        [id, name, price, currency, stock],
+      );
+      return id;
+    },
+
+    /** Handles the event as if it came from payment-service. */
+    async receives(event: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
+      await service.app
+        .get(DataSource)
+        .transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
+    },
+  };
+}
+
+function callersOf(service: InProcessService) {
+  return {
     /** A new customer, unless the test names one. */
     aCustomer(userId = `customer ${randomUUID()}`, headers: Record<string, string> = {}) {
       return { userId, ...service.caller({ 'x-user-id': userId, ...headers }) };
     },
 
+    /** A new operator, unless the test names one. */
+    anOperator(userId = `operator ${randomUUID()}`) {
+      return { userId, ...service.caller({ 'x-user-id': userId, 'x-roles': 'operator' }) };
+    },
+  };
+}
+
+function readersOf({ database }: InProcessService) {
+  return {
     /** Reads the rows of an order, its items and its messages. */
     async stored(orderId: string) {
       const [[order], items, messages] = await Promise.all([
@@ -40,6 +72,11 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
         database.sql<StoredMessage>('select * from orders.outbox where aggregateid = $1 order by position', [orderId]),
       ]);
       return { order, items, messages };
+    },
+
+    /** Reads the rows of an order's timeline, oldest first. */
+    async steps(orderId: string) {
+      return database.sql('select * from orders.order_timeline where order_id = $1 order by position', [orderId]);
     },
 
     /** Counts all rows. */
@@ -53,34 +90,6 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
                (select count(*)::int from orders.outbox) as messages`);
       if (!row) throw new Error('nothing can be counted');
       return row;
-    },
-
-    /** A new operator, unless the test names one. */
-    anOperator(userId = `operator ${randomUUID()}`) {
-      return { userId, ...service.caller({ 'x-user-id': userId, 'x-roles': 'operator' }) };
-    },
-
-    /** Adds a product that no other test uses. */
-    async aProduct(fields: { id?: string; name?: string; price?: number; currency?: string; stock?: number } = {}) {
-      const { id = `p-${randomUUID()}`, name = 'Thing', price = 100, currency = 'EUR', stock = 10 } = fields;
-      await database.sql(
-        `insert into orders.products (id, name, price, currency, available, version, updated_at)
-         values ($1, $2, $3, $4, $5, 1, now())`,
-        [id, name, price, currency, stock],
-      );
-      return id;
-    },
-
-    /** Reads the rows of an order's timeline, oldest first. */
-    async steps(orderId: string) {
-      return database.sql('select * from orders.order_timeline where order_id = $1 order by position', [orderId]);
-    },
-
-    /** Handles the event as if it came from payment-service. */
-    async receives(event: PaymentEvent, messageId = randomUUID() as string): Promise<void> {
-      await service.app
-        .get(DataSource)
-        .transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
     },
   };
 }

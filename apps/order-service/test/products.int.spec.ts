@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, expectProblem } from '@twinbox/test-support';
+import { type Answer, expectProblem, INVALID_LIMITS } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -331,9 +331,7 @@ describe('products', () => {
   });
 
   it.each([
-    ['limit=0', 'limit'],
-    ['limit=101', 'limit'],
-    ['limit=abc', 'limit'],
+    ...INVALID_LIMITS,
     ['cursor=', 'cursor'],
     ['cursor=mug', 'cursor'],
     ['cursor=%00', 'cursor'],

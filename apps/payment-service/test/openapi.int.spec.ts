@@ -20,9 +20,9 @@ describeOpenApi(async () => {
     owner: OWNER,
     known: { paymentRequestId: requests.map(({ id }) => id) },
     sign: (path, body) => (path.startsWith(WEBHOOKS) ? signed(body) : {}),
-    particular: particularOf(service),
+    specialCases: specialCasesOf(service),
     // Needs concurrent requests, a service without a secret, a slow gateway, or messaging that makes no progress.
-    elsewhere:
+    notReproducible:
       / (try-again|webhooks-not-configured|refund-under-way)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
@@ -36,7 +36,7 @@ function signed(body: string): Record<string, string> {
   };
 }
 
-function particularOf(service: PaymentServiceHarness) {
+function specialCasesOf(service: PaymentServiceHarness) {
   const operator = service.anOperator();
 
   async function aRequest() {

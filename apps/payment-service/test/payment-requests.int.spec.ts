@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, expectProblem } from '@twinbox/test-support';
+import { type Answer, expectProblem, INVALID_LIMITS } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
@@ -99,18 +99,7 @@ describe('the list of payment requests', () => {
   });
 
   it.each([
-    ['limit=0', 'limit'],
-    ['limit=101', 'limit'],
-    ['limit=abc', 'limit'],
-    ['limit=1&limit=2', 'limit'],
-    ['limit=0x10', 'limit'],
-    ['limit=1e1', 'limit'],
-    ['limit=%205', 'limit'],
-    ['limit=5%20', 'limit'],
-    ['limit=+5', 'limit'],
-    ['limit=%2B5', 'limit'],
-    ['limit=5.0', 'limit'],
-    ['limit=Infinity', 'limit'],
+    ...INVALID_LIMITS,
     ['cursor=17', 'cursor'],
     [`cursor=${uuidv7()}`, 'cursor'],
     ['orderId=17', 'orderId'],

@@ -3,7 +3,7 @@ import { createApp } from '@twinbox/api-kit';
 import { type OrderCancelled } from '@twinbox/contracts';
 import { Clock } from '@twinbox/kernel';
 import { produce, until } from '@twinbox/messaging/testing';
-import { startInProcess } from '@twinbox/test-support';
+import { type InProcessService, startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AppModule } from '../src/app.module.js';
@@ -38,25 +38,76 @@ export interface Step {
 
 /** Starts payment-service and returns it with helpers for its tests. */
 export async function startPaymentService({ config: settings, gateway, clock }: HarnessOptions = {}) {
-  const moduleOf = (config: PaymentServiceConfig, replicaClock = clock) => {
-    const module = AppModule.with(config);
-    const { providers = [] } = module;
-    return {
-      ...module,
-      providers: [
-        ...providers,
-        ...(gateway ? [{ provide: PaymentGateway, useValue: gateway }] : []),
-        ...(replicaClock ? [{ provide: Clock, useValue: replicaClock }] : []),
-      ],
-    };
-  };
   const service = await startInProcess(
-    { ...paymentService, module: (config) => moduleOf(Object.assign(config, settings)) },
+    { ...paymentService, module: (config) => moduleOf(Object.assign(config, settings), gateway, clock) },
     'payments',
   );
-  const { database } = service;
   const config = service.app.get(PaymentServiceConfig);
+  return {
+    ...service,
+    config,
+    ...callersOf(service),
+    ...requestsOf(service),
+    ...messagesOf(service, config),
+    ...readersOf(service),
 
+    /** Starts another replica without a port, with timers and jobs. Close it before stopping the service. */
+    async anotherReplica(replicaClock = clock) {
+      const replica = await createApp(moduleOf(config, gateway, replicaClock), config);
+      return replica.init();
+    },
+  };
+}
+
+function moduleOf(config: PaymentServiceConfig, gateway?: PaymentGateway, clock?: Clock) {
+  const module = AppModule.with(config);
+  const { providers = [] } = module;
+  return {
+    ...module,
+    providers: [
+      ...providers,
+      ...(gateway ? [{ provide: PaymentGateway, useValue: gateway }] : []),
+      ...(clock ? [{ provide: Clock, useValue: clock }] : []),
+    ],
+  };
+}
+
+function callersOf(service: InProcessService) {
+  return {
+    /** A customer, new unless named. */
+    aCustomer(userId = `customer ${randomUUID()}`) {
+      return { userId, ...service.caller({ 'x-user-id': userId }) };
+    },
+
+    anOperator: (userId = 'ops', headers: Record<string, string> = {}) =>
+      service.caller({ 'x-user-id': userId, 'x-roles': 'operator', ...headers }),
+  };
+}
+
+function requestsOf({ app, database }: InProcessService) {
+  /** Creates the payment request of a placed order. */
+  async function aRequest(fields: Partial<PlacedOrder> = {}): Promise<PlacedOrder & { readonly id: string }> {
+    const placed = anOrder(fields);
+    await app.get(DataSource).transaction((tx) => app.get(CreatePaymentRequest).execute(tx, placed, uuidv7()));
+    const [row] = await database.sql<{ id: string }>('select id from payments.payment_requests where order_id = $1', [
+      placed.orderId,
+    ]);
+    return { ...placed, id: row?.id ?? '' };
+  }
+  return {
+    aRequest,
+
+    /** Creates many requests, a few at a time, because more would exceed the time limit for a connection. */
+    async someRequests(count: number) {
+      const requests = [];
+      while (requests.length < count) requests.push(...(await Promise.all([aRequest(), aRequest(), aRequest()])));
+      return requests.slice(0, count);
+    },
+  };
+}
+
+function messagesOf({ database }: InProcessService, config: PaymentServiceConfig) {
+  /** Sends a message of order-service over Kafka and returns its id. */
   async function receives(
     type: string,
     data: object,
@@ -75,60 +126,15 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
     await produce(config.KAFKA_BROKERS, config.ORDER_EVENTS_TOPIC, [record]);
     return id;
   }
-
-  /** Creates the payment request of a placed order. */
-  async function aRequest(fields: Partial<PlacedOrder> = {}): Promise<PlacedOrder & { readonly id: string }> {
-    const placed = anOrder(fields);
-    await service.app
-      .get(DataSource)
-      .transaction((tx) => service.app.get(CreatePaymentRequest).execute(tx, placed, uuidv7()));
-    const [row] = await database.sql<{ id: string }>('select id from payments.payment_requests where order_id = $1', [
-      placed.orderId,
-    ]);
-    return { ...placed, id: row?.id ?? '' };
-  }
-
   return {
-    ...service,
-    config,
-
-    /** Starts another replica without a port, with timers and jobs. Close it before stopping the service. */
-    async anotherReplica(replicaClock?: Clock) {
-      const replica = await createApp(moduleOf(config, replicaClock), config);
-      return replica.init();
-    },
-
-    /** A customer, new unless named. */
-    aCustomer(userId = `customer ${randomUUID()}`) {
-      return { userId, ...service.caller({ 'x-user-id': userId }) };
-    },
-
-    anOperator: (userId = 'ops', headers: Record<string, string> = {}) =>
-      service.caller({ 'x-user-id': userId, 'x-roles': 'operator', ...headers }),
-
-    aRequest,
-
-    /** Creates many requests, a few at a time, because more would exceed the time limit for a connection. */
-    async someRequests(count: number) {
-      const requests = [];
-      while (requests.length < count) requests.push(...(await Promise.all([aRequest(), aRequest(), aRequest()])));
-      return requests.slice(0, count);
-    },
-
-    /** Sends a message of order-service over Kafka and returns its id. */
     receives,
 
     /** Cancels the order and waits until payment-service has processed it. */
     async receivesCancelled(
-      order: { readonly orderId: string; readonly customerId: string },
+      { orderId, customerId }: { readonly orderId: string; readonly customerId: string },
       fields: Partial<OrderCancelled> = {},
     ) {
-      const data = {
-        orderId: order.orderId,
-        customerId: order.customerId,
-        reason: 'changed my mind',
-        actor: 'customer:ada',
-      };
+      const data = { orderId, customerId, reason: 'changed my mind', actor: 'customer:ada' };
       const id = await receives('OrderCancelled', { ...data, ...fields });
       await until('the cancellation is processed', async () => {
         const [row] = await database.sql('select from payments.inbox where message_id = $1', [id]);
@@ -136,7 +142,11 @@ export async function startPaymentService({ config: settings, gateway, clock }: 
       });
       return id;
     },
+  };
+}
 
+function readersOf({ database }: InProcessService) {
+  return {
     /** Returns a request as stored, and the messages about it after PaymentRequested. */
     async stored({ id, orderId }: { readonly id: string; readonly orderId: string }) {
       const [[request], [requested, ...messages]] = await Promise.all([
