@@ -1,7 +1,7 @@
 import { type Snapshot, snapshotOf, stepOf, type Tally } from './change.js';
 import { allInvariants } from './invariants.js';
 import { type OrderLine } from './order-side.js';
-import { type PaymentLine } from './payment-side.js';
+import { type PaymentLine } from './payment-tables.js';
 import { type World } from './world.js';
 
 /** The model: records what every move changes, and checks it against the invariants. */

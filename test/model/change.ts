@@ -1,12 +1,12 @@
 import { type Message } from './memory.js';
 import { type OrderLine, type OrderSide } from './order-side.js';
-import { type PaymentLine, type PaymentSide } from './payment-side.js';
+import { type PaymentLine, type PaymentTables } from './payment-tables.js';
 import { type World } from './world.js';
 
 /** The state before or after a move. */
 export interface Snapshot {
   readonly orders: OrderSide['tables']['orders'];
-  readonly requests: PaymentSide['tables']['requests'];
+  readonly requests: PaymentTables['requests'];
   readonly orderLines: readonly OrderLine[];
   readonly paymentLines: readonly PaymentLine[];
   readonly orderMessages: readonly Message[];

@@ -1,5 +1,4 @@
 import { type OrderCancelled, type OrderPlaced } from '@twinbox/contracts';
-import { type Jobs } from '@twinbox/messaging';
 import { ApplyPaymentResult } from '../../apps/payment-service/src/application/apply-payment-result.js';
 import { CancelPayment } from '../../apps/payment-service/src/application/cancel-payment.js';
 import { ChargePayment } from '../../apps/payment-service/src/application/charge-payment.js';
@@ -9,29 +8,14 @@ import { DecidePayment } from '../../apps/payment-service/src/application/decide
 import { ExpirePayments } from '../../apps/payment-service/src/application/expire-payments.js';
 import { CHARGE } from '../../apps/payment-service/src/application/payment-jobs.js';
 import { PaymentJournal } from '../../apps/payment-service/src/application/payment-journal.js';
-import {
-  type PaymentRequestStore,
-  type Step,
-} from '../../apps/payment-service/src/application/payment-request-store.js';
-import { type PaymentTimeline } from '../../apps/payment-service/src/application/payment-timeline.js';
 import { RefundPayment } from '../../apps/payment-service/src/application/refund-payment.js';
 import { type PaymentRequest, type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
 import { Database, type Message, outboxTo, type Transaction } from './memory.js';
+import { emptyTables, type Job, jobsOn, requestOf, requestStoreOn, timelineOn } from './payment-tables.js';
 import { NoAnswer, Provider } from './provider.js';
 
 /** The event-loop turns a worker needs: writes of one turn are batched, and a result is written after the mark. */
 const TURNS = 4;
-
-export interface PaymentLine extends Step {
-  readonly orderId: string;
-}
-
-export interface Job {
-  readonly id: string;
-  readonly queue: string;
-  readonly paymentRequestId: string;
-  readonly gateway: string;
-}
 
 /** A webhook sent by the provider. */
 export interface Webhook {
@@ -44,20 +28,6 @@ export interface Webhook {
 export interface PaymentTerms {
   readonly isAutomatic: boolean;
   readonly ttlMs: number;
-}
-
-function emptyTables() {
-  return {
-    requests: new Map<string, PaymentRequest>(),
-    /** Requests whose charge may have been sent. */
-    chargesSent: new Set<string>(),
-    timeline: [] as PaymentLine[],
-    messages: [] as Message[],
-    jobs: new Map<string, Job>(),
-    /** Refunds that were given up: an operator has to send the money. */
-    deadJobs: new Map<string, Job>(),
-    inbox: new Set<string>(),
-  };
 }
 
 /** The use cases of payment-service on in-memory tables, with the provider they call. */
@@ -79,10 +49,10 @@ export class PaymentSide {
   private jobTrouble: unknown;
 
   constructor(clock: { now(): Date }, { isAutomatic, ttlMs }: PaymentTerms) {
-    const requests = this.requestStore(clock);
-    const timeline = this.timelineStore();
+    const requests = requestStoreOn(this.tables, clock);
+    const timeline = timelineOn(this.tables);
     const dataSource = this.database as unknown as ConstructorParameters<typeof RefundPayment>[4];
-    const jobs = this.jobs();
+    const jobs = jobsOn(this.tables);
     const journal = new PaymentJournal(requests, outboxTo('payment.events', this.tables), jobs, clock);
     this.provider = new Provider(isAutomatic, () => this.database.isOpen);
     this.decidePayment = new DecidePayment(journal, clock);
@@ -118,7 +88,7 @@ export class PaymentSide {
   }
 
   requestOf(orderId: string): PaymentRequest | undefined {
-    return [...this.tables.requests.values()].find((request) => request.orderId === orderId);
+    return requestOf(this.tables, orderId);
   }
 
   /** How many workers run the job: one that lost its lease may run beside its successor. */
@@ -160,85 +130,5 @@ export class PaymentSide {
       await work(tx);
       return true;
     });
-  }
-
-  private requestStore(clock: { now(): Date }): PaymentRequestStore {
-    const { tables } = this;
-    const addSteps = (orderId: string, steps: readonly Step[]): void => {
-      tables.timeline.push(...steps.map((step) => ({ ...step, orderId })));
-    };
-    const store: Pick<
-      PaymentRequestStore,
-      | 'beginInsert'
-      | 'insert'
-      | 'lock'
-      | 'lockByOrder'
-      | 'awaitInserts'
-      | 'lockExpired'
-      | 'save'
-      | 'note'
-      | 'markChargeSent'
-      | 'find'
-    > = {
-      beginInsert: async () => clock.now(),
-      insert: async (_, state, steps) => {
-        if (this.requestOf(state.orderId)) return undefined;
-        const orderCancelled = this.hasStep(state.orderId, 'OrderCancelled');
-        tables.requests.set(state.id, state);
-        addSteps(state.orderId, steps);
-        return { orderCancelled };
-      },
-      lock: async (_, id) => tables.requests.get(id),
-      lockByOrder: async (_, orderId) => this.requestOf(orderId),
-      awaitInserts: async () => {},
-      lockExpired: async (_, limit) =>
-        [...tables.requests.values()]
-          .filter(({ status, expiresAt }) => status === 'PENDING' && expiresAt <= clock.now())
-          .slice(0, limit)
-          .map((request) => ({ request, now: clock.now() })),
-      save: async (_, saved) => {
-        for (const { state, steps } of saved) {
-          tables.requests.set(state.id, state);
-          addSteps(state.orderId, steps);
-        }
-      },
-      note: async (_, orderId, step) => addSteps(orderId, [step]),
-      markChargeSent: async (id) => {
-        const request = tables.requests.get(id);
-        if (!request) return undefined;
-        if (request.status !== 'PENDING' && !tables.chargesSent.has(id)) return undefined;
-        tables.chargesSent.add(id);
-        return request;
-      },
-      find: async (id) => tables.requests.get(id),
-    };
-    return store as PaymentRequestStore;
-  }
-
-  private timelineStore(): PaymentTimeline {
-    const store: Pick<PaymentTimeline, 'hasCancellation'> = {
-      hasCancellation: async (_, orderId) => this.hasStep(orderId, 'OrderCancelled'),
-    };
-    return store as PaymentTimeline;
-  }
-
-  private hasStep(orderId: string, cause: string): boolean {
-    return this.tables.timeline.some((line) => line.orderId === orderId && line.cause === cause);
-  }
-
-  private jobs(): Jobs {
-    const { tables } = this;
-    const addAll: Jobs['addAll'] = async (_, queue, jobs) =>
-      jobs.map(({ id = '', data }) => {
-        const known = tables.jobs.get(id);
-        if (known && known.queue !== queue)
-          throw new Error(`Job ${id} for ${queue} has the id of a job of ${known.queue}`);
-        if (!known) tables.jobs.set(id, { id, queue, ...(data as Pick<Job, 'paymentRequestId' | 'gateway'>) });
-        return id;
-      });
-    const add: Jobs['add'] = async (tx, queue, data, options) => (await addAll(tx, queue, [{ ...options, data }]))[0]!;
-    const isWaiting: Jobs['isWaiting'] = async (_, id) => tables.jobs.has(id);
-    const isRunning: Jobs['isRunning'] = async () => false;
-    return { add, addAll, isWaiting, isRunning } as Jobs;
   }
 }

@@ -1,7 +1,8 @@
 import { type PaymentRequest, type PaymentResult } from '../../apps/payment-service/src/domain/payment-request.js';
 import { type Message, type Topic } from './memory.js';
 import { isReserved, OrderSide } from './order-side.js';
-import { type Job, PaymentSide, type Webhook } from './payment-side.js';
+import { PaymentSide, type Webhook } from './payment-side.js';
+import { type Job } from './payment-tables.js';
 
 export const PRODUCTS = ['tea', 'cup', 'mug'] as const;
 export const SLOTS = [1, 2, 3] as const;
