@@ -73,7 +73,19 @@ function shopOf(service: OrderServiceHarness) {
     await caller.post(path, first);
     await caller.post(path, second);
   }
-  return { service, ada, operator, adaWithStaleVersion, aCart, aPlacedOrder, aPaidOrder, aLine, changeProduct, aCartOf, reuseKey };
+  return {
+    service,
+    ada,
+    operator,
+    adaWithStaleVersion,
+    aCart,
+    aPlacedOrder,
+    aPaidOrder,
+    aLine,
+    changeProduct,
+    aCartOf,
+    reuseKey,
+  };
 }
 
 function orderCases({ service, ada, operator, aPlacedOrder, aPaidOrder, aLine, reuseKey }: Shop) {
@@ -135,7 +147,8 @@ function addItemCases({ ada, operator, aCart, aPlacedOrder, aLine, aCartOf, reus
   };
 }
 
-function changeItemCases({ service, ada, operator, adaWithStaleVersion, aCart, aPlacedOrder, aLine, changeProduct, aCartOf }: Shop) {
+function changeItemCases(shop: Shop) {
+  const { service, ada, operator, adaWithStaleVersion, aCart, aPlacedOrder, aLine, changeProduct, aCartOf } = shop;
   return {
     'PATCH /orders/{orderId}/items/{productId} version-conflict': async () => {
       const { path, productId } = await aCartOf();

@@ -204,7 +204,9 @@ describe('the cancellation of the order', () => {
   it('cancels a pending payment', () => {
     expect(applyOrderCancelled(aRequest(), cancellation, later)).toMatchObject({
       state: { status: 'CANCELLED', reason: 'changed my mind', decidedBy: null, updatedAt: later, version: 2 },
-      steps: [{ event: { type: 'PaymentCancelled', data: { ...ids, reason: 'changed my mind', actor: 'customer:ada' } } }],
+      steps: [
+        { event: { type: 'PaymentCancelled', data: { ...ids, reason: 'changed my mind', actor: 'customer:ada' } } },
+      ],
     });
   });
 
@@ -278,7 +280,9 @@ describe('a refund', () => {
 
     expect(confirmed).toMatchObject({
       state: { status: 'REFUNDED', reason: 'changed my mind', decidedBy: 'otto', version: 2, updatedAt: later },
-      steps: [{ event: { type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'operator:olga' } } }],
+      steps: [
+        { event: { type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'operator:olga' } } },
+      ],
     });
     const again = confirmRefund(aRequest({ status: 'REFUNDED' }), 'olga', later);
     expect(again).toMatchObject({ accepted: true, steps: [] });
