@@ -72,6 +72,12 @@ module.exports = {
       { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$|/testing/|/test/' },
       { path: '\\.spec\\.ts$|^(bench|tools)/|/testing/|/test/' },
     ),
+    rule(
+      'provisioning-stands-alone',
+      'The image has this folder of the tools only.',
+      { path: '^tools/src/provisioning/', pathNot: '\\.spec\\.ts$' },
+      { path: '^(tools|bench|test)/', pathNot: '^tools/src/provisioning/' },
+    ),
     rule('no-cycles', 'Modules in a cycle are really one module.', {}, { circular: true }),
     rule('no-unresolvable', 'The import cannot be resolved.', {}, { couldNotResolve: true }),
   ],

@@ -84,8 +84,8 @@ async function build(
   const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
   undo.push(() => kafka.remove());
   const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
-  for (const command of ['migrate', 'topics'])
-    await exec(process.execPath, [join(root, `migrations/dist/${command}.js`)], { env });
+  for (const command of ['migrations/dist/migrate.js', 'tools/dist/provisioning/topics.js'])
+    await exec(process.execPath, [join(root, command)], { env });
   const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
   // Idle connections are lost when the server stops; the next query opens a new one.
   database.on('error', () => undefined);

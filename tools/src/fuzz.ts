@@ -6,13 +6,13 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { home, root } from './checkout.js';
-import { startKafka } from './kafka.js';
+import { startKafka } from './servers/kafka.js';
 import { STEP_HEAP } from './memory.js';
-import { freePort } from './ports.js';
-import { startPostgres } from './postgres.js';
-import { ask, run } from './processes.js';
-import { type Service, startService } from './services.js';
-import { urlAs } from './start-config.js';
+import { freePort } from './servers/ports.js';
+import { startPostgres } from './servers/postgres.js';
+import { ask, run } from './servers/processes.js';
+import { type Service, startService } from './start/service-process.js';
+import { urlAs } from './start/config.js';
 import { describeError } from './errors.js';
 
 const SCHEMATHESIS = '4.32.5';
@@ -113,8 +113,8 @@ async function startServices(
     });
   const admin = { DATABASE_URL: postgres.url, ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
   await step('migrations/dist/migrate.js', admin);
-  await step('migrations/dist/demo-products.js', admin);
-  await step('migrations/dist/topics.js', { KAFKA_BROKERS: kafka.brokers });
+  await step('tools/dist/provisioning/demo-products.js', admin);
+  await step('tools/dist/provisioning/topics.js', { KAFKA_BROKERS: kafka.brokers });
 
   const urls: Record<string, string> = {};
   for (const [name, user] of [
@@ -144,7 +144,7 @@ async function startServices(
     urls[name] = `http://127.0.0.1:${port}`;
   }
   const [ORDER_URL, PAYMENT_URL] = Object.values(urls);
-  await step('tools/dist/demo.js', { ORDER_URL, PAYMENT_URL, WEBHOOK_SECRET });
+  await step('tools/dist/provisioning/demo-orders.js', { ORDER_URL, PAYMENT_URL, WEBHOOK_SECRET });
   return urls;
 }
 

@@ -49,7 +49,7 @@ it('every npm script that runs a service, a relay or a one-shot command limits i
   };
 
   const ours = Object.values(scripts).filter((script) =>
-    /migrations\/dist\/|tools\/dist\/(currencies|relay|service)\.js/.test(script),
+    /migrations\/dist\/|tools\/dist\/(currencies|relay|service|provisioning\/topics)\.js/.test(script),
   );
 
   expect(ours).toEqual(ours.map(() => expect.stringMatching(/ --max-old-space-size=\d+ /)));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './checkout.js';
-import { SERVICES } from './services.js';
+import { SERVICES } from './start/service-process.js';
 
 /** Runs, in this process, a built file of the service named on the command line: `npm run relay -- order-service`. */
 export async function runOne(script: 'relay' | 'service', file: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { until } from './processes.js';
+import { until } from '../servers/processes.js';
 import { timed } from './timed.js';
 
 it('reports the progress of a long step, and finally that it is done', async () => {

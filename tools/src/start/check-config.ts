@@ -1,5 +1,5 @@
-// Prints the variables that a service would reject, one per line: node tools/dist/check-config.js order-service
-import { built, builtApiKit, type ConfigClass } from './built.js';
+// Prints the variables that a service would reject, one per line: node tools/dist/start/check-config.js order-service
+import { built, builtApiKit, type ConfigClass } from '../built.js';
 
 const { ConfigError, loadConfig, ServiceConfig } = await builtApiKit();
 const exported = Object.values((await built(`apps/${process.argv[2]}/dist/config.js`)) as Record<string, unknown>);

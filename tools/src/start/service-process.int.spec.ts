@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from './checkout.js';
-import { SERVICE_HEAP } from './memory.js';
-import { freePort } from './ports.js';
-import { pidsWithArguments, until } from './processes.js';
-import { SERVICES, startService } from './services.js';
+import { root } from '../checkout.js';
+import { SERVICE_HEAP } from '../memory.js';
+import { freePort } from '../servers/ports.js';
+import { pidsWithArguments, until } from '../servers/processes.js';
+import { SERVICES, startService } from './service-process.js';
 
 it.each(SERVICES)('P7 starts %s with a heap limit', async (name) => {
   const directory = await mkdtemp(join(tmpdir(), 'it-service-'));

@@ -1,5 +1,5 @@
-import { portFrom } from './ports.js';
-import { OperationalError } from './errors.js';
+import { portFrom } from '../servers/ports.js';
+import { OperationalError } from '../errors.js';
 
 /** The settings of `npm start`, read from the environment. */
 export interface StartConfig {

@@ -1,5 +1,5 @@
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
-import { required, run } from './command.js';
+import { required, run } from '@twinbox/migrations/command';
 
 /** The products of a small shop, with prices in cents. Most are well stocked, a few are scarce and one is sold out. */
 const PRODUCTS: readonly (readonly [id: string, name: string, price: number, currency: string, stock: number])[] = [

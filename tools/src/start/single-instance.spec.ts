@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTimeOf } from './processes.js';
+import { startTimeOf } from '../servers/processes.js';
 import { takeLock } from './single-instance.js';
 
 let directory: string;

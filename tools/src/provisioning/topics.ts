@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
-import { required, run } from './command.js';
+import { required, run } from '@twinbox/migrations/command';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);

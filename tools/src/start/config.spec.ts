@@ -1,4 +1,4 @@
-import { localPorts, startConfig, urlAs, withoutPassword } from './start-config.js';
+import { localPorts, startConfig, urlAs, withoutPassword } from './config.js';
 
 it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({

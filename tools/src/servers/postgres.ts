@@ -19,7 +19,7 @@ import { arch, platform, tmpdir, userInfo } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { shortHash } from './checkout.js';
+import { shortHash } from '../checkout.js';
 import { freePort } from './ports.js';
 import {
   isRunning,
@@ -33,7 +33,7 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { OperationalError } from './errors.js';
+import { OperationalError } from '../errors.js';
 
 const exec = promisify(execFile);
 

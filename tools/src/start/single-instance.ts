@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { startTimeOf } from './processes.js';
+import { startTimeOf } from '../servers/processes.js';
 
 /**
  * Acquires the lock file for this process. If another running process holds it, returns the pid of that process. A lock left behind

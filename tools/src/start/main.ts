@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import pg from 'pg';
-import { home, root } from './checkout.js';
-import { endStaleKafka, type KafkaServer, startKafka } from './kafka.js';
-import { STEP_HEAP } from './memory.js';
+import { home, root } from '../checkout.js';
+import { endStaleKafka, type KafkaServer, startKafka } from '../servers/kafka.js';
+import { STEP_HEAP } from '../memory.js';
 import { panel } from './panel.js';
-import { acceptsConnections, isFree } from './ports.js';
-import { endStalePostgres, type PostgresServer, startPostgres } from './postgres.js';
-import { end, run, serversBelow } from './processes.js';
+import { acceptsConnections, isFree } from '../servers/ports.js';
+import { endStalePostgres, type PostgresServer, startPostgres } from '../servers/postgres.js';
+import { end, run, serversBelow } from '../servers/processes.js';
 import {
   endStaleServices,
   localEnvironment,
@@ -17,11 +17,11 @@ import {
   serviceProblems,
   startCompiler,
   startService,
-} from './services.js';
+} from './service-process.js';
 import { takeLock } from './single-instance.js';
-import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './start-config.js';
+import { localPorts, type StartConfig, startConfig, urlAs, withoutPassword } from './config.js';
 import { timed } from './timed.js';
-import { describeError, OperationalError } from './errors.js';
+import { describeError, OperationalError } from '../errors.js';
 
 const DATA = { postgres: join(home, 'data/postgres'), kafka: join(home, 'data/kafka') };
 const LOGS = join(home, 'logs');
@@ -158,7 +158,7 @@ async function prepareDatabase(config: StartConfig): Promise<string> {
     PAYMENTS_DB_PASSWORD: config.paymentsPassword,
   };
   await step('migrations', 'migrations/dist/migrate.js', env);
-  await step('demo products', 'migrations/dist/demo-products.js', env);
+  await step('demo products', 'tools/dist/provisioning/demo-products.js', env);
   return url;
 }
 
@@ -181,7 +181,7 @@ async function startDatabase(port: number): Promise<string> {
 
 async function prepareKafka({ kafkaBrokers, kafkaPort }: StartConfig): Promise<string> {
   const brokers = kafkaBrokers ? await useBrokers(kafkaBrokers) : await startBroker(kafkaPort);
-  await step('topics', 'migrations/dist/topics.js', { KAFKA_BROKERS: brokers });
+  await step('topics', 'tools/dist/provisioning/topics.js', { KAFKA_BROKERS: brokers });
   return brokers;
 }
 
@@ -260,7 +260,7 @@ async function startServices(config: StartConfig, databaseUrl: string, brokers: 
 async function createDemoOrders(config: StartConfig): Promise<void> {
   if (process.env['RELAY']?.trim() === 'off')
     return print('  – no demo orders: with RELAY=off they need separate relays (npm run relay -- order-service)');
-  await step('demo orders', 'tools/dist/demo.js', {
+  await step('demo orders', 'tools/dist/provisioning/demo-orders.js', {
     ORDER_URL: `http://127.0.0.1:${config.orderPort}`,
     PAYMENT_URL: `http://127.0.0.1:${config.paymentPort}`,
     WEBHOOK_SECRET: config.webhookSecret,

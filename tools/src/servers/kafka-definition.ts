@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { root } from './checkout.js';
+import { root } from '../checkout.js';
 
 /** The definition of Kafka in docker-compose.yml, which is the only source whether Kafka runs in a container or from its jars. */
 export interface KafkaDefinition {

@@ -1,5 +1,5 @@
 import { connect, createServer } from 'node:net';
-import { OperationalError } from './errors.js';
+import { OperationalError } from '../errors.js';
 
 /** Returns a port from the environment, or the default where it is unset or empty. Throws OperationalError unless it is 1 to 65535. */
 export function portFrom(env: NodeJS.ProcessEnv, variable: string, fallback: number): number {

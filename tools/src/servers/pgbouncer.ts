@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { acceptsConnections, freePort } from './ports.js';
 import { type PostgresServer, unprivilegedUser } from './postgres.js';
 import { end, lastLines, logSince, openLog, until } from './processes.js';
-import { OperationalError } from './errors.js';
+import { OperationalError } from '../errors.js';
 
 /** Debian installs PgBouncer in a directory that is on the PATH of administrators only. */
 const SEARCH_PATH = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];

@@ -3,10 +3,10 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { home, root } from './checkout.js';
-import { SERVICE_HEAP } from './memory.js';
-import { end, lastLines, logSince, openLog, pidsWithArguments, until } from './processes.js';
-import { OperationalError } from './errors.js';
+import { home, root } from '../checkout.js';
+import { SERVICE_HEAP } from '../memory.js';
+import { end, lastLines, logSince, openLog, pidsWithArguments, until } from '../servers/processes.js';
+import { OperationalError } from '../errors.js';
 
 /** An argument that no other program has. It identifies those of our processes that have no other identifying argument. */
 const MARK = `--started-by=${home}`;
@@ -159,7 +159,7 @@ export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]>
   };
   const outputs = await Promise.all(
     SERVICES.map((name) =>
-      promisify(execFile)(process.execPath, [join(root, 'tools/dist/check-config.js'), name], {
+      promisify(execFile)(process.execPath, [join(root, 'tools/dist/start/check-config.js'), name], {
         env: { ...env, ...given, ...localEnvironment(name) },
       }),
     ),

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { OperationalError } from './errors.js';
+import { OperationalError } from '../errors.js';
 
 const exec = promisify(execFile);
 

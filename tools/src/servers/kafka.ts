@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { home, root, shortHash } from './checkout.js';
+import { home, root, shortHash } from '../checkout.js';
 import { heapOptions, type KafkaDefinition, readKafkaDefinition, serverProperties } from './kafka-definition.js';
 import { acceptsConnections, freePort } from './ports.js';
 import {
@@ -18,7 +18,7 @@ import {
   signalIfThere,
   until,
 } from './processes.js';
-import { OperationalError } from './errors.js';
+import { OperationalError } from '../errors.js';
 
 export interface KafkaOptions {
   /** Created if missing; data of an earlier run is reused. Default: a new temporary directory. */

@@ -8,7 +8,7 @@ const names = { ORDER_EVENTS_TOPIC: `orders-${randomUUID()}`, PAYMENT_EVENTS_TOP
 
 /** Runs the command as an operator does. */
 const topics = (variables: NodeJS.ProcessEnv) =>
-  promisify(execFile)(process.execPath, [fileURLToPath(new URL('dist/topics.js', import.meta.url))], {
+  promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../dist/provisioning/topics.js', import.meta.url))], {
     env: { ...process.env, KAFKA_BROKERS: testBrokers().join(','), ...names, ...variables },
   });
 
