@@ -5,10 +5,12 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './checkout.js';
-import { endStaleKafka, findKafkaJars, startKafka } from './servers/kafka.js';
+import { startKafka } from './servers/kafka.js';
+import { findKafkaJars } from './servers/kafka-jars.js';
 import { startPgBouncer } from './servers/pgbouncer.js';
 import { startPostgres } from './servers/postgres.js';
 import { end, isRunning, serversBelow } from './servers/processes.js';
+import { endStaleKafka } from './servers/stale-kafka.js';
 import { describeError } from './errors.js';
 
 /**

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { access, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acceptsConnections, freePort } from './ports.js';
-import { type PostgresServer, unprivilegedUser } from './postgres.js';
+import { unprivilegedUser } from './postgres-location.js';
+import { type PostgresServer } from './postgres-server.js';
 import { end, lastLines, logSince, openLog, until } from './processes.js';
 import { OperationalError } from '../errors.js';
 

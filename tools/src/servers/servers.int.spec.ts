@@ -3,9 +3,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type KafkaServer, startKafka } from './kafka.js';
+import { startKafka } from './kafka.js';
+import { type KafkaServer } from './kafka-server.js';
 import { acceptsConnections } from './ports.js';
-import { type PostgresServer, startPostgres } from './postgres.js';
+import { startPostgres } from './postgres.js';
+import { type PostgresServer } from './postgres-server.js';
 
 describe('PostgreSQL', () => {
   let server: PostgresServer;

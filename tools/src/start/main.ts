@@ -3,11 +3,14 @@ import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import pg from 'pg';
 import { home, root } from '../checkout.js';
-import { endStaleKafka, type KafkaServer, startKafka } from '../servers/kafka.js';
+import { startKafka } from '../servers/kafka.js';
+import { type KafkaServer } from '../servers/kafka-server.js';
+import { endStaleKafka } from '../servers/stale-kafka.js';
 import { STEP_HEAP } from '../memory.js';
 import { panel } from './panel.js';
 import { acceptsConnections, isFree } from '../servers/ports.js';
-import { endStalePostgres, type PostgresServer, startPostgres } from '../servers/postgres.js';
+import { endStalePostgres, startPostgres } from '../servers/postgres.js';
+import { type PostgresServer } from '../servers/postgres-server.js';
 import { end, run, serversBelow } from '../servers/processes.js';
 import {
   endStaleServices,
