@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { required, run } from './command.js';
-import { SCHEMAS } from './schemas.js';
+import { SERVICES } from './services.js';
 
-const usage = `usage: npm run migrate:generate -- ${SCHEMAS.map(({ schema }) => schema).join('|')} what-it-does`;
+const usage = `usage: npm run migrate:generate -- ${SERVICES.map(({ schema }) => schema).join('|')} what-it-does`;
 
 // Drafts a migration from the difference between a service's entities and a fully migrated database.
 run('migrate:generate', async () => {
   const [schema, name, ...more] = process.argv.slice(2);
-  const service = SCHEMAS.find((known) => known.schema === schema)?.service;
+  const service = SERVICES.find((known) => known.schema === schema)?.name;
   if (!service || !name || !/^[a-z][a-z0-9-]*$/.test(name) || more.length > 0) throw new Error(usage);
   required('DATABASE_URL', 'a fully migrated database, as an admin: postgres://user:password@host:port/database');
 
@@ -30,5 +30,5 @@ run('migrate:generate', async () => {
   );
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error('no migration was written, see above');
-  console.log('Review and edit the SQL (names, locks, down), then add the class to migrations/schemas.ts.');
+  console.log(`Review and edit the SQL (names, locks, down), then add the class to migrations/${schema}.ts.`);
 });

@@ -28,8 +28,8 @@ it('migrates an empty database, and does nothing the second time', async () => {
   const first = await migrateSchemas(database.url, PASSWORDS);
   const second = await migrateSchemas(database.url, PASSWORDS);
 
-  expect(first['orders']).toEqual(SCHEMAS[0].migrations.map(({ name }) => name));
-  expect(first['payments']).toEqual(SCHEMAS[1].migrations.map(({ name }) => name));
+  expect(first['orders']).toEqual(SCHEMAS[0]!.migrations.map(({ name }) => name));
+  expect(first['payments']).toEqual(SCHEMAS[1]!.migrations.map(({ name }) => name));
   expect(second).toEqual({ orders: [], payments: [] });
 });
 

@@ -10,12 +10,12 @@ import {
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
 import { required, run } from './command.js';
-import { SCHEMAS } from './schemas.js';
+import { SERVICES } from './services.js';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);
 
-const schemas = SCHEMAS.map(({ schema }) => schema).join('|');
+const schemas = SERVICES.map(({ schema }) => schema).join('|');
 const usage =
   `usage: npm run offsets -- ${schemas} <group> <topic> ` +
   '[earliest | latest | <ISO time> | <partition>:<offset>,…] [--actor <name>] [--reason <text>]';
@@ -51,7 +51,7 @@ function readArguments() {
     options: { actor: { type: 'string' }, reason: { type: 'string' } },
   });
   const [schema, groupId, topic, to, ...more] = positionals;
-  if (!SCHEMAS.some((known) => known.schema === schema) || !schema || !groupId || !topic || more.length > 0)
+  if (!SERVICES.some((known) => known.schema === schema) || !schema || !groupId || !topic || more.length > 0)
     throw new Error(usage);
   const actor = values.actor ?? process.env['USER'] ?? 'unknown';
   return { schema, groupId, topic, target: to === undefined ? undefined : targetOf(to), actor, reason: values.reason };

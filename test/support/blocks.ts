@@ -3,7 +3,7 @@ export interface Block {
   /** The text after the opening fence, such as `ts`. */
   readonly info: string;
   readonly text: string;
-  /** The path at the start of the last line before the block, if it is in bold: **`migrations/schemas.ts`** */
+  /** The path at the start of the last line before the block, if it is in bold: **`migrations/orders.ts`** */
   readonly file: string | undefined;
   /** The line where the block begins, for messages. */
   readonly line: number;

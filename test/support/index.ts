@@ -18,6 +18,7 @@ export { describeOpenApi } from './described-api.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { INVALID_LIMITS } from './invalid-limits.js';
 export { describeRunningService } from './running-service.js';
+export { type ServiceName } from '@twinbox/migrations/services';
 export { createServiceDatabase, createServiceDatabaseIn, PASSWORDS } from './service-database.js';
-export { type ServiceName, type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';
+export { type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';
 export { createServiceTopics, type ServiceTopics } from './service-topics.js';

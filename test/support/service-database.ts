@@ -1,9 +1,10 @@
 import { createDatabase, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
+import { bySchema } from '@twinbox/migrations/services';
 import pg from 'pg';
 
 /** Roles belong to the server, so all test databases share them. */
-export const PASSWORDS = { orders: 'orders', payments: 'payments' } as const;
+export const PASSWORDS = bySchema((schema): string => schema);
 
 const TEMPLATE = 'twinbox_template';
 

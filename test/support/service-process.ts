@@ -2,9 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from '@twinbox/messaging/testing';
+import { type ServiceName } from '@twinbox/migrations/services';
 import { SERVICE_HEAP } from '@twinbox/tools';
-
-export type ServiceName = 'order-service' | 'payment-service';
 
 /** A replica of a service, built and run as in production: a process that can be called over HTTP, stopped and killed. */
 export interface ServiceProcess {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import * as contracts from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { testBrokers } from '@twinbox/messaging/testing';
+import { type Topic, TOPICS } from '@twinbox/migrations/services';
 
 /** Topics and consumer groups that no other test uses, named as in the services' environment. */
 export interface ServiceTopics {
@@ -14,20 +15,19 @@ export interface ServiceTopics {
 
 export async function createServiceTopics(brokers: readonly string[] = testBrokers()): Promise<ServiceTopics> {
   const unique = randomBytes(4).toString('hex');
-  const orderEvents = `order.events-${unique}`;
-  const paymentEvents = `payment.events-${unique}`;
-  await createTopics({ brokers, clientId: 'test' }, [
-    { ...ORDER_EVENTS, name: orderEvents },
-    { ...PAYMENT_EVENTS, name: paymentEvents },
-  ]);
+  const nameOf = (topic: Topic) => `${contracts[topic].name}-${unique}`;
+  await createTopics(
+    { brokers, clientId: 'test' },
+    TOPICS.map((topic) => ({ ...contracts[topic], name: nameOf(topic) })),
+  );
+  const names = Object.fromEntries(TOPICS.map((topic) => [`${topic}_TOPIC`, nameOf(topic)]));
   return {
     brokers,
-    orderEvents,
-    paymentEvents,
+    orderEvents: nameOf('ORDER_EVENTS'),
+    paymentEvents: nameOf('PAYMENT_EVENTS'),
     env: (name) => ({
       KAFKA_BROKERS: brokers.join(','),
-      ORDER_EVENTS_TOPIC: orderEvents,
-      PAYMENT_EVENTS_TOPIC: paymentEvents,
+      ...names,
       CONSUMER_GROUP: `${name}-${unique}`,
       NOTIFICATIONS_GROUP: `${name}-notifications-${unique}`,
     }),

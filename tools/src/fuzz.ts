@@ -5,15 +5,16 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { passwordVariable, SERVICES } from '@twinbox/migrations/services';
 import { home, root } from './checkout.js';
-import { startKafka } from './servers/kafka.js';
+import { describeError } from './errors.js';
 import { STEP_HEAP } from './memory.js';
+import { startKafka } from './servers/kafka.js';
 import { freePort } from './servers/ports.js';
 import { startPostgres } from './servers/postgres.js';
 import { ask, run } from './servers/processes.js';
-import { type Service, startService } from './start/service-process.js';
-import { urlAs } from './start/config.js';
-import { describeError } from './errors.js';
+import { localEnvironment, urlAs } from './start/config.js';
+import { ServiceProcess } from './start/service-process.js';
 
 const SCHEMATHESIS = '4.32.5';
 const PYTHON = join(home, `python/schemathesis-${SCHEMATHESIS}`);
@@ -89,12 +90,37 @@ async function installSchemathesis(): Promise<void> {
   await mkdir(join(PYTHON, 'installed'));
 }
 
-/** Starts PostgreSQL, Kafka and both services, with the demo orders. Adds to `undo` the steps that stop them. */
+interface Servers {
+  readonly databaseUrl: string;
+  readonly brokers: string;
+}
+
+/** Starts PostgreSQL, Kafka and the services, with the demo orders. Adds to `undo` the steps that stop them. */
 async function startServices(
   directory: string,
   undo: (() => Promise<unknown>)[],
 ): Promise<Readonly<Record<string, string>>> {
   console.log('Starting PostgreSQL, Kafka and both services …');
+  const step = (file: string, env: NodeJS.ProcessEnv) => runStep(file, env, join(directory, 'setup.log'));
+  const servers = await startServers(directory, undo);
+  const passwords = SERVICES.map(({ schema }) => [passwordVariable(schema), schema]);
+  const admin = { DATABASE_URL: servers.databaseUrl, ...(Object.fromEntries(passwords) as Record<string, string>) };
+  await step('migrations/dist/migrate.js', admin);
+  await step('tools/dist/provisioning/demo-products.js', admin);
+  await step('tools/dist/provisioning/topics.js', { KAFKA_BROKERS: servers.brokers });
+
+  const urls: Record<string, string> = {};
+  const variables: Record<string, string> = {};
+  for (const service of SERVICES) {
+    const url = await startService(service, servers, undo);
+    urls[service.name] = url;
+    variables[`${service.prefix}_URL`] = url;
+  }
+  await step('tools/dist/provisioning/demo-orders.js', { ...variables, WEBHOOK_SECRET });
+  return urls;
+}
+
+async function startServers(directory: string, undo: (() => Promise<unknown>)[]): Promise<Servers> {
   // When this runs as root, PostgreSQL runs as another user, which needs access.
   await run('chmod', ['755', directory], { what: 'chmod', logFile: join(directory, 'setup.log') });
   const { signal } = stopping;
@@ -102,50 +128,38 @@ async function startServices(
   undo.push(() => postgres.remove());
   const kafka = await startKafka({ dataDir: join(directory, 'kafka'), signal });
   undo.push(() => kafka.remove());
+  return { databaseUrl: postgres.url, brokers: kafka.brokers };
+}
 
-  const step = (file: string, env: NodeJS.ProcessEnv) =>
-    run(process.execPath, [STEP_HEAP, join(root, file)], {
-      what: file,
-      logFile: join(directory, 'setup.log'),
-      cwd: root,
-      signal,
-      env: { ...process.env, ...env },
-    });
-  const admin = { DATABASE_URL: postgres.url, ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
-  await step('migrations/dist/migrate.js', admin);
-  await step('tools/dist/provisioning/demo-products.js', admin);
-  await step('tools/dist/provisioning/topics.js', { KAFKA_BROKERS: kafka.brokers });
+/** Runs one of the repository's own commands. */
+function runStep(file: string, env: NodeJS.ProcessEnv, logFile: string): Promise<void> {
+  const options = { what: file, logFile, cwd: root, signal: stopping.signal, env: { ...process.env, ...env } };
+  return run(process.execPath, [STEP_HEAP, join(root, file)], options);
+}
 
-  const urls: Record<string, string> = {};
-  for (const [name, user] of [
-    ['order-service', 'orders'],
-    ['payment-service', 'payments'],
-  ] as const) {
-    const port = await freePort();
-    const env = {
-      DATABASE_URL: urlAs(postgres.url, user, user),
-      KAFKA_BROKERS: kafka.brokers,
-      AUTH_MODE: 'dev',
-      NODE_ENV: 'development',
-      HOST: '127.0.0.1',
+/** Starts a service on a free port and waits until it serves requests. Returns its URL. */
+async function startService(
+  { name, schema }: (typeof SERVICES)[number],
+  { databaseUrl, brokers }: Servers,
+  undo: (() => Promise<unknown>)[],
+): Promise<string> {
+  const port = await freePort();
+  const service = await ServiceProcess.start({
+    name,
+    port,
+    env: {
+      ...localEnvironment(name),
+      DATABASE_URL: urlAs(databaseUrl, schema, schema),
+      KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',
-      CONSUMER_GROUP: name,
       WEBHOOK_SECRET,
-    };
-    const service: Service = await startService({
-      name,
-      port,
-      env,
-      logFile: join(home, `logs/fuzz-${name}.log`),
-      watch: false,
-    });
-    undo.push(() => service.stop(10_000));
-    await service.ready(signal);
-    urls[name] = `http://127.0.0.1:${port}`;
-  }
-  const [ORDER_URL, PAYMENT_URL] = Object.values(urls);
-  await step('tools/dist/provisioning/demo-orders.js', { ORDER_URL, PAYMENT_URL, WEBHOOK_SECRET });
-  return urls;
+    },
+    logFile: join(home, `logs/fuzz-${name}.log`),
+    watch: false,
+  });
+  undo.push(() => service.stop(10_000));
+  await service.ready(stopping.signal);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Runs schemathesis in a directory where it may store its findings, and returns its exit status. */

@@ -4,8 +4,9 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
+import { type ServiceName } from '@twinbox/migrations/services';
 import { freePort, root } from '@twinbox/tools';
-import { type ServiceName, type Shop } from './shop.js';
+import { type Shop } from './shop.js';
 import { type Kinds } from '../usage.js';
 
 /** Replicas of both services, built and run as in production. */

@@ -3,11 +3,9 @@ import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
+import { bySchema, SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
 import { Kafka, logLevel } from 'kafkajs';
 import { type Servers } from '../servers.js';
-
-const ROLES = { 'order-service': 'orders', 'payment-service': 'payments' } as const;
-export type ServiceName = keyof typeof ROLES;
 
 /** Everything that the two services need: topics, and a migrated database with products and no orders. */
 export interface Shop {
@@ -29,7 +27,10 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
     { ...PAYMENT_EVENTS, name: topics.payments },
   ]);
   const database = await createDatabase(databaseUrl);
-  await migrateSchemas(database.url, { orders: 'orders', payments: 'payments' });
+  await migrateSchemas(
+    database.url,
+    bySchema((schema) => schema),
+  );
   // More than is ever sold, because the sale is measured, not the shortage.
   await database.sql(
     `insert into orders.products (id, name, price, currency, available, version, updated_at)
@@ -41,7 +42,7 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
   return {
     database,
     env: (service) => ({
-      DATABASE_URL: database.urlFor(ROLES[service], ROLES[service]),
+      DATABASE_URL: database.urlFor(SCHEMA_OF[service], SCHEMA_OF[service]),
       KAFKA_BROKERS: brokers.join(','),
       ORDER_EVENTS_TOPIC: topics.orders,
       PAYMENT_EVENTS_TOPIC: topics.payments,

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SERVICES } from '@twinbox/migrations/services';
 import ts from 'typescript';
 import { built, builtApiKit, type ConfigClass } from '../built.js';
 import { root } from '../checkout.js';
@@ -21,26 +22,33 @@ interface ConfigSource {
 type Value = string | number | false | readonly string[] | undefined;
 
 const COMMON: ConfigSource = { source: 'libs/api-kit/src/app/service-config.ts', className: 'ServiceConfig' };
-const ORDERS: ConfigSource = { source: 'apps/order-service/src/config.ts', className: 'OrderServiceConfig' };
-const PAYMENTS: ConfigSource = { source: 'apps/payment-service/src/config.ts', className: 'PaymentServiceConfig' };
+const OWN = SERVICES.map(({ name }): ConfigSource & { readonly name: string } => ({
+  name,
+  source: `apps/${name}/src/config.ts`,
+  className: `${inPascalCase(name)}Config`,
+}));
 
 /** The tables of environment variables, by the name of their section in docs/reference/configuration.md. */
 export async function configurationTables(): Promise<Record<string, string>> {
-  const [common, orders, payments] = await Promise.all([
-    variablesOf(COMMON),
-    variablesOf(ORDERS),
-    variablesOf(PAYMENTS),
-  ]);
-  // PORT is declared in all three, because each service has a default of its own.
-  const shared = orders.filter((variable) => payments.some((other) => isSame(variable, other)));
-  const both = [...common.filter(({ name }) => shared.every((variable) => variable.name !== name)), ...shared];
-  const own = (variables: readonly Variable[]) =>
-    variables.filter((variable) => !shared.some((other) => isSame(variable, other)));
-  return {
-    'both services': await table(both, [ORDERS, PAYMENTS]),
-    'order-service': await table(own(orders), [ORDERS]),
-    'payment-service': await table(own(payments), [PAYMENTS]),
-  };
+  const [common, ...own] = await Promise.all([COMMON, ...OWN].map(variablesOf));
+  // PORT is declared in every class, because each service has a default of its own.
+  const shared = (own[0] ?? []).filter((variable) =>
+    own.every((variables) => variables.some((other) => isSame(variable, other))),
+  );
+  const all = [...(common ?? []).filter(({ name }) => shared.every((variable) => variable.name !== name)), ...shared];
+  const tables: Record<string, string> = { 'both services': await table(all, OWN) };
+  for (const [n, service] of OWN.entries()) {
+    const variables = (own[n] ?? []).filter((variable) => !shared.some((other) => isSame(variable, other)));
+    tables[service.name] = await table(variables, [service]);
+  }
+  return tables;
+}
+
+function inPascalCase(name: string): string {
+  return name
+    .split('-')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
 }
 
 /** A variable that means something else in each service is documented for each. */

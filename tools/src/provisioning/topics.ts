@@ -1,19 +1,19 @@
 import { Logger } from '@nestjs/common';
-import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import * as contracts from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { required, run } from '@twinbox/migrations/command';
+import { TOPICS } from '@twinbox/migrations/services';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const orderEvents = configured(ORDER_EVENTS, 'ORDER_EVENTS');
-  const paymentEvents = configured(PAYMENT_EVENTS, 'PAYMENT_EVENTS');
-  const names: string[] = [orderEvents.name, paymentEvents.name];
-  if (new Set(names).size < 2)
-    throw new Error(`ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names[0]}", but must differ`);
-  const topics = [orderEvents, paymentEvents];
+  const topics = TOPICS.map((topic) => ({ prefix: topic, ...configured(contracts[topic], topic) }));
+  for (const [n, { prefix, name }] of topics.entries()) {
+    const other = topics.slice(0, n).find((earlier) => earlier.name === name);
+    if (other) throw new Error(`${other.prefix}_TOPIC and ${prefix}_TOPIC are both "${name}", but must differ`);
+  }
   await createTopics({ brokers, clientId: 'twinbox-topics' }, topics);
   for (const { name, partitions } of topics) console.log(`${name}: ${partitions} partitions`);
 });

@@ -2,14 +2,12 @@ import { localPorts, startConfig, urlAs, withoutPassword } from './config.js';
 
 it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
-    orderPort: 8081,
-    paymentPort: 8082,
+    servicePorts: { 'order-service': 8081, 'payment-service': 8082 },
     postgresPort: 15432,
     kafkaPort: 19092,
     databaseUrl: undefined,
     kafkaBrokers: undefined,
-    ordersPassword: 'orders',
-    paymentsPassword: 'payments',
+    passwords: { orders: 'orders', payments: 'payments' },
     webhookSecret: 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==',
   });
 });

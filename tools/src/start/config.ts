@@ -1,18 +1,25 @@
-import { portFrom } from '../servers/ports.js';
+import {
+  byService,
+  bySchema,
+  passwordVariable,
+  type Schema,
+  type ServiceName,
+  SERVICES,
+} from '@twinbox/migrations/services';
 import { OperationalError } from '../errors.js';
+import { portFrom } from '../servers/ports.js';
 
 /** The settings of `npm start`, read from the environment. */
 export interface StartConfig {
-  readonly orderPort: number;
-  readonly paymentPort: number;
+  readonly servicePorts: Readonly<Record<ServiceName, number>>;
   readonly postgresPort: number;
   readonly kafkaPort: number;
   /** URL of an already running server, with an admin user of its database. When set, no local server is started. */
   readonly databaseUrl: string | undefined;
   /** Already running brokers, as comma-separated host:port pairs. When set, no local broker is started. */
   readonly kafkaBrokers: string | undefined;
-  readonly ordersPassword: string;
-  readonly paymentsPassword: string;
+  /** The passwords of the services' roles, by schema. */
+  readonly passwords: Readonly<Record<Schema, string>>;
   /** The secret with which the payment provider signs its webhooks. */
   readonly webhookSecret: string;
 }
@@ -33,38 +40,62 @@ export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
     }
   };
   const config: StartConfig = {
-    orderPort: check(() => portFrom(env, 'ORDER_PORT', 8081)),
-    paymentPort: check(() => portFrom(env, 'PAYMENT_PORT', 8082)),
+    servicePorts: byService(({ prefix, port }) => check(() => portFrom(env, `${prefix}_PORT`, port))),
     postgresPort: check(() => portFrom(env, 'POSTGRES_PORT', 15432)),
     kafkaPort: check(() => portFrom(env, 'KAFKA_PORT', 19092)),
     databaseUrl: check(() => databaseUrlFrom(env)),
     kafkaBrokers: check(() => brokersFrom(env)),
-    ordersPassword: env['ORDERS_DB_PASSWORD'] || 'orders',
-    paymentsPassword: env['PAYMENTS_DB_PASSWORD'] || 'payments',
+    passwords: bySchema((schema) => env[passwordVariable(schema)] || schema),
     webhookSecret: env['WEBHOOK_SECRET']?.trim() || DEMO_WEBHOOK_SECRET,
   };
-  const seen = new Map<number, string>();
-  for (const { variable, port } of localPorts(config)) {
-    const other = seen.get(port);
-    if (other && port) wrong.push(`${other} and ${variable} are both ${port}. Set them to different ports.`);
-    seen.set(port, variable);
-  }
-  // payment-service uses its own name as its consumer group: see localEnvironment.
-  if (env['NOTIFICATIONS_GROUP']?.trim() === 'payment-service')
-    wrong.push(
-      'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service. Choose a different name, or unset it.',
-    );
+  wrong.push(...portProblems(config), ...groupProblems(env));
   if (wrong.length > 0) throw new OperationalError(wrong.join('\n'));
   return config;
 }
+
+function portProblems(config: StartConfig): string[] {
+  const problems: string[] = [];
+  const seen = new Map<number, string>();
+  for (const { variable, port } of localPorts(config)) {
+    const other = seen.get(port);
+    if (other && port) problems.push(`${other} and ${variable} are both ${port}. Set them to different ports.`);
+    seen.set(port, variable);
+  }
+  return problems;
+}
+
+/** order-service itself compares the group of its notifications with its own, but does not know those of the others: see localEnvironment. */
+function groupProblems(env: NodeJS.ProcessEnv): string[] {
+  const others = SERVICES.map(({ name }) => name).filter((name) => name !== 'order-service');
+  const taken = others.find((name) => name === env['NOTIFICATIONS_GROUP']?.trim());
+  if (!taken) return [];
+  return [
+    `NOTIFICATIONS_GROUP is "${taken}", the consumer group of ${taken}. Choose a different name, or unset it.`,
+  ];
+}
+
+/**
+ * The variables that `npm start` sets for a service, overriding those of the shell. AUTH_MODE=dev trusts every caller, so the service
+ * listens on loopback only and not in production mode. Each service has its own consumer group: if both shared one, each would receive
+ * only some of the messages.
+ */
+export const localEnvironment = (name: ServiceName): Record<string, string> => ({
+  AUTH_MODE: 'dev',
+  HOST: '127.0.0.1',
+  NODE_ENV: 'development',
+  CONSUMER_GROUP: name,
+});
 
 /** The local ports that will be in use, each with the program that listens on it and the variable that sets it. */
 export function localPorts(
   config: StartConfig,
 ): { readonly what: string; readonly variable: string; readonly port: number }[] {
   return [
-    { what: 'order-service', variable: 'ORDER_PORT', port: config.orderPort },
-    { what: 'payment-service', variable: 'PAYMENT_PORT', port: config.paymentPort },
+    ...SERVICES.map(({ name, prefix }) => ({
+      what: name,
+      variable: `${prefix}_PORT`,
+      port: config.servicePorts[name],
+    })),
     ...(config.databaseUrl ? [] : [{ what: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort }]),
     ...(config.kafkaBrokers ? [] : [{ what: 'Kafka', variable: 'KAFKA_PORT', port: config.kafkaPort }]),
   ];

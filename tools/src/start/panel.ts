@@ -1,6 +1,7 @@
+import { type ServiceName, SERVICES } from '@twinbox/migrations/services';
+
 export interface Panel {
-  readonly orderPort: number;
-  readonly paymentPort: number;
+  readonly servicePorts: Readonly<Record<ServiceName, number>>;
   readonly database: string;
   readonly brokers: string;
   readonly data: string;
@@ -8,9 +9,10 @@ export interface Panel {
 }
 
 /** Returns the text shown once everything is running: addresses, commands to paste, and how to stop. */
-export function panel({ orderPort, paymentPort, database, brokers, data, logs }: Panel): string {
-  const orders = `http://localhost:${orderPort}/orders`;
-  const payments = `http://localhost:${paymentPort}/payment-requests`;
+export function panel({ servicePorts, database, brokers, data, logs }: Panel): string {
+  const services = SERVICES.map(({ name }) => addresses(name, servicePorts[name])).join('\n');
+  const orders = `http://localhost:${servicePorts['order-service']}/orders`;
+  const payments = `http://localhost:${servicePorts['payment-service']}/payment-requests`;
   const user = `-H 'X-User-Id: demo'`;
   const operator = `-H 'X-User-Id: ops' -H 'X-Roles: operator'`;
   const json = `-H 'Content-Type: application/json'`;
@@ -25,8 +27,7 @@ export function panel({ orderPort, paymentPort, database, brokers, data, logs }:
   return `
 Twinbox is running.
 
-  order-service     http://localhost:${orderPort}   API: http://localhost:${orderPort}/docs   health: http://localhost:${orderPort}/health
-  payment-service   http://localhost:${paymentPort}   API: http://localhost:${paymentPort}/docs   health: http://localhost:${paymentPort}/health
+${services}
   PostgreSQL        ${database}
   Kafka             ${brokers}
   data, logs        ${data}, ${logs}
@@ -62,4 +63,9 @@ Show its history, then follow all orders live:
 
 Ctrl-C stops everything and keeps the data.
 `;
+}
+
+function addresses(name: ServiceName, port: number): string {
+  const url = `http://localhost:${port}`;
+  return `  ${name.padEnd(15)}   ${url}   API: ${url}/docs   health: ${url}/health`;
 }

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { messagingNotReady } from './service-process.js';
+import { messagingNotReady } from './readiness.js';
 
 let server: Server;
 let answer: { readonly status: number; readonly components: object };

@@ -1,0 +1,17 @@
+import { type MigrationInterface } from 'typeorm';
+import { CreateOrders1763700000000 } from './orders/1763700000000-create-orders.js';
+import { MessagingLogAndParking1763800000000 } from './orders/1763800000000-messaging-log-and-parking.js';
+import { CartsStockAndHistory1764500000000 } from './orders/1764500000000-carts-stock-and-history.js';
+import { MessagingIncidentsAndOrigins1764600000000 } from './orders/1764600000000-messaging-incidents-and-origins.js';
+import { IdempotencyKeyRoles1764700000000 } from './orders/1764700000000-idempotency-key-roles.js';
+import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-words-in-the-row.js';
+
+/** The migrations of the schema `orders` in their order: the newest comes last. */
+export const migrations: readonly (new () => MigrationInterface)[] = [
+  CreateOrders1763700000000,
+  MessagingLogAndParking1763800000000,
+  CartsStockAndHistory1764500000000,
+  MessagingIncidentsAndOrigins1764600000000,
+  IdempotencyKeyRoles1764700000000,
+  SearchWordsInTheRow1764710000000,
+];

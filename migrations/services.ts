@@ -1,0 +1,65 @@
+import type * as contracts from '@twinbox/contracts';
+import { type MigrationInterface } from 'typeorm';
+
+/** The constants of `@twinbox/contracts` that describe a topic. */
+type TopicName = Extract<keyof typeof contracts, `${string}_EVENTS`>;
+
+interface Service {
+  /** Its folder in `apps`, its container, and by default its consumer group. */
+  readonly name: string;
+  /** Its schema in the database, which is also the name of its role. The variable of the role's password is `<SCHEMA>_DB_PASSWORD`. */
+  readonly schema: string;
+  /** How its variables begin, outside of the service: `<PREFIX>_PORT`, `<PREFIX>_URL`, `<PREFIX>_CONSUMER_GROUP`. */
+  readonly prefix: string;
+  readonly port: number;
+  /** The topics to which it publishes. Their variables are `<TOPIC>_TOPIC` and `<TOPIC>_PARTITIONS`. */
+  readonly topics: readonly TopicName[];
+  /** Loaded only by what migrates. */
+  readonly migrations: () => Promise<{ readonly migrations: readonly (new () => MigrationInterface)[] }>;
+}
+
+/**
+ * The services. The migrations, the topics, `npm start` and the other tools, the tests and the benchmarks take them from here, so a new
+ * service needs only this entry and its own files. A test compares docker-compose.yml, nest-cli.json and tsconfig.build.json with it.
+ */
+export const SERVICES = [
+  {
+    name: 'order-service',
+    schema: 'orders',
+    prefix: 'ORDER',
+    port: 8081,
+    topics: ['ORDER_EVENTS'],
+    migrations: () => import('./orders.js'),
+  },
+  {
+    name: 'payment-service',
+    schema: 'payments',
+    prefix: 'PAYMENT',
+    port: 8082,
+    topics: ['PAYMENT_EVENTS'],
+    migrations: () => import('./payments.js'),
+  },
+] as const satisfies readonly Service[];
+
+export type ServiceName = (typeof SERVICES)[number]['name'];
+export type Schema = (typeof SERVICES)[number]['schema'];
+
+/** The topics of all services, in the order in which they are created. */
+export const TOPICS = SERVICES.flatMap(({ topics }): readonly Topic[] => topics);
+export type Topic = (typeof SERVICES)[number]['topics'][number];
+
+/** The variable with the password of the role of a schema. */
+export const passwordVariable = (schema: Schema): string => `${schema.toUpperCase()}_DB_PASSWORD`;
+
+/** Returns an object with a value for each service, by its name. */
+export function byService<T>(value: (service: (typeof SERVICES)[number]) => T): Readonly<Record<ServiceName, T>> {
+  return Object.fromEntries(SERVICES.map((service) => [service.name, value(service)])) as Record<ServiceName, T>;
+}
+
+/** Returns an object with a value for each schema, by its name. */
+export function bySchema<T>(value: (schema: Schema) => T): Readonly<Record<Schema, T>> {
+  return Object.fromEntries(SERVICES.map(({ schema }) => [schema, value(schema)])) as Record<Schema, T>;
+}
+
+/** The schema of a service. */
+export const SCHEMA_OF = byService(({ schema }) => schema);

@@ -1,0 +1,25 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { SERVICES } from '@twinbox/migrations/services';
+import { root } from '../checkout.js';
+import { localEnvironment } from './config.js';
+
+/** Returns the messages of the services' own configuration checks for this environment, each variable once. */
+export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]> {
+  // `npm start` sets these and checks them itself.
+  const given = {
+    PORT: '0',
+    DATABASE_URL: 'postgres://twinbox:twinbox@127.0.0.1:5432/twinbox',
+    KAFKA_BROKERS: '127.0.0.1:9092',
+  };
+  const outputs = await Promise.all(
+    SERVICES.map(({ name }) =>
+      promisify(execFile)(process.execPath, [join(root, 'tools/dist/start/check-config.js'), name], {
+        env: { ...env, ...given, ...localEnvironment(name) },
+      }),
+    ),
+  );
+  const lines = outputs.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line !== '');
+  return [...new Set(lines)];
+}

@@ -1,0 +1,53 @@
+import { SERVICES } from '@twinbox/migrations/services';
+import { localEnvironment, type StartConfig, urlAs } from './config.js';
+import { logFile } from './places.js';
+import { type Running } from './running.js';
+import { ServiceProcess } from './service-process.js';
+import { step } from './step.js';
+import { timed } from './timed.js';
+
+interface Options {
+  readonly config: StartConfig;
+  readonly databaseUrl: string;
+  readonly brokers: string;
+  readonly watch: boolean;
+}
+
+/** Starts all services and waits until they serve requests and their messages flow. */
+export async function startServices(options: Options, running: Running): Promise<void> {
+  console.log('  starting the services …');
+  await running.concurrently(...SERVICES.map((service) => startService(service, options, running)));
+}
+
+async function startService(
+  { name, schema }: (typeof SERVICES)[number],
+  { config, databaseUrl, brokers, watch }: Options,
+  running: Running,
+): Promise<void> {
+  const port = config.servicePorts[name];
+  const service = await ServiceProcess.start({
+    name,
+    port,
+    watch,
+    logFile: logFile(name),
+    env: {
+      ...localEnvironment(name),
+      DATABASE_URL: urlAs(databaseUrl, schema, config.passwords[schema]),
+      KAFKA_BROKERS: brokers,
+      LOG_FORMAT: watch ? 'pretty' : 'json',
+      WEBHOOK_SECRET: config.webhookSecret,
+    },
+  });
+  running.services.push(service);
+  await timed(`${name} on port ${port}`, () => service.ready(running.signal));
+  // Before that, the payment of an order and the e-mail to its customer would be delayed.
+  await timed(`relay and consumers of ${name}`, () => service.messagingReady(running.signal));
+}
+
+export async function createDemoOrders(config: StartConfig, running: Running): Promise<void> {
+  if (process.env['RELAY']?.trim() === 'off')
+    return console.log('  – no demo orders: with RELAY=off they need separate relays (npm run relay -- order-service)');
+  const urls = SERVICES.map(({ name, prefix }) => [`${prefix}_URL`, `http://127.0.0.1:${config.servicePorts[name]}`]);
+  const env = { ...(Object.fromEntries(urls) as Record<string, string>), WEBHOOK_SECRET: config.webhookSecret };
+  await step('demo orders', 'tools/dist/provisioning/demo-orders.js', env, running.signal);
+}
