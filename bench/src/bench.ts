@@ -1,7 +1,7 @@
 // Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick]`
 import { parseArgs } from 'node:util';
 import { startKafka, startPostgres } from '@twinbox/tools';
-import { type Figure, printTable } from './figures.js';
+import { type Figure, printTable } from './support/figures.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
 import { lists } from './parts/lists.js';
@@ -13,7 +13,7 @@ import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
 import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
-import { type Servers } from './servers.js';
+import { type Servers } from './support/servers.js';
 
 const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> = {
   relay,

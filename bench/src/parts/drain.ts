@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startChild } from '../child.js';
+import { startChild } from '../support/child.js';
 import { type RelayResult } from '../processes/relay.js';
-import { createWorld, seed, type Servers } from '../servers.js';
-import { cpuOf, type CpuPerMessage } from '../usage.js';
+import { createWorld, seed, type Servers } from '../support/servers.js';
+import { cpuOf, type CpuPerMessage } from '../support/usage.js';
 
 export interface Drain {
   readonly perSecond: number;

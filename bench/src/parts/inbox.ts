@@ -1,10 +1,10 @@
 import { until } from '@twinbox/messaging/testing';
-import { startChild } from '../child.js';
-import { type Figure, ratio, spread } from '../figures.js';
+import { startChild } from '../support/child.js';
+import { type Figure, ratio, spread } from '../support/figures.js';
 import { type BareOptions, type BareResult } from '../processes/bare-producer.js';
 import { type InboxProcessOptions } from '../processes/inbox.js';
-import { createWorld, type Servers } from '../servers.js';
-import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
+import { createWorld, type Servers } from '../support/servers.js';
+import { cpuFigures, cpuOf, type CpuPerMessage } from '../support/usage.js';
 
 /** Compares many messages per transaction with one, using a handler that makes one UPDATE. */
 export async function inbox(servers: Servers): Promise<Figure[]> {

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { type Child, startChild } from '../child.js';
-import { type Figure, quantile } from '../figures.js';
+import { type Child, startChild } from '../support/child.js';
+import { type Figure, quantile } from '../support/figures.js';
 import { type WriterOptions, type WriterResult } from '../processes/writer.js';
-import { createWorld, type Servers, type World } from '../servers.js';
-import { cpuFigures, cpuOf, type CpuPerMessage } from '../usage.js';
+import { createWorld, type Servers, type World } from '../support/servers.js';
+import { cpuFigures, cpuOf, type CpuPerMessage } from '../support/usage.js';
 
 const PER_SECOND = 500;
 

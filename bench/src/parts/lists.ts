@@ -2,9 +2,9 @@ import 'reflect-metadata';
 import { type TestDatabase } from '@twinbox/messaging/testing';
 import { PostgresOrderList } from '@twinbox/order-service/lists';
 import { DataSource } from 'typeorm';
-import { type Figure, median } from '../figures.js';
+import { type Figure, median } from '../support/figures.js';
 import { createOrders, customersOf, PRODUCTS } from '../lists/shop.js';
-import { type Servers } from '../servers.js';
+import { type Servers } from '../support/servers.js';
 
 type OrderListing = Parameters<PostgresOrderList['list']>[0];
 type OrderFilter = OrderListing['filter'];

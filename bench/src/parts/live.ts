@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
-import { type Figure, quantile } from '../figures.js';
+import { type Figure, quantile } from '../support/figures.js';
 import { Customers } from '../saga/customers.js';
 import { startServices } from '../saga/services.js';
 import { openShop } from '../saga/shop.js';
-import { type Servers } from '../servers.js';
+import { type Servers } from '../support/servers.js';
 
 const PER_SECOND = 20;
 const WATCHERS = 10;

@@ -1,5 +1,5 @@
-import { type Figure, median, whole } from '../figures.js';
-import { type Servers } from '../servers.js';
+import { type Figure, median, whole } from '../support/figures.js';
+import { type Servers } from '../support/servers.js';
 import { drain } from './drain.js';
 
 /** Measures the peak memory of a relay process that drains a backlog. */

@@ -1,5 +1,5 @@
-import { type Figure, whole } from '../figures.js';
-import { type Servers } from '../servers.js';
+import { type Figure, whole } from '../support/figures.js';
+import { type Servers } from '../support/servers.js';
 import { drain } from './drain.js';
 
 /** Measures whether the last of very many messages costs the same as the first (P7). */

@@ -1,8 +1,8 @@
-import { startChild } from '../child.js';
-import { type Figure, ratio, spread } from '../figures.js';
+import { startChild } from '../support/child.js';
+import { type Figure, ratio, spread } from '../support/figures.js';
 import { type BareOptions, type BareResult } from '../processes/bare-producer.js';
-import { createWorld, type Servers } from '../servers.js';
-import { cpuFigures } from '../usage.js';
+import { createWorld, type Servers } from '../support/servers.js';
+import { cpuFigures } from '../support/usage.js';
 import { type Drain, drain } from './drain.js';
 
 /** Compares how fast a relay drains a backlog with a producer that only sends the same messages. */

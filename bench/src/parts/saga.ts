@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startChild } from '../child.js';
-import { type Figure, quantile, whole } from '../figures.js';
+import { startChild } from '../support/child.js';
+import { type Figure, quantile, whole } from '../support/figures.js';
 import { type SagaLoadOptions, type SagaLoadResult } from '../processes/saga-load.js';
 import { type SagaWatchOptions, type SagaWatchResult } from '../processes/saga-watch.js';
 import { multiply } from '../saga/multiply.js';
 import { type Services, startServices } from '../saga/services.js';
 import { openShop, type Shop } from '../saga/shop.js';
-import { type Kinds, serverProcesses, type Usage, usageOf } from '../usage.js';
-import { type Servers } from '../servers.js';
+import { type Kinds, serverProcesses, type Usage, usageOf } from '../support/usage.js';
+import { type Servers } from '../support/servers.js';
 
 /** The size of a measurement. */
 interface Extent {

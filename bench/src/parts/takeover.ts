@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
-import { type Child, startChild } from '../child.js';
-import { type Figure, median } from '../figures.js';
-import { createWorld, seed, type Servers, type World } from '../servers.js';
+import { type Child, startChild } from '../support/child.js';
+import { type Figure, median } from '../support/figures.js';
+import { createWorld, seed, type Servers, type World } from '../support/servers.js';
 
 /** Measures how long nothing is published after the leader has ended. */
 export async function takeover(servers: Servers): Promise<Figure[]> {

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { type OpenApiDocument, type WorstInput, worstInputs } from '@twinbox/tools';
-import { type Figure, median } from '../figures.js';
+import { type Figure, median } from '../support/figures.js';
 import { startServices } from '../saga/services.js';
 import { openShop } from '../saga/shop.js';
-import { type Servers } from '../servers.js';
+import { type Servers } from '../support/servers.js';
 
 const GOAL_MS = 20;
 const KEY = Buffer.alloc(32, 7);

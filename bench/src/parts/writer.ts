@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { type Child, startChild } from '../child.js';
-import { type Figure, ratio, spread } from '../figures.js';
-import { createWorld, type Servers } from '../servers.js';
+import { type Child, startChild } from '../support/child.js';
+import { type Figure, ratio, spread } from '../support/figures.js';
+import { createWorld, type Servers } from '../support/servers.js';
 
 const CONNECTIONS = 16;
 

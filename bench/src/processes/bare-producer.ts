@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel, type Message, Partitioners } from 'kafkajs';
-import { runAsChild } from '../child.js';
+import { runAsChild } from '../support/child.js';
 
 export interface BareOptions {
   readonly brokers: readonly string[];

@@ -5,8 +5,8 @@ import { Ctx, EventPattern } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { connectInboxes, type InboxContext, type InboxOptions, MessagingModule } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
-import { runAsChild } from '../child.js';
-import { messagingOptions, NOTES, type Place } from '../place.js';
+import { runAsChild } from '../support/child.js';
+import { messagingOptions, NOTES, type Place } from '../support/place.js';
 
 export interface InboxProcessOptions extends Place {
   readonly inbox: Omit<InboxOptions, 'consumer' | 'groupId' | 'topic'>;

@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import { MessagingModule } from '@twinbox/messaging';
-import { runAsChild } from '../child.js';
-import { messagingOptions, type Place } from '../place.js';
+import { runAsChild } from '../support/child.js';
+import { messagingOptions, type Place } from '../support/place.js';
 
 /** The peak memory of the process, in MB. */
 export interface RelayResult {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { runAsChild } from '../child.js';
+import { runAsChild } from '../support/child.js';
 import { Customers, someCustomer } from '../saga/customers.js';
 
 export interface SagaLoadOptions {

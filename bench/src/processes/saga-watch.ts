@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
 import pg from 'pg';
-import { runAsChild } from '../child.js';
+import { runAsChild } from '../support/child.js';
 import { Customers } from '../saga/customers.js';
 
 export interface SagaWatchOptions {

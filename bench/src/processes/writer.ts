@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { MessagingModule, Outbox } from '@twinbox/messaging';
 import { DataSource } from 'typeorm';
-import { runAsChild } from '../child.js';
-import { messagingOptions, type Place } from '../place.js';
+import { runAsChild } from '../support/child.js';
+import { messagingOptions, type Place } from '../support/place.js';
 
 export interface WriterOptions extends Place {
   readonly perSecond: number;

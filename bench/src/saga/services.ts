@@ -7,7 +7,7 @@ import { until } from '@twinbox/messaging/testing';
 import { type ServiceName } from '@twinbox/migrations/services';
 import { freePort, root } from '@twinbox/tools';
 import { type Shop } from './shop.js';
-import { type Kinds } from '../usage.js';
+import { type Kinds } from '../support/usage.js';
 
 /** Replicas of both services, built and run as in production. */
 export interface Services {

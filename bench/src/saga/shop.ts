@@ -5,7 +5,7 @@ import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
 import { bySchema, SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
 import { Kafka, logLevel } from 'kafkajs';
-import { type Servers } from '../servers.js';
+import { type Servers } from '../support/servers.js';
 
 /** Everything that the two services need: topics, and a migrated database with products and no orders. */
 export interface Shop {

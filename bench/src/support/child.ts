@@ -21,7 +21,7 @@ const RELAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
 
 /** Starts a script of `processes/` and returns when it reports that it is ready. */
 export async function startChild<Result>(script: Script, options: object): Promise<Child<Result>> {
-  const child = fork(new URL(`processes/${script}.js`, import.meta.url), {
+  const child = fork(new URL(`../processes/${script}.js`, import.meta.url), {
     // Bare kafkajs sets a timer to a time in 1970, about which Node warns.
     execArgv: ['--disable-warning=TimeoutNegativeWarning', ...(script === 'relay' ? RELAY_FLAGS : [])],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
