@@ -37,7 +37,7 @@ export async function takeover(servers: Servers): Promise<Figure[]> {
     value: `${median(values).toFixed(0)} / ${Math.max(...values).toFixed(0)}`,
     goal,
   });
-  return [figure('SIGKILL', killed, '≤ 5,000'), figure('SIGTERM', terminated, 'at once')];
+  return [figure('SIGKILL', killed, '≤ 5,000'), figure('SIGTERM', terminated, 'immediate')];
 }
 
 async function publishesOne(world: World): Promise<void> {
