@@ -1,7 +1,7 @@
-import { type Facts } from './facts.js';
-import { isExplained, judgedTakeOvers } from './judge-rest.js';
+import { type Facts } from './judge/facts.js';
+import { isExplained, judgedTakeOvers } from './judge/judge-rest.js';
 import { type ChaosResult } from './run.js';
-import { FAULT_KINDS } from './schedule.js';
+import { FAULT_KINDS } from './faults/schedule.js';
 
 /** The maximum number of findings shown for each check. */
 const MAX_FINDINGS = 5;

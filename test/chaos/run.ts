@@ -14,20 +14,20 @@ import {
   stepsOf,
   stockChangesOf,
   stockOf,
-} from './databases.js';
-import { parkingsOf, recordingsOf, takeOversOf } from './database-faults.js';
-import { type Facts } from './facts.js';
-import { injectFaults } from './faults.js';
-import { takesMoney } from './simulated-gateway.js';
-import { judge, type Verdict } from './judge.js';
-import { Load } from './load.js';
-import { linesIn, noticesIn } from './notices.js';
-import { newSecret } from './provider.js';
+} from './system/databases.js';
+import { parkingsOf, recordingsOf, takeOversOf } from './faults/database-faults.js';
+import { type Facts } from './judge/facts.js';
+import { injectFaults } from './faults/faults.js';
+import { takesMoney } from './system/simulated-gateway.js';
+import { judge, type Verdict } from './judge/judge.js';
+import { Load } from './load/load.js';
+import { linesIn, noticesIn } from './system/notices.js';
+import { newSecret } from './load/provider.js';
 import { Random } from './random.js';
-import { planFaults, type ServiceName, setupFor } from './schedule.js';
-import { settle, SETTLE_MS } from './settle.js';
-import { type PaymentSettings, startSystem, type System, TOPICS } from './system.js';
-import { kafkaClient, Redelivery, TopicLog } from './topic-log.js';
+import { planFaults, type ServiceName, setupFor } from './faults/schedule.js';
+import { settle, SETTLE_MS } from './system/settle.js';
+import { type PaymentSettings, startSystem, type System, TOPICS } from './system/system.js';
+import { kafkaClient, Redelivery, TopicLog } from './system/topic-log.js';
 
 export interface ChaosOptions {
   /** The duration of load and faults, excluding startup and settling. */

@@ -2,7 +2,7 @@ import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { acceptedOf, type Answer, type Calls, otherShareOf, shareOf } from './calls.js';
 import { PROVIDER_SHARE, UNDECIDED_SHARE } from './operators.js';
-import { Random } from './random.js';
+import { Random } from '../random.js';
 
 /** A webhook of the payment provider, with the answers to all its deliveries. */
 export interface Webhook {

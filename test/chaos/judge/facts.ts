@@ -1,10 +1,10 @@
-import { type AnswerCount, type SlowAnswer } from './calls.js';
-import { type Command, type Edit, type OrderAttempt } from './customers.js';
-import { type PaymentDecision, type ProductPut } from './operators.js';
-import { type Webhook } from './provider.js';
-import { type Stop } from './replica.js';
-import { type Gateway, type ProcessName, type ServiceName, type InjectedFault } from './schedule.js';
-import { type LoggedRecord } from './topic-log.js';
+import { type AnswerCount, type SlowAnswer } from '../load/calls.js';
+import { type Command, type Edit, type OrderAttempt } from '../load/customers.js';
+import { type PaymentDecision, type ProductPut } from '../load/operators.js';
+import { type Webhook } from '../load/provider.js';
+import { type Stop } from '../system/replica.js';
+import { type Gateway, type ProcessName, type ServiceName, type InjectedFault } from '../faults/schedule.js';
+import { type LoggedRecord } from '../system/topic-log.js';
 
 /** The observations of a run from outside: requests and answers, and the databases, topics and logs after everything has ended. */
 export interface Facts {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Random } from './random.js';
+import { type Random } from '../random.js';
 
 const ANSWER_MS = 10_000;
 /** How many times the same request is sent while no answer tells its outcome. */

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { acceptedOf, type Calls, otherShareOf, type Request, shareOf } from './calls.js';
 import { type Command, resultOf } from './customers.js';
-import { Random } from './random.js';
-import { PRODUCTS } from './shop.js';
+import { Random } from '../random.js';
+import { PRODUCTS } from '../system/shop.js';
 
 /** A payment result set by an operator and answered with 200. */
 export interface PaymentDecision {

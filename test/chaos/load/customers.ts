@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, acceptedOf, type Calls, type Outcome, outcomeOf, type Request } from './calls.js';
-import { Random } from './random.js';
-import { PRODUCTS } from './shop.js';
+import { Random } from '../random.js';
+import { PRODUCTS } from '../system/shop.js';
 
 /** A customer's attempt to place an order. Each customer makes only one, so that its result can be found. */
 export interface OrderAttempt {

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import pg from 'pg';
-import { installDatabaseFaults, slowDown } from './database-faults.js';
+import { installDatabaseFaults, slowDown } from '../faults/database-faults.js';
 import { type SimulatedGatewaySettings } from './simulated-gateway.js';
-import { Link } from './link.js';
+import { Link } from '../faults/link.js';
 import { Replica } from './replica.js';
-import { type Setup, type LinkName, type ProcessName, serviceOf } from './schedule.js';
+import { type Setup, type LinkName, type ProcessName, serviceOf } from '../faults/schedule.js';
 import { openShop } from './shop.js';
 
 const exec = promisify(execFile);

@@ -1,6 +1,6 @@
 import { type Facts, type ParkedFact } from './facts.js';
-import { serviceOf, type ServiceName } from './schedule.js';
-import { UNAVAILABLE_MS } from './calls.js';
+import { serviceOf, type ServiceName } from '../faults/schedule.js';
+import { UNAVAILABLE_MS } from '../load/calls.js';
 
 /** P8 */
 const STOP_MS = 10_000;

@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
 import { root } from '@twinbox/tools';
-import { type ProcessName, serviceOf } from './schedule.js';
+import { type ProcessName, serviceOf } from '../faults/schedule.js';
 
 /** How long after SIGTERM a process is killed. Longer than a stop may take, so that the actual time is measured. */
 const KILL_AFTER_MS = 20_000;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
 import { type Consumer, Kafka, type KafkaMessage, logLevel } from 'kafkajs';
-import { Random } from './random.js';
+import { Random } from '../random.js';
 
 export interface LoggedRecord {
   readonly topic: string;

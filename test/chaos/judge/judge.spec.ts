@@ -8,7 +8,7 @@ import {
 } from './facts.js';
 import { judge } from './judge.js';
 import { PUBLISHED } from './judge-timelines.js';
-import { type LoggedRecord } from './topic-log.js';
+import { type LoggedRecord } from '../system/topic-log.js';
 
 /** Every check must be able to fail: each is given facts that are wrong in one way. */
 

@@ -9,8 +9,8 @@ import {
   type StepFact,
   type StockChangeFact,
   type StockFact,
-} from './facts.js';
-import { type ServiceName } from './schedule.js';
+} from '../judge/facts.js';
+import { type ServiceName } from '../faults/schedule.js';
 import { PRODUCTS } from './shop.js';
 
 const SCHEMAS: readonly { schema: string; service: ServiceName; topic: string }[] = [

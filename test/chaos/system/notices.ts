@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type NoticeFact } from './facts.js';
+import { type NoticeFact } from '../judge/facts.js';
 
 const TOLD = /Notifying the customer of (\w+)/;
 

@@ -1,6 +1,6 @@
 import { type Facts, nameOf, type OutboxFact, type StepFact } from './facts.js';
 import { PUBLISHED } from './judge-timelines.js';
-import { type LoggedRecord } from './topic-log.js';
+import { type LoggedRecord } from '../system/topic-log.js';
 
 /** P1 and P2: each published step of a timeline has its event on the topic, with the version of its order or payment. */
 export function eventsAreOnTopics({ orderSteps, paymentSteps, records }: Facts): string[] {

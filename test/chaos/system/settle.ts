@@ -1,7 +1,7 @@
-import { type InjectedFault } from './schedule.js';
+import { type InjectedFault } from '../faults/schedule.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outboxOf, parkedIn, paymentRequestsOf, relaysOf } from './databases.js';
-import { waiting } from './judge-rest.js';
+import { waiting } from '../judge/judge-rest.js';
 import { CONSUMERS, type System, TOPICS } from './system.js';
 import { endsOf, type kafkaClient, lagOf, type TopicLog } from './topic-log.js';
 

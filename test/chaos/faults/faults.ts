@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { slowDown, widenColumn } from './database-faults.js';
-import { Random } from './random.js';
+import { Random } from '../random.js';
 import { type Fault, type InjectedFault } from './schedule.js';
-import { type System } from './system.js';
+import { type System } from '../system/system.js';
 
 /** The additional delay of each chunk on a slow link. */
 const SLOW_MS = 300;

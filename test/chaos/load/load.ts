@@ -2,7 +2,7 @@ import { Calls } from './calls.js';
 import { type Command, Customer, type Edit, type OrderAttempt } from './customers.js';
 import { Operator, type PaymentDecision, type ProductPut } from './operators.js';
 import { Provider, type Webhook } from './provider.js';
-import { type Gateway } from './schedule.js';
+import { type Gateway } from '../faults/schedule.js';
 
 export interface LoadOptions {
   readonly urls: { readonly orders: readonly string[]; readonly payments: readonly string[] };

@@ -1,6 +1,6 @@
 import { type Pool } from 'pg';
-import { type ParkingFact, type RecordingFact, type TakeOverFact } from './facts.js';
-import { type Random } from './random.js';
+import { type ParkingFact, type RecordingFact, type TakeOverFact } from '../judge/facts.js';
+import { type Random } from '../random.js';
 import { type ServiceName } from './schedule.js';
 
 /** The share of failing statements among those that only message handlers execute. */

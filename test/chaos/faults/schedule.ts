@@ -1,4 +1,4 @@
-import { Random } from './random.js';
+import { Random } from '../random.js';
 
 export const SERVICES = ['order-service', 'payment-service'] as const;
 export type ServiceName = (typeof SERVICES)[number];
