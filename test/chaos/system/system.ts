@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
+import { FaultProxy } from '@twinbox/tools/fault-proxy';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from '../faults/database-faults.js';
 import { type SimulatedGatewaySettings } from './simulated-gateway.js';
-import { Link } from '../faults/link.js';
 import { Replica } from './replica.js';
 import { type Setup, type LinkName, type ProcessName, serviceOf } from '../faults/schedule.js';
 import { openShop } from './shop.js';
@@ -33,7 +33,7 @@ export interface PaymentSettings {
 /** Two replicas of every process, as shipped, with their own PostgreSQL and Kafka, and a link between each process and each server. */
 export interface System {
   readonly processes: ReadonlyMap<ProcessName, Replica>;
-  readonly links: ReadonlyMap<LinkName, Link>;
+  readonly links: ReadonlyMap<LinkName, FaultProxy>;
   readonly postgres: PostgresServer;
   readonly kafka: KafkaServer;
   /** Connects directly, not through a link, as a superuser. */
@@ -93,10 +93,10 @@ async function build(
   await openShop(database);
   await installDatabaseFaults(database);
 
-  const links = new Map<LinkName, Link>();
+  const links = new Map<LinkName, FaultProxy>();
   for (const name of setup.links) {
     const isKafka = name.endsWith('kafka');
-    const link = await Link.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
+    const link = await FaultProxy.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
     undo.push(() => link.close());
     links.set(name, link);
   }

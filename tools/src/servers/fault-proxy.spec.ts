@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { until } from '@twinbox/messaging/testing';
-import { Link } from './link.js';
+import { FaultProxy } from './fault-proxy.js';
 
 let server: Server;
 let received: string;
 const sockets = new Set<Socket>();
-const open: Link[] = [];
+const open: FaultProxy[] = [];
 
 /** Starts a server that answers each request with the result of `answer`. */
 async function aServer(answer: (request: Buffer) => Buffer): Promise<number> {
@@ -23,14 +23,14 @@ async function aServer(answer: (request: Buffer) => Buffer): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function aLink(...args: Parameters<typeof Link.open>): Promise<Link> {
-  const link = await Link.open(...args);
+async function aLink(...args: Parameters<typeof FaultProxy.open>): Promise<FaultProxy> {
+  const link = await FaultProxy.open(...args);
   open.push(link);
   return link;
 }
 
 /** Connects through the link, and collects the answers. */
-async function aClient(link: Link) {
+async function aClient(link: FaultProxy) {
   const socket = connect(link.port, '127.0.0.1');
   sockets.add(socket);
   const client = { socket, answers: Buffer.alloc(0), error: '' };

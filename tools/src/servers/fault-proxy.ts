@@ -1,8 +1,27 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { addressRewriter } from './advertised-address.js';
+
+/**
+ * What a proxy does with the data of one connection. Each function returns what to pass on, and may hold back a part of it until later.
+ */
+export interface Filter {
+  readonly request?: (chunk: Buffer) => Buffer;
+  readonly answer?: (chunk: Buffer) => Buffer;
+}
+
+export interface FaultProxyOptions {
+  /**
+   * For a server that tells its clients its own address, as Kafka does: replaces that address by the address of the proxy, because the
+   * clients would bypass the proxy otherwise.
+   */
+  readonly advertises?: boolean;
+  /** Makes the filter of a connection, which it can reset. */
+  readonly filter?: (reset: () => void) => Filter;
+}
 
 /** A TCP proxy in front of a server on loopback that can simulate network failures. It starts open. */
-export class Link {
+export class FaultProxy {
   private readonly connections = new Set<Connection>();
   private readonly waiting = new Set<Socket>();
   private mode: 'open' | 'cut' | 'silent' | 'swallowing' = 'open';
@@ -15,20 +34,16 @@ export class Link {
   private constructor(
     private readonly server: Server,
     private readonly targetPort: number,
-    private readonly rewrite: Rewrite,
+    private readonly options: FaultProxyOptions,
   ) {
     server.on('connection', (client) => this.accept(client));
   }
 
-  /**
-   * Listens on a free port. For a server that tells its clients its own address, as Kafka does, `advertises` replaces that address by the
-   * address of the proxy, because the clients would bypass the proxy otherwise.
-   */
-  static async open(targetPort: number, { advertises = false } = {}): Promise<Link> {
+  /** Listens on a free port. */
+  static async open(targetPort: number, options: FaultProxyOptions = {}): Promise<FaultProxy> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    return new Link(server, targetPort, advertises ? () => addressRewriter(targetPort, port) : () => (chunk) => chunk);
+    return new FaultProxy(server, targetPort, options);
   }
 
   get port(): number {
@@ -96,7 +111,9 @@ export class Link {
     if (client.destroyed) return;
     const server = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     const connection = new Connection(client, server, {
-      rewrite: this.rewrite(),
+      filter: this.options.filter,
+      // Made for each connection, because it may hold the beginning of an answer.
+      readdress: this.options.advertises ? addressRewriter(this.targetPort, this.port) : (chunk) => chunk,
       delayMs: () => this.delayMs,
       loses: () => {
         if (this.mode !== 'swallowing') return false;
@@ -115,19 +132,21 @@ class Connection {
   constructor(
     private readonly client: Socket,
     private readonly server: Socket,
-    link: {
-      readonly rewrite: (answer: Buffer) => Buffer;
+    proxy: {
+      readonly filter: FaultProxyOptions['filter'];
+      readonly readdress: (answer: Buffer) => Buffer;
       readonly delayMs: () => number;
       readonly loses: () => boolean;
     },
   ) {
-    const requests = new Flow(server, link.delayMs);
-    client.on('data', (chunk: Buffer) => requests.pass(chunk));
+    const { request = (chunk) => chunk, answer = (chunk) => chunk } = proxy.filter?.(() => this.reset()) ?? {};
+    const requests = new Flow(server, proxy.delayMs);
+    client.on('data', (chunk: Buffer) => requests.pass(request(chunk)));
     client.on('end', () => requests.pass('end'));
-    const answers = new Flow(client, link.delayMs);
+    const answers = new Flow(client, proxy.delayMs);
     server.on('data', (chunk: Buffer) => {
-      if (link.loses()) this.hasLost = true;
-      else answers.pass(link.rewrite(chunk));
+      if (proxy.loses()) this.hasLost = true;
+      else answers.pass(proxy.readdress(answer(chunk)));
     });
     server.on('end', () => answers.pass('end'));
     server.on('error', () => this.reset());
@@ -182,30 +201,4 @@ class Flow {
       else if (this.to.writable) this.to.write(head.part);
     }
   }
-}
-
-/** Creates a rewriter for one connection, because a rewriter may hold the beginning of an answer. */
-type Rewrite = () => (chunk: Buffer) => Buffer;
-
-/**
- * Replaces the port of the broker in Kafka's answers. They are framed by their length and contain the host followed by the port in four
- * bytes, so replacing the port moves nothing. An answer is searched once it is complete.
- */
-function addressRewriter(from: number, to: number): (chunk: Buffer) => Buffer {
-  const [own, other] = [from, to].map((port) => {
-    const address = Buffer.from('127.0.0.1    ');
-    address.writeInt32BE(port, address.length - 4);
-    return address;
-  }) as [Buffer, Buffer];
-  let pending = Buffer.alloc(0);
-  return (chunk) => {
-    pending = Buffer.concat([pending, chunk]);
-    let complete = 0;
-    while (complete + 4 <= pending.length && complete + 4 + pending.readInt32BE(complete) <= pending.length)
-      complete += 4 + pending.readInt32BE(complete);
-    const frames = pending.subarray(0, complete);
-    pending = pending.subarray(complete);
-    for (let at = frames.indexOf(own); at >= 0; at = frames.indexOf(own, at + own.length)) other.copy(frames, at);
-    return frames;
-  };
 }
