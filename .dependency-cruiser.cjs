@@ -54,7 +54,7 @@ module.exports = {
     rule(
       'messaging-stands-alone',
       'Other teams use this library without the rest of the repository.',
-      { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|/testing/' },
+      { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|/testing/|^libs/messaging/test/' },
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/messaging/' },
     ),
     rule(
@@ -62,7 +62,7 @@ module.exports = {
       'Replacing the Kafka client must affect only one adapter: kafka.ts, and the kafkajs patches next to it.',
       {
         path: '^(libs|apps)/',
-        pathNot: ['^libs/messaging/src/kafka/kafka(js-patches|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/'],
+        pathNot: ['^libs/messaging/src/kafka/kafka(js-patches|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/', '/test/'],
       },
       { path: 'node_modules/kafkajs' },
     ),

@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
 # Copies only what is needed at run time: no sources, types or source maps; of the tools, only what provisions topics and demo data.
 RUN npm run build && mkdir /built \
- && find apps libs migrations -path '*/node_modules' -prune -o \( -path '*/dist/*.js' -o -name package.json \) -exec cp --parents -t /built {} + \
+ && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -name package.json \) -exec cp --parents -t /built {} + \
  && cp --parents -t /built package.json tools/package.json tools/dist/provisioning/*.js
 
 FROM base AS production-dependencies

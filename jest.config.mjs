@@ -22,7 +22,7 @@ const common = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   modulePathIgnorePatterns: [
-    '<rootDir>/(apps|libs)/[^/]+/dist/',
+    '<rootDir>/(apps|libs)/[^/]+/(test/)?dist/',
     '<rootDir>/(migrations|tools)/dist/',
     '<rootDir>/\\.twinbox/',
   ],

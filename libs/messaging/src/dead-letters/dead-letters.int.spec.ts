@@ -8,8 +8,8 @@ import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { InboxStore } from '../inbox/inbox-store.js';
 import { type InboxOptions, MESSAGING_OPTIONS } from '../messaging-options.js';
-import { counted, CounterController, startCounter } from '../testing/counter-process.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, startCounter } from '../../test/counter-process.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic, produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -8,8 +8,8 @@ import { type InboxWork, noCounts } from './inbox-work.js';
 import { type KafkaRecord, type Message, readMessage } from '../message/message.js';
 import { Setbacks } from '../postgres/setbacks.js';
 import { Slots } from './slots.js';
-import { counted } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

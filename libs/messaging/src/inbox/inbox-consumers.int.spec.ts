@@ -11,8 +11,8 @@ import { InboxStore } from './inbox-store.js';
 import { type InboxWork } from './inbox-work.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { connectInboxes, MessagingModule } from '../messaging.module.js';
-import { counted } from '../testing/counter-process.js';
-import { Counted, COUNTER, createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted } from '../../test/counter-process.js';
+import { Counted, COUNTER, createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication } from '@nestjs/common';
 import { type InboxOptions } from '../messaging-options.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic, produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

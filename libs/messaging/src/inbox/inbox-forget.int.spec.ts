@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { InboxStore } from './inbox-store.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
 const RETENTION_MS = 30 * 24 * 3600 * 1000;
 const CONSUMER = 'old-consumer';

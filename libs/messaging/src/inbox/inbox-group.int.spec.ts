@@ -1,10 +1,10 @@
 import { type INestApplication } from '@nestjs/common';
 import { consumerLags } from '../kafka/kafka.js';
 import { type InboxOptions } from '../messaging-options.js';
-import { type Child } from '../testing/child.js';
-import { startCounterChild } from '../testing/counter-child.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { type Child } from '../../test/child.js';
+import { startCounterChild } from '../../test/counter-child.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -6,8 +6,8 @@ import { Incidents } from '../operations/incidents.js';
 import { groupOffsets } from '../kafka/kafka.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { moveOffsets } from './move-offsets.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic, produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

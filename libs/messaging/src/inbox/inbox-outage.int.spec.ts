@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { type INestApplication } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type InboxOptions } from '../messaging-options.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { KafkaLink } from '../testing/kafka-link.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { KafkaLink } from '../../test/kafka-link.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

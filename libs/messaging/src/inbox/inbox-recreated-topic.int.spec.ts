@@ -5,8 +5,8 @@ import { CrashMarks } from './crash-marks.js';
 import { PermanentError } from '../errors.js';
 import { createTopics } from '../kafka/kafka.js';
 import { type InboxOptions } from '../messaging-options.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -3,8 +3,8 @@ import { jest } from '@jest/globals';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { type InboxOptions } from '../messaging-options.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

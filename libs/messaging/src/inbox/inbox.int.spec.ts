@@ -8,8 +8,8 @@ import { PermanentError } from '../errors.js';
 import { MessagingHealth } from '../operations/health.js';
 import { InboxContext } from './inbox-context.js';
 import { connectInboxes, MessagingModule } from '../messaging.module.js';
-import { counted } from '../testing/counter-process.js';
-import { Counted, COUNTER, createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted } from '../../test/counter-process.js';
+import { Counted, COUNTER, createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

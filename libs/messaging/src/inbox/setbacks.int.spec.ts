@@ -2,8 +2,8 @@ import { MessagingMetrics } from '../metrics/metrics.js';
 import { type INestApplication } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type InboxOptions } from '../messaging-options.js';
-import { counted, CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -13,7 +13,7 @@ import { JobLifecycle } from './job-lifecycle.js';
 import { Jobs } from './jobs.js';
 import { MESSAGING_OPTIONS } from '../messaging-options.js';
 import { Relay } from '../relay/relay.js';
-import { gate, JobSandbox, SOON } from '../testing/job-sandbox.js';
+import { gate, JobSandbox, SOON } from '../../test/job-sandbox.js';
 import { until } from '../testing/until.js';
 
 const modules: TestingModule[] = [];

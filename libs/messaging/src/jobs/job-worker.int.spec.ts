@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type DataSource } from 'typeorm';
 import { JobStore } from './job-store.js';
-import { gate, type Handle, JobSandbox, QUICK, SOON } from '../testing/job-sandbox.js';
+import { gate, type Handle, JobSandbox, QUICK, SOON } from '../../test/job-sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: JobSandbox;

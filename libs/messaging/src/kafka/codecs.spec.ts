@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { decompress } from './codecs.js';
-import { CODEC, compress } from '../testing/record-batch.js';
+import { CODEC, compress } from '../../test/record-batch.js';
 
 const ALL = ['gzip', 'snappy', 'lz4', 'zstd'] as const;
 /** Larger than a block of any codec, and partly incompressible. */

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type INestApplication } from '@nestjs/common';
-import { startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
@@ -11,7 +11,7 @@ import { until } from '../testing/until.js';
 const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
 const hasJava = java !== undefined && jars !== undefined;
 const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
-const PROGRAM = join(import.meta.dirname, '../testing/Produce.java');
+const PROGRAM = join(import.meta.dirname, '../../test/Produce.java');
 
 let sandbox: Sandbox;
 const apps: INestApplication[] = [];

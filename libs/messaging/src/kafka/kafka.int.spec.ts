@@ -6,7 +6,7 @@ import { Kafka, Partitioners } from 'kafkajs';
 import { connectProducer, createTopics, failureScope, isTimestampRefusal, refusal, unacknowledged } from './kafka.js';
 import { partitionOf } from './partition.js';
 import { testBrokers } from '../testing/database.js';
-import { KafkaLink } from '../testing/kafka-link.js';
+import { KafkaLink } from '../../test/kafka-link.js';
 import { readTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

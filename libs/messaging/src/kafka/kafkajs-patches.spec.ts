@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 // @ts-expect-error -- kafkajs has no types for its internals
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
 import { patchKafkajs } from './kafkajs-patches.js';
-import { batchOf, CODEC, compress, recordBatch } from '../testing/record-batch.js';
+import { batchOf, CODEC, compress, recordBatch } from '../../test/record-batch.js';
 
 type Decode = (raw: Buffer) => Promise<unknown>;
 const requests = fetchRequests as {

@@ -6,7 +6,7 @@ import {
   MAX_BATCH_RECORDS,
   UNDECODABLE_BATCH,
 } from './record-batch.js';
-import { batchOf, CODEC, compress, recordBatch, recordsOf } from '../testing/record-batch.js';
+import { batchOf, CODEC, compress, recordBatch, recordsOf } from '../../test/record-batch.js';
 
 const noOldEntries = () => Promise.reject(new Error('no old entry was expected'));
 const decode = (bytes: Buffer, budget = new FetchBudget()) => decodeRecords(bytes, budget, noOldEntries);

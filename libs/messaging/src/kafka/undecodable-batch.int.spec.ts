@@ -1,9 +1,9 @@
 import { type INestApplication } from '@nestjs/common';
 import { Kafka, logLevel } from 'kafkajs';
-import { CounterController, inboxHealth, startCounter } from '../testing/counter-process.js';
-import { KafkaLink } from '../testing/kafka-link.js';
-import { batchOf, CODEC, compress, countedRecord, produceBatch, recordBatch } from '../testing/record-batch.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
+import { KafkaLink } from '../../test/kafka-link.js';
+import { batchOf, CODEC, compress, countedRecord, produceBatch, recordBatch } from '../../test/record-batch.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

@@ -5,8 +5,8 @@ import { PermanentError } from '../errors.js';
 import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
 import { MessagingMetrics } from './metrics.js';
 import { type Relay } from '../relay/relay.js';
-import { counted, CounterController, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic, produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { MessagingHealth } from './health.js';
 import { MessagingModule } from '../messaging.module.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

@@ -1,6 +1,6 @@
 import { type ModuleRef } from '@nestjs/core';
 import { Incidents } from './incidents.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
 let sandbox: Sandbox;
 let incidents: Incidents;

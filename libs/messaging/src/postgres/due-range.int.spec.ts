@@ -5,8 +5,8 @@ import pg from 'pg';
 import { JobStore } from '../jobs/job-store.js';
 import { OutboxStore } from '../relay/outbox-store.js';
 import { ParkedStore } from '../inbox/parked-store.js';
-import { counted, CounterController, startCounter } from '../testing/counter-process.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counted, CounterController, startCounter } from '../../test/counter-process.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 const ROWS = 60_000;

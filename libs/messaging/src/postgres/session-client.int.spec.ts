@@ -2,7 +2,7 @@ import { connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { type DeadLetter } from '../dead-letters/dead-letter.js';
 import { roleSettings, SessionClient, withoutRefusal } from './session-client.js';
-import { counts, createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';
 import { HOSTILE_SETTINGS, setForDatabase, setForRole } from '../testing/hostile-settings.js';
 import { until } from '../testing/until.js';

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Cursor } from '../log/cursor.js';
 import { OutboxStore } from './outbox-store.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
 const [MINE, OTHERS] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 

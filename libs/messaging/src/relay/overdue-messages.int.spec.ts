@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { OutboxStore } from './outbox-store.js';
-import { createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

@@ -7,7 +7,7 @@ import { type ComponentHealth } from '../operations/health.js';
 import { type LeaseTiming } from './lease.js';
 import { OutboxStore } from './outbox-store.js';
 import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { readMessage } from '../message/message.js';
 import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

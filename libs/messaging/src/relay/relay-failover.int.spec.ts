@@ -1,8 +1,8 @@
 import { type LeaseTiming } from './lease.js';
 import { type Outbox } from '../outbox/outbox.js';
-import { Child } from '../testing/child.js';
-import { KafkaLink } from '../testing/kafka-link.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { Child } from '../../test/child.js';
+import { KafkaLink } from '../../test/kafka-link.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 /** How long it takes until a killed or paused leader is succeeded. */

@@ -5,7 +5,7 @@ import { OutboxStore, WriterEnded } from './outbox-store.js';
 import { type Outbox } from '../outbox/outbox.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
 import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 const SPANS = 5000;

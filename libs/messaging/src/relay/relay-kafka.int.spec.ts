@@ -2,8 +2,8 @@ import { createTopics } from '../kafka/kafka.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { type Relay } from './relay.js';
-import { KafkaLink } from '../testing/kafka-link.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { KafkaLink } from '../../test/kafka-link.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { readTopic, type TopicReader } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { type QueryRunner } from 'typeorm';
 import { OutboxStore } from './outbox-store.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

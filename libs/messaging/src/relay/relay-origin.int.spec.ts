@@ -7,7 +7,7 @@ import { type Outbox } from '../outbox/outbox.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
 import { type Relay } from './relay.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 const KEYS = ['a', 'b'];

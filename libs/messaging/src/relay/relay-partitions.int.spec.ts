@@ -3,7 +3,7 @@ import kafkajs, { Kafka, logLevel } from 'kafkajs';
 import { createTopics } from '../kafka/kafka.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type BlockedType } from './routes.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { readTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

@@ -2,10 +2,10 @@ import { Logger } from '@nestjs/common';
 import { jest } from '@jest/globals';
 import { DueWork } from '../poll/due-work.js';
 import { Relay } from './relay.js';
-import { inboxHealth, startCounter } from '../testing/counter-process.js';
+import { inboxHealth, startCounter } from '../../test/counter-process.js';
 import { testServerUrl } from '../testing/database.js';
-import { linkToPostgres, type PostgresLink } from '../testing/postgres-link.js';
-import { counts, createSandbox, type Sandbox } from '../testing/sandbox.js';
+import { linkToPostgres, type PostgresLink } from '../../test/postgres-link.js';
+import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let link: PostgresLink;

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;

@@ -9,8 +9,8 @@ import { OutboxStore } from './outbox-store.js';
 import { type Relay } from './relay.js';
 import { type BlockedType } from './routes.js';
 import { type TopicContract } from '../message/topic.js';
-import { KafkaLink } from '../testing/kafka-link.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../testing/sandbox.js';
+import { KafkaLink } from '../../test/kafka-link.js';
+import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { readTopic, type TopicReader } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 

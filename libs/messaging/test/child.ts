@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { until } from './until.js';
+import { until } from '#src/testing/until.js';
 
 /** A child process that runs the built library and can be killed or paused. It exits when its parent does. */
 export class Child {
@@ -16,7 +16,7 @@ export class Child {
   static start(script: string, env: Record<string, string>): Child {
     const whole = `${script}\nprocess.stdin.on('end', () => process.exit()).resume();`;
     const process = spawn(globalThis.process.execPath, ['--input-type=module', '-e', whole], {
-      cwd: join(import.meta.dirname, '../../dist'),
+      cwd: join(import.meta.dirname, '../dist'),
       env: { PATH: globalThis.process.env['PATH'], ...env },
     });
     return new Child(process);

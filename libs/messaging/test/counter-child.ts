@@ -1,4 +1,4 @@
-import { type InboxOptions } from '../messaging-options.js';
+import { type InboxOptions } from '#src/messaging-options.js';
 import { Child } from './child.js';
 import { type Sandbox } from './sandbox.js';
 
@@ -14,8 +14,8 @@ export function startCounterChild(
   return Child.start(
     `
       import { DataSource } from 'typeorm';
-      import { CounterController, startCounter } from './testing/counter-process.js';
-      import { Counted, COUNTER } from './testing/sandbox.js';
+      import { CounterController, startCounter } from '../test/dist/counter-process.js';
+      import { Counted, COUNTER } from '../test/dist/sandbox.js';
 
       const { options, consumer } = JSON.parse(process.env.OPTIONS);
       consumer.consumer = COUNTER;

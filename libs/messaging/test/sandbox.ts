@@ -3,19 +3,19 @@ import { Logger } from '@nestjs/common';
 import { type ModuleRef } from '@nestjs/core';
 import { IsInt } from 'class-validator';
 import { DataSource, type EntityManager } from 'typeorm';
-import { DeadLetters } from '../dead-letters/dead-letters.js';
-import { DueWork } from '../poll/due-work.js';
-import { type connectProducer, createTopics } from '../kafka/kafka.js';
-import { type LeaseTiming } from '../relay/lease.js';
-import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
-import { Outbox } from '../outbox/outbox.js';
-import { Relay } from '../relay/relay.js';
-import { messagingTables } from '../postgres/schema.js';
-import { SessionClient, withoutRefusal } from '../postgres/session-client.js';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
-import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from './database.js';
-import { readTopic, type TopicReader } from './topic.js';
-import { until } from './until.js';
+import { DeadLetters } from '#src/dead-letters/dead-letters.js';
+import { DueWork } from '#src/poll/due-work.js';
+import { type connectProducer, createTopics } from '#src/kafka/kafka.js';
+import { type LeaseTiming } from '#src/relay/lease.js';
+import { type InboxOptions, type MessagingOptions } from '#src/messaging-options.js';
+import { Outbox } from '#src/outbox/outbox.js';
+import { Relay } from '#src/relay/relay.js';
+import { messagingTables } from '#src/postgres/schema.js';
+import { SessionClient, withoutRefusal } from '#src/postgres/session-client.js';
+import { CommitWakeUp } from '#src/outbox/commit-wake-up.js';
+import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from '#src/testing/database.js';
+import { readTopic, type TopicReader } from '#src/testing/topic.js';
+import { until } from '#src/testing/until.js';
 
 /** The library's own test event. */
 export class Counted {

@@ -3,17 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { DueWork } from '../poll/due-work.js';
-import { type Job, type JobOptions, jobQueue } from '../jobs/job-handlers.js';
-import { JobStore } from '../jobs/job-store.js';
-import { JOB_TIMING, type JobTiming, JobWorker } from '../jobs/job-worker.js';
-import { Jobs } from '../jobs/jobs.js';
-import { type MessagingOptions } from '../messaging-options.js';
-import { Relay } from '../relay/relay.js';
-import { messagingTables } from '../postgres/schema.js';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
-import { createDatabase, type TestDatabase, testServerUrl } from './database.js';
-import { until } from './until.js';
+import { DueWork } from '#src/poll/due-work.js';
+import { type Job, type JobOptions, jobQueue } from '#src/jobs/job-handlers.js';
+import { JobStore } from '#src/jobs/job-store.js';
+import { JOB_TIMING, type JobTiming, JobWorker } from '#src/jobs/job-worker.js';
+import { Jobs } from '#src/jobs/jobs.js';
+import { type MessagingOptions } from '#src/messaging-options.js';
+import { Relay } from '#src/relay/relay.js';
+import { messagingTables } from '#src/postgres/schema.js';
+import { CommitWakeUp } from '#src/outbox/commit-wake-up.js';
+import { createDatabase, type TestDatabase, testServerUrl } from '#src/testing/database.js';
+import { until } from '#src/testing/until.js';
 
 export type Handle = (job: Job<{ n?: number }>, signal: AbortSignal) => void | Promise<void>;
 
@@ -91,7 +91,7 @@ export class JobSandbox {
   /** Starts a child process from the built library. It handles the queue `call`; a job ends once the process was paused. */
   async startChild(): Promise<JobChild> {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: join(import.meta.dirname, '../../dist'),
+      cwd: join(import.meta.dirname, '../dist'),
       env: { PATH: process.env['PATH'], DATABASE_URL: this.database.url },
     });
     this.children.push(child);

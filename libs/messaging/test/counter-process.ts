@@ -4,13 +4,13 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { DataSource, type EntityManager } from 'typeorm';
-import { type ComponentHealth, MessagingHealth } from '../operations/health.js';
-import { InboxContext } from '../inbox/inbox-context.js';
-import { type Message } from '../message/message.js';
-import { type InboxOptions } from '../messaging-options.js';
-import { connectInboxes, MessagingModule } from '../messaging.module.js';
+import { type ComponentHealth, MessagingHealth } from '#src/operations/health.js';
+import { InboxContext } from '#src/inbox/inbox-context.js';
+import { type Message } from '#src/message/message.js';
+import { type InboxOptions } from '#src/messaging-options.js';
+import { connectInboxes, MessagingModule } from '#src/messaging.module.js';
 import { Counted, COUNTER, type Sandbox } from './sandbox.js';
-import { type RawRecord } from './topic.js';
+import { type RawRecord } from '#src/testing/topic.js';
 
 /** Records each message as an effect, in order of arrival, and then calls `next`, which a test can set. */
 @Controller()

@@ -7,7 +7,7 @@ import { gzip, type InputType, zstdCompress } from 'node:zlib';
 import crc32C from 'kafkajs/src/protocol/recordBatch/crc32C/index.js';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
-import { until } from './until.js';
+import { until } from '#src/testing/until.js';
 
 /** The codec numbers in a batch's attributes. */
 export const CODEC = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
