@@ -125,25 +125,26 @@ async function observe(
       marks: [...marksAtRest, ...(await marksOf(system.database, 'at the end'))],
       faults,
       redelivered: redelivery.delivered,
-      unexpectedEvents: [
-        ...system.unexpectedEvents,
-        ...(unfinished === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${unfinished}`]),
-      ],
+      unexpectedEvents: [...system.unexpectedEvents, ...unsettled(unfinished)],
     };
     const verdicts = judge(facts);
     await writeFile(join(options.logs, 'facts.json'), asJson({ verdicts, facts }));
-    return {
-      verdicts,
-      facts,
-      separateRelaysOf,
-      repeats: load.calls.repeats,
-      lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
-      slowestAnswer: Math.max(0, ...load.orderAttempts.map(({ tookMs }) => tookMs)),
-      timings: await timingsOf(system.database),
-    };
+    return { verdicts, facts, separateRelaysOf, ...(await figuresOf(load, system)) };
   } finally {
     await Promise.all([redelivery.stop(), load.stop(), live.stop()]);
   }
+}
+
+const unsettled = (unfinished: string | undefined): string[] =>
+  unfinished === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${unfinished}`];
+
+async function figuresOf(load: Load, system: System): Promise<Omit<ChaosResult, 'verdicts' | 'facts' | 'separateRelaysOf'>> {
+  return {
+    repeats: load.calls.repeats,
+    lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),
+    slowestAnswer: Math.max(0, ...load.orderAttempts.map(({ tookMs }) => tookMs)),
+    timings: await timingsOf(system.database),
+  };
 }
 
 /** Formats the facts with one record per line, for grep. */

@@ -53,10 +53,13 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-export async function createSandbox(
-  servers: { databaseUrl?: string; brokers?: readonly string[] } = {},
-): Promise<Sandbox> {
-  Logger.overrideLogger(['error', 'fatal']);
+interface Servers {
+  readonly databaseUrl?: string;
+  readonly brokers?: readonly string[];
+}
+
+/** Creates the database and the topic, with a connection to each. */
+async function prepare(servers: Servers) {
   const database = await createDatabase(servers.databaseUrl ?? testServerUrl());
   const name = `sandbox-${randomBytes(6).toString('hex')}`;
   const contract = {
@@ -82,7 +85,12 @@ export async function createSandbox(
   const dataSource = await withoutRefusal(() =>
     new DataSource({ type: 'postgres', url: database.url, extra }).initialize(),
   );
-  const topic = await readTopic(options.brokers, name);
+  return { options, consumer, database, dataSource, topic: await readTopic(options.brokers, name) };
+}
+
+export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
+  Logger.overrideLogger(['error', 'fatal']);
+  const { options, consumer, database, dataSource, topic } = await prepare(servers);
   const relays: Relay[] = [];
   return {
     options,

@@ -29,72 +29,75 @@ const SCHEMAS: readonly { readonly schema: string; readonly service: ServiceName
   { schema: 'payments', service: 'payment-service' },
 ];
 
+/** The functions that the triggers call, the tables in which they record, and the triggers that let handlers fail. */
+const FAULTS = `
+  create table chaos.pace (delay_ms int not null);
+  insert into chaos.pace values (0);
+  create function chaos.slow() returns trigger language plpgsql security definer as $$ begin
+    perform pg_sleep(random() * delay_ms / 1000.0) from chaos.pace where delay_ms > 0;
+    return null;
+  end $$;
+  create function chaos.fail() returns trigger language plpgsql as $$ begin
+    if random() < ${HANDLERS_FAIL} then raise exception 'chaos lets this handler fail'; end if;
+    return new;
+  end $$;
+  -- Only handlers write these: requests change neither an order's payment nor the jobs that notify its customer.
+  create trigger failing before update on orders.orders
+    for each row when (old.payment is distinct from new.payment) execute function chaos.fail();
+  create trigger failing before insert on orders.jobs for each row execute function chaos.fail();
+  create trigger failing before insert on payments.payment_requests for each row execute function chaos.fail();
+
+  create sequence chaos.moments;
+  create table chaos.parkings (
+    schema text not null, id bigint not null, consumer text not null, key text not null, message_id text, holds_key boolean not null,
+    error text, came bigint not null default nextval('chaos.moments'), went bigint, primary key (schema, id));
+  create table chaos.recordings (
+    schema text not null, consumer text not null, message_id text not null, source text not null,
+    at bigint not null default nextval('chaos.moments'), primary key (schema, consumer, message_id, source));
+  create function chaos.note_recording() returns trigger language plpgsql security definer as $$ begin
+    if tg_op = 'INSERT' then
+      insert into chaos.recordings values (tg_table_schema, new.consumer, new.message_id, new.source);
+    else
+      delete from chaos.recordings
+       where schema = tg_table_schema and consumer = old.consumer and message_id = old.message_id and source = old.source;
+    end if;
+    return null;
+  end $$;
+  create function chaos.note_parking() returns trigger language plpgsql security definer as $$ begin
+    if tg_op = 'INSERT' then
+      insert into chaos.parkings (schema, id, consumer, key, message_id, holds_key, error)
+      values (tg_table_schema, new.id, new.consumer, coalesce(encode(new.key, 'escape'), ''), new.message_id, new.holds_key, new.error);
+    else
+      update chaos.parkings set went = nextval('chaos.moments') where schema = tg_table_schema and id = old.id;
+    end if;
+    return null;
+  end $$;
+
+  create table chaos.take_overs (
+    schema text not null, since timestamptz not null, released boolean not null, at timestamptz not null);
+  create table chaos.releases (schema text primary key, at timestamptz not null);
+  create function chaos.note_lease() returns trigger language plpgsql security definer as $$ begin
+    if new.expires_at = '-infinity' then
+      insert into chaos.releases values (tg_table_schema, clock_timestamp())
+          on conflict (schema) do update set at = excluded.at;
+    elsif new.token <> old.token and old.holder is not null then
+      insert into chaos.take_overs
+      select tg_table_schema,
+             -- Released, or renewed for the last time: a lease lasts for 4 s.
+             case when old.expires_at = '-infinity' then r.at else old.expires_at - interval '4 s' end,
+             old.expires_at = '-infinity', clock_timestamp()
+        from (values (1)) as one left join chaos.releases r on r.schema = tg_table_schema;
+    end if;
+    return null;
+  end $$`;
+
 /**
  * Installs triggers that make message handlers fail occasionally, delay statements as set by {@link slowDown}, and record what leaves no
  * trace otherwise: when messages were recorded and parked, and changes of the relay's lease. Because triggers do it, the services run
  * exactly as shipped.
  */
 export async function installDatabaseFaults(database: Pool): Promise<void> {
-  await database.query(`
-    create table chaos.pace (delay_ms int not null);
-    insert into chaos.pace values (0);
-    create function chaos.slow() returns trigger language plpgsql security definer as $$ begin
-      perform pg_sleep(random() * delay_ms / 1000.0) from chaos.pace where delay_ms > 0;
-      return null;
-    end $$;
-    create function chaos.fail() returns trigger language plpgsql as $$ begin
-      if random() < ${HANDLERS_FAIL} then raise exception 'chaos lets this handler fail'; end if;
-      return new;
-    end $$;
-    -- Only handlers write these: requests change neither an order's payment nor the jobs that notify its customer.
-    create trigger failing before update on orders.orders
-      for each row when (old.payment is distinct from new.payment) execute function chaos.fail();
-    create trigger failing before insert on orders.jobs for each row execute function chaos.fail();
-    create trigger failing before insert on payments.payment_requests for each row execute function chaos.fail();
-
-    create sequence chaos.moments;
-    create table chaos.parkings (
-      schema text not null, id bigint not null, consumer text not null, key text not null, message_id text, holds_key boolean not null,
-      error text, came bigint not null default nextval('chaos.moments'), went bigint, primary key (schema, id));
-    create table chaos.recordings (
-      schema text not null, consumer text not null, message_id text not null, source text not null,
-      at bigint not null default nextval('chaos.moments'), primary key (schema, consumer, message_id, source));
-    create function chaos.note_recording() returns trigger language plpgsql security definer as $$ begin
-      if tg_op = 'INSERT' then
-        insert into chaos.recordings values (tg_table_schema, new.consumer, new.message_id, new.source);
-      else
-        delete from chaos.recordings
-         where schema = tg_table_schema and consumer = old.consumer and message_id = old.message_id and source = old.source;
-      end if;
-      return null;
-    end $$;
-    create function chaos.note_parking() returns trigger language plpgsql security definer as $$ begin
-      if tg_op = 'INSERT' then
-        insert into chaos.parkings (schema, id, consumer, key, message_id, holds_key, error)
-        values (tg_table_schema, new.id, new.consumer, coalesce(encode(new.key, 'escape'), ''), new.message_id, new.holds_key, new.error);
-      else
-        update chaos.parkings set went = nextval('chaos.moments') where schema = tg_table_schema and id = old.id;
-      end if;
-      return null;
-    end $$;
-
-    create table chaos.take_overs (
-      schema text not null, since timestamptz not null, released boolean not null, at timestamptz not null);
-    create table chaos.releases (schema text primary key, at timestamptz not null);
-    create function chaos.note_lease() returns trigger language plpgsql security definer as $$ begin
-      if new.expires_at = '-infinity' then
-        insert into chaos.releases values (tg_table_schema, clock_timestamp())
-            on conflict (schema) do update set at = excluded.at;
-      elsif new.token <> old.token and old.holder is not null then
-        insert into chaos.take_overs
-        select tg_table_schema,
-               -- Released, or renewed for the last time: a lease lasts for 4 s.
-               case when old.expires_at = '-infinity' then r.at else old.expires_at - interval '4 s' end,
-               old.expires_at = '-infinity', clock_timestamp()
-          from (values (1)) as one left join chaos.releases r on r.schema = tg_table_schema;
-      end if;
-      return null;
-    end $$`);
+  await database.query(FAULTS);
   for (const { schema } of SCHEMAS)
     await database.query(`
       create trigger recording after insert or delete on ${schema}.inbox for each row execute function chaos.note_recording();

@@ -67,25 +67,16 @@ export async function startSystem(setup: Setup, payments: PaymentSettings, logs:
   }
 }
 
+type Undo = (() => Promise<unknown>)[];
+
 async function build(
   setup: Setup,
   payments: PaymentSettings,
   logs: string,
-  undo: (() => Promise<unknown>)[],
+  undo: Undo,
 ): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
-  const postgres = await startPostgres({
-    database: 'twinbox',
-    logFile: join(logs, 'postgres.log'),
-    // Logs the process of each line, and who waited for whose lock.
-    settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
-  });
-  undo.push(() => postgres.remove());
-  const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
-  undo.push(() => kafka.remove());
-  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
-  for (const command of ['migrations/dist/migrate.js', 'tools/dist/provisioning/topics.js'])
-    await exec(process.execPath, [join(root, command)], { env });
+  const { postgres, kafka } = await startServers(logs, undo);
   const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
   // Idle connections are lost when the server stops; the next query opens a new one.
   database.on('error', () => undefined);
@@ -93,26 +84,12 @@ async function build(
   await openShop(database);
   await installDatabaseFaults(database);
 
-  const links = new Map<LinkName, FaultProxy>();
-  for (const name of setup.links) {
-    const isKafka = name.endsWith('kafka');
-    const link = await FaultProxy.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
-    undo.push(() => link.close());
-    links.set(name, link);
-  }
-
+  const links = await openLinks(setup, { postgres, kafka }, undo);
   const unexpectedEvents: string[] = [];
   const processes = new Map<ProcessName, Replica>();
   for (const name of setup.processes) {
-    const role = serviceOf(name) === 'order-service' ? 'orders' : 'payments';
-    const isRelay = name.includes(' relay/');
     const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
-    const variables = {
-      DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
-      KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
-      ...(serviceOf(name) === setup.separateRelaysOf && !isRelay && { RELAY: 'off' }),
-      ...(name.startsWith('payment-service/') && paymentVariables(setup, payments)),
-    };
+    const variables = variablesOf(name, links, setup, payments);
     const replica = new Replica(name, await freePort(), variables, logFile, (what) => unexpectedEvents.push(what));
     undo.push(() => replica.kill());
     processes.set(name, replica);
@@ -137,6 +114,59 @@ async function build(
       for (const replica of processes.values()) replica.resume();
       await Promise.all([...processes.values()].map((replica) => replica.start()));
     },
+  };
+}
+
+interface Servers {
+  readonly postgres: PostgresServer;
+  readonly kafka: KafkaServer;
+}
+
+/** Starts PostgreSQL and Kafka with migrated schemas and the topics. */
+async function startServers(logs: string, undo: Undo): Promise<Servers> {
+  const postgres = await startPostgres({
+    database: 'twinbox',
+    logFile: join(logs, 'postgres.log'),
+    // Logs the process of each line, and who waited for whose lock.
+    settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
+  });
+  undo.push(() => postgres.remove());
+  const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
+  undo.push(() => kafka.remove());
+  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
+  for (const command of ['migrations/dist/migrate.js', 'tools/dist/provisioning/topics.js'])
+    await exec(process.execPath, [join(root, command)], { env });
+  return { postgres, kafka };
+}
+
+async function openLinks(
+  setup: Setup,
+  { postgres, kafka }: Servers,
+  undo: Undo,
+): Promise<ReadonlyMap<LinkName, FaultProxy>> {
+  const links = new Map<LinkName, FaultProxy>();
+  for (const name of setup.links) {
+    const isKafka = name.endsWith('kafka');
+    const link = await FaultProxy.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
+    undo.push(() => link.close());
+    links.set(name, link);
+  }
+  return links;
+}
+
+function variablesOf(
+  name: ProcessName,
+  links: ReadonlyMap<LinkName, FaultProxy>,
+  setup: Setup,
+  payments: PaymentSettings,
+): Record<string, string> {
+  const role = serviceOf(name) === 'order-service' ? 'orders' : 'payments';
+  const isRelay = name.includes(' relay/');
+  return {
+    DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
+    KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
+    ...(serviceOf(name) === setup.separateRelaysOf && !isRelay && { RELAY: 'off' }),
+    ...(name.startsWith('payment-service/') && paymentVariables(setup, payments)),
   };
 }
 
