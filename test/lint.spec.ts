@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,12 +7,12 @@ import { promisify } from 'node:util';
 const ROOT = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** Returns the linter's output for a file with this import. */
-async function lint(name: string): Promise<string> {
+/** Returns the linter's output for a file with this text. */
+async function lint(text: string, name = 'file.ts'): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lint-'));
   try {
-    const file = join(directory, 'imports.ts');
-    await writeFile(file, `import { ${name} } from 'class-validator';\n\nexport const rule = ${name};\n`);
+    const file = join(directory, name);
+    await writeFile(file, text);
     const { stdout } = await run(join(ROOT, 'node_modules/.bin/oxlint'), ['-c', join(ROOT, '.oxlintrc.json'), file]);
     return stdout;
   } catch (error) {
@@ -22,7 +22,49 @@ async function lint(name: string): Promise<string> {
   }
 }
 
+const importing = (name: string) => `import { ${name} } from 'class-validator';\n\nexport const rule = ${name};\n`;
+
 it('the linter rejects IsOptional, which allows null, and names the alternatives', async () => {
-  expect(await lint('IsOptional')).toMatch(/no-restricted-imports[^]*MayBeAbsent/);
-  expect(await lint('IsBoolean')).not.toContain('no-restricted-imports');
+  expect(await lint(importing('IsOptional'))).toMatch(/no-restricted-imports[^]*MayBeAbsent/);
+  expect(await lint(importing('IsBoolean'))).not.toContain('no-restricted-imports');
 });
+
+it('the linter rejects a file of more than 300 lines, unless it is a spec', async () => {
+  const lines = (count: number) => `${Array.from({ length: count }, (_, n) => `export const n${n} = ${n};`).join('\n')}\n`;
+
+  expect(await lint(lines(301))).toContain('max-lines');
+  expect(await lint(lines(300))).not.toContain('max-lines');
+  expect(await lint(lines(301), 'file.spec.ts')).not.toContain('max-lines');
+});
+
+it('the linter rejects a function of more than 50 lines, blank lines and comments aside, unless it is in a spec', async () => {
+  const body = (count: number) => Array.from({ length: count - 2 }, (_, n) => `  console.log(${n});\n\n  // Why.\n`).join('');
+  const text = (count: number) => `export function long(): void {\n${body(count)}}\n`;
+
+  expect(await lint(text(51))).toContain('max-lines-per-function');
+  expect(await lint(text(50))).not.toContain('max-lines-per-function');
+  expect(await lint(text(51), 'file.spec.ts')).not.toContain('max-lines-per-function');
+});
+
+/** Returns which part of the lines of a service's sources are comments. */
+async function commentShare(service: string): Promise<number> {
+  let [comments, all] = [0, 0];
+  for await (const file of glob(`apps/${service}/src/**/*.ts`, { cwd: ROOT })) {
+    if (file.endsWith('.spec.ts')) continue;
+    const text = (await readFile(join(ROOT, file), 'utf8')).trimEnd();
+    all += text.split('\n').length;
+    const found = text.match(/^ *(\/\/.*|\/\*[^]*?\*\/)/gm) ?? [];
+    comments += found.reduce((sum, comment) => sum + comment.split('\n').length, 0);
+  }
+  return comments / all;
+}
+
+it.each(['order-service', 'payment-service'])(
+  'at most 8 %% of the lines of %s are comments, because names and types say what the code does',
+  async (service) => {
+    const share = await commentShare(service);
+
+    expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThanOrEqual(0.08);
+  },
+);
