@@ -62,7 +62,12 @@ module.exports = {
       'Replacing the Kafka client must affect only one adapter: kafka.ts, and the kafkajs patches next to it.',
       {
         path: '^(libs|apps)/',
-        pathNot: ['^libs/messaging/src/kafka/kafka(js-patches|js-fetches)?\\.ts$', '\\.spec\\.ts$', '/testing/', '/test/'],
+        pathNot: [
+          '^libs/messaging/src/kafka/kafka(js-patches|js-fetches)?\\.ts$',
+          '\\.spec\\.ts$',
+          '/testing/',
+          '/test/',
+        ],
       },
       { path: 'node_modules/kafkajs' },
     ),

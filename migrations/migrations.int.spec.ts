@@ -8,11 +8,15 @@ import {
 } from '@twinbox/messaging/testing';
 import { PASSWORDS } from '@twinbox/test-support';
 import pg from 'pg';
-import { DataSource } from 'typeorm';
-import { entities as orderEntities } from '../apps/order-service/src/adapters/postgres/entities.js';
-import { entities as paymentEntities } from '../apps/payment-service/src/adapters/postgres/entities.js';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { migrateSchemas } from './migrate-schemas.js';
 import { SCHEMAS } from './schemas.js';
+import { bySchema, SERVICES } from './services.js';
+
+/** What a service has in `adapters/postgres/entities.ts`. */
+interface Entities {
+  readonly entities: NonNullable<DataSourceOptions['entities']>;
+}
 
 let database: TestDatabase;
 
@@ -28,15 +32,14 @@ it('migrates an empty database, and does nothing the second time', async () => {
   const first = await migrateSchemas(database.url, PASSWORDS);
   const second = await migrateSchemas(database.url, PASSWORDS);
 
-  expect(first['orders']).toEqual(SCHEMAS[0]!.migrations.map(({ name }) => name));
-  expect(first['payments']).toEqual(SCHEMAS[1]!.migrations.map(({ name }) => name));
-  expect(second).toEqual({ orders: [], payments: [] });
+  const all = SCHEMAS.map(({ schema, migrations }) => [schema, migrations.map(({ name }) => name)]);
+  expect(first).toEqual(Object.fromEntries(all));
+  expect(second).toEqual(bySchema(() => []));
 });
 
-it.each([
-  ['orders', orderEntities],
-  ['payments', paymentEntities],
-])('leaves no difference between the tables of %s and the entities of their service', async (schema, entities) => {
+it.each(SCHEMAS)('leaves no difference between the tables of $schema and the entities of $service', async (row) => {
+  const { schema, service } = row;
+  const { entities } = (await import(`../apps/${service}/src/adapters/postgres/entities.js`)) as Entities;
   const dataSource = await new DataSource({ type: 'postgres', url: database.url, schema, entities }).initialize();
 
   const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
@@ -51,15 +54,18 @@ it.each(SCHEMAS)('knows every migration of $schema', async ({ schema, migrations
   expect(files.map((file) => /^\d+/.exec(file)?.[0])).toEqual(migrations.map(({ name }) => /\d+$/.exec(name)?.[0]));
 });
 
-it.each(['orders', 'payments'])('lets the relay of %s read the sequence of its outbox', async (schema) => {
-  const client = new pg.Client({ connectionString: database.urlFor(schema, schema) });
-  await client.connect();
+it.each(SERVICES.map(({ schema }) => schema))(
+  'lets the relay of %s read the sequence of its outbox',
+  async (schema) => {
+    const client = new pg.Client({ connectionString: database.urlFor(schema, schema) });
+    await client.connect();
 
-  const { rows } = await client.query(`select last_value::int from ${schema}.outbox_position_seq`);
+    const { rows } = await client.query(`select last_value::int from ${schema}.outbox_position_seq`);
 
-  expect(rows).toEqual([{ last_value: 1 }]);
-  await client.end();
-});
+    expect(rows).toEqual([{ last_value: 1 }]);
+    await client.end();
+  },
+);
 
 it('migrates regardless of the settings of the database, and gives each serviceâ€™s role the settings that it depends on', async () => {
   const hostile = await createDatabase(testServerUrl());
@@ -67,7 +73,7 @@ it('migrates regardless of the settings of the database, and gives each serviceâ
 
   await migrateSchemas(hostile.url, PASSWORDS);
 
-  for (const schema of ['orders', 'payments']) {
+  for (const { schema } of SERVICES) {
     const client = new pg.Client({ connectionString: hostile.urlFor(schema, schema) });
     await client.connect();
     const { rows } = await client.query('select name, setting from pg_settings');

@@ -31,7 +31,8 @@ it('every service has its folder in apps and in the migrations', async () => {
   expect(apps.toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
   const folders = schemas.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   expect(folders).toEqual(expect.arrayContaining(SERVICES.map(({ schema }) => schema)));
-  for (const { name } of SERVICES) expect(await readJson(`apps/${name}/package.json`)).toHaveProperty('name', `@twinbox/${name}`);
+  for (const { name } of SERVICES)
+    expect(await readJson(`apps/${name}/package.json`)).toHaveProperty('name', `@twinbox/${name}`);
 });
 
 it('docker-compose.yml runs the services, each with its port, role and consumer group', async () => {

@@ -1,4 +1,5 @@
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
+import { SCHEMA_OF } from '@twinbox/migrations/services';
 import {
   createServiceDatabase,
   createServiceTopics,
@@ -15,7 +16,7 @@ let database: TestDatabase;
 let topics: ServiceTopics;
 
 const env = (name: ServiceName) => {
-  const role = name === 'order-service' ? 'orders' : 'payments';
+  const role = SCHEMA_OF[name];
   return { ...topics.env(name), DATABASE_URL: database.urlFor(role, role), RELAY: 'off' };
 };
 

@@ -138,7 +138,10 @@ async function observe(
 const unsettled = (unfinished: string | undefined): string[] =>
   unfinished === undefined ? [] : [`${SETTLE_MS / 1000} s after the last fault, ${unfinished}`];
 
-async function figuresOf(load: Load, system: System): Promise<Omit<ChaosResult, 'verdicts' | 'facts' | 'separateRelaysOf'>> {
+async function figuresOf(
+  load: Load,
+  system: System,
+): Promise<Omit<ChaosResult, 'verdicts' | 'facts' | 'separateRelaysOf'>> {
   return {
     repeats: load.calls.repeats,
     lostAnswers: [...system.links.values()].reduce((sum, { lost }) => sum + lost, 0),

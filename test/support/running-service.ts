@@ -99,7 +99,10 @@ function describeMetrics(service: Running): void {
       await restore();
 
       expect(body).toMatch(/^messaging_scrape_errors_total\{source="database"\} [1-9]/m);
-      await until('the service is healthy again', async () => (await service().caller({}).get('/health')).status === 200);
+      await until(
+        'the service is healthy again',
+        async () => (await service().caller({}).get('/health')).status === 200,
+      );
     });
   });
 }

@@ -15,10 +15,11 @@ export interface ServiceTopics {
 
 export async function createServiceTopics(brokers: readonly string[] = testBrokers()): Promise<ServiceTopics> {
   const unique = randomBytes(4).toString('hex');
-  const nameOf = (topic: Topic) => `${contracts[topic].name}-${unique}`;
+  const topics: Pick<typeof contracts, Topic> = contracts;
+  const nameOf = (topic: Topic) => `${topics[topic].name}-${unique}`;
   await createTopics(
     { brokers, clientId: 'test' },
-    TOPICS.map((topic) => ({ ...contracts[topic], name: nameOf(topic) })),
+    TOPICS.map((topic) => ({ ...topics[topic], name: nameOf(topic) })),
   );
   const names = Object.fromEntries(TOPICS.map((topic) => [`${topic}_TOPIC`, nameOf(topic)]));
   return {

@@ -22,4 +22,5 @@ export function frames(
 }
 
 /** The size of a message of Kafka's protocol, which begins with the number of bytes that follow. */
-export const lengthFirst = (data: Buffer): number | undefined => (data.length < 4 ? undefined : 4 + data.readInt32BE(0));
+export const lengthFirst = (data: Buffer): number | undefined =>
+  data.length < 4 ? undefined : 4 + data.readInt32BE(0);

@@ -6,9 +6,11 @@ import { testBrokers } from '@twinbox/messaging/testing';
 
 const names = { ORDER_EVENTS_TOPIC: `orders-${randomUUID()}`, PAYMENT_EVENTS_TOPIC: `payments-${randomUUID()}` };
 
+const command = fileURLToPath(new URL('../../dist/provisioning/topics.js', import.meta.url));
+
 /** Runs the command as an operator does. */
 const topics = (variables: NodeJS.ProcessEnv) =>
-  promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../dist/provisioning/topics.js', import.meta.url))], {
+  promisify(execFile)(process.execPath, [command], {
     env: { ...process.env, KAFKA_BROKERS: testBrokers().join(','), ...names, ...variables },
   });
 

@@ -2,14 +2,15 @@ import { Logger } from '@nestjs/common';
 import * as contracts from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
 import { required, run } from '@twinbox/migrations/command';
-import { TOPICS } from '@twinbox/migrations/services';
+import { type Topic, TOPICS } from '@twinbox/migrations/services';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);
 
 run('topics', async () => {
   const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const topics = TOPICS.map((topic) => ({ prefix: topic, ...configured(contracts[topic], topic) }));
+  const contractOf: Pick<typeof contracts, Topic> = contracts;
+  const topics = TOPICS.map((topic) => ({ prefix: topic, ...configured(contractOf[topic], topic) }));
   for (const [n, { prefix, name }] of topics.entries()) {
     const other = topics.slice(0, n).find((earlier) => earlier.name === name);
     if (other) throw new Error(`${other.prefix}_TOPIC and ${prefix}_TOPIC are both "${name}", but must differ`);

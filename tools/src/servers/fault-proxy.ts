@@ -113,7 +113,7 @@ export class FaultProxy {
     const connection = new Connection(client, server, {
       filter: this.options.filter,
       // Made for each connection, because it may hold the beginning of an answer.
-      readdress: this.options.advertises ? addressRewriter(this.targetPort, this.port) : (chunk) => chunk,
+      readdress: this.options.advertises ? addressRewriter(this.targetPort, this.port) : unchanged,
       delayMs: () => this.delayMs,
       loses: () => {
         if (this.mode !== 'swallowing') return false;
@@ -125,6 +125,8 @@ export class FaultProxy {
     connection.onClosed(() => this.connections.delete(connection));
   }
 }
+
+const unchanged = (chunk: Buffer): Buffer => chunk;
 
 class Connection {
   hasLost = false;
@@ -139,7 +141,7 @@ class Connection {
       readonly loses: () => boolean;
     },
   ) {
-    const { request = (chunk) => chunk, answer = (chunk) => chunk } = proxy.filter?.(() => this.reset()) ?? {};
+    const { request = unchanged, answer = unchanged }: Filter = proxy.filter?.(() => this.reset()) ?? {};
     const requests = new Flow(server, proxy.delayMs);
     client.on('data', (chunk: Buffer) => requests.pass(request(chunk)));
     client.on('end', () => requests.pass('end'));

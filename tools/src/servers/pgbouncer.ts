@@ -24,27 +24,7 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
   const users = join(directory, 'users.txt');
   const config = join(directory, 'pgbouncer.ini');
   await writeFile(users, `"${username}" "${password}"\n`);
-  await writeFile(
-    config,
-    [
-      '[databases]',
-      `* = host=${hostname} port=${server.port}`,
-      '[pgbouncer]',
-      'listen_addr = 127.0.0.1',
-      `listen_port = ${port}`,
-      'unix_socket_dir =',
-      'auth_type = scram-sha-256',
-      `auth_file = ${users}`,
-      'pool_mode = transaction',
-      'max_client_conn = 500',
-      'default_pool_size = 10',
-      // Test files create databases of their own and drop them.
-      'server_idle_timeout = 5',
-      // Some tests make a database unavailable and then available again.
-      'server_login_retry = 1',
-      '',
-    ].join('\n'),
-  );
+  await writeFile(config, configuration(`${hostname} port=${server.port}`, port, users));
   if (user) for (const path of [directory, users, config]) await chown(path, user.uid, user.gid);
 
   const logFile = join(directory, 'pgbouncer.log');
@@ -64,6 +44,27 @@ export async function startPgBouncer(server: PostgresServer, directory: string):
   const url = new URL(server.url);
   url.port = String(port);
   return url.href;
+}
+
+function configuration(host: string, port: number, users: string): string {
+  return [
+    '[databases]',
+    `* = host=${host}`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = scram-sha-256',
+    `auth_file = ${users}`,
+    'pool_mode = transaction',
+    'max_client_conn = 500',
+    'default_pool_size = 10',
+    // Test files create databases of their own and drop them.
+    'server_idle_timeout = 5',
+    // Some tests make a database unavailable and then available again.
+    'server_login_retry = 1',
+    '',
+  ].join('\n');
 }
 
 async function find(): Promise<string> {

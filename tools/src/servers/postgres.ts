@@ -153,8 +153,7 @@ class LocalPostgres implements PostgresServer {
   private async signalAll(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     // The server itself first, so that it forks no more child processes.
     if (this.child?.pid) signalIfThere(this.child.pid, signal);
-    if (this.child?.pid)
-      for (const pid of await pidsTitled(childrenTitle(this.dataDir))) signalIfThere(pid, signal);
+    if (this.child?.pid) for (const pid of await pidsTitled(childrenTitle(this.dataDir))) signalIfThere(pid, signal);
   }
 
   private async finish(signal: NodeJS.Signals, graceMs: number): Promise<void> {

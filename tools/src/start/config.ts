@@ -69,9 +69,7 @@ function groupProblems(env: NodeJS.ProcessEnv): string[] {
   const others = SERVICES.map(({ name }) => name).filter((name) => name !== 'order-service');
   const taken = others.find((name) => name === env['NOTIFICATIONS_GROUP']?.trim());
   if (!taken) return [];
-  return [
-    `NOTIFICATIONS_GROUP is "${taken}", the consumer group of ${taken}. Choose a different name, or unset it.`,
-  ];
+  return [`NOTIFICATIONS_GROUP is "${taken}", the consumer group of ${taken}. Choose a different name, or unset it.`];
 }
 
 /**
