@@ -14,7 +14,7 @@ import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from './outbox/commit-wake-up.js';
+import { CommitWakeUp } from './postgres/after-commit.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
 import { DeadLetters } from './dead-letters/dead-letters.js';
 import { DueWork } from './poll/due-work.js';

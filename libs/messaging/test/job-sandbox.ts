@@ -11,7 +11,7 @@ import { Jobs } from '#src/jobs/jobs.js';
 import { type MessagingOptions } from '#src/messaging-options.js';
 import { Relay } from '#src/relay/relay.js';
 import { messagingTables } from '#src/postgres/schema.js';
-import { CommitWakeUp } from '#src/outbox/commit-wake-up.js';
+import { CommitWakeUp } from '#src/postgres/after-commit.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '#src/testing/database.js';
 import { until } from '#src/testing/until.js';
 

@@ -1,6 +1,6 @@
 import { type ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
+import { CommitWakeUp } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { InboxRecords } from './inbox-records.js';
 import { type InboxCounts } from './inbox-work.js';

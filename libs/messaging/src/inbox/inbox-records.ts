@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnAppl
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { identityFlaw, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
+import { CommitWakeUp } from '../postgres/after-commit.js';
 import { describeError, PermanentError } from '../errors.js';
 import { InboxStore, LOCK_TIMEOUT } from './inbox-store.js';
 import { type InboxCounts, noCounts } from './inbox-work.js';

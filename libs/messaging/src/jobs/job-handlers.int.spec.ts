@@ -3,7 +3,7 @@ import { Injectable, Logger, Scope, type Type } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource, type EntityManager } from 'typeorm';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
+import { CommitWakeUp } from '../postgres/after-commit.js';
 import { DeadJobs } from '../dead-letters/dead-jobs.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';

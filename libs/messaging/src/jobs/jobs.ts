@@ -3,7 +3,7 @@ import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from '../postgres/batched-statement.js';
 import { isUuid, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from '../outbox/commit-wake-up.js';
+import { CommitWakeUp } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';

@@ -6,7 +6,7 @@ import { type InboxCounts } from '../inbox/inbox-work.js';
 import { consumerLags, type GroupLag } from '../kafka/kafka.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { readTables, type TableReading } from './metrics-store.js';
-import { type TopicCounts } from '../relay/outbox-counts.js';
+import { type TopicCounts } from '../relay/topic-counts.js';
 import { addMetric, type Labels, latencySamples, type Sample } from './sampled-metric.js';
 import { type GapReport } from '../relay/relay.js';
 import { CachedReading } from './cached-reading.js';

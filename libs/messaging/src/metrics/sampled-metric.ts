@@ -1,5 +1,5 @@
 import { type Metric, type Registry } from 'prom-client';
-import { LATENCY_BOUNDS_MS, type TopicCounts } from '../relay/outbox-counts.js';
+import { LATENCY_BOUNDS_MS, type TopicCounts } from '../relay/topic-counts.js';
 
 /** Label names and values of a sample. */
 export type Labels = Readonly<Record<string, string | number>>;

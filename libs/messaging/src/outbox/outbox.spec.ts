@@ -1,7 +1,7 @@
 import { Allow } from 'class-validator';
 import fc from 'fast-check';
 import { type EntityManager, type QueryRunner } from 'typeorm';
-import { type CommitWakeUp } from './commit-wake-up.js';
+import { type CommitWakeUp } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { type KafkaRecord, readMessage, recordTime, toRecord } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';

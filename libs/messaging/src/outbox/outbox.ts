@@ -3,7 +3,7 @@ import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from '../postgres/batched-statement.js';
 import { isTooLong, isUuid, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from './commit-wake-up.js';
+import { CommitWakeUp } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from '../message/json-complexity.js';
 import { attributeFlaw } from '../message/message.js';

@@ -1,5 +1,5 @@
 import { type Cursor } from '../log/cursor.js';
-import { type Lease } from './lease.js';
+import { type Lease } from '../poll/lease.js';
 import { type OutboxStore } from './outbox-store.js';
 
 /** Old messages are looked for at intervals of about the retention, within these bounds. */

@@ -4,7 +4,7 @@ import { type Cursor, multirange, type Span } from '../log/cursor.js';
 import { blocksOf, type DueSince, dueSince, LATE, NIL } from '../postgres/due-range.js';
 import { type Incident, openIncidents, reportIncident } from '../operations/incidents.js';
 import { cursorOf, readUpTo, recorded } from '../log/lease-progress.js';
-import { type KnownLease, type LeaseAnswer, type LeaseStore, type Unpublished } from './lease.js';
+import { type KnownLease, type LeaseAnswer, type LeaseStore, type Unpublished } from '../poll/lease.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { type OutboxRow } from '../message/message.js';
 import { quoteIdentifier } from '../postgres/schema.js';

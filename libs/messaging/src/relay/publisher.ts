@@ -3,7 +3,7 @@ import { describeError } from '../errors.js';
 import { type connectProducer, failureScope, isTimestampRefusal, type Producer, refusal } from '../kafka/kafka.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { TopicCounts } from './outbox-counts.js';
+import { TopicCounts } from './topic-counts.js';
 import { type AggregateKey, type OutboxStore, RECORD_OVERHEAD_BYTES } from './outbox-store.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type Routes } from './routes.js';

@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import { Cursor } from '../log/cursor.js';
 import { type ComponentHealth } from '../operations/health.js';
-import { type LeaseTiming } from './lease.js';
+import { type LeaseTiming } from '../poll/lease.js';
 import { OutboxStore } from './outbox-store.js';
 import { type Relay } from './relay.js';
 import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';

@@ -1,4 +1,4 @@
-import { type LeaseTiming } from './lease.js';
+import { type LeaseTiming } from '../poll/lease.js';
 import { type Outbox } from '../outbox/outbox.js';
 import { Child } from '../../test/child.js';
 import { KafkaLink } from '../../test/kafka-link.js';

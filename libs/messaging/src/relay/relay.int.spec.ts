@@ -1,5 +1,5 @@
 import { connectProducer } from '../kafka/kafka.js';
-import { type LeaseTiming } from './lease.js';
+import { type LeaseTiming } from '../poll/lease.js';
 import { type Relay } from './relay.js';
 import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { OutboxStore } from './outbox-store.js';
+import { OutboxStore } from '../relay/outbox-store.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 

@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from './commit-wake-up.js';
+import { CommitWakeUp } from './after-commit.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { Outbox } from './outbox.js';
+import { Outbox } from '../outbox/outbox.js';
 import { type Relay } from '../relay/relay.js';
 import { messagingTables } from '../postgres/schema.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';

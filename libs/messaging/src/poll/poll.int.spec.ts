@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { jest } from '@jest/globals';
-import { DueWork } from '../poll/due-work.js';
-import { Relay } from './relay.js';
+import { DueWork } from './due-work.js';
+import { Relay } from '../relay/relay.js';
 import { inboxHealth, startCounter } from '../../test/counter-process.js';
 import { testServerUrl } from '../testing/database.js';
 import { linkToPostgres, type PostgresLink } from '../../test/postgres-link.js';

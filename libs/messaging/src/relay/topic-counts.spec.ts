@@ -1,4 +1,4 @@
-import { LATENCY_BOUNDS_MS, TopicCounts } from './outbox-counts.js';
+import { LATENCY_BOUNDS_MS, TopicCounts } from './topic-counts.js';
 import { latencySamples } from '../metrics/sampled-metric.js';
 
 const NOW = 1_700_000_000_000;

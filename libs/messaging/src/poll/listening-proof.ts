@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type OutboxStore } from './outbox-store.js';
+import { type OutboxStore } from '../relay/outbox-store.js';
 import { settlesWithin } from '../waiting.js';
 
 const PROOF = 'proof ';
