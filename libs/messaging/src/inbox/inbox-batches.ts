@@ -5,7 +5,7 @@ import { type PartitionMarks, type Run } from './crash-marks.js';
 import { describeError } from '../errors.js';
 import { FetchPace } from './fetch-pace.js';
 import { Gather } from '../postgres/gather.js';
-import { Progress } from '../operations/health.js';
+import { WorkClock } from '../operations/health.js';
 import { IgnoredMessages } from './ignored-messages.js';
 import { type Entry, InboxAttempts } from './inbox-attempts.js';
 import { type Mark, type MarkedRefs, type MessageRef } from './inbox-store.js';
@@ -300,8 +300,8 @@ export class InboxBatches {
     }
   }
 
-  private track(): Progress {
-    const progress = new Progress();
+  private track(): WorkClock {
+    const progress = new WorkClock();
     progress.begun();
     this.work.inFlight.add(progress);
     return progress;

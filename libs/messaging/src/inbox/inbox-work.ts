@@ -1,7 +1,7 @@
 import { type Logger } from '@nestjs/common';
 import { type DataSource, type EntityManager } from 'typeorm';
 import { type CrashMarks } from './crash-marks.js';
-import { type Progress } from '../operations/health.js';
+import { type WorkClock } from '../operations/health.js';
 import { type InboxSettings } from './inbox-settings.js';
 import { type InboxStore } from './inbox-store.js';
 import { type KafkaRecord, type Message, type Reading } from '../message/message.js';
@@ -22,7 +22,7 @@ export interface InboxWork {
   readonly counts: InboxCounts;
   readonly setbacks: Setbacks;
   /** The progress of the work in flight. */
-  readonly inFlight: Set<Progress>;
+  readonly inFlight: Set<WorkClock>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
   read(record: KafkaRecord): Reading;

@@ -5,7 +5,7 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
 import { describeError } from '../errors.js';
 import { type DueWork } from '../poll/due-work.js';
-import { type ComponentHealth, type MessagingHealth, Progress } from '../operations/health.js';
+import { type ComponentHealth, type MessagingHealth, WorkClock } from '../operations/health.js';
 import { InboxBatches } from './inbox-batches.js';
 import { InboxContext } from './inbox-context.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
@@ -47,7 +47,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
   private readonly parked: ParkedMessages;
   private readonly settings: InboxSettings;
   private readonly stopping = new AbortController();
-  private readonly connection = new Progress();
+  private readonly connection = new WorkClock();
   private readonly work: InboxWork;
   private readonly batches: InboxBatches;
   private readonly housekeeping: InboxHousekeeping;

@@ -3,7 +3,7 @@ import { MAX_DEATHS } from './crash-marks.js';
 import { seekStrays } from '../postgres/due-range.js';
 import { describeError } from '../errors.js';
 import { failureOf, isSetback, mayBeItsOwn } from '../postgres/failures.js';
-import { Progress } from '../operations/health.js';
+import { WorkClock } from '../operations/health.js';
 import { failureWithin, inTransaction } from '../postgres/transaction.js';
 import { afterSetbacksMs, type InboxWork, nameOf, nextAttemptMs, placeOf } from './inbox-work.js';
 import { type Claim, type Head, type ParkedStore, type Taken } from './parked-store.js';
@@ -142,7 +142,7 @@ export class ParkedMessages {
   private async attempt(head: Head): Promise<Head | undefined> {
     const { work } = this;
     if (work.stopping.aborted) return undefined;
-    const progress = new Progress();
+    const progress = new WorkClock();
     progress.begun();
     work.inFlight.add(progress);
     let claim: Claim | undefined;

@@ -5,7 +5,7 @@ import { seekStrays } from '../postgres/due-range.js';
 import { type DueWork } from '../poll/due-work.js';
 import { describeError, PermanentError } from '../errors.js';
 import { Gather } from '../postgres/gather.js';
-import { type ComponentHealth, Progress } from '../operations/health.js';
+import { type ComponentHealth, WorkClock } from '../operations/health.js';
 import {
   afterFailure,
   type AfterFailure,
@@ -64,7 +64,7 @@ interface InFlightJob {
   readonly queue: JobQueue;
   /** Aborts when the attempt is abandoned, with one of the errors of job-failures.ts as the reason. */
   readonly abort: AbortController;
-  readonly progress: Progress;
+  readonly progress: WorkClock;
   readonly watched: WatchedAttempt;
   /** When the lease ends by this process's clock, counted from before the claim or renewal was sent. */
   leasedUntil: number;
@@ -86,8 +86,8 @@ export class JobWorker {
   private readonly logger = new Logger('Jobs');
   private readonly queues: ReadonlyMap<string, JobQueue>;
   private readonly call = new WakeUpCall();
-  private readonly claiming = new Progress();
-  private readonly recording = new Progress();
+  private readonly claiming = new WorkClock();
+  private readonly recording = new WorkClock();
   private readonly inFlight = new Map<InFlightJob, Promise<void>>();
   /** Queues that may have more due jobs than there was room for. */
   private readonly backlogs = new Set<string>();
@@ -286,7 +286,7 @@ export class JobWorker {
     if (!queue) return;
     const abort = new AbortController();
     const watched = this.setbacksOf(job).seen.begun(job.id);
-    const progress = new Progress();
+    const progress = new WorkClock();
     const inFlight = { job, queue, abort, progress, watched, leasedUntil, renewalFailed: false, ended: false };
     progress.begun();
     const done = this.runToCompletion(inFlight).finally(() => {

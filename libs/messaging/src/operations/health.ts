@@ -58,7 +58,7 @@ export class MessagingHealth {
 const STALL_AFTER_MS = 5000;
 
 /** Measures how long some work has made no progress, because it keeps failing or does not end. */
-export class Progress {
+export class WorkClock {
   private since: number | undefined;
   private problem: string | undefined;
 

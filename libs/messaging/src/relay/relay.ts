@@ -4,7 +4,7 @@ import { Cursor } from '../log/cursor.js';
 import { DueWork } from '../poll/due-work.js';
 import { describeError } from '../errors.js';
 import { GapWatch } from '../log/gap-watch.js';
-import { type ComponentHealth, Progress } from '../operations/health.js';
+import { type ComponentHealth, WorkClock } from '../operations/health.js';
 import { connectProducer } from '../kafka/kafka.js';
 import { type DueNow, type KnownLease, Lease, type LeaseAnswer, LEASE_TIMING } from '../poll/lease.js';
 import { OverdueMessages, type RelayRole } from '../poll/overdue-messages.js';
@@ -61,7 +61,7 @@ export class Relay {
   private readonly holder: string | undefined;
   private readonly stopping = new AbortController();
   private readonly wakeUp = new WakeUpCall();
-  private readonly progress = new Progress();
+  private readonly clock = new WorkClock();
   private readonly publisher: Publisher;
   private store: OutboxStore | undefined;
   private lease: Lease | undefined;
@@ -100,7 +100,7 @@ export class Relay {
       onFailed: (what, error) => this.backOff('kafka', what, error),
       onSent: () => {
         this.failures.kafka = 0;
-        this.progress.advanced();
+        this.clock.advanced();
       },
     });
   }
@@ -129,7 +129,7 @@ export class Relay {
     const role = this.role();
     const silentMs = Math.round(performance.now() - this.answeredAt - this.leaseTiming.renewEveryMs);
     const silent = this.running !== undefined && silentMs > SILENT_AFTER_MS;
-    const report = this.progress.report();
+    const report = this.clock.report();
     const routes = this.term?.routes.report();
     const clocks = this.publisher.clockReport();
     const clockAheadMs = this.lease?.clockAheadMs ?? 0;
@@ -210,7 +210,7 @@ export class Relay {
     this.answeredAt = performance.now();
     while (!this.stopping.signal.aborted) {
       try {
-        this.progress.begun();
+        this.clock.begun();
         await this.runWithStore();
       } catch (error) {
         await this.backOff('database', 'The relay lost its database connection', error);
@@ -233,7 +233,7 @@ export class Relay {
       this.store = store;
       this.lease = lease;
       await lease.renew();
-      if (!lease.failure && lease.token === undefined) this.progress.done();
+      if (!lease.failure && lease.token === undefined) this.clock.done();
       while (!this.stopping.signal.aborted) {
         const failure = this.lost ?? lease.failure;
         if (failure) throw failure;
@@ -376,13 +376,13 @@ export class Relay {
         more = drained.more || resuming || term.released.next(term.routes) !== undefined;
       }
       this.failures.kafka = 0;
-      this.progress.done();
+      this.clock.done();
       const due = term.old.areDue(lease.progress) && mayPublish();
       // Publish what was committed meanwhile before removing more.
       if (due && (await term.old.remove(store, lease, mayPublish))) this.wakeUp.call();
     } catch (error) {
       if (!(error instanceof TermOver)) throw error;
-      this.progress.done();
+      this.clock.done();
       // The term's state may be incomplete, and the lease may return with the same token.
       this.term = undefined;
     }
@@ -474,7 +474,7 @@ export class Relay {
       // A message that was found but not sent is still a gap. If the gap were settled, nothing would read it again.
       if (!mayPublish()) return { more: false, sawGaps: false };
 
-      this.progress.begun();
+      this.clock.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));
       const hasOtherWork = this.parkedChanged || term.released.next(term.routes) !== undefined || term.routes.someDue();
       const interrupted = hasOtherWork || shouldSettle(term, after);
@@ -605,7 +605,7 @@ export class Relay {
     if (this.stopping.signal.aborted) return;
     const attempt = ++this.failures[from];
     const waitMs = Math.round(backOffMs(attempt - 1, 100, 3000));
-    this.progress.failed(describeError(error));
+    this.clock.failed(describeError(error));
     this.logger.warn(`${what}: ${describeError(error)}. Retrying in ${waitMs} ms (attempt ${attempt})`);
     await pause(waitMs, this.stopping.signal);
   }
