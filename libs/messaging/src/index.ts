@@ -1,7 +1,7 @@
 export { allDone } from './postgres/all-done.js';
 export { type AuditEntry } from './operations/audit.js';
 export { BatchedStatement } from './postgres/batched-statement.js';
-export { CommitWakeUp } from './postgres/after-commit.js';
+export { AfterCommit } from './postgres/after-commit.js';
 export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-letters/dead-jobs.js';
 export {
   type DeadLetter,

@@ -14,7 +14,7 @@ import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from './postgres/after-commit.js';
+import { AfterCommit } from './postgres/after-commit.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
 import { DeadLetters } from './dead-letters/dead-letters.js';
 import { DueWork } from './poll/due-work.js';
@@ -89,8 +89,12 @@ export class MessagingModule {
           },
         },
         RelayLifecycle,
-        CommitWakeUp,
-        Outbox,
+        AfterCommit,
+        {
+          provide: Outbox,
+          inject: [AfterCommit, Relay],
+          useFactory: (afterCommit: AfterCommit, relay: Relay) => new Outbox(options, afterCommit, () => relay.wake()),
+        },
         InboxRecords,
         DeadLetters,
         Jobs,
@@ -104,7 +108,7 @@ export class MessagingModule {
         MessagingMetrics,
         DueWork,
         Incidents,
-        CommitWakeUp,
+        AfterCommit,
         Outbox,
         InboxRecords,
         DeadLetters,

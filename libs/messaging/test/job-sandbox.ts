@@ -9,9 +9,8 @@ import { JobStore } from '#src/jobs/job-store.js';
 import { JOB_TIMING, type JobTiming, JobWorker } from '#src/jobs/job-worker.js';
 import { Jobs } from '#src/jobs/jobs.js';
 import { type MessagingOptions } from '#src/messaging-options.js';
-import { Relay } from '#src/relay/relay.js';
 import { messagingTables } from '#src/postgres/schema.js';
-import { CommitWakeUp } from '#src/postgres/after-commit.js';
+import { AfterCommit } from '#src/postgres/after-commit.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '#src/testing/database.js';
 import { until } from '#src/testing/until.js';
 
@@ -81,7 +80,7 @@ export class JobSandbox {
       jobQueue(name, options, async (job, signal) => handle(job as Job<{ n?: number }>, signal)),
     );
     const worker = new JobWorker(store, pool, dueWork, queues, timing);
-    const jobs = new Jobs(this.options, new CommitWakeUp(new Relay(this.options)), dueWork);
+    const jobs = new Jobs(this.options, new AfterCommit(), dueWork);
     const process = { jobs, worker, pool, poll: () => dueWork.found('jobs') };
     this.processes.push(process);
     worker.start();

@@ -12,7 +12,7 @@ import { Outbox } from '#src/outbox/outbox.js';
 import { Relay } from '#src/relay/relay.js';
 import { messagingTables } from '#src/postgres/schema.js';
 import { SessionClient, withoutRefusal } from '#src/postgres/session-client.js';
-import { CommitWakeUp } from '#src/postgres/after-commit.js';
+import { AfterCommit } from '#src/postgres/after-commit.js';
 import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from '#src/testing/database.js';
 import { readTopic, type TopicReader } from '#src/testing/topic.js';
 import { until } from '#src/testing/until.js';
@@ -104,7 +104,7 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
       return relay;
     },
     deadLetters: new DeadLetters(options, { get: () => dataSource } as unknown as ModuleRef, new DueWork()),
-    outboxOf: (relay) => new Outbox(options, new CommitWakeUp(relay)),
+    outboxOf: (relay) => new Outbox(options, new AfterCommit(), () => relay.wake()),
     async add(outbox, key, n, tx) {
       const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };
       const events = [{ type: 'Counted', data: { n } }];

@@ -1,12 +1,11 @@
 import { type ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from '../postgres/after-commit.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { InboxRecords } from './inbox-records.js';
 import { type InboxCounts } from './inbox-work.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { type MessagingMetrics } from '../metrics/metrics.js';
-import { type Relay } from '../relay/relay.js';
 import { messagingTables } from '../postgres/schema.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';
 
@@ -33,7 +32,7 @@ beforeEach(async () => {
     options as unknown as MessagingOptions,
     { get: () => db } as unknown as ModuleRef,
     { watchInbox: (consumer, counts) => void shown.set(consumer, counts) } as MessagingMetrics,
-    new CommitWakeUp({ wake() {} } as Relay),
+    new AfterCommit(),
   );
 });
 

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnAppl
 import { ModuleRef } from '@nestjs/core';
 import { DataSource, type EntityManager } from 'typeorm';
 import { identityFlaw, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from '../postgres/after-commit.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { describeError, PermanentError } from '../errors.js';
 import { InboxStore, LOCK_TIMEOUT } from './inbox-store.js';
 import { type InboxCounts, noCounts } from './inbox-work.js';
@@ -43,7 +43,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly modules: ModuleRef,
     private readonly metrics: MessagingMetrics,
-    private readonly wakeUp: CommitWakeUp,
+    private readonly afterCommit: AfterCommit,
   ) {
     // inbox_pkey
     this.insert = `
@@ -72,7 +72,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     this.running ??= this.prunePeriodically();
     const recorded: unknown[] = await tx.query(this.insert, [consumer, messageId, source]);
     const isNew = recorded.length > 0;
-    if (isNew) this.wakeUp.onCommitOf(tx.queryRunner, () => counts.processed++);
+    if (isNew) this.afterCommit.run(tx.queryRunner, () => counts.processed++);
     else counts.duplicates++;
     return isNew;
   }

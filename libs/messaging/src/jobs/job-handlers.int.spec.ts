@@ -3,7 +3,7 @@ import { Injectable, Logger, Scope, type Type } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource, type EntityManager } from 'typeorm';
-import { CommitWakeUp } from '../postgres/after-commit.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DeadJobs } from '../dead-letters/dead-jobs.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
@@ -12,7 +12,6 @@ import { type Job, JobDead, JobHandler, JobHandlers, type JobOptions } from './j
 import { JobLifecycle } from './job-lifecycle.js';
 import { Jobs } from './jobs.js';
 import { MESSAGING_OPTIONS } from '../messaging-options.js';
-import { Relay } from '../relay/relay.js';
 import { gate, JobSandbox, SOON } from '../../test/job-sandbox.js';
 import { until } from '../testing/until.js';
 
@@ -394,10 +393,9 @@ async function startModule(...providers: Type[]): Promise<TestingModule> {
     providers: [
       { provide: MESSAGING_OPTIONS, useValue: sandbox.options },
       { provide: DataSource, useFactory: () => sandbox.connect() },
-      { provide: Relay, useValue: new Relay(sandbox.options) },
       DueWork,
       MessagingHealth,
-      CommitWakeUp,
+      AfterCommit,
       Jobs,
       DeadJobs,
       JobHandlers,

@@ -3,7 +3,7 @@ import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from '../postgres/batched-statement.js';
 import { isUuid, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from '../postgres/after-commit.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
@@ -43,7 +43,7 @@ export class Jobs {
 
   constructor(
     @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
-    private readonly wakeUp: CommitWakeUp,
+    private readonly afterCommit: AfterCommit,
     private readonly dueWork: DueWork,
   ) {
     this.table = `${quoteIdentifier(schema)}.jobs`;
@@ -82,7 +82,7 @@ export class Jobs {
     const now = Date.now();
     // The poll finds jobs for later, which can wait for another second.
     if (rows.some(({ runAt }) => runAt === undefined || runAt.getTime() <= now))
-      this.wakeUp.onCommitOf(tx.queryRunner, this.wakeWorker);
+      this.afterCommit.run(tx.queryRunner, this.wakeWorker);
     return rows.map(({ id }) => id);
   }
 

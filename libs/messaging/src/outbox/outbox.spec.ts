@@ -1,7 +1,7 @@
 import { Allow } from 'class-validator';
 import fc from 'fast-check';
 import { type EntityManager, type QueryRunner } from 'typeorm';
-import { type CommitWakeUp } from '../postgres/after-commit.js';
+import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { type KafkaRecord, readMessage, recordTime, toRecord } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
@@ -27,7 +27,7 @@ const SERVICE = 'speaking';
 function anOutbox({ service = SERVICE, events = contract.events, aggregateType = 'speaker' } = {}): Outbox {
   const publishes = [{ ...contract, aggregateType, events }];
   const options = { schema: 'words', service, publishes } as unknown as MessagingOptions;
-  return new Outbox(options, { onCommitOf: () => undefined } as unknown as CommitWakeUp);
+  return new Outbox(options, { run: () => undefined } as unknown as AfterCommit, () => undefined);
 }
 
 interface Given {

@@ -1,13 +1,12 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from '../postgres/batched-statement.js';
 import { isTooLong, isUuid, textFlaw } from '../message/column-text.js';
-import { CommitWakeUp } from '../postgres/after-commit.js';
+import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from '../message/json-complexity.js';
 import { attributeFlaw } from '../message/message.js';
-import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { type MessagingOptions } from '../messaging-options.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { dataSchema } from '../message/topic.js';
 
@@ -46,13 +45,14 @@ interface Row {
  * The service's outgoing messages. Messages are added in the caller's transaction, so they are published if and only if it
  * commits (P1), in the order in which they were added.
  */
-@Injectable()
 export class Outbox {
   private readonly insert: BatchedStatement<readonly Row[], undefined>;
 
+  /** `wakeRelay` is called after each commit that added messages. It must return at once and not throw. */
   constructor(
-    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
-    private readonly wakeUp: CommitWakeUp,
+    private readonly options: MessagingOptions,
+    private readonly afterCommit: AfterCommit,
+    private readonly wakeRelay: () => void,
   ) {
     checkNames(options);
     const insert = `/* prepared */
@@ -95,7 +95,7 @@ export class Outbox {
 
     const rows = this.rowsOf(aggregate, events);
     await this.insert.run(tx, rows);
-    this.wakeUp.onCommitOf(tx.queryRunner);
+    this.afterCommit.run(tx.queryRunner, this.wakeRelay);
     return rows.map(({ id }) => id);
   }
 

@@ -1,8 +1,7 @@
 import { DataSource } from 'typeorm';
-import { CommitWakeUp } from './after-commit.js';
+import { AfterCommit } from './after-commit.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { Outbox } from '../outbox/outbox.js';
-import { type Relay } from '../relay/relay.js';
 import { messagingTables } from '../postgres/schema.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';
 
@@ -14,7 +13,7 @@ class Counted {
 const contract = { name: 'c', aggregateType: 'counter', partitions: 1, retentionMs: 1000, events: { Counted } };
 let database: TestDatabase;
 let db: DataSource;
-let wakeUp: CommitWakeUp;
+let afterCommit: AfterCommit;
 let outbox: Outbox;
 let relayWoken: number;
 
@@ -27,8 +26,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   relayWoken = 0;
   db = await new DataSource({ type: 'postgres', url: database.url }).initialize();
-  wakeUp = new CommitWakeUp({ wake: () => void relayWoken++ } as unknown as Relay);
-  outbox = new Outbox({ schema: 'sandbox', publishes: [contract] } as unknown as MessagingOptions, wakeUp);
+  afterCommit = new AfterCommit();
+  const options = { schema: 'sandbox', publishes: [contract] } as unknown as MessagingOptions;
+  outbox = new Outbox(options, afterCommit, () => void relayWoken++);
 });
 
 afterEach(() => db.destroy());
@@ -52,9 +52,9 @@ describe('a commit listener', () => {
     let before: unknown;
 
     await db.transaction(async (tx) => {
-      wakeUp.onCommitOf(tx.queryRunner!, wake);
+      afterCommit.run(tx.queryRunner!, wake);
       await outbox.add(tx, counter(1), [event(1)]);
-      wakeUp.onCommitOf(tx.queryRunner!, wake);
+      afterCommit.run(tx.queryRunner!, wake);
       await tx.transaction(async (inner) => void (await inner.query('select 1')));
       before = [woken, relayWoken];
     });
@@ -67,7 +67,7 @@ describe('a commit listener', () => {
     let woken = 0;
     const runner = db.createQueryRunner();
     await runner.startTransaction();
-    wakeUp.onCommitOf(runner, () => void woken++);
+    afterCommit.run(runner, () => void woken++);
     await runner.rollbackTransaction();
 
     await runner.startTransaction();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LockGate } from '@twinbox/api-kit';
-import { BatchedStatement, CommitWakeUp } from '@twinbox/messaging';
+import { AfterCommit, BatchedStatement } from '@twinbox/messaging';
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore, type Step, StepListener } from '../../application/order-store.js';
 import { type Order, type OrderHead, type OrderItem } from '../../domain/order.js';
@@ -21,7 +21,7 @@ export class PostgresOrderStore extends OrderStore {
 
   constructor(
     private readonly dataSource: DataSource,
-    private readonly wakeUp: CommitWakeUp,
+    private readonly afterCommit: AfterCommit,
     private readonly listener: StepListener,
   ) {
     super();
@@ -86,7 +86,7 @@ export class PostgresOrderStore extends OrderStore {
   }
 
   private notifyAfterCommit({ queryRunner }: EntityManager): void {
-    if (queryRunner) this.wakeUp.onCommitOf(queryRunner, this.committed);
+    if (queryRunner) this.afterCommit.run(queryRunner, this.committed);
   }
 }
 
