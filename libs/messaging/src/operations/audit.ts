@@ -13,6 +13,16 @@ export interface AuditEntry {
   readonly reason: string | null;
 }
 
+/**
+ * Returns a column of the poll's statement: the id of the newest entry, which serves as the signal that an operator has released
+ * parked messages. Every release writes an entry, so a new id makes each process look for released messages, even if it missed the
+ * notification. There is no column of its own for the signal, because operators would write it in `relay_lease` and so block the
+ * renewal of the lease. Served by messaging_audit_pkey.
+ */
+export function latestReleaseId(schema: string): string {
+  return `(select max(id) from ${quoteIdentifier(schema)}.messaging_audit)`;
+}
+
 /** The SQL of the audit trail: who did what, when and why. */
 export class Audit {
   private readonly table: string;
@@ -22,9 +32,9 @@ export class Audit {
   }
 
   /**
-   * Admits one writer at a time until its transaction ends, so that entries become visible in the order of their ids: every
-   * process takes a higher newest id as the signal that something has changed. Must be taken before locking any rows that other
-   * transactions lock too.
+   * Admits one writer at a time until its transaction ends, so that entries become visible in the order of their ids. Otherwise the
+   * poll could read a higher {@link latestReleaseId} first and miss the release with the lower one. Must be taken before locking any
+   * rows that other transactions lock too.
    */
   async lock(tx: EntityManager): Promise<void> {
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${this.schema}.messaging_audit`]);

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { Cursor } from '../log/cursor.js';
 import { type DueNow, Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
 
-const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, lastAction: undefined, incidents: [] };
+const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, latestReleaseId: undefined, incidents: [] };
 
 /** A lease row in memory. These tests are about the holder's timing, not about who gets the lease. */
 class Row implements LeaseStore {

@@ -48,8 +48,8 @@ export interface DueNow {
   /** Whether there may be parked messages, due or not. */
   readonly anyParked: boolean;
   readonly jobs: boolean;
-  /** The id of the latest operator action in `messaging_audit`. */
-  readonly lastAction: string | undefined;
+  /** Changes whenever an operator has released parked messages; see `latestReleaseId` of the audit trail. */
+  readonly latestReleaseId: string | undefined;
   /** The unacknowledged incidents. */
   readonly incidents: readonly Incident[];
   /** What needs an operator's attention; undefined if this poll has not checked it. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type Attention, attention } from '../operations/attention.js';
+import { latestReleaseId } from '../operations/audit.js';
 import { type Cursor, multirange, type Span } from '../log/cursor.js';
 import { blocksOf, type DueSince, dueSince, LATE, NIL } from '../postgres/due-range.js';
 import { type Incident, openIncidents, reportIncident } from '../operations/incidents.js';
@@ -53,6 +54,7 @@ interface LeaseRow {
   /** The due time of the first due job, by queue. */
   readonly jobs: Record<string, string> | null;
   readonly late: string;
+  /** See {@link latestReleaseId}. */
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
   readonly unpublished: Unpublished | null;
@@ -289,7 +291,7 @@ export class OutboxStore implements LeaseStore {
                       and (run_at, id) >= (${dueSince(schema, 'jobs', 'handled.since')}, '${NIL}'::uuid)
                     order by run_at limit 1) as due) as jobs,
               (${LATE})::text as late,
-              (select max(id) from ${this.schema}.messaging_audit) as "lastAction",
+              ${latestReleaseId(schema)} as "lastAction",
               ${openIncidents(this.options.schema)} as incidents,
               -- Served by outbox_pkey. Starts at the recorded position, so that messages of blocked types count. Rows that the
               -- sequence has not reached are older than its restart, and published.
@@ -337,7 +339,7 @@ export class OutboxStore implements LeaseStore {
         parked: parked !== null,
         anyParked,
         jobs: jobs !== null,
-        lastAction: lastAction ?? undefined,
+        latestReleaseId: lastAction ?? undefined,
         incidents: incidents ?? [],
         attention: row.attention ?? undefined,
       },

@@ -77,7 +77,7 @@ export class Relay {
   private nextNoticeAt = 0;
   private readonly listening = new ListeningProof();
   private parkedChanged = true;
-  private lastAction: string | undefined;
+  private latestReleaseId: string | undefined;
   private orphansCheckedAt = performance.now();
   private term: Term | undefined;
   private timesWentBack = 0;
@@ -303,7 +303,7 @@ export class Relay {
   }
 
   /** Passes on what the poll found. The process has only this one poll for all of messaging. */
-  private reportDueWork({ parked, anyParked, jobs, lastAction, incidents, attention }: DueNow): void {
+  private reportDueWork({ parked, anyParked, jobs, latestReleaseId, incidents, attention }: DueNow): void {
     this.dueWork.incidentsFound(incidents);
     if (attention) this.dueWork.attentionFound(attention);
     if (jobs) this.dueWork.found('jobs');
@@ -311,8 +311,8 @@ export class Relay {
     if (orphans) this.orphansCheckedAt = performance.now();
     if (parked || orphans) this.dueWork.found('parked');
     // A notification reports this too, but may get lost.
-    if (lastAction !== this.lastAction) this.onParkedChanged();
-    this.lastAction = lastAction;
+    if (latestReleaseId !== this.latestReleaseId) this.onParkedChanged();
+    this.latestReleaseId = latestReleaseId;
   }
 
   private onParkedChanged(): void {
