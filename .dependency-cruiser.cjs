@@ -58,6 +58,12 @@ module.exports = {
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/messaging/' },
     ),
     rule(
+      'outbox-knows-no-relay',
+      'Writing messages and polling must not depend on how messages are published.',
+      { path: '^libs/messaging/src/(outbox|poll|log|postgres)/', pathNot: '\\.spec\\.ts$' },
+      { path: '^libs/messaging/src/(relay|kafka)/' },
+    ),
+    rule(
       'one-file-knows-kafkajs',
       'Replacing the Kafka client must affect only one adapter: kafka.ts, and the kafkajs patches next to it.',
       {

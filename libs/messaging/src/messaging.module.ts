@@ -18,6 +18,7 @@ import { AfterCommit } from './postgres/after-commit.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
 import { DeadLetters } from './dead-letters/dead-letters.js';
 import { DueWork } from './poll/due-work.js';
+import { Poll } from './poll/poll.js';
 import { MessagingHealth } from './operations/health.js';
 import { Inbox } from './inbox/inbox.js';
 import { Incidents } from './operations/incidents.js';
@@ -30,17 +31,25 @@ import { MessagingMetrics } from './metrics/metrics.js';
 import { Outbox } from './outbox/outbox.js';
 import { Relay } from './relay/relay.js';
 
-/** Starts the relay with the application and stops it last. A standby or the next start publishes what is still unpublished then. */
+/**
+ * Starts the poll, and with it the relay, with the application and stops it last. A standby or the next start publishes what is still
+ * unpublished then.
+ */
 @Injectable()
-class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(private readonly relay: Relay) {}
+class PollLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(
+    private readonly poll: Poll,
+    private readonly relay: Relay,
+    private readonly handlers: JobHandlers,
+  ) {}
 
   onApplicationBootstrap(): void {
-    this.relay.start();
+    const queues = this.handlers.find().map(({ name }) => name);
+    this.poll.start(queues, this.relay);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.relay.stop();
+    await this.poll.stop();
   }
 }
 
@@ -68,11 +77,18 @@ export class MessagingModule {
             new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
         },
         {
-          provide: Relay,
-          inject: [MessagingHealth, MessagingMetrics, DueWork],
-          useFactory: (health: MessagingHealth, metrics: MessagingMetrics, dueWork: DueWork) => {
-            const relay = new Relay(options, dueWork);
+          provide: Poll,
+          inject: [DueWork, MessagingHealth],
+          useFactory: (dueWork: DueWork, health: MessagingHealth) => {
             dueWork.attentionFound = (attention) => health.attentionFound(attention);
+            return new Poll(options, dueWork);
+          },
+        },
+        {
+          provide: Relay,
+          inject: [Poll, MessagingHealth, MessagingMetrics],
+          useFactory: (poll: Poll, health: MessagingHealth, metrics: MessagingMetrics) => {
+            const relay = new Relay(options, poll);
             health.register('relay', () => relay.health());
             metrics.watchRelay(relay);
             return relay;
@@ -88,12 +104,12 @@ export class MessagingModule {
             return incidents;
           },
         },
-        RelayLifecycle,
+        PollLifecycle,
         AfterCommit,
         {
           provide: Outbox,
-          inject: [AfterCommit, Relay],
-          useFactory: (afterCommit: AfterCommit, relay: Relay) => new Outbox(options, afterCommit, () => relay.wake()),
+          inject: [AfterCommit, Poll],
+          useFactory: (afterCommit: AfterCommit, poll: Poll) => new Outbox(options, afterCommit, () => poll.wake()),
         },
         InboxRecords,
         DeadLetters,

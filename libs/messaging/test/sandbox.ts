@@ -7,9 +7,12 @@ import { DeadLetters } from '#src/dead-letters/dead-letters.js';
 import { DueWork } from '#src/poll/due-work.js';
 import { type connectProducer, createTopics } from '#src/kafka/kafka.js';
 import { type LeaseTiming } from '#src/poll/lease.js';
+import { Poll } from '#src/poll/poll.js';
+import { PollStore } from '#src/poll/poll-store.js';
 import { type InboxOptions, type MessagingOptions } from '#src/messaging-options.js';
 import { Outbox } from '#src/outbox/outbox.js';
 import { Relay } from '#src/relay/relay.js';
+import { RelayStore } from '#src/relay/relay-store.js';
 import { messagingTables } from '#src/postgres/schema.js';
 import { SessionClient, withoutRefusal } from '#src/postgres/session-client.js';
 import { AfterCommit } from '#src/postgres/after-commit.js';
@@ -35,6 +38,42 @@ const UNPUBLISHED = `
   select not exists (select from sandbox.outbox, sandbox.relay_lease as lease
                       where outbox.position > lease.position or outbox.position <@ lease.gaps) as drained`;
 
+/** The relay of one process, together with the poll that drives it. */
+export class RelayProcess extends Relay {
+  constructor(
+    options: MessagingOptions,
+    connect?: typeof connectProducer,
+    leaseTiming?: LeaseTiming,
+    dueWork = new DueWork(),
+  ) {
+    super(options, new Poll(options, dueWork, leaseTiming), connect);
+  }
+
+  /** `queues` are those whose jobs the process runs. */
+  start(queues: readonly string[] = []): void {
+    this.poll.start(queues, this);
+  }
+
+  async stop(): Promise<void> {
+    await this.poll.stop();
+  }
+
+  /** Called when rows were committed in the process. */
+  wake(): void {
+    this.poll.wake();
+  }
+}
+
+/** Connects like the poll of a process that runs no jobs. The relay's statements go over the same connection. */
+export async function connectStores(options: MessagingOptions): Promise<{ poll: PollStore; relay: RelayStore }> {
+  const poll = await PollStore.connect(
+    options,
+    () => undefined,
+    () => undefined,
+  );
+  return { poll, relay: new RelayStore(poll.connection, poll.log, options.schema) };
+}
+
 /** A schema with the library's tables, a topic and a consumer group of its own, on real servers. */
 export interface Sandbox {
   readonly options: MessagingOptions;
@@ -43,8 +82,8 @@ export interface Sandbox {
   readonly dataSource: DataSource;
   readonly topic: TopicReader;
   /** Creates the relay of one process. */
-  newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming, more?: Partial<MessagingOptions>): Relay;
-  outboxOf(relay: Relay): Outbox;
+  newRelay(connect?: typeof connectProducer, leaseTiming?: LeaseTiming, more?: Partial<MessagingOptions>): RelayProcess;
+  outboxOf(relay: RelayProcess): Outbox;
   readonly deadLetters: DeadLetters;
   /** Adds an event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
@@ -91,7 +130,7 @@ async function prepare(servers: Servers) {
 export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
   Logger.overrideLogger(['error', 'fatal']);
   const { options, consumer, database, dataSource, topic } = await prepare(servers);
-  const relays: Relay[] = [];
+  const relays: RelayProcess[] = [];
   return {
     options,
     consumer,
@@ -99,7 +138,7 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
     dataSource,
     topic,
     newRelay(connect, leaseTiming, more) {
-      const relay = new Relay({ ...options, ...more }, undefined, connect, leaseTiming);
+      const relay = new RelayProcess({ ...options, ...more }, connect, leaseTiming);
       relays.push(relay);
       return relay;
     },

@@ -15,7 +15,7 @@ import {
 import { DueWork } from '../poll/due-work.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { channelOf } from '../relay/outbox-store.js';
+import { channelOf } from '../postgres/notices.js';
 import {
   checkAction,
   checkReason,

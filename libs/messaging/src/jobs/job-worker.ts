@@ -132,7 +132,6 @@ export class JobWorker {
 
   start(): void {
     if (this.running || this.queues.size === 0) return;
-    this.dueWork.queues.push(...this.queues.keys());
     this.dueWork.on('jobs', () => this.wake());
     const checkClock = () => void (this.clockCheck = this.bringForward());
     checkClock();

@@ -8,7 +8,7 @@ import { type MessagingOptions } from '../messaging-options.js';
 import { readTables, type TableReading } from './metrics-store.js';
 import { type TopicCounts } from '../relay/topic-counts.js';
 import { addMetric, type Labels, latencySamples, type Sample } from './sampled-metric.js';
-import { type GapReport } from '../relay/relay.js';
+import { type GapReport } from '../relay/old-gaps.js';
 import { CachedReading } from './cached-reading.js';
 
 /** How long a scrape waits for the database and, concurrently, for Kafka. */

@@ -11,8 +11,6 @@ export type DueKind = 'parked' | 'jobs';
  */
 @Injectable()
 export class DueWork {
-  /** The queues whose jobs this process runs. The poll does not look for jobs of other queues. */
-  readonly queues: string[] = [];
   /** Kept from poll to poll, and across reconnections. */
   readonly since: DueSince = { parked: null, jobs: {} };
   private readonly listeners = new Map<DueKind, Set<() => void>>();

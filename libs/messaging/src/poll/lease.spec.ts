@@ -90,7 +90,7 @@ describe('a lease', () => {
   it('records its progress with every renewal and when it is released', async () => {
     await lease.renew();
     const progress = new Cursor(7, []);
-    lease.progress = progress;
+    lease.published = progress;
 
     await jest.advanceTimersByTimeAsync(1000);
     await lease.release();
@@ -100,13 +100,13 @@ describe('a lease', () => {
 
   it('P2 starts a new term where the last one ended', async () => {
     await lease.renew();
-    lease.progress = new Cursor(7, []);
+    lease.published = new Cursor(7, []);
     const others = new Cursor(9, []);
     row.answer = { token: '3', pending: false, due: NOTHING, progress: others };
 
     await lease.renew();
 
-    expect(lease.progress).toBe(others);
+    expect(lease.published).toBe(others);
   });
 
   it('P2 does not recover again because of an answer from before the end of a recovery', async () => {
@@ -124,7 +124,7 @@ describe('a lease', () => {
     resolve(beyond);
     await renewing;
 
-    expect(lease).toMatchObject({ recovering: undefined, progress: Cursor.START, term });
+    expect(lease).toMatchObject({ recovering: undefined, published: Cursor.START, term });
   });
 
   it('is renewed once more when that is requested during a renewal', async () => {

@@ -89,7 +89,7 @@ export class Lease {
   private latest: LogState | undefined;
   private unanswered: Cursor | undefined;
   /** What has been published in this term. The leader sets it and every renewal records it. Undefined while another process leads. */
-  progress: Cursor | undefined;
+  published: Cursor | undefined;
   /** The number of the term. A new term starts with every takeover, and whenever the holder's knowledge is no longer valid. */
   term = 0;
   /** Set when positions went back. Nothing is recorded until {@link startOver}. */
@@ -139,7 +139,7 @@ export class Lease {
   startOver(): void {
     if (!this.recovering || !this.known) return;
     const { fromStart } = this.recovering;
-    this.progress = fromStart ? Cursor.START : this.known.progress;
+    this.published = fromStart ? Cursor.START : this.known.progress;
     this.recovering = undefined;
     this.term++;
   }
@@ -169,7 +169,7 @@ export class Lease {
 
   private async renewOnce(sentAt: number): Promise<void> {
     try {
-      const sent = this.recovering ? undefined : this.progress;
+      const sent = this.recovering ? undefined : this.published;
       const known = this.current === undefined ? undefined : this.known;
       const { term } = this;
       this.unanswered = sent;
@@ -225,7 +225,7 @@ export class Lease {
 
   private beginTerm(progress: Cursor | undefined, wentBack?: WentBack): void {
     // Waiting messages were committed earlier, so they are read again and published first.
-    this.progress = wentBack && progress ? beforeWaiting(progress) : progress;
+    this.published = wentBack && progress ? beforeWaiting(progress) : progress;
     this.recovering = wentBack;
     this.term++;
   }
@@ -239,7 +239,7 @@ export class Lease {
     this.deadline = -Infinity;
     this.current = undefined;
     if (this.holder !== undefined && held && !this.failed) {
-      const progress = this.recovering ? undefined : this.progress;
+      const progress = this.recovering ? undefined : this.published;
       await this.store.releaseLease(this.holder, progress, this.known);
     }
   }

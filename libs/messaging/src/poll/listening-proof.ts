@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type OutboxStore } from '../relay/outbox-store.js';
+import { type PollStore } from './poll-store.js';
 import { settlesWithin } from '../waiting.js';
 
 const PROOF = 'proof ';
@@ -17,7 +17,7 @@ export class ListeningProof {
   private warned = false;
 
   /** Checks now and every minute. Returns a function that stops the checks. */
-  start(store: OutboxStore): () => void {
+  start(store: PollStore): () => void {
     const stopped = new AbortController();
     const timer = setInterval(() => void this.probe(store, stopped.signal), PROBE_EVERY_MS).unref();
     void this.probe(store, stopped.signal);
@@ -35,7 +35,7 @@ export class ListeningProof {
     this.onReceived?.(notice);
   }
 
-  private async probe(store: OutboxStore, stopped: AbortSignal): Promise<void> {
+  private async probe(store: PollStore, stopped: AbortSignal): Promise<void> {
     const nonce = `${PROOF}${randomUUID()}`;
     const arrived = new Promise<void>((resolve) => {
       this.onReceived = (notice) => notice === nonce && resolve();

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { OutboxStore } from '../relay/outbox-store.js';
+import { PollStore } from './poll-store.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
@@ -66,7 +66,7 @@ it('P9 an unpublished message in a gap is reported', async () => {
 });
 
 it('P9 messages that Debezium publishes are not reported if reporting is switched off', async () => {
-  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const polls = jest.spyOn(PollStore.prototype, 'holdLease');
   const service = aRelay({ relay: false, overdueAfterMs: false });
   await until('it polls', () => service.health()['role'] === 'elsewhere');
   await sandbox.add(sandbox.outboxOf(service), 'a', 1);
@@ -79,7 +79,7 @@ it('P9 messages that Debezium publishes are not reported if reporting is switche
 });
 
 it('P6 rows published long ago, and a long transaction that commits, are not reported', async () => {
-  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const polls = jest.spyOn(PollStore.prototype, 'holdLease');
   const relay = sandbox.newRelay(undefined, undefined, { overdueAfterMs: 1000 });
   relay.start();
   await sandbox.add(sandbox.outboxOf(relay), 'a', 1);

@@ -1,11 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { jest } from '@jest/globals';
 import { DueWork } from './due-work.js';
-import { Relay } from '../relay/relay.js';
 import { inboxHealth, startCounter } from '../../test/counter-process.js';
 import { testServerUrl } from '../testing/database.js';
 import { linkToPostgres, type PostgresLink } from '../../test/postgres-link.js';
-import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let link: PostgresLink;
@@ -41,12 +40,11 @@ describe('the only poll of a process', () => {
 
   it('finds due parked messages and jobs, and wakes their workers', async () => {
     const due = new DueWork();
-    due.queues.push('ours');
     const found: string[] = [];
     due.on('parked', () => found.push('parked'));
     due.on('jobs', () => found.push('jobs'));
-    const relay = new Relay(sandbox.options, due);
-    relay.start();
+    const relay = new RelayProcess(sandbox.options, undefined, undefined, due);
+    relay.start(['ours']);
     await until('it leads', () => relay.health()['role'] === 'leader');
     expect(found).toEqual([]);
 

@@ -3,7 +3,7 @@ import { jest } from '@jest/globals';
 import { type INestApplication } from '@nestjs/common';
 import pg from 'pg';
 import { JobStore } from '../jobs/job-store.js';
-import { OutboxStore } from '../relay/outbox-store.js';
+import { PollStore } from '../poll/poll-store.js';
 import { ParkedStore } from '../inbox/parked-store.js';
 import { counted, CounterController, startCounter } from '../../test/counter-process.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
@@ -13,7 +13,7 @@ const ROWS = 60_000;
 const SOON = { firstMs: 50, maxMs: 200 };
 
 let sandbox: Sandbox;
-let store: OutboxStore | undefined;
+let store: PollStore | undefined;
 const apps: INestApplication[] = [];
 const old: pg.Client[] = [];
 const handled: number[] = [];
@@ -73,9 +73,9 @@ async function blocksOf(part: string, work: () => Promise<unknown>): Promise<num
   return Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!;
 }
 
-async function connect(): Promise<OutboxStore> {
+async function connect(): Promise<PollStore> {
   const { databaseUrl, schema, service } = sandbox.options;
-  store = await OutboxStore.connect(
+  store = await PollStore.connect(
     { databaseUrl, schema, service, queues: ['calls'] },
     () => undefined,
     () => undefined,

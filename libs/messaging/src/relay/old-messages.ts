@@ -1,6 +1,6 @@
 import { type Cursor } from '../log/cursor.js';
 import { type Lease } from '../poll/lease.js';
-import { type OutboxStore } from './outbox-store.js';
+import { type RelayStore } from './relay-store.js';
 
 /** Old messages are looked for at intervals of about the retention, within these bounds. */
 const MIN_INTERVAL_MS = 1000;
@@ -16,16 +16,16 @@ export class OldMessages {
 
   constructor(private readonly retentionMs = WEEK_MS) {}
 
-  areDue(progress: Cursor | undefined): boolean {
-    return performance.now() >= this.nextLookAt && (progress?.position ?? 0) > this.upTo;
+  areDue(published: Cursor | undefined): boolean {
+    return performance.now() >= this.nextLookAt && (published?.position ?? 0) > this.upTo;
   }
 
   /** Removes a chunk. Returns true while there may be more. */
-  async remove(store: OutboxStore, lease: Lease, mayRemove: () => boolean): Promise<boolean> {
+  async remove(store: RelayStore, lease: Lease, mayRemove: () => boolean): Promise<boolean> {
     // A successor may have to send again what is not yet recorded as published in the lease row.
     await lease.renew();
-    if (!mayRemove() || !lease.progress) return false;
-    const { upTo, more } = await store.removeOld(this.upTo, lease.progress, this.retentionMs, CHUNK, lease.log?.place);
+    if (!mayRemove() || !lease.published) return false;
+    const { upTo, more } = await store.removeOld(this.upTo, lease.published, this.retentionMs, CHUNK, lease.log?.place);
     this.upTo = upTo;
     // A partial chunk is not followed by another at once: with a trickle of messages, each would cost a renewal and a deletion.
     if (more) return true;

@@ -5,9 +5,16 @@ import pg from 'pg';
 import { Cursor } from '../log/cursor.js';
 import { type ComponentHealth } from '../operations/health.js';
 import { type LeaseTiming } from '../poll/lease.js';
-import { OutboxStore } from './outbox-store.js';
-import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { PollStore } from '../poll/poll-store.js';
+import { RelayStore } from './relay-store.js';
+import {
+  connectStores,
+  counts,
+  createSandbox,
+  inversions,
+  type RelayProcess,
+  type Sandbox,
+} from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;
@@ -109,19 +116,15 @@ describe('P6 beside transactions that stay open', () => {
 });
 
 it('P2 removes nothing beyond a gap, because it may have been committed late and be unpublished', async () => {
-  const store = await OutboxStore.connect(
-    sandbox.options,
-    () => undefined,
-    () => undefined,
-  );
+  const { poll, relay } = await connectStores(sandbox.options);
   await sandbox.database.sql(messages(5));
 
-  const removal = await store.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
+  const removal = await relay.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
 
   expect(removal).toEqual({ count: 1, upTo: 1, more: false });
   const left = await sandbox.database.sql('select position::int from sandbox.outbox order by position');
   expect(left).toEqual([2, 3, 4, 5].map((position) => ({ position })));
-  await store.close();
+  await poll.close();
 });
 
 const OFTEN: LeaseTiming = { leaseMs: 4000, renewEveryMs: 50 };
@@ -166,7 +169,7 @@ describe('P7', () => {
   };
 
   /** Publishes messages and waits until the relay has read past them. */
-  async function publish(relay: Relay, count: number): Promise<void> {
+  async function publish(relay: RelayProcess, count: number): Promise<void> {
     await sandbox.database.sql(messages(count));
     relay.wake();
     await sandbox.drained();
@@ -227,8 +230,8 @@ describe('P7', () => {
   });
 
   it('old messages are looked for once a second, however often new ones arrive', async () => {
-    const looks = jest.spyOn(OutboxStore.prototype, 'removeOld');
-    const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+    const looks = jest.spyOn(RelayStore.prototype, 'removeOld');
+    const polls = jest.spyOn(PollStore.prototype, 'holdLease');
     const relay = sandbox.newRelay(undefined, undefined, { outboxRetentionMs: 0 });
     const outbox = sandbox.outboxOf(relay);
     relay.start();
@@ -252,15 +255,11 @@ describe('P7', () => {
   });
 
   it('no old message is left behind even if an earlier one in the log was younger', async () => {
-    const store = await OutboxStore.connect(
-      sandbox.options,
-      () => undefined,
-      () => undefined,
-    );
+    const { poll, relay } = await connectStores(sandbox.options);
     await sandbox.database.sql(messages(6));
     // The server's clock was set back after the writer of message 2 had drawn its position.
     await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour' where position <> 2`);
-    const remove = (after: number, limit: number) => store.removeOld(after, new Cursor(6, []), 60_000, limit);
+    const remove = (after: number, limit: number) => relay.removeOld(after, new Cursor(6, []), 60_000, limit);
 
     const removals = [await remove(0, 1), await remove(1, 4), await remove(1, 100)];
     await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour'`);
@@ -274,11 +273,11 @@ describe('P7', () => {
       { count: 0, upTo: 6, more: false },
     ]);
     expect(await sandbox.database.sql('select from sandbox.outbox')).toEqual([]);
-    await store.close();
+    await poll.close();
   });
 
   it('old messages are found soon, however many were removed before them', async () => {
-    const looks = jest.spyOn(OutboxStore.prototype, 'removeOld');
+    const looks = jest.spyOn(RelayStore.prototype, 'removeOld');
     await sandbox.database.sql('alter table sandbox.outbox alter column position restart with 10000000');
     await sandbox.database.sql(messages(1));
 
@@ -290,14 +289,10 @@ describe('P7', () => {
   });
 
   it('renewing a lease forever does not take more space', async () => {
-    const store = await OutboxStore.connect(
-      sandbox.options,
-      () => undefined,
-      () => undefined,
-    );
+    const { poll } = await connectStores(sandbox.options);
     const renew = async (times: number) => {
       for (let n = 1; n <= times; n++)
-        await store.holdLease(HOLDER, 60_000, new Cursor(n + 2, [{ from: n, to: n + 1 }]));
+        await poll.holdLease(HOLDER, 60_000, new Cursor(n + 2, [{ from: n, to: n + 1 }]));
     };
     // 300 rows that are not removed fill five pages. A concurrent snapshot may keep some of them.
     await until('more renewals take no more room', async () => {
@@ -305,7 +300,7 @@ describe('P7', () => {
       await renew(300);
       return (await bytes('relay_lease')) === before;
     });
-    await store.close();
+    await poll.close();
   });
 });
 
@@ -336,9 +331,9 @@ it('P8 reconnects by itself whenever its session is terminated', async () => {
 
 it('P8 keeps its connection when the server rejects a notification', async () => {
   const databaseUrl = await asService();
-  const connects = jest.spyOn(OutboxStore, 'connect');
-  const notices = jest.spyOn(OutboxStore.prototype, 'notify');
-  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const connects = jest.spyOn(PollStore, 'connect');
+  const notices = jest.spyOn(PollStore.prototype, 'notify');
+  const polls = jest.spyOn(PollStore.prototype, 'holdLease');
   const writer = sandbox.newRelay(undefined, OFTEN, { databaseUrl, relay: false });
   writer.start();
   await until('it polls', () => writer.health()['role'] === 'elsewhere');
@@ -365,7 +360,7 @@ describe('P8 backs off', () => {
 
   it('from the beginning after a connection that lasted, even if it never leads', async () => {
     const attempts = watchAttempts();
-    const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+    const polls = jest.spyOn(PollStore.prototype, 'holdLease');
     const standby = sandbox.newRelay(undefined, OFTEN, { databaseUrl: sandbox.database.directUrl, relay: false });
     standby.start();
 

@@ -1,7 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { readMessage } from '../message/message.js';
-import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;
@@ -28,7 +27,7 @@ async function write(from: number, to: number, hoursAhead: number): Promise<void
 
 const parked = () => sandbox.database.sql('select from sandbox.outbox_parked');
 
-function started(): Relay {
+function started(): RelayProcess {
   const relay = sandbox.newRelay();
   relay.start();
   return relay;

@@ -29,10 +29,13 @@ function startChild({ brokers = sandbox.options.brokers } = {}): Child {
   return Child.start(
     `
       import { Logger } from '@nestjs/common';
+      import { Poll } from './poll/poll.js';
       import { Relay } from './relay/relay.js';
       Logger.overrideLogger(false);
-      const relay = new Relay(JSON.parse(process.env.OPTIONS), undefined, undefined, JSON.parse(process.env.TIMING));
-      relay.start();
+      const options = JSON.parse(process.env.OPTIONS);
+      const poll = new Poll(options, undefined, JSON.parse(process.env.TIMING));
+      const relay = new Relay(options, poll);
+      poll.start([], relay);
       let last;
       setInterval(() => {
         const { role } = relay.health();

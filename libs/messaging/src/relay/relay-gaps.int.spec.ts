@@ -1,17 +1,24 @@
 import { jest } from '@jest/globals';
 import pg from 'pg';
 import { Cursor } from '../log/cursor.js';
-import { OutboxStore, WriterEnded } from './outbox-store.js';
+import { PollStore } from '../poll/poll-store.js';
+import { RelayStore, WriterEnded } from './relay-store.js';
 import { type Outbox } from '../outbox/outbox.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
-import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import {
+  connectStores,
+  counts,
+  createSandbox,
+  inversions,
+  type RelayProcess,
+  type Sandbox,
+} from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 const SPANS = 5000;
 
 let sandbox: Sandbox;
-let relay: Relay;
+let relay: RelayProcess;
 let outbox: Outbox;
 const sessions: pg.Client[] = [];
 
@@ -69,8 +76,8 @@ async function gapsBehindSlowWriter(): Promise<pg.Client> {
 it('P7 gaps beside a slow writer are read when it ends, and cost nothing until then', async () => {
   const slow = await gapsBehindSlowWriter();
   await until('the transactions that may fill them are known', () => relay.gaps?.spans === SPANS);
-  const reads = jest.spyOn(OutboxStore.prototype, 'read');
-  const polls = jest.spyOn(OutboxStore.prototype, 'holdLease');
+  const reads = jest.spyOn(RelayStore.prototype, 'read');
+  const polls = jest.spyOn(PollStore.prototype, 'holdLease');
   const before = (await row()).version;
 
   for (let n = 1; n <= 100; n++) await sandbox.add(outbox, 'next', n);
@@ -147,7 +154,7 @@ it('P2 P3 a message in a gap that reads leave out is published before a later on
 it('P2 the successor of a relay that is killed beside many gaps loses none of them', async () => {
   const slow = await gapsBehindSlowWriter();
   // As if it had been killed, the progress that it releases is not recorded.
-  jest.spyOn(OutboxStore.prototype, 'releaseLease').mockResolvedValue();
+  jest.spyOn(PollStore.prototype, 'releaseLease').mockResolvedValue();
   await relay.stop();
   await sandbox.database.sql(`update sandbox.relay_lease set expires_at = '-infinity'`);
   sandbox.newRelay().start();
@@ -161,11 +168,7 @@ it('P2 the successor of a relay that is killed beside many gaps loses none of th
 it('P3 a read that leaves out gaps is rejected once one of their writers has ended', async () => {
   const slow = await slowWriter('a', 1);
   await sandbox.add(outbox, 'b', 1);
-  const store = await OutboxStore.connect(
-    sandbox.options,
-    () => undefined,
-    () => undefined,
-  );
+  const { poll, relay: store } = await connectStores(sandbox.options);
   const unlessEnded = await store.openWriters();
   const read = (cursor: Cursor) => store.read(cursor, 10, 1_000_000, false, { gaps: [], unlessEnded });
 
@@ -175,5 +178,5 @@ it('P3 a read that leaves out gaps is rejected once one of their writers has end
 
   await expect(read(new Cursor(1, []))).rejects.toThrow(WriterEnded);
   await expect(read(new Cursor(2, []))).rejects.toThrow(WriterEnded);
-  await store.close();
+  await poll.close();
 });

@@ -1,9 +1,8 @@
 import { createTopics } from '../kafka/kafka.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { type Relay } from './relay.js';
 import { KafkaLink } from '../../test/kafka-link.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { readTopic, type TopicReader } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
@@ -21,12 +20,13 @@ afterEach(async () => {
 });
 
 /** Creates a relay that reaches Kafka only through the link. */
-const newRelay = (more?: Partial<MessagingOptions>): Relay =>
+const newRelay = (more?: Partial<MessagingOptions>): RelayProcess =>
   sandbox.newRelay(undefined, undefined, { brokers: [link.broker], ...more });
 
 const parked = () => sandbox.database.sql('select from sandbox.outbox_parked');
 
-const failures = (relay: Relay) => [...relay.counts.values()].reduce((sum, { sendFailures }) => sum + sendFailures, 0);
+const failures = (relay: RelayProcess) =>
+  [...relay.counts.values()].reduce((sum, { sendFailures }) => sum + sendFailures, 0);
 
 /** Encodes the text as in Kafka's responses, followed by the given bytes. */
 const named = (text: string, ...rest: number[]) => Buffer.from([0, text.length, ...Buffer.from(text), ...rest]);

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { type QueryRunner } from 'typeorm';
-import { OutboxStore } from './outbox-store.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { RelayStore } from './relay-store.js';
+import { connectStores, counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
@@ -125,13 +125,13 @@ describe('P2 the relay loses no message of a writer', () => {
     await sandbox.add(outbox, 'quick', 1);
     let committed: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
-    const openWriters = Reflect.get(OutboxStore.prototype, 'openWriters');
-    const read = Reflect.get(OutboxStore.prototype, 'read');
-    jest.spyOn(OutboxStore.prototype, 'openWriters').mockImplementation(async function (this: OutboxStore) {
+    const openWriters = Reflect.get(RelayStore.prototype, 'openWriters');
+    const read = Reflect.get(RelayStore.prototype, 'read');
+    jest.spyOn(RelayStore.prototype, 'openWriters').mockImplementation(async function (this: RelayStore) {
       await (committed ??= end(slow, 'commit'));
       return openWriters.call(this);
     });
-    jest.spyOn(OutboxStore.prototype, 'read').mockImplementation(async function (this: OutboxStore, ...args) {
+    jest.spyOn(RelayStore.prototype, 'read').mockImplementation(async function (this: RelayStore, ...args) {
       const rows = await read.apply(this, args);
       if (rows.some(({ aggregateid }) => aggregateid === 'slow')) stopped ??= first.stop();
       return rows;
@@ -320,15 +320,11 @@ it('P3 hands over without duplicates when it is stopped in the middle of its wor
 });
 
 it('P6 cancels a statement on the server that it has given up on', async () => {
-  const store = await OutboxStore.connect(
-    sandbox.options,
-    () => undefined,
-    () => undefined,
-  );
+  const { poll } = await connectStores(sandbox.options);
   const blocker = await openTransaction();
   await blocker.query('lock table sandbox.relay_lease in access exclusive mode');
 
-  await expect(store.releaseLease('11111111-1111-4111-8111-111111111111')).rejects.toThrow('timeout');
+  await expect(poll.releaseLease('11111111-1111-4111-8111-111111111111')).rejects.toThrow('timeout');
 
   await until('no session waits', async () => {
     const waiting = await sandbox.database.sql(
@@ -337,5 +333,5 @@ it('P6 cancels a statement on the server that it has given up on', async () => {
     return waiting.length === 0;
   });
   await end(blocker, 'rollback');
-  await store.close();
+  await poll.close();
 });

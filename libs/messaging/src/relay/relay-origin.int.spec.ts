@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
-import { type OutboxStore } from './outbox-store.js';
+import { type Poll } from '../poll/poll.js';
+import { type PollStore } from '../poll/poll-store.js';
 import { type Outbox } from '../outbox/outbox.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
-import { type Relay } from './relay.js';
 import { createDatabase, type TestDatabase, testServerUrl } from '../testing/database.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 const KEYS = ['a', 'b'];
@@ -57,7 +57,7 @@ const incidents = () =>
     'select kind, subject, problem from sandbox.messaging_incidents',
   );
 
-async function publishSome(relay: Relay, upTo: number): Promise<void> {
+async function publishSome(relay: RelayProcess, upTo: number): Promise<void> {
   relay.start();
   await until('it leads', () => relay.leads);
   await write(1, upTo);
@@ -65,7 +65,7 @@ async function publishSome(relay: Relay, upTo: number): Promise<void> {
   await until('it is recorded', async () => (await recorded()).position === upTo * KEYS.length);
 }
 
-async function expectReport(relay: Relay): Promise<void> {
+async function expectReport(relay: RelayProcess): Promise<void> {
   expect(await incidents()).toMatchObject([{ kind: 'positions-went-back', subject: 'sandbox.outbox' }]);
   // More than once if the relay lost its lease during the recovery.
   expect(relay.wentBack).toBeGreaterThan(0);
@@ -282,19 +282,23 @@ it.each([
 });
 
 /** Acts like a pooler that switches to another server and keeps the client's connection. */
-async function moveConnection(relay: Relay, databaseUrl: string): Promise<void> {
+async function moveConnection(relay: RelayProcess, databaseUrl: string): Promise<void> {
   Object.assign(Reflect.get(relay, 'options') as object, { databaseUrl });
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
-  const store = Reflect.get(relay, 'store') as OutboxStore;
-  const old = Reflect.get(store, 'client') as pg.Client;
-  Reflect.set(store, 'client', client);
+  const { connection } = storeOf(relay);
+  const old = Reflect.get(connection, 'client') as pg.Client;
+  Reflect.set(connection, 'client', client);
   await old.end();
 }
 
-async function reconnect(relay: Relay, databaseUrl: string): Promise<void> {
+async function reconnect(relay: RelayProcess, databaseUrl: string): Promise<void> {
   Object.assign(Reflect.get(relay, 'options') as object, { databaseUrl });
-  await (Reflect.get(relay, 'store') as OutboxStore).close();
+  await storeOf(relay).close();
+}
+
+function storeOf(relay: RelayProcess): PollStore {
+  return Reflect.get(Reflect.get(relay, 'poll') as Poll, 'store') as PollStore;
 }
 
 async function copyOfDatabase(): Promise<TestDatabase> {

@@ -5,12 +5,11 @@ import pg from 'pg';
 import { createTopics } from '../kafka/kafka.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { readTables } from '../metrics/metrics-store.js';
-import { OutboxStore } from './outbox-store.js';
-import { type Relay } from './relay.js';
+import { RelayStore } from './relay-store.js';
 import { type BlockedType } from './routes.js';
 import { type TopicContract } from '../message/topic.js';
 import { KafkaLink } from '../../test/kafka-link.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { readTopic, type TopicReader } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
@@ -65,7 +64,10 @@ async function write(type: string, from: number, to = from, keys = 1): Promise<v
   );
 }
 
-function start(publishes: TopicContract[] = [sandbox.consumer.topic], more: Partial<MessagingOptions> = {}): Relay {
+function start(
+  publishes: TopicContract[] = [sandbox.consumer.topic],
+  more: Partial<MessagingOptions> = {},
+): RelayProcess {
   const relay = sandbox.newRelay(undefined, undefined, { publishes, ...more });
   relay.start();
   return relay;
@@ -77,7 +79,7 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from + 1
 
 const published = (topic: TopicReader, key: string) => [...new Set(counts(topic, key))];
 
-const blockedOf = (relay: Relay) => (relay.health()['blocked'] ?? []) as BlockedType[];
+const blockedOf = (relay: RelayProcess) => (relay.health()['blocked'] ?? []) as BlockedType[];
 
 const untilPublished = (topic: TopicReader, type: string, count: number) =>
   until(`${count} messages of ${type} are published`, () => {
@@ -294,7 +296,7 @@ describe('a topic that fails while others work', () => {
     let relay = start(both());
     await untilPublished(sandbox.topic, 'counter', 10);
     await until('it is recorded', async () => (await leaseRow()).ahead !== null);
-    const reads = jest.spyOn(OutboxStore.prototype, 'read');
+    const reads = jest.spyOn(RelayStore.prototype, 'read');
     // As if the process had been killed, its successor has only the recorded progress.
     await sandbox.database.sql(
       `update sandbox.relay_lease set holder = gen_random_uuid(), token = token + 1, expires_at = '-infinity'`,

@@ -1,7 +1,6 @@
 import { connectProducer } from '../kafka/kafka.js';
 import { type LeaseTiming } from '../poll/lease.js';
-import { type Relay } from './relay.js';
-import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;
@@ -180,7 +179,7 @@ describe('the relay', () => {
   });
 
   it('P3 sends nothing that it read in an earlier term of the lease', async () => {
-    let relay: Relay;
+    let relay: RelayProcess;
     let refused: unknown;
     relay = sandbox.newRelay(async (options) => {
       const real = await connectProducer(options);

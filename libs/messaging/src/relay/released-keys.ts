@@ -1,4 +1,4 @@
-import { type AggregateKey } from './outbox-store.js';
+import { type AggregateKey } from './parked-keys.js';
 import { type Routes } from './routes.js';
 
 /** A key whose parked messages an operator released, either all of them or those `before` its next dead letter. */

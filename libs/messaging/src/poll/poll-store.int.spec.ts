@@ -1,16 +1,16 @@
 import { jest } from '@jest/globals';
 import { Cursor } from '../log/cursor.js';
-import { OutboxStore } from './outbox-store.js';
+import { PollStore } from './poll-store.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
 const [MINE, OTHERS] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 
 let sandbox: Sandbox;
-let store: OutboxStore;
+let store: PollStore;
 
 beforeEach(async () => {
   sandbox = await createSandbox();
-  store = await OutboxStore.connect(
+  store = await PollStore.connect(
     sandbox.options,
     () => undefined,
     () => undefined,
@@ -20,21 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await store.close();
   await sandbox.close();
-});
-
-it('P3 reads in the order of the positions, wherever the rows are stored', async () => {
-  for (const position of [3, 1, 2]) {
-    await sandbox.database.sql(
-      `insert into sandbox.outbox (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
-       overriding system value
-       values ($1, gen_random_uuid(), 'counter', 'a', 'Counted', 'urn:event:Counted:1', 1, '{}')`,
-      [position],
-    );
-  }
-
-  const rows = await store.read(Cursor.START, 2, 1_000_000);
-
-  expect(rows.map(({ position }) => position)).toEqual(['1', '2']);
 });
 
 describe('the lease row', () => {
@@ -118,19 +103,6 @@ describe('P2 the lease row accepts no progress', () => {
   });
 });
 
-it('P2 neither reads nor removes with a cursor that belongs to another log', async () => {
-  const outbox = sandbox.outboxOf(sandbox.newRelay());
-  for (let n = 1; n <= 3; n++) await sandbox.add(outbox, 'a', n);
-  const { log } = await store.holdLease(MINE, 60_000);
-  const place = log?.place;
-
-  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place })).toHaveLength(3);
-  expect(await store.read(new Cursor(4, []), 10, 1_000_000, false, { place })).toEqual([]);
-  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place: 'another server' })).toEqual([]);
-  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, 'another server')).toMatchObject({ count: 0 });
-  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, place)).toMatchObject({ count: 3 });
-});
-
 describe('P8 a lease that became too long when the clock was stepped back', () => {
   const remainingMs = async () => {
     const [row] = await sandbox.database.sql<{ ms: number }>(
@@ -172,27 +144,4 @@ it('P9 reports how far the clock of the database is ahead, beyond what the round
 
   expect(behind.clockAheadMs).toBeGreaterThan(hour - 5000);
   expect(ahead.clockAheadMs).toBeLessThan(5000 - hour);
-});
-
-it('P3 reads late messages before newer ones, in one read', async () => {
-  const outbox = sandbox.outboxOf(sandbox.newRelay());
-  for (let n = 1; n <= 6; n++) await sandbox.add(outbox, 'a', n);
-
-  const rows = await store.read(new Cursor(4, [{ from: 2, to: 4 }]), 3, 1_000_000);
-
-  expect(rows.map(({ position }) => position)).toEqual(['2', '3', '5']);
-});
-
-it('P6 finds the transactions that may fill a gap before they have an id', async () => {
-  const writer = sandbox.dataSource.createQueryRunner();
-  await writer.startTransaction();
-  expect(await store.openWriters()).toEqual([]);
-
-  // Locks as an insert does before its first row, without assigning a transaction id.
-  await writer.query('lock table sandbox.outbox in row exclusive mode');
-
-  expect(await store.openWriters()).toHaveLength(1);
-  await writer.rollbackTransaction();
-  await writer.release();
-  expect(await store.openWriters()).toEqual([]);
 });

@@ -1,0 +1,32 @@
+import { Logger } from '@nestjs/common';
+import { describeError } from '../errors.js';
+import { type WorkClock } from '../operations/health.js';
+import { backOffMs, pause } from '../waiting.js';
+
+type OutageOf = 'database' | 'kafka';
+
+/** Waits out failures of PostgreSQL and of Kafka. Counts them separately, because an outage of one says nothing about the other. */
+export class Outages {
+  private readonly logger = new Logger('Relay');
+  private readonly failures = { database: 0, kafka: 0 };
+
+  constructor(
+    private readonly clock: WorkClock,
+    private readonly stopping: AbortSignal,
+  ) {}
+
+  /** Records a success, after which the next failure is the first one again. */
+  over(of: OutageOf): void {
+    this.failures[of] = 0;
+  }
+
+  /** Reports a failure, and waits before the next attempt. Returns at once when the process is stopping. */
+  async backOff(from: OutageOf, what: string, error: unknown): Promise<void> {
+    if (this.stopping.aborted) return;
+    const attempt = ++this.failures[from];
+    const waitMs = Math.round(backOffMs(attempt - 1, 100, 3000));
+    this.clock.failed(describeError(error));
+    this.logger.warn(`${what}: ${describeError(error)}. Retrying in ${waitMs} ms (attempt ${attempt})`);
+    await pause(waitMs, this.stopping);
+  }
+}
