@@ -6,7 +6,7 @@ import { CrashMarks } from './crash-marks.js';
 import { describeError } from '../errors.js';
 import { type DueWork } from '../poll/due-work.js';
 import { type ComponentHealth, type MessagingHealth, WorkClock } from '../operations/health.js';
-import { InboxBatches } from './inbox-batches.js';
+import { InboxBatches } from './intake.js';
 import { InboxContext } from './inbox-context.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { InboxOffsets } from './inbox-offsets.js';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
-import { InboxBatches } from './inbox-batches.js';
+import { InboxBatches } from './intake.js';
 import { inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxWork, noCounts } from './inbox-work.js';
