@@ -42,7 +42,8 @@ export {
   type OffsetTarget,
   showOffsets,
 } from './inbox/move-offsets.js';
-export { type LetterAction, type LetterPage, type Letters } from './operations/operator.js';
-export { type AggregateRef, MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox/outbox.js';
+export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
+export { MAX_PAYLOAD_BYTES } from './message/limits.js';
+export { type AggregateRef, Outbox, type OutboxEvent } from './outbox/outbox.js';
 export { messagingTables } from './postgres/schema.js';
 export { type EventClass, type TopicContract } from './message/topic.js';

@@ -21,25 +21,25 @@ interface Settlement {
 @Injectable()
 export class ChargePayment {
   private readonly permissions = new Gather<string, ChargePermission>({
-    together: async (ids) => {
+    writeAll: async (ids) => {
       const marked = await this.requests.markChargesSent(ids, this.clock.now());
       const byId = new Map(marked.map((request) => [request.id, { outcome: 'send', request } as const]));
       // A missing request is closed or locked by another transaction. Tried alone, it shows which.
       return ids.map((id) => byId.get(id));
     },
-    alone: async (id) => {
+    writeOne: async (id) => {
       const request = await this.requests.markChargeSent(id, this.clock.now());
       return request ? { outcome: 'send', request } : { outcome: 'closed' };
     },
   });
 
   private readonly settlements = new Gather<Settlement, 'settled'>({
-    together: async (settlements) => {
+    writeAll: async (settlements) => {
       const reports = new Map(settlements.map((each) => [each.paymentRequestId, reportOf(each)]));
       const settled = await this.dataSource.transaction((tx) => this.applyResult.executeAvailable(tx, reports));
       return settlements.map(({ paymentRequestId }) => (settled.has(paymentRequestId) ? 'settled' : undefined));
     },
-    alone: async (settlement) => {
+    writeOne: async (settlement) => {
       const { paymentRequestId } = settlement;
       await this.dataSource.transaction((tx) => this.applyResult.execute(tx, paymentRequestId, reportOf(settlement)));
       return 'settled';

@@ -10,7 +10,7 @@ import {
   checkReason,
   type LetterAction,
   type LetterPage,
-  type Letters,
+  type Page,
   toPage,
   limitOf,
   operatorTransaction,
@@ -56,7 +56,7 @@ export class DeadJobs {
   async list(
     { queue }: { readonly queue?: string | undefined } = {},
     { limit: wanted, cursor }: LetterPage = {},
-  ): Promise<Letters<DeadJob>> {
+  ): Promise<Page<DeadJob>> {
     const limit = limitOf({ limit: wanted });
     if (cursor !== undefined) checkIds([cursor]);
     if (queue?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');

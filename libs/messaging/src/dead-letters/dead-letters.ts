@@ -21,7 +21,7 @@ import {
   checkReason,
   type LetterAction,
   type LetterPage,
-  type Letters,
+  type Page,
   toPage,
   limitOf,
   operatorTransaction,
@@ -65,7 +65,7 @@ export class DeadLetters {
   async list(
     filter: LetterFilter,
     page: LetterPage & { readonly order?: 'newest' | 'oldest' | undefined } = {},
-  ): Promise<Letters<DeadLetter>> {
+  ): Promise<Page<DeadLetter>> {
     checkFilter(filter);
     const limit = limitOf(page);
     const after = placeOf(page.cursor);
@@ -116,7 +116,7 @@ export class DeadLetters {
    * Lists the audit entries, newest first. With `messageId`, only those of one message.
    * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
    */
-  async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Letters<AuditEntry>> {
+  async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Page<AuditEntry>> {
     const { cursor, messageId } = page;
     const limit = limitOf(page);
     if (cursor !== undefined) checkId('cursor', cursor);

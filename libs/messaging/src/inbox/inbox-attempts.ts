@@ -46,7 +46,7 @@ export class InboxAttempts {
     const { work } = this;
     if (!reading.readable) return this.park(entry, mark, dead(reading.reason));
 
-    const watched = work.setbacks.begun(placeOf(entry.record));
+    const watched = work.setbacks.started(placeOf(entry.record));
     let handling = false;
     try {
       const recorded = await inTransaction(work.dataSource, async (tx) => {
@@ -56,7 +56,7 @@ export class InboxAttempts {
         return answer;
       });
       if (recorded === 'new') work.counts.processed++;
-      work.setbacks.ended(watched.name);
+      work.setbacks.forget(watched.name);
       if (recorded === 'duplicate') work.counts.duplicates++;
       if (recorded === 'held') await this.park(entry, mark, HELD);
     } catch (error) {
@@ -110,7 +110,7 @@ export class InboxAttempts {
       const error = `the process died ${mark.deaths} times while handling it`;
       return this.parkIn(tx, entry, dead(error), { recorded: true });
     }
-    const watched = work.setbacks.begun(placeOf(record));
+    const watched = work.setbacks.started(placeOf(record));
     const failed = await failureWithin(tx, async () => work.handle(tx, message));
     if (failed) {
       const reason = this.reasonOf(failed.error, entry, message, watched, lastTry);
@@ -118,7 +118,7 @@ export class InboxAttempts {
     }
     return () => {
       work.counts.processed++;
-      work.setbacks.ended(watched.name);
+      work.setbacks.forget(watched.name);
     };
   }
 
@@ -152,8 +152,8 @@ export class InboxAttempts {
 
   private isOwnFault(failure: Setback, watched: WatchedAttempt, text: string): boolean {
     const { setbacks } = this.work;
-    if (mayBeItsOwn(failure)) return setbacks.counts(watched, text);
-    setbacks.met(text);
+    if (mayBeItsOwn(failure)) return setbacks.countsAsAttempt(watched, text);
+    setbacks.record(text);
     return false;
   }
 
@@ -192,7 +192,7 @@ export class InboxAttempts {
         work.counts.duplicates++;
       } else if (delayMs === undefined) {
         work.counts.deadLetters++;
-        work.setbacks.ended(placeOf(record));
+        work.setbacks.forget(placeOf(record));
         work.logger.error(`${nameOf(record, known)} is a dead letter: ${error}`);
       } else {
         work.counts.parked++;

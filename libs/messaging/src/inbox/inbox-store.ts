@@ -3,6 +3,7 @@ import { storable } from '../message/column-text.js';
 import { microsOf, timeOf } from '../dead-letters/dead-letter.js';
 import { type KafkaRecord, type Message } from '../message/message.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 
 /** `new`: recorded, so handle it; `duplicate`: already handled or parked; `held`: an earlier message of its key is parked. */
 export type Recorded = 'new' | 'duplicate' | 'held';
@@ -47,8 +48,6 @@ export interface Parking {
   readonly known: { readonly id?: string; readonly type?: string; readonly source?: string };
 }
 
-/** For one statement that may wait for another transaction's row. Set within the statement, so that no session keeps it. */
-export const LOCK_TIMEOUT = '1s';
 const CHUNK = 5000;
 const DAY_MS = 24 * 3600 * 1000;
 

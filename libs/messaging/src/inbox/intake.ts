@@ -47,9 +47,9 @@ export class InboxBatches {
     this.attempts = new InboxAttempts(work, onParked);
     this.ignored = new IgnoredMessages(work);
     this.beginnings = new Gather({
-      together: (runs) => work.slots.use(async () => work.store.begin(work.dataSource, runs)),
+      writeAll: (runs) => work.slots.use(async () => work.store.begin(work.dataSource, runs)),
     });
-    this.groups = new Gather({ together: (groups) => work.slots.use(async () => this.takeTogether(groups)) });
+    this.groups = new Gather({ writeAll: (groups) => work.slots.use(async () => this.takeTogether(groups)) });
   }
 
   /** Called after a rebalance: the marks that other processes left have to be looked up again. */

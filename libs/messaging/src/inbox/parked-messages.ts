@@ -193,7 +193,7 @@ export class ParkedMessages {
   private async settle(tx: EntityManager, head: Head, taken: Taken, deaths: number): Promise<Outcome> {
     const { work, store } = this;
     const { record, holdsKey } = taken;
-    const watched = work.setbacks.begun(placeOf(head));
+    const watched = work.setbacks.started(placeOf(head));
     this.watched.set(head.id, watched);
     const failed =
       deaths >= MAX_DEATHS
@@ -209,7 +209,7 @@ export class ParkedMessages {
       next: holdsKey ? await store.releaseNext(tx, record.key, head.id) : undefined,
       afterCommit: () => {
         work.counts.processed++;
-        work.setbacks.ended(watched.name);
+        work.setbacks.forget(watched.name);
       },
     };
   }
@@ -259,7 +259,7 @@ export class ParkedMessages {
         if (verdict === 'setback') work.counts.setbacks++;
         if (delayMs === undefined) {
           work.counts.deadLetters++;
-          work.setbacks.ended(watched.name);
+          work.setbacks.forget(watched.name);
           const { stack } = error as Error;
           const { headers } = taken.record;
           const name = nameOf(taken.record, { id: headers['ce_id'], type: headers['ce_type'] });
@@ -282,14 +282,14 @@ export class ParkedMessages {
     // An earlier message of its key is parked, or a version that knows its type is still to come. Neither is the message's fault.
     if (error instanceof KeyHeldError) return 'setback';
     if (error instanceof UnknownTypeError) {
-      setbacks.met(text);
+      setbacks.record(text);
       return 'setback';
     }
     const failure = error instanceof ConnectionEndedError ? 'unavailable' : failureOf(error);
     if (failure === 'away') throw error;
     if (!isSetback(failure)) return failure;
-    if (mayBeItsOwn(failure)) return setbacks.counts(watched, text) ? 'attempt' : 'setback';
-    setbacks.met(text);
+    if (mayBeItsOwn(failure)) return setbacks.countsAsAttempt(watched, text) ? 'attempt' : 'setback';
+    setbacks.record(text);
     return 'setback';
   }
 }

@@ -2,9 +2,9 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { type CrashMarks } from './crash-marks.js';
 import { blocksOf, dueSince, LATE, SLICE_BLOCKS, type Strays } from '../postgres/due-range.js';
 import { storable } from '../message/column-text.js';
-import { LOCK_TIMEOUT } from './inbox-store.js';
 import { type KafkaRecord } from '../message/message.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 
 /** A parked message whose turn it is, because no earlier message of its key holds it back. */
 export interface Head {

@@ -1,6 +1,6 @@
 import { QueryFailedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { PermanentError } from '../errors.js';
-import { afterFailure, failureOfJob, HandedBackError, LeaseLostError, TimedOutError } from './job-failures.js';
+import { afterFailure, failureOfJob, HandedBackError, JobLeaseLostError, TimedOutError } from './job-failures.js';
 import { jobQueue } from './job-handlers.js';
 
 const queue = jobQueue('call', { maxAttempts: 3, backOff: { firstMs: 100, maxMs: 300 } }, async () =>
@@ -24,7 +24,7 @@ describe('the classification of a job’s error', () => {
     ['a connection that broke between two statements', new QueryRunnerProviderAlreadyReleasedError(), 'unavailable'],
     ['a reset connection', failedQuery(Object.assign(new Error(), { code: 'ECONNRESET' })), 'unavailable'],
     ['the process is shutting down', new HandedBackError(), 'handed-back'],
-    ['another process has taken the job over', new LeaseLostError(), 'lease-lost'],
+    ['another process has taken the job over', new JobLeaseLostError(), 'lease-lost'],
   ])('%s', (_, error, failure) => {
     expect(failureOfJob(error)).toBe(failure);
   });

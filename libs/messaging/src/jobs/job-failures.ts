@@ -23,8 +23,8 @@ export class HandedBackError extends Error {
 }
 
 /** Another process runs the job, or may run it by now. */
-export class LeaseLostError extends Error {
-  override readonly name = 'LeaseLostError';
+export class JobLeaseLostError extends Error {
+  override readonly name = 'JobLeaseLostError';
 
   constructor() {
     super('its lease expired, so another process may be running it');
@@ -43,7 +43,7 @@ export class JobDeadMethodError extends Error {
 /** Classifies an error of a job: like an error of a message, or as an attempt that was abandoned, which says nothing about the job. */
 export function failureOfJob(error: unknown): Failure | 'handed-back' | 'lease-lost' {
   if (error instanceof HandedBackError) return 'handed-back';
-  if (error instanceof LeaseLostError) return 'lease-lost';
+  if (error instanceof JobLeaseLostError) return 'lease-lost';
   if (error instanceof TimedOutError) return 'attempt';
   return failureOf(error);
 }

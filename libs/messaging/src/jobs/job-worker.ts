@@ -11,13 +11,12 @@ import {
   type AfterFailure,
   failureOfJob,
   HandedBackError,
-  LeaseLostError,
-  TimedOutError,
   JobDeadMethodError,
+  JobLeaseLostError,
+  TimedOutError,
 } from './job-failures.js';
 import { type Failure, isSetback, mayBeItsOwn } from '../postgres/failures.js';
-import { LOCK_TIMEOUT } from '../inbox/inbox-store.js';
-import { inTransaction } from '../postgres/transaction.js';
+import { inTransaction, LOCK_TIMEOUT } from '../postgres/transaction.js';
 import { type JobQueue } from './job-handlers.js';
 import { type ClaimedJob, type JobStore, type PutBack } from './job-store.js';
 import { Setbacks, type WatchedAttempt } from '../postgres/setbacks.js';
@@ -123,7 +122,7 @@ export class JobWorker {
       this.setbacks.set(name, new QueueSetbacks((line) => this.logger.warn(`${name}: ${line}`)));
     }
     this.removals = new Gather({
-      together: async (done) => {
+      writeAll: async (done) => {
         const removed = await store.remove(dataSource, done);
         return done.map(({ id }) => removed.has(id));
       },
@@ -284,7 +283,7 @@ export class JobWorker {
     const queue = this.queues.get(job.queue);
     if (!queue) return;
     const abort = new AbortController();
-    const watched = this.setbacksOf(job).seen.begun(job.id);
+    const watched = this.setbacksOf(job).seen.started(job.id);
     const progress = new WorkClock();
     const inFlight = { job, queue, abort, progress, watched, leasedUntil, renewalFailed: false, ended: false };
     progress.begun();
@@ -316,7 +315,7 @@ export class JobWorker {
     this.counts.done++;
     const ofQueue = this.setbacksOf(job);
     ofQueue.done++;
-    ofQueue.seen.ended(job.id);
+    ofQueue.seen.forget(job.id);
   }
 
   private setbacksOf({ queue }: ClaimedJob): QueueSetbacks {
@@ -378,8 +377,8 @@ export class JobWorker {
   private verdictOn({ job, watched }: InFlightJob, failure: Failure, text: string): 'setback' | 'never' | 'attempt' {
     const { seen } = this.setbacksOf(job);
     if (failure === 'never' || failure === 'attempt') return failure;
-    if (isSetback(failure) && mayBeItsOwn(failure)) return seen.counts(watched, text) ? 'attempt' : 'setback';
-    seen.met(text);
+    if (isSetback(failure) && mayBeItsOwn(failure)) return seen.countsAsAttempt(watched, text) ? 'attempt' : 'setback';
+    seen.record(text);
     return 'setback';
   }
 
@@ -395,7 +394,7 @@ export class JobWorker {
     if (verdict === 'setback') this.counts.setbacks++;
     if (delayMs === undefined) {
       this.counts.dead++;
-      this.setbacksOf(job).seen.ended(job.id);
+      this.setbacksOf(job).seen.forget(job.id);
       this.logger.error(`${name} is dead after ${attempts} attempts: ${text}`, (error as Error).stack);
       return;
     }
@@ -446,7 +445,7 @@ export class JobWorker {
     const now = performance.now();
     const held = [...this.inFlight.keys()];
     for (const { leasedUntil, ended, abort } of held)
-      if (leasedUntil < now && !ended) abort.abort(new LeaseLostError());
+      if (leasedUntil < now && !ended) abort.abort(new JobLeaseLostError());
     // Renewals must not pile up behind one that is still waiting for an answer over a silent connection.
     if (this.renewing || held.length === 0) return;
     this.renewing = true;
@@ -456,7 +455,7 @@ export class JobWorker {
       for (const inFlight of held) {
         inFlight.renewalFailed = false;
         if (kept.has(inFlight.job.id)) inFlight.leasedUntil = now + this.timing.leaseMs;
-        else if (!inFlight.ended) inFlight.abort.abort(new LeaseLostError());
+        else if (!inFlight.ended) inFlight.abort.abort(new JobLeaseLostError());
       }
     } catch (error) {
       for (const inFlight of held) inFlight.renewalFailed = true;

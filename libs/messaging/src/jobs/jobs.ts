@@ -7,7 +7,7 @@ import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { MAX_PAYLOAD_BYTES } from '../outbox/outbox.js';
+import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** The id of a job and when it runs. */

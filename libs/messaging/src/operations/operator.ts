@@ -23,7 +23,7 @@ export interface LetterPage {
 }
 
 /** A page of a list, and the cursor of the next page; null on the last page. */
-export interface Letters<T> {
+export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
 }
@@ -63,7 +63,7 @@ export function limitOf({ limit = 50 }: { readonly limit?: number | undefined })
 }
 
 /** Makes a page of rows that were read with one row more than `limit`. The extra row shows that there is a next page. */
-export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Letters<T> {
+export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Page<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null };

@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { type EntityManager, type QueryRunner } from 'typeorm';
 import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
+import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
 import { type KafkaRecord, readMessage, recordTime, toRecord } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
-import { MAX_PAYLOAD_BYTES, Outbox, type OutboxEvent } from './outbox.js';
+import { Outbox, type OutboxEvent } from './outbox.js';
 import { type EventClass } from '../message/topic.js';
 
 /** Accepts any object. */

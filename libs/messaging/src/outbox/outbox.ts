@@ -5,16 +5,11 @@ import { isTooLong, isUuid, textFlaw } from '../message/column-text.js';
 import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from '../message/json-complexity.js';
+import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
 import { attributeFlaw } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { dataSchema } from '../message/topic.js';
-
-/**
- * The maximum size of event data in bytes of JSON. A batch of Kafka records must stay below the broker's `max.message.bytes`
- * (1 MiB by default). A larger event is rejected here, where its writer still gets the error.
- */
-export const MAX_PAYLOAD_BYTES = 512 * 1024;
 
 /** The aggregate that raises events. Its id is the Kafka key, and `version` is its version after the last of the events. */
 export interface AggregateRef {

@@ -6,13 +6,13 @@ function aGather() {
   const alone: string[] = [];
   const gate = Promise.withResolvers<void>();
   const gather = new Gather<string, string>({
-    together: async (items) => {
+    writeAll: async (items) => {
       batches.push([...items]);
       if (batches.length === 1) await gate.promise;
       if (items.some((item) => item.startsWith('worse'))) throw new Error('all or nothing');
       return items.map((item) => (item.startsWith('bad') ? undefined : `${item}!`));
     },
-    alone: (item) => {
+    writeOne: (item) => {
       alone.push(item);
       return item.startsWith('worse') ? Promise.reject(new Error(item)) : Promise.resolve(`${item}?`);
     },
@@ -70,7 +70,7 @@ it('writes at most a hundred items at a time', async () => {
 });
 
 it('rejects an item that the batch left out and that cannot be written alone', async () => {
-  const gather = new Gather<string, string>({ together: () => Promise.resolve(['a!']) });
+  const gather = new Gather<string, string>({ writeAll: () => Promise.resolve(['a!']) });
 
   const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));
 
@@ -78,7 +78,7 @@ it('rejects an item that the batch left out and that cannot be written alone', a
 });
 
 it('throws the error of the batch to every caller if items cannot be written alone', async () => {
-  const gather = new Gather<string, string>({ together: () => Promise.reject(new Error('away')) });
+  const gather = new Gather<string, string>({ writeAll: () => Promise.reject(new Error('away')) });
 
   const outcomes = await Promise.allSettled(['a', 'b'].map((item) => gather.write(item)));
 

@@ -6,11 +6,11 @@ interface Waiting<Item, Outcome> {
 
 export interface GatherOptions<Item, Outcome> {
   /** Writes all items at once and returns their outcomes, undefined for an item to be written alone. If it throws, nothing was written. */
-  readonly together: (items: readonly Item[]) => Promise<readonly (Outcome | undefined)[]>;
-  /** Writes one item. Without it, what `together` throws is thrown to every caller. */
-  readonly alone?: (item: Item) => Promise<Outcome>;
+  readonly writeAll: (items: readonly Item[]) => Promise<readonly (Outcome | undefined)[]>;
+  /** Writes one item. Without it, what `writeAll` throws is thrown to every caller. */
+  readonly writeOne?: (item: Item) => Promise<Outcome>;
   /** The maximum number of items in a batch, default 100. It keeps a transaction, and the waits for its locks, short. */
-  readonly most?: number;
+  readonly maxBatch?: number;
 }
 
 /**
@@ -38,7 +38,7 @@ export class Gather<Item, Outcome> {
     // Items that were started together finish together, so the rest of them arrive within this turn.
     await new Promise(setImmediate);
     while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, this.options.most ?? 100);
+      const batch = this.waiting.splice(0, this.options.maxBatch ?? 100);
       const left = await this.writeTogether(batch);
       // Not awaited, because an item blocked on a lock must not hold up the next batch.
       void this.writeAlone(left);
@@ -50,10 +50,10 @@ export class Gather<Item, Outcome> {
   private async writeTogether(batch: readonly Waiting<Item, Outcome>[]): Promise<Waiting<Item, Outcome>[]> {
     let outcomes: readonly (Outcome | undefined)[] = [];
     try {
-      outcomes = await this.options.together(batch.map(({ item }) => item));
+      outcomes = await this.options.writeAll(batch.map(({ item }) => item));
     } catch (error) {
       // Trying each item alone shows which one is at fault.
-      if (!this.options.alone) {
+      if (!this.options.writeOne) {
         for (const { reject } of batch) reject(error);
         return [];
       }
@@ -67,10 +67,10 @@ export class Gather<Item, Outcome> {
   }
 
   private async writeAlone(batch: readonly Waiting<Item, Outcome>[]): Promise<void> {
-    const { alone = notWritten } = this.options;
+    const { writeOne = notWritten } = this.options;
     for (const { item, resolve, reject } of batch) {
       try {
-        resolve(await alone(item));
+        resolve(await writeOne(item));
       } catch (error) {
         reject(error);
       }

@@ -15,9 +15,9 @@ function aConsumer() {
     succeed: (count = 1) => void (succeeded += count),
     /** Makes an attempt fail while `meanwhile` others succeed; returns whether it counts. */
     fail: (name: string, meanwhile = 0): boolean => {
-      const attempt = setbacks.begun(name);
+      const attempt = setbacks.started(name);
       succeeded += meanwhile;
-      return setbacks.counts(attempt, 'statement timeout');
+      return setbacks.countsAsAttempt(attempt, 'statement timeout');
     },
   };
 }
@@ -37,10 +37,10 @@ describe('P5 a setback', () => {
 
   it('counts for two messages at the same time', () => {
     const { fail, setbacks } = aConsumer();
-    const one = setbacks.begun('one');
+    const one = setbacks.started('one');
 
     expect(fail('two', 10)).toBe(false);
-    expect(setbacks.counts(one, 'statement timeout')).toBe(false);
+    expect(setbacks.countsAsAttempt(one, 'statement timeout')).toBe(false);
     expect(['one', 'two', 'one', 'two'].map((name) => fail(name))).toEqual([true, true, true, true]);
   });
 

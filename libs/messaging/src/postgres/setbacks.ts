@@ -56,17 +56,18 @@ export class Setbacks {
     return this.count;
   }
 
-  begun(name: string): WatchedAttempt {
+  /** Watches an attempt that begins. */
+  started(name: string): WatchedAttempt {
     const began = this.now();
     const failing = this.failing.get(name);
     return { name, began, wasSuspect: failing !== undefined && this.isSuspect(name, failing.at, failing.suspect) };
   }
 
   /** Records a setback that the message may have caused itself. Returns whether it counts as a failed attempt. */
-  counts({ name, began, wasSuspect }: WatchedAttempt, problem: string): boolean {
+  countsAsAttempt({ name, began, wasSuspect }: WatchedAttempt, problem: string): boolean {
     const before = this.failing.get(name);
     const suspect = this.isSuspect(name, before?.at ?? began, before?.suspect ?? false);
-    this.met(problem);
+    this.record(problem);
     this.failing.delete(name);
     this.failing.set(name, { at: this.now(), suspect });
     const [oldest] = this.failing.keys();
@@ -75,7 +76,7 @@ export class Setbacks {
   }
 
   /** Records a setback for which the message is certainly not to blame. */
-  met(problem: string): void {
+  record(problem: string): void {
     this.count++;
     const ms = performance.now();
     const stood = this.latest && ms - this.latest.ms < STALE_AFTER_MS && this.since.succeeded === this.succeeded();
@@ -89,7 +90,7 @@ export class Setbacks {
   }
 
   /** The message was handled, or became a dead letter. */
-  ended(name: string): void {
+  forget(name: string): void {
     if (this.failing.size > 0) this.failing.delete(name);
   }
 

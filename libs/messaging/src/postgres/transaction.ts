@@ -1,6 +1,9 @@
 import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
 import { describeError } from '../errors.js';
 
+/** For one statement that may wait for another transaction's row. Set within the statement, so that no session keeps it. */
+export const LOCK_TIMEOUT = '1s';
+
 /** The database was unavailable or became so. The outcome of the work then says nothing about the work itself. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
