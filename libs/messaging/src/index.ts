@@ -30,7 +30,8 @@ export {
   type JobOptions,
 } from './jobs/job-handlers.js';
 export { type JobAddOptions, Jobs, type NewJob } from './jobs/jobs.js';
-export { createTopics, type KafkaOptions } from './kafka/kafka.js';
+export { type KafkaOptions } from './kafka/client.js';
+export { createTopics } from './kafka/topics.js';
 export { type Message } from './message/message.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';

@@ -1,6 +1,6 @@
 import { type INestApplication } from '@nestjs/common';
 import { DueWork } from '../poll/due-work.js';
-import { consumerLags } from '../kafka/kafka.js';
+import { consumerLags } from '../kafka/group-offsets.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { type Child } from '../../test/child.js';
 import { startCounterChild } from '../../test/counter-child.js';

@@ -3,7 +3,7 @@ import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
 import { MessagingMetrics } from '../metrics/metrics.js';
 import { Incidents } from '../operations/incidents.js';
-import { groupOffsets } from '../kafka/kafka.js';
+import { groupOffsets } from '../kafka/group-offsets.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { moveOffsets } from './move-offsets.js';
 import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';

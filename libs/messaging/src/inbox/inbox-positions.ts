@@ -1,7 +1,8 @@
 import { type Incidents } from '../operations/incidents.js';
 import { type InboxOffsets } from './inbox-offsets.js';
 import { type InboxWork } from './inbox-work.js';
-import { type FoundStart, offsetsOf, type SettledOffsets } from '../kafka/positions.js';
+import { type FoundStart, offsetsOf } from '../kafka/partition-start.js';
+import { type SettledOffsets } from '../kafka/consumer-options.js';
 
 /** Stores the offsets up to which a consumer has settled its partitions, and reports a loss that they reveal. */
 export class InboxPositions implements SettledOffsets {

@@ -3,7 +3,7 @@ import { type INestApplication, Logger } from '@nestjs/common';
 import { Kafka, logLevel } from 'kafkajs';
 import { CrashMarks } from './crash-marks.js';
 import { PermanentError } from '../errors.js';
-import { createTopics } from '../kafka/kafka.js';
+import { createTopics } from '../kafka/topics.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';

@@ -11,7 +11,7 @@ import { type Entry, InboxAttempts } from './inbox-attempts.js';
 import { type Mark, type MarkedRefs, type MessageRef } from './inbox-store.js';
 import { inTransaction } from '../postgres/transaction.js';
 import { type InboxWork, nameOf } from './inbox-work.js';
-import { type Batch } from '../kafka/kafka.js';
+import { type Batch } from '../kafka/batch.js';
 import { type KafkaRecord, type Message, type Reading } from '../message/message.js';
 import { backOffMs, pause } from '../waiting.js';
 

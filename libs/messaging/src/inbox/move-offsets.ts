@@ -1,7 +1,8 @@
 import { type DataSource } from 'typeorm';
 import { Audit } from '../operations/audit.js';
 import { InboxOffsets } from './inbox-offsets.js';
-import { groupOffsets, type GroupOffset, type KafkaOptions, offsetsAt, setGroupOffsets } from '../kafka/kafka.js';
+import { type KafkaOptions } from '../kafka/client.js';
+import { groupOffsets, type GroupOffset, offsetsAt, setGroupOffsets } from '../kafka/group-offsets.js';
 import { checkAction, type LetterAction, operatorTransaction } from '../operations/operator.js';
 
 /** A consumer group, its topic, and where its offsets are stored. */

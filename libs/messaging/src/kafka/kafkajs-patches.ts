@@ -15,7 +15,8 @@ import decodeMessageSet from 'kafkajs/src/protocol/messageSet/decoder.js';
 import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
 import { decompress, isOutOfMemory } from './codecs.js';
 import { describeError } from '../errors.js';
-import { decodeRecords, FetchBudget, type FetchedRecord } from './record-batch.js';
+import { type FetchedRecord } from './fetched-record.js';
+import { decodeRecords, FetchBudget } from './record-batch.js';
 
 /** The patches reach into internals that another version may have changed or fixed. */
 const PATCHED_VERSION = '2.2.4';

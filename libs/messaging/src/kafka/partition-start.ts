@@ -15,6 +15,9 @@ export interface PartitionFacts {
   readonly position?: bigint | undefined;
 }
 
+/** The group's offset in Kafka and the bounds of the partition. */
+export type KafkaFacts = Pick<PartitionFacts, 'low' | 'high' | 'committed' | 'marked'>;
+
 export interface PartitionStart {
   readonly next: bigint;
   /** Whether the database's offset is meaningless because the topic was recreated, or Kafka has no offset of the group. */
@@ -23,6 +26,17 @@ export interface PartitionStart {
   readonly again: bigint;
   /** The number of messages that Kafka deleted before they were handled. */
   readonly missed: bigint;
+}
+
+/** The start offset of a partition, and the facts that it follows from. */
+export interface FoundStart extends PartitionStart {
+  readonly partition: number;
+  readonly facts: PartitionFacts;
+}
+
+/** Returns the start offsets by partition. */
+export function offsetsOf(starts: readonly FoundStart[]): Map<number, bigint> {
+  return new Map(starts.map(({ partition, next }) => [partition, next]));
 }
 
 /**

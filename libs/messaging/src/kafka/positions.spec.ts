@@ -1,4 +1,5 @@
-import { type FoundStart, type KafkaFacts, Positions } from './positions.js';
+import { type FoundStart, type KafkaFacts } from './partition-start.js';
+import { Positions } from './positions.js';
 
 let stored: Map<number, bigint>;
 let kafka: Map<number, KafkaFacts>;

@@ -1,30 +1,7 @@
-import { type PartitionFacts, type PartitionStart, startOf } from './partition-start.js';
+import { type SettledOffsets } from './consumer-options.js';
+import { type GroupPositions } from './group-positions.js';
+import { type KafkaFacts, offsetsOf, startOf } from './partition-start.js';
 import { backOffMs, pause } from '../waiting.js';
-
-/** The group's offset in Kafka and the bounds of the partition. */
-export type KafkaFacts = Pick<PartitionFacts, 'low' | 'high' | 'committed' | 'marked'>;
-
-export interface FoundStart extends PartitionStart {
-  readonly partition: number;
-  readonly facts: PartitionFacts;
-}
-
-/** Stores in the consumer's database how far partitions are settled. Every method throws while the database is unavailable. */
-export interface SettledOffsets {
-  read(): Promise<ReadonlyMap<number, bigint>>;
-  /** Raises the offsets. Returns false and writes nothing if a stored offset is lower than `known`, because the database has gone back. */
-  raise(offsets: ReadonlyMap<number, bigint>, known: ReadonlyMap<number, bigint>): Promise<boolean>;
-  /** Stores the start offsets and reports what they reveal. Called repeatedly until it succeeds. */
-  place(starts: readonly FoundStart[]): Promise<void>;
-}
-
-/** Kafka's part in positioning, as seen by a member of the group. */
-export interface GroupPositions {
-  facts(): Promise<ReadonlyMap<number, KafkaFacts>>;
-  readFrom(partition: number, offset: bigint): void;
-  /** Never throws. After a failure Kafka's offset is the lower one, or the next member corrects it. */
-  commit(offsets: ReadonlyMap<number, bigint>): Promise<void>;
-}
 
 /** How often an idle consumer checks whether the database has gone back. */
 const CHECK_EVERY_MS = 5000;
@@ -159,11 +136,6 @@ export class Positions {
     if (uncommitted.length > 0) await this.group.commit(offsetsOf(uncommitted));
     if (!superseded.aborted) this.unplaced.clear();
   }
-}
-
-/** Returns the start offsets by partition. */
-export function offsetsOf(starts: readonly FoundStart[]): Map<number, bigint> {
-  return new Map(starts.map(({ partition, next }) => [partition, next]));
 }
 
 function factsOf(kafka: ReadonlyMap<number, KafkaFacts>, partition: number): KafkaFacts {

@@ -1,11 +1,7 @@
 import fc from 'fast-check';
-import {
-  decodeRecords,
-  FetchBudget,
-  type FetchedRecord,
-  MAX_BATCH_RECORDS,
-  UNDECODABLE_BATCH,
-} from './record-batch.js';
+import { type FetchedRecord } from './fetched-record.js';
+import { UNDECODABLE_BATCH } from '../message/undecodable-batch.js';
+import { decodeRecords, FetchBudget, MAX_BATCH_RECORDS } from './record-batch.js';
 import { batchOf, CODEC, compress, recordBatch, recordsOf } from '../../test/record-batch.js';
 
 const noOldEntries = () => Promise.reject(new Error('no old entry was expected'));

@@ -1,6 +1,8 @@
 import { IsInt } from 'class-validator';
 import fc from 'fast-check';
-import { type KafkaRecord, type OutboxRow, readMessage, recordTime, toRecord } from './message.js';
+import { recordTime } from './event-time.js';
+import { type KafkaRecord, type OutboxRow, toRecord } from './message.js';
+import { readMessage } from './read-message.js';
 
 class Counted {
   static readonly version = 2;

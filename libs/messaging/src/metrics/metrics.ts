@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { type DataSource } from 'typeorm';
 import { describeError } from '../errors.js';
 import { type InboxCounts } from '../inbox/inbox-work.js';
-import { consumerLags, type GroupLag } from '../kafka/kafka.js';
+import { consumerLags, type GroupLag } from '../kafka/group-offsets.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { readTables, type TableReading } from './metrics-store.js';
 import { type TopicCounts } from '../relay/topic-counts.js';

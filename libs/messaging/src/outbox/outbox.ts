@@ -6,7 +6,7 @@ import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from '../message/json-complexity.js';
 import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
-import { attributeFlaw } from '../message/message.js';
+import { attributeFlaw } from '../message/identity.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { dataSchema } from '../message/topic.js';

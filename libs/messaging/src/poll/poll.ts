@@ -58,7 +58,7 @@ export class Poll {
   private readonly holder: string | undefined;
   private readonly stopper = new AbortController();
   /** Aborts when the process stops. */
-  readonly stopping = this.stopper.signal;
+  readonly stopping: AbortSignal = this.stopper.signal;
   /** Wakes the standby's loop here, or the leader's. */
   readonly wakeUp = new WakeUpCall();
   /** Measures how long polling and publishing have made no progress. */

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from '../errors.js';
-import { type connectProducer, failureScope, refusal } from '../kafka/kafka.js';
+import { failureScope, refusal } from '../kafka/kafka-errors.js';
+import { type connectProducer } from '../kafka/producer.js';
 import { type OutboxRow } from '../message/message.js';
 import { type TopicContract } from '../message/topic.js';
 import { type MessagingOptions } from '../messaging-options.js';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { readMessage } from '../message/message.js';
+import { readMessage } from '../message/read-message.js';
 import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';
 

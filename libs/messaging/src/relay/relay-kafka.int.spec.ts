@@ -1,4 +1,4 @@
-import { createTopics } from '../kafka/kafka.js';
+import { createTopics } from '../kafka/topics.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { KafkaLink } from '../../test/kafka-link.js';

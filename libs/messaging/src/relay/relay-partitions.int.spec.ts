@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import kafkajs, { Kafka, logLevel } from 'kafkajs';
-import { createTopics } from '../kafka/kafka.js';
+import { createTopics } from '../kafka/topics.js';
 import { partitionOf } from '../kafka/partition.js';
 import { type BlockedType } from './routes.js';
 import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import { createTopics } from '../kafka/kafka.js';
+import { createTopics } from '../kafka/topics.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { readTables } from '../metrics/metrics-store.js';
 import { RelayStore } from './relay-store.js';

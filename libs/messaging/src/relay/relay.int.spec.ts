@@ -1,4 +1,4 @@
-import { connectProducer } from '../kafka/kafka.js';
+import { connectProducer } from '../kafka/producer.js';
 import { type LeaseTiming } from '../poll/lease.js';
 import { counts, createSandbox, inversions, type RelayProcess, type Sandbox } from '../../test/sandbox.js';
 import { until } from '../testing/until.js';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { connectProducer } from '../kafka/kafka.js';
+import { connectProducer } from '../kafka/producer.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { type ComponentHealth } from '../operations/health.js';
 import { type Lease } from '../poll/lease.js';

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from '../errors.js';
-import { type connectProducer, isTimestampRefusal, type Producer } from '../kafka/kafka.js';
+import { isTimestampRefusal } from '../kafka/kafka-errors.js';
+import { type connectProducer, type Producer } from '../kafka/producer.js';
 import { type OutboxRow, type OutgoingRecord, toRecord } from '../message/message.js';
 import { type TopicContract } from '../message/topic.js';
 import { type MessagingOptions } from '../messaging-options.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import kafkajs, { Kafka, logLevel } from 'kafkajs';
-import { startConsumer } from '../kafka/kafka.js';
+import { startConsumer } from '../kafka/consumer.js';
 import { type KafkaRecord } from '../message/message.js';
 import { until } from './until.js';
 
