@@ -13,7 +13,8 @@ export {
   type WholeLetter,
   type WholeOutboxLetter,
 } from './dead-letters/dead-letter.js';
-export { DeadLetters, type LetterChoice } from './dead-letters/dead-letters.js';
+export { DeadLetters } from './dead-letters/dead-letters.js';
+export { type LetterChoice } from './dead-letters/letter-choice.js';
 export { PermanentError } from './errors.js';
 export { Gather } from './postgres/gather.js';
 export { type Attention, type Tally } from './operations/attention.js';

@@ -2,18 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { Audit, type AuditEntry } from '../operations/audit.js';
-import {
-  type DeadLetter,
-  type LetterBox,
-  type LetterCursor,
-  type LetterFilter,
-  type LetterPlace,
-  type LetterStore,
-  microsOf,
-  type WholeLetter,
-} from './dead-letter.js';
+import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { DueWork } from '../poll/due-work.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
+import { checkChosen, checkFilter, checkId, type LetterChoice, placeOf } from './letter-choice.js';
+import { type LetterCursor, type LetterStore } from './letter-store.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { channelOf } from '../postgres/notices.js';
 import {
@@ -27,15 +20,9 @@ import {
   operatorTransaction,
 } from '../operations/operator.js';
 import { OutboxLetterStore } from './outbox-letter-store.js';
-
-/** Selects the letters to change. A whole box requires `all`, so that a forgotten filter does not discard everything. */
-export interface LetterChoice extends LetterFilter {
-  readonly all?: boolean | undefined;
-}
+import { microsOf } from '../postgres/micros.js';
 
 type Action = 'retry' | 'discard';
-
-const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
 
 /**
  * The dead letters of the service's outbox and inbox, and the operations of an operator on them. Every letter that is retried or
@@ -182,39 +169,4 @@ export class DeadLetters {
       ])
       .catch(() => undefined);
   }
-}
-
-function checkFilter(filter: LetterFilter): void {
-  const { box, consumer, aggregateType, ids, diedAfter, diedBefore } = filter;
-  // Filters come from a command line or a URL, so the compiler has not checked them.
-  if (!['outbox', 'inbox'].includes(box)) throw new RangeError(`box must be outbox or inbox, not ${box as string}`);
-  if (box === 'outbox' && consumer !== undefined) throw new TypeError('Outbox letters have no consumer to filter by');
-  if (box === 'inbox' && aggregateType !== undefined)
-    throw new TypeError('Inbox letters have no aggregateType to filter by');
-  ids?.forEach((id) => checkId('id', id));
-  for (const date of [diedAfter, diedBefore])
-    // Other years are mistakes, and PostgreSQL does not accept every year that JavaScript does.
-    if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
-      throw new RangeError('diedAfter or diedBefore is not a valid date');
-  for (const text of [consumer, aggregateType, filter.type, filter.key])
-    if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
-}
-
-function checkChosen(choice: LetterChoice): void {
-  const given = FILTERS.some((name) => choice[name] !== undefined);
-  if (!given && choice.all !== true)
-    throw new TypeError(`No filter given. To select the whole ${choice.box}, pass all: true`);
-  if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
-}
-
-function checkId(what: string, id: string): void {
-  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
-}
-
-function placeOf(cursor: string | undefined): LetterPlace | undefined {
-  if (cursor === undefined) return undefined;
-  const [, diedAtMicros, id] = /^(\d{1,17})-(-?\d{1,18})$/.exec(cursor) ?? [];
-  if (diedAtMicros === undefined || id === undefined)
-    throw new RangeError(`${JSON.stringify(cursor)} is not a valid cursor`);
-  return { diedAtMicros, id };
 }

@@ -1,18 +1,15 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type InboxLetter, type LetterFilter, type WholeInboxLetter } from './dead-letter.js';
 import {
   CHUNK,
   type Chunk,
   filterValues,
-  type InboxLetter,
   type LetterCursor,
-  type LetterFilter,
   type LetterPlace,
   type LetterStore,
   matches,
-  microsOf,
-  timeOf,
-  type WholeInboxLetter,
-} from './dead-letter.js';
+} from './letter-store.js';
+import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea' });

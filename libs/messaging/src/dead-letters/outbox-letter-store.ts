@@ -1,18 +1,15 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type LetterFilter, type OutboxLetter, type WholeOutboxLetter } from './dead-letter.js';
 import {
   CHUNK,
   type Chunk,
   filterValues,
   type LetterCursor,
-  type LetterFilter,
   type LetterPlace,
   type LetterStore,
   matches,
-  microsOf,
-  type OutboxLetter,
-  timeOf,
-  type WholeOutboxLetter,
-} from './dead-letter.js';
+} from './letter-store.js';
+import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 const MATCHES = matches({

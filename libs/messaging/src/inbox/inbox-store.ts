@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { storable } from '../message/column-text.js';
-import { microsOf, timeOf } from '../dead-letters/dead-letter.js';
 import { type KafkaRecord, type Message } from '../message/message.js';
+import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 

@@ -1,0 +1,48 @@
+import { type LetterFilter } from './dead-letter.js';
+import { type LetterPlace } from './letter-store.js';
+
+const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
+
+/** Selects the letters to change. A whole box requires `all`, so that a forgotten filter does not discard everything. */
+export interface LetterChoice extends LetterFilter {
+  readonly all?: boolean | undefined;
+}
+
+/** @throws RangeError for an invalid value; TypeError for a filter that the box does not have */
+export function checkFilter(filter: LetterFilter): void {
+  const { box, consumer, aggregateType, ids, diedAfter, diedBefore } = filter;
+  // Filters come from a command line or a URL, so the compiler has not checked them.
+  if (!['outbox', 'inbox'].includes(box)) throw new RangeError(`box must be outbox or inbox, not ${box as string}`);
+  if (box === 'outbox' && consumer !== undefined) throw new TypeError('Outbox letters have no consumer to filter by');
+  if (box === 'inbox' && aggregateType !== undefined)
+    throw new TypeError('Inbox letters have no aggregateType to filter by');
+  ids?.forEach((id) => checkId('id', id));
+  for (const date of [diedAfter, diedBefore])
+    // Other years are mistakes, and PostgreSQL does not accept every year that JavaScript does.
+    if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
+      throw new RangeError('diedAfter or diedBefore is not a valid date');
+  for (const text of [consumer, aggregateType, filter.type, filter.key])
+    if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
+}
+
+/** @throws TypeError if neither or both of a filter and `all` are given */
+export function checkChosen(choice: LetterChoice): void {
+  const given = FILTERS.some((name) => choice[name] !== undefined);
+  if (!given && choice.all !== true)
+    throw new TypeError(`No filter given. To select the whole ${choice.box}, pass all: true`);
+  if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
+}
+
+/** @throws RangeError if the id is invalid */
+export function checkId(what: string, id: string): void {
+  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
+}
+
+/** Returns the position that a cursor stands for. @throws RangeError if the cursor is invalid */
+export function placeOf(cursor: string | undefined): LetterPlace | undefined {
+  if (cursor === undefined) return undefined;
+  const [, diedAtMicros, id] = /^(\d{1,17})-(-?\d{1,18})$/.exec(cursor) ?? [];
+  if (diedAtMicros === undefined || id === undefined)
+    throw new RangeError(`${JSON.stringify(cursor)} is not a valid cursor`);
+  return { diedAtMicros, id };
+}
