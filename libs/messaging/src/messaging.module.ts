@@ -8,6 +8,7 @@ import {
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type Provider,
   type RpcExceptionFilter,
 } from '@nestjs/common';
 import { DiscoveryModule, ModuleRef } from '@nestjs/core';
@@ -69,48 +70,13 @@ export class MessagingModule {
         { provide: MESSAGING_OPTIONS, useValue: options },
         MessagingHealth,
         DueWork,
-        {
-          provide: MessagingMetrics,
-          inject: [ModuleRef],
-          useFactory: (services: ModuleRef) =>
-            // Resolved at the first scrape: the service provides the DataSource in a module that this one need not import.
-            new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
-        },
-        {
-          provide: Poll,
-          inject: [DueWork, MessagingHealth],
-          useFactory: (dueWork: DueWork, health: MessagingHealth) => {
-            dueWork.attentionFound = (attention) => health.attentionFound(attention);
-            return new Poll(options, dueWork);
-          },
-        },
-        {
-          provide: Relay,
-          inject: [Poll, MessagingHealth, MessagingMetrics],
-          useFactory: (poll: Poll, health: MessagingHealth, metrics: MessagingMetrics) => {
-            const relay = new Relay(options, poll);
-            health.register('relay', () => relay.health());
-            metrics.watchRelay(relay);
-            return relay;
-          },
-        },
-        {
-          provide: Incidents,
-          inject: [ModuleRef, MessagingHealth, DueWork],
-          useFactory: (modules: ModuleRef, health: MessagingHealth, dueWork: DueWork) => {
-            const incidents = new Incidents(options, modules);
-            health.register('incidents', () => incidents.health());
-            dueWork.incidentsFound = (open) => incidents.found(open);
-            return incidents;
-          },
-        },
+        metricsProvider(options),
+        pollProvider(options),
+        relayProvider(options),
+        incidentsProvider(options),
         PollLifecycle,
         AfterCommit,
-        {
-          provide: Outbox,
-          inject: [AfterCommit, Poll],
-          useFactory: (afterCommit: AfterCommit, poll: Poll) => new Outbox(options, afterCommit, () => poll.wake()),
-        },
+        outboxProvider(options),
         InboxRecords,
         DeadLetters,
         Jobs,
@@ -133,6 +99,61 @@ export class MessagingModule {
       ],
     };
   }
+}
+
+function metricsProvider(options: MessagingOptions): Provider {
+  return {
+    provide: MessagingMetrics,
+    inject: [ModuleRef],
+    useFactory: (services: ModuleRef) =>
+      // Resolved at the first scrape: the service provides the DataSource in a module that this one need not import.
+      new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
+  };
+}
+
+function pollProvider(options: MessagingOptions): Provider {
+  return {
+    provide: Poll,
+    inject: [DueWork, MessagingHealth],
+    useFactory: (dueWork: DueWork, health: MessagingHealth) => {
+      dueWork.attentionFound = (attention) => health.attentionFound(attention);
+      return new Poll(options, dueWork);
+    },
+  };
+}
+
+function relayProvider(options: MessagingOptions): Provider {
+  return {
+    provide: Relay,
+    inject: [Poll, MessagingHealth, MessagingMetrics],
+    useFactory: (poll: Poll, health: MessagingHealth, metrics: MessagingMetrics) => {
+      const relay = new Relay(options, poll);
+      health.register('relay', () => relay.health());
+      metrics.watchRelay(relay);
+      return relay;
+    },
+  };
+}
+
+function outboxProvider(options: MessagingOptions): Provider {
+  return {
+    provide: Outbox,
+    inject: [AfterCommit, Poll],
+    useFactory: (afterCommit: AfterCommit, poll: Poll) => new Outbox(options, afterCommit, () => poll.wake()),
+  };
+}
+
+function incidentsProvider(options: MessagingOptions): Provider {
+  return {
+    provide: Incidents,
+    inject: [ModuleRef, MessagingHealth, DueWork],
+    useFactory: (modules: ModuleRef, health: MessagingHealth, dueWork: DueWork) => {
+      const incidents = new Incidents(options, modules);
+      health.register('incidents', () => incidents.health());
+      dueWork.incidentsFound = (open) => incidents.found(open);
+      return incidents;
+    },
+  };
 }
 
 /** Rethrows handler errors as they are. Nest's default filter replaces them with a generic object, but the inbox needs the original. */

@@ -26,6 +26,21 @@ export interface TableReading {
 /** The most rows that one part of the query reads. */
 const MAX_ROWS = 100_000;
 
+/** The result of the query, from its parts. */
+const READING = `select json_build_object(
+         'ready', json_build_object(
+           'messages', case when beyond.messages < ${MAX_ROWS} then beyond.messages else beyond.distance end
+                       + late.messages + parked.released,
+           'oldestSeconds', ${seconds('least(beyond.oldest, late.oldest, parked.oldest_released)')}),
+         'held', json_build_object('messages', parked.held, 'oldestSeconds', ${seconds('parked.oldest_held')}),
+         'blocked', json_build_object('messages', blocked.messages, 'oldestSeconds', ${seconds('blocked.oldest')}),
+         'deadLetters', (select coalesce(json_object_agg(aggregatetype, dead), '{}')
+                           from (select aggregatetype, sum(dead) as dead from keys group by aggregatetype) as types),
+         'inboxes', (select coalesce(json_agg(json_build_object(
+                              'consumer', consumer, 'messages', messages, 'oldestSeconds', ${seconds('oldest')},
+                              'deadLetters', dead)), '[]') from inboxes)) as reading
+  from beyond, late, parked, blocked`;
+
 /**
  * Reads the contents of the tables in one statement. The outbox is read along its primary key from the relay's progress on, so
  * published rows cost nothing. Beyond 100,000 unpublished rows, their number is the distance between two positions, which includes
@@ -40,7 +55,6 @@ export async function readTables(
   { consumers, holdKeys, boundMs }: { consumers: readonly string[]; holdKeys: boolean; boundMs: number },
 ): Promise<TableReading> {
   const schema = quoteIdentifier(schemaName);
-  const seconds = (since: string) => `coalesce(greatest(extract(epoch from clock_timestamp() - ${since}), 0), 0)`;
   return inTransaction(dataSource, async (tx) => {
     // A scrape that timed out must not leave the server counting. Without statistics (after a bulk load, or when a backlog grew within
     // a minute) the planner would scan and sort the whole log, and JIT-compile the query first.
@@ -50,73 +64,75 @@ export async function readTables(
       [String(boundMs)],
     );
     const [row]: { reading: TableReading }[] = await tx.query(
-      // Each "order by" is served by one of outbox_pkey, outbox_parked_pkey and inbox_parked_pkey.
-      `with lease as materialized (
-         select ${readUpTo('l')} as position, coalesce((${validAhead('l')} ->> 'gaps')::int8multirange, l.gaps) as gaps,
-                ${validAhead('l')} -> 'waiting' as waiting
-           from ${schema}.relay_lease as l),
-       -- The relay counts blocked messages as it reads past them. The oldest of a type is the first one from where the type waits.
-       blocked as materialized (
-         select coalesce(sum((type.waits ->> 'messages')::bigint), 0) as messages, min(oldest.created_at) as oldest
-           from lease cross join jsonb_each(lease.waiting) as type (name, waits)
-           left join lateral (
-             select created_at from (
-               select aggregatetype, created_at from ${schema}.outbox
-                where position >= (type.waits ->> 'from')::bigint and position <= lease.position
-                order by position limit ${MAX_ROWS}) as looked
-              where aggregatetype = type.name limit 1) as oldest on true),
-       beyond as materialized (
-         select (select count(*) from (select from ${schema}.outbox where position > lease.position
-                                        order by position limit ${MAX_ROWS}) as counted) as messages,
-                (select created_at from ${schema}.outbox where position > lease.position
-                  order by position limit 1) as oldest,
-                (select max(position) from ${schema}.outbox) - lease.position as distance
-           from lease),
-       late as materialized (
-         select count(*) as messages, min(created_at) as oldest
-           from (select rows.created_at
-                   from lease cross join unnest(lease.gaps) as gap (span)
-                  cross join lateral (
-                    select created_at from ${schema}.outbox
-                     where position >= lower(gap.span) and position < upper(gap.span)
-                     order by position limit ${MAX_ROWS}) as rows
-                  limit ${MAX_ROWS}) as counted),
-       keys as materialized (
-         select aggregatetype, count(dead_at) as dead, count(dead_at) > 0 and $1 as held,
-                count(*) filter (where dead_at is null) as waiting, min(created_at) filter (where dead_at is null) as oldest
-           from (select aggregatetype, aggregateid, created_at, dead_at
-                   from ${schema}.outbox_parked order by position limit ${MAX_ROWS}) as parked
-          group by aggregatetype, aggregateid),
-       parked as materialized (
-         select coalesce(sum(waiting) filter (where held), 0) as held,
-                min(oldest) filter (where held) as oldest_held,
-                coalesce(sum(waiting) filter (where not held), 0) as released,
-                min(oldest) filter (where not held) as oldest_released
-           from keys),
-       inboxes as materialized (
-         select asked.consumer, count(*) filter (where p.parked_at is not null and p.dead_at is null) as messages,
-                min(p.parked_at) filter (where p.dead_at is null) as oldest, count(p.dead_at) as dead
-           from unnest($2::text[]) as asked (consumer)
-           left join lateral (
-             select parked_at, dead_at from ${schema}.inbox_parked
-              where inbox_parked.consumer = asked.consumer order by id limit ${MAX_ROWS}) as p on true
-          group by asked.consumer)
-       select json_build_object(
-                'ready', json_build_object(
-                  'messages', case when beyond.messages < ${MAX_ROWS} then beyond.messages else beyond.distance end
-                              + late.messages + parked.released,
-                  'oldestSeconds', ${seconds('least(beyond.oldest, late.oldest, parked.oldest_released)')}),
-                'held', json_build_object('messages', parked.held, 'oldestSeconds', ${seconds('parked.oldest_held')}),
-                'blocked', json_build_object('messages', blocked.messages, 'oldestSeconds', ${seconds('blocked.oldest')}),
-                'deadLetters', (select coalesce(json_object_agg(aggregatetype, dead), '{}')
-                                  from (select aggregatetype, sum(dead) as dead from keys group by aggregatetype) as types),
-                'inboxes', (select coalesce(json_agg(json_build_object(
-                                     'consumer', consumer, 'messages', messages, 'oldestSeconds', ${seconds('oldest')},
-                                     'deadLetters', dead)), '[]') from inboxes)) as reading
-         from beyond, late, parked, blocked`,
+      `with ${outboxParts(schema)}, ${parkedParts(schema)} ${READING}`,
       [holdKeys, consumers],
     );
     if (!row) throw new Error(`${schema}.relay_lease has no row`);
     return row.reading;
   });
+}
+
+/** The parts of the query about messages in the outbox. Each "order by" is served by outbox_pkey. */
+function outboxParts(schema: string): string {
+  return `lease as materialized (
+      select ${readUpTo('l')} as position, coalesce((${validAhead('l')} ->> 'gaps')::int8multirange, l.gaps) as gaps,
+             ${validAhead('l')} -> 'waiting' as waiting
+        from ${schema}.relay_lease as l),
+    -- The relay counts blocked messages as it reads past them. The oldest of a type is the first one from where the type waits.
+    blocked as materialized (
+      select coalesce(sum((type.waits ->> 'messages')::bigint), 0) as messages, min(oldest.created_at) as oldest
+        from lease cross join jsonb_each(lease.waiting) as type (name, waits)
+        left join lateral (
+          select created_at from (
+            select aggregatetype, created_at from ${schema}.outbox
+             where position >= (type.waits ->> 'from')::bigint and position <= lease.position
+             order by position limit ${MAX_ROWS}) as looked
+           where aggregatetype = type.name limit 1) as oldest on true),
+    beyond as materialized (
+      select (select count(*) from (select from ${schema}.outbox where position > lease.position
+                                     order by position limit ${MAX_ROWS}) as counted) as messages,
+             (select created_at from ${schema}.outbox where position > lease.position
+               order by position limit 1) as oldest,
+             (select max(position) from ${schema}.outbox) - lease.position as distance
+        from lease),
+    late as materialized (
+      select count(*) as messages, min(created_at) as oldest
+        from (select rows.created_at
+                from lease cross join unnest(lease.gaps) as gap (span)
+               cross join lateral (
+                 select created_at from ${schema}.outbox
+                  where position >= lower(gap.span) and position < upper(gap.span)
+                  order by position limit ${MAX_ROWS}) as rows
+               limit ${MAX_ROWS}) as counted)`;
+}
+
+/**
+ * The parts of the query about parked messages and dead letters. Each "order by" is served by outbox_parked_pkey or
+ * inbox_parked_pkey.
+ */
+function parkedParts(schema: string): string {
+  return `keys as materialized (
+      select aggregatetype, count(dead_at) as dead, count(dead_at) > 0 and $1 as held,
+             count(*) filter (where dead_at is null) as waiting, min(created_at) filter (where dead_at is null) as oldest
+        from (select aggregatetype, aggregateid, created_at, dead_at
+                from ${schema}.outbox_parked order by position limit ${MAX_ROWS}) as parked
+       group by aggregatetype, aggregateid),
+    parked as materialized (
+      select coalesce(sum(waiting) filter (where held), 0) as held,
+             min(oldest) filter (where held) as oldest_held,
+             coalesce(sum(waiting) filter (where not held), 0) as released,
+             min(oldest) filter (where not held) as oldest_released
+        from keys),
+    inboxes as materialized (
+      select asked.consumer, count(*) filter (where p.parked_at is not null and p.dead_at is null) as messages,
+             min(p.parked_at) filter (where p.dead_at is null) as oldest, count(p.dead_at) as dead
+        from unnest($2::text[]) as asked (consumer)
+        left join lateral (
+          select parked_at, dead_at from ${schema}.inbox_parked
+           where inbox_parked.consumer = asked.consumer order by id limit ${MAX_ROWS}) as p on true
+       group by asked.consumer)`;
+}
+
+function seconds(since: string): string {
+  return `coalesce(greatest(extract(epoch from clock_timestamp() - ${since}), 0), 0)`;
 }
