@@ -22,15 +22,10 @@ export { type ComponentHealth, MessagingHealth, type MessagingReport } from './o
 export { type Incident, type IncidentKind, Incidents } from './operations/incidents.js';
 export { InboxContext } from './inbox/inbox-context.js';
 export { InboxRecords, type InboxRecord } from './inbox/inbox-records.js';
-export {
-  type Job,
-  JobDead,
-  type JobDeadMethod,
-  JobHandler,
-  type JobHandlerMethod,
-  type JobOptions,
-} from './jobs/job-handlers.js';
-export { type JobAddOptions, Jobs, type NewJob } from './jobs/jobs.js';
+export { JobDead, JobHandler } from './jobs/job-handlers.js';
+export { type Job, type JobDeadMethod, type JobHandlerMethod, type JobOptions } from './jobs/job-queue.js';
+export { Jobs } from './jobs/jobs.js';
+export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
 export { type KafkaOptions } from './kafka/client.js';
 export { createTopics } from './kafka/topics.js';
 export { type Message } from './message/message.js';

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DueWork } from '#src/poll/due-work.js';
-import { type Job, type JobOptions, jobQueue } from '#src/jobs/job-handlers.js';
+import { type Job, type JobOptions, jobQueue } from '#src/jobs/job-queue.js';
 import { JobStore } from '#src/jobs/job-store.js';
-import { JOB_TIMING, type JobTiming, JobWorker } from '#src/jobs/job-worker.js';
+import { JobWorker } from '#src/jobs/job-worker.js';
+import { JOB_TIMING, type JobTiming } from '#src/jobs/leases.js';
 import { Jobs } from '#src/jobs/jobs.js';
 import { type MessagingOptions } from '#src/messaging-options.js';
 import { messagingTables } from '#src/postgres/schema.js';
@@ -168,7 +169,7 @@ export function gate(): { opened: Promise<void>; open: () => void } {
 const script = `
   import { DataSource } from 'typeorm';
   import { DueWork } from './poll/due-work.js';
-  import { jobQueue } from './jobs/job-handlers.js';
+  import { jobQueue } from './jobs/job-queue.js';
   import { JobStore } from './jobs/job-store.js';
   import { JobWorker } from './jobs/job-worker.js';
 

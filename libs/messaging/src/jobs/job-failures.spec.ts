@@ -1,7 +1,7 @@
 import { QueryFailedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { PermanentError } from '../errors.js';
 import { afterFailure, failureOfJob, HandedBackError, JobLeaseLostError, TimedOutError } from './job-failures.js';
-import { jobQueue } from './job-handlers.js';
+import { jobQueue } from './job-queue.js';
 
 const queue = jobQueue('call', { maxAttempts: 3, backOff: { firstMs: 100, maxMs: 300 } }, async () =>
   Promise.resolve(),

@@ -1,6 +1,6 @@
 import { describeError } from '../errors.js';
 import { type Failure, failureOf } from '../postgres/failures.js';
-import { type JobQueue } from './job-handlers.js';
+import { type JobQueue } from './job-queue.js';
 import { type ClaimedJob } from './job-store.js';
 import { backOffMs } from '../waiting.js';
 

@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { blocksOf, type DueSince, dueSince, LATE, NIL, SLICE_BLOCKS, type Strays } from '../postgres/due-range.js';
 import { storable } from '../message/column-text.js';
-import { type Job } from './job-handlers.js';
+import { type Job } from './job-queue.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** A job that a worker has claimed. `lease` is its fencing token, a new one with every claim. */

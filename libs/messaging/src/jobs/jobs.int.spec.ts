@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { PermanentError } from '../errors.js';
-import { type Job } from './job-handlers.js';
+import { type Job } from './job-queue.js';
 import { gate, JobSandbox, SOON } from '../../test/job-sandbox.js';
 import { testServerUrl } from '../testing/database.js';
 import { until } from '../testing/until.js';

@@ -1,34 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import { BatchedStatement } from '../postgres/batched-statement.js';
-import { isUuid, textFlaw } from '../message/column-text.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
-import { PermanentError } from '../errors.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
+import { type JobAddOptions, type JobRow, jobRows, type NewJob } from './new-job.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-
-/** The id of a job and when it runs. */
-export interface JobAddOptions {
-  /** The job's id, a UUID. Default: a new UUIDv7. While a job with this id exists, adding it again changes nothing. */
-  readonly id?: string;
-  /** When the job runs: not before this time, and up to a second after it. Default: at once. */
-  readonly runAt?: Date;
-}
-
-/** A job to add. Its data is serialised with `JSON.stringify`. */
-export interface NewJob extends JobAddOptions {
-  readonly data: object;
-}
-
-interface Row {
-  readonly id: string;
-  readonly queue: string;
-  readonly json: string;
-  readonly runAt: Date | undefined;
-}
 
 /**
  * Defers calls to other systems, such as a notification or a charge. The caller's transaction only records the job, so the call is
@@ -38,7 +15,9 @@ interface Row {
 @Injectable()
 export class Jobs {
   private readonly table: string;
-  private readonly insert = new BatchedStatement<readonly Row[], undefined>((tx, added) => this.insertAll(tx, added));
+  private readonly insert = new BatchedStatement<readonly JobRow[], undefined>((tx, added) =>
+    this.insertAll(tx, added),
+  );
   private readonly wakeWorker = () => this.dueWork.found('jobs');
 
   constructor(
@@ -54,7 +33,7 @@ export class Jobs {
    * process has one, it is woken right after the commit.
    *
    * Throws when `tx` has no open transaction, or when a job of another queue already has the id. Throws a PermanentError for input
-   * that the table cannot store: more than {@link MAX_PAYLOAD_BYTES} of JSON; text with a zero byte or half of a surrogate pair; an
+   * that the table cannot store: more than `MAX_PAYLOAD_BYTES` of JSON; text with a zero byte or half of a surrogate pair; an
    * id that is not a UUID; a time outside the years 1 to 9999; a queue name that is empty or longer than 255 characters.
    */
   async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
@@ -68,15 +47,7 @@ export class Jobs {
       throw new Error('Jobs.add must be called with the manager of an open transaction');
     if (jobs.length === 0) return [];
 
-    const flaw = textFlaw(queue);
-    if (flaw !== undefined) throw new PermanentError(`The name of the queue ${flaw}`);
-    const rows = jobs.map(({ id = uuidv7(), data, runAt }): Row => {
-      const name = `Job ${id} of ${queue}`;
-      if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
-      if (runAt && !isStorableTime(runAt))
-        throw new PermanentError(`The time of ${name} is outside the years 1 to 9999`);
-      return { id, queue, json: jsonOf(data, name), runAt };
-    });
+    const rows = jobRows(queue, jobs);
     await this.insert.run(tx, rows);
 
     const now = Date.now();
@@ -115,7 +86,7 @@ export class Jobs {
     return others.length > 0;
   }
 
-  private async insertAll(tx: EntityManager, added: readonly (readonly Row[])[]): Promise<(Error | undefined)[]> {
+  private async insertAll(tx: EntityManager, added: readonly (readonly JobRow[])[]): Promise<(Error | undefined)[]> {
     const rows = added.flat();
     // Inserted in the order of the ids, so that two transactions that add the same jobs cannot deadlock.
     const inserted: unknown[] = await tx.query(
@@ -143,7 +114,7 @@ export class Jobs {
    * Finds the rows whose id a job of another queue already has. With a charge and a refund under one id, the refund would be dropped
    * as a duplicate of the charge.
    */
-  private async conflictsOf(tx: EntityManager, rows: readonly Row[]): Promise<Map<Row | undefined, Error>> {
+  private async conflictsOf(tx: EntityManager, rows: readonly JobRow[]): Promise<Map<JobRow | undefined, Error>> {
     const others: { n: number; queue: string }[] = await tx.query(
       `select wanted.n::int - 1 as n, other.queue
          from unnest($1::uuid[], $2::text[]) with ordinality as wanted (id, queue, n)
@@ -157,23 +128,4 @@ export class Jobs {
       ]),
     );
   }
-}
-
-/** Text that jsonb rejects. `JSON.stringify` escapes these characters with `\u`, and no others except control characters. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
-
-function jsonOf(data: object, name: string): string {
-  const json = JSON.stringify(data) as string | undefined;
-  if (json === undefined) throw new PermanentError(`The data of ${name} cannot be serialised as JSON`);
-  const bytes = Buffer.byteLength(json);
-  if (bytes > MAX_PAYLOAD_BYTES)
-    throw new PermanentError(`The data of ${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
-  if (json.includes('\\u') && UNSTORABLE.test(json))
-    throw new PermanentError(`The data of ${name} contains a zero byte or half of a surrogate pair`);
-  return json;
-}
-
-function isStorableTime(time: Date): boolean {
-  const year = time.getUTCFullYear();
-  return year >= 1 && year <= 9999;
 }

@@ -1,0 +1,56 @@
+import { v7 as uuidv7 } from 'uuid';
+import { isUuid, textFlaw } from '../message/column-text.js';
+import { PermanentError } from '../errors.js';
+import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
+
+/** The id of a job and when it runs. */
+export interface JobAddOptions {
+  /** The job's id, a UUID. Default: a new UUIDv7. While a job with this id exists, adding it again changes nothing. */
+  readonly id?: string;
+  /** When the job runs: not before this time, and up to a second after it. Default: at once. */
+  readonly runAt?: Date;
+}
+
+/** A job to add. Its data is serialised with `JSON.stringify`. */
+export interface NewJob extends JobAddOptions {
+  readonly data: object;
+}
+
+/** A row of the table, before it is inserted. */
+export interface JobRow {
+  readonly id: string;
+  readonly queue: string;
+  readonly json: string;
+  readonly runAt: Date | undefined;
+}
+
+/** Validates new jobs. @throws PermanentError for input that the table cannot store */
+export function jobRows(queue: string, jobs: readonly NewJob[]): JobRow[] {
+  const flaw = textFlaw(queue);
+  if (flaw !== undefined) throw new PermanentError(`The name of the queue ${flaw}`);
+  return jobs.map(({ id = uuidv7(), data, runAt }) => {
+    const name = `Job ${id} of ${queue}`;
+    if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
+    if (runAt && !isStorableTime(runAt)) throw new PermanentError(`The time of ${name} is outside the years 1 to 9999`);
+    return { id, queue, json: jsonOf(data, name), runAt };
+  });
+}
+
+/** Text that jsonb rejects. `JSON.stringify` escapes these characters with `\u`, and no others except control characters. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+function jsonOf(data: object, name: string): string {
+  const json = JSON.stringify(data) as string | undefined;
+  if (json === undefined) throw new PermanentError(`The data of ${name} cannot be serialised as JSON`);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > MAX_PAYLOAD_BYTES)
+    throw new PermanentError(`The data of ${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
+  if (json.includes('\\u') && UNSTORABLE.test(json))
+    throw new PermanentError(`The data of ${name} contains a zero byte or half of a surrogate pair`);
+  return json;
+}
+
+function isStorableTime(time: Date): boolean {
+  const year = time.getUTCFullYear();
+  return year >= 1 && year <= 9999;
+}
