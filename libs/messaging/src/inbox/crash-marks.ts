@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { type Mark } from './inbox-store.js';
 import { type KafkaRecord } from '../message/message.js';
+import { PartitionMarks } from './partition-marks.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** A message that has crashed this many processes while nothing else was in flight is not handled again. */
@@ -13,23 +13,6 @@ export const MAX_DEATHS = 3;
  */
 export interface Place extends Pick<KafkaRecord, 'topic' | 'partition' | 'offset'> {
   readonly timestamp: Date | string;
-}
-
-/** Records that another process marked as in flight. It has died, or is about to give up the partition. */
-interface Suspicion {
-  readonly id: string;
-  readonly first: bigint;
-  readonly last: bigint;
-  /** The oldest and newest timestamp of the records; null in a mark written by the previous version. */
-  readonly from: Date | null;
-  readonly to: Date | null;
-}
-
-/** Consecutive records that share one mark. */
-export interface Run {
-  readonly records: readonly [KafkaRecord, ...KafkaRecord[]];
-  /** One of the records may have crashed a process, so each must be handled with nothing else in flight. */
-  readonly suspect: boolean;
 }
 
 /**
@@ -80,7 +63,6 @@ export class CrashMarks {
     // Our own marks do not indicate a death: they are left over from before the rebalance.
     const own = marks.filter(({ id }) => this.own.has(id)).map(({ id }) => id);
     return new PartitionMarks(
-      this,
       own,
       marks.filter(({ id }) => !this.own.has(id)),
     );
@@ -158,82 +140,5 @@ export class CrashMarks {
 
   private placeOf({ topic, partition, offset, timestamp }: Place): unknown[] {
     return [this.consumer, topic, partition, offset, timestamp];
-  }
-}
-
-/** The marks of one partition, from one rebalance of the group to the next. */
-export class PartitionMarks {
-  constructor(
-    private readonly marks: CrashMarks,
-    /** Marks that the next mark replaces, because all their messages are settled by then. */
-    private readonly done: string[],
-    private suspicions: readonly Suspicion[],
-  ) {}
-
-  /** Splits a batch into runs of records that a dead process may have had in flight, and runs of the others. */
-  runs(records: readonly KafkaRecord[]): Run[] {
-    const runs: { records: [KafkaRecord, ...KafkaRecord[]]; suspect: boolean }[] = [];
-    for (const record of records) {
-      const suspect = this.isSuspect(record);
-      const last = runs.at(-1);
-      if (last?.suspect === suspect) last.records.push(record);
-      else runs.push({ records: [record], suspect });
-    }
-    return runs;
-  }
-
-  /**
-   * Creates the mark to write before any record of the run is in flight. It counts as ours from here on, so the caller must
-   * report whether it was {@link written} or {@link abandoned}.
-   */
-  markOf({ records }: Run): Mark {
-    const [first] = records;
-    const times = records.map(({ timestamp }) => timestamp.getTime());
-    return {
-      id: this.marks.newId(),
-      topic: first.topic,
-      partition: first.partition,
-      firstOffset: first.offset,
-      lastOffset: (records.at(-1) ?? first).offset,
-      recordedFrom: new Date(times.reduce((one, other) => Math.min(one, other))),
-      recordedTo: new Date(times.reduce((one, other) => Math.max(one, other))),
-      replaces: [...this.done],
-    };
-  }
-
-  /** The mark was written. The same statement removed the marks that it replaces. */
-  written(mark: Mark): void {
-    this.marks.forgetOwn(mark.replaces);
-    this.done.splice(0, mark.replaces.length, mark.id);
-  }
-
-  /** The run was abandoned while its mark was being written, so the mark may exist or not. Never throws. */
-  async abandoned(db: DataSource, mark: Mark): Promise<void> {
-    await this.marks.remove(db, [mark.id]);
-  }
-
-  /** Removes the marks of other processes that end at or before this record, because they are all settled. Never throws. */
-  async settled(db: DataSource, { offset }: KafkaRecord): Promise<void> {
-    const settled = this.suspicions.filter(({ last }) => last <= BigInt(offset));
-    this.suspicions = this.suspicions.filter((one) => !settled.includes(one));
-    await this.marks.remove(
-      db,
-      settled.map(({ id }) => id),
-    );
-  }
-
-  /** Removes the marks of abandoned records, so that the next owner does not have to be cautious. Never throws. */
-  async remove(db: DataSource): Promise<void> {
-    await this.marks.remove(db, this.done.splice(0));
-  }
-
-  private isSuspect({ offset, timestamp }: KafkaRecord): boolean {
-    if (this.suspicions.length === 0) return false;
-    const at = BigInt(offset);
-    const ms = timestamp.getTime();
-    return this.suspicions.some(
-      ({ first, last, from, to }) =>
-        first <= at && at <= last && (from === null || to === null || (from.getTime() <= ms && ms <= to.getTime())),
-    );
   }
 }

@@ -1,12 +1,14 @@
 import { type Logger } from '@nestjs/common';
 import { type DataSource, type EntityManager } from 'typeorm';
-import { type CrashMarks } from './crash-marks.js';
-import { type WorkClock } from '../operations/health.js';
-import { type InboxSettings } from './inbox-settings.js';
-import { type InboxStore } from './inbox-store.js';
+import { CrashMarks } from './crash-marks.js';
+import { WorkClock } from '../operations/health.js';
+import { type InboxSettings, inboxSettings } from './inbox-settings.js';
+import { InboxStore } from './inbox-store.js';
 import { type KafkaRecord, type Message, type Reading } from '../message/message.js';
-import { type Setbacks } from '../postgres/setbacks.js';
-import { type Slots } from './slots.js';
+import { readMessage } from '../message/read-message.js';
+import { type InboxOptions } from '../messaging-options.js';
+import { Setbacks } from '../postgres/setbacks.js';
+import { Slots } from './slots.js';
 import { backOffMs } from '../waiting.js';
 
 /** Messages that were delayed by the environment are retried within a minute of its recovery. */
@@ -61,6 +63,43 @@ export function noCounts(): InboxCounts {
     parked: 0,
     deadLetters: 0,
     missed: 0,
+  };
+}
+
+/** Runs work in flight. Health reports it when it keeps failing or does not end. */
+export async function tracked<T>({ inFlight }: InboxWork, run: (progress: WorkClock) => Promise<T>): Promise<T> {
+  const progress = new WorkClock();
+  progress.begun();
+  inFlight.add(progress);
+  try {
+    return await run(progress);
+  } finally {
+    inFlight.delete(progress);
+  }
+}
+
+/** Puts together what the paths of an inbox share. @throws for an invalid option */
+export function inboxWork(
+  schema: string,
+  options: InboxOptions,
+  own: Pick<InboxWork, 'dataSource' | 'logger' | 'stopping' | 'handles' | 'handle'>,
+): InboxWork {
+  const { groupId, topic } = options;
+  const settings = inboxSettings(options);
+  const counts = noCounts();
+  return {
+    ...own,
+    settings,
+    store: new InboxStore(schema, groupId, settings.deadLettersHoldKeys),
+    marks: new CrashMarks(schema, groupId),
+    slots: new Slots(settings.concurrency),
+    counts,
+    setbacks: new Setbacks(
+      () => counts.processed,
+      (line) => own.logger.warn(line),
+    ),
+    inFlight: new Set(),
+    read: (record) => readMessage(record, topic),
   };
 }
 

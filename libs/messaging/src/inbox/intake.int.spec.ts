@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
-import { InboxBatches } from './intake.js';
+import { Intake } from './intake.js';
 import { inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxWork, noCounts } from './inbox-work.js';
@@ -69,7 +69,7 @@ function recordOf(n: number, place: Place): KafkaRecord {
 
 /** Delivers batches at the same time, as one fetch response does. */
 async function take(...batches: KafkaRecord[][]): Promise<void> {
-  const inbox = new InboxBatches(work, () => undefined);
+  const inbox = new Intake(work, () => undefined);
   const deliver = (records: KafkaRecord[]) =>
     inbox.take({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
   // The marks of other processes are looked up once per partition; this gets the look-ups out of the way.
@@ -89,7 +89,7 @@ it('P7 keeps no mark in memory of records that it gave up before they were in fl
     [sandbox.consumer.groupId, sandbox.consumer.topic.name],
   );
   let current = true;
-  await new InboxBatches(work, () => undefined).take({
+  await new Intake(work, () => undefined).take({
     records: [0, 1].map((offset) => recordOf(offset, { partition: 0, offset })),
     hasMore: false,
     isCurrent: () => current,

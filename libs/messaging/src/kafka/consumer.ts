@@ -50,10 +50,14 @@ class Member implements Consumer {
     this.ended.catch(() => undefined);
     this.positions =
       settled &&
-      new Positions(settled, groupPositions(options, this.consumer, (offsets) => this.commit(offsets)), {
-        wentBack: () => this.commits.forget(),
-        failed: (error) => onHeld?.(error),
-      });
+      new Positions(
+        settled,
+        groupPositions(options, this.consumer, (offsets) => this.commit(offsets)),
+        {
+          wentBack: () => this.commits.forget(),
+          failed: (error) => onHeld?.(error),
+        },
+      );
     this.commits = new OffsetCommits(
       (offsets) => this.commit(offsets),
       (error) => kafkaJsLogger.warn(`Cannot commit the offsets of ${groupId} on ${topic}: ${describeError(error)}`),

@@ -54,100 +54,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       primary key (consumer, topic, partition, "offset")
     )`,
   ],
-  (s) => [
-    // Everything up to `position` is published except for the gaps, which are positions that were drawn but not yet committed when
-    // the relay read past them. Rows committed before this version are above position 0.
-    `alter table ${s}.relay_lease
-       add column position bigint not null default 0,
-       add column gaps int8multirange not null default '{}'`,
-    // Messages that must not be published now: dead letters that Kafka rejected, and the messages behind them in their keys.
-    `create table ${s}.outbox_parked (
-      position bigint primary key,
-      id uuid not null,
-      aggregatetype varchar(255) not null,
-      aggregateid varchar(255) not null,
-      type varchar(255) not null,
-      dataschema varchar(255) not null,
-      sequence bigint not null,
-      payload text not null,
-      created_at timestamptz not null,
-      error text,
-      dead_at timestamptz
-    )`,
-    `create index outbox_parked_dead on ${s}.outbox_parked (dead_at, position) where dead_at is not null`,
-    `create index outbox_parked_key on ${s}.outbox_parked (aggregatetype, aggregateid, position)`,
-    // An id is unique only within its source (CloudEvents 1.0, "id"). UUIDv7 ids come first, so new rows go to one end of the index.
-    `alter table ${s}.inbox add column source varchar(255) not null default '', drop constraint inbox_pkey`,
-    `alter table ${s}.inbox alter column source drop default, add constraint inbox_pkey primary key (consumer, message_id, source)`,
-    // Finds expired rows, and costs the writer next to nothing.
-    `create index inbox_received_at on ${s}.inbox using brin (received_at) with (pages_per_range = 32, autosummarize = on)`,
-    `create table ${s}.inbox_parked (
-      id bigint generated always as identity primary key,
-      consumer varchar(255) not null,
-      topic varchar(255) not null,
-      partition integer not null,
-      "offset" bigint not null,
-      recorded_at timestamptz not null,
-      source varchar(255),
-      message_id varchar(255),
-      type varchar(255),
-      key bytea,
-      headers jsonb not null,
-      value bytea,
-      holds_key boolean not null,
-      attempts integer not null default 0,
-      next_attempt_at timestamptz,
-      error text,
-      parked_at timestamptz not null default clock_timestamp(),
-      dead_at timestamptz,
-      unique (consumer, topic, partition, "offset")
-    )`,
-    `create index inbox_parked_key on ${s}.inbox_parked (consumer, key, "offset") where holds_key`,
-    `create index inbox_parked_dead on ${s}.inbox_parked (dead_at, id) where dead_at is not null`,
-    `create index inbox_parked_due on ${s}.inbox_parked (next_attempt_at) where next_attempt_at is not null`,
-    `insert into ${s}.inbox_parked
-       (consumer, topic, partition, "offset", recorded_at, message_id, type, key, headers, value, holds_key, error, dead_at)
-     select consumer, topic, partition, "offset", dead_at, message_id, type, key, headers, value, false, error, dead_at
-       from ${s}.inbox_dead_letters`,
-    `drop table ${s}.inbox_dead_letters`,
-    // The messages in flight in a process. If the next process finds them, they show what the process died of.
-    `create table ${s}.inbox_in_flight (
-      id uuid primary key,
-      consumer varchar(255) not null,
-      topic varchar(255) not null,
-      partition integer not null,
-      first_offset bigint not null,
-      last_offset bigint not null,
-      deaths integer not null default 0,
-      started_at timestamptz not null default clock_timestamp()
-    )`,
-    `create index inbox_in_flight_partition on ${s}.inbox_in_flight (consumer, topic, partition)`,
-    // Which operator retried or discarded which dead letter.
-    `create table ${s}.messaging_audit (
-      id bigint generated always as identity primary key,
-      at timestamptz not null default clock_timestamp(),
-      actor varchar(255) not null,
-      action varchar(20) not null,
-      box varchar(20) not null,
-      letter jsonb not null,
-      reason text
-    )`,
-    // Calls to other systems, made outside of any transaction and retried until they succeed. While `lease` is set, `run_at` is
-    // the end of the lease.
-    `create table ${s}.jobs (
-      id uuid primary key,
-      queue varchar(255) not null,
-      data jsonb not null,
-      run_at timestamptz not null,
-      attempts integer not null default 0,
-      lease uuid,
-      error text,
-      created_at timestamptz not null default clock_timestamp(),
-      dead_at timestamptz
-    )`,
-    `create index jobs_due on ${s}.jobs (queue, run_at) where dead_at is null`,
-    `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
-  ],
+  (s) => [...outboxOfVersion2(s), ...inboxOfVersion2(s), ...auditAndJobsOfVersion2(s)],
   (s) => [
     // `origin` identifies the log and the sequence that `position` belongs to, because after a truncate or a restart of the
     // sequence the recorded position is meaningless. `ahead` is set while an aggregate type is blocked. It says how far the relay
@@ -199,6 +106,113 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
        where dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)`,
   ],
 ];
+
+function outboxOfVersion2(s: string): readonly string[] {
+  return [
+    // Everything up to `position` is published except for the gaps, which are positions that were drawn but not yet committed when
+    // the relay read past them. Rows committed before this version are above position 0.
+    `alter table ${s}.relay_lease
+       add column position bigint not null default 0,
+       add column gaps int8multirange not null default '{}'`,
+    // Messages that must not be published now: dead letters that Kafka rejected, and the messages behind them in their keys.
+    `create table ${s}.outbox_parked (
+      position bigint primary key,
+      id uuid not null,
+      aggregatetype varchar(255) not null,
+      aggregateid varchar(255) not null,
+      type varchar(255) not null,
+      dataschema varchar(255) not null,
+      sequence bigint not null,
+      payload text not null,
+      created_at timestamptz not null,
+      error text,
+      dead_at timestamptz
+    )`,
+    `create index outbox_parked_dead on ${s}.outbox_parked (dead_at, position) where dead_at is not null`,
+    `create index outbox_parked_key on ${s}.outbox_parked (aggregatetype, aggregateid, position)`,
+  ];
+}
+
+function inboxOfVersion2(s: string): readonly string[] {
+  return [
+    // An id is unique only within its source (CloudEvents 1.0, "id"). UUIDv7 ids come first, so new rows go to one end of the index.
+    `alter table ${s}.inbox add column source varchar(255) not null default '', drop constraint inbox_pkey`,
+    `alter table ${s}.inbox alter column source drop default, add constraint inbox_pkey primary key (consumer, message_id, source)`,
+    // Finds expired rows, and costs the writer next to nothing.
+    `create index inbox_received_at on ${s}.inbox using brin (received_at) with (pages_per_range = 32, autosummarize = on)`,
+    `create table ${s}.inbox_parked (
+      id bigint generated always as identity primary key,
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      "offset" bigint not null,
+      recorded_at timestamptz not null,
+      source varchar(255),
+      message_id varchar(255),
+      type varchar(255),
+      key bytea,
+      headers jsonb not null,
+      value bytea,
+      holds_key boolean not null,
+      attempts integer not null default 0,
+      next_attempt_at timestamptz,
+      error text,
+      parked_at timestamptz not null default clock_timestamp(),
+      dead_at timestamptz,
+      unique (consumer, topic, partition, "offset")
+    )`,
+    `create index inbox_parked_key on ${s}.inbox_parked (consumer, key, "offset") where holds_key`,
+    `create index inbox_parked_dead on ${s}.inbox_parked (dead_at, id) where dead_at is not null`,
+    `create index inbox_parked_due on ${s}.inbox_parked (next_attempt_at) where next_attempt_at is not null`,
+    `insert into ${s}.inbox_parked
+       (consumer, topic, partition, "offset", recorded_at, message_id, type, key, headers, value, holds_key, error, dead_at)
+     select consumer, topic, partition, "offset", dead_at, message_id, type, key, headers, value, false, error, dead_at
+       from ${s}.inbox_dead_letters`,
+    `drop table ${s}.inbox_dead_letters`,
+    // The messages in flight in a process. If the next process finds them, they show what the process died of.
+    `create table ${s}.inbox_in_flight (
+      id uuid primary key,
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      first_offset bigint not null,
+      last_offset bigint not null,
+      deaths integer not null default 0,
+      started_at timestamptz not null default clock_timestamp()
+    )`,
+    `create index inbox_in_flight_partition on ${s}.inbox_in_flight (consumer, topic, partition)`,
+  ];
+}
+
+function auditAndJobsOfVersion2(s: string): readonly string[] {
+  return [
+    // Which operator retried or discarded which dead letter.
+    `create table ${s}.messaging_audit (
+      id bigint generated always as identity primary key,
+      at timestamptz not null default clock_timestamp(),
+      actor varchar(255) not null,
+      action varchar(20) not null,
+      box varchar(20) not null,
+      letter jsonb not null,
+      reason text
+    )`,
+    // Calls to other systems, made outside of any transaction and retried until they succeed. While `lease` is set, `run_at` is
+    // the end of the lease.
+    `create table ${s}.jobs (
+      id uuid primary key,
+      queue varchar(255) not null,
+      data jsonb not null,
+      run_at timestamptz not null,
+      attempts integer not null default 0,
+      lease uuid,
+      error text,
+      created_at timestamptz not null default clock_timestamp(),
+      dead_at timestamptz
+    )`,
+    `create index jobs_due on ${s}.jobs (queue, run_at) where dead_at is null`,
+    `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
+  ];
+}
 
 /** Quotes a name from code or configuration for SQL, because a name cannot be a parameter. */
 export function quoteIdentifier(name: string): string {
