@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+import { basename, join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { createDatabase, type TestDatabase, testBrokers, testServerUrl, until } from '@twinbox/messaging/testing';
-import { blocksOf, type CheckoutCopy, copyCheckout, shellEnvironment } from '@twinbox/test-support';
+import { blocksFor, type CheckoutCopy, copyCheckout, shellEnvironment } from '@twinbox/test-support';
 import { freePort, root } from '@twinbox/tools';
 
 /** The folders in libs. */
@@ -99,6 +99,13 @@ describe.each(LIBRARIES)('the package of %s, packed in a clone that was never bu
   });
 });
 
+it('the messaging package contains its documentation', async () => {
+  const pages = readdirSync(join(root, 'libs/messaging/docs')).map((page) => `docs/${page}`);
+
+  const { files } = packages.get('messaging')!;
+  expect(files.filter((file) => file.startsWith('docs/')).toSorted()).toEqual(pages.toSorted());
+});
+
 it('the messaging package contains only those testing files that its testing entry exports', async () => {
   const { files } = packages.get('messaging')!;
   const index = await copy.read('libs/messaging/src/testing/index.ts');
@@ -129,13 +136,12 @@ describe('an empty project that installs the package of messaging', () => {
     await database.drop();
   });
 
-  it('P2 P4 delivers a message with the code from the readme', async () => {
+  it('P2 P4 delivers a message with the code from the readme, and compiles the code of all pages', async () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    for (const { text } of blocksOf(await copy.read('libs/messaging/README.md'))) {
-      const [, file] = /^\/\/ (\w+\.ts)\n/.exec(text) ?? [];
-      if (file) await writeFile(join(project, file), text.replace('listen(3000,', `listen(${port},`));
-    }
+    const files = await writeCode((text) => text.replace('listen(3000,', `listen(${port},`));
+    expect(files.length).toBeGreaterThan(7);
+    expect(new Set(files).size).toBe(files.length);
     await install(packages.get('messaging')!.tarball);
     await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]).catch(explain);
     const env = {
@@ -151,26 +157,33 @@ describe('an empty project that installs the package of messaging', () => {
       return answer.status === 201;
     });
 
-    await until('its handler has told of the parcel', async () => {
-      const [parcel] = await database.sql<{ told_at: Date | null }>('select told_at from shipping.parcels');
-      return parcel?.told_at;
+    await until('its handler has handled the message', async () => {
+      const [parcel] = await database.sql<{ notified_at: Date | null }>('select notified_at from shipping.parcels');
+      return parcel?.notified_at;
     });
     expect(await database.sql('select consumer from shipping.inbox')).toEqual([{ consumer: 'shipping' }]);
   }, 300_000);
 
-  /** Installs the tarball and what its readme uses besides, in the versions that are installed here. */
+  /** Writes each block of code to the file that its first line names. Returns the names. */
+  async function writeCode(changed: (text: string) => string): Promise<string[]> {
+    const files: string[] = [];
+    for (const { text, document, line } of await blocksFor('code of the library', copy.read)) {
+      const [, file] = /^\/\/ ([\w.-]+\.ts)\n/.exec(text) ?? [];
+      if (!file) throw new Error(`${document}:${line} does not begin with the name of its file`);
+      await writeFile(join(project, file), changed(text));
+      files.push(file);
+    }
+    return files;
+  }
+
+  /** Installs the tarball and the packages that its readme names, in the versions that are installed here. */
   async function install(tarball: string): Promise<void> {
     const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
     const { peerDependencies } = JSON.parse(await copy.read('libs/messaging/package.json'));
-    const extras = [
-      '@nestjs/platform-fastify',
-      '@nestjs/typeorm',
-      'reflect-metadata',
-      'pg',
-      '@types/pg',
-      '@types/node',
-    ];
-    const wanted = [...Object.keys(peerDependencies), ...extras];
+    const [{ text } = { text: '' }] = await blocksFor('installing the library', copy.read);
+    const [, , file, ...named] = text.trim().split(' ');
+    expect(file).toBe(`./${basename(tarball)}`);
+    const wanted = [...Object.keys(peerDependencies), ...named, '@types/pg', '@types/node'];
     await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
     await writeFile(
       join(project, 'tsconfig.json'),

@@ -12,6 +12,7 @@ export {
   statuses,
   WHO_MAY_SEE_IT,
 } from './callers.js';
+export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';
 export { describeEdge } from './edge.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { describeOpenApi } from './described-api.js';
