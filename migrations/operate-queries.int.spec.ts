@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { type TestDatabase } from '@twinbox/messaging/testing';
-import { createServiceDatabase } from '@twinbox/test-support';
+import { blocksFor, createServiceDatabase } from '@twinbox/test-support';
 
 let database: TestDatabase;
 let queries: readonly string[];
 
 beforeAll(async () => {
   database = await createServiceDatabase();
-  const page = await readFile(new URL('../docs/operate.md', import.meta.url), 'utf8');
-  queries = [...page.matchAll(/^psql .* <<'SQL'\n([\s\S]*?)\nSQL$/gm)].map(([, sql = '']) => sql);
+  const blocks = await blocksFor('queries for operators');
+  queries = blocks.map(({ text }) => /^psql .* <<'SQL'\n([^]*)\nSQL$/m.exec(text)?.[1] ?? '');
 });
 afterAll(() => database.drop());
 

@@ -5,7 +5,7 @@ import { rename } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
-import { blocksOf, caller, type CheckoutCopy, copyCheckout, operator, shellEnvironment } from '@twinbox/test-support';
+import { blocksFor, caller, type CheckoutCopy, copyCheckout, operator, shellEnvironment } from '@twinbox/test-support';
 import { steadyPorts } from '@twinbox/tools';
 import pg from 'pg';
 
@@ -58,8 +58,9 @@ function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv 
   };
 }
 
-function npmStart(env: NodeJS.ProcessEnv = {}): Command {
-  return start('npm', ['start'], {
+/** Starts Twinbox with a command of the documentation, which may set variables. */
+function npmStart(env: NodeJS.ProcessEnv = {}, command = 'npm start'): Command {
+  return start('bash', ['-c', `exec ${command.includes('=') ? 'env ' : ''}${command}`], {
     ORDER_PORT: `${ports['8081']}`,
     PAYMENT_PORT: `${ports['8082']}`,
     POSTGRES_PORT: `${ports['15432']}`,
@@ -89,14 +90,14 @@ async function pasted(text: string): Promise<string> {
 }
 
 /** Replaces the ports in a command or an address with those of this test. */
-const here = (text: string) => text.replaceAll(/\b(808[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
+const here = (text: string) => text.replaceAll(/\b(808[1-5]|15432|19092)\b/g, (port) => `${ports[port]}`);
 
 const orders = () => `http://127.0.0.1:${ports['8081']}`;
 const payments = () => `http://127.0.0.1:${ports['8082']}`;
 
 beforeAll(async () => {
   copy = await copyCheckout({ built: true });
-  const documented = ['8081', '8082', '8083', '8084', '15432', '19092'];
+  const documented = ['8081', '8082', '8083', '8084', '8085', '15432', '19092'];
   // The ports are not used until minutes later.
   const free = await steadyPorts(documented.length);
   ports = Object.fromEntries(documented.map((port, n) => [port, free[n] ?? 0]));
@@ -180,10 +181,33 @@ describe('npm start', () => {
     let demoOrders: readonly WaitingOrder[];
 
     beforeAll(async () => {
-      starter = npmStart();
+      const [{ text } = { text: '' }] = await blocksFor('how to start', copy.read);
+      const [, command] = text.trim().split('\n');
+      starter = npmStart({}, command);
       await isRunning(starter);
       demoOrders = await waitingOrders();
     }, TIMEOUT_MS);
+
+    // Not run here, because it would replace the packages that the copy shares with this checkout.
+    it('is installed with the command that .ci/run runs', async () => {
+      const [{ text } = { text: '' }] = await blocksFor('how to start', copy.read);
+      const [install = ''] = text.split('\n');
+
+      expect(install).toBe('npm ci');
+      expect(await copy.read('.ci/run')).toContain(`\n${install}`);
+    });
+
+    it('prints what the README shows', async () => {
+      const [{ text } = { text: '' }] = await blocksFor('what a start prints', copy.read);
+      const withoutSpaces = (lines: string) => lines.replaceAll(/ +/g, ' ');
+
+      // The data is elsewhere with Docker.
+      const lines = here(text)
+        .trim()
+        .split('\n')
+        .filter((line) => !line.includes('data, logs'));
+      for (const line of lines) expect(withoutSpaces(starter.output())).toContain(withoutSpaces(line));
+    });
 
     it('shows each step', () => {
       for (const step of [
@@ -228,8 +252,7 @@ describe('npm start', () => {
     it(
       'runs the commands of the README once it is started',
       async () => {
-        const readme = await copy.read('README.md');
-        const commands = blocksOf(readme).filter(({ info, text }) => info === 'sh' && text.startsWith('curl'));
+        const commands = await blocksFor('the first requests', copy.read);
 
         const shown = await pasted(here(commands.map(({ text }) => text).join('')));
 
@@ -242,10 +265,10 @@ describe('npm start', () => {
     it(
       'runs the tutorial, pasted at once',
       async () => {
-        const tutorial = await copy.read('docs/tutorial.md');
-        const commands = blocksOf(tutorial).filter(({ info, text }) => info === 'sh' && !text.includes('curl -sSN'));
+        const commands = await blocksFor('the tutorial', copy.read);
+        const tutorial = commands.map(({ text }) => text).join('');
 
-        const shown = await pasted(here(commands.map(({ text }) => text).join('')));
+        const shown = await pasted(here(tutorial).replace('curl -sSN', 'curl -sSN --max-time 1'));
 
         for (const status of ['FINISHED', 'CANCELLED', 'REFUNDED']) expect(shown).toContain(`"status":"${status}"`);
         expect(shown).not.toMatch(/command not found|syntax error/);
@@ -258,14 +281,14 @@ describe('npm start', () => {
     it(
       'runs second replicas, started as described in the how-to',
       async () => {
-        const howTo = await copy.read('docs/how-to.md');
-        const [, section = ''] = /### One service by itself, or a second replica\n([^]*?)\n##/.exec(howTo) ?? [];
-        const commands = blocksOf(section).map(({ text }) => here(text));
-        expect(commands).toHaveLength(2);
+        const blocks = await blocksFor('second replicas', copy.read);
+        const relays = await blocksFor('a separate relay', copy.read);
+        expect([blocks.length, relays.length]).toEqual([2, 1]);
 
-        const replicas = commands.map((command) => start('bash', ['-c', command]));
+        const replicas = blocks.map(({ text }) => start('bash', ['-c', here(text)]));
+        for (const { text } of relays) replicas.push(start('bash', ['-c', here(text)], { PORT: `${ports['8085']}` }));
 
-        for (const port of ['8083', '8084']) {
+        for (const port of ['8083', '8084', '8085']) {
           const replica = caller(`http://127.0.0.1:${ports[port]}`, {});
           await until(
             `the replica on ${port} consumes`,
@@ -281,6 +304,29 @@ describe('npm start', () => {
       },
       TIMEOUT_MS,
     );
+
+    it(
+      'shows offsets as described in the how-to, and does not move those of a running consumer',
+      async () => {
+        const blocks = await blocksFor('moving offsets', copy.read);
+        const commands = blocks.filter(({ info }) => info === 'sh').map(({ text }) => here(text));
+        const queries = blocks.filter(({ info }) => info === 'sql');
+
+        const shown = await pasted(commands.join(''));
+
+        expect(shown.match(/^payment\.events\/\d: next offset \d+ in the database, \d+ in Kafka/gm)).toHaveLength(6);
+        expect(shown).toMatch(/active members: stop the consumers first[^]*payment\.events\/0 has the offsets/);
+        for (const { text } of queries) await query(`begin; ${text} rollback`);
+        expect(queries).toHaveLength(1);
+      },
+      TIMEOUT_MS,
+    );
+
+    it('generates a secret for webhooks as described in the how-to', async () => {
+      const [{ text } = { text: '' }] = await blocksFor('a webhook secret', copy.read);
+
+      expect(await pasted(text)).toMatch(/^whsec_[\w+/]{43}=\n$/);
+    });
 
     it(
       'restores demo orders that have expired at the next start, but not those that were cancelled',
@@ -305,6 +351,27 @@ describe('npm start', () => {
       },
       TIMEOUT_MS,
     );
+
+    it(
+      'starts with all variables of the how-to together, and settles a payment by itself',
+      async () => {
+        const blocks = await blocksFor('other ways to start', copy.read);
+        const variables = blocks.map(({ text }) => text.replace(/ npm start\n$/, ''));
+
+        starter = npmStart({}, `${variables.join(' ')} npm start`);
+        await isRunning(starter);
+
+        const demo = caller(orders(), { 'X-User-Id': 'demo' });
+        const { body: order } = await demo.post('/orders', { items: [{ productId: 'tea-assam', quantity: 1 }] });
+        await until('the order is completed or cancelled', async () => {
+          const { body } = await demo.get(`/orders/${order.id}`);
+          return ['COMPLETED', 'CANCELLED'].includes(body.status);
+        });
+        expect(variables.length).toBeGreaterThan(3);
+        expect(await starter.interrupt()).toBe(0);
+      },
+      TIMEOUT_MS,
+    );
   });
 
   async function waitingOrders(): Promise<WaitingOrder[]> {
@@ -314,9 +381,13 @@ describe('npm start', () => {
 
   /** Expires all pending payments, including that of an order that was cancelled a moment ago. */
   async function expireAll(): Promise<void> {
+    await query(`update payments.payment_requests set expires_at = now() where status = 'PENDING'`);
+  }
+
+  async function query(text: string): Promise<void> {
     const client = new pg.Client(`postgres://postgres:postgres@127.0.0.1:${ports['15432']}/twinbox`);
     await client.connect();
-    await client.query(`update payments.payment_requests set expires_at = now() where status = 'PENDING'`);
+    await client.query(text);
     await client.end();
   }
 });

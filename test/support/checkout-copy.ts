@@ -6,7 +6,7 @@ import { root } from '@twinbox/tools';
 /** A copy of this checkout that a test may change, build and start. */
 export interface CheckoutCopy {
   readonly path: string;
-  read(file: string): Promise<string>;
+  readonly read: (file: string) => Promise<string>;
   remove(): Promise<void>;
 }
 
