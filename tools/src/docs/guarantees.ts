@@ -17,15 +17,17 @@ export async function testsByGuarantee(): Promise<ReadonlyMap<string, string>> {
   const files: string[] = [];
   for await (const file of glob('{apps,libs,migrations,test,tools}/**/*.spec.ts', { cwd: root, exclude }))
     files.push(file);
-  const titles = (await Promise.all(files.map(titlesIn))).flat();
+  const read = async (file: string) => titlesIn(file, await readFile(join(root, file), 'utf8'));
+  const titles = (await Promise.all(files.map(read))).flat();
   const names = new Set(titles.flatMap(({ guarantees }) => guarantees));
   return new Map(
     [...names].map((name) => [name, listOf(titles.filter(({ guarantees }) => guarantees.includes(name)))]),
   );
 }
 
-async function titlesIn(file: string): Promise<TestTitle[]> {
-  const source = ts.createSourceFile(file, await readFile(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
+/** Finds the tests of a source that carry the number of a guarantee. */
+export function titlesIn(file: string, text: string): TestTitle[] {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
   const titles: TestTitle[] = [];
   const visit = (node: ts.Node, blocks: readonly string[]) => {
     const block = blockOf(node);

@@ -34,7 +34,11 @@ export interface WholeDeadJob extends DeadJob {
 
 const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
-/** The dead jobs, and the operations of an operator on them. Each operation leaves an entry per job in `messaging_audit`. */
+/**
+ * The dead jobs, and the operations of an operator on them. Each operation leaves an entry per job in `messaging_audit`.
+ *
+ * @hideconstructor
+ */
 @Injectable()
 export class DeadJobs {
   private readonly jobs: string;

@@ -27,6 +27,8 @@ type Action = 'retry' | 'discard';
 /**
  * The dead letters of the service's outbox and inbox, and the operations of an operator on them. Every letter that is retried or
  * discarded leaves an entry in `messaging_audit`, in the same transaction.
+ *
+ * @hideconstructor
  */
 @Injectable()
 export class DeadLetters {

@@ -30,6 +30,8 @@ const BREATHER_MS = 200;
  * The inbox for messages that do not arrive through Kafka. The record of a message commits together with its effect, so the
  * effect happens once, however often and to whichever process the message is sent (P4). Records are kept for 30 days.
  * `messaging_inbox_messages_total` counts messages by consumer: `processed` once the transaction commits, and `duplicate`.
+ *
+ * @hideconstructor
  */
 @Injectable()
 export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShutdown {
@@ -88,15 +90,21 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     return counts;
   }
 
+  /** @internal */
   beforeApplicationShutdown(): void {
     this.stopping.abort();
   }
 
+  /** @internal */
   async onApplicationShutdown(): Promise<void> {
     await this.running;
   }
 
-  /** Deletes records older than 30 days. @throws if the database is unavailable; the rest is deleted an hour later */
+  /**
+   * Deletes records older than 30 days.
+   * @throws if the database is unavailable; the rest is deleted an hour later
+   * @internal
+   */
   async forget(): Promise<void> {
     const { signal } = this.stopping;
     for (const { store } of this.consumers.values())

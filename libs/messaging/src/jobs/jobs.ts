@@ -11,6 +11,8 @@ import { quoteIdentifier } from '../postgres/schema.js';
  * Defers calls to other systems, such as a notification or a charge. The caller's transaction only records the job, so the call is
  * made if and only if the transaction commits (P1). A worker makes it afterwards, outside any transaction, until it succeeds. See
  * `JobHandler`.
+ *
+ * @hideconstructor
  */
 @Injectable()
 export class Jobs {

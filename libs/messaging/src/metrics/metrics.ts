@@ -18,11 +18,13 @@ const TABLES_FRESH_MS = 1000;
 const LAGS_FRESH_MS = 5000;
 
 /**
- * The Prometheus metrics of one service's messaging; the README lists them. Counters count what this process did since it started.
+ * The Prometheus metrics of one service's messaging; docs/operations.md lists them. Counters count what this process did since it started.
  * Everything else is read from the database and Kafka when `registry.metrics()` is called, and is the same in every replica.
  *
  * A scrape takes at most 2 s and never fails. While the database or Kafka is unavailable, the metrics that come from it are left out,
  * and `messaging_scrape_errors_total` counts the failure.
+ *
+ * @hideconstructor
  */
 export class MessagingMetrics {
   /** A separate registry instead of prom-client's global one, because several services may run in one process. */
@@ -56,12 +58,18 @@ export class MessagingMetrics {
     this.addScrapeErrors(metrics);
   }
 
-  /** Adds the metrics of this process's relay. */
+  /**
+   * Adds the metrics of this process's relay.
+   * @internal
+   */
   watchRelay(relay: RelayCounts): void {
     this.relay = relay;
   }
 
-  /** Adds the metrics of one consumer of this process: a Kafka consumer under its group id, or one of `InboxRecords` under its name. */
+  /**
+   * Adds the metrics of one consumer of this process: a Kafka consumer under its group id, or one of `InboxRecords` under its name.
+   * @internal
+   */
   watchInbox(consumer: string, counts: Readonly<InboxCounts>): void {
     this.inboxes.set(consumer, counts);
   }

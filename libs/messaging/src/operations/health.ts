@@ -27,7 +27,10 @@ export class MessagingHealth {
     this.components.set(name, report);
   }
 
-  /** Records what the latest poll found that needs an operator's attention. */
+  /**
+   * Records what the latest poll found that needs an operator's attention.
+   * @internal
+   */
   attentionFound(attention: Attention): void {
     this.latest = { attention, at: performance.now() };
   }

@@ -57,7 +57,11 @@ export function openIncidents(schema: string): string {
                     where acknowledged_at is null order by id limit 100) as open)`;
 }
 
-/** The service's messaging incidents, which the relay and consumers report and an operator acknowledges. */
+/**
+ * The service's messaging incidents, which the relay and consumers report and an operator acknowledges.
+ *
+ * @hideconstructor
+ */
 @Injectable()
 export class Incidents {
   private readonly logger = new Logger('Incidents');
@@ -82,6 +86,7 @@ export class Incidents {
   /**
    * Stores an incident and logs it as an error. The field `total` of the detail is summed while the incident stays open.
    * @throws if the database is unavailable; the caller has to report again
+   * @internal
    */
   async report(incident: Pick<Incident, 'kind' | 'subject' | 'problem' | 'detail'>, total?: string): Promise<void> {
     this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
@@ -125,12 +130,18 @@ export class Incidents {
     return this.open;
   }
 
-  /** Takes over the open incidents that a poll of this process has found. */
+  /**
+   * Takes over the open incidents that a poll of this process has found.
+   * @internal
+   */
   found(open: readonly Incident[]): void {
     this.open = open;
   }
 
-  /** Reports unhealthy while an incident is open. */
+  /**
+   * Reports unhealthy while an incident is open.
+   * @internal
+   */
   health(): ComponentHealth {
     const [first] = this.open;
     return {

@@ -39,6 +39,8 @@ interface Row {
 /**
  * The service's outgoing messages. Messages are added in the caller's transaction, so they are published if and only if it
  * commits (P1), in the order in which they were added.
+ *
+ * @hideconstructor
  */
 export class Outbox {
   private readonly insert: BatchedStatement<readonly Row[], undefined>;

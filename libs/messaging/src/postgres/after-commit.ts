@@ -9,6 +9,8 @@ import {
 /**
  * Runs hooks after a transaction commits, such as a wake-up, so that new rows need not wait for a poll. A hook is only a hint. It is
  * lost if the process dies, so whatever it wakes must also poll.
+ *
+ * @hideconstructor
  */
 @Injectable()
 export class AfterCommit implements EntitySubscriberInterface {
@@ -26,7 +28,10 @@ export class AfterCommit implements EntitySubscriberInterface {
     this.hooks.set(queryRunner, hooks.add(hook));
   }
 
-  /** TypeORM also calls this for savepoints, but rows are committed only when the whole transaction has ended. */
+  /**
+   * TypeORM also calls this for savepoints, but rows are committed only when the whole transaction has ended.
+   * @internal
+   */
   afterTransactionCommit({ queryRunner }: TransactionCommitEvent): void {
     if (queryRunner.isTransactionActive) return;
     const hooks = this.hooks.get(queryRunner);
@@ -34,6 +39,7 @@ export class AfterCommit implements EntitySubscriberInterface {
     hooks?.forEach((hook) => hook());
   }
 
+  /** @internal */
   afterTransactionRollback({ queryRunner }: TransactionRollbackEvent): void {
     if (!queryRunner.isTransactionActive) this.hooks.delete(queryRunner);
   }
