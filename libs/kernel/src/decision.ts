@@ -9,8 +9,6 @@ export interface Accepted<State, Event> {
   readonly accepted: true;
   readonly state: State;
   readonly steps: readonly DecisionStep<State, Event>[];
-  /** The events of the steps. */
-  readonly events: readonly Event[];
 }
 
 /** The rule rejects the command, so nothing changes. The rejection has a kebab-case `code` and the facts that explain it. */
@@ -37,7 +35,7 @@ export function accept<State, Event>(
     after = evolve(after, event);
     steps.push({ event, state: after });
   }
-  return { accepted: true, state: after, steps, events };
+  return { accepted: true, state: after, steps };
 }
 
 /** Rejects a command, so that nothing changes and no event is raised. */

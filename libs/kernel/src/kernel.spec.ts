@@ -12,7 +12,6 @@ describe('a decision', () => {
         { event: 'a', state: 'a' },
         { event: 'b', state: 'ab' },
       ],
-      events: ['a', 'b'],
     });
   });
 

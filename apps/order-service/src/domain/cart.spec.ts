@@ -254,10 +254,13 @@ describe('placing at once', () => {
         dueAt: at,
       }),
       steps: [
-        { event: {
+        {
+          event: {
             type: 'OrderPlaced',
             data: { orderId: aNewOrder().orderId, customerId: 'ada', total: 900, currency: 'EUR' },
-          } },
+          },
+          state: expect.objectContaining({ status: 'PLACED', version: 1 }),
+        },
       ],
     });
   });

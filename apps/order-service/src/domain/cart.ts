@@ -35,8 +35,7 @@ export function openDraft(wanted: NewOrder, catalogue: Catalogue, at: Date): Ord
   const opened = changed(emptyDraft(wanted, at), at, { type: 'OrderOpened', data: {} });
   const filled = addItems(opened.state, wanted.lines, catalogue, at);
   if (!filled.accepted) return filled;
-  const steps = [...opened.steps, ...filled.steps];
-  return { ...filled, steps, events: steps.map(({ event }) => event) };
+  return { ...filled, steps: [...opened.steps, ...filled.steps] };
 }
 
 /** Adds to a draft. What the cart already has of these products is repriced as well. */

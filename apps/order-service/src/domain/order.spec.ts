@@ -17,10 +17,12 @@ describe('cancelling', () => {
     expect(decision).toMatchObject({
       state: { status: 'CANCELLED', cancelReason: 'ordered twice', dueAt: null, updatedAt: later },
       steps: [
-        { event: {
+        {
+          event: {
             type: 'OrderCancelled',
             data: { orderId: order.id, customerId: 'ada', reason: 'ordered twice', actor: 'customer:ada' },
-          } },
+          },
+        },
       ],
     });
   });

@@ -63,7 +63,10 @@ describe('applying a payment event', () => {
         payment: { status: 'FAILED', reason: 'card declined' },
         dueAt: null,
       },
-      steps: [{ event: failed }, { event: { type: 'OrderCancelled', data: { reason: 'payment failed: card declined', actor: 'gateway' } } }],
+      steps: [
+        { event: failed },
+        { event: { type: 'OrderCancelled', data: { reason: 'payment failed: card declined', actor: 'gateway' } } },
+      ],
     });
   });
 
@@ -111,7 +114,9 @@ describe('a late, duplicate or contradictory event', () => {
 
     expect(decision).toMatchObject({
       state: { status: order.status, cancelReason: order.cancelReason, payment: { status }, dueAt: order.dueAt },
-      steps: [{ event: { type: 'MessagePassedOver', data: { type: event.type, reason: expect.stringMatching(/\S/) } } }],
+      steps: [
+        { event: { type: 'MessagePassedOver', data: { type: event.type, reason: expect.stringMatching(/\S/) } } },
+      ],
     });
     expect(accepted(decision).version).toBe(order.version + 1);
   });
@@ -124,7 +129,11 @@ describe('a late, duplicate or contradictory event', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'PAYMENT_PENDING', payment: { paymentRequestId: requested.data.paymentRequestId } },
-      steps: [{ event: { type: 'MessagePassedOver', data: { reason: expect.stringContaining(`payment request ${other},`) } } }],
+      steps: [
+        {
+          event: { type: 'MessagePassedOver', data: { reason: expect.stringContaining(`payment request ${other},`) } },
+        },
+      ],
     });
   });
 });
