@@ -15,7 +15,7 @@ import {
 const TIMEOUT_MS = 600_000;
 
 let copy: CheckoutCopy;
-/** The steps of docs/how-to.md that add a note to orders. */
+/** The steps of docs/how-to.md that add a gift message to orders. */
 let blocks: readonly Block[];
 
 beforeAll(async () => {
@@ -61,7 +61,7 @@ function patched(source: string, part: string): string {
   return `${head}${side('+')}${rest[0]}`;
 }
 
-/** Runs the command on a database without the note's column, and removes the draft, because the next step has the finished file. */
+/** Runs the command on a database without the new column, and removes the draft, because the next step has the finished file. */
 async function draftMigration(command: string): Promise<void> {
   const database = await createServiceDatabase();
   try {
@@ -70,8 +70,8 @@ async function draftMigration(command: string): Promise<void> {
     await database.drop();
   }
   const folder = join(copy.path, 'migrations/orders');
-  const draft = (await readdir(folder)).find((name) => name.endsWith('-add-order-note.ts')) ?? '';
-  expect(await copy.read(join('migrations/orders', draft))).toMatch(/ADD\s+"?note/i);
+  const draft = (await readdir(folder)).find((name) => name.endsWith('-add-gift-message.ts')) ?? '';
+  expect(await copy.read(join('migrations/orders', draft))).toMatch(/ADD\s+"?gift_message/i);
   await rm(join(folder, draft));
 }
 
