@@ -66,3 +66,19 @@ it('the query in the operations guide counts the unpublished messages of both sc
 
   expect(rows).toMatchObject(SCHEMAS.map((schema) => ({ schema, unpublished: '1' })));
 });
+
+it('the queries in the documentation of the library count unpublished messages and waiting jobs', async () => {
+  const [unpublished = '', waiting = ''] = (await blocksFor('queries on the tables of the library')).map(({ text }) =>
+    text.replaceAll('shipping.', 'orders.'),
+  );
+  await database.sql('truncate orders.outbox, orders.jobs');
+  await database.sql(`
+    insert into orders.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+    values (gen_random_uuid(), 'a', 'k', 'T', 'urn', 1, '{}')`);
+  await database.sql(`
+    insert into orders.jobs (id, queue, data, run_at)
+    values (gen_random_uuid(), 'q', '{}', now()), (gen_random_uuid(), 'q', '{}', now() + interval '1 day')`);
+
+  expect(await database.sql(unpublished)).toMatchObject([{ unpublished: '1' }]);
+  expect(await database.sql(waiting)).toMatchObject([{ queue: 'q', waiting: '1' }]);
+});

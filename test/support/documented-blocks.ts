@@ -81,6 +81,10 @@ export const RUNS = {
     test: 'migrations/operate-queries.int.spec.ts',
     selects: (block) => block.document === OPERATE && block.text.startsWith('psql '),
   },
+  'queries on the tables of the library': {
+    test: 'migrations/operate-queries.int.spec.ts',
+    selects: (block) => LIBRARY.includes(block.document) && block.info === 'sql',
+  },
   'installing the library': {
     test: 'test/package.e2e.spec.ts',
     selects: (block) => LIBRARY.includes(block.document) && block.info === 'sh',
