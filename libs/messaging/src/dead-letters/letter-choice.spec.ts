@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { type LetterBox } from './dead-letter.js';
+import { checkChosen, checkFilter, checkId, type LetterChoice, placeOf } from './letter-choice.js';
+
+describe('a filter', () => {
+  it.each<LetterChoice>([
+    { box: 'outbox' },
+    { box: 'outbox', aggregateType: 'order', type: 'OrderPlaced', key: '' },
+    { box: 'inbox', consumer: 'billing', ids: ['1', '-7', '999999999999999999'] },
+    { box: 'inbox', diedAfter: new Date(0), diedBefore: new Date('9999-12-31T23:59:59.999Z') },
+  ])('is accepted: %j', (filter) => {
+    expect(() => checkFilter(filter)).not.toThrow();
+  });
+
+  it.each<[string, LetterChoice, ErrorConstructor]>([
+    ['box must be outbox or inbox, not mailbox', { box: 'mailbox' as LetterBox }, RangeError],
+    ['Outbox letters have no consumer', { box: 'outbox', consumer: 'billing' }, TypeError],
+    ['Inbox letters have no aggregateType', { box: 'inbox', aggregateType: 'order' }, TypeError],
+    ['"1 or true" is not a valid id', { box: 'inbox', ids: ['1', '1 or true'] }, RangeError],
+    ['not a valid date', { box: 'inbox', diedAfter: new Date(NaN) }, RangeError],
+    ['not a valid date', { box: 'inbox', diedBefore: new Date('+010000-01-01T00:00:00Z') }, RangeError],
+    ['zero byte', { box: 'inbox', consumer: 'a\0' }, RangeError],
+    ['zero byte', { box: 'outbox', aggregateType: 'a\0' }, RangeError],
+    ['zero byte', { box: 'outbox', key: '\0' }, RangeError],
+    ['zero byte', { box: 'outbox', type: 'a\0b' }, RangeError],
+  ])('is rejected with "%s": %j', (message, filter, type) => {
+    expect(() => checkFilter(filter)).toThrow(type);
+    expect(() => checkFilter(filter)).toThrow(message);
+  });
+});
+
+describe('a choice', () => {
+  const filters = fc.constantFrom<Partial<LetterChoice>>(
+    { ids: [] },
+    { consumer: 'billing' },
+    { aggregateType: 'order' },
+    { type: 'OrderPlaced' },
+    { key: '' },
+    { diedAfter: new Date(0) },
+    { diedBefore: new Date(0) },
+  );
+
+  it('needs any one filter, or all', () => {
+    fc.assert(
+      fc.property(filters, fc.constantFrom(undefined, false), (filter, all) => {
+        expect(() => checkChosen({ box: 'inbox', ...filter, all })).not.toThrow();
+      }),
+    );
+    expect(() => checkChosen({ box: 'inbox', all: true })).not.toThrow();
+  });
+
+  it('cannot have both, because one of them was a mistake', () => {
+    fc.assert(
+      fc.property(filters, (filter) => {
+        expect(() => checkChosen({ box: 'inbox', ...filter, all: true })).toThrow('not both');
+      }),
+    );
+  });
+
+  it.each([{}, { all: false }, { consumer: undefined, ids: undefined }])(
+    'selects nothing without them, so that a forgotten filter does not discard everything: %j',
+    (choice) => {
+      expect(() => checkChosen({ box: 'outbox', ...choice })).toThrow(
+        'No filter given. To select the whole outbox, pass all: true',
+      );
+    },
+  );
+});
+
+describe('a cursor', () => {
+  it('stands for the time of death and the id in it', () => {
+    const ids = fc.bigInt({ min: -(10n ** 18n) + 1n, max: 10n ** 18n - 1n });
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 10n ** 17n - 1n }), ids, (micros, id) => {
+        expect(placeOf(`${micros}-${id}`)).toEqual({ diedAtMicros: String(micros), id: String(id) });
+      }),
+    );
+  });
+
+  it('is not needed for the first page', () => {
+    expect(placeOf(undefined)).toBeUndefined();
+  });
+
+  it('is rejected if it was not made here', () => {
+    for (const cursor of ['', '1', '1-', '-1-2', '1-2-3', '1--', '1-2 ', `1-${'9'.repeat(19)}`, '１-２'])
+      expect(() => placeOf(cursor)).toThrow('is not a valid cursor');
+  });
+});
+
+describe('an id', () => {
+  it('is accepted exactly if PostgreSQL reads it as a bigint without risk of overflow', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.bigInt().map(String), fc.string()), (id) => {
+        const isValid = /^-?[0-9]+$/.test(id) && id.replace('-', '').length <= 18;
+
+        if (isValid) checkId('job id', id);
+        else expect(() => checkId('job id', id)).toThrow('is not a valid job id');
+      }),
+    );
+  });
+});
