@@ -1,17 +1,5 @@
 import type { EntitySchemaColumnOptions } from 'typeorm';
-
-/** The types of columns, each with the type of a parameter for it. */
-const PARAMETER_TYPES = {
-  uuid: 'uuid',
-  varchar: 'text',
-  char: 'text',
-  text: 'text',
-  integer: 'int',
-  bigint: 'bigint',
-  timestamptz: 'timestamptz',
-  jsonb: 'jsonb',
-  tsvector: 'tsvector',
-} as const;
+import { type NamedColumn, parameter, PARAMETER_TYPES, quoted, selected, snakeCase } from './column-sql.js';
 
 /** A column as an `EntitySchema` describes it. Without a `name`, it has the name of its property in snake case. */
 export type Column = Omit<EntitySchemaColumnOptions, 'type'> & { readonly type: keyof typeof PARAMETER_TYPES };
@@ -127,32 +115,4 @@ export class Columns<Row> {
   private join(text: (column: NamedColumn, index: number) => string): string {
     return this.columns.map(text).join(', ');
   }
-}
-
-interface NamedColumn {
-  readonly property: string;
-  readonly name: string;
-  readonly type: Column['type'];
-}
-
-function selected({ property, name, type }: NamedColumn, reference: string): string {
-  const isWhole = type === 'integer' || type === 'bigint';
-  if (!isWhole && name === property) return reference;
-  return `${reference}${isWhole ? '::float8' : ''} as ${quoted(property)}`;
-}
-
-function snakeCase(property: string): string {
-  return property.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** PostgreSQL folds names without quotes to lower case. */
-function quoted(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`;
-}
-
-/** Serializes what pg would not: JSON arrays, which it takes for PostgreSQL arrays, and JSON and dates within arrays. */
-function parameter(value: unknown, { type }: NamedColumn): unknown {
-  if (value === null || value === undefined) return null;
-  if (type === 'jsonb') return JSON.stringify(value);
-  return value instanceof Date ? value.toISOString() : value;
 }

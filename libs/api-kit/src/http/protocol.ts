@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { codeOfStatus, serviceStopping } from './common-problems.js';
+import { framingProblem } from './framing.js';
 import { ProblemException, problemOf } from './problem.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-
-/** A name or an address, optionally with a port (RFC 3986, sections 3.2.2 and 3.2.3). Empty if the target has no authority. */
-const HOST = /^([\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(:\d*)?$/i;
 
 /** Requests whose target the router cannot read as a path, with the original target and the reason. */
 const unreadable = new WeakMap<IncomingMessage, { readonly url: string; readonly reason: string }>();
@@ -95,44 +93,6 @@ function isPreflight({ headers }: FastifyRequest, reply: FastifyReply): boolean 
 function allow(methods: readonly string[]): string {
   return [...methods, 'OPTIONS'].join(', ');
 }
-
-function framingProblem({ raw }: FastifyRequest): ProblemException | undefined {
-  const { headers, httpVersion } = raw;
-  const hosts = raw.headersDistinct['host'] ?? [];
-  if (hosts.length > 1) return httpProblem(400, 'Host was sent more than once.');
-  if (hosts.length === 0 && httpVersion !== '1.0') return httpProblem(400, 'The request has no Host header.');
-  if (!HOST.test(hosts[0] ?? '')) return httpProblem(400, 'Host must be a name or an address, optionally with a port.');
-
-  const coding = headers['transfer-encoding']?.trim().toLowerCase();
-  if (coding !== undefined && coding !== 'chunked') {
-    return httpProblem(501, 'The only supported transfer coding is chunked.');
-  }
-  if (coding !== undefined && httpVersion === '1.0')
-    return httpProblem(400, 'HTTP/1.0 does not support Transfer-Encoding.');
-
-  if (headers.expect !== undefined && httpVersion !== '1.0' && !/^\s*100-continue\s*$/i.test(headers.expect)) {
-    return httpProblem(417, 'The only supported expectation is 100-continue.');
-  }
-  return undefined;
-}
-
-/** Returns a problem that closes the connection, because it is not certain where the body of such a request ends. */
-function httpProblem(status: number, detail: string): ProblemException {
-  const code = codeOfStatus(status);
-  return new ProblemException({
-    code,
-    status,
-    title: TITLES[status] ?? detail,
-    detail,
-    headers: { connection: 'close' },
-  });
-}
-
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'The request is not valid HTTP.',
-  417: 'The expectation cannot be met.',
-  501: 'The transfer coding is not supported.',
-};
 
 function pathProblem(detail: string): ProblemException {
   return new ProblemException({ code: codeOfStatus(400), status: 400, title: 'The path is not valid.', detail });
