@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Attention } from '../operations/attention.js';
 import { type DueSince } from '../postgres/due-range.js';
-import { type Incident } from '../operations/incidents.js';
+import { type Incident } from '../operations/incident.js';
 
 export type DueKind = 'parked' | 'jobs';
 

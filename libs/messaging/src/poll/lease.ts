@@ -1,7 +1,7 @@
 import { type Attention } from '../operations/attention.js';
 import { Cursor } from '../log/cursor.js';
 import { describeError } from '../errors.js';
-import { type Incident } from '../operations/incidents.js';
+import { type Incident } from '../operations/incident.js';
 import { beforeWaiting, recordedPosition } from '../log/lease-progress.js';
 import { judge, type Known, type LogState, type WentBack } from '../log/log-origin.js';
 

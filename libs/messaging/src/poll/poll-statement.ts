@@ -1,5 +1,5 @@
 import { latestReleaseId } from '../operations/audit.js';
-import { openIncidents } from '../operations/incidents.js';
+import { openIncidents } from '../operations/incident.js';
 import { readUpTo } from '../log/lease-progress.js';
 import { type LogSql } from '../log/log-sql.js';
 import { blocksOf, dueSince, LATE, NIL } from '../postgres/due-range.js';

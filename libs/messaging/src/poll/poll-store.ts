@@ -3,7 +3,7 @@ import { cursorOf, recorded } from '../log/lease-progress.js';
 import { LogSql } from '../log/log-sql.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { type Attention, attention } from '../operations/attention.js';
-import { type Incident } from '../operations/incidents.js';
+import { type Incident } from '../operations/incident.js';
 import { Connection } from '../postgres/connection.js';
 import { type DueSince } from '../postgres/due-range.js';
 import { channelOf, type OutboxNotice } from '../postgres/notices.js';

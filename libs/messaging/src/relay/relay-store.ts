@@ -1,7 +1,7 @@
 import { type Cursor, multirange, type Span } from '../log/cursor.js';
 import { type LogPart, type LogSql } from '../log/log-sql.js';
 import { type OutboxRow } from '../message/message.js';
-import { type Incident, reportIncident } from '../operations/incidents.js';
+import { type Incident, reportIncident } from '../operations/incident.js';
 import { type Connection } from '../postgres/connection.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { COLUMNS, OUT, RECORD_OVERHEAD_BYTES } from './outbox-columns.js';
