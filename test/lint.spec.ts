@@ -69,3 +69,32 @@ it.each(['order-service', 'payment-service'])(
     expect(share).toBeLessThanOrEqual(0.08);
   },
 );
+
+/** Returns the number of lines of each file that matches and is counted. */
+async function linesOf(pattern: string, isCounted: (file: string) => boolean): Promise<number[]> {
+  const lines: number[] = [];
+  for await (const file of glob(pattern, { cwd: ROOT }))
+    if (isCounted(file)) lines.push((await readFile(join(ROOT, file), 'utf8')).split('\n').length - 1);
+  return lines;
+}
+
+const isSpec = (file: string) => file.endsWith('.spec.ts');
+
+it('nine of ten source files have at most 150 lines, because a longer one usually holds two ideas', async () => {
+  const lines = await linesOf('{apps,libs}/*/src/**/*.ts', (file) => !isSpec(file));
+
+  const p90 = lines.toSorted((a, b) => a - b)[Math.ceil(0.9 * lines.length) - 1];
+
+  expect(p90).toBeLessThanOrEqual(150);
+});
+
+it('the specs of libs/messaging have at least as many lines as its sources, not counting its test kit', async () => {
+  const sum = (lines: readonly number[]) => lines.reduce((all, some) => all + some, 0);
+  const isSource = (file: string) => !isSpec(file) && !file.startsWith('libs/messaging/src/testing/');
+
+  const specs = sum(await linesOf('libs/messaging/src/**/*.ts', isSpec));
+  const sources = sum(await linesOf('libs/messaging/src/**/*.ts', isSource));
+
+  expect(sources).toBeGreaterThan(0);
+  expect(specs / sources).toBeGreaterThanOrEqual(1);
+});
