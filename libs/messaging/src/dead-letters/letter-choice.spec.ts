@@ -82,7 +82,18 @@ describe('a cursor', () => {
   });
 
   it('is rejected if it was not made here', () => {
-    for (const cursor of ['', '1', '1-', '-1-2', '1-2-3', '1--', '1-2 ', `1-${'9'.repeat(19)}`, '１-２'])
+    for (const cursor of [
+      '',
+      '1',
+      '1-',
+      '-1-2',
+      '1-2-3',
+      '1--',
+      '1-2 ',
+      `1-${'9'.repeat(19)}`,
+      `${'9'.repeat(18)}-1`,
+      '１-２',
+    ])
       expect(() => placeOf(cursor)).toThrow('is not a valid cursor');
   });
 });

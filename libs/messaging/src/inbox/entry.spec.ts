@@ -25,8 +25,8 @@ describe('the reference of an entry', () => {
 
 describe('the name of a message', () => {
   it('P4 is the same for copies of a message, and different for different messages', () => {
-    // An id or source that the inbox accepts has no control characters.
-    const text = fc.string().map((any) => any.replaceAll(/\p{Cc}/gu, ''));
+    // Few different letters, so that the ends of some sources look like the beginnings of ids.
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 2 });
     fc.assert(
       fc.property(text, text, text, text, (id, source, otherId, otherSource) => {
         const isCopy = id === otherId && source === otherSource;

@@ -41,6 +41,7 @@ describe('isTooDeep', () => {
     expect(isTooDeep('['.repeat(MAX_DEPTH) + ' '.repeat(1000) + ']'.repeat(MAX_DEPTH))).toBe(false);
     expect(isTooDeep('['.repeat(MAX_DEPTH + 1) + ']'.repeat(MAX_DEPTH + 1))).toBe(true);
     expect(isTooDeep(nested(MAX_DEPTH))).toBe(true);
+    expect(isTooDeep(`[${nested(MAX_DEPTH - 2, '"[[[["')}]`)).toBe(false);
   });
 
   it('counts depth and not brackets', () => {
@@ -67,7 +68,9 @@ describe('losesNumbers', () => {
   });
 
   it('ignores null itself, the text null, and values that serialise themselves', () => {
-    expect([loses({ a: null }), loses({ a: 'null' }), loses({ at: new Date(NaN) })]).toEqual([false, false, false]);
+    const amount = { cents: NaN, toJSON: () => null };
+
+    expect([loses({ a: null }), loses({ a: 'null' }), loses({ amount })]).toEqual([false, false, false]);
   });
 
   it('finds nothing in data that JSON carries unchanged', () => {

@@ -64,10 +64,6 @@ describe('the attributes of an event', () => {
     expect([attributes.id, attributes.source, flaw]).toEqual([undefined, '/test', undefined]);
   });
 
-  it('are only its own members, whatever their names', () => {
-    expect(readStructured(JSON_EVENT, Buffer.from('{"__proto__":{"id":"forged"}}')).attributes.id).toBeUndefined();
-  });
-
   it('include a sequence as text or as a number, but nothing else', () => {
     const sequenceOf = (sequence: unknown) => read({ sequence }).attributes.sequence;
 

@@ -74,6 +74,20 @@ it('is missing, counted and reported after a failure, and fails no scrape', asyn
   await expect(reading.get()).resolves.toBe(7);
 });
 
+it('is shared by all scrapes that wait for it, however long it takes, so that its failure counts once', async () => {
+  const gate = Promise.withResolvers<number>();
+  const reading = aReading();
+  answer = () => gate.promise;
+  const first = reading.get();
+  jest.advanceTimersByTime(5000);
+  const second = reading.get();
+
+  gate.reject(new Error('away'));
+
+  expect(await Promise.all([first, second])).toEqual([undefined, undefined]);
+  expect(reading.failures).toBe(1);
+});
+
 it('is missing if the system is silent, which is not asked again before it has answered', async () => {
   const gate = Promise.withResolvers<number>();
   const reading = aReading(1);
