@@ -1,20 +1,16 @@
 import { type Consumer as KafkaJsConsumer, type ConsumerGroupJoinEvent, type EachBatchPayload } from 'kafkajs';
 import { COMMIT_AT_STOP_MS, deliver } from './batch.js';
-import { disconnect, FEW_RETRIES, kafkaClient, kafkaJsLogger } from './client.js';
+import { disconnect, kafkaClient, kafkaJsLogger } from './client.js';
 import { type Consumer, type ConsumerOptions } from './consumer-options.js';
 import { describeError } from '../errors.js';
 import { toCommit } from './group-offsets.js';
 import { fetchHooks } from './fetch-hooks.js';
 import { groupPositions } from './group-positions.js';
 import { hookFetches } from './kafkajs-fetches.js';
+import { memberConfig } from './member-config.js';
 import { OffsetCommits, type Offsets } from './offset-commits.js';
 import { Positions } from './positions.js';
 import { settlesWithin } from '../waiting.js';
-
-/** Short enough that a killed instance's partitions move on soon, long enough for a busy process to send its heartbeats. */
-const SESSION_MS = 10_000;
-/** Heartbeats within the session timeout. */
-const HEARTBEATS = 10;
 
 /** Joins the group and consumes from its committed offsets; a new group starts at the beginning (P2). Throws if it cannot join. */
 export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
@@ -35,17 +31,10 @@ class Member implements Consumer {
   private unhook = () => {};
 
   constructor(private readonly options: ConsumerOptions) {
-    const { groupId, topic, sessionMs = SESSION_MS, settled, onHeld } = options;
-    this.heartbeatMs = Math.round(sessionMs / HEARTBEATS);
-    this.consumer = kafkaClient(options).consumer({
-      groupId,
-      sessionTimeout: sessionMs,
-      heartbeatInterval: this.heartbeatMs,
-      rebalanceTimeout: 2 * sessionMs,
-      maxWaitTimeInMs: 500,
-      allowAutoTopicCreation: false,
-      retry: { ...FEW_RETRIES, retries: 3, restartOnFailure: () => Promise.resolve(false) },
-    });
+    const { groupId, topic, sessionMs, settled, onHeld } = options;
+    const config = memberConfig(groupId, sessionMs);
+    this.heartbeatMs = config.heartbeatInterval;
+    this.consumer = kafkaClient(options).consumer(config);
     // The first await of `join` or the supervisor reports it. In between it must not count as an unhandled rejection.
     this.ended.catch(() => undefined);
     this.positions =
