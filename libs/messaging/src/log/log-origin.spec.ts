@@ -1,10 +1,10 @@
 import { judge, type Known, type LogState } from './log-origin.js';
 
-const LOG: LogState = { place: 'server/base/1/30', log: '10/20/30/20', last: 1000, rowsBeyond: false };
-const RESTARTED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/20', last: 60 };
-const EMPTIED: LogState = { ...LOG, place: 'server/base/1/31', log: '10/20/31/21', last: 60 };
+const LOG: LogState = { location: 'server/base/1/30', origin: '10/20/30/20', lastPosition: 1000, rowsBeyond: false };
+const RESTARTED: LogState = { ...LOG, location: 'server/base/1/31', origin: '10/20/31/20', lastPosition: 60 };
+const EMPTIED: LogState = { ...LOG, location: 'server/base/1/31', origin: '10/20/31/21', lastPosition: 60 };
 const known = (position: number, log = LOG): Known => ({ position, reach: position, log });
-const row = (position: number, origin: string | null = LOG.log) => ({ position, reach: position, origin });
+const row = (position: number, origin: string | null = LOG.origin) => ({ position, reach: position, origin });
 
 describe('a term continues', () => {
   it('while the row is as it was recorded, in the same log', () => {
@@ -12,17 +12,17 @@ describe('a term continues', () => {
   });
 
   it('without the grant to read the sequence', () => {
-    expect(judge(known(20), 25, row(20), { ...LOG, last: undefined })).toEqual({ continues: true });
+    expect(judge(known(20), 25, row(20), { ...LOG, lastPosition: undefined })).toEqual({ continues: true });
   });
 
   it('after a plain truncate and after vacuum full, which leave the sequence alone', () => {
-    expect(judge(known(20), 25, row(20), { ...LOG, log: '10/20/30/99' })).toEqual({ continues: true });
+    expect(judge(known(20), 25, row(20), { ...LOG, origin: '10/20/30/99' })).toEqual({ continues: true });
   });
 });
 
 describe('a new term starts at the recorded position, and nothing went back', () => {
   it('when a server was restarted, or a standby promoted, without losing anything', () => {
-    expect(judge(known(20), 25, row(20), { ...LOG, place: 'other/base/1/30' })).toEqual({ continues: false });
+    expect(judge(known(20), 25, row(20), { ...LOG, location: 'other/base/1/30' })).toEqual({ continues: false });
   });
 
   it('for a relay that takes over', () => {
@@ -34,7 +34,7 @@ describe('a new term starts at the recorded position, and nothing went back', ()
   });
 
   it('when a dump with its own tables was restored', () => {
-    expect(judge(undefined, undefined, row(20), { ...LOG, log: '11/21/31/21' })).toEqual({ continues: false });
+    expect(judge(undefined, undefined, row(20), { ...LOG, origin: '11/21/31/21' })).toEqual({ continues: false });
   });
 });
 
@@ -43,14 +43,14 @@ describe('P2 everything in the outbox is published from the start', () => {
 
   it.each([
     ['the outbox was truncated with its sequence, and more was written than before', row(20), EMPTIED, false],
-    ['the outbox was recreated', row(20), { ...LOG, log: '10/22/32/22' }, false],
+    ['the outbox was recreated', row(20), { ...LOG, origin: '10/22/32/22' }, false],
     ['the sequence was restarted, and has passed the position', row(20), RESTARTED, true],
     ['the recorded position lies beyond the sequence', row(1001), LOG, false],
     ['the previous version recorded a position beyond the sequence', row(1001, null), LOG, false],
     [
       'the recorded position lies beyond the sequence in a restored dump',
       row(1001),
-      { ...LOG, log: '11/21/31/21' },
+      { ...LOG, origin: '11/21/31/21' },
       false,
     ],
     [
@@ -67,7 +67,7 @@ describe('P2 everything in the outbox is published from the start', () => {
 
 describe('P2 publishing continues from the recorded position', () => {
   it('when the database is an older copy', () => {
-    const copy = { ...LOG, place: 'server/base/2/30' };
+    const copy = { ...LOG, location: 'server/base/2/30' };
 
     expect(judge(known(900), 950, row(800), copy)).toMatchObject({
       continues: false,
@@ -92,31 +92,31 @@ describe('P2 publishing continues from the recorded position', () => {
 });
 
 it('positions went back when messages published beyond those of a blocked type are beyond the sequence', () => {
-  const { continues, wentBack } = judge(known(20), undefined, { position: 20, reach: 1001, origin: LOG.log }, LOG);
+  const { continues, wentBack } = judge(known(20), undefined, { position: 20, reach: 1001, origin: LOG.origin }, LOG);
 
   expect(continues).toBe(false);
   expect(wentBack).toMatchObject({ ofLog: true, fromStart: true });
 });
 
 describe('while an aggregate type is blocked, so that the recorded position does not advance', () => {
-  const copy = { ...LOG, place: 'server/base/2/30' };
+  const copy = { ...LOG, location: 'server/base/2/30' };
   const waits = (reach: number) => ({ position: 20, reach });
 
   it('positions went back in an older copy, in which other types were not published as far', () => {
-    const { wentBack } = judge({ ...waits(900), log: LOG }, 950, { ...waits(800), origin: LOG.log }, copy);
+    const { wentBack } = judge({ ...waits(900), log: LOG }, 950, { ...waits(800), origin: LOG.origin }, copy);
 
     expect(wentBack).toMatchObject({ ofLog: false, fromStart: false, reason: expect.stringContaining('800') });
   });
 
   it('nothing went back when the server was only restarted', () => {
-    expect(judge({ ...waits(900), log: LOG }, 950, { ...waits(900), origin: LOG.log }, copy)).toEqual({
+    expect(judge({ ...waits(900), log: LOG }, 950, { ...waits(900), origin: LOG.origin }, copy)).toEqual({
       continues: false,
     });
   });
 });
 
 it('positions went back in a copy that was made after the last recording but lacks messages published since', () => {
-  const copy = { ...LOG, place: 'server/base/2/30', last: 940 };
+  const copy = { ...LOG, location: 'server/base/2/30', lastPosition: 940 };
 
   expect(judge(known(900), 950, row(900), copy)).toMatchObject({ wentBack: { ofLog: true, fromStart: false } });
 });

@@ -1,14 +1,17 @@
 /** The state of the outbox's log as one poll found it, in the statement that reads or writes the lease row. */
 export interface LogState {
   /**
-   * Identifies the server process, the database and the file of the sequence. It changes when a pooler moves the connection to
-   * another server or to a copy of the database, and when the sequence is restarted.
+   * Where the log is: identifies the server process, the database and the file of the sequence. It is not a position in the log. It
+   * changes when a pooler moves the connection to another server or to a copy of the database, and when the sequence is restarted.
    */
-  readonly place: string;
-  /** The value recorded as `origin` in the lease row: the oids of lease table and outbox, and the files of sequence and outbox. */
-  readonly log: string;
+  readonly location: string;
+  /**
+   * Which log it is: the oids of lease table and outbox, and the files of sequence and outbox. The lease row records it with the
+   * progress. A physical copy of the database has the same origin at another location.
+   */
+  readonly origin: string;
   /** The last position that the sequence handed out; undefined without the grant to read it. */
-  readonly last: number | undefined;
+  readonly lastPosition: number | undefined;
   /** Whether there are rows at positions that the sequence has not handed out yet, which means that it was set back. */
   readonly rowsBeyond: boolean;
 }
@@ -50,31 +53,31 @@ export interface Verdict {
  * Compares what a leader knows with what a poll found. `cursor` is how far the leader has published. `known` and `cursor` are
  * undefined for a leader that has just taken over, and then only the row is checked.
  *
- * A server that was restarted without losing anything is a new place with the row as it was recorded. A new term starts, but
+ * A server that was restarted without losing anything is a new location with the row as it was recorded. A new term starts, but
  * nothing went back.
  */
 export function judge(
   known: Known | undefined,
   cursor: number | undefined,
   recorded: Recorded,
-  { place, log, last, rowsBeyond }: LogState,
+  { location, origin, lastPosition, rowsBeyond }: LogState,
   /** Whether this process has already reported rows beyond the sequence, on another connection. */
   seenBeyond = false,
 ): Verdict {
-  const beyondSequence = (position: number) => position > (last ?? Infinity);
+  const beyondSequence = (position: number) => position > (lastPosition ?? Infinity);
   const ofLog = (reason: string, fromStart: boolean, keepsOld = rowsBeyond): Verdict => ({
     continues: false,
     wentBack: { reason, ofLog: true, fromStart, keepsOld },
   });
-  const change = changeOf(recorded.origin, log);
+  const change = changeOf(recorded.origin, origin);
   if (change === 'emptied')
     return ofLog('the outbox was truncated or recreated, so its positions start over', true, false);
   if (change === 'restarted')
     return ofLog('the sequence of the outbox was restarted, so its positions start over', true, true);
   if (beyondSequence(recorded.reach))
-    return ofLog(`position ${recorded.reach} is recorded as published, but the sequence is at ${last}`, true);
+    return ofLog(`position ${recorded.reach} is recorded as published, but the sequence is at ${lastPosition}`, true);
 
-  const moved = known !== undefined && known.log.place !== place;
+  const moved = known !== undefined && known.log.location !== location;
   if (known && (recorded.position < known.position || (moved && recorded.reach < known.reach))) {
     const reason = moved
       ? `the database is an older copy, which records position ${recorded.reach} as published instead of ${known.reach}`
@@ -82,9 +85,9 @@ export function judge(
     return { continues: false, wentBack: { reason, ofLog: rowsBeyond, fromStart: false, keepsOld: rowsBeyond } };
   }
   if (cursor !== undefined && beyondSequence(cursor))
-    return ofLog(`position ${cursor} is published, but the sequence is at ${last}`, false);
+    return ofLog(`position ${cursor} is published, but the sequence is at ${lastPosition}`, false);
   if (rowsBeyond && !seenBeyond && (known === undefined || moved || !known.log.rowsBeyond))
-    return ofLog(`the sequence was set back to ${last}, but the outbox has messages beyond it`, false);
+    return ofLog(`the sequence was set back to ${lastPosition}, but the outbox has messages beyond it`, false);
   return { continues: known !== undefined && !moved && recorded.position === known.position };
 }
 

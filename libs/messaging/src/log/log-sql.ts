@@ -32,14 +32,14 @@ export class LogSql {
     return new LogSql(schema, rows[0]?.sequence ?? undefined, rows[0]?.readable ?? false);
   }
 
-  /** SQL for the place of the log. */
-  get place(): string {
+  /** SQL for `LogState.location`. */
+  get location(): string {
     const { outbox, sequence } = this.relations;
     return `concat(extract(epoch from pg_postmaster_start_time()), ' ', pg_relation_filepath(${sequence ?? outbox}))`;
   }
 
-  /** SQL for the value that the lease row records as `origin`. */
-  get log(): string {
+  /** SQL for `LogState.origin`, which the lease row records. */
+  get origin(): string {
     const { lease, outbox, sequence } = this.relations;
     return `concat_ws('/', ${lease}::oid, ${outbox}::oid, coalesce(pg_relation_filenode(${sequence ?? 'null'}), 0),
               pg_relation_filenode(${outbox}))`;

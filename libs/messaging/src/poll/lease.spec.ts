@@ -41,18 +41,18 @@ describe('a lease', () => {
   });
 
   it('is not held before the database grants it', () => {
-    expect(lease.token).toBeUndefined();
+    expect(lease.fencingToken).toBeUndefined();
   });
 
   it('P3 is no longer relied on 4 s after its last renewal was sent', async () => {
     await lease.renew();
     row.answer = new Promise(() => undefined) as never;
     jest.advanceTimersByTime(3999);
-    expect(lease.token).toBe('1');
+    expect(lease.fencingToken).toBe('1');
 
     jest.advanceTimersByTime(1);
 
-    expect(lease.token).toBeUndefined();
+    expect(lease.fencingToken).toBeUndefined();
   });
 
   it('P3 is timed from before the renewal was sent, not from its answer', async () => {
@@ -64,7 +64,7 @@ describe('a lease', () => {
 
     jest.advanceTimersByTime(1000);
 
-    expect(lease.token).toBeUndefined();
+    expect(lease.fencingToken).toBeUndefined();
   });
 
   it('is renewed every second', async () => {
@@ -72,7 +72,7 @@ describe('a lease', () => {
 
     await jest.advanceTimersByTimeAsync(10_000);
 
-    expect(lease.token).toBe('1');
+    expect(lease.fencingToken).toBe('1');
   });
 
   it('reports every answer', async () => {
@@ -84,7 +84,7 @@ describe('a lease', () => {
     await jest.advanceTimersByTimeAsync(1000);
 
     expect(renewed).toBe(7);
-    expect(lease.token).toBeUndefined();
+    expect(lease.fencingToken).toBeUndefined();
   });
 
   it('records its progress with every renewal and when it is released', async () => {
@@ -110,7 +110,7 @@ describe('a lease', () => {
   });
 
   it('P2 does not recover again because of an answer from before the end of a recovery', async () => {
-    const log = { place: 'server', log: 'outbox', last: 10, rowsBeyond: false };
+    const log = { location: 'server', origin: 'outbox', lastPosition: 10, rowsBeyond: false };
     const beyond = { token: '1', pending: false, due: NOTHING, progress: new Cursor(50, []), log };
     row.answer = beyond;
     await lease.renew();
@@ -120,11 +120,11 @@ describe('a lease', () => {
     const renewing = lease.renew();
 
     lease.startOver();
-    const { term } = lease;
+    const { termNumber } = lease;
     resolve(beyond);
     await renewing;
 
-    expect(lease).toMatchObject({ recovering: undefined, published: Cursor.START, term });
+    expect(lease).toMatchObject({ recovering: undefined, published: Cursor.START, termNumber });
   });
 
   it('is renewed once more when that is requested during a renewal', async () => {
@@ -152,7 +152,7 @@ describe('a lease', () => {
     await other.release();
 
     expect(row.released).toEqual(['me']);
-    expect(lease.token).toBeUndefined();
+    expect(lease.fencingToken).toBeUndefined();
     expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -79,19 +79,23 @@ export interface KnownLease extends Omit<Known, 'reach'> {
  */
 export class Lease {
   private deadline = -Infinity;
-  private current: string | undefined;
+  /** The fencing token of the latest answer, even if the deadline has passed. */
+  private grantedToken: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   private renewal: Promise<void> | undefined;
   private stopped = false;
   private failed: Error | undefined;
   private again = false;
   private clockAhead = 0;
-  private latest: LogState | undefined;
-  private unanswered: Cursor | undefined;
+  private latestLog: LogState | undefined;
+  private unansweredProgress: Cursor | undefined;
   /** What has been published in this term. The leader sets it and every renewal records it. Undefined while another process leads. */
   published: Cursor | undefined;
-  /** The number of the term. A new term starts with every takeover, and whenever the holder's knowledge is no longer valid. */
-  term = 0;
+  /**
+   * Counts the terms on this connection. A new term starts with every takeover, and whenever the holder's knowledge is no longer valid,
+   * so the number may change while the fencing token stays the same.
+   */
+  termNumber = 0;
   /** Set when positions went back. Nothing is recorded until {@link startOver}. */
   recovering: WentBack | undefined;
 
@@ -108,9 +112,9 @@ export class Lease {
     private known?: KnownLease,
   ) {}
 
-  /** The fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send. */
-  get token(): string | undefined {
-    return performance.now() < this.deadline ? this.current : undefined;
+  /** The database's fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send. */
+  get fencingToken(): string | undefined {
+    return performance.now() < this.deadline ? this.grantedToken : undefined;
   }
 
   /** Why the lease can no longer be renewed on this connection. A new connection is needed then. */
@@ -120,14 +124,14 @@ export class Lease {
 
   /** The row as this process last recorded it or took it over. If the answer to a recording was lost, it has the lower position. */
   get row(): KnownLease | undefined {
-    const { known, unanswered } = this;
-    if (!known || !unanswered) return known;
-    return { ...known, position: Math.min(known.position, recordedPosition(unanswered)) };
+    const { known, unansweredProgress } = this;
+    if (!known || !unansweredProgress) return known;
+    return { ...known, position: Math.min(known.position, recordedPosition(unansweredProgress)) };
   }
 
   /** The log as of the last poll. */
   get log(): LogState | undefined {
-    return this.latest;
+    return this.latestLog;
   }
 
   /** How far the database's clock is ahead of this process's; negative when it is behind. */
@@ -141,7 +145,7 @@ export class Lease {
     const { fromStart } = this.recovering;
     this.published = fromStart ? Cursor.START : this.known.progress;
     this.recovering = undefined;
-    this.term++;
+    this.termNumber++;
   }
 
   /** Renews now, or once more after a renewal in progress, which may have read too early. From then on renews every second. */
@@ -170,15 +174,15 @@ export class Lease {
   private async renewOnce(sentAt: number): Promise<void> {
     try {
       const sent = this.recovering ? undefined : this.published;
-      const known = this.current === undefined ? undefined : this.known;
-      const { term } = this;
-      this.unanswered = sent;
+      const known = this.grantedToken === undefined ? undefined : this.known;
+      const { termNumber } = this;
+      this.unansweredProgress = sent;
       const answer = await this.store.holdLease(this.holder, this.timing.leaseMs, sent, known);
       this.clockAhead = answer.clockAheadMs ?? 0;
-      this.latest = answer.log;
-      this.unanswered = undefined;
-      this.follow(answer, sent, term);
-      this.current = answer.token;
+      this.latestLog = answer.log;
+      this.unansweredProgress = undefined;
+      this.follow(answer, sent, termNumber);
+      this.grantedToken = answer.token;
       this.deadline = answer.token === undefined ? -Infinity : sentAt + this.timing.leaseMs;
       this.onRenewed(answer);
     } catch (error) {
@@ -193,7 +197,7 @@ export class Lease {
     sent: Cursor | undefined,
     sentIn: number,
   ): void {
-    const sameHolder = token !== undefined && token === this.current;
+    const sameHolder = token !== undefined && token === this.grantedToken;
     if (token === undefined || progress === undefined || log === undefined) {
       if (!sameHolder) this.beginTerm(progress);
       return;
@@ -201,14 +205,14 @@ export class Lease {
     const { position = progress.position } = row;
     const { known } = this;
     const isAsKnown = known?.position === position || (sent !== undefined && recordedPosition(sent) === position);
-    const samePlace = known?.log.place === log.place;
-    // In the same place another leader may have started over. In a copy of the log, a lower position can only be an older one.
-    const sameLog = known?.log.log === log.log;
+    const sameLocation = known?.log.location === log.location;
+    // At the same location another leader may have started over. In a copy of the log, a lower position can only be an older one.
+    const sameOrigin = known?.log.origin === log.origin;
     const noOtherHolder = known !== undefined && BigInt(token) <= BigInt(known.token) + 1n;
-    const comparable = sameHolder || (!samePlace && sameLog && noOtherHolder);
+    const comparable = sameHolder || (!sameLocation && sameOrigin && noOtherHolder);
     // A term that started during the renewal has not been recorded yet, so the answer says nothing about it.
-    const isOfTerm = !sameHolder || sentIn === this.term;
-    if (isOfTerm && !(sameHolder && this.recovering && samePlace && isAsKnown)) {
+    const isOfTerm = !sameHolder || sentIn === this.termNumber;
+    if (isOfTerm && !(sameHolder && this.recovering && sameLocation && isAsKnown)) {
       const reach = isAsKnown ? progress.position : known?.progress.position;
       const relied =
         known && comparable
@@ -216,7 +220,7 @@ export class Lease {
           : undefined;
       const cursor = sameHolder ? sent?.position : undefined;
       const found = { position, reach: progress.position, origin: origin ?? null };
-      const seenBeyond = !sameHolder && samePlace && sameLog && known.log.rowsBeyond;
+      const seenBeyond = !sameHolder && sameLocation && sameOrigin && known.log.rowsBeyond;
       const verdict = judge(relied, cursor, found, log, seenBeyond);
       if (!sameHolder || !verdict.continues) this.beginTerm(progress, verdict.wentBack);
     }
@@ -227,7 +231,7 @@ export class Lease {
     // Waiting messages were committed earlier, so they are read again and published first.
     this.published = wentBack && progress ? beforeWaiting(progress) : progress;
     this.recovering = wentBack;
-    this.term++;
+    this.termNumber++;
   }
 
   /** Stops renewing and releases the lease, so that a standby takes over at once. */
@@ -235,9 +239,9 @@ export class Lease {
     this.stopped = true;
     clearTimeout(this.timer);
     await this.renewal;
-    const held = this.current !== undefined;
+    const held = this.grantedToken !== undefined;
     this.deadline = -Infinity;
-    this.current = undefined;
+    this.grantedToken = undefined;
     if (this.holder !== undefined && held && !this.failed) {
       const progress = this.recovering ? undefined : this.published;
       await this.store.releaseLease(this.holder, progress, this.known);

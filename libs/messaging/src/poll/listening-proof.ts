@@ -9,7 +9,7 @@ const ARRIVES_WITHIN_MS = 2000;
 
 /**
  * Checks whether notifications arrive, and logs one warning if they do not. A pooler in transaction mode or a half-dead connection
- * drops them silently. Nothing else needs to be done, because polling continues either way.
+ * drops them silently. Nothing else needs to be done, because polling continues either way. Logs as `Relay`; see `Poll`.
  */
 export class ListeningProof {
   private readonly logger = new Logger('Relay');

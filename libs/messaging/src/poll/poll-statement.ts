@@ -14,7 +14,7 @@ const MAX_SEARCHED_GAPS = 100;
  *
  * - $1 the holder, null for a process that never leads; $2 the length of the lease in milliseconds
  * - $3 position, $4 gaps and $12 `ahead` of the progress to record, and $11 the position that it has reached
- * - $6 place, $7 token and $8 position as the holder knows them
+ * - $6 location, $7 token and $8 position as the holder knows them
  * - $5 the queues; $9 and $10 where the searches for due parked messages and for due jobs of each queue start
  */
 export function pollStatement(schema: string, log: LogSql, attention: string): string {
@@ -24,10 +24,10 @@ export function pollStatement(schema: string, log: LogSql, attention: string): s
             set holder = $1,
                 token = token + (holder is distinct from $1)::int,
                 expires_at = clock_timestamp() + $2 * interval '1 millisecond',
-                ${recording(log, { position: '$3', gaps: '$4', ahead: '$12', reach: '$11', place: '$6', token: '$7', known: '$8' })}
+                ${recording(log, { position: '$3', gaps: '$4', ahead: '$12', reach: '$11', location: '$6', token: '$7', known: '$8' })}
           where holder = $1 or (expires_at < clock_timestamp() and $1::uuid is not null)
          returning token, position, origin, gaps, ahead,
-                   $6 = ${log.place} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept,
+                   $6 = ${log.location} and token = $7::bigint and position in ($3::bigint, $8::bigint) as kept,
                    position = $3::bigint and ahead is not distinct from $12::jsonb as sent),
        -- If the clock is stepped back, a dead holder's lease would last longer by that step. A holder never relies on its
        -- lease for longer than this. Only an operator sets 'infinity'.
@@ -38,7 +38,7 @@ export function pollStatement(schema: string, log: LogSql, attention: string): s
        select lease.token, lease.position, lease.origin, lease.kept, lease.sent,
               case when lease.kept then null else lease.gaps end as gaps,
               case when lease.kept then null else lease.ahead end as ahead,
-              ${log.place} as place, ${log.log} as log, log.last,
+              ${log.location} as location, ${log.origin} as "currentOrigin", log.last as "lastPosition",
               has_sequence_privilege(${log.relations.sequence ?? 'null::regclass'}, 'select') is true as "lastReadable",
               (select true from ${s}.outbox
                 where position > log.last order by position limit 1) is not null as "rowsBeyond",
@@ -98,13 +98,13 @@ function unpublishedColumn(s: string): string {
 
 /**
  * Returns the statement that releases the lease and records progress. Its parameters are $1 the holder, $2 position, $3 gaps and $8
- * `ahead` of the progress, $7 the position that it has reached, and $4 place, $5 token and $6 position as the holder knows them.
+ * `ahead` of the progress, $7 the position that it has reached, and $4 location, $5 token and $6 position as the holder knows them.
  */
 export function releaseStatement(schema: string, log: LogSql): string {
   const s = quoteIdentifier(schema);
   return `update ${s}.relay_lease
           set expires_at = '-infinity',
-              ${recording(log, { position: '$2', gaps: '$3', ahead: '$8', reach: '$7', place: '$4', token: '$5', known: '$6' })}
+              ${recording(log, { position: '$2', gaps: '$3', ahead: '$8', reach: '$7', location: '$4', token: '$5', known: '$6' })}
         where holder = $1`;
 }
 
@@ -115,13 +115,13 @@ export function releaseStatement(schema: string, log: LogSql): string {
  */
 function recording(
   log: LogSql,
-  of: Record<'position' | 'gaps' | 'ahead' | 'reach' | 'place' | 'token' | 'known', string>,
+  of: Record<'position' | 'gaps' | 'ahead' | 'reach' | 'location' | 'token' | 'known', string>,
 ): string {
   const recordable = `holder = $1 and ${of.reach}::bigint <= coalesce(${log.lastPosition}, ${of.reach}::bigint)
-                        and (${of.place}::text is null or (${of.place} = ${log.place} and token = ${of.token}::bigint
+                        and (${of.location}::text is null or (${of.location} = ${log.location} and token = ${of.token}::bigint
                              and position = ${of.known}::bigint))`;
   return `position = case when ${recordable} then ${of.position}::bigint else position end,
             gaps = case when ${recordable} then coalesce(${of.gaps}::int8multirange, gaps) else gaps end,
             ahead = case when ${recordable} then ${of.ahead}::jsonb else ahead end,
-            origin = case when ${recordable} then ${log.log} else origin end`;
+            origin = case when ${recordable} then ${log.origin} else origin end`;
 }

@@ -92,7 +92,7 @@ describe('P2 the lease row accepts no progress', () => {
     const { token, log } = await store.holdLease(MINE, 60_000);
     const known = { token: token!, log: log!, position: 0, progress: Cursor.START };
 
-    for (const other of [{ token: '99' }, { position: 5 }, { log: { ...log!, place: 'another server' } }]) {
+    for (const other of [{ token: '99' }, { position: 5 }, { log: { ...log!, location: 'another server' } }]) {
       await store.holdLease(MINE, 60_000, progress, { ...known, ...other });
       await store.releaseLease(MINE, progress, { ...known, ...other });
     }

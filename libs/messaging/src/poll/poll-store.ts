@@ -39,9 +39,9 @@ interface PolledRow {
   /** Whether the row records what was sent; meaningful only if `kept` is true. */
   readonly sent: boolean | null;
   readonly origin: string | null;
-  readonly place: string;
-  readonly log: string;
-  readonly last: string | null;
+  readonly location: string;
+  readonly currentOrigin: string;
+  readonly lastPosition: string | null;
   readonly lastReadable: boolean;
   readonly rowsBeyond: boolean;
   readonly clock: string;
@@ -116,7 +116,7 @@ export class PollStore implements LeaseStore {
       written?.position,
       written?.gaps,
       queues,
-      known?.log.place,
+      known?.log.location,
       known?.token,
       known?.position,
       since.parked,
@@ -138,8 +138,10 @@ export class PollStore implements LeaseStore {
     const { schema, consumes = [], afterDeadLetter } = this.options;
     if (performance.now() < this.checkAttentionAt) return { sql: 'null::json', values: [] };
     this.checkAttentionAt = performance.now() + ATTENTION_EVERY_MS;
-    const goOn = consumes.filter((consumer) => consumer.afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
-    return { sql: attention(schema, { holds: afterDeadLetter !== 'go-on', goOn: '$13' }), values: [goOn] };
+    const notHolding = consumes
+      .filter((consumer) => consumer.afterDeadLetter === 'go-on')
+      .map(({ groupId }) => groupId);
+    return { sql: attention(schema, { holds: afterDeadLetter !== 'go-on', goOn: '$13' }), values: [notHolding] };
   }
 
   async releaseLease(holder: string, progress?: Cursor, known?: KnownLease): Promise<void> {
@@ -148,7 +150,7 @@ export class PollStore implements LeaseStore {
       holder,
       written?.position,
       written?.gaps,
-      known?.log.place,
+      known?.log.location,
       known?.token,
       known?.position,
       progress?.position,
@@ -181,7 +183,7 @@ export class PollStore implements LeaseStore {
 }
 
 function answerOf(row: PolledRow, clockAheadMs: number, progress?: Cursor, known?: KnownLease): LeaseAnswer {
-  const { place, log, last, rowsBeyond } = row;
+  const { location, currentOrigin, lastPosition, rowsBeyond } = row;
   const answer = {
     due: {
       parked: row.parked !== null,
@@ -192,7 +194,12 @@ function answerOf(row: PolledRow, clockAheadMs: number, progress?: Cursor, known
       attention: row.attention ?? undefined,
     },
     unpublished: row.unpublished ?? undefined,
-    log: { place, log, last: last === null ? undefined : Number(last), rowsBeyond },
+    log: {
+      location,
+      origin: currentOrigin,
+      lastPosition: lastPosition === null ? undefined : Number(lastPosition),
+      rowsBeyond,
+    },
     clockAheadMs,
   };
   if (row.token === null) return { ...answer, token: undefined, pending: false };

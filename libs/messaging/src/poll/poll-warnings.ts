@@ -3,7 +3,10 @@ import { Logger } from '@nestjs/common';
 /** A larger clock difference is reported. */
 const CLOCK_DIFFERENCE_MS = 5000;
 
-/** Problems that a poll finds and that do not prevent publishing, by kind. Each is logged when it starts and when it ends. */
+/**
+ * Problems that a poll finds and that do not prevent publishing, by kind. Each is logged when it starts and when it ends, under the
+ * name `Relay`; see `Poll`.
+ */
 export class PollWarnings {
   private readonly logger = new Logger('Relay');
   private readonly warnings = new Map<'sequence' | 'clock', string>();

@@ -52,6 +52,8 @@ export interface PollReport {
  * the leader publishes; the other processes are on standby, and notify the leader of their commits.
  *
  * It waits for PostgreSQL if it is unavailable. A lost connection is replaced, and the lease with it.
+ *
+ * The poll and its parts log under the name `Relay`, because the health report presents polling and publishing as one component.
  */
 export class Poll {
   private readonly logger = new Logger('Relay');
@@ -118,7 +120,7 @@ export class Poll {
 
   /** Whether this process is the leader. */
   get leads(): boolean {
-    return this.lease?.token !== undefined;
+    return this.lease?.fencingToken !== undefined;
   }
 
   /** Whether this process is the leader, and goes on leading with the present connection. */
@@ -181,7 +183,7 @@ export class Poll {
       this.store = store;
       this.lease = lease;
       await lease.renew();
-      if (!lease.failure && lease.token === undefined) this.clock.done();
+      if (!lease.failure && lease.fencingToken === undefined) this.clock.done();
       while (!this.stopping.aborted) {
         if (this.failure) throw this.failure;
         if (this.leads) await leader.lead(lease, store);

@@ -28,9 +28,9 @@ export async function resumeBlocked(term: LeaderTerm, publisher: Publisher): Pro
 /** Returns whether all waiting messages of the type are published, so that it is no longer blocked. */
 async function resume(aggregateType: string, from: number, term: LeaderTerm, publisher: Publisher): Promise<boolean> {
   const { released, routes, cursor } = term;
-  const bounds = { limit: READ_ROWS, bytes: READ_BYTES, maxScanned: MAX_SCANNED_ROWS, place: term.place };
-  const { rows, upTo, inPlace } = await term.store.readWaiting(aggregateType, from, cursor, bounds);
-  if (!inPlace) {
+  const bounds = { limit: READ_ROWS, bytes: READ_BYTES, maxScanned: MAX_SCANNED_ROWS, location: term.location };
+  const { rows, upTo, logMatches } = await term.store.readWaiting(aggregateType, from, cursor, bounds);
+  if (!logMatches) {
     // The poll finds out why.
     await term.lease.renew();
     throw new TermOver();

@@ -52,10 +52,10 @@ interface Drained {
  * alone advances what the lease records as published.
  */
 export class LeaderTerm implements PublishingTerm {
-  /** The number from {@link Lease.term}. */
+  /** The value of {@link Lease.termNumber} during this term. */
   readonly number: number;
-  /** The log that the term's cursor belongs to. */
-  readonly place: string | undefined;
+  /** Where the log is that the term's cursor belongs to; see `LogState.location`. */
+  readonly location: string | undefined;
   readonly lease: Lease;
   readonly store: RelayStore;
   readonly parkedStore: OutboxParkedStore;
@@ -77,15 +77,15 @@ export class LeaderTerm implements PublishingTerm {
     this.lease = lease;
     this.store = store;
     this.parkedStore = parkedStore;
-    this.number = lease.term;
-    this.place = lease.log?.place;
+    this.number = lease.termNumber;
+    this.location = lease.log?.location;
     this.routes = new Routes(publisher.topics, logger, lease.published?.waiting);
     this.oldMessages = new OldMessages(options.outboxRetentionMs);
   }
 
   /** Whether this process still leads in this term. Costs no query. */
   leads(): boolean {
-    return this.lease.token !== undefined && this.lease.term === this.number;
+    return this.lease.fencingToken !== undefined && this.lease.termNumber === this.number;
   }
 
   /** Whether messages may be sent now. Costs no query, so it is checked before every send. */
@@ -154,13 +154,13 @@ export class LeaderTerm implements PublishingTerm {
       reading = full && !interrupted ? this.read(after, part) : undefined;
       // It is awaited above. A failure before that must not count as an unhandled rejection.
       reading?.catch(() => undefined);
-      if (!(await this.deliver(rows, after))) return { more: false, sawGaps: false };
+      if (!(await this.publishAndAdvance(rows, after))) return { more: false, sawGaps: false };
       if (!reading) return { more: full, sawGaps };
       from = this.cursor;
     }
   }
 
-  /** Records that messages were published ahead of the next renewal, if they are many. */
+  /** Counts published messages, and renews the lease early when there are many, because a renewal records progress. */
   recordSoon(messages: number): void {
     this.unrecorded += messages;
     if (this.unrecorded < RECORD_EVERY) return;
@@ -187,12 +187,12 @@ export class LeaderTerm implements PublishingTerm {
   }
 
   private read(after: Cursor, part: LogPart): Promise<OutboxRow[]> {
-    const options = { place: this.place, part, ...this.watch.look(after) };
+    const options = { location: this.location, part, ...this.watch.look(after) };
     return this.store.read(after, READ_ROWS, READ_BYTES, this.caughtUp, options);
   }
 
-  /** Sends rows, and advances to the cursor after them. Returns whether this process still leads. */
-  private async deliver(rows: readonly OutboxRow[], after: Cursor): Promise<boolean> {
+  /** Publishes rows, and advances to the cursor after them. Returns whether this process still leads. */
+  private async publishAndAdvance(rows: readonly OutboxRow[], after: Cursor): Promise<boolean> {
     const sentAt = performance.now();
     await this.tools.publisher.deliver(rows, this);
     // A backlog has grown while Kafka was unavailable.

@@ -25,7 +25,13 @@ export class OldMessages {
     // A successor may have to send again what is not yet recorded as published in the lease row.
     await lease.renew();
     if (!mayRemove() || !lease.published) return false;
-    const { upTo, more } = await store.removeOld(this.upTo, lease.published, this.retentionMs, CHUNK, lease.log?.place);
+    const { upTo, more } = await store.removeOld(
+      this.upTo,
+      lease.published,
+      this.retentionMs,
+      CHUNK,
+      lease.log?.location,
+    );
     this.upTo = upTo;
     // A partial chunk is not followed by another at once: with a trickle of messages, each would cost a renewal and a deletion.
     if (more) return true;

@@ -95,7 +95,7 @@ export class Publisher {
     };
     const handling = { deadLetter: this.deadLetterInto(term), sendable, block };
     for (const batch of this.batches.of(await sendable(rows)))
-      await this.send(await sendable(batch), term.mayPublish, handling);
+      await this.sendWithRetries(await sendable(batch), term.mayPublish, handling);
   }
 
   /**
@@ -115,7 +115,7 @@ export class Publisher {
       once: true,
     };
     for (const batch of this.batches.of(rows)) {
-      await this.send(await handling.sendable(batch), term.mayPublish, handling);
+      await this.sendWithRetries(await handling.sendable(batch), term.mayPublish, handling);
       onSent(batch);
     }
   }
@@ -133,7 +133,7 @@ export class Publisher {
     const stopped = () => blocked || refused !== undefined;
     for (const batch of this.batches.of(rows)) {
       if (stopped()) break;
-      await this.send(batch, mayPublish, {
+      await this.sendWithRetries(batch, mayPublish, {
         deadLetter: async (row, error) => {
           refused = row;
           await parkedStore.markParkedDead(row, error);
@@ -176,7 +176,11 @@ export class Publisher {
     };
   }
 
-  private async send(rows: readonly OutboxRow[], mayPublish: () => boolean, handling: Handling): Promise<void> {
+  private async sendWithRetries(
+    rows: readonly OutboxRow[],
+    mayPublish: () => boolean,
+    handling: Handling,
+  ): Promise<void> {
     for (let failures = 0; rows.length > 0;) {
       const error = await this.sender.attempt(rows, mayPublish);
       if (error === undefined) return;
@@ -195,7 +199,7 @@ export class Publisher {
       }
       if (why === 'too large') this.batches.tooLarge(rows);
       const middle = Math.ceil(rows.length / 2);
-      await this.send(rows.slice(0, middle), mayPublish, handling);
+      await this.sendWithRetries(rows.slice(0, middle), mayPublish, handling);
       rows = await handling.sendable(rows.slice(middle));
     }
   }

@@ -52,7 +52,7 @@ async function report(
     `Find out who reset the outbox or restored the database, and whether committed messages were removed before they were published`;
   logger.error(`positions-went-back on ${schema}.outbox: ${problem}`);
   try {
-    const detail = { position: lease.published?.position, sequence: lease.log?.last };
+    const detail = { position: lease.published?.position, sequence: lease.log?.lastPosition };
     await store.report({ kind: 'positions-went-back', subject: `${schema}.outbox`, problem, detail });
   } catch (error) {
     if (!isAnswer(error)) throw error;

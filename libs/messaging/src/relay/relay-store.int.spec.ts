@@ -61,11 +61,11 @@ it('P2 neither reads nor removes with a cursor that belongs to another log', asy
   const outbox = sandbox.outboxOf(sandbox.newRelay());
   for (let n = 1; n <= 3; n++) await sandbox.add(outbox, 'a', n);
   const { log } = await poll.holdLease(MINE, 60_000);
-  const place = log?.place;
+  const location = log?.location;
 
-  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place })).toHaveLength(3);
-  expect(await store.read(new Cursor(4, []), 10, 1_000_000, false, { place })).toEqual([]);
-  expect(await store.read(Cursor.START, 10, 1_000_000, false, { place: 'another server' })).toEqual([]);
+  expect(await store.read(Cursor.START, 10, 1_000_000, false, { location })).toHaveLength(3);
+  expect(await store.read(new Cursor(4, []), 10, 1_000_000, false, { location })).toEqual([]);
+  expect(await store.read(Cursor.START, 10, 1_000_000, false, { location: 'another server' })).toEqual([]);
   expect(await store.removeOld(0, new Cursor(3, []), 0, 10, 'another server')).toMatchObject({ count: 0 });
-  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, place)).toMatchObject({ count: 3 });
+  expect(await store.removeOld(0, new Cursor(3, []), 0, 10, location)).toMatchObject({ count: 3 });
 });

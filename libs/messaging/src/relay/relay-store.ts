@@ -19,7 +19,7 @@ const NO_END = 'position < 9223372036854775807';
 
 export interface ReadOptions {
   /** See `LogState`. */
-  readonly place?: string | undefined;
+  readonly location?: string | undefined;
   readonly part?: LogPart;
   /** The gaps to read; by default those of the cursor. */
   readonly gaps?: readonly Span[];
@@ -63,18 +63,18 @@ export class RelayStore {
   /**
    * Reads the oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
    * least one. One statement reads both, and so in one snapshot. Otherwise a message seen beyond the cursor could overtake an
-   * earlier one of its key that was not yet visible in a gap (P3). Served by the primary key, provided that `few` says whether most
+   * earlier one of its key that was not yet visible in a gap (P3). Served by the primary key, provided that `caughtUp` says whether most
    * of the log lies before the cursor. Messages of a blocked type have no payload, because they are skipped and not sent.
    *
-   * Finds nothing if the log is not at `place`, or its sequence is before the cursor. The next poll shows why, and until then new
+   * Finds nothing if the log is not at `location`, or its sequence is before the cursor. The next poll shows why, and until then new
    * messages could be mistaken for later ones.
    */
   async read(
     cursor: Cursor,
     limit: number,
     bytes: number,
-    few = false,
-    { place, part = 'all', gaps = cursor.gaps, unlessEnded = [] }: ReadOptions = {},
+    caughtUp = false,
+    { location, part = 'all', gaps = cursor.gaps, unlessEnded = [] }: ReadOptions = {},
   ): Promise<OutboxRow[]> {
     const values: unknown[] = [cursor.position, limit, bytes];
     const value = (of: unknown) => `$${values.push(of)}`;
@@ -86,7 +86,7 @@ export class RelayStore {
             'payload',
             `case when aggregatetype = any(${value([...cursor.waiting.keys()])}::text[]) then '' else payload end as payload`,
           );
-    const range = few && part !== 'drawn' ? `position > $1 and ${NO_END}` : 'position > $1';
+    const range = caughtUp && part !== 'drawn' ? `position > $1 and ${NO_END}` : 'position > $1';
     const beyond = `select ${columns} from ${this.schema}.outbox where ${range}${which} order by position limit $2`;
     const oldest =
       gaps.length === 0
@@ -98,14 +98,14 @@ export class RelayStore {
              order by position limit $2)
            union all (${beyond}) order by position limit $2`;
     const passed = part === 'old' ? '' : this.log.sequenceHasPassed('$1');
-    const inPlace = place === undefined ? '' : ` and ${value(place)} = ${this.log.place}${passed}`;
+    const logMatches = location === undefined ? '' : ` and ${value(location)} = ${this.log.location}${passed}`;
     const rows = `
        select ${OUT}, (total - nth)::text as rest
          from (select *, row_number() over w as nth, count(*) over () as total,
                       sum(octet_length(payload) + ${RECORD_OVERHEAD_BYTES}) over w as bytes
                  from (${oldest}) as oldest
                window w as (order by oldest.position)) as measured
-        where (nth = 1 or bytes <= $3)${inPlace}
+        where (nth = 1 or bytes <= $3)${logMatches}
         order by measured.position`;
     if (unlessEnded.length === 0) return (await this.connection.query<OutboxRow>(rows, values)).rows;
     return this.readUnlessEnded(rows, values, unlessEnded);
@@ -130,7 +130,7 @@ export class RelayStore {
   /**
    * Reads the oldest messages of an aggregate type from `from` on that lie before the cursor, as many as `bytes` allow but at least
    * one. It scans at most `maxScanned` messages of any type along the primary key; `upTo` is where the scan ended. Messages in a
-   * gap of the cursor are left to a later read. `inPlace` is false if the log is not at `place` or its sequence is before the
+   * gap of the cursor are left to a later read. `logMatches` is false if the log is not at `location` or its sequence is before the
    * cursor; the rows are meaningless then.
    */
   async readWaiting(
@@ -141,12 +141,12 @@ export class RelayStore {
       limit,
       bytes,
       maxScanned,
-      place,
-    }: { limit: number; bytes: number; maxScanned: number; place?: string | undefined },
-  ): Promise<{ rows: OutboxRow[]; upTo: number; inPlace: boolean }> {
+      location,
+    }: { limit: number; bytes: number; maxScanned: number; location?: string | undefined },
+  ): Promise<{ rows: OutboxRow[]; upTo: number; logMatches: boolean }> {
     // Removed rows stay in the index for as long as an old transaction is open; see `removeOld`.
     const end = Math.min(cursor.position, from + MAX_SCANNED_POSITIONS);
-    const { rows } = await this.connection.query<OutboxRow & { upTo: string | null; inPlace: boolean }>(
+    const { rows } = await this.connection.query<OutboxRow & { upTo: string | null; logMatches: boolean }>(
       `with looked as materialized (
          select position, aggregatetype from ${this.schema}.outbox
           where position >= $2 and position <= $3 order by position limit $6),
@@ -162,13 +162,13 @@ export class RelayStore {
               (select case when (select count(*) from few) = $5 or (select count(*) from few) < (select count(*) from oldest)
                            then (select max(position) from few)
                            when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo",
-              ($8::text is null or $8 = ${this.log.place})${this.log.sequenceHasPassed('$9')} as "inPlace"
+              ($8::text is null or $8 = ${this.log.location})${this.log.sequenceHasPassed('$9')} as "logMatches"
          from few right join (values (1)) as one on true order by few.position`,
-      [aggregatetype, from, end, multirange(cursor.gaps), limit, maxScanned, bytes, place, cursor.position],
+      [aggregatetype, from, end, multirange(cursor.gaps), limit, maxScanned, bytes, location, cursor.position],
     );
     const [first] = rows;
     if (!first) throw new Error('PostgreSQL returned no row for the read');
-    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo), inPlace: first.inPlace };
+    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo), logMatches: first.logMatches };
   }
 
   /** Returns the transactions, including prepared ones, that may fill a gap because they hold the lock that every writer takes first. */
@@ -208,9 +208,15 @@ export class RelayStore {
    * all of them (2.2 s for two million, while a statement of 3 s costs the connection). So the next scan starts where this one
    * ends, and none covers more than a bounded number of positions, dead or alive. A scan ends before the first message that was
    * kept, because that message may be younger by the clock than a later one and would otherwise be skipped for good. If the log is
-   * not at `place`, nothing is removed.
+   * not at `location`, nothing is removed.
    */
-  async removeOld(after: number, cursor: Cursor, retentionMs: number, limit: number, place?: string): Promise<Removal> {
+  async removeOld(
+    after: number,
+    cursor: Cursor,
+    retentionMs: number,
+    limit: number,
+    location?: string,
+  ): Promise<Removal> {
     const end = cursor.gaps[0]?.from ?? cursor.position + 1;
     const before = Math.min(end, after + MAX_SCANNED_POSITIONS);
     // Messages of blocked types are skipped, because they stay until they are published.
@@ -219,7 +225,7 @@ export class RelayStore {
          select position, aggregatetype = any($5::text[]) as waits,
                 created_at < clock_timestamp() - $3 * interval '1 millisecond' as old
            from ${this.schema}.outbox
-          where position > $1 and position < $2 and ($6::text is null or $6 = ${this.log.place})
+          where position > $1 and position < $2 and ($6::text is null or $6 = ${this.log.location})
           order by position limit $4),
        removed as (
          delete from ${this.schema}.outbox
@@ -228,7 +234,7 @@ export class RelayStore {
               coalesce(min(position) filter (where not old and not waits) - 1,
                        case when count(*) = $4 then max(position) else $2 - 1 end) as "upTo"
          from looked`,
-      [after, before, retentionMs, limit, [...cursor.waiting.keys()], place],
+      [after, before, retentionMs, limit, [...cursor.waiting.keys()], location],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL returned no row for the removal');

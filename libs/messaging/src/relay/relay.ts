@@ -29,11 +29,16 @@ const PACE_MS = 1;
  * After a crash, messages that were sent since progress was last recorded are published again. Messages may be duplicated, but are
  * never lost or reordered. The relay waits for Kafka and PostgreSQL if they are unavailable, and no outage counts against a
  * message.
+ *
+ * The poll calls {@link lead} when this process gets the lease. From there to Kafka, in the order of reading: `publishAll` and
+ * `publishSome` repeat one pass; `LeaderTerm.drain` reads rows with `RelayStore.read`; `Publisher.deliver` splits them into batches, and
+ * its `sendWithRetries` handles rejections and outages; `Sender.attempt` makes one send; `Producer.publish` calls kafkajs.
  */
 export class Relay implements Leader {
   private readonly logger = new Logger('Relay');
   private readonly publisher: Publisher;
   private readonly oldGaps = new OldGaps();
+  /** The present term; undefined between terms and while another process leads. */
   private term: LeaderTerm | undefined;
   private timesWentBack = 0;
 
@@ -75,7 +80,7 @@ export class Relay implements Leader {
   hasWork(leads: boolean): boolean {
     const { term } = this;
     if (!term) return leads;
-    return !leads || term.lease.term !== term.number || term.hasWork;
+    return !leads || term.lease.termNumber !== term.number || term.hasWork;
   }
 
   parkedChanged(): void {
@@ -130,7 +135,7 @@ export class Relay implements Leader {
   }
 
   private termWith(tools: LeaderTools): LeaderTerm {
-    if (this.term?.number !== tools.lease.term) this.term = new LeaderTerm(tools);
+    if (this.term?.number !== tools.lease.termNumber) this.term = new LeaderTerm(tools);
     return this.term;
   }
 
@@ -152,7 +157,7 @@ export class Relay implements Leader {
     } catch (error) {
       if (!(error instanceof TermOver)) throw error;
       poll.clock.done();
-      // The term's state may be incomplete, and the lease may return with the same token.
+      // The term's state may be incomplete, and the lease may resume under the same term number.
       this.term = undefined;
     }
   }

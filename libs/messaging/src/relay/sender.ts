@@ -41,7 +41,7 @@ export class Sender {
     const { clocks } = this;
     const timed = performance.now() >= clocks.until;
     try {
-      await this.publish(rows, mayPublish, timed);
+      await this.sendOnce(rows, mayPublish, timed);
       this.onSent();
       if (timed) clocks.differ = false;
       else clocks.batches++;
@@ -84,7 +84,7 @@ export class Sender {
     await this.dropProducer();
   }
 
-  private async publish(rows: readonly OutboxRow[], mayPublish: () => boolean, timed: boolean): Promise<void> {
+  private async sendOnce(rows: readonly OutboxRow[], mayPublish: () => boolean, timed: boolean): Promise<void> {
     const recordsByTopic = new Map<string, OutgoingRecord[]>();
     for (const row of rows) {
       const topic = this.topics.get(row.aggregatetype)?.name;
