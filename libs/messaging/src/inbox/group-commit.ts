@@ -33,18 +33,18 @@ export class GroupCommit {
     private readonly chains: KeyChains,
   ) {
     this.groups = new Gather({
-      writeAll: (groups) => work.slots.use(async () => this.takeTogether(groups)),
+      writeAll: (groups) => work.slots.use(async () => this.handleGroups(groups)),
     });
   }
 
   /** Handles the messages in groups, and those of a group that could not be handled that way individually. */
-  async take(entries: readonly Entry[], run: Run, inFlight: InFlightBatch): Promise<void> {
+  async handleInGroups(entries: readonly Entry[], run: Run, inFlight: InFlightBatch): Promise<void> {
     for (let start = 0; start < entries.length && !inFlight.abandoned; start += GROUP_SIZE) {
       const group = entries.slice(start, start + GROUP_SIZE);
       const done = await this.groups.write({ entries: group, inFlight });
       for (const entry of done) inFlight.settled(entry.record);
       // Before the next group: a later message of a key must not overtake an earlier one.
-      await this.chains.take(
+      await this.chains.handleIndividually(
         group.filter((entry) => !done.has(entry)),
         run,
         inFlight,
@@ -52,8 +52,8 @@ export class GroupCommit {
     }
   }
 
-  /** Handles all groups in one transaction and returns the handled entries of each; none if it fails. Never throws. */
-  private async takeTogether(groups: readonly Group[]): Promise<ReadonlySet<Entry>[]> {
+  /** Handles the groups of several partitions in one transaction, and returns the handled entries of each; none if it fails. Never throws. */
+  private async handleGroups(groups: readonly Group[]): Promise<ReadonlySet<Entry>[]> {
     // A batch may have been abandoned while it waited for its turn.
     const entries = groups.flatMap((group) => (group.inFlight.abandoned ? [] : group.entries));
     const readable = readableOf(entries);

@@ -11,7 +11,7 @@ export class IgnoredMessages {
   constructor(private readonly work: InboxWork) {}
 
   /** Returns whether the message is to be ignored, and counts it if so. */
-  take(reading: Reading): boolean {
+  countIfIgnored(reading: Reading): boolean {
     const { work } = this;
     if (reading.readable) {
       if (work.handles(reading.message.type)) return false;

@@ -4,6 +4,10 @@ import { type Batch } from '../kafka/batch.js';
 import { type KafkaRecord } from '../message/message.js';
 import { backOffMs, pause } from '../waiting.js';
 
+/** A step blocks its partition while it is retried. Most failures are brief, and in a long outage every partition retries. */
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5000;
+
 /** A batch in flight. Its offsets are resolved in order, each once every record up to it is settled. */
 export class InFlightBatch {
   private readonly settledOffsets = new Set<string>();
@@ -19,6 +23,7 @@ export class InFlightBatch {
     return this.work.stopping.aborted || !this.batch.isCurrent();
   }
 
+  /** Marks the record as settled, and resolves the offset of the last record up to which all are settled. */
   settled({ offset }: KafkaRecord): void {
     const { records } = this.batch;
     this.settledOffsets.add(offset);
@@ -53,7 +58,7 @@ export class InFlightBatch {
           if (takes === 'a slot') return await slots.use(inTurn);
           return await inTurn();
         } catch (error) {
-          const waitMs = Math.round(backOffMs(failures, 100, 5000));
+          const waitMs = Math.round(backOffMs(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS));
           progress.failed(describeError(error));
           logger.warn(`${nameOf(record)}: ${describeError(error)}. Retrying in ${waitMs} ms`);
           await pause(waitMs, stopping);

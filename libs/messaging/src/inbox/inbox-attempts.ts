@@ -4,7 +4,7 @@ import { describeError } from '../errors.js';
 import { type Entry } from './entry.js';
 import { failureOf, isSetback, mayBeItsOwn, type Setback } from '../postgres/failures.js';
 import { failureWithin, inTransaction } from '../postgres/transaction.js';
-import { type AfterCommit, dead, HELD, type InboxParking, type Reason } from './inbox-parking.js';
+import { type ReportOutcome, dead, HELD, type InboxParking, type Reason } from './inbox-parking.js';
 import { type InboxWork, nameOf, placeOf } from './inbox-work.js';
 import { type Message } from '../message/message.js';
 import { type Deaths, MessageMarks } from './message-marks.js';
@@ -16,13 +16,13 @@ import { type WatchedAttempt } from '../postgres/setbacks.js';
  * if its failure says nothing about the message.
  */
 export class InboxAttempts {
-  private readonly marks: MessageMarks;
+  private readonly messageMarks: MessageMarks;
 
   constructor(
     private readonly work: InboxWork,
     private readonly parking: InboxParking,
   ) {
-    this.marks = new MessageMarks(work);
+    this.messageMarks = new MessageMarks(work);
   }
 
   /** Attempts a message that shares its mark with the others of the run. */
@@ -56,13 +56,13 @@ export class InboxAttempts {
    * removes its mark. So any mark that is found was left by a process that died.
    */
   async alone(entry: Entry, lastTry: boolean): Promise<void> {
-    const afterCommit = await this.marks.coveringAlone(entry.record, async (tx, deaths) =>
+    const report = await this.messageMarks.coveringAlone(entry.record, async (tx, deaths) =>
       this.settleAlone(tx, entry, deaths, lastTry),
     );
-    afterCommit?.();
+    report?.();
   }
 
-  private async settleAlone(tx: EntityManager, entry: Entry, deaths: Deaths, lastTry: boolean): Promise<AfterCommit> {
+  private async settleAlone(tx: EntityManager, entry: Entry, deaths: Deaths, lastTry: boolean): Promise<ReportOutcome> {
     const { reading, record } = entry;
     const { work } = this;
     if (!reading.readable) return this.parking.parkIn(tx, entry, dead(reading.reason));

@@ -12,6 +12,10 @@ import { backOffMs, pause } from '../waiting.js';
 /** How often a consumer that must not start checks its topic again: an operator may have reconfigured it. */
 const RECHECK_MS = 60_000;
 
+/** Longer at first than other pauses, because every process that joins makes the group rebalance. At most 3 s after a long outage. */
+const FIRST_PAUSE_MS = 200;
+const MAX_PAUSE_MS = 3000;
+
 /** The connection of an inbox to Kafka: consumes its topic while that may be consumed, and reconnects after every failure. */
 export class InboxConsumer {
   private readonly connection = new WorkClock();
@@ -85,7 +89,7 @@ export class InboxConsumer {
         await this.consumer.ended;
       } catch (error) {
         if (signal.aborted) return;
-        const waitMs = Math.round(backOffMs(this.failures, 200, 3000));
+        const waitMs = Math.round(backOffMs(this.failures, FIRST_PAUSE_MS, MAX_PAUSE_MS));
         this.connection.failed(describeError(error));
         logger.warn(`Not consuming ${name}: ${describeError(error)}. Rejoining in ${waitMs} ms`);
         await pause(waitMs, signal);
@@ -112,7 +116,7 @@ export class InboxConsumer {
       },
       onFetching: () => this.connection.begun(),
       settled: this.positions,
-      onHeld: (error) => {
+      onSuspended: (error) => {
         this.connection.failed(describeError(error));
         this.work.logger.warn(`Cannot determine where to start reading ${topic.name}: ${describeError(error)}`);
       },
@@ -121,7 +125,7 @@ export class InboxConsumer {
         this.connection.done();
         this.failures = 0;
       },
-      onBatch: (batch) => this.intake.take(batch),
+      onBatch: (batch) => this.intake.process(batch),
     };
   }
 }

@@ -136,7 +136,7 @@ it('P7 the inbox deletes rows older than its retention in chunks, and does not w
   const stopping = new AbortController();
   const housekeeping = new InboxHousekeeping({
     store: new InboxStore('sandbox', groupId, true),
-    marks: new CrashMarks('sandbox', groupId),
+    crashMarks: new CrashMarks('sandbox', groupId),
     dataSource,
     settings: { retentionMs: 24 * 3600 * 1000 },
     logger: new Logger(),

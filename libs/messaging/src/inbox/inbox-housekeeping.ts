@@ -37,9 +37,9 @@ export class InboxHousekeeping {
 
   /** @throws if the database is unavailable; the remaining rows are deleted an hour later */
   async forget(): Promise<void> {
-    const { store, marks, dataSource, settings, stopping } = this.work;
+    const { store, crashMarks, dataSource, settings, stopping } = this.work;
     while (!stopping.aborted && (await store.forget(dataSource, settings.retentionMs)))
       await pause(BREATHER_MS, stopping);
-    await marks.forget(dataSource, settings.retentionMs);
+    await crashMarks.forget(dataSource, settings.retentionMs);
   }
 }

@@ -14,8 +14,8 @@ export interface Reason {
   readonly dead: boolean;
 }
 
-/** Counts and logs the outcome. To be called once the transaction has committed. */
-export type AfterCommit = () => void;
+/** Counts and logs the outcome of an attempt. To be called once the transaction has committed. */
+export type ReportOutcome = () => void;
 
 /** The message waits behind an earlier one of its key. */
 export const HELD: Reason = { attempts: 0, setbacks: 0, error: null, dead: false };
@@ -36,13 +36,13 @@ export class InboxParking {
   /** Parks a message that shares its mark with the others of the run. */
   async park(entry: Entry, run: Run, reason: Reason): Promise<void> {
     const { work } = this;
-    const afterCommit = await inTransaction(work.dataSource, async (tx) => {
-      const parked = await this.parkIn(tx, entry, reason);
+    const report = await inTransaction(work.dataSource, async (tx) => {
+      const reportParked = await this.parkIn(tx, entry, reason);
       // A mark that covers only this message would make the parked message a suspect.
-      if (run.records.length === 1) await work.marks.settle(tx, entry.record);
-      return parked;
+      if (run.records.length === 1) await work.crashMarks.settle(tx, entry.record);
+      return reportParked;
     });
-    afterCommit();
+    report();
   }
 
   /** Parks a message in the transaction. With `recorded`, the transaction has already recorded it in the inbox. */
@@ -51,7 +51,7 @@ export class InboxParking {
     { reading, record }: Entry,
     { attempts, setbacks, error, dead: isDead }: Reason,
     { recorded = false } = {},
-  ): Promise<AfterCommit> {
+  ): Promise<ReportOutcome> {
     const { work } = this;
     const known = reading.readable ? reading.message : reading;
     const delayMs = this.delayOf({ attempts, setbacks, error, dead: isDead });

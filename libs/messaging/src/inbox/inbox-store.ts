@@ -73,7 +73,7 @@ export class InboxStore {
    * Writes the marks of the messages that come next, and returns for each mark the indexes of the messages that the inbox
    * already has. A mark has to survive a crash of the process but not of the server, so it does not wait for the disk.
    */
-  async begin(db: DataSource, runs: readonly MarkedRefs[]): Promise<Set<number>[]> {
+  async markRuns(db: DataSource, runs: readonly MarkedRefs[]): Promise<Set<number>[]> {
     const marks = runs.map(({ mark }) => mark);
     const refs = runs.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
     const rows: { nth: number; n: number }[] = await db.query(

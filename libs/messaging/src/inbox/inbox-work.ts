@@ -19,7 +19,7 @@ export interface InboxWork {
   readonly settings: InboxSettings;
   readonly dataSource: DataSource;
   readonly store: InboxStore;
-  readonly marks: CrashMarks;
+  readonly crashMarks: CrashMarks;
   readonly slots: Slots;
   readonly counts: InboxCounts;
   readonly setbacks: Setbacks;
@@ -91,7 +91,7 @@ export function inboxWork(
     ...own,
     settings,
     store: new InboxStore(schema, groupId, settings.deadLettersHoldKeys),
-    marks: new CrashMarks(schema, groupId),
+    crashMarks: new CrashMarks(schema, groupId),
     slots: new Slots(settings.concurrency),
     counts,
     setbacks: new Setbacks(

@@ -110,7 +110,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     await this.consumer.current?.stop();
     await Promise.all([this.running, this.parked.stop(), this.housekeeping.stop()]);
     // Nothing is in flight any more. If the marks cannot be removed, the next process is cautious for no reason.
-    await this.work.marks.removeOwn(this.work.dataSource).catch(() => undefined);
+    await this.work.crashMarks.removeOwn(this.work.dataSource).catch(() => undefined);
   }
 
   /** The inbox exposes no events: it handles those of the kafkajs consumer itself. */

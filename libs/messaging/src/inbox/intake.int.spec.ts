@@ -25,7 +25,7 @@ beforeEach(async () => {
     settings: inboxSettings({ ...sandbox.consumer, groupCommit: true }),
     dataSource: sandbox.dataSource,
     store: new InboxStore('sandbox', groupId, true),
-    marks: new CrashMarks('sandbox', groupId),
+    crashMarks: new CrashMarks('sandbox', groupId),
     slots: new Slots(4),
     counts: noCounts(),
     setbacks: new Setbacks(
@@ -71,7 +71,7 @@ function recordOf(n: number, place: Place): KafkaRecord {
 async function take(...batches: KafkaRecord[][]): Promise<void> {
   const inbox = new Intake(work, () => undefined);
   const deliver = (records: KafkaRecord[]) =>
-    inbox.take({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
+    inbox.process({ records, hasMore: false, isCurrent: () => true, resolve: () => undefined });
   // The marks of other processes are looked up once per partition; this gets the look-ups out of the way.
   await Promise.all([0, 1, 2].map((partition) => deliver([recordOf(0, { partition, offset: 0, type: 'Ignored' })])));
   await Promise.all(batches.map(deliver));
@@ -89,7 +89,7 @@ it('P7 keeps no mark in memory of records that it gave up before they were in fl
     [sandbox.consumer.groupId, sandbox.consumer.topic.name],
   );
   let current = true;
-  await new Intake(work, () => undefined).take({
+  await new Intake(work, () => undefined).process({
     records: [0, 1].map((offset) => recordOf(offset, { partition: 0, offset })),
     hasMore: false,
     isCurrent: () => current,
@@ -99,7 +99,7 @@ it('P7 keeps no mark in memory of records that it gave up before they were in fl
   const removed: unknown[] = [];
   sandbox.dataSource.subscribers.push({ afterQuery: ({ parameters }) => void removed.push(parameters) });
 
-  await work.marks.removeOwn(sandbox.dataSource);
+  await work.crashMarks.removeOwn(sandbox.dataSource);
 
   expect(work.counts.processed).toBe(1);
   expect(removed).toEqual([]);

@@ -17,12 +17,19 @@ import { pause } from '../waiting.js';
 /** How long parsing may block the event loop before it yields. */
 const READING_MS = 50;
 
-/** Processes Kafka batches: every record ends up handled, dropped as a duplicate, ignored, parked or a dead letter. */
+/**
+ * Processes Kafka batches: every record ends up handled, dropped as a duplicate, ignored, parked or a dead letter.
+ *
+ * `InboxConsumer` calls {@link process} for every batch. From there to the handler, in the order of reading: `processRecords` splits the
+ * batch into runs and reads them; `RunMarks.covering` writes a crash mark and finds duplicates; `GroupCommit.handleInGroups` handles
+ * many messages in one transaction, and leaves those that fail to `KeyChains.handleIndividually`; `InboxAttempts` makes one attempt
+ * at a message; `InboxParking` parks it if it fails.
+ */
 export class Intake {
   private partitions = new Map<number, Promise<PartitionMarks>>();
   private readonly pace = new FetchPace();
   private readonly ignored: IgnoredMessages;
-  private readonly marks: RunMarks;
+  private readonly runMarks: RunMarks;
   private readonly chains: KeyChains;
   private readonly groups: GroupCommit;
 
@@ -31,7 +38,7 @@ export class Intake {
     onParked: (dueInMs: number) => void,
   ) {
     this.ignored = new IgnoredMessages(work);
-    this.marks = new RunMarks(work);
+    this.runMarks = new RunMarks(work);
     this.chains = new KeyChains(work, new InboxAttempts(work, new InboxParking(work, onParked)));
     this.groups = new GroupCommit(work, this.chains);
   }
@@ -41,43 +48,47 @@ export class Intake {
     this.partitions = new Map();
   }
 
-  /** Processes a batch. The next fetch begins only when the batches of the current one have returned. */
-  async take(batch: Batch): Promise<void> {
+  /**
+   * Processes a batch. The next fetch begins only when the batches of the current one have returned, so with group commit a rest at
+   * the end spaces the fetches.
+   */
+  async process(batch: Batch): Promise<void> {
     const fetch = this.pace.fetched(batch, performance.now());
-    await this.process(batch);
+    await this.processRecords(batch);
     const restMs = this.work.settings.groupCommit ? this.pace.restMs(fetch, performance.now()) : 0;
     if (restMs > 0) await pause(restMs, this.work.stopping);
   }
 
-  private async process(batch: Batch): Promise<void> {
+  private async processRecords(batch: Batch): Promise<void> {
     const { records } = batch;
     const [first] = records;
     if (!first) return;
     const inFlight = new InFlightBatch(batch, this.work);
-    const partition = await inFlight.retry(first, async () => this.marksOf(first));
+    const partition = await inFlight.retry(first, async () => this.partitionMarksOf(first));
     if (!partition) return;
     for (const run of partition.runs(records)) {
       const received = await this.read(run, inFlight);
-      await this.marks.covering(run, received, inFlight, async (known) => {
+      await this.runMarks.covering(run, received, inFlight, async (known) => {
         const fresh = this.dropDuplicates(received, known, inFlight);
-        if (this.work.settings.groupCommit && !run.suspect) await this.groups.take(fresh, run, inFlight);
-        else await this.chains.take(fresh, run, inFlight);
+        if (this.work.settings.groupCommit && !run.suspect) await this.groups.handleInGroups(fresh, run, inFlight);
+        else await this.chains.handleIndividually(fresh, run, inFlight);
       });
       if (inFlight.abandoned) return;
     }
-    // They blamed records that are all settled now.
+    // These marks covered records that are all settled now.
     const cleared = partition.clearUpTo(records.at(-1) ?? first);
-    await this.work.marks.remove(this.work.dataSource, cleared);
+    await this.work.crashMarks.remove(this.work.dataSource, cleared);
   }
 
-  private async marksOf({ topic, partition }: KafkaRecord): Promise<PartitionMarks> {
-    let marks = this.partitions.get(partition);
-    if (!marks) {
-      marks = this.work.marks.ofPartition(this.work.dataSource, topic, partition);
-      this.partitions.set(partition, marks);
-      marks.catch(() => this.partitions.delete(partition));
+  /** Returns the marks left on the record's partition, which are read once after each rebalance. */
+  private async partitionMarksOf({ topic, partition }: KafkaRecord): Promise<PartitionMarks> {
+    let partitionMarks = this.partitions.get(partition);
+    if (!partitionMarks) {
+      partitionMarks = this.work.crashMarks.ofPartition(this.work.dataSource, topic, partition);
+      this.partitions.set(partition, partitionMarks);
+      partitionMarks.catch(() => this.partitions.delete(partition));
     }
-    return marks;
+    return partitionMarks;
   }
 
   /** Parses the records, and settles those that the consumer ignores. Returns none if the batch is abandoned. */
@@ -93,7 +104,7 @@ export class Intake {
         since = performance.now();
       }
       const reading = this.work.read(record);
-      if (this.ignored.take(reading)) inFlight.settled(record);
+      if (this.ignored.countIfIgnored(reading)) inFlight.settled(record);
       else received.push(entryOf(record, reading));
     }
     return received;

@@ -7,7 +7,7 @@ import { type Run } from './partition-marks.js';
 /** Attempts at a message blocked by lock contention before it is parked, so that its partition can move on. */
 const CONTENDED_TRIES = 5;
 
-/** Handles messages one by one, each in a transaction of its own. */
+/** Handles messages individually, each in a transaction of its own. */
 export class KeyChains {
   constructor(
     private readonly work: InboxWork,
@@ -15,7 +15,7 @@ export class KeyChains {
   ) {}
 
   /** Handles each key's messages in order, and different keys concurrently. */
-  async take(entries: readonly Entry[], run: Run, inFlight: InFlightBatch): Promise<void> {
+  async handleIndividually(entries: readonly Entry[], run: Run, inFlight: InFlightBatch): Promise<void> {
     const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
       for (const chain of chains)

@@ -21,10 +21,10 @@ export class MessageMarks {
     place: Place,
     settle: (tx: EntityManager, deaths: Deaths) => Promise<T>,
   ): Promise<T | undefined> {
-    const { marks, dataSource } = this.work;
-    const { id, deaths } = await marks.markAlone(dataSource, place);
+    const { crashMarks, dataSource } = this.work;
+    const { id, deaths } = await crashMarks.markAlone(dataSource, place);
     return this.settling(id, place, async (tx) =>
-      settle(tx, { known: deaths, countAgain: async () => marks.deathsOf(tx, place, id) }),
+      settle(tx, { known: deaths, countAgain: async () => crashMarks.deathsOf(tx, place, id) }),
     );
   }
 
@@ -37,18 +37,18 @@ export class MessageMarks {
     place: Place,
     settle: (tx: EntityManager) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const { marks, dataSource } = this.work;
+    const { crashMarks, dataSource } = this.work;
     try {
       const settled = await inTransaction(dataSource, async (tx) => {
         const outcome = await settle(tx);
-        if (outcome) await marks.settle(tx, place);
+        if (outcome) await crashMarks.settle(tx, place);
         return outcome;
       });
-      if (settled) marks.forgetOwn([mark]);
-      else await marks.remove(dataSource, [mark]);
+      if (settled) crashMarks.forgetOwn([mark]);
+      else await crashMarks.remove(dataSource, [mark]);
       return settled;
     } catch (error) {
-      await marks.remove(dataSource, [mark]);
+      await crashMarks.remove(dataSource, [mark]);
       throw error;
     }
   }

@@ -22,7 +22,7 @@ interface Outcome {
 export class ParkedAttempts {
   /** The attempts in progress, by the id of the message's row. */
   private readonly watched = new Map<string, WatchedAttempt>();
-  private readonly marks: MessageMarks;
+  private readonly messageMarks: MessageMarks;
 
   constructor(
     private readonly work: InboxWork,
@@ -30,7 +30,7 @@ export class ParkedAttempts {
     /** Called when a message gets another attempt, with the delay until then. */
     private readonly onRetry: (inMs: number) => void,
   ) {
-    this.marks = new MessageMarks(work);
+    this.messageMarks = new MessageMarks(work);
   }
 
   /**
@@ -41,10 +41,10 @@ export class ParkedAttempts {
     const { work } = this;
     if (work.stopping.aborted) return undefined;
     return tracked(work, async () => {
-      const claim = await this.store.claim(work.dataSource, head, work.marks, head.suspect);
+      const claim = await this.store.claim(work.dataSource, head, work.crashMarks, head.suspect);
       if (!claim) return undefined;
       try {
-        const outcome = await this.marks.settling(claim.mark, head, async (tx) => {
+        const outcome = await this.messageMarks.settling(claim.mark, head, async (tx) => {
           const taken = await this.store.take(tx, head.id);
           return taken && this.settle(tx, head, taken, claim.deaths);
         });

@@ -75,7 +75,7 @@ export class ParkedMessages {
           this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
         }
         // First, because marks of ours that an outage kept would make messages suspect.
-        await work.marks.tidy(work.dataSource);
+        await work.crashMarks.tidy(work.dataSource);
         const room = HEADS_AT_ONCE - this.inFlight.size;
         const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
         this.more = heads.length === room;

@@ -46,7 +46,7 @@ export class ParkedStore {
   private dueSince: string | null = null;
   private readonly parked: string;
   private readonly earlier: string;
-  private readonly marks: string;
+  private readonly marksOfMessage: string;
 
   constructor(
     private readonly schema: string,
@@ -56,7 +56,7 @@ export class ParkedStore {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
     this.earlier = this.earlierAfter('0');
     // inbox_in_flight_partition
-    this.marks = `${quoteIdentifier(schema)}.inbox_in_flight m
+    this.marksOfMessage = `${quoteIdentifier(schema)}.inbox_in_flight m
       where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
         and m.first_offset = p."offset" and m.last_offset = p."offset"
         and coalesce(p.recorded_at between m.recorded_from and m.recorded_to, true)`;
@@ -86,7 +86,7 @@ export class ParkedStore {
        select since.at::text as since, head.*
          from since left join lateral (
            select p.id, p.topic, p.partition, p."offset", p.recorded_at::text as timestamp,
-                  exists (select from ${this.marks}) as suspect
+                  exists (select from ${this.marksOfMessage}) as suspect
              from ${this.parked} p
             where p.consumer = $1 and p.next_attempt_at <= statement_timestamp() and p.dead_at is null
               and (p.next_attempt_at, p.id) >= (since.at, 0) and not ${this.earlier} and p.id <> all($3::bigint[])
@@ -103,12 +103,12 @@ export class ParkedStore {
    * Claim and {@link take} are two steps because other processes have to see the mark while the message is in flight, which
    * needs a commit. A claim also moves the due time, so that the next claimer never finds the mark of a live process.
    */
-  async claim(db: DataSource, { id, after }: Head, marks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
-    await marks.tidy(db);
-    const mark = marks.newId();
+  async claim(db: DataSource, { id, after }: Head, crashMarks: CrashMarks, alone: boolean): Promise<Claim | undefined> {
+    await crashMarks.tidy(db);
+    const mark = crashMarks.newId();
     const [row]: { deaths: number }[] = await db.query(
       `with due as materialized (
-         select p.id, (select count(*) from ${this.marks}) as marks, coalesce((select max(m.deaths) from ${this.marks}), 0) as deaths
+         select p.id, (select count(*) from ${this.marksOfMessage}) as marks, coalesce((select max(m.deaths) from ${this.marksOfMessage}), 0) as deaths
            from ${this.parked} p
           where p.id = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp()
             and not ${this.earlierAfter('$4')}
@@ -118,7 +118,7 @@ export class ParkedStore {
            from due where p.id = due.id and ($3 or due.marks = 0)
          returning p.consumer, p.topic, p.partition, p."offset", p.recorded_at, due.deaths),
        mark as (
-         insert into ${marks.table}
+         insert into ${crashMarks.table}
            (id, consumer, topic, partition, first_offset, last_offset, recorded_from, recorded_to, deaths)
          select $2, consumer, topic, partition, "offset", "offset", recorded_at, recorded_at,
                 case when $3 then deaths + 1 else 0 end from claimed)
@@ -126,7 +126,7 @@ export class ParkedStore {
       [id, mark, alone, after ?? 0],
     );
     if (row) return { mark, deaths: row.deaths };
-    marks.forgetOwn([mark]);
+    crashMarks.forgetOwn([mark]);
     return undefined;
   }
 

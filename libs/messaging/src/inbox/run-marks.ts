@@ -12,7 +12,7 @@ export class RunMarks {
 
   constructor(private readonly work: InboxWork) {
     this.writes = new Gather({
-      writeAll: (runs) => work.slots.use(async () => work.store.begin(work.dataSource, runs)),
+      writeAll: (runs) => work.slots.use(async () => work.store.markRuns(work.dataSource, runs)),
     });
   }
 
@@ -28,7 +28,7 @@ export class RunMarks {
     inFlight: InFlightBatch,
     handle: (known: ReadonlySet<number>) => Promise<void>,
   ): Promise<void> {
-    const { marks, dataSource } = this.work;
+    const { crashMarks, dataSource } = this.work;
     const { replaceable } = run.partition;
     const [first] = messages;
     if (first) {
@@ -36,22 +36,22 @@ export class RunMarks {
       const refs = messages.map(({ ref }) => ref);
       const known = await inFlight.retry(first.record, async () => this.writes.write({ mark, refs }), 'no slot');
       if (known) {
-        marks.forgetOwn(mark.replaces);
+        crashMarks.forgetOwn(mark.replaces);
         replaceable.splice(0, mark.replaces.length, mark.id);
         await handle(known);
       } else {
         // The batch was abandoned while the mark was being written, so the mark may exist or not.
-        await marks.remove(dataSource, [mark.id]);
+        await crashMarks.remove(dataSource, [mark.id]);
       }
     }
-    if (inFlight.abandoned) await marks.remove(dataSource, replaceable.splice(0));
+    if (inFlight.abandoned) await crashMarks.remove(dataSource, replaceable.splice(0));
   }
 
   private markOf({ records, partition }: Run): Mark {
     const [first] = records;
     const times = records.map(({ timestamp }) => timestamp.getTime());
     return {
-      id: this.work.marks.newId(),
+      id: this.work.crashMarks.newId(),
       topic: first.topic,
       partition: first.partition,
       firstOffset: first.offset,

@@ -20,8 +20,8 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly onJoined?: () => void;
   /** Stores offsets in the consumer's database. They are written there before they are committed to Kafka, and the lower ones count. */
   readonly settled?: SettledOffsets;
-  /** Called when nothing can be fetched because the offsets to start from could not be found. The search is retried. */
-  readonly onHeld?: (error: unknown) => void;
+  /** Called when fetches stay suspended because the offsets to start from could not be found. The search is retried. */
+  readonly onSuspended?: (error: unknown) => void;
   /** Called when a fetch is sent. `onFetched` is called when its response was read; a silent broker or undecodable batch gives none. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;

@@ -31,7 +31,7 @@ class Member implements Consumer {
   private unhook = () => {};
 
   constructor(private readonly options: ConsumerOptions) {
-    const { groupId, topic, sessionMs, settled, onHeld } = options;
+    const { groupId, topic, sessionMs, settled, onSuspended } = options;
     const config = memberConfig(groupId, sessionMs);
     this.heartbeatMs = config.heartbeatInterval;
     this.consumer = kafkaClient(options).consumer(config);
@@ -44,7 +44,7 @@ class Member implements Consumer {
         groupPositions(options, this.consumer, (offsets) => this.commit(offsets)),
         {
           wentBack: () => this.commits.forget(),
-          failed: (error) => onHeld?.(error),
+          failed: (error) => onSuspended?.(error),
         },
       );
     this.commits = new OffsetCommits(
@@ -68,7 +68,7 @@ class Member implements Consumer {
         eachBatchAutoResolve: false,
         autoCommit: false,
         partitionsConsumedConcurrently: this.options.concurrency,
-        eachBatch: (payload) => this.take(payload),
+        eachBatch: (payload) => this.receive(payload),
       });
       // `run` does not throw if joining fails. kafkajs reports that as a crash before `run` returns.
       await Promise.race([this.ended, Promise.resolve()]);
@@ -92,7 +92,7 @@ class Member implements Consumer {
     const { consumer, options } = this;
     consumer.on(consumer.events.FETCH_START, () => options.onFetching?.());
     consumer.on(consumer.events.FETCH, () => {
-      if (this.positions?.held === undefined) options.onFetched?.();
+      if (this.positions?.suspended === undefined) options.onFetched?.();
     });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(payload));
     consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -112,7 +112,8 @@ class Member implements Consumer {
     options.onJoined?.();
   }
 
-  private async take(payload: EachBatchPayload): Promise<void> {
+  /** Receives a batch from kafkajs, and passes it to `onBatch` of the options. */
+  private async receive(payload: EachBatchPayload): Promise<void> {
     const { positions, commits, heartbeatMs, generation } = this;
     const { partition } = payload.batch;
     // The batch was fetched before the partition got a new start offset, and is fetched again from there.

@@ -7,7 +7,7 @@ import { settlesWithin } from '../waiting.js';
 /** Returns the hooks of a member whose offsets are in the database as well as in Kafka, if there are `positions`. */
 export function fetchHooks(commits: OffsetCommits, positions: Positions | undefined): FetchHooks {
   return {
-    held: () => positions?.held,
+    suspended: () => positions?.suspended,
     refused:
       positions &&
       ((partition, offset) => {

@@ -4,9 +4,9 @@ import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 
 /** Hooks into how a member of a group fetches, for which kafkajs has no public API. */
 export interface FetchHooks {
-  /** Holds back fetches until the returned promise resolves. */
-  held(): Promise<void> | undefined;
-  /** Called when Kafka rejects an offset; `held` then holds back fetches. kafkajs alone would silently start from the beginning. */
+  /** Suspends fetches until the returned promise resolves. */
+  suspended(): Promise<void> | undefined;
+  /** Called when Kafka rejects an offset; `suspended` then stops fetches. kafkajs alone would silently start from the beginning. */
   readonly refused: ((partition: number, offset: bigint) => void) | undefined;
   /** Called before the member rejoins, while Kafka still accepts its offsets. Must be bounded in time. */
   leaving(): Promise<void>;
@@ -20,9 +20,9 @@ interface Group {
   recoverFromOffsetOutOfRange: (this: Group, error: { topic: string; partition: number }) => Promise<void>;
 }
 
-/** The time that a fetch may take, because kafkajs sends heartbeats between fetches. */
-const HOLD_MS = 500;
-const HOLD_POLL_MS = 10;
+/** A suspended fetch returns nothing after this time, because kafkajs sends heartbeats between fetches. */
+const SUSPENDED_FETCH_MS = 500;
+const SUSPENDED_POLL_MS = 10;
 
 /** Hooks by member id. Kafka makes the ids unique. */
 const hooks = new Map<string, FetchHooks>();
@@ -45,7 +45,11 @@ export function patchFetches(): void {
   const { fetch, joinAndSync, recoverFromOffsetOutOfRange } = group;
   group.fetch = async function (this: Group, nodeId) {
     // Polled, because everything that awaits the promise itself stays in memory until it resolves.
-    for (const end = performance.now() + HOLD_MS; hooksOf(this)?.held() !== undefined; await delay(HOLD_POLL_MS))
+    for (
+      const end = performance.now() + SUSPENDED_FETCH_MS;
+      hooksOf(this)?.suspended() !== undefined;
+      await delay(SUSPENDED_POLL_MS)
+    )
       if (performance.now() > end) return [];
     return fetch.call(this, nodeId);
   };

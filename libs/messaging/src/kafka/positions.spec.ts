@@ -52,28 +52,28 @@ it('holds back fetches after joining until each partition has a start offset', a
   positions.joined([0, 1]);
   expect(positions.waits(0)).toBe(true);
 
-  await positions.held;
+  await positions.suspended;
 
   expect(reads).toEqual({ 0: 40n, 1: 50n });
-  expect(positions.held).toBeUndefined();
+  expect(positions.suspended).toBeUndefined();
   expect(positions.waits(0)).toBe(false);
 });
 
 it('does not hold back a member without partitions', () => {
   positions.joined([]);
 
-  expect(positions.held).toBeUndefined();
+  expect(positions.suspended).toBeUndefined();
 });
 
 it('retries while the database is unavailable, and reports it', async () => {
   broken = new Error('away');
   positions.joined([0]);
-  const { held } = positions;
+  const { suspended } = positions;
   while (failures.length === 0) await Promise.resolve();
-  expect(positions.held).toBe(held);
+  expect(positions.suspended).toBe(suspended);
 
   broken = undefined;
-  await held;
+  await suspended;
 
   expect(failures).toEqual([new Error('away')]);
   expect(reads).toEqual({ 0: 40n });
@@ -81,17 +81,17 @@ it('retries while the database is unavailable, and reports it', async () => {
 
 it('positions only the partitions of the latest assignment', async () => {
   positions.joined([0]);
-  const before = positions.held;
+  const before = positions.suspended;
   positions.joined([1]);
 
-  await Promise.all([before, positions.held]);
+  await Promise.all([before, positions.suspended]);
 
   expect(reads).toEqual({ 1: 50n });
 });
 
 it('P2 discards the records in flight and continues from the database’s offset when that has gone back', async () => {
   positions.joined([0, 1]);
-  await positions.held;
+  await positions.suspended;
   await positions.raise(new Map([[0, 60n]]));
   const epoch = positions.epoch(0);
   stored.set(0, 45n);
@@ -100,7 +100,7 @@ it('P2 discards the records in flight and continues from the database’s offset
   await expect(positions.raise(new Map([[0, 70n]]))).rejects.toThrow('gone back');
   expect(positions.epoch(0)).not.toBe(epoch);
   expect(forgotten).toBe(1);
-  await positions.held;
+  await positions.suspended;
 
   expect(stored.get(0)).toBe(45n);
   expect(reads).toEqual({ 0: 45n, 1: 50n });
@@ -109,12 +109,12 @@ it('P2 discards the records in flight and continues from the database’s offset
 
 it('repositions only the partition whose offset Kafka rejected', async () => {
   positions.joined([0, 1]);
-  await positions.held;
+  await positions.suspended;
   reads = {};
   kafka.set(0, { low: 80n, high: 100n, committed: 40n, marked: true });
 
   positions.refused(0, 40n);
-  await positions.held;
+  await positions.suspended;
 
   expect(reads).toEqual({ 0: 80n });
   expect(placed.at(-1)).toMatchObject({ partition: 0, missed: 40n });

@@ -3,6 +3,9 @@ import { type GroupPositions } from './group-positions.js';
 import { type KafkaFacts, offsetsOf, startOf } from './partition-start.js';
 import { backOffMs, pause } from '../waiting.js';
 
+/** Nothing is fetched until the search for start offsets succeeds, so it is repeated soon even in a long outage. */
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 2000;
 /** How often an idle consumer checks whether the database has gone back. */
 const CHECK_EVERY_MS = 5000;
 
@@ -33,8 +36,8 @@ export class Positions {
     this.timer = setInterval(() => void this.check(), CHECK_EVERY_MS).unref();
   }
 
-  /** Resolves when all partitions have start offsets. Undefined if they already do. */
-  get held(): Promise<void> | undefined {
+  /** While fetches are suspended, resolves when all partitions have start offsets. Undefined if they already do. */
+  get suspended(): Promise<void> | undefined {
     return this.searching;
   }
 
@@ -110,7 +113,7 @@ export class Positions {
       } catch (error) {
         if (superseded.aborted) return;
         this.on.failed(error);
-        await pause(backOffMs(failures, 100, 2000), superseded);
+        await pause(backOffMs(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS), superseded);
       }
     }
     if (!superseded.aborted) this.searching = undefined;
@@ -127,8 +130,8 @@ export class Positions {
     await this.settled.place(starts);
     if (superseded.aborted) return;
     for (const { partition, next, anew, facts } of starts) {
-      const held = facts.stored;
-      this.known.set(partition, anew || held === undefined || held < next ? next : held);
+      const inDatabase = facts.stored;
+      this.known.set(partition, anew || inDatabase === undefined || inDatabase < next ? next : inDatabase);
       this.group.readFrom(partition, next);
     }
     // Keeps the reported lag correct, and lets a later check compare the database with what it has now.
