@@ -39,13 +39,11 @@ export class InFlightBatch {
     if (last && this.batch.isCurrent()) this.batch.resolve(last);
   }
 
-  /**
-   * Repeats the step until it succeeds, and returns its result; undefined if the batch is abandoned first. A step that waits for a
-   * `Gather` takes no slot, because the `Gather` takes one for all its callers.
-   */
+  /** Repeats the step until it succeeds, and returns its result; undefined if the batch is abandoned first. */
   async retry<T>(
     record: KafkaRecord,
     step: () => Promise<T>,
+    /** A step that waits for a `Gather` takes no slot, because the `Gather` takes one for all its callers. */
     takes: 'no slot' | 'a slot' | 'all slots' = 'a slot',
   ): Promise<T | undefined> {
     const { slots, logger, stopping } = this.work;

@@ -52,8 +52,8 @@ export class InboxAttempts {
   }
 
   /**
-   * Attempts a message that may have crashed a process, with nothing else in flight. Its outcome is one transaction, which also
-   * removes its mark. So any mark that is found was left by a process that died.
+   * Attempts a message that may have crashed a process, with nothing else in flight. The outcome and the removal of the mark are one
+   * transaction, so a mark that remains was left by a dead process.
    */
   async alone(entry: Entry, lastTry: boolean): Promise<void> {
     const report = await this.messageMarks.coveringAlone(entry.record, async (tx, deaths) =>

@@ -17,10 +17,12 @@ export class RunMarks {
   }
 
   /**
-   * Writes a mark before any record of the run is in flight, and calls `handle` with the indexes of the messages that the inbox
-   * already has. The mark replaces the partition's previous one in the same statement. Once all messages are settled, it stays
-   * until the next mark replaces it. If the batch is abandoned, it is removed at once, so that the next owner does not have to be
-   * cautious. A run without messages needs no mark.
+   * Calls `handle` with the indexes of the messages that the inbox already has, under a crash mark:
+   *
+   * - It is written before any record of the run is in flight. A run without messages needs none.
+   * - It is replaced by the partition's next mark, in the statement that writes that one. Until then it stays, even if all messages
+   *   are settled.
+   * - It is removed at once if the batch is abandoned, so that the next owner does not have to be cautious.
    */
   async covering(
     run: Run,

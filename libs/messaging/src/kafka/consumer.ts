@@ -50,7 +50,7 @@ class Member implements Consumer {
     this.commits = new OffsetCommits(
       (offsets) => this.commit(offsets),
       (error) => kafkaJsLogger.warn(`Cannot commit the offsets of ${groupId} on ${topic}: ${describeError(error)}`),
-      (offsets) => this.record(offsets),
+      (offsets) => this.storeOffsets(offsets),
     );
     this.listen();
   }
@@ -137,7 +137,7 @@ class Member implements Consumer {
     await this.consumer.commitOffsets(partitions.map((entry) => ({ topic, ...entry })));
   }
 
-  private async record(offsets: Offsets): Promise<void> {
+  private async storeOffsets(offsets: Offsets): Promise<void> {
     await this.positions?.raise(new Map([...offsets].map(([n, offset]) => [n, BigInt(offset)])));
   }
 

@@ -22,7 +22,7 @@ export class OffsetCommits {
     /** Called once when commits have been failing for some time. */
     private readonly onFailing: (error: unknown) => void,
     /** Stores the offsets before they are committed to Kafka. While it fails, nothing is committed. */
-    private readonly record: (offsets: Offsets) => Promise<void> = () => Promise.resolve(),
+    private readonly store: (offsets: Offsets) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   /** Marks everything in the partition up to and including this offset as settled. */
@@ -65,7 +65,7 @@ export class OffsetCommits {
     if (settled.size === 0 || this.ended) return;
     const offsets = new Map(settled);
     try {
-      await this.record(offsets);
+      await this.store(offsets);
       // If they were discarded meanwhile, this member may no longer commit them.
       if (this.settled !== settled || this.ended) return;
       await commit(offsets);

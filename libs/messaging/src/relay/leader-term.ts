@@ -49,7 +49,7 @@ interface Drained {
 
 /**
  * The leader's state during one term, and its work on the log. Everything that is published in the term goes through it, so it
- * alone advances what the lease records as published.
+ * alone advances what is published, by assigning `lease.published`. The next renewal of the lease records that in the database.
  */
 export class LeaderTerm implements PublishingTerm {
   /** The value of {@link Lease.termNumber} during this term. */
@@ -123,7 +123,7 @@ export class LeaderTerm implements PublishingTerm {
   async settleGaps(): Promise<void> {
     if (!this.leads()) return;
     const settled = this.watch.settled(this.cursor);
-    // A poll after the read proves that this log was read. Otherwise a gap could be given up without having been read.
+    // Renew first, because only a poll after the read proves that the read saw this log.
     if (settled !== this.lease.published) await this.lease.renew();
     if (this.leads()) this.lease.published = settled;
   }

@@ -63,8 +63,10 @@ export class RelayStore {
   /**
    * Reads the oldest messages beyond the cursor or in its gaps, in the order of their positions, as many as `bytes` allow but at
    * least one. One statement reads both, and so in one snapshot. Otherwise a message seen beyond the cursor could overtake an
-   * earlier one of its key that was not yet visible in a gap (P3). Served by the primary key, provided that `caughtUp` says whether most
-   * of the log lies before the cursor. Messages of a blocked type have no payload, because they are skipped and not sent.
+   * earlier one of its key that was not yet visible in a gap (P3). Messages of a blocked type have no payload, because they are
+   * skipped and not sent.
+   *
+   * With `caughtUp`, few rows are expected beyond the cursor. That affects only the plan; see `NO_END`. Served by the primary key.
    *
    * Finds nothing if the log is not at `location`, or its sequence is before the cursor. The next poll shows why, and until then new
    * messages could be mistaken for later ones.

@@ -162,7 +162,10 @@ export class Relay implements Leader {
     }
   }
 
-  /** Publishes released messages, waiting messages of blocked types and then new ones. Returns whether there may be more. */
+  /**
+   * Publishes parked messages that an operator released, then messages that were skipped because their type was blocked, and then new
+   * ones. Returns whether there may be more.
+   */
   private async publishSome(term: LeaderTerm): Promise<boolean> {
     const observed = await term.observeGaps();
     if (term.parkedChanged) await findReleased(term, this.options.afterDeadLetter === 'go-on');
