@@ -38,7 +38,7 @@ import { PlaceOrder } from './application/place-order.js';
 import { ProductStore } from './application/product-store.js';
 import { PutProduct } from './application/put-product.js';
 import { type OrderServiceConfig } from './config.js';
-import { NAME, platform } from './topology.js';
+import { NAME, topology } from './topology.js';
 
 @Module({})
 export class AppModule {
@@ -46,7 +46,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        ...platform(config, {
+        ...topology(config, {
           applicationName: NAME,
           entities,
           relay: config.RELAY === 'on',

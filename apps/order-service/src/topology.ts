@@ -17,11 +17,11 @@ export const NAME = 'order-service';
 export const ORDER_PROCESS = Symbol('order-process');
 /** The consumer that adds notifications. */
 export const NOTIFICATIONS = Symbol('notifications');
-/** Each of the two consumers handles four messages at a time, and jobs and inboxes write concurrently. */
+/** Each of the two consumers has four slots, of which a group commit takes one. Jobs and inboxes write concurrently. */
 const MESSAGING_POOL_SIZE = 10;
 
 /** The modules shared by the service and its separate relay. */
-export function platform(
+export function topology(
   config: OrderServiceConfig,
   options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
     readonly relay: boolean;

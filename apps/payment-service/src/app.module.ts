@@ -28,7 +28,7 @@ import { PaymentTerms } from './application/payment-terms.js';
 import { PaymentTimeline } from './application/payment-timeline.js';
 import { RefundPayment } from './application/refund-payment.js';
 import { type PaymentServiceConfig } from './config.js';
-import { NAME, platform } from './topology.js';
+import { NAME, topology } from './topology.js';
 
 /** The only file that knows every part of the service. */
 @Module({})
@@ -37,7 +37,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        ...platform(config, {
+        ...topology(config, {
           applicationName: NAME,
           entities,
           relay: config.RELAY === 'on',

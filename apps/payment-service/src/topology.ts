@@ -14,11 +14,11 @@ import { type PaymentServiceConfig } from './config.js';
 
 export const NAME = 'payment-service';
 export const PAYMENT_PROCESS = Symbol('payment-process');
-/** Four messages are handled at a time; gateway calls, expiry and inbox writes need connections as well. */
+/** The consumer has four slots, of which a group commit takes one. Gateway calls, expiry and inbox writes need connections as well. */
 const MESSAGING_POOL_SIZE = 8;
 
 /** The modules that the service and its standalone relay share: log, database, messaging, health and metrics. */
-export function platform(
+export function topology(
   config: PaymentServiceConfig,
   options: Pick<DatabaseOptions, 'applicationName' | 'entities' | 'poolSize'> & {
     readonly relay: boolean;
