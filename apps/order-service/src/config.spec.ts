@@ -21,12 +21,12 @@ it.each([
     'NOTIFICATIONS_GROUP="shop": it must differ from CONSUMER_GROUP.',
   ],
   [
-    'the group that notifications have unless told',
+    'the group that notifications have by default',
     { CONSUMER_GROUP: 'order-service-notifications' },
     'CONSUMER_GROUP="order-service-notifications": it must differ from NOTIFICATIONS_GROUP.',
   ],
   [
-    'one topic for what it says and what it hears',
+    'the same topic for publishing and consuming',
     { ORDER_EVENTS_TOPIC: 'events', PAYMENT_EVENTS_TOPIC: 'events' },
     'PAYMENT_EVENTS_TOPIC="events": it must differ from ORDER_EVENTS_TOPIC.',
   ],

@@ -48,7 +48,7 @@ export class PaymentServiceConfig extends ServiceConfig {
   @EnvDuration(1000, 365 * 86_400_000)
   PAYMENT_TTL = 15 * 60_000;
 
-  /** `manual`: operators and the provider's webhook report results. `simulated`: payments settle by themselves. */
+  /** `manual`: operators and the provider's webhook report results. `simulated`: automatic payments. */
   @EnvOneOf(gateways)
   @EnvNotInProduction('simulated', 'it takes no money')
   PAYMENT_GATEWAY: (typeof gateways)[number] = 'manual';

@@ -112,7 +112,7 @@ export function messagesAreProcessedOnce(facts: Facts): string[] {
   });
 }
 
-/** P4: each step happens once per order, whoever requested it and however often. */
+/** P4: each step happens once per order, no matter who requested it or how often. */
 export function stepsHappenOnce({ orderSteps, paymentSteps }: Facts): string[] {
   const repeatable = new Set(['ItemAdded', 'ItemRemoved', 'MessagePassedOver']);
   return [orderSteps, paymentSteps].flatMap((steps) =>

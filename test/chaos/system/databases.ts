@@ -171,9 +171,9 @@ export async function timingsOf(database: Pool): Promise<Timings> {
   const { rows } = await database.query<Timings>(
     `select ${slowest(`select r.created_at - p.at as took from payments.payment_requests r
                          join orders.order_timeline p on p.order_id = r.order_id and p.type = 'OrderPlaced'`)} as "toPaymentRequest",
-            ${slowest(`select heard.at - said.at as took from payments.payment_timeline said
-                         join orders.order_timeline heard on heard.order_id = said.order_id and heard.type = said.type
-                        where said.type in ('PaymentSucceeded', 'PaymentFailed')`)} as "toEnd",
+            ${slowest(`select received.at - published.at as took from payments.payment_timeline published
+                         join orders.order_timeline received on received.order_id = published.order_id and received.type = published.type
+                        where published.type in ('PaymentSucceeded', 'PaymentFailed')`)} as "toEnd",
             ${slowest(`select s.at - r.expires_at as took from payments.payment_timeline s
                          join payments.payment_requests r using (order_id) where s.cause = 'expiry'`)} as "toExpiry",
             ${longest(step('OrderPlaced'))} as "withoutOrder",

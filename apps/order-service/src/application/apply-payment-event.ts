@@ -27,7 +27,7 @@ export class ApplyPaymentEvent {
 
     const origin = { actor: actorOfPayment(event), cause: event.type, messageId };
     await this.journal.record(tx, decision, origin);
-    if (decision.steps.some(({ event }) => event.type === 'OrderCancelled')) await this.products.release(tx, orderId);
+    if (decision.steps.some((step) => step.event.type === 'OrderCancelled')) await this.products.release(tx, orderId);
     return decision;
   }
 }

@@ -36,7 +36,7 @@ export function isVisible<Owned extends OrderOwner>(order: Owned | undefined, by
   return order !== undefined && (order.customerId === by.userId || by.isOperator);
 }
 
-/** Runs commands to orders, and writes a rule's decision in the caller's transaction: the order, its steps and the messages to publish. */
+/** Runs commands on orders. Writes a decision (order, steps and messages) in the caller's transaction. */
 @Injectable()
 export class OrderJournal {
   constructor(

@@ -40,8 +40,8 @@ export class PlaceOrder {
   }
 
   /**
-   * Runs last, so that the lock of a popular product is held for no further round trip except the commit. The rule saw the products as
-   * of before the wait for the lock, so they are checked again.
+   * Runs last, because the lock of a popular product is then held only until the commit. The rule read the products before it waited
+   * for the lock, so they are checked again.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
     return recheckUnderLock(order, await this.products.reserve(tx, order.items)) ?? decision;

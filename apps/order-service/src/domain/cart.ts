@@ -158,7 +158,7 @@ function priced(
     return reject({ code: 'quantity-too-large', orderId, productId: oversized.productId, most: MAX_PIECES });
 
   const items = new Map(order.items.map((item) => [item.productId, item]));
-  // Only items that keep their price fix the currency, because the shop may have changed that of the others.
+  // Only items that keep their price fix the currency, because the shop may have changed the currency of the repriced ones.
   const repriced = new Set(wanted.map(({ productId }) => productId));
   const isKept = order.items.some(({ productId }) => !repriced.has(productId));
   const currencies = new Set(isKept && order.currency !== null ? [order.currency] : []);

@@ -84,8 +84,8 @@ describe('applying a payment event', () => {
 
   it.each([
     ['an operator', succeeded, 'operator:olga'],
-    ['nobody, like every request', requested, 'payment-service'],
-    ['nobody, like early messages', cancelled, 'payment-service'],
+    ['no actor, like every request', requested, 'payment-service'],
+    ['no actor, like early messages', cancelled, 'payment-service'],
   ])('records the actor of a message that names %s', (_, event, actor) => {
     expect(actorOfPayment(event)).toBe(actor);
   });

@@ -26,7 +26,7 @@ export class NotificationJobs {
     await this.notifier.notify(data, id, signal);
   }
 
-  /** Runs in the transaction that makes the notification a dead letter. */
+  /** Runs in the transaction that marks the job dead. */
   @JobDead(NOTIFICATION_QUEUE)
   async dead(tx: EntityManager, { id, data }: Job<Notification>, reason: string): Promise<void> {
     this.logger.error(`Giving up on notification ${data.type} of order ${data.orderId} (job ${id}): ${reason}`);

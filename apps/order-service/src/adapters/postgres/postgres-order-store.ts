@@ -110,7 +110,7 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
   return ids.map((id) => found.get(id));
 }
 
-/** The rest never changes. */
+/** Leaves out the columns that only the insert writes. Add a new column that never changes to them. */
 const savedColumns = orderColumns.without('customerId', 'description', 'createdAt');
 
 // The ids are repeated, because the planner overestimates the join alone and would scan the whole table.

@@ -44,7 +44,7 @@ async function follow(source: Source): Promise<Feed> {
   return feed;
 }
 
-it('P6 backs off from a database in trouble, however much is committed meanwhile', async () => {
+it('P6 backs off from a failing database, however much is committed meanwhile', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');
@@ -68,7 +68,7 @@ it('P6 backs off from a database in trouble, however much is committed meanwhile
   expect(source.readings).toBeGreaterThan(afterwards);
 });
 
-it('rejects new subscribers at once while the database is in trouble, and accepts them afterwards', async () => {
+it('rejects new subscribers at once while the database is failing, and accepts them afterwards', async () => {
   const source = new Source();
   const feed = await follow(source);
   source.failure = new Error('away');

@@ -148,7 +148,7 @@ export class Feed extends StepListener implements OnApplicationShutdown {
     const waitMs = Math.min(MAX_BACK_OFF_MS, 100 * 2 ** Math.min(this.failures++, 10)) * (0.5 + Math.random() / 2);
     this.logger.warn(`Cannot read the order feed: ${(error as Error).message}. Retrying in ${Math.round(waitMs)} ms.`);
     this.readError = error as Error;
-    // Commits must not cut this short, or a database in trouble would never be left alone.
+    // Commits must not cut this short, or a failing database would never be left alone.
     await this.pause(waitMs, 'shutdown');
     this.readError = undefined;
   }
