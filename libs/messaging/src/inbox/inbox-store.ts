@@ -70,8 +70,8 @@ export class InboxStore {
   }
 
   /**
-   * Writes the marks of the messages that come next, and returns for each mark the indexes of the messages that the inbox
-   * already has. A mark has to survive a crash of the process but not of the server, so it does not wait for the disk.
+   * Writes the marks of the runs that come next, and returns for each mark the indexes of the messages that the inbox already
+   * has. A mark has to survive a crash of the process but not of the server, so it does not wait for the disk.
    */
   async markRuns(db: DataSource, runs: readonly MarkedRefs[]): Promise<Set<number>[]> {
     const marks = runs.map(({ mark }) => mark);

@@ -74,7 +74,7 @@ export class ParkedMessages {
           this.straysSought = performance.now();
           this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
         }
-        // First, because marks of ours that an outage kept would make messages suspect.
+        // First, because marks of ours that an outage kept us from removing would make messages suspect.
         await work.crashMarks.tidy(work.dataSource);
         const room = HEADS_AT_ONCE - this.inFlight.size;
         const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
