@@ -89,6 +89,8 @@ export interface Sandbox {
   /** Adds an event `Counted` of one key, in a transaction of its own unless one is given. */
   add(outbox: Outbox, key: string, n: number, tx?: EntityManager): Promise<void>;
   /** Waits until everything committed is published and recorded as published. */
+  published(): Promise<void>;
+  /** Waits for {@link published}, and until `topic` has read it all. */
   drained(): Promise<void>;
   close(): Promise<void>;
 }
@@ -132,6 +134,12 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
   Logger.overrideLogger(['error', 'fatal']);
   const { options, consumer, database, dataSource, topic } = await prepare(servers);
   const relays: RelayProcess[] = [];
+  const published = async () => {
+    await until('the outbox is drained', async () => {
+      const [row] = await database.sql<{ drained: boolean }>(UNPUBLISHED);
+      return row?.drained;
+    });
+  };
   return {
     options,
     consumer,
@@ -151,11 +159,10 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
       if (tx) await outbox.add(tx, aggregate, events);
       else await dataSource.transaction((own) => outbox.add(own, aggregate, events));
     },
+    published,
     async drained() {
-      await until('the outbox is drained', async () => {
-        const [row] = await database.sql<{ drained: boolean }>(UNPUBLISHED);
-        return row?.drained;
-      });
+      await published();
+      await topic.caughtUp();
     },
     async close() {
       await Promise.all(relays.map((relay) => relay.stop()));

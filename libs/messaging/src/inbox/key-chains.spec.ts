@@ -47,7 +47,7 @@ function takenWith(keys: readonly string[], concurrency: number, suspect = false
   );
   const [run] = new PartitionMarks([], []).runs(records);
   const chains = new KeyChains(work, { one: attempt, alone: attempt } as unknown as InboxAttempts);
-  const take = () => chains.take(entries, { ...(run as NonNullable<typeof run>), suspect }, inFlight);
+  const take = () => chains.handleIndividually(entries, { ...(run as NonNullable<typeof run>), suspect }, inFlight);
   return { take, log, resolved, stop, fail };
 }
 

@@ -9,12 +9,16 @@ export interface TopicReader {
   readonly records: readonly KafkaRecord[];
   /** The records of one key, in topic order. */
   ofKey(key: string): readonly KafkaRecord[];
+  /** Waits until it has read every record that the topic has at the time of the call. */
+  caughtUp(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Starts reading a topic from its beginning. */
 export async function readTopic(brokers: readonly string[], topic: string): Promise<TopicReader> {
   const records: KafkaRecord[] = [];
+  /** The next offset to read, by partition. */
+  const next = new Map<number, number>();
   const join = () =>
     startConsumer({
       brokers,
@@ -25,6 +29,7 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
       onBatch: (batch) => {
         for (const record of batch.records) {
           records.push(record);
+          next.set(record.partition, Number(record.offset) + 1);
           batch.resolve(record);
         }
         return Promise.resolve();
@@ -35,8 +40,28 @@ export async function readTopic(brokers: readonly string[], topic: string): Prom
   return {
     records,
     ofKey: (key) => records.filter((record) => record.key?.toString() === key),
+    async caughtUp() {
+      const ends = await endOffsets(brokers, topic);
+      await until('the topic is read to its end', () =>
+        ends.every(([partition, end]) => (next.get(partition) ?? 0) >= end),
+      );
+    },
     close: () => consumer.stop(),
   };
+}
+
+/** The offsets after the last records of the partitions that have records. */
+async function endOffsets(brokers: readonly string[], topic: string): Promise<(readonly [number, number])[]> {
+  const admin = new Kafka({ brokers: [...brokers], clientId: 'test', logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    const partitions = await admin.fetchTopicOffsets(topic);
+    return partitions
+      .filter(({ low, high }) => low !== high)
+      .map(({ partition, high }) => [partition, Number(high)] as const);
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 /** A record to produce unchanged, valid or not. */
