@@ -1,7 +1,30 @@
-export { allDone } from './postgres/all-done.js';
-export { type AuditEntry } from './operations/audit.js';
-export { BatchedStatement } from './postgres/batched-statement.js';
-export { AfterCommit } from './postgres/after-commit.js';
+// Setup
+export { type EventClass, type TopicContract } from './message/topic.js';
+export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
+export { connectInboxes, MessagingModule } from './messaging.module.js';
+export { messagingTables } from './postgres/schema.js';
+export { type KafkaOptions } from './kafka/client.js';
+export { createTopics } from './kafka/topics.js';
+
+// Publishing
+export { MAX_PAYLOAD_BYTES } from './message/limits.js';
+export { type AggregateRef, Outbox, type OutboxEvent } from './outbox/outbox.js';
+
+// Consuming
+export { InboxContext } from './inbox/inbox-context.js';
+export { type InboxRecord, InboxRecords } from './inbox/inbox-records.js';
+export { type Message } from './message/message.js';
+
+// Jobs
+export { JobDead, JobHandler } from './jobs/job-handlers.js';
+export { type Job, type JobDeadMethod, type JobHandlerMethod, type JobOptions } from './jobs/job-queue.js';
+export { Jobs } from './jobs/jobs.js';
+export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
+
+// Errors of handlers
+export { PermanentError } from './errors.js';
+
+// Dead letters and dead jobs
 export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-letters/dead-jobs.js';
 export {
   type DeadLetter,
@@ -15,24 +38,17 @@ export {
 } from './dead-letters/dead-letter.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
-export { PermanentError } from './errors.js';
-export { Gather } from './postgres/gather.js';
+export { type AuditEntry } from './operations/audit.js';
+export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
+
+// Health, incidents and metrics
+export { MessagingMetrics } from './metrics/metrics.js';
 export { type Attention, type Tally } from './operations/attention.js';
 export { type ComponentHealth, MessagingHealth, type MessagingReport } from './operations/health.js';
 export { type Incident, type IncidentKind } from './operations/incident.js';
 export { Incidents } from './operations/incidents.js';
-export { InboxContext } from './inbox/inbox-context.js';
-export { InboxRecords, type InboxRecord } from './inbox/inbox-records.js';
-export { JobDead, JobHandler } from './jobs/job-handlers.js';
-export { type Job, type JobDeadMethod, type JobHandlerMethod, type JobOptions } from './jobs/job-queue.js';
-export { Jobs } from './jobs/jobs.js';
-export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
-export { type KafkaOptions } from './kafka/client.js';
-export { createTopics } from './kafka/topics.js';
-export { type Message } from './message/message.js';
-export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
-export { connectInboxes, MessagingModule } from './messaging.module.js';
-export { MessagingMetrics } from './metrics/metrics.js';
+
+// Offsets
 export {
   type GroupOfTopic,
   moveOffsets,
@@ -40,8 +56,3 @@ export {
   type OffsetTarget,
   showOffsets,
 } from './inbox/move-offsets.js';
-export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
-export { MAX_PAYLOAD_BYTES } from './message/limits.js';
-export { type AggregateRef, Outbox, type OutboxEvent } from './outbox/outbox.js';
-export { messagingTables } from './postgres/schema.js';
-export { type EventClass, type TopicContract } from './message/topic.js';

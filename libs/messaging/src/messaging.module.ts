@@ -85,10 +85,8 @@ export class MessagingModule {
         JobLifecycle,
       ],
       exports: [
-        MESSAGING_OPTIONS,
         MessagingHealth,
         MessagingMetrics,
-        DueWork,
         Incidents,
         AfterCommit,
         Outbox,

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ORDER_EVENTS, type OrderEvent, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { type Accepted, Clock, reject, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
-import { type AggregateRef, allDone, Outbox } from '@twinbox/messaging';
+import { type AggregateRef, Outbox } from '@twinbox/messaging';
+import { allDone } from '@twinbox/messaging/transactions';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type Order, type OrderChange, type OrderDecision, type OrderHead } from '../domain/order.js';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
 import { Clock } from '@twinbox/kernel';
-import { Gather } from '@twinbox/messaging';
+import { Gather } from '@twinbox/messaging/transactions';
 import { DataSource } from 'typeorm';
 import { type PaymentRequest, type PaymentResult } from '../domain/payment-request.js';
 import { type ResultReport, ApplyPaymentResult } from './apply-payment-result.js';

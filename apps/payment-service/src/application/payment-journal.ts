@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type PaymentEvent } from '@twinbox/contracts';
 import { Clock, reject, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
-import { type AggregateRef, allDone, Jobs, Outbox } from '@twinbox/messaging';
+import { type AggregateRef, Jobs, Outbox } from '@twinbox/messaging';
+import { allDone } from '@twinbox/messaging/transactions';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import {

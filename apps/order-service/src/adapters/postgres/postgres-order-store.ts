@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LockGate } from '@twinbox/api-kit';
-import { AfterCommit, BatchedStatement } from '@twinbox/messaging';
+import { AfterCommit, BatchedStatement } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore, type Step, StepListener } from '../../application/order-store.js';
 import { type Order, type OrderHead, type OrderItem } from '../../domain/order.js';

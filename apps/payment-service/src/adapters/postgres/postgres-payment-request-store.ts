@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LockGate, MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
-import { BatchedStatement } from '@twinbox/messaging';
+import { BatchedStatement } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
   type Due,
