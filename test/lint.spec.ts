@@ -47,6 +47,16 @@ it('the linter rejects a function of more than 50 lines, blank lines and comment
   expect(await lint(text(51), 'file.spec.ts')).not.toContain('max-lines-per-function');
 });
 
+it('only `prepared` writes the comment that marks a statement as prepared, because a misspelt one would have no effect', async () => {
+  const withMark: string[] = [];
+  for await (const file of glob('{apps,bench,libs,migrations,test,tools}/**/*.ts', { cwd: ROOT, exclude: isNoSource }))
+    if (/\/\*\s*prepared/i.test(await readFile(join(ROOT, file), 'utf8'))) withMark.push(file);
+
+  expect(withMark).toEqual(['libs/messaging/src/postgres/prepared.ts']);
+});
+
+const isNoSource = (path: string) => /(^|\/)(node_modules|dist)$|\.spec\.ts$/.test(path);
+
 /** Returns which part of the lines of a service's sources are comments. */
 async function commentShare(service: string): Promise<number> {
   let [comments, all] = [0, 0];

@@ -7,3 +7,6 @@ export { Gather } from './postgres/gather.js';
 
 // After the commit
 export { AfterCommit } from './postgres/after-commit.js';
+
+// Statements that run often
+export { PREPARED, prepared } from './postgres/prepared.js';

@@ -1,14 +1,13 @@
 import { Logger } from '@nestjs/common';
+import { PREPARED } from '@twinbox/messaging/transactions';
 import { reasonOf } from './database-errors.js';
 
-const PREPARED = '/* prepared */';
 /** How often statements may be lost before preparing stops. A pooler that does not track prepared statements loses them all the time. */
 const MAX_LOST_STATEMENTS = 10;
 
 /**
- * The names of prepared statements, shared by all connections of the process. A statement whose text begins with the comment is parsed and
- * planned once per connection instead of each time, which saves more than half of what PostgreSQL spends on a small one. This is meant for
- * constant texts that run often, and whose plan does not depend on their values.
+ * The names of the statements that are marked with `prepared`, shared by all connections of the process. A named statement is parsed and
+ * planned once per connection.
  *
  * If a table changes, the result of a prepared statement may no longer match, and PostgreSQL rejects the statement until it is prepared
  * again. The first such error gives all statements new names, so that every connection prepares them again. Only statements that were sent

@@ -1,3 +1,4 @@
+import { prepared } from '@twinbox/messaging/transactions';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { IdempotencyKey } from './idempotency-key.js';
 import type { PathAndKey } from './path-and-key.js';
@@ -78,7 +79,9 @@ export class IdempotencyStore {
   async keep(tx: EntityManager, key: IdempotencyKey, answer: string, roles: readonly string[]): Promise<void> {
     for (const { path, key: name } of key.asSent ? [key, key.asSent] : [key])
       await tx.query(
-        `/* prepared */ update ${this.table} set answer = $5, roles = $6 where caller = $1 and method = $2 and path = $3 and key = $4`,
+        prepared(
+          `update ${this.table} set answer = $5, roles = $6 where caller = $1 and method = $2 and path = $3 and key = $4`,
+        ),
         [key.caller, key.method, path, name, answer, roles],
       );
   }
@@ -92,7 +95,7 @@ export class IdempotencyStore {
   ): Promise<boolean> {
     // idempotency_keys_pkey serves the spellings too.
     const taken: unknown[] = await tx.query(
-      `/* prepared */ insert into ${this.table} as k (caller, method, path, key, request_hash, roles)
+      prepared(`insert into ${this.table} as k (caller, method, path, key, request_hash, roles)
        select $1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text[]
         where not exists (
           select from ${this.table} as spelled
@@ -102,7 +105,7 @@ export class IdempotencyStore {
            on conflict (caller, method, path, key) do update
           set request_hash = excluded.request_hash, roles = excluded.roles, answer = null, created_at = excluded.created_at
         where k.created_at < clock_timestamp() - $9::float8 * interval '1 ms'
-       returning 1`,
+       returning 1`),
       [caller, method, path, key, requestHash, roles, spellings.paths, spellings.keys, this.ttlMs],
     );
     return taken.length > 0;

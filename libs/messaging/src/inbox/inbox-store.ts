@@ -2,6 +2,7 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { storable } from '../message/column-text.js';
 import { type KafkaRecord, type Message } from '../message/message.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
+import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 
@@ -78,7 +79,7 @@ export class InboxStore {
     const refs = runs.flatMap((one, nth) => one.refs.map((ref, n) => ({ ...ref, nth, n })));
     const rows: { nth: number; n: number }[] = await db.query(
       // inbox_pkey. The lateral join keeps the plan independent of the planner's guess at the number of ids.
-      `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
+      prepared(`with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        marked as (
          insert into ${this.schema}.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, recorded_from,
                 recorded_to)
@@ -92,7 +93,7 @@ export class InboxStore {
          from unnest($8::text[], $9::text[], $10::int[], $11::int[]) as m (message_id, source, nth, n)
         cross join lateral (
           select from ${this.schema}.inbox i
-           where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known`,
+           where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known`),
       [
         this.consumer,
         marks.map(({ id }) => id),
@@ -121,7 +122,7 @@ export class InboxStore {
   async record(tx: EntityManager, message: Message): Promise<Recorded> {
     const [row]: { held: boolean; recorded: boolean }[] = await tx.query(
       // inbox_parked_arrival, inbox_pkey
-      `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+      prepared(`with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
        held as materialized (
          select from ${this.schema}.inbox_parked
           where consumer = $1 and key = $4 and holds_key and (dead_at is null or $5) limit 1),
@@ -129,7 +130,7 @@ export class InboxStore {
          insert into ${this.schema}.inbox (consumer, message_id, source)
          select $1, $2, $3 from settings where not exists (select from held)
          on conflict do nothing returning 1)
-       select exists (select from held) as held, exists (select from recorded) as recorded`,
+       select exists (select from held) as held, exists (select from recorded) as recorded`),
       [this.consumer, message.id, message.source, Buffer.from(message.key), this.deadLettersHoldKeys],
     );
     if (row?.recorded) return 'new';
@@ -144,7 +145,7 @@ export class InboxStore {
    */
   async recordAll(tx: EntityManager, messages: readonly Message[]): Promise<Set<number>> {
     const rows: { n: number }[] = await tx.query(
-      `/* prepared */ with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
+      prepared(`with settings as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)),
        m as materialized (
          select * from unnest($2::text[], $3::text[], $4::bytea[]) with ordinality as m (message_id, source, key, n)),
        recorded as (
@@ -155,7 +156,7 @@ export class InboxStore {
           -- Two processes with the same messages take them in one order, and never wait in a circle.
           order by m.message_id, m.source
          on conflict do nothing returning message_id, source)
-       select m.n::int - 1 as n from m join recorded using (message_id, source)`,
+       select m.n::int - 1 as n from m join recorded using (message_id, source)`),
       [
         this.consumer,
         messages.map(({ id }) => id),

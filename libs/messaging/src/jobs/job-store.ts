@@ -2,6 +2,7 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { blocksOf, type DueSince, dueSince, LATE, NIL, SLICE_BLOCKS, type Strays } from '../postgres/due-range.js';
 import { storable } from '../message/column-text.js';
 import { type Job } from './job-queue.js';
+import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** A job that a worker has claimed. `lease` is its fencing token, a new one with every claim. */
@@ -69,7 +70,7 @@ export class JobStore {
     // statement_timestamp, because clock_timestamp may differ from row to row and so cannot be used to search an index.
     const [rows]: [ClaimedJob[], number] = await db.query(
       // If a crash of the server undoes a claim, it is made again. At worst the job then runs once more.
-      `/* prepared */ with settings as materialized (select set_config('synchronous_commit', 'off', true)),
+      prepared(`with settings as materialized (select set_config('synchronous_commit', 'off', true)),
        due as materialized (
          select job.id
            from settings, unnest($1::text[], $2::int[], $6::timestamptz[]) as room (queue, places, since)
@@ -84,7 +85,7 @@ export class JobStore {
               attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int
         -- An array, because the planner expects a join to be large and would read the whole table.
         where job.id = any(array(select id from due))
-       returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`,
+       returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`),
       [[...room.keys()], [...room.values()], lease, leaseMs, forgiven, this.sinceOf([...room.keys()])],
     );
     return rows;
@@ -131,7 +132,7 @@ export class JobStore {
   /** Removes jobs that are done, and returns the ids of those whose lease was still held. */
   async remove(db: DataSource, done: readonly Leased[]): Promise<Set<string>> {
     const [rows]: [{ id: string }[], number] = await db.query(
-      `/* prepared */ delete from ${this.jobs} where id = any(${this.own}) returning id`,
+      prepared(`delete from ${this.jobs} where id = any(${this.own}) returning id`),
       [done.map(({ id }) => id), done.map(({ lease }) => lease)],
     );
     return new Set(rows.map(({ id }) => id));

@@ -5,6 +5,7 @@ import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { type JobAddOptions, type JobRow, jobRows, type NewJob } from './new-job.js';
+import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /**
@@ -92,14 +93,14 @@ export class Jobs {
     const rows = added.flat();
     // Inserted in the order of the ids, so that two transactions that add the same jobs cannot deadlock.
     const inserted: unknown[] = await tx.query(
-      `/* prepared */ insert into ${this.table} (id, queue, data, run_at)
+      prepared(`insert into ${this.table} (id, queue, data, run_at)
        -- The search for due jobs starts a few seconds before now: see due-range.ts.
        select j.id, j.queue, j.data::jsonb,
               greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')
          from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as j (id, queue, data, run_at)
         order by j.id
            on conflict (id) do nothing
-       returning id`,
+       returning id`),
       [
         rows.map(({ id }) => id),
         rows.map(({ queue }) => queue),

@@ -8,6 +8,7 @@ import { isTooDeep, hasTooManyFields, losesNumbers, MAX_DEPTH } from '../message
 import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
 import { attributeFlaw } from '../message/identity.js';
 import { type MessagingOptions } from '../messaging-options.js';
+import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { dataSchema } from '../message/topic.js';
 
@@ -52,13 +53,12 @@ export class Outbox {
     private readonly wakeRelay: () => void,
   ) {
     checkNames(options);
-    const insert = `/* prepared */
-      insert into ${quoteIdentifier(options.schema)}.outbox
+    const insert = prepared(`insert into ${quoteIdentifier(options.schema)}.outbox
         (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
       select e.id, e.aggregatetype, e.aggregateid, e.type, e.dataschema, e.sequence, e.payload
         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
           with ordinality as e (id, aggregatetype, aggregateid, type, dataschema, sequence, payload, n)
-       order by e.n`;
+       order by e.n`);
     this.insert = new BatchedStatement(async (tx, added) => {
       const rows = added.flat();
       await tx.query(insert, [

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LockGate } from '@twinbox/api-kit';
-import { AfterCommit, BatchedStatement } from '@twinbox/messaging/transactions';
+import { AfterCommit, BatchedStatement, prepared } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore, type Step, StepListener } from '../../application/order-store.js';
 import { type Order, type OrderHead, type OrderItem } from '../../domain/order.js';
@@ -43,7 +43,7 @@ export class PostgresOrderStore extends OrderStore {
     if (!head) return undefined;
     // A statement of its own, because the locking one may have waited and would show the items as of before the wait.
     const items: OrderItem[] = await tx.query(
-      `/* prepared */ select ${itemColumns.select} from orders.order_items where order_id = $1 order by product_id`,
+      prepared(`select ${itemColumns.select} from orders.order_items where order_id = $1 order by product_id`),
       [orderId],
     );
     return { ...head, items };
@@ -79,7 +79,7 @@ export class PostgresOrderStore extends OrderStore {
 
   override async find(orderId: string): Promise<Order | undefined> {
     const [order]: Order[] = await this.dataSource.query(
-      `/* prepared */ select ${orderColumns.select}, ${SELECT_ITEMS} from orders.orders o where id = $1`,
+      prepared(`select ${orderColumns.select}, ${SELECT_ITEMS} from orders.orders o where id = $1`),
       [orderId],
     );
     return order;
@@ -90,20 +90,20 @@ export class PostgresOrderStore extends OrderStore {
   }
 }
 
-const ADD = `/* prepared */ with added as (
+const ADD = prepared(`with added as (
     insert into orders.orders (${orderColumns.names}) values (${orderColumns.placeholders(4)})
   ), contents as (
     insert into orders.order_items (order_id, ${itemColumns.names})
     select $1::uuid, ${itemColumns.properties} from json_to_recordset($2::json) as i (${itemColumns.recordset})
   )
-  ${insertSteps('$3')}`;
+  ${insertSteps('$3')}`);
 
 /** Locks one by one in the order of ids, so that transactions which lock several orders never deadlock. */
 async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(OrderHead | undefined)[]> {
   const heads: OrderHead[] = await tx.query(
-    `/* prepared */ select ${orderColumns.select}
+    prepared(`select ${orderColumns.select}
        from (select wanted_id from unnest($1::uuid[]) as wanted (wanted_id) order by wanted_id) as wanted
-      cross join lateral (select * from orders.orders where id = wanted_id for no key update) as o`,
+      cross join lateral (select * from orders.orders where id = wanted_id for no key update) as o`),
     [ids],
   );
   const found = new Map(heads.map((head) => [head.id, head]));
@@ -114,13 +114,13 @@ async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(Or
 const savedColumns = orderColumns.without('customerId', 'description', 'createdAt');
 
 // The ids are repeated, because the planner overestimates the join alone and would scan the whole table.
-const SAVE = `/* prepared */ with saved as (
+const SAVE = prepared(`with saved as (
     update orders.orders as o
        set ${savedColumns.without('id').assignments('s')}
       from unnest(${savedColumns.arrayPlaceholders(3)}) as s (${savedColumns.names})
      where o.id = any($1::uuid[]) and o.id = s.id
   )
-  ${insertSteps('$2')}`;
+  ${insertSteps('$2')}`);
 
 async function saveAll(tx: EntityManager, saved: readonly Saved[]): Promise<undefined[]> {
   const orders = saved.map(({ order }) => order);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { LockGate } from '@twinbox/api-kit';
 import { type Page, pageOf } from '@twinbox/kernel';
+import { prepared } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
 import { LIVE_STATUSES } from '../../domain/order.js';
@@ -38,7 +39,7 @@ export const SELECT_STOCKED = `
 const SEARCHED_BEFORE = `to_tsvector('simple', translate(id || ' ' || name, '-./:@_+', '       '))`;
 
 /** Reserves $2 pieces each of the products $1. See {@link PostgresProductStore.reserve}. */
-const RESERVE = `/* prepared */ with locked as materialized (
+const RESERVE = prepared(`with locked as materialized (
      select ${shownColumns.names} from orders.products where id = any($1) order by id for no key update
    ), released as (
      delete from orders.stock_releases r using locked where r.product_id = locked.id
@@ -53,7 +54,7 @@ const RESERVE = `/* prepared */ with locked as materialized (
         - case when exists (select from stock where available < requested) then 0 else stock.requested end
      from stock
     where p.id = stock.id
-   returning ${shownColumns.selectFrom('stock')}`;
+   returning ${shownColumns.selectFrom('stock')}`);
 
 const addedColumns = productColumns.without('words');
 const ADD = `
@@ -86,7 +87,7 @@ export class PostgresProductStore extends ProductStore {
 
   override async catalogue(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue> {
     if (lines.length === 0) return new Catalogue([]);
-    const products: Product[] = await tx.query(`/* prepared */ ${SELECT_PRODUCTS} where p.id = any($1)`, [
+    const products: Product[] = await tx.query(prepared(`${SELECT_PRODUCTS} where p.id = any($1)`), [
       lines.map(({ productId }) => productId),
     ]);
     return new Catalogue(products);
@@ -110,8 +111,8 @@ export class PostgresProductStore extends ProductStore {
 
   override async release(tx: EntityManager, orderId: string): Promise<void> {
     await tx.query(
-      `/* prepared */ insert into orders.stock_releases (product_id, order_id, quantity)
-       select product_id, order_id, quantity from orders.order_items where order_id = $1`,
+      prepared(`insert into orders.stock_releases (product_id, order_id, quantity)
+       select product_id, order_id, quantity from orders.order_items where order_id = $1`),
       [orderId],
     );
   }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LockGate, MESSAGING_DATA_SOURCE } from '@twinbox/api-kit';
-import { BatchedStatement } from '@twinbox/messaging/transactions';
+import { BatchedStatement, prepared } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
 import {
   type Due,
@@ -34,15 +34,15 @@ const changingColumns = requestColumns.without(
 );
 
 // The ids are also compared with the array itself, because for a large one the planner would take the join and read the whole table.
-const SAVE = `/* prepared */ with changed as (
+const SAVE = prepared(`with changed as (
   update payments.payment_requests as request
      set ${changingColumns.without('id').assignments('state')}
     from unnest(${changingColumns.arrayPlaceholders(2)}) as state (${changingColumns.names})
    where request.id = any($2::uuid[]) and request.id = state.id)
-  ${INSERT_STEPS}`;
+  ${INSERT_STEPS}`);
 
 // payment_requests_order serves the conflict, payment_timeline_cancelled the search for a cancellation.
-const INSERT = `/* prepared */ with request as (
+const INSERT = prepared(`with request as (
   insert into payments.payment_requests (${requestColumns.names})
   select ${requestColumns.names}
     from unnest(${requestColumns.arrayPlaceholders(2)}) as state (${requestColumns.names})
@@ -50,7 +50,7 @@ const INSERT = `/* prepared */ with request as (
   returning id, order_id),
   steps as (${insertStepsWhere('order_id in (select order_id from request)')})
   select id, ${ORDER_IS_CANCELLED} as "orderCancelled"
-    from request`;
+    from request`);
 
 @Injectable()
 export class PostgresPaymentRequestStore extends PaymentRequestStore {
@@ -81,14 +81,16 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   // Uses payment_requests_pkey, as do all queries by id.
   override async lock(tx: EntityManager, id: string): Promise<PaymentRequest | undefined> {
-    const statement = `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`;
+    const statement = prepared(`select ${REQUEST_COLUMNS} from payments.payment_requests where id = $1 for update`);
     const locked = this.gate.run(tx, [id], (): Promise<PaymentRequest[]> => tx.query(statement, [id]));
     return only(await locked);
   }
 
   override async lockAvailable(tx: EntityManager, ids: readonly string[]): Promise<PaymentRequest[]> {
     return tx.query(
-      `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where id = any($1::uuid[]) for update skip locked`,
+      prepared(
+        `select ${REQUEST_COLUMNS} from payments.payment_requests where id = any($1::uuid[]) for update skip locked`,
+      ),
       [ids],
     );
   }
@@ -97,7 +99,7 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   override async lockByOrder(tx: EntityManager, orderId: string): Promise<PaymentRequest | undefined> {
     return only(
       await tx.query(
-        `/* prepared */ select ${REQUEST_COLUMNS} from payments.payment_requests where order_id = $1 for update`,
+        prepared(`select ${REQUEST_COLUMNS} from payments.payment_requests where order_id = $1 for update`),
         [orderId],
       ),
     );
@@ -152,10 +154,10 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
   // Not in a transaction, so it is committed before the call. If the request is cancelled just now, it is charged and then refunded.
   override async markChargeSent(id: string, at: Date): Promise<PaymentRequest | undefined> {
     const [rows]: [PaymentRequest[], number] = await this.background.query(
-      `/* prepared */ update payments.payment_requests
+      prepared(`update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
         where id = $1 and ${MAY_BE_CHARGED}
-       returning ${REQUEST_COLUMNS}`,
+       returning ${REQUEST_COLUMNS}`),
       [id, at],
     );
     return only(rows);
@@ -163,14 +165,14 @@ export class PostgresPaymentRequestStore extends PaymentRequestStore {
 
   override async markChargesSent(ids: readonly string[], at: Date): Promise<PaymentRequest[]> {
     const [rows]: [PaymentRequest[], number] = await this.background.query(
-      `/* prepared */ with available as materialized (
+      prepared(`with available as materialized (
          select id from payments.payment_requests
           where id = any($1::uuid[]) and ${MAY_BE_CHARGED}
             for update skip locked)
        update payments.payment_requests
           set charge_sent_at = coalesce(charge_sent_at, $2)
         where id = any(array(select id from available))
-       returning ${REQUEST_COLUMNS}`,
+       returning ${REQUEST_COLUMNS}`),
       [ids, at],
     );
     return rows;
@@ -202,7 +204,9 @@ function stepsOf(saved: readonly SavedRequest[]): string {
 /** A separate statement, so that the next one sees what was committed while this one waited. */
 async function beginInserts(tx: EntityManager, inserts: readonly 'insert'[]): Promise<Date[]> {
   const [row]: { now: Date }[] = await tx.query(
-    `/* prepared */ select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${INSERTS}) offset 0) as alone`,
+    prepared(
+      `select clock_timestamp() as now from (select pg_advisory_xact_lock_shared(${INSERTS}) offset 0) as alone`,
+    ),
   );
   if (!row) throw new Error('PostgreSQL returned no time');
   return inserts.map(() => row.now);
