@@ -15,7 +15,7 @@ export class IgnoredMessages {
     const { work } = this;
     if (reading.readable) {
       if (work.handles(reading.message.type)) return false;
-      work.counts.passedOver++;
+      work.counts.ignored++;
       return true;
     }
     if (!reading.unknownType || !work.settings.ignoresUnknownTypes) return false;

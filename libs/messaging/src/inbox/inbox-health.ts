@@ -7,9 +7,12 @@ const HANDLER_STALLS_AFTER_MS = 30_000;
 
 /** Reports whether an inbox makes progress: its connection to Kafka, its handlers, and the environment that they depend on. */
 export function inboxHealth(work: InboxWork, consumer: InboxConsumer): ComponentHealth {
-  const { inFlight, counts, setbacks } = work;
+  const { inFlight, setbacks } = work;
+  const { processed, duplicates, ignored, ...counts } = work.counts;
   const { current, joins, refusal } = consumer;
-  const details = { consuming: current !== undefined, joins, ...counts };
+  const consuming = current !== undefined;
+  // Monitoring reads these names, so `ignored` keeps its old one.
+  const details = { consuming, joins, processed, duplicates, passedOver: ignored, ...counts };
   if (refusal !== undefined) return { healthy: false, problem: refusal, ...details };
   const { connection, compaction } = consumer.reports();
   const reports = [...inFlight];

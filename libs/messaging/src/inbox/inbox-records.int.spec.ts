@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { InboxRecords } from './inbox-records.js';
-import { type InboxCounts } from './inbox-work.js';
+import { type InboxCounts } from '../operations/inbox-counts.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { type MessagingMetrics } from '../metrics/metrics.js';
 import { messagingTables } from '../postgres/schema.js';

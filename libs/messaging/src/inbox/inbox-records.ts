@@ -6,7 +6,7 @@ import { AfterCommit } from '../postgres/after-commit.js';
 import { describeError, PermanentError } from '../errors.js';
 import { InboxStore } from './inbox-store.js';
 import { LOCK_TIMEOUT } from '../postgres/transaction.js';
-import { type InboxCounts, noCounts } from './inbox-work.js';
+import { type InboxCounts, noCounts } from '../operations/inbox-counts.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
 import { quoteIdentifier } from '../postgres/schema.js';

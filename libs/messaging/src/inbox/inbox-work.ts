@@ -2,6 +2,7 @@ import { type Logger } from '@nestjs/common';
 import { type DataSource, type EntityManager } from 'typeorm';
 import { CrashMarks } from './crash-marks.js';
 import { WorkClock } from '../operations/health.js';
+import { type InboxCounts, noCounts } from '../operations/inbox-counts.js';
 import { type InboxSettings, inboxSettings } from './inbox-settings.js';
 import { InboxStore } from './inbox-store.js';
 import { type KafkaRecord, type Message, type Reading } from '../message/message.js';
@@ -31,39 +32,6 @@ export interface InboxWork {
   handles(type: string): boolean;
   /** Runs the handler in the transaction. Rethrows the handler's errors unchanged. */
   handle(tx: EntityManager, message: Message): Promise<void>;
-}
-
-/** Counts since the process started. */
-export interface InboxCounts {
-  processed: number;
-  duplicates: number;
-  /** Ignored because the consumer has no handler for their type. */
-  passedOver: number;
-  /** Ignored because no contract names their type. */
-  unknownTypes: number;
-  /** Attempts in which the handler failed. */
-  failedAttempts: number;
-  /** Failures that were the environment's fault and did not count as attempts. */
-  setbacks: number;
-  parked: number;
-  deadLetters: number;
-  /** Messages that Kafka deleted before this consumer read them. */
-  missed: number;
-}
-
-/** Returns counts that are all zero. */
-export function noCounts(): InboxCounts {
-  return {
-    processed: 0,
-    duplicates: 0,
-    passedOver: 0,
-    unknownTypes: 0,
-    failedAttempts: 0,
-    setbacks: 0,
-    parked: 0,
-    deadLetters: 0,
-    missed: 0,
-  };
 }
 
 /** Runs work in flight. Health reports it when it keeps failing or does not end. */

@@ -1,5 +1,5 @@
-import { type InboxCounts } from '../inbox/inbox-work.js';
 import { type GroupLag } from '../kafka/group-offsets.js';
+import { type InboxCounts } from '../operations/inbox-counts.js';
 import { type CachedReading } from './cached-reading.js';
 import { type MetricSet } from './metric-set.js';
 import { type TableReading } from './metrics-store.js';
@@ -25,7 +25,7 @@ function addMessages(metrics: MetricSet, inboxes: Inboxes): void {
   ofConsumers('messaging_inbox_messages_total', 'Messages by outcome.', (counts) => [
     [{ outcome: 'processed' }, counts.processed],
     [{ outcome: 'duplicate' }, counts.duplicates],
-    [{ outcome: 'passed_over' }, counts.passedOver],
+    [{ outcome: 'passed_over' }, counts.ignored],
     [{ outcome: 'unknown_type' }, counts.unknownTypes],
     [{ outcome: 'parked' }, counts.parked],
     [{ outcome: 'dead' }, counts.deadLetters],
