@@ -1,6 +1,39 @@
 /** The dependency rules of docs/architecture.md: contracts ← domain ← application ← adapters ← app module; libraries never import apps. */
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
+const MESSAGING = '^libs/messaging/src/';
+
+/** The folders of messaging, each with the folders that it may import. All may import the files of MESSAGING_COMMON. */
+const MESSAGING_FOLDERS = {
+  message: [],
+  postgres: [],
+  log: ['postgres'],
+  kafka: ['message'],
+  operations: ['message', 'postgres'],
+  outbox: ['message', 'postgres'],
+  poll: ['log', 'operations', 'postgres'],
+  relay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres'],
+  metrics: ['kafka', 'log', 'message', 'operations', 'postgres', 'relay'],
+  inbox: ['kafka', 'message', 'metrics', 'operations', 'poll', 'postgres'],
+  jobs: ['message', 'operations', 'poll', 'postgres'],
+  'dead-letters': ['message', 'operations', 'poll', 'postgres'],
+  testing: ['kafka', 'message', 'postgres'],
+};
+
+const MESSAGING_COMMON = '(errors|waiting|messaging-options)\\.ts$';
+
+const messagingFolders = Object.entries(MESSAGING_FOLDERS).map(([folder, others]) =>
+  rule(
+    `messaging-${folder}`,
+    others.length > 0 ? `It may import only ${others.join(', ')} and itself.` : 'It may import only itself.',
+    { path: `${MESSAGING}${folder}/`, pathNot: '\\.spec\\.ts$' },
+    {
+      path: MESSAGING,
+      pathNot: [`${MESSAGING}(${[folder, ...others].join('|')})/`, `${MESSAGING}${MESSAGING_COMMON}`],
+    },
+  ),
+);
+
 module.exports = {
   forbidden: [
     rule(
@@ -54,14 +87,15 @@ module.exports = {
     rule(
       'messaging-stands-alone',
       'Other teams use this library without the rest of the repository.',
-      { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|/testing/|^libs/messaging/test/' },
+      { path: '^libs/messaging/', pathNot: '\\.spec\\.ts$|^libs/messaging/test/' },
       { path: '^(libs|apps|bench|migrations|tools)/', pathNot: '^libs/messaging/' },
     ),
+    ...messagingFolders,
     rule(
-      'outbox-knows-no-relay',
-      'Writing messages and polling must not depend on how messages are published.',
-      { path: '^libs/messaging/src/(outbox|poll|log|postgres)/', pathNot: '\\.spec\\.ts$' },
-      { path: '^libs/messaging/src/(relay|kafka)/' },
+      'messaging-common-files',
+      'All folders of messaging may import these files, so they must not import the folders. The options name the contracts.',
+      { path: `${MESSAGING}${MESSAGING_COMMON}` },
+      { path: MESSAGING, pathNot: [`${MESSAGING}message/topic\\.ts$`, `${MESSAGING}${MESSAGING_COMMON}`] },
     ),
     rule(
       'one-folder-knows-kafkajs',
@@ -72,8 +106,14 @@ module.exports = {
     rule(
       'no-tests-in-products',
       'Shipped code must not depend on tests.',
+      { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$|/test/' },
+      { path: '\\.spec\\.ts$|^(bench|tools)/|/test/' },
+    ),
+    rule(
+      'no-test-kit-in-products',
+      'The test kit of messaging is for tests only.',
       { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$|/testing/|/test/' },
-      { path: '\\.spec\\.ts$|^(bench|tools)/|/testing/|/test/' },
+      { path: '/testing/' },
     ),
     rule(
       'provisioning-stands-alone',

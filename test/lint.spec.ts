@@ -1,26 +1,37 @@
 import { execFile } from 'node:child_process';
-import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** Returns the linter's output for a file with this text. */
-async function lint(text: string, name = 'file.ts'): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'lint-'));
+const linter = (file: string) => ['oxlint', '-c', join(ROOT, '.oxlintrc.json'), file];
+const dependencyRules = ['depcruise', '--config', join(ROOT, '.dependency-cruiser.cjs'), '.'];
+
+/** Returns what a tool prints about these files, each a path with a text. */
+async function check(
+  [tool = '', ...args]: readonly string[],
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
+  const cwd = await mkdtemp(join(tmpdir(), 'lint-'));
   try {
-    const file = join(directory, name);
-    await writeFile(file, text);
-    const { stdout } = await run(join(ROOT, 'node_modules/.bin/oxlint'), ['-c', join(ROOT, '.oxlintrc.json'), file]);
+    for (const [file, text] of Object.entries(files)) {
+      await mkdir(join(cwd, dirname(file)), { recursive: true });
+      await writeFile(join(cwd, file), text);
+    }
+    const { stdout } = await run(join(ROOT, 'node_modules/.bin', tool), args, { cwd });
     return stdout;
   } catch (error) {
     return (error as { stdout: string }).stdout;
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(cwd, { recursive: true });
   }
 }
+
+/** Returns the linter's output for a file with this text. */
+const lint = async (text: string, name = 'file.ts') => check(linter(name), { [name]: text });
 
 const importing = (name: string) => `import { ${name} } from 'class-validator';\n\nexport const rule = ${name};\n`;
 
@@ -45,6 +56,49 @@ it('the linter rejects a function of more than 50 lines, blank lines and comment
   expect(await lint(text(51))).toContain('max-lines-per-function');
   expect(await lint(text(50))).not.toContain('max-lines-per-function');
   expect(await lint(text(51), 'file.spec.ts')).not.toContain('max-lines-per-function');
+});
+
+describe('the folders of messaging', () => {
+  it('import only what the table of the dependency rules allows them', async () => {
+    const imports = {
+      'outbox/outbox.ts': ['../relay/relay.js', '../message/message.js', '../errors.js'],
+      'metrics/metrics.ts': ['../inbox/inbox.js'],
+      'postgres/schema.ts': ['../messaging.module.js'],
+      'errors.ts': ['./message/message.js'],
+      'relay/relay.ts': ['../kafka/producer.js'],
+      'relay/relay.spec.ts': ['../outbox/outbox.js'],
+      'message/message.ts': [],
+      'inbox/inbox.ts': [],
+      'kafka/producer.ts': [],
+      'messaging.module.ts': [],
+    };
+    const files = Object.entries(imports).map(([file, names]) => [
+      `libs/messaging/src/${file}`,
+      [...names.map((name) => `import '${name}';\n`), 'export const value = 1;\n'].join(''),
+    ]);
+
+    const output = await check(dependencyRules, { 'tsconfig.json': '{}', ...Object.fromEntries(files) });
+
+    const found = [...output.matchAll(/error ([\w-]+): \S+\/src\/(\S+) → \S+\/src\/(\S+)/g)];
+    const violations = found.map(([, rule, from, to]) => `${rule}: ${from} → ${to}`);
+    expect(violations.toSorted()).toEqual([
+      'messaging-common-files: errors.ts → message/message.ts',
+      'messaging-metrics: metrics/metrics.ts → inbox/inbox.ts',
+      'messaging-outbox: outbox/outbox.ts → relay/relay.ts',
+      'messaging-postgres: postgres/schema.ts → messaging.module.ts',
+    ]);
+  });
+
+  it('are all in the table', async () => {
+    const entries = await readdir(join(ROOT, 'libs/messaging/src'), { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const rules = await readFile(join(ROOT, '.dependency-cruiser.cjs'), 'utf8');
+
+    const [, table = ''] = /^const MESSAGING_FOLDERS = \{$([^]*?)^\};$/m.exec(rules) ?? [];
+    const listed = [...table.matchAll(/^ {2}'?([\w-]+)'?:/gm)].map(([, name]) => name);
+
+    expect(new Set(listed)).toEqual(new Set(folders));
+  });
 });
 
 it('only `prepared` writes the comment that marks a statement as prepared, because a misspelt one would have no effect', async () => {
