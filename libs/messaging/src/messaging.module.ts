@@ -18,6 +18,7 @@ import { DataSource } from 'typeorm';
 import { AfterCommit } from './postgres/after-commit.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
 import { DeadLetters } from './dead-letters/dead-letters.js';
+import { DataSources } from './postgres/data-sources.js';
 import { DueWork } from './poll/due-work.js';
 import { Poll } from './poll/poll.js';
 import { MessagingHealth } from './operations/health.js';
@@ -68,6 +69,7 @@ export class MessagingModule {
       imports: [DiscoveryModule],
       providers: [
         { provide: MESSAGING_OPTIONS, useValue: options },
+        dataSourcesProvider(options),
         MessagingHealth,
         DueWork,
         metricsProvider(options),
@@ -99,13 +101,27 @@ export class MessagingModule {
   }
 }
 
+function dataSourcesProvider(options: MessagingOptions): Provider {
+  return {
+    provide: DataSources,
+    inject: [ModuleRef],
+    // Looked up when used: the service provides them in a module that this one need not import, and a mere relay need not have any.
+    useFactory: (modules: ModuleRef): DataSources => ({
+      get default() {
+        return modules.get(DataSource, { strict: false });
+      },
+      get handling() {
+        return modules.get<DataSource>(handlingDataSource(options), { strict: false });
+      },
+    }),
+  };
+}
+
 function metricsProvider(options: MessagingOptions): Provider {
   return {
     provide: MessagingMetrics,
-    inject: [ModuleRef],
-    useFactory: (services: ModuleRef) =>
-      // Resolved at the first scrape: the service provides the DataSource in a module that this one need not import.
-      new MessagingMetrics(options, () => services.get(DataSource, { strict: false })),
+    inject: [DataSources],
+    useFactory: (dataSources: DataSources) => new MessagingMetrics(options, () => dataSources.default),
   };
 }
 
@@ -144,9 +160,9 @@ function outboxProvider(options: MessagingOptions): Provider {
 function incidentsProvider(options: MessagingOptions): Provider {
   return {
     provide: Incidents,
-    inject: [ModuleRef, MessagingHealth, DueWork],
-    useFactory: (modules: ModuleRef, health: MessagingHealth, dueWork: DueWork) => {
-      const incidents = new Incidents(options, modules);
+    inject: [DataSources, MessagingHealth, DueWork],
+    useFactory: (dataSources: DataSources, health: MessagingHealth, dueWork: DueWork) => {
+      const incidents = new Incidents(options, dataSources);
       health.register('incidents', () => incidents.health());
       dueWork.incidentsFound = (open) => incidents.found(open);
       return incidents;
@@ -169,9 +185,9 @@ class RethrowFilter implements RpcExceptionFilter {
 export function connectInboxes(app: INestApplication): INestMicroservice[] {
   const options = app.get<MessagingOptions>(MESSAGING_OPTIONS);
   return options.consumes.map((consumer) => {
-    const dataSource = app.get<DataSource>(handlingDataSource(options));
+    const { handling } = app.get(DataSources);
     const [health, dueWork, incidents] = [app.get(MessagingHealth), app.get(DueWork), app.get(Incidents)];
-    const strategy = new Inbox(options, consumer, dataSource, health, dueWork, incidents);
+    const strategy = new Inbox(options, consumer, handling, health, dueWork, incidents);
     app.get(MessagingMetrics).watchInbox(consumer.groupId, strategy.counts);
     // Initialisation is deferred because Nest otherwise binds the handlers before a filter can be added. The microservice must not
     // run the lifecycle hooks: the application runs them.

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type ModuleRef } from '@nestjs/core';
 import { IsInt } from 'class-validator';
 import { DataSource, type EntityManager } from 'typeorm';
 import { DeadLetters } from '#src/dead-letters/dead-letters.js';
@@ -151,7 +150,7 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
       relays.push(relay);
       return relay;
     },
-    deadLetters: new DeadLetters(options, { get: () => dataSource } as unknown as ModuleRef, new DueWork()),
+    deadLetters: new DeadLetters(options, { default: dataSource, handling: dataSource }, new DueWork()),
     outboxOf: (relay) => new Outbox(options, new AfterCommit(), () => relay.wake()),
     async add(outbox, key, n, tx) {
       const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { DataSource, type EntityManager } from 'typeorm';
+import { type EntityManager } from 'typeorm';
 import { Audit } from '../operations/audit.js';
 import { isUuid } from '../message/column-text.js';
 import { DueWork } from '../poll/due-work.js';
@@ -15,6 +14,7 @@ import {
   limitOf,
   operatorTransaction,
 } from '../operations/operator.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** A job that is not retried automatically any more. */
@@ -46,7 +46,7 @@ export class DeadJobs {
 
   constructor(
     @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
-    private readonly modules: ModuleRef,
+    private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
   ) {
     this.jobs = `${quoteIdentifier(schema)}.jobs`;
@@ -65,7 +65,7 @@ export class DeadJobs {
     if (cursor !== undefined) checkIds([cursor]);
     if (queue?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
     // jobs_dead
-    const rows: DeadJob[] = await this.dataSource.query(
+    const rows: DeadJob[] = await this.dataSources.default.query(
       `select ${JOB} from ${this.jobs}
         where dead_at is not null and ($1::text is null or queue = $1) and ($2::uuid is null or id > $2)
         order by id limit $3`,
@@ -77,7 +77,7 @@ export class DeadJobs {
   /** Returns a dead job, or undefined if no dead job has this id (any more). @throws RangeError for an invalid id */
   async find(id: string): Promise<WholeDeadJob | undefined> {
     checkIds([id]);
-    const [job]: WholeDeadJob[] = await this.dataSource.query(
+    const [job]: WholeDeadJob[] = await this.dataSources.default.query(
       `select ${JOB}, data from ${this.jobs} where id = $1 and dead_at is not null`,
       [id],
     );
@@ -120,7 +120,7 @@ export class DeadJobs {
   ): Promise<number> {
     checkIds(ids);
     checkAction({ actor, reason });
-    return operatorTransaction(this.dataSource, async (tx) => {
+    return operatorTransaction(this.dataSources.default, async (tx) => {
       await this.audit.lock(tx);
       const dead: DeadJob[] = await tx.query(
         `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
@@ -134,11 +134,6 @@ export class DeadJobs {
       await this.audit.write(tx, { actor, action, box: 'jobs', reason }, dead);
       return dead.length;
     });
-  }
-
-  /** Not injected, because a process that only relays has no DataSource. */
-  private get dataSource(): DataSource {
-    return this.modules.get(DataSource, { strict: false });
   }
 }
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { DataSource } from 'typeorm';
 import { type DeadLetter, type InboxLetter } from './dead-letter.js';
 import { DeadLetters } from './dead-letters.js';
 import { type LetterChoice } from './letter-choice.js';
@@ -11,6 +10,7 @@ import { InboxStore } from '../inbox/inbox-store.js';
 import { type InboxOptions, MESSAGING_OPTIONS } from '../messaging-options.js';
 import { counted, CounterController, startCounter } from '../../test/counter-process.js';
 import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { configureTopic, produce, type RawRecord } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
@@ -26,7 +26,7 @@ async function deadLetters(options: Partial<InboxOptions> = {}): Promise<DeadLet
   module = await Test.createTestingModule({
     providers: [
       { provide: MESSAGING_OPTIONS, useValue: { ...sandbox.options, consumes: [{ ...sandbox.consumer, ...options }] } },
-      { provide: DataSource, useValue: sandbox.dataSource },
+      { provide: DataSources, useValue: { default: sandbox.dataSource, handling: sandbox.dataSource } },
       DueWork,
       DeadLetters,
     ],

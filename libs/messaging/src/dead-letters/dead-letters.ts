@@ -1,6 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { DataSource } from 'typeorm';
 import { Audit, type AuditEntry } from '../operations/audit.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { DueWork } from '../poll/due-work.js';
@@ -8,6 +6,7 @@ import { InboxLetterStore } from './inbox-letter-store.js';
 import { checkChosen, checkFilter, checkId, type LetterChoice, placeOf } from './letter-choice.js';
 import { type LetterCursor, type LetterStore } from './letter-store.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { channelOf } from '../postgres/notices.js';
 import {
   checkAction,
@@ -37,7 +36,7 @@ export class DeadLetters {
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
-    private readonly modules: ModuleRef,
+    private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
   ) {
     const { schema, consumes } = options;
@@ -59,7 +58,11 @@ export class DeadLetters {
     const limit = limitOf(page);
     const after = placeOf(page.cursor);
     const oldestFirst = page.order === 'oldest';
-    const rows = await this.stores[filter.box].list(this.dataSource, filter, { limit: limit + 1, oldestFirst, after });
+    const rows = await this.stores[filter.box].list(this.dataSources.default, filter, {
+      limit: limit + 1,
+      oldestFirst,
+      after,
+    });
     const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
     return { items: items.map(({ diedAtMicros: _, ...letter }) => letter), nextCursor };
   }
@@ -70,7 +73,7 @@ export class DeadLetters {
    */
   async find(box: LetterBox, id: string): Promise<WholeLetter | undefined> {
     checkFilter({ box, ids: [id] });
-    return this.stores[box].find(this.dataSource, id);
+    return this.stores[box].find(this.dataSources.default, id);
   }
 
   /**
@@ -110,7 +113,7 @@ export class DeadLetters {
     const limit = limitOf(page);
     if (cursor !== undefined) checkId('cursor', cursor);
     if (messageId?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
-    const rows = await this.audit.read(this.dataSource, { messageId, before: cursor, limit: limit + 1 });
+    const rows = await this.audit.read(this.dataSources.default, { messageId, before: cursor, limit: limit + 1 });
     return toPage(rows, limit, ({ id }) => id);
   }
 
@@ -120,13 +123,13 @@ export class DeadLetters {
     checkAction(by);
     const store = this.stores[choice.box];
     // The operator has not seen letters that die from now on, and a retried letter that dies again must not be retried for ever.
-    const [now]: { micros: string }[] = await this.dataSource.query(
+    const [now]: { micros: string }[] = await this.dataSources.default.query(
       `select ${microsOf('clock_timestamp()')} as micros`,
     );
     let changed = 0;
     let after: LetterCursor | undefined;
     for (;;) {
-      const chunk = await store.next(this.dataSource, choice, now?.micros ?? '0', after);
+      const chunk = await store.next(this.dataSources.default, choice, now?.micros ?? '0', after);
       if (!chunk) return changed;
       changed += await this.changeChunk(store, action, choice, chunk.ids, by);
       after = chunk.after;
@@ -142,7 +145,7 @@ export class DeadLetters {
     chosen: readonly string[],
     { actor, reason }: LetterAction,
   ): Promise<number> {
-    return operatorTransaction(this.dataSource, async (tx) => {
+    return operatorTransaction(this.dataSources.default, async (tx) => {
       await store.lockKeys(tx, chosen);
       await this.audit.lock(tx);
       const letters = await store.take(tx, choice, chosen);
@@ -156,15 +159,10 @@ export class DeadLetters {
     });
   }
 
-  /** Not injected, because a process that only relays has no DataSource. */
-  private get dataSource(): DataSource {
-    return this.modules.get(DataSource, { strict: false });
-  }
-
   /** Notifies all processes of the change. A lost notice costs a second, because every process's poll sees the audit. */
   private async notify(): Promise<void> {
     this.dueWork.found('parked');
-    await this.dataSource
+    await this.dataSources.default
       .query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
         channelOf(this.options.schema),
         'parked-changed',

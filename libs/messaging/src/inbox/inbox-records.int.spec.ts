@@ -1,4 +1,3 @@
-import { type ModuleRef } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
@@ -30,7 +29,7 @@ beforeEach(async () => {
   shown = new Map();
   records = new InboxRecords(
     options as unknown as MessagingOptions,
-    { get: () => db } as unknown as ModuleRef,
+    { default: db, handling: db },
     { watchInbox: (consumer, counts) => void shown.set(consumer, counts) } as MessagingMetrics,
     new AfterCommit(),
   );

@@ -1,6 +1,5 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { DataSource, type EntityManager } from 'typeorm';
+import { type EntityManager } from 'typeorm';
 import { identityFlaw, textFlaw } from '../message/column-text.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { describeError, PermanentError } from '../errors.js';
@@ -9,6 +8,7 @@ import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 import { type InboxCounts, noCounts } from '../operations/inbox-counts.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { MessagingMetrics } from '../metrics/metrics.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { pause } from '../waiting.js';
 
@@ -44,7 +44,7 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
-    private readonly modules: ModuleRef,
+    private readonly dataSources: DataSources,
     private readonly metrics: MessagingMetrics,
     private readonly afterCommit: AfterCommit,
   ) {
@@ -108,7 +108,8 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   async forget(): Promise<void> {
     const { signal } = this.stopping;
     for (const { store } of this.consumers.values())
-      while (!signal.aborted && (await store.forget(this.dataSource, RETENTION_MS))) await pause(BREATHER_MS, signal);
+      while (!signal.aborted && (await store.forget(this.dataSources.default, RETENTION_MS)))
+        await pause(BREATHER_MS, signal);
   }
 
   /** Waits a random time, so that processes that were started together do not prune at the same time. */
@@ -121,11 +122,6 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
         this.logger.warn(`Cannot prune the inbox: ${describeError(error)}`),
       );
     }
-  }
-
-  /** Not injected, because a process that only relays has no DataSource. */
-  private get dataSource(): DataSource {
-    return this.modules.get(DataSource, { strict: false });
   }
 }
 

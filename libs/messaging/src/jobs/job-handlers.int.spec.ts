@@ -4,6 +4,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AfterCommit } from '../postgres/after-commit.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { DeadJobs } from '../dead-letters/dead-jobs.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
@@ -394,6 +395,11 @@ async function startModule(...providers: Type[]): Promise<TestingModule> {
     providers: [
       { provide: MESSAGING_OPTIONS, useValue: sandbox.options },
       { provide: DataSource, useFactory: () => sandbox.connect() },
+      {
+        provide: DataSources,
+        inject: [DataSource],
+        useFactory: (db: DataSource): DataSources => ({ default: db, handling: db }),
+      },
       DueWork,
       MessagingHealth,
       AfterCommit,

@@ -5,14 +5,13 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { type DataSource } from 'typeorm';
 import { DueWork } from '../poll/due-work.js';
 import { MessagingHealth } from '../operations/health.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobStore } from './job-store.js';
 import { JobWorker } from './job-worker.js';
-import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { DataSources } from '../postgres/data-sources.js';
 
 /** Starts a worker with the application if it has any job handlers. */
 @Injectable()
@@ -23,7 +22,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly handlers: JobHandlers,
-    private readonly modules: ModuleRef,
+    private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
     private readonly health: MessagingHealth,
   ) {}
@@ -31,10 +30,8 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   onApplicationBootstrap(): void {
     const queues = this.handlers.find();
     if (queues.length === 0) return;
-    // Not injected because a process that runs no jobs needs no DataSource.
-    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
     const store = new JobStore(this.options.schema, this.dueWork.since);
-    const worker = new JobWorker(store, dataSource, this.dueWork, queues);
+    const worker = new JobWorker(store, this.dataSources.handling, this.dueWork, queues);
     this.worker = worker;
     this.health.register('jobs', () => worker.health());
     worker.start();

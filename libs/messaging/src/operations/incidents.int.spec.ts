@@ -1,4 +1,3 @@
-import { type ModuleRef } from '@nestjs/core';
 import { Incidents } from './incidents.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
@@ -14,7 +13,8 @@ const missed = (messages: number) => ({
 
 beforeAll(async () => {
   sandbox = await createSandbox();
-  incidents = new Incidents(sandbox.options, { get: () => sandbox.dataSource } as unknown as ModuleRef);
+  const { options, dataSource } = sandbox;
+  incidents = new Incidents(options, { default: dataSource, handling: dataSource });
 });
 
 afterAll(async () => sandbox.close());

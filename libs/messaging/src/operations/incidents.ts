@@ -1,12 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { DataSource } from 'typeorm';
+import { type DataSource } from 'typeorm';
 import { Audit } from './audit.js';
 import { describeError } from '../errors.js';
 import { type ComponentHealth } from './health.js';
 import { type Incident, openIncidents, reportIncident } from './incident.js';
-import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
+import { DataSources } from '../postgres/data-sources.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /**
@@ -22,17 +22,16 @@ export class Incidents {
   private open: readonly Incident[] = [];
 
   constructor(
-    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
-    private readonly modules: ModuleRef,
+    @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
+    private readonly dataSources: DataSources,
   ) {
-    const { schema } = options;
     this.schema = schema;
     this.audit = new Audit(schema);
   }
 
   /** Lists the incidents that nobody has acknowledged, oldest first, at most 100. */
   async list(): Promise<readonly Incident[]> {
-    return this.findOpen(this.dataSource);
+    return this.findOpen(this.dataSources.default);
   }
 
   /**
@@ -44,7 +43,7 @@ export class Incidents {
     this.logger.error(`${incident.kind} on ${incident.subject}: ${incident.problem}`);
     const { text, values } = reportIncident(this.schema, incident, total);
     // Not the pool for requests: a consumer does not start reading before it has reported, so requests must not block it.
-    const dataSource = this.modules.get<DataSource>(handlingDataSource(this.options), { strict: false });
+    const dataSource = this.dataSources.handling;
     await dataSource.query(text, values);
     // Updates health now rather than with the next poll.
     await this.findOpen(dataSource).catch((error: unknown) =>
@@ -61,7 +60,7 @@ export class Incidents {
     for (const id of ids)
       if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not an incident id`);
     checkAction({ actor, reason });
-    const acknowledged = await operatorTransaction(this.dataSource, async (tx) => {
+    const acknowledged = await operatorTransaction(this.dataSources.default, async (tx) => {
       await this.audit.lock(tx);
       const [rows]: [object[], number] = await tx.query(
         `update ${quoteIdentifier(this.schema)}.messaging_incidents set acknowledged_at = clock_timestamp()
@@ -101,10 +100,5 @@ export class Incidents {
       ...(first && { problem: `${first.kind} on ${first.subject}: ${first.problem}` }),
       open: this.open,
     };
-  }
-
-  /** Not injected, because a process that only relays has no DataSource. */
-  private get dataSource(): DataSource {
-    return this.modules.get(DataSource, { strict: false });
   }
 }
