@@ -8,10 +8,10 @@ import { type AggregateKey } from './parked-keys.js';
 /** How many parked messages one statement moves to new positions. */
 const MOVE_ROWS = 5000;
 
-/** A key with parked messages. `dead` and `waiting` are positions, or NaN if there is none. */
+/** A key with parked messages: the positions of its first dead letter and its first waiting message, undefined if there is none. */
 export interface ParkedKey extends AggregateKey {
-  readonly dead: number;
-  readonly waiting: number;
+  readonly dead: number | undefined;
+  readonly waiting: number | undefined;
 }
 
 /** The SQL with which the leader parks messages of the outbox and publishes released ones, on the connection of the poll. */
@@ -38,14 +38,14 @@ export class OutboxParkedStore {
     );
   }
 
-  /** Returns the keys with parked messages, each with the positions of its first dead letter and its first waiting message. */
+  /** Returns the keys with parked messages. */
   async parkedKeys(): Promise<ParkedKey[]> {
     const { rows } = await this.connection.query<AggregateKey & { dead: string | null; waiting: string | null }>(
       `select aggregatetype, aggregateid, min(position) filter (where dead_at is not null) as dead,
               min(position) filter (where dead_at is null) as waiting
          from ${this.schema}.outbox_parked group by aggregatetype, aggregateid`,
     );
-    return rows.map((key) => ({ ...key, dead: Number(key.dead ?? NaN), waiting: Number(key.waiting ?? NaN) }));
+    return rows.map((key) => ({ ...key, dead: positionOf(key.dead), waiting: positionOf(key.waiting) }));
   }
 
   /** Reads a key's oldest waiting parked messages in order, optionally only those before a position. Served by outbox_parked_key. */
@@ -109,4 +109,8 @@ export class OutboxParkedStore {
       [aggregateTypes],
     );
   }
+}
+
+function positionOf(text: string | null): number | undefined {
+  return text === null ? undefined : Number(text);
 }

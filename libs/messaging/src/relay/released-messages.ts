@@ -14,8 +14,8 @@ export async function findReleased(term: LeaderTerm, goOn: boolean): Promise<voi
   parked.clear();
   released.clear();
   for (const key of await term.parkedStore.parkedKeys()) {
-    const before = goOn || Number.isNaN(key.dead) ? undefined : key.dead;
-    const isReleased = before === undefined ? !Number.isNaN(key.waiting) : key.waiting < before;
+    const before = goOn ? undefined : key.dead;
+    const isReleased = key.waiting !== undefined && (before === undefined || key.waiting < before);
     if (isReleased) released.add({ ...key, before });
     // A key is also held while its released messages are published, because its newer messages wait behind them.
     if (isReleased || !goOn) parked.add(key);
