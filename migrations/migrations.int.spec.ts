@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { messagingTables, messagingTablesDown } from '@twinbox/messaging';
 import {
   createDatabase,
   HOSTILE_SETTINGS,
@@ -8,7 +9,7 @@ import {
 } from '@twinbox/messaging/testing';
 import { PASSWORDS } from '@twinbox/test-support';
 import pg from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm';
 import { migrateSchemas } from './migrate-schemas.js';
 import { SCHEMAS } from './schemas.js';
 import { bySchema, SERVICES } from './services.js';
@@ -118,3 +119,92 @@ describe.each([
     await client.end();
   });
 });
+
+describe('the way down of the messaging tables', () => {
+  const withoutSpaces = (statement: string) => statement.replaceAll(/\s+/g, ' ').trim();
+
+  it.each(
+    SCHEMAS.flatMap((schema) => [
+      { ...schema, from: 2, to: 1, migration: 'MessagingLogAndParking1763800000000' },
+      { ...schema, from: 3, to: 2, migration: 'MessagingIncidentsAndOrigins1764600000000' },
+    ]),
+  )('from $from to $to is that of $migration in $schema', async ({ schema, migrations, from, to, migration }) => {
+    const released: string[] = [];
+    const queryRunner = { query: async (statement: string) => released.push(statement) };
+
+    await new (migrations.find(({ name }) => name === migration)!)().down(queryRunner as unknown as QueryRunner);
+
+    const ours = messagingTablesDown(schema, { from, to }).map((statement) =>
+      statement.replaceAll(`"${schema}"`, schema),
+    );
+    expect(ours.map(withoutSpaces)).toEqual(released.map(withoutSpaces));
+  });
+
+  it('ends at the tables of each earlier version, and up again at the same tables', async () => {
+    const shop = await createDatabase(testServerUrl());
+    await shop.sql('create schema shop');
+    const run = async (statements: readonly string[]) => {
+      for (const statement of statements) await shop.sql(statement);
+      return catalogue(shop, 'shop');
+    };
+    const stepUp = (to: number) => run(messagingTables('shop', { from: to - 1, to }));
+    const stepDown = (to: number) => run(messagingTablesDown('shop', { from: to + 1, to }));
+
+    const versions = [await catalogue(shop, 'shop'), await stepUp(1), await stepUp(2), await stepUp(3)];
+
+    expect(await run(messagingTables('shop', { from: 3 }))).toEqual(versions[3]);
+    expect([await stepDown(2), await stepDown(1), await stepDown(0)]).toEqual(versions.slice(0, 3).toReversed());
+    expect([await stepUp(1), await stepUp(2), await stepUp(3)]).toEqual(versions.slice(1));
+    expect(await run(messagingTablesDown('shop', { from: 3, to: 0 }))).toEqual([]);
+    await shop.drop();
+  });
+
+  it('keeps unpublished messages and dead letters, and is refused while messages wait', async () => {
+    const shop = await createDatabase(testServerUrl());
+    await shop.sql('create schema shop');
+    for (const statement of messagingTables('shop', { to: 3 })) await shop.sql(statement);
+    await shop.sql(`
+      insert into shop.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+      select gen_random_uuid(), 'order', '1', 'type ' || n, '', n, '{}' from generate_series(1, 4) as n`);
+    await shop.sql(`update shop.relay_lease set position = 3, gaps = '{[2,3)}'`);
+    await shop.sql(`
+      insert into shop.inbox_parked (consumer, topic, partition, "offset", recorded_at, headers, holds_key)
+      values ('shop', 'order.events', 0, 7, now(), '{}', true)`);
+    const goDown = async () => {
+      for (const statement of messagingTablesDown('shop', { from: 2, to: 1 })) await shop.sql(statement);
+    };
+    for (const statement of messagingTablesDown('shop', { from: 3, to: 2 })) await shop.sql(statement);
+
+    await expect(goDown()).rejects.toThrow('messages or jobs of schema "shop" wait: retry or discard them first');
+    await shop.sql(`update shop.inbox_parked set dead_at = now(), error = 'no such order'`);
+    await goDown();
+
+    expect(await shop.sql('select type from shop.outbox order by position')).toEqual([
+      { type: 'type 2' },
+      { type: 'type 4' },
+    ]);
+    expect(await shop.sql('select "offset"::int, error from shop.inbox_dead_letters')).toEqual([
+      { offset: 7, error: 'no such order' },
+    ]);
+    await shop.drop();
+  });
+});
+
+/** The columns, constraints, indexes and sequences of a schema. */
+async function catalogue(database: TestDatabase, schema: string): Promise<object[]> {
+  return database.sql(
+    `select relname as name, attname as part,
+            concat_ws(' ', format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid)) as definition
+       from pg_class
+            join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+            left join pg_attrdef on adrelid = attrelid and adnum = attnum
+      where relnamespace = $1::text::regnamespace and relkind in ('r', 'S')
+      union all
+     select conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+       from pg_constraint where connamespace = $1::text::regnamespace
+      union all
+     select tablename, indexname, indexdef from pg_indexes where schemaname = $1::text
+      order by name, part, definition`,
+    [schema],
+  );
+}

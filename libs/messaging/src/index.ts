@@ -3,6 +3,7 @@ export { type EventClass, type TopicContract } from './message/topic.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { messagingTables } from './postgres/schema.js';
+export { messagingTablesDown } from './postgres/schema-down.js';
 export { type KafkaOptions } from './kafka/client.js';
 export { createTopics } from './kafka/topics.js';
 
