@@ -362,3 +362,36 @@ it('a cart never loses or invents a cent, whatever is done to it', () => {
     }),
   );
 });
+
+it('placing at once has the outcome of opening a draft and placing it', () => {
+  const outcomeOf = (decision: OrderDecision) => {
+    if (!decision.accepted) return decision.rejection;
+    const { items, total, currency, status, dueAt } = decision.state;
+    return { items, total, currency, status, dueAt, events: decision.steps.map(({ event }) => event) };
+  };
+  const product = (id: string) =>
+    fc.record({
+      id: fc.constant(id),
+      price: fc.oneof({ weight: 3, arbitrary: fc.constantFrom(450, 1800) }, fc.maxSafeNat()),
+      currency: fc.constantFrom('EUR', 'EUR', 'EUR', 'USD'),
+      available: fc.oneof(fc.constant(MAX_PIECES), fc.nat(20)),
+    });
+  const wanted = fc.record({
+    productId: fc.oneof({ weight: 15, arbitrary: fc.constantFrom('tea', 'mug') }, fc.constant('unicorn')),
+    quantity: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 1, max: 12 }) }, fc.constant(MAX_PIECES)),
+    unitPrice: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, fc.constantFrom(450, 1800)),
+  });
+
+  fc.assert(
+    fc.property(fc.array(wanted, { maxLength: 4 }), product('tea'), product('mug'), (lines, ...products) => {
+      const catalogue = new Catalogue(products.map(aProduct));
+      const order = aNewOrder({ lines });
+
+      const opened = openDraft(order, catalogue, at);
+      const twoSteps = opened.accepted ? placeDraft(opened.state, [], catalogue, at) : opened;
+
+      expect(outcomeOf(placeAtOnce(order, catalogue, at))).toEqual(outcomeOf(twoSteps));
+    }),
+    { numRuns: 500 },
+  );
+});

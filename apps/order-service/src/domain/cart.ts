@@ -97,25 +97,15 @@ export function placeDraft(
   at: Date,
 ): OrderDecision {
   if (order.status !== 'DRAFT') return wrongStatus(order);
-  const { id: orderId, customerId } = order;
   const unexpected = expected.find(({ productId }) => !order.items.some((item) => item.productId === productId));
-  if (unexpected) return reject({ code: 'item-not-found', orderId, productId: unexpected.productId });
+  if (unexpected) return reject({ code: 'item-not-found', orderId: order.id, productId: unexpected.productId });
 
-  const contents = priced({ id: orderId, items: [], currency: null }, order.items, expected, catalogue);
-  if ('rejection' in contents) return contents;
-  const { items, total, currency } = contents;
-  if (currency === null) return reject({ code: 'order-empty', orderId });
-  const short = catalogue.shortages(items);
-  if (short.length > 0) return reject({ code: 'insufficient-stock', short });
-
-  const placed = { type: 'OrderPlaced', data: { orderId, customerId, total, currency } } as const;
-  return changed({ ...order, ...contents }, at, placed);
+  return place(order, order.items, expected, catalogue, at);
 }
 
 /** Places a new order that nobody ever sees as a draft. */
 export function placeAtOnce(wanted: NewOrder, catalogue: Catalogue, at: Date): OrderDecision {
-  const filled = addItems(emptyDraft(wanted, at), wanted.lines, catalogue, at);
-  return filled.accepted ? placeDraft({ ...filled.state, version: 0 }, [], catalogue, at) : filled;
+  return place(emptyDraft(wanted, at), merged(wanted.lines), wanted.lines.filter(hasPrice), catalogue, at);
 }
 
 /**
@@ -131,6 +121,25 @@ export function recheckUnderLock(placed: Order, locked: Catalogue): Rejected<Ord
   if (repriced.length > 0) return reject({ code: 'price-changed', changed: repriced });
   const short = locked.shortages(placed.items);
   return short.length > 0 ? reject({ code: 'insufficient-stock', short }) : undefined;
+}
+
+function place(
+  order: Order,
+  wanted: readonly Line[],
+  expected: readonly ExpectedPrice[],
+  catalogue: Catalogue,
+  at: Date,
+): OrderDecision {
+  const { id: orderId, customerId } = order;
+  const contents = priced({ id: orderId, items: [], currency: null }, wanted, expected, catalogue);
+  if ('rejection' in contents) return contents;
+  const { items, total, currency } = contents;
+  if (currency === null) return reject({ code: 'order-empty', orderId });
+  const short = catalogue.shortages(items);
+  if (short.length > 0) return reject({ code: 'insufficient-stock', short });
+
+  const data = { orderId, customerId, total, currency };
+  return changed({ ...order, ...contents }, at, { type: 'OrderPlaced', data });
 }
 
 function merged(lines: readonly Line[]): Line[] {
