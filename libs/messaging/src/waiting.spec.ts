@@ -1,5 +1,6 @@
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
-import { backOffMs, pause, settlesWithin, WakeUpCall } from './waiting.js';
+import { backOffMs, pause, repeat, settlesWithin, WakeUpCall } from './waiting.js';
 
 describe('backOffMs', () => {
   it('grows with the attempts, with jitter, up to the maximum', () => {
@@ -27,6 +28,55 @@ describe('pause', () => {
     stop.abort();
 
     await expect(paused).resolves.toBeUndefined();
+  });
+});
+
+describe('repeat', () => {
+  it('waits before the first time, and longer before each next', async () => {
+    const stop = new AbortController();
+    const times = [performance.now()];
+
+    await repeat({ firstMs: 20, everyMs: 60, stopping: stop.signal }, async () => {
+      if (times.push(performance.now()) === 4) stop.abort();
+    });
+
+    const [first = 0, second = 0, third = 0] = times.slice(1).map((time, n) => time - (times[n] ?? 0));
+    // A timer may fire up to a millisecond early.
+    expect(first).toBeGreaterThanOrEqual(9);
+    expect(second).toBeGreaterThanOrEqual(29);
+    expect(third).toBeGreaterThanOrEqual(29);
+  });
+
+  it('works soon for the first time, however long the other waits are', async () => {
+    const stop = new AbortController();
+    const done = jest.fn();
+
+    const repeated = repeat({ firstMs: 1, everyMs: 3_600_000, stopping: stop.signal }, async () => {
+      done();
+      setImmediate(() => stop.abort());
+    });
+
+    await expect(repeated).resolves.toBeUndefined();
+    expect(done).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not work any more when it is stopped', async () => {
+    const stop = new AbortController();
+    const work = jest.fn(() => Promise.resolve());
+    const repeated = repeat({ firstMs: 3_600_000, everyMs: 1, stopping: stop.signal }, work);
+
+    stop.abort();
+
+    await expect(repeated).resolves.toBeUndefined();
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it('fails as the work fails', async () => {
+    const { signal } = new AbortController();
+
+    const repeated = repeat({ firstMs: 1, everyMs: 1, stopping: signal }, () => Promise.reject(new Error('broken')));
+
+    await expect(repeated).rejects.toThrow('broken');
   });
 });
 

@@ -5,6 +5,25 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
+export interface Rhythm {
+  readonly firstMs: number;
+  readonly everyMs: number;
+  readonly stopping: AbortSignal;
+}
+
+/**
+ * Does `work` again and again until `stopping` aborts. Before the first time it waits up to `firstMs`, and then each time up to
+ * `everyMs`. Each wait takes a random part of that, at least half, so that processes that were started together do not all work at
+ * the same time. Fails if `work` fails.
+ */
+export async function repeat({ firstMs, everyMs, stopping }: Rhythm, work: () => Promise<unknown>): Promise<void> {
+  for (let maxMs = firstMs; ; maxMs = everyMs) {
+    await pause(maxMs * (0.5 + Math.random() / 2), stopping);
+    if (stopping.aborted) return;
+    await work();
+  }
+}
+
 /**
  * How long the consumers, and after them the relay, may take for a clean stop: together less than the 10 s that a stopping
  * service has. An unresponsive Kafka does not delay them further: messages in flight are delivered or sent again.

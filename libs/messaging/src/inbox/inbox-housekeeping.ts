@@ -1,6 +1,6 @@
 import { describeError } from '../errors.js';
 import { type InboxWork } from './inbox-work.js';
-import { pause } from '../waiting.js';
+import { pause, repeat } from '../waiting.js';
 
 const HOUR_MS = 3600 * 1000;
 /** Short, because a process that is restarted often must get to it too. */
@@ -25,14 +25,11 @@ export class InboxHousekeeping {
     await this.running;
   }
 
-  /** Waits a random time, so that processes that were started together do not clean up at the same time. */
-  private async run(): Promise<void> {
+  private run(): Promise<void> {
     const { stopping, logger } = this.work;
-    for (let maxMs = FIRST_MS; ; maxMs = HOUR_MS) {
-      await pause(maxMs * (0.5 + Math.random() / 2), stopping);
-      if (stopping.aborted) return;
-      await this.forget().catch((error: unknown) => logger.warn(`Cannot prune the inbox: ${describeError(error)}`));
-    }
+    return repeat({ firstMs: FIRST_MS, everyMs: HOUR_MS, stopping }, () =>
+      this.forget().catch((error: unknown) => logger.warn(`Cannot prune the inbox: ${describeError(error)}`)),
+    );
   }
 
   /** @throws if the database is unavailable; the remaining rows are deleted an hour later */

@@ -10,7 +10,7 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.j
 import { MessagingMetrics } from '../metrics/metrics.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-import { pause } from '../waiting.js';
+import { pause, repeat } from '../waiting.js';
 
 /** A message that does not arrive through Kafka, such as a webhook. */
 export interface InboxRecord {
@@ -112,16 +112,10 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
         await pause(BREATHER_MS, signal);
   }
 
-  /** Waits a random time, so that processes that were started together do not prune at the same time. */
-  private async prunePeriodically(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      await pause(HOUR_MS * (0.5 + Math.random() / 2), signal);
-      if (signal.aborted) return;
-      await this.forget().catch((error: unknown) =>
-        this.logger.warn(`Cannot prune the inbox: ${describeError(error)}`),
-      );
-    }
+  private prunePeriodically(): Promise<void> {
+    return repeat({ firstMs: HOUR_MS, everyMs: HOUR_MS, stopping: this.stopping.signal }, () =>
+      this.forget().catch((error: unknown) => this.logger.warn(`Cannot prune the inbox: ${describeError(error)}`)),
+    );
   }
 }
 
