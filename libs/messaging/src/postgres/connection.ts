@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { SessionClient, withoutRefusal } from './session-client.js';
+import { endClient, SessionClient, withoutRefusal } from './session-client.js';
 
 /** How long a statement may take before the connection counts as dead. Less than a lease, so that a lost connection is noticed in time. */
 const STATEMENT_MS = 3000;
@@ -59,14 +59,14 @@ export class Connection {
       await client.connect();
       await client.query(text, values);
     } finally {
-      await end(client);
+      await endClient(client);
     }
   }
 
   /** Never throws, and never waits for a server that does not answer. */
   async close(): Promise<void> {
     this.closed = true;
-    await end(this.client);
+    await endClient(this.client);
   }
 }
 
@@ -84,7 +84,7 @@ async function connected(options: ConnectionOptions, onLost: (error: Error) => v
     client.on('error', onLost);
     return client;
   } catch (error) {
-    await end(client);
+    await endClient(client);
     throw error;
   }
 }
@@ -97,13 +97,6 @@ function newClient({ databaseUrl, name }: ConnectionOptions): pg.Client {
     query_timeout: STATEMENT_MS,
     keepAlive: true,
   });
-}
-
-async function end(client: pg.Client): Promise<void> {
-  const ended = client.end().catch(() => undefined);
-  const timer = setTimeout(() => innerConnection(client).stream.destroy(), 500);
-  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 600).unref())]);
-  clearTimeout(timer);
 }
 
 /** Sends PostgreSQL's cancel request over a connection of its own. It identifies the backend, and works through a pooler too. */
@@ -130,7 +123,7 @@ interface InnerConnection {
   on(event: string, listener: () => void): this;
 }
 
-/** pg has no public API to drop a connection whose server is silent (`end` would wait for it), nor to cancel a statement. */
+/** pg has no public API to cancel a statement. */
 function innerConnection(client: pg.Client): InnerConnection {
   return (client as unknown as { connection: InnerConnection }).connection;
 }

@@ -52,6 +52,7 @@ const olderServers = new Set<string>();
 
 interface Internals {
   readonly connection: {
+    readonly stream: { destroy(): void };
     on(event: 'errorMessage', listener: (message: { code?: string; message?: string }) => void): void;
   };
   getStartupConf(): Record<string, string>;
@@ -95,6 +96,15 @@ export class SessionClient extends pg.Client {
   private get address(): string {
     return `${this.host}:${this.port}`;
   }
+}
+
+/** Ends a client. Never throws, and gives up after 600 ms on a server that does not answer. */
+export async function endClient(client: pg.Client): Promise<void> {
+  const ended = client.end().catch(() => undefined);
+  // pg has no public API to drop a connection whose server is silent, for which `end` would wait.
+  const timer = setTimeout(() => (client as unknown as Internals).connection.stream.destroy(), 500);
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 600).unref())]);
+  clearTimeout(timer);
 }
 
 /**

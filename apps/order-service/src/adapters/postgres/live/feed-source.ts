@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
+import { endClient, SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
 import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../application/live/ports.js';
 import { type ResumePoint, type Snapshot } from '../../../application/live/resume-point.js';
@@ -73,7 +73,7 @@ export class PostgresFeedSource extends FeedSource {
     this.closed = true;
     this.announcer.close();
     const client = await this.connecting?.catch(() => undefined);
-    if (client) await end(client);
+    if (client) await endClient(client);
   }
 
   private connected(): Promise<pg.Client> {
@@ -106,7 +106,7 @@ export class PostgresFeedSource extends FeedSource {
       this.current = client;
       return client;
     } catch (error) {
-      void end(client);
+      void endClient(client);
       throw error;
     }
   }
@@ -115,7 +115,7 @@ export class PostgresFeedSource extends FeedSource {
     if (this.current !== client) return;
     this.current = undefined;
     this.connecting = undefined;
-    void end(client);
+    void endClient(client);
     // Makes the feed reconnect and read at once.
     this.wake();
   }
@@ -123,12 +123,4 @@ export class PostgresFeedSource extends FeedSource {
 
 function processIdOf(client: pg.Client): number | undefined {
   return (client as unknown as { processID?: number }).processID;
-}
-
-/** Never throws, and never waits for a server that does not answer. */
-async function end(client: pg.Client): Promise<void> {
-  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
-  const timer = setTimeout(() => stream.destroy(), 500);
-  await client.end().catch(() => undefined);
-  clearTimeout(timer);
 }
