@@ -9,18 +9,21 @@ interface Service {
   readonly name: string;
   /** Its schema in the database, which is also the name of its role. The variable of the role's password is `<SCHEMA>_DB_PASSWORD`. */
   readonly schema: string;
-  /** How its variables begin, outside of the service: `<PREFIX>_PORT`, `<PREFIX>_URL`, `<PREFIX>_CONSUMER_GROUP`. */
+  /** How its variables begin, outside of the service: `<PREFIX>_PORT`, `<PREFIX>_CONSUMER_GROUP`, and `<PREFIX>_URL` for the demo. */
   readonly prefix: string;
   readonly port: number;
   /** The topics to which it publishes. Their variables are `<TOPIC>_TOPIC` and `<TOPIC>_PARTITIONS`. */
   readonly topics: readonly TopicName[];
+  /** Whether the demo calls it. */
+  readonly isInDemo: boolean;
   /** Loaded only by what migrates. */
   readonly migrations: () => Promise<{ readonly migrations: readonly (new () => MigrationInterface)[] }>;
 }
 
 /**
- * The services. The migrations, the topics, `npm start` and the other tools, the tests and the benchmarks take them from here, so a new
- * service needs only this entry and its own files. A test compares docker-compose.yml, nest-cli.json and tsconfig.build.json with it.
+ * The services. The migrations, the topics, `npm start` and the other tools, the tests and the benchmarks take them from here. Apart from
+ * its own files, a new service needs this entry and parts of docker-compose.yml, Dockerfile (EXPOSE), nest-cli.json and
+ * tsconfig.build.json, which a test compares with it.
  */
 export const SERVICES = [
   {
@@ -29,6 +32,7 @@ export const SERVICES = [
     prefix: 'ORDER',
     port: 8081,
     topics: ['ORDER_EVENTS'],
+    isInDemo: true,
     migrations: () => import('./orders.js'),
   },
   {
@@ -37,6 +41,7 @@ export const SERVICES = [
     prefix: 'PAYMENT',
     port: 8082,
     topics: ['PAYMENT_EVENTS'],
+    isInDemo: true,
     migrations: () => import('./payments.js'),
   },
 ] as const satisfies readonly Service[];

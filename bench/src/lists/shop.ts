@@ -1,5 +1,6 @@
 import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
+import { bySchema } from '@twinbox/migrations/services';
 
 export const PRODUCTS = 200;
 /** On average. A larger shop has more customers, not customers who order more. */
@@ -13,7 +14,10 @@ export const customersOf = (orders: number): number => orders / ORDERS_OF_A_CUST
  */
 export async function createOrders(serverUrl: string, orders: number): Promise<TestDatabase> {
   const database = await createDatabase(serverUrl);
-  await migrateSchemas(database.url, { orders: 'orders', payments: 'payments' });
+  await migrateSchemas(
+    database.url,
+    bySchema((schema) => schema),
+  );
   await database.sql(
     `insert into orders.products (id, name, price, currency, available, version, updated_at)
      select 'product-' || n, 'Product ' || n, 100 + (n * 7919) % 9900, 'EUR', 1000000, 1, now()

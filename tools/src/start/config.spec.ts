@@ -1,13 +1,14 @@
+import { byService, bySchema, SERVICES } from '@twinbox/migrations/services';
 import { localPorts, startConfig, urlAs, withoutPassword } from './config.js';
 
 it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
-    servicePorts: { 'order-service': 8081, 'payment-service': 8082 },
+    servicePorts: byService(({ port }) => port),
     postgresPort: 15432,
     kafkaPort: 19092,
     databaseUrl: undefined,
     kafkaBrokers: undefined,
-    passwords: { orders: 'orders', payments: 'payments' },
+    passwords: bySchema((schema) => schema),
     webhookSecret: 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==',
   });
 });
@@ -49,7 +50,8 @@ it('rejects the same port for two programs, unless one of them is not started be
 
   const config = startConfig({ ORDER_PORT: '9000', POSTGRES_PORT: '9000', DATABASE_URL: 'postgres://h/d' });
 
-  expect(localPorts(config).map(({ variable }) => variable)).toEqual(['ORDER_PORT', 'PAYMENT_PORT', 'KAFKA_PORT']);
+  const variables = localPorts(config).map(({ variable }) => variable);
+  expect(variables).toEqual([...SERVICES.map(({ prefix }) => `${prefix}_PORT`), 'KAFKA_PORT']);
 });
 
 it('rejects the consumer group of payment-service for the notifications of order-service', () => {

@@ -47,7 +47,8 @@ async function startService(
 export async function createDemoOrders(config: StartConfig, running: Running): Promise<void> {
   if (process.env['RELAY']?.trim() === 'off')
     return console.log('  – no demo orders: with RELAY=off they need separate relays (npm run relay -- order-service)');
-  const urls = SERVICES.map(({ name, prefix }) => [`${prefix}_URL`, `http://127.0.0.1:${config.servicePorts[name]}`]);
+  const called = SERVICES.filter(({ isInDemo }) => isInDemo);
+  const urls = called.map(({ name, prefix }) => [`${prefix}_URL`, `http://127.0.0.1:${config.servicePorts[name]}`]);
   const env = { ...(Object.fromEntries(urls) as Record<string, string>), WEBHOOK_SECRET: config.webhookSecret };
   await step('demo orders', 'tools/dist/provisioning/demo-orders.js', env, running.signal);
 }
