@@ -1,5 +1,5 @@
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
-import { typeErrors } from './type-errors.js';
+import { typeErrors } from '@twinbox/test-support/type-errors';
 
 const RULES = ['order', 'payment', 'payment-snapshot'].map((name) => `apps/order-service/src/domain/${name}.ts`);
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import ts from 'typescript';
 
-const root = resolve(import.meta.dirname, '../../..');
+const root = resolve(import.meta.dirname, '../..');
 const { options } = ts.parseJsonConfigFileContent(
   { extends: './tsconfig.base.json', compilerOptions: { noEmit: true }, files: [] },
   ts.sys,
