@@ -35,3 +35,19 @@ function hostWith(changed?: string, change = (text: string) => text): ts.Compile
   };
   return host;
 }
+
+/** A change for {@link typeErrors} that removes an event from the map of a topic. */
+export function withoutEvent(event: string): (text: string) => string {
+  return (text) =>
+    text.replace(/(?<=events: \{)[^}]*/, (names) =>
+      names
+        .split(',')
+        .filter((name) => name.trim() !== event)
+        .join(','),
+    );
+}
+
+/** A change for {@link typeErrors} that adds the field `giftMessage` to an interface. */
+export function withGiftMessage(type: string): (text: string) => string {
+  return (text) => text.replace(`export interface ${type} {`, '$&\n  readonly giftMessage: string | null;');
+}

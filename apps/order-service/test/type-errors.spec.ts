@@ -1,18 +1,7 @@
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
-import { typeErrors } from '@twinbox/test-support/type-errors';
+import { typeErrors, withGiftMessage, withoutEvent } from '@twinbox/test-support/type-errors';
 
 const RULES = ['order', 'payment', 'payment-snapshot'].map((name) => `apps/order-service/src/domain/${name}.ts`);
-
-/** Removes an event from a topic's map. */
-function without(event: string) {
-  return (text: string) =>
-    text.replace(/(?<=events: \{)[^}]*/, (names) =>
-      names
-        .split(',')
-        .filter((name) => name.trim() !== event)
-        .join(','),
-    );
-}
 
 it('the rules compile as they are', () => {
   expect(typeErrors(RULES)).toEqual([]);
@@ -22,7 +11,7 @@ it.each([
   ...Object.keys(ORDER_EVENTS.events).map((event) => [event, 'order-events']),
   ...Object.keys(PAYMENT_EVENTS.events).map((event) => [event, 'payment-events']),
 ])('the rules do not compile after %s is removed from the map in %s.ts', (event, contract) => {
-  const errors = typeErrors(RULES, `libs/contracts/src/${contract}.ts`, without(event));
+  const errors = typeErrors(RULES, `libs/contracts/src/${contract}.ts`, withoutEvent(event));
 
   expect(errors).toContainEqual(expect.stringContaining(`'"${event}"'`));
 });
@@ -36,9 +25,7 @@ describe('a field that is added to', () => {
     ['Product', 'apps/order-service/src/domain/product.ts'],
     ['Step', 'apps/order-service/src/application/order-store.ts'],
   ])('%s does not compile without a column', (type, file) => {
-    const errors = typeErrors(TABLES, file, (text) =>
-      text.replace(`export interface ${type} {`, '$&\n  readonly giftMessage: string | null;'),
-    );
+    const errors = typeErrors(TABLES, file, withGiftMessage(type));
 
     expect(errors).toEqual([expect.stringContaining('giftMessage')]);
   });
