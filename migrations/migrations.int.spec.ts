@@ -123,21 +123,28 @@ describe.each([
 describe('the way down of the messaging tables', () => {
   const withoutSpaces = (statement: string) => statement.replaceAll(/\s+/g, ' ').trim();
 
-  it.each(
-    SCHEMAS.flatMap((schema) => [
-      { ...schema, from: 2, to: 1, migration: 'MessagingLogAndParking1763800000000' },
-      { ...schema, from: 3, to: 2, migration: 'MessagingIncidentsAndOrigins1764600000000' },
-    ]),
-  )('from $from to $to is that of $migration in $schema', async ({ schema, migrations, from, to, migration }) => {
-    const released: string[] = [];
-    const queryRunner = { query: async (statement: string) => released.push(statement) };
+  const released: Readonly<Record<string, { readonly from: number; readonly to: number }>> = {
+    MessagingLogAndParking1763800000000: { from: 2, to: 1 },
+    MessagingIncidentsAndOrigins1764600000000: { from: 3, to: 2 },
+  };
 
-    await new (migrations.find(({ name }) => name === migration)!)().down(queryRunner as unknown as QueryRunner);
+  it.each(
+    SCHEMAS.flatMap(({ schema, migrations }) =>
+      migrations.flatMap((Migration) => {
+        const { name } = Migration;
+        return released[name] ? [{ schema, Migration, name, ...released[name] }] : [];
+      }),
+    ),
+  )('from $from to $to is that of $name in $schema', async ({ schema, Migration, from, to }) => {
+    const theirs: string[] = [];
+    const queryRunner = { query: async (statement: string) => theirs.push(statement) };
+
+    await new Migration().down(queryRunner as unknown as QueryRunner);
 
     const ours = messagingTablesDown(schema, { from, to }).map((statement) =>
       statement.replaceAll(`"${schema}"`, schema),
     );
-    expect(ours.map(withoutSpaces)).toEqual(released.map(withoutSpaces));
+    expect(ours.map(withoutSpaces)).toEqual(theirs.map(withoutSpaces));
   });
 
   it('ends at the tables of each earlier version, and up again at the same tables', async () => {

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { createTopics } from '@twinbox/messaging';
 import { produce, type TestDatabase, testBrokers, until } from '@twinbox/messaging/testing';
 import { createServiceDatabase } from '@twinbox/test-support';
+import { SERVICES } from './services.js';
 
 const topic = `offsets-${randomUUID()}`;
 const group = `${topic}-group`;
@@ -76,7 +77,10 @@ it('shows and moves the offsets of a group in both places, and adds entries to t
 });
 
 it.each([
-  [['orders', group], 'offsets: usage: npm run offsets -- orders|payments <group> <topic>'],
+  [
+    ['orders', group],
+    `offsets: usage: npm run offsets -- ${SERVICES.map(({ schema }) => schema).join('|')} <group> <topic>`,
+  ],
   [['other', group, topic], 'offsets: usage:'],
   [['orders', group, topic, 'yesterday'], 'offsets: usage:'],
   [['orders', group, topic, '0:9'], `offsets: ${topic}/0 has the offsets 0 to 3, not 9`],
