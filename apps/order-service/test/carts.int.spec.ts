@@ -105,6 +105,15 @@ describe('a cart', () => {
     expect((await service.stored(cart.id)).items).toEqual([]);
   });
 
+  it('has the request that added an item as the cause in its timeline', async () => {
+    const cart = await aCart([]);
+
+    await cart.add(aLine());
+
+    const [, added] = await service.steps(cart.id);
+    expect(added).toMatchObject({ type: 'ItemAdded', cause: 'POST /orders/:orderId/items' });
+  });
+
   it('has every addition and removal in its timeline', async () => {
     const cart = await aCart();
     await cart.change('tea', { quantity: 5 });

@@ -248,6 +248,8 @@ describe('marking a payment failed', () => {
         }),
       }),
     ]);
+    const cause = 'POST /payment-requests/:paymentRequestId/fail';
+    expect((await service.steps(request)).at(-1)).toMatchObject({ type: 'PaymentFailed', cause });
   });
 
   it.each(['x', 'x'.repeat(400), '😀'.repeat(400), `it's "odd" \\ \n`])('accepts the reason %j', async (reason) => {
