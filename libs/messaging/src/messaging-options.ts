@@ -14,12 +14,16 @@ export interface InboxOptions {
   readonly topic: TopicContract;
   /**
    * How many messages are handled concurrently, across all partitions and including parked ones. Each holds one connection of
-   * the pool while its handler runs. Messages of one key are never handled concurrently. Default 4.
+   * the pool while its handler runs; with `groupCommit`, one transaction with many messages counts as one. Messages of one key are
+   * never handled concurrently. Default 4.
    */
   readonly concurrency?: number;
   /** How many times a handler may fail on a message before the message becomes a dead letter. Outages do not count. Default 10. */
   readonly maxAttempts?: number;
-  /** The wait after a handler's first failure, doubled after each further one up to `maxMs`. Default 1 s and 5 min. */
+  /**
+   * The longest wait after a handler's first failure, doubled after each further one up to `maxMs`. The actual wait is half of it to all
+   * of it. It also applies after failures of the environment, up to 60 s. Default 1 s and 5 min.
+   */
   readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
   /**
    * What happens to later messages of a key that has a dead letter. `hold-key`: they wait until an operator retries or discards

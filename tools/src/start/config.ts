@@ -64,7 +64,7 @@ function portProblems(config: StartConfig): string[] {
   return problems;
 }
 
-/** order-service itself compares the group of its notifications with its own, but does not know those of the others: see localEnvironment. */
+/** order-service checks its own two groups, but cannot know those of the other services. */
 function groupProblems(env: NodeJS.ProcessEnv): string[] {
   const others = SERVICES.map(({ name }) => name).filter((name) => name !== 'order-service');
   const taken = others.find((name) => name === env['NOTIFICATIONS_GROUP']?.trim());

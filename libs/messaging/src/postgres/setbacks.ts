@@ -29,9 +29,13 @@ const LOG_EVERY_MS = 10_000;
 /**
  * Distinguishes a message (or job) that causes its own failures from an environment in which all of them fail (P5). An error
  * such as a statement timeout may be the fault of either. The decision rests on what this process has seen of the same consumer
- * since the message's last setback: if more messages succeeded than failed with setbacks, the message itself is to blame. If
- * nothing else happened, the previous finding still holds. The first setback never counts, nor does one during whose attempt the
- * environment recovered or broke: the message must be suspect both at the beginning and at the end of the attempt.
+ * since the message's last setback:
+ *
+ * 1. The first setback of a message never counts as an attempt.
+ * 2. If more messages succeeded than failed with setbacks since, the message is suspect. If nothing else happened, the previous
+ *    finding still holds.
+ * 3. A further setback counts if the message was suspect both at the beginning and at the end of the attempt, so not if the
+ *    environment recovered or broke in between.
  */
 export class Setbacks {
   /** Ordered by latest setback. */
