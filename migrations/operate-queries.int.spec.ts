@@ -13,7 +13,7 @@ afterAll(() => database.drop());
 
 const SCHEMAS = ['orders', 'payments'];
 
-it('P5 the query in the operations guide finds every dead letter and dead job of both schemas, with its order', async () => {
+it('P5 the query in the operations guide finds every dead letter and dead job of every schema, with its order', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, type, key, headers, holds_key, error, dead_at)
@@ -55,7 +55,7 @@ it('P5 the query in the operations guide finds every dead letter and dead job of
   );
 });
 
-it('the query in the operations guide counts the unpublished messages of both schemas', async () => {
+it('the query in the operations guide counts the unpublished messages of every schema', async () => {
   for (const schema of SCHEMAS) {
     await database.sql(`
       insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)

@@ -21,7 +21,8 @@ interface Service {
 }
 
 /**
- * The services. The migrations, the topics, `npm start` and the other tools, the tests and the benchmarks take them from here. Apart from
+ * The services. The migrations, the topics, `npm start` and the other tools, the tests and the benchmarks take them from here
+ * (the chaos test has its own list). Apart from
  * its own files, a new service needs this entry and parts of docker-compose.yml, Dockerfile (EXPOSE), nest-cli.json and
  * tsconfig.build.json, which a test compares with it, and a section in docs/reference/configuration.md, for which `npm run docs` asks.
  */

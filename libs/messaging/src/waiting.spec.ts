@@ -32,7 +32,7 @@ describe('pause', () => {
 });
 
 describe('repeat', () => {
-  it('waits before the first time, and longer before each next', async () => {
+  it('waits before the first time, and longer before each of the others', async () => {
     const stop = new AbortController();
     const times = [performance.now()];
 

@@ -37,7 +37,10 @@ export function isVisible<Owned extends OrderOwner>(order: Owned | undefined, by
   return order !== undefined && (order.customerId === by.userId || by.isOperator);
 }
 
-/** Runs commands on orders. Writes a decision (order, steps and messages) in the caller's transaction. */
+/**
+ * Writes decisions about orders (state, steps and messages) in the caller's transaction: `run` for a command on an existing order, `open` for
+ * a new one, `record` for a locked one.
+ */
 @Injectable()
 export class OrderJournal {
   constructor(
@@ -70,7 +73,7 @@ export class OrderJournal {
     await allDone([this.outbox.add(tx, aggregateOf(state), messages), this.orders.add(tx, state, steps)]);
   }
 
-  /** Records a decision about a locked order, without its items. */
+  /** Leaves the items as they are. */
   async record(tx: EntityManager, decision: Accepted<OrderHead, OrderChange>, origin: Origin): Promise<void> {
     if (decision.steps.length === 0) return;
     const { state, steps, messages } = entriesOf(decision, origin);

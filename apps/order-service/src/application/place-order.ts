@@ -40,8 +40,8 @@ export class PlaceOrder {
   }
 
   /**
-   * Runs last, because the lock of a popular product is then held only until the commit. The rule read the products before it waited
-   * for the lock, so they are checked again.
+   * Reserves last, so that the lock of a popular product is held only until the commit. The rule read the products without a lock, so they
+   * are checked again.
    */
   private async reserved(tx: EntityManager, order: Order, decision: OrderDecision): Promise<OrderDecision> {
     return recheckUnderLock(order, await this.products.reserve(tx, order.items)) ?? decision;

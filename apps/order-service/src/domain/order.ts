@@ -95,7 +95,7 @@ export function changed<O extends OrderHead>(order: O, at: Date, ...changes: Ord
   return accept((state: O, change: OrderChange): O => evolve(state, change, at), order, ...changes);
 }
 
-/** Applies one change. Items and total are computed by the rule that raised it. */
+/** Applies one change. Items and total were already set by the rule that returned it. */
 export function evolve<O extends OrderHead>(order: O, change: OrderChange, at: Date): O {
   return { ...order, ...effectOf(order, change, at), version: order.version + 1, updatedAt: at };
 }

@@ -11,8 +11,7 @@ export function actorOfPayment({ data }: PaymentEvent): string {
 
 /**
  * PaymentRequested moves the order PLACED → PAYMENT_PENDING, PaymentSucceeded → COMPLETED and PaymentFailed → CANCELLED. A result is also
- * accepted in PLACED, because it may arrive before the request does. PaymentCancelled and PaymentRefunded follow a cancelled order. At
- * any other time the event is ignored, and only updates the payment snapshot.
+ * accepted in PLACED, because it may arrive before the request does. PaymentCancelled and PaymentRefunded follow a cancelled order. Otherwise the event does not change the status. It leaves a `MessagePassedOver` step, and updates the snapshot if it is newer.
  */
 export function applyPaymentEvent<O extends OrderHead>(order: O, event: PaymentEvent, at: Date): OrderDecision<O> {
   if (!isExpected(order, event)) return ignored(order, event, at);

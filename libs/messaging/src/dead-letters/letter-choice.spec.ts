@@ -99,7 +99,7 @@ describe('a cursor', () => {
 });
 
 describe('an id', () => {
-  it('is accepted exactly if PostgreSQL reads it as a bigint without risk of overflow', () => {
+  it('is accepted if and only if PostgreSQL reads it as a bigint without risk of overflow', () => {
     fc.assert(
       fc.property(fc.oneof(fc.bigInt().map(String), fc.string()), (id) => {
         const isValid = /^-?[0-9]+$/.test(id) && id.replace('-', '').length <= 18;

@@ -24,6 +24,6 @@ export function nameOfMessage({ id, source }: MessageRef): string {
 }
 
 /** Returns the record's key, byte by byte, as a text to group by. */
-export function keyOf({ key }: KafkaRecord): string | undefined {
+export function groupingKeyOf({ key }: KafkaRecord): string | undefined {
   return key?.toString('latin1');
 }

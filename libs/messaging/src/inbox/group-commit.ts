@@ -1,7 +1,7 @@
 import { type EntityManager } from 'typeorm';
 import { allDone } from '../postgres/all-done.js';
 import { describeError } from '../errors.js';
-import { type Entry, keyOf, nameOfMessage } from './entry.js';
+import { type Entry, groupingKeyOf, nameOfMessage } from './entry.js';
 import { Gather } from '../postgres/gather.js';
 import { type InFlightBatch } from './in-flight-batch.js';
 import { type InboxWork, tracked } from './inbox-work.js';
@@ -106,11 +106,11 @@ export class GroupCommit {
 /** Returns the messages that can be handled together. The others are handled individually. */
 function readableOf(entries: readonly Entry[]): ReadableEntry[] {
   // An unreadable message becomes a dead letter that may hold its key, so later messages of the key must wait for that.
-  const broken = new Set(entries.filter(({ reading }) => !reading.readable).map(({ record }) => keyOf(record)));
+  const broken = new Set(entries.filter(({ reading }) => !reading.readable).map(({ record }) => groupingKeyOf(record)));
   // A second copy of a message, from another partition, is left for the next attempt, which finds it in the inbox.
   const readable = new Map<string, ReadableEntry>();
   for (const entry of entries) {
-    if (!entry.reading.readable || broken.has(keyOf(entry.record))) continue;
+    if (!entry.reading.readable || broken.has(groupingKeyOf(entry.record))) continue;
     const { message } = entry.reading;
     const name = nameOfMessage(message);
     if (!readable.has(name)) readable.set(name, { entry, message });

@@ -23,7 +23,7 @@ const READING_MS = 50;
  * `InboxConsumer` calls {@link process} for every batch. From there to the handler, in the order of reading: `processRecords` splits the
  * batch into runs and reads them; `RunMarks.covering` writes a crash mark and finds duplicates; `GroupCommit.handleInGroups` handles
  * many messages in one transaction, and leaves those that fail to `KeyChains.handleIndividually`; `InboxAttempts` makes one attempt
- * at a message; `InboxParking` parks it if it fails.
+ * at a message, for which `Inbox.handle` calls the Nest handler; `InboxParking` parks it if it fails.
  */
 export class Intake {
   private partitions = new Map<number, Promise<PartitionMarks>>();

@@ -1,4 +1,4 @@
-import { type Entry, keyOf } from './entry.js';
+import { type Entry, groupingKeyOf } from './entry.js';
 import { type InFlightBatch } from './in-flight-batch.js';
 import { type InboxAttempts } from './inbox-attempts.js';
 import { type InboxWork } from './inbox-work.js';
@@ -16,7 +16,7 @@ export class KeyChains {
 
   /** Handles each key's messages in order, and different keys concurrently. */
   async handleIndividually(entries: readonly Entry[], run: Run, inFlight: InFlightBatch): Promise<void> {
-    const chains = Map.groupBy(entries, ({ record }) => keyOf(record)).values();
+    const chains = Map.groupBy(entries, ({ record }) => groupingKeyOf(record)).values();
     const workers = Array.from({ length: this.work.settings.concurrency }, async () => {
       for (const chain of chains)
         for (const entry of chain) {

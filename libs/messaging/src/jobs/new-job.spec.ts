@@ -26,7 +26,7 @@ describe('a new job', () => {
     ['contains a zero byte', { data: { text: 'a\0b' } }],
     ['contains a zero byte', { data: { 'a\0b': 1 } }],
     ['half of a surrogate pair', { data: { text: '\uD83D' } }],
-  ])('is rejected because it %s: %j', (reason, fields) => {
+  ])('is rejected with "%s": %j', (reason, fields) => {
     const add = () => jobRows('call', [{ data: {}, ...fields }]);
 
     expect(add).toThrow(PermanentError);

@@ -136,7 +136,7 @@ it.each<[string, Partial<typeof owner>, boolean]>([
 it.each<[string, Partial<typeof owner>, number]>([
   ['later while the group is stable', {}, 0],
   ['at once when the consumer stops', { isStopping: () => true }, 1],
-  ['by nobody once the partitions may belong to another member', { isStopping: () => true, isMember: () => false }, 0],
+  ['not at all once the partitions may belong to another member', { isStopping: () => true, isMember: () => false }, 0],
 ])('P2 the offsets of a batch are committed %s', async (_, changed, count) => {
   owner = { ...owner, ...changed };
 

@@ -70,7 +70,7 @@ describe('P9 the health of messaging', () => {
     heldKeys: { count: 1, oldestSeconds: 3 },
   };
 
-  it('is good exactly if that of every component is, each asked anew', () => {
+  it('is good if and only if every component is healthy, and asks each of them every time', () => {
     const health = new MessagingHealth();
     let healthy = true;
     health.register('relay', () => ({ healthy: true, role: 'leader' }));

@@ -76,7 +76,8 @@ export class Outbox {
 
   /**
    * Adds the events of one aggregate in order. The caller must have locked or version-checked the aggregate's row in `tx`, because
-   * that makes the insertion order the commit order within the aggregate (P3). Concurrent calls with the same `tx` share one
+   * that makes the insertion order the commit order within the aggregate (P3). A new aggregate, which nobody else knows yet, needs no
+   * lock. Concurrent calls with the same `tx` share one
    * statement.
    *
    * Returns the messages' ids in the order of the events. Throws if `tx` is not in a transaction, or no topic is declared for the

@@ -6,8 +6,8 @@ import { quoteIdentifier, SCHEMA_VERSION } from './schema.js';
  * tables, but not what they contained:
  *
  * - 3 to 2 drops incidents, recorded offsets, setbacks, the times of marks, and the relay's progress beyond a blocked type. The
- *   relay publishes those messages again, and consumers drop them. It fails while two parked messages have the same topic,
- *   partition and offset.
+ *   relay publishes those messages again, and consumers drop them. It fails while two parked messages of one consumer
+ *   have the same topic, partition and offset.
  * - 2 to 1 deletes published messages from the outbox, and drops the audit, marks of messages in flight, and the sources of inbox
  *   records. The dead letters of the inbox remain, without their source, time of recording and number of attempts. It fails while a
  *   message waits parked in the inbox, while the outbox has parked messages or dead letters, while any job exists, and if a

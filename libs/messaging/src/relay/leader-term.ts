@@ -142,7 +142,7 @@ export class LeaderTerm implements PublishingTerm {
       }
       const full = isFull(rows);
       this.caughtUp = !full;
-      // Late messages come first, so a message beyond the cursor shows that every gap was read.
+      // Rows in gaps sort first, so a row beyond the cursor shows that all gaps were read.
       sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
       if (rows.length === 0) return { more: false, sawGaps };
       // A message that was found but not sent is still a gap. If the gap were settled, nothing would read it again.
@@ -199,6 +199,7 @@ export class LeaderTerm implements PublishingTerm {
     if (performance.now() - sentAt > BACKLOG_AFTER_MS) this.caughtUp = false;
     // Messages acknowledged while stopping count too, so that a successor need not send them again.
     if (!this.leads()) return false;
+    // The next renewal of the lease records it.
     this.lease.published = after.withWaiting(this.routes.waiting);
     this.recordSoon(rows.length);
     return true;

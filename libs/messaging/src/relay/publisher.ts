@@ -94,6 +94,7 @@ export class Publisher {
       routes.skipBlocked(failed);
     };
     const handling = { deadLetter: this.deadLetterInto(term), sendable, block };
+    // Checked again for each batch, because an earlier one may have blocked a type or parked a key.
     for (const batch of this.batches.of(await sendable(rows)))
       await this.sendWithRetries(await sendable(batch), term.mayPublish, handling);
   }

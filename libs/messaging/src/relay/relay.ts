@@ -30,7 +30,8 @@ const PACE_MS = 1;
  * never lost or reordered. The relay waits for Kafka and PostgreSQL if they are unavailable, and no outage counts against a
  * message.
  *
- * The poll calls {@link lead} when this process gets the lease. From there to Kafka, in the order of reading: `publishAll` and
+ * `Outbox.add` wakes the poll after the commit (`AfterCommit`), and the poll calls {@link lead} when this process gets the lease. From
+ * there to Kafka, in the order of reading: `publishAll` and
  * `publishSome` repeat one pass; `LeaderTerm.drain` reads rows with `RelayStore.read`; `Publisher.deliver` splits them into batches, and
  * its `sendWithRetries` handles rejections and outages; `Sender.attempt` makes one send; `Producer.publish` calls kafkajs.
  */

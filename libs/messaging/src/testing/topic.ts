@@ -9,7 +9,10 @@ export interface TopicReader {
   readonly records: readonly KafkaRecord[];
   /** The records of one key, in topic order. */
   ofKey(key: string): readonly KafkaRecord[];
-  /** Waits until it has read every record that the topic has at the time of the call. */
+  /**
+   * Waits until it has read every record that the topic has at the time of the call. Not for topics with transactions, whose markers
+   * have offsets too.
+   */
   caughtUp(): Promise<void>;
   close(): Promise<void>;
 }
