@@ -1,4 +1,4 @@
-import { quoteIdentifier, SCHEMA_VERSION } from './schema.js';
+import { inboxDeadLetters, quoteIdentifier, SCHEMA_VERSION } from './schema.js';
 
 /**
  * Returns the statements that take the tables of {@link messagingTables} from one version back to an earlier one, for the `down` of
@@ -46,20 +46,7 @@ const STEPS_DOWN: readonly ((s: string) => readonly string[])[] = [
     `drop index ${s}.inbox_received_at`,
     `alter table ${s}.inbox drop constraint inbox_pkey, drop column source`,
     `alter table ${s}.inbox add constraint inbox_pkey primary key (consumer, message_id)`,
-    `create table ${s}.inbox_dead_letters (
-      consumer varchar(255) not null,
-      topic varchar(255) not null,
-      partition integer not null,
-      "offset" bigint not null,
-      message_id varchar(255),
-      type varchar(255),
-      key bytea,
-      headers jsonb not null,
-      value bytea,
-      error text not null,
-      dead_at timestamptz not null default clock_timestamp(),
-      primary key (consumer, topic, partition, "offset")
-    )`,
+    inboxDeadLetters(s),
     `insert into ${s}.inbox_dead_letters
      select consumer, topic, partition, "offset", message_id, type, key, headers, value, coalesce(error, ''), dead_at
        from ${s}.inbox_parked`,

@@ -39,20 +39,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
       received_at timestamptz not null default clock_timestamp(),
       primary key (consumer, message_id)
     )`,
-    `create table ${s}.inbox_dead_letters (
-      consumer varchar(255) not null,
-      topic varchar(255) not null,
-      partition integer not null,
-      "offset" bigint not null,
-      message_id varchar(255),
-      type varchar(255),
-      key bytea,
-      headers jsonb not null,
-      value bytea,
-      error text not null,
-      dead_at timestamptz not null default clock_timestamp(),
-      primary key (consumer, topic, partition, "offset")
-    )`,
+    inboxDeadLetters(s),
   ],
   (s) => [...outboxOfVersion2(s), ...inboxOfVersion2(s), ...auditAndJobsOfVersion2(s)],
   (s) => [
@@ -212,6 +199,24 @@ function auditAndJobsOfVersion2(s: string): readonly string[] {
     `create index jobs_due on ${s}.jobs (queue, run_at) where dead_at is null`,
     `create index jobs_dead on ${s}.jobs (id) where dead_at is not null`,
   ];
+}
+
+/** The dead letters of the inbox in version 1. The way down to it needs the table too. */
+export function inboxDeadLetters(s: string): string {
+  return `create table ${s}.inbox_dead_letters (
+      consumer varchar(255) not null,
+      topic varchar(255) not null,
+      partition integer not null,
+      "offset" bigint not null,
+      message_id varchar(255),
+      type varchar(255),
+      key bytea,
+      headers jsonb not null,
+      value bytea,
+      error text not null,
+      dead_at timestamptz not null default clock_timestamp(),
+      primary key (consumer, topic, partition, "offset")
+    )`;
 }
 
 /** Quotes a name from code or configuration for SQL, because a name cannot be a parameter. */
