@@ -66,7 +66,7 @@ describe('the scope of a failed send', () => {
 });
 
 describe('errors that must not be retried by kafkajs', () => {
-  it('say so, and explain what to do', () => {
+  it('contain both numbers of partitions and what to do', () => {
     const error = new PartitionCountError('orders', 3, 6);
 
     expect(error.retriable).toBe(false);
