@@ -60,7 +60,7 @@ async function measure(servers: Servers, what: string, relayElsewhere: boolean):
     {
       what: `INSERT to consumer at ${PER_SECOND}/s, ${what}, p50 / p95 / p99 in ms`,
       value: shown(latencies),
-      goal: 'p50 ≤ 4, p99 ≤ 10',
+      goal: 'p50 ≤ 3.3, p99 ≤ 9',
     },
     { what: '  of which INSERT to commit', value: shown(commitMs) },
     ...cpuFigures([cpu]),

@@ -22,7 +22,7 @@ export async function relay(servers: Servers): Promise<Figure[]> {
     { what: 'bare kafkajs producer, no headers, messages/s', value: spread(without) },
     { what: `relay, backlog of ${messages} × 500 B, messages/s`, value: spread(relayed) },
     ...cpuFigures(drains.map(({ cpu }) => cpu)),
-    { what: 'relay / bare producer with our headers', value: ratio(relayed, withHeaders), goal: '≥ 0.85' },
+    { what: 'relay / bare producer with our headers', value: ratio(relayed, withHeaders), goal: '≥ 1.7' },
     { what: 'relay / bare producer without headers', value: ratio(relayed, without) },
   ];
 }

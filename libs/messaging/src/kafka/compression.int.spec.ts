@@ -1,17 +1,9 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { type INestApplication } from '@nestjs/common';
 import { startCounter } from '../../test/counter-process.js';
+import { describeWithJava, runJava } from '../../test/java.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { configureTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
-
-/** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
-const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
-const hasJava = java !== undefined && jars !== undefined;
-const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
-const PROGRAM = join(import.meta.dirname, '../../test/Produce.java');
 
 let sandbox: Sandbox;
 const apps: INestApplication[] = [];
@@ -36,13 +28,7 @@ const effects = async () =>
 describeWithJava('a Java client that compresses', () => {
   it('P2 P4 has each of its messages handled once with gzip, snappy, lz4 and zstd', async () => {
     const topic = sandbox.consumer.topic.name;
-    const run = promisify(execFile);
-    const { stdout } = await run(
-      java ?? '',
-      ['-cp', join(jars ?? '', '*'), PROGRAM, sandbox.options.brokers.join(), topic],
-      { maxBuffer: 16 * 1024 * 1024 },
-    );
-    const sent = stdout.trimEnd().split('\n');
+    const sent = await runJava('Produce.java', sandbox.options.brokers.join(), topic);
     await start();
 
     await until('all are handled', async () => (await effects()) === sent.length);

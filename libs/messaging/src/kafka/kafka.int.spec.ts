@@ -8,6 +8,7 @@ import { connectProducer, unacknowledged } from './producer.js';
 import { createTopics } from './topics.js';
 import { partitionOf } from './partition.js';
 import { testBrokers } from '../testing/database.js';
+import { aRow } from '../../test/published-record.js';
 import { KafkaLink } from '../../test/kafka-link.js';
 import { readTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
@@ -20,20 +21,16 @@ function aTopic() {
   return { name: `kafka-${randomUUID()}`, aggregateType: 'x', partitions: 2, retentionMs: 3_600_000, events: {} };
 }
 
-function aRecord(key: string) {
-  return { key, value: '{}', timestamp: '0', headers: {} };
-}
-
 describe('a producer', () => {
   it('P3 sends nothing once it is no longer allowed to', async () => {
     const topic = aTopic();
     await createTopics(options, [topic]);
-    const producer = await connectProducer(options);
+    const producer = await connectProducer({ ...options, source: '/test' });
     const reader = await readTopic(options.brokers, topic.name);
 
-    const refused = producer.publish(new Map([[topic.name, [aRecord('refused')]]]), () => false);
+    const refused = producer.publish(new Map([[topic.name, [aRow({ aggregateid: 'refused' })]]]), () => false);
     await expect(refused).rejects.toThrow('the lease was lost');
-    await producer.publish(new Map([[topic.name, [aRecord('sent')]]]), () => true);
+    await producer.publish(new Map([[topic.name, [aRow({ aggregateid: 'sent' })]]]), () => true);
 
     await until('the allowed one is there', () => reader.records.length > 0);
     expect(reader.records.map(({ key }) => String(key))).toEqual(['sent']);
@@ -42,10 +39,10 @@ describe('a producer', () => {
   });
 
   it('fails for a topic that does not exist, and does not create it', async () => {
-    const producer = await connectProducer(options);
+    const producer = await connectProducer({ ...options, source: '/test' });
     const name = aTopic().name;
 
-    const sending = producer.publish(new Map([[name, [aRecord('a')]]]), () => true);
+    const sending = producer.publish(new Map([[name, [aRow({ aggregateid: 'a' })]]]), () => true);
 
     await expect(sending).rejects.toThrow('topic-partition');
     await producer.close();

@@ -16,6 +16,7 @@ import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
 import { decompress, isOutOfMemory } from './codecs.js';
 import { describeError } from '../errors.js';
 import { type FetchedRecord } from './fetched-record.js';
+import { type EncodedRequest, patchProduceRequests } from './kafkajs-produce.js';
 import { decodeRecords, FetchBudget } from './record-batch.js';
 
 /** The patches reach into internals that another version may have changed or fixed. */
@@ -29,6 +30,7 @@ export function patchKafkajs(version = installedVersion()): void {
   patchEncoder();
   patchCodecs();
   patchFetchDecoding();
+  patchProduceRequests();
 }
 
 function installedVersion(): string {
@@ -62,7 +64,12 @@ interface EncoderClass {
   prototype: {
     buf: Buffer;
     offset: number;
+    /** The bytes written so far. */
+    readonly buffer: Buffer;
+    /** How many bytes in front of {@link buffer} are free. */
+    headroom?: number;
     ensureAvailable: (this: EncoderClass['prototype'], length: number) => void;
+    writeEncoder: (this: EncoderClass['prototype'], value: EncodedRequest) => EncoderClass['prototype'];
   };
 }
 /** The size that an encoder is created with if none is given. */
@@ -78,6 +85,26 @@ function patchEncoder(): void {
     const larger = Buffer.allocUnsafe(nextPowerOfTwo(needed));
     this.buf.copy(larger, 0, 0, this.offset);
     this.buf = larger;
+  };
+  patchFraming(encoderClass.prototype);
+}
+
+/**
+ * kafkajs 2.2.4 copies a request twice into larger buffers, to put its header and its length in front. With the patch, they are
+ * written into the room in front of it, if it has some.
+ */
+function patchFraming(encoder: EncoderClass['prototype']): void {
+  const { writeEncoder } = encoder;
+  encoder.writeEncoder = function (value) {
+    const { headroom = 0 } = value;
+    if (headroom < this.offset || headroom === 0) return writeEncoder.call(this, value);
+    const { buffer, byteOffset, length } = value.buffer;
+    const whole = Buffer.from(buffer, byteOffset - this.offset, this.offset + length);
+    this.buffer.copy(whole);
+    this.headroom = headroom - this.offset;
+    this.buf = whole;
+    this.offset = whole.length;
+    return this;
   };
 }
 

@@ -1,10 +1,12 @@
-import { type ICustomPartitioner } from 'kafkajs';
 import { disconnect, FEW_RETRIES, kafkaClient, type KafkaOptions, REQUEST_MS } from './client.js';
 import { LeaseLostError, PartitionCountError, UnacknowledgedError } from './kafka-errors.js';
-import { type OutgoingRecord } from '../message/message.js';
-import { partitionOf } from './partition.js';
+import { type Attempt, partitionRows, RequestBuffers, TopicRows } from './kafkajs-produce.js';
+import { type OutboxRow } from '../message/message.js';
+import { RecordHeaders } from './record-headers.js';
 
 export interface ProducerOptions extends KafkaOptions {
+  /** The `ce_source` of the messages. */
+  readonly source: string;
   /** The expected number of partitions by topic. Messages to a topic with another number are not sent; other topics are not checked. */
   readonly partitions?: ReadonlyMap<string, number>;
 }
@@ -17,17 +19,24 @@ const METADATA_AGE_MS = 5000;
 
 export interface Producer {
   /**
-   * Sends the records of all topics at once and returns when every topic-partition has acknowledged them (acks=all).
-   * `mayStillSend` is called before each attempt, including kafkajs's own second one. After an error the outcome is unknown.
-   * Close this producer then, and connect another one before sending anything else.
+   * Sends the rows of all topics at once and returns when every topic-partition has acknowledged them (acks=all). The key stands for
+   * `ce_subject` and the timestamp for `ce_time`. If the rows are not `timed`, because Kafka rejects such timestamps, `ce_time` is a
+   * header. `mayStillSend` is called before each attempt, including kafkajs's own second one.
+   *
+   * After an error the outcome is unknown. Close this producer then, and connect another one before sending anything else.
    */
-  publish(recordsByTopic: ReadonlyMap<string, OutgoingRecord[]>, mayStillSend: () => boolean): Promise<void>;
+  publish(
+    rowsByTopic: ReadonlyMap<string, readonly OutboxRow[]>,
+    mayStillSend: () => boolean,
+    timed?: boolean,
+  ): Promise<void>;
   /** Never throws. */
   close(): Promise<void>;
 }
 
 export async function connectProducer(options: ProducerOptions): Promise<Producer> {
   const kafka = kafkaClient(options);
+  const headers = new RecordHeaders(options.source);
   const attempt = new SendAttempt(options.partitions ?? new Map());
   const producer = kafka.producer({
     idempotent: true,
@@ -35,7 +44,7 @@ export async function connectProducer(options: ProducerOptions): Promise<Produce
     allowAutoTopicCreation: false,
     metadataMaxAge: METADATA_AGE_MS,
     retry: FEW_RETRIES,
-    createPartitioner: () => attempt.partitioner(),
+    createPartitioner: () => partitionRows,
   });
   try {
     await producer.connect();
@@ -44,15 +53,20 @@ export async function connectProducer(options: ProducerOptions): Promise<Produce
     throw error;
   }
   return {
-    async publish(recordsByTopic, mayStillSend) {
+    async publish(rowsByTopic, mayStillSend, timed = true) {
       attempt.begin(mayStillSend);
+      const format = { headers, timed };
       const answers = await producer.sendBatch({
         acks: -1,
         timeout: REQUEST_MS,
-        topicMessages: [...recordsByTopic].map(([topic, messages]) => ({ topic, messages })),
+        topicMessages: [...rowsByTopic].map(([topic, rows]) => ({
+          topic,
+          messages: new TopicRows(rows, format, attempt).asMessages(),
+        })),
       });
       const silent = unacknowledged(attempt.targets, answers);
       if (silent.length > 0) throw new UnacknowledgedError(silent);
+      attempt.buffers.answered();
     },
     close: () => disconnect(producer),
   };
@@ -70,11 +84,12 @@ export function unacknowledged(
 }
 
 /**
- * Stops a send that may no longer go out, and records which topic-partitions have to answer. It does so in the partitioner,
- * which kafkajs calls before every attempt to send, including its own retries.
+ * Stops a send that may no longer go out, and records which topic-partitions have to answer. kafkajs calls the partitioner before
+ * every attempt to send, including its own retries.
  */
-class SendAttempt {
+class SendAttempt implements Attempt {
   readonly targets = new Set<string>();
+  readonly buffers = new RequestBuffers();
   private mayStillSend = (): boolean => false;
 
   constructor(private readonly partitions: ReadonlyMap<string, number>) {}
@@ -84,15 +99,15 @@ class SendAttempt {
     this.targets.clear();
   }
 
-  partitioner(): ReturnType<ICustomPartitioner> {
-    return ({ topic, partitionMetadata, message }) => {
-      if (!this.mayStillSend()) throw new LeaseLostError();
-      const expected = this.partitions.get(topic);
-      if (expected !== undefined && expected !== partitionMetadata.length)
-        throw new PartitionCountError(topic, partitionMetadata.length, expected);
-      const partition = partitionOf(String(message.key), partitionMetadata.length);
-      this.targets.add(`${topic}/${partition}`);
-      return partition;
-    };
+  starts(topic: string, partitions: number): void {
+    if (!this.mayStillSend()) throw new LeaseLostError();
+    const expected = this.partitions.get(topic);
+    if (expected !== undefined && expected !== partitions) throw new PartitionCountError(topic, partitions, expected);
+    // A failed attempt may still be writing its own.
+    this.buffers.forget();
+  }
+
+  sends(topic: string, partition: string): void {
+    this.targets.add(`${topic}/${partition}`);
   }
 }

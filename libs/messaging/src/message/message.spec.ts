@@ -1,7 +1,7 @@
 import { IsInt } from 'class-validator';
 import fc from 'fast-check';
 import { recordTime } from './event-time.js';
-import { type KafkaRecord, type OutboxRow, toRecord } from './message.js';
+import { type KafkaRecord } from './message.js';
 import { readMessage } from './read-message.js';
 
 class Counted {
@@ -21,21 +21,6 @@ function aRecord(fields: Partial<KafkaRecord> = {}): KafkaRecord {
     key: Buffer.from('a'),
     value: Buffer.from('{"n":1}'),
     headers: { ce_specversion: '1.0', ce_id: 'id', ce_type: 'Counted', ce_source: '/test', ce_sequence: '3' },
-    ...fields,
-  };
-}
-
-function aRow(fields: Partial<OutboxRow> = {}): OutboxRow {
-  return {
-    position: '1',
-    id: '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d',
-    aggregatetype: 'counter',
-    aggregateid: 'a',
-    type: 'Counted',
-    dataschema: 'urn:event:Counted:2',
-    sequence: '1',
-    payload: '{"n":1}',
-    timestamp: '0',
     ...fields,
   };
 }
@@ -344,29 +329,5 @@ describe('upcasters', () => {
 
   it('leave a message that violates its contract in its place in its key', () => {
     expect(of(1, '{"n":"seven"}')).toMatchObject({ readable: false, sound: true });
-  });
-});
-
-describe('toRecord', () => {
-  it('writes what readMessage reads', () => {
-    fc.assert(
-      fc.property(
-        fc.integer(),
-        fc.uuid({ version: 7 }),
-        fc.string({ minLength: 1 }),
-        fc.nat(),
-        (n, id, key, sequence) => {
-          const row = aRow({ id, aggregateid: key, sequence: String(sequence), payload: JSON.stringify({ n }) });
-
-          const { headers, value, key: sentKey } = toRecord(row, '/test');
-          const reading = readMessage(
-            aRecord({ key: Buffer.from(sentKey), value: Buffer.from(value), headers }),
-            contract,
-          );
-
-          expect(reading).toMatchObject({ readable: true, message: { id, sequence, type: 'Counted', data: { n } } });
-        },
-      ),
-    );
   });
 });

@@ -1,5 +1,3 @@
-import { NO_TIMESTAMP } from './event-time.js';
-
 /** A record as stored on the topic. Header values are UTF-8 text. If a header name occurs twice, the last value counts. */
 export interface KafkaRecord {
   readonly topic: string;
@@ -58,36 +56,7 @@ export interface OutboxRow {
   /** When it was written, in milliseconds since the epoch. */
   readonly timestamp: string;
   /** How many more rows the read found but left out because of their size. */
-  readonly rest?: string;
-}
-
-export interface OutgoingRecord {
-  readonly key: string;
-  readonly value: string;
-  /** The event's time (`ce_time`) in milliseconds since the epoch, the format that kafkajs expects. */
-  readonly timestamp: string;
-  readonly headers: Record<string, string>;
-}
-
-/**
- * Converts a row to a record in binary mode, with the envelope in headers and the data as the value. The key stands for
- * `ce_subject` and the timestamp for `ce_time`. If Kafka rejects such timestamps, `timed` is false and `ce_time` is a header.
- */
-export function toRecord(row: OutboxRow, source: string, timed = true): OutgoingRecord {
-  const record: OutgoingRecord = {
-    key: row.aggregateid,
-    value: row.payload,
-    timestamp: timed ? row.timestamp : String(NO_TIMESTAMP),
-    headers: {
-      ce_specversion: '1.0',
-      ce_id: row.id,
-      ce_source: source,
-      ce_type: row.type,
-      ce_dataschema: row.dataschema,
-      ce_sequence: row.sequence,
-      'content-type': 'application/json',
-    },
-  };
-  if (!timed) record.headers['ce_time'] = new Date(Number(row.timestamp)).toISOString();
-  return record;
+  readonly rest?: string | undefined;
+  /** The partition of its key. Whoever needs it first sets it, because a topic's number of partitions never changes. */
+  partition?: number | undefined;
 }

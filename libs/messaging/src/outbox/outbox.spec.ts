@@ -4,8 +4,8 @@ import { type EntityManager, type QueryRunner } from 'typeorm';
 import { type AfterCommit } from '../postgres/after-commit.js';
 import { PermanentError } from '../errors.js';
 import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
-import { recordTime } from '../message/event-time.js';
-import { type KafkaRecord, toRecord } from '../message/message.js';
+import { type KafkaRecord } from '../message/message.js';
+import { aRow, publishedRecord } from '../../test/published-record.js';
 import { readMessage } from '../message/read-message.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { Outbox, type OutboxEvent } from './outbox.js';
@@ -62,20 +62,8 @@ async function added({ aggregateId = 'ann', version = 1, id, ...given }: Given):
     string,
     string,
   ];
-  const { key, value, headers, timestamp } = toRecord(
-    { position: '1', id: rowId, aggregatetype, aggregateid, type, dataschema, sequence, payload, timestamp: '0' },
-    `/${SERVICE}`,
-  );
-  return {
-    id: givenId,
-    topic: contract.name,
-    partition: 0,
-    offset: '0',
-    timestamp: recordTime(timestamp),
-    key: Buffer.from(key),
-    value: Buffer.from(value),
-    headers,
-  };
+  const columns = { id: rowId, aggregatetype, aggregateid, type, dataschema, sequence, payload };
+  return { ...publishedRecord(aRow(columns), `/${SERVICE}`), topic: contract.name, id: givenId };
 }
 
 describe('Outbox.add', () => {

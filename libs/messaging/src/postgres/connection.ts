@@ -36,10 +36,20 @@ export class Connection {
 
   /** Runs statements one after another, because the lease is renewed while a batch is read or sent. */
   query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
+    return this.inTurn(() => this.client.query<Row>(text, values));
+  }
+
+  /** Like {@link query}, with each row as an array, which costs less than an object. */
+  async queryArrays<Row extends unknown[]>(text: string, values: unknown[]): Promise<Row[]> {
+    const { rows } = await this.inTurn(() => this.client.query<Row>({ text, values, rowMode: 'array' }));
+    return rows;
+  }
+
+  private inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
     const result = this.last.then(async () => {
       if (this.closed) throw new Error('the connection was closed');
       try {
-        return await this.client.query<Row>(text, values);
+        return await run();
       } catch (error) {
         // The server would continue a statement that waits for a lock after we gave up on it. Reconnecting every second would then
         // leave behind one session each.

@@ -2,7 +2,7 @@ import { type LogSql } from '../log/log-sql.js';
 import { type OutboxRow } from '../message/message.js';
 import { type Connection } from '../postgres/connection.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-import { COLUMNS, OUT } from './outbox-columns.js';
+import { COLUMNS, OUT, type OutFields, toRow } from './outbox-columns.js';
 import { type AggregateKey } from './parked-keys.js';
 
 /** How many parked messages one statement moves to new positions. */
@@ -54,13 +54,13 @@ export class OutboxParkedStore {
     before: number | undefined,
     limit: number,
   ): Promise<OutboxRow[]> {
-    const { rows } = await this.connection.query<OutboxRow>(
+    const rows = await this.connection.queryArrays<OutFields>(
       `select ${OUT} from ${this.schema}.outbox_parked
         where aggregatetype = $1 and aggregateid = $2 and dead_at is null and ($3::bigint is null or position < $3)
         order by outbox_parked.position limit $4`,
       [aggregatetype, aggregateid, before, limit],
     );
-    return rows;
+    return rows.map(toRow);
   }
 
   async markParkedDead(row: OutboxRow, error: string): Promise<void> {

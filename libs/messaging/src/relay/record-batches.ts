@@ -61,9 +61,10 @@ export class RecordBatches {
   }
 
   /** The row's partition if the topic has as many partitions as its contract declares, which is good enough for a bound. */
-  private targetOf({ aggregatetype, aggregateid }: OutboxRow): string {
+  private targetOf(row: OutboxRow): string {
+    const { aggregatetype, aggregateid } = row;
     const partitions = this.topics.get(aggregatetype)?.partitions ?? 1;
-    return `${aggregatetype}/${partitionOf(aggregateid, partitions)}`;
+    return `${aggregatetype}/${(row.partition ??= partitionOf(aggregateid, partitions))}`;
   }
 }
 

@@ -4,7 +4,7 @@ import { type OutboxRow } from '../message/message.js';
 import { type Incident, reportIncident } from '../operations/incident.js';
 import { type Connection } from '../postgres/connection.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-import { COLUMNS, OUT, RECORD_OVERHEAD_BYTES } from './outbox-columns.js';
+import { COLUMNS, OUT, type OutFields, RECORD_OVERHEAD_BYTES, toRow } from './outbox-columns.js';
 
 /** The maximum range of positions that one statement scans. */
 const MAX_SCANNED_POSITIONS = 200_000;
@@ -109,7 +109,7 @@ export class RelayStore {
                window w as (order by oldest.position)) as measured
         where (nth = 1 or bytes <= $3)${logMatches}
         order by measured.position`;
-    if (unlessEnded.length === 0) return (await this.connection.query<OutboxRow>(rows, values)).rows;
+    if (unlessEnded.length === 0) return (await this.connection.queryArrays<OutFields>(rows, values)).map(toRow);
     return this.readUnlessEnded(rows, values, unlessEnded);
   }
 
@@ -117,16 +117,17 @@ export class RelayStore {
   private async readUnlessEnded(read: string, values: unknown[], writers: readonly string[]): Promise<OutboxRow[]> {
     const value = (of: unknown) => `$${values.push(of)}`;
     // The locks are read after the snapshot was taken, so a transaction that still holds its lock had not ended in the snapshot.
-    const { rows } = await this.connection.query<OutboxRow & { ended: boolean }>(
-      `select read.*, writers.ended
+    const rows = await this.connection.queryArrays<[ended: boolean, ...row: OutFields]>(
+      `select writers.ended, read.*
          from (select count(distinct virtualtransaction) < ${value(writers.length)}::int as ended
                  from pg_locks where ${this.isWriter} and virtualtransaction = any(${value(writers)}::text[])) as writers
          left join (${read}) as read on true
         order by read.position::bigint`,
       values,
     );
-    if (rows[0]?.ended) throw new WriterEnded();
-    return rows.filter(({ position }) => position !== null);
+    const [[ended] = [false]] = rows;
+    if (ended) throw new WriterEnded();
+    return rows.flatMap(([, ...row]) => (row[0] === null ? [] : [toRow(row)]));
   }
 
   /**
@@ -148,7 +149,7 @@ export class RelayStore {
   ): Promise<{ rows: OutboxRow[]; upTo: number; logMatches: boolean }> {
     // Removed rows stay in the index for as long as an old transaction is open; see `removeOld`.
     const end = Math.min(cursor.position, from + MAX_SCANNED_POSITIONS);
-    const { rows } = await this.connection.query<OutboxRow & { upTo: string | null; logMatches: boolean }>(
+    const rows = await this.connection.queryArrays<[upTo: string | null, logMatches: boolean, ...row: OutFields]>(
       `with looked as materialized (
          select position, aggregatetype from ${this.schema}.outbox
           where position >= $2 and position <= $3 order by position limit $6),
@@ -160,17 +161,21 @@ export class RelayStore {
                                       where aggregatetype = $1 and not position <@ $4::int8multirange
                                       order by position limit $5))),
        few as (select * from oldest where nth = 1 or bytes <= $7)
-       select ${OUT},
-              (select case when (select count(*) from few) = $5 or (select count(*) from few) < (select count(*) from oldest)
+       select (select case when (select count(*) from few) = $5 or (select count(*) from few) < (select count(*) from oldest)
                            then (select max(position) from few)
-                           when count(*) = $6 then max(position) else $3 end from looked)::text as "upTo",
-              ($8::text is null or $8 = ${this.log.location})${this.log.sequenceHasPassed('$9')} as "logMatches"
+                           when count(*) = $6 then max(position) else $3 end from looked)::text,
+              ($8::text is null or $8 = ${this.log.location})${this.log.sequenceHasPassed('$9')}, ${OUT}
          from few right join (values (1)) as one on true order by few.position`,
       [aggregatetype, from, end, multirange(cursor.gaps), limit, maxScanned, bytes, location, cursor.position],
     );
     const [first] = rows;
     if (!first) throw new Error('PostgreSQL returned no row for the read');
-    return { rows: first.id === null ? [] : rows, upTo: Number(first.upTo), logMatches: first.logMatches };
+    const [upTo, logMatches, position] = first;
+    return {
+      rows: position === null ? [] : rows.map(([, , ...row]) => toRow(row)),
+      upTo: Number(upTo),
+      logMatches,
+    };
   }
 
   /** Returns the transactions, including prepared ones, that may fill a gap because they hold the lock that every writer takes first. */

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { describeError } from '../errors.js';
 import { isTimestampRefusal } from '../kafka/kafka-errors.js';
 import { type connectProducer, type Producer } from '../kafka/producer.js';
-import { type OutboxRow, type OutgoingRecord, toRecord } from '../message/message.js';
+import { type OutboxRow } from '../message/message.js';
 import { type TopicContract } from '../message/topic.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { TopicCounts } from './topic-counts.js';
@@ -85,26 +85,23 @@ export class Sender {
   }
 
   private async sendOnce(rows: readonly OutboxRow[], mayPublish: () => boolean, timed: boolean): Promise<void> {
-    const recordsByTopic = new Map<string, OutgoingRecord[]>();
+    const rowsByTopic = new Map<string, OutboxRow[]>();
     for (const row of rows) {
       const topic = this.topics.get(row.aggregatetype)?.name;
       if (topic === undefined)
         throw new Error(`no topic is declared for aggregate type ${row.aggregatetype} (message ${row.id})`);
-      const records = recordsByTopic.get(topic) ?? [];
-      records.push(toRecord(row, `/${this.options.service}`, timed));
-      recordsByTopic.set(topic, records);
+      const others = rowsByTopic.get(topic);
+      if (others) others.push(row);
+      else rowsByTopic.set(topic, [row]);
     }
     this.producer ??= await this.connect({
       brokers: this.options.brokers,
       clientId: this.options.service,
+      source: `/${this.options.service}`,
       partitions: this.partitions,
     });
-    await this.producer.publish(recordsByTopic, mayPublish);
-    // The latency is measured from the row's time, even if the record has no timestamp.
-    for (const [topic, records] of recordsByTopic) {
-      const times = timed ? records : rows.filter((row) => this.topics.get(row.aggregatetype)?.name === topic);
-      this.counts.get(topic)?.acknowledged(times);
-    }
+    await this.producer.publish(rowsByTopic, mayPublish, timed);
+    for (const [topic, sent] of rowsByTopic) this.counts.get(topic)?.acknowledged(sent);
   }
 
   /**

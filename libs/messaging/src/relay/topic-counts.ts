@@ -1,4 +1,4 @@
-import { type OutgoingRecord } from '../message/message.js';
+import { type OutboxRow } from '../message/message.js';
 
 /** Upper bounds of the latency buckets in milliseconds, from a quiet relay to a backlog after an outage. */
 export const LATENCY_BOUNDS_MS = [
@@ -20,10 +20,10 @@ export class TopicCounts {
   readonly latencies = Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0);
   latencySumMs = 0;
 
-  /** Counts records that Kafka has just acknowledged. Their timestamps are the database's; if its clock is ahead, the latency is 0. */
-  acknowledged(records: readonly Pick<OutgoingRecord, 'timestamp'>[], nowMs = Date.now()): void {
-    this.published += records.length;
-    for (const { timestamp } of records) {
+  /** Counts rows that Kafka has just acknowledged. Their timestamps are the database's; if its clock is ahead, the latency is 0. */
+  acknowledged(rows: readonly Pick<OutboxRow, 'timestamp'>[], nowMs = Date.now()): void {
+    this.published += rows.length;
+    for (const { timestamp } of rows) {
       const ms = Math.max(0, nowMs - Number(timestamp));
       const bound = LATENCY_BOUNDS_MS.findIndex((upper) => ms <= upper);
       const bucket = bound < 0 ? LATENCY_BOUNDS_MS.length : bound;

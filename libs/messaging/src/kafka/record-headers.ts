@@ -1,0 +1,68 @@
+import { MAX_VARINT_BYTES, writeVarint } from './varint.js';
+
+/*
+ * The headers of an outgoing record: a CloudEvents envelope in binary mode (Kafka binding 1.0.2). Names, constant values and their
+ * lengths are encoded once. Only the id, the sequence and possibly the time differ between messages of one type.
+ */
+
+/** A contract has fewer types. The limit bounds the memory if a table has other rows. */
+const MAX_TYPES = 1000;
+
+/** The constant parts of the headers of one service's records, in the order of the headers. */
+export class RecordHeaders {
+  /** From the number of headers to the name of `ce_id`. */
+  readonly beforeId: Buffer;
+  /** The number of headers differs from {@link beforeId}, because `ce_time` follows. */
+  readonly beforeIdUntimed: Buffer;
+  /** From the name of `content-type` on. */
+  readonly afterSequence: Buffer;
+  /** From the name of `content-type` to that of `ce_time`. */
+  readonly beforeTime: Buffer;
+  private readonly source: Buffer;
+  private readonly byType = new Map<string, Map<string, Buffer>>();
+  private types = 0;
+
+  /** `source` is the `ce_source`. */
+  constructor(source: string) {
+    const version = Buffer.concat([header('ce_specversion', '1.0'), text('ce_id')]);
+    this.beforeId = Buffer.concat([varint(7), version]);
+    this.beforeIdUntimed = Buffer.concat([varint(8), version]);
+    this.afterSequence = header('content-type', 'application/json');
+    this.beforeTime = Buffer.concat([this.afterSequence, text('ce_time')]);
+    this.source = header('ce_source', source);
+  }
+
+  /** Returns the part between the values of `ce_id` and `ce_sequence`. */
+  betweenIdAndSequence(type: string, dataschema: string): Buffer {
+    return this.byType.get(type)?.get(dataschema) ?? this.encode(type, dataschema);
+  }
+
+  private encode(type: string, dataschema: string): Buffer {
+    const part = Buffer.concat([
+      this.source,
+      header('ce_type', type),
+      header('ce_dataschema', dataschema),
+      text('ce_sequence'),
+    ]);
+    if (++this.types > MAX_TYPES) {
+      this.byType.clear();
+      this.types = 1;
+    }
+    const schemas = this.byType.get(type) ?? new Map<string, Buffer>();
+    this.byType.set(type, schemas.set(dataschema, part));
+    return part;
+  }
+}
+
+const header = (name: string, value: string) => Buffer.concat([text(name), text(value)]);
+
+/** A text with its length. */
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([varint(bytes.length), bytes]);
+}
+
+function varint(value: number): Buffer {
+  const bytes = Buffer.alloc(MAX_VARINT_BYTES);
+  return bytes.subarray(0, writeVarint(bytes, 0, value));
+}

@@ -1,0 +1,17 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
+const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
+const hasJava = java !== undefined && jars !== undefined;
+
+/** Skips its tests without Java. */
+export const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
+
+/** Runs a program of this folder with Kafka's client, and returns the lines that it prints. */
+export async function runJava(program: string, ...args: readonly string[]): Promise<string[]> {
+  const command = ['-cp', join(jars ?? '', '*'), join(import.meta.dirname, program), ...args];
+  const { stdout } = await promisify(execFile)(java ?? '', command, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout.trimEnd().split('\n');
+}
