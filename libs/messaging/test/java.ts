@@ -4,10 +4,9 @@ import { promisify } from 'node:util';
 
 /** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
 const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
-const hasJava = java !== undefined && jars !== undefined;
 
-/** Skips its tests without Java. */
-export const describeWithJava = hasJava || isWorkflow ? describe : describe.skip;
+/** Whether tests with Java run here. Elsewhere they are skipped. */
+export const runsJava = (java !== undefined && jars !== undefined) || isWorkflow !== undefined;
 
 /** Runs a program of this folder with Kafka's client, and returns the lines that it prints. */
 export async function runJava(program: string, ...args: readonly string[]): Promise<string[]> {

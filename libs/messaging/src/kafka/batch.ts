@@ -1,4 +1,5 @@
 import { type EachBatchPayload } from 'kafkajs';
+import { setHeader } from './fetched-record.js';
 import { toCommit } from './group-offsets.js';
 import { recordTime } from '../message/event-time.js';
 import { type KafkaRecord } from '../message/message.js';
@@ -82,10 +83,11 @@ function batchOf(payload: EachBatchPayload, owner: BatchOwner, isStable: () => b
   };
 }
 
-function textHeaders(headers: EachBatchPayload['batch']['messages'][number]['headers']): Record<string, string> {
-  const entries = Object.entries(headers ?? {}).map(([name, value]) => [
-    name,
-    (Array.isArray(value) ? value.at(-1) : value)?.toString() ?? '',
-  ]);
-  return Object.fromEntries(entries) as Record<string, string>;
+function textHeaders(headers: EachBatchPayload['batch']['messages'][number]['headers'] = {}): Record<string, string> {
+  const text: Record<string, string> = {};
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    setHeader(text, name, (Array.isArray(value) ? value.at(-1) : value)?.toString() ?? '');
+  }
+  return text;
 }

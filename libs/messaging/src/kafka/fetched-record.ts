@@ -20,6 +20,12 @@ export interface FetchedRecord {
 
 export type HeaderValue = Buffer | null;
 
+/** Sets a header, which may be called `__proto__`. An object without a prototype would take several times as long to make and to read. */
+export function setHeader<Value>(headers: Record<string, Value>, name: string, value: Value): void {
+  if (name !== '__proto__') headers[name] = value;
+  else Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
 /** The largest undecodable batch that is stored. */
 const MAX_STORED_BYTES = 16 * 1024 * 1024;
 /** The latest time that PostgreSQL and JavaScript both accept in its common form. */

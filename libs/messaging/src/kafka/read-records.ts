@@ -1,5 +1,5 @@
 import { type BatchHeader } from './batch-header.js';
-import { type FetchedRecord, type HeaderValue } from './fetched-record.js';
+import { type FetchedRecord, type HeaderValue, setHeader } from './fetched-record.js';
 import { UNDECODABLE_BATCH } from '../message/undecodable-batch.js';
 
 /** Reads the records of a batch from its decompressed bytes. @throws if they do not match the header */
@@ -38,26 +38,30 @@ export function readRecords(bytes: Buffer, header: BatchHeader): FetchedRecord[]
 }
 
 function readHeaders(reader: RecordReader): NonNullable<FetchedRecord['headers']> {
-  // A header may be called __proto__.
-  const headers = Object.create(null) as Record<string, HeaderValue | HeaderValue[]>;
+  const headers: Record<string, HeaderValue | HeaderValue[]> = {};
   const count = reader.varint();
   if (count < 0) throw new Error('a message has a negative number of headers');
   for (let n = 0; n < count; n++) {
-    const name = reader.bytes()?.toString();
-    if (name === undefined) throw new Error('a header has no name');
+    const name = reader.name(n);
+    if (name === null) throw new Error('a header has no name');
     const value = reader.bytes();
     if (name === UNDECODABLE_BATCH) continue;
-    const earlier = headers[name];
+    const earlier = Object.hasOwn(headers, name) ? headers[name] : undefined;
     // A record of one megabyte may have half a million headers with the same name.
     if (Array.isArray(earlier)) earlier.push(value);
-    else headers[name] = earlier === undefined ? value : [earlier, value];
+    else setHeader(headers, name, earlier === undefined ? value : [earlier, value]);
   }
   return headers;
 }
 
+/** A record of one megabyte may have half a million headers. */
+const MAX_NAMES = 100;
+
 /** Reads record fields, and never beyond the end of the buffer. */
 class RecordReader {
   at = 0;
+  /** The latest header names by their place in the record. */
+  private readonly names: { readonly text: string; readonly start: number; readonly end: number }[] = [];
 
   constructor(private readonly buffer: Buffer) {}
 
@@ -102,6 +106,24 @@ class RecordReader {
     const length = this.varint();
     if (length === -1) return null;
     return this.buffer.subarray(this.at, (this.at = this.endOf(length)));
+  }
+
+  /** Reads the name of the `nth` header of a record. Most records of a batch have the same ones, which are decoded once. */
+  name(nth: number): string | null {
+    const length = this.varint();
+    if (length === -1) return null;
+    const start = this.at;
+    this.at = this.endOf(length);
+    const known = this.names[nth];
+    if (known && known.end - known.start === length && this.isSame(known.start, start, length)) return known.text;
+    const text = this.buffer.toString('utf8', start, this.at);
+    if (nth < MAX_NAMES) this.names[nth] = { text, start, end: this.at };
+    return text;
+  }
+
+  private isSame(one: number, other: number, length: number): boolean {
+    for (let n = 0; n < length; n++) if (this.buffer[one + n] !== this.buffer[other + n]) return false;
+    return true;
   }
 
   /** Reads the length of the next record and returns the position of its end. */
