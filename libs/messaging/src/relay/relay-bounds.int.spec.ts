@@ -140,9 +140,9 @@ describe('P7', () => {
     const last = new Map<string, { text: string; values: unknown[] }>();
     const query = Reflect.get(pg.Client.prototype, 'query') as (...args: unknown[]) => unknown;
     jest.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-      const [text, values] = args;
-      for (const kind of [READ, POLL])
-        if (typeof text === 'string' && text.includes(kind)) last.set(kind, { text, values: values as unknown[] });
+      const [statement, values] = args as [string | { text: string; values: unknown[] }, unknown[]];
+      const { text, ...rest } = typeof statement === 'string' ? { text: statement, values } : statement;
+      for (const kind of [READ, POLL]) if (text?.includes(kind)) last.set(kind, { text, values: rest.values });
       return query.apply(this, args) as never;
     });
     return last;
