@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { connectInboxes, type InboxContext, type InboxOptions, MessagingModule } from '@twinbox/messaging';
+import { SessionClient } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
 import { runAsChild } from '../support/child.js';
 import { messagingOptions, NOTES, type Place } from '../support/place.js';
@@ -26,7 +27,8 @@ runAsChild<InboxProcessOptions, Record<string, never>>(async (options) => {
   const dataSource = await new DataSource({
     type: 'postgres',
     url: options.databaseUrl,
-    extra: { max: 20 },
+    // As the library's documentation recommends.
+    extra: { max: 20, Client: SessionClient, settings: {}, pipeline: true },
   }).initialize();
   @Module({
     imports: [MessagingModule.forRoot(messagingOptions(options, options.inbox))],
