@@ -1,6 +1,6 @@
 // Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick]`
 import { parseArgs } from 'node:util';
-import { startKafka, startPostgres } from '@twinbox/tools';
+import { ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './support/figures.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
@@ -15,18 +15,24 @@ import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
 import { type Servers } from './support/servers.js';
 
-const PARTS: Readonly<Record<string, (servers: Servers) => Promise<Figure[]>>> = {
-  relay,
-  latency,
-  inbox,
-  writer,
-  memory,
-  million,
-  takeover,
-  saga,
-  lists,
-  live,
-  'worst-input': worstInput,
+interface Part {
+  readonly measure: (servers: Servers) => Promise<Figure[]>;
+  /** The usual duration, and that of --quick. */
+  readonly seconds: readonly [whole: number, quick: number];
+}
+
+const PARTS: Readonly<Record<string, Part>> = {
+  relay: { measure: relay, seconds: [150, 15] },
+  latency: { measure: latency, seconds: [110, 30] },
+  inbox: { measure: inbox, seconds: [110, 20] },
+  writer: { measure: writer, seconds: [170, 15] },
+  memory: { measure: memory, seconds: [45, 6] },
+  million: { measure: million, seconds: [90, 10] },
+  takeover: { measure: takeover, seconds: [60, 15] },
+  saga: { measure: saga, seconds: [900, 150] },
+  lists: { measure: lists, seconds: [400, 40] },
+  live: { measure: live, seconds: [40, 30] },
+  'worst-input': { measure: worstInput, seconds: [90, 30] },
 };
 
 const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. Default: all.`;
@@ -39,23 +45,28 @@ async function main(): Promise<number> {
     return 2;
   }
   const wanted = Object.entries(PARTS).filter(([name]) => positionals.length === 0 || positionals.includes(name));
+  const quick = values.quick ?? false;
+  const plan = wanted.map(([name, { seconds }]) => ({ name, seconds: seconds[quick ? 1 : 0] }));
+  const progress = new ProgressReport(plan, (line) => console.error(line));
 
   const figures: Figure[] = [];
   await withServers(async (servers, signal) => {
-    for (const [name, part] of wanted) {
+    for (const [, { measure }] of wanted) {
       if (signal.aborted) break;
-      console.error(`${name} …`);
-      figures.push(...(await part({ ...servers, quick: values.quick ?? false })));
+      progress.beginPart();
+      figures.push(...(await measure({ ...servers, quick, rounds: (count) => progress.rounds(count) })));
     }
   });
+  progress.stop();
   printTable(figures);
   return 0;
 }
 
 /** Starts throw-away servers and removes them however this ends. */
 async function withServers(
-  use: (servers: Omit<Servers, 'quick'>, signal: AbortSignal) => Promise<void>,
+  use: (servers: Omit<Servers, 'quick' | 'rounds'>, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
+  console.error('starting PostgreSQL and Kafka');
   const stop = new AbortController();
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)

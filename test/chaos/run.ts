@@ -23,6 +23,7 @@ import { judge, type Verdict } from './judge/judge.js';
 import { Load } from './load/load.js';
 import { linesIn, noticesIn } from './system/notices.js';
 import { newSecret } from './load/provider.js';
+import { reportPhases } from './progress.js';
 import { Random } from './random.js';
 import { planFaults, type ServiceName, setupFor } from './faults/schedule.js';
 import { settle, SETTLE_MS } from './system/settle.js';
@@ -80,21 +81,27 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   };
   log(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
   log(`payment gateway: ${setup.gateway}; payments expire after ${paymentTtlMs / 1000} s`);
-  const system = await startSystem(setup, payments, logs);
+  const phases = reportPhases(options.minutes, log);
+  phases.beginPart();
   try {
-    return await observe(system, payments, { ...options, log });
+    const system = await startSystem(setup, payments, logs);
+    try {
+      return await observe(system, payments, { ...options, log, nextPhase: () => phases.beginPart() });
+    } finally {
+      await system.remove();
+      log('everything has stopped');
+    }
   } finally {
-    await system.remove();
-    log('everything has stopped');
+    phases.stop();
   }
 }
 
 async function observe(
   system: System,
   payments: PaymentSettings,
-  options: ChaosOptions & { log: (what: string) => void },
+  options: ChaosOptions & { log: (what: string) => void; nextPhase: () => void },
 ): Promise<ChaosResult> {
-  const { minutes, seed, log, ordersPerSecond = 10, signal = new AbortController().signal } = options;
+  const { minutes, seed, log, nextPhase, ordersPerSecond = 10, signal = new AbortController().signal } = options;
   const { gateway, separateRelaysOf } = setupFor(seed);
   const kafka = kafkaClient(system.kafka.brokers);
   const live = new TopicLog(kafka, TOPICS);
@@ -104,16 +111,19 @@ async function observe(
   try {
     const planned = planFaults(seed, minutes * 60_000);
     log(`load is running; ${planned.length} faults planned`);
+    nextPhase();
     const [faults] = await Promise.all([injectFaults(system, planned, signal, log), pause(minutes * 60_000, signal)]);
     signal.throwIfAborted();
 
     log('healing everything and waiting until the system is idle');
+    nextPhase();
     await Promise.all([redelivery.stop(), load.stop()]);
     await system.heal();
     const unfinished = await settle({ system, kafka, live, faults }, signal, log);
     const marksAtRest = await marksOf(system.database, 'at rest');
 
     log('stopping the processes');
+    nextPhase();
     await system.terminate();
     log('reading the databases and the topics');
     const facts = {

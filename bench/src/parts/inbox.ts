@@ -10,7 +10,10 @@ import { cpuFigures, cpuOf, type CpuPerMessage } from '../support/usage.js';
 export async function inbox(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 4000 : 40_000;
   const [grouped, single]: [Handled[], Handled[]] = [[], []];
-  for (let round = 0; round < (servers.quick ? 1 : 3); round++) {
+  const rounds = servers.quick ? 1 : 3;
+  const beginRound = servers.rounds(rounds);
+  for (let round = 0; round < rounds; round++) {
+    beginRound();
     single.push(await handle(servers, messages / 2, {}));
     grouped.push(await handle(servers, messages, GROUPED));
   }

@@ -10,12 +10,14 @@ const PER_SECOND = 500;
 
 /** Measures the time from just before the INSERT to the consumer, with one message per transaction. */
 export async function latency(servers: Servers): Promise<Figure[]> {
+  const beginRound = servers.rounds(3);
   // Not counted, because Kafka compiles its code in the first half minute after its start.
+  beginRound('warming up');
   await measure(servers, 'warming up', false);
-  return [
-    ...(await measure(servers, 'relay in the writing process', false)),
-    ...(await measure(servers, 'relay in another process', true)),
-  ];
+  beginRound('relay in the writing process');
+  const within = await measure(servers, 'relay in the writing process', false);
+  beginRound('relay in another process');
+  return [...within, ...(await measure(servers, 'relay in another process', true))];
 }
 
 async function measure(servers: Servers, what: string, relayElsewhere: boolean): Promise<Figure[]> {

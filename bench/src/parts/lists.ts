@@ -28,11 +28,16 @@ const SHAPES: Readonly<Record<string, (orders: number) => OrderFilter>> = {
 export async function lists(servers: Servers): Promise<Figure[]> {
   const sizes = servers.quick ? [1000, 100_000] : [10_000, 1_000_000];
   const rounds = servers.quick ? 50 : 500;
+  const beginRound = servers.rounds(sizes.length + Object.keys(SHAPES).length);
   const shops: Shop[] = [];
   try {
-    for (const orders of sizes) shops.push(await openShop(servers, orders));
+    for (const orders of sizes) {
+      beginRound(`creating ${orders} orders`);
+      shops.push(await openShop(servers, orders));
+    }
     const figures: Figure[] = [];
     for (const [name, filterOf] of Object.entries(SHAPES)) {
+      beginRound(name);
       // The first reads fill the caches.
       await measure(shops, filterOf, Math.ceil(rounds / 5));
       const [small = NaN, large = NaN] = (await measure(shops, filterOf, rounds)).map(median);

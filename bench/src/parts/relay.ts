@@ -11,7 +11,9 @@ export async function relay(servers: Servers): Promise<Figure[]> {
   const rounds = servers.quick ? 1 : 5;
   const [withHeaders, without]: [number[], number[]] = [[], []];
   const drains: Drain[] = [];
+  const beginRound = servers.rounds(rounds);
   for (let round = 0; round < rounds; round++) {
+    beginRound();
     withHeaders.push(await bare(servers, messages, true));
     drains.push(await drain(servers, messages));
     without.push(await bare(servers, messages, false));

@@ -27,14 +27,18 @@ const PER_SECOND = 20;
 export async function saga(servers: Servers): Promise<Figure[]> {
   const extent = servers.quick ? QUICK : WHOLE;
   const kinds = await serverProcesses(servers);
+  const beginRound = servers.rounds(5);
   const full = await openShop(servers);
   try {
+    beginRound('filling the shop');
     const sold = await fill(full, extent);
     const figures: Figure[] = [];
     for (const replicas of [1, 2]) {
-      const first = await measureEmpty(servers, replicas, kinds, extent);
-      const later = await measure(full, replicas, kinds, extent);
       const who = replicas === 1 ? 'one replica of each service' : `${replicas} replicas of each service`;
+      beginRound(`${who}, empty database`);
+      const first = await measureEmpty(servers, replicas, kinds, extent);
+      beginRound(`${who}, after ${whole(sold)} orders`);
+      const later = await measure(full, replicas, kinds, extent);
       figures.push(...figuresOf(`${who}, empty database`, first));
       figures.push(...figuresOf(`${who}, after ${whole(sold)} orders`, later));
       figures.push(growth(first, later));

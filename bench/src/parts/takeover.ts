@@ -14,7 +14,10 @@ export async function takeover(servers: Servers): Promise<Figure[]> {
   try {
     leader = await startChild('relay', world);
     await publishesOne(world);
-    for (let round = 0; round < (servers.quick ? 2 : 10); round++) {
+    const rounds = servers.quick ? 2 : 10;
+    const beginRound = servers.rounds(rounds);
+    for (let round = 0; round < rounds; round++) {
+      beginRound();
       standby = await startChild('relay', world);
       // Lets the standby connect and ask for the lease. The random part spreads the ends over the time between two renewals.
       await delay(1500 + Math.random() * 1000);

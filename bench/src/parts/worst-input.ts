@@ -18,8 +18,12 @@ export async function worstInput(servers: Servers): Promise<Figure[]> {
     const services = await startServices({ ...shop, env }, 1);
     try {
       const figures: Figure[] = [];
-      for (const url of [...services.orderUrls, ...services.paymentUrls])
+      const urls = [...services.orderUrls, ...services.paymentUrls];
+      const beginRound = servers.rounds(urls.length);
+      for (const url of urls) {
+        beginRound();
         figures.push(...(await worstOf(url, servers.quick ? 3 : 15)));
+      }
       return figures;
     } finally {
       await services.stop();

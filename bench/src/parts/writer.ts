@@ -9,7 +9,10 @@ const CONNECTIONS = 16;
 /** Measures what the message costs an order: the same transactions with and without the outbox row. */
 export async function writer(servers: Servers): Promise<Figure[]> {
   const [plain, withRow, relayed]: [number[], number[], number[]] = [[], [], []];
-  for (let round = 0; round < (servers.quick ? 1 : 5); round++) {
+  const rounds = servers.quick ? 1 : 5;
+  const beginRound = servers.rounds(rounds);
+  for (let round = 0; round < rounds; round++) {
+    beginRound();
     plain.push(await commitsPerSecond(servers, false, false));
     withRow.push(await commitsPerSecond(servers, true, false));
     relayed.push(await commitsPerSecond(servers, true, true));

@@ -10,6 +10,8 @@ export interface Servers {
   readonly brokers: readonly string[];
   /** Sends less and repeats less, to check that everything runs, not how fast. */
   readonly quick: boolean;
+  /** Says how many rounds the part has. The returned function is called at the beginning of each, optionally with what it does. */
+  readonly rounds: (count: number) => (doing?: string) => void;
 }
 
 /** A database and a topic that nothing else uses. */
