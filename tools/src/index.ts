@@ -1,8 +1,10 @@
 export { root } from './checkout.js';
+export { describeError, OperationalError } from './errors.js';
 export { startKafka } from './servers/kafka.js';
 export { type KafkaOptions, type KafkaServer } from './servers/kafka-server.js';
 export { ProgressReport } from './progress/progress-report.js';
 export { SERVICE_HEAP } from './memory.js';
+export { provideJars } from './servers/jars.js';
 export { freePort, steadyPorts } from './servers/ports.js';
 export { startPostgres } from './servers/postgres.js';
 export { type PostgresOptions, type PostgresServer } from './servers/postgres-server.js';

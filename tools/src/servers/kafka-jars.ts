@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { home, root } from '../checkout.js';
 import { OperationalError } from '../errors.js';
 import { readKafkaDefinition } from './kafka-definition.js';
 import { exists, type KafkaContext } from './kafka-server.js';
-import { ask, isRunning, run } from './processes.js';
+import { downloadMavenJars } from './maven-jars.js';
+import { ask } from './processes.js';
 
 export const CHOICES =
   'Kafka needs one of these: a running Docker engine with compose; Java 17 or newer and Maven on the PATH; or KAFKA_BROKERS set ' +
@@ -49,60 +49,20 @@ const jarsOf = (version: string): string => join(home, `kafka-${version}`);
 /** Kafka's jars (44 MB) and the plugins with which Maven copies them. */
 const DOWNLOAD_MB = 53;
 
-/** Returns a reader for the lines of Maven's output that reports the downloaded megabytes after every five more. */
-export function downloadProgress(report: (mb: number) => void): (line: string) => void {
-  const bytes = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
-  let arrived = 0;
-  let reported = 0;
-  return (line) => {
-    // Downloaded from central: https://… (4.5 MB at 8.3 MB/s)
-    const [, size, unit] = /Downloaded from .* \(([\d.]+) (B|kB|MB|GB) at /.exec(line) ?? [];
-    if (!unit) return;
-    arrived += Number(size) * bytes[unit as keyof typeof bytes];
-    const mb = Math.floor(arrived / 1e6);
-    if (mb < reported + 5) return;
-    reported = mb;
-    report(mb);
-  };
-}
-
 /** Has Maven download and verify the jars into .twinbox, once. The result is complete or absent, even with two concurrent runs. */
 export async function downloadJars({
   definition: { version },
-  onProgress,
-  logFile,
-  signal,
+  ...options
 }: Pick<KafkaContext, 'definition' | 'onProgress' | 'logFile' | 'signal'>): Promise<string> {
-  const jars = jarsOf(version);
-  if (await exists(jars)) return jars;
+  const directory = jarsOf(version);
+  if (await exists(directory)) return directory;
   if ((await ask('mvn', ['--version'], 20_000)) === undefined)
     throw new OperationalError(`Found neither a running Docker engine (with compose) nor Maven. ${CHOICES}`);
-  onProgress?.(`downloading Apache Kafka ${version} with Maven (about ${DOWNLOAD_MB} MB, once)`);
-  await mkdir(home, { recursive: true });
-  await removeUnfinished(home);
-  const unfinished = await mkdtemp(join(home, `kafka-${version}.${process.pid}.unfinished-`));
-  try {
-    const pom = ['--file', join(root, 'tools/kafka/pom.xml'), `-Dkafka.version=${version}`];
-    const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`];
-    await run('mvn', ['--batch-mode', ...pom, ...goal], {
-      what: `Downloading Apache Kafka ${version} with Maven`,
-      logFile,
-      signal,
-      onLine: downloadProgress((mb) => onProgress?.(`${mb} of about ${DOWNLOAD_MB} MB`)),
-    });
-    // Fails if another run has finished first, which has downloaded the same jars.
-    await rename(unfinished, jars).catch(async (error) => {
-      if (!(await exists(jars))) throw error;
-    });
-  } finally {
-    await rm(unfinished, { recursive: true, force: true });
-  }
-  return jars;
-}
-
-async function removeUnfinished(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const pid = /\.(\d+)\.unfinished-/.exec(name)?.[1];
-    if (pid && !(await isRunning(Number(pid)))) await rm(join(directory, name), { recursive: true, force: true });
-  }
+  const pom = join(root, 'tools/kafka/pom.xml');
+  const properties = { 'kafka.version': version };
+  await downloadMavenJars(
+    { what: `Apache Kafka ${version}`, directory, pom, properties, megabytes: DOWNLOAD_MB },
+    options,
+  );
+  return directory;
 }

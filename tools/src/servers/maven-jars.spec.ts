@@ -1,4 +1,4 @@
-import { downloadProgress } from './kafka-jars.js';
+import { downloadProgress } from './maven-jars.js';
 
 it("adds up the sizes in Maven's output and reports every five megabytes", () => {
   const reports: number[] = [];
