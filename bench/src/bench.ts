@@ -1,7 +1,9 @@
 // Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick]`
 import { parseArgs } from 'node:util';
-import { ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
+import { describeError, ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './support/figures.js';
+import { LOGICAL_DECODING } from './debezium/configuration.js';
+import { debezium } from './parts/debezium.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
 import { lists } from './parts/lists.js';
@@ -19,6 +21,10 @@ interface Part {
   readonly measure: (servers: Servers) => Promise<Figure[]>;
   /** The usual duration, and that of --quick. */
   readonly seconds: readonly [whole: number, quick: number];
+  /** Measured only when it is named. */
+  readonly optIn?: true;
+  /** PostgreSQL's settings that it needs. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 const PARTS: Readonly<Record<string, Part>> = {
@@ -33,9 +39,12 @@ const PARTS: Readonly<Record<string, Part>> = {
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },
   'worst-input': { measure: worstInput, seconds: [90, 30] },
+  debezium: { measure: debezium, seconds: [700, 110], optIn: true, settings: LOGICAL_DECODING },
 };
 
-const USAGE = `npm run bench [-- part…] [--quick]\nParts: ${Object.keys(PARTS).join(', ')}. Default: all.`;
+const USAGE = `npm run bench [-- part…] [--quick]
+Parts: ${Object.keys(PARTS).join(', ')}. Default: all but debezium.
+debezium compares the relay with Debezium. It needs Java 17 or newer and, for the first run, Maven.`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true });
@@ -44,15 +53,18 @@ async function main(): Promise<number> {
     console.error(`Unknown part: ${unknown.join(', ')}\n${USAGE}`);
     return 2;
   }
-  const wanted = Object.entries(PARTS).filter(([name]) => positionals.length === 0 || positionals.includes(name));
+  const wanted = Object.entries(PARTS).filter(([name, { optIn }]) =>
+    positionals.length === 0 ? !optIn : positionals.includes(name),
+  );
   const quick = values.quick ?? false;
   const plan = wanted.map(([name, { seconds }]) => ({ name, seconds: seconds[quick ? 1 : 0] }));
   const progress = new ProgressReport(plan, (line) => console.error(line));
 
   const figures: Figure[] = [];
-  await withServers(async (servers, signal) => {
+  const settings = Object.assign({}, ...wanted.map(([, part]) => part.settings)) as Record<string, string>;
+  await withServers(settings, async (servers) => {
     for (const [, { measure }] of wanted) {
-      if (signal.aborted) break;
+      if (servers.signal.aborted) break;
       progress.beginPart();
       figures.push(...(await measure({ ...servers, quick, rounds: (count) => progress.rounds(count) })));
     }
@@ -64,7 +76,8 @@ async function main(): Promise<number> {
 
 /** Starts throw-away servers and removes them however this ends. */
 async function withServers(
-  use: (servers: Omit<Servers, 'quick' | 'rounds'>, signal: AbortSignal) => Promise<void>,
+  settings: Readonly<Record<string, string>>,
+  use: (servers: Omit<Servers, 'quick' | 'rounds'>) => Promise<void>,
 ): Promise<void> {
   console.error('starting PostgreSQL and Kafka');
   const stop = new AbortController();
@@ -76,14 +89,14 @@ async function withServers(
       });
   });
   const [postgres, kafka] = await Promise.allSettled([
-    startPostgres({ signal: stop.signal }),
+    startPostgres({ settings, signal: stop.signal }),
     startKafka({ signal: stop.signal, onProgress: (what) => console.error(`Kafka: ${what} …`) }),
   ]);
   try {
     if (postgres.status === 'rejected') throw postgres.reason;
     if (kafka.status === 'rejected') throw kafka.reason;
-    const servers = { databaseUrl: postgres.value.url, brokers: [kafka.value.brokers] };
-    await Promise.race([use(servers, stop.signal), interrupted]);
+    const servers = { databaseUrl: postgres.value.url, brokers: [kafka.value.brokers], signal: stop.signal };
+    await Promise.race([use(servers), interrupted]);
   } finally {
     if (postgres.status === 'fulfilled') await postgres.value.remove();
     if (kafka.status === 'fulfilled') await kafka.value.remove();
@@ -94,7 +107,9 @@ main()
   .then((code) => process.exit(code))
   .catch((error: unknown) => {
     console.error(
-      error instanceof Error && error.message.startsWith('Unknown option') ? `${error.message}\n${USAGE}` : error,
+      error instanceof Error && error.message.startsWith('Unknown option')
+        ? `${error.message}\n${USAGE}`
+        : describeError(error),
     );
     process.exit((error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') ? 2 : 1);
   });

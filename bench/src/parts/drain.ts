@@ -30,7 +30,8 @@ export async function drain(servers: Servers, messages: number): Promise<Drain> 
   }
 }
 
-async function watch(
+/** Waits until so many messages are published, and measures from the first batch on. */
+export async function watch(
   published: () => Promise<number>,
   messages: number,
 ): Promise<Pick<Drain, 'perSecond' | 'lastOverFirst'>> {

@@ -9,6 +9,8 @@ import { messagingOptions, type Place } from '../support/place.js';
 export interface WriterOptions extends Place {
   readonly perSecond: number;
   readonly messages: number;
+  /** Whether this process may become the relay. */
+  readonly relay: boolean;
 }
 
 /** The times from just before each INSERT to its commit, in ms, in the order of writing. */
@@ -23,9 +25,8 @@ export interface WriterResult {
  * machine's monotonic clock, which all its processes share.
  */
 runAsChild<WriterOptions, WriterResult>(async (options, finish) => {
-  const app = await NestFactory.createApplicationContext(MessagingModule.forRoot(messagingOptions(options)), {
-    logger: ['error'],
-  });
+  const messaging = { ...messagingOptions(options), relay: options.relay };
+  const app = await NestFactory.createApplicationContext(MessagingModule.forRoot(messaging), { logger: ['error'] });
   await app.init();
   const dataSource = await new DataSource({
     type: 'postgres',

@@ -10,6 +10,8 @@ export interface Servers {
   readonly brokers: readonly string[];
   /** Sends less and repeats less, to check that everything runs, not how fast. */
   readonly quick: boolean;
+  /** Aborted when the run is interrupted. */
+  readonly signal: AbortSignal;
   /** Says how many rounds the part has. The returned function is called at the beginning of each, optionally with what it does. */
   readonly rounds: (count: number) => (doing?: string) => void;
 }

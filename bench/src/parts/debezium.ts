@@ -1,0 +1,91 @@
+import { type Headers } from '../debezium/configuration.js';
+import { drainBacklog, withConnector, withWorker } from '../debezium/drain.js';
+import { DEBEZIUM_VERSION } from '../debezium/jars.js';
+import { OutboxConnector } from '../debezium/outbox-connector.js';
+import { type Figure, median, ratio, spread, whole } from '../support/figures.js';
+import { peakMemoryMb } from '../support/peak-memory.js';
+import { type Servers } from '../support/servers.js';
+import { cpuFigures, type CpuPerMessage } from '../support/usage.js';
+import { type Drain, drain } from './drain.js';
+import { type Latencies, latencyFigures, measureLatency, type Publisher, relayElsewhere } from './latency.js';
+
+const HEADERS: readonly Headers[] = ['those of the relay', 'id only'];
+
+/** How many backlogs a JVM drains before its rate is called warm. */
+const WARM_UP = 2;
+
+/** Compares the relay with a tuned Debezium, on the same rows, in turns. */
+export async function debezium(servers: Servers): Promise<Figure[]> {
+  const messages = servers.quick ? 100_000 : 200_000;
+  const rounds = servers.quick ? 1 : 5;
+  const beginRound = servers.rounds(rounds + 1);
+  const relayed: Drain[] = [];
+  const drained: Record<Headers, DebeziumDrain[]> = { 'id only': [], 'those of the relay': [] };
+  for (let round = 0; round < rounds; round++) {
+    beginRound('backlogs');
+    relayed.push(await drain(servers, messages));
+    for (const headers of HEADERS) drained[headers].push(await drainFreshAndWarm(servers, messages, headers));
+  }
+  beginRound('latency');
+  const ofRelay = await measureLatency(servers, relayElsewhere);
+  const ofDebezium = await latencyOfDebezium(servers, messages);
+
+  const rates = relayed.map(({ perSecond }) => perSecond);
+  return [
+    { what: `relay, backlog of ${messages} × 500 B, messages/s`, value: spread(rates) },
+    ...cpuFigures(relayed.map(({ cpu }) => cpu)),
+    { what: '  peak memory, MB', value: whole(median(relayed.map(({ peakMb }) => peakMb))) },
+    ...HEADERS.flatMap((headers) => drainFigures(headers, drained[headers], rates)),
+    ...latencyFigures('relay in another process', ofRelay),
+    ...latencyFigures('Debezium', ofDebezium),
+  ];
+}
+
+interface DebeziumDrain {
+  /** On the first backlog of the JVM. */
+  readonly fresh: number;
+  /** On the last one. */
+  readonly warm: number;
+  /** While it was warm. */
+  readonly cpu: CpuPerMessage | undefined;
+  readonly peakMb: number;
+}
+
+/** Drains several backlogs in a new JVM. The last one runs in code that the JVM has compiled for the others. */
+async function drainFreshAndWarm(servers: Servers, messages: number, headers: Headers): Promise<DebeziumDrain> {
+  return withWorker(servers, (worker) =>
+    withConnector(servers, worker, headers, async (of) => {
+      const first = await drainBacklog(servers, of, messages);
+      for (let backlog = 1; backlog < WARM_UP; backlog++) await drainBacklog(servers, of, messages);
+      const last = await drainBacklog(servers, of, messages);
+      const peakMb = (await peakMemoryMb(worker.pid)) ?? Number.NaN;
+      return { fresh: first.perSecond, warm: last.perSecond, cpu: last.cpu, peakMb };
+    }),
+  );
+}
+
+/** Measures a JVM that has drained as many backlogs as one that is called warm. */
+async function latencyOfDebezium(servers: Servers, messages: number): Promise<Latencies> {
+  return withWorker(servers, async (worker) => {
+    await withConnector(servers, worker, 'those of the relay', async (of) => {
+      for (let backlog = 0; backlog < WARM_UP; backlog++) await drainBacklog(servers, of, messages);
+    });
+    return measureLatency(servers, async (world): Promise<Publisher> => {
+      const connector = await OutboxConnector.prepare(worker, world, 'those of the relay');
+      await connector.start();
+      return { processes: { Debezium: [worker.pid] }, writerMayRelay: false, stop: () => connector.remove() };
+    });
+  });
+}
+
+function drainFigures(headers: Headers, drains: readonly DebeziumDrain[], relayed: readonly number[]): Figure[] {
+  const [fresh, warm] = [drains.map((each) => each.fresh), drains.map((each) => each.warm)];
+  return [
+    { what: `Debezium ${DEBEZIUM_VERSION}, headers: ${headers}, warm, messages/s`, value: spread(warm) },
+    ...cpuFigures(drains.map(({ cpu }) => cpu)),
+    { what: '  fresh', value: spread(fresh) },
+    { what: '  peak memory, MB', value: whole(median(drains.map(({ peakMb }) => peakMb))) },
+    { what: '  relay / Debezium, warm', value: ratio(relayed, warm), goal: '≥ 1.3' },
+    { what: '  relay / Debezium, fresh', value: ratio(relayed, fresh) },
+  ];
+}
