@@ -157,6 +157,29 @@ it('replaces the address of the server in answers by its own, and changes nothin
   expect(client.answers).toEqual(metadata(link.port));
 });
 
+it('replaces the addresses of all brokers of a cluster by those of their proxies', async () => {
+  const frame = (...ports: number[]) => {
+    const addresses = ports.map((port) =>
+      Buffer.concat([Buffer.from('127.0.0.1'), Buffer.from(new Int32Array([port]).buffer).swap32()]),
+    );
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(Buffer.concat(addresses).length);
+    return Buffer.concat([length, ...addresses]);
+  };
+  // The second broker is a closed port: nothing connects to it here.
+  const other = 9;
+  const port = await aServer(() => frame(port, other, other + 1));
+  const links = await FaultProxy.openAll([port, other]);
+  open.push(...links);
+  const [link, otherLink] = links as [FaultProxy, FaultProxy];
+  const client = await aClient(link);
+
+  client.socket.write('?');
+
+  await until('the answer has arrived', () => client.answers.length === frame(0, 0, 0).length);
+  expect(client.answers).toEqual(frame(link.port, otherLink.port, other + 1));
+});
+
 it('waits for the rest of an answer that arrives in pieces', async () => {
   const frame = Buffer.concat([Buffer.from([0, 0, 0, 13]), Buffer.from('127.0.0.1'), Buffer.alloc(4)]);
   const port = await aServer((request) => frame.subarray(...(String(request) === '1' ? [0, 9] : [9])));

@@ -13,7 +13,7 @@ export interface Filter {
 export interface FaultProxyOptions {
   /**
    * For a server that tells its clients its own address, as Kafka does: replaces that address by the address of the proxy, because the
-   * clients would bypass the proxy otherwise.
+   * clients would bypass the proxy otherwise. The brokers of a cluster also tell each other's addresses, see {@link FaultProxy.openAll}.
    */
   readonly advertises?: boolean;
   /** Makes the filter of a connection, which it can reset. */
@@ -35,15 +35,36 @@ export class FaultProxy {
     private readonly server: Server,
     private readonly targetPort: number,
     private readonly options: FaultProxyOptions,
+    /** The ports that the server advertises, each with the port that replaces it. */
+    private readonly advertised: Map<number, number>,
   ) {
+    if (options.advertises) advertised.set(targetPort, this.port);
     server.on('connection', (client) => this.accept(client));
   }
 
   /** Listens on a free port. */
   static async open(targetPort: number, options: FaultProxyOptions = {}): Promise<FaultProxy> {
+    return FaultProxy.listen(targetPort, options, new Map());
+  }
+
+  /**
+   * Opens one proxy in front of each broker of a cluster, in the order of `targetPorts`. Whichever broker tells a client of the others,
+   * the client reaches each of them only through its proxy.
+   */
+  static async openAll(targetPorts: readonly number[]): Promise<FaultProxy[]> {
+    const advertised = new Map<number, number>();
+    // All of them are open before a client can connect to any, so `advertised` is complete then.
+    return Promise.all(targetPorts.map((port) => FaultProxy.listen(port, { advertises: true }, advertised)));
+  }
+
+  private static async listen(
+    targetPort: number,
+    options: FaultProxyOptions,
+    advertised: Map<number, number>,
+  ): Promise<FaultProxy> {
     const server = createServer({ noDelay: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new FaultProxy(server, targetPort, options);
+    return new FaultProxy(server, targetPort, options, advertised);
   }
 
   get port(): number {
@@ -113,7 +134,7 @@ export class FaultProxy {
     const connection = new Connection(client, server, {
       filter: this.options.filter,
       // Made for each connection, because it may hold the beginning of an answer.
-      readdress: this.options.advertises ? addressRewriter(this.targetPort, this.port) : unchanged,
+      readdress: this.options.advertises ? addressRewriter(this.advertised) : unchanged,
       delayMs: () => this.delayMs,
       loses: () => {
         if (this.mode !== 'swallowing') return false;

@@ -54,6 +54,30 @@ it('keeps the settings of the container, but listens on loopback and writes to t
   ]);
 });
 
+it('gives a node of a cluster its own id and all controllers, and everything three copies, two of which acknowledge', () => {
+  const controllerPorts = new Map([1, 2, 3].map((id) => [id, 29100 + id]));
+  const environment = { KAFKA_NODE_ID: '1', KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: '1', KAFKA_LOG_DIRS: '/kafka' };
+  const member = { nodeId: 2, controllerPorts, clusterId: 'c' };
+
+  const properties = serverProperties(environment, { ...settings, controllerPort: 29102, member });
+
+  expect(properties.trimEnd().split('\n').toSorted()).toEqual([
+    'advertised.listeners=EXTERNAL://127.0.0.1:29092',
+    'controller.quorum.voters=1@127.0.0.1:29101,2@127.0.0.1:29102,3@127.0.0.1:29103',
+    'default.replication.factor=3',
+    'inter.broker.listener.name=EXTERNAL',
+    'listeners=EXTERNAL://127.0.0.1:29092,CONTROLLER://127.0.0.1:29102',
+    'log.dirs=/data/log',
+    'min.insync.replicas=2',
+    'node.id=2',
+    'offsets.topic.replication.factor=3',
+    'share.coordinator.state.topic.min.isr=2',
+    'share.coordinator.state.topic.replication.factor=3',
+    'transaction.state.log.min.isr=2',
+    'transaction.state.log.replication.factor=3',
+  ]);
+});
+
 it('gives the JVM the memory options of the container', () => {
   expect(heapOptions({ KAFKA_HEAP_OPTS: '-Xms256m  -Xmx512m' })).toEqual(['-Xms256m', '-Xmx512m']);
   expect(heapOptions({})).toEqual([]);

@@ -38,13 +38,31 @@ export function propertyName(variable: string): string {
     .replaceAll(/___|__|_/g, (sign) => signs[sign] ?? sign);
 }
 
+/** The place of a node in a cluster whose nodes are all brokers and controllers. */
+export interface ClusterMember {
+  readonly nodeId: number;
+  /** The controllers' ports by node id, the same for every node. */
+  readonly controllerPorts: ReadonlyMap<number, number>;
+  readonly clusterId: string;
+}
+
+/** How a node listens on loopback, and where it stores its data. */
+export interface NodePlace {
+  readonly port: number;
+  readonly controllerPort: number;
+  readonly logDirs: string;
+  /** Absent for a single node. */
+  readonly member?: ClusterMember | undefined;
+}
+
 /**
- * Returns the server.properties of a single node on loopback: the settings of the container, except for its listeners and data
- * directory. Besides the controller's listener there is only EXTERNAL, the one that the container publishes.
+ * Returns the server.properties of a node on loopback: the settings of the container, except for its listeners and data directory, and
+ * in a cluster for its id and the numbers of copies. Besides the controller's listener there is only EXTERNAL, the one that the
+ * container publishes.
  */
 export function serverProperties(
   environment: KafkaDefinition['environment'],
-  { port, controllerPort, logDirs }: { port: number; controllerPort: number; logDirs: string },
+  { port, controllerPort, logDirs, member }: NodePlace,
 ): string {
   const settings = Object.entries(environment).filter(
     ([name]) => name.startsWith('KAFKA_') && !NOT_SETTINGS.test(name),
@@ -56,11 +74,29 @@ export function serverProperties(
     'inter.broker.listener.name': 'EXTERNAL',
     'controller.quorum.voters': `${environment['KAFKA_NODE_ID']}@127.0.0.1:${controllerPort}`,
     'log.dirs': logDirs,
+    ...(member && clusterProperties(member)),
   };
   // In a properties file a backslash starts an escape.
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${value.replaceAll('\\', '\\\\')}\n`)
     .join('');
+}
+
+/** Only what differs from the definition of a single node: with three nodes, everything has three copies, and two of them acknowledge. */
+function clusterProperties({ nodeId, controllerPorts }: ClusterMember): Record<string, string> {
+  const copies = String(Math.min(3, controllerPorts.size));
+  const acknowledged = String(Math.min(2, controllerPorts.size));
+  return {
+    'node.id': String(nodeId),
+    'controller.quorum.voters': [...controllerPorts].map(([id, port]) => `${id}@127.0.0.1:${port}`).join(','),
+    'default.replication.factor': copies,
+    'min.insync.replicas': acknowledged,
+    'offsets.topic.replication.factor': copies,
+    'transaction.state.log.replication.factor': copies,
+    'transaction.state.log.min.isr': acknowledged,
+    'share.coordinator.state.topic.replication.factor': copies,
+    'share.coordinator.state.topic.min.isr': acknowledged,
+  };
 }
 
 /** Returns the JVM's memory options from the container's definition. */

@@ -4,13 +4,16 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../checkout.js';
 import { OperationalError } from '../errors.js';
-import { heapOptions, serverProperties } from './kafka-definition.js';
+import { type ClusterMember, heapOptions, serverProperties } from './kafka-definition.js';
 import { exists, type KafkaContext, type KafkaNode } from './kafka-server.js';
 import { acceptsConnections, freePort } from './ports.js';
 import { end, lastLines, logSince, openLog, run, signalIfThere, until } from './processes.js';
 import { endStaleKafka, marker } from './stale-kafka.js';
 
 const LOGGING = `-Dlog4j2.configurationFile=${join(root, 'tools/kafka/log4j2.properties')}`;
+
+/** Several nodes share a machine that is sized for one, and a test of failures needs no throughput. */
+const MEMBER_OPTIONS = ['-Xms96m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 /** A node that runs from Kafka's own jars. */
 export class NodeOnJava implements KafkaNode {
@@ -24,6 +27,8 @@ export class NodeOnJava implements KafkaNode {
     private readonly java: string,
     jars: string,
     private readonly port: number,
+    /** Absent for a single node. */
+    private readonly member?: ClusterMember,
   ) {
     this.log = join(context.dataDir, 'log');
     this.properties = join(context.dataDir, 'server.properties');
@@ -76,7 +81,7 @@ export class NodeOnJava implements KafkaNode {
     const { dataDir, definition } = this.context;
     const args = [
       ...marker(dataDir),
-      ...heapOptions(definition.environment),
+      ...(this.member ? MEMBER_OPTIONS : heapOptions(definition.environment)),
       LOGGING,
       ...this.classpath,
       'kafka.Kafka',
@@ -110,15 +115,23 @@ export class NodeOnJava implements KafkaNode {
     await rm(unfinished, { recursive: true, force: true });
     await this.writeProperties(unfinished);
     const fastStartup = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', LOGGING, ...this.classpath];
-    const tool = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId(), '--config', this.properties];
+    const tool = [
+      'kafka.tools.StorageTool',
+      'format',
+      '--cluster-id',
+      this.member?.clusterId ?? clusterId(),
+      '--config',
+      this.properties,
+    ];
     await run(this.java, [...fastStartup, ...tool], { what: "Formatting Kafka's storage", logFile, signal });
     await rename(unfinished, this.log);
   }
 
   private async writeProperties(logDirs: string): Promise<void> {
     const { environment } = this.context.definition;
-    const ports = { port: this.port, controllerPort: await freePort() };
-    await writeFile(this.properties, serverProperties(environment, { ...ports, logDirs }));
+    const { port, member } = this;
+    const controllerPort = member?.controllerPorts.get(member.nodeId) ?? (await freePort());
+    await writeFile(this.properties, serverProperties(environment, { port, controllerPort, logDirs, member }));
   }
 
   private signalNode(name: 'SIGSTOP' | 'SIGCONT'): void {
@@ -142,7 +155,7 @@ interface Started {
 }
 
 /** Returns 16 random bytes in the format of Kafka's ids. Never starts with a dash, which Kafka's tools would parse as an option. */
-function clusterId(): string {
+export function clusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? clusterId() : id;
 }

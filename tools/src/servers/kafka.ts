@@ -16,13 +16,8 @@ import { freePort } from './ports.js';
  * running on the same data is stopped first.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
-  const wanted = resolve(options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-kafka-'))));
-  await mkdir(dirname(wanted), { recursive: true });
-  // A stale node is identified by the path in its command line, so the path must always be spelled the same way.
-  const dataDir = join(await realpath(dirname(wanted)), basename(wanted));
-  await mkdir(dataDir, { recursive: true });
-  const logFile = options.logFile ?? `${dataDir}.log`;
-  const context: KafkaContext = { ...options, dataDir, logFile, definition: await readKafkaDefinition() };
+  const context = await contextOf(options);
+  const { dataDir } = context;
 
   const java = await findJava();
   const jarsHaveData = (await exists(join(dataDir, 'log'))) && java !== undefined;
@@ -44,6 +39,21 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   }
 }
 
+/** Creates the data directory, and adds the defaults of the options. */
+export async function contextOf(options: KafkaOptions): Promise<KafkaContext> {
+  const wanted = resolve(options.dataDir ?? (await mkdtemp(join(tmpdir(), 'twinbox-kafka-'))));
+  await mkdir(dirname(wanted), { recursive: true });
+  // A stale node is identified by the path in its command line, so the path must always be spelled the same way.
+  const dataDir = join(await realpath(dirname(wanted)), basename(wanted));
+  await mkdir(dataDir, { recursive: true });
+  return {
+    ...options,
+    dataDir,
+    logFile: options.logFile ?? `${dataDir}.log`,
+    definition: await readKafkaDefinition(),
+  };
+}
+
 async function fromJars(
   context: KafkaContext,
   java: string | undefined,
@@ -53,7 +63,7 @@ async function fromJars(
   return (_, port) => new NodeOnJava(context, java, jars, port);
 }
 
-function serverOf(node: KafkaNode, port: number, removeFiles: () => Promise<void>): KafkaServer {
+export function serverOf(node: KafkaNode, port: number, removeFiles: () => Promise<void>): KafkaServer {
   return {
     brokers: `127.0.0.1:${port}`,
     port,
@@ -73,7 +83,7 @@ function serverOf(node: KafkaNode, port: number, removeFiles: () => Promise<void
   };
 }
 
-async function removeData({ dataDir, logFile }: KafkaContext, keepsLog: boolean): Promise<void> {
+export async function removeData({ dataDir, logFile }: KafkaContext, keepsLog: boolean): Promise<void> {
   await rm(dataDir, { recursive: true, force: true });
   if (!keepsLog) await rm(logFile, { force: true });
 }
