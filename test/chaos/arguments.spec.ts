@@ -2,9 +2,9 @@ import { readArguments, UsageError } from './arguments.js';
 
 const read = (...argv: string[]) => readArguments(argv, () => 42);
 
-it('reads minutes and seed, has defaults for both, and accepts --help', () => {
-  expect(read('--minutes', '0.5', '--seed', '7')).toEqual({ minutes: 0.5, seed: 7 });
-  expect(read()).toEqual({ minutes: 5, seed: 42 });
+it('reads its options, has a default for each, and accepts --help', () => {
+  expect(read('--minutes', '0.5', '--seed', '7', '--brokers', '3')).toEqual({ minutes: 0.5, seed: 7, brokers: 3 });
+  expect(read()).toEqual({ minutes: 5, seed: 42, brokers: 1 });
   expect(read('--help')).toBe('help');
 });
 
@@ -16,6 +16,8 @@ it.each([
   [['--seed', '1.5'], '--seed is "1.5"'],
   [['--seed', '4294967296'], '--seed is "4294967296"'],
   [['--seed', ''], '--seed is ""'],
+  [['--brokers', '2'], '--brokers is "2"'],
+  [['--brokers', 'three'], '--brokers is "three"'],
   [['--seed'], 'argument missing'],
   [['--sed', '1'], "Unknown option '--sed'"],
   [['5'], "Unexpected argument '5'"],

@@ -23,7 +23,9 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
-  console.log(`Seed ${wanted.seed}, ${wanted.minutes} min, logs in ${logs}`);
+  const { minutes, seed, brokers } = wanted;
+  const cluster = brokers === 1 ? '' : ` --brokers ${brokers}`;
+  console.log(`Seed ${seed}, ${minutes} min, logs in ${logs}`);
   const result = await runChaos({ ...wanted, logs, log: (line) => console.log(line), signal: stop.signal }).catch(
     (error: unknown) => {
       console.error(`The run failed. Its logs are in ${logs}`);
@@ -35,7 +37,7 @@ async function main(): Promise<number> {
   if (passed) await rm(logs, { recursive: true });
   else
     console.log(
-      `Repeat with: npm run chaos -- --minutes ${wanted.minutes} --seed ${wanted.seed}\n` +
+      `Repeat with: npm run chaos -- --minutes ${minutes} --seed ${seed}${cluster}\n` +
         `Logs in ${logs}: chaos.log has the faults, facts.json the input of the checks; plus one log per process and server.`,
     );
   return passed ? 0 : 1;

@@ -34,6 +34,8 @@ export interface ChaosOptions {
   /** The duration of load and faults, excluding startup and settling. */
   readonly minutes: number;
   readonly seed: number;
+  /** The number of Kafka brokers. Default: 1. */
+  readonly brokers?: number;
   /**
    * An existing directory for the evidence: a log of each process and server, `chaos.log` with the beginning and end of every fault, and
    * `facts.json` with the input of the checks.
@@ -71,15 +73,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
     options.log?.(line);
   };
-  const { seed, logs, paymentTtlMs = 20_000 } = options;
-  const setup = setupFor(seed);
+  const { seed, brokers = 1, logs, paymentTtlMs = 20_000 } = options;
+  const setup = setupFor(seed, brokers);
   const payments = {
     ttlMs: paymentTtlMs,
     webhookSecret: newSecret(),
     // Slow enough to coincide with operators, the provider, cancellations and crashes of the calling process.
     simulated: { delayMs: 4000, failureRate: 0.15, seed: `chaos-${seed}` },
   };
-  log(`starting PostgreSQL, Kafka, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
+  const kafka = brokers === 1 ? 'Kafka' : `${brokers} Kafka brokers`;
+  log(`starting PostgreSQL, ${kafka}, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
   log(`payment gateway: ${setup.gateway}; payments expire after ${paymentTtlMs / 1000} s`);
   const phases = reportPhases(options.minutes, log);
   phases.beginPart();
@@ -101,15 +104,16 @@ async function observe(
   payments: PaymentSettings,
   options: ChaosOptions & { log: (what: string) => void; nextPhase: () => void },
 ): Promise<ChaosResult> {
-  const { minutes, seed, log, nextPhase, ordersPerSecond = 10, signal = new AbortController().signal } = options;
+  const { minutes, seed, brokers = 1, log, nextPhase, ordersPerSecond = 10 } = options;
+  const signal = options.signal ?? new AbortController().signal;
   const { gateway, separateRelaysOf } = setupFor(seed);
-  const kafka = kafkaClient(system.kafka.brokers);
+  const kafka = kafkaClient(system.brokers);
   const live = new TopicLog(kafka, TOPICS);
   const { ttlMs: paymentTtlMs, webhookSecret } = payments;
   const load = new Load({ urls: urlsOf(system), seed, ordersPerSecond, gateway, webhookSecret, paymentTtlMs });
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
   try {
-    const planned = planFaults(seed, minutes * 60_000);
+    const planned = planFaults(seed, minutes * 60_000, brokers);
     log(`load is running; ${planned.length} faults planned`);
     nextPhase();
     const [faults] = await Promise.all([injectFaults(system, planned, signal, log), pause(minutes * 60_000, signal)]);
@@ -128,6 +132,7 @@ async function observe(
     log('reading the databases and the topics');
     const facts = {
       gateway,
+      brokers,
       ...clientFacts(load, system),
       ...(await factsOf(system, kafka, payments)),
       notices: await noticesIn(options.logs),

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { slowDown, widenColumn } from './database-faults.js';
 import { Random } from '../random.js';
-import { type Fault, type InjectedFault } from './schedule.js';
+import { injectIntoCluster, settleBroker } from './cluster-faults.js';
+import { exclusionOf, type Fault, type InjectedFault } from './schedule.js';
 import { type System } from '../system/system.js';
 
 /** The additional delay of each chunk on a slow link. */
@@ -38,12 +39,14 @@ export async function injectFaults(
       log(`${fault.kind}: ${fault.target}, for ${(fault.forMs / 1000).toFixed(1)} s`);
       const at = Date.now();
       const happened = await injectOne(system, fault, signal);
-      if (happened !== false) injected.push({ kind: fault.kind, target: fault.target, at, until: Date.now() });
+      // Some targets are known only then.
+      const target = typeof happened === 'string' ? happened : fault.target;
+      if (happened !== false) injected.push({ kind: fault.kind, target, at, until: Date.now() });
       log(`end of ${fault.kind}: ${fault.target}`);
     };
-    const before = lastOf.get(fault.target) ?? Promise.resolve();
+    const before = lastOf.get(exclusionOf(fault)) ?? Promise.resolve();
     lastOf.set(
-      fault.target,
+      exclusionOf(fault),
       before.then(inject).catch((error: unknown) => failed.abort(error)),
     );
   }
@@ -52,8 +55,8 @@ export async function injectFaults(
   return injected;
 }
 
-/** Injects a fault and ends it. Returns false if that was not possible before the run ended. */
-async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<boolean | void> {
+/** Injects a fault and ends it. Returns false if that was not possible before the run ended, or the name of what it hit. */
+async function injectOne(system: System, fault: Fault, signal: AbortSignal): Promise<boolean | string | void> {
   const lasting = () => pause(fault.forMs, signal);
   switch (fault.kind) {
     case 'service killed':
@@ -70,17 +73,24 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
       return replica.start();
     }
     case 'server paused': {
-      await system[fault.target].pause();
+      const server = found(system.servers, fault.target);
+      await server.pause();
       await lasting();
-      return system[fault.target].resume();
+      await server.resume();
+      return settleBroker(system, fault.target);
     }
     case 'server killed':
     case 'server restarted': {
-      const server = system[fault.target];
+      const server = found(system.servers, fault.target);
       await (fault.kind === 'server killed' ? server.kill() : server.stop());
       await lasting();
-      return server.start();
+      await server.start();
+      return settleBroker(system, fault.target);
     }
+    case 'coordinator killed':
+    case 'broker cut off':
+    case 'leaders moved':
+      return injectIntoCluster(system, fault, lasting);
     case 'link cut':
     case 'link silent':
     case 'answers swallowed':

@@ -1,4 +1,4 @@
-import { FAULT_KINDS, planFaults, SERVERS, serviceOf, setupFor } from './schedule.js';
+import { CLUSTER_FAULTS, exclusionOf, FAULT_KINDS, planFaults, SERVERS, serviceOf, setupFor } from './schedule.js';
 
 it('a seed determines the schedule', () => {
   expect(planFaults(7, 600_000)).toEqual(planFaults(7, 600_000));
@@ -39,6 +39,24 @@ it('a server has time to restart before its next fault', () => {
     const rests = ofServer.slice(1).map(({ atMs }, index) => atMs - ofServer[index]!.atMs - ofServer[index]!.forMs);
     expect(Math.min(...rests)).toBeGreaterThanOrEqual(10_000);
   }
+});
+
+it('three minutes with three brokers include every kind of fault, and each broker is hit', () => {
+  const faults = planFaults(1, 180_000, 3);
+
+  expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set([...FAULT_KINDS, ...CLUSTER_FAULTS]));
+  for (const broker of [1, 2, 3])
+    expect(faults.some(({ kind, target }) => kind.startsWith('server') && target === `kafka-${broker}`)).toBe(true);
+});
+
+it('at most one of several brokers is stopped at a time, and the others have time to catch up', () => {
+  const stops = planFaults(1, 1_200_000, 3).filter((fault) => exclusionOf(fault) === 'brokers');
+
+  expect(new Set(stops.map(({ kind }) => kind))).toEqual(
+    new Set(['server killed', 'server paused', 'server restarted', 'coordinator killed']),
+  );
+  const rests = stops.slice(1).map(({ atMs }, index) => atMs - stops[index]!.atMs - stops[index]!.forMs);
+  expect(Math.min(...rests)).toBeGreaterThanOrEqual(10_000);
 });
 
 it('consecutive seeds give each service separate relays, and faults hit them like everything else', () => {

@@ -7,7 +7,9 @@ export type ServiceName = (typeof SERVICES)[number];
 export type ProcessName = `${ServiceName}/${1 | 2}` | `${ServiceName} relay/${1 | 2}`;
 
 export const SERVERS = ['postgres', 'kafka'] as const;
-export type ServerName = (typeof SERVERS)[number];
+/** A single broker, or one of a cluster. */
+export type BrokerName = 'kafka' | `kafka-${number}`;
+export type ServerName = 'postgres' | BrokerName;
 
 /** The contents of PostgreSQL, a separate target from the server itself: both may be affected at the same time. */
 const DATABASE = 'database';
@@ -25,10 +27,11 @@ export interface Setup {
   readonly gateway: Gateway;
   readonly processes: readonly ProcessName[];
   readonly links: readonly LinkName[];
+  readonly brokers: readonly BrokerName[];
 }
 
 /** Any two consecutive seeds cover both relay setups of both services, and any four cover each of them with each gateway. */
-export function setupFor(seed: number): Setup {
+export function setupFor(seed: number, brokerCount = 1): Setup {
   const separateRelaysOf = seed % 2 === 0 ? 'order-service' : 'payment-service';
   const processes: ProcessName[] = [
     'order-service/1',
@@ -38,10 +41,16 @@ export function setupFor(seed: number): Setup {
     `${separateRelaysOf} relay/1`,
     `${separateRelaysOf} relay/2`,
   ];
-  const links = processes.flatMap((name) => SERVERS.map((server): LinkName => `${name} → ${server}`));
+  const brokers = brokersOf(brokerCount);
+  const links = processes.flatMap((name) =>
+    ['postgres' as const, ...brokers].map((server): LinkName => `${name} → ${server}`),
+  );
   const gateway = GATEWAYS[Math.floor(seed / 2) % GATEWAYS.length] ?? 'simulated';
-  return { separateRelaysOf, gateway, processes, links };
+  return { separateRelaysOf, gateway, processes, links, brokers };
 }
+
+const brokersOf = (count: number): BrokerName[] =>
+  count === 1 ? ['kafka'] : Array.from({ length: count }, (_, n): BrokerName => `kafka-${n + 1}`);
 
 /** Returns the service of a process or of the link of a process; undefined for a server. */
 export const serviceOf = (target: string): ServiceName | undefined =>
@@ -51,6 +60,12 @@ const SERVICE_FAULTS = ['service killed', 'service paused', 'service terminated'
 const SERVER_FAULTS = ['server killed', 'server paused', 'server restarted'] as const;
 const LINK_FAULTS = ['link cut', 'link silent', 'answers swallowed', 'link slow'] as const;
 const DATABASE_FAULTS = ['database slow', 'column widened'] as const;
+/** The faults that only a cluster of brokers can have. */
+export const CLUSTER_FAULTS = ['coordinator killed', 'broker cut off', 'leaders moved'] as const;
+
+/** The broker that coordinates a consumer group, and the leaders of all partitions, whichever brokers they are at the time. */
+const COORDINATOR = 'coordinator';
+const LEADERS = 'leaders';
 
 /** A planned fault: its kind, target, start and duration. */
 export type Fault = Readonly<{ atMs: number; forMs: number }> &
@@ -59,11 +74,14 @@ export type Fault = Readonly<{ atMs: number; forMs: number }> &
     | Readonly<{ kind: (typeof SERVER_FAULTS)[number]; target: ServerName }>
     | Readonly<{ kind: (typeof LINK_FAULTS)[number]; target: LinkName }>
     | Readonly<{ kind: (typeof DATABASE_FAULTS)[number]; target: typeof DATABASE }>
+    | Readonly<{ kind: 'coordinator killed'; target: typeof COORDINATOR }>
+    | Readonly<{ kind: 'broker cut off'; target: BrokerName }>
+    | Readonly<{ kind: 'leaders moved'; target: typeof LEADERS }>
   );
 export type FaultKind = Fault['kind'];
 
 /** A fault that was injected. */
-export type InjectedFault = Pick<Fault, 'kind' | 'target'> & {
+export type InjectedFault = Readonly<{ kind: FaultKind; target: string }> & {
   /** When it started, in milliseconds since 1970. */
   readonly at: number;
   /** When it was over. A restarted process or server was listening by then. */
@@ -80,14 +98,28 @@ interface Card {
   readonly times: number;
 }
 
-const deckOf = ({ processes, links }: Setup): readonly Card[] => [
+const SINGLE_BROKER: readonly Card[] = [
+  { kind: 'server killed', targets: ['kafka'], forMs: [500, 4000], times: 1 },
+  { kind: 'server paused', targets: ['kafka'], forMs: [2000, 8000], times: 1 },
+  { kind: 'server restarted', targets: ['kafka'], forMs: [0, 2000], times: 1 },
+];
+
+/** Most of them are longer than a broker's session of 3 s, so that others become the leaders of its partitions. */
+const clusterCards = (brokers: readonly BrokerName[]): readonly Card[] => [
+  { kind: 'server killed', targets: brokers, forMs: [500, 6000], times: 2 },
+  { kind: 'server paused', targets: brokers, forMs: [2000, 9000], times: 1 },
+  { kind: 'server restarted', targets: brokers, forMs: [0, 4000], times: 1 },
+  { kind: 'coordinator killed', targets: [COORDINATOR], forMs: [4000, 6000], times: 1 },
+  { kind: 'broker cut off', targets: brokers, forMs: [2000, 8000], times: 2 },
+  { kind: 'leaders moved', targets: [LEADERS], forMs: [0, 0], times: 3 },
+];
+
+const deckOf = ({ processes, links, brokers }: Setup): readonly Card[] => [
   { kind: 'service killed', targets: processes, forMs: [200, 3000], times: 4 },
   // Longer than the relay lease of 4 s, so that a paused holder resumes after it has been replaced.
   { kind: 'service paused', targets: processes, forMs: [5000, 9000], times: 4 },
   { kind: 'service terminated', targets: processes, forMs: [0, 2000], times: 2 },
-  { kind: 'server killed', targets: ['kafka'], forMs: [500, 4000], times: 1 },
-  { kind: 'server paused', targets: ['kafka'], forMs: [2000, 8000], times: 1 },
-  { kind: 'server restarted', targets: ['kafka'], forMs: [0, 2000], times: 1 },
+  ...(brokers.length === 1 ? SINGLE_BROKER : clusterCards(brokers)),
   { kind: 'server killed', targets: ['postgres'], forMs: [200, 3000], times: 2 },
   { kind: 'server paused', targets: ['postgres'], forMs: [2000, 6000], times: 1 },
   { kind: 'server restarted', targets: ['postgres'], forMs: [0, 2000], times: 1 },
@@ -106,12 +138,23 @@ const GAP_MS = [1000, 5000] as const;
 const REST_MS = { server: 10_000, other: 3000 };
 
 /**
+ * Faults with the same result never overlap: those of one target, and in a cluster all that stop a broker, because a second stopped
+ * broker would leave fewer replicas in sync than a write needs.
+ */
+export function exclusionOf({ kind, target }: { readonly kind: FaultKind; readonly target: string }): string {
+  if (kind === 'coordinator killed') return 'brokers';
+  return kind.startsWith('server') && target.startsWith('kafka-') ? 'brokers' : target;
+}
+
+/**
  * Plans the faults of a run, in order of their starts. The seed determines the plan. The kinds are dealt from a shuffled deck, every kind
  * once before any is repeated, so that even a short run includes nearly all of them.
  */
-export function planFaults(seed: number, durationMs: number): Fault[] {
+export function planFaults(seed: number, durationMs: number, brokerCount = 1): Fault[] {
   const random = new Random(seed);
-  const wholeDeck = deckOf(setupFor(seed)).flatMap((card) => Array.from({ length: card.times }, () => card));
+  const wholeDeck = deckOf(setupFor(seed, brokerCount)).flatMap((card) =>
+    Array.from({ length: card.times }, () => card),
+  );
   /** Deals every kind once, then the rest of the deck. */
   const deal = () => {
     const byKind = [...Map.groupBy(random.shuffled(wholeDeck), ({ kind }) => kind).values()];
@@ -125,11 +168,12 @@ export function planFaults(seed: number, durationMs: number): Fault[] {
     if (deck.length === 0) deck = deal();
     // Takes the first card that has a free target; the others keep their positions.
     for (const [index, { kind, targets, forMs }] of deck.entries()) {
-      const [first, ...others] = targets.filter((target) => (freeAt.get(target) ?? 0) <= atMs);
+      const [first, ...others] = targets.filter((target) => (freeAt.get(exclusionOf({ kind, target })) ?? 0) <= atMs);
       if (first === undefined) continue;
       const fault = { atMs, kind, target: random.oneOf([first, ...others]), forMs: random.between(...forMs) } as Fault;
       faults.push(fault);
-      freeAt.set(fault.target, atMs + fault.forMs + REST_MS[kind.startsWith('server') ? 'server' : 'other']);
+      const restMs = REST_MS[kind.startsWith('server') || kind === 'coordinator killed' ? 'server' : 'other'];
+      freeAt.set(exclusionOf(fault), atMs + fault.forMs + restMs);
       deck.splice(index, 1);
       break;
     }

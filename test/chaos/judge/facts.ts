@@ -9,6 +9,8 @@ import { type LoggedRecord } from '../system/topic-log.js';
 /** The observations of a run from outside: requests and answers, and the databases, topics and logs after everything has ended. */
 export interface Facts {
   readonly gateway: Gateway;
+  /** The number of Kafka brokers. */
+  readonly brokers: number;
   readonly orderAttempts: readonly OrderAttempt[];
   readonly edits: readonly Edit[];
   readonly commands: readonly Command[];

@@ -31,7 +31,7 @@ function alwaysIn({ orderAttempts, orders, orderSteps, paymentSteps, answers, re
 }
 
 function rarelyIn(facts: Facts) {
-  const { orders, paymentSteps, paymentRequests, answers, webhooks, parkings, faults, preparedAgain } = facts;
+  const { orders, paymentSteps, paymentRequests, answers, webhooks, parkings, faults, preparedAgain, brokers } = facts;
   const isReported = (outcome: string) =>
     webhooks.some((webhook) => webhook.answers.some((answer) => answer.outcome === outcome));
   return {
@@ -39,6 +39,7 @@ function rarelyIn(facts: Facts) {
     'no take-over of a relay was judged': judgedTakeOvers(facts).length > 0,
     'no column was widened': faults.some(({ kind }) => kind === 'column widened'),
     'no statement was prepared again': preparedAgain > 0,
+    ...(brokers > 1 && clusterFaults(faults)),
     'the database was never slow': faults.some(({ kind }) => kind === 'database slow'),
     'no order was finished': orders.some(({ status }) => status === 'FINISHED'),
     'no payment was cancelled': paymentRequests.some(({ status }) => status === 'CANCELLED'),
@@ -56,6 +57,20 @@ function rarelyIn(facts: Facts) {
   };
 }
 
+/** Each of these counts as a fault only if it took effect: leaders have moved, another broker became the coordinator. */
+function clusterFaults(faults: Facts['faults']) {
+  const happened = (kind: string) =>
+    faults.some((fault) => fault.kind === kind && !fault.target.startsWith('postgres'));
+  return {
+    'no broker was killed': happened('server killed'),
+    'no broker was paused': happened('server paused'),
+    'no broker was restarted': happened('server restarted'),
+    'no broker was cut off': happened('broker cut off'),
+    'no coordinator of a group was killed': happened('coordinator killed'),
+    'no partition leader was moved': happened('leaders moved'),
+  };
+}
+
 function refusals(answers: Facts['answers'], codes: readonly string[]) {
   return Object.fromEntries(
     codes.map((code) => [`no request was refused with ${code}`, answers.some((answer) => answer.code === code)]),
@@ -67,8 +82,11 @@ function quietSystem({ records, faults, redelivered, links }: Facts): string[] {
   if (records.length === 0) findings.push('the topics are empty');
   if (faults.length === 0) findings.push('no fault was injected');
   if (redelivered === 0) findings.push('no message was redelivered');
-  // A relay that was always on standby does not connect to Kafka, but one of the two must have led.
-  const routes = Map.groupBy(links, ({ name }) => name.replace(/ relay\/\d+ → kafka$/, ' relays → kafka'));
+  // A client connects only to the brokers that lead its partitions. A relay that was always on standby does not connect to Kafka, but
+  // one of the two must have led.
+  const routes = Map.groupBy(links, ({ name }) =>
+    name.replace(/ → kafka-\d+$/, ' → kafka').replace(/ relay\/\d+ → kafka$/, ' relays → kafka'),
+  );
   for (const [route, ofRoute] of routes)
     if (ofRoute.every(({ connections }) => connections === 0)) findings.push(`there was no connection ${route}`);
   return findings;

@@ -206,7 +206,7 @@ export function judgedTakeOvers({
     // If the service has separate relay processes, only those can lead.
     const canLead = (target: string) =>
       serviceOf(target) === service &&
-      !target.endsWith(' → kafka') &&
+      !/ → kafka(-\d+)?$/.test(target) &&
       (separateRelay === undefined || serviceOf(separateRelay) !== service || target.includes(' relay/'));
     const around = during(faults, since - RENEWED_EVERY_MS, at, AFTERMATH_MS).filter(
       ({ target }) => canLead(target) || target === 'postgres',

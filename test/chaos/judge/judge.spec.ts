@@ -114,6 +114,7 @@ function aRun(change: Partial<Facts> = {}): Facts {
   const first = committed.filter(({ topic, key }) => topic === 'order.events' && key === FINISHED);
   return {
     gateway: 'simulated',
+    brokers: 1,
     orderAttempts: orders.map(({ id, customerId }) => ({
       customerId,
       ...(id === DRAFT ? { outcome: 'abandoned', orderIds: [] } : { outcome: 'accepted', orderIds: [id], total: 900 }),
@@ -847,6 +848,33 @@ it('requires a long run to cover what a short one may lack', () => {
     'no webhook was a duplicate',
     'no request was refused with order-wrong-status',
     'no request was refused with webhook-not-genuine',
+  ]);
+});
+
+it('requires a long run with several brokers to have hit them with every fault', () => {
+  const faults = ['server killed', 'server paused', 'server restarted', 'broker cut off'].map((kind) => {
+    return { ...validRun.faults[0]!, kind: kind as 'server killed', target: 'kafka-2' };
+  });
+  const ofCluster = (hit: Facts['faults']) =>
+    findingsOf(withManyOrders(aRun({ brokers: 3, faults: [...validRun.faults, ...hit] }))).filter((finding) =>
+      / (broker|coordinator|leader) /.test(finding),
+    );
+
+  expect(ofCluster([])).toHaveLength(6);
+  expect(ofCluster(faults.map((fault) => ({ ...fault, target: 'postgres' })))).toHaveLength(6);
+  expect(ofCluster(faults)).toEqual([
+    expect.stringContaining('no coordinator of a group was killed'),
+    expect.stringContaining('no partition leader was moved'),
+  ]);
+});
+
+it('requires a connection of each process to one of several brokers, not to each of them', () => {
+  const links = (...connections: number[]) =>
+    connections.map((count, n) => ({ name: `order-service/1 → kafka-${n + 1}`, connections: count }));
+
+  expect(findingsOf(aRun({ links: links(0, 2, 0) }))).toEqual([]);
+  expect(findingsOf(aRun({ links: links(0, 0, 0) }))).toEqual([
+    expect.stringContaining('there was no connection order-service/1 → kafka'),
   ]);
 });
 

@@ -2,13 +2,29 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
+import {
+  freePort,
+  type KafkaServer,
+  type PostgresServer,
+  root,
+  startKafka,
+  startKafkaCluster,
+  startPostgres,
+} from '@twinbox/tools';
 import { FaultProxy } from '@twinbox/tools/fault-proxy';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from '../faults/database-faults.js';
 import { type SimulatedGatewaySettings } from './simulated-gateway.js';
 import { Replica } from './replica.js';
-import { type Setup, type LinkName, type ProcessName, serviceOf } from '../faults/schedule.js';
+import {
+  type BrokerName,
+  type LinkName,
+  type ProcessName,
+  type ServerName,
+  serviceOf,
+  type Setup,
+} from '../faults/schedule.js';
+import { Leaders } from './brokers.js';
 import { openShop } from './shop.js';
 
 const exec = promisify(execFile);
@@ -34,8 +50,11 @@ export interface PaymentSettings {
 export interface System {
   readonly processes: ReadonlyMap<ProcessName, Replica>;
   readonly links: ReadonlyMap<LinkName, FaultProxy>;
-  readonly postgres: PostgresServer;
-  readonly kafka: KafkaServer;
+  readonly servers: ReadonlyMap<ServerName, PostgresServer | KafkaServer>;
+  /** host:port of each broker, the format of KAFKA_BROKERS. */
+  readonly brokers: string;
+  /** The partition leaders of a cluster. */
+  readonly leaders?: Leaders;
   /** Connects directly, not through a link, as a superuser. */
   readonly database: pg.Pool;
   /** Descriptions of events that no injected fault explains. */
@@ -76,7 +95,7 @@ async function build(
   undo: Undo,
 ): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
-  const { postgres, kafka } = await startServers(logs, undo);
+  const { postgres, kafka, brokers } = await startServers(setup, logs, undo);
   const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
   // Idle connections are lost when the server stops; the next query opens a new one.
   database.on('error', () => undefined);
@@ -99,8 +118,9 @@ async function build(
   return {
     processes,
     links,
-    postgres,
-    kafka,
+    servers: new Map<ServerName, PostgresServer | KafkaServer>([['postgres', postgres], ...kafka]),
+    brokers,
+    ...(kafka.size > 1 && { leaders: new Leaders(brokers.split(','), TOPICS) }),
     database,
     unexpectedEvents,
     async terminate() {
@@ -108,8 +128,9 @@ async function build(
     },
     async heal() {
       for (const link of links.values()) link.heal();
-      await Promise.all([postgres.resume(), kafka.resume()]);
-      await Promise.all([postgres.start(), kafka.start()]);
+      const servers = [postgres, ...kafka.values()];
+      await Promise.all(servers.map((server) => server.resume()));
+      await Promise.all(servers.map((server) => server.start()));
       await slowDown(database, 0);
       for (const replica of processes.values()) replica.resume();
       await Promise.all([...processes.values()].map((replica) => replica.start()));
@@ -119,11 +140,12 @@ async function build(
 
 interface Servers {
   readonly postgres: PostgresServer;
-  readonly kafka: KafkaServer;
+  readonly kafka: ReadonlyMap<BrokerName, KafkaServer>;
+  readonly brokers: string;
 }
 
 /** Starts PostgreSQL and Kafka with migrated schemas and the topics. */
-async function startServers(logs: string, undo: Undo): Promise<Servers> {
+async function startServers(setup: Setup, logs: string, undo: Undo): Promise<Servers> {
   const postgres = await startPostgres({
     database: 'twinbox',
     logFile: join(logs, 'postgres.log'),
@@ -131,25 +153,45 @@ async function startServers(logs: string, undo: Undo): Promise<Servers> {
     settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
   });
   undo.push(() => postgres.remove());
-  const kafka = await startKafka({ logFile: join(logs, 'kafka.log') });
-  undo.push(() => kafka.remove());
-  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: kafka.brokers };
+  const { kafka, brokers } = await startBrokers(setup.brokers, logs, undo);
+  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: brokers };
   for (const command of ['migrations/dist/migrate.js', 'tools/dist/provisioning/topics.js'])
     await exec(process.execPath, [join(root, command)], { env });
-  return { postgres, kafka };
+  return { postgres, kafka, brokers };
+}
+
+async function startBrokers(
+  names: readonly BrokerName[],
+  logs: string,
+  undo: Undo,
+): Promise<Pick<Servers, 'kafka' | 'brokers'>> {
+  const logFile = join(logs, 'kafka.log');
+  if (names.length === 1) {
+    const node = await startKafka({ logFile });
+    undo.push(() => node.remove());
+    return { kafka: new Map(names.map((name) => [name, node])), brokers: node.brokers };
+  }
+  const cluster = await startKafkaCluster({ size: names.length, logFile });
+  undo.push(() => cluster.remove());
+  // The node ids are in the names.
+  const kafka = new Map(cluster.nodes.map((node, n): [BrokerName, KafkaServer] => [`kafka-${n + 1}`, node]));
+  return { kafka, brokers: cluster.brokers };
 }
 
 async function openLinks(
   setup: Setup,
-  { postgres, kafka }: Servers,
+  { postgres, kafka }: Omit<Servers, 'brokers'>,
   undo: Undo,
 ): Promise<ReadonlyMap<LinkName, FaultProxy>> {
   const links = new Map<LinkName, FaultProxy>();
-  for (const name of setup.links) {
-    const isKafka = name.endsWith('kafka');
-    const link = await FaultProxy.open(isKafka ? kafka.port : postgres.port, { advertises: isKafka });
-    undo.push(() => link.close());
-    links.set(name, link);
+  const ports = [...kafka.values()].map(({ port }) => port);
+  for (const process of setup.processes) {
+    const toPostgres = await FaultProxy.open(postgres.port);
+    const toBrokers = await FaultProxy.openAll(ports);
+    for (const link of [toPostgres, ...toBrokers]) undo.push(() => link.close());
+    links.set(`${process} → postgres`, toPostgres);
+    for (const [n, broker] of [...kafka.keys()].entries())
+      if (toBrokers[n]) links.set(`${process} → ${broker}`, toBrokers[n]);
   }
   return links;
 }
@@ -164,7 +206,7 @@ function variablesOf(
   const isRelay = name.includes(' relay/');
   return {
     DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
-    KAFKA_BROKERS: `127.0.0.1:${links.get(`${name} → kafka`)?.port}`,
+    KAFKA_BROKERS: setup.brokers.map((broker) => `127.0.0.1:${links.get(`${name} → ${broker}`)?.port}`).join(','),
     ...(serviceOf(name) === setup.separateRelaysOf && !isRelay && { RELAY: 'off' }),
     ...(name.startsWith('payment-service/') && paymentVariables(setup, payments)),
   };

@@ -18,9 +18,10 @@ export interface LoggedRecord {
 /** The number of newest records from which redelivered records are chosen. */
 const RECENT = 300;
 
+/** @param brokers host:port of each broker, separated by commas */
 export const kafkaClient = (brokers: string) =>
   new Kafka({
-    brokers: [brokers],
+    brokers: brokers.split(','),
     clientId: 'chaos',
     connectionTimeout: 3000,
     requestTimeout: 5000,
