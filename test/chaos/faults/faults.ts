@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { slowDown, widenColumn } from './database-faults.js';
 import { Random } from '../random.js';
 import { injectIntoCluster, settleBroker } from './cluster-faults.js';
-import { exclusionOf, type Fault, type InjectedFault } from './schedule.js';
+import { exclusionOf, type Fault, type InjectedFault, type SERVER_FAULTS } from './schedule.js';
 import { type System } from '../system/system.js';
 
 /** The additional delay of each chunk on a slow link. */
@@ -72,21 +72,10 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
       await lasting();
       return replica.start();
     }
-    case 'server paused': {
-      const server = found(system.servers, fault.target);
-      await server.pause();
-      await lasting();
-      await server.resume();
-      return settleBroker(system, fault.target);
-    }
+    case 'server paused':
     case 'server killed':
-    case 'server restarted': {
-      const server = found(system.servers, fault.target);
-      await (fault.kind === 'server killed' ? server.kill() : server.stop());
-      await lasting();
-      await server.start();
-      return settleBroker(system, fault.target);
-    }
+    case 'server restarted':
+      return stopServer(system, fault, lasting);
     case 'coordinator killed':
     case 'broker cut off':
     case 'leaders moved':
@@ -112,6 +101,20 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
     case 'column widened':
       return retryUntilDone(() => widenColumn(system.database, new Random(fault.atMs)), signal);
   }
+}
+
+/** Pauses, kills or restarts a server, and returns when it serves again. */
+async function stopServer(
+  system: System,
+  { kind, target }: Extract<Fault, { kind: (typeof SERVER_FAULTS)[number] }>,
+  lasting: () => Promise<unknown>,
+): Promise<void> {
+  const server = found(system.servers, target);
+  if (kind === 'server paused') await server.pause();
+  else await (kind === 'server killed' ? server.kill() : server.stop());
+  await lasting();
+  await (kind === 'server paused' ? server.resume() : server.start());
+  await settleBroker(system, target);
 }
 
 /** Retries a step until it succeeds, because the server may be down or the table locked. Returns false if aborted before. */

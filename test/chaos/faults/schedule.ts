@@ -57,7 +57,7 @@ export const serviceOf = (target: string): ServiceName | undefined =>
   SERVICES.find((service) => target.startsWith(`${service}/`) || target.startsWith(`${service} relay/`));
 
 const SERVICE_FAULTS = ['service killed', 'service paused', 'service terminated'] as const;
-const SERVER_FAULTS = ['server killed', 'server paused', 'server restarted'] as const;
+export const SERVER_FAULTS = ['server killed', 'server paused', 'server restarted'] as const;
 const LINK_FAULTS = ['link cut', 'link silent', 'answers swallowed', 'link slow'] as const;
 const DATABASE_FAULTS = ['database slow', 'column widened'] as const;
 /** The faults that only a cluster of brokers can have. */
