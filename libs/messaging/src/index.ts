@@ -5,6 +5,7 @@ export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { messagingTables } from './postgres/schema.js';
 export { messagingTablesDown } from './postgres/schema-down.js';
 export { type KafkaOptions } from './kafka/client.js';
+export { type TopicCopies } from './kafka/topic-copies.js';
 export { createTopics } from './kafka/topics.js';
 
 // Publishing

@@ -29,6 +29,18 @@ it.each(['0', '-1', '2.5', 'six'])('rejects %j as a number of partitions', async
   });
 });
 
+it.each([
+  [{ KAFKA_TOPIC_REPLICATION_FACTOR: '0' }, 'KAFKA_TOPIC_REPLICATION_FACTOR must be a whole number from 1 to 99'],
+  [{ KAFKA_TOPIC_MIN_INSYNC_REPLICAS: 'two' }, 'KAFKA_TOPIC_MIN_INSYNC_REPLICAS must be a whole number from 1 to 99'],
+  [{ KAFKA_TOPIC_REPLICATION_FACTOR: '99' }, 'A replication factor of 99 needs 99 running brokers, but Kafka has 1'],
+  [{ KAFKA_TOPIC_MIN_INSYNC_REPLICAS: '2' }, 'min.insync.replicas of 2 exceeds the replication factor of 1'],
+])('rejects %j', async (copies, message) => {
+  // Copies are checked only if a topic is missing.
+  const missing = { ORDER_EVENTS_TOPIC: `missing-${randomUUID()}` };
+
+  await expect(topics({ ...missing, ...copies })).rejects.toMatchObject({ stderr: expect.stringContaining(message) });
+});
+
 it('rejects the same name for both topics', async () => {
   await expect(topics({ ORDER_EVENTS_TOPIC: names.PAYMENT_EVENTS_TOPIC })).rejects.toMatchObject({
     stderr: `topics: ORDER_EVENTS_TOPIC and PAYMENT_EVENTS_TOPIC are both "${names.PAYMENT_EVENTS_TOPIC}", but must differ\n`,

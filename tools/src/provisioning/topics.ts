@@ -15,7 +15,12 @@ run('topics', async () => {
     const other = topics.slice(0, n).find((earlier) => earlier.name === name);
     if (other) throw new Error(`${other.prefix}_TOPIC and ${prefix}_TOPIC are both "${name}", but must differ`);
   }
-  await createTopics({ brokers, clientId: 'twinbox-topics' }, topics);
+  const replicationFactor = count('KAFKA_TOPIC_REPLICATION_FACTOR');
+  const minInsyncReplicas = count('KAFKA_TOPIC_MIN_INSYNC_REPLICAS');
+  await createTopics({ brokers, clientId: 'twinbox-topics' }, topics, {
+    ...(replicationFactor !== undefined && { replicationFactor }),
+    ...(minInsyncReplicas !== undefined && { minInsyncReplicas }),
+  });
   for (const { name, partitions } of topics) console.log(`${name}: ${partitions} partitions`);
 });
 
@@ -24,4 +29,12 @@ function configured<T extends { name: string; partitions: number }>(topic: T, pr
   const partitions = process.env[`${prefix}_PARTITIONS`] || String(topic.partitions);
   if (!/^[1-9]\d{0,3}$/.test(partitions)) throw new Error(`${prefix}_PARTITIONS must be a whole number from 1 to 9999`);
   return { ...topic, name: process.env[`${prefix}_TOPIC`] || topic.name, partitions: Number(partitions) };
+}
+
+/** Reads a number of brokers. Unset or empty means Kafka's own default. */
+function count(variable: string): number | undefined {
+  const text = process.env[variable];
+  if (!text) return undefined;
+  if (!/^[1-9]\d?$/.test(text)) throw new Error(`${variable} must be a whole number from 1 to 99`);
+  return Number(text);
 }

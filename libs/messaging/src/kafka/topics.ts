@@ -3,6 +3,7 @@ import kafkajs, { type Admin } from 'kafkajs';
 import { disconnect, kafkaClient, type KafkaOptions, withAdmin } from './client.js';
 import { isOfType } from './kafka-errors.js';
 import { type TopicContract } from '../message/topic.js';
+import { checkCopies, type TopicCopies } from './topic-copies.js';
 
 /** How long it may take until all brokers know a new topic. */
 const LEADERS_MS = 15_000;
@@ -11,19 +12,33 @@ const LEADERS_MS = 15_000;
  * Creates the topics that do not exist yet, and waits until they have leaders. Safe to repeat.
  *
  * Throws if Kafka cannot be reached, or if a topic exists with a number of partitions that differs from its contract. Adding
- * partitions would move keys to other partitions and break their order, so an operator has to decide about it.
+ * partitions would move keys to other partitions and break their order, so an operator has to decide about it. Throws if new topics
+ * cannot have the wanted `copies`; those of existing topics are neither checked nor changed.
  */
-export async function createTopics(options: KafkaOptions, topics: readonly TopicContract[]): Promise<void> {
+export async function createTopics(
+  options: KafkaOptions,
+  topics: readonly TopicContract[],
+  copies: TopicCopies = {},
+): Promise<void> {
+  const { replicationFactor, minInsyncReplicas } = copies;
   const admin = kafkaClient(options).admin({ retry: { retries: 5, initialRetryTime: 300 } });
   try {
     await admin.connect();
+    if (replicationFactor !== undefined || minInsyncReplicas !== undefined) {
+      const existing = new Set(await onceKnown(() => admin.listTopics()));
+      if (topics.some(({ name }) => !existing.has(name))) await checkCopies(admin, copies);
+    }
     await onceKnown(() =>
       admin.createTopics({
         waitForLeaders: false,
         topics: topics.map(({ name, partitions, retentionMs }) => ({
           topic: name,
           numPartitions: partitions,
+          ...(replicationFactor !== undefined && { replicationFactor }),
           configEntries: [
+            ...(minInsyncReplicas === undefined
+              ? []
+              : [{ name: 'min.insync.replicas', value: String(minInsyncReplicas) }]),
             { name: 'retention.ms', value: String(retentionMs) },
             // The broker stores batches as they were sent, whatever its default compression is.
             { name: 'compression.type', value: 'producer' },

@@ -7,6 +7,7 @@ import { type Leader, type Poll } from '../poll/poll.js';
 import { type PollStore } from '../poll/poll-store.js';
 import { pause } from '../waiting.js';
 import { resumeBlocked } from './blocked-messages.js';
+import { CopiesWatch } from './copies-watch.js';
 import { type LeaderTools, LeaderTerm } from './leader-term.js';
 import { type GapReport, OldGaps } from './old-gaps.js';
 import { OutboxParkedStore } from './outbox-parked-store.js';
@@ -39,6 +40,7 @@ export class Relay implements Leader {
   private readonly logger = new Logger('Relay');
   private readonly publisher: Publisher;
   private readonly oldGaps = new OldGaps();
+  private readonly copies: CopiesWatch;
   /** The present term; undefined between terms and while another process leads. */
   private term: LeaderTerm | undefined;
   private timesWentBack = 0;
@@ -54,8 +56,15 @@ export class Relay implements Leader {
       onSent: () => {
         poll.outages.over('kafka');
         poll.clock.advanced();
+        this.copies.start(poll.stopping);
       },
     });
+    const kafka = { brokers: options.brokers, clientId: options.service };
+    this.copies = new CopiesWatch(
+      kafka,
+      options.publishes.map(({ name }) => name),
+      this.logger,
+    );
   }
 
   /** Publishes until the lease is lost, the connection fails or the process stops. Finishes the batch in flight. */
@@ -90,6 +99,7 @@ export class Relay implements Leader {
 
   async close(): Promise<void> {
     await this.publisher.close();
+    await this.copies.close();
   }
 
   health(): ComponentHealth {
@@ -98,7 +108,7 @@ export class Relay implements Leader {
     const routes = this.term?.routes.report();
     const clocks = this.publisher.clockReport();
     // The most severe problem comes first: nothing is published, a type is blocked, the clocks differ.
-    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...warnings];
+    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...warnings, this.copies.problem];
     const problem = problems.filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
     const details = {
