@@ -1,7 +1,6 @@
 export { root } from './checkout.js';
 export { describeError, OperationalError } from './errors.js';
 export { startKafka } from './servers/kafka.js';
-export { type KafkaCluster, type KafkaClusterOptions, startKafkaCluster } from './servers/kafka-cluster.js';
 export { type KafkaOptions, type KafkaServer } from './servers/kafka-server.js';
 export { ProgressReport } from './progress/progress-report.js';
 export { SERVICE_HEAP } from './memory.js';

@@ -27,7 +27,7 @@ export async function injectIntoCluster(
     }
     case 'leaders moved': {
       // Fails if a broker that it asks is down.
-      const moved = await system.leaders?.move(random).catch(() => 0);
+      const moved = await system.leaders?.move((replicas) => random.between(0, replicas - 1)).catch(() => 0);
       return moved ? `${moved} partitions` : false;
     }
   }
@@ -39,12 +39,13 @@ async function killCoordinator(
   groupId: string,
   lasting: () => Promise<unknown>,
 ): Promise<string | false> {
-  const killed = await leaders?.coordinatorOf(groupId).catch(() => undefined);
+  const coordinator = async (): Promise<ServerName> => `kafka-${(await leaders?.coordinatorOf(groupId)) ?? 0}`;
+  const killed = await coordinator().catch(() => undefined);
   const broker = killed && servers.get(killed);
   if (!leaders || !broker) return false;
   await broker.kill();
   await lasting();
-  const successor = await leaders.coordinatorOf(groupId).catch(() => killed);
+  const successor = await coordinator().catch(() => killed);
   await broker.start();
   await leaders.settle();
   return successor === killed ? false : killed;

@@ -2,16 +2,9 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  freePort,
-  type KafkaServer,
-  type PostgresServer,
-  root,
-  startKafka,
-  startKafkaCluster,
-  startPostgres,
-} from '@twinbox/tools';
+import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import { FaultProxy } from '@twinbox/tools/fault-proxy';
+import { KafkaLeaders, startKafkaCluster } from '@twinbox/tools/kafka-cluster';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from '../faults/database-faults.js';
 import { type SimulatedGatewaySettings } from './simulated-gateway.js';
@@ -24,7 +17,6 @@ import {
   serviceOf,
   type Setup,
 } from '../faults/schedule.js';
-import { Leaders } from './brokers.js';
 import { openShop } from './shop.js';
 
 const exec = promisify(execFile);
@@ -54,7 +46,7 @@ export interface System {
   /** host:port of each broker, the format of KAFKA_BROKERS. */
   readonly brokers: string;
   /** The partition leaders of a cluster. */
-  readonly leaders?: Leaders;
+  readonly leaders?: KafkaLeaders;
   /** Connects directly, not through a link, as a superuser. */
   readonly database: pg.Pool;
   /** Descriptions of events that no injected fault explains. */
@@ -120,7 +112,7 @@ async function build(
     links,
     servers: new Map<ServerName, PostgresServer | KafkaServer>([['postgres', postgres], ...kafka]),
     brokers,
-    ...(kafka.size > 1 && { leaders: new Leaders(brokers.split(','), TOPICS) }),
+    ...(kafka.size > 1 && { leaders: new KafkaLeaders(brokers.split(','), TOPICS) }),
     database,
     unexpectedEvents,
     async terminate() {

@@ -8,6 +8,8 @@ import { clusterId, NodeOnJava } from './kafka-on-java.js';
 import { type KafkaContext, type KafkaOptions, type KafkaServer } from './kafka-server.js';
 import { steadyPorts } from './ports.js';
 
+export { KafkaLeaders } from './kafka-leaders.js';
+
 /** Several KRaft nodes, each of which is a broker and a controller. Every node is started, stopped, killed and paused on its own. */
 export interface KafkaCluster {
   /** host:port of every node, the format of KAFKA_BROKERS. */

@@ -50,8 +50,8 @@ export interface StoredCopies {
 }
 
 /**
- * Reads how many copies the existing ones of these topics have, and how many brokers are running.
- * @throws if Kafka cannot be reached, or this client may not read the metadata of a topic
+ * Reads how many copies these topics have, by name, and how many brokers are running.
+ * @throws if Kafka cannot be reached, or a topic does not exist or may not be read
  */
 export async function storedCopies(
   options: KafkaOptions,
@@ -60,7 +60,8 @@ export async function storedCopies(
   return withAdmin(options, async (admin) => {
     const { brokers } = await admin.describeCluster();
     const { topics: found } = await admin.fetchTopicMetadata({ topics: [...topics] });
-    const copies = found.map(async ({ name: topic, partitions }): Promise<StoredCopies> => {
+    const sorted = found.toSorted((a, b) => a.name.localeCompare(b.name));
+    const copies = sorted.map(async ({ name: topic, partitions }): Promise<StoredCopies> => {
       const config = configOf(admin, kafkajs.ConfigResourceTypes.TOPIC, topic, 'min.insync.replicas');
       const value = await config.catch(() => undefined);
       return {

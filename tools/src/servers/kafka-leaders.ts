@@ -1,10 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from '@twinbox/messaging/testing';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
-import { type Random } from '../random.js';
-import { type BrokerName } from '../faults/schedule.js';
+import { until } from './processes.js';
 
 /** The topic whose partition leaders coordinate the consumer groups. */
 const OFFSETS_TOPIC = '__consumer_offsets';
@@ -12,27 +10,34 @@ const IN_SYNC_MS = 60_000;
 const MOVED_MS = 3000;
 const ANSWER_MS = 5000;
 
-/** The partition leaders of a Kafka cluster, and how to move them. Connects directly, not through a link. */
-export class Leaders {
+/** The partition leaders of a Kafka cluster, and how to move them. */
+export class KafkaLeaders {
   private readonly kafka: Kafka;
 
-  /** @param topics the topics whose leaders are moved and compared, in addition to the coordinators */
+  /**
+   * @param brokers host:port of each broker
+   * @param topics the topics whose leaders are moved and compared, in addition to the coordinators of consumer groups
+   */
   constructor(
     private readonly brokers: readonly string[],
     private readonly topics: readonly string[],
   ) {
     const timeouts = { connectionTimeout: 1000, requestTimeout: 3000 };
-    this.kafka = new Kafka({ brokers: [...brokers], clientId: 'chaos', ...timeouts, logLevel: logLevel.NOTHING });
+    this.kafka = new Kafka({ brokers: [...brokers], clientId: 'leaders', ...timeouts, logLevel: logLevel.NOTHING });
   }
 
-  /** Moves leaders to other brokers without any outage, and returns how many have moved. */
-  async move(random: Random): Promise<number> {
+  /**
+   * Moves leaders to other brokers without an outage. Returns how many of the topics' leaders have moved.
+   *
+   * @param choose returns the index of the replica that shall lead, of the given number of replicas
+   */
+  async move(choose: (replicas: number) => number): Promise<number> {
     return this.withAdmin(async (admin) => {
       const partitions = await partitionsOf(admin, [...this.topics, OFFSETS_TOPIC]);
       const before = new Map(partitions.map(({ name, leader }) => [name, leader]));
       const reassigned = partitions.map(({ topic, partition, replicas }) => {
         // The first replica is the preferred leader.
-        const first = random.between(0, replicas.length - 1);
+        const first = choose(replicas.length);
         return { topic, partition, replicas: [...replicas.slice(first), ...replicas.slice(0, first)] };
       });
       await admin.alterPartitionReassignments({
@@ -52,15 +57,15 @@ export class Leaders {
 
   /** Waits until every replica is in sync, then returns the leadership of each partition to its preferred replica. */
   async settle(): Promise<void> {
-    await until('all replicas are in sync', () => this.areInSync(), IN_SYNC_MS);
+    if (!(await until(() => this.areInSync().catch(() => false), IN_SYNC_MS)))
+      throw new Error(`Not all replicas are in sync after ${IN_SYNC_MS / 1000} s`);
     await this.prefer();
   }
 
-  /** Returns the broker that coordinates the group. */
-  async coordinatorOf(groupId: string): Promise<BrokerName> {
+  /** Returns the node id of the broker that coordinates the group. */
+  async coordinatorOf(groupId: string): Promise<number | undefined> {
     const partitions = await this.withAdmin((admin) => partitionsOf(admin, [OFFSETS_TOPIC]));
-    const owner = partitions.find(({ partition }) => partition === hash(groupId) % partitions.length);
-    return `kafka-${owner?.leader ?? 0}`;
+    return partitions.find(({ partition }) => partition === hash(groupId) % partitions.length)?.leader;
   }
 
   private async areInSync(): Promise<boolean> {
