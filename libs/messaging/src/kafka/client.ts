@@ -32,8 +32,11 @@ export const REQUEST_MS = 5000;
 export const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
 
 export function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
+  // kafkajs starts with the first broker, and with few retries it never reaches the third. So while the first ones were down, no new
+  // client could connect, even if the others worked.
+  const first = Math.floor(Math.random() * brokers.length);
   return new Kafka({
-    brokers: [...brokers],
+    brokers: [...brokers.slice(first), ...brokers.slice(0, first)],
     clientId,
     connectionTimeout: CONNECTION_MS,
     requestTimeout: REQUEST_MS,

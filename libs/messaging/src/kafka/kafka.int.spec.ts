@@ -124,6 +124,32 @@ describe('createTopics', () => {
   });
 });
 
+describe('a producer connects', () => {
+  const closed = '127.0.0.1:1';
+
+  it('P2 if the first broker accepts connections but does not answer', async () => {
+    const link = await KafkaLink.open(options.brokers[0]!);
+    link.silence();
+    // Always the first one, wherever the client starts.
+    jest.spyOn(Math, 'random').mockReturnValue(0);
+
+    const producer = await connectProducer({ ...options, source: '/test', brokers: [link.broker, ...options.brokers] });
+
+    expect(link.taken).toBeGreaterThan(0);
+    jest.restoreAllMocks();
+    await producer.close();
+    await link.close();
+  });
+
+  it('P2 if most brokers are down', async () => {
+    const brokers = [closed, closed, closed, ...options.brokers];
+
+    const producer = await until('it is connected', () => connectProducer({ ...options, source: '/test', brokers }));
+
+    await producer.close();
+  });
+});
+
 it('P9 the client’s errors are logged at their level, once a minute', async () => {
   const errors = jest.spyOn(Logger.prototype, 'error');
   // A host that no other test has caused an error for.

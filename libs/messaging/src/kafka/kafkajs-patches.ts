@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import kafkajs from 'kafkajs';
+// @ts-expect-error -- kafkajs has no types for its internals
+import Broker from 'kafkajs/src/broker/index.js';
 // @ts-expect-error -- kafkajs has no types for its internals
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 // @ts-expect-error -- kafkajs has no types for its internals
@@ -27,6 +30,7 @@ export function patchKafkajs(version = installedVersion()): void {
   if (version !== PATCHED_VERSION)
     throw new Error(`The kafkajs patches are for version ${PATCHED_VERSION}, but ${version} is installed`);
   patchRequestQueue();
+  patchConnect();
   patchEncoder();
   patchCodecs();
   patchFetchDecoding();
@@ -51,6 +55,30 @@ function patchRequestQueue(): void {
   requestQueue.scheduleCheckPendingRequests = function () {
     // A request that has to wait later schedules the check itself.
     if (this.pending.length > 0) schedule.call(this);
+  };
+}
+
+/**
+ * kafkajs 2.2.4 takes a broker that accepts connections but does not answer, as a hung process does, for connected when it tries again,
+ * and tries no other. With the patch it cannot be connected to, so kafkajs continues with the next one.
+ */
+interface BrokerClass {
+  readonly brokerAddress: string;
+  connect: (this: BrokerClass) => Promise<void>;
+}
+function patchConnect(): void {
+  const broker = (Broker as { prototype: BrokerClass }).prototype;
+  const { connect } = broker;
+  broker.connect = async function () {
+    try {
+      await connect.call(this);
+    } catch (error) {
+      if (!(error instanceof kafkajs.KafkaJSRequestTimeoutError)) throw error;
+      throw new kafkajs.KafkaJSConnectionError(`${this.brokerAddress} does not answer: ${error.message}`, {
+        broker: this.brokerAddress,
+        code: 'ETIMEDOUT',
+      });
+    }
   };
 }
 
