@@ -11,6 +11,10 @@ export const runsJava = (java !== undefined && jars !== undefined) || isWorkflow
 /** Runs a program of this folder with Kafka's client, and returns the lines that it prints. */
 export async function runJava(program: string, ...args: readonly string[]): Promise<string[]> {
   const command = ['-cp', join(jars ?? '', '*'), join(import.meta.dirname, program), ...args];
-  const { stdout } = await promisify(execFile)(java ?? '', command, { maxBuffer: 64 * 1024 * 1024 });
+  const { stdout } = await promisify(execFile)(java ?? '', command, {
+    maxBuffer: 64 * 1024 * 1024,
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
   return stdout.trimEnd().split('\n');
 }

@@ -13,7 +13,7 @@ export interface RecordFormat {
   readonly timed: boolean;
 }
 
-/** What makes a batch idempotent. */
+/** The producer and sequence fields of an idempotent batch. */
 export interface BatchSequence {
   readonly producerId: bigint;
   readonly producerEpoch: number;
@@ -28,7 +28,7 @@ const MAX_BYTES_PER_UNIT = 3;
 /** The sizes of a UUID, a time and the largest sequence, and of the numbers in a record. */
 const REST_BYTES = 36 + 24 + 20 + 8 * MAX_VARINT_BYTES;
 
-/** Returns a size in which the rows find room while it is written, unless much of their text is not ASCII. */
+/** Estimates the buffer size that the rows need. It is enough unless much of their text is not ASCII. */
 export function estimatedBytes(rows: readonly OutboxRow[], { headers }: RecordFormat): number {
   const rest = REST_BYTES + headers.beforeId.length + headers.beforeTime.length;
   let [bytes, largest] = [BATCH_HEADER_BYTES, 0];

@@ -119,7 +119,7 @@ function patchEncoder(): void {
 
 /**
  * kafkajs 2.2.4 copies a request twice into larger buffers, to put its header and its length in front. With the patch, they are
- * written into the room in front of it, if it has some.
+ * written into the free space in front of it, if there is any.
  */
 function patchFraming(encoder: EncoderClass['prototype']): void {
   const { writeEncoder } = encoder;

@@ -56,6 +56,8 @@ function messageOf(row: OutboxRow, timed: boolean) {
   };
 }
 
+const anAttempt = () => ({ buffers: new RequestBuffers(), starts: jest.fn(), sends: jest.fn(), writes: jest.fn() });
+
 interface Batch {
   readonly partition: number;
   readonly firstSequence: number;
@@ -100,8 +102,10 @@ describe('a produce request', () => {
   it.each(VERSIONS)('of version %s has the bytes that kafkajs would send', async (version) => {
     await fc.assert(
       fc.asyncProperty(topics, fc.boolean(), fc.string(), async (all, timed, clientId) => {
-        const buffers = new RequestBuffers();
-        const ours = options(all, (rows) => new PartitionRows([...rows], { headers, timed }, buffers));
+        const attempt = anAttempt();
+        const { buffers } = attempt;
+        const { sent } = buffers;
+        const ours = options(all, (rows) => new PartitionRows([...rows], { headers, timed }, attempt, sent));
         const theirs = options(all, (rows) => rows.map((one) => messageOf(one, timed)));
         const frame = async (build: Build, of: object) =>
           (await createRequest({ correlationId: 5, clientId, request: build(of).request })).buffer;
@@ -109,7 +113,8 @@ describe('a produce request', () => {
         const expected = await frame(original(version), theirs);
 
         expect((await frame(patched(version), ours)).equals(expected)).toBe(true);
-        // The buffers are used again.
+        // The buffer is used again, with what is left in it.
+        for (const bytes of sent) bytes.fill(0xff);
         buffers.answered();
         expect((await frame(patched(version), ours)).equals(expected)).toBe(true);
       }),
@@ -120,7 +125,7 @@ describe('a produce request', () => {
   it('is framed by kafkajs if the client id does not fit into the room in front', async () => {
     const clientId = 'c'.repeat(600);
     const topic = [{ topic: 't', partitions: [{ partition: 0, firstSequence: 0, rows: [aRow()] }] }];
-    const ours = options(topic, (rows) => new PartitionRows([...rows], { headers, timed: true }, new RequestBuffers()));
+    const ours = options(topic, (rows) => new PartitionRows([...rows], { headers, timed: true }, anAttempt(), []));
     const theirs = options(topic, (rows) => rows.map((one) => messageOf(one, true)));
     const frame = (of: object, build: Build) =>
       createRequest({ correlationId: 5, clientId, request: build(of).request });
@@ -140,8 +145,8 @@ describe('a produce request', () => {
     expect(ours?.buffer).toEqual(theirs?.buffer);
   });
 
-  it('needs a broker that knows record batches', () => {
-    const rows = new PartitionRows([aRow()], { headers, timed: true }, new RequestBuffers());
+  it('requires a broker that supports record batches', () => {
+    const rows = new PartitionRows([aRow()], { headers, timed: true }, anAttempt(), []);
     const ours = options([{ topic: 't', partitions: [{ partition: 0, firstSequence: 0, rows: [] }] }], () => rows);
 
     expect(() => patched(2)(ours)).toThrow('Kafka is too old');
@@ -149,7 +154,6 @@ describe('a produce request', () => {
 });
 
 describe('the rows of a topic', () => {
-  const attempt = () => ({ buffers: new RequestBuffers(), starts: jest.fn(), sends: jest.fn() });
   const group = (rows: TopicRows, partitions: number) =>
     groupMessagesPerPartition({
       topic: 't',
@@ -159,7 +163,7 @@ describe('the rows of a topic', () => {
     });
 
   it('P3 are grouped by the partition of their key, in order, each time that kafkajs tries', () => {
-    const tried = attempt();
+    const tried = anAttempt();
     const rows = Array.from({ length: 20 }, (_, n) => aRow({ position: String(n), aggregateid: `key ${n % 7}` }));
     const topicRows = new TopicRows(rows, { headers, timed: true }, tried);
 
@@ -176,7 +180,7 @@ describe('the rows of a topic', () => {
   });
 
   it('are not sent if the attempt may not start', () => {
-    const lost = attempt();
+    const lost = anAttempt();
     lost.starts.mockImplementation(() => {
       throw new Error('the lease was lost');
     });
@@ -187,31 +191,48 @@ describe('the rows of a topic', () => {
 });
 
 describe('the buffers of requests', () => {
+  /** Takes a buffer as a request of the present attempt does. */
+  const sent = (buffers: RequestBuffers, size = 2000) => {
+    const { bytes } = buffers.take(size);
+    buffers.sent.push(bytes);
+    return bytes;
+  };
+
   it('are used again once all requests were answered', () => {
     const buffers = new RequestBuffers();
-    const first = buffers.take(2000);
-    buffers.sending(first);
+    const first = sent(buffers);
+    const second = sent(buffers);
+    expect(second).not.toBe(first);
 
-    expect(buffers.take(2000).bytes).not.toBe(first.bytes);
     buffers.answered();
 
-    expect(buffers.take(2000).bytes).toBe(first.bytes);
-    expect(buffers.take(2000).bytes).not.toBe(first.bytes);
+    expect([sent(buffers), sent(buffers)].every((bytes) => bytes === first || bytes === second)).toBe(true);
+    expect([first, second]).not.toContain(sent(buffers));
   });
 
-  it('are never used again after an attempt that failed', () => {
+  it('are never used again after an attempt that failed, even by a request of it that was late', () => {
     const buffers = new RequestBuffers();
-    const failed = buffers.take(2000);
-    buffers.sending(failed);
+    const { sent: failed } = buffers;
+    const early = sent(buffers);
 
-    buffers.forget();
-    const second = buffers.take(2000);
-    buffers.sending(second);
+    buffers.begin();
+    const late = buffers.take(2000).bytes;
+    failed.push(late);
+    const second = sent(buffers);
     buffers.answered();
 
-    expect([buffers.take(2000).bytes, buffers.take(2000).bytes]).toEqual([
-      second.bytes,
-      expect.not.objectContaining(failed.bytes),
-    ]);
+    const taken = sent(buffers);
+    expect(taken).toBe(second);
+    const next = sent(buffers);
+    for (const bytes of [early, late, second]) expect(next).not.toBe(bytes);
+  });
+
+  it('P7 are not kept if they are very large', () => {
+    const buffers = new RequestBuffers();
+    const large = sent(buffers, 20_000_000);
+
+    buffers.answered();
+
+    expect(sent(buffers)).not.toBe(large);
   });
 });

@@ -23,7 +23,7 @@ import { RequestBuffer } from './request-buffer.js';
  * `java-consumer.int.spec.ts` reads them with Kafka's own client. The patches refuse any version other than 2.2.4.
  */
 
-/** The request header of kafkajs and the length in front fit in, if the client id does. */
+/** Room for kafkajs's length and request header, unless the client id is very long. */
 const HEADROOM = 512;
 
 /** One attempt of kafkajs to send. */
@@ -33,6 +33,11 @@ export interface Attempt {
   starts(topic: string, partitions: number): void;
   /** Called for each topic-partition that has to answer. */
   sends(topic: string, partition: string): void;
+  /**
+   * Called before each request is sent. kafkajs may wait for seconds after `starts`, for a connection or for the answer to an earlier
+   * request to the same broker. An error ends the send.
+   */
+  writes(): void;
 }
 
 /** The rows of one topic, in place of the array of messages that kafkajs expects. */
@@ -45,7 +50,7 @@ export class TopicRows {
     private readonly attempt: Attempt,
   ) {}
 
-  /** Returns itself by the name that kafkajs has for it. */
+  /** Returns itself, typed as kafkajs expects. */
   asMessages(): Message[] {
     return this as unknown as Message[];
   }
@@ -65,9 +70,10 @@ export class TopicRows {
     const { rows, format, attempt } = this;
     attempt.starts(topic, partitions);
     this.byPartition = {};
+    const { sent } = attempt.buffers;
     for (const row of rows) {
       const partition = (row.partition ??= partitionOf(row.aggregateid, partitions));
-      (this.byPartition[partition] ??= new PartitionRows([], format, attempt.buffers)).rows.push(row);
+      (this.byPartition[partition] ??= new PartitionRows([], format, attempt, sent)).rows.push(row);
     }
     for (const partition of Object.keys(this.byPartition)) attempt.sends(topic, partition);
   }
@@ -84,7 +90,9 @@ export class PartitionRows {
   constructor(
     readonly rows: OutboxRow[],
     readonly format: RecordFormat,
-    readonly buffers: RequestBuffers,
+    readonly attempt: Attempt,
+    /** Collects the buffers of the attempt's requests. */
+    readonly sent: Buffer[],
   ) {}
 
   get length(): number {
@@ -92,34 +100,36 @@ export class PartitionRows {
   }
 }
 
+/** Twice the most that the relay reads at once. Only a few very large messages need more. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+
 /**
  * The buffers of one producer's requests. They are used again, because allocating and releasing hundreds of kilobytes for each
  * request costs more than writing them.
  */
 export class RequestBuffers {
+  /** The buffers of the present attempt's requests. */
+  sent: Buffer[] = [];
   private free: Buffer[] = [];
-  private used: Buffer[] = [];
 
-  /** Returns a buffer, preferably one of this size. */
+  /** Returns a buffer, reusing a spare one that is large enough. */
   take(bytes: number): RequestBuffer {
     const spare = this.free.pop();
     return new RequestBuffer(spare && spare.length >= bytes ? spare : Buffer.allocUnsafe(bytes), HEADROOM);
   }
 
-  /** Remembers the buffer of a request that is about to be sent. */
-  sending({ bytes }: RequestBuffer): void {
-    this.used.push(bytes);
-  }
-
-  /** Lets the buffers be used again. Call it when all requests were answered, and so read. */
+  /**
+   * Lets the present attempt's buffers be used again, unless they are very large. Call it once every request was answered, because the
+   * broker has then read them.
+   */
   answered(): void {
-    this.free = this.used;
-    this.used = [];
+    this.free = this.sent.filter(({ length }) => length <= MAX_KEPT_BYTES);
+    this.sent = [];
   }
 
-  /** Leaves the buffers of a failed attempt alone, because a socket may still be writing them. */
-  forget(): void {
-    this.used = [];
+  /** Begins an attempt. The buffers of a failed one are left alone, because a socket may still be writing them. */
+  begin(): void {
+    this.sent = [];
   }
 }
 
@@ -159,6 +169,8 @@ export function patchProduceRequests(): void {
       const produce = build(options);
       const [first] = options.topicData.flatMap(({ partitions }) => partitions);
       if (!(first?.messages instanceof PartitionRows)) return produce;
+      // Here, because kafkajs would next connect again to a broker that it has disconnected from.
+      first.messages.attempt.writes();
       if (version < FIRST_WITH_BATCHES)
         throw new Error('Kafka is too old: a broker of version 0.11 or later is required');
       return { ...produce, request: { ...produce.request, encode: () => Promise.resolve(encode(options)) } };
@@ -177,9 +189,10 @@ export interface EncodedRequest {
 /** Versions 3 to 7 differ only in their answers: https://kafka.apache.org/protocol#The_Messages_Produce */
 function encode({ acks, timeout, producerId, producerEpoch, topicData }: ProduceOptions): EncodedRequest {
   const all = topicData.flatMap(({ partitions }) => partitions.map(({ messages }) => messages as PartitionRows));
-  const [{ buffers }] = all as [PartitionRows];
+  const [{ attempt, sent }] = all as [PartitionRows];
+  attempt.writes();
   const sizes = all.map(({ rows, format }) => estimatedBytes(rows, format));
-  const out = buffers.take(sizes.reduce((sum, size) => sum + size, 2 * HEADROOM));
+  const out = attempt.buffers.take(sizes.reduce((sum, size) => sum + size, 2 * HEADROOM));
   // No transactional id.
   out.int16(-1);
   out.int16(acks);
@@ -197,7 +210,7 @@ function encode({ acks, timeout, producerId, producerEpoch, topicData }: Produce
       out.bytes.writeInt32BE(out.at - sizeAt - 4, sizeAt);
     }
   }
-  buffers.sending(out);
+  sent.push(out.bytes);
   const buffer = out.from(HEADROOM);
   return { buf: buffer, buffer, headroom: HEADROOM };
 }

@@ -21,7 +21,8 @@ export interface Producer {
   /**
    * Sends the rows of all topics at once and returns when every topic-partition has acknowledged them (acks=all). The key stands for
    * `ce_subject` and the timestamp for `ce_time`. If the rows are not `timed`, because Kafka rejects such timestamps, `ce_time` is a
-   * header. `mayStillSend` is called before each attempt, including kafkajs's own second one.
+   * header. `mayStillSend` is called before each attempt, including kafkajs's own second one, and before each request of it. Once this
+   * has returned or thrown, nothing more of these rows is sent.
    *
    * After an error the outcome is unknown. Close this producer then, and connect another one before sending anything else.
    */
@@ -55,18 +56,22 @@ export async function connectProducer(options: ProducerOptions): Promise<Produce
   return {
     async publish(rowsByTopic, mayStillSend, timed = true) {
       attempt.begin(mayStillSend);
-      const format = { headers, timed };
-      const answers = await producer.sendBatch({
-        acks: -1,
-        timeout: REQUEST_MS,
-        topicMessages: [...rowsByTopic].map(([topic, rows]) => ({
-          topic,
-          messages: new TopicRows(rows, format, attempt).asMessages(),
-        })),
-      });
-      const silent = unacknowledged(attempt.targets, answers);
-      if (silent.length > 0) throw new UnacknowledgedError(silent);
-      attempt.buffers.answered();
+      try {
+        const format = { headers, timed };
+        const answers = await producer.sendBatch({
+          acks: -1,
+          timeout: REQUEST_MS,
+          topicMessages: [...rowsByTopic].map(([topic, rows]) => ({
+            topic,
+            messages: new TopicRows(rows, format, attempt).asMessages(),
+          })),
+        });
+        const silent = unacknowledged(attempt.targets, answers);
+        if (silent.length > 0) throw new UnacknowledgedError(silent);
+        attempt.buffers.answered();
+      } finally {
+        attempt.end();
+      }
     },
     close: () => disconnect(producer),
   };
@@ -85,11 +90,13 @@ export function unacknowledged(
 
 /**
  * Stops a send that may no longer go out, and records which topic-partitions have to answer. kafkajs calls the partitioner before
- * every attempt to send, including its own retries.
+ * every attempt to send, including its own retries, and builds each request right before it is sent.
  */
-class SendAttempt implements Attempt {
+export class SendAttempt implements Attempt {
   readonly targets = new Set<string>();
   readonly buffers = new RequestBuffers();
+  /** The topics that the present attempt has begun with. */
+  private readonly begun = new Set<string>();
   private mayStillSend = (): boolean => false;
 
   constructor(private readonly partitions: ReadonlyMap<string, number>) {}
@@ -97,17 +104,31 @@ class SendAttempt implements Attempt {
   begin(mayStillSend: () => boolean): void {
     this.mayStillSend = mayStillSend;
     this.targets.clear();
+    this.begun.clear();
+    this.buffers.begin();
+  }
+
+  /** Ends all attempts, including requests that kafkajs still holds back. */
+  end(): void {
+    this.mayStillSend = () => false;
   }
 
   starts(topic: string, partitions: number): void {
-    if (!this.mayStillSend()) throw new LeaseLostError();
+    this.writes();
     const expected = this.partitions.get(topic);
     if (expected !== undefined && expected !== partitions) throw new PartitionCountError(topic, partitions, expected);
-    // A failed attempt may still be writing its own.
-    this.buffers.forget();
+    if (this.begun.has(topic)) {
+      this.begun.clear();
+      this.buffers.begin();
+    }
+    this.begun.add(topic);
   }
 
   sends(topic: string, partition: string): void {
     this.targets.add(`${topic}/${partition}`);
+  }
+
+  writes(): void {
+    if (!this.mayStillSend()) throw new LeaseLostError();
   }
 }

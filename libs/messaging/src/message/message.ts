@@ -57,6 +57,6 @@ export interface OutboxRow {
   readonly timestamp: string;
   /** How many more rows the read found but left out because of their size. */
   readonly rest?: string | undefined;
-  /** The partition of its key. Whoever needs it first sets it, because a topic's number of partitions never changes. */
+  /** The partition of its key, computed once. The producer refuses a topic whose number of partitions differs from its contract. */
   partition?: number | undefined;
 }
