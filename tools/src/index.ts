@@ -7,5 +7,6 @@ export { SERVICE_HEAP } from './memory.js';
 export { provideJars } from './servers/jars.js';
 export { freePort, steadyPorts } from './servers/ports.js';
 export { startPostgres } from './servers/postgres.js';
-export { type PostgresOptions, type PostgresServer } from './servers/postgres-server.js';
+export { type PostgresOptions, type PostgresServer, type PostgresStandby } from './servers/postgres-server.js';
+export { startSynchronousStandby } from './servers/postgres-standby.js';
 export { type OpenApiDocument, type WorstInput, worstInputs } from './worst-inputs.js';

@@ -80,6 +80,24 @@ it('a cut link resets existing and new connections until it is healed', async ()
   await answered(after, 'B');
 });
 
+it('a link that is pointed at another server resets its connections and leads new ones there', async () => {
+  const first = await aServer(upperCase);
+  const before = server;
+  const link = await aLink(first);
+  const lost = await aClient(link);
+  lost.socket.write('a');
+  await answered(lost, 'A');
+  const second = await aServer((request) => Buffer.from(`second ${request.toString()}`));
+
+  link.pointAt(second);
+
+  await until('the connection is reset', () => lost.error === 'ECONNRESET');
+  const client = await aClient(link);
+  client.socket.write('b');
+  await answered(client, 'second b');
+  before.close();
+});
+
 it('a silent link delivers nothing and resets nothing, and delivers everything once it is healed', async () => {
   const link = await aLink(await aServer(upperCase));
   const before = await aClient(link);

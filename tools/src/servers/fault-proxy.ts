@@ -33,7 +33,7 @@ export class FaultProxy {
 
   private constructor(
     private readonly server: Server,
-    private readonly targetPort: number,
+    private targetPort: number,
     private readonly options: FaultProxyOptions,
     /** The ports that the server advertises, each with the port that replaces it. */
     private readonly advertised: Map<number, number>,
@@ -69,6 +69,12 @@ export class FaultProxy {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Resets all connections, and connects clients to this port from now on. */
+  pointAt(targetPort: number): void {
+    this.targetPort = targetPort;
+    this.resetAll();
   }
 
   /** Resets all connections, and each new one immediately. */

@@ -24,6 +24,8 @@ export interface PostgresServer {
   /** Fast shutdown: rolls back open transactions and closes sessions. */
   stop(): Promise<void>;
   restart(): Promise<void>;
+  /** Changes settings that need no restart, now and for later starts. Returns when new sessions have them. */
+  reconfigure(settings: Readonly<Record<string, string>>): Promise<void>;
   /** Sends SIGKILL, to simulate a crash; returns when its processes are gone. */
   kill(): Promise<void>;
   /** Sends SIGSTOP to all its processes, as if the machine hung: connections stay open but are silent until `resume`. */
@@ -31,4 +33,10 @@ export interface PostgresServer {
   resume(): Promise<void>;
   /** Stops the server and deletes its data. */
   remove(): Promise<void>;
+}
+
+/** A streaming standby. Until it is promoted it answers reads only. */
+export interface PostgresStandby extends PostgresServer {
+  /** Makes it a primary without a standby. Returns when it accepts writes. The former primary must not be running. */
+  promote(): Promise<void>;
 }
