@@ -47,6 +47,15 @@ describe('the class of a database error', () => {
     expect(databaseErrorOf(fromPostgres('XX000', { message: 'tuple concurrently updated' }))).toBe('contended');
   });
 
+  it.each([
+    ['0A000', 'cannot set transaction read-write mode during recovery'],
+    ['0A000', 'cannot use serializable mode in a hot standby'],
+    ['0A000', 'cannot access temporary or unlogged relations during recovery'],
+    ['55000', 'recovery is in progress'],
+  ])('is `unavailable` for what a standby refuses with another code than 25006: %s %s', (code, message) => {
+    expect(databaseErrorOf(fromPostgres(code, { message }))).toBe('unavailable');
+  });
+
   it.each(['FATAL', 'PANIC'])('is `unavailable` for any error that ended the session: %s', (severity) => {
     expect(databaseErrorOf(fromPostgres('55000', { severity }))).toBe('unavailable');
     expect(databaseErrorOf(fromPostgres('22023', { severity }))).toBe('unavailable');

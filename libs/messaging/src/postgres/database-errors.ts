@@ -141,6 +141,12 @@ function classOfSqlState(code: string, { severity, routine, message }: Fields): 
   // "cached plan must not change result type", in any language. Other errors with this code mean an unsupported feature.
   if (code === '0A000' && (routine === 'RevalidateCachedQuery' || String(message).startsWith('cached plan must not')))
     return 'stale';
+  // A standby refuses some things with the code of an unsupported feature or a wrong state, as English messages show.
+  if (
+    /^(0A000|55000)$/.test(code) &&
+    /\b(during recovery|in a hot standby|recovery is in progress)$/.test(String(message))
+  )
+    return 'unavailable';
   // Two sessions changed the catalogue concurrently. PostgreSQL does not translate this message.
   if (code === 'XX000' && /^tuple concurrently (updated|deleted)$/.test(String(message))) return 'contended';
   return known ?? 'rejected';

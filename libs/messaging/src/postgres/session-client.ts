@@ -54,8 +54,17 @@ interface Internals {
   readonly connection: {
     readonly stream: { destroy(): void };
     on(event: 'errorMessage', listener: (message: { code?: string; message?: string }) => void): void;
+    on(event: 'parameterStatus', listener: (status: { parameterName: string; parameterValue: string }) => void): void;
   };
   getStartupConf(): Record<string, string>;
+}
+
+/** The configuration of a {@link SessionClient}. */
+export interface SessionClientConfig extends pg.ClientConfig {
+  /** Settings of the session that override PostgreSQL's defaults. */
+  readonly settings?: SessionSettings;
+  /** Also connects to a standby that has not been promoted, for reads that may be out of date. Default: false. */
+  readonly acceptStandby?: boolean;
 }
 
 /**
@@ -67,17 +76,65 @@ interface Internals {
  * fails, and later connections of this process to the same address omit the settings (see {@link withoutRefusal}). The role's
  * settings apply then, so the role should have {@link roleSettings}. A server before PostgreSQL 17 rejects `transaction_timeout`,
  * and later connections to it send all other settings.
+ *
+ * It connects only to a primary. During a fail-over an address may lead to a standby that is not promoted yet, which would refuse every
+ * change and answer reads with old data. Connecting fails then with the code 25006, as a change would, so that callers try again.
  */
 export class SessionClient extends pg.Client {
   private readonly settings: SessionSettings;
+  /** Whether the server, or a pooler on its behalf, has said that it is a standby. */
+  private maybeStandby = false;
 
-  constructor(config: pg.ClientConfig & { readonly settings?: SessionSettings } = {}) {
+  constructor(config: SessionClientConfig = {}) {
     super(config);
     this.settings = { ...DEFAULTS, ...NEWEST, ...config.settings };
-    (this as unknown as Internals).connection.on('errorMessage', (error) => {
+    const { connection } = this as unknown as Internals;
+    if (!config.acceptStandby)
+      connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
+        if (parameterName === 'in_hot_standby') this.maybeStandby = parameterValue === 'on';
+      });
+    connection.on('errorMessage', (error) => {
       if (isFromPooler(error)) refusals.add(this.address);
       if (isFromOlderServer(error)) olderServers.add(this.address);
     });
+  }
+
+  /** @throws with the code 25006 if the server is a standby */
+  override connect(): Promise<this>;
+  override connect(callback: (error: Error | null) => void): void;
+  override connect(callback?: (error: Error | null) => void): Promise<this> | void {
+    if (!callback) return super.connect().then(() => (this.maybeStandby ? this.refuseStandby() : this));
+    // Not by the promise: a pool has to listen for errors in the same turn in which the client is connected.
+    super.connect((error: Error | null) => {
+      if (error || !this.maybeStandby) callback(error);
+      else void this.answerUnlessStandby(callback);
+    });
+  }
+
+  private async answerUnlessStandby(callback: (error: Error | null) => void): Promise<void> {
+    let refusal: Error | null = null;
+    try {
+      await this.refuseStandby();
+    } catch (error) {
+      refusal = error as Error;
+    }
+    callback(refusal);
+  }
+
+  /** @throws StandbyError unless the server is a primary after all */
+  private async refuseStandby(): Promise<this> {
+    const ignore = () => undefined;
+    this.on('error', ignore);
+    try {
+      // Asked, because a pooler repeats what was true when it connected first.
+      const { rows } = await this.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+      if (rows[0]?.standby) throw new StandbyError(this.address);
+      this.off('error', ignore);
+      return this;
+    } catch (error) {
+      void endClient(this);
+      throw error;
+    }
   }
 
   /** Called by node-postgres to build the start-up message. */
@@ -95,6 +152,16 @@ export class SessionClient extends pg.Client {
 
   private get address(): string {
     return `${this.host}:${this.port}`;
+  }
+}
+
+/** The server is a standby. Its code is that of a change in a read-only transaction, so it counts as an unavailable database. */
+class StandbyError extends Error {
+  override readonly name = 'StandbyError';
+  readonly code = '25006';
+
+  constructor(address: string) {
+    super(`the server at ${address} is a standby and refuses changes. Connect to the primary, or promote the standby`);
   }
 }
 
