@@ -67,6 +67,17 @@ describe('a lease', () => {
     expect(lease.fencingToken).toBeUndefined();
   });
 
+  it('P3 is no longer relied on once its connection is lost, even if an answer to its renewal was already on the way', async () => {
+    await lease.renew();
+    const renewal = lease.renew();
+
+    lease.lose();
+
+    expect(lease.fencingToken).toBeUndefined();
+    await renewal;
+    expect(lease.fencingToken).toBeUndefined();
+  });
+
   it('is renewed every second', async () => {
     await lease.renew();
 

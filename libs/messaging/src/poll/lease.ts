@@ -84,6 +84,7 @@ export class Lease {
   private timer: NodeJS.Timeout | undefined;
   private renewal: Promise<void> | undefined;
   private stopped = false;
+  private lost = false;
   private failed: Error | undefined;
   private again = false;
   private clockAhead = 0;
@@ -114,7 +115,7 @@ export class Lease {
 
   /** The database's fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send. */
   get fencingToken(): string | undefined {
-    return performance.now() < this.deadline ? this.grantedToken : undefined;
+    return !this.lost && performance.now() < this.deadline ? this.grantedToken : undefined;
   }
 
   /** Why the lease can no longer be renewed on this connection. A new connection is needed then. */
@@ -146,6 +147,14 @@ export class Lease {
     this.published = fromStart ? Cursor.START : this.known.progress;
     this.recovering = undefined;
     this.termNumber++;
+  }
+
+  /**
+   * Stops relying on the lease, because the connection on which it was granted is lost. After a fail-over another server's clock decides
+   * when the lease ends, and it may be ahead. What is published from now on could not be recorded anyway.
+   */
+  lose(): void {
+    this.lost = true;
   }
 
   /** Renews now, or once more after a renewal in progress, which may have read too early. From then on renews every second. */

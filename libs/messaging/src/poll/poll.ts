@@ -203,6 +203,7 @@ export class Poll {
 
   private loseConnection(error: Error): void {
     this.lost ??= error;
+    this.lease?.lose();
     this.wakeUp.call();
   }
 
