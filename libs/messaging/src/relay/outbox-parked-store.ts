@@ -48,17 +48,21 @@ export class OutboxParkedStore {
     return rows.map((key) => ({ ...key, dead: positionOf(key.dead), waiting: positionOf(key.waiting) }));
   }
 
-  /** Reads a key's oldest waiting parked messages in order, optionally only those before a position. Served by outbox_parked_key. */
+  /**
+   * Reads a key's oldest waiting parked messages in order, optionally only those before a position. Served by outbox_parked_key. The
+   * scan begins after `after`, because the index keeps removed entries while any old transaction is open.
+   */
   async readParked(
     { aggregatetype, aggregateid }: AggregateKey,
-    before: number | undefined,
+    { before, after }: { readonly before?: number | undefined; readonly after?: number | undefined },
     limit: number,
   ): Promise<OutboxRow[]> {
     const rows = await this.connection.queryArrays<OutFields>(
       `select ${OUT} from ${this.schema}.outbox_parked
         where aggregatetype = $1 and aggregateid = $2 and dead_at is null and ($3::bigint is null or position < $3)
+          and position > coalesce($5::bigint, -9223372036854775808)
         order by outbox_parked.position limit $4`,
-      [aggregatetype, aggregateid, before, limit],
+      [aggregatetype, aggregateid, before, limit, after],
     );
     return rows.map(toRow);
   }
@@ -70,10 +74,14 @@ export class OutboxParkedStore {
     );
   }
 
-  async removeParked(rows: readonly OutboxRow[]): Promise<void> {
-    await this.connection.query(`delete from ${this.schema}.outbox_parked where position = any($1::bigint[])`, [
-      rows.map(({ position }) => position),
-    ]);
+  /** Removes messages of one key, in their order. Served by outbox_parked_key: by position alone, the planner may read the whole table. */
+  async removeParked({ aggregatetype, aggregateid }: AggregateKey, rows: readonly OutboxRow[]): Promise<void> {
+    const positions = rows.map(({ position }) => position);
+    await this.connection.query(
+      `delete from ${this.schema}.outbox_parked
+        where aggregatetype = $1 and aggregateid = $2 and position between $3 and $4 and position = any($5::bigint[])`,
+      [aggregatetype, aggregateid, positions[0], positions.at(-1), positions],
+    );
   }
 
   /**

@@ -128,7 +128,7 @@ export class Publisher {
     block: (error: unknown) => void,
     once = false,
   ): Promise<Release> {
-    const rows = await parkedStore.readParked(key, key.before, RELEASE_ROWS);
+    const rows = await readReleased(key, parkedStore);
     let refused: OutboxRow | undefined;
     let blocked = false;
     const stopped = () => blocked || refused !== undefined;
@@ -148,7 +148,12 @@ export class Publisher {
       });
     }
     if (blocked) return 'blocked';
-    if (rows.length > 0) await parkedStore.removeParked(refused ? rows.slice(0, rows.indexOf(refused)) : rows);
+    const published = refused ? rows.slice(0, rows.indexOf(refused)) : rows;
+    const last = published.at(-1);
+    if (last) {
+      await parkedStore.removeParked(key, published);
+      key.after = Number(last.position);
+    }
     if (refused && this.options.afterDeadLetter !== 'go-on') return 'refused';
     return rows.length < RELEASE_ROWS && !refused ? 'done' : 'more';
   }
@@ -268,4 +273,12 @@ function byType(rows: readonly OutboxRow[], error: unknown): Map<string, { rows:
     else parts.set(row.aggregatetype, { rows: [row], error });
   }
   return parts;
+}
+
+/** Reads the next messages of a released key. Before it has none left, looks for messages that were parked late, at earlier positions. */
+async function readReleased(key: ReleasedKey, parkedStore: OutboxParkedStore): Promise<OutboxRow[]> {
+  const rows = await parkedStore.readParked(key, key, RELEASE_ROWS);
+  return rows.length === RELEASE_ROWS || key.after === undefined
+    ? rows
+    : parkedStore.readParked(key, { before: key.before }, RELEASE_ROWS);
 }

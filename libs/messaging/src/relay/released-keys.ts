@@ -4,6 +4,8 @@ import { type Routes } from './routes.js';
 /** A key whose parked messages an operator released, either all of them or those `before` its next dead letter. */
 export interface ReleasedKey extends AggregateKey {
   readonly before: number | undefined;
+  /** The position of the last message that was published of it. */
+  after?: number;
 }
 
 /** The keys with released messages that are not published yet, by aggregate type. */
