@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, expectProblem } from '@twinbox/test-support';
-import { produce, until } from '@twinbox/messaging/testing';
+import { until } from '@twinbox/messaging/testing';
 import pg from 'pg';
-import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 let service: OrderServiceHarness;
@@ -64,23 +63,6 @@ async function somePlaced(count: number): Promise<{ readonly userId: string; rea
   return placed;
 }
 
-/** Publishes PaymentRequested for the orders, as payment-service does. */
-async function paymentsAreRequested(orderIds: readonly string[]): Promise<void> {
-  const records = orderIds.map((orderId) => ({
-    key: orderId,
-    value: JSON.stringify({ orderId, paymentRequestId: uuidv7(), expiresAt: new Date().toISOString() }),
-    headers: {
-      ce_id: uuidv7(),
-      ce_source: '/payment-service',
-      ce_type: 'PaymentRequested',
-      ce_specversion: '1.0',
-      ce_dataschema: 'urn:twinbox:event:PaymentRequested:1',
-      'content-type': 'application/json',
-    },
-  }));
-  await produce(service.topics.brokers, service.topics.paymentEvents, records);
-}
-
 const areWaitingForPayment = (orderIds: readonly string[]) =>
   until('the payment events are handled', async () => {
     const rows = await service.database.sql(
@@ -102,7 +84,7 @@ async function expectEverythingElseToContinue(
   const probes = clients(1, () => service.aCustomer().get('/health/ready'));
   const writers = clients(2, () => service.aCustomer().post('/orders', order('mug')));
 
-  await paymentsAreRequested(ids);
+  await service.publishesPaymentRequested(ids);
   await areWaitingForPayment(ids);
   // More than could have waited for the lock in this time, so most of them failed at once.
   await until('requests for it fail fast', () => blocked.answers.length >= 100);

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type PaymentEvent } from '@twinbox/contracts';
-import { type TestDatabase } from '@twinbox/messaging/testing';
+import { produce, type TestDatabase } from '@twinbox/messaging/testing';
 import { type InProcessService, startInProcess } from '@twinbox/test-support';
 import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
 import { ApplyPaymentEvent } from '../src/application/apply-payment-event.js';
 import { orderService } from '../src/service.js';
 
@@ -44,6 +45,23 @@ export async function startOrderService(env: Readonly<Record<string, string>> = 
       await service.app
         .get(DataSource)
         .transaction((tx) => service.app.get(ApplyPaymentEvent).execute(tx, event, messageId));
+    },
+
+    /** Publishes PaymentRequested for the orders, as payment-service does. */
+    async publishesPaymentRequested(orderIds: readonly string[]): Promise<void> {
+      const records = orderIds.map((orderId) => ({
+        key: orderId,
+        value: JSON.stringify({ orderId, paymentRequestId: uuidv7(), expiresAt: new Date().toISOString() }),
+        headers: {
+          ce_id: uuidv7(),
+          ce_source: '/payment-service',
+          ce_type: 'PaymentRequested',
+          ce_specversion: '1.0',
+          ce_dataschema: 'urn:twinbox:event:PaymentRequested:1',
+          'content-type': 'application/json',
+        },
+      }));
+      await produce(service.topics.brokers, service.topics.paymentEvents, records);
     },
   };
 }
