@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +25,7 @@ export class ConnectWorker {
     private readonly url: string,
     private readonly directory: string,
   ) {
-    this.exited = once(child, 'exit');
+    this.exited = new Promise((resolve) => child.once('exit', resolve));
     // Nothing else ends the JVM and removes its files when this process ends early.
     this.onExit = () => {
       child.kill('SIGKILL');
