@@ -1,8 +1,8 @@
 import { type Place } from '../support/place.js';
 
-/** The settings of Debezium, as someone would tune it who wants the speed and the latency of the relay. What is not named has its default. */
+/** The settings of Debezium, tuned for the speed and latency of the relay. Everything else has its default. */
 
-/** PostgreSQL. The relay runs on the same server, and does not mind. */
+/** PostgreSQL. The relay runs on the same server, and is unaffected. */
 export const LOGICAL_DECODING: Readonly<Record<string, string>> = {
   wal_level: 'logical',
   // A backlog that was committed in one transaction is decoded in memory; with the default of 64 MB it would be written to disk.

@@ -36,8 +36,8 @@ export class ConnectWorker {
 
   /** Starts a worker and returns when it accepts requests. It ends when the signal is aborted, and with this process. */
   static async start(brokers: readonly string[], signal: AbortSignal): Promise<ConnectWorker> {
+    const { java, directory: jars } = await debeziumJars(join(tmpdir(), `twinbox-debezium-${process.pid}.log`), signal);
     const directory = await mkdtemp(join(tmpdir(), 'twinbox-debezium-'));
-    const { java, directory: jars } = await debeziumJars(join(directory, 'log'), signal);
     const port = await freePort();
     const properties = Object.entries(workerProperties(brokers, join(directory, 'offsets'), port));
     const file = join(directory, 'worker.properties');
@@ -140,7 +140,7 @@ export class ConnectWorker {
     return response;
   }
 
-  /** Waits for a condition. Requests that fail count as false, because Connect does things in the background. */
+  /** Waits for a condition. Requests that fail count as false, because Connect applies changes asynchronously. */
   private async until(what: string, condition: () => Promise<boolean>): Promise<void> {
     const end = performance.now() + TIMEOUT_MS;
     let reason: unknown;

@@ -10,7 +10,7 @@ const CONNECT_VERSION = '4.3.1';
 export function debeziumJars(logFile: string, signal: AbortSignal): ReturnType<typeof provideJars> {
   return provideJars(
     {
-      name: `debezium-${DEBEZIUM_VERSION}`,
+      name: `debezium-${DEBEZIUM_VERSION}-connect-${CONNECT_VERSION}`,
       what: `Debezium ${DEBEZIUM_VERSION}`,
       pom: join(root, 'bench/debezium/pom.xml'),
       properties: { 'debezium.version': DEBEZIUM_VERSION, 'connect.version': CONNECT_VERSION },

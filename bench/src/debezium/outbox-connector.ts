@@ -26,7 +26,7 @@ export class OutboxConnector {
     await this.worker.create(this.world.name, connectorConfig(this.world, this.headers));
   }
 
-  /** Stops it, while the JVM goes on. */
+  /** Stops the connector; the JVM keeps running. */
   stop(): Promise<void> {
     return this.worker.stop(this.world.name);
   }

@@ -4,7 +4,7 @@ import { DEBEZIUM_VERSION } from '../debezium/jars.js';
 import { OutboxConnector } from '../debezium/outbox-connector.js';
 import { type Figure, median, ratio, spread, whole } from '../support/figures.js';
 import { peakMemoryMb } from '../support/peak-memory.js';
-import { type Servers } from '../support/servers.js';
+import { type Servers, type World } from '../support/servers.js';
 import { cpuFigures, type CpuPerMessage } from '../support/usage.js';
 import { type Drain, drain } from './drain.js';
 import { type Latencies, latencyFigures, measureLatency, type Publisher, relayElsewhere } from './latency.js';
@@ -18,7 +18,8 @@ const WARM_UP = 2;
 export async function debezium(servers: Servers): Promise<Figure[]> {
   const messages = servers.quick ? 100_000 : 200_000;
   const rounds = servers.quick ? 1 : 5;
-  const beginRound = servers.rounds(rounds + 2);
+  const latencyRounds = servers.quick ? 1 : 3;
+  const beginRound = servers.rounds(rounds + latencyRounds + 1);
   // Not counted, because Kafka compiles its code in the first half minute after its start.
   beginRound('warming up Kafka');
   await drain(servers, messages);
@@ -29,9 +30,7 @@ export async function debezium(servers: Servers): Promise<Figure[]> {
     relayed.push(await drain(servers, messages));
     for (const headers of HEADERS) drained[headers].push(await drainFreshAndWarm(servers, messages, headers));
   }
-  beginRound('latency');
-  const ofRelay = await measureLatency(servers, relayElsewhere);
-  const ofDebezium = await latencyOfDebezium(servers, messages);
+  const { ofRelay, ofDebezium } = await latencies(servers, messages, latencyRounds, () => beginRound('latency'));
 
   const rates = relayed.map(({ perSecond }) => perSecond);
   return [
@@ -67,18 +66,36 @@ async function drainFreshAndWarm(servers: Servers, messages: number, headers: He
   );
 }
 
-/** Measures a JVM that has drained as many backlogs as one that is called warm. */
-async function latencyOfDebezium(servers: Servers, messages: number): Promise<Latencies> {
+/** Measures the relay and a JVM that has drained as many backlogs as one that is called warm, in turns. */
+async function latencies(
+  servers: Servers,
+  messages: number,
+  rounds: number,
+  beginRound: () => void,
+): Promise<{ ofRelay: Latencies; ofDebezium: Latencies }> {
   return withWorker(servers, async (worker) => {
     await withConnector(servers, worker, 'those of the relay', async (of) => {
       for (let backlog = 0; backlog < WARM_UP; backlog++) await drainBacklog(servers, of, messages);
     });
-    return measureLatency(servers, async (world): Promise<Publisher> => {
+    const debeziumOf = async (world: World): Promise<Publisher> => {
       const connector = await OutboxConnector.prepare(worker, world, 'those of the relay');
       await connector.start();
       return { processes: { Debezium: [worker.pid] }, writerMayRelay: false, stop: () => connector.remove() };
-    });
+    };
+    const [ofRelay, ofDebezium]: [Latencies[], Latencies[]] = [[], []];
+    for (let round = 0; round < rounds; round++) {
+      beginRound();
+      ofRelay.push(await measureLatency(servers, relayElsewhere));
+      ofDebezium.push(await measureLatency(servers, debeziumOf));
+    }
+    return { ofRelay: together(ofRelay), ofDebezium: together(ofDebezium) };
   });
+}
+
+/** Joins the latencies of all rounds. The CPU time is that of the first round. */
+function together(rounds: readonly Latencies[]): Latencies {
+  const ms = rounds.flatMap((round) => round.ms);
+  return { ms, commitMs: rounds.flatMap(({ commitMs }) => commitMs), cpu: rounds[0]?.cpu };
 }
 
 function drainFigures(headers: Headers, drains: readonly DebeziumDrain[], relayed: readonly number[]): Figure[] {

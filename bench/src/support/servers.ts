@@ -12,7 +12,7 @@ export interface Servers {
   readonly quick: boolean;
   /** Aborted when the run is interrupted. */
   readonly signal: AbortSignal;
-  /** Says how many rounds the part has. The returned function is called at the beginning of each, optionally with what it does. */
+  /** Sets the number of rounds of the part. The returned function is called at the beginning of each, optionally with what it does. */
   readonly rounds: (count: number) => (doing?: string) => void;
 }
 

@@ -30,7 +30,7 @@ export class ProgressReport {
     };
   }
 
-  /** Must be called in the end, because the timer keeps the process alive. */
+  /** Must be called at the end, because the timer keeps the process alive. */
   stop(): void {
     clearInterval(this.timer);
   }

@@ -11,7 +11,7 @@ export interface PlannedPart {
 interface Current {
   readonly index: number;
   readonly beganAt: number;
-  /** 0 until the part has said how many rounds it has. */
+  /** 0 until the number of rounds is set. */
   readonly rounds: number;
   /** The number of rounds that have begun. */
   readonly round: number;

@@ -3,11 +3,11 @@ import { basename, dirname } from 'node:path';
 import { exists } from './kafka-server.js';
 import { isRunning, run } from './processes.js';
 
-/** Jars that Maven downloads once, and where they are then. */
+/** Jars that Maven downloads once, and where it puts them. */
 export interface MavenJars {
   /** Describes the jars in progress and errors: "Apache Kafka 4.3.0". */
   readonly what: string;
-  /** Contains the jars in the end. */
+  /** The final directory of the jars. */
   readonly directory: string;
   /** The pom whose dependencies are downloaded. */
   readonly pom: string;
