@@ -22,7 +22,7 @@ let orders: ServiceProcess;
 let payments: ServiceProcess;
 
 beforeAll(async () => {
-  [postgres, kafka] = await Promise.all([startPostgres({}), startKafka({})]);
+  [postgres, kafka] = await Promise.all([startPostgres({}), startKafka({ shortLived: true })]);
   database = await createServiceDatabase(postgres.url);
   topics = await createServiceTopics(kafka.brokers.split(','));
   const ordersUrl = database.urlFor('orders', 'orders');

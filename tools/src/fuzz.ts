@@ -126,7 +126,7 @@ async function startServers(directory: string, undo: (() => Promise<unknown>)[])
   const { signal } = stopping;
   const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), database: 'twinbox', signal });
   undo.push(() => postgres.remove());
-  const kafka = await startKafka({ dataDir: join(directory, 'kafka'), signal });
+  const kafka = await startKafka({ dataDir: join(directory, 'kafka'), shortLived: true, signal });
   undo.push(() => kafka.remove());
   return { databaseUrl: postgres.url, brokers: kafka.brokers };
 }

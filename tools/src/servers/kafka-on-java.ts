@@ -12,8 +12,10 @@ import { endStaleKafka, marker } from './stale-kafka.js';
 
 const LOGGING = `-Dlog4j2.configurationFile=${join(root, 'tools/kafka/log4j2.properties')}`;
 
+/** For a process that ends before the optimising compiler has paid for itself. It would take a core for the first half minute. */
+const SHORT_LIVED = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
 /** Several nodes share a machine that is sized for one, and a test of failures needs no throughput. */
-const MEMBER_OPTIONS = ['-Xms96m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+const MEMBER_OPTIONS = ['-Xms96m', '-Xmx256m', ...SHORT_LIVED];
 
 /** A node that runs from Kafka's own jars. */
 export class NodeOnJava implements KafkaNode {
@@ -84,6 +86,7 @@ export class NodeOnJava implements KafkaNode {
       ...(this.member ? MEMBER_OPTIONS : heapOptions(definition.environment)),
       LOGGING,
       ...this.classpath,
+      ...(this.context.shortLived && !this.member ? SHORT_LIVED : []),
       'kafka.Kafka',
       this.properties,
     ];
@@ -114,7 +117,7 @@ export class NodeOnJava implements KafkaNode {
     const unfinished = join(dataDir, 'log.unfinished');
     await rm(unfinished, { recursive: true, force: true });
     await this.writeProperties(unfinished);
-    const fastStartup = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', LOGGING, ...this.classpath];
+    const fastStartup = [...SHORT_LIVED, LOGGING, ...this.classpath];
     const tool = [
       'kafka.tools.StorageTool',
       'format',

@@ -30,8 +30,11 @@ export async function initialise(
     // The builtin locale is the same on every machine; the user's locale may be missing, or sort differently.
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
     const login = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    // Hashes the superuser's password too, which exists before the server has read its settings.
+    const iterations = options.settings?.['scram_iterations'];
+    const hashing = iterations === undefined ? [] : ['-c', `scram_iterations=${iterations}`];
     const sync = options.settings?.['fsync'] === 'off' ? ['--no-sync'] : [];
-    await run(initdb, ['-D', unfinished, ...locale, ...login, ...sync, '--no-instructions'], {
+    await run(initdb, ['-D', unfinished, ...locale, ...login, ...hashing, ...sync, '--no-instructions'], {
       ...as,
       what: 'Creating a PostgreSQL data directory',
       logFile: options.logFile,

@@ -69,7 +69,7 @@ describe('Kafka', () => {
   let dataDir: string;
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'it-kafka-'));
-    server = await startKafka({ dataDir });
+    server = await startKafka({ dataDir, shortLived: true });
   });
   afterAll(async () => {
     await server.remove();
@@ -94,7 +94,7 @@ describe('Kafka', () => {
   });
 
   it('takes over the data of a node that was never stopped', async () => {
-    const again = await startKafka({ dataDir, port: server.port });
+    const again = await startKafka({ dataDir, port: server.port, shortLived: true });
 
     expect(await acceptsConnections(again.port)).toBe(true);
     server = again;
