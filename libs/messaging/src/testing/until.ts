@@ -1,7 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+const SHORTEST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 80;
+
 /**
- * Waits until `condition` returns something truthy, and returns that. A condition that throws is tried again.
+ * Waits until `condition` returns something truthy, and returns that. A condition that throws is tried again. The pauses between the
+ * calls grow with the time waited, so that a long wait costs little.
  * @throws after `timeoutMs`, with `what` and the last result of the condition
  */
 export async function until<T>(
@@ -9,7 +13,8 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   timeoutMs = 30_000,
 ): Promise<Exclude<Awaited<T>, null | undefined | false | 0 | ''>> {
-  const end = performance.now() + timeoutMs;
+  const start = performance.now();
+  const end = start + timeoutMs;
   for (;;) {
     let last: unknown;
     try {
@@ -20,7 +25,7 @@ export async function until<T>(
     }
     if (performance.now() > end)
       throw new Error(`Gave up waiting until ${what}, after ${timeoutMs} ms. Last result: ${shown(last)}`);
-    await delay(20);
+    await delay(Math.min(Math.max(SHORTEST_PAUSE_MS, (performance.now() - start) / 10), LONGEST_PAUSE_MS));
   }
 }
 
