@@ -5,8 +5,6 @@ import kafkajs from 'kafkajs';
 // @ts-expect-error -- kafkajs has no types for its internals
 import Broker from 'kafkajs/src/broker/index.js';
 // @ts-expect-error -- kafkajs has no types for its internals
-import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
-// @ts-expect-error -- kafkajs has no types for its internals
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 // @ts-expect-error -- kafkajs has no types for its internals
 import Decoder from 'kafkajs/src/protocol/decoder.js';
@@ -19,6 +17,7 @@ import fetchRequests from 'kafkajs/src/protocol/requests/fetch/index.js';
 import { decompress, isOutOfMemory } from './codecs.js';
 import { describeError } from '../errors.js';
 import { type FetchedRecord } from './fetched-record.js';
+import { patchClock } from './kafkajs-clock.js';
 import { type EncodedRequest, patchProduceRequests } from './kafkajs-produce.js';
 import { decodeRecords, FetchBudget } from './record-batch.js';
 
@@ -29,8 +28,8 @@ const PATCHED_VERSION = '2.2.4';
 export function patchKafkajs(version = installedVersion()): void {
   if (version !== PATCHED_VERSION)
     throw new Error(`The kafkajs patches are for version ${PATCHED_VERSION}, but ${version} is installed`);
-  patchRequestQueue();
   patchConnect();
+  patchClock();
   patchEncoder();
   patchCodecs();
   patchFetchDecoding();
@@ -39,23 +38,6 @@ export function patchKafkajs(version = installedVersion()): void {
 
 function installedVersion(): string {
   return (createRequire(import.meta.url)('kafkajs/package.json') as { version: string }).version;
-}
-
-/**
- * kafkajs 2.2.4 keeps a timer for requests that wait for a throttle to end, and resets it even when none waits, to a time in 1970.
- * It then fires every millisecond for as long as the connection lives (2.5 % of a core was seen in an idle process).
- */
-interface PendingRequests {
-  pending: unknown[];
-  scheduleCheckPendingRequests: (this: PendingRequests) => void;
-}
-function patchRequestQueue(): void {
-  const requestQueue = (RequestQueue as { prototype: PendingRequests }).prototype;
-  const schedule = requestQueue.scheduleCheckPendingRequests;
-  requestQueue.scheduleCheckPendingRequests = function () {
-    // A request that has to wait later schedules the check itself.
-    if (this.pending.length > 0) schedule.call(this);
-  };
 }
 
 /**
