@@ -10,10 +10,10 @@ import { JobWorker } from '#src/jobs/job-worker.js';
 import { JOB_TIMING, type JobTiming } from '#src/jobs/leases.js';
 import { Jobs } from '#src/jobs/jobs.js';
 import { type MessagingOptions } from '#src/messaging-options.js';
-import { messagingTables } from '#src/postgres/schema.js';
 import { AfterCommit } from '#src/postgres/after-commit.js';
-import { createDatabase, type TestDatabase, testServerUrl } from '#src/testing/database.js';
+import { type TestDatabase } from '#src/testing/database.js';
 import { until } from '#src/testing/until.js';
+import { createSandboxDatabase } from './sandbox-database.js';
 
 export type Handle = (job: Job<{ n?: number }>, signal: AbortSignal) => void | Promise<void>;
 
@@ -52,9 +52,7 @@ export class JobSandbox {
 
   static async create(): Promise<JobSandbox> {
     Logger.overrideLogger(false);
-    const database = await createDatabase(testServerUrl());
-    await database.sql('create schema sandbox');
-    for (const statement of messagingTables('sandbox')) await database.sql(statement);
+    const database = await createSandboxDatabase();
     await database.sql('create table sandbox.effects (seq serial, job uuid not null, who text not null)');
     const nothing = { brokers: [], publishes: [], consumes: [] };
     return new JobSandbox(database, { schema: 'sandbox', databaseUrl: database.url, service: 'jobs', ...nothing });

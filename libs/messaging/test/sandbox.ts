@@ -13,12 +13,12 @@ import { Poll } from '#src/poll/poll.js';
 import { PollStore } from '#src/poll/poll-store.js';
 import { Relay } from '#src/relay/relay.js';
 import { RelayStore } from '#src/relay/relay-store.js';
-import { messagingTables } from '#src/postgres/schema.js';
 import { SessionClient, withoutRefusal } from '#src/postgres/session-client.js';
 import { AfterCommit } from '#src/postgres/after-commit.js';
-import { createDatabase, type TestDatabase, testBrokers, testServerUrl } from '#src/testing/database.js';
+import { type TestDatabase, testBrokers } from '#src/testing/database.js';
 import { readTopic, type TopicReader } from '#src/testing/topic.js';
 import { until } from '#src/testing/until.js';
+import { createSandboxDatabase } from './sandbox-database.js';
 
 /** The library's own test event. */
 export class Counted {
@@ -101,7 +101,7 @@ interface Servers {
 
 /** Creates the database and the topic, with a connection to each. */
 async function prepare(servers: Servers) {
-  const database = await createDatabase(servers.databaseUrl ?? testServerUrl());
+  const database = await createSandboxDatabase(servers.databaseUrl);
   const name = `sandbox-${randomBytes(6).toString('hex')}`;
   const contract = {
     name,
@@ -120,8 +120,6 @@ async function prepare(servers: Servers) {
     consumes: [consumer],
   };
   await createTopics({ brokers: options.brokers, clientId: name }, [contract]);
-  await database.sql('create schema sandbox');
-  for (const statement of messagingTables('sandbox')) await database.sql(statement);
   const extra = { Client: SessionClient, pipeline: true };
   const dataSource = await withoutRefusal(() =>
     new DataSource({ type: 'postgres', url: database.url, extra }).initialize(),
