@@ -4,6 +4,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource, EntitySchema } from 'typeorm';
 import { classifyDatabaseError } from './database-errors.js';
+import { prepared } from '@twinbox/messaging/transactions';
 import {
   createApp,
   createDataSource,
@@ -199,6 +200,24 @@ describe('databaseModule', () => {
 
       expect(prepared).toEqual([{ statement: '/* prepared */ select $1::int as n' }]);
       expect(await tx.query('/* prepared */ select $1::int as n', [3])).toEqual([{ n: 3 }]);
+    });
+  });
+
+  it('plans a prepared statement once, however few elements its arrays have', async () => {
+    const statement = prepared(
+      'select n from generate_series(1, 1000) as n where n = any($1::int[]) and n in (select * from unnest($1::int[]))',
+    );
+    await app.get(DataSource).transaction(async (tx) => {
+      const runs = Array.from({ length: 20 }, (_, n) => n + 1);
+      for (const n of runs) expect(await tx.query(statement, [[n]])).toEqual([{ n }]);
+
+      const [plans] = await tx.query(
+        'select generic_plans::int, custom_plans::int from pg_prepared_statements where statement = $1',
+        [statement],
+      );
+
+      // PostgreSQL tries plans for the actual values first.
+      expect(plans).toEqual({ generic_plans: 15, custom_plans: 5 });
     });
   });
 
