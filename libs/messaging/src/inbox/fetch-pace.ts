@@ -1,7 +1,10 @@
 /** Fetches are spaced while at least this many messages arrive within `WINDOW_MS` (100 a second). */
 const BUSY = 10;
 const WINDOW_MS = 100;
-const APART_MS = 40;
+const MIN_APART_MS = 40;
+const MAX_APART_MS = 100;
+/** Within these limits, fetches are spaced so that each returns about this many messages. */
+const ENOUGH = 24;
 /** The batches of one fetch, one for each partition, arrive within this time. */
 const SAME_FETCH_MS = 5;
 
@@ -15,7 +18,8 @@ interface Fetch {
 /**
  * Spaces the fetches of a consumer with group commit. Each fetch costs two transactions and a round trip to Kafka, no matter how
  * many messages it returns. Under steady load an immediate fetch would return few, so a fetch that emptied its partitions is
- * followed by the next one after 40 ms. Neither a single message nor a backlog is delayed. All times are `performance.now()`.
+ * followed by the next one after 40 to 100 ms: the fewer messages arrive, the later, so that a consumer that shares the load with other
+ * replicas gets as many at a time. Neither a single message nor a backlog is delayed. All times are `performance.now()`.
  */
 export class FetchPace {
   private latest: Fetch = { at: Number.NEGATIVE_INFINITY, hasMore: false };
@@ -34,6 +38,8 @@ export class FetchPace {
 
   /** Returns how long to wait before the next fetch, in milliseconds. */
   restMs({ at, hasMore }: Fetch, now: number): number {
-    return this.recent >= BUSY && !hasMore ? Math.max(0, at + APART_MS - now) : 0;
+    if (this.recent < BUSY || hasMore) return 0;
+    const apartMs = Math.min(MAX_APART_MS, Math.max(MIN_APART_MS, (ENOUGH * WINDOW_MS) / this.recent));
+    return Math.max(0, at + apartMs - now);
   }
 }
