@@ -1,4 +1,4 @@
-const ANNOUNCE_EVERY_MS = 10;
+const ANNOUNCE_EVERY_MS = 25;
 /** After a failed notice. It need not be soon, because listeners also poll. */
 const ANNOUNCE_AGAIN_MS = 1000;
 
