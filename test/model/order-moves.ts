@@ -15,19 +15,22 @@ type Decision =
   { readonly accepted: true } | { readonly accepted: false; readonly rejection: { readonly code: string } };
 type Version = 'any' | 'the last' | 'an old';
 
-function open(slot: number, lines: readonly Line[], how: 'cart' | 'order'): Move {
+function open(slot: number, lines: readonly Line[], how: 'cart' | 'order' | 'group'): Move {
   return {
     name: `open ${how} ${slot}: ${lines.map(({ productId, quantity }) => `${quantity} ${productId}`).join(', ')}`,
     can: ({ ids }) => !ids.has(slot),
     make: async (world) => {
-      const { database, editCart, placeOrder } = world.orders;
+      const { database, editCart, placeOrder, placeTogether } = world.orders;
       const wanted = { customerId: 'ada', description: null, lines };
       const origin = { actor: 'customer:ada', cause: 'POST /orders' };
       const isAllowed = !isMixed(lines) && (how === 'cart' || (lines.length > 0 && isEnough(world, lines)));
 
-      const decision = await database.request((tx) =>
-        how === 'cart' ? editCart.open(tx, wanted, origin) : placeOrder.atOnce(tx, wanted, origin),
-      );
+      const decision = await database.request(async (tx) => {
+        if (how === 'cart') return editCart.open(tx, wanted, origin);
+        // Two orders in one transaction would be two moves, so the group has one.
+        const [placed] = how === 'group' ? await placeTogether.execute(tx, [{ wanted, origin }]) : [];
+        return placed ?? placeOrder.atOnce(tx, wanted, origin);
+      });
 
       must(
         decision.accepted === isAllowed,
@@ -149,7 +152,7 @@ function count(productId: string, stock: number, price: number): Move {
 }
 
 export const opening = fc
-  .tuple(aSlot, someLines, fc.constantFrom('cart', 'order', 'order'))
+  .tuple(aSlot, someLines, fc.constantFrom('cart', 'order', 'group'))
   .map(([slot, lines, how]) => open(slot, lines, how));
 export const editing = fc
   .tuple(

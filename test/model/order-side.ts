@@ -6,6 +6,7 @@ import { ApplyPaymentEvent } from '../../apps/order-service/src/application/appl
 import { OrderJournal } from '../../apps/order-service/src/application/order-journal.js';
 import { type OrderStore, type Step } from '../../apps/order-service/src/application/order-store.js';
 import { PlaceOrder } from '../../apps/order-service/src/application/place-order.js';
+import { PlaceTogether } from '../../apps/order-service/src/application/place-together.js';
 import { type ProductStore } from '../../apps/order-service/src/application/product-store.js';
 import { PutProduct } from '../../apps/order-service/src/application/put-product.js';
 import { type Order } from '../../apps/order-service/src/domain/order.js';
@@ -34,6 +35,7 @@ export class OrderSide {
   readonly database = new Database(this.tables);
   readonly editCart: EditCart;
   readonly placeOrder: PlaceOrder;
+  readonly placeTogether: PlaceTogether;
   readonly cancelOrder: CancelOrder;
   readonly finishOrder: FinishOrder;
   readonly putProduct: PutProduct;
@@ -50,6 +52,7 @@ export class OrderSide {
     const journal = new OrderJournal(orders, outboxTo('order.events', this.tables), clock);
     this.editCart = new EditCart(journal, products, clock);
     this.placeOrder = new PlaceOrder(journal, products, clock);
+    this.placeTogether = new PlaceTogether(journal, products, clock);
     this.cancelOrder = new CancelOrder(journal, products, clock);
     this.finishOrder = new FinishOrder(journal, clock);
     this.putProduct = new PutProduct(products, clock);
@@ -114,37 +117,46 @@ export class OrderSide {
     return store as OrderStore;
   }
 
+  /** Adds released items to the stock, like any code that locks the product. */
+  private fold(productId: string): Product | undefined {
+    const { tables } = this;
+    const product = tables.products.get(productId);
+    if (!product) return undefined;
+    const folded = { ...product, available: this.available(productId) };
+    tables.products.set(productId, folded);
+    tables.releases = tables.releases.filter((release) => release.productId !== productId);
+    return folded;
+  }
+
+  private take(lines: readonly Line[]): void {
+    this.beforeLastSale = this.catalogue();
+    const { products } = this.tables;
+    for (const { productId, quantity } of lines) {
+      const product = products.get(productId);
+      if (product) products.set(productId, { ...product, available: product.available - quantity });
+    }
+  }
+
   private productStore(): ProductStore {
     const { tables } = this;
-    /** Adds released items to the stock, like any code that locks the product. */
-    const fold = (productId: string): Product | undefined => {
-      const product = tables.products.get(productId);
-      if (!product) return undefined;
-      const folded = { ...product, available: this.available(productId) };
-      tables.products.set(productId, folded);
-      tables.releases = tables.releases.filter((release) => release.productId !== productId);
-      return folded;
-    };
-    const store: Pick<ProductStore, 'catalogue' | 'reserve' | 'release' | 'lock' | 'stocked' | 'add' | 'save'> = {
+    const store: Omit<ProductStore, 'find' | 'findStocked' | 'list' | 'listStocked'> = {
       catalogue: async () => (this.staleReads && this.beforeLastSale) || this.catalogue(),
       reserve: async (_, lines) => {
-        const locked = lines.flatMap(({ productId }) => fold(productId) ?? []);
+        const locked = lines.flatMap(({ productId }) => this.fold(productId) ?? []);
         const found = new Catalogue(locked);
         const isShort = found.shortages(lines).length > 0;
         if (isShort) this.shortWhenReserving++;
         if (isShort) return found;
-        this.beforeLastSale = this.catalogue();
-        for (const product of locked) {
-          const pieces = sumOf(lines.filter(({ productId }) => productId === product.id));
-          tables.products.set(product.id, { ...product, available: product.available - pieces });
-        }
+        this.take(lines);
         return found;
       },
+      lockAvailable: async (_, lines) => new Catalogue(lines.flatMap(({ productId }) => this.fold(productId) ?? [])),
+      take: async (_, lines) => this.take(lines),
       release: async (_, orderId) => {
         const items = tables.orders.get(orderId)?.items ?? [];
         tables.releases = [...tables.releases, ...items.map(({ productId, quantity }) => ({ productId, quantity }))];
       },
-      lock: async (_, productId) => fold(productId),
+      lock: async (_, productId) => this.fold(productId),
       stocked: async (_, productId) => {
         const product = tables.products.get(productId);
         const available = this.available(productId);

@@ -4,6 +4,7 @@ import { Clock, SystemClock } from '@twinbox/kernel';
 import { CartController } from './adapters/http/cart.controller.js';
 import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
 import { OrderListController } from './adapters/http/order-list.controller.js';
+import { OrderPlacements } from './adapters/http/order-placements.js';
 import { OrderRequests } from './adapters/http/order-requests.js';
 import { OrderTimelineController } from './adapters/http/order-timeline.controller.js';
 import { OrdersController } from './adapters/http/orders.controller.js';
@@ -35,6 +36,7 @@ import { OrderList } from './application/order-list.js';
 import { OrderStore, StepListener } from './application/order-store.js';
 import { OrderTimeline } from './application/order-timeline.js';
 import { PlaceOrder } from './application/place-order.js';
+import { PlaceTogether } from './application/place-together.js';
 import { ProductStore } from './application/product-store.js';
 import { PutProduct } from './application/put-product.js';
 import { type OrderServiceConfig } from './config.js';
@@ -68,11 +70,13 @@ export class AppModule {
       providers: [
         OrderJournal,
         PlaceOrder,
+        PlaceTogether,
         EditCart,
         CancelOrder,
         FinishOrder,
         ApplyPaymentEvent,
         PutProduct,
+        OrderPlacements,
         OrderRequests,
         Feed,
         Delivery,

@@ -57,6 +57,7 @@ export { type Column, Columns } from './database/columns.js';
 export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';
 export { databaseModule, MESSAGING_DATA_SOURCE } from './database/database.module.js';
+export { classifyDatabaseError, type DatabaseProblemCode } from './database/database-errors.js';
 export { createDataSource } from './database/lazy-data-source.js';
 export { LockGate } from './database/lock-gate.js';
 

@@ -23,6 +23,13 @@ export abstract class ProductStore {
    * too few pieces, the caller must roll back.
    */
   abstract reserve(tx: EntityManager, lines: readonly Line[]): Promise<Catalogue>;
+  /**
+   * Locks those of the named products that nobody else has locked, until the transaction ends, and returns them. Never waits, so that one
+   * product's lock delays no order for others.
+   */
+  abstract lockAvailable(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue>;
+  /** Takes pieces of products that this transaction has locked. */
+  abstract take(tx: EntityManager, lines: readonly Line[]): Promise<void>;
   /** Releases what the order has reserved. Locks no product, so it neither waits for a sale nor deadlocks with one. */
   abstract release(tx: EntityManager, orderId: string): Promise<void>;
   /** Reads the product and locks it until the transaction ends. */

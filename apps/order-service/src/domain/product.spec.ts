@@ -37,6 +37,21 @@ describe('putting a product', () => {
   });
 });
 
+it('a catalogue has fewer pieces after some were taken, and stays as it was itself', () => {
+  const catalogue = new Catalogue([aProduct({ id: 'tea', available: 5 }), aProduct({ id: 'mug', available: 2 })]);
+
+  const less = catalogue.less([
+    { productId: 'tea', quantity: 3 },
+    { productId: 'unknown', quantity: 1 },
+  ]);
+
+  expect(less.product('tea')?.available).toBe(2);
+  expect(less.product('mug')?.available).toBe(2);
+  expect(catalogue.product('tea')?.available).toBe(5);
+  expect(less.has([{ productId: 'tea' }, { productId: 'mug' }])).toBe(true);
+  expect(less.has([{ productId: 'tea' }, { productId: 'unknown' }])).toBe(false);
+});
+
 it('a product is short if more is requested than available', () => {
   const count = fc.integer({ min: 0, max: 20 });
 

@@ -48,6 +48,20 @@ export class Catalogue {
     return this.products.get(productId);
   }
 
+  has(lines: readonly Pick<Line, 'productId'>[]): boolean {
+    return lines.every(({ productId }) => this.products.has(productId));
+  }
+
+  /** Returns the catalogue after the pieces were taken. Expects one line per product. */
+  less(lines: readonly Line[]): Catalogue {
+    const left = new Map(this.products);
+    for (const { productId, quantity } of lines) {
+      const product = left.get(productId);
+      if (product) left.set(productId, { ...product, available: product.available - quantity });
+    }
+    return new Catalogue([...left.values()]);
+  }
+
   /** Expects one line per product. */
   shortages(lines: readonly Line[]): Shortage[] {
     return lines.flatMap(({ productId, quantity: requested }) => {

@@ -104,6 +104,11 @@ export class UnitOfWork {
     }
   }
 
+  /** Runs the work in a transaction, in its turn like {@link run}, for changes of requests without a key. */
+  transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.slots.use(() => this.dataSource.transaction(work));
+  }
+
   private async runFirst<T>(
     key: IdempotencyKey,
     work: (tx: EntityManager) => Promise<T>,
@@ -121,9 +126,6 @@ export class UnitOfWork {
     });
   }
 
-  private transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    return this.slots.use(() => this.dataSource.transaction(work));
-  }
 }
 
 /**

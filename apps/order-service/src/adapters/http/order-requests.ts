@@ -16,8 +16,11 @@ import { Clock } from '@twinbox/kernel';
 import { type FastifyReply } from 'fastify';
 import { type EntityManager } from 'typeorm';
 import { type OrderCommand, type Origin, type Requester } from '../../application/order-journal.js';
+import { PlaceOrder } from '../../application/place-order.js';
+import { type Placement } from '../../application/place-together.js';
 import { OrderServiceConfig } from '../../config.js';
 import { type Order, type OrderDecision } from '../../domain/order.js';
+import { OrderPlacements } from './order-placements.js';
 import { orderProblems } from './order-problems.js';
 import { type OrderDto, orderDto } from './order.dto.js';
 
@@ -26,6 +29,8 @@ import { type OrderDto, orderDto } from './order.dto.js';
 export class OrderRequests {
   constructor(
     private readonly unitOfWork: UnitOfWork,
+    private readonly placements: OrderPlacements,
+    private readonly placeOrder: PlaceOrder,
     private readonly clock: Clock,
     private readonly config: OrderServiceConfig,
   ) {}
@@ -41,6 +46,18 @@ export class OrderRequests {
       async (tx) => this.show(stateOrProblem(await work(tx), orderProblems)),
       ({ customerId }) => customerId,
     );
+    return this.answer(order, reply);
+  }
+
+  /** Places a new order, together with those of concurrent requests. An order with a key is placed on its own. */
+  async place(key: IdempotencyKey | undefined, reply: FastifyReply, placement: Placement): Promise<Answer<OrderDto>> {
+    const decision = key ? undefined : await this.placements.place(placement);
+    if (decision) return this.answer(this.show(stateOrProblem(decision, orderProblems)), reply);
+    const { wanted, origin } = placement;
+    return this.change(key, reply, (tx) => this.placeOrder.atOnce(tx, wanted, origin));
+  }
+
+  private answer(order: Answer<OrderDto>, reply: FastifyReply): Answer<OrderDto> {
     logContext({ orderId: order.id });
     reply.header('etag', etagOfOrder(order));
     return order;

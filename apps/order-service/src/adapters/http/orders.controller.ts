@@ -61,9 +61,9 @@ export class OrdersController {
   ): Promise<Answer<OrderDto>> {
     const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
     const origin = originOf(caller, cause);
-    const order = await this.requests.change(key, reply, (tx) =>
-      draft ? this.editCart.open(tx, wanted, origin) : this.placeOrder.atOnce(tx, wanted, origin),
-    );
+    const order = await (draft
+      ? this.requests.change(key, reply, (tx) => this.editCart.open(tx, wanted, origin))
+      : this.requests.place(key, reply, { wanted, origin }));
     reply.header('location', `/orders/${order.id}`);
     return order;
   }

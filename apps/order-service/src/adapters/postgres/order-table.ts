@@ -38,7 +38,7 @@ export interface OrderItemRow extends OrderItem {
   readonly orderId: string;
 }
 
-const itemRowColumns = new Columns<OrderItemRow>({
+export const itemRowColumns = new Columns<OrderItemRow>({
   orderId: { type: 'uuid', primary: true, primaryKeyConstraintName: 'order_items_pkey' },
   productId: { type: 'varchar', length: 64, primary: true, primaryKeyConstraintName: 'order_items_pkey' },
   name: { type: 'varchar', length: 200 },

@@ -4,16 +4,21 @@ import { AfterCommit, BatchedStatement, prepared } from '@twinbox/messaging/tran
 import { DataSource, type EntityManager } from 'typeorm';
 import { OrderStore, type Step, StepListener } from '../../application/order-store.js';
 import { type Order, type OrderHead, type OrderItem } from '../../domain/order.js';
-import { insertSteps, itemColumns, orderColumns, SELECT_ITEMS, stepRows } from './order-table.js';
+import { insertSteps, itemColumns, itemRowColumns, orderColumns, SELECT_ITEMS, stepRows } from './order-table.js';
 
 interface Saved {
   readonly order: OrderHead;
   readonly steps: readonly Step[];
 }
 
+interface Added extends Saved {
+  readonly order: Order;
+}
+
 /** Writes an order, its items and its steps in one statement, because round trips dominate the cost of an order. */
 @Injectable()
 export class PostgresOrderStore extends OrderStore {
+  private readonly additions = new BatchedStatement<Added, undefined>(addAll);
   private readonly heads = new BatchedStatement<string, OrderHead | undefined>(lockHeads);
   private readonly saves = new BatchedStatement<Saved, undefined>(saveAll);
   private readonly gate: LockGate;
@@ -29,12 +34,7 @@ export class PostgresOrderStore extends OrderStore {
   }
 
   override async add(tx: EntityManager, order: Order, steps: readonly Step[]): Promise<void> {
-    await tx.query(ADD, [
-      order.id,
-      JSON.stringify(order.items),
-      JSON.stringify(stepRows(order, steps)),
-      ...orderColumns.values(order),
-    ]);
+    await this.additions.run(tx, { order, steps });
     this.notifyAfterCommit(tx);
   }
 
@@ -91,12 +91,21 @@ export class PostgresOrderStore extends OrderStore {
 }
 
 const ADD = prepared(`with added as (
-    insert into orders.orders (${orderColumns.names}) values (${orderColumns.placeholders(4)})
+    insert into orders.orders (${orderColumns.names})
+    select ${orderColumns.names} from unnest(${orderColumns.arrayPlaceholders(3)}) as o (${orderColumns.names})
   ), contents as (
-    insert into orders.order_items (order_id, ${itemColumns.names})
-    select $1::uuid, ${itemColumns.properties} from json_to_recordset($2::json) as i (${itemColumns.recordset})
+    insert into orders.order_items (${itemRowColumns.names})
+    select ${itemRowColumns.properties} from json_to_recordset($1::json) as i (${itemRowColumns.recordset})
   )
-  ${insertSteps('$3')}`);
+  ${insertSteps('$2')}`);
+
+async function addAll(tx: EntityManager, added: readonly Added[]): Promise<undefined[]> {
+  const orders = added.map(({ order }) => order);
+  const items = orders.flatMap(({ id: orderId, items: all }) => all.map((item) => ({ orderId, ...item })));
+  const steps = added.flatMap((one) => stepRows(one.order, one.steps));
+  await tx.query(ADD, [JSON.stringify(items), JSON.stringify(steps), ...orderColumns.arrays(orders)]);
+  return added.map(() => undefined);
+}
 
 /** Locks one by one in the order of ids, so that transactions which lock several orders never deadlock. */
 async function lockHeads(tx: EntityManager, ids: readonly string[]): Promise<(OrderHead | undefined)[]> {

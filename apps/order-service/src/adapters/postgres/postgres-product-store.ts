@@ -40,7 +40,7 @@ const SEARCHED_BEFORE = `to_tsvector('simple', translate(id || ' ' || name, '-./
 
 /** Reserves $2 pieces each of the products $1. See {@link PostgresProductStore.reserve}. */
 const RESERVE = prepared(`with locked as materialized (
-     select ${shownColumns.names} from orders.products where id = any($1) order by id for no key update
+     select ${shownColumns.names} from orders.products where id = any($1::text[]) order by id for no key update
    ), released as (
      delete from orders.stock_releases r using locked where r.product_id = locked.id
      returning r.product_id as id, r.quantity
@@ -55,6 +55,33 @@ const RESERVE = prepared(`with locked as materialized (
      from stock
     where p.id = stock.id
    returning ${shownColumns.selectFrom('stock')}`);
+
+/**
+ * Locks those of the products $1 that are not locked, adds their releases to them, and selects them. See the notes on snapshots at
+ * {@link PostgresProductStore.reserve}.
+ */
+const LOCK_AVAILABLE = prepared(`with locked as materialized (
+     select ${shownColumns.names} from orders.products where id = any($1::text[]) order by id for no key update skip locked
+   ), deleted as (
+     delete from orders.stock_releases r using locked where r.product_id = locked.id
+     returning r.product_id as id, r.quantity
+   ), released as materialized (
+     select id, sum(quantity)::int as quantity from deleted group by id
+   ), credited as (
+     update orders.products p set available = locked.available + released.quantity
+       from locked join released using (id)
+      where p.id = locked.id
+   ), stock as (
+     select ${plainColumns.names}, available + coalesce(released.quantity, 0) as available
+       from locked left join released using (id)
+   )
+   select ${shownColumns.selectFrom('stock')} from stock`);
+
+/** Takes $2 pieces each of the locked products $1. */
+const TAKE = prepared(`
+  update orders.products p set available = p.available - taken.quantity
+    from unnest($1::text[], $2::int[]) as taken (id, quantity)
+   where p.id = any($1::text[]) and p.id = taken.id`);
 
 const addedColumns = productColumns.without('words');
 const ADD = `
@@ -87,7 +114,7 @@ export class PostgresProductStore extends ProductStore {
 
   override async catalogue(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue> {
     if (lines.length === 0) return new Catalogue([]);
-    const products: Product[] = await tx.query(prepared(`${SELECT_PRODUCTS} where p.id = any($1)`), [
+    const products: Product[] = await tx.query(prepared(`${SELECT_PRODUCTS} where p.id = any($1::text[])`), [
       lines.map(({ productId }) => productId),
     ]);
     return new Catalogue(products);
@@ -107,6 +134,18 @@ export class PostgresProductStore extends ProductStore {
     );
     const [found] = await reserved;
     return new Catalogue(found);
+  }
+
+  override async lockAvailable(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue> {
+    const ids = [...new Set(lines.map(({ productId }) => productId))];
+    return new Catalogue(await tx.query(LOCK_AVAILABLE, [ids]));
+  }
+
+  override async take(tx: EntityManager, lines: readonly Line[]): Promise<void> {
+    // An update changes each row once, so the pieces of a product are summed up first.
+    const pieces = new Map<string, number>();
+    for (const { productId, quantity } of lines) pieces.set(productId, (pieces.get(productId) ?? 0) + quantity);
+    await tx.query(TAKE, [[...pieces.keys()], [...pieces.values()]]);
   }
 
   override async release(tx: EntityManager, orderId: string): Promise<void> {

@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { classifyDatabaseError, UnitOfWork } from '@twinbox/api-kit';
+import { isStaleStatement } from '@twinbox/messaging/database-errors';
+import { Gather } from '@twinbox/messaging/transactions';
+import { type Placement, PlaceTogether } from '../../application/place-together.js';
+import { type OrderDecision } from '../../domain/order.js';
+
+/** The most orders that share a transaction, which locks their products. */
+const MAX_GROUP = 32;
+
+interface Waiting extends Placement {
+  /** `performance.now()` of its arrival. */
+  readonly since: number;
+}
+
+/**
+ * Group commit for new orders: while one transaction is in progress, arriving orders gather for the next one. A single order does not wait.
+ * A group never waits for a lock, and a failing order does not take others down with it.
+ */
+@Injectable()
+export class OrderPlacements {
+  private readonly groups = new Gather<Waiting, OrderDecision | undefined>({
+    maxBatch: MAX_GROUP,
+    writeAll: (placements) => this.placeAll(placements),
+    writeOne: async (placement) => this.checkForFailureSince(placement),
+  });
+  private latestFailure = { at: -Infinity, error: undefined as unknown };
+
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly placeTogether: PlaceTogether,
+  ) {}
+
+  /**
+   * Places the order in a group. Returns undefined, with nothing written, for an order that must be placed on its own.
+   * @throws what the database threw if it was unavailable, or if the outcome is unknown
+   */
+  async place(placement: Placement): Promise<OrderDecision | undefined> {
+    return this.groups.write({ ...placement, since: performance.now() });
+  }
+
+  private async placeAll(placements: readonly Waiting[]): Promise<(OrderDecision | undefined)[]> {
+    // During an outage, each group would wait as long as the one before it.
+    for (const placement of placements) this.checkForFailureSince(placement);
+    let decided = false;
+    try {
+      return await this.unitOfWork.transaction(async (tx) => {
+        const decisions = await this.placeTogether.execute(tx, placements);
+        decided = true;
+        return decisions;
+      });
+    } catch (error) {
+      // After a failed commit, the outcome is unknown. A stale statement works the next time.
+      const isOutage = classifyDatabaseError(error) !== undefined && !isStaleStatement(error);
+      if (decided || isOutage) this.latestFailure = { at: performance.now(), error };
+      throw error;
+    }
+  }
+
+  /** @throws the database's failure, if a group has met one while this order waited */
+  private checkForFailureSince({ since }: Waiting): undefined {
+    if (this.latestFailure.at > since) throw this.latestFailure.error;
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { type Accepted, Clock } from '@twinbox/kernel';
+import { allDone } from '@twinbox/messaging/transactions';
+import { type EntityManager } from 'typeorm';
+import { type NewOrder, placeAtOnce } from '../domain/cart.js';
+import { type Order, type OrderChange, type OrderDecision } from '../domain/order.js';
+import { type Line } from '../domain/product.js';
+import { OrderJournal, type Origin } from './order-journal.js';
+import { orderIdOf } from './place-order.js';
+import { ProductStore } from './product-store.js';
+
+/** A new order to place at once. */
+export interface Placement {
+  readonly wanted: Omit<NewOrder, 'orderId'>;
+  readonly origin: Origin;
+}
+
+interface Placed {
+  readonly decision: Accepted<Order, OrderChange>;
+  readonly origin: Origin;
+}
+
+/** Places orders of different requests in one transaction. */
+@Injectable()
+export class PlaceTogether {
+  constructor(
+    private readonly journal: OrderJournal,
+    private readonly products: ProductStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Returns the decisions in the order of the placements. A rejected order leaves nothing behind. Undefined: one of the products is unknown
+   * or locked by another transaction, so `PlaceOrder` must place the order on its own.
+   */
+  async execute(tx: EntityManager, placements: readonly Placement[]): Promise<(OrderDecision | undefined)[]> {
+    const at = this.clock.now();
+    let stock = await this.products.lockAvailable(
+      tx,
+      placements.flatMap(({ wanted }) => wanted.lines),
+    );
+    const placed: Placed[] = [];
+    const decisions = placements.map(({ wanted, origin }) => {
+      if (!stock.has(wanted.lines)) return undefined;
+      const decision = placeAtOnce({ ...wanted, orderId: orderIdOf(at) }, stock, at);
+      if (!decision.accepted) return decision;
+      stock = stock.less(decision.state.items);
+      placed.push({ decision, origin });
+      return decision;
+    });
+    if (placed.length > 0) await this.write(tx, placed);
+    return decisions;
+  }
+
+  private async write(tx: EntityManager, placed: readonly Placed[]): Promise<void> {
+    const taken = placed.flatMap(({ decision }): readonly Line[] => decision.state.items);
+    await allDone([
+      ...placed.map(({ decision, origin }) => this.journal.open(tx, decision, origin)),
+      this.products.take(tx, taken),
+    ]);
+  }
+}
