@@ -8,10 +8,11 @@ export const PASSWORDS = bySchema((schema): string => schema);
 
 const TEMPLATE = 'twinbox_template';
 
-/** Creates a migrated database with a few products, by default on the test runner's server. */
-export async function createServiceDatabase(serverUrl = testServerUrl()): Promise<TestDatabase> {
+/** Creates a migrated database with a few products, by default on the test runner's server and in its default tablespace. */
+export async function createServiceDatabase(serverUrl = testServerUrl(), tablespace?: string): Promise<TestDatabase> {
   await ensureTemplate(serverUrl);
-  const database = await createDatabase(serverUrl, TEMPLATE);
+  const place = tablespace === undefined ? '' : ` tablespace ${tablespace}`;
+  const database = await createDatabase(serverUrl, `${TEMPLATE}${place}`);
   // A copy has everything in the template except the privileges on the template itself.
   await database.sql(`
     do $$ begin

@@ -6,6 +6,7 @@ export { ProgressReport } from './progress/progress-report.js';
 export { SERVICE_HEAP } from './memory.js';
 export { provideJars } from './servers/jars.js';
 export { freePort, steadyPorts } from './servers/ports.js';
+export { mountSmallDisk, type SmallDisk, whyNoSmallDisk } from './servers/small-disk.js';
 export { startPostgres } from './servers/postgres.js';
 export { type PostgresOptions, type PostgresServer, type PostgresStandby } from './servers/postgres-server.js';
 export { startSynchronousStandby } from './servers/postgres-standby.js';

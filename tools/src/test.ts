@@ -9,6 +9,7 @@ import { startKafka } from './servers/kafka.js';
 import { findKafkaJars } from './servers/kafka-jars.js';
 import { startPgBouncer } from './servers/pgbouncer.js';
 import { startPostgres } from './servers/postgres.js';
+import { unmountBelow } from './servers/small-disk.js';
 import { end, isRunning, serversBelow } from './servers/processes.js';
 import { endStaleKafka } from './servers/stale-kafka.js';
 import { describeError } from './errors.js';
@@ -93,6 +94,7 @@ async function remove(directory: string): Promise<void> {
       if (name.includes('kafka')) await endStaleKafka(join(parent, name), { remove: true });
   // SIGKILL at once: their data is deleted anyway.
   await end(await serversBelow(directory), 0, 'SIGKILL');
+  await unmountBelow(directory);
   // Child processes of a killed PostgreSQL may still write for a moment.
   await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
