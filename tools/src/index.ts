@@ -7,6 +7,7 @@ export { SERVICE_HEAP } from './memory.js';
 export { provideJars } from './servers/jars.js';
 export { freePort, steadyPorts } from './servers/ports.js';
 export { mountSmallDisk, type SmallDisk, whyNoSmallDisk } from './servers/small-disk.js';
+export { dockerRuns } from './servers/kafka-in-docker.js';
 export { startPostgres } from './servers/postgres.js';
 export { type PostgresOptions, type PostgresServer, type PostgresStandby } from './servers/postgres-server.js';
 export { startSynchronousStandby } from './servers/postgres-standby.js';

@@ -2,11 +2,24 @@ import { execFile } from 'node:child_process';
 import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { mountSmallDisk, type PostgresServer, type SmallDisk, startPostgres } from '@twinbox/tools';
-
-export { whyNoSmallDisk } from '@twinbox/tools';
+import {
+  dockerRuns,
+  type KafkaServer,
+  mountSmallDisk,
+  type PostgresServer,
+  type SmallDisk,
+  startKafka,
+  startPostgres,
+  whyNoSmallDisk,
+} from '@twinbox/tools';
 
 type Undo = (() => Promise<unknown>)[];
+
+/** Returns why this machine cannot give a server a disk of its own, or undefined if it can. */
+export async function whyNoDiskFor(server: 'PostgreSQL' | 'Kafka'): Promise<string | undefined> {
+  if (server === 'Kafka' && (await dockerRuns())) return 'Kafka runs in a container, which has its own disk';
+  return whyNoSmallDisk();
+}
 
 /** Starts a PostgreSQL whose write-ahead log is on a disk of its own. Adds to `undo` the steps that stop it. */
 export async function startPostgresWithSmallWal(undo: Undo): Promise<{ disk: SmallDisk; postgres: PostgresServer }> {
@@ -21,4 +34,13 @@ export async function startPostgresWithSmallWal(undo: Undo): Promise<{ disk: Sma
   await symlink(wal, inside);
   await postgres.start();
   return { disk, postgres };
+}
+
+/** Starts a Kafka with all its data on a disk of its own. Adds to `undo` the steps that stop it. */
+export async function startKafkaOnSmallDisk(undo: Undo): Promise<{ disk: SmallDisk; kafka: KafkaServer }> {
+  const disk = await mountSmallDisk(64);
+  undo.push(() => disk.close());
+  const kafka = await startKafka({ dataDir: join(disk.path, 'kafka'), shortLived: true });
+  undo.push(() => kafka.remove());
+  return { disk, kafka };
 }

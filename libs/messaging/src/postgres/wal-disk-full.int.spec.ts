@@ -1,11 +1,11 @@
 import { counted, CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
-import { startPostgresWithSmallWal, whyNoSmallDisk } from '../../test/full-disks.js';
+import { startPostgresWithSmallWal, whyNoDiskFor } from '../../test/full-disks.js';
 import { counts, createSandbox } from '../../test/sandbox.js';
 import { produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 import { databaseErrorOf } from './database-errors.js';
 
-const whyNot = await whyNoSmallDisk();
+const whyNot = await whyNoDiskFor('PostgreSQL');
 /** A skipped block has the reason as its title. */
 const onSmallDisk = whyNot === undefined ? describe : describe.skip;
 
