@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const USAGE = `Usage: npm run chaos -- [--minutes M] [--seed S] [--brokers N]
+export const USAGE = `Usage: npm run chaos -- [--minutes M] [--seed S] [--brokers N] [--standby]
 
 Runs two replicas of each service under load and faults. Customers fill carts, place orders and cancel them; operators and a payment
 provider decide payments; depending on the seed, the simulated gateway settles the remaining payments or they expire. Depending on the
@@ -12,22 +12,26 @@ times, and requests and messages are sent twice. At the end the databases and to
   --seed S      an integer from 0 to 4294967295; the same seed gives the same faults (default: random)
   --brokers N   1 (default) or 3. A cluster has three copies of every topic, two of which acknowledge. Its brokers are killed, paused
                 and restarted one at a time and cut off from the services, partition leaders move, and coordinators of groups are killed.
+  --standby     PostgreSQL has a synchronous standby. Repeatedly the primary is killed for good and the standby promoted, which then gets
+                a new standby; the standby itself is killed and paused.
   --help        show this text
 
 Exit status: 0 if all checks pass, 1 if a check or the run fails, 2 if the arguments are invalid.`;
 
 export class UsageError extends Error {}
 
-export type Arguments = 'help' | { readonly minutes: number; readonly seed: number; readonly brokers: number };
+export type Arguments =
+  'help' | { readonly minutes: number; readonly seed: number; readonly brokers: number; readonly standby: boolean };
 
 /** @throws UsageError that names the invalid argument */
 export function readArguments(argv: readonly string[], randomSeed: () => number): Arguments {
-  const { help, minutes, seed, brokers } = parse(argv);
+  const { help, minutes, seed, brokers, standby = false } = parse(argv);
   if (help) return 'help';
   const wanted = {
     minutes: minutes === undefined ? 5 : numberFrom(minutes, /^\d+(\.\d+)?$/),
     seed: seed === undefined ? randomSeed() : numberFrom(seed, /^\d+$/),
     brokers: brokers === undefined ? 1 : numberFrom(brokers, /^\d+$/),
+    standby,
   };
   if (!(wanted.minutes > 0 && wanted.minutes <= 1440))
     throw new UsageError(`--minutes is "${minutes}", but must be a number above 0 and at most 1440`);
@@ -44,6 +48,7 @@ function parse(argv: readonly string[]) {
       minutes: { type: 'string' },
       seed: { type: 'string' },
       brokers: { type: 'string' },
+      standby: { type: 'boolean' },
     } as const;
     return parseArgs({ args: [...argv], options, strict: true }).values;
   } catch (error) {

@@ -23,8 +23,8 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
-  const { minutes, seed, brokers } = wanted;
-  const cluster = brokers === 1 ? '' : ` --brokers ${brokers}`;
+  const { minutes, seed, brokers, standby } = wanted;
+  const cluster = `${brokers === 1 ? '' : ` --brokers ${brokers}`}${standby ? ' --standby' : ''}`;
   console.log(`Seed ${seed}, ${minutes} min, logs in ${logs}`);
   const result = await runChaos({ ...wanted, logs, log: (line) => console.log(line), signal: stop.signal }).catch(
     (error: unknown) => {

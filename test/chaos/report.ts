@@ -1,7 +1,7 @@
 import { type Facts } from './judge/facts.js';
 import { isExplained, judgedTakeOvers } from './judge/judge-rest.js';
 import { type ChaosResult } from './run.js';
-import { CLUSTER_FAULTS, FAULT_KINDS } from './faults/schedule.js';
+import { CLUSTER_FAULTS, FAULT_KINDS, STANDBY_FAULTS } from './faults/schedule.js';
 
 /** The maximum number of findings shown for each check. */
 const MAX_FINDINGS = 5;
@@ -101,9 +101,11 @@ function messageLines({ facts, separateRelaysOf, lostAnswers }: ChaosResult): st
     ...topics,
     `  customer notifications: ${notices}, and ${facts.notices.length - notices} duplicates`,
     `faults, with separate relay processes for ${separateRelaysOf}`,
-    ...[...FAULT_KINDS, ...(facts.brokers > 1 ? CLUSTER_FAULTS : [])].map(
-      (kind) => `  ${kind}: ${faults.filter((fault) => fault.kind === kind).length}`,
-    ),
+    ...[
+      ...FAULT_KINDS,
+      ...(facts.brokers > 1 ? CLUSTER_FAULTS : []),
+      ...(facts.promotions === undefined ? [] : STANDBY_FAULTS),
+    ].map((kind) => `  ${kind}: ${faults.filter((fault) => fault.kind === kind).length}`),
     `  answers lost: ${lostAnswers}`,
     `  messages redelivered: ${redelivered}`,
     'relays',

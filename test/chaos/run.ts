@@ -9,6 +9,7 @@ import {
   type Timings,
   timingsOf,
   parkedIn,
+  promotionsOf,
   paymentRequestsOf,
   relaysOf,
   stepsOf,
@@ -25,7 +26,8 @@ import { linesIn, noticesIn } from './system/notices.js';
 import { newSecret } from './load/provider.js';
 import { reportPhases } from './progress.js';
 import { Random } from './random.js';
-import { planFaults, type ServiceName, setupFor } from './faults/schedule.js';
+import { type Fault, planFaults, type ServiceName, setupFor } from './faults/schedule.js';
+import { withStandbyFaults } from './faults/standby-faults.js';
 import { settle, SETTLE_MS } from './system/settle.js';
 import { type PaymentSettings, startSystem, type System, TOPICS } from './system/system.js';
 import { kafkaClient, Redelivery, TopicLog } from './system/topic-log.js';
@@ -41,6 +43,8 @@ export interface ChaosOptions {
    * `facts.json` with the input of the checks.
    */
   readonly logs: string;
+  /** Whether PostgreSQL has a synchronous standby, to which it fails over repeatedly. Default: false. */
+  readonly standby?: boolean;
   readonly ordersPerSecond?: number;
   /** The time to live of a payment request. */
   readonly paymentTtlMs?: number;
@@ -73,7 +77,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
     options.log?.(line);
   };
-  const { seed, brokers = 1, logs, paymentTtlMs = 20_000 } = options;
+  const { seed, brokers = 1, standby = false, logs, paymentTtlMs = 20_000 } = options;
   const setup = setupFor(seed, brokers);
   const payments = {
     ttlMs: paymentTtlMs,
@@ -84,10 +88,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const kafka = brokers === 1 ? 'Kafka' : `${brokers} Kafka brokers`;
   log(`starting PostgreSQL, ${kafka}, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
   log(`payment gateway: ${setup.gateway}; payments expire after ${paymentTtlMs / 1000} s`);
+  if (standby) log('PostgreSQL has a synchronous standby');
   const phases = reportPhases(options.minutes, log);
   phases.beginPart();
   try {
-    const system = await startSystem(setup, payments, logs);
+    const system = await startSystem(setup, payments, logs, { standby });
     try {
       return await observe(system, payments, { ...options, log, nextPhase: () => phases.beginPart() });
     } finally {
@@ -113,7 +118,7 @@ async function observe(
   const load = new Load({ urls: urlsOf(system), seed, ordersPerSecond, gateway, webhookSecret, paymentTtlMs });
   const redelivery = new Redelivery(kafka, live, new Random(seed + 2));
   try {
-    const planned = planFaults(seed, minutes * 60_000, brokers);
+    const planned = plannedFaults(options);
     log(`load is running; ${planned.length} faults planned`);
     nextPhase();
     const [faults] = await Promise.all([injectFaults(system, planned, signal, log), pause(minutes * 60_000, signal)]);
@@ -148,6 +153,11 @@ async function observe(
   } finally {
     await Promise.all([redelivery.stop(), load.stop(), live.stop()]);
   }
+}
+
+function plannedFaults({ seed, minutes, brokers = 1, standby = false }: ChaosOptions): Fault[] {
+  const faults = planFaults(seed, minutes * 60_000, brokers);
+  return standby ? withStandbyFaults(faults, seed, minutes * 60_000) : faults;
 }
 
 const unsettled = (unfinished: string | undefined): string[] =>
@@ -198,7 +208,7 @@ function clientFacts(
 }
 
 async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { simulated }: PaymentSettings) {
-  const { database, processes, links } = system;
+  const { database, processes, links, replicated } = system;
   const topics = new TopicLog(kafka, TOPICS);
   try {
     await topics.complete(60_000);
@@ -219,6 +229,7 @@ async function factsOf(system: System, kafka: ReturnType<typeof kafkaClient>, { 
     recordings: await recordingsOf(database),
     takeOvers: await takeOversOf(database),
     relays: await relaysOf(database),
+    ...(replicated && { promotions: await promotionsOf(database) }),
     processes: [...processes.keys()],
     stops: [...processes.values()].flatMap(({ stops }) => stops),
     links: [...links].map(([name, { accepted }]) => ({ name, connections: accepted })),

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type FaultProxy } from '@twinbox/tools/fault-proxy';
 import { slowDown, widenColumn } from './database-faults.js';
 import { Random } from '../random.js';
 import { injectIntoCluster, settleBroker } from './cluster-faults.js';
 import { exclusionOf, type Fault, type InjectedFault, type SERVER_FAULTS } from './schedule.js';
+import { injectStandbyFault } from './standby-faults.js';
 import { type System } from '../system/system.js';
 
 /** The additional delay of each chunk on a slow link. */
@@ -80,15 +82,16 @@ async function injectOne(system: System, fault: Fault, signal: AbortSignal): Pro
     case 'broker cut off':
     case 'leaders moved':
       return injectIntoCluster(system, fault, lasting);
+    case 'database failed over':
+    case 'standby killed':
+    case 'standby paused':
+      return injectStandbyFault(system, fault, lasting);
     case 'link cut':
     case 'link silent':
     case 'answers swallowed':
     case 'link slow': {
       const link = found(system.links, fault.target);
-      if (fault.kind === 'link cut') link.cut();
-      else if (fault.kind === 'link silent') link.silence();
-      else if (fault.kind === 'answers swallowed') link.swallow();
-      else link.slow(SLOW_MS);
+      disturb(link, fault.kind);
       await lasting();
       return link.heal();
     }
@@ -115,6 +118,13 @@ async function stopServer(
   await lasting();
   await (kind === 'server paused' ? server.resume() : server.start());
   await settleBroker(system, target);
+}
+
+function disturb(link: FaultProxy, kind: 'link cut' | 'link silent' | 'answers swallowed' | 'link slow'): void {
+  if (kind === 'link cut') link.cut();
+  else if (kind === 'link silent') link.silence();
+  else if (kind === 'answers swallowed') link.swallow();
+  else link.slow(SLOW_MS);
 }
 
 /** Retries a step until it succeeds, because the server may be down or the table locked. Returns false if aborted before. */

@@ -63,6 +63,9 @@ const DATABASE_FAULTS = ['database slow', 'column widened'] as const;
 /** The faults that only a cluster of brokers can have. */
 export const CLUSTER_FAULTS = ['coordinator killed', 'broker cut off', 'leaders moved'] as const;
 
+/** Faults of a run with a standby of PostgreSQL; see `withStandbyFaults`. */
+export const STANDBY_FAULTS = ['database failed over', 'standby killed', 'standby paused'] as const;
+
 /** The broker that coordinates a consumer group, and the leaders of all partitions, whichever brokers they are at the time. */
 const COORDINATOR = 'coordinator';
 const LEADERS = 'leaders';
@@ -77,6 +80,7 @@ export type Fault = Readonly<{ atMs: number; forMs: number }> &
     | Readonly<{ kind: 'coordinator killed'; target: typeof COORDINATOR }>
     | Readonly<{ kind: 'broker cut off'; target: BrokerName }>
     | Readonly<{ kind: 'leaders moved'; target: typeof LEADERS }>
+    | Readonly<{ kind: (typeof STANDBY_FAULTS)[number]; target: 'postgres' }>
   );
 export type FaultKind = Fault['kind'];
 

@@ -49,6 +49,8 @@ export interface Facts {
   readonly faults: readonly InjectedFault[];
   /** The number of records that were deliberately delivered again. */
   readonly redelivered: number;
+  /** How often a standby of PostgreSQL was promoted, as the database itself shows it. Undefined in a run without a standby. */
+  readonly promotions?: number;
   readonly processes: readonly ProcessName[];
   /** All stops of processes by SIGTERM. The last one of each process happens while everything is idle. */
   readonly stops: readonly Stop[];

@@ -7,7 +7,7 @@ const MANY = 1000;
 /** The run covered the cases that the other checks are about. A run that exercised nothing must not pass. */
 export function runCoversChecks(facts: Facts): string[] {
   const rare = facts.orders.length >= MANY ? missing(rarelyIn(facts)) : [];
-  return [...missing(alwaysIn(facts)), ...rare, ...quietSystem(facts)];
+  return [...missing(alwaysIn(facts)), ...rare, ...quietSystem(facts), ...failOvers(facts)];
 }
 
 const missing = (happened: Readonly<Record<string, boolean>>) =>
@@ -90,4 +90,13 @@ function quietSystem({ records, faults, redelivered, links }: Facts): string[] {
   for (const [route, ofRoute] of routes)
     if (ofRoute.every(({ connections }) => connections === 0)) findings.push(`there was no connection ${route}`);
   return findings;
+}
+
+/** Each fail-over that was injected has promoted a standby. Whatever the old primary had acknowledged is then covered by the other checks. */
+function failOvers({ promotions, faults }: Facts): string[] {
+  if (promotions === undefined) return [];
+  const injected = faults.filter(({ kind }) => kind === 'database failed over').length;
+  if (promotions !== injected)
+    return [`the database failed over ${injected} times, but was promoted ${promotions} times`];
+  return injected === 0 ? ['the database never failed over'] : [];
 }

@@ -312,6 +312,8 @@ function withManyOrders(facts: Facts): Facts {
   };
 }
 
+const aFailOver = { kind: 'database failed over', target: 'postgres', at: 1000, until: 2000 } as const;
+
 const findingsOf = (facts: Facts) =>
   judge(facts).flatMap(({ check, findings }) => findings.map((finding) => `${check}: ${finding}`));
 
@@ -804,6 +806,12 @@ const BROKEN: readonly [what: string, Partial<Facts>, RegExp][] = [
     /payment-service parked messages of order-6 in a different order/,
   ],
   ['that no fault was injected', { faults: [] }, /no fault was injected/],
+  ['that a database with a standby never failed over', { promotions: 0 }, /never failed over/],
+  [
+    'that a fail-over promoted no standby',
+    { promotions: 0, faults: [aFailOver] },
+    /failed over 1 times, but was promoted 0/,
+  ],
   ['that nothing was redelivered', { redelivered: 0 }, /no message was redelivered/],
   [
     'a connection that bypasses its link',

@@ -137,6 +137,14 @@ export async function relaysOf(database: Pool): Promise<RelayFact[]> {
   return found;
 }
 
+/** Counts the promotions that the database has been through: each starts a new timeline of the WAL. */
+export async function promotionsOf(database: Pool): Promise<number> {
+  const { rows } = await database.query<{ timeline: string }>(
+    'select left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline',
+  );
+  return Number.parseInt(rows[0]?.timeline ?? '', 16) - 1;
+}
+
 export async function marksOf(database: Pool, when: MarkFact['when']): Promise<MarkFact[]> {
   const found: MarkFact[] = [];
   for (const { schema } of SCHEMAS) {

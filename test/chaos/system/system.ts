@@ -17,6 +17,7 @@ import {
   serviceOf,
   type Setup,
 } from '../faults/schedule.js';
+import { ReplicatedPostgres, type ServerControl } from './replicated-postgres.js';
 import { openShop } from './shop.js';
 
 const exec = promisify(execFile);
@@ -42,12 +43,17 @@ export interface PaymentSettings {
 export interface System {
   readonly processes: ReadonlyMap<ProcessName, Replica>;
   readonly links: ReadonlyMap<LinkName, FaultProxy>;
-  readonly servers: ReadonlyMap<ServerName, PostgresServer | KafkaServer>;
+  /** In a run with a standby, `postgres` is whichever server is the primary. */
+  readonly servers: ReadonlyMap<ServerName, ServerControl>;
+  /** The primary and its standby, in a run with a standby. */
+  readonly replicated: ReplicatedPostgres | undefined;
+  /** All connections to PostgreSQL go through these, in a run with a standby including those of `database`. */
+  readonly databaseLinks: readonly FaultProxy[];
   /** host:port of each broker, the format of KAFKA_BROKERS. */
   readonly brokers: string;
   /** The partition leaders of a cluster. */
   readonly leaders?: KafkaLeaders;
-  /** Connects directly, not through a link, as a superuser. */
+  /** Connects as a superuser, not through a link that fails. */
   readonly database: pg.Pool;
   /** Descriptions of events that no injected fault explains. */
   readonly unexpectedEvents: readonly string[];
@@ -59,19 +65,29 @@ export interface System {
   remove(): Promise<void>;
 }
 
+export interface SystemOptions {
+  /** Whether PostgreSQL has a synchronous standby. Default: false. */
+  readonly standby?: boolean;
+}
+
 /**
  * Starts the system. If a part does not start, stops everything again and throws.
  *
  * @param logs the directory for all logs, created if missing
  */
-export async function startSystem(setup: Setup, payments: PaymentSettings, logs: string): Promise<System> {
+export async function startSystem(
+  setup: Setup,
+  payments: PaymentSettings,
+  logs: string,
+  options: SystemOptions = {},
+): Promise<System> {
   /** The cleanup steps, to be run in reverse order. */
   const undo: (() => Promise<unknown>)[] = [];
   const remove = async () => {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   };
   try {
-    return { ...(await build(setup, payments, logs, undo)), remove };
+    return { ...(await build(setup, payments, logs, options, undo)), remove };
   } catch (error) {
     await remove();
     throw error;
@@ -84,33 +100,34 @@ async function build(
   setup: Setup,
   payments: PaymentSettings,
   logs: string,
+  { standby = false }: SystemOptions,
   undo: Undo,
 ): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
   const { postgres, kafka, brokers } = await startServers(setup, logs, undo);
-  const database = new pg.Pool({ connectionString: postgres.url, max: 4, connectionTimeoutMillis: 5000 });
+  const direct = standby ? [await openLink(postgres.port, undo)] : [];
+  const connectionString = withPort(postgres.url, direct[0]?.port ?? postgres.port);
+  const database = new pg.Pool({ connectionString, max: 4, connectionTimeoutMillis: 5000 });
   // Idle connections are lost when the server stops; the next query opens a new one.
   database.on('error', () => undefined);
   undo.push(() => database.end());
   await openShop(database);
   await installDatabaseFaults(database);
+  const replicated = standby
+    ? await ReplicatedPostgres.start(postgres, SETTINGS, (nth) => join(logs, `postgres-standby-${nth}.log`))
+    : undefined;
+  if (replicated) undo.push(() => replicated.remove());
 
   const links = await openLinks(setup, { postgres, kafka }, undo);
   const unexpectedEvents: string[] = [];
-  const processes = new Map<ProcessName, Replica>();
-  for (const name of setup.processes) {
-    const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
-    const variables = variablesOf(name, links, setup, payments);
-    const replica = new Replica(name, await freePort(), variables, logFile, (what) => unexpectedEvents.push(what));
-    undo.push(() => replica.kill());
-    processes.set(name, replica);
-  }
-  await Promise.all([...processes.values()].map((replica) => replica.start()));
+  const processes = await startReplicas(setup, payments, links, logs, undo, (what) => unexpectedEvents.push(what));
 
   return {
     processes,
     links,
-    servers: new Map<ServerName, PostgresServer | KafkaServer>([['postgres', postgres], ...kafka]),
+    servers: new Map<ServerName, ServerControl>([['postgres', replicated?.primary ?? postgres], ...kafka]),
+    replicated,
+    databaseLinks: [...direct, ...[...links].flatMap(([name, link]) => (name.endsWith('postgres') ? [link] : []))],
     brokers,
     ...(kafka.size > 1 && { leaders: new KafkaLeaders(brokers.split(','), TOPICS) }),
     database,
@@ -120,14 +137,35 @@ async function build(
     },
     async heal() {
       for (const link of links.values()) link.heal();
-      const servers = [postgres, ...kafka.values()];
+      const servers = [...(replicated ? [] : [postgres]), ...kafka.values()];
       await Promise.all(servers.map((server) => server.resume()));
       await Promise.all(servers.map((server) => server.start()));
+      await replicated?.heal();
       await slowDown(database, 0);
       for (const replica of processes.values()) replica.resume();
       await Promise.all([...processes.values()].map((replica) => replica.start()));
     },
   };
+}
+
+async function startReplicas(
+  setup: Setup,
+  payments: PaymentSettings,
+  links: ReadonlyMap<LinkName, FaultProxy>,
+  logs: string,
+  undo: Undo,
+  reportUnexpected: (what: string) => void,
+): Promise<ReadonlyMap<ProcessName, Replica>> {
+  const processes = new Map<ProcessName, Replica>();
+  for (const name of setup.processes) {
+    const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
+    const variables = variablesOf(name, links, setup, payments);
+    const replica = new Replica(name, await freePort(), variables, logFile, reportUnexpected);
+    undo.push(() => replica.kill());
+    processes.set(name, replica);
+  }
+  await Promise.all([...processes.values()].map((replica) => replica.start()));
+  return processes;
 }
 
 interface Servers {
@@ -136,13 +174,15 @@ interface Servers {
   readonly brokers: string;
 }
 
+/** Logs the process of each line, and who waited for whose lock. */
+const SETTINGS = { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' };
+
 /** Starts PostgreSQL and Kafka with migrated schemas and the topics. */
 async function startServers(setup: Setup, logs: string, undo: Undo): Promise<Servers> {
   const postgres = await startPostgres({
     database: 'twinbox',
     logFile: join(logs, 'postgres.log'),
-    // Logs the process of each line, and who waited for whose lock.
-    settings: { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' },
+    settings: SETTINGS,
   });
   undo.push(() => postgres.remove());
   const { kafka, brokers } = await startBrokers(setup.brokers, logs, undo);
@@ -186,6 +226,18 @@ async function openLinks(
       if (toBrokers[n]) links.set(`${process} → ${broker}`, toBrokers[n]);
   }
   return links;
+}
+
+async function openLink(port: number, undo: Undo): Promise<FaultProxy> {
+  const link = await FaultProxy.open(port);
+  undo.push(() => link.close());
+  return link;
+}
+
+function withPort(url: string, port: number): string {
+  const changed = new URL(url);
+  changed.port = String(port);
+  return changed.href;
 }
 
 function variablesOf(
