@@ -7,7 +7,7 @@ import { produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 
 /** The messages of one key that are parked at first, behind a dead letter, and those that arrive later. */
-const PARKED = 3000;
+const PARKED = 2000;
 const LATER = 200;
 /** An upper limit of the rows that may be read for one message. With several statements each, a scan of the whole key reads thousands. */
 const READS_PER_MESSAGE = 60;
