@@ -1,4 +1,4 @@
-// npm run chaos -- --minutes M --seed S
+// npm run chaos -- --minutes M --seed S --brokers N --standby
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
   const { minutes, seed, brokers, standby } = wanted;
-  const cluster = `${brokers === 1 ? '' : ` --brokers ${brokers}`}${standby ? ' --standby' : ''}`;
+  const flags = `${brokers === 1 ? '' : ` --brokers ${brokers}`}${standby ? ' --standby' : ''}`;
   console.log(`Seed ${seed}, ${minutes} min, logs in ${logs}`);
   const result = await runChaos({ ...wanted, logs, log: (line) => console.log(line), signal: stop.signal }).catch(
     (error: unknown) => {
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   if (passed) await rm(logs, { recursive: true });
   else
     console.log(
-      `Repeat with: npm run chaos -- --minutes ${minutes} --seed ${seed}${cluster}\n` +
+      `Repeat with: npm run chaos -- --minutes ${minutes} --seed ${seed}${flags}\n` +
         `Logs in ${logs}: chaos.log has the faults, facts.json the input of the checks; plus one log per process and server.`,
     );
   return passed ? 0 : 1;

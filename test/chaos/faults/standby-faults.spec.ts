@@ -13,6 +13,17 @@ it('the faults of everything except the database server stay as they are', () =>
   const others = (faults: ReturnType<typeof planned>) => faults.filter(({ target }) => target !== 'postgres');
 
   expect(others(planned(7, 600_000))).toEqual(others(planFaults(7, 600_000)));
+  expect(others(withStandbyFaults(planFaults(7, 600_000, 3), 7, 600_000))).toEqual(others(planFaults(7, 600_000, 3)));
+});
+
+it('the fail-overs are the same with one broker and with three', () => {
+  const failOvers = (brokers: number) =>
+    withStandbyFaults(planFaults(7, 600_000, brokers), 7, 600_000).filter(
+      ({ kind }) => kind === 'database failed over',
+    );
+
+  expect(failOvers(3)).toEqual(failOvers(1));
+  expect(failOvers(3).length).toBeGreaterThanOrEqual(8);
 });
 
 it.each([1, 2, 3, 4])('half a minute has a fail-over, and three minutes have several, with seed %d', (seed) => {

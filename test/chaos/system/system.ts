@@ -1,28 +1,16 @@
-import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { freePort, type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
-import { FaultProxy } from '@twinbox/tools/fault-proxy';
-import { KafkaLeaders, startKafkaCluster } from '@twinbox/tools/kafka-cluster';
+import { freePort } from '@twinbox/tools';
+import { type FaultProxy } from '@twinbox/tools/fault-proxy';
+import { KafkaLeaders } from '@twinbox/tools/kafka-cluster';
 import pg from 'pg';
 import { installDatabaseFaults, slowDown } from '../faults/database-faults.js';
 import { type SimulatedGatewaySettings } from './simulated-gateway.js';
 import { Replica } from './replica.js';
-import {
-  type BrokerName,
-  type LinkName,
-  type ProcessName,
-  type ServerName,
-  serviceOf,
-  type Setup,
-} from '../faults/schedule.js';
+import { type LinkName, type ProcessName, type ServerName, serviceOf, type Setup } from '../faults/schedule.js';
 import { ReplicatedPostgres, type ServerControl } from './replicated-postgres.js';
+import { openLink, openLinks, POSTGRES_SETTINGS, startServers, type Undo } from './servers.js';
 import { openShop } from './shop.js';
-
-const exec = promisify(execFile);
-
-const PASSWORDS = { ORDERS_DB_PASSWORD: 'orders', PAYMENTS_DB_PASSWORD: 'payments' };
 
 export const TOPICS = ['order.events', 'payment.events'] as const;
 /** The consumers, each with its topic, by the default names of the services. */
@@ -81,8 +69,7 @@ export async function startSystem(
   logs: string,
   options: SystemOptions = {},
 ): Promise<System> {
-  /** The cleanup steps, to be run in reverse order. */
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: Undo = [];
   const remove = async () => {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   };
@@ -93,8 +80,6 @@ export async function startSystem(
     throw error;
   }
 }
-
-type Undo = (() => Promise<unknown>)[];
 
 async function build(
   setup: Setup,
@@ -114,7 +99,7 @@ async function build(
   await openShop(database);
   await installDatabaseFaults(database);
   const replicated = standby
-    ? await ReplicatedPostgres.start(postgres, SETTINGS, (nth) => join(logs, `postgres-standby-${nth}.log`))
+    ? await ReplicatedPostgres.start(postgres, POSTGRES_SETTINGS, (nth) => join(logs, `postgres-standby-${nth}.log`))
     : undefined;
   if (replicated) undo.push(() => replicated.remove());
 
@@ -166,72 +151,6 @@ async function startReplicas(
   }
   await Promise.all([...processes.values()].map((replica) => replica.start()));
   return processes;
-}
-
-interface Servers {
-  readonly postgres: PostgresServer;
-  readonly kafka: ReadonlyMap<BrokerName, KafkaServer>;
-  readonly brokers: string;
-}
-
-/** Logs the process of each line, and who waited for whose lock. */
-const SETTINGS = { log_line_prefix: '%m [%p] %a ', log_lock_waits: 'on' };
-
-/** Starts PostgreSQL and Kafka with migrated schemas and the topics. */
-async function startServers(setup: Setup, logs: string, undo: Undo): Promise<Servers> {
-  const postgres = await startPostgres({
-    database: 'twinbox',
-    logFile: join(logs, 'postgres.log'),
-    settings: SETTINGS,
-  });
-  undo.push(() => postgres.remove());
-  const { kafka, brokers } = await startBrokers(setup.brokers, logs, undo);
-  const env = { PATH: process.env['PATH'], ...PASSWORDS, DATABASE_URL: postgres.url, KAFKA_BROKERS: brokers };
-  for (const command of ['migrations/dist/migrate.js', 'tools/dist/provisioning/topics.js'])
-    await exec(process.execPath, [join(root, command)], { env });
-  return { postgres, kafka, brokers };
-}
-
-async function startBrokers(
-  names: readonly BrokerName[],
-  logs: string,
-  undo: Undo,
-): Promise<Pick<Servers, 'kafka' | 'brokers'>> {
-  const logFile = join(logs, 'kafka.log');
-  if (names.length === 1) {
-    const node = await startKafka({ logFile });
-    undo.push(() => node.remove());
-    return { kafka: new Map(names.map((name) => [name, node])), brokers: node.brokers };
-  }
-  const cluster = await startKafkaCluster({ size: names.length, logFile });
-  undo.push(() => cluster.remove());
-  // The node ids are in the names.
-  const kafka = new Map(cluster.nodes.map((node, n): [BrokerName, KafkaServer] => [`kafka-${n + 1}`, node]));
-  return { kafka, brokers: cluster.brokers };
-}
-
-async function openLinks(
-  setup: Setup,
-  { postgres, kafka }: Omit<Servers, 'brokers'>,
-  undo: Undo,
-): Promise<ReadonlyMap<LinkName, FaultProxy>> {
-  const links = new Map<LinkName, FaultProxy>();
-  const ports = [...kafka.values()].map(({ port }) => port);
-  for (const process of setup.processes) {
-    const toPostgres = await FaultProxy.open(postgres.port);
-    const toBrokers = await FaultProxy.openAll(ports);
-    for (const link of [toPostgres, ...toBrokers]) undo.push(() => link.close());
-    links.set(`${process} → postgres`, toPostgres);
-    for (const [n, broker] of [...kafka.keys()].entries())
-      if (toBrokers[n]) links.set(`${process} → ${broker}`, toBrokers[n]);
-  }
-  return links;
-}
-
-async function openLink(port: number, undo: Undo): Promise<FaultProxy> {
-  const link = await FaultProxy.open(port);
-  undo.push(() => link.close());
-  return link;
 }
 
 function withPort(url: string, port: number): string {
