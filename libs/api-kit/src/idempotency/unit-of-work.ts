@@ -125,7 +125,6 @@ export class UnitOfWork {
       return { stored: { requestHash, roles, answer: parsed(answer) }, isNew: true };
     });
   }
-
 }
 
 /**
