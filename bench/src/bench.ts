@@ -88,6 +88,8 @@ async function withServers(
         reject(new Error(`stopped by ${signal}`));
       });
   });
+  // Nobody awaits it while the servers start, and a rejection that nobody handles would end this process and leave them behind.
+  interrupted.catch(() => undefined);
   const [postgres, kafka] = await Promise.allSettled([
     startPostgres({ settings, signal: stop.signal }),
     startKafka({ signal: stop.signal, onProgress: (what) => console.error(`Kafka: ${what} …`) }),
