@@ -154,6 +154,18 @@ describe('a lease', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
+  it('P3 is no longer relied on once a renewal has failed, even if its connection stays open', async () => {
+    await lease.renew();
+    expect(lease.fencingToken).toBe('1');
+    row.answer = Object.assign(new Error('cannot execute UPDATE in a read-only transaction'), { code: '25006' });
+
+    await lease.renew();
+
+    expect(lease.fencingToken).toBeUndefined();
+    await lease.release();
+    expect(row.released).toEqual([]);
+  });
+
   it('is released once, and only by its holder', async () => {
     await lease.renew();
     await lease.release();

@@ -113,9 +113,12 @@ export class Lease {
     private known?: KnownLease,
   ) {}
 
-  /** The database's fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send. */
+  /**
+   * The database's fencing token while we certainly hold the lease, else undefined. It costs no query, so check it before every send.
+   * A renewal that failed is as final as a lost connection: behind a pooler, a fail-over may show only as its error.
+   */
   get fencingToken(): string | undefined {
-    return !this.lost && performance.now() < this.deadline ? this.grantedToken : undefined;
+    return !this.lost && !this.failed && performance.now() < this.deadline ? this.grantedToken : undefined;
   }
 
   /** Why the lease can no longer be renewed on this connection. A new connection is needed then. */
