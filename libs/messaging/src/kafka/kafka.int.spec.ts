@@ -9,6 +9,7 @@ import { createTopics } from './topics.js';
 import { partitionOf } from './partition.js';
 import { testBrokers } from '../testing/database.js';
 import { aRow } from '../../test/published-record.js';
+import { inMetadata } from '../../test/kafka-answers.js';
 import { KafkaLink } from '../../test/kafka-link.js';
 import { readTopic } from '../testing/topic.js';
 import { until } from '../testing/until.js';
@@ -69,17 +70,6 @@ describe('createTopics', () => {
     return () => tries;
   }
 
-  /** A topic as in Kafka's response to `Metadata`, up to the leader of its first partition. */
-  function inMetadata(name: string, partition: number, error: number, leader: number): Buffer {
-    const end = Buffer.alloc(15);
-    // The name is followed by: not internal, two partitions.
-    end.writeInt32BE(2, 1);
-    end.writeInt16BE(error, 5);
-    end.writeInt32BE(partition, 7);
-    end.writeInt32BE(leader, 11);
-    return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), end]);
-  }
-
   it('can be repeated', async () => {
     const topic = aTopic();
 
@@ -127,6 +117,8 @@ describe('createTopics', () => {
 describe('a producer connects', () => {
   const closed = '127.0.0.1:1';
 
+  afterEach(() => jest.restoreAllMocks());
+
   it('P2 if the first broker accepts connections but does not answer', async () => {
     const link = await KafkaLink.open(options.brokers[0]!);
     link.silence();
@@ -136,7 +128,6 @@ describe('a producer connects', () => {
     const producer = await connectProducer({ ...options, source: '/test', brokers: [link.broker, ...options.brokers] });
 
     expect(link.taken).toBeGreaterThan(0);
-    jest.restoreAllMocks();
     await producer.close();
     await link.close();
   });

@@ -1,7 +1,7 @@
 import kafkajs, { type Admin } from 'kafkajs';
 import { type KafkaOptions, withAdmin } from './client.js';
 
-/** How many copies of its messages Kafka keeps of a new topic. The default of each is the broker's. */
+/** How many copies Kafka keeps of each message of a new topic. The default of each is the broker's. */
 export interface TopicCopies {
   /** The number of brokers that store each message, the leader included. */
   readonly replicationFactor?: number;
@@ -10,9 +10,9 @@ export interface TopicCopies {
 }
 
 /**
- * Checks whether new topics can have these copies, because Kafka's own error names neither number, and it would accept a topic to
- * which nobody can publish.
- * @throws if the cluster has too few brokers, or fewer copies are kept than must acknowledge
+ * Checks whether new topics can have these copies, because Kafka's own error names neither number, and it accepts a
+ * `min.insync.replicas` that it cannot keep.
+ * @throws if the cluster has too few brokers, or `minInsyncReplicas` exceeds the replication factor
  */
 export async function checkCopies(admin: Admin, { replicationFactor, minInsyncReplicas }: TopicCopies): Promise<void> {
   for (const [name, count] of Object.entries({ replicationFactor, minInsyncReplicas }))
@@ -28,8 +28,8 @@ export async function checkCopies(admin: Admin, { replicationFactor, minInsyncRe
   const factor = replicationFactor ?? (await defaultFactor(admin, brokers[0]?.nodeId));
   if (factor !== undefined && minInsyncReplicas > factor)
     throw new Error(
-      `min.insync.replicas of ${minInsyncReplicas} exceeds the replication factor of ${factor}, so no message could be ` +
-        'published. Lower it, or raise the replication factor',
+      `min.insync.replicas of ${minInsyncReplicas} exceeds the replication factor of ${factor}. Kafka would either ` +
+        'acknowledge with fewer copies or accept nothing, depending on its version. Lower it, or raise the replication factor',
     );
 }
 
@@ -49,29 +49,53 @@ export interface StoredCopies {
   readonly minInsyncReplicas: number | undefined;
 }
 
+/** What could be read about the copies of some topics. */
+export interface CopiesReport {
+  /** The brokers that are running or should store a partition of the topics. There may be more if `complete` is false. */
+  readonly brokers: number;
+  /** Whether everything could be read. */
+  readonly complete: boolean;
+  readonly copies: readonly StoredCopies[];
+}
+
 /**
- * Reads how many copies these topics have, by name, and how many brokers are running.
- * @throws if Kafka cannot be reached, or a topic does not exist or may not be read
+ * Reads how many copies these topics have. Leaves out those that cannot be read, and does not depend on any other topic.
+ * @throws the first error if none of the topics could be read
  */
-export async function storedCopies(
-  options: KafkaOptions,
-  topics: readonly string[],
-): Promise<{ readonly brokers: number; readonly copies: readonly StoredCopies[] }> {
-  return withAdmin(options, async (admin) => {
-    const { brokers } = await admin.describeCluster();
-    const { topics: found } = await admin.fetchTopicMetadata({ topics: [...topics] });
-    const sorted = found.toSorted((a, b) => a.name.localeCompare(b.name));
-    const copies = sorted.map(async ({ name: topic, partitions }): Promise<StoredCopies> => {
-      const config = configOf(admin, kafkajs.ConfigResourceTypes.TOPIC, topic, 'min.insync.replicas');
-      const value = await config.catch(() => undefined);
-      return {
-        topic,
-        replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
-        minInsyncReplicas: value === undefined ? undefined : Number(value),
-      };
+export async function storedCopies(options: KafkaOptions, topics: readonly string[]): Promise<CopiesReport> {
+  const nodes = new Set<number>();
+  const copies: StoredCopies[] = [];
+  const errors: unknown[] = [];
+  const attempt = (work: (admin: Admin) => Promise<unknown>) =>
+    withAdmin(options, work).catch((error: unknown) => errors.push(error));
+  for (const topic of topics.toSorted())
+    await attempt(async (admin) => {
+      const { nodeIds, ...stored } = await copiesOf(admin, topic);
+      for (const id of nodeIds) nodes.add(id);
+      copies.push(stored);
     });
-    return { brokers: brokers.length, copies: await Promise.all(copies) };
+  if (topics.length > 0 && copies.length === 0) throw errors[0];
+  // Fails if any topic in Kafka has an error, because kafkajs reads all of them. A broker that is down is missing in its answer.
+  await attempt(async (admin) => {
+    const { brokers } = await admin.describeCluster();
+    for (const { nodeId } of brokers) nodes.add(nodeId);
   });
+  return { brokers: nodes.size, complete: errors.length === 0, copies };
+}
+
+async function copiesOf(admin: Admin, topic: string): Promise<StoredCopies & { readonly nodeIds: readonly number[] }> {
+  // Makes the topic a target of this client. Without one, describeConfigs first reads the metadata of all topics.
+  await admin.fetchTopicOffsets(topic);
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  const replicas = topics.flatMap(({ partitions }) => partitions.map((partition) => partition.replicas));
+  const config = configOf(admin, kafkajs.ConfigResourceTypes.TOPIC, topic, 'min.insync.replicas');
+  const value = await config.catch(() => undefined);
+  return {
+    topic,
+    replicas: Math.min(...replicas.map(({ length }) => length)),
+    minInsyncReplicas: value === undefined ? undefined : Number(value),
+    nodeIds: replicas.flat(),
+  };
 }
 
 async function configOf(

@@ -56,7 +56,6 @@ export class Relay implements Leader {
       onSent: () => {
         poll.outages.over('kafka');
         poll.clock.advanced();
-        this.copies.start(poll.stopping);
       },
     });
     const kafka = { brokers: options.brokers, clientId: options.service };
@@ -73,6 +72,7 @@ export class Relay implements Leader {
     const store = new RelayStore(connection, log, options.schema);
     const parkedStore = new OutboxParkedStore(connection, log, options.schema);
     const { clock, stopping } = poll;
+    this.copies.start(stopping);
     const tools = { options, lease, store, parkedStore, publisher, oldGaps, clock, stopping, logger };
     try {
       while (poll.mayLead) {
@@ -98,8 +98,7 @@ export class Relay implements Leader {
   }
 
   async close(): Promise<void> {
-    await this.publisher.close();
-    await this.copies.close();
+    await Promise.all([this.publisher.close(), this.copies.close()]);
   }
 
   health(): ComponentHealth {
