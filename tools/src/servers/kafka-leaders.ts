@@ -29,9 +29,10 @@ export class KafkaLeaders {
   /**
    * Moves leaders to other brokers without an outage. Returns how many of the topics' leaders have moved.
    *
-   * @param choose returns the index of the replica that shall lead, of the given number of replicas
+   * @param choose returns the index of the replica that should lead, of the given number of replicas
+   * @param limitMs how long to wait until a leader has moved
    */
-  async move(choose: (replicas: number) => number): Promise<number> {
+  async move(choose: (replicas: number) => number, limitMs = MOVED_MS): Promise<number> {
     return this.withAdmin(async (admin) => {
       const partitions = await partitionsOf(admin, [...this.topics, OFFSETS_TOPIC]);
       const before = new Map(partitions.map(({ name, leader }) => [name, leader]));
@@ -47,7 +48,7 @@ export class KafkaLeaders {
         })),
       });
       await this.prefer();
-      for (const end = performance.now() + MOVED_MS; ; await delay(100)) {
+      for (const end = performance.now() + limitMs; ; await delay(100)) {
         const after = await partitionsOf(admin, this.topics);
         const moved = after.filter(({ name, leader }) => before.get(name) !== leader).length;
         if (moved > 0 || performance.now() > end) return moved;
