@@ -19,7 +19,7 @@ const LEFT_OUT =
   /^(postmaster\.(pid|opts)|pg_internal\.init.*|pgsql_tmp.*|.*\.signal|backup_label.*|tablespace_map.*)$/;
 
 /**
- * Copies the data directory of a running server, which npm's PostgreSQL has no pg_basebackup for. The copy has no WAL, so it can only
+ * Copies the data directory of a running server, because npm's PostgreSQL has no pg_basebackup. The copy has no WAL, so it can only
  * start as a standby that streams it.
  */
 export async function copyBase(primary: PostgresServer, dataDir: string, user: User | undefined): Promise<void> {

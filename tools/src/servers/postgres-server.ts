@@ -37,6 +37,11 @@ export interface PostgresServer {
 
 /** A streaming standby. Until it is promoted it answers reads only. */
 export interface PostgresStandby extends PostgresServer {
+  /**
+   * Waits until commits of the primary wait for the standby, and the standby has everything on its disk that the primary has inserted into
+   * its WAL by now. Not after `promote`.
+   */
+  caughtUp(): Promise<void>;
   /** Makes it a primary without a standby. Returns when it accepts writes. The former primary must not be running. */
   promote(): Promise<void>;
 }

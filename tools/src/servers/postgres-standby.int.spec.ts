@@ -37,9 +37,14 @@ it('a commit waits while its synchronous standby is stopped', async () => {
     queryOnce(primary.url, `select from pg_stat_activity where wait_event = 'SyncRep' and query like 'insert%'`);
   expect(await until(async () => (await waits()).length === 1, 10_000)).toBe(true);
   expect(await count(primary)).toBe(1001);
+  const current = 'select pg_current_wal_insert_lsn()::text as lsn';
+  const [inserted] = await queryOnce<{ lsn: string }>(primary.url, current);
 
   await standby.start();
 
+  await standby.caughtUp();
+  const lsns = `select flush_lsn >= $1::pg_lsn as has_all from pg_stat_replication where sync_state = 'sync'`;
+  expect(await queryOnce(primary.url, lsns, [inserted?.lsn])).toEqual([{ has_all: true }]);
   await waiting;
   expect(await count(primary)).toBe(1002);
 });

@@ -30,7 +30,8 @@ export async function startSynchronousStandby(
     await standby.becomeSynchronous();
     return standby;
   } catch (error) {
-    await standby.remove();
+    // The first error says more than what follows from it.
+    await standby.remove().catch(() => undefined);
     throw error;
   }
 }
@@ -65,18 +66,22 @@ class LocalStandby extends LocalPostgres implements PostgresStandby {
     await writeOwned(join(this.dataDir, 'standby.signal'), '', this.location.user);
   }
 
-  /** Makes commits wait for the standby, and waits until it has everything that was committed before they did. */
+  /** Makes commits wait for the standby, and waits until it has everything that was committed before they waited. */
   async becomeSynchronous(): Promise<void> {
     await this.primary.reconfigure({ synchronous_standby_names: this.name });
     // The checkpointer tells the sessions to wait. It reads its configuration before it runs the checkpoint.
     await this.onPrimary('checkpoint');
+    await this.caughtUp();
+  }
+
+  async caughtUp(): Promise<void> {
     const [now] = await this.onPrimary<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-    const caughtUp = () =>
+    const isCaughtUp = () =>
       this.onPrimary(
         `select from pg_stat_replication where application_name = $1 and sync_state = 'sync' and flush_lsn >= $2`,
         [this.name, now?.lsn],
       );
-    if (!(await until(async () => (await caughtUp()).length > 0, SYNCHRONOUS_MS)))
+    if (!(await until(async () => (await isCaughtUp()).length > 0, SYNCHRONOUS_MS)))
       throw new OperationalError(
         `The standby on port ${this.port} has not caught up after ${SYNCHRONOUS_MS / 1000} s. Its last log lines:\n` +
           lastLines(await logSince(this.logFile, 0)),
@@ -93,8 +98,11 @@ class LocalStandby extends LocalPostgres implements PostgresStandby {
   }
 
   override async remove(): Promise<void> {
-    if (!this.promoted) await this.leavePrimary();
-    await super.remove();
+    try {
+      if (!this.promoted) await this.leavePrimary();
+    } finally {
+      await super.remove();
+    }
   }
 
   /** Lets the primary, if it is running, commit and remove WAL without the standby. */
