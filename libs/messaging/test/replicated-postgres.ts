@@ -3,7 +3,7 @@ import { FaultProxy, type Filter } from '@twinbox/tools/fault-proxy';
 
 const SETTINGS = { fsync: 'off' };
 
-/** A PostgreSQL of the test's own with a synchronous standby, and a link that leads to either of them. */
+/** A separate PostgreSQL for one test, with a synchronous standby, and a link that leads to either of them. */
 export interface ReplicatedPostgres {
   readonly primary: PostgresServer;
   readonly standby: PostgresStandby;
@@ -35,7 +35,7 @@ export async function startReplicatedPostgres(
   };
 }
 
-/** Opens a link that says of the server what was true before a fail-over: that it is a standby. */
+/** Opens a link that still announces the server as a standby, as a pooler may after a fail-over. */
 export async function linkWithOldGreeting(server: PostgresServer): Promise<{ url: string; close(): Promise<void> }> {
   const link = await FaultProxy.open(server.port, { filter: oldGreeting });
   return { url: withPort(server.url, link.port), close: () => link.close() };

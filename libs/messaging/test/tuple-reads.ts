@@ -3,7 +3,7 @@ import { type TestDatabase } from '#src/testing/database.js';
 
 /**
  * Returns how many rows of a table were read so far, by scans of the table and of its indexes. Ends all other sessions of the database,
- * because a session reports its counts when it ends, and otherwise whenever it likes.
+ * because a session reports its counts when it ends, and otherwise at irregular intervals.
  */
 export async function readsOf(database: TestDatabase, table: string): Promise<number> {
   await database.sql(

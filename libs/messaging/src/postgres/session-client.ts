@@ -126,7 +126,7 @@ export class SessionClient extends pg.Client {
     const ignore = () => undefined;
     this.on('error', ignore);
     try {
-      // Asked, because a pooler repeats what was true when it connected first.
+      // Ask the server, because a pooler repeats what was true when it first connected.
       const { rows } = await this.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
       if (rows[0]?.standby) throw new StandbyError(this.address);
       this.off('error', ignore);
