@@ -7,7 +7,7 @@ export type ServerControl = Pick<PostgresServer, 'start' | 'stop' | 'kill' | 'pa
 
 /**
  * A primary and its synchronous standby. A fail-over replaces the primary by the standby, and makes a new standby from a copy of that.
- * The old primary never comes back.
+ * The old primary never comes back. `ready` must be awaited before anything is done to either server.
  */
 export class ReplicatedPostgres {
   /** Controls whichever server is the primary, and whichever is the standby. */
@@ -15,7 +15,7 @@ export class ReplicatedPostgres {
   readonly standby: ServerControl = this.control(() => this.current.standby);
   /** The number of fail-overs so far. */
   failOvers = 0;
-  /** Resolves when the current standby is synchronous. */
+  /** Resolves when the next standby has been made. */
   private renewal: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -35,11 +35,19 @@ export class ReplicatedPostgres {
   }
 
   /**
+   * Waits until the standby is synchronous and has everything that the running primary has. After a crash the primary shows transactions
+   * that its standby may not have yet, so a promotion before that may undo what clients have been told.
+   */
+  async ready(): Promise<void> {
+    await this.renewal;
+    await this.current.standby.caughtUp();
+  }
+
+  /**
    * Kills the primary and promotes the standby `lostMs` later. The links lead to the standby afterwards or, if `early`, already before it
    * is promoted, so that clients meet a server that refuses to write. The new standby is made in the background.
    */
   async failOver(links: Iterable<FaultProxy>, lostMs: number, early: boolean): Promise<void> {
-    await this.renewal;
     const { primary, standby } = this.current;
     const follow = () => {
       for (const link of links) link.pointAt(standby.port);
@@ -52,7 +60,7 @@ export class ReplicatedPostgres {
     this.failOvers++;
     this.current.primary = standby;
     this.renewal = this.renew(primary);
-    // Awaited before the next fault and at the end of the run.
+    // `ready` and `heal` report an error.
     this.renewal.catch(() => undefined);
   }
 
@@ -62,6 +70,7 @@ export class ReplicatedPostgres {
     const { primary, standby } = this.current;
     await Promise.all([primary.resume(), standby.resume()]);
     await Promise.all([primary.start(), standby.start()]);
+    await this.ready();
   }
 
   /** Stops both servers and deletes their data. */
@@ -77,16 +86,12 @@ export class ReplicatedPostgres {
   }
 
   private control(server: () => PostgresServer): ServerControl {
-    const on = (act: (one: PostgresServer) => Promise<void>) => async () => {
-      await this.renewal;
-      await act(server());
-    };
     return {
-      start: on((one) => one.start()),
-      stop: on((one) => one.stop()),
-      kill: on((one) => one.kill()),
-      pause: on((one) => one.pause()),
-      resume: on((one) => one.resume()),
+      start: () => server().start(),
+      stop: () => server().stop(),
+      kill: () => server().kill(),
+      pause: () => server().pause(),
+      resume: () => server().resume(),
     };
   }
 }
