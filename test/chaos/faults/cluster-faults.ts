@@ -1,6 +1,6 @@
 import { CONSUMERS, type System } from '../system/system.js';
 import { Random } from '../random.js';
-import { type CLUSTER_FAULTS, type Fault, type ServerName } from './schedule.js';
+import { type CLUSTER_FAULTS, type Fault, linksTo, type ServerName } from './schedule.js';
 
 /**
  * Injects a fault that only a cluster can have, and ends it after `lasting`. Returns the broker or the number of partitions that it has
@@ -16,7 +16,7 @@ export async function injectIntoCluster(
     case 'coordinator killed':
       return killCoordinator(system, random.oneOf<(typeof CONSUMERS)[number]>(CONSUMERS).groupId, lasting);
     case 'broker cut off': {
-      const links = [...system.links].flatMap(([name, link]) => (name.endsWith(` → ${fault.target}`) ? [link] : []));
+      const links = linksTo(fault.target, [...system.links.keys()]).flatMap((name) => system.links.get(name) ?? []);
       const silently = random.next() < 0.5;
       for (const link of links)
         if (silently) link.silence();
@@ -48,7 +48,8 @@ async function killCoordinator(
   const successor = await coordinator().catch(() => killed);
   await broker.start();
   await leaders.settle();
-  return successor === killed ? false : killed;
+  // While the partition of the group has no leader, Kafka names broker -1.
+  return successor !== killed && servers.has(successor) ? killed : false;
 }
 
 /** Waits until a broker that was down has caught up and leads again, because only then may another one fail. */

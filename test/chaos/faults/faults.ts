@@ -3,7 +3,7 @@ import { type FaultProxy } from '@twinbox/tools/fault-proxy';
 import { slowDown, widenColumn } from './database-faults.js';
 import { Random } from '../random.js';
 import { injectIntoCluster, settleBroker } from './cluster-faults.js';
-import { exclusionOf, type Fault, type InjectedFault, type SERVER_FAULTS } from './schedule.js';
+import { exclusionsOf, type Fault, type InjectedFault, type SERVER_FAULTS } from './schedule.js';
 import { injectStandbyFault } from './standby-faults.js';
 import { type System } from '../system/system.js';
 
@@ -19,7 +19,7 @@ const DATABASE_RETRY_MS = 200;
 const MAX_DELAY_MS = 5000;
 
 /**
- * Injects the planned faults at their planned times. If a target is still affected by its previous fault, the next one starts after that
+ * Injects the planned faults at their planned times. If a target is still affected by an earlier fault, the next one starts after that
  * or is skipped. Returns when all faults are over; after an abort, starts no more. If something cannot be restarted, waits until all
  * faults are over and throws.
  */
@@ -48,11 +48,11 @@ export async function injectFaults(
       if (happened !== false) injected.push({ kind: fault.kind, target, at, until: Date.now() });
       log(`end of ${fault.kind}: ${fault.target}`);
     };
-    const before = lastOf.get(exclusionOf(fault)) ?? Promise.resolve();
-    lastOf.set(
-      exclusionOf(fault),
-      before.then(inject).catch((error: unknown) => failed.abort(error)),
-    );
+    const needed = exclusionsOf(fault, [...system.links.keys()]);
+    const over = Promise.all(needed.map((one) => lastOf.get(one)))
+      .then(inject)
+      .catch((error: unknown) => failed.abort(error));
+    for (const one of needed) lastOf.set(one, over);
   }
   await Promise.all(lastOf.values());
   failed.signal.throwIfAborted();

@@ -1,4 +1,6 @@
-import { CLUSTER_FAULTS, exclusionOf, FAULT_KINDS, planFaults, SERVERS, serviceOf, setupFor } from './schedule.js';
+import { CLUSTER_FAULTS, exclusionsOf, FAULT_KINDS, linksTo, planFaults, serviceOf, setupFor } from './schedule.js';
+
+const SERVERS = ['postgres', 'kafka'] as const;
 
 it('a seed determines the schedule', () => {
   expect(planFaults(7, 600_000)).toEqual(planFaults(7, 600_000));
@@ -50,13 +52,29 @@ it('three minutes with three brokers include every kind of fault, and each broke
 });
 
 it('at most one of several brokers is stopped at a time, and the others have time to catch up', () => {
-  const stops = planFaults(1, 1_200_000, 3).filter((fault) => exclusionOf(fault) === 'brokers');
+  const stops = planFaults(1, 1_200_000, 3).filter((fault) => exclusionsOf(fault, []).includes('brokers'));
 
   expect(new Set(stops.map(({ kind }) => kind))).toEqual(
     new Set(['server killed', 'server paused', 'server restarted', 'coordinator killed']),
   );
   const rests = stops.slice(1).map(({ atMs }, index) => atMs - stops[index]!.atMs - stops[index]!.forMs);
   expect(Math.min(...rests)).toBeGreaterThanOrEqual(10_000);
+});
+
+it.each([1, 2, 3, 4])('no fault of a link overlaps with its broker being cut off, with seed %d', (seed) => {
+  const faults = planFaults(seed, 1_200_000, 3);
+  const { links } = setupFor(seed, 3);
+
+  const cutOffs = faults.flatMap((fault) => (fault.kind === 'broker cut off' ? [fault] : []));
+  const overlapping = cutOffs.flatMap((cutOff) => {
+    const ofBroker: readonly string[] = linksTo(cutOff.target, links);
+    return faults.filter(
+      ({ target, atMs, forMs }) =>
+        ofBroker.includes(target) && atMs <= cutOff.atMs + cutOff.forMs && cutOff.atMs <= atMs + forMs,
+    );
+  });
+  expect(cutOffs.length).toBeGreaterThan(5);
+  expect(overlapping).toEqual([]);
 });
 
 it('consecutive seeds give each service separate relays, and faults hit them like everything else', () => {

@@ -6,7 +6,6 @@ export type ServiceName = (typeof SERVICES)[number];
 /** One of two replicas of a service, or of its separate relay. */
 export type ProcessName = `${ServiceName}/${1 | 2}` | `${ServiceName} relay/${1 | 2}`;
 
-export const SERVERS = ['postgres', 'kafka'] as const;
 /** A single broker, or one of a cluster. */
 export type BrokerName = 'kafka' | `kafka-${number}`;
 export type ServerName = 'postgres' | BrokerName;
@@ -141,13 +140,22 @@ const GAP_MS = [1000, 5000] as const;
 /** The minimum time between two faults of one target. A server needs some of it to start: a server that is never up tests nothing. */
 const REST_MS = { server: 10_000, other: 3000 };
 
+/** Returns the links that lead to a server. */
+export const linksTo = (server: ServerName, links: readonly LinkName[]): LinkName[] =>
+  links.filter((link) => link.endsWith(` → ${server}`));
+
 /**
- * Faults with the same result never overlap: those of one target, and in a cluster all that stop a broker, because a second stopped
- * broker would leave fewer replicas in sync than a write needs.
+ * Returns what a fault needs for itself: two faults that share any of it never overlap. It is the target and, for a broker that is cut
+ * off, each of its links, because the end of one fault of a link would end the other one too. In a cluster it is the same for all that
+ * stop a broker, because a second stopped broker would leave fewer replicas in sync than a write needs.
  */
-export function exclusionOf({ kind, target }: { readonly kind: FaultKind; readonly target: string }): string {
-  if (kind === 'coordinator killed') return 'brokers';
-  return kind.startsWith('server') && target.startsWith('kafka-') ? 'brokers' : target;
+export function exclusionsOf(
+  { kind, target }: { readonly kind: FaultKind; readonly target: string },
+  links: readonly LinkName[],
+): string[] {
+  if (kind === 'coordinator killed') return ['brokers'];
+  if (kind === 'broker cut off') return [target, ...linksTo(target as BrokerName, links)];
+  return [kind.startsWith('server') && target.startsWith('kafka-') ? 'brokers' : target];
 }
 
 /**
@@ -156,9 +164,8 @@ export function exclusionOf({ kind, target }: { readonly kind: FaultKind; readon
  */
 export function planFaults(seed: number, durationMs: number, brokerCount = 1): Fault[] {
   const random = new Random(seed);
-  const wholeDeck = deckOf(setupFor(seed, brokerCount)).flatMap((card) =>
-    Array.from({ length: card.times }, () => card),
-  );
+  const setup = setupFor(seed, brokerCount);
+  const wholeDeck = deckOf(setup).flatMap((card) => Array.from({ length: card.times }, () => card));
   /** Deals every kind once, then the rest of the deck. */
   const deal = () => {
     const byKind = [...Map.groupBy(random.shuffled(wholeDeck), ({ kind }) => kind).values()];
@@ -167,17 +174,19 @@ export function planFaults(seed: number, durationMs: number, brokerCount = 1): F
   };
   const faults: Fault[] = [];
   const freeAt = new Map<string, number>();
+  const isFree = (kind: FaultKind, target: string, atMs: number) =>
+    exclusionsOf({ kind, target }, setup.links).every((needed) => (freeAt.get(needed) ?? 0) <= atMs);
   let deck: Card[] = [];
   for (let atMs = random.between(...GAP_MS); atMs < durationMs; atMs += random.between(...GAP_MS)) {
     if (deck.length === 0) deck = deal();
     // Takes the first card that has a free target; the others keep their positions.
     for (const [index, { kind, targets, forMs }] of deck.entries()) {
-      const [first, ...others] = targets.filter((target) => (freeAt.get(exclusionOf({ kind, target })) ?? 0) <= atMs);
+      const [first, ...others] = targets.filter((target) => isFree(kind, target, atMs));
       if (first === undefined) continue;
       const fault = { atMs, kind, target: random.oneOf([first, ...others]), forMs: random.between(...forMs) } as Fault;
       faults.push(fault);
       const restMs = REST_MS[kind.startsWith('server') || kind === 'coordinator killed' ? 'server' : 'other'];
-      freeAt.set(exclusionOf(fault), atMs + fault.forMs + restMs);
+      for (const needed of exclusionsOf(fault, setup.links)) freeAt.set(needed, atMs + fault.forMs + restMs);
       deck.splice(index, 1);
       break;
     }
