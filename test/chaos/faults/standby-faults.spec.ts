@@ -33,6 +33,12 @@ it.each([1, 2, 3, 4])('half a minute has a fail-over, and three minutes have sev
   expect(failOvers(180_000)).toBeGreaterThanOrEqual(3);
 });
 
+it('two minutes kill the standby and pause it, whatever the seed', () => {
+  const kinds = Array.from({ length: 50 }, (_, seed) => new Set(ofServer(seed, 120_000).map(({ kind }) => kind)));
+
+  expect(kinds.filter((found) => !found.has('standby killed') || !found.has('standby paused'))).toEqual([]);
+});
+
 it('the database server is restarted and paused between fail-overs too, and its standby fails', () => {
   const kinds = new Set([1, 2, 3].flatMap((seed) => ofServer(seed, 600_000)).map(({ kind }) => kind));
 

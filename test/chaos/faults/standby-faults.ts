@@ -19,11 +19,13 @@ const REST_MS = 8000;
 export function withStandbyFaults(faults: readonly Fault[], seed: number, durationMs: number): Fault[] {
   const random = new Random(seed + 5);
   const added: Fault[] = [];
+  let kind = random.oneOf(['standby killed', 'standby paused'] as const);
   for (let atMs = random.between(...FIRST_MS); atMs < durationMs; atMs += random.between(...EVERY_MS)) {
     added.push({ kind: 'database failed over', target: 'postgres', atMs, forMs: random.between(...LOST_MS) });
-    const kind = random.oneOf(['standby killed', 'standby paused'] as const);
     const later = atMs + random.between(...STANDBY_MS);
     added.push({ kind, target: 'postgres', atMs: later, forMs: random.between(1000, 5000) });
+    // In turn, so that even a short run has both.
+    kind = kind === 'standby killed' ? 'standby paused' : 'standby killed';
   }
   const inTime = added.filter(({ atMs }) => atMs < durationMs);
   const collides = (fault: Fault) =>

@@ -31,7 +31,7 @@ function alwaysIn({ orderAttempts, orders, orderSteps, paymentSteps, answers, re
 }
 
 function rarelyIn(facts: Facts) {
-  const { orders, paymentSteps, paymentRequests, answers, webhooks, parkings, faults, preparedAgain, brokers } = facts;
+  const { orders, paymentSteps, paymentRequests, answers, webhooks, parkings, faults, preparedAgain } = facts;
   const isReported = (outcome: string) =>
     webhooks.some((webhook) => webhook.answers.some((answer) => answer.outcome === outcome));
   return {
@@ -39,7 +39,8 @@ function rarelyIn(facts: Facts) {
     'no take-over of a relay was judged': judgedTakeOvers(facts).length > 0,
     'no column was widened': faults.some(({ kind }) => kind === 'column widened'),
     'no statement was prepared again': preparedAgain > 0,
-    ...(brokers > 1 && clusterFaults(faults)),
+    ...(facts.brokers > 1 && clusterFaults(faults)),
+    ...(facts.promotions !== undefined && standbyFaults(faults)),
     'the database was never slow': faults.some(({ kind }) => kind === 'database slow'),
     'no order was finished': orders.some(({ status }) => status === 'FINISHED'),
     'no payment was cancelled': paymentRequests.some(({ status }) => status === 'CANCELLED'),
@@ -68,6 +69,13 @@ function clusterFaults(faults: Facts['faults']) {
     'no broker was cut off': happened('broker cut off'),
     'no coordinator of a group was killed': happened('coordinator killed'),
     'no partition leader was moved': happened('leaders moved'),
+  };
+}
+
+function standbyFaults(faults: Facts['faults']) {
+  return {
+    'no standby was killed': faults.some(({ kind }) => kind === 'standby killed'),
+    'no standby was paused': faults.some(({ kind }) => kind === 'standby paused'),
   };
 }
 

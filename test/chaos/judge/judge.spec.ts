@@ -876,6 +876,23 @@ it('requires a long run with several brokers to have hit them with every fault',
   ]);
 });
 
+it('requires a long run with a standby to have killed and paused it', () => {
+  const withStandby = (...hit: Facts['faults']) =>
+    aRun({ promotions: 1, faults: [...validRun.faults, aFailOver, ...hit] });
+  const ofStandby = { target: 'postgres', at: 60_000, until: 62_000 } as const;
+  const killed = { ...ofStandby, kind: 'standby killed' } as const;
+  const paused = { ...ofStandby, kind: 'standby paused' } as const;
+
+  expect(findingsOf(withStandby())).toEqual([]);
+  expect(findingsOf(withManyOrders(withStandby())).filter((finding) => finding.includes(' standby '))).toEqual([
+    expect.stringContaining('no standby was killed'),
+    expect.stringContaining('no standby was paused'),
+  ]);
+  expect(
+    findingsOf(withManyOrders(withStandby(killed, paused))).filter((finding) => finding.includes(' standby ')),
+  ).toEqual([]);
+});
+
 it('requires a connection of each process to one of several brokers, not to each of them', () => {
   const links = (...connections: number[]) =>
     connections.map((count, n) => ({ name: `order-service/1 → kafka-${n + 1}`, connections: count }));
