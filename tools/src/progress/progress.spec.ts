@@ -23,7 +23,7 @@ it('estimates a part by its planned duration until a round has finished', () => 
   pass(10);
 
   expect(progress.describe()).toBe(
-    'relay (1 of 3), round 1 of 5; 0:13 elapsed, about 1:30 left in this part, about 5:40 in all',
+    'relay (1 of 3), round 1 of 5; 0:13 elapsed, about 1:30 left in this part, 5:40 in all',
   );
 });
 
@@ -41,7 +41,7 @@ it('estimates a part by its finished rounds', () => {
 
   // 5 × 30 s are 150 s, of which 70 s have passed.
   expect(progress.describe()).toBe(
-    'relay (1 of 3), round 3 of 5; 1:10 elapsed, about 1:20 left in this part, about 5:30 in all',
+    'relay (1 of 3), round 3 of 5; 1:10 elapsed, about 1:20 left in this part, 5:30 in all',
   );
 });
 
@@ -52,7 +52,7 @@ it('expects the remaining parts to be as slow as the finished ones', () => {
   pass(200);
   progress.beginPart();
 
-  expect(progress.describe()).toBe('latency (2 of 3); 3:20 elapsed, about 6:40 left in this part, about 8:20 in all');
+  expect(progress.describe()).toBe('latency (2 of 3); 3:20 elapsed, about 6:40 left in this part, 8:20 in all');
 });
 
 it('keeps the duration of a part that takes as long on any machine', () => {
@@ -88,7 +88,7 @@ it('says when a part takes longer than expected', () => {
   pass(101);
 
   expect(progress.describe()).toBe(
-    'relay (1 of 3); 1:41 elapsed, longer than expected in this part, about 4:10 in all',
+    'relay (1 of 3); 1:41 elapsed, longer than expected in this part, about 4:10 left in all',
   );
 });
 

@@ -55,7 +55,7 @@ export class Progress {
     if (current) this.current = { ...current, round: current.round + 1, roundBeganAt: this.now(), doing };
   }
 
-  /** The state in one line, such as `relay (1 of 11), round 2 of 5; 1:23 elapsed, about 1:05 left in this part, about 28:40 in all`. */
+  /** The state in one line, such as `relay (1 of 11), round 2 of 5; 1:23 elapsed, about 1:05 left in this part, 28:40 in all`. */
   describe(): string {
     const elapsed = `${asClock(this.now() - this.startedAt)} elapsed`;
     const { current } = this;
@@ -70,8 +70,12 @@ export class Progress {
   private describeLeft(current: Current): string {
     const ofPart = leftMs(current, this.expectedMs(this.plan[current.index]), this.now());
     const later = this.plan.slice(current.index + 1).reduce((sum, part) => sum + this.expectedMs(part), 0);
-    const here = ofPart > 0 ? `about ${asClock(ofPart)} left` : 'longer than expected';
-    return later === 0 ? here : `${here} in this part, about ${asClock(ofPart + later)} in all`;
+    const [left, inAll] = [asClock(ofPart), asClock(ofPart + later)];
+    const isLate = ofPart === 0;
+    if (later === 0) return isLate ? 'longer than expected' : `about ${left} left`;
+    return isLate
+      ? `longer than expected in this part, about ${inAll} left in all`
+      : `about ${left} left in this part, ${inAll} in all`;
   }
 
   private expectedMs(part: PlannedPart | undefined): number {
