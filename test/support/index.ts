@@ -14,6 +14,7 @@ export {
 } from './callers.js';
 export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';
 export { describeEdge } from './edge.js';
+export { EventClient } from './event-client.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { describeOpenApi } from './described-api.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
@@ -23,3 +24,4 @@ export { type ServiceName } from '@twinbox/migrations/services';
 export { createServiceDatabase, createServiceDatabaseIn, PASSWORDS } from './service-database.js';
 export { type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';
 export { createServiceTopics, type ServiceTopics } from './service-topics.js';
+export { createWallClock, type WallClock, whyNoWallClock } from './wall-clock.js';

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { describeOpenApi } from '@twinbox/test-support';
+import { describeOpenApi, EventClient } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
-import { EventClient } from './event-client.js';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 const OWNER = 'ada';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { testServerUrl, until } from '@twinbox/messaging/testing';
+import { type EventClient } from '@twinbox/test-support';
 import pg from 'pg';
-import { type EventClient } from './event-client.js';
 import { type Client, type Replica, startWorld, type World } from './order-events.harness.js';
 
 let world: World;

@@ -1,9 +1,15 @@
 import { createApp, loadConfig } from '@twinbox/api-kit';
 import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
-import { caller, createServiceDatabase, createServiceTopics, PASSWORDS, recordAnswers } from '@twinbox/test-support';
+import {
+  caller,
+  createServiceDatabase,
+  createServiceTopics,
+  EventClient,
+  PASSWORDS,
+  recordAnswers,
+} from '@twinbox/test-support';
 import pg from 'pg';
 import { orderService } from '../src/service.js';
-import { EventClient } from './event-client.js';
 
 /** Creates a database on which the test can start several replicas of order-service. */
 export async function startWorld() {

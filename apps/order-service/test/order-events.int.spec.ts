@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { until } from '@twinbox/messaging/testing';
-import { expectProblem } from '@twinbox/test-support';
+import { type EventClient, expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
-import { type EventClient } from './event-client.js';
 import { Feed } from '../src/application/live/feed.js';
 import { type Client, INSERT_STEP, type Replica, startWorld, type World } from './order-events.harness.js';
 
