@@ -9,7 +9,6 @@ import { OrderJournal, type Origin } from './order-journal.js';
 import { orderIdOf } from './place-order.js';
 import { ProductStore } from './product-store.js';
 
-/** A new order to place at once. */
 export interface Placement {
   readonly wanted: Omit<NewOrder, 'orderId'>;
   readonly origin: Origin;
@@ -20,7 +19,6 @@ interface Placed {
   readonly origin: Origin;
 }
 
-/** Places orders of different requests in one transaction. */
 @Injectable()
 export class PlaceTogether {
   constructor(

@@ -3,7 +3,6 @@ import { type EntityManager } from 'typeorm';
 import { type Catalogue, type Line, type Product } from '../domain/product.js';
 
 export interface StockedProduct extends Product {
-  /** Pieces that live orders hold. */
   readonly reserved: number;
 }
 
@@ -23,12 +22,8 @@ export abstract class ProductStore {
    * too few pieces, the caller must roll back.
    */
   abstract reserve(tx: EntityManager, lines: readonly Line[]): Promise<Catalogue>;
-  /**
-   * Locks those of the named products that nobody else has locked, until the transaction ends, and returns them. Never waits, so that one
-   * product's lock delays no order for others.
-   */
+  /** Locks those of the named products that nobody else has locked, and returns them. Never waits for another order's lock. */
   abstract lockAvailable(tx: EntityManager, lines: readonly Pick<Line, 'productId'>[]): Promise<Catalogue>;
-  /** Takes pieces of products that this transaction has locked. */
   abstract take(tx: EntityManager, lines: readonly Line[]): Promise<void>;
   /** Releases what the order has reserved. Locks no product, so it neither waits for a sale nor deadlocks with one. */
   abstract release(tx: EntityManager, orderId: string): Promise<void>;

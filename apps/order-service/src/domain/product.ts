@@ -7,7 +7,6 @@ export interface Product {
   readonly name: string;
   /** Minor units of `currency` for one piece. */
   readonly price: number;
-  /** ISO 4217. */
   readonly currency: string;
   /** Pieces in stock that are not reserved by live orders. */
   readonly available: number;

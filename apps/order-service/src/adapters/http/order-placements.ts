@@ -5,18 +5,13 @@ import { Gather } from '@twinbox/messaging/transactions';
 import { type Placement, PlaceTogether } from '../../application/place-together.js';
 import { type OrderDecision } from '../../domain/order.js';
 
-/** The most orders that share a transaction, which locks their products. */
 const MAX_GROUP = 32;
 
 interface Waiting extends Placement {
-  /** `performance.now()` of its arrival. */
   readonly since: number;
 }
 
-/**
- * Group commit for new orders: while one transaction is in progress, arriving orders gather for the next one. A single order does not wait.
- * A group never waits for a lock, and a failing order does not take others down with it.
- */
+/** Group commit for new orders, which gather while a transaction is in progress. A group never waits for a lock, and a single order for nothing. */
 @Injectable()
 export class OrderPlacements {
   private readonly groups = new Gather<Waiting, OrderDecision | undefined>({
@@ -57,7 +52,6 @@ export class OrderPlacements {
     }
   }
 
-  /** @throws the database's failure, if a group has met one while this order waited */
   private checkForFailureSince({ since }: Waiting): undefined {
     if (this.latestFailure.at > since) throw this.latestFailure.error;
     return undefined;

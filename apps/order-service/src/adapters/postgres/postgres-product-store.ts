@@ -77,7 +77,6 @@ const LOCK_AVAILABLE = prepared(`with locked as materialized (
    )
    select ${shownColumns.selectFrom('stock')} from stock`);
 
-/** Takes $2 pieces each of the locked products $1. */
 const TAKE = prepared(`
   update orders.products p set available = p.available - taken.quantity
     from unnest($1::text[], $2::int[]) as taken (id, quantity)

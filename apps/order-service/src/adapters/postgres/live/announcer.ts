@@ -1,19 +1,21 @@
-const ANNOUNCE_EVERY_MS = 25;
+const ANNOUNCE_EVERY_MS = 10;
+const ANNOUNCE_BUSY_MS = 25;
+const BUSY_COMMITS = 5;
 /** After a failed notice. It need not be soon, because listeners also poll. */
 const ANNOUNCE_AGAIN_MS = 1000;
 
-/** Announces committed steps to the other replicas. One notice covers all commits since the last one. */
+/** Announces committed steps to the other replicas. One notice covers all commits since the last one; there are fewer under load. */
 export class Announcer {
   private timer: NodeJS.Timeout | undefined;
-  private isRequestedAgain = false;
+  private waiting = 0;
   private nextAt = 0;
   private closed = false;
 
   constructor(private readonly notify: () => Promise<unknown>) {}
 
   announce(): void {
-    if (this.timer) this.isRequestedAgain = true;
-    else if (!this.closed) this.schedule();
+    this.waiting++;
+    if (!this.timer && !this.closed) this.schedule();
   }
 
   close(): void {
@@ -27,14 +29,14 @@ export class Announcer {
   }
 
   private async send(): Promise<void> {
-    this.isRequestedAgain = false;
-    this.nextAt = performance.now() + ANNOUNCE_EVERY_MS;
+    this.nextAt = performance.now() + (this.waiting < BUSY_COMMITS ? ANNOUNCE_EVERY_MS : ANNOUNCE_BUSY_MS);
+    this.waiting = 0;
     try {
       await this.notify();
     } catch {
       this.nextAt = performance.now() + ANNOUNCE_AGAIN_MS;
     }
     this.timer = undefined;
-    if (this.isRequestedAgain && !this.closed) this.schedule();
+    if (this.waiting > 0 && !this.closed) this.schedule();
   }
 }
