@@ -49,7 +49,7 @@ export async function injectFaults(
       log(`end of ${fault.kind}: ${fault.target}`);
     };
     const needed = exclusionsOf(fault, [...system.links.keys()]);
-    const over = Promise.all(needed.map((one) => lastOf.get(one)))
+    const over = Promise.all(needed.flatMap((one) => lastOf.get(one) ?? []))
       .then(inject)
       .catch((error: unknown) => failed.abort(error));
     for (const one of needed) lastOf.set(one, over);

@@ -61,7 +61,6 @@ export class Catalogue {
     return new Catalogue([...left.values()]);
   }
 
-  /** Expects one line per product. */
   shortages(lines: readonly Line[]): Shortage[] {
     return lines.flatMap(({ productId, quantity: requested }) => {
       const available = this.product(productId)?.available ?? 0;
