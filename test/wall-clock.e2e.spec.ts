@@ -93,6 +93,8 @@ withWallClock(whyNot ?? 'while the clock of the machine jumps', () => {
   });
 
   afterAll(async () => {
+    // libfaketime removes its shared memory only when a process exits by itself.
+    await Promise.all([orders, payments].map((service) => service.stop()));
     await stopServices();
     await database.drop();
     await clock.remove();
