@@ -42,6 +42,17 @@ import { PutProduct } from './application/put-product.js';
 import { type OrderServiceConfig } from './config.js';
 import { NAME, topology } from './topology.js';
 
+const CONTROLLERS = [
+  OrdersController,
+  CartController,
+  OrderListController,
+  OrderTimelineController,
+  LiveOrdersController,
+  ProductsController,
+  PaymentEventsController,
+  NotificationsController,
+];
+
 @Module({})
 export class AppModule {
   static with(config: OrderServiceConfig): DynamicModule {
@@ -57,16 +68,7 @@ export class AppModule {
         UnitOfWorkModule,
         OrderMetricsModule,
       ],
-      controllers: [
-        OrdersController,
-        CartController,
-        OrderListController,
-        OrderTimelineController,
-        LiveOrdersController,
-        ProductsController,
-        PaymentEventsController,
-        NotificationsController,
-      ],
+      controllers: CONTROLLERS,
       providers: [
         OrderJournal,
         PlaceOrder,
