@@ -39,7 +39,7 @@ const isPending = (orderId: string) =>
 
 const failedMessages = () => service.database.sql('select attempts from orders.inbox_parked');
 
-it('P8 while every connection for requests is held, requests get a 503, health says so, and messages are handled', async () => {
+it('P8 while every connection for requests is held, requests get a 503, health reports it, and messages are handled', async () => {
   const orderId = await places();
   const release = await holdAll(DataSource);
 
@@ -55,7 +55,7 @@ it('P8 while every connection for requests is held, requests get a 503, health s
   expect((await service.aCustomer().get('/health/ready')).status).toBe(200);
 });
 
-it('P5 P8 while every connection for messages is held, requests are served, health says so, and messages wait without an attempt', async () => {
+it('P5 P8 while every connection for messages is held, requests are served, health reports it, and messages wait without an attempt', async () => {
   const orderId = await places();
   const release = await holdAll(MESSAGING_DATA_SOURCE);
 

@@ -7,7 +7,7 @@ import { SendAttempt } from './producer.js';
 import { RecordHeaders } from './record-headers.js';
 
 /*
- * kafkajs's own code sends and retries here. Only the brokers are simulated, because no real one answers when a test says so.
+ * kafkajs's own code sends and retries here. Only the brokers are simulated, because no real one answers on demand.
  */
 
 const require = createRequire(import.meta.url);

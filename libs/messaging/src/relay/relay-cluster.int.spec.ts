@@ -1,6 +1,7 @@
 import { type INestApplication } from '@nestjs/common';
 import { CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
-import { hasKafkaJars, type KafkaCluster, KafkaLeaders, startKafkaCluster } from '../../test/kafka-cluster.js';
+import { type KafkaCluster, KafkaLeaders, startKafkaCluster } from '../../test/kafka-cluster.js';
+import { runsJava } from '../../test/java.js';
 import { counts, createSandbox, inversions, type Sandbox } from '../../test/sandbox.js';
 import { storedCopies } from '../kafka/topic-copies.js';
 import { createTopics } from '../kafka/topics.js';
@@ -15,7 +16,7 @@ const MOVED_MS = 30_000;
 /** A new coordinator waits for the members of the old one until their sessions have ended. */
 const SHORT_SESSION = { sessionMs: 3000 };
 
-const describeWithCluster = hasKafkaJars ? describe : describe.skip;
+const describeWithCluster = runsJava ? describe : describe.skip;
 
 describeWithCluster('a cluster of three brokers', () => {
   let cluster: KafkaCluster;
