@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { MessagingHealth } from '@twinbox/messaging';
 import { until } from '@twinbox/messaging/testing';
 import { DataSource } from 'typeorm';
+import { PaymentRequestStore } from '../src/application/payment-request-store.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 let service: PaymentServiceHarness;
@@ -116,6 +117,35 @@ it('a locked request does not block others', async () => {
   await holder.commitTransaction();
   await Promise.all([writer.release(), holder.release()]);
   await service.untilStatus(locked, 'FAILED');
+});
+
+it('P7 with statistics from a time when nothing was due, an expiry reads only its own request', async () => {
+  const insertExpiringAt = (time: string) => `
+    insert into payments.payment_requests
+      (id, order_id, customer_id, amount, currency, gateway, status, version, expires_at, created_at, updated_at)
+    select uuidv7(), uuidv7(), 'ada', 900, 'EUR', 'manual', 'PENDING', 1, ${time}, now(), now()
+      from generate_series(1, 2000)
+    returning id`;
+  await service.database.sql(insertExpiringAt(`now() + interval '1 day'`));
+  await service.database.sql('analyze payments.payment_requests');
+  // Never committed, so the service does not find the requests that are due.
+  const runner = service.app.get(DataSource).createQueryRunner();
+  await runner.startTransaction();
+  const [overdue]: { id: string }[] = await runner.query(insertExpiringAt(`now() - interval '1 day'`));
+  const rowsRead = async () => {
+    const [row]: { rows: number }[] = await runner.query(`
+      select (seq_tup_read + idx_tup_fetch)::int as rows from pg_stat_xact_user_tables
+       where relid = 'payments.payment_requests'::regclass`);
+    return row!.rows;
+  };
+  const before = await rowsRead();
+
+  const due = await service.app.get(PaymentRequestStore).lockIfExpired(runner.manager, overdue!.id);
+
+  expect(due?.request.id).toBe(overdue!.id);
+  expect((await rowsRead()) - before).toBeLessThan(5);
+  await runner.rollbackTransaction();
+  await runner.release();
 });
 
 it('P8 a request that is due during a database problem fails afterwards', async () => {

@@ -91,6 +91,8 @@ it('P3 P5 P6 P7 a key with thousands of parked messages is handled in order at a
   };
   const retry = () =>
     sandbox.deadLetters.retry({ box: 'inbox', key: 'hot' }, { actor: 'ann@example.com', reason: 'fixed' });
+  // Statistics from a time when nothing was due, as they are after a night without dead letters.
+  await sandbox.database.sql('analyze sandbox.inbox_parked');
   const before = await readsOf(sandbox.database, 'sandbox.inbox_parked');
   const old = await anOldTransaction(sandbox.database, 'sandbox.inbox_parked');
 

@@ -47,6 +47,7 @@ export class ParkedStore {
   private readonly parked: string;
   private readonly earlier: string;
   private readonly marksOfMessage: string;
+  private readonly message: string;
 
   constructor(
     private readonly schema: string,
@@ -55,6 +56,9 @@ export class ParkedStore {
   ) {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
     this.earlier = this.earlierAfter('0');
+    // inbox_parked_pkey. Because of `offset 0`, conditions on `p` are checked only afterwards. Otherwise the planner would read
+    // everything that is due for one message, whenever its statistics are from a time when little was due.
+    this.message = `(select * from ${this.parked} where id = $1 offset 0) as p`;
     // inbox_in_flight_partition
     this.marksOfMessage = `${quoteIdentifier(schema)}.inbox_in_flight m
       where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
@@ -109,8 +113,8 @@ export class ParkedStore {
     const [row]: { deaths: number }[] = await db.query(
       `with due as materialized (
          select p.id, (select count(*) from ${this.marksOfMessage}) as marks, coalesce((select max(m.deaths) from ${this.marksOfMessage}), 0) as deaths
-           from ${this.parked} p
-          where p.id = $1 and p.dead_at is null and p.next_attempt_at <= statement_timestamp()
+           from ${this.message}
+          where p.dead_at is null and p.next_attempt_at <= statement_timestamp()
             and not ${this.earlierAfter('$4')}
             for update of p skip locked),
        claimed as (
@@ -135,8 +139,8 @@ export class ParkedStore {
     const [row]: (Taken & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
       `select p.topic, p.partition, p."offset", p.recorded_at as "recordedAt", p.key, p.headers, p.value,
               p.holds_key as "holdsKey", p.attempts, p.setbacks, set_config('lock_timeout', '${LOCK_TIMEOUT}', true)
-         from ${this.parked} p
-        where p.id = $1 and p.dead_at is null and p.next_attempt_at is not null for update skip locked`,
+         from ${this.message}
+        where p.dead_at is null and p.next_attempt_at is not null for update skip locked`,
       [id],
     );
     if (!row) return undefined;
@@ -148,9 +152,9 @@ export class ParkedStore {
   async release(db: DataSource, id: string): Promise<void> {
     await db.query(
       `update ${this.parked} set next_attempt_at = statement_timestamp()
-        where id in (select id from ${this.parked}
-                      where id = $1 and dead_at is null and next_attempt_at > statement_timestamp()
-                        and next_attempt_at <= statement_timestamp() + interval '${CLAIM}' for update skip locked)`,
+        where id in (select p.id from ${this.message}
+                      where p.dead_at is null and p.next_attempt_at > statement_timestamp()
+                        and p.next_attempt_at <= statement_timestamp() + interval '${CLAIM}' for update skip locked)`,
       [id],
     );
   }

@@ -103,11 +103,12 @@ export class JobStore {
        woken as (
          update ${this.jobs} set run_at = clock_timestamp()
           where id = any(array(
-            select job.id from ${this.jobs} as job
-             where job.dead_at is null and job.run_at < ${LATE} and job.id = any(array(
-               select id from slice join unnest($3::text[], $4::timestamptz[]) as handled (queue, since) using (queue)
-                where dead_at is null and run_at < ${dueSince(this.schema, 'jobs', 'since')}))
-               for update skip locked))
+            -- By jobs_pkey: because of offset 0, the planner cannot read everything that is due instead.
+            select job.id from (
+              select id, run_at, dead_at from ${this.jobs} where id = any(array(
+                select id from slice join unnest($3::text[], $4::timestamptz[]) as handled (queue, since) using (queue)
+                 where dead_at is null and run_at < ${dueSince(this.schema, 'jobs', 'since')})) offset 0) as job
+             where job.dead_at is null and job.run_at < ${LATE} for update skip locked))
          returning 1)
        select (select count(*)::int from woken) as woken, ${blocksOf(this.schema, 'jobs')} as blocks`,
       [`(${block},0)`, `(${end},0)`, queues, this.sinceOf(queues)],
