@@ -53,6 +53,7 @@ export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
 export { EventStream, openEventStream, type ServerSentEvent } from './http/event-stream.js';
 
 // The database
+export { BoundedClient } from './database/bounded-client.js';
 export { type Column, Columns } from './database/columns.js';
 export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';

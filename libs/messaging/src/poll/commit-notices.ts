@@ -3,7 +3,7 @@ const NOTIFY_EVERY_MS = 2;
 
 /** Notifies the leader in another process of the commits in this one. */
 export class CommitNotices {
-  private notice: NodeJS.Timeout | undefined;
+  private notice: NodeJS.Timeout | NodeJS.Immediate | undefined;
   private again = false;
   private nextAt = 0;
 
@@ -17,8 +17,11 @@ export class CommitNotices {
   }
 
   private schedule(): void {
-    const waitMs = Math.max(0, this.nextAt - performance.now());
-    this.notice = setTimeout(() => void this.notify(), waitMs).unref();
+    const waitMs = this.nextAt - performance.now();
+    const notify = () => void this.notify();
+    // A timer waits for at least 1 ms.
+    this.notice = waitMs > 0 ? setTimeout(notify, waitMs) : setImmediate(notify);
+    this.notice.unref();
   }
 
   /** Sends one notification at a time, so that on a silent connection a lease renewal does not queue behind them. */

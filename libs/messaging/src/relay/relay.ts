@@ -5,7 +5,6 @@ import { type ComponentHealth } from '../operations/health.js';
 import { type Lease } from '../poll/lease.js';
 import { type Leader, type Poll } from '../poll/poll.js';
 import { type PollStore } from '../poll/poll-store.js';
-import { pause } from '../waiting.js';
 import { resumeBlocked } from './blocked-messages.js';
 import { CopiesWatch } from './copies-watch.js';
 import { type LeaderTools, LeaderTerm } from './leader-term.js';
@@ -16,12 +15,6 @@ import { recover } from './recovery.js';
 import { RelayStore } from './relay-store.js';
 import { findReleased, publishReleased } from './released-messages.js';
 import { TermOver } from './sender.js';
-
-/**
- * Pause after a read that emptied the outbox, so that rows committed in the meantime are sent together. Sending each of them
- * separately costs the writers and the relay more than it saves.
- */
-const PACE_MS = 1;
 
 /**
  * Publishes the outbox's messages beyond its progress, in order, while the process leads. The poll runs in every replica, and the
@@ -77,10 +70,7 @@ export class Relay implements Leader {
     try {
       while (poll.mayLead) {
         await this.publishAll(this.termWith(tools));
-        const again = performance.now() + PACE_MS;
         if (poll.mayLead) await poll.wakeUp.wait();
-        const restMs = again - performance.now();
-        if (restMs > 0) await pause(restMs, stopping);
       }
     } finally {
       this.term = undefined;

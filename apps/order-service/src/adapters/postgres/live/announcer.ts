@@ -6,7 +6,7 @@ const ANNOUNCE_AGAIN_MS = 1000;
 
 /** Announces committed steps to the other replicas. One notice covers all commits since the last one; there are fewer under load. */
 export class Announcer {
-  private timer: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   private waiting = 0;
   private nextAt = 0;
   private closed = false;
@@ -20,15 +20,18 @@ export class Announcer {
 
   close(): void {
     this.closed = true;
-    clearTimeout(this.timer);
   }
 
   private schedule(): void {
-    const waitMs = Math.max(0, this.nextAt - performance.now());
-    this.timer = setTimeout(() => void this.send(), waitMs).unref();
+    const waitMs = this.nextAt - performance.now();
+    const send = () => void this.send();
+    // A timer waits for at least 1 ms.
+    this.timer = waitMs > 0 ? setTimeout(send, waitMs) : setImmediate(send);
+    this.timer.unref();
   }
 
   private async send(): Promise<void> {
+    if (this.closed) return;
     this.nextAt = performance.now() + (this.waiting < BUSY_COMMITS ? ANNOUNCE_EVERY_MS : ANNOUNCE_BUSY_MS);
     this.waiting = 0;
     try {

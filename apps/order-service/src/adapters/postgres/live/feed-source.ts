@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { endClient, SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
+import { BoundedClient } from '@twinbox/api-kit';
+import { endClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
 import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../application/live/ports.js';
 import { type ResumePoint, type Snapshot } from '../../../application/live/resume-point.js';
@@ -86,7 +87,7 @@ export class PostgresFeedSource extends FeedSource {
   }
 
   private async connect(): Promise<pg.Client> {
-    const client = new SessionClient({
+    const client: pg.Client = new BoundedClient({
       connectionString: this.config.DATABASE_URL,
       application_name: 'order-service feed',
       settings: { search_path: 'orders' },

@@ -1,3 +1,4 @@
+import { prepared } from '@twinbox/messaging/transactions';
 import { type FeedBatch, type FeedStep } from '../../../application/live/ports.js';
 import { type ResumePoint, Snapshot } from '../../../application/live/resume-point.js';
 import { stepColumns } from '../order-table.js';
@@ -39,8 +40,7 @@ interface SinceRow extends StepRow, Landmarks {
  * new, not on what was written since the oldest open transaction began. Served by order_timeline_xid. Steps restored from a dump may
  * have transaction ids that the new server has not reached. They are ignored until it does.
  */
-const SINCE = `
-  with looked as materialized (
+const SINCE = prepared(`with looked as materialized (
     select * from (
       (select * from orders.order_timeline where xid = any ($1::xid8[]) order by xid fetch first ($3) rows with ties)
       union all
@@ -53,7 +53,7 @@ const SINCE = `
          (select xid::text from looked order by looked.xid desc limit 1) as last,
          ${STEP}
     from (values (1)) as one left join looked as t on $4::text is null or t.customer_id = $4
-   order by t.position`;
+   order by t.position`);
 
 /** A batch, with what shows whether it continues the previous one. */
 interface CheckedBatch extends FeedBatch {
