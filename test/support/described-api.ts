@@ -1,3 +1,4 @@
+// Not part of the index, because fast-check takes a second to list all characters, in each test file that imports this.
 import fc from 'fast-check';
 import { ApiProbe, type ProbeOptions } from './api-probe.js';
 import { cutOff } from './in-process.js';

@@ -16,7 +16,6 @@ export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';
 export { describeEdge } from './edge.js';
 export { EventClient } from './event-client.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
-export { describeOpenApi } from './described-api.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { INVALID_LIMITS } from './invalid-limits.js';
 export { describeRunningService } from './running-service.js';

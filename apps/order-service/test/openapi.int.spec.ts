@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { describeOpenApi, EventClient } from '@twinbox/test-support';
+import { EventClient } from '@twinbox/test-support';
+import { describeOpenApi } from '@twinbox/test-support/described-api';
 import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 

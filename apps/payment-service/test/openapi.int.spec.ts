@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { describeOpenApi } from '@twinbox/test-support';
+import { describeOpenApi } from '@twinbox/test-support/described-api';
 import { Webhook } from 'standardwebhooks';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
