@@ -18,7 +18,7 @@ interface Command {
   ended(): Promise<number | null>;
 }
 
-interface WaitingOrder {
+interface DemoOrder {
   readonly id: string;
   readonly description: string | null;
 }
@@ -178,7 +178,7 @@ describe('npm start', () => {
   describe('once Twinbox is running', () => {
     let starter: Command;
     /** Those that wait for their payment. */
-    let demoOrders: readonly WaitingOrder[];
+    let demoOrders: readonly DemoOrder[];
 
     beforeAll(async () => {
       const [{ text } = { text: '' }] = await blocksFor('how to start', copy.read);
@@ -328,55 +328,63 @@ describe('npm start', () => {
       expect(await pasted(text)).toMatch(/^whsec_[\w+/]{43}=\n$/);
     });
 
-    it(
-      'restores demo orders that have expired at the next start, but not those that were cancelled',
-      async () => {
-        const [cancelled, ...before] = demoOrders;
+    describe('and started again with all variables of the how-to together', () => {
+      let variables: readonly string[];
+      let known: ReadonlySet<string>;
+      let expired: readonly DemoOrder[];
+      let firstExitCode: number | null;
+
+      beforeAll(async () => {
+        const [cancelled, ...others] = demoOrders;
+        expired = others;
         await operator(orders()).post(`/orders/${cancelled?.id}/cancel`, { reason: 'Not needed any more.' });
         await expireAll();
         await until('no order waits for its payment any more', async () => (await waitingOrders()).length === 0);
-        expect(await starter.interrupt()).toBe(0);
-
-        starter = npmStart();
-        await isRunning(starter);
-
-        const after = await waitingOrders();
-        const descriptions = (list: readonly WaitingOrder[]) =>
-          list.map(({ description }) => description ?? '').toSorted();
-        expect(before.length).toBeGreaterThan(5);
-        expect(descriptions(after)).toEqual(descriptions(before));
-        const ids = new Set(before.map(({ id }) => id));
-        expect(after.filter(({ id }) => ids.has(id))).toEqual([]);
-        expect(await starter.interrupt()).toBe(0);
-      },
-      TIMEOUT_MS,
-    );
-
-    it(
-      'starts with all variables of the how-to together, and settles a payment by itself',
-      async () => {
+        known = new Set((await listed('')).map(({ id }) => id));
+        firstExitCode = await starter.interrupt();
         const blocks = await blocksFor('other ways to start', copy.read);
-        const variables = blocks.map(({ text }) => text.replace(/ npm start\n$/, ''));
+        variables = blocks.map(({ text }) => text.replace(/ npm start\n$/, ''));
 
         starter = npmStart({}, `${variables.join(' ')} npm start`);
         await isRunning(starter);
+      }, TIMEOUT_MS);
 
-        const demo = caller(orders(), { 'X-User-Id': 'demo' });
-        const { body: order } = await demo.post('/orders', { items: [{ productId: 'tea-assam', quantity: 1 }] });
-        await until('the order is completed or cancelled', async () => {
-          const { body } = await demo.get(`/orders/${order.id}`);
-          return ['COMPLETED', 'CANCELLED'].includes(body.status);
-        });
-        expect(variables.length).toBeGreaterThan(3);
-        expect(await starter.interrupt()).toBe(0);
-      },
-      TIMEOUT_MS,
-    );
+      it('restores demo orders that have expired, but not those that were cancelled', async () => {
+        const restored = (await listed('')).filter(({ id }) => !known.has(id));
+
+        const descriptions = (list: readonly DemoOrder[]) =>
+          list.map(({ description }) => description ?? '').toSorted();
+        expect(expired.length).toBeGreaterThan(5);
+        expect(descriptions(restored)).toEqual(descriptions(expired));
+      });
+
+      it(
+        'settles a payment by itself',
+        async () => {
+          const demo = caller(orders(), { 'X-User-Id': 'demo' });
+          const { body: order } = await demo.post('/orders', { items: [{ productId: 'tea-assam', quantity: 1 }] });
+
+          await until('the order is completed or cancelled', async () => {
+            const { body } = await demo.get(`/orders/${order.id}`);
+            return ['COMPLETED', 'CANCELLED'].includes(body.status);
+          });
+          expect(variables.length).toBeGreaterThan(3);
+        },
+        TIMEOUT_MS,
+      );
+
+      it('ends with status 0 on Ctrl-C, each time', async () => {
+        expect([firstExitCode, await starter.interrupt()]).toEqual([0, 0]);
+      });
+    });
   });
 
-  async function waitingOrders(): Promise<WaitingOrder[]> {
-    const { body } = await operator(orders()).get('/orders?status=PAYMENT_PENDING&limit=100');
-    return (body.items as WaitingOrder[]).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const waitingOrders = () => listed('status=PAYMENT_PENDING&');
+
+  async function listed(filter: string): Promise<DemoOrder[]> {
+    const { body } = await operator(orders()).get(`/orders?${filter}limit=100`);
+    expect(body.nextCursor).toBeNull();
+    return (body.items as DemoOrder[]).toSorted((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** Expires all pending payments, including that of an order that was cancelled a moment ago. */
