@@ -9,8 +9,8 @@ import { createDatabase, type TestDatabase, testBrokers, testServerUrl, until } 
 import { blocksFor, type CheckoutCopy, copyCheckout, shellEnvironment } from '@twinbox/test-support';
 import { freePort, root } from '@twinbox/tools';
 
-/** The folders in libs. */
-const LIBRARIES = readdirSync(join(root, 'libs'));
+/** The folders in libs. The largest library is packed first, because a build of one that refers to it would compile it too. */
+const LIBRARIES = ['messaging', ...readdirSync(join(root, 'libs')).filter((name) => name !== 'messaging')];
 
 interface Package {
   /** The path of the tarball. */
