@@ -116,6 +116,8 @@ describe('events of orders', () => {
       here.as(ada).follow(`/orders/${orderId}/events`),
       operator.follow(`/orders/${orderId}/events`),
     ]);
+    // Otherwise the newest step, with which they begin, might be the cancellation.
+    await Promise.all([gets(customers, 1), gets(operators, 1)]);
 
     await cancel(operator, orderId);
     await Promise.all([gets(customers, 2), gets(operators, 2)]);
