@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # One image for both services, their relays and the one-shot jobs (migrations, topics, demo data). The command selects what runs.
-ARG NODE_TAG=24-bookworm-slim
+ARG NODE_TAG=24.21.0-bookworm-slim
 FROM node:${NODE_TAG} AS base
 WORKDIR /app
 
@@ -22,11 +22,16 @@ RUN npm run build && mkdir /built \
 
 FROM base AS production-dependencies
 COPY --from=manifests /manifests ./
-# No production dependency needs its install script. Types, source maps, TypeORM's browser build and the TypeScript compiler (an optional
-# peer of @nestjs/swagger, for its build plugin) are not used at run time. They take 100 of 170 MB.
+# No production dependency needs its install script. Types, source maps, TypeORM's browser build, the TypeScript compiler (an optional
+# peer of @nestjs/swagger, for its build plugin) and the Node of a checkout are not used at run time. They take 210 of 280 MB.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts \
  && rm -rf node_modules/typescript node_modules/.bin/tsc node_modules/.bin/tsserver node_modules/typeorm/browser \
+           node_modules/node-linux-* node_modules/.bin/node \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+# What the image contains, and under which licences. With --omit=dev, npm sbom leaves out what development needs as well.
+RUN npm pkg delete devDependencies --workspaces --include-workspace-root && npm sbom --sbom-format=cyclonedx > sbom.cdx.json \
+ && find node_modules -type f -regextype egrep -iregex '.*/(licen[cs]e|copying|notice)[^/]*' -not -iregex '.*\.[cm]?js' | sort \
+  | while read -r file; do printf '=== %s\n\n' "$file"; cat "$file"; printf '\n\n'; done > THIRD-PARTY-NOTICES.txt
 
 FROM base
 # Strict settings by default; docker-compose.yml overrides this with development.
