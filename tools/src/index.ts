@@ -5,7 +5,7 @@ export { type KafkaOptions, type KafkaServer } from './servers/kafka-server.js';
 export { ProgressReport } from './progress/progress-report.js';
 export { SERVICE_HEAP } from './memory.js';
 export { provideJars } from './servers/jars.js';
-export { freePort, steadyPorts } from './servers/ports.js';
+export { freePort, steadyPort, steadyPorts } from './servers/ports.js';
 export { mountSmallDisk, type SmallDisk, whyNoSmallDisk } from './servers/small-disk.js';
 export { dockerRuns } from './servers/kafka-in-docker.js';
 export { startPostgres } from './servers/postgres.js';

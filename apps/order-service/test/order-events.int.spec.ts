@@ -183,11 +183,13 @@ describe('P2 nothing is lost', () => {
       const LAST = 201;
       const got = new Set<number>();
       let lastEventId: string | undefined;
+      let isFollowing = false;
       const client = (async () => {
         for (let turn = 0; !got.has(LAST); turn++) {
           const replica = turn % 2 === 0 ? here : there;
           const stream = await replica.as(ada).follow(url, lastEventId);
           expect(stream.response.statusCode).toBe(200);
+          isFollowing = true;
           await until(
             'some come, or the last one',
             () => stream.events.length > 5 || stream.events.some(({ data }) => data.version === LAST),
@@ -197,6 +199,8 @@ describe('P2 nothing is lost', () => {
           stream.leave();
         }
       })();
+      // A stream begins with what happens from now on.
+      await until('the client follows', () => isFollowing);
       // Concurrent transactions that end in any order.
       const versions = Array.from({ length: 200 }, (_, index) => index + 1);
       await Promise.all(

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from '@twinbox/tools';
+import { steadyPort } from '@twinbox/tools';
 import { type FaultProxy } from '@twinbox/tools/fault-proxy';
 import { KafkaLeaders } from '@twinbox/tools/kafka-cluster';
 import pg from 'pg';
@@ -145,7 +145,7 @@ async function startReplicas(
   for (const name of setup.processes) {
     const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
     const variables = variablesOf(name, links, setup, payments);
-    const replica = new Replica(name, await freePort(), variables, logFile, reportUnexpected);
+    const replica = new Replica(name, await steadyPort(), variables, logFile, reportUnexpected);
     undo.push(() => replica.kill());
     processes.set(name, replica);
   }

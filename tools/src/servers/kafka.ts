@@ -7,7 +7,7 @@ import { dockerRuns, inDocker } from './kafka-in-docker.js';
 import { CHOICES, downloadJars, findJava } from './kafka-jars.js';
 import { NodeOnJava } from './kafka-on-java.js';
 import { exists, type KafkaContext, type KafkaNode, type KafkaOptions, type KafkaServer } from './kafka-server.js';
-import { freePort } from './ports.js';
+import { steadyPort } from './ports.js';
 
 /**
  * Starts Apache Kafka as the `kafka` service of docker-compose.yml defines it, and returns when it accepts requests. It runs in a
@@ -26,7 +26,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   // Another process may take the free port before Kafka listens on it.
   const attempts = options.port ? 1 : 3;
   for (let attempt = 1; ; attempt++) {
-    const port = options.port || (await freePort());
+    const port = options.port || (await steadyPort());
     const node = make(context, port);
     try {
       await node.start();

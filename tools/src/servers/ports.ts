@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import { OperationalError } from '../errors.js';
 
@@ -27,21 +28,31 @@ export function freePort(): Promise<number> {
 
 /** Below the ephemeral ports that Linux and macOS assign to outgoing connections. */
 const STEADY = { first: 20_000, last: 31_999 };
+/** Ports that were returned before, and may not be in use yet. */
+const returned = new Set<number>();
 
 /**
- * Returns the given number of ports that are free now and that the system will not assign to an outgoing connection or to a listener on
- * port 0. The search starts at a port derived from the process id, so that concurrent processes find different ones.
+ * Returns ports that are free now and that the system will not assign to an outgoing connection or to a listener on port 0. So a server
+ * that stops finds its port free when it starts again. The search starts at random, so that concurrent processes find different ones.
  */
 export async function steadyPorts(count: number): Promise<number[]> {
   const size = STEADY.last - STEADY.first + 1;
-  const begin = (process.pid * 16) % size;
+  const begin = randomInt(size);
   const ports: number[] = [];
   for (let n = 0; n < size && ports.length < count; n++) {
     const port = STEADY.first + ((begin + n) % size);
+    if (returned.has(port)) continue;
+    returned.add(port);
     if (await isFree(port)) ports.push(port);
   }
   if (ports.length < count) throw new Error(`Fewer than ${count} ports are free`);
   return ports;
+}
+
+/** Returns one of the {@link steadyPorts}. */
+export async function steadyPort(): Promise<number> {
+  const [port] = (await steadyPorts(1)) as [number];
+  return port;
 }
 
 /** Whether something accepts connections on the port. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { OperationalError } from '../errors.js';
 import { LocalPostgres } from './local-postgres.js';
-import { freePort } from './ports.js';
+import { steadyPort } from './ports.js';
 import { newDataDir } from './postgres.js';
 import { copyBase, writeOwned } from './postgres-base-copy.js';
 import { type Location, locate } from './postgres-location.js';
@@ -23,7 +23,7 @@ export async function startSynchronousStandby(
   options: Omit<PostgresOptions, 'database'> = {},
 ): Promise<PostgresStandby> {
   const location = await locate(options.dataDir ?? (await newDataDir()));
-  const standby = new LocalStandby(primary, location, options.port || (await freePort()), options);
+  const standby = new LocalStandby(primary, location, options.port || (await steadyPort()), options);
   try {
     await standby.copyPrimary();
     await standby.start();

@@ -2,7 +2,7 @@ import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LocalPostgres } from './local-postgres.js';
-import { freePort } from './ports.js';
+import { steadyPort } from './ports.js';
 import { elsewhere, locate } from './postgres-location.js';
 import { type PostgresOptions, type PostgresServer } from './postgres-server.js';
 import { endStale } from './postmaster.js';
@@ -14,7 +14,7 @@ import { endStale } from './postmaster.js';
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const location = await locate(options.dataDir ?? (await newDataDir()));
-  const server = new LocalPostgres(location, options.port || (await freePort()), options);
+  const server = new LocalPostgres(location, options.port || (await steadyPort()), options);
   await server.initialise();
   await server.start();
   try {
