@@ -20,7 +20,7 @@ const MESSAGING_FOLDERS = {
   testing: ['kafka', 'message', 'postgres'],
 };
 
-const MESSAGING_COMMON = '(errors|waiting|messaging-options)\\.ts$';
+const MESSAGING_COMMON = '(errors|kafka-security|messaging-options|secret|waiting)\\.ts$';
 
 const messagingFolders = Object.entries(MESSAGING_FOLDERS).map(([folder, others]) =>
   rule(

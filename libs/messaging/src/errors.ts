@@ -16,3 +16,12 @@ export function describeError(error: unknown): string {
   // An error that wraps another often repeats its words.
   return own.endsWith(cause) ? own : `${own}: ${cause}`;
 }
+
+/** The code of an error that persists until Kafka or this client is configured differently: a wrong password, an unknown authority. */
+export const REFUSED = 'KAFKA_REFUSED';
+
+/** Whether Kafka refuses the connections of this client, as opposed to an outage. */
+export function isRefused(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  return code === REFUSED || (cause !== undefined && cause !== error && isRefused(cause));
+}

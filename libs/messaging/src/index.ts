@@ -5,6 +5,8 @@ export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { messagingTables } from './postgres/schema.js';
 export { messagingTablesDown } from './postgres/schema-down.js';
 export { type KafkaOptions } from './kafka/client.js';
+export { type AccessToken, type KafkaSasl, type KafkaSecurity, type KafkaTls } from './kafka-security.js';
+export { type Secret } from './secret.js';
 export { type TopicCopies } from './kafka/topic-copies.js';
 export { createTopics } from './kafka/topics.js';
 

@@ -1,6 +1,8 @@
 import { type InjectionToken } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { type KafkaSecurity } from './kafka-security.js';
 import { type TopicContract } from './message/topic.js';
+import { type Secret } from './secret.js';
 
 /** One consumer of the service: a Kafka consumer group that handles each message once, independently of other consumers. */
 export interface InboxOptions {
@@ -65,10 +67,12 @@ export interface MessagingOptions {
    * requests that wait for connections or locks do not delay messages, and vice versa.
    */
   readonly dataSource?: InjectionToken<DataSource>;
-  /** The URL for the relay's own connection. */
-  readonly databaseUrl: string;
+  /** The URL for the relay's own connection. Of the modes of `sslmode` only `disable` and `verify-full` are allowed. */
+  readonly databaseUrl: Secret;
   /** Kafka's bootstrap servers, `host:port`. */
   readonly brokers: readonly string[];
+  /** How connections to Kafka are encrypted and authenticated. Default: neither. */
+  readonly security?: KafkaSecurity | undefined;
   /** The service's name, used as the Kafka client id and, as `/<name>`, in `ce_source`. */
   readonly service: string;
   readonly publishes: readonly TopicContract[];
@@ -102,4 +106,13 @@ export const MESSAGING_OPTIONS = Symbol('MESSAGING_OPTIONS');
 /** Returns the token of the DataSource on which messages and jobs are handled. */
 export function handlingDataSource({ dataSource = DataSource }: MessagingOptions): InjectionToken<DataSource> {
   return dataSource;
+}
+
+/** The connection to Kafka that the messaging of a service uses. */
+export function kafkaOptionsOf({
+  brokers,
+  service,
+  security,
+}: Pick<MessagingOptions, 'brokers' | 'service' | 'security'>) {
+  return { brokers, clientId: service, security };
 }

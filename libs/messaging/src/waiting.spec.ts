@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
 import fc from 'fast-check';
-import { backOffMs, pause, repeat, settlesWithin, WakeUpCall } from './waiting.js';
+import { REFUSED } from './errors.js';
+import { backOffMs, pause, repeat, retryMs, settlesWithin, WakeUpCall } from './waiting.js';
 
 describe('backOffMs', () => {
   it('grows with the attempts, with jitter, up to the maximum', () => {
@@ -91,6 +92,19 @@ describe('settlesWithin', () => {
 
   it('fails as the work fails', async () => {
     await expect(settlesWithin(3_600_000, Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+  });
+});
+
+describe('retryMs', () => {
+  it('grows like any back-off after an outage', () => {
+    expect(retryMs(new Error('away'), 0, 100, 3000)).toBeLessThanOrEqual(100);
+    expect(retryMs(new Error('away'), 10, 100, 3000)).toBeGreaterThanOrEqual(1500);
+  });
+
+  it('is at least a second after a refusal', () => {
+    const refusal = Object.assign(new Error('refused'), { code: REFUSED });
+
+    expect(retryMs(refusal, 0, 100, 3000)).toBe(1000);
   });
 });
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isRefused } from './errors.js';
 
 /** Waits `ms`, or until `signal` aborts. Never throws; the caller's loop checks the signal. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -44,6 +45,14 @@ export async function settlesWithin(ms: number, work: Promise<unknown>): Promise
 export function backOffMs(attempt: number, firstMs: number, maxMs: number): number {
   const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30));
   return ceiling / 2 + (Math.random() * ceiling) / 2;
+}
+
+/** The shortest wait before the next attempt of a client that was refused, because what Kafka refuses once it refuses again. */
+const AFTER_REFUSAL_MS = 1000;
+
+/** Returns how long to wait before another attempt at what has failed with `error`, in whole milliseconds. */
+export function retryMs(error: unknown, attempt: number, firstMs: number, maxMs: number): number {
+  return Math.round(Math.max(backOffMs(attempt, firstMs, maxMs), isRefused(error) ? AFTER_REFUSAL_MS : 0));
 }
 
 /** Wakes a loop. A call while nothing waits is remembered, so no wake-up is lost between work and wait. */

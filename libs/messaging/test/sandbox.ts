@@ -7,7 +7,8 @@ import { DueWork } from '#src/poll/due-work.js';
 import { type connectProducer } from '#src/kafka/producer.js';
 import { createTopics } from '#src/kafka/topics.js';
 import { type LeaseTiming } from '#src/poll/lease.js';
-import { type InboxOptions, type MessagingOptions } from '#src/messaging-options.js';
+import { type KafkaSecurity } from '#src/kafka-security.js';
+import { type InboxOptions, kafkaOptionsOf, type MessagingOptions } from '#src/messaging-options.js';
 import { Outbox } from '#src/outbox/outbox.js';
 import { Poll } from '#src/poll/poll.js';
 import { PollStore } from '#src/poll/poll-store.js';
@@ -97,6 +98,9 @@ export interface Sandbox {
 interface Servers {
   readonly databaseUrl?: string;
   readonly brokers?: readonly string[];
+  readonly security?: KafkaSecurity;
+  /** The same brokers without TLS and authentication, for the reader of the topic. Default: `brokers`. */
+  readonly plainBrokers?: readonly string[];
 }
 
 /** Creates the database and the topic, with a connection to each. */
@@ -115,16 +119,23 @@ async function prepare(servers: Servers) {
     schema: 'sandbox',
     databaseUrl: database.url,
     brokers: servers.brokers ?? testBrokers(),
+    security: servers.security,
     service: name,
     publishes: [contract],
     consumes: [consumer],
   };
-  await createTopics({ brokers: options.brokers, clientId: name }, [contract]);
+  await createTopics(kafkaOptionsOf(options), [contract]);
   const extra = { Client: SessionClient, pipeline: true };
   const dataSource = await withoutRefusal(() =>
     new DataSource({ type: 'postgres', url: database.url, extra }).initialize(),
   );
-  return { options, consumer, database, dataSource, topic: await readTopic(options.brokers, name) };
+  return {
+    options,
+    consumer,
+    database,
+    dataSource,
+    topic: await readTopic(servers.plainBrokers ?? options.brokers, name),
+  };
 }
 
 export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {

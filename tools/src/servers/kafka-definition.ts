@@ -46,6 +46,17 @@ export interface ClusterMember {
   readonly clusterId: string;
 }
 
+/** What a node that runs from its jars has besides the definition of docker-compose.yml. */
+export interface KafkaExtras {
+  /** Further listeners, each with its port. */
+  readonly listeners: Readonly<Record<string, number>>;
+  /** Settings of server.properties. */
+  readonly properties: Readonly<Record<string, string>>;
+  /** Options of the command that formats the storage. */
+  readonly formatOptions: readonly string[];
+  readonly javaOptions: readonly string[];
+}
+
 /** How a node listens on loopback, and where it stores its data. */
 export interface NodePlace {
   readonly port: number;
@@ -53,33 +64,41 @@ export interface NodePlace {
   readonly logDirs: string;
   /** Absent for a single node. */
   readonly member?: ClusterMember | undefined;
+  readonly extras?: Pick<KafkaExtras, 'listeners' | 'properties'> | undefined;
 }
 
 /**
  * Returns the server.properties of a node on loopback: the settings of the container, except for its listeners and data directory, and
  * in a cluster for its id and the numbers of copies. Besides the controller's listener there is only EXTERNAL, the one that the
- * container publishes.
+ * container publishes, unless there are extras.
  */
 export function serverProperties(
   environment: KafkaDefinition['environment'],
-  { port, controllerPort, logDirs, member }: NodePlace,
+  { port, controllerPort, logDirs, member, extras }: NodePlace,
 ): string {
   const settings = Object.entries(environment).filter(
     ([name]) => name.startsWith('KAFKA_') && !NOT_SETTINGS.test(name),
   );
   const properties: Record<string, string> = {
     ...Object.fromEntries(settings.map(([name, value]) => [propertyName(name), value])),
-    listeners: `EXTERNAL://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `EXTERNAL://127.0.0.1:${port}`,
+    listeners: addresses({ EXTERNAL: port, CONTROLLER: controllerPort, ...extras?.listeners }),
+    'advertised.listeners': addresses({ EXTERNAL: port, ...extras?.listeners }),
     'inter.broker.listener.name': 'EXTERNAL',
     'controller.quorum.voters': `${environment['KAFKA_NODE_ID']}@127.0.0.1:${controllerPort}`,
     'log.dirs': logDirs,
     ...(member && clusterProperties(member)),
+    ...extras?.properties,
   };
   // In a properties file a backslash starts an escape.
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${value.replaceAll('\\', '\\\\')}\n`)
     .join('');
+}
+
+function addresses(listeners: Readonly<Record<string, number>>): string {
+  return Object.entries(listeners)
+    .map(([name, port]) => `${name}://127.0.0.1:${port}`)
+    .join(',');
 }
 
 /** Only what differs from the definition of a single node: with three nodes, everything has three copies, and two of them acknowledge. */

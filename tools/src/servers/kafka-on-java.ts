@@ -80,11 +80,12 @@ export class NodeOnJava implements KafkaNode {
   }
 
   private async spawn(output: Log): Promise<Started> {
-    const { dataDir, definition } = this.context;
+    const { dataDir, definition, extras } = this.context;
     const args = [
       ...marker(dataDir),
       ...(this.member ? MEMBER_OPTIONS : heapOptions(definition.environment)),
       LOGGING,
+      ...(extras?.javaOptions ?? []),
       ...this.classpath,
       ...(this.context.shortLived && !this.member ? SHORT_LIVED : []),
       'kafka.Kafka',
@@ -112,7 +113,7 @@ export class NodeOnJava implements KafkaNode {
   }
 
   private async format(): Promise<void> {
-    const { dataDir, logFile, signal } = this.context;
+    const { dataDir, logFile, signal, extras } = this.context;
     // Formats another directory and renames it at the end, so that an interrupted format never looks like a complete one.
     const unfinished = join(dataDir, 'log.unfinished');
     await rm(unfinished, { recursive: true, force: true });
@@ -125,16 +126,18 @@ export class NodeOnJava implements KafkaNode {
       this.member?.clusterId ?? clusterId(),
       '--config',
       this.properties,
+      ...(extras?.formatOptions ?? []),
     ];
     await run(this.java, [...fastStartup, ...tool], { what: "Formatting Kafka's storage", logFile, signal });
     await rename(unfinished, this.log);
   }
 
   private async writeProperties(logDirs: string): Promise<void> {
-    const { environment } = this.context.definition;
+    const { definition, extras } = this.context;
     const { port, member } = this;
     const controllerPort = member?.controllerPorts.get(member.nodeId) ?? (await freePort());
-    await writeFile(this.properties, serverProperties(environment, { port, controllerPort, logDirs, member }));
+    const place = { port, controllerPort, logDirs, member, extras };
+    await writeFile(this.properties, serverProperties(definition.environment, place));
   }
 
   private signalNode(name: 'SIGSTOP' | 'SIGCONT'): void {

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { type KafkaDefinition } from './kafka-definition.js';
+import { type KafkaDefinition, type KafkaExtras } from './kafka-definition.js';
 
 export interface KafkaOptions {
   /** Created if missing; data of an earlier run is reused. Default: a new temporary directory. */
@@ -42,6 +42,7 @@ export interface KafkaContext extends KafkaOptions {
   readonly dataDir: string;
   readonly logFile: string;
   readonly definition: KafkaDefinition;
+  readonly extras?: KafkaExtras;
 }
 
 export const exists = (path: string): Promise<boolean> =>

@@ -5,9 +5,9 @@ import { type InboxWork } from './inbox-work.js';
 import { type Intake } from './intake.js';
 import { startConsumer } from '../kafka/consumer.js';
 import { type Consumer, type ConsumerOptions } from '../kafka/consumer-options.js';
-import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
+import { type InboxOptions, kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { TopicWatch } from './topic-watch.js';
-import { backOffMs, pause } from '../waiting.js';
+import { pause, retryMs } from '../waiting.js';
 
 /** How often a consumer that must not start checks its topic again: an operator may have reconfigured it. */
 const RECHECK_MS = 60_000;
@@ -26,15 +26,14 @@ export class InboxConsumer {
   private failures = 0;
 
   constructor(
-    private readonly messaging: Pick<MessagingOptions, 'brokers' | 'service'>,
+    private readonly messaging: Pick<MessagingOptions, 'brokers' | 'service' | 'security'>,
     private readonly options: InboxOptions,
     private readonly work: InboxWork,
     private readonly intake: Intake,
     private readonly positions: InboxPositions,
   ) {
-    const kafka = { brokers: messaging.brokers, clientId: messaging.service };
     this.topicWatch = new TopicWatch(
-      { kafka, name: options.topic.name },
+      { kafka: kafkaOptionsOf(messaging), name: options.topic.name },
       work.settings.retentionMs,
       work.logger,
       () => this.consumer !== undefined,
@@ -89,8 +88,8 @@ export class InboxConsumer {
         await this.consumer.ended;
       } catch (error) {
         if (signal.aborted) return;
-        const waitMs = Math.round(backOffMs(this.failures, FIRST_PAUSE_MS, MAX_PAUSE_MS));
-        this.connection.failed(describeError(error));
+        const waitMs = retryMs(error, this.failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+        this.connection.failed(error);
         logger.warn(`Not consuming ${name}: ${describeError(error)}. Rejoining in ${waitMs} ms`);
         await pause(waitMs, signal);
       } finally {
@@ -103,8 +102,7 @@ export class InboxConsumer {
     const { groupId, topic } = this.options;
     const { concurrency, groupCommit, sessionMs } = this.work.settings;
     return {
-      brokers: this.messaging.brokers,
-      clientId: this.messaging.service,
+      ...kafkaOptionsOf(this.messaging),
       groupId,
       topic: topic.name,
       // With group commit all partitions share one transaction, and so one slot.
@@ -117,7 +115,7 @@ export class InboxConsumer {
       onFetching: () => this.connection.begun(),
       settled: this.positions,
       onSuspended: (error) => {
-        this.connection.failed(describeError(error));
+        this.connection.failed(error);
         this.work.logger.warn(`Cannot determine where to start reading ${topic.name}: ${describeError(error)}`);
       },
       // Only a completed fetch shows that the consumer works. Joining the group is not enough.

@@ -8,9 +8,11 @@ import {
   type Producer as KafkaJsProducer,
 } from 'kafkajs';
 import { describeError } from '../errors.js';
+import { type KafkaSecurity } from '../kafka-security.js';
 import { LineLimit } from './kafka-log.js';
 import { patchFetches } from './kafkajs-fetches.js';
 import { patchKafkajs } from './kafkajs-patches.js';
+import { secureConfig } from './secure-client.js';
 
 /*
  * Only this folder imports kafkajs; only its patches import kafkajs's internals. kafkajs is no longer maintained, and replacing it
@@ -21,6 +23,7 @@ import { patchKafkajs } from './kafkajs-patches.js';
 export interface KafkaOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
+  readonly security?: KafkaSecurity | undefined;
 }
 
 patchKafkajs();
@@ -31,13 +34,14 @@ const CONNECTION_MS = 3000;
 export const REQUEST_MS = 5000;
 export const FEW_RETRIES = { retries: 1, initialRetryTime: 100, maxRetryTime: 500 };
 
-export function kafkaClient({ brokers, clientId }: KafkaOptions): Kafka {
+export function kafkaClient({ brokers, clientId, security }: KafkaOptions): Kafka {
   // kafkajs starts with the first broker, and with few retries it never reaches the third. So while the first ones were down, no new
   // client could connect, even if the others worked.
   const first = Math.floor(Math.random() * brokers.length);
   return new Kafka({
     brokers: [...brokers.slice(first), ...brokers.slice(0, first)],
     clientId,
+    ...secureConfig(security),
     connectionTimeout: CONNECTION_MS,
     requestTimeout: REQUEST_MS,
     retry: FEW_RETRIES,

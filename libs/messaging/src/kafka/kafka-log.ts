@@ -15,6 +15,9 @@ const NORMAL = [
   /coordinator is loading/i,
   // A group that all members have left, and a member that left when it was stopped.
   /not aware of this member/i,
+  // A refusal (`KafkaRefusal`), which the relay, the inbox or the command reports in our own words.
+  /Response Sasl/,
+  /\bKafka at \S+:\d+ /,
 ];
 
 /** Lets through one line of each kind a minute. The next line of the kind says how many were suppressed. */

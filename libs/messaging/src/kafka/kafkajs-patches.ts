@@ -1,9 +1,6 @@
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import kafkajs from 'kafkajs';
-// @ts-expect-error -- kafkajs has no types for its internals
-import Broker from 'kafkajs/src/broker/index.js';
 // @ts-expect-error -- kafkajs has no types for its internals
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 // @ts-expect-error -- kafkajs has no types for its internals
@@ -18,6 +15,7 @@ import { decompress, isOutOfMemory } from './codecs.js';
 import { describeError } from '../errors.js';
 import { type FetchedRecord } from './fetched-record.js';
 import { patchClock } from './kafkajs-clock.js';
+import { patchConnect } from './kafkajs-connect.js';
 import { type EncodedRequest, patchProduceRequests } from './kafkajs-produce.js';
 import { decodeRecords, FetchBudget } from './record-batch.js';
 
@@ -38,30 +36,6 @@ export function patchKafkajs(version = installedVersion()): void {
 
 function installedVersion(): string {
   return (createRequire(import.meta.url)('kafkajs/package.json') as { version: string }).version;
-}
-
-/**
- * kafkajs 2.2.4 takes a broker that accepts connections but does not answer, as a hung process does, for connected when it tries again,
- * and tries no other. With the patch it cannot be connected to, so kafkajs continues with the next one.
- */
-interface BrokerClass {
-  readonly brokerAddress: string;
-  connect: (this: BrokerClass) => Promise<void>;
-}
-function patchConnect(): void {
-  const broker = (Broker as { prototype: BrokerClass }).prototype;
-  const { connect } = broker;
-  broker.connect = async function () {
-    try {
-      await connect.call(this);
-    } catch (error) {
-      if (!(error instanceof kafkajs.KafkaJSRequestTimeoutError)) throw error;
-      throw new kafkajs.KafkaJSConnectionError(`${this.brokerAddress} does not answer: ${error.message}`, {
-        broker: this.brokerAddress,
-        code: 'ETIMEDOUT',
-      });
-    }
-  };
 }
 
 /**

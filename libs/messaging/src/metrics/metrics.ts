@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { type DataSource } from 'typeorm';
 import { describeError } from '../errors.js';
 import { consumerLags, type GroupLag } from '../kafka/group-offsets.js';
-import { type MessagingOptions } from '../messaging-options.js';
+import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { type InboxCounts } from '../operations/inbox-counts.js';
 import { CachedReading } from './cached-reading.js';
 import { addInboxMetrics } from './inbox-metrics.js';
@@ -37,7 +37,7 @@ export class MessagingMetrics {
 
   /** Calls `dataSource` no earlier than the first scrape. */
   constructor(options: MessagingOptions, dataSource: () => DataSource) {
-    const { schema, brokers, service: clientId, publishes, consumes, afterDeadLetter } = options;
+    const { schema, publishes, consumes, afterDeadLetter } = options;
     const consumers = consumes.map(({ groupId }) => groupId);
     const groups = consumes.map(({ groupId, topic }) => ({ groupId, topic: topic.name }));
     const holdKeys = afterDeadLetter !== 'go-on';
@@ -47,7 +47,7 @@ export class MessagingMetrics {
       (error) => this.logger.debug(`Cannot read metrics from the database: ${describeError(error)}`),
     );
     this.lags = new CachedReading(
-      async () => (groups.length === 0 ? [] : consumerLags({ brokers, clientId }, groups)),
+      async () => (groups.length === 0 ? [] : consumerLags(kafkaOptionsOf(options), groups)),
       { freshMs: LAGS_FRESH_MS, boundMs: BOUND_MS },
       (error) => this.logger.debug(`Cannot read metrics from Kafka: ${describeError(error)}`),
     );

@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals';
+import { REFUSED } from '../errors.js';
 import { MessagingHealth, WorkClock } from './health.js';
 
 beforeEach(() => {
@@ -39,6 +40,16 @@ describe('P9 a work clock', () => {
     }
 
     expect(clock.report()).toEqual({ healthy: false, withoutProgressForMs: 5000, problem: 'refused' });
+  });
+
+  it('is unhealthy at once while Kafka refuses this client', () => {
+    const clock = new WorkClock();
+    clock.failed(Object.assign(new Error('wrong password'), { code: REFUSED }));
+    expect(clock.report()).toEqual({ healthy: false, problem: 'wrong password' });
+
+    clock.failed(new Error('away'));
+
+    expect(clock.report()).toEqual({ healthy: true, problem: 'away' });
   });
 
   it('is restarted by progress, which ends the problem', () => {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { describeError, isRefused } from '../errors.js';
 import { type Attention, type Tally } from './attention.js';
 
 /** The health of one component, with any details that it reports. */
@@ -60,10 +61,11 @@ export class MessagingHealth {
 /** How long work may make no progress before it is reported as unhealthy. */
 const STALL_AFTER_MS = 5000;
 
-/** Measures how long some work has made no progress, because it keeps failing or does not end. */
+/** Measures how long some work has made no progress, because it keeps failing or does not end. A refusal by Kafka does not end by itself. */
 export class WorkClock {
   private since: number | undefined;
   private problem: string | undefined;
+  private refused = false;
 
   /** Starts the clock, unless it runs already. Failures do not restart it; only `advanced` and `done` do. */
   begun(): void {
@@ -73,23 +75,29 @@ export class WorkClock {
   /** Restarts the clock: part of the work is done, and more is left. */
   advanced(): void {
     this.since = performance.now();
-    this.problem = undefined;
+    this.clear();
   }
 
-  failed(reason: string): void {
+  failed(error: unknown): void {
     this.begun();
-    this.problem = reason;
+    this.problem = describeError(error);
+    this.refused = isRefused(error);
   }
 
   done(): void {
     this.since = undefined;
+    this.clear();
+  }
+
+  private clear(): void {
     this.problem = undefined;
+    this.refused = false;
   }
 
   report(stallAfterMs = STALL_AFTER_MS): { healthy: boolean; withoutProgressForMs?: number; problem?: string } {
     const waited = this.since === undefined ? 0 : Math.round(performance.now() - this.since);
     return {
-      healthy: waited < stallAfterMs,
+      healthy: waited < stallAfterMs && !this.refused,
       ...(waited > 0 && { withoutProgressForMs: waited }),
       ...(this.problem !== undefined && { problem: this.problem }),
     };

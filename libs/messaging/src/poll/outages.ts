@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { describeError } from '../errors.js';
 import { type WorkClock } from '../operations/health.js';
-import { backOffMs, pause } from '../waiting.js';
+import { pause, retryMs } from '../waiting.js';
 
 /** The first pause is short because a failover takes moments. The longest lets publishing resume soon after a long outage. */
 const FIRST_PAUSE_MS = 100;
@@ -31,8 +31,8 @@ export class Outages {
   async backOff(from: OutageOf, what: string, error: unknown): Promise<void> {
     if (this.stopping.aborted) return;
     const attempt = ++this.failures[from];
-    const waitMs = Math.round(backOffMs(attempt - 1, FIRST_PAUSE_MS, MAX_PAUSE_MS));
-    this.clock.failed(describeError(error));
+    const waitMs = retryMs(error, attempt - 1, FIRST_PAUSE_MS, MAX_PAUSE_MS);
+    this.clock.failed(error);
     this.logger.warn(`${what}: ${describeError(error)}. Retrying in ${waitMs} ms (attempt ${attempt})`);
     await pause(waitMs, this.stopping);
   }

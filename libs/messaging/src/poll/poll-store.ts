@@ -8,6 +8,7 @@ import { Connection } from '../postgres/connection.js';
 import { type DueSince } from '../postgres/due-range.js';
 import { channelOf, type OutboxNotice } from '../postgres/notices.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { type Secret } from '../secret.js';
 import { type KnownLease, type LeaseAnswer, type LeaseStore, type Unpublished } from './lease.js';
 import { pollStatement, releaseStatement } from './poll-statement.js';
 
@@ -15,7 +16,7 @@ import { pollStatement, releaseStatement } from './poll-statement.js';
 const ATTENTION_EVERY_MS = 5000;
 
 export interface PollOptions {
-  readonly databaseUrl: string;
+  readonly databaseUrl: Secret;
   readonly schema: string;
   /** The service's name, which pg_stat_activity shows. */
   readonly service: string;

@@ -1,11 +1,12 @@
 import pg from 'pg';
+import { type Secret } from '../secret.js';
 import { endClient, SessionClient, withoutRefusal } from './session-client.js';
 
 /** How long a statement may take before the connection counts as dead. Less than a lease, so that a lost connection is noticed in time. */
 const STATEMENT_MS = 3000;
 
 export interface ConnectionOptions {
-  readonly databaseUrl: string;
+  readonly databaseUrl: Secret;
   /** The name that pg_stat_activity shows. */
   readonly name: string;
 }
@@ -101,7 +102,7 @@ async function connected(options: ConnectionOptions, onLost: (error: Error) => v
 
 function newClient({ databaseUrl, name }: ConnectionOptions): pg.Client {
   return new SessionClient({
-    connectionString: databaseUrl,
+    url: databaseUrl,
     application_name: name,
     connectionTimeoutMillis: STATEMENT_MS,
     query_timeout: STATEMENT_MS,
@@ -115,8 +116,12 @@ async function cancelOnServer(client: pg.Client, options: ConnectionOptions): Pr
   const messenger = newClient(options);
   const connection = innerConnection(messenger);
   const { host, port } = messenger;
+  const cancel = () => connection.cancel(processID, secretKey);
   const cancelled = new Promise<void>((resolve) => {
-    connection.on('connect', () => connection.cancel(processID, secretKey));
+    connection.on('sslconnect', cancel).on('connect', () => {
+      if (!connection.ssl) cancel();
+      else if (connection.sslNegotiation !== 'direct') connection.requestSsl();
+    });
     connection.on('end', resolve).on('error', resolve);
     setTimeout(resolve, 500).unref();
   });
@@ -127,6 +132,9 @@ async function cancelOnServer(client: pg.Client, options: ConnectionOptions): Pr
 }
 
 interface InnerConnection {
+  readonly ssl: unknown;
+  readonly sslNegotiation: string;
+  requestSsl(): void;
   readonly stream: { destroy(): void };
   connect(portOrPath: number | string, host?: string): void;
   cancel(processId: number, secretKey: number): void;

@@ -71,9 +71,14 @@ const BROKEN_CONNECTION = new Set([
   'EAI_AGAIN',
 ]);
 
+/** Node's codes for a TLS connection that could not be established: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/;
+
 /** Errors of pg, pg-pool and TypeORM that have no code. The "released" ones mean that the connection broke between statements. */
 const CONNECTION_MESSAGES = [
   /^Connection terminated/,
+  /^The server does not support SSL connections$/,
+  /^There was an error establishing an SSL connection$/,
   /^timeout expired$/,
   /^timeout exceeded when trying to connect$/,
   /^Query read timeout$/,
@@ -125,7 +130,7 @@ export function isStaleStatement(error: unknown): boolean {
 function classOf(fields: Fields, socketsCount: boolean): DatabaseError | undefined {
   const { code, message } = fields;
   if (typeof code === 'string') {
-    if (socketsCount && BROKEN_CONNECTION.has(code)) return 'unavailable';
+    if (socketsCount && (BROKEN_CONNECTION.has(code) || TLS_FAILURE.test(code))) return 'unavailable';
     if (SQLSTATE.test(code)) return classOfSqlState(code, fields);
   }
   return typeof message === 'string' && CONNECTION_MESSAGES.some((known) => known.test(message))

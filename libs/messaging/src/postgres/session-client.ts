@@ -1,4 +1,8 @@
 import pg from 'pg';
+import { reveal, type Secret } from '../secret.js';
+import { sslModeProblem } from './ssl-mode.js';
+
+export { sslFileProblem, sslModeProblem } from './ssl-mode.js';
 
 /** Values of PostgreSQL settings, by name. Durations are in milliseconds. */
 export type SessionSettings = Readonly<Record<string, string | number>>;
@@ -61,6 +65,8 @@ interface Internals {
 
 /** The configuration of a {@link SessionClient}. */
 export interface SessionClientConfig extends pg.ClientConfig {
+  /** The URL of the database, instead of `connectionString`. A function is called for each client, so a password can be replaced. */
+  readonly url?: Secret;
   /** Settings of the session that override PostgreSQL's defaults. */
   readonly settings?: SessionSettings;
   /** Also connects to a standby that has not been promoted, for reads that may be out of date. Default: false. */
@@ -77,6 +83,8 @@ export interface SessionClientConfig extends pg.ClientConfig {
  * settings apply then, so the role should have {@link roleSettings}. A server before PostgreSQL 17 rejects `transaction_timeout`,
  * and later connections to it send all other settings.
  *
+ * Of the modes of `sslmode` it accepts only `disable` and `verify-full`: see {@link sslModeProblem}.
+ *
  * It connects only to a primary. During a fail-over an address may lead to a standby that is not promoted yet, which would refuse every
  * change and answer reads with old data. Connecting fails then with the code 25006, as a change would, so that callers try again.
  */
@@ -86,7 +94,7 @@ export class SessionClient extends pg.Client {
   private maybeStandby = false;
 
   constructor(config: SessionClientConfig = {}) {
-    super(config);
+    super(withUrl(config));
     this.settings = { ...DEFAULTS, ...NEWEST, ...config.settings };
     const { connection } = this as unknown as Internals;
     if (!config.acceptStandby)
@@ -153,6 +161,15 @@ export class SessionClient extends pg.Client {
   private get address(): string {
     return `${this.host}:${this.port}`;
   }
+}
+
+/** Returns node-postgres's configuration. @throws if the URL asks for TLS that only looks secure */
+function withUrl({ url, ...config }: SessionClientConfig): pg.ClientConfig {
+  const connectionString = url === undefined ? config.connectionString : reveal(url);
+  if (connectionString === undefined) return config;
+  const problem = sslModeProblem(connectionString);
+  if (problem) throw new Error(`The URL of the database: ${problem}`);
+  return { ...config, connectionString };
 }
 
 /** The server is a standby. Its code is that of a change in a read-only transaction, so it counts as an unavailable database. */

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { jest } from '@jest/globals';
 import { type CopiesReport, type StoredCopies } from '../kafka/topic-copies.js';
 import { until } from '../testing/until.js';
+import { REFUSED } from '../errors.js';
 import { CopiesWatch } from './copies-watch.js';
 
 const logger = new Logger('test');
@@ -116,6 +117,17 @@ it('P9 tries again soon until the first check has succeeded, and then seldom', a
   const line = 'Cannot read how many copies the topics have: not authorized';
   expect(failed.mock.calls).toEqual([[line], [line]]);
   expect(warned).toHaveBeenCalledTimes(1);
+});
+
+it('P9 reports that Kafka refuses this client, warning once', async () => {
+  const [warned] = [lines('warn'), lines('debug')];
+  const refusal = Object.assign(new Error('wrong password'), { code: REFUSED });
+
+  const { watch, reads } = watchOf([refusal, refusal, aReport(3, SAFE)], { retryMs: 1, everyMs: NEVER });
+  await until('it reports the refusal', () => watch.refusal);
+  await until('it is accepted', () => reads() === 3 && watch.refusal === undefined);
+
+  expect(warned.mock.calls).toEqual([['Cannot publish: wrong password']]);
 });
 
 it('stops with a check in flight, and checks nothing without topics', async () => {

@@ -1,5 +1,5 @@
 import { type Logger } from '@nestjs/common';
-import { describeError } from '../errors.js';
+import { describeError, isRefused } from '../errors.js';
 import { type KafkaOptions } from '../kafka/client.js';
 import { type CopiesReport, storedCopies, type StoredCopies } from '../kafka/topic-copies.js';
 import { pause, settlesWithin } from '../waiting.js';
@@ -19,6 +19,7 @@ export class CopiesWatch {
   /** The risk of each topic when it was last read. */
   private readonly risks = new Map<string, string | undefined>();
   private isCluster = false;
+  private refused: string | undefined;
 
   constructor(
     private readonly kafka: KafkaOptions,
@@ -32,6 +33,11 @@ export class CopiesWatch {
   /** What puts acknowledged messages at risk, if anything. Not if Kafka has only one broker, because nothing can be configured then. */
   get problem(): string | undefined {
     return this.found;
+  }
+
+  /** Why Kafka refused the last check, if it did. A relay with nothing to publish would not notice. */
+  get refusal(): string | undefined {
+    return this.refused;
   }
 
   /** Starts to check the topics, unless it has started already. */
@@ -49,11 +55,19 @@ export class CopiesWatch {
       try {
         this.follow(await this.read(this.kafka, this.topics), isFirst);
         isFirst = false;
+        this.refused = undefined;
       } catch (error) {
-        this.logger.debug(`Cannot read how many copies the topics have: ${describeError(error)}`);
+        this.failed(error);
       }
       await pause(isFirst ? this.pauses.retryMs : this.pauses.everyMs, stopping);
     }
+  }
+
+  private failed(error: unknown): void {
+    const before = this.refused;
+    this.refused = isRefused(error) ? describeError(error) : undefined;
+    if (this.refused !== undefined && this.refused !== before) this.logger.warn(`Cannot publish: ${this.refused}`);
+    else this.logger.debug(`Cannot read how many copies the topics have: ${describeError(error)}`);
   }
 
   private follow({ brokers, complete, copies }: CopiesReport, isFirst: boolean): void {

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { connectProducer } from '../kafka/producer.js';
-import { type MessagingOptions } from '../messaging-options.js';
+import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { type ComponentHealth } from '../operations/health.js';
 import { type Lease } from '../poll/lease.js';
 import { type Leader, type Poll } from '../poll/poll.js';
@@ -51,9 +51,8 @@ export class Relay implements Leader {
         poll.clock.advanced();
       },
     });
-    const kafka = { brokers: options.brokers, clientId: options.service };
     this.copies = new CopiesWatch(
-      kafka,
+      kafkaOptionsOf(options),
       options.publishes.map(({ name }) => name),
       this.logger,
     );
@@ -97,14 +96,23 @@ export class Relay implements Leader {
     const routes = this.term?.routes.report();
     const clocks = this.publisher.clockReport();
     // The most severe problem comes first: nothing is published, a type is blocked, the clocks differ.
-    const problems = [report.problem, overdue, routes?.problem, clocks.problem, ...warnings, this.copies.problem];
-    const problem = problems.filter((text) => text !== undefined).join('; ');
+    const { refusal } = this.copies;
+    const problems = [
+      report.problem,
+      refusal,
+      overdue,
+      routes?.problem,
+      clocks.problem,
+      ...warnings,
+      this.copies.problem,
+    ];
+    const problem = [...new Set(problems)].filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
     const details = {
       ...clocks,
       ...routes,
       ...report,
-      healthy: report.healthy && overdue === undefined && (routes?.healthy ?? true),
+      healthy: report.healthy && refusal === undefined && overdue === undefined && (routes?.healthy ?? true),
       role,
       ...(gaps && { gaps }),
       ...(clockAheadMs !== 0 && { clockAheadMs }),

@@ -4,7 +4,7 @@ import { isTimestampRefusal } from '../kafka/kafka-errors.js';
 import { type connectProducer, type Producer } from '../kafka/producer.js';
 import { type OutboxRow } from '../message/message.js';
 import { type TopicContract } from '../message/topic.js';
-import { type MessagingOptions } from '../messaging-options.js';
+import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { TopicCounts } from './topic-counts.js';
 
 /** How long records are sent without timestamps after Kafka rejected one. */
@@ -95,8 +95,7 @@ export class Sender {
       else rowsByTopic.set(topic, [row]);
     }
     this.producer ??= await this.connect({
-      brokers: this.options.brokers,
-      clientId: this.options.service,
+      ...kafkaOptionsOf(this.options),
       source: `/${this.options.service}`,
       partitions: this.partitions,
     });
