@@ -31,7 +31,9 @@ import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics/metrics.js';
 import { Outbox } from './outbox/outbox.js';
+import { sslModeProblem } from './postgres/ssl-mode.js';
 import { Relay } from './relay/relay.js';
+import { reveal } from './secret.js';
 
 /**
  * Starts the poll, and with it the relay, with the application and stops it last. A standby or the next start publishes what is still
@@ -63,7 +65,10 @@ class PollLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
 @Module({})
 // oxlint-disable-next-line no-extraneous-class -- a Nest module is a class
 export class MessagingModule {
+  /** @throws if connections to the database would not be as secure as its URL makes them look */
   static forRoot(options: MessagingOptions): DynamicModule {
+    const problem = sslModeProblem(reveal(options.databaseUrl));
+    if (problem !== undefined) throw new Error(`databaseUrl: ${problem}`);
     return {
       module: MessagingModule,
       imports: [DiscoveryModule],

@@ -8,19 +8,11 @@ import { downloadJars, findJava } from './kafka-jars.js';
 import { NodeOnJava } from './kafka-on-java.js';
 import { type KafkaOptions, type KafkaServer } from './kafka-server.js';
 import { steadyPorts } from './ports.js';
-
-export { type Authority, type Certificate, createAuthority } from './certificates.js';
+import { type TokenIssuer } from './token-issuer.js';
 
 /** The user of the mechanisms with a password. */
 export const SASL_USER = 'twinbox';
 export const SASL_PASSWORD = 'secret-of-twinbox';
-
-/** Where the broker gets the keys with which it verifies tokens. It does not start before they can be fetched. */
-export interface TokenIssuer {
-  readonly jwksUrl: string;
-  readonly issuer: string;
-  readonly audience: string;
-}
 
 /** A broker that listens in several ways, each `host:port`. Its certificate is valid for 127.0.0.1 only. */
 export interface SecureKafka extends KafkaServer {
@@ -36,7 +28,8 @@ export interface SecureKafka extends KafkaServer {
 }
 
 export interface SecureKafkaOptions extends Omit<KafkaOptions, 'port'> {
-  readonly tokens?: TokenIssuer;
+  /** Whose tokens the broker accepts. The issuer must be running, because the broker fetches its keys when it starts. */
+  readonly tokens?: Pick<TokenIssuer, 'jwksUrl' | 'issuer' | 'audience'>;
   /** How long an authentication is valid, in milliseconds. Default: for as long as the connection. */
   readonly maxReauthMs?: number;
 }

@@ -10,34 +10,54 @@ beforeEach(() => {
 
 const refusal = new Error('refused');
 
-it('lets everyone connect at first', () => {
-  expect(() => gate.check('a:1')).not.toThrow();
+/** Makes an attempt that ends at once. */
+const attempt = async (address: string) => (await gate.enter(address))();
+
+it('lets everyone connect at first', async () => {
+  await expect(attempt('a:1')).resolves.toBeUndefined();
 });
 
-it('refuses further attempts at the same broker for a second', () => {
+it('refuses further attempts at the same broker for a second', async () => {
   gate.refused(refusal, 'a:1');
 
   now = 999;
-  expect(() => gate.check('a:1')).toThrow(refusal);
-  expect(() => gate.check('b:1')).not.toThrow();
+  await expect(attempt('a:1')).rejects.toThrow(refusal);
+  await attempt('b:1');
   now = 1000;
-  expect(() => gate.check('a:1')).not.toThrow();
+  await attempt('a:1');
 });
 
-it('refuses attempts at every broker after one has refused the credentials', () => {
+it('refuses attempts at every broker after one has refused the credentials', async () => {
   gate.refused(refusal);
 
-  expect(() => gate.check('a:1')).toThrow(refusal);
-  expect(() => gate.check('b:1')).toThrow(refusal);
+  await expect(attempt('a:1')).rejects.toThrow(refusal);
+  await expect(attempt('b:1')).rejects.toThrow(refusal);
 });
 
-it('forgets refusals after a success', () => {
+it('forgets refusals after a success', async () => {
   gate.refused(refusal);
   gate.refused(refusal, 'a:1');
 
   gate.accepted('b:1');
 
-  expect(() => gate.check('a:1')).not.toThrow();
+  await attempt('a:1');
+});
+
+it('makes clients wait for the first attempt, whose refusal they share', async () => {
+  const leave = await gate.enter('a:1');
+  const others = [gate.enter('a:1'), gate.enter('a:1')];
+
+  gate.refused(refusal);
+  leave();
+
+  await expect(Promise.allSettled(others)).resolves.toMatchObject([{ reason: refusal }, { reason: refusal }]);
+});
+
+it('lets clients connect at the same time after a success', async () => {
+  gate.accepted('a:1');
+  await gate.enter('a:1');
+
+  await expect(gate.enter('a:1')).resolves.toBeInstanceOf(Function);
 });
 
 it('suspects a broker that fails twice in a row', () => {

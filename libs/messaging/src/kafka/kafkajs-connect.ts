@@ -30,11 +30,13 @@ export function patchConnect(): void {
   broker.connect = async function () {
     if (this.isConnected()) return;
     const gate = gateOf(this.connectionPool.socketFactory);
-    gate?.check(this.brokerAddress);
+    const leave = await gate?.enter(this.brokerAddress);
     try {
       await connect.call(this);
     } catch (error) {
       throw noteRefusal(this, explained(this, error));
+    } finally {
+      leave?.();
     }
   };
   broker.metadata = async function (topics) {

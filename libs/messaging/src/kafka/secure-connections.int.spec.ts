@@ -1,9 +1,19 @@
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { pipeline } from 'node:stream';
 import { type INestApplication } from '@nestjs/common';
 import { CounterController, inboxHealth, startCounter } from '../../test/counter-process.js';
 import { runsJava } from '../../test/java.js';
 import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
-import { SASL_PASSWORD, SASL_USER, type SecureKafka, startSecureKafka } from '../../test/secure-kafka.js';
+import {
+  getToken,
+  SASL_PASSWORD,
+  SASL_USER,
+  type SecureKafka,
+  startSecureKafka,
+  startTokenIssuer,
+  type TokenIssuer,
+} from '../../test/secure-servers.js';
 import { type KafkaSecurity } from '../kafka-security.js';
 import { kafkaOptionsOf } from '../messaging-options.js';
 import { MessagingHealth } from '../operations/health.js';
@@ -13,6 +23,7 @@ import { connectProducer } from './producer.js';
 import { createTopics } from './topics.js';
 
 let kafka: SecureKafka;
+let issuer: TokenIssuer;
 let ca: string;
 const undo: (() => Promise<unknown>)[] = [];
 const undoAll = async () => {
@@ -28,6 +39,25 @@ async function clientCertificate(days?: number): Promise<KafkaSecurity> {
   const { certFile, keyFile } = await kafka.authority.issue({ name: 'client', ...(days !== undefined && { days }) });
   return { tls: { ca, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') } };
 }
+
+/** Opens a proxy that counts connections. */
+async function countConnections(broker: string): Promise<{ broker: string; count: () => number }> {
+  let count = 0;
+  const [host, port] = broker.split(':');
+  const server = createServer((client) => {
+    count++;
+    const upstream = connect(Number(port), host);
+    pipeline(client, upstream, client, () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  undo.push(async () => server.close());
+  return { broker: `127.0.0.1:${(server.address() as AddressInfo).port}`, count: () => count };
+}
+
+const withToken = (get = () => getToken(issuer)): KafkaSecurity => ({
+  tls: { ca },
+  sasl: { mechanism: 'oauthbearer', token: get },
+});
 
 async function secureSandbox(broker: string, security: KafkaSecurity): Promise<Sandbox> {
   const sandbox = await createSandbox({ brokers: [broker], security, plainBrokers: [kafka.brokers] });
@@ -50,17 +80,22 @@ const describeWithJava = runsJava ? describe : describe.skip;
 
 describeWithJava('connections to Kafka', () => {
   beforeAll(async () => {
-    kafka = await startSecureKafka();
+    issuer = await startTokenIssuer();
+    kafka = await startSecureKafka({ tokens: issuer });
     ca = readFileSync(kafka.authority.caFile, 'utf8');
   });
   afterEach(undoAll);
-  afterAll(() => kafka.remove());
+  afterAll(async () => {
+    await kafka.remove();
+    await issuer.close();
+  });
 
   it.each([
     ['PLAIN', () => kafka.sasl, () => withPassword('plain')],
     ['SCRAM-SHA-256', () => kafka.sasl, () => withPassword('scram-sha-256')],
     ['SCRAM-SHA-512', () => kafka.sasl, () => withPassword('scram-sha-512')],
     ['a client certificate', () => kafka.mutual, () => clientCertificate()],
+    ['OAUTHBEARER', () => kafka.bearer!, () => withToken()],
   ])('P2 P4 create topics, publish and consume with %s', async (_, broker, security) => {
     const sandbox = await secureSandbox(broker(), await security());
     const app = await start(sandbox);
@@ -132,6 +167,12 @@ describeWithJava('connections to Kafka', () => {
       () => ({ tls: { ca }, sasl: { mechanism: 'oauthbearer', token: () => Promise.reject(new Error('unused')) } }),
       'does not offer OAUTHBEARER. Use a mechanism that is enabled on this port',
     ],
+    [
+      'a token without a provider',
+      () => kafka.bearer!,
+      () => withToken(() => Promise.reject(new Error('the provider is down'))),
+      'needs a token, but there is none: the provider is down',
+    ],
   ])('report %s', async (_, broker, makeSecurity, reason) => {
     const text = `Kafka at ${broker()} ${reason}`;
     const security = await makeSecurity();
@@ -147,6 +188,69 @@ describeWithJava('connections to Kafka', () => {
     expect(relayHealth(app)['problem']).toBe(text);
     await expect(createTopics(options, [sandbox.consumer.topic])).rejects.toThrow(text);
     await expect(connectProducer({ ...options, source: '/test' })).rejects.toThrow(text);
+  });
+
+  it('report a token that Kafka refuses, and go on with the next one', async () => {
+    issuer.next.audience = 'urn:other';
+    undo.push(async () => (issuer.next.audience = issuer.audience));
+    const sandbox = await secureSandbox(kafka.brokers, {});
+    const app = await start(sandbox, { brokers: [kafka.bearer!], security: withToken() });
+    await sandbox.add(app.get(Outbox), 'a', 1);
+
+    await until('health reports it', () => !inboxHealth(app).healthy && !relayHealth(app).healthy);
+    const text = `Kafka at ${kafka.bearer} refuses the token (invalid_token). Check its audience, its issuer and its scope`;
+    expect(inboxHealth(app)['problem']).toBe(text);
+    expect(relayHealth(app)['problem']).toBe(text);
+
+    issuer.next.audience = issuer.audience;
+
+    await until('the message is handled', () => handled(sandbox));
+  });
+
+  it('P2 recover by themselves after the password was changed in Kafka first and here later', async () => {
+    let password = SASL_PASSWORD;
+    const sasl = { mechanism: 'scram-sha-512' as const, username: SASL_USER, password: () => password };
+    const sandbox = await secureSandbox(kafka.sasl, { tls: { ca }, sasl });
+    const app = await start(sandbox);
+    await sandbox.add(app.get(Outbox), 'a', 1);
+    await until('the first message is handled', () => handled(sandbox));
+
+    undo.push(() => kafka.setPassword(SASL_PASSWORD));
+    await kafka.setPassword('rotated');
+    await kafka.restart();
+    await sandbox.add(app.get(Outbox), 'a', 2);
+    const refused = ({ problem }: Record<string, unknown>) => String(problem).includes('refuses the password of user');
+    await until('health reports it', () => refused(inboxHealth(app)) && refused(relayHealth(app)));
+    password = 'rotated';
+
+    await until('the second message is handled', async () => (await handled(sandbox)) === 2);
+    await until('health is good', () => app.get(MessagingHealth).check().healthy);
+    expect(JSON.stringify(app.get(MessagingHealth).check())).not.toContain('rotated');
+  });
+
+  it('try again at most once a second, together', async () => {
+    const link = await countConnections(kafka.sasl);
+    const sandbox = await secureSandbox(kafka.brokers, {});
+    const security = withPassword('scram-sha-512', 'wrong');
+    const since = performance.now();
+    const app = await start(sandbox, { brokers: [link.broker], security });
+    await sandbox.add(app.get(Outbox), 'a', 1);
+
+    await until('they have tried again', () => link.count() > 2);
+
+    const seconds = (performance.now() - since) / 1000;
+    expect(link.count()).toBeLessThanOrEqual(1 + Math.ceil(seconds));
+  });
+
+  it('request one token for all connections of a process', async () => {
+    const sandbox = await secureSandbox(kafka.bearer!, withToken());
+    const before = issuer.issued();
+    const app = await start(sandbox, { security: withToken() });
+
+    await sandbox.add(app.get(Outbox), 'a', 1);
+    await until('the message is handled', () => handled(sandbox));
+
+    expect(issuer.issued() - before).toBe(1);
   });
 
   it('report an expired client certificate', async () => {

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { reveal, type Secret } from '../secret.js';
 import { sslModeProblem } from './ssl-mode.js';
 
+export { reveal, type Secret } from '../secret.js';
 export { sslFileProblem, sslModeProblem } from './ssl-mode.js';
 
 /** Values of PostgreSQL settings, by name. Durations are in milliseconds. */
