@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { required, run } from './command.js';
+import { databaseUrl, run } from './command.js';
 import { SERVICES } from './services.js';
 
 const usage = `usage: npm run migrate:generate -- ${SERVICES.map(({ schema }) => schema).join('|')} what-it-does`;
@@ -12,7 +12,7 @@ run('migrate:generate', async () => {
   const [schema, name, ...more] = process.argv.slice(2);
   const service = SERVICES.find((known) => known.schema === schema)?.name;
   if (!service || !name || !/^[a-z][a-z0-9-]*$/.test(name) || more.length > 0) throw new Error(usage);
-  required('DATABASE_URL', 'a fully migrated database, as an admin: postgres://user:password@host:port/database');
+  const url = databaseUrl('a fully migrated database, as an admin: postgres://user:password@host:port/database');
 
   const root = new URL('../../', import.meta.url);
   const child = spawn(
@@ -26,7 +26,7 @@ run('migrate:generate', async () => {
       fileURLToPath(new URL(`apps/${service}/dist/adapters/postgres/data-source.js`, root)),
       fileURLToPath(new URL(`migrations/${schema}/${name}`, root)),
     ],
-    { stdio: 'inherit' },
+    { stdio: 'inherit', env: { ...process.env, DATABASE_URL: url } },
   );
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error('no migration was written, see above');

@@ -1,9 +1,9 @@
 import { SCHEMAS } from './schemas.js';
 import { migrateSchemas } from './migrate-schemas.js';
-import { required, run } from './command.js';
+import { databaseUrl, required, run } from './command.js';
 
 run('migrate', async () => {
-  const adminUrl = required('DATABASE_URL', 'the database, as an admin: postgres://user:password@host:port/database');
+  const adminUrl = databaseUrl('the database, as an admin: postgres://user:password@host:port/database');
   const passwords = SCHEMAS.map(({ schema, passwordVariable }) => [
     schema,
     required(passwordVariable, `the password of the role ${schema}`),

@@ -9,7 +9,7 @@ import {
 } from '@twinbox/messaging';
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { DataSource } from 'typeorm';
-import { required, run } from './command.js';
+import { databaseUrl, kafka, run } from './command.js';
 import { SERVICES } from './services.js';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
@@ -23,15 +23,15 @@ const usage =
 // Shows or moves the offsets of a consumer group on a topic, in the service's database and in Kafka.
 run('offsets', async () => {
   const { schema, groupId, topic, target, actor, reason } = readArguments();
-  const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
-  const url = required('DATABASE_URL', "the service's database: postgres://user:password@host:port/database");
+  const options = kafka('twinbox-offsets');
+  const url = databaseUrl("the service's database: postgres://user:password@host:port/database");
   const extra = { Client: SessionClient };
   const dataSource = await withoutRefusal(() =>
     new DataSource({ type: 'postgres', url, connectTimeoutMS: 5000, extra }).initialize(),
   );
   try {
     const group: GroupOfTopic = {
-      kafka: { brokers, clientId: 'twinbox-offsets' },
+      kafka: options,
       dataSource,
       schema,
       groupId,

@@ -3,10 +3,12 @@ import {
   databaseModule,
   type DatabaseOptions,
   HealthModule,
+  kafkaSecurity,
   loggerModule,
   MESSAGING_DATA_SOURCE,
   MetricsModule,
   type MetricsSource,
+  secretOf,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
 import { MessagingHealth, MessagingMetrics, MessagingModule } from '@twinbox/messaging';
@@ -32,14 +34,15 @@ export function topology(
     databaseModule({
       ...database,
       messagingPoolSize: MESSAGING_POOL_SIZE,
-      url: config.DATABASE_URL,
+      url: secretOf(config, 'DATABASE_URL'),
       schema: 'payments',
     }),
     MessagingModule.forRoot({
       schema: 'payments',
       dataSource: MESSAGING_DATA_SOURCE,
-      databaseUrl: config.DATABASE_URL,
+      databaseUrl: secretOf(config, 'DATABASE_URL'),
       brokers: config.KAFKA_BROKERS,
+      security: kafkaSecurity(config),
       service: NAME,
       relay,
       overdueAfterMs: config.OUTBOX_OVERDUE_AFTER,

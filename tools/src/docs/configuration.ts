@@ -21,7 +21,10 @@ interface ConfigSource {
 
 type Value = string | number | false | readonly string[] | undefined;
 
-const COMMON: ConfigSource = { source: 'libs/api-kit/src/app/service-config.ts', className: 'ServiceConfig' };
+const COMMON: readonly ConfigSource[] = [
+  { source: 'libs/api-kit/src/app/service-config.ts', className: 'ServiceConfig' },
+  { source: 'libs/api-kit/src/app/kafka-config.ts', className: 'KafkaConfig' },
+];
 const OWN = SERVICES.map(({ name }): ConfigSource & { readonly name: string } => ({
   name,
   source: `apps/${name}/src/config.ts`,
@@ -30,12 +33,13 @@ const OWN = SERVICES.map(({ name }): ConfigSource & { readonly name: string } =>
 
 /** The tables of environment variables, by the name of their section in docs/reference/configuration.md. */
 export async function configurationTables(): Promise<Record<string, string>> {
-  const [common, ...own] = await Promise.all([COMMON, ...OWN].map(variablesOf));
+  const common = (await Promise.all(COMMON.map(variablesOf))).flat();
+  const own = await Promise.all(OWN.map(variablesOf));
   // PORT is declared in every class, because each service has a default of its own.
   const shared = (own[0] ?? []).filter((variable) =>
     own.every((variables) => variables.some((other) => isSame(variable, other))),
   );
-  const all = [...(common ?? []).filter(({ name }) => shared.every((variable) => variable.name !== name)), ...shared];
+  const all = [...common.filter(({ name }) => shared.every((variable) => variable.name !== name)), ...shared];
   const tables: Record<string, string> = { 'both services': await table(all, OWN) };
   for (const [n, service] of OWN.entries()) {
     const variables = (own[n] ?? []).filter((variable) => !shared.some((other) => isSame(variable, other)));

@@ -1,5 +1,5 @@
 import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
-import { required, run } from '@twinbox/migrations/command';
+import { databaseUrl, run } from '@twinbox/migrations/command';
 
 /** The products of a small shop, with prices in cents. Most are well stocked, a few are scarce and one is sold out. */
 const PRODUCTS: readonly (readonly [id: string, name: string, price: number, currency: string, stock: number])[] = [
@@ -33,7 +33,7 @@ const PRODUCTS: readonly (readonly [id: string, name: string, price: number, cur
 ];
 
 run('demo-products', async () => {
-  const connectionString = required('DATABASE_URL', 'postgres://user:password@host:port/database');
+  const connectionString = databaseUrl('postgres://user:password@host:port/database');
   const client = await withoutRefusal(async () => {
     const connecting = new SessionClient({ connectionString, connectionTimeoutMillis: 5000 });
     await connecting.connect();

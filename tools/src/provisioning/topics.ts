@@ -1,14 +1,14 @@
 import { Logger } from '@nestjs/common';
 import * as contracts from '@twinbox/contracts';
 import { createTopics } from '@twinbox/messaging';
-import { required, run } from '@twinbox/migrations/command';
+import { kafka, run } from '@twinbox/migrations/command';
 import { type Topic, TOPICS } from '@twinbox/migrations/services';
 
 // The log of the Kafka client is off because the command reports an error in its last line.
 Logger.overrideLogger(false);
 
 run('topics', async () => {
-  const brokers = required('KAFKA_BROKERS', "Kafka's bootstrap servers: host:port, separated by commas").split(',');
+  const options = kafka('twinbox-topics');
   const contractOf: Pick<typeof contracts, Topic> = contracts;
   const topics = TOPICS.map((topic) => ({ prefix: topic, ...configured(contractOf[topic], topic) }));
   for (const [n, { prefix, name }] of topics.entries()) {
@@ -17,7 +17,7 @@ run('topics', async () => {
   }
   const replicationFactor = count('KAFKA_TOPIC_REPLICATION_FACTOR');
   const minInsyncReplicas = count('KAFKA_TOPIC_MIN_INSYNC_REPLICAS');
-  await createTopics({ brokers, clientId: 'twinbox-topics' }, topics, {
+  await createTopics(options, topics, {
     ...(replicationFactor !== undefined && { replicationFactor }),
     ...(minInsyncReplicas !== undefined && { minInsyncReplicas }),
   });

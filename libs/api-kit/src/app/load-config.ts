@@ -1,8 +1,12 @@
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync } from 'class-validator';
+import { sslFileProblem, sslModeProblem } from '@twinbox/messaging/session-client';
 import { isLoopback } from '../http/loopback.js';
 import { isProduction } from './env.js';
-import type { ServiceConfig } from './service-config.js';
+import type { KafkaConfig } from './kafka-config.js';
+import { kafkaProblemsOf } from './kafka-problems.js';
+import { isSecret, readGiven, rememberFiles } from './secret-files.js';
+import { ServiceConfig } from './service-config.js';
 
 /** Thrown for an invalid configuration. Each problem is one line: the variable, its value (never a secret), and what is allowed. */
 export class ConfigError extends Error {
@@ -17,18 +21,14 @@ export class ConfigError extends Error {
  * Reads the variables of `cls` from `env`. A variable that is unset or empty takes the initial value of its field.
  * @throws ConfigError with all problems at once, so that a deployment can be fixed in one go
  */
-export function loadConfig<T extends ServiceConfig>(
+export function loadConfig<T extends KafkaConfig>(
   cls: new () => T,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): T {
-  const given: Record<string, string> = {};
-  for (const name of variablesOf(cls)) {
-    const value = env[name]?.trim();
-    if (value) given[name] = value;
-  }
-
+  const { values: given, files, problems } = readGiven(variablesOf(cls), env);
   const config = plainToInstance(cls, given);
-  const problems = validateSync(config).map(({ property, constraints, contexts }) => {
+  rememberFiles(config, files);
+  const invalid = validateSync(config).map(({ property, constraints, contexts }) => {
     const other = (contexts?.['differsFrom'] as { readonly other: string } | undefined)?.other;
     if (other !== undefined && given[property] === undefined && given[other] !== undefined)
       return `${other}="${redacted(other, given[other])}": it must differ from ${property}.`;
@@ -38,10 +38,18 @@ export function loadConfig<T extends ServiceConfig>(
       ? `${property}="${redacted(property, value)}": it ${allowed}.`
       : `${property} is not set: it ${allowed}.`;
   });
-  const authProblem = authProblemOf(config);
+  problems.push(...invalid, ...kafkaProblemsOf(config), ...databaseProblemsOf(config));
+  const authProblem = config instanceof ServiceConfig ? authProblemOf(config) : undefined;
   if (authProblem) problems.push(authProblem);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/** Returns the problem if the connection to the database would not be as secure as it looks. */
+function databaseProblemsOf(config: KafkaConfig): string[] {
+  const { DATABASE_URL: url } = config as Partial<ServiceConfig>;
+  const problem = url === undefined ? undefined : (sslModeProblem(url) ?? sslFileProblem(url));
+  return problem === undefined ? [] : [`DATABASE_URL: ${problem}.`];
 }
 
 /** Returns the problem if AUTH_MODE=dev must not be used here, because it lets every caller act as any user. */
@@ -63,8 +71,7 @@ function variablesOf(cls: new () => object): Set<string> {
 }
 
 function redacted(name: string, value: string): string {
-  // Neither an idempotency key nor its lifetime is secret.
-  if (!/URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY/.test(name)) return value;
+  if (!isSecret(name)) return value;
   const url = name.includes('URL') && URL.canParse(value) ? new URL(value) : undefined;
   // Without a host there is no telling which part is the password, so none of the value is shown.
   if (!url?.host) return '(not shown)';

@@ -1,7 +1,8 @@
 import { MayBeAbsent } from '@twinbox/fields';
-import { ArrayNotEmpty, IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
+import { IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
 import { isHostName } from '../http/loopback.js';
 import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, MS } from './env.js';
+import { KafkaConfig } from './kafka-config.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;
@@ -10,7 +11,7 @@ const logFormats = ['json', 'pretty', 'auto'] as const;
  * The environment variables of every service. A service extends this class, gives `PORT` a default and adds its own variables. Each field
  * with a class-validator decorator is a variable of the same name, and the initial value of the field is its default.
  */
-export class ServiceConfig {
+export class ServiceConfig extends KafkaConfig {
   /** The address to listen on. The default is loopback because `AUTH_MODE=dev` trusts every caller. */
   @IsString()
   @IsNotEmpty()
@@ -20,7 +21,10 @@ export class ServiceConfig {
   @EnvInt(0, 65_535)
   PORT!: number;
 
-  /** The database, with the role of the service: `postgres://orders:password@host:5432/database`. */
+  /**
+   * The database, with the role of the service: `postgres://orders:password@host:5432/database`. For TLS it ends with
+   * `?sslmode=verify-full&sslrootcert=/path/to/ca.pem`; other modes than `verify-full` and `disable` are refused.
+   */
   @ValidateBy({
     name: 'isPostgresUrl',
     validator: {
@@ -29,15 +33,6 @@ export class ServiceConfig {
     },
   })
   DATABASE_URL!: string;
-
-  /** The Kafka brokers as `host:port`, separated by commas. */
-  @EnvList()
-  @ArrayNotEmpty({ message: 'must be a list such as 127.0.0.1:9092,127.0.0.1:9094' })
-  @Matches(/^(\[[\da-fA-F:.]+\]|[^\s:,/]+):\d{1,5}$/, {
-    each: true,
-    message: 'must be a list such as 127.0.0.1:9092,127.0.0.1:9094',
-  })
-  KAFKA_BROKERS!: string[];
 
   /** The origins whose web pages may call the service, such as `http://localhost:3000,https://shop.example`. None by default. */
   @EnvList()

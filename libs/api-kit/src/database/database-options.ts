@@ -1,10 +1,11 @@
-import type { SessionSettings } from '@twinbox/messaging/session-client';
+import { reveal, type Secret, type SessionSettings } from '@twinbox/messaging/session-client';
 import type { DataSourceOptions } from 'typeorm';
 import type { SettledPoolConfig } from './pool.js';
 
 /** The address of the database, and its limits. Times are in milliseconds. */
 export interface DatabaseOptions {
-  readonly url: string;
+  /** A function is called for each new connection, so that a password can be replaced. */
+  readonly url: Secret;
   /** The service's own schema, in which entities and names in raw SQL are looked up unless they name a schema. */
   readonly schema: string;
   /** The name that is shown in pg_stat_activity. */
@@ -45,7 +46,7 @@ export function messagingOptions(options: DatabaseOptions): DatabaseOptions {
 export function typeOrmOptions(options: DatabaseOptions): DataSourceOptions {
   return {
     type: 'postgres',
-    url: options.url,
+    url: reveal(options.url),
     schema: options.schema,
     entities: options.entities ?? [],
     logging: false,
@@ -55,7 +56,7 @@ export function typeOrmOptions(options: DatabaseOptions): DataSourceOptions {
 /** Returns the part of the options that pg's pool knows. */
 export function poolConfig(options: DatabaseOptions): SettledPoolConfig {
   return {
-    connectionString: options.url,
+    url: options.url,
     application_name: options.applicationName,
     max: options.poolSize ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 1500,

@@ -1,11 +1,11 @@
 import type { EventEmitter } from 'node:events';
 import { Logger } from '@nestjs/common';
-import { type SessionSettings } from '@twinbox/messaging/session-client';
+import { type Secret, type SessionSettings } from '@twinbox/messaging/session-client';
 import pg, { type PoolConfig } from 'pg';
 import { BoundedClient } from './bounded-client.js';
 
-/** A pool configuration with the `settings` for the `SessionClient`. */
-export type SettledPoolConfig = PoolConfig & { readonly settings: SessionSettings };
+/** A pool configuration with the `url` and the `settings` for the `SessionClient`. */
+export type SettledPoolConfig = PoolConfig & { readonly url: Secret; readonly settings: SessionSettings };
 
 /** Creates a pool of {@link BoundedClient bounded clients}. */
 export function boundedPool(config: SettledPoolConfig): pg.Pool {

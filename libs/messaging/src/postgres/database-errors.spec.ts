@@ -63,6 +63,7 @@ describe('the class of a database error', () => {
 
   it.each([
     new Error('Connection terminated unexpectedly'),
+    new Error('The server does not support SSL connections'),
     new Error('timeout exceeded when trying to connect'),
     new Error('Query read timeout'),
     new QueryRunnerProviderAlreadyReleasedError(),
@@ -77,6 +78,19 @@ describe('the class of a database error', () => {
 
     expect(databaseErrorOf(refused)).toBeUndefined();
     expect(databaseErrorOf(refused, { anySocket: true })).toBe('unavailable');
+  });
+
+  it.each([
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'CERT_HAS_EXPIRED',
+    'ERR_SSL_NO_SHARED_CIPHER',
+  ])('is `unavailable` for a server that cannot be trusted: %s', (code) => {
+    const untrusted = Object.assign(new Error('untrusted'), { code });
+
+    expect(databaseErrorOf(untrusted)).toBeUndefined();
+    expect(databaseErrorOf(untrusted, { anySocket: true })).toBe('unavailable');
+    expect(databaseErrorOf(new QueryFailedError('select', [], untrusted))).toBe('unavailable');
   });
 
   it('is that of the setback if there are several errors', () => {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { BoundedClient } from '@twinbox/api-kit';
+import { BoundedClient, secretOf } from '@twinbox/api-kit';
 import { endClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
 import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../application/live/ports.js';
@@ -88,7 +88,7 @@ export class PostgresFeedSource extends FeedSource {
 
   private async connect(): Promise<pg.Client> {
     const client: pg.Client = new BoundedClient({
-      connectionString: this.config.DATABASE_URL,
+      url: secretOf(this.config, 'DATABASE_URL'),
       application_name: 'order-service feed',
       settings: { search_path: 'orders' },
       connectionTimeoutMillis: ANSWER_MS,
