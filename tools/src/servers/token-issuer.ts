@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 
 /** A client of the issuer, and its secret. */
 export const TOKEN_CLIENT = 'kafka-client';
@@ -72,7 +72,7 @@ function providerOf(issuer: string, next: TokenIssuer['next']): Provider {
         response_types: [],
       },
     ],
-    jwks: { keys: [key as never] },
+    jwks: { keys: [key] },
     cookies: { keys: ['unused'] },
     // Its tokens are signed, so it stores nothing.
     adapter: () => STORES_NOTHING,

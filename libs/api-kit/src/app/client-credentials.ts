@@ -37,8 +37,8 @@ export function clientCredentials({ tokenUrl, clientId, clientSecret, scope, aud
 
 /** The provider's own error codes (RFC 6749, section 5.2) say more than the messages of the library. */
 function reasonOf(error: unknown, clientId: string): string {
-  const { error: code, message, cause } = error as { error?: unknown; message?: string; cause?: { code?: unknown } };
+  const { error: code, message, cause } = error as { error?: unknown; message?: string; cause?: { code?: string } };
   if (code === 'invalid_client') return `refuses the client ${clientId}. Check its id and its secret`;
   if (typeof code === 'string') return `gives no token to the client ${clientId} (${code})`;
-  return `gives no token (${String(cause?.code ?? message)})`;
+  return `gives no token (${cause?.code ?? message ?? 'unknown error'})`;
 }

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isLoopback } from '../http/loopback.js';
 import { type KafkaConfig, SASL_MECHANISMS } from './kafka-config.js';
 
-type Variable = keyof KafkaConfig & string;
+type Variable = keyof KafkaConfig;
 
 const TLS = ['KAFKA_SSL_CA', 'KAFKA_SSL_CERT', 'KAFKA_SSL_KEY'] as const;
 const PASSWORD = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const;

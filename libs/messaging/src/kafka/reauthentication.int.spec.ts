@@ -44,63 +44,65 @@ async function start(broker: string, security: KafkaSecurity): Promise<{ sandbox
   return { sandbox, app: await startCounter(sandbox) };
 }
 
-const withJava = runsJava ? it : it.skip;
+const describeWithJava = runsJava ? describe : describe.skip;
 
-withJava(
-  `P2 P3 P4 sessions that end every ${SESSION_MS / 1000} s lose, repeat and rebalance nothing`,
-  async () => {
-    const tls = { ca: readFileSync(kafka.authority.caFile, 'utf8') };
-    let logins = 0;
-    const password = () => {
-      logins++;
-      return SASL_PASSWORD;
-    };
-    issuer.next.lifetimeSeconds = 30;
-    CounterController.next = () => undefined;
-    const both = await Promise.all([
-      start(kafka.sasl, { tls, sasl: { mechanism: 'scram-sha-512', username: SASL_USER, password } }),
-      start(kafka.bearer!, { tls, sasl: { mechanism: 'oauthbearer', token: () => getToken(issuer) } }),
-    ]);
-    const sent = both.map(({ sandbox, app }) => KEYS.map((key) => sandbox.add(app.get(Outbox), key, 1)));
-    await Promise.all(sent.flat());
-    const effects = (sandbox: Sandbox) =>
-      sandbox.database.sql<{ key: string; n: number }>('select key, n from sandbox.effects order by seq');
-    const handled = (n: number) =>
-      until('everything is handled', async () => {
-        const all = await Promise.all(both.map(({ sandbox }) => effects(sandbox)));
-        return all.every(({ length }) => length >= n * KEYS.length);
-      });
-    await handled(1);
-    const joins = both.map(({ app }) => inboxHealth(app)['joins']);
-    const [loginsBefore, issuedBefore] = [logins, issuer.issued()];
-    const warned = jest.spyOn(Logger.prototype, 'warn');
+describeWithJava('connections with sessions', () => {
+  it(
+    `P2 P3 P4 that end every ${SESSION_MS / 1000} s lose, repeat and rebalance nothing`,
+    async () => {
+      const tls = { ca: readFileSync(kafka.authority.caFile, 'utf8') };
+      let logins = 0;
+      const password = () => {
+        logins++;
+        return SASL_PASSWORD;
+      };
+      issuer.next.lifetimeSeconds = 30;
+      CounterController.next = () => undefined;
+      const both = await Promise.all([
+        start(kafka.sasl, { tls, sasl: { mechanism: 'scram-sha-512', username: SASL_USER, password } }),
+        start(kafka.bearer!, { tls, sasl: { mechanism: 'oauthbearer', token: () => getToken(issuer) } }),
+      ]);
+      const sent = both.map(({ sandbox, app }) => KEYS.map((key) => sandbox.add(app.get(Outbox), key, 1)));
+      await Promise.all(sent.flat());
+      const effects = (sandbox: Sandbox) =>
+        sandbox.database.sql<{ key: string; n: number }>('select key, n from sandbox.effects order by seq');
+      const handled = (n: number) =>
+        until('everything is handled', async () => {
+          const all = await Promise.all(both.map(({ sandbox }) => effects(sandbox)));
+          return all.every(({ length }) => length >= n * KEYS.length);
+        });
+      await handled(1);
+      const joins = both.map(({ app }) => inboxHealth(app)['joins']);
+      const [loginsBefore, issuedBefore] = [logins, issuer.issued()];
+      const warned = jest.spyOn(Logger.prototype, 'warn');
 
-    let n = 1;
-    for (const end = performance.now() + SECONDS * 1000; performance.now() < end; await delay(PAUSE_MS)) {
-      n++;
-      await Promise.all(both.flatMap(({ sandbox, app }) => KEYS.map((key) => sandbox.add(app.get(Outbox), key, n))));
-    }
-
-    await handled(n);
-    const numbers = Array.from({ length: n }, (_, index) => index + 1);
-    for (const { sandbox } of both) {
-      await sandbox.drained();
-      expect(inversions(sandbox.topic)).toEqual([]);
-      const rows = await effects(sandbox);
-      for (const key of KEYS) {
-        expect([...new Set(counts(sandbox.topic, key))]).toEqual(numbers);
-        expect(rows.filter((row) => row.key === key).map((row) => row.n)).toEqual(numbers);
+      let n = 1;
+      for (const end = performance.now() + SECONDS * 1000; performance.now() < end; await delay(PAUSE_MS)) {
+        n++;
+        await Promise.all(both.flatMap(({ sandbox, app }) => KEYS.map((key) => sandbox.add(app.get(Outbox), key, n))));
       }
-    }
-    expect(both.map(({ app }) => inboxHealth(app)['joins'])).toEqual(joins);
-    expect(warned.mock.calls).toEqual([]);
-    // Every connection has authenticated again, and the tokens were renewed.
-    expect(logins - loginsBefore).toBeGreaterThan(4);
-    expect(issuer.issued()).toBeGreaterThan(issuedBefore);
-    for (const { sandbox, app } of both) {
-      await app.close();
-      await sandbox.close();
-    }
-  },
-  120_000 + SECONDS * 1000,
-);
+
+      await handled(n);
+      const numbers = Array.from({ length: n }, (_, index) => index + 1);
+      for (const { sandbox } of both) {
+        await sandbox.drained();
+        expect(inversions(sandbox.topic)).toEqual([]);
+        const rows = await effects(sandbox);
+        for (const key of KEYS) {
+          expect([...new Set(counts(sandbox.topic, key))]).toEqual(numbers);
+          expect(rows.filter((row) => row.key === key).map((row) => row.n)).toEqual(numbers);
+        }
+      }
+      expect(both.map(({ app }) => inboxHealth(app)['joins'])).toEqual(joins);
+      expect(warned.mock.calls).toEqual([]);
+      // Every connection has authenticated again, and the tokens were renewed.
+      expect(logins - loginsBefore).toBeGreaterThan(4);
+      expect(issuer.issued()).toBeGreaterThan(issuedBefore);
+      for (const { sandbox, app } of both) {
+        await app.close();
+        await sandbox.close();
+      }
+    },
+    120_000 + SECONDS * 1000,
+  );
+});
