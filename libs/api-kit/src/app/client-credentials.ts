@@ -30,15 +30,22 @@ export function clientCredentials({ tokenUrl, clientId, clientSecret, scope, aud
       const seconds = answer.expires_in ?? DEFAULT_LIFETIME_SECONDS;
       return { value: answer.access_token, expiresInMs: seconds * 1000 };
     } catch (error) {
-      throw new Error(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`, { cause: error });
+      throw new Error(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`);
     }
   };
 }
 
+interface Failure {
+  readonly error?: unknown;
+  readonly status?: number;
+  readonly message?: string;
+  readonly cause?: { readonly code?: string };
+}
+
 /** The provider's own error codes (RFC 6749, section 5.2) say more than the messages of the library. */
 function reasonOf(error: unknown, clientId: string): string {
-  const { error: code, message, cause } = error as { error?: unknown; message?: string; cause?: { code?: string } };
-  if (code === 'invalid_client') return `refuses the client ${clientId}. Check its id and its secret`;
+  const { error: code, status, message, cause } = error as Failure;
+  if (code === 'invalid_client' || status === 401) return `refuses the client ${clientId}. Check its id and its secret`;
   if (typeof code === 'string') return `gives no token to the client ${clientId} (${code})`;
   return `gives no token (${cause?.code ?? message ?? 'unknown error'})`;
 }
