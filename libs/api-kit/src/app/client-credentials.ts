@@ -30,10 +30,13 @@ export function clientCredentials({ tokenUrl, clientId, clientSecret, scope, aud
       const seconds = answer.expires_in ?? DEFAULT_LIFETIME_SECONDS;
       return { value: answer.access_token, expiresInMs: seconds * 1000 };
     } catch (error) {
-      throw new Error(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`);
+      // Without the cause, whose text would repeat the reason in the library's words.
+      throw failure(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`);
     }
   };
 }
+
+const failure = (reason: string) => new Error(reason);
 
 interface Failure {
   readonly error?: unknown;
