@@ -75,7 +75,7 @@ function decide(slot: number, result: PaymentResult): Move {
 }
 
 function commandOf(paymentRequestId: string, cause: string): PaymentCommand {
-  return { paymentRequestId, operator: 'olga', cause, precondition: {} };
+  return { paymentRequestId, actor: 'operator:olga', cause, precondition: {} };
 }
 
 /** The provider has failed the refund for so long that its job is dead. */

@@ -25,9 +25,9 @@ export const statuses = (
 
 export const EVERYBODY = statuses(200, 200, 200, 200, 200);
 export const IDENTIFIED = statuses(401, 200, 200, 200, 200);
-export const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 404);
-export const ITS_CUSTOMER = statuses(401, 200, 404, 403, 404);
-export const OPERATORS = statuses(401, 403, 403, 200, 403);
+export const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 200);
+export const ITS_CUSTOMER = statuses(401, 200, 404, 403, 403);
+export const OPERATORS = statuses(401, 403, 403, 200, 200);
 
 /** Returns the callers that the OpenAPI document permits on each route, such as `GET /orders`, except on health checks, which are public. */
 export function documentedSecurity({ app, openApi }: InProcessService): Record<string, unknown> {

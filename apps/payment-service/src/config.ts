@@ -21,6 +21,8 @@ const gateways = ['manual', 'simulated'] as const;
 const SECRET =
   'whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)';
 
+const DEMO_SECRET = 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==';
+
 export class PaymentServiceConfig extends ServiceConfig {
   /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
@@ -73,5 +75,6 @@ export class PaymentServiceConfig extends ServiceConfig {
     new RegExp(`^${SECRET}(?:[\\s,]+${SECRET})*[\\s,]*$`),
     'must be whsec_ followed by 24 to 64 bytes in base64',
   )
+  @EnvNotInProduction(DEMO_SECRET, 'everyone knows it', 'the one of the demo')
   WEBHOOK_SECRET: string | undefined;
 }

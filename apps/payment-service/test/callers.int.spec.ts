@@ -23,7 +23,7 @@ const ROUTES: readonly (readonly [string, Statuses, object | undefined])[] = [
   ['POST /payment-requests/{paymentRequestId}/succeed', OPERATORS, undefined],
   ['POST /payment-requests/{paymentRequestId}/fail', OPERATORS, { reason: 'declined' }],
   // No refund is due, but an operator may call it.
-  ['POST /payment-requests/{paymentRequestId}/refunded', { ...OPERATORS, operator: 409 }, undefined],
+  ['POST /payment-requests/{paymentRequestId}/refunded', { ...OPERATORS, operator: 409, admin: 409 }, undefined],
 ];
 
 describe.each(ROUTES)('P10 %s', (route, expected, body) => {

@@ -124,6 +124,24 @@ describe('the configuration', () => {
     expect(() => load({ WEBHOOK_SECRET: `${secrets}${separator}hunter2` })).toThrow('(not shown)');
   });
 
+  it('P10 refuses the secret of the demo in production, alone or with others', () => {
+    const demo = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
+    const production = {
+      NODE_ENV: 'production',
+      AUTH_MODE: 'jwt',
+      OIDC_ISSUER: 'https://id.example',
+      JWT_AUDIENCE: 'shop',
+    };
+
+    for (const WEBHOOK_SECRET of [demo, `${secretOf(24)}, ${demo}`]) {
+      expect(load({ WEBHOOK_SECRET }).WEBHOOK_SECRET).toBe(WEBHOOK_SECRET);
+      expect(() => load({ ...production, WEBHOOK_SECRET })).toThrow(
+        'WEBHOOK_SECRET="(not shown)": it must not be the one of the demo with NODE_ENV="production", because everyone knows it.',
+      );
+    }
+    expect(load({ ...production, WEBHOOK_SECRET: secretOf(24) }).NODE_ENV).toBe('production');
+  });
+
   it.each([1, 18, 21, 22, 23, 65, 66, 67, 96])('rejects a secret of %d bytes', (bytes) => {
     expect(() => load({ WEBHOOK_SECRET: secretOf(bytes) })).toThrow('24 to 64 bytes');
   });

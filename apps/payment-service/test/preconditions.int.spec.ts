@@ -48,7 +48,7 @@ describe('a GET of a payment request', () => {
     for (const { status, headers, body } of known) {
       expect([status, body]).toEqual([304, '']);
       expect(headers.get('etag')).toBe(etag);
-      expect(headers.get('vary')).toBe('X-User-Id, X-Roles');
+      expect(headers.get('vary')).toBe('Authorization, X-User-Id, X-Roles');
       expect(headers.get('cache-control')).toBe('private, no-cache');
     }
     expect(changed).toMatchObject({ status: 200, body: { version: 2 } });

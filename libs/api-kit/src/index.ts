@@ -52,7 +52,8 @@ export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/uni
 
 // Server-sent events
 export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
-export { EventStream, openEventStream, type ServerSentEvent } from './http/event-stream.js';
+export { EventStream, openEventStream } from './http/event-stream.js';
+export type { ServerSentEvent } from './http/server-sent-event.js';
 
 // The database
 export { BoundedClient } from './database/bounded-client.js';

@@ -9,7 +9,7 @@ export interface Step {
   readonly status: OrderStatus;
   readonly version: number;
   readonly at: Date;
-  /** `customer:<user>`, `operator:<user>`, `gateway`, `provider`, `system`, or the name of the publishing service. */
+  /** `customer:<user>`, `operator:<user>`, `admin:<user>`, `gateway`, `provider`, `system`, or the name of the publishing service. */
   readonly actor: string;
   /** The request, such as `POST /orders/:orderId/cancel`, or the type of the received message. */
   readonly cause: string | null;

@@ -23,12 +23,12 @@ export class ConfirmRefund {
   ) {}
 
   async execute(tx: EntityManager, command: PaymentCommand): Promise<PaymentDecision> {
-    const { paymentRequestId, operator } = command;
+    const { paymentRequestId, actor } = command;
     return this.journal.run(tx, command, async (request) => {
       // A process making the refund now would not learn of this one, and the customer would be refunded twice.
       if (await this.isBeingRefunded(tx, request))
         return reject({ code: 'refund-under-way', paymentRequestId, gateway: request.gateway });
-      return confirmRefund(request, operator, this.clock.now());
+      return confirmRefund(request, actor, this.clock.now());
     });
   }
 

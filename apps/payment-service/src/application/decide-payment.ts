@@ -12,8 +12,6 @@ export class DecidePayment {
   ) {}
 
   async execute(tx: EntityManager, command: PaymentCommand, result: PaymentResult): Promise<PaymentDecision> {
-    return this.journal.run(tx, command, (request) =>
-      decidePayment(request, result, command.operator, this.clock.now()),
-    );
+    return this.journal.run(tx, command, (request) => decidePayment(request, result, command.actor, this.clock.now()));
   }
 }

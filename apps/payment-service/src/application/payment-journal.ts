@@ -17,7 +17,7 @@ import { CHARGE, type PaymentJob, REFUND, refundJobId } from './payment-jobs.js'
 import { type Inserted, PaymentRequestStore, type Step, type StepDetail } from './payment-request-store.js';
 
 export interface Origin {
-  /** `customer:<user>`, `operator:<user>`, `gateway`, `provider`, `system`, or the name of a service. */
+  /** `customer:<user>`, `operator:<user>`, `admin:<user>`, `gateway`, `provider`, `system`, or the name of a service. */
   readonly actor: string;
   /** An HTTP route such as `POST /webhooks/payments`, the type of the received message, or the name of background work. */
   readonly cause: string;
@@ -27,7 +27,8 @@ export interface Origin {
 
 export interface PaymentCommand {
   readonly paymentRequestId: string;
-  readonly operator: string;
+  /** `operator:<user>` or `admin:<user>`. */
+  readonly actor: string;
   readonly cause: string;
   readonly precondition: VersionPrecondition;
 }
@@ -50,7 +51,7 @@ export class PaymentJournal {
   /** Runs an operator's command: locks the request, checks the precondition, decides, and records. */
   async run(
     tx: EntityManager,
-    { paymentRequestId, operator, cause, precondition }: PaymentCommand,
+    { paymentRequestId, actor, cause, precondition }: PaymentCommand,
     decide: (request: PaymentRequest) => PaymentDecision | Promise<PaymentDecision>,
   ): Promise<PaymentDecision> {
     const request = await this.requests.lock(tx, paymentRequestId);
@@ -59,7 +60,7 @@ export class PaymentJournal {
     if (conflict) return conflict;
 
     const decision = await decide(request);
-    if (decision.accepted) await this.record(tx, decision, { actor: `operator:${operator}`, cause });
+    if (decision.accepted) await this.record(tx, decision, { actor, cause });
     return decision;
   }
 

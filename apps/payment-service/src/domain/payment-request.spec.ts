@@ -56,7 +56,7 @@ describe('requesting a payment', () => {
 
 describe('an operator', () => {
   it('marks a payment as succeeded', () => {
-    const decision = decidePayment(aRequest(), success, 'olga', later);
+    const decision = decidePayment(aRequest(), success, 'operator:olga', later);
 
     expect(decision).toMatchObject({
       state: { status: 'SUCCEEDED', decidedBy: 'olga', updatedAt: later, version: 2 },
@@ -65,7 +65,7 @@ describe('an operator', () => {
   });
 
   it('marks a payment as failed, with a reason', () => {
-    const decision = decidePayment(aRequest(), failure, 'olga', later);
+    const decision = decidePayment(aRequest(), failure, 'operator:olga', later);
 
     expect(decision).toMatchObject({
       state: { status: 'FAILED', reason: 'card declined', decidedBy: 'olga' },
@@ -76,7 +76,7 @@ describe('an operator', () => {
   it('repeats a result without changing the first one', () => {
     const failed = aRequest({ status: 'FAILED', reason: 'card declined', decidedBy: 'olga' });
 
-    const decision = decidePayment(failed, { ...failure, reason: 'another' }, 'otto', later);
+    const decision = decidePayment(failed, { ...failure, reason: 'another' }, 'operator:otto', later);
 
     expect(decision).toEqual({ accepted: true, state: failed, steps: [] });
   });
@@ -91,7 +91,7 @@ describe('an operator', () => {
     ['REFUNDED', success],
     ['REFUNDED', failure],
   ])('is rejected when the payment is %s and the result is %j', (actual, result) => {
-    const decision = decidePayment(aRequest({ status: actual }), result, 'olga', later);
+    const decision = decidePayment(aRequest({ status: actual }), result, 'operator:olga', later);
 
     expect(decision).toEqual({
       accepted: false,
@@ -176,10 +176,10 @@ describe('a result that names money', () => {
   });
 });
 
-it.each(['gateway', 'provider', 'system', 'operator:gateway'])(
+it.each(['gateway', 'provider', 'system', 'operator:gateway', 'admin:root'])(
   'an operator named %s is distinguished from the system actor of that name',
   (operator) => {
-    const { state } = decidePayment(aRequest(), success, operator, later) as { state: PaymentRequest };
+    const { state } = decidePayment(aRequest(), success, `operator:${operator}`, later) as { state: PaymentRequest };
 
     expect(state.decidedBy).toBe(`operator:${operator}`);
     // The operator's result, not a repeated call to the gateway.
@@ -276,7 +276,7 @@ describe('a refund', () => {
   it('is confirmed by an operator who made it by hand', () => {
     const due = aRequest({ status: 'REFUND_PENDING', reason: 'changed my mind', decidedBy: 'otto' });
 
-    const confirmed = confirmRefund(due, 'olga', later);
+    const confirmed = confirmRefund(due, 'operator:olga', later);
 
     expect(confirmed).toMatchObject({
       state: { status: 'REFUNDED', reason: 'changed my mind', decidedBy: 'otto', version: 2, updatedAt: later },
@@ -284,14 +284,14 @@ describe('a refund', () => {
         { event: { type: 'PaymentRefunded', data: { ...ids, reason: 'changed my mind', actor: 'operator:olga' } } },
       ],
     });
-    const again = confirmRefund(aRequest({ status: 'REFUNDED' }), 'olga', later);
+    const again = confirmRefund(aRequest({ status: 'REFUNDED' }), 'operator:olga', later);
     expect(again).toMatchObject({ accepted: true, steps: [] });
   });
 
   it.each(['PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const)(
     'is not confirmed when the payment is %s',
     (status) => {
-      expect(confirmRefund(aRequest({ status }), 'olga', later)).toEqual({
+      expect(confirmRefund(aRequest({ status }), 'operator:olga', later)).toEqual({
         accepted: false,
         rejection: { code: 'refund-not-due', paymentRequestId, actual: status },
       });
@@ -327,7 +327,7 @@ const ALLOWED_TRANSITIONS: Readonly<Record<PaymentStatus, readonly PaymentStatus
 function apply(request: PaymentRequest, command: Command, now: Date, cancelledBefore: boolean) {
   switch (command.name) {
     case 'decide':
-      return decidePayment(request, command.result, 'olga', now);
+      return decidePayment(request, command.result, 'operator:olga', now);
     case 'gateway':
     case 'provider':
       return applyResult(request, command.result, command.name, now);

@@ -24,7 +24,7 @@ export interface PaymentRequest {
   readonly status: PaymentStatus;
   /** Why it failed, was cancelled or is refunded. */
   readonly reason: string | null;
-  /** An operator's user id (prefixed with `operator:` if ambiguous), `gateway`, `provider`, `system` if it expired, or null for nobody. */
+  /** The user id of an operator or admin (prefixed with `operator:` or `admin:` if ambiguous), `gateway`, `provider`, `system` if it expired, or null for nobody. */
   readonly decidedBy: string | null;
   readonly version: number;
   /** If still PENDING at this time, the payment fails. */
@@ -94,6 +94,7 @@ export type IgnorableDecision = Decision<PaymentRequest, PaymentChange, MessageI
 
 /** The values of `decidedBy` that are not operators. */
 const MACHINES: ReadonlySet<string> = new Set<ResultSource | 'system'>(['gateway', 'provider', 'system']);
+const ROLE_PREFIX = /^(?:operator|admin):/;
 
 export function requestPayment(
   placed: OrderPlaced,
@@ -122,17 +123,17 @@ export function requestPayment(
   return changed(request, { type: 'PaymentRequested', data });
 }
 
-/** Applies an operator's result: PENDING → SUCCEEDED or FAILED. Repeating it changes nothing; a different result is always rejected. */
+/** Applies the result that an operator or admin reports: PENDING → SUCCEEDED or FAILED. Repeating it changes nothing; a different result is always rejected. */
 export function decidePayment(
   request: PaymentRequest,
   result: PaymentResult,
-  operator: string,
+  actor: string,
   at: Date,
 ): PaymentDecision {
   const { id: paymentRequestId, status } = request;
   if (status === result.status) return unchanged(request);
   if (status !== 'PENDING') return reject({ code: 'payment-already-decided', paymentRequestId, actual: status });
-  return settle({ ...request, decidedBy: decidedByOperator(operator), updatedAt: at }, result, `operator:${operator}`);
+  return settle({ ...request, decidedBy: deciderOf(actor), updatedAt: at }, result, actor);
 }
 
 /** Fails a PENDING request that has expired. Changes nothing if the request was decided first. */
@@ -141,9 +142,10 @@ export function expirePayment(request: PaymentRequest, at: Date): AcceptedPaymen
   return settle({ ...request, decidedBy: 'system', updatedAt: at }, { status: 'FAILED', reason: 'expired' }, 'system');
 }
 
-/** Prefixes a user id that could be mistaken for another value of `decidedBy`. */
-function decidedByOperator(userId: string): string {
-  return MACHINES.has(userId) || userId.startsWith('operator:') ? `operator:${userId}` : userId;
+/** Returns the user id of the actor, with its prefix if the id alone could be mistaken for another value of `decidedBy`. */
+function deciderOf(actor: string): string {
+  const userId = actor.replace(ROLE_PREFIX, '');
+  return MACHINES.has(userId) || ROLE_PREFIX.test(userId) ? actor : userId;
 }
 
 /** Gives a PENDING request its result. `actor` is the one who reports it. */

@@ -38,11 +38,11 @@ export function bookRefund(request: PaymentRequest, actor: string, at: Date): Ig
 }
 
 /** Applies an operator's confirmation of a refund made by hand: REFUND_PENDING → REFUNDED. Repeating it is accepted and changes nothing. */
-export function confirmRefund(request: PaymentRequest, operator: string, at: Date): PaymentDecision {
+export function confirmRefund(request: PaymentRequest, actor: string, at: Date): PaymentDecision {
   const { id: paymentRequestId, status } = request;
   if (status === 'REFUNDED') return unchanged(request);
   if (status !== 'REFUND_PENDING') return reject({ code: 'refund-not-due', paymentRequestId, actual: status });
-  return refunded(request, `operator:${operator}`, at);
+  return refunded(request, actor, at);
 }
 
 function refunded(request: PaymentRequest, actor: string, at: Date): AcceptedPayment {

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Module, type Provider, type Type } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { CallerGuard } from '../http/caller-guard.js';
+import { identifyByHeaders } from '../http/caller-headers.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
 import { closeEventStreams } from '../http/event-stream.js';
 import { foreignHostProblem } from '../http/host-check.js';
@@ -14,6 +15,9 @@ import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
 import { QueryGuard } from '../http/query-guard.js';
 import { readJsonBodies } from '../http/raw-body.js';
 import { RequestValidation } from '../http/validation.js';
+import { identifyByToken, tokenKeysOf } from '../identity/identify-by-token.js';
+import { identifyCallers } from '../identity/identify-callers.js';
+import { TokenKeys } from '../identity/token-keys.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { ServiceConfig } from './service-config.js';
 
@@ -29,8 +33,9 @@ export async function createApp(
   config: ServiceConfig,
   openApi?: OpenApiInfo,
 ): Promise<NestFastifyApplication> {
-  const adapter = adapterFor(config);
-  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config), adapter, {
+  const keys = config.AUTH_MODE === 'jwt' ? tokenKeysOf(config) : undefined;
+  const adapter = adapterFor(config, keys);
+  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys), adapter, {
     abortOnError: false,
     bufferLogs: true,
     // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
@@ -45,7 +50,7 @@ export async function createApp(
   return app;
 }
 
-function adapterFor(config: ServiceConfig): FastifyAdapter {
+function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
@@ -73,6 +78,17 @@ function adapterFor(config: ServiceConfig): FastifyAdapter {
   });
   guardConnections(fastify, config);
   followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
+  if (keys) {
+    fastify.addHook('onReady', (done) => {
+      keys.start();
+      done();
+    });
+    fastify.addHook('onClose', (_, done) => {
+      keys.stop();
+      done();
+    });
+  }
+  identifyCallers(fastify, keys ? identifyByToken(config, keys) : identifyByHeaders);
   readJsonBodies(fastify);
   return adapter;
 }
@@ -93,9 +109,16 @@ function allowOrigins(app: NestFastifyApplication, origins: string[]): void {
 @Module({})
 class ServiceModule {}
 
-// Global, so that every module can have the config injected.
-function withConfig(module: Type | DynamicModule, config: ServiceConfig): DynamicModule {
+// Global, so that every module can have the config and the keys injected.
+function withConfig(module: Type | DynamicModule, config: ServiceConfig, keys: TokenKeys | undefined): DynamicModule {
   const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
-  const providers = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
-  return { module: ServiceModule, global: true, imports: [module], providers, exports: providers };
+  const providers: Provider[] = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
+  if (keys) providers.push({ provide: TokenKeys, useValue: keys });
+  return {
+    module: ServiceModule,
+    global: true,
+    imports: [module],
+    providers,
+    exports: [...tokens, ...(keys ? [TokenKeys] : [])] as Type[],
+  };
 }

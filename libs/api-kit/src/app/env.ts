@@ -112,15 +112,19 @@ export function EnvDiffersFrom(other: string): PropertyDecorator {
 }
 
 /**
- * Rejects `value` with NODE_ENV=production, even if it is the default, because it is for development and tests only. `reason` says what
- * would go wrong in production.
+ * Rejects `value`, alone or in a list, with NODE_ENV=production, even if it is the default, because it is for development and tests only.
+ * `reason` says what would go wrong in production. `shown` stands for the value in the error if that is a secret.
  */
-export function EnvNotInProduction(value: string, reason: string): PropertyDecorator {
+export function EnvNotInProduction(value: string, reason: string, shown = value): PropertyDecorator {
   return ValidateBy({
     name: 'isNotInProduction',
     validator: {
-      validate: (given, args) => given !== value || !isProduction(nodeEnvOf(args?.object)),
-      defaultMessage: () => `must not be ${value} with NODE_ENV="production", because ${reason}`,
+      validate: (given, args) =>
+        !isProduction(nodeEnvOf(args?.object)) ||
+        !String(given)
+          .split(/[\s,]+/)
+          .includes(value),
+      defaultMessage: () => `must not be ${shown} with NODE_ENV="production", because ${reason}`,
     },
   });
 }

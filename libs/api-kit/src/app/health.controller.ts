@@ -1,12 +1,5 @@
-import { Controller, Get, Header, HttpException, Res } from '@nestjs/common';
-import {
-  ApiExtension,
-  ApiOkResponse,
-  ApiOperation,
-  ApiProperty,
-  ApiServiceUnavailableResponse,
-  ApiTags,
-} from '@nestjs/swagger';
+import { Controller, Get, Header, HttpException, Optional, Res } from '@nestjs/common';
+import { ApiExtension, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   type HealthCheckResult,
   HealthCheckService,
@@ -19,6 +12,8 @@ import { Public } from '../http/caller-guard.js';
 import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/route-extensions.js';
 import { RETRY_AFTER } from '../http/common-problems.js';
 import { IgnoreQuery } from '../http/query-guard.js';
+import { TokenKeys } from '../identity/token-keys.js';
+import { HealthDto, UnavailableResponse } from './health.dto.js';
 
 /** Reports the health of messaging: the overall result, each relay and consumer by name, and other details to show with them. */
 export abstract class MessagingProbe {
@@ -30,38 +25,6 @@ export abstract class MessagingProbe {
 
 /** How long the database may take to answer a ping before it is considered down. */
 const DATABASE_PING_MS = 1500;
-
-class HealthDto {
-  @ApiProperty({ enum: ['ok', 'degraded', 'error', 'shutting_down'], example: 'ok' })
-  readonly status!: string;
-
-  @ApiProperty({
-    type: Object,
-    description: 'The components that are up or degraded.',
-    example: { database: { status: 'up' } },
-  })
-  readonly info!: object;
-
-  @ApiProperty({ type: Object, description: 'The components that are down.', example: {} })
-  readonly error!: object;
-
-  @ApiProperty({ type: Object, description: 'All components.', example: { database: { status: 'up' } } })
-  readonly details!: object;
-}
-
-const down = (name: string) => ({
-  status: 'error',
-  info: {},
-  error: { [name]: { status: 'down' } },
-  details: { [name]: { status: 'down' } },
-});
-
-const UnavailableResponse = (name: string) =>
-  ApiServiceUnavailableResponse({
-    type: HealthDto,
-    description: 'A component that this check requires is down.',
-    example: down(name),
-  });
 
 /** The health checks, for orchestrators and people. They are public. */
 @ApiTags('health')
@@ -75,17 +38,19 @@ export class HealthController {
     private readonly database: TypeOrmHealthIndicator,
     private readonly dataSource: DataSource,
     private readonly messaging: MessagingProbe,
+    @Optional() private readonly keys?: TokenKeys,
   ) {}
 
   @Get()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Overall health: 503 while the database or messaging is down' })
+  @ApiOperation({ summary: 'Overall health: 503 while the database, messaging or the keys of access tokens are down' })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('database')
   async all(@Res({ passthrough: true }) reply: FastifyReply) {
     return await this.answer(
       reply,
       () => this.pingDatabase(),
+      ...this.tokenKeys(),
       () => this.messagingOr('down'),
     );
   }
@@ -102,7 +67,7 @@ export class HealthController {
   @Get('ready')
   @Header('Cache-Control', 'no-store')
   @ApiOperation({
-    summary: 'Readiness: 503 while the database is down',
+    summary: 'Readiness: 503 while the database is down, or no keys of access tokens have been loaded',
     description:
       'If messaging is down, it is shown as degraded and the status is still 200, because the service can still accept requests.',
   })
@@ -112,6 +77,7 @@ export class HealthController {
     return await this.answer(
       reply,
       () => this.pingDatabase(),
+      ...this.tokenKeys(),
       () => this.messagingOr('degraded'),
     );
   }
@@ -127,6 +93,20 @@ export class HealthController {
 
   private pingDatabase() {
     return this.database.pingCheck('database', { connection: this.dataSource, timeout: DATABASE_PING_MS });
+  }
+
+  /** Only with AUTH_MODE=jwt. Without keys no caller can be identified, so the replica must not get requests. */
+  private tokenKeys() {
+    const { keys } = this;
+    if (!keys) return [];
+    return [
+      () => {
+        const { status, ...details } = keys.check();
+        const indicator = this.indicators.check('tokenKeys');
+        if (status === 'up') return indicator.up(details);
+        return status === 'degraded' ? indicator.degraded(details) : indicator.down(details);
+      },
+    ];
   }
 
   private messagingOr(unhealthy: 'degraded' | 'down') {

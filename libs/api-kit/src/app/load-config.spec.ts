@@ -202,6 +202,66 @@ describe('loadConfig', () => {
     },
   );
 
+  const jwt = { ...needed, AUTH_MODE: 'jwt', OIDC_ISSUER: 'https://id.example', JWT_AUDIENCE: 'shop' };
+
+  it('P10 accepts jwt in production, on any address, with safe defaults', () => {
+    const config = loadConfig(ShopConfig, { ...jwt, NODE_ENV: 'production', HOST: '0.0.0.0' });
+
+    expect(config).toMatchObject({
+      JWT_AUDIENCE: ['shop'],
+      JWT_TYPE: 'at+jwt',
+      JWT_ALGORITHMS: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      JWT_USER_CLAIM: 'sub',
+      JWT_ROLES_CLAIM: 'roles',
+    });
+  });
+
+  it('P10 names what jwt needs', () => {
+    expect(problemsOf({ ...needed, AUTH_MODE: 'jwt' })).toEqual([
+      'OIDC_ISSUER is not set: AUTH_MODE="jwt" needs the issuer of the tokens.',
+      'JWT_AUDIENCE is not set: AUTH_MODE="jwt" needs the audience of the tokens.',
+    ]);
+  });
+
+  it.each([
+    ['OIDC_ISSUER', 'id.example', 'it must be a URL that begins with https:// or http:// and names a host.'],
+    [
+      'JWT_JWKS_URL',
+      'ftp://id.example/keys',
+      'it must be a URL that begins with https:// or http:// and names a host.',
+    ],
+    ['JWT_TYPE', 'at jwt', 'it must be a type such as at+jwt or JWT.'],
+    ['JWT_ALGORITHMS', 'RS256,HS256', 'it must be a list of RS256, RS384, '],
+    ['JWT_ALGORITHMS', 'none', 'it must be a list of RS256, RS384, '],
+    ['JWT_ALGORITHMS', ',', 'it must be a list of RS256, RS384, '],
+    ['JWT_ROLE_MAP', 'staff=king', 'it must be a list such as shop-staff=operator,shop-admin=admin.'],
+    ['JWT_ROLE_MAP', 'operator', 'it must be a list such as shop-staff=operator,shop-admin=admin.'],
+    ['JWT_CLOCK_TOLERANCE', '1h', 'it must be a whole number of ms, s, m, h or d, such as 15m, from 0ms to 5m.'],
+    ['AUTH_MODE', 'none', 'it must be dev or jwt.'],
+  ])('P10 rejects %s=%s', (name, value, problem) => {
+    expect(problemsOf({ ...jwt, [name]: value })).toEqual([expect.stringContaining(`${name}="${value}": ${problem}`)]);
+  });
+
+  it.each([
+    ['http://id.example/', 'OIDC_ISSUER="http://id.example/": with NODE_ENV="production" it must begin with https://'],
+    ['http://127.0.0.1:8090', undefined],
+    ['https://id.example', undefined],
+  ])('P10 requires keys that nobody on the network can replace in production: %s', (OIDC_ISSUER, problem) => {
+    expect(problemsOf({ ...jwt, OIDC_ISSUER })).toEqual([]);
+    expect(problemsOf({ ...jwt, OIDC_ISSUER, NODE_ENV: 'production' })).toEqual(
+      problem === undefined ? [] : [expect.stringContaining(problem)],
+    );
+  });
+
+  it('P10 refuses the passwords of the demo in production', () => {
+    const demo = { ...jwt, DATABASE_URL: 'postgres://orders:orders@db/shop' };
+
+    expect(problemsOf(demo)).toEqual([]);
+    expect(problemsOf({ ...demo, NODE_ENV: 'production' })).toEqual([
+      'DATABASE_URL="postgres://orders:***@db/shop": with NODE_ENV="production" the password must not be the name of the user.',
+    ]);
+  });
+
   it('reads a fraction, and rejects anything else', () => {
     expect(loadConfig(PaymentConfig, { ...needed, FAILURE_RATE: '0.25' }).FAILURE_RATE).toBe(0.25);
     for (const FAILURE_RATE of ['1.01', '-0.1', '1e-1', '.5', 'half', '50%'])

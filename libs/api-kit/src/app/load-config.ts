@@ -2,6 +2,7 @@ import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync } from 'class-validator';
 import { sslFileProblem, sslModeProblem } from '@twinbox/messaging/session-client';
 import { isLoopback } from '../http/loopback.js';
+import { isTamperProof } from '../identity/tamper-proof.js';
 import { isProduction } from './env.js';
 import type { KafkaConfig } from './kafka-config.js';
 import { kafkaProblemsOf } from './kafka-problems.js';
@@ -39,8 +40,7 @@ export function loadConfig<T extends KafkaConfig>(
       : `${property} is not set: it ${allowed}.`;
   });
   problems.push(...invalid, ...kafkaProblemsOf(config), ...databaseProblemsOf(config));
-  const authProblem = config instanceof ServiceConfig ? authProblemOf(config) : undefined;
-  if (authProblem) problems.push(authProblem);
+  if (config instanceof ServiceConfig) problems.push(...authProblemsOf(config), ...passwordProblemsOf(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
@@ -52,8 +52,25 @@ function databaseProblemsOf(config: KafkaConfig): string[] {
   return problem === undefined ? [] : [`DATABASE_URL: ${problem}.`];
 }
 
+function authProblemsOf(config: ServiceConfig): string[] {
+  if (config.AUTH_MODE !== 'jwt') return [devProblemOf(config) ?? []].flat();
+  const { OIDC_ISSUER, JWT_JWKS_URL, JWT_AUDIENCE, NODE_ENV } = config;
+  const problems: string[] = [];
+  if (!OIDC_ISSUER) problems.push('OIDC_ISSUER is not set: AUTH_MODE="jwt" needs the issuer of the tokens.');
+  if (JWT_AUDIENCE.length === 0)
+    problems.push('JWT_AUDIENCE is not set: AUTH_MODE="jwt" needs the audience of the tokens.');
+  for (const [name, value] of Object.entries({ OIDC_ISSUER, JWT_JWKS_URL })) {
+    const url = URL.parse(value ?? '');
+    if (isProduction(NODE_ENV) && url && !isTamperProof(url))
+      problems.push(
+        `${name}="${redacted(name, url.href)}": with NODE_ENV="${NODE_ENV}" it must begin with https://, because anyone on the network could replace the keys.`,
+      );
+  }
+  return problems;
+}
+
 /** Returns the problem if AUTH_MODE=dev must not be used here, because it lets every caller act as any user. */
-function authProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
+function devProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
   if (AUTH_MODE !== 'dev') return undefined;
   if (isProduction(NODE_ENV))
     return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV or choose another AUTH_MODE.`;
@@ -62,6 +79,14 @@ function authProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | u
     `AUTH_MODE="dev": it trusts every caller, so it must not listen on HOST="${HOST}" while NODE_ENV is ` +
     `${NODE_ENV === undefined ? 'not set' : `"${NODE_ENV}"`}. Unset HOST, or set NODE_ENV=development on a network that no one else can reach.`
   );
+}
+
+/** Returns the problem if the database has a demo password, which is the name of its user. */
+function passwordProblemsOf({ NODE_ENV, DATABASE_URL }: ServiceConfig): string[] {
+  const { username, password } = URL.parse(DATABASE_URL ?? '') ?? {};
+  if (!isProduction(NODE_ENV) || !password || password !== username) return [];
+  const shown = redacted('DATABASE_URL', DATABASE_URL);
+  return [`DATABASE_URL="${shown}": with NODE_ENV="${NODE_ENV}" the password must not be the name of the user.`];
 }
 
 // Every variable has a validation decorator, so the decorators list the variables. Nothing else in the environment reaches the config.

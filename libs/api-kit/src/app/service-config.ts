@@ -1,11 +1,14 @@
 import { MayBeAbsent } from '@twinbox/fields';
-import { IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
+import { ArrayNotEmpty, IsIn, IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
 import { isHostName } from '../http/loopback.js';
-import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, MS } from './env.js';
+import { roleMappingOf } from '../identity/token-claims.js';
+import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, EnvOptionalUrl, MS } from './env.js';
 import { KafkaConfig } from './kafka-config.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;
+const authModes = ['dev', 'jwt'] as const;
+const signatureAlgorithms = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA'.split(' ');
 
 /**
  * The environment variables of every service. A service extends this class, gives `PORT` a default and adds its own variables. Each field
@@ -68,11 +71,69 @@ export class ServiceConfig extends KafkaConfig {
   RELAY: 'on' | 'off' = 'on';
 
   /**
-   * `dev` trusts the headers X-User-Id and X-Roles. Therefore the service starts only on a loopback address or with NODE_ENV `development`
-   * or `test`, and never with `production`. It answers only requests for a loopback host or one of ALLOWED_HOSTS.
+   * `jwt` requires access tokens of an OpenID provider (OIDC_ISSUER, JWT_AUDIENCE). `dev` trusts the headers X-User-Id and X-Roles.
+   * Therefore the service starts only on a loopback address or with NODE_ENV `development` or `test`, and never with `production`. It
+   * answers only requests for a loopback host or one of ALLOWED_HOSTS.
    */
-  @EnvOneOf(['dev'])
-  AUTH_MODE = 'dev' as const;
+  @EnvOneOf(authModes)
+  AUTH_MODE: (typeof authModes)[number] = 'dev';
+
+  /** The issuer of the access tokens, exactly as in their claim `iss`. Required by AUTH_MODE=jwt. */
+  @EnvOptionalUrl(['https:', 'http:'])
+  OIDC_ISSUER: string | undefined;
+
+  /** The address of the issuer's public keys. If it is not set, OIDC_ISSUER is asked for it (OpenID Connect Discovery). */
+  @EnvOptionalUrl(['https:', 'http:'])
+  JWT_JWKS_URL: string | undefined;
+
+  /** The accepted values of the claim `aud`, separated by commas. Required by AUTH_MODE=jwt. */
+  @EnvList()
+  @IsNotEmpty({ each: true })
+  JWT_AUDIENCE: string[] = [];
+
+  /** The required `typ` of a token. Providers that do not follow RFC 9068 use `JWT`, which does not tell access tokens from ID tokens. */
+  @Matches(/^[\w+.-]+$/, { message: 'must be a type such as at+jwt or JWT' })
+  JWT_TYPE = 'at+jwt';
+
+  /** The accepted signature algorithms, all of them asymmetric. */
+  @EnvList()
+  @ArrayNotEmpty({ message: `must be a list of ${signatureAlgorithms.join(', ')}` })
+  @IsIn(signatureAlgorithms, { each: true, message: `must be a list of ${signatureAlgorithms.join(', ')}` })
+  JWT_ALGORITHMS: string[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+
+  /** How far the clocks of the issuer and the service may differ. A token is accepted for this long before `nbf` and after `exp`. */
+  @EnvDuration(0, 5 * MS.m)
+  JWT_CLOCK_TOLERANCE = 30 * MS.s;
+
+  /** The claim with the user id: a name, or a path such as `account.id`. */
+  @IsNotEmpty()
+  JWT_USER_CLAIM = 'sub';
+
+  /** The claim with the roles, an array or text with spaces: a name, or a path such as `realm_access.roles`. */
+  @IsNotEmpty()
+  JWT_ROLES_CLAIM = 'roles';
+
+  /** The provider's names for the roles `customer`, `operator` and `admin`: `shop-staff=operator,shop-admin=admin`. Others grant nothing. */
+  @EnvList()
+  @ValidateBy(
+    {
+      name: 'isRoleMapping',
+      validator: {
+        validate: (entry) => roleMappingOf(entry) !== undefined,
+        defaultMessage: () => 'must be a list such as shop-staff=operator,shop-admin=admin',
+      },
+    },
+    { each: true },
+  )
+  JWT_ROLE_MAP: string[] = ['customer=customer', 'operator=operator', 'admin=admin'];
+
+  /** How often the public keys are loaded again. A key that the issuer withdraws is accepted until then. */
+  @EnvDuration(1000, MS.d)
+  JWKS_REFRESH = 10 * MS.m;
+
+  /** The shortest time between two loads because of tokens with an unknown key. */
+  @EnvDuration(1000, MS.h)
+  JWKS_COOLDOWN = 30 * MS.s;
 
   /**
    * The names and addresses, without a port, by which callers may reach the service in addition to the loopback ones. AUTH_MODE=dev rejects

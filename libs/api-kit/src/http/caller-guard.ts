@@ -3,8 +3,8 @@ import { Reflector } from '@nestjs/core';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { logContext } from '../app/logging.js';
-import { type Role, setCaller } from './caller.js';
-import { CALLER_HEADERS, callerOf } from './caller-headers.js';
+import { bearerChallenge } from '../identity/token-problems.js';
+import { type Caller, identityOf, type Role, roles } from './caller.js';
 import { commonProblems } from './common-problems.js';
 import { ProblemException } from './problem.js';
 
@@ -21,17 +21,17 @@ export const Public = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(PUBLIC, true), ApiExtension(PUBLIC_EXTENSION, true));
 
 /**
- * Allows anonymous callers, who send neither `X-User-Id` nor `X-Roles`. A caller who sends one of them is identified as on any other route,
- * so a malformed header is rejected. A route that requires a role remains closed to anonymous callers.
+ * Allows anonymous callers, who send no token, or with `AUTH_MODE=dev` neither `X-User-Id` nor `X-Roles`. A caller who sends one of them is
+ * identified as on any other route, so an invalid one is rejected. A route that requires a role remains closed to anonymous callers.
  */
 export const AnonymousAllowed = (): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(OPTIONAL, true), ApiExtension(OPTIONAL_CALLER_EXTENSION, true));
 
-/** Requires one of these roles. Other callers get a 403. */
+/** Requires one of these roles. Other callers get a 403. An admin has the role `operator` too. */
 export const RequireRole = (...allowed: [Role, ...Role[]]): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(ROLES, allowed), ApiExtension(ROLES_EXTENSION, allowed));
 
-/** Identifies the caller, with `AUTH_MODE=dev` by the headers X-User-Id and X-Roles, and checks their roles. */
+/** Rejects requests whose caller is not identified or lacks the role that the route requires. `identifyCallers` must have run before. */
 @Injectable()
 export class CallerGuard implements CanActivate {
   constructor(private readonly reflector: Reflector) {}
@@ -42,25 +42,31 @@ export class CallerGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return true;
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const { headersDistinct } = request.raw;
+    const identity = identityOf(request);
+    if (!identity) throw new Error('The caller has not been identified, because identifyCallers is not active.');
     const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
-    const mayBeAnonymous =
-      !allowed && this.reflector.getAllAndOverride<boolean | undefined>(OPTIONAL, targets) === true;
-    const isIdentified = CALLER_HEADERS.some((name) => name.toLowerCase() in headersDistinct);
-    if (mayBeAnonymous && !isIdentified) return true;
-
-    const caller = callerOf(headersDistinct);
-    setCaller(request, caller);
-    logContext({ userId: caller.userId });
-
-    if (allowed && !allowed.some((role) => caller.roles.has(role))) {
-      throw new ProblemException({
-        code: 'role-required',
-        ...commonProblems['role-required'],
-        detail: `This requires the role ${allowed.join(' or ')}.`,
-        members: { roles: allowed },
-      });
+    if (!('caller' in identity)) {
+      const mayBeAnonymous =
+        !allowed && this.reflector.getAllAndOverride<boolean | undefined>(OPTIONAL, targets) === true;
+      if (mayBeAnonymous && identity.isAnonymous) return true;
+      throw identity.problem();
     }
+    const { caller } = identity;
+    logContext({ userId: caller.userId });
+    // Without any role, a token is not meant for this service.
+    requireRole(caller, allowed ?? roles);
     return true;
   }
+}
+
+function requireRole(caller: Caller, allowed: readonly Role[]): void {
+  if (allowed.some((role) => caller.roles.has(role))) return;
+  const detail = `This requires the role ${allowed.join(' or ')}.`;
+  throw new ProblemException({
+    code: 'role-required',
+    ...commonProblems['role-required'],
+    detail,
+    members: { roles: allowed },
+    ...(caller.expiresAt && { headers: { 'www-authenticate': bearerChallenge('insufficient_scope', detail) } }),
+  });
 }

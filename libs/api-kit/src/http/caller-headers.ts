@@ -1,9 +1,12 @@
-import { type Caller, type Role, roles } from './caller.js';
+import { type Caller, type Identity, type Role, roles, withIncluded } from './caller.js';
 import { commonProblems } from './common-problems.js';
 import { ProblemException } from './problem.js';
 
-/** The headers that identify the caller. Responses depend on them. */
-export const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
+/** The headers that identify the caller with AUTH_MODE=dev. */
+const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
+
+/** The headers that responses depend on, with any AUTH_MODE. */
+export const VARY = ['Authorization', ...CALLER_HEADERS];
 
 /**
  * Matches invisible characters and those that look like others: control, format and default-ignorable characters, private-use and
@@ -12,6 +15,16 @@ export const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
  */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\u2800\ufffc]|(?! )\p{Zs}/u;
 
+/** Identifies the caller with AUTH_MODE=dev, which trusts the headers. */
+export function identifyByHeaders(headers: NodeJS.Dict<string[]>): Identity {
+  try {
+    return { caller: callerOf(headers) };
+  } catch (error) {
+    if (!(error instanceof ProblemException)) throw error;
+    return { isAnonymous: !CALLER_HEADERS.some((name) => name.toLowerCase() in headers), problem: () => error };
+  }
+}
+
 /** Returns the caller that the headers identify. @throws ProblemException 401 if they do not identify one */
 export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
   const users = headers['x-user-id'] ?? [];
@@ -19,10 +32,8 @@ export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
   if (users.length > 1) throw callerUnknown('X-User-Id was sent more than once.');
   const userId = trimmed(decoded(users[0] ?? ''));
   if (userId === '') throw callerUnknown('The X-User-Id header is missing or empty.');
-  // In code points, as PostgreSQL and class-validator count them.
-  if (Array.from(userId).length > 255) throw callerUnknown('X-User-Id is longer than 255 characters.');
-  const [invisible] = INVISIBLE.exec(userId) ?? [];
-  if (invisible !== undefined) throw callerUnknown(`X-User-Id contains ${nameOf(invisible)}.`);
+  const problem = userIdProblem(userId);
+  if (problem !== undefined) throw callerUnknown(`X-User-Id ${problem}.`);
 
   const named = (headers['x-roles'] ?? [])
     .join(',')
@@ -33,7 +44,17 @@ export function callerOf(headers: NodeJS.Dict<string[]>): Caller {
   if (unknown !== undefined) {
     throw callerUnknown(`X-Roles contains ${JSON.stringify(unknown)}, which is not one of ${roles.join(', ')}.`);
   }
-  return { userId, roles: new Set(named.length > 0 ? (named as Role[]) : ['customer']) };
+  return { userId, roles: withIncluded(named.length > 0 ? (named as Role[]) : ['customer']) };
+}
+
+/** Returns why this cannot be a user id, such as `is empty`. */
+export function userIdProblem(userId: string): string | undefined {
+  if (userId === '') return 'is empty';
+  if (trimmed(userId) !== userId) return 'begins or ends with a space';
+  // In code points, as PostgreSQL and class-validator count them.
+  if (Array.from(userId).length > 255) return 'is longer than 255 characters';
+  const [invisible] = INVISIBLE.exec(userId) ?? [];
+  return invisible === undefined ? undefined : `contains ${nameOf(invisible)}`;
 }
 
 // Node decodes headers as Latin-1 (RFC 9110, section 5.5), but clients send UTF-8. So bytes that are valid UTF-8 are decoded as such.

@@ -26,8 +26,12 @@ describe('callerOf', () => {
   });
 
   it('grants exactly the roles that are listed, in one header or several', () => {
-    expect(callerOf(headers('ada', 'operator, admin ,', '')).roles).toEqual(new Set(['operator', 'admin']));
-    expect(callerOf(headers('ada', 'operator', 'admin')).roles).toEqual(new Set(['operator', 'admin']));
+    expect(callerOf(headers('ada', 'operator, customer ,', '')).roles).toEqual(new Set(['operator', 'customer']));
+    expect(callerOf(headers('ada', 'operator', 'customer')).roles).toEqual(new Set(['operator', 'customer']));
+  });
+
+  it('P10 makes an admin an operator too', () => {
+    expect(callerOf(headers('root', 'admin')).roles).toEqual(new Set(['admin', 'operator']));
   });
 
   it('decodes a user id as UTF-8, or as Latin-1 if it is not valid UTF-8', () => {
@@ -90,8 +94,9 @@ describe('an actor', () => {
     ['customer', ['customer'], 'customer:ada', false],
     ['operator', ['operator'], 'operator:ada', true],
     ['operator who shops too', ['customer', 'operator'], 'operator:ada', true],
-    ['admin', ['admin'], 'customer:ada', false],
-  ])('is a %s according to the roles of the caller', (_, roles, actor, operates) => {
+    ['admin', ['admin'], 'admin:ada', true],
+    ['admin who shops too', ['customer', 'admin'], 'admin:ada', true],
+  ])('is named after the most powerful role: %s', (_, roles, actor, operates) => {
     const caller = callerOf(headers('ada', ...roles));
 
     expect(actorOf(caller)).toBe(actor);
@@ -101,9 +106,10 @@ describe('an actor', () => {
   it.each([
     ['operator:olga', 'operator'],
     ['operator:olga\noscar', 'operator'],
+    ['admin:root', 'operator'],
     ['customer:ada', 'customer:ada'],
     ['payment-service', 'payment-service'],
-  ])('is shown to customers without the name of an operator: %j', (actor, seen) => {
+  ])('is shown to customers without the name of an operator or admin: %j', (actor, seen) => {
     expect(actorSeenBy(callerOf(headers('ada')), actor)).toBe(seen);
     expect(actorSeenBy(callerOf(headers('olga', 'operator')), actor)).toBe(actor);
   });

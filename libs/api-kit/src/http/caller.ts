@@ -1,10 +1,11 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { ProblemException } from './problem.js';
 
 /** All roles. */
 export const roles = ['customer', 'operator', 'admin'] as const;
 
-/** A role of a caller. Roles do not include each other: an admin who also acts as an operator needs both. */
+/** A role of a caller. An admin is also an operator. No other role includes another. */
 export type Role = (typeof roles)[number];
 
 /** The user who makes a request. */
@@ -12,9 +13,22 @@ export interface Caller {
   /** 1 to 255 visible characters; U+0020 is allowed too. */
   readonly userId: string;
   readonly roles: ReadonlySet<Role>;
+  /** With `AUTH_MODE=jwt`, when the token of the caller is no longer accepted. */
+  readonly expiresAt?: Date;
 }
 
-const callers = new WeakMap<object, Caller>();
+/** A request without a valid caller. */
+export interface Unidentified {
+  /** Whether the request does not even claim to come from a user. */
+  readonly isAnonymous: boolean;
+  /** Returns the problem for routes that require a caller. */
+  readonly problem: () => ProblemException;
+}
+
+/** Who makes a request. */
+export type Identity = { readonly caller: Caller } | Unidentified;
+
+const identities = new WeakMap<object, Identity>();
 
 /** Injects the caller into a handler: `@Caller() { userId }: Caller`. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller =>
@@ -23,19 +37,33 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
 
 /** Injects the caller of an `AnonymousAllowed` route into a handler; undefined for an anonymous caller. */
 export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller | undefined =>
-  callers.get(context.switchToHttp().getRequest<FastifyRequest>().raw),
+  callerIn(identityOf(context.switchToHttp().getRequest<FastifyRequest>())),
 );
 
-/** Sets the caller of a request. */
-export function setCaller({ raw }: FastifyRequest, caller: Caller): void {
-  callers.set(raw, caller);
+/** Records who makes a request. */
+export function setIdentity({ raw }: FastifyRequest, identity: Identity): void {
+  identities.set(raw, identity);
+}
+
+/** Returns who makes a request, or undefined before that is known. */
+export function identityOf({ raw }: FastifyRequest): Identity | undefined {
+  return identities.get(raw);
 }
 
 /** Returns the caller of a request. @throws Error on a route whose caller is not identified */
-export function callerOfRequest({ raw }: FastifyRequest): Caller {
-  const caller = callers.get(raw);
+export function callerOfRequest(request: FastifyRequest): Caller {
+  const caller = callerIn(identityOf(request));
   if (!caller) throw new Error('This route has no caller, because it is @Public() or the CallerGuard is not active.');
   return caller;
+}
+
+function callerIn(identity: Identity | undefined): Caller | undefined {
+  return identity && 'caller' in identity ? identity.caller : undefined;
+}
+
+/** Adds the roles that the given ones include. */
+export function withIncluded(given: readonly Role[]): ReadonlySet<Role> {
+  return new Set(given.includes('admin') ? [...given, 'operator'] : given);
 }
 
 /** Whether the caller has the role of an operator. An anonymous caller does not. */
@@ -43,12 +71,13 @@ export function isOperator(caller: Caller | undefined): boolean {
   return caller?.roles.has('operator') === true;
 }
 
-/** Returns the actor for the history: `operator:olga` for a caller with the role of an operator, otherwise `customer:ada`. */
+/** Returns the actor for the history, by the most powerful role of the caller: `admin:root`, `operator:olga` or `customer:ada`. */
 export function actorOf(caller: Caller): string {
-  return `${isOperator(caller) ? 'operator' : 'customer'}:${caller.userId}`;
+  const role = (['admin', 'operator'] as const).find((each) => caller.roles.has(each)) ?? 'customer';
+  return `${role}:${caller.userId}`;
 }
 
-/** Returns the actor as this caller may see it. Customers are not told which operator it was. */
+/** Returns the actor as this caller may see it. Customers are not told which operator or admin it was. */
 export function actorSeenBy(caller: Caller, actor: string): string {
-  return isOperator(caller) || !actor.startsWith('operator:') ? actor : 'operator';
+  return isOperator(caller) || !/^(operator|admin):/.test(actor) ? actor : 'operator';
 }

@@ -15,12 +15,17 @@ export const commonProblems = {
   'internal-error': { status: 500, title: 'Something went wrong in the service.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request could not be completed at the moment.' },
+  'keys-unavailable': { status: 503, title: 'Access tokens cannot be verified at the moment.' },
   'service-stopping': { status: 503, title: 'This replica is shutting down.' },
 } as const;
 
 /** The detail of a 503. A COMMIT may have been carried out although its response was lost. */
 export const OUTCOME_UNKNOWN =
   'Try again in a moment. A change may or may not have been made, so check before you repeat it.';
+
+/** The detail of a 503 while no token can be verified. */
+export const KEYS_NOT_LOADED =
+  'The keys of the identity provider have not been loaded yet. Nothing was changed. Try again in a moment.';
 
 /** Tells a client that gets a 503 to try again after a second. */
 export const RETRY_AFTER = { 'retry-after': '1' } as const;

@@ -1,6 +1,6 @@
 import { asMember, secondOf, type VersionConflict, versionConflictOf } from '@twinbox/kernel';
 import type { FastifyReply } from 'fastify';
-import { CALLER_HEADERS } from './caller-headers.js';
+import { VARY } from './caller-headers.js';
 import type { Preconditions } from './preconditions.js';
 import { problemOf } from './problem.js';
 import { versionConflict } from './versions.js';
@@ -31,7 +31,7 @@ export function conditionalResponse<Body extends { readonly version: number }>(
     } as const;
     throw problemOf<VersionConflict>(conflict, { 'version-conflict': versionConflict });
   }
-  const vary = [reply.getHeader('vary') ?? [], CALLER_HEADERS].flat();
+  const vary = [reply.getHeader('vary') ?? [], VARY].flat();
   // A cache may store the response for this caller but must revalidate it each time.
   void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
   const settledAt = modifiedAt && secondOf(modifiedAt) < secondOf(new Date()) ? modifiedAt : undefined;

@@ -1,19 +1,13 @@
-import type { FastifyReply } from 'fastify';
-
-/** An event of a stream (HTML Standard, section "Server-sent events"). */
-export interface ServerSentEvent {
-  /** Where a client resumes after it has received this event. A single line. */
-  readonly id?: string;
-  /** The name of the event. Default `message`. */
-  readonly event?: string;
-  /** Any JSON. Without data, clients fire no event and only move the point where they resume. */
-  readonly data?: unknown;
-}
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { identityOf } from './caller.js';
+import { commentOf, frameOf, type ServerSentEvent } from './server-sent-event.js';
 
 /** In milliseconds. Proxies close silent connections, often after 30 to 60 s. */
 const HEARTBEAT_MS = 15_000;
 /** In bytes. A client that lags further behind is disconnected. It reconnects and resumes where it was. */
 const MAX_LAG = 1024 * 1024;
+/** The longest delay of a timer, about 25 days. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** How long a client may take to read the rest of a closed stream. */
 const CLOSE_GRACE_MS = 1000;
 
@@ -41,17 +35,13 @@ export class EventStream {
   }
 
   /** Sends an event. Returns false if the event is dropped because the stream has ended. */
-  send({ id, event, data }: ServerSentEvent): boolean {
-    let frame = '';
-    if (id !== undefined) frame += `id: ${oneLine(id)}\n`;
-    if (event !== undefined) frame += `event: ${oneLine(event)}\n`;
-    if (data !== undefined) frame += `data: ${JSON.stringify(data)}\n`;
-    return this.write(`${frame}\n`);
+  send(event: ServerSentEvent): boolean {
+    return this.write(frameOf(event));
   }
 
   /** Sends a comment, which clients ignore. It shows that the stream is alive. */
   comment(text = ''): boolean {
-    return this.write(`: ${oneLine(text)}\n\n`);
+    return this.write(commentOf(text));
   }
 
   /**
@@ -133,7 +123,17 @@ export function openEventStream(reply: FastifyReply): EventStream {
   }
   streamsOf.set(server, streams.add(stream));
   stream.onClose(() => streams.delete(stream));
+  closeOnExpiry(stream, reply.request);
   return stream;
+}
+
+/** Ends a stream with the token of its caller. The client reconnects with a new one and resumes. */
+function closeOnExpiry(stream: EventStream, request: FastifyRequest): void {
+  const identity = identityOf(request);
+  if (!identity || !('caller' in identity) || !identity.caller.expiresAt) return;
+  const delayMs = Math.min(identity.caller.expiresAt.getTime() - Date.now(), MAX_TIMEOUT_MS);
+  const expiry = setTimeout(() => stream.close(), delayMs);
+  stream.onClose(() => clearTimeout(expiry));
 }
 
 /** Closes all streams when the application closes, because it would otherwise wait for the clients to disconnect. */
@@ -141,9 +141,4 @@ export function closeEventStreams(server: object): void {
   const streams = streamsOf.get(server);
   streamsOf.set(server, 'closing');
   if (streams && streams !== 'closing') for (const stream of streams) stream.close();
-}
-
-/** Replaces line breaks, because they would start another field. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\r\n\0]/g, ' ');
 }

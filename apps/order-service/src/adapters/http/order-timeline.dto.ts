@@ -37,7 +37,7 @@ export class StepDto implements StoredStep {
   @ApiProperty({
     example: 'customer:demo',
     description:
-      'Who did it: `customer:<user>`, `operator:<user>` (customers see `operator`), `gateway`, `provider`, `system`, …',
+      'Who did it: `customer:<user>`, `operator:<user>` or `admin:<user>` (customers see `operator`), `gateway`, `provider`, `system`, …',
   })
   readonly actor!: string;
 

@@ -64,8 +64,9 @@ export class PaymentRequestDto implements Omit<PaymentRequest, 'gateway'> {
     nullable: true,
     example: null,
     description:
-      "Who decided the payment: an operator's user id, `gateway`, `provider`, or `system` when it expired. An operator whose id is one of " +
-      'these words, or begins with `operator:`, appears as `operator:<user id>`. Null if nobody decided it, and always null for customers.',
+      'Who decided the payment: the user id of an operator or admin, `gateway`, `provider`, or `system` when it expired. A user whose id is ' +
+      'one of these words, or begins with `operator:` or `admin:`, appears as `operator:<user id>` or `admin:<user id>`. Null if nobody ' +
+      'decided it, and always null for customers.',
   })
   readonly decidedBy!: string | null;
 

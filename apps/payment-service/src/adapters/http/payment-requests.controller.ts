@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  actorOf,
   ApiProblems,
   Caller,
   Cause,
@@ -116,13 +117,13 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'payment-already-decided')
   async succeed(
     @Param() { paymentRequestId }: PaymentRequestParams,
-    @Caller() { userId: operator }: Caller,
+    @Caller() caller: Caller,
     @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, operator, cause, precondition };
+    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
     const result = { status: 'SUCCEEDED' } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
   }
@@ -139,13 +140,13 @@ export class PaymentRequestsController {
   async fail(
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Body() { reason }: FailPaymentDto,
-    @Caller() { userId: operator }: Caller,
+    @Caller() caller: Caller,
     @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, operator, cause, precondition };
+    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
     const result = { status: 'FAILED', reason } as const;
     return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
   }
@@ -164,13 +165,13 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found', 'version-conflict', 'refund-not-due', 'refund-under-way')
   async refunded(
     @Param() { paymentRequestId }: PaymentRequestParams,
-    @Caller() { userId: operator }: Caller,
+    @Caller() caller: Caller,
     @Cause() cause: string,
     @Preconditions() { version: precondition }: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, operator, cause, precondition };
+    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
     return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, command));
   }
 

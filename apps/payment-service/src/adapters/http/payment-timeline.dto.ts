@@ -48,7 +48,7 @@ export class TimelineStepDto implements StoredStep {
   @ApiProperty({
     example: 'operator:olga',
     description:
-      'Who caused the step: `customer:<user>`, `operator:<user>` (only `operator` for customers), `gateway`, `provider`, `system`, or the ' +
+      'Who caused the step: `customer:<user>`, `operator:<user>` or `admin:<user>` (only `operator` for customers), `gateway`, `provider`, `system`, or the ' +
       'name of a service.',
   })
   readonly actor!: string;

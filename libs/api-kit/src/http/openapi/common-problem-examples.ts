@@ -1,4 +1,4 @@
-import { commonProblems, OUTCOME_UNKNOWN } from '../common-problems.js';
+import { commonProblems, KEYS_NOT_LOADED, OUTCOME_UNKNOWN } from '../common-problems.js';
 import { type DocumentedProblem, versionConflictSchemas, violationSchemas } from './problem-schemas.js';
 
 /** The problems that any route may have, with the examples that the document shows. */
@@ -31,6 +31,16 @@ export const examples = {
     code: 'caller-unknown',
     ...commonProblems['caller-unknown'],
     detail: 'The X-User-Id header is missing or empty.',
+  },
+  tokenRefused: {
+    code: 'caller-unknown',
+    ...commonProblems['caller-unknown'],
+    detail: 'The token has expired.',
+  },
+  keysUnavailable: {
+    code: 'keys-unavailable',
+    ...commonProblems['keys-unavailable'],
+    detail: KEYS_NOT_LOADED,
   },
   roleRequired: (roles: string[]): DocumentedProblem => ({
     code: 'role-required',

@@ -14,6 +14,7 @@ import {
   requestIdHeader,
 } from './response-headers.js';
 import { PROBLEMS_EXTENSION, RAW_BODY_EXTENSION, WITHOUT_DATABASE_EXTENSION } from './route-extensions.js';
+import { type AuthMode, securityOf, securityProblemsOf } from './security.js';
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
 
@@ -31,10 +32,10 @@ const EXTENSIONS = [
 ] as const;
 
 /** Adds everything that all routes have in common. */
-export function completeOperation(operation: Operation, method: string, schemas: Schemas): void {
+export function completeOperation(operation: Operation, method: string, schemas: Schemas, authMode: AuthMode): void {
   if (!operation[RAW_BODY_EXTENSION]) closeRequest(operation, schemas);
-  const problems = problemsOf(operation, method);
-  operation.security = securityOf(operation);
+  const problems = problemsOf(operation, method, authMode);
+  operation.security = securityOf(operation, authMode);
   for (const extension of EXTENSIONS) delete operation[extension];
 
   if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
@@ -49,8 +50,7 @@ export function completeOperation(operation: Operation, method: string, schemas:
 }
 
 // Uses only the operation, so that a route that takes a body or requires a role gets its errors documented without further decorators.
-function problemsOf(operation: Operation, method: string): DocumentedProblem[] {
-  const roles = operation[ROLES_EXTENSION];
+function problemsOf(operation: Operation, method: string, authMode: AuthMode): DocumentedProblem[] {
   // A body is read before anything else, even if the route takes none. GET has no body (RFC 9110, section 9.3.1).
   const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
   // A route without parameters rejects any query.
@@ -60,8 +60,7 @@ function problemsOf(operation: Operation, method: string): DocumentedProblem[] {
   if (hasInput) problems.push(examples.validation(operation.requestBody !== undefined));
   if (operation.parameters?.some((parameter) => parameter.in === 'path')) problems.push(examples.badPath);
   if (readsBody) problems.push(examples.malformedBody, examples.tooLarge, examples.mediaType);
-  if (!operation[PUBLIC_EXTENSION]) problems.push(examples.callerUnknown);
-  if (roles) problems.push(examples.roleRequired(roles));
+  problems.push(...securityProblemsOf(operation, authMode));
   if (takesHeader(operation, 'If-Match')) problems.push(examples.versionConflict);
   if (takesHeader(operation, 'Idempotency-Key')) {
     problems.push(examples.keyInvalid);
@@ -73,14 +72,6 @@ function problemsOf(operation: Operation, method: string): DocumentedProblem[] {
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
     problems.push(examples.databaseUnavailable, examples.tryAgain);
   return problems;
-}
-
-function securityOf(operation: Operation): Record<string, string[]>[] {
-  if (operation[PUBLIC_EXTENSION]) return [];
-  if (operation[ROLES_EXTENSION]) return [{ user: [], roles: [] }];
-  // The empty requirement makes the others optional (OpenAPI 3.0.3, "Security Requirement Object").
-  const anonymous = operation[OPTIONAL_CALLER_EXTENSION] ? [{}] : [];
-  return [...anonymous, { user: [] }, { user: [], roles: [] }];
 }
 
 function closeRequest({ parameters = [], requestBody }: Operation, schemas: Schemas) {

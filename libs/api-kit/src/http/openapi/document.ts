@@ -1,7 +1,9 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ServiceConfig } from '../../app/service-config.js';
 import { completeOperation } from './complete-operation.js';
 import { operationsOf } from './operation.js';
+import { addSecuritySchemes } from './security.js';
 import { applyConstraints, documentValidation } from './validated-schemas.js';
 
 /** The general information about the service in the document. */
@@ -40,35 +42,17 @@ class ProblemDto {
 /** Generates the OpenAPI document, including everything that all routes have in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
   documentValidation(app);
-  const config = new DocumentBuilder()
+  const { AUTH_MODE: authMode } = app.get(ServiceConfig);
+  const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(info.title)
     .setDescription(info.description)
-    .setVersion(info.version)
-    .addApiKey(
-      {
-        type: 'apiKey',
-        in: 'header',
-        name: 'X-User-Id',
-        description: 'The user id of the caller, 1 to 255 characters.',
-      },
-      'user',
-    )
-    .addApiKey(
-      {
-        type: 'apiKey',
-        in: 'header',
-        name: 'X-Roles',
-        description:
-          'The roles of the caller, a comma-separated list of customer, operator and admin. Default: customer.',
-      },
-      'roles',
-    )
-    .build();
+    .setVersion(info.version);
+  const config = addSecuritySchemes(builder, authMode).build();
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
   const schemas = (document.components?.schemas ?? {}) as Record<string, Record<string, unknown>>;
   applyConstraints(schemas);
-  for (const { method, operation } of operationsOf(document)) completeOperation(operation, method, schemas);
+  for (const { method, operation } of operationsOf(document)) completeOperation(operation, method, schemas, authMode);
   return document;
 }
 

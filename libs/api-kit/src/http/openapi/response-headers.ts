@@ -1,4 +1,4 @@
-import { CALLER_HEADERS } from '../caller-headers.js';
+import { VARY } from '../caller-headers.js';
 
 /** Documents the `ETag` of a response. Routes with `Preconditions` get it automatically. */
 export const etagHeader = {
@@ -12,7 +12,7 @@ export const lastModifiedHeader = {
 };
 export const cacheHeaders = {
   'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
-  Vary: { description: `Includes ${CALLER_HEADERS.join(' and ')}.`, schema: { type: 'string' } },
+  Vary: { description: `Includes ${VARY.join(', ')}.`, schema: { type: 'string' } },
 };
 export const requestIdHeader = {
   description: 'The id of this request in the log.',

@@ -1,0 +1,34 @@
+import { ApiProperty, ApiServiceUnavailableResponse } from '@nestjs/swagger';
+
+export class HealthDto {
+  @ApiProperty({ enum: ['ok', 'degraded', 'error', 'shutting_down'], example: 'ok' })
+  readonly status!: string;
+
+  @ApiProperty({
+    type: Object,
+    description: 'The components that are up or degraded.',
+    example: { database: { status: 'up' } },
+  })
+  readonly info!: object;
+
+  @ApiProperty({ type: Object, description: 'The components that are down.', example: {} })
+  readonly error!: object;
+
+  @ApiProperty({ type: Object, description: 'All components.', example: { database: { status: 'up' } } })
+  readonly details!: object;
+}
+
+const down = (name: string) => ({
+  status: 'error',
+  info: {},
+  error: { [name]: { status: 'down' } },
+  details: { [name]: { status: 'down' } },
+});
+
+/** Documents the 503 of a check that requires the component. */
+export const UnavailableResponse = (name: string) =>
+  ApiServiceUnavailableResponse({
+    type: HealthDto,
+    description: 'A component that this check requires is down.',
+    example: down(name),
+  });

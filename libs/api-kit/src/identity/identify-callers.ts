@@ -1,0 +1,15 @@
+import type { FastifyInstance } from 'fastify';
+import { type Identity, setIdentity } from '../http/caller.js';
+
+/** Finds out from the headers of a request who makes it. There is one implementation per AUTH_MODE. */
+export type Identify = (headers: NodeJS.Dict<string[]>) => Identity | Promise<Identity>;
+
+/**
+ * Identifies the caller of each request once, before any other hook or guard needs to know. It rejects nothing, because only the guard knows
+ * whether the route requires a caller.
+ */
+export function identifyCallers(fastify: FastifyInstance, identify: Identify): void {
+  fastify.addHook('onRequest', async (request) => {
+    setIdentity(request, await identify(request.raw.headersDistinct));
+  });
+}

@@ -1,0 +1,1 @@
+export { type TokenFields, TokenIssuer } from './token-issuer.js';
