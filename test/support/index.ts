@@ -1,15 +1,19 @@
 export { type Block, blocksOf } from './blocks.js';
 export { type CheckoutCopy, copyCheckout, shellEnvironment } from './checkout-copy.js';
 export {
-  CALLERS,
+  anyone,
+  AUTH_MODES,
   documentedSecurity,
   EVERYBODY,
+  HEALTH_ROUTES,
   IDENTIFIED,
   ITS_CUSTOMER,
   OPERATORS,
+  PUBLIC,
   securityOf,
   type Statuses,
   statuses,
+  type TestCaller,
   WHO_MAY_SEE_IT,
 } from './callers.js';
 export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';

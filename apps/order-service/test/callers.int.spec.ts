@@ -1,31 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import {
   type Answer,
-  CALLERS,
+  AUTH_MODES,
   documentedSecurity,
   EVERYBODY,
   expectProblem,
+  HEALTH_ROUTES,
   IDENTIFIED,
   ITS_CUSTOMER,
   OPERATORS,
+  PUBLIC,
   securityOf,
   type Statuses,
   statuses,
+  type TestCaller,
   WHO_MAY_SEE_IT,
 } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
-let service: OrderServiceHarness;
-beforeAll(async () => {
-  service = await startOrderService();
-});
-afterAll(() => service.stop());
-
 type Order = 'cart' | 'placed' | 'paid';
 
 /** Mirrors the table of docs/api.md. `order` is the state of the order before the call. */
 const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; readonly order?: Order }])[] = [
+  ...HEALTH_ROUTES.map((route) => [route, PUBLIC, {}] as const),
   ['GET /products', EVERYBODY, {}],
   ['GET /products/{productId}', EVERYBODY, {}],
   ['PUT /products/{productId}', OPERATORS, { body: { name: 'Tea', price: 450, currency: 'EUR', stock: 1_000_000 } }],
@@ -43,40 +41,64 @@ const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; re
   ['POST /orders/{orderId}/finish', OPERATORS, { order: 'paid' }],
 ];
 
-/** An order of ada's. */
-async function anOrder(state: Order): Promise<string> {
-  const { body } = await service.aCustomer('ada').post('/orders', { ...aCart(), draft: state === 'cart' });
-  if (state === 'paid')
-    await service.receives({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
-  return String(body.id);
-}
-
 /** A stream of events does not end, so only its headers are requested. */
-async function statusOf(method: string, path: string, headers: Record<string, string>, body: object | undefined) {
+async function statusOf(
+  service: OrderServiceHarness,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body: object | undefined,
+) {
   if (!path.endsWith('/events')) return (await service.caller(headers).send(method, path, body)).status;
   return (await fetch(new URL(path, service.url), { method: 'HEAD', headers })).status;
 }
 
-describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
-  it.each(Object.keys(CALLERS) as (keyof typeof CALLERS)[])(
-    'is open to exactly the documented callers: %s',
-    async (who) => {
+describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, start, stop }) => {
+  let service: OrderServiceHarness;
+  beforeAll(async () => {
+    service = await startOrderService(await start());
+  });
+  afterAll(async () => {
+    await service.stop();
+    await stop();
+  });
+
+  /** An order of ada's. */
+  async function anOrder(state: Order): Promise<string> {
+    const ada = callers.find(({ kind }) => kind === 'its customer');
+    const { body } = await service.caller((await ada?.headers()) ?? {}).post('/orders', {
+      ...aCart(),
+      draft: state === 'cart',
+    });
+    if (state === 'paid')
+      await service.receives({ type: 'PaymentSucceeded', data: { orderId: body.id, paymentRequestId: uuidv7() } });
+    return String(body.id);
+  }
+
+  describe.each(ROUTES)('P10 %s', (route, expected, { body, order = 'cart' }) => {
+    it.each(callers)('is open to exactly the documented callers: $name', async ({ kind, headers }: TestCaller) => {
       const orderId = await anOrder(order);
       const [method = '', template = ''] = route.split(' ');
       const path = template.replace('{orderId}', orderId).replace('{productId}', 'tea');
 
-      expect(await statusOf(method, path, CALLERS[who], body)).toBe(expected[who]);
-    },
-  );
-});
+      expect(await statusOf(service, method, path, await headers(), body)).toBe(expected[kind]);
+    });
+  });
 
-it('the OpenAPI document states for each route who may call it', () => {
-  expect(documentedSecurity(service)).toEqual(
-    Object.fromEntries(ROUTES.map(([route, expected]) => [route, securityOf(expected)])),
-  );
+  it('the OpenAPI document states for each route who may call it', () => {
+    expect(documentedSecurity(service)).toEqual(
+      Object.fromEntries(ROUTES.map(([route, expected]) => [route, securityOf(expected, authMode)])),
+    );
+  });
 });
 
 describe('products without a caller', () => {
+  let service: OrderServiceHarness;
+  beforeAll(async () => {
+    service = await startOrderService();
+  });
+  afterAll(() => service.stop());
+
   it('are the same as for a customer', async () => {
     const [nobody, customer] = [service.caller({}), service.aCustomer()];
 
@@ -120,8 +142,4 @@ describe('products without a caller', () => {
     const answers: Answer[] = [await get('/products'), await get('/products/tea'), await get('/orders')];
     for (const answer of answers) expectProblem(answer, 401, 'caller-unknown');
   });
-});
-
-it('the OpenAPI document describes every response of these tests', () => {
-  expect(service.undocumented()).toEqual([]);
 });

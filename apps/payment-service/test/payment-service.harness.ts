@@ -17,6 +17,8 @@ export type PaymentServiceHarness = Awaited<ReturnType<typeof startPaymentServic
 export interface HarnessOptions {
   /** Overrides the environment. */
   readonly config?: Partial<Omit<PaymentServiceConfig, 'DATABASE_URL' | 'KAFKA_BROKERS'>>;
+  /** Further variables of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Replaces the configured gateway. */
   readonly gateway?: PaymentGateway;
   /** Replaces the system clock. */
@@ -37,10 +39,11 @@ export interface Step {
 }
 
 /** Starts payment-service and returns it with helpers for its tests. */
-export async function startPaymentService({ config: settings, gateway, clock }: HarnessOptions = {}) {
+export async function startPaymentService({ config: settings, env, gateway, clock }: HarnessOptions = {}) {
   const service = await startInProcess(
     { ...paymentService, module: (config) => moduleOf(Object.assign(config, settings), gateway, clock) },
     'payments',
+    env,
   );
   const config = service.app.get(PaymentServiceConfig);
   return {

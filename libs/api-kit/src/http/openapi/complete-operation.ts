@@ -14,7 +14,7 @@ import {
   requestIdHeader,
 } from './response-headers.js';
 import { PROBLEMS_EXTENSION, RAW_BODY_EXTENSION, WITHOUT_DATABASE_EXTENSION } from './route-extensions.js';
-import { type AuthMode, securityOf, securityProblemsOf } from './security.js';
+import { type AuthMode, documentChallenge, securityOf, securityProblemsOf } from './security.js';
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
 
@@ -47,6 +47,7 @@ export function completeOperation(operation: Operation, method: string, schemas:
   }
   const byStatus = Map.groupBy(problems, ({ status }) => status);
   for (const [status, grouped] of byStatus) addProblems(operation.responses, status, grouped, schemas);
+  documentChallenge(operation, authMode);
 }
 
 // Uses only the operation, so that a route that takes a body or requires a role gets its errors documented without further decorators.

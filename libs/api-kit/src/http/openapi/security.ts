@@ -5,6 +5,7 @@ import { roles } from '../caller.js';
 import { examples } from './common-problem-examples.js';
 import type { Operation } from './operation.js';
 import type { DocumentedProblem } from './problem-schemas.js';
+import { headersOf } from './response-headers.js';
 
 export type AuthMode = ServiceConfig['AUTH_MODE'];
 
@@ -56,4 +57,10 @@ export function securityProblemsOf(operation: Operation, authMode: AuthMode): Do
   if (authMode === 'dev') return [examples.callerUnknown, ...roleRequired];
   // A token may grant none of the roles, so that any route needs one.
   return [examples.tokenRefused, examples.roleRequired(required ?? [...roles]), examples.keysUnavailable];
+}
+
+/** Documents that a token without the required role is answered with a challenge, as RFC 6750 requires. */
+export function documentChallenge({ responses }: Operation, authMode: AuthMode): void {
+  const forbidden = responses['403'];
+  if (authMode === 'jwt' && forbidden) forbidden.headers = { ...headersOf[401], ...forbidden.headers };
 }
