@@ -20,6 +20,13 @@ RUN npm run build && mkdir /built \
  && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -name package.json \) -exec cp --parents -t /built {} + \
  && cp --parents -t /built package.json tools/package.json tools/dist/provisioning/*.js
 
+# The OpenID provider for trying out AUTH_MODE=jwt. It has the development dependencies, and is not part of the production image.
+FROM build AS identity-provider
+ENV NODE_OPTIONS=--max-old-space-size=128
+USER node
+EXPOSE 8090
+CMD ["node", "tools/dist/identity-provider/main.js"]
+
 FROM base AS production-dependencies
 COPY --from=manifests /manifests ./
 # No production dependency needs its install script. Types, source maps, TypeORM's browser build, the TypeScript compiler (an optional

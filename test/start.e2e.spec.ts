@@ -65,6 +65,7 @@ function npmStart(env: NodeJS.ProcessEnv = {}, command = 'npm start'): Command {
     PAYMENT_PORT: `${ports['8082']}`,
     POSTGRES_PORT: `${ports['15432']}`,
     KAFKA_PORT: `${ports['19092']}`,
+    OIDC_PORT: `${ports['8090']}`,
     ...env,
   });
 }
@@ -97,7 +98,7 @@ const payments = () => `http://127.0.0.1:${ports['8082']}`;
 
 beforeAll(async () => {
   copy = await copyCheckout({ built: true });
-  const documented = ['8081', '8082', '8083', '8084', '8085', '15432', '19092'];
+  const documented = ['8081', '8082', '8083', '8084', '8085', '8090', '15432', '19092'];
   // The ports are not used until minutes later.
   const free = await steadyPorts(documented.length);
   ports = Object.fromEntries(documented.map((port, n) => [port, free[n] ?? 0]));
@@ -236,15 +237,7 @@ describe('npm start', () => {
     it(
       'runs all lines of the panel, pasted at once',
       async () => {
-        const [, lines = ''] = /The life of an order, to paste\.([^]*)\nCtrl-C stops/.exec(starter.output()) ?? [];
-        const commands = lines.split('\n').filter((line) => line.startsWith('  '));
-
-        const shown = await pasted(commands.join('\n').replace('curl -sSN', 'curl -sSN --max-time 1'));
-
-        expect(commands.length).toBeGreaterThan(10);
-        expect(shown).not.toMatch(/"status":[45]\d\d|command not found|syntax error/);
-        for (const status of ['PAYMENT_PENDING', 'SUCCEEDED', 'FINISHED', 'FAILED', 'CANCELLED'])
-          expect(shown).toContain(`"status":"${status}"`);
+        await runsPanel(starter.output());
       },
       TIMEOUT_MS,
     );
@@ -377,7 +370,37 @@ describe('npm start', () => {
         expect([firstExitCode, await starter.interrupt()]).toEqual([0, 0]);
       });
     });
+
+    it(
+      'P10 starts with an OpenID provider as described in the how-to, and runs all lines of its panel',
+      async () => {
+        const [{ text } = { text: '' }] = await blocksFor('a start with access tokens', copy.read);
+
+        starter = npmStart({}, text.trim());
+        await isRunning(starter);
+
+        await runsPanel(starter.output());
+        for (const url of [`${orders()}/orders`, `${payments()}/payment-requests`])
+          expect((await operator(url).get('')).status).toBe(401);
+        expect(starter.output()).not.toMatch(/oidc-provider (NOTICE|WARNING)/);
+        expect(await starter.interrupt()).toBe(0);
+      },
+      TIMEOUT_MS,
+    );
   });
+
+  /** Pastes the lines of the panel and checks what they show. */
+  async function runsPanel(panel: string): Promise<void> {
+    const [, lines = ''] = /The life of an order, to paste\.([^]*)\nCtrl-C stops/.exec(panel) ?? [];
+    const commands = lines.split('\n').filter((line) => line.startsWith('  '));
+
+    const shown = await pasted(commands.join('\n').replace('curl -sSN', 'curl -sSN --max-time 1'));
+
+    expect(commands.length).toBeGreaterThan(10);
+    expect(shown).not.toMatch(/"status":[45]\d\d|command not found|syntax error/);
+    for (const status of ['PAYMENT_PENDING', 'SUCCEEDED', 'FINISHED', 'FAILED', 'CANCELLED'])
+      expect(shown).toContain(`"status":"${status}"`);
+  }
 
   const waitingOrders = () => listed('status=PAYMENT_PENDING&');
 

@@ -62,6 +62,10 @@ export const RUNS = {
     test: 'test/start.e2e.spec.ts',
     selects: (block) => RUN_IT(block) && block.text.endsWith(' npm start\n'),
   },
+  'a start with access tokens': {
+    test: 'test/start.e2e.spec.ts',
+    selects: (block) => RUN_IT(block) && block.text === 'npm start -- --auth\n',
+  },
   'a webhook secret': {
     test: 'test/start.e2e.spec.ts',
     selects: (block) => RUN_IT(block) && block.text.startsWith('node -p'),

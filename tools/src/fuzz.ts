@@ -148,7 +148,7 @@ async function startService(
     name,
     port,
     env: {
-      ...localEnvironment(name),
+      ...localEnvironment(name, { oidcPort: undefined }),
       DATABASE_URL: urlAs(databaseUrl, schema, schema),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',

@@ -1,7 +1,8 @@
 // Creates demo orders: orders of several customers in every status, created through the two public APIs. If they exist already, only
 // those whose payment has expired are placed again. Needs nothing but node and the files beside it, so that it also runs as a one-shot
 // container.
-// Environment: ORDER_URL, PAYMENT_URL; WEBHOOK_SECRET (the one of payment-service; without it no order is refunded).
+// Environment: ORDER_URL, PAYMENT_URL; WEBHOOK_SECRET (the one of payment-service; without it no order is refunded); with AUTH_MODE=jwt also
+// TOKEN_URL, of the local OpenID provider.
 import { randomUUID } from 'node:crypto';
 import { Demo } from './demo.js';
 import { DEMO_ORDERS, type DemoOrder } from './demo-scenarios.js';

@@ -31,6 +31,28 @@ export class RequestFailed extends Error {
   }
 }
 
+/** Where the users of the demo get access tokens, each with its name as the password. Undefined if the services trust X-User-Id. */
+const TOKEN_URL = process.env['AUTH_MODE'] === 'jwt' ? process.env['TOKEN_URL'] : undefined;
+const tokens = new Map<string, Promise<string>>();
+
+/** Adds the access token of the user that the headers name, if the services require one. */
+async function authorized(headers: Headers): Promise<Headers> {
+  const user = headers['x-user-id'];
+  if (!TOKEN_URL || user === undefined) return headers;
+  let token = tokens.get(user);
+  if (!token) tokens.set(user, (token = fetchToken(TOKEN_URL, user)));
+  return { ...headers, authorization: `Bearer ${await token}` };
+}
+
+async function fetchToken(url: string, user: string): Promise<string> {
+  const answer = await send<{ access_token: string }>(url, {
+    method: 'POST',
+    headers: { authorization: `Basic ${btoa(`${user}:${user}`)}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials' }),
+  });
+  return answer.access_token;
+}
+
 /** Sends a request. Retries for a while after a network failure or a 5xx, because the services may still be starting. */
 async function send<T>(url: string, init: RequestInit): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -48,11 +70,12 @@ async function send<T>(url: string, init: RequestInit): Promise<T> {
   }
 }
 
-export function get<T>(url: string, headers: Headers): Promise<T> {
-  return send(url, { headers });
+export async function get<T>(url: string, headers: Headers): Promise<T> {
+  return send(url, { headers: await authorized(headers) });
 }
 
-export function post<T>(url: string, headers: Headers, body?: object): Promise<T> {
+export async function post<T>(url: string, caller: Headers, body?: object): Promise<T> {
+  const headers = await authorized(caller);
   if (!body) return send(url, { method: 'POST', headers });
   const json = { 'content-type': 'application/json' };
   return send(url, { method: 'POST', headers: { ...headers, ...json }, body: JSON.stringify(body) });

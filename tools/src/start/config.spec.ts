@@ -1,11 +1,12 @@
 import { byService, bySchema, SERVICES } from '@twinbox/migrations/services';
-import { localPorts, startConfig, urlAs, withoutPassword } from './config.js';
+import { localEnvironment, localPorts, startConfig, urlAs, withoutPassword } from './config.js';
 
 it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
     servicePorts: byService(({ port }) => port),
     postgresPort: 15432,
     kafkaPort: 19092,
+    oidcPort: undefined,
     databaseUrl: undefined,
     kafkaBrokers: undefined,
     passwords: bySchema((schema) => schema),
@@ -52,6 +53,19 @@ it('rejects the same port for two programs, unless one of them is not started be
 
   const variables = localPorts(config).map(({ variable }) => variable);
   expect(variables).toEqual([...SERVICES.map(({ prefix }) => `${prefix}_PORT`), 'KAFKA_PORT']);
+});
+
+it('has a port for the OpenID provider only with --auth', () => {
+  const config = startConfig({ OIDC_PORT: '9999' }, { auth: true });
+
+  expect(config.oidcPort).toBe(9999);
+  expect(localPorts(config).map(({ variable }) => variable)).toContain('OIDC_PORT');
+  expect(localEnvironment('order-service', config)).toMatchObject({
+    AUTH_MODE: 'jwt',
+    OIDC_ISSUER: 'http://localhost:9999',
+  });
+  expect(startConfig({ OIDC_PORT: '9999' }).oidcPort).toBeUndefined();
+  expect(localEnvironment('order-service', { oidcPort: undefined })).toMatchObject({ AUTH_MODE: 'dev' });
 });
 
 it('rejects the consumer group of payment-service for the notifications of order-service', () => {

@@ -14,6 +14,8 @@ export interface StartConfig {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
   readonly postgresPort: number;
   readonly kafkaPort: number;
+  /** Where the local OpenID provider listens; undefined if the services use AUTH_MODE=dev. */
+  readonly oidcPort: number | undefined;
   /** URL of an already running server, with an admin user of its database. When set, no local server is started. */
   readonly databaseUrl: string | undefined;
   /** Already running brokers, as comma-separated host:port pairs. When set, no local broker is started. */
@@ -28,7 +30,7 @@ export interface StartConfig {
 const DEMO_WEBHOOK_SECRET = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
 
 /** Reads and checks the environment. Throws a single OperationalError with one line for each invalid variable. */
-export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
+export function startConfig(env: NodeJS.ProcessEnv, { auth = false } = {}): StartConfig {
   const wrong: string[] = [];
   const check = <T>(read: () => T): T => {
     try {
@@ -43,6 +45,7 @@ export function startConfig(env: NodeJS.ProcessEnv): StartConfig {
     servicePorts: byService(({ prefix, port }) => check(() => portFrom(env, `${prefix}_PORT`, port))),
     postgresPort: check(() => portFrom(env, 'POSTGRES_PORT', 15432)),
     kafkaPort: check(() => portFrom(env, 'KAFKA_PORT', 19092)),
+    oidcPort: auth ? check(() => portFrom(env, 'OIDC_PORT', 8090)) : undefined,
     databaseUrl: check(() => databaseUrlFrom(env)),
     kafkaBrokers: check(() => brokersFrom(env)),
     passwords: bySchema((schema) => env[passwordVariable(schema)] || schema),
@@ -77,12 +80,29 @@ function groupProblems(env: NodeJS.ProcessEnv): string[] {
  * listens on loopback only and not in production mode. Each service has its own consumer group: if both shared one, each would receive
  * only some of the messages.
  */
-export const localEnvironment = (name: ServiceName): Record<string, string> => ({
-  AUTH_MODE: 'dev',
+export const localEnvironment = (
+  name: ServiceName,
+  { oidcPort }: Pick<StartConfig, 'oidcPort'>,
+): Record<string, string> => ({
+  ...(oidcPort === undefined ? { AUTH_MODE: 'dev' } : { AUTH_MODE: 'jwt', ...acceptedTokens(oidcPort) }),
   HOST: '127.0.0.1',
   NODE_ENV: 'development',
   CONSUMER_GROUP: name,
 });
+
+export const issuerOn = (oidcPort: number): string => `http://localhost:${oidcPort}`;
+
+export const tokenUrlOn = (oidcPort: number): string => `${issuerOn(oidcPort)}/token`;
+
+/** The variables with which a service accepts the tokens of the local provider. Empty ones keep the defaults. */
+function acceptedTokens(oidcPort: number): Record<string, string> {
+  const defaults = ['JWT_JWKS_URL', 'JWT_TYPE', 'JWT_ALGORITHMS', 'JWT_USER_CLAIM', 'JWT_ROLES_CLAIM', 'JWT_ROLE_MAP'];
+  return {
+    OIDC_ISSUER: issuerOn(oidcPort),
+    JWT_AUDIENCE: 'twinbox',
+    ...Object.fromEntries(defaults.map((name) => [name, ''])),
+  };
+}
 
 /** The local ports that will be in use, each with the program that listens on it and the variable that sets it. */
 export function localPorts(
@@ -94,6 +114,9 @@ export function localPorts(
       variable: `${prefix}_PORT`,
       port: config.servicePorts[name],
     })),
+    ...(config.oidcPort === undefined
+      ? []
+      : [{ what: 'the OpenID provider', variable: 'OIDC_PORT', port: config.oidcPort }]),
     ...(config.databaseUrl ? [] : [{ what: 'PostgreSQL', variable: 'POSTGRES_PORT', port: config.postgresPort }]),
     ...(config.kafkaBrokers ? [] : [{ what: 'Kafka', variable: 'KAFKA_PORT', port: config.kafkaPort }]),
   ];

@@ -15,7 +15,7 @@ import { endStaleServices } from './service-process.js';
 import { serviceProblems } from './service-problems.js';
 import { takeLock } from './single-instance.js';
 import { startServers } from './start-servers.js';
-import { createDemoOrders, startServices } from './start-services.js';
+import { createDemoOrders, startLogin, startServices } from './start-services.js';
 
 const running = new Running();
 
@@ -30,7 +30,7 @@ const print = (line: string) => console.log(line);
 
 async function main(): Promise<void> {
   if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
-  const config = await checkedConfig(process.env);
+  const config = await checkedConfig(process.env, process.argv.includes('--auth'));
 
   const lock = await takeLock(join(home, 'run/start.lock'));
   if ('heldBy' in lock)
@@ -57,6 +57,7 @@ async function startEverything(config: StartConfig, watch: boolean): Promise<voi
   await endLeftovers();
   await checkPorts(config);
   print(`Starting Twinbox (logs in ${displayPath(LOGS)}) …`);
+  await startLogin(config, running);
   const { databaseUrl, brokers } = await startServers(config, running);
   await startServices({ config, databaseUrl, brokers, watch }, running);
   await createDemoOrders(config, running);
@@ -74,11 +75,11 @@ async function startEverything(config: StartConfig, watch: boolean): Promise<voi
 }
 
 /** Checks the variables of `npm start` and of all services before anything starts, and reports every wrong one at once. */
-async function checkedConfig(env: NodeJS.ProcessEnv): Promise<StartConfig> {
+async function checkedConfig(env: NodeJS.ProcessEnv, auth: boolean): Promise<StartConfig> {
   print('Checking the configuration …');
-  const problems = await serviceProblems(env);
+  const problems = await serviceProblems(env, auth);
   try {
-    const config = startConfig(env);
+    const config = startConfig(env, { auth });
     if (problems.length === 0) return config;
   } catch (error) {
     if (!(error instanceof OperationalError)) throw error;

@@ -1,7 +1,9 @@
 import { type ServiceName, SERVICES } from '@twinbox/migrations/services';
+import { issuerOn, tokenUrlOn } from './config.js';
 
 export interface Panel {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
+  readonly oidcPort: number | undefined;
   readonly database: string;
   readonly brokers: string;
   readonly data: string;
@@ -9,12 +11,11 @@ export interface Panel {
 }
 
 /** Returns the text shown once everything is running: addresses, commands to paste, and how to stop. */
-export function panel({ servicePorts, database, brokers, data, logs }: Panel): string {
+export function panel({ servicePorts, oidcPort, database, brokers, data, logs }: Panel): string {
   const services = SERVICES.map(({ name }) => addresses(name, servicePorts[name])).join('\n');
   const orders = `http://localhost:${servicePorts['order-service']}/orders`;
   const payments = `http://localhost:${servicePorts['payment-service']}/payment-requests`;
-  const user = `-H 'X-User-Id: demo'`;
-  const operator = `-H 'X-User-Id: ops' -H 'X-Roles: operator'`;
+  const { user, operator, provider, login } = oidcPort === undefined ? TRUSTED : withTokens(oidcPort);
   const json = `-H 'Content-Type: application/json'`;
   // grep and cut are available everywhere; jq is not.
   const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
@@ -28,11 +29,11 @@ export function panel({ servicePorts, database, brokers, data, logs }: Panel): s
 Twinbox is running.
 
 ${services}
-  PostgreSQL        ${database}
+${provider}  PostgreSQL        ${database}
   Kafka             ${brokers}
   data, logs        ${data}, ${logs}
 
-The life of an order, to paste. Create a cart for the user demo and add a product to it:
+The life of an order, to paste. ${login}Create a cart for the user demo and add a product to it:
   ORDER=${idIn(`${user} ${json} -d '{"draft":true}' ${orders}`)}
   ${show} ${user} ${json} -d '{"productId":"tea-earl-grey","quantity":2}' ${orders}/$ORDER/items
 
@@ -63,6 +64,37 @@ Show its history, then follow all orders live:
 
 Ctrl-C stops everything and keeps the data.
 `;
+}
+
+/** How the commands identify their users. */
+interface Login {
+  readonly user: string;
+  readonly operator: string;
+  readonly provider: string;
+  readonly login: string;
+}
+
+const TRUSTED: Login = {
+  user: `-H 'X-User-Id: demo'`,
+  operator: `-H 'X-User-Id: ops' -H 'X-Roles: operator'`,
+  provider: '',
+  login: '',
+};
+
+function withTokens(oidcPort: number): Login {
+  const token = (user: string) =>
+    `$(curl -sS -u ${user}:${user} -d grant_type=client_credentials ${tokenUrlOn(oidcPort)} | ` +
+    `grep -o '"access_token":"[^"]*"' | cut -d'"' -f4)`;
+  return {
+    user: '-H "Authorization: Bearer $DEMO"',
+    operator: '-H "Authorization: Bearer $OPS"',
+    provider: `  OpenID provider   ${issuerOn(oidcPort)}   users demo, ops and admin, each with its name as the password\n`,
+    login: `Fetch the access tokens of demo and ops, which are valid for an hour:
+  DEMO=${token('demo')}
+  OPS=${token('ops')}
+
+`,
+  };
 }
 
 function addresses(name: ServiceName, port: number): string {

@@ -1,4 +1,5 @@
 import { home } from '../checkout.js';
+import { type IdentityProvider } from '../identity-provider/provider.js';
 import { type KafkaServer } from '../servers/kafka-server.js';
 import { type PostgresServer } from '../servers/postgres-server.js';
 import { end, serversBelow } from '../servers/processes.js';
@@ -11,6 +12,7 @@ export class Running {
   compiler: Compiler | undefined;
   postgres: PostgresServer | undefined;
   kafka: KafkaServer | undefined;
+  identityProvider: IdentityProvider | undefined;
   /** Aborted by a signal, or when one of several concurrent steps fails. */
   private readonly stopping = new AbortController();
 
@@ -49,7 +51,7 @@ export class Running {
     console.log('\nStopping …');
     await compiler?.stop();
     await Promise.all(services.map((service) => service.stop(10_000)));
-    await Promise.all([postgres?.stop(), kafka?.stop()]);
+    await Promise.all([postgres?.stop(), kafka?.stop(), this.identityProvider?.stop()]);
     console.log(`Stopped (${((performance.now() - start) / 1000).toFixed(1)} s).`);
   }
 

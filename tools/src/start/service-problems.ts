@@ -6,7 +6,7 @@ import { root } from '../checkout.js';
 import { localEnvironment } from './config.js';
 
 /** Returns the messages of the services' own configuration checks for this environment, each variable once. */
-export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]> {
+export async function serviceProblems(env: NodeJS.ProcessEnv, auth: boolean): Promise<string[]> {
   // `npm start` sets these and checks them itself.
   const given = {
     PORT: '0',
@@ -16,7 +16,7 @@ export async function serviceProblems(env: NodeJS.ProcessEnv): Promise<string[]>
   const outputs = await Promise.all(
     SERVICES.map(({ name }) =>
       promisify(execFile)(process.execPath, [join(root, 'tools/dist/start/check-config.js'), name], {
-        env: { ...env, ...given, ...localEnvironment(name) },
+        env: { ...env, ...given, ...localEnvironment(name, { oidcPort: auth ? 8090 : undefined }) },
       }),
     ),
   );

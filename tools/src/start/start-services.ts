@@ -1,5 +1,5 @@
 import { SERVICES } from '@twinbox/migrations/services';
-import { localEnvironment, type StartConfig, urlAs } from './config.js';
+import { issuerOn, localEnvironment, type StartConfig, tokenUrlOn, urlAs } from './config.js';
 import { logFile } from './places.js';
 import { type Running } from './running.js';
 import { ServiceProcess } from './service-process.js';
@@ -31,7 +31,7 @@ async function startService(
     watch,
     logFile: logFile(name),
     env: {
-      ...localEnvironment(name),
+      ...localEnvironment(name, config),
       DATABASE_URL: urlAs(databaseUrl, schema, config.passwords[schema]),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: watch ? 'pretty' : 'json',
@@ -44,11 +44,27 @@ async function startService(
   await timed(`relay and consumers of ${name}`, () => service.messagingReady(running.signal));
 }
 
+/** Starts the OpenID provider of `npm start -- --auth`. */
+export async function startLogin({ oidcPort: port }: StartConfig, running: Running): Promise<void> {
+  if (port === undefined) return;
+  // Only then, because it takes a moment to load.
+  const { startIdentityProvider } = await import('../identity-provider/provider.js');
+  running.identityProvider = await timed(`OpenID provider on port ${port}`, () =>
+    startIdentityProvider({ issuer: issuerOn(port), port }),
+  );
+}
+
 export async function createDemoOrders(config: StartConfig, running: Running): Promise<void> {
   if (process.env['RELAY']?.trim() === 'off')
     return console.log('  – no demo orders: with RELAY=off they need separate relays (npm run relay -- order-service)');
   const called = SERVICES.filter(({ isInDemo }) => isInDemo);
   const urls = called.map(({ name, prefix }) => [`${prefix}_URL`, `http://127.0.0.1:${config.servicePorts[name]}`]);
-  const env = { ...(Object.fromEntries(urls) as Record<string, string>), WEBHOOK_SECRET: config.webhookSecret };
+  const env = {
+    ...(Object.fromEntries(urls) as Record<string, string>),
+    WEBHOOK_SECRET: config.webhookSecret,
+    ...(config.oidcPort === undefined
+      ? { AUTH_MODE: 'dev' }
+      : { AUTH_MODE: 'jwt', TOKEN_URL: tokenUrlOn(config.oidcPort) }),
+  };
   await step('demo orders', 'tools/dist/provisioning/demo-orders.js', env, running.signal);
 }
