@@ -34,7 +34,7 @@ describe('the containers', () => {
 
     const inexact = [...images, `node:${nodeTag}`].filter((image) => !/:v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$/.test(image));
 
-    expect(new Set(inexact)).toEqual(new Set(['twinbox']));
+    expect(new Set(inexact)).toEqual(new Set(['twinbox', 'twinbox-identity-provider']));
   });
 
   it('have limits of memory and processes', async () => {
