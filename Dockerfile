@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for both services, their relays and the one-shot jobs (migrations, topics, demo data). The command selects what runs.
 ARG NODE_TAG=24.21.0-bookworm-slim
 FROM node:${NODE_TAG} AS base
@@ -35,7 +34,8 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts \
  && rm -rf node_modules/typescript node_modules/.bin/tsc node_modules/.bin/tsserver node_modules/typeorm/browser \
            node_modules/node-linux-* node_modules/.bin/node \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
-# What the image contains, and under which licences. With --omit=dev, npm sbom leaves out what development needs as well.
+# What the image contains, and under which licences. With --omit=dev, npm sbom would also leave out production packages that development
+# needs too, so the development dependencies are deleted first.
 RUN npm pkg delete devDependencies --workspaces --include-workspace-root && npm sbom --sbom-format=cyclonedx > sbom.cdx.json \
  && find node_modules -type f -regextype egrep -iregex '.*/(licen[cs]e|copying|notice)[^/]*' -not -iregex '.*\.[cm]?js' | sort \
   | while read -r file; do printf '=== %s\n\n' "$file"; cat "$file"; printf '\n\n'; done > THIRD-PARTY-NOTICES.txt

@@ -20,6 +20,9 @@ it('every package that npm ci installs has a hash in the lock file', async () =>
   );
 });
 
+/** PostgreSQL has no third number. */
+const EXACT = /^(postgres:\d+\.\d+|[\w/-]+:v?\d+\.\d+\.\d+(-[a-z-]+)?)$/;
+
 describe('the containers', () => {
   interface Compose {
     readonly services: Readonly<
@@ -32,7 +35,7 @@ describe('the containers', () => {
     const images = Object.values(services).map(({ image }) => image);
     const [, nodeTag = ''] = /^ARG NODE_TAG=(.*)$/m.exec(await read('Dockerfile')) ?? [];
 
-    const inexact = [...images, `node:${nodeTag}`].filter((image) => !/:v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$/.test(image));
+    const inexact = [...images, `node:${nodeTag}`].filter((image) => !EXACT.test(image));
 
     expect(new Set(inexact)).toEqual(new Set(['twinbox', 'twinbox-identity-provider']));
   });

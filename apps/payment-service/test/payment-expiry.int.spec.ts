@@ -140,12 +140,15 @@ it('P7 with statistics from a time when nothing was due, an expiry reads only it
   };
   const before = await rowsRead();
 
-  const due = await service.app.get(PaymentRequestStore).lockIfExpired(runner.manager, overdue!.id);
+  try {
+    const due = await service.app.get(PaymentRequestStore).lockIfExpired(runner.manager, overdue!.id);
 
-  expect(due?.request.id).toBe(overdue!.id);
-  expect((await rowsRead()) - before).toBeLessThan(5);
-  await runner.rollbackTransaction();
-  await runner.release();
+    expect(due?.request.id).toBe(overdue!.id);
+    expect((await rowsRead()) - before).toBeLessThan(5);
+  } finally {
+    await runner.rollbackTransaction();
+    await runner.release();
+  }
 });
 
 it('P8 a request that is due during a database problem fails afterwards', async () => {

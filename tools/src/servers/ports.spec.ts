@@ -28,9 +28,25 @@ it('finds distinct free ports outside the ephemeral range', async () => {
 });
 
 it('never returns a port twice, even to concurrent callers', async () => {
-  const lists = await Promise.all([steadyPorts(50), steadyPorts(50), steadyPorts(50)]);
+  const [begin] = (await steadyPorts(1)) as [number];
+
+  const lists = await Promise.all([1, 2, 3].map(() => steadyPorts(50, begin - 20_000)));
 
   expect(new Set(lists.flat()).size).toBe(150);
+});
+
+it('skips a port that is in use', async () => {
+  const server = createServer();
+  let port = 26_000;
+  while (!server.listening) {
+    await new Promise<void>((resolve) => {
+      server.once('error', () => resolve());
+      server.listen(++port, '127.0.0.1', resolve);
+    });
+  }
+
+  expect(await steadyPorts(2, port - 20_000)).not.toContain(port);
+  await new Promise((resolve) => server.close(resolve));
 });
 
 it('detects that a port is in use, and that it is free again', async () => {

@@ -28,19 +28,18 @@ export function freePort(): Promise<number> {
 
 /** Below the ephemeral ports that Linux and macOS assign to outgoing connections. */
 const STEADY = { first: 20_000, last: 31_999 };
+const SIZE = STEADY.last - STEADY.first + 1;
 /** Ports that were returned before, and may not be in use yet. */
 const returned = new Set<number>();
 
 /**
  * Returns ports that are free now and that the system will not assign to an outgoing connection or to a listener on port 0. So a server
- * that stops finds its port free when it starts again. The search starts at random, so that concurrent processes find different ones.
+ * that stops finds its port free when it starts again. The search begins at a random port, so that concurrent processes rarely find the same.
  */
-export async function steadyPorts(count: number): Promise<number[]> {
-  const size = STEADY.last - STEADY.first + 1;
-  const begin = randomInt(size);
+export async function steadyPorts(count: number, begin = randomInt(SIZE)): Promise<number[]> {
   const ports: number[] = [];
-  for (let n = 0; n < size && ports.length < count; n++) {
-    const port = STEADY.first + ((begin + n) % size);
+  for (let n = 0; n < SIZE && ports.length < count; n++) {
+    const port = STEADY.first + ((begin + n) % SIZE);
     if (returned.has(port)) continue;
     returned.add(port);
     if (await isFree(port)) ports.push(port);

@@ -98,7 +98,15 @@ function allowOrigins(app: NestFastifyApplication, origins: string[]): void {
     origin: origins,
     // The plugin's default list ends with POST. All headers that a page asks for are allowed.
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['Location', 'ETag', 'Idempotent-Replayed', 'X-Request-Id', 'Retry-After', 'Allow'],
+    exposedHeaders: [
+      'Location',
+      'ETag',
+      'Idempotent-Replayed',
+      'X-Request-Id',
+      'Retry-After',
+      'Allow',
+      'WWW-Authenticate',
+    ],
     maxAge: 600,
     // followHttp() answers OPTIONS, because its response has an Allow header whether or not it is a preflight.
     preflightContinue: true,

@@ -253,6 +253,18 @@ describe('loadConfig', () => {
     );
   });
 
+  it('P10 refuses credentials in the addresses of keys, because they would appear in the log', () => {
+    expect(problemsOf({ ...jwt, JWT_JWKS_URL: 'https://ann:s3cret@id.example/keys' })).toEqual([
+      'JWT_JWKS_URL="https://ann:***@id.example/keys": it must not contain a user or a password.',
+    ]);
+  });
+
+  it('P10 refuses a process that does not verify the certificates of servers', () => {
+    expect(problemsOf({ ...jwt, NODE_TLS_REJECT_UNAUTHORIZED: '0' })).toEqual([
+      expect.stringMatching(/^NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server/),
+    ]);
+  });
+
   it('P10 refuses the passwords of the demo in production', () => {
     const demo = { ...jwt, DATABASE_URL: 'postgres://orders:orders@db/shop' };
 

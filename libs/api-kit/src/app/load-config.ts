@@ -40,6 +40,10 @@ export function loadConfig<T extends KafkaConfig>(
       : `${property} is not set: it ${allowed}.`;
   });
   problems.push(...invalid, ...kafkaProblemsOf(config), ...databaseProblemsOf(config));
+  if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
+    problems.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server. Unset it, and name the authority in NODE_EXTRA_CA_CERTS, KAFKA_SSL_CA or sslrootcert.',
+    );
   if (config instanceof ServiceConfig) problems.push(...authProblemsOf(config), ...passwordProblemsOf(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
@@ -61,6 +65,8 @@ function authProblemsOf(config: ServiceConfig): string[] {
     problems.push('JWT_AUDIENCE is not set: AUTH_MODE="jwt" needs the audience of the tokens.');
   for (const [name, value] of Object.entries({ OIDC_ISSUER, JWT_JWKS_URL })) {
     const url = URL.parse(value ?? '');
+    if (url?.username || url?.password)
+      problems.push(`${name}="${redacted(name, url.href)}": it must not contain a user or a password.`);
     if (isProduction(NODE_ENV) && url && !isTamperProof(url))
       problems.push(
         `${name}="${redacted(name, url.href)}": with NODE_ENV="${NODE_ENV}" it must begin with https://, because anyone on the network could replace the keys.`,

@@ -36,6 +36,7 @@ export class BoundedClient extends SessionClient {
     }) as never;
   }
 
+  /** Closes the connection at once. Its queries fail. */
   disconnect(): void {
     (this as unknown as Internals).connection.stream.destroy();
   }

@@ -27,7 +27,7 @@ export async function publishedKeys(source: KeySource): Promise<JSONWebKeySet> {
 async function discover({ issuer, requiresHttps }: KeySource): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   const found = (await fetchJson(url)) as { readonly issuer?: unknown; readonly jwks_uri?: unknown };
-  if (found.issuer !== issuer) throw new Error(`${url} names another issuer than ${issuer}`);
+  if (found.issuer !== issuer) throw new Error(`${url} must name the issuer ${issuer}`);
   const jwksUrl = typeof found.jwks_uri === 'string' ? URL.parse(found.jwks_uri) : null;
   if (!jwksUrl) throw new Error(`${url} has no jwks_uri`);
   if (requiresHttps && !isTamperProof(jwksUrl)) throw new Error(`the jwks_uri of ${url} does not begin with https://`);
@@ -41,7 +41,7 @@ async function fetchJson(url: string): Promise<object> {
     throw new Error(`${url} cannot be reached: ${reasonOf(error)}`);
   });
   if (!response.ok) throw new Error(`${url} answered with ${response.status}`);
-  const json: unknown = await response.json();
+  const json: unknown = await response.json().catch(() => undefined);
   if (typeof json !== 'object' || json === null) throw new Error(`${url} did not answer with a JSON object`);
   return json;
 }

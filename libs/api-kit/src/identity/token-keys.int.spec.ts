@@ -100,6 +100,16 @@ describe('an outage of the identity provider', () => {
   });
 });
 
+it('P10 a token that names an unusable key is refused', async () => {
+  const key = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'broken', alg: 'ES256', use: 'sig' };
+  issuer.published = { keys: [key] };
+  start();
+
+  expect(await outcomeOf(await issuer.token({ kid: 'broken' }))).toBe(
+    '401 The token cannot be verified with the key that it names.',
+  );
+});
+
 describe('the rotation of keys', () => {
   it('with an overlap accepts both keys at once', async () => {
     start({ cooldownMs: 0 });

@@ -71,7 +71,8 @@ export class TokenVerifier {
     } catch (error) {
       if (error instanceof KeysUnavailable) return keysUnavailable();
       if (error instanceof errors.JOSEError) return refused(this.reasonOf(error));
-      throw error;
+      // A published key that cannot be used, such as an RSA key of 1024 bits.
+      return refused('The token cannot be verified with the key that it names.');
     }
   }
 

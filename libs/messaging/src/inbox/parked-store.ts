@@ -37,6 +37,13 @@ export interface Taken {
   readonly setbacks: number;
 }
 
+/**
+ * Returns a condition on a message that was found by its id. `case` hides it from the planner, which would otherwise read everything that is
+ * due for one message (inbox_parked_due), whenever its statistics are from a time when little was due. A subquery with `offset 0` would
+ * hide it too, but lock messages before it is checked.
+ */
+const isAlive = (condition: string) => `case when p.dead_at is null then ${condition} end`;
+
 /** How long the claim of a process that died keeps others from the message. */
 const CLAIM = '2 s';
 
@@ -47,7 +54,6 @@ export class ParkedStore {
   private readonly parked: string;
   private readonly earlier: string;
   private readonly marksOfMessage: string;
-  private readonly message: string;
 
   constructor(
     private readonly schema: string,
@@ -56,9 +62,6 @@ export class ParkedStore {
   ) {
     this.parked = `${quoteIdentifier(schema)}.inbox_parked`;
     this.earlier = this.earlierAfter('0');
-    // inbox_parked_pkey. Because of `offset 0`, conditions on `p` are checked only afterwards. Otherwise the planner would read
-    // everything that is due for one message, whenever its statistics are from a time when little was due.
-    this.message = `(select * from ${this.parked} where id = $1 offset 0) as p`;
     // inbox_in_flight_partition
     this.marksOfMessage = `${quoteIdentifier(schema)}.inbox_in_flight m
       where m.consumer = p.consumer and m.topic = p.topic and m.partition = p.partition
@@ -113,8 +116,8 @@ export class ParkedStore {
     const [row]: { deaths: number }[] = await db.query(
       `with due as materialized (
          select p.id, (select count(*) from ${this.marksOfMessage}) as marks, coalesce((select max(m.deaths) from ${this.marksOfMessage}), 0) as deaths
-           from ${this.message}
-          where p.dead_at is null and p.next_attempt_at <= statement_timestamp()
+           from ${this.parked} p
+          where p.id = $1 and ${isAlive('p.next_attempt_at <= statement_timestamp()')}
             and not ${this.earlierAfter('$4')}
             for update of p skip locked),
        claimed as (
@@ -139,8 +142,8 @@ export class ParkedStore {
     const [row]: (Taken & Omit<KafkaRecord, 'timestamp'> & { recordedAt: Date })[] = await tx.query(
       `select p.topic, p.partition, p."offset", p.recorded_at as "recordedAt", p.key, p.headers, p.value,
               p.holds_key as "holdsKey", p.attempts, p.setbacks, set_config('lock_timeout', '${LOCK_TIMEOUT}', true)
-         from ${this.message}
-        where p.dead_at is null and p.next_attempt_at is not null for update skip locked`,
+         from ${this.parked} p
+        where p.id = $1 and ${isAlive('p.next_attempt_at is not null')} for update skip locked`,
       [id],
     );
     if (!row) return undefined;
@@ -152,9 +155,9 @@ export class ParkedStore {
   async release(db: DataSource, id: string): Promise<void> {
     await db.query(
       `update ${this.parked} set next_attempt_at = statement_timestamp()
-        where id in (select p.id from ${this.message}
-                      where p.dead_at is null and p.next_attempt_at > statement_timestamp()
-                        and p.next_attempt_at <= statement_timestamp() + interval '${CLAIM}' for update skip locked)`,
+        where id in (select p.id from ${this.parked} p
+                      where p.id = $1 and ${isAlive(`p.next_attempt_at > statement_timestamp()
+                        and p.next_attempt_at <= statement_timestamp() + interval '${CLAIM}'`)} for update skip locked)`,
       [id],
     );
   }

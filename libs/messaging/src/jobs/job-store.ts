@@ -103,7 +103,7 @@ export class JobStore {
        woken as (
          update ${this.jobs} set run_at = clock_timestamp()
           where id = any(array(
-            -- By jobs_pkey: because of offset 0, the planner cannot read everything that is due instead.
+            -- jobs_pkey. offset 0 keeps the planner from reading everything that is due.
             select job.id from (
               select id, run_at, dead_at from ${this.jobs} where id = any(array(
                 select id from slice join unnest($3::text[], $4::timestamptz[]) as handled (queue, since) using (queue)

@@ -42,7 +42,15 @@ type Target = Parameters<ISocketFactory>[0];
 function tlsSocket(tls: KafkaTls, { host, port, onConnect }: Target): Socket {
   const { cert, ...options } = tlsOptions(tls);
   const socket = connectTls(
-    { ...options, ...(cert !== undefined && { cert }), host, port, ...(isIP(host) === 0 && { servername: host }) },
+    // NODE_TLS_REJECT_UNAUTHORIZED=0 must not turn the verification off.
+    {
+      rejectUnauthorized: true,
+      ...options,
+      ...(cert !== undefined && { cert }),
+      host,
+      port,
+      ...(isIP(host) === 0 && { servername: host }),
+    },
     onConnect,
   );
   // Listens before kafkajs does, which passes on only the text and the code.

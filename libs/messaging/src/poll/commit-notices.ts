@@ -20,8 +20,7 @@ export class CommitNotices {
     const waitMs = this.nextAt - performance.now();
     const notify = () => void this.notify();
     // A timer waits for at least 1 ms.
-    this.notice = waitMs > 0 ? setTimeout(notify, waitMs) : setImmediate(notify);
-    this.notice.unref();
+    this.notice = waitMs > 0 ? setTimeout(notify, waitMs).unref() : setImmediate(notify);
   }
 
   /** Sends one notification at a time, so that on a silent connection a lease renewal does not queue behind them. */

@@ -29,7 +29,10 @@ it.each([
   ['?ssl=true', 'ssl is not supported'],
   ['?ssl=no-verify', 'ssl is not supported'],
   ['?sslmode=verify-full&uselibpqcompat=true', 'uselibpqcompat is not supported'],
-  ['?sslmode=verify-full&sslmode=no-verify', 'sslmode=no-verify encrypts'],
+  // node-postgres takes the last one, and nothing after a #.
+  ['?sslmode=verify-full&sslmode=disable', 'sslmode is set twice'],
+  ['?sslmode=verify-full&sslrootcert=/a.pem&sslrootcert=/b.pem', 'sslrootcert is set twice'],
+  ['#?sslmode=verify-full', 'must be written as %23'],
   ['?sslrootcert=/ca.pem', 'sslrootcert needs sslmode=verify-full'],
   ['?sslmode=disable&sslcert=/c.pem&sslkey=/k.pem', 'sslcert and sslkey need sslmode=verify-full'],
   ['?sslmode=verify-full&sslcert=/c.pem', 'sslcert and sslkey need each other'],

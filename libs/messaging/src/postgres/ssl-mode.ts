@@ -15,7 +15,9 @@ const INSTEAD = 'Use sslmode=verify-full with sslrootcert, or sslmode=disable';
  * than libpq, so only the two are accepted whose meaning is clear. Without `sslmode`, PGSSLMODE counts, and without either there is no TLS.
  */
 export function sslModeProblem(url: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
-  const query = new URLSearchParams(url.split('?').slice(1).join('?'));
+  const query = queryOf(url);
+  if (url.includes('#')) return 'it contains a #, which must be written as %23';
+  for (const name of ['sslmode', ...FILES]) if (query.getAll(name).length > 1) return `${name} is set twice`;
   for (const name of ['ssl', 'uselibpqcompat'])
     if (query.has(name)) return `${name} is not supported, because its meaning has changed. ${INSTEAD}`;
   const inUrl = query.getAll('sslmode');
@@ -33,9 +35,14 @@ export function sslModeProblem(url: string, env: NodeJS.ProcessEnv = process.env
 
 const FILES = ['sslrootcert', 'sslcert', 'sslkey'];
 
+/** Returns the parameters of the URL as node-postgres reads them. */
+function queryOf(url: string): URLSearchParams {
+  return URL.parse(url, 'postgres://base')?.searchParams ?? new URLSearchParams();
+}
+
 /** Returns which of the files that the URL names cannot be read, or undefined. */
 export function sslFileProblem(url: string): string | undefined {
-  const query = new URLSearchParams(url.split('?').slice(1).join('?'));
+  const query = queryOf(url);
   for (const name of FILES) {
     const path = query.get(name);
     if (path === null) continue;

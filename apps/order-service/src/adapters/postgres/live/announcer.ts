@@ -26,8 +26,7 @@ export class Announcer {
     const waitMs = this.nextAt - performance.now();
     const send = () => void this.send();
     // A timer waits for at least 1 ms.
-    this.timer = waitMs > 0 ? setTimeout(send, waitMs) : setImmediate(send);
-    this.timer.unref();
+    this.timer = waitMs > 0 ? setTimeout(send, waitMs).unref() : setImmediate(send);
   }
 
   private async send(): Promise<void> {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { BoundedClient, secretOf } from '@twinbox/api-kit';
+import { isStaleStatement } from '@twinbox/messaging/database-errors';
 import { endClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import pg from 'pg';
 import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../application/live/ports.js';
@@ -16,7 +17,7 @@ const ANSWER_MS = 1500;
 
 /**
  * Reads and announces steps, and listens, on a connection of its own, so that a busy pool delays no subscriber. It connects on demand and
- * again after each loss. Only LISTEN needs session state: behind a pooler in transaction mode no notice arrives, but the rest works.
+ * again after each loss. Behind a pooler in transaction mode no notice arrives, and prepared statements may be lost, but the rest works.
  */
 @Injectable()
 export class PostgresFeedSource extends FeedSource {
@@ -27,8 +28,13 @@ export class PostgresFeedSource extends FeedSource {
   private landmarks: Landmarks | undefined;
   private readonly query: Query = async <Row extends object>(text: string, values: readonly unknown[]) => {
     const client = await this.connected();
+    const send = async () => (await client.query<Row & pg.QueryResultRow>(text, [...values])).rows;
     try {
-      return (await client.query<Row & pg.QueryResultRow>(text, [...values])).rows;
+      // If a prepared statement was lost, or its table changed, it is prepared again under another name.
+      return await send().catch((error: unknown) => {
+        if (isStaleStatement(error)) return send();
+        throw error;
+      });
     } catch (error) {
       // A DatabaseError is an answer of the server, so the connection still works.
       if (!(error instanceof pg.DatabaseError)) this.lose(client);
