@@ -45,6 +45,8 @@ it('P9 reads the other topics if one does not exist, or a foreign one has no lea
   const [ours, foreign, missing] = [aTopic(), aTopic(), aTopic()];
   await createTopics(options, [ours, foreign], { replicationFactor: 1, minInsyncReplicas: 1 });
   const copies = [{ topic: ours.name, replicas: 1, minInsyncReplicas: 1 }];
+  // A broker may learn a little later that it leads a new topic.
+  await until('our topic can be read', async () => (await storedCopies(options, [ours.name])).copies.length === 1);
 
   const link = await KafkaLink.open(options.brokers[0]!);
   for (const partition of [0, 1])
