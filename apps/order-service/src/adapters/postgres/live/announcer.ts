@@ -25,7 +25,6 @@ export class Announcer {
   private schedule(): void {
     const waitMs = this.nextAt - performance.now();
     const send = () => void this.send();
-    // A timer waits for at least 1 ms.
     this.timer = waitMs > 0 ? setTimeout(send, waitMs).unref() : setImmediate(send);
   }
 
