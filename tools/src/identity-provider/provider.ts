@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import OpenIdProvider, { type Adapter, type Configuration } from 'oidc-provider';
+import OpenIdProvider, { type Configuration } from 'oidc-provider';
 import { DEMO_ORDERS } from '../provisioning/demo-scenarios.js';
+import { NOTHING_STORED } from './nothing-stored.js';
 
 /** The audience of its tokens. */
 export const AUDIENCE = 'twinbox';
@@ -78,14 +79,3 @@ function configuration(): Configuration {
     ttl: { ClientCredentials: TOKEN_SECONDS },
   };
 }
-
-/** Its tokens are self-contained, so it has nothing to store. */
-const NOTHING_STORED: Adapter = {
-  upsert: () => Promise.resolve(),
-  find: () => Promise.resolve(),
-  findByUserCode: () => Promise.resolve(),
-  findByUid: () => Promise.resolve(),
-  consume: () => Promise.resolve(),
-  destroy: () => Promise.resolve(),
-  revokeByGrantId: () => Promise.resolve(),
-};

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
+import { NOTHING_STORED } from '../identity-provider/nothing-stored.js';
 
 /** A client of the issuer, and its secret. */
 export const TOKEN_CLIENT = 'kafka-client';
@@ -48,17 +49,6 @@ export async function startTokenIssuer(): Promise<TokenIssuer> {
   };
 }
 
-const nothing = () => Promise.resolve(undefined);
-const STORES_NOTHING = {
-  upsert: nothing,
-  find: nothing,
-  findByUserCode: nothing,
-  findByUid: nothing,
-  consume: nothing,
-  destroy: nothing,
-  revokeByGrantId: nothing,
-};
-
 function providerOf(issuer: string, next: TokenIssuer['next']): Provider {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = { ...privateKey.export({ format: 'jwk' }), kid: 'test', use: 'sig', alg: 'RS256' };
@@ -74,8 +64,7 @@ function providerOf(issuer: string, next: TokenIssuer['next']): Provider {
     ],
     jwks: { keys: [key] },
     cookies: { keys: ['unused'] },
-    // Its tokens are signed, so it stores nothing.
-    adapter: () => STORES_NOTHING,
+    adapter: () => NOTHING_STORED,
     ttl: { ClientCredentials: () => next.lifetimeSeconds },
     features: {
       clientCredentials: { enabled: true },

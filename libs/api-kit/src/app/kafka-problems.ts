@@ -25,7 +25,7 @@ function tlsProblemsOf(config: KafkaConfig): string[] {
 function saslProblemsOf(config: KafkaConfig): string[] {
   const { KAFKA_SSL, KAFKA_SASL_MECHANISM: mechanism, KAFKA_OAUTH_TOKEN_URL: tokenUrl } = config;
   const setting = `KAFKA_SASL_MECHANISM=${mechanism}`;
-  // Another problem says so.
+  // The validation of the variable reports an unknown mechanism.
   if (!SASL_MECHANISMS.includes(mechanism)) return [];
   if (mechanism === 'off') return unused(config, [...PASSWORD, ...CLIENT, ...OPTIONAL], 'without KAFKA_SASL_MECHANISM');
   const isBearer = mechanism === 'oauthbearer';
@@ -49,7 +49,7 @@ function unused(config: KafkaConfig, names: readonly Variable[], when: string): 
 
 const missing = (name: string, because: string) => `${name} is not set: ${because} needs it.`;
 
-/** True if they cannot be parsed, because another problem says so. */
+/** True if one cannot be parsed, because the validation of its variable reports that. */
 function belongTogether(cert: string, key: string | undefined): boolean {
   try {
     return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key ?? ''));

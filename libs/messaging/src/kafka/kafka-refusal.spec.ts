@@ -62,13 +62,13 @@ describe('a refusal', () => {
     },
   );
 
-  it('is no outage', () => {
+  it('is not an outage', () => {
     expect(isRefused(new Error('away'))).toBe(false);
     expect(isRefused(undefined)).toBe(false);
   });
 });
 
-it('an alert is told from an answer of Kafka by its first bytes', () => {
+it('an alert is distinguished from an answer of Kafka by its first bytes', () => {
   expect(isTlsAlert(Buffer.from('15030300020250', 'hex'))).toBe(true);
   expect(isTlsAlert(Buffer.from('000001f400000001', 'hex'))).toBe(false);
 });

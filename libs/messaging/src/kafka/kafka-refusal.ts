@@ -64,7 +64,7 @@ export function isTlsAlert(chunk: Buffer): boolean {
   return chunk[0] === 0x15 && chunk[1] === 0x03;
 }
 
-/** Describes why a broker did not let this client authenticate. Returns undefined if the error says nothing about that. */
+/** Describes why a broker did not let this client authenticate. Returns undefined for any other error. */
 export function saslRefusal(error: unknown, mechanism: string): string | undefined {
   const { type } = (error ?? {}) as Fields;
   if (type === 'UNSUPPORTED_SASL_MECHANISM')
