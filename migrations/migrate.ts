@@ -8,7 +8,10 @@ run('migrate', async () => {
     schema,
     required(passwordVariable, `the password of the role ${schema}`),
   ]);
-  const ran = await migrateSchemas(adminUrl, Object.fromEntries(passwords) as Record<string, string>);
+  const ran = await migrateSchemas(adminUrl, Object.fromEntries(passwords) as Record<string, string>, {
+    closedDatabases: (process.env['CLOSED_DATABASES'] ?? '').split(/[\s,]+/).filter((name) => name !== ''),
+    onExcess: (text) => console.error(`migrate: ${text}`),
+  });
   for (const [schema, names] of Object.entries(ran)) {
     console.log(`${schema}: ${names.length === 0 ? 'up to date' : names.join(', ')}`);
   }

@@ -25,7 +25,9 @@ async function prepareDatabase(config: StartConfig, running: Running): Promise<s
   const { databaseUrl, postgresPort, passwords } = config;
   const url = databaseUrl ? await useDatabase(databaseUrl) : await startDatabase(postgresPort, running);
   const variables = SERVICES.map(({ schema }) => [passwordVariable(schema), passwords[schema]]);
-  const env = { DATABASE_URL: url, ...(Object.fromEntries(variables) as Record<string, string>) };
+  // Everything on a server of ours belongs to Twinbox. On another one, something may rely on being able to connect.
+  const closed = databaseUrl ? undefined : { CLOSED_DATABASES: 'postgres,template1,twinbox' };
+  const env = { DATABASE_URL: url, ...closed, ...(Object.fromEntries(variables) as Record<string, string>) };
   await step('migrations', 'migrations/dist/migrate.js', env, running.signal);
   await step('demo products', 'tools/dist/provisioning/demo-products.js', env, running.signal);
   return url;

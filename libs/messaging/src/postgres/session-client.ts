@@ -30,6 +30,7 @@ const DEFAULTS: SessionSettings = {
   idle_session_timeout: 0,
   row_security: 'on',
   array_nulls: 'on',
+  transform_null_equals: 'off',
   exit_on_error: 'off',
   gin_fuzzy_search_limit: 0,
   plan_cache_mode: 'auto',
@@ -37,6 +38,12 @@ const DEFAULTS: SessionSettings = {
   bytea_output: 'hex',
   extra_float_digits: 1,
 };
+
+/**
+ * Settings that only a session can set. Every role may set this one for itself, and a library that does not exist ends each of its
+ * sessions at the start. PostgreSQL reads an empty value as one empty name in ALTER ROLE, so it is not one of {@link roleSettings}.
+ */
+const SESSION_ONLY: SessionSettings = { local_preload_libraries: '' };
 
 /** The setting that does not exist before PostgreSQL 17. Older servers reject a start-up message that contains it. */
 const NEWEST: SessionSettings = { transaction_timeout: 0 };
@@ -96,7 +103,7 @@ export class SessionClient extends pg.Client {
 
   constructor(config: SessionClientConfig = {}) {
     super(withUrl(config));
-    this.settings = { ...DEFAULTS, ...NEWEST, ...config.settings };
+    this.settings = { ...DEFAULTS, ...SESSION_ONLY, ...NEWEST, ...config.settings };
     const { connection } = this as unknown as Internals;
     if (!config.acceptStandby)
       connection.on('parameterStatus', ({ parameterName, parameterValue }) => {

@@ -10,6 +10,7 @@ export const HOSTILE_SETTINGS: Readonly<Record<string, string>> = {
   bytea_output: 'escape',
   extra_float_digits: '-15',
   array_nulls: 'off',
+  transform_null_equals: 'on',
   default_transaction_isolation: 'serializable',
   default_transaction_read_only: 'on',
   default_transaction_deferrable: 'on',

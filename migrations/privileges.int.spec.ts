@@ -1,0 +1,170 @@
+import { SessionClient } from '@twinbox/messaging/session-client';
+import { createDatabase, setForRole, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import { PASSWORDS } from '@twinbox/test-support';
+import pg from 'pg';
+import { migrateSchemas } from './migrate-schemas.js';
+import { SERVICES } from './services.js';
+
+const ROLES = SERVICES.map(({ schema }) => schema);
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase(testServerUrl());
+  await migrateSchemas(database.url, PASSWORDS);
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+/** Runs a statement as a role with the same name and password. */
+async function runAs(role: string, statement: string, on = database): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: on.urlFor(role, role) });
+  await client.connect();
+  try {
+    return (await client.query(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function excessOf(url = database.url): Promise<string[]> {
+  const excess: string[] = [];
+  await migrateSchemas(url, PASSWORDS, { onExcess: (text) => excess.push(text) });
+  return excess;
+}
+
+describe.each(ROLES)('P10 the role %s', (role) => {
+  it.each(['select lo_creat(-1)', 'select lo_create(0)', `select lo_from_bytea(0, 'x')`])(
+    'creates no large object by %s',
+    async (statement) => {
+      await expect(runAs(role, statement)).rejects.toThrow('permission denied for function');
+    },
+  );
+
+  it('owns nothing in its database, and is a member of no other role', async () => {
+    const owned = await database.sql(
+      `select classid::regclass::text, objid from pg_shdepend
+        where refclassid = 'pg_authid'::regclass and refobjid = $1::text::regrole and deptype = 'o'
+          and dbid = (select oid from pg_database where datname = current_database())`,
+      [role],
+    );
+    const memberships = await database.sql('select roleid from pg_auth_members where member = $1::text::regrole', [
+      role,
+    ]);
+
+    expect([owned, memberships]).toEqual([[], []]);
+  });
+});
+
+describe('a closed database', () => {
+  it.each(ROLES)('P10 does not let the role %s connect, but its own does', async (role) => {
+    const other = await createDatabase(testServerUrl());
+    const name = new URL(other.directUrl).pathname.slice(1);
+    const own = new URL(database.directUrl).pathname.slice(1);
+    await expect(runAs(role, 'select 1 as one', other)).resolves.toEqual([{ one: 1 }]);
+
+    await migrateSchemas(database.url, PASSWORDS, { closedDatabases: [name, own] });
+
+    await expect(runAs(role, 'select', other)).rejects.toThrow(`permission denied for database "${name}"`);
+    await expect(runAs(role, 'select 1 as one')).resolves.toEqual([{ one: 1 }]);
+    await other.drop();
+  });
+
+  it('is refused if it does not exist', async () => {
+    const result = migrateSchemas(database.url, PASSWORDS, { closedDatabases: ['no such database'] });
+
+    await expect(result).rejects.toThrow('database "no such database" does not exist');
+  });
+});
+
+describe('migrate', () => {
+  it('reports what a role may do beyond its task, with the statement that revokes it', async () => {
+    const group = `group_of_${new URL(database.directUrl).pathname.slice(1)}`;
+    await database.sql(`create role ${group}`);
+    await database.sql(`grant ${group} to orders`);
+    await database.sql('create schema stray authorization orders');
+    await database.sql('grant create on schema public to orders');
+
+    const excess = await excessOf();
+
+    expect(excess).toEqual(
+      expect.arrayContaining([
+        `the role orders is a member of ${group}. Run: revoke ${group} from orders`,
+        expect.stringMatching(
+          /^the role orders owns objects in the database \S+ Run there: reassign owned by orders to /,
+        ),
+        'the role orders may create objects in the schema public. Run: revoke create on schema public from public, orders',
+      ]),
+    );
+    await database.sql(`drop role ${group}`);
+    await database.sql('drop schema stray');
+    await database.sql('revoke create on schema public from orders');
+  });
+
+  it('reports databases that are not closed, and nothing else, after an ordinary migration', async () => {
+    const excess = await excessOf();
+
+    expect(excess.filter((text) => !text.startsWith('every role may connect to the database '))).toEqual([]);
+    expect(excess).toContainEqual(
+      expect.stringMatching(
+        /^every role may connect to the database \S+\. .* revoke connect on database \S+ from public$/,
+      ),
+    );
+  });
+
+  it('of a role that may not revoke the privileges of everyone still migrates, and reports them', async () => {
+    const fresh = await createDatabase(testServerUrl());
+    const owner = new URL(fresh.directUrl).pathname.slice(1);
+    await fresh.sql(`create role ${owner} login createrole password '${owner}'`);
+    await fresh.sql(`grant create on database ${owner} to ${owner}`);
+    for (const role of ROLES) await fresh.sql(`grant ${role} to ${owner} with admin option`);
+
+    const excess = await excessOf(fresh.urlFor(owner, owner));
+
+    expect(excess).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(
+          /^every role may create temporary tables\. Run as its owner: revoke temporary on database /,
+        ),
+        'every role may create large objects. Run as a superuser: revoke execute on function ' +
+          'lo_creat(integer), lo_create(oid), lo_from_bytea(oid,bytea) from public',
+      ]),
+    );
+    await fresh.drop();
+    await database.sql(`drop role ${owner}`);
+  });
+
+  it('resets what a role has set for itself', async () => {
+    const own = new URL(database.directUrl).pathname.slice(1);
+    await runAs('orders', `alter role orders in database ${own} set enable_indexscan = off`);
+    await setForRole(database, 'orders', { work_mem: '64kB' });
+
+    await migrateSchemas(database.url, PASSWORDS);
+
+    const rows = await runAs(
+      'orders',
+      `select name, source from pg_settings where name in ('enable_indexscan', 'work_mem')`,
+    );
+    expect(rows).toEqual([
+      { name: 'enable_indexscan', source: 'default' },
+      { name: 'work_mem', source: 'default' },
+    ]);
+  });
+
+  it('lets a role connect again that has set a library which does not exist, and services connect before that', async () => {
+    const own = new URL(database.directUrl).pathname.slice(1);
+    await runAs('orders', `alter role orders in database ${own} set local_preload_libraries = 'nonexistent'`);
+    await expect(runAs('orders', 'select')).rejects.toThrow('could not access file');
+    const service = new SessionClient({ connectionString: database.urlFor('orders', 'orders') });
+
+    await service.connect();
+    const { rows } = await service.query('select 1 as one');
+    await service.end();
+    await migrateSchemas(database.url, PASSWORDS);
+
+    expect(rows).toEqual([{ one: 1 }]);
+    await expect(runAs('orders', 'select 1 as one')).resolves.toEqual([{ one: 1 }]);
+  });
+});
