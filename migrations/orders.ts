@@ -5,6 +5,7 @@ import { CartsStockAndHistory1764500000000 } from './orders/1764500000000-carts-
 import { MessagingIncidentsAndOrigins1764600000000 } from './orders/1764600000000-messaging-incidents-and-origins.js';
 import { IdempotencyKeyRoles1764700000000 } from './orders/1764700000000-idempotency-key-roles.js';
 import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-words-in-the-row.js';
+import { ProductHistory1764760000000 } from './orders/1764760000000-product-history.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   MessagingIncidentsAndOrigins1764600000000,
   IdempotencyKeyRoles1764700000000,
   SearchWordsInTheRow1764710000000,
+  ProductHistory1764760000000,
 ];

@@ -162,6 +162,7 @@ export class OrderSide {
         const available = this.available(productId);
         return product && { ...product, available, reserved: this.held(productId, isReserved) };
       },
+      record: async () => undefined,
       add: async (_, product) => {
         if (tables.products.has(product.id)) return false;
         tables.products.set(product.id, product);

@@ -77,7 +77,7 @@ export class World {
     // One product has another currency.
     const facts = { productId, name: productId, price, currency: productId === 'mug' ? 'CHF' : 'EUR', stock };
     const { orders } = this;
-    const decision = await orders.database.request((tx) => orders.putProduct.execute(tx, facts, {}));
+    const decision = await orders.database.request((tx) => orders.putProduct.execute(tx, facts, {}, 'operator:olga'));
     if (decision.accepted) this.supply.set(productId, stock + this.sold(productId));
     return decision;
   }

@@ -361,3 +361,69 @@ describe('P10 a caller', () => {
 it('the OpenAPI document describes every response of these tests', () => {
   expect(service.undocumented()).toEqual([]);
 });
+
+describe('the history of a product', () => {
+  const historyOf = (id: string) =>
+    service.database.sql(
+      `select version, actor, old_price::int, old_currency, old_stock, price::int, currency, stock, at
+         from orders.product_history where product_id = $1 order by position`,
+      [id],
+    );
+
+  it('P10 shows who changed price and stock, and from what to what, reserved pieces included', async () => {
+    const id = newId();
+    await put(id);
+    await order(id, 3);
+    const { body } = await put(id, { price: 990, stock: 15 });
+
+    const history = await historyOf(id);
+
+    const added = { price: 950, currency: 'EUR', stock: 20 };
+    const before = { old_price: 950, old_currency: 'EUR', old_stock: 20 };
+    expect(history).toEqual([
+      {
+        version: 1,
+        actor: 'operator:olga',
+        old_price: null,
+        old_currency: null,
+        old_stock: null,
+        ...added,
+        at: expect.any(Date),
+      },
+      {
+        version: 2,
+        actor: 'operator:olga',
+        ...before,
+        price: 990,
+        currency: 'EUR',
+        stock: 15,
+        at: new Date(body.updatedAt),
+      },
+    ]);
+  });
+
+  it('does not contain another name, nor a change that was rejected', async () => {
+    const id = newId();
+    await put(id);
+    await put(id, { name: 'Greener tea' });
+    await order(id, 3);
+    const rejected = await put(id, { stock: 2 });
+
+    const history = await historyOf(id);
+
+    expectProblem(rejected, 409, 'stock-reserved', { productId: id, stock: 2, reserved: 3 });
+    expect(history).toHaveLength(1);
+  });
+
+  it('P1 and the change are written together or not at all', async () => {
+    const id = newId();
+    await put(id);
+    await service.database.sql('revoke insert on orders.product_history from orders');
+
+    const { status } = await put(id, { price: 1 });
+
+    await service.database.sql('grant insert on orders.product_history to orders');
+    expect(status).toBe(500);
+    expect(await service.aCustomer().get(`/products/${id}`)).toMatchObject({ body: { price: 950, version: 1 } });
+  });
+});

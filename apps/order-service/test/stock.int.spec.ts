@@ -312,7 +312,9 @@ describe('an order that has read the old price', () => {
     let waiting: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      const decision = await service.app.get(PutProduct).execute(tx, { ...facts, productId, price: 150 }, {});
+      const decision = await service.app
+        .get(PutProduct)
+        .execute(tx, { ...facts, productId, price: 150 }, {}, 'operator:olga');
       expect(decision.accepted).toBe(true);
       waiting = place();
       await until('it has read the old price, and waits for the lock', isSomebodyWaiting);
@@ -330,7 +332,9 @@ describe('an order that has read the old price', () => {
     let waiting: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      await service.app.get(PutProduct).execute(tx, { ...facts, currency: 'USD', productId, price: 100 }, {});
+      await service.app
+        .get(PutProduct)
+        .execute(tx, { ...facts, currency: 'USD', productId, price: 100 }, {}, 'operator:olga');
       waiting = service.aCustomer().post('/orders', { items: items(productId) });
       await until('it has read the old currency, and waits for the lock', isSomebodyWaiting);
     });
@@ -373,7 +377,7 @@ describe('setting the stock', () => {
     let second: Promise<Answer> | undefined;
 
     await service.app.get(DataSource).transaction(async (tx) => {
-      await service.app.get(PutProduct).execute(tx, { ...facts, productId, stock: 30 }, {});
+      await service.app.get(PutProduct).execute(tx, { ...facts, productId, stock: 30 }, {}, 'operator:olga');
       second = service.anOperator().send('PUT', `/products/${productId}`, { ...facts, stock: 40 });
       await until('it has counted, and waits for the lock', isSomebodyWaiting);
     });

@@ -6,6 +6,13 @@ export interface StockedProduct extends Product {
   readonly reserved: number;
 }
 
+/** A change of a product by an operator. `from` is undefined for a new product. */
+export interface ProductChange {
+  readonly actor: string;
+  readonly from: StockedProduct | undefined;
+  readonly to: StockedProduct;
+}
+
 export interface ProductQuery {
   /** Words, or beginnings of words, of the name or the id; undefined for all products. */
   readonly search: string | undefined;
@@ -34,6 +41,8 @@ export abstract class ProductStore {
   /** Adds a new product. Returns false if it was added concurrently. */
   abstract add(tx: EntityManager, product: Product): Promise<boolean>;
   abstract save(tx: EntityManager, before: Product, after: Product): Promise<void>;
+  /** Adds an entry to the product's history. */
+  abstract record(tx: EntityManager, change: ProductChange): Promise<void>;
   abstract find(productId: string): Promise<Product | undefined>;
   abstract findStocked(productId: string): Promise<StockedProduct | undefined>;
   /** Lists products sorted by id. The cursor is the last id of the page. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock, type Decision, versionConflictOf, type VersionPrecondition } from '@twinbox/kernel';
 import { type EntityManager } from 'typeorm';
 import { type Product, type ProductFacts, type ProductRejection, putProduct } from '../domain/product.js';
-import { ProductStore, type StockedProduct } from './product-store.js';
+import { type ProductChange, ProductStore, type StockedProduct } from './product-store.js';
 
 @Injectable()
 export class PutProduct {
@@ -15,6 +15,7 @@ export class PutProduct {
     tx: EntityManager,
     facts: ProductFacts,
     precondition: VersionPrecondition,
+    actor: string,
   ): Promise<Decision<StockedProduct, never, ProductRejection>> {
     // Before the lock, because sales would have to wait while all live orders are scanned.
     const seen = await this.products.stocked(tx, facts.productId);
@@ -28,8 +29,10 @@ export class PutProduct {
     const { state } = decision;
     if (known) await this.products.save(tx, known, state);
     // The product was added concurrently, so try again with what is there now.
-    else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, precondition);
-    return { ...decision, state: { ...state, reserved }, steps: [] };
+    else if (!(await this.products.add(tx, state))) return this.execute(tx, facts, precondition, actor);
+    const change = { actor, from: known && { ...known, reserved }, to: { ...state, reserved } };
+    if (changesValue(change)) await this.products.record(tx, change);
+    return { ...decision, state: change.to, steps: [] };
   }
 
   /**
@@ -40,4 +43,9 @@ export class PutProduct {
     const counted = seen?.version === known.version ? seen : await this.products.stocked(tx, known.id);
     return counted ? counted.available + counted.reserved - known.available : 0;
   }
+}
+
+/** Another name leaves price and stock as they are. */
+function changesValue({ from, to }: ProductChange): boolean {
+  return from?.price !== to.price || from.currency !== to.currency || from.available !== to.available;
 }

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Param, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  actorOf,
   AnonymousAllowed,
   ApiProblems,
   Caller,
@@ -74,12 +75,13 @@ export class ProductsController {
   async put(
     @Param() { productId }: ProductParams,
     @Body() { name, price, currency, stock }: PutProductDto,
+    @Caller() caller: Caller,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<ProductDto>> {
     const product = await this.unitOfWork.run(undefined, async (tx) => {
       const facts = { productId, name, price, currency, stock };
-      const decision = await this.putProduct.execute(tx, facts, preconditions.version);
+      const decision = await this.putProduct.execute(tx, facts, preconditions.version, actorOf(caller));
       if (decision.accepted) return withStock(decision.state);
       const { rejection } = decision;
       if (rejection.code !== 'currency-not-current') throw problemOf(rejection, productProblems);

@@ -3,7 +3,12 @@ import { LockGate } from '@twinbox/api-kit';
 import { type Page, pageOf } from '@twinbox/kernel';
 import { prepared } from '@twinbox/messaging/transactions';
 import { DataSource, type EntityManager } from 'typeorm';
-import { type ProductQuery, ProductStore, type StockedProduct } from '../../application/product-store.js';
+import {
+  type ProductChange,
+  type ProductQuery,
+  ProductStore,
+  type StockedProduct,
+} from '../../application/product-store.js';
 import { LIVE_STATUSES } from '../../domain/order.js';
 import { Catalogue, type Line, type Product } from '../../domain/product.js';
 import { productColumns } from './product-table.js';
@@ -99,6 +104,11 @@ const SAVE = `
     from unnest(${savedColumns.arrayPlaceholders(4)}) as s (${savedColumns.names})
    where p.id = $1`;
 
+const RECORD = `
+  insert into orders.product_history
+    (product_id, version, at, actor, old_price, old_currency, old_stock, price, currency, stock)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`;
+
 @Injectable()
 export class PostgresProductStore extends ProductStore {
   private readonly gate: LockGate;
@@ -179,6 +189,12 @@ export class PostgresProductStore extends ProductStore {
   override async save(tx: EntityManager, before: Product, after: Product): Promise<void> {
     const values = savedColumns.arrays([{ ...after, wordsOf: after.name }]);
     await tx.query(SAVE, [after.id, wordsOf(after), after.available - before.available, ...values]);
+  }
+
+  override async record(tx: EntityManager, { actor, from, to }: ProductChange): Promise<void> {
+    const valuesOf = (product?: StockedProduct) =>
+      product ? [product.price, product.currency, product.available + product.reserved] : [null, null, null];
+    await tx.query(RECORD, [to.id, to.version, to.updatedAt, actor, ...valuesOf(from), ...valuesOf(to)]);
   }
 
   override async find(productId: string): Promise<Product | undefined> {
