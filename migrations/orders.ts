@@ -6,6 +6,7 @@ import { MessagingIncidentsAndOrigins1764600000000 } from './orders/176460000000
 import { IdempotencyKeyRoles1764700000000 } from './orders/1764700000000-idempotency-key-roles.js';
 import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-words-in-the-row.js';
 import { ProductHistory1764760000000 } from './orders/1764760000000-product-history.js';
+import { AppendOnlyHistory1764761000000 } from './orders/1764761000000-append-only-history.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   IdempotencyKeyRoles1764700000000,
   SearchWordsInTheRow1764710000000,
   ProductHistory1764760000000,
+  AppendOnlyHistory1764761000000,
 ];

@@ -6,6 +6,7 @@ import { MessagingIncidentsAndOrigins1764600000000 } from './payments/1764600000
 import { IdempotencyKeyRoles1764700000000 } from './payments/1764700000000-idempotency-key-roles.js';
 import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-decided-by-named-operators.js';
 import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-payment-timeline-cancelled.js';
+import { AppendOnlyHistory1764761000000 } from './payments/1764761000000-append-only-history.js';
 
 /** The migrations of the schema `payments` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   IdempotencyKeyRoles1764700000000,
   DecidedByNamedOperators1764710000000,
   PaymentTimelineCancelled1764730000000,
+  AppendOnlyHistory1764761000000,
 ];

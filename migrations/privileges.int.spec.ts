@@ -58,6 +58,45 @@ describe.each(ROLES)('P10 the role %s', (role) => {
   });
 });
 
+describe.each([
+  ['orders', ['order_timeline', 'product_history', 'messaging_audit']],
+  ['payments', ['payment_timeline', 'messaging_audit']],
+])('the history of %s', (schema, tables) => {
+  const columnOf = (table: string) => (table === 'messaging_audit' ? 'id' : 'position');
+
+  it.each(tables)('P10 %s cannot be changed, not even by its owner', async (table) => {
+    const statements = [`update ${schema}.${table} set ${columnOf(table)} = default`, `delete from ${schema}.${table}`];
+
+    for (const statement of statements) {
+      await expect(runAs(schema, statement)).rejects.toThrow(`permission denied for table ${table}`);
+      await expect(database.sql(statement)).rejects.toThrow(
+        `of ${schema}.${table} is rejected, because its rows show what happened`,
+      );
+    }
+  });
+
+  it('P10 does not lose incidents, which can be acknowledged', async () => {
+    await expect(runAs(schema, `delete from ${schema}.messaging_incidents`)).rejects.toThrow('permission denied');
+    await expect(runAs(schema, `update ${schema}.messaging_incidents set acknowledged_at = now()`)).resolves.toEqual(
+      [],
+    );
+  });
+
+  it('P10 messages in the outbox cannot be changed, but added, locked and removed', async () => {
+    const add = `insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+                 values (gen_random_uuid(), 'a', 'k', 'T', 'urn', 1, '{}')`;
+    await runAs(schema, add);
+
+    await expect(runAs(schema, `update ${schema}.outbox set payload = '{"forged":true}'`)).rejects.toThrow(
+      `UPDATE of ${schema}.outbox is rejected`,
+    );
+    const locked = await runAs(schema, `select payload from ${schema}.outbox for update skip locked`);
+    const removed = await runAs(schema, `delete from ${schema}.outbox returning payload`);
+
+    expect([locked, removed]).toEqual([[{ payload: '{}' }], [{ payload: '{}' }]]);
+  });
+});
+
 describe('a closed database', () => {
   it.each(ROLES)('P10 does not let the role %s connect, but its own does', async (role) => {
     const other = await createDatabase(testServerUrl());

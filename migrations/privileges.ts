@@ -13,9 +13,25 @@ export async function grant(tx: EntityManager, schema: string): Promise<void> {
   await revokeLargeObjects(tx);
   await ddl(tx, 'grant usage on schema %I to %I', schema, schema);
   await ddl(tx, 'grant select, insert, update, delete on all tables in schema %I to %I', schema, schema);
+  await revokeHistory(tx, schema);
   // The relay compares its position with the sequence of the outbox.
   await ddl(tx, 'grant select on all sequences in schema %I to %I', schema, schema);
   await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
+}
+
+/**
+ * Revokes changes of history. The outbox is not among the tables, because locking its rows takes the privilege to update them, and the
+ * relay of every version deletes old rows itself.
+ */
+async function revokeHistory(tx: EntityManager, schema: string): Promise<void> {
+  const tables: { name: string; changes: string }[] = await tx.query(
+    `select relname as name, case relname when 'messaging_incidents' then 'delete' else 'update, delete' end as changes
+       from pg_class
+      where relnamespace = $1::text::regnamespace and relkind = 'r'
+        and relname in ('order_timeline', 'product_history', 'payment_timeline', 'messaging_audit', 'messaging_incidents')`,
+    [schema],
+  );
+  for (const { name, changes } of tables) await ddl(tx, `revoke ${changes} on %I.%I from %I`, schema, name, schema);
 }
 
 /** Revokes the privilege of everyone to connect to these databases, so that only roles with a privilege of their own can. */

@@ -1,0 +1,13 @@
+import { type MigrationInterface, type QueryRunner } from 'typeorm';
+import { appendOnly, appendOnlyDown } from '../append-only.js';
+
+export class AppendOnlyHistory1764761000000 implements MigrationInterface {
+  async up(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of appendOnly('orders', ['order_timeline', 'product_history', 'messaging_audit']))
+      await queryRunner.query(statement);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(appendOnlyDown('orders'));
+  }
+}
