@@ -1,0 +1,85 @@
+// npm run fuzz: runs schemathesis against both services, started for it with AUTH_MODE=jwt, as each kind of caller.
+// Usage: npm run fuzz -- [--short] [arguments of "schemathesis run"]
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describeError } from '../errors.js';
+import { tokenUrlOn } from '../start/config.js';
+import { missingSchemathesis, schemathesis } from './schemathesis.js';
+import { startSystem, type System } from './system.js';
+
+/** The users of the local OpenID provider, by the kind of caller that they are. */
+const CALLERS = {
+  anonymous: undefined,
+  customer: 'demo',
+  operator: 'ops',
+  admin: 'admin',
+} as const;
+
+type Kind = keyof typeof CALLERS;
+
+const SOME_VALUES = ['--phases', 'fuzzing', '--max-examples', '3', '--seed', '1'];
+
+/**
+ * The arguments of the short form, for CI. It takes about a minute on two cores, most of it in the coverage phase, which therefore
+ * runs only once per service, as a caller with all permissions.
+ */
+const SHORT: Readonly<Record<Kind, readonly string[]>> = {
+  anonymous: SOME_VALUES,
+  customer: SOME_VALUES,
+  operator: ['--phases', 'coverage', '--seed', '1'],
+  admin: SOME_VALUES,
+};
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort(signal));
+
+async function main(): Promise<number> {
+  const { signal } = stopping;
+  const isShort = process.argv[2] === '--short';
+  const args = process.argv.slice(isShort ? 3 : 2);
+  const missing = await missingSchemathesis(signal);
+  if (missing !== undefined) {
+    console.log(`Skipped: ${missing}`);
+    console.log('0 passed, 0 failed');
+    return 0;
+  }
+  const directory = await mkdtemp(join(await realpath(tmpdir()), 'twinbox-fuzz-'));
+  const undo: (() => Promise<unknown>)[] = [() => rm(directory, { recursive: true, force: true, maxRetries: 10 })];
+  try {
+    const system = await startSystem({ directory, undo, signal });
+    const results: boolean[] = [];
+    for (const [name, url] of Object.entries(system.urls))
+      for (const kind of Object.keys(CALLERS) as Kind[]) {
+        console.log(`\n${name}, ${kind}`);
+        const token = await tokenOf(kind, system);
+        const all = [...(isShort ? SHORT[kind] : []), ...args];
+        results.push((await schemathesis(url, { ...(token && { token }), args: all, cwd: directory, signal })) === 0);
+      }
+    const passed = results.filter(Boolean).length;
+    console.log(`${passed} passed, ${results.length - passed} failed`);
+    return passed === results.length ? 0 : 1;
+  } finally {
+    for (let step = undo.pop(); step; step = undo.pop()) await step();
+  }
+}
+
+/** Returns an access token for the user. Each user is a client whose secret is its name. */
+async function tokenOf(kind: Kind, { oidcPort }: System): Promise<string | undefined> {
+  const user = CALLERS[kind];
+  if (user === undefined) return undefined;
+  const response = await fetch(tokenUrlOn(oidcPort), {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${user}:${user}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials' }),
+  });
+  if (!response.ok) throw new Error(`The OpenID provider answered ${response.status}: ${await response.text()}`);
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!stopping.signal.aborted) console.error(describeError(error));
+  process.exitCode = 1;
+}
