@@ -13,6 +13,7 @@ import { million } from './parts/million.js';
 import { relay } from './parts/relay.js';
 import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
+import { tokens } from './parts/tokens.js';
 import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
 import { type Servers } from './support/servers.js';
@@ -36,6 +37,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   million: { measure: million, seconds: [90, 10] },
   takeover: { measure: takeover, seconds: [60, 15] },
   saga: { measure: saga, seconds: [900, 150] },
+  tokens: { measure: tokens, seconds: [150, 40] },
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },
   'worst-input': { measure: worstInput, seconds: [90, 30] },

@@ -20,7 +20,7 @@ interface Latency {
 export async function live(servers: Servers): Promise<Figure[]> {
   const shop = await openShop(servers);
   try {
-    const services = await startServices(shop, 2);
+    const services = await startServices(shop, [{}, {}]);
     try {
       const [here = '', there = ''] = services.orderUrls;
       // The first orders warm everything up.

@@ -59,7 +59,7 @@ export async function saga(servers: Servers): Promise<Figure[]> {
 
 /** Places real orders, which also warms up Kafka, then copies them. */
 async function fill(shop: Shop, { originals, orders }: Extent): Promise<number> {
-  const services = await startServices(shop, 1);
+  const services = await startServices(shop, [{}]);
   try {
     const load = await startLoad(shop, services, originals);
     await load.result;
@@ -88,7 +88,10 @@ async function measureEmpty(servers: Servers, replicas: number, kinds: Kinds, ex
 }
 
 async function measure(shop: Shop, replicas: number, servers: Kinds, extent: Extent): Promise<Measured> {
-  const services = await startServices(shop, replicas);
+  const services = await startServices(
+    shop,
+    Array.from({ length: replicas }, () => ({})),
+  );
   try {
     const load = await startLoad(shop, services);
     // It ends by itself only on an error.

@@ -15,7 +15,7 @@ export async function worstInput(servers: Servers): Promise<Figure[]> {
   const shop = await openShop(servers);
   try {
     const env: typeof shop.env = (name) => ({ ...shop.env(name), WEBHOOK_SECRET });
-    const services = await startServices({ ...shop, env }, 1);
+    const services = await startServices({ ...shop, env }, [{}]);
     try {
       const figures: Figure[] = [];
       const urls = [...services.orderUrls, ...services.paymentUrls];

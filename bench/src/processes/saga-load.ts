@@ -9,6 +9,8 @@ export interface SagaLoadOptions {
   readonly databaseUrl: string;
   /** The number of orders after which it ends; without it, it runs until it is stopped. */
   readonly orders?: number;
+  /** The access token of each customer, for services with AUTH_MODE=jwt. */
+  readonly tokens?: Readonly<Record<string, string>>;
 }
 
 export interface SagaLoadResult {
@@ -23,10 +25,10 @@ const MAX_POSTS = 24;
 /** Cheap compared with an order: the open ones are read by id. */
 const POLL_INTERVAL_MS = 100;
 
-runAsChild<SagaLoadOptions, SagaLoadResult>(async ({ orderUrls, databaseUrl, orders }, finish) => {
+runAsChild<SagaLoadOptions, SagaLoadResult>(async ({ orderUrls, databaseUrl, orders, tokens }, finish) => {
   const database = new pg.Client({ connectionString: databaseUrl });
   await database.connect();
-  const trade = new Trade(new Customers(orderUrls), database, orders ?? Infinity);
+  const trade = new Trade(new Customers(orderUrls, tokens), database, orders ?? Infinity);
   const result = trade.run();
   result.then((value) => orders && finish(value), fail);
   return () => {

@@ -2,10 +2,11 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { PRODUCTS, productId } from './shop.js';
 
-const CUSTOMERS = 500;
+/** All who place orders. */
+export const CUSTOMERS: readonly string[] = Array.from({ length: 1000 }, (_, n) => `customer-${n}`);
 
 /** Returns a random customer. */
-export const someCustomer = (): string => `customer-${upTo(CUSTOMERS)}`;
+export const someCustomer = (): string => CUSTOMERS[upTo(CUSTOMERS.length)] ?? '';
 
 const upTo = (n: number) => Math.floor(Math.random() * n);
 
@@ -14,7 +15,11 @@ export class Customers {
   private readonly agent = new Agent({ keepAlive: true });
   private calls = 0;
 
-  constructor(private readonly orderUrls: readonly string[]) {}
+  constructor(
+    private readonly orderUrls: readonly string[],
+    /** The access token of each customer; undefined if the services trust the header X-User-Id. */
+    private readonly tokens?: Readonly<Record<string, string>>,
+  ) {}
 
   /** Orders two products. Returns the order's id, or undefined when the shop cannot accept it at the moment. */
   async place(customerId: string): Promise<string | undefined> {
@@ -60,7 +65,7 @@ export class Customers {
   private call(method: string, url: string, customerId: string, body = ''): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const headers = {
-        'x-user-id': customerId,
+        ...(this.tokens ? { authorization: `Bearer ${this.tokens[customerId]}` } : { 'x-user-id': customerId }),
         ...(body !== '' && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
       };
       request(url, { method, agent: this.agent, headers }, resolve).on('error', reject).end(body);

@@ -27,8 +27,10 @@ const STOP_TIMEOUT_MS = 20_000;
 /** The directory for a CPU profile of each replica, if set. */
 const PROFILES = process.env['BENCH_CPU_PROF'];
 
-/** Starts the replicas and returns when all are ready. */
-export async function startServices(shop: Shop, replicas: number): Promise<Services> {
+type Settings = Readonly<Record<string, string>>;
+
+/** Starts one replica of each service for each of the settings, which are added to those of the shop, and returns when all are ready. */
+export async function startServices(shop: Shop, replicas: readonly Settings[]): Promise<Services> {
   // Logs are written, as in any deployment, but read only if a service fails.
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-bench-'));
   const started: Replica[] = [];
@@ -38,11 +40,12 @@ export async function startServices(shop: Shop, replicas: number): Promise<Servi
   };
   const startAll = async (name: ServiceName) => {
     const mine: Replica[] = [];
-    for (let n = 1; n <= replicas; n++) {
-      const replica = await start(name, join(logs, `${name}-${n}.log`), shop.env(name));
+    for (const [n, settings] of replicas.entries()) {
+      const logFile = join(logs, `${name}-${n + 1}.log`);
+      const replica = await start(name, logFile, { ...shop.env(name), ...settings });
       started.push(replica);
       mine.push(replica);
-      await ready(replica, join(logs, `${name}-${n}.log`));
+      await ready(replica, logFile);
     }
     return mine;
   };
@@ -62,7 +65,7 @@ export async function startServices(shop: Shop, replicas: number): Promise<Servi
   }
 }
 
-async function start(name: ServiceName, logFile: string, env: Record<string, string>): Promise<Replica> {
+async function start(name: ServiceName, logFile: string, env: Settings): Promise<Replica> {
   const port = await freePort();
   const profile = `${name}-${port}.cpuprofile`;
   const flags = PROFILES ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`, `--cpu-prof-name=${profile}`] : [];

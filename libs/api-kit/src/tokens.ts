@@ -1,0 +1,3 @@
+/** The verification of access tokens without an HTTP server. */
+export { TokenKeys } from './identity/token-keys.js';
+export { type TokenRules, TokenVerifier } from './identity/token-verifier.js';
