@@ -1,6 +1,5 @@
 # One image for both services, their relays and the one-shot jobs (migrations, topics, demo data). The command selects what runs.
-ARG NODE_TAG=24.21.0-bookworm-slim
-FROM node:${NODE_TAG} AS base
+FROM node:24.21.0-bookworm-slim AS base
 WORKDIR /app
 
 # Collects the files of all workspaces that npm ci reads, without a list to maintain. The caches of the next stages depend on them only.
