@@ -7,6 +7,7 @@ import {
   type ServiceConfig,
 } from '@twinbox/api-kit';
 import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
+import { WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import pg from 'pg';
 import { type Answer, caller } from './http.js';
 import { DescribedApi } from './openapi.js';
@@ -30,6 +31,8 @@ export async function startInProcess<C extends ServiceConfig>(
     DATABASE_URL: database.urlFor(schema, PASSWORDS[schema]),
     LOG_LEVEL: 'fatal',
     LOG_FORMAT: 'json',
+    // A few callers send all requests of a test. Tests of the limits set their own.
+    ...WITHOUT_RATE_LIMITS,
     ...env,
   });
   const app = await createApp(service.module(config), config, service.openApi);

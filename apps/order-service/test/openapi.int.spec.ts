@@ -17,8 +17,8 @@ describeOpenApi(async () => {
     owner: OWNER,
     known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
     specialCases: specialCasesOf(service),
-    // These need colliding requests, a stopping replica or stalled messaging.
-    notReproducible: / (try-again|service-stopping)$|\/health.* internal-error$|\/health\/messaging 503$/,
+    // These need colliding requests, a rate limit, a stopping replica or stalled messaging.
+    notReproducible: / (try-again|too-many-requests|service-stopping)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
 

@@ -4,6 +4,7 @@ import { createTopics } from '@twinbox/messaging';
 import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
 import { bySchema, SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
+import { WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import { Kafka, logLevel } from 'kafkajs';
 import { type Servers } from '../support/servers.js';
 
@@ -42,6 +43,8 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
   return {
     database,
     env: (service) => ({
+      // The load comes from a few callers at one address.
+      ...WITHOUT_RATE_LIMITS,
       DATABASE_URL: database.urlFor(SCHEMA_OF[service], SCHEMA_OF[service]),
       KAFKA_BROKERS: brokers.join(','),
       ORDER_EVENTS_TOPIC: topics.orders,

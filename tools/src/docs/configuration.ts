@@ -23,6 +23,7 @@ type Value = string | number | false | readonly string[] | undefined;
 
 const COMMON: readonly ConfigSource[] = [
   { source: 'libs/api-kit/src/app/service-config.ts', className: 'ServiceConfig' },
+  { source: 'libs/api-kit/src/app/limits-config.ts', className: 'LimitsConfig' },
   { source: 'libs/api-kit/src/app/kafka-config.ts', className: 'KafkaConfig' },
 ];
 const OWN = SERVICES.map(({ name }): ConfigSource & { readonly name: string } => ({

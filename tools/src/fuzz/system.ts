@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { passwordVariable, SERVICES } from '@twinbox/migrations/services';
 import { home, root } from '../checkout.js';
 import { startIdentityProvider } from '../identity-provider/provider.js';
+import { WITHOUT_RATE_LIMITS } from '../limits.js';
 import { STEP_HEAP } from '../memory.js';
 import { startKafka } from '../servers/kafka.js';
 import { freePort } from '../servers/ports.js';
@@ -83,6 +84,8 @@ async function startService(
     port,
     env: {
       ...localEnvironment(name, { oidcPort }),
+      // A few callers send thousands of requests a minute.
+      ...WITHOUT_RATE_LIMITS,
       DATABASE_URL: urlAs(databaseUrl, schema, schema),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',

@@ -9,6 +9,8 @@ import { identifyByHeaders } from '../http/caller-headers.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
 import { closeEventStreams } from '../http/event-stream.js';
 import { foreignHostProblem } from '../http/host-check.js';
+import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
+import { limitRates } from '../http/limits/rate-limits.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
 import { ProblemFilter } from '../http/problem-filter.js';
 import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
@@ -35,6 +37,7 @@ export async function createApp(
 ): Promise<NestFastifyApplication> {
   const keys = config.AUTH_MODE === 'jwt' ? tokenKeysOf(config) : undefined;
   const adapter = adapterFor(config, keys);
+  const rates = await limitRates(adapter.getInstance(), config);
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys), adapter, {
     abortOnError: false,
     bufferLogs: true,
@@ -43,7 +46,10 @@ export async function createApp(
   });
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
-  app.useGlobalGuards(new CallerGuard(app.get(Reflector)), new QueryGuard(app.get(Reflector)));
+  const callerGuard = new CallerGuard(app.get(Reflector), (request, { kind }) => {
+    if (kind === 'login') rates.countRefusedLogin(request);
+  });
+  app.useGlobalGuards(callerGuard, new QueryGuard(app.get(Reflector)));
   app.useGlobalFilters(new ProblemFilter(adapter));
   if (config.CORS_ORIGINS.length > 0) allowOrigins(app, config.CORS_ORIGINS);
   if (openApi) setupOpenApi(app, openApi);
@@ -55,8 +61,7 @@ function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined): Fastify
     bodyLimit: BODY_LIMIT,
     // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
     routerOptions: { maxParamLength: 16 * 1024 },
-    // Anyone can send X-Forwarded-For.
-    trustProxy: false,
+    trustProxy: trustedProxies(config.TRUST_PROXY) ?? false,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
     // Fastify's response is not a problem document. followHttp() sends one instead.
     return503OnClosing: false,
@@ -70,7 +75,7 @@ function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined): Fastify
     // Set on the raw response, so that server-sent events and hijacked replies have it too.
     reply.raw.setHeader('x-request-id', request.id);
     hideAsterisk(request.raw);
-    logRequest(request.raw, reply.raw, request.id, done);
+    logRequest(request.raw, reply.raw, { requestId: request.id, address: clientAddress(request) }, done);
   });
   fastify.addHook('preClose', (done) => {
     closeEventStreams(fastify.server);

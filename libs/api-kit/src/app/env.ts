@@ -50,6 +50,19 @@ export function EnvDurationOrOff(minMs: number, maxMs: number): PropertyDecorato
   );
 }
 
+/** Requires a number of requests per second, minute or hour, such as `600/m`, or `off`. {@link rateOf} reads it. */
+export function EnvRate(): PropertyDecorator {
+  return Matches(RATE, { message: 'must be off or a number per s, m or h, such as 600/m' });
+}
+
+const RATE = /^(?:off|([1-9]\d{0,8})\/([smh]))$/;
+
+/** Returns the number of requests and the time in which they may be made; undefined for `off`. */
+export function rateOf(value: string): { readonly max: number; readonly windowMs: number } | undefined {
+  const [, max, unit] = RATE.exec(value) ?? [];
+  return unit === undefined ? undefined : { max: Number(max), windowMs: MS[unit as keyof typeof MS] };
+}
+
 /** Requires a fraction as a decimal number from 0 to 1, such as `0.25`. */
 export function EnvFraction(): PropertyDecorator {
   const message = 'must be a number from 0 to 1, such as 0.25';

@@ -48,6 +48,13 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
   return typeof given === 'string' && /^[\w.-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
+/** What identifies a request in the log. */
+export interface LoggedRequest {
+  readonly requestId: string;
+  /** The address of the client. Only the last line of the request has it. */
+  readonly address: string;
+}
+
 /**
  * Runs `next` so that every log line of the request has its id, and logs one line when the response is finished or aborted.
  * It replaces the middleware of pino-http, which costs a pass through Express-style routing and misses requests that the router rejects.
@@ -55,7 +62,7 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
 export function logRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  requestId: string,
+  { requestId, address }: LoggedRequest,
   next: () => void,
 ): void {
   if (!contextLogger) return next();
@@ -65,14 +72,21 @@ export function logRequest(
       const start = performance.now();
       // 'close' is emitted outside of the request's context. The snapshot restores it, with the fields that were added in the meantime.
       const inContext = AsyncLocalStorage.snapshot();
-      response.once('close', () => inContext(() => logFinished(logger, request, response, performance.now() - start)));
+      response.once('close', () =>
+        inContext(() => logFinished(logger, request, response, { address, elapsedMs: performance.now() - start })),
+      );
       next();
     },
     { bindings: { requestId } },
   );
 }
 
-function logFinished(logger: PinoLogger, request: IncomingMessage, response: ServerResponse, elapsedMs: number): void {
+function logFinished(
+  logger: PinoLogger,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { address, elapsedMs }: { readonly address: string; readonly elapsedMs: number },
+): void {
   const { method } = request;
   const url = (request.url ?? '').slice(0, 500);
   const status = response.statusCode;
@@ -80,7 +94,7 @@ function logFinished(logger: PinoLogger, request: IncomingMessage, response: Ser
   // Probes and scrapes come every few seconds and report problems themselves.
   const level = /^\/(health|metrics)\b/.test(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
   logger[level](
-    { method, url, status, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
+    { method, url, status, address, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
     `${method} ${url} ${aborted ? 'aborted' : status}`,
   );
 }
@@ -135,7 +149,7 @@ function destinationFor(format: ServiceConfig['LOG_FORMAT']): DestinationStream 
     sync: true,
     singleLine: true,
     translateTime: 'HH:MM:ss.l',
-    ignore: 'pid,hostname,name,service,context,method,url,status',
+    ignore: 'pid,hostname,name,service,context,method,url,status,address',
     messageFormat: '{if context}[{context}] {end}{msg}',
   });
 }

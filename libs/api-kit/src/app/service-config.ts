@@ -3,7 +3,7 @@ import { ArrayNotEmpty, IsIn, IsNotEmpty, IsString, Matches, ValidateBy } from '
 import { isHostName } from '../http/loopback.js';
 import { roleMappingOf } from '../identity/token-claims.js';
 import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, EnvOptionalUrl, MS } from './env.js';
-import { KafkaConfig } from './kafka-config.js';
+import { LimitsConfig } from './limits-config.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const logFormats = ['json', 'pretty', 'auto'] as const;
@@ -14,7 +14,7 @@ const signatureAlgorithms = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES5
  * The environment variables of every service. A service extends this class, gives `PORT` a default and adds its own variables. Each field
  * with a class-validator decorator is a variable of the same name, and the initial value of the field is its default.
  */
-export class ServiceConfig extends KafkaConfig {
+export class ServiceConfig extends LimitsConfig {
   /** The address to listen on. The default is loopback because `AUTH_MODE=dev` trusts every caller. */
   @IsString()
   @IsNotEmpty()

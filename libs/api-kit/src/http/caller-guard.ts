@@ -31,10 +31,22 @@ export const AnonymousAllowed = (): MethodDecorator & ClassDecorator =>
 export const RequireRole = (...allowed: [Role, ...Role[]]): MethodDecorator & ClassDecorator =>
   applyDecorators(SetMetadata(ROLES, allowed), ApiExtension(ROLES_EXTENSION, allowed));
 
+/** Why a request was refused because of its caller. */
+export interface Refusal {
+  /** `login` if the credentials are not accepted, `role` if the caller lacks a role. */
+  readonly kind: 'login' | 'role';
+  /** The detail of the problem. It repeats nothing of a token. */
+  readonly reason: string;
+}
+
 /** Rejects requests whose caller is not identified or lacks the role that the route requires. `identifyCallers` must have run before. */
 @Injectable()
 export class CallerGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  /** `onRefusal` is told about each refused request that had credentials. */
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly onRefusal: (request: FastifyRequest, refusal: Refusal) => void = () => undefined,
+  ) {}
 
   canActivate(context: ExecutionContext): boolean {
     if (context.getType() !== 'http') return true;
@@ -49,20 +61,26 @@ export class CallerGuard implements CanActivate {
       const mayBeAnonymous =
         !allowed && this.reflector.getAllAndOverride<boolean | undefined>(OPTIONAL, targets) === true;
       if (mayBeAnonymous && identity.isAnonymous) return true;
-      throw identity.problem();
+      const problem = identity.problem();
+      // Without keys nobody can say whether the credentials are valid.
+      if (!identity.isAnonymous && problem.getStatus() === 401)
+        this.onRefusal(request, { kind: 'login', reason: problem.message });
+      throw problem;
     }
     const { caller } = identity;
     logContext({ userId: caller.userId });
     // Without any role, a token is not meant for this service.
-    requireRole(caller, allowed ?? roles);
-    return true;
+    const problem = roleProblem(caller, allowed ?? roles);
+    if (!problem) return true;
+    this.onRefusal(request, { kind: 'role', reason: problem.message });
+    throw problem;
   }
 }
 
-function requireRole(caller: Caller, allowed: readonly Role[]): void {
-  if (allowed.some((role) => caller.roles.has(role))) return;
+function roleProblem(caller: Caller, allowed: readonly Role[]): ProblemException | undefined {
+  if (allowed.some((role) => caller.roles.has(role))) return undefined;
   const detail = `This requires the role ${allowed.join(' or ')}.`;
-  throw new ProblemException({
+  return new ProblemException({
     code: 'role-required',
     ...commonProblems['role-required'],
     detail,

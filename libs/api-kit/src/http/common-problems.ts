@@ -12,6 +12,7 @@ export const commonProblems = {
   'unsupported-media-type': { status: 415, title: 'The body must be application/json.' },
   'misdirected-request': { status: 421, title: 'This service does not answer requests for this host.' },
   'idempotency-key-reused': { status: 422, title: 'The idempotency key was used for another request.' },
+  'too-many-requests': { status: 429, title: 'The client has made too many requests.' },
   'internal-error': { status: 500, title: 'Something went wrong in the service.' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request could not be completed at the moment.' },

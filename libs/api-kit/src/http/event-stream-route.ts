@@ -1,8 +1,16 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtraModels, ApiHeader, ApiOkResponse, ApiProduces, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { documentedBy } from './openapi/route-extensions.js';
 import { validationProblem } from './validation-problem.js';
+
+const EVENT_STREAM = 'twinboxEventStream';
+
+/** Whether the request is for a stream of events. */
+export function isEventStream({ routeOptions }: FastifyRequest): boolean {
+  return EVENT_STREAM in routeOptions.config;
+}
 
 /** Injects the id of the last event that a reconnecting client received. An id of more than 255 characters is a 400. */
 export const LastEventId = createParamDecorator(
@@ -26,7 +34,7 @@ export const LastEventId = createParamDecorator(
 );
 
 /**
- * Documents a route that answers with `openEventStream`. `data` is the class of the events' data, and `example` shows a part of a
+ * Documents a route that answers with `openEventStream`, and makes it count as a stream for the rate limits. `data` is the class of the events' data, and `example` shows a part of a
  * stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for that; tools for 3.1 use `schema` in its place.
  */
 export const ApiEventStream = (description: string, example: string, data?: Type): MethodDecorator => {
@@ -44,6 +52,7 @@ export const ApiEventStream = (description: string, example: string, data?: Type
     required: ['data'],
   };
   return applyDecorators(
+    RouteConfig({ [EVENT_STREAM]: true }),
     ApiProduces('text/event-stream'),
     ...(data ? [ApiExtraModels(data)] : []),
     ApiOkResponse({ description, content: { 'text/event-stream': { schema, example } } }),

@@ -31,6 +31,11 @@ export const RawBody = createParamDecorator(
   ],
 );
 
+/** Whether the route of the request takes the raw bytes of its body, as webhooks do. */
+export function takesRawBody({ routeOptions }: FastifyRequest): boolean {
+  return RAW_BODY in routeOptions.config;
+}
+
 /**
  * Parses JSON (RFC 8259) in UTF-8. A leading byte order mark is ignored, as section 8.1 allows. The number of values is limited; see
  * {@link rejectExcess}.
@@ -53,7 +58,7 @@ export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     // Nothing reads the body, because the path does not exist.
     if (request.is404) return done(null, undefined);
-    const isRaw = RAW_BODY in request.routeOptions.config;
+    const isRaw = takesRawBody(request);
     // Many clients send a media type with every POST.
     if (body.length === 0 && !isRaw) return done(null, undefined);
     rejectCodings(request.headers);

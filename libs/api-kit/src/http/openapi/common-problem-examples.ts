@@ -75,6 +75,11 @@ export const examples = {
     ...commonProblems['unsupported-media-type'],
     detail: 'The body must be in UTF-8.',
   },
+  tooManyRequests: {
+    code: 'too-many-requests',
+    ...commonProblems['too-many-requests'],
+    detail: 'The limit is 1200 writes per minute. Nothing was changed. Try again in 12 s.',
+  },
   internalError: {
     code: 'internal-error',
     ...commonProblems['internal-error'],

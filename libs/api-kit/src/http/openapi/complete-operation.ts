@@ -1,8 +1,9 @@
 import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller-guard.js';
+import { isOperational } from '../operational-path.js';
 import { PROBLEM_JSON, problemDocument } from '../problem.js';
 import { QUERY_IGNORED_EXTENSION } from '../query-guard.js';
 import { examples } from './common-problem-examples.js';
-import { type Operation, takesHeader } from './operation.js';
+import { type Operation, type operationsOf, takesHeader } from './operation.js';
 import { type DocumentedProblem, schemaOfProblems } from './problem-schemas.js';
 import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
 import {
@@ -18,6 +19,8 @@ import { type AuthMode, documentChallenge, securityOf, securityProblemsOf } from
 
 const EXAMPLE_REQUEST_ID = '4f2c0c7e-8f0a-4a51-9a39-0d8c1f5b7e21';
 
+type Found = ReturnType<typeof operationsOf>[number];
+
 type Schemas = Record<string, Record<string, unknown>>;
 
 /** What decorators leave in an operation for {@link completeOperation}. */
@@ -32,9 +35,10 @@ const EXTENSIONS = [
 ] as const;
 
 /** Adds everything that all routes have in common. */
-export function completeOperation(operation: Operation, method: string, schemas: Schemas, authMode: AuthMode): void {
+export function completeOperation(found: Found, schemas: Schemas, authMode: AuthMode): void {
+  const { method, operation } = found;
   if (!operation[RAW_BODY_EXTENSION]) closeRequest(operation, schemas);
-  const problems = problemsOf(operation, method, authMode);
+  const problems = problemsOf(found, authMode);
   operation.security = securityOf(operation, authMode);
   for (const extension of EXTENSIONS) delete operation[extension];
 
@@ -51,7 +55,7 @@ export function completeOperation(operation: Operation, method: string, schemas:
 }
 
 // Uses only the operation, so that a route that takes a body or requires a role gets its errors documented without further decorators.
-function problemsOf(operation: Operation, method: string, authMode: AuthMode): DocumentedProblem[] {
+function problemsOf({ path, method, operation }: Found, authMode: AuthMode): DocumentedProblem[] {
   // A body is read before anything else, even if the route takes none. GET has no body (RFC 9110, section 9.3.1).
   const readsBody = ['post', 'put', 'patch', 'delete'].includes(method);
   // A route without parameters rejects any query.
@@ -68,7 +72,9 @@ function problemsOf(operation: Operation, method: string, authMode: AuthMode): D
     // Without a body all requests are equal, so a key cannot be reused for another one.
     if (operation.requestBody) problems.push(examples.keyReused);
   }
-  problems.push(...(operation[PROBLEMS_EXTENSION] ?? []), examples.internalError);
+  problems.push(...(operation[PROBLEMS_EXTENSION] ?? []));
+  if (!isOperational(path)) problems.push(examples.tooManyRequests);
+  problems.push(examples.internalError);
   // The response of a health check while the database is down is its regular result, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
     problems.push(examples.databaseUnavailable, examples.tryAgain);

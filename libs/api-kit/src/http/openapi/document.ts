@@ -52,7 +52,7 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
   const schemas = (document.components?.schemas ?? {}) as Record<string, Record<string, unknown>>;
   applyConstraints(schemas);
-  for (const { method, operation } of operationsOf(document)) completeOperation(operation, method, schemas, authMode);
+  for (const found of operationsOf(document)) completeOperation(found, schemas, authMode);
   return document;
 }
 

@@ -47,10 +47,13 @@ export interface Operation {
 
 const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'] as const;
 
-/** Returns all operations of the document, with their methods. */
-export function operationsOf({ paths }: OpenAPIObject): { method: string; operation: Operation }[] {
-  return Object.values(paths).flatMap((path) =>
-    methods.flatMap((method) => (path[method] ? [{ method, operation: path[method] as unknown as Operation }] : [])),
+/** Returns all operations of the document, with their paths and methods. */
+export function operationsOf({ paths }: OpenAPIObject): { path: string; method: string; operation: Operation }[] {
+  return Object.entries(paths).flatMap(([path, item]) =>
+    methods.flatMap((method) => {
+      const operation = item[method] as unknown as Operation | undefined;
+      return operation ? [{ path, method, operation }] : [];
+    }),
   );
 }
 

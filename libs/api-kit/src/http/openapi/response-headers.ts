@@ -32,5 +32,6 @@ export const headersOf: Readonly<Record<number, Record<string, unknown>>> = {
     Accept: { description: 'The media type that a body must have.', schema: { type: 'string' } },
     'Accept-Encoding': { description: 'The content coding that a body must have.', schema: { type: 'string' } },
   },
+  429: { 'Retry-After': retryAfterHeader },
   503: { 'Retry-After': retryAfterHeader },
 };

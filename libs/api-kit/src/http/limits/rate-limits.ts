@@ -1,0 +1,101 @@
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { rateOf } from '../../app/env.js';
+import type { LimitsConfig } from '../../app/limits-config.js';
+import { identityOf } from '../caller.js';
+import { commonProblems } from '../common-problems.js';
+import { isEventStream } from '../event-stream-route.js';
+import { isOperational } from '../operational-path.js';
+import { ProblemException } from '../problem.js';
+import { takesRawBody } from '../raw-body.js';
+import { clientAddress } from './client-address.js';
+
+/** How many callers each budget remembers. At about 150 bytes each they take 1.5 MB. The one that was idle longest is forgotten first. */
+const MAX_CALLERS = 10_000;
+
+/** What has a budget of its own, in the words of a problem document. */
+type Counted = 'reads' | 'writes' | 'opened streams' | 'webhooks' | 'refused logins';
+
+type Count = ReturnType<FastifyInstance['createRateLimit']>;
+
+/** The rate limits of an application. The counts are those of this replica. */
+export interface RateLimits {
+  /** Counts a request whose credentials were refused. */
+  readonly countRefusedLogin: (request: FastifyRequest) => void;
+}
+
+/**
+ * Answers with a 429 once a caller has used up a budget. Callers are counted by their user id, anonymous ones by their address.
+ * `identifyCallers` must have added its hook before.
+ */
+export async function limitRates(fastify: FastifyInstance, config: LimitsConfig): Promise<RateLimits> {
+  await fastify.register(rateLimit, { global: false });
+  const budgets = budgetsOf(fastify, config);
+  const refusedLogins = budgets['refused logins'];
+  fastify.addHook('onRequest', async (request) => {
+    if (request.method === 'OPTIONS' || isOperational(request.url)) return;
+    const counted = countedAs(request);
+    if (refusedLogins && counted !== 'webhooks' && isRefused(request))
+      await check(request, 'refused logins', refusedLogins);
+    const budget = budgets[counted];
+    if (budget) await check(request, counted, budget);
+  });
+  return { countRefusedLogin: (request) => void refusedLogins?.(request) };
+}
+
+function budgetsOf(fastify: FastifyInstance, config: LimitsConfig): Record<Counted, Count | undefined> {
+  const budget = (rate: string, keyGenerator: (request: FastifyRequest) => string): Count | undefined => {
+    const limit = rateOf(rate);
+    if (!limit) return undefined;
+    const options = { max: limit.max, timeWindow: limit.windowMs, cache: MAX_CALLERS, keyGenerator };
+    return fastify.createRateLimit(options);
+  };
+  return {
+    reads: budget(config.RATE_LIMIT_READS, callerKey),
+    writes: budget(config.RATE_LIMIT_WRITES, callerKey),
+    'opened streams': budget(config.RATE_LIMIT_STREAMS, callerKey),
+    webhooks: budget(config.RATE_LIMIT_WEBHOOKS, addressKey),
+    'refused logins': budget(config.RATE_LIMIT_REFUSED_LOGINS, addressKey),
+  };
+}
+
+function countedAs(request: FastifyRequest): Counted {
+  if (takesRawBody(request)) return 'webhooks';
+  if (request.method !== 'GET' && request.method !== 'HEAD') return 'writes';
+  return isEventStream(request) ? 'opened streams' : 'reads';
+}
+
+function callerKey(request: FastifyRequest): string {
+  const identity = identityOf(request);
+  return identity && 'caller' in identity ? `user ${identity.caller.userId}` : addressKey(request);
+}
+
+function addressKey(request: FastifyRequest): string {
+  return `address ${rateLimit.normalizeIP(clientAddress(request))}`;
+}
+
+/** Whether the request has credentials that a route with callers refuses. */
+function isRefused(request: FastifyRequest): boolean {
+  const identity = identityOf(request);
+  return identity !== undefined && !('caller' in identity) && !identity.isAnonymous;
+}
+
+async function check(request: FastifyRequest, counted: Counted, count: Count): Promise<void> {
+  // A refused login is counted when it is refused, because only the guard knows whether the route needs a caller.
+  const isCounted = counted !== 'refused logins';
+  const result = await count(request, { increment: isCounted });
+  if (result.isAllowed || (isCounted ? !result.isExceeded : result.remaining > 0)) return;
+  throw tooManyRequests(counted, result.max, result.timeWindow, result.ttlInSeconds);
+}
+
+const WINDOWS: Readonly<Record<number, string>> = { 1000: 'second', 60_000: 'minute', 3_600_000: 'hour' };
+
+function tooManyRequests(counted: Counted, max: number, windowMs: number, seconds: number): ProblemException {
+  const retryAfter = Math.max(1, seconds);
+  return new ProblemException({
+    code: 'too-many-requests',
+    ...commonProblems['too-many-requests'],
+    detail: `The limit is ${max} ${counted} per ${WINDOWS[windowMs]}. Nothing was changed. Try again in ${retryAfter} s.`,
+    headers: { 'retry-after': String(retryAfter) },
+  });
+}
