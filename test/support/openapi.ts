@@ -46,9 +46,11 @@ export async function openApiErrors(document: Document): Promise<unknown> {
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-/** Headers of the connection, and headers that any answer may have. */
-const COMMON_HEADERS =
-  /^(access-control-.*|cache-control|connection|content-(length|type)|date|keep-alive|transfer-encoding|vary|x-accel-buffering)$/;
+/** Headers of the connection, of security, and others that any answer may have. */
+const COMMON_HEADERS = new RegExp(
+  '^(access-control-.*|cache-control|connection|content-(length|security-policy|type)|cross-origin-.*|date|keep-alive|' +
+    'origin-agent-cluster|referrer-policy|transfer-encoding|vary|x-(accel-buffering|content-type-options|frame-options))$',
+);
 
 /** Routes that the document omits. */
 const UNDOCUMENTED = /^\/(metrics|docs(\/.*)?|openapi\.json)$/;

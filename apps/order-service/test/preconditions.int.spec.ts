@@ -96,7 +96,7 @@ describe('a GET of an order', () => {
     const full = await headersOf(method, order.path, caller);
     const known = await headersOf(method, order.path, { ...caller, 'if-none-match': '"2"' });
 
-    expect(full.headers).toEqual(['"2"', 'Authorization, X-User-Id, X-Roles', 'private, no-cache']);
+    expect(full.headers).toEqual(['"2"', 'X-User-Id, X-Roles', 'no-store']);
     expect(known).toEqual({ status: 304, text: '', headers: full.headers });
   });
 

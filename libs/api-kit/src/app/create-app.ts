@@ -12,11 +12,13 @@ import { foreignHostProblem } from '../http/host-check.js';
 import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
 import { limitRates } from '../http/limits/rate-limits.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
+import { keepPrivate } from '../http/private-responses.js';
 import { ProblemFilter } from '../http/problem-filter.js';
 import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
 import { QueryGuard } from '../http/query-guard.js';
 import { readJsonBodies } from '../http/raw-body.js';
 import { RequestValidation } from '../http/validation.js';
+import { addSecurityHeaders } from '../http/security-headers.js';
 import { identifyByToken, tokenKeysOf } from '../identity/identify-by-token.js';
 import { identifyCallers } from '../identity/identify-callers.js';
 import { TokenKeys } from '../identity/token-keys.js';
@@ -36,8 +38,7 @@ export async function createApp(
   openApi?: OpenApiInfo,
 ): Promise<NestFastifyApplication> {
   const keys = config.AUTH_MODE === 'jwt' ? tokenKeysOf(config) : undefined;
-  const adapter = adapterFor(config, keys);
-  const rates = await limitRates(adapter.getInstance(), config);
+  const { adapter, rates } = await adapterFor(config, keys);
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys), adapter, {
     abortOnError: false,
     bufferLogs: true,
@@ -56,7 +57,8 @@ export async function createApp(
   return app;
 }
 
-function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined): FastifyAdapter {
+/** Creates the adapter with all hooks, in the order in which they run. */
+async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined) {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
@@ -82,20 +84,25 @@ function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined): Fastify
     done();
   });
   guardConnections(fastify, config);
+  await addSecurityHeaders(fastify, config.NODE_ENV);
+  keepPrivate(fastify, config.AUTH_MODE);
   followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
-  if (keys) {
-    fastify.addHook('onReady', (done) => {
-      keys.start();
-      done();
-    });
-    fastify.addHook('onClose', (_, done) => {
-      keys.stop();
-      done();
-    });
-  }
+  if (keys) loadWhileRunning(fastify, keys);
   identifyCallers(fastify, keys ? identifyByToken(config, keys) : identifyByHeaders);
+  const rates = await limitRates(fastify, config);
   readJsonBodies(fastify);
-  return adapter;
+  return { adapter, rates };
+}
+
+function loadWhileRunning(fastify: FastifyInstance, keys: TokenKeys): void {
+  fastify.addHook('onReady', (done) => {
+    keys.start();
+    done();
+  });
+  fastify.addHook('onClose', (_, done) => {
+    keys.stop();
+    done();
+  });
 }
 
 function allowOrigins(app: NestFastifyApplication, origins: string[]): void {

@@ -3,10 +3,7 @@ import { commonProblems } from './common-problems.js';
 import { ProblemException } from './problem.js';
 
 /** The headers that identify the caller with AUTH_MODE=dev. */
-const CALLER_HEADERS = ['X-User-Id', 'X-Roles'];
-
-/** The headers that responses depend on, with any AUTH_MODE. */
-export const VARY = ['Authorization', ...CALLER_HEADERS];
+export const CALLER_HEADERS: readonly string[] = ['X-User-Id', 'X-Roles'];
 
 /**
  * Matches invisible characters and those that look like others: control, format and default-ignorable characters, private-use and

@@ -1,12 +1,12 @@
 import { asMember, secondOf, type VersionConflict, versionConflictOf } from '@twinbox/kernel';
 import type { FastifyReply } from 'fastify';
-import { VARY } from './caller-headers.js';
 import type { Preconditions } from './preconditions.js';
+import { allowCachingForAnonymous } from './private-responses.js';
 import { problemOf } from './problem.js';
 import { versionConflict } from './versions.js';
 
 /**
- * Answers a GET or HEAD. Sets the ETag and the caching headers, and returns the body, or undefined with a 304 if the client already has it.
+ * Answers a GET or HEAD. Sets the ETag, and returns the body, or undefined with a 304 if the client already has it.
  *
  * `modifiedAt` is the time when the representation last changed. If it is undefined because that time is not known exactly, the dates in
  * the request are ignored. It is sent as `Last-Modified` once its second is over, because further changes in that second would have the
@@ -31,9 +31,8 @@ export function conditionalResponse<Body extends { readonly version: number }>(
     } as const;
     throw problemOf<VersionConflict>(conflict, { 'version-conflict': versionConflict });
   }
-  const vary = [reply.getHeader('vary') ?? [], VARY].flat();
-  // A cache may store the response for this caller but must revalidate it each time.
-  void reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', vary.join(', '));
+  allowCachingForAnonymous(reply);
+  void reply.header('etag', etag);
   const settledAt = modifiedAt && secondOf(modifiedAt) < secondOf(new Date()) ? modifiedAt : undefined;
   if (settledAt) void reply.header('last-modified', settledAt.toUTCString());
   if (!isNotModified(etag, settledAt)) return body;

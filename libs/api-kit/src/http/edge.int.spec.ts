@@ -796,8 +796,8 @@ describe('the documentation', () => {
     const { paths } = openApiDocument(app, info);
     const statuses = (path: string, method: 'get' | 'post') => Object.keys(paths[path]?.[method]?.responses ?? {});
 
-    expect(statuses('/orders', 'post')).toEqual(['201', '400', '401', '409', '413', '415', '500', '503']);
-    expect(statuses('/orders/{orderId}', 'get')).toEqual(['200', '400', '401', '404', '500', '503']);
+    expect(statuses('/orders', 'post')).toEqual(['201', '400', '401', '409', '413', '415', '429', '500', '503']);
+    expect(statuses('/orders/{orderId}', 'get')).toEqual(['200', '400', '401', '404', '429', '500', '503']);
     expect(statuses('/orders/{orderId}/fail', 'post')).toEqual([
       '201',
       '400',
@@ -805,12 +805,22 @@ describe('the documentation', () => {
       '403',
       '413',
       '415',
+      '429',
       '500',
       '503',
     ]);
-    expect(statuses('/orders/{orderId}/succeed', 'post')).toEqual(['201', '400', '401', '413', '415', '500', '503']);
-    expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '500', '503']);
-    expect(statuses('/broken/probe', 'get')).toEqual(['200', '500', '503']);
+    expect(statuses('/orders/{orderId}/succeed', 'post')).toEqual([
+      '201',
+      '400',
+      '401',
+      '413',
+      '415',
+      '429',
+      '500',
+      '503',
+    ]);
+    expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '429', '500', '503']);
+    expect(statuses('/broken/probe', 'get')).toEqual(['200', '429', '500', '503']);
     expect(paths['/broken/bug']?.get?.security).toEqual([]);
     const user = { user: [] };
     const both = { user: [], roles: [] };

@@ -36,13 +36,13 @@ const EXTENSIONS = [
 
 /** Adds everything that all routes have in common. */
 export function completeOperation(found: Found, schemas: Schemas, authMode: AuthMode): void {
-  const { method, operation } = found;
+  const { operation } = found;
   if (!operation[RAW_BODY_EXTENSION]) closeRequest(operation, schemas);
   const problems = problemsOf(found, authMode);
   operation.security = securityOf(operation, authMode);
   for (const extension of EXTENSIONS) delete operation[extension];
 
-  if (takesHeader(operation, 'If-None-Match')) documentValidators(operation, method);
+  if (takesHeader(operation, 'If-None-Match')) documentValidators(found, authMode);
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'An error.';
     response.headers = { ...headersOf[Number(status)], ...response.headers, 'X-Request-Id': requestIdHeader };
@@ -91,10 +91,10 @@ function closeRequest({ parameters = [], requestBody }: Operation, schemas: Sche
 }
 
 /** Documents the ETag that every response of a versioned resource has, and for a GET the caching headers and the 304. */
-function documentValidators({ responses }: Operation, method: string): void {
+function documentValidators({ method, operation: { responses } }: Found, authMode: AuthMode): void {
   const headers =
     method === 'get'
-      ? { ETag: etagHeader, 'Last-Modified': lastModifiedHeader, ...cacheHeaders }
+      ? { ETag: etagHeader, 'Last-Modified': lastModifiedHeader, ...cacheHeaders(authMode) }
       : { ETag: etagHeader };
   if (method === 'get')
     responses['304'] = {

@@ -1,4 +1,5 @@
-import { VARY } from '../caller-headers.js';
+import type { ServiceConfig } from '../../app/service-config.js';
+import { varyOf } from '../private-responses.js';
 
 /** Documents the `ETag` of a response. Routes with `Preconditions` get it automatically. */
 export const etagHeader = {
@@ -10,10 +11,13 @@ export const lastModifiedHeader = {
     'When the resource last changed. Absent if that is not known, or if a later change could still get the same date.',
   schema: { type: 'string' },
 };
-export const cacheHeaders = {
-  'Cache-Control': { schema: { type: 'string', enum: ['private, no-cache'] } },
-  Vary: { description: `Includes ${VARY.join(', ')}.`, schema: { type: 'string' } },
-};
+export const cacheHeaders = (authMode: ServiceConfig['AUTH_MODE']) => ({
+  'Cache-Control': {
+    description: '`no-store`, or `no-cache` for anonymous callers.',
+    schema: { type: 'string', enum: ['no-store', 'no-cache'] },
+  },
+  Vary: { description: `Includes ${varyOf(authMode).join(', ')}.`, schema: { type: 'string' } },
+});
 export const requestIdHeader = {
   description: 'The id of this request in the log.',
   required: true,
