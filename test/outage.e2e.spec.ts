@@ -63,9 +63,7 @@ it('P8 while Kafka is down, orders are accepted and messaging reports it; when K
   const ids = [await place(), await place(), await place()];
   expect(await health(orders.url, 'ready')).toBe(200);
   await until('messaging is reported as down', async () => (await health(orders.url, 'messaging')) === 503);
-  expect((await customer(orders.url).get('/health/ready')).body).toMatchObject({
-    info: { messaging: { status: 'degraded' } },
-  });
+  expect((await customer(orders.url).get('/health/ready')).body).toEqual({ status: 'degraded' });
   await kafka.start();
 
   for (const id of ids) await hasStatus(id, 'PAYMENT_PENDING');

@@ -31,8 +31,14 @@ export const WHO_MAY_SEE_IT = statuses(401, 200, 404, 200, 200);
 export const ITS_CUSTOMER = statuses(401, 200, 404, 403, 403);
 export const OPERATORS = statuses(401, 403, 403, 200, 200);
 
-/** The routes of health checks, which both services have. */
-export const HEALTH_ROUTES = ['GET /health', 'GET /health/live', 'GET /health/ready', 'GET /health/messaging'] as const;
+/** The routes of health checks and metrics, which both services have. Anyone may call those for operators with AUTH_MODE=dev. */
+export const HEALTH_ROUTES = ['GET /health/live', 'GET /health/ready'] as const;
+const MANAGEMENT_ROUTES = ['GET /health', 'GET /health/messaging', 'GET /metrics'] as const;
+
+/** Returns the routes for operators with who may call them in this mode. */
+export function managementRoutes(authMode: CallersOfMode['authMode']): (readonly [string, Statuses])[] {
+  return MANAGEMENT_ROUTES.map((route) => [route, authMode === 'dev' ? PUBLIC : OPERATORS] as const);
+}
 
 /** A caller of a test. `ada` owns what the route is about. */
 export interface TestCaller {

@@ -7,6 +7,7 @@ export {
   EVERYBODY,
   HEALTH_ROUTES,
   IDENTIFIED,
+  managementRoutes,
   ITS_CUSTOMER,
   OPERATORS,
   PUBLIC,

@@ -44,15 +44,20 @@ export function describeRunningService(options: Options): void {
 
 function describeHealth(service: Running, options: Options): void {
   describe('health', () => {
-    it.each(['/health', '/health/live', '/health/ready', '/health/messaging'])(
-      'is open to anyone at %s',
-      async (path) => {
-        const answer = await service().caller({}).get(path);
+    it.each(['/health/live', '/health/ready'])('P10 shows anyone the status only at %s', async (path) => {
+      const answer = await service().caller({}).get(path);
 
-        expect(answer).toMatchObject({ status: 200, body: { status: 'ok', error: {} } });
-        expect(answer.headers.get('cache-control')).toBe('no-store');
-      },
-    );
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual({ status: 'ok' });
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+    });
+
+    it.each(['/health', '/health/messaging'])('shows all details at %s', async (path) => {
+      const answer = await service().caller({}).get(path);
+
+      expect(answer).toMatchObject({ status: 200, body: { status: 'ok', error: {}, details: {} } });
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+    });
 
     it('names the relay, the jobs and the consumers', async () => {
       const { body } = await service().caller({}).get('/health/messaging');
@@ -122,7 +127,7 @@ function describeOutage(service: Running, { path }: Options): void {
 
       expectProblem(read!, 503, 'database-unavailable');
       expect(read!.headers.get('retry-after')).toBe('1');
-      expect(ready).toMatchObject({ status: 503, body: { error: { database: { status: 'down' } } } });
+      expect(ready).toMatchObject({ status: 503, body: { status: 'error' } });
       expect(all).toMatchObject({ status: 503, body: { error: { database: { status: 'down' } } } });
       expect(live!.status).toBe(200);
       expect(elapsedMs).toBeLessThan(2000);

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DemoOrder } from './demo-scenarios.js';
+import { tokenRequest } from './token-request.js';
 
 export const ORDERS = process.env['ORDER_URL'] ?? 'http://127.0.0.1:8081';
 export const PAYMENTS = process.env['PAYMENT_URL'] ?? 'http://127.0.0.1:8082';
@@ -45,11 +46,7 @@ async function authorized(headers: Headers): Promise<Headers> {
 }
 
 async function fetchToken(url: string, user: string): Promise<string> {
-  const answer = await send<{ access_token: string }>(url, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${user}:${user}`)}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' }),
-  });
+  const answer = await send<{ access_token: string }>(url, tokenRequest(user));
   return answer.access_token;
 }
 

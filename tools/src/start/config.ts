@@ -88,6 +88,9 @@ export const localEnvironment = (
   HOST: '127.0.0.1',
   NODE_ENV: 'development',
   CONSUMER_GROUP: name,
+  // Both services would listen on the same one.
+  MANAGEMENT_PORT: '',
+  MANAGEMENT_HOST: '',
 });
 
 export const issuerOn = (oidcPort: number): string => `http://localhost:${oidcPort}`;

@@ -12,10 +12,10 @@ export interface Panel {
 
 /** Returns the text shown once everything is running: addresses, commands to paste, and how to stop. */
 export function panel({ servicePorts, oidcPort, database, brokers, data, logs }: Panel): string {
-  const services = SERVICES.map(({ name }) => addresses(name, servicePorts[name])).join('\n');
   const orders = `http://localhost:${servicePorts['order-service']}/orders`;
   const payments = `http://localhost:${servicePorts['payment-service']}/payment-requests`;
-  const { user, operator, provider, login } = oidcPort === undefined ? TRUSTED : withTokens(oidcPort);
+  const { user, operator, provider, login, health } = oidcPort === undefined ? TRUSTED : withTokens(oidcPort);
+  const services = SERVICES.map(({ name }) => addresses(name, servicePorts[name], health)).join('\n');
   const json = `-H 'Content-Type: application/json'`;
   // grep and cut are available everywhere; jq is not.
   const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
@@ -72,6 +72,8 @@ interface Login {
   readonly operator: string;
   readonly provider: string;
   readonly login: string;
+  /** The health check that a browser can show. */
+  readonly health: string;
 }
 
 const TRUSTED: Login = {
@@ -79,6 +81,7 @@ const TRUSTED: Login = {
   operator: `-H 'X-User-Id: ops' -H 'X-Roles: operator'`,
   provider: '',
   login: '',
+  health: '/health',
 };
 
 function withTokens(oidcPort: number): Login {
@@ -94,10 +97,12 @@ function withTokens(oidcPort: number): Login {
   OPS=${token('ops')}
 
 `,
+    // Detailed health requires a token.
+    health: '/health/ready',
   };
 }
 
-function addresses(name: ServiceName, port: number): string {
+function addresses(name: ServiceName, port: number, health: string): string {
   const url = `http://localhost:${port}`;
-  return `  ${name.padEnd(15)}   ${url}   API: ${url}/docs   health: ${url}/health`;
+  return `  ${name.padEnd(15)}   ${url}   API: ${url}/docs   health: ${url}${health}`;
 }

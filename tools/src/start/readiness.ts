@@ -16,10 +16,16 @@ interface MessagingHealth {
   };
 }
 
-/** Returns which of a service's relay and consumers is not running yet, as its GET /health/messaging reports; undefined once all are. */
-export async function messagingNotReady(url: string): Promise<string | undefined> {
+/**
+ * Returns which of a service's relay and consumers is not running yet, as its GET /health/messaging reports; undefined once all are. The
+ * headers identify an operator, which AUTH_MODE=jwt requires.
+ */
+export async function messagingNotReady(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<string | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(2_000) });
     const { components } = ((await response.json()) as MessagingHealth).details.messaging;
     const [name] =
       Object.entries(components).find(

@@ -70,8 +70,9 @@ export class ServiceProcess {
   }
 
   /** Waits until its relay is publishing or on standby, and its consumers have joined their groups. */
-  messagingReady(signal: AbortSignal): Promise<void> {
-    return this.wait(() => messagingNotReady(`http://127.0.0.1:${this.options.port}/health/messaging`), signal);
+  messagingReady(signal: AbortSignal, operator: Record<string, string>): Promise<void> {
+    const url = `http://127.0.0.1:${this.options.port}/health/messaging`;
+    return this.wait(() => messagingNotReady(url, operator), signal);
   }
 
   /** Sends SIGTERM, then SIGKILL if it is still running after `graceMs`. */

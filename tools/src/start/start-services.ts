@@ -1,4 +1,5 @@
 import { SERVICES } from '@twinbox/migrations/services';
+import { signIn } from '../provisioning/token-request.js';
 import { issuerOn, localEnvironment, type StartConfig, tokenUrlOn, urlAs } from './config.js';
 import { logFile } from './places.js';
 import { type Running } from './running.js';
@@ -41,7 +42,10 @@ async function startService(
   running.services.push(service);
   await timed(`${name} on port ${port}`, () => service.ready(running.signal));
   // Before that, the payment of an order and the e-mail to its customer would be delayed.
-  await timed(`relay and consumers of ${name}`, () => service.messagingReady(running.signal));
+  await timed(`relay and consumers of ${name}`, async () => {
+    const operator = config.oidcPort === undefined ? {} : { ...(await signIn(tokenUrlOn(config.oidcPort), 'ops')) };
+    await service.messagingReady(running.signal, operator);
+  });
 }
 
 /** Starts the OpenID provider of `npm start -- --auth`. */

@@ -12,6 +12,7 @@ import { foreignHostProblem } from '../http/host-check.js';
 import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
 import { limitRates } from '../http/limits/rate-limits.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
+import { addManagementServer, type ManagementAccess, managementAccess, portRule } from '../http/management.js';
 import { keepPrivate } from '../http/private-responses.js';
 import { ProblemFilter } from '../http/problem-filter.js';
 import { followHttp, hideAsterisk, routeUnreadable } from '../http/protocol.js';
@@ -20,8 +21,9 @@ import { readJsonBodies } from '../http/raw-body.js';
 import { RequestValidation } from '../http/validation.js';
 import { addSecurityHeaders } from '../http/security-headers.js';
 import { identifyByToken, tokenKeysOf } from '../identity/identify-by-token.js';
-import { identifyCallers } from '../identity/identify-callers.js';
+import { type Identify, identifyCallers } from '../identity/identify-callers.js';
 import { TokenKeys } from '../identity/token-keys.js';
+import { WITHOUT_TOKEN } from '../identity/token-problems.js';
 import { logRequest, requestIdOf } from './logging.js';
 import { ServiceConfig } from './service-config.js';
 
@@ -37,8 +39,10 @@ export async function createApp(
   config: ServiceConfig,
   openApi?: OpenApiInfo,
 ): Promise<NestFastifyApplication> {
-  const keys = config.AUTH_MODE === 'jwt' ? tokenKeysOf(config) : undefined;
-  const { adapter, rates } = await adapterFor(config, keys);
+  const access = managementAccess(config, { hasApi: openApi !== undefined });
+  // A process without an API, such as a separate relay, has no callers to identify.
+  const keys = config.AUTH_MODE === 'jwt' && openApi ? tokenKeysOf(config) : undefined;
+  const { adapter, rates } = await adapterFor(config, keys, access);
   const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys), adapter, {
     abortOnError: false,
     bufferLogs: true,
@@ -47,18 +51,18 @@ export async function createApp(
   });
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
-  const callerGuard = new CallerGuard(app.get(Reflector), (request, { kind }) => {
+  const callerGuard = new CallerGuard(app.get(Reflector), access, (request, { kind }) => {
     if (kind === 'login') rates.countRefusedLogin(request);
   });
   app.useGlobalGuards(callerGuard, new QueryGuard(app.get(Reflector)));
   app.useGlobalFilters(new ProblemFilter(adapter));
   if (config.CORS_ORIGINS.length > 0) allowOrigins(app, config.CORS_ORIGINS);
-  if (openApi) setupOpenApi(app, openApi);
+  if (openApi && config.DOCS === 'on') setupOpenApi(app, openApi);
   return app;
 }
 
 /** Creates the adapter with all hooks, in the order in which they run. */
-async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined) {
+async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, access: ManagementAccess) {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
@@ -84,11 +88,12 @@ async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined) {
     done();
   });
   guardConnections(fastify, config);
+  if (config.MANAGEMENT_PORT !== undefined) addManagementServer(fastify, config);
   await addSecurityHeaders(fastify, config.NODE_ENV);
   keepPrivate(fastify, config.AUTH_MODE);
-  followHttp(fastify, config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined);
+  followHttp(fastify, requestRule(fastify, config, access));
   if (keys) loadWhileRunning(fastify, keys);
-  identifyCallers(fastify, keys ? identifyByToken(config, keys) : identifyByHeaders);
+  identifyCallers(fastify, identification(config, keys));
   const rates = await limitRates(fastify, config);
   readJsonBodies(fastify);
   return { adapter, rates };
@@ -103,6 +108,18 @@ function loadWhileRunning(fastify: FastifyInstance, keys: TokenKeys): void {
     keys.stop();
     done();
   });
+}
+
+/** Returns a function that returns the problem of a request for another host or another port. */
+function requestRule(fastify: FastifyInstance, config: ServiceConfig, access: ManagementAccess) {
+  const foreignHost = config.AUTH_MODE === 'dev' ? foreignHostProblem(config.ALLOWED_HOSTS) : undefined;
+  const wrongPort = portRule(fastify, access);
+  return (request: FastifyRequest) => foreignHost?.(request.raw) ?? wrongPort(request);
+}
+
+function identification(config: ServiceConfig, keys: TokenKeys | undefined): Identify {
+  if (keys) return identifyByToken(config, keys);
+  return config.AUTH_MODE === 'dev' ? identifyByHeaders : () => WITHOUT_TOKEN;
 }
 
 function allowOrigins(app: NestFastifyApplication, origins: string[]): void {

@@ -11,9 +11,10 @@ import { DataSource } from 'typeorm';
 import { Public } from '../http/caller-guard.js';
 import { WITHOUT_DATABASE_EXTENSION } from '../http/openapi/route-extensions.js';
 import { RETRY_AFTER } from '../http/common-problems.js';
+import { ForOperators, OnBothPorts } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 import { TokenKeys } from '../identity/token-keys.js';
-import { HealthDto, UnavailableResponse } from './health.dto.js';
+import { HealthDto, HealthStatusDto, UnavailableResponse, UnavailableStatus } from './health.dto.js';
 
 /** Reports the health of messaging: the overall result, each relay and consumer by name, and other details to show with them. */
 export abstract class MessagingProbe {
@@ -26,9 +27,8 @@ export abstract class MessagingProbe {
 /** How long the database may take to answer a ping before it is considered down. */
 const DATABASE_PING_MS = 1500;
 
-/** The health checks, for orchestrators and people. They are public. */
+/** The health checks: those for orchestrators show the status only, those for operators show all details. */
 @ApiTags('health')
-@Public()
 @IgnoreQuery()
 @Controller('health')
 export class HealthController {
@@ -42,6 +42,7 @@ export class HealthController {
   ) {}
 
   @Get()
+  @ForOperators()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'Overall health: 503 while the database, messaging or the keys of access tokens are down' })
   @ApiOkResponse({ type: HealthDto })
@@ -56,33 +57,39 @@ export class HealthController {
   }
 
   @Get('live')
+  @Public()
+  @OnBothPorts()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'Liveness: 200 as long as the process runs' })
   @ApiExtension(WITHOUT_DATABASE_EXTENSION, true)
-  @ApiOkResponse({ type: HealthDto })
-  live(): HealthCheckResult {
-    return { status: 'ok', info: {}, error: {}, details: {} };
+  @ApiOkResponse({ type: HealthStatusDto })
+  live(): HealthStatusDto {
+    return { status: 'ok' };
   }
 
   @Get('ready')
+  @Public()
+  @OnBothPorts()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({
     summary: 'Readiness: 503 while the database is down, or no keys of access tokens have been loaded',
     description:
-      'If messaging is down, it is shown as degraded and the status is still 200, because the service can still accept requests.',
+      'If messaging is down, the status is `degraded` with 200, because the service can still accept requests.',
   })
-  @ApiOkResponse({ type: HealthDto })
-  @UnavailableResponse('database')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    return await this.answer(
+  @ApiOkResponse({ type: HealthStatusDto })
+  @UnavailableStatus()
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthStatusDto> {
+    const { status } = await this.answer(
       reply,
       () => this.pingDatabase(),
       ...this.tokenKeys(),
       () => this.messagingOr('degraded'),
     );
+    return { status };
   }
 
   @Get('messaging')
+  @ForOperators()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ summary: 'Messaging health: 503 while a relay or a consumer has work but makes no progress' })
   @ApiOkResponse({ type: HealthDto })
@@ -123,7 +130,7 @@ export class HealthController {
     } catch (error) {
       if (!(error instanceof HttpException) || error.getStatus() !== 503) throw error;
       reply.status(503).headers(RETRY_AFTER);
-      return error.getResponse();
+      return error.getResponse() as HealthCheckResult;
     }
   }
 }

@@ -1,9 +1,11 @@
 import { ApiProperty, ApiServiceUnavailableResponse } from '@nestjs/swagger';
 
-export class HealthDto {
+export class HealthStatusDto {
   @ApiProperty({ enum: ['ok', 'degraded', 'error', 'shutting_down'], example: 'ok' })
   readonly status!: string;
+}
 
+export class HealthDto extends HealthStatusDto {
   @ApiProperty({
     type: Object,
     description: 'The components that are up or degraded.',
@@ -31,4 +33,12 @@ export const UnavailableResponse = (name: string) =>
     type: HealthDto,
     description: 'A component that this check requires is down.',
     example: down(name),
+  });
+
+/** Documents the 503 of a check that shows the status only. */
+export const UnavailableStatus = () =>
+  ApiServiceUnavailableResponse({
+    type: HealthStatusDto,
+    description: 'A component that this check requires is down.',
+    example: { status: 'error' },
   });

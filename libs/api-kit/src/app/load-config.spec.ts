@@ -94,6 +94,17 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...needed, PORT })).toHaveLength(1);
   });
 
+  it('P10 rejects a management port that is the public one or that is not set', () => {
+    expect(problemsOf({ ...needed, MANAGEMENT_PORT: '8081' })).toEqual([
+      'MANAGEMENT_PORT="8081": it must differ from PORT.',
+    ]);
+    expect(problemsOf({ ...needed, PORT: '0', MANAGEMENT_PORT: '0', MANAGEMENT_HOST: '0.0.0.0' })).toEqual([]);
+    expect(problemsOf({ ...needed, MANAGEMENT_HOST: '0.0.0.0' })).toEqual([
+      'MANAGEMENT_HOST="0.0.0.0": it has no effect without MANAGEMENT_PORT.',
+    ]);
+    expect(loadConfig(ShopConfig, needed).MANAGEMENT_PORT).toBeUndefined();
+  });
+
   it('reads the origins of web pages, and rejects invalid ones', () => {
     const CORS_ORIGINS = 'http://localhost:3000, https://shop.example';
 

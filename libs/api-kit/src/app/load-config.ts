@@ -44,9 +44,19 @@ export function loadConfig<T extends KafkaConfig>(
     problems.push(
       'NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server. Unset it, and name the authority in NODE_EXTRA_CA_CERTS, KAFKA_SSL_CA or sslrootcert.',
     );
-  if (config instanceof ServiceConfig) problems.push(...authProblemsOf(config), ...passwordProblemsOf(config));
+  if (config instanceof ServiceConfig)
+    problems.push(...portProblemsOf(config), ...authProblemsOf(config), ...passwordProblemsOf(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+function portProblemsOf({ PORT, MANAGEMENT_PORT, MANAGEMENT_HOST }: ServiceConfig): string[] {
+  if (MANAGEMENT_PORT === undefined && MANAGEMENT_HOST !== undefined)
+    return [`MANAGEMENT_HOST="${MANAGEMENT_HOST}": it has no effect without MANAGEMENT_PORT.`];
+  // 0 picks a free port for each.
+  return MANAGEMENT_PORT && MANAGEMENT_PORT === PORT
+    ? [`MANAGEMENT_PORT="${MANAGEMENT_PORT}": it must differ from PORT.`]
+    : [];
 }
 
 /** Returns the problem if the connection to the database would not be as secure as it looks. */

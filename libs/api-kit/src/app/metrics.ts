@@ -14,7 +14,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import { Public } from '../http/caller-guard.js';
+import { ForOperators } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 
 /** A source of further metrics besides those of the process and of requests. The names of its metrics must be unique. */
@@ -48,15 +48,15 @@ class ServiceMetrics {
   }
 }
 
-/** Serves the metrics to Prometheus. The route is public and its labels identify no customer, only topics, consumers and routes. */
+/** Serves the metrics to Prometheus. Their labels identify no customer, only topics, consumers and routes. */
 @ApiExcludeController()
-@Public()
 @IgnoreQuery()
 @Controller('metrics')
 class MetricsController {
   constructor(private readonly metrics: ServiceMetrics) {}
 
   @Get()
+  @ForOperators()
   @Header('Cache-Control', 'no-store')
   async all(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const { registry } = this.metrics;

@@ -96,6 +96,14 @@ describe('runService', () => {
     expect(output.out).toMatch(new RegExp(`Listening on http://${address.source},`));
   });
 
+  it('names both addresses at start if there is a management port', async () => {
+    const { listening, output } = start({ MANAGEMENT_PORT: '0', DOCS: 'off' });
+    await listening;
+
+    const [, management] = /Listening on \S+, metrics and health on (http:\S+:\d+)/.exec(output.out) ?? [];
+    expect((await fetch(`${management}/nowhere`)).status).toBe(404);
+  });
+
   it('listens on one address of localhost, so that its limits apply to every connection', async () => {
     const { listening } = start({ HOST: 'localhost' });
     const { hostname, port } = new URL(await listening);
@@ -118,16 +126,16 @@ describe('runService', () => {
     expect(output.err).toContain('it must not listen on HOST="0.0.0.0" while NODE_ENV is "staging"');
   });
 
-  it('exits with one line if the port is in use', async () => {
+  it.each(['PORT', 'MANAGEMENT_PORT'])('exits with one line if %s is in use', async (variable) => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
 
-    const { exited, output } = start({ PORT: String(port) });
+    const { exited, output } = start({ [variable]: String(port) });
 
     expect(await exited).toBe(1);
     expect(output.err.trim()).toBe(
-      `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop the process that is using it, or set PORT to another port (0 picks a free one).`,
+      `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop the process that is using it, or set ${variable} to another port (0 picks a free one).`,
     );
     other.close();
   });

@@ -1,7 +1,8 @@
 import { lookup } from 'node:dns/promises';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { type DynamicModule, Logger as NestLogger, type Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { listenForManagement } from '../http/management.js';
 import type { OpenApiInfo } from '../http/openapi/document.js';
 import { createApp } from './create-app.js';
 import { ConfigError, loadConfig } from './load-config.js';
@@ -38,26 +39,84 @@ export async function runService<C extends ServiceConfig>(service: Service<C>): 
   process.on('uncaughtException', exitOnError);
 
   let app: NestFastifyApplication;
+  let managementUrl: string | undefined;
   try {
     app = await createApp(service.module(config), config, service.openApi);
     closeOnSignal(app, service.name);
     await service.configure?.(app, config);
-    // The port comes first, because an accidental second instance must not take over partitions from the first one before it fails.
-    await app.listen(config.PORT, await addressOf(config.HOST));
+    // The ports come first, because an accidental second instance must not take over partitions from the first one before it fails.
+    managementUrl = await listen(app, config);
     await app.startAllMicroservices();
   } catch (error) {
-    const hint = listenHint(error, config);
-    if (!hint) return exitOnError(error);
-    process.stderr.write(`${service.name} cannot start: ${hint}\n`);
+    if (!(error instanceof CannotListen)) return exitOnError(error);
+    process.stderr.write(`${service.name} cannot start: ${error.message}\n`);
     return process.exit(1);
   }
-  const logger = new NestLogger(service.name);
-  const { url, localUrl } = urlsOf(app);
-  if (service.openApi && config.AUTH_MODE === 'dev')
+  logStart(service, config, app, managementUrl);
+}
+
+function logStart<C extends ServiceConfig>(
+  { name, openApi }: Service<C>,
+  { AUTH_MODE, DOCS }: C,
+  app: NestFastifyApplication,
+  managementUrl: string | undefined,
+): void {
+  const logger = new NestLogger(name);
+  const { url, localUrl } = urlsOf(app.getHttpServer());
+  if (openApi && AUTH_MODE === 'dev')
     logger.warn(
       `AUTH_MODE=dev: anyone who can reach ${url} can act as any user with any role. Use it for development only.`,
     );
-  logger.log(`Listening on ${url}${service.openApi ? `, documentation at ${localUrl}/docs` : ''}`);
+  if (!openApi && AUTH_MODE === 'jwt' && !managementUrl)
+    logger.warn(
+      'Metrics and detailed health are not served, because this process verifies no tokens. Set MANAGEMENT_PORT.',
+    );
+  const parts = [
+    `Listening on ${url}`,
+    ...(openApi && DOCS === 'on' ? [`documentation at ${localUrl}/docs`] : []),
+    ...(managementUrl ? [`metrics and health on ${managementUrl}`] : []),
+  ];
+  logger.log(parts.join(', '));
+}
+
+/** Listens on PORT, and on MANAGEMENT_PORT if it is set. Returns the address of the latter. @throws CannotListen */
+async function listen(app: NestFastifyApplication, config: ServiceConfig): Promise<string | undefined> {
+  const { HOST, PORT, MANAGEMENT_PORT, MANAGEMENT_HOST } = config;
+  await listenAt({ HOST }, { PORT }, (port, address) => app.listen(port, address));
+  if (MANAGEMENT_PORT === undefined) return undefined;
+  const fastify = app.getHttpAdapter().getInstance();
+  const host = MANAGEMENT_HOST === undefined ? { HOST } : { MANAGEMENT_HOST };
+  const server = await listenAt(host, { MANAGEMENT_PORT }, (port, address) =>
+    listenForManagement(fastify, port, address),
+  );
+  return urlsOf(server).url;
+}
+
+/** Thrown with what to do about an address that the service cannot listen on. */
+class CannotListen extends Error {}
+
+/** Listens on an address, which is given by its variables. */
+async function listenAt<T>(
+  hostVariable: Readonly<Record<string, string>>,
+  portVariable: Readonly<Record<string, number>>,
+  start: (port: number, address: string) => Promise<T>,
+): Promise<T> {
+  const [[hostName, host]] = Object.entries(hostVariable) as [[string, string]];
+  const [[portName, port]] = Object.entries(portVariable) as [[string, number]];
+  try {
+    return await start(port, await addressOf(host));
+  } catch (error) {
+    const { syscall, code } = error as Partial<NodeJS.ErrnoException>;
+    if (code === 'EADDRINUSE')
+      throw new CannotListen(
+        `port ${port} on ${host} is in use. Stop the process that is using it, or set ${portName} to another port (0 picks a free one).`,
+      );
+    if (code === 'EACCES')
+      throw new CannotListen(`port ${port} requires elevated privileges. Set ${portName} to a port above 1023.`);
+    if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo')
+      throw new CannotListen(`${hostName}="${host}" is not an address of this machine.`);
+    throw error;
+  }
 }
 
 /** Resolves `localhost`, because Fastify would otherwise listen on its second address with another server, which has no limits. */
@@ -66,8 +125,8 @@ async function addressOf(host: string): Promise<string> {
 }
 
 /** Returns the address that the service listens on and one to open on this machine. They differ if it listens on every address. */
-function urlsOf(app: NestFastifyApplication): { url: string; localUrl: string } {
-  const { address, family, port } = app.getHttpServer().address() as AddressInfo;
+function urlsOf(server: Pick<Server, 'address'>): { url: string; localUrl: string } {
+  const { address, family, port } = server.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
 }
@@ -80,17 +139,6 @@ function configOrExit<C extends ServiceConfig>({ name, configClass }: Service<C>
     process.stderr.write(`${name} cannot start:\n${error.problems.map((line) => `  ${line}\n`).join('')}`);
     return process.exit(1);
   }
-}
-
-/** Returns what to do about an address that the service cannot listen on; undefined for any other error. */
-function listenHint(error: unknown, { HOST, PORT }: ServiceConfig): string | undefined {
-  const { syscall, code } = error as Partial<NodeJS.ErrnoException>;
-  if (code === 'EADDRINUSE') {
-    return `port ${PORT} on ${HOST} is in use. Stop the process that is using it, or set PORT to another port (0 picks a free one).`;
-  }
-  if (code === 'EACCES') return `port ${PORT} requires elevated privileges. Set PORT to a port above 1023.`;
-  if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo') return `HOST="${HOST}" is not an address of this machine.`;
-  return undefined;
 }
 
 function closeOnSignal(app: NestFastifyApplication, name: string): void {

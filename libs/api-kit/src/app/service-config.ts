@@ -25,6 +25,23 @@ export class ServiceConfig extends LimitsConfig {
   PORT!: number;
 
   /**
+   * The port for metrics and detailed health, without tokens, so only operators may reach it. They are no longer on PORT then. 0 picks any
+   * free port. Unless it is set, they are on PORT, and AUTH_MODE=jwt requires a token with the role `operator`.
+   */
+  @MayBeAbsent()
+  @EnvInt(0, 65_535)
+  MANAGEMENT_PORT: number | undefined;
+
+  /** The address of MANAGEMENT_PORT. The default is HOST. */
+  @MayBeAbsent()
+  @IsString()
+  MANAGEMENT_HOST: string | undefined;
+
+  /** `off` serves neither `/docs` nor `/openapi.json`. */
+  @EnvOneOf(['on', 'off'])
+  DOCS: 'on' | 'off' = 'on';
+
+  /**
    * The database, with the role of the service: `postgres://orders:password@host:5432/database`. For TLS it ends with
    * `?sslmode=verify-full&sslrootcert=/path/to/ca.pem`; other modes than `verify-full` and `disable` are refused.
    */

@@ -6,6 +6,7 @@ import { logContext } from '../app/logging.js';
 import { bearerChallenge } from '../identity/token-problems.js';
 import { type Caller, identityOf, type Role, roles } from './caller.js';
 import { commonProblems } from './common-problems.js';
+import { isForOperators, type ManagementAccess } from './management.js';
 import { ProblemException } from './problem.js';
 
 const PUBLIC = 'twinbox:public';
@@ -45,6 +46,7 @@ export class CallerGuard implements CanActivate {
   /** `onRefusal` is told about each refused request that had credentials. */
   constructor(
     private readonly reflector: Reflector,
+    private readonly management: ManagementAccess,
     private readonly onRefusal: (request: FastifyRequest, refusal: Refusal) => void = () => undefined,
   ) {}
 
@@ -54,9 +56,14 @@ export class CallerGuard implements CanActivate {
     if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return true;
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const forOperators = isForOperators(request);
+    // The port rule has refused those that arrived at another port.
+    if (forOperators && this.management !== 'operator') return true;
     const identity = identityOf(request);
     if (!identity) throw new Error('The caller has not been identified, because identifyCallers is not active.');
-    const allowed = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
+    const allowed = forOperators
+      ? (['operator'] as const)
+      : this.reflector.getAllAndOverride<Role[] | undefined>(ROLES, targets);
     if (!('caller' in identity)) {
       const mayBeAnonymous =
         !allowed && this.reflector.getAllAndOverride<boolean | undefined>(OPTIONAL, targets) === true;

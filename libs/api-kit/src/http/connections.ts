@@ -29,8 +29,11 @@ export function connectionOptions(config: ServiceConfig) {
 }
 
 /** Limits the number and the duration of a server's connections, and closes them when the server closes. */
-export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: ServiceConfig): void {
-  const { server } = fastify;
+export function guardConnections(
+  fastify: FastifyInstance,
+  { MAX_CONNECTIONS }: ServiceConfig,
+  server = fastify.server,
+): void {
   server.maxConnections = MAX_CONNECTIONS;
   server.on('drop', refusalLog(MAX_CONNECTIONS));
   server.on('timeout', onInactivity);
@@ -41,8 +44,7 @@ export function guardConnections(fastify: FastifyInstance, { MAX_CONNECTIONS }: 
   });
   // Without a listener Node sends an empty 417. A hook rejects the request instead.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    trackResponse(request.socket, response);
-    fastify.routing(request, response);
+    server.emit('request', request, response);
   });
 
   // Connections without a request so far. Browsers open some in advance, and Node does not consider them idle.

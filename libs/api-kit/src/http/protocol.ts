@@ -33,11 +33,11 @@ export function hideAsterisk(request: IncomingMessage): void {
 
 /**
  * Answers requests that HTTP decides before any route does: those with a framing that RFC 9112 forbids, those that arrive while the
- * application closes, those for another host, and those with a method that the path does not support.
+ * application closes, those that `rule` returns a problem for, and those with a method that the path does not support.
  */
 export function followHttp(
   fastify: FastifyInstance,
-  foreignHostProblem: (request: IncomingMessage) => ProblemException | undefined = () => undefined,
+  rule: (request: FastifyRequest) => ProblemException | undefined,
 ): void {
   let stopping = false;
   fastify.addHook('preClose', (done) => {
@@ -47,7 +47,7 @@ export function followHttp(
   fastify.addHook('onRequest', (request, reply, done) => {
     const target = unreadable.get(request.raw);
     if (target) request.raw.url = target.url;
-    const problem = stopping ? stoppingProblem() : (framingProblem(request) ?? foreignHostProblem(request.raw));
+    const problem = stopping ? stoppingProblem() : (framingProblem(request) ?? rule(request));
     if (problem) return done(problem);
     // OPTIONS * asks about the server as a whole (RFC 9110, section 9.3.7).
     if (target?.url === '*' && request.method === 'OPTIONS') {

@@ -1,9 +1,10 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ServiceConfig } from '../../app/service-config.js';
+import { MANAGEMENT_EXTENSION, managementAccess } from '../management.js';
 import { completeOperation } from './complete-operation.js';
 import { operationsOf } from './operation.js';
-import { addSecuritySchemes } from './security.js';
+import { addSecuritySchemes, resolveManagement } from './security.js';
 import { applyConstraints, documentValidation } from './validated-schemas.js';
 
 /** The general information about the service in the document. */
@@ -42,7 +43,8 @@ class ProblemDto {
 /** Generates the OpenAPI document, including everything that all routes have in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
   documentValidation(app);
-  const { AUTH_MODE: authMode } = app.get(ServiceConfig);
+  const service = app.get(ServiceConfig);
+  const { AUTH_MODE: authMode } = service;
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(info.title)
@@ -50,10 +52,21 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     .setVersion(info.version);
   const config = addSecuritySchemes(builder, authMode).build();
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
+  const access = managementAccess(service);
+  // The document describes the public port.
+  if (access === 'management-port') leaveOutManagement(document);
   const schemas = (document.components?.schemas ?? {}) as Record<string, Record<string, unknown>>;
   applyConstraints(schemas);
-  for (const found of operationsOf(document)) completeOperation(found, schemas, authMode);
+  for (const found of operationsOf(document)) {
+    resolveManagement(found.operation, access);
+    completeOperation(found, schemas, authMode);
+  }
   return document;
+}
+
+function leaveOutManagement({ paths }: OpenAPIObject): void {
+  for (const [path, { get }] of Object.entries(paths))
+    if (get && MANAGEMENT_EXTENSION in get) Reflect.deleteProperty(paths, path);
 }
 
 /** Serves Swagger UI at /docs and the document at /openapi.json, both public. */

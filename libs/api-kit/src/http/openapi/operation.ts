@@ -1,5 +1,6 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller-guard.js';
+import { MANAGEMENT_EXTENSION } from '../management.js';
 import { QUERY_IGNORED_EXTENSION } from '../query-guard.js';
 import type { DocumentedProblem } from './problem-schemas.js';
 import { PROBLEMS_EXTENSION, RAW_BODY_EXTENSION, WITHOUT_DATABASE_EXTENSION } from './route-extensions.js';
@@ -37,6 +38,7 @@ export interface Operation {
   security?: Record<string, string[]>[];
   responses: Record<string, ResponseObject>;
   [PUBLIC_EXTENSION]?: boolean;
+  [MANAGEMENT_EXTENSION]?: boolean;
   [OPTIONAL_CALLER_EXTENSION]?: boolean;
   [WITHOUT_DATABASE_EXTENSION]?: boolean;
   [QUERY_IGNORED_EXTENSION]?: boolean;

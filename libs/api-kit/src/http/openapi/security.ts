@@ -2,6 +2,7 @@ import type { DocumentBuilder } from '@nestjs/swagger';
 import type { ServiceConfig } from '../../app/service-config.js';
 import { OPTIONAL_CALLER_EXTENSION, PUBLIC_EXTENSION, ROLES_EXTENSION } from '../caller-guard.js';
 import { roles } from '../caller.js';
+import { MANAGEMENT_EXTENSION, type ManagementAccess } from '../management.js';
 import { examples } from './common-problem-examples.js';
 import type { Operation } from './operation.js';
 import type { DocumentedProblem } from './problem-schemas.js';
@@ -35,6 +36,15 @@ export function addSecuritySchemes(document: DocumentBuilder, authMode: AuthMode
       },
       'roles',
     );
+}
+
+/** Says of an operation for operators who may call it, like the decorators of other operations. */
+export function resolveManagement(operation: Operation, access: ManagementAccess): void {
+  if (operation[MANAGEMENT_EXTENSION]) {
+    if (access === 'operator') operation[ROLES_EXTENSION] = ['operator'];
+    else operation[PUBLIC_EXTENSION] = true;
+  }
+  delete operation[MANAGEMENT_EXTENSION];
 }
 
 /** Returns who may call the operation. */
