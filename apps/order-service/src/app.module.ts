@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { UnitOfWorkModule } from '@twinbox/api-kit';
+import { optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { CartController } from './adapters/http/cart.controller.js';
 import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
@@ -98,8 +98,13 @@ export class AppModule {
   }
 }
 
-function notifierFor({ NOTIFIER, SMTP_URL, MAIL_FROM, MAIL_DOMAIN }: OrderServiceConfig): Notifier {
-  return NOTIFIER === 'smtp'
-    ? new MailNotifier({ url: SMTP_URL, from: MAIL_FROM, domain: MAIL_DOMAIN })
-    : new LogNotifier();
+function notifierFor(config: OrderServiceConfig): Notifier {
+  if (config.NOTIFIER === 'log') return new LogNotifier();
+  return new MailNotifier({
+    url: secretOf(config, 'SMTP_URL'),
+    requiresTls: config.SMTP_TLS === 'required',
+    ca: optionalSecretOf(config, 'SMTP_TLS_CA'),
+    from: config.MAIL_FROM,
+    domain: config.MAIL_DOMAIN,
+  });
 }

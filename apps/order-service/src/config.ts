@@ -5,6 +5,7 @@ import {
   EnvName,
   EnvNotInProduction,
   EnvOneOf,
+  EnvOptionalCertificates,
   EnvOptionalUrl,
   MayBeAbsent,
   ServiceConfig,
@@ -53,7 +54,19 @@ export class OrderServiceConfig extends ServiceConfig {
 
   /** The mail server, for NOTIFIER=smtp: `smtp://user:password@host:port`, or `smtps://…`. */
   @EnvOptionalUrl(['smtp:', 'smtps:'])
+  @Matches(/^[^?]*$/, {
+    message: 'must have no parameters, because they could switch off TLS. Use SMTP_TLS and SMTP_TLS_CA',
+  })
   SMTP_URL = 'smtp://127.0.0.1:1025';
+
+  /** `required` sends nothing without verified TLS: by STARTTLS, or from the start with `smtps://`. `optional` uses STARTTLS if offered. */
+  @EnvOneOf(['optional', 'required'])
+  @EnvNotInProduction('optional', 'mails and the password could be read on their way')
+  SMTP_TLS: 'optional' | 'required' = 'optional';
+
+  /** The authorities that may sign the mail server's certificate, in PEM format. Without it, the authorities that Node trusts. */
+  @EnvOptionalCertificates()
+  SMTP_TLS_CA: string | undefined;
 
   /** The sender of e-mails. */
   @Matches(/^([^<>\r\n]+ )?<?[^\s<>@]+@[^\s<>@]+>?$/, {

@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { loadConfig } from '@twinbox/api-kit';
 import { MessagingMetrics } from '@twinbox/messaging';
+import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
 import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
+import { WebhookSignature } from '../src/adapters/http/webhook-signature.js';
+import { PaymentServiceConfig } from '../src/config.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -53,6 +62,59 @@ async function expectUntouched(request: { readonly id: string; readonly orderId:
   expect(await service.stored(request)).toMatchObject({ request: { status: 'PENDING', version: 1 }, messages: [] });
   expect(await service.steps(request)).toHaveLength(1);
 }
+
+describe('a secret in a file', () => {
+  const NEXT = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
+  const directory = mkdtempSync(join(tmpdir(), 'webhooks-'));
+  const file = join(directory, 'secret');
+  let signature: WebhookSignature;
+  let warn: jest.SpiedFunction<Logger['warn']>;
+
+  beforeEach(() => {
+    warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    writeFileSync(file, SECRET);
+    const needed = { DATABASE_URL: 'postgres://payments@db/twinbox', KAFKA_BROKERS: 'kafka:9092' };
+    signature = new WebhookSignature(loadConfig(PaymentServiceConfig, { ...needed, WEBHOOK_SECRET_FILE: file }));
+  });
+  afterEach(() => jest.restoreAllMocks());
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  /** Whether a webhook with a signature by this secret is accepted. */
+  function accepts(secret: string): boolean {
+    const at = new Date();
+    const headers = {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign('msg_1', at, '{}'),
+    };
+    try {
+      return signature.verify(Buffer.from('{}'), headers) === 'msg_1';
+    } catch {
+      return false;
+    }
+  }
+
+  it('P10 is read again when a signature is not valid, so that the provider can rotate its secret', async () => {
+    expect([accepts(SECRET), accepts(NEXT)]).toEqual([true, false]);
+
+    writeFileSync(file, NEXT);
+
+    await until('the new secret is accepted', () => accepts(NEXT));
+    expect([accepts(NEXT), accepts(SECRET)]).toEqual([true, false]);
+  });
+
+  it.each([
+    ['not readable', () => rmSync(file), 'it cannot be read'],
+    ['no secret', () => writeFileSync(file, 'whsec_short'), 'it must be whsec_'],
+  ])('P10 keeps the last value while the file is %s, and logs it once', async (_, spoil, problem) => {
+    spoil();
+
+    await until('it was read again', () => !accepts(NEXT) && warn.mock.calls.length > 0);
+
+    expect(accepts(SECRET)).toBe(true);
+    expect(warn.mock.calls).toEqual([[expect.stringContaining(problem)]]);
+  });
+});
 
 describe('the provider', () => {
   it('reports a success', async () => {

@@ -13,12 +13,13 @@ export {
   EnvName,
   EnvNotInProduction,
   EnvOneOf,
+  EnvOptionalCertificates,
   EnvOptionalSecret,
   EnvOptionalUrl,
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { kafkaSecurity } from './app/kafka-security.js';
-export { secretOf } from './app/secret-files.js';
+export { optionalSecretOf, secretOf } from './app/secret-files.js';
 export { ServiceConfig } from './app/service-config.js';
 
 // Who makes a request, and who may

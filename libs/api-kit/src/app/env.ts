@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { MayBeAbsent } from '@twinbox/fields';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsNumber, Matches, Max, Min, ValidateBy } from 'class-validator';
@@ -95,6 +96,26 @@ export function EnvOptionalUrl(protocols: readonly string[]): PropertyDecorator 
       },
     }),
   );
+}
+
+/** Requires `what` in PEM format if the variable is set. `parse` throws if it is anything else. */
+export function EnvOptionalPem(what: string, parse: (text: string) => void): PropertyDecorator {
+  const isValid = (value: unknown) => {
+    try {
+      parse(String(value));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const message = `must be ${what} in PEM format`;
+  const validator = { validate: isValid, defaultMessage: () => message };
+  return combine(MayBeAbsent(), ValidateBy({ name: 'isPem', validator }));
+}
+
+/** Requires certificates in PEM format if the variable is set. */
+export function EnvOptionalCertificates(what = 'certificates'): PropertyDecorator {
+  return EnvOptionalPem(what, (text) => void new X509Certificate(text));
 }
 
 /** Splits the value at commas. The list has no empty items. */

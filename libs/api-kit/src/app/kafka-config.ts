@@ -1,7 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { MayBeAbsent } from '@twinbox/fields';
-import { ArrayNotEmpty, IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
-import { EnvList, EnvOneOf, EnvOptionalUrl } from './env.js';
+import { ArrayNotEmpty, IsNotEmpty, IsString, Matches } from 'class-validator';
+import { EnvList, EnvOneOf, EnvOptionalCertificates, EnvOptionalPem, EnvOptionalUrl } from './env.js';
 
 export const SASL_MECHANISMS = ['off', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const;
 
@@ -21,18 +21,15 @@ export class KafkaConfig {
   KAFKA_SSL: 'on' | 'off' = 'off';
 
   /** The authorities that may sign the brokers' certificates, in PEM format. Without it, the authorities that Node trusts. */
-  @MayBeAbsent()
-  @IsPem('certificates in PEM format', (text) => void new X509Certificate(text))
+  @EnvOptionalCertificates()
   KAFKA_SSL_CA: string | undefined;
 
   /** The client's certificate in PEM format, for brokers that require one. It needs KAFKA_SSL_KEY. */
-  @MayBeAbsent()
-  @IsPem('a certificate in PEM format', (text) => void new X509Certificate(text))
+  @EnvOptionalCertificates('a certificate')
   KAFKA_SSL_CERT: string | undefined;
 
   /** The unencrypted key of KAFKA_SSL_CERT in PEM format. */
-  @MayBeAbsent()
-  @IsPem('an unencrypted private key in PEM format', (text) => void createPrivateKey(text))
+  @EnvOptionalPem('an unencrypted private key', (text) => void createPrivateKey(text))
   KAFKA_SSL_KEY: string | undefined;
 
   /** How to authenticate with SASL. `plain` and `oauthbearer` need KAFKA_SSL=on, because they send the secret as it is. */
@@ -76,16 +73,4 @@ export class KafkaConfig {
   @MayBeAbsent()
   @IsString()
   KAFKA_OAUTH_AUDIENCE: string | undefined;
-}
-
-function IsPem(what: string, parse: (text: string) => void): PropertyDecorator {
-  const isValid = (value: unknown) => {
-    try {
-      parse(String(value));
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  return ValidateBy({ name: 'isPem', validator: { validate: isValid, defaultMessage: () => `must be ${what}` } });
 }

@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { reveal } from '@twinbox/messaging/session-client';
 import { ConfigError, loadConfig } from './load-config.js';
 import { isSecret, readGiven, secretOf } from './secret-files.js';
@@ -52,6 +54,44 @@ it('P10 reads the file again for each use, and keeps the last value while it can
   expect(reveal(secret)).toBe(url('second'));
   writeFileSync(file, url('third'));
   expect(reveal(secret)).toBe(url('third'));
+});
+
+describe('a file that cannot be used any more', () => {
+  const warnings = () => jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+  afterEach(() => jest.restoreAllMocks());
+
+  it('P10 is logged once, for all that use the variable, and again after it could be used', () => {
+    const warn = warnings();
+    writeFileSync(file, url('first'));
+    const config = loadConfig(ShopConfig, given({ DATABASE_URL_FILE: file }));
+    const [secret, same] = [secretOf(config, 'DATABASE_URL'), secretOf(config, 'DATABASE_URL')];
+
+    rmSync(file);
+    for (let n = 0; n < 3; n++) for (const each of [secret, same]) reveal(each);
+    expect(warn.mock.calls).toEqual([
+      [`DATABASE_URL_FILE="${file}": it cannot be read (ENOENT). The last value stays in use.`],
+    ]);
+
+    writeFileSync(file, url('second'));
+    expect(reveal(same)).toBe(url('second'));
+    rmSync(file);
+    reveal(secret);
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  it('P10 is one whose content the variable does not allow, which is never shown', () => {
+    const warn = warnings();
+    writeFileSync(file, url('first'));
+    const secret = secretOf(loadConfig(ShopConfig, given({ DATABASE_URL_FILE: file })), 'DATABASE_URL');
+
+    writeFileSync(file, 's3cret');
+
+    expect(reveal(secret)).toBe(url('first'));
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining(`DATABASE_URL_FILE="${file}": it must be a URL such as`)],
+    ]);
+    expect(JSON.stringify(warn.mock.calls)).not.toContain('s3cret');
+  });
 });
 
 it('returns the value of a variable that was set itself', () => {

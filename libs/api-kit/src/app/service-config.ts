@@ -148,7 +148,10 @@ export class ServiceConfig extends LimitsConfig {
   @EnvDuration(1000, MS.d)
   JWKS_REFRESH = 10 * MS.m;
 
-  /** The shortest time between two loads because of tokens with an unknown key. */
+  /**
+   * The shortest time between two loads of the keys because of tokens with an unknown key, and the longest between two attempts while the
+   * keys cannot be loaded.
+   */
   @EnvDuration(1000, MS.h)
   JWKS_COOLDOWN = 30 * MS.s;
 
