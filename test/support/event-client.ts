@@ -3,6 +3,8 @@ import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 
 export interface ReceivedEvent {
+  /** In milliseconds. */
+  readonly retry?: number;
   readonly id: string;
   readonly event: string;
   // Tests read whatever fields they expect.
@@ -68,6 +70,8 @@ export class EventClient {
     this.lastEventId = fields.get('id') ?? this.lastEventId;
     const data = fields.get('data');
     if (data === undefined) return;
-    this.events.push({ id: this.lastEventId ?? '', event: fields.get('event') ?? 'message', data: JSON.parse(data) });
+    const retry = fields.has('retry') ? { retry: Number(fields.get('retry')) } : {};
+    const event = fields.get('event') ?? 'message';
+    this.events.push({ ...retry, id: this.lastEventId ?? '', event, data: JSON.parse(data) });
   }
 }

@@ -38,7 +38,7 @@ export { NoBody } from './http/validation.js';
 
 // Problems
 export { serviceStopping } from './http/common-problems.js';
-export { problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
+export { problemDocument, problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
 
 // Versions and preconditions
 export { conditionalResponse } from './http/conditional-response.js';
@@ -54,6 +54,7 @@ export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/uni
 // Server-sent events
 export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
 export { EventStream, openEventStream } from './http/event-stream.js';
+export { AcceptsTicket, ticketOf } from './http/stream-ticket.js';
 export type { ServerSentEvent } from './http/server-sent-event.js';
 
 // The database
@@ -63,6 +64,7 @@ export { commandLineDataSource } from './database/command-line-data-source.js';
 export type { DatabaseOptions } from './database/database-options.js';
 export { databaseModule, MESSAGING_DATA_SOURCE } from './database/database.module.js';
 export { classifyDatabaseError, type DatabaseProblemCode } from './database/database-errors.js';
+export { Housekeeper } from './database/housekeeper.js';
 export { createDataSource } from './database/lazy-data-source.js';
 export { LockGate } from './database/lock-gate.js';
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { identityOf } from './caller.js';
-import { commentOf, frameOf, type ServerSentEvent } from './server-sent-event.js';
+import { commentOf, EVENT_STREAM_HEADERS, frameOf, type ServerSentEvent } from './server-sent-event.js';
 
 /** In milliseconds. Proxies close silent connections, often after 30 to 60 s. */
 const HEARTBEAT_MS = 15_000;
@@ -99,18 +99,15 @@ const streamsOf = new WeakMap<object, Set<EventStream> | 'closing'>();
  * Answers a request with a stream of events. Call it in a handler that injects `@Res() reply`, after everything that can fail: an error
  * thrown before it becomes a problem document as usual. For HEAD, which Fastify routes wherever there is a GET, only the headers are sent
  * and the returned stream is closed.
+ *
+ * @param expiresAt when the stream ends, by default when the token of the request does
  */
-export function openEventStream(reply: FastifyReply): EventStream {
+export function openEventStream(reply: FastifyReply, expiresAt = expiryOf(reply.request)): EventStream {
   const { raw } = reply;
   reply.hijack();
   // Hooks have set headers on the reply, such as those of CORS.
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-  raw.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    // Tells nginx not to buffer events.
-    'x-accel-buffering': 'no',
-  });
+  raw.writeHead(200, EVENT_STREAM_HEADERS);
   raw.flushHeaders();
   // A stream may be silent. Heartbeats and MAX_LAG detect clients that are gone.
   raw.socket?.setTimeout(0);
@@ -123,15 +120,18 @@ export function openEventStream(reply: FastifyReply): EventStream {
   }
   streamsOf.set(server, streams.add(stream));
   stream.onClose(() => streams.delete(stream));
-  closeOnExpiry(stream, reply.request);
+  if (expiresAt) closeAt(stream, expiresAt);
   return stream;
 }
 
-/** Ends a stream with the token of its caller. The client reconnects with a new one and resumes. */
-function closeOnExpiry(stream: EventStream, request: FastifyRequest): void {
+function expiryOf(request: FastifyRequest): Date | undefined {
   const identity = identityOf(request);
-  if (!identity || !('caller' in identity) || !identity.caller.expiresAt) return;
-  const delayMs = Math.min(identity.caller.expiresAt.getTime() - Date.now(), MAX_TIMEOUT_MS);
+  return identity && 'caller' in identity ? identity.caller.expiresAt : undefined;
+}
+
+/** Ends a stream with the token of its caller. The client reconnects with a new one and resumes. */
+function closeAt(stream: EventStream, expiresAt: Date): void {
+  const delayMs = Math.min(expiresAt.getTime() - Date.now(), MAX_TIMEOUT_MS);
   const expiry = setTimeout(() => stream.close(), delayMs);
   stream.onClose(() => clearTimeout(expiry));
 }

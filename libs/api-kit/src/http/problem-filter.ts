@@ -2,16 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
 import { throwError } from 'rxjs';
 import { classifyDatabaseError, reasonOf } from '../database/database-errors.js';
 import { codeOfStatus, commonProblems, OUTCOME_UNKNOWN, RETRY_AFTER } from './common-problems.js';
 import { type Problem, PROBLEM_JSON, problemDocument, ProblemException } from './problem.js';
+import { problemStream } from './problem-stream.js';
+import { EVENT_STREAM_HEADERS } from './server-sent-event.js';
 
 /** Headers of every response with a given status, regardless of the problem (RFC 9110, sections 10.2.3 and 15.5.16). */
 const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   415: { accept: 'application/json' },
   503: RETRY_AFTER,
 };
+
+/** A request of Fastify, or of Node if it failed before Fastify had one. */
+type FailedRequest = Partial<FastifyRequest> & { readonly raw?: { readonly id?: string; readonly errored?: unknown } };
 
 /**
  * Turns every error of a request into an RFC 9457 problem document. Errors that the client did not cause are logged once, and the client
@@ -27,7 +33,7 @@ export class ProblemFilter implements ExceptionFilter {
     // For a message handler a filter returns an Observable, so that the inbox sees the error that the handler threw.
     if (host.getType() !== 'http') return throwError(() => exception);
 
-    const request = host.switchToHttp().getRequest<{ id?: string; raw?: { id?: string; errored?: unknown } }>();
+    const request = host.switchToHttp().getRequest<FailedRequest>();
     const response = host.switchToHttp().getResponse<object>();
     // An error of the request's own stream means that the connection to the client broke, not the one to the database.
     const isDisconnected = isObject(exception) && exception === request.raw?.errored;
@@ -36,12 +42,17 @@ export class ProblemFilter implements ExceptionFilter {
       this.http.end(response);
       return undefined;
     }
-    const headers = { ...HEADERS_OF[problem.status], ...problem.headers };
+    const requestId = request.id ?? request.raw?.id ?? randomUUID();
+    const stream = problemStream(problem, requestId, request);
+    if (stream !== undefined) return this.send(response, 200, EVENT_STREAM_HEADERS, stream);
+    const headers = { ...HEADERS_OF[problem.status], ...problem.headers, 'content-type': PROBLEM_JSON };
+    return this.send(response, problem.status, headers, JSON.stringify(problemDocument(problem, requestId)));
+  }
+
+  private send(response: object, status: number, headers: Readonly<Record<string, string>>, body: string): unknown {
     for (const [name, value] of Object.entries(headers)) this.http.setHeader(response, name, value);
-    this.http.setHeader(response, 'content-type', PROBLEM_JSON);
-    const document = problemDocument(problem, request.id ?? request.raw?.id ?? randomUUID());
     // As bytes: Fastify would add a charset to the media type of a string, and problem+json has none.
-    return this.http.reply(response, Buffer.from(JSON.stringify(document)), problem.status);
+    return this.http.reply(response, Buffer.from(body), status);
   }
 
   /** Returns the problem for a client that has disconnected. Nobody reads it; it only ends the request. */

@@ -13,6 +13,8 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
   /** Extension members of the document. */
   readonly members?: Readonly<Record<string, unknown>>;
+  /** The event that a client with a stream ticket gets instead of the status, and the id from which it resumes if it tries again. */
+  readonly event?: { readonly name: string; readonly id?: string };
 }
 
 /** An error that becomes the problem document that the client gets, wherever in a request it is thrown. */

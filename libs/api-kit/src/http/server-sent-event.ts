@@ -4,13 +4,24 @@ export interface ServerSentEvent {
   readonly id?: string;
   /** The name of the event. Default `message`. */
   readonly event?: string;
+  /** How long a client waits before it reconnects, in milliseconds. Stays in effect for its later attempts. */
+  readonly retry?: number;
   /** Any JSON. Without data, clients fire no event and only move the point where they resume. */
   readonly data?: unknown;
 }
 
+/** The headers of a stream. */
+export const EVENT_STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  // Tells nginx not to buffer events.
+  'x-accel-buffering': 'no',
+};
+
 /** Encodes an event. */
-export function frameOf({ id, event, data }: ServerSentEvent): string {
+export function frameOf({ retry, id, event, data }: ServerSentEvent): string {
   let frame = '';
+  if (retry !== undefined) frame += `retry: ${retry}\n`;
   if (id !== undefined) frame += `id: ${oneLine(id)}\n`;
   if (event !== undefined) frame += `event: ${oneLine(event)}\n`;
   if (data !== undefined) frame += `data: ${JSON.stringify(data)}\n`;
