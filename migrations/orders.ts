@@ -7,6 +7,7 @@ import { IdempotencyKeyRoles1764700000000 } from './orders/1764700000000-idempot
 import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-words-in-the-row.js';
 import { ProductHistory1764760000000 } from './orders/1764760000000-product-history.js';
 import { AppendOnlyHistory1764761000000 } from './orders/1764761000000-append-only-history.js';
+import { StreamTickets1764762000000 } from './orders/1764762000000-stream-tickets.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   SearchWordsInTheRow1764710000000,
   ProductHistory1764760000000,
   AppendOnlyHistory1764761000000,
+  StreamTickets1764762000000,
 ];

@@ -77,6 +77,10 @@ export const RUNS = {
   },
   'a separate relay': { test: 'test/start.e2e.spec.ts', selects: isIn(OPERATE, 'Relays as separate processes') },
   'moving offsets': { test: 'test/start.e2e.spec.ts', selects: isIn(HOW_TO, 'Read a topic again') },
+  'live updates in a page': {
+    test: 'apps/order-service/test/page.int.spec.ts',
+    selects: isIn(HOW_TO, 'Live updates in a page'),
+  },
   'the example': {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),

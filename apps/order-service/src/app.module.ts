@@ -3,6 +3,10 @@ import { optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { CartController } from './adapters/http/cart.controller.js';
 import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
+import { OrderStreams } from './adapters/http/live/order-streams.js';
+import { StreamTickets } from './adapters/http/live/stream-tickets.js';
+import { TicketsController } from './adapters/http/live/tickets.controller.js';
+import { VisibleOrders } from './adapters/http/visible-orders.js';
 import { OrderListController } from './adapters/http/order-list.controller.js';
 import { OrderPlacements } from './adapters/http/order-placements.js';
 import { OrderRequests } from './adapters/http/order-requests.js';
@@ -17,6 +21,7 @@ import { NotificationJobs } from './adapters/notifications/notification-jobs.js'
 import { entities } from './adapters/postgres/entities.js';
 import { PostgresFeedHistory } from './adapters/postgres/live/feed-history.js';
 import { PostgresFeedSource } from './adapters/postgres/live/feed-source.js';
+import { PostgresTicketStore } from './adapters/postgres/live/ticket-store.js';
 import { OrderMetrics, OrderMetricsModule } from './adapters/postgres/order-metrics.js';
 import { PostgresOrderList } from './adapters/postgres/postgres-order-list.js';
 import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js';
@@ -29,7 +34,9 @@ import { EditCart } from './application/edit-cart.js';
 import { FinishOrder } from './application/finish-order.js';
 import { Delivery } from './application/live/delivery.js';
 import { Feed } from './application/live/feed.js';
+import { OpenTickets } from './application/live/open-tickets.js';
 import { FeedHistory, FeedSource } from './application/live/ports.js';
+import { TicketStore } from './application/live/tickets.js';
 import { Notifier } from './application/notifier.js';
 import { OrderJournal } from './application/order-journal.js';
 import { OrderList } from './application/order-list.js';
@@ -48,6 +55,7 @@ const CONTROLLERS = [
   OrderListController,
   OrderTimelineController,
   LiveOrdersController,
+  TicketsController,
   ProductsController,
   PaymentEventsController,
   NotificationsController,
@@ -82,9 +90,15 @@ export class AppModule {
         OrderRequests,
         Feed,
         Delivery,
+        OpenTickets,
+        OrderStreams,
+        StreamTickets,
+        VisibleOrders,
         { provide: StepListener, useExisting: Feed },
         { provide: FeedSource, useClass: PostgresFeedSource },
         { provide: FeedHistory, useClass: PostgresFeedHistory },
+        PostgresTicketStore,
+        { provide: TicketStore, useExisting: PostgresTicketStore },
         { provide: OrderList, useClass: PostgresOrderList },
         { provide: OrderTimeline, useClass: PostgresOrderTimeline },
         { provide: OrderStore, useClass: PostgresOrderStore },

@@ -47,6 +47,18 @@ export class OrderServiceConfig extends ServiceConfig {
   @EnvDiffersFrom('CONSUMER_GROUP')
   NOTIFICATIONS_GROUP = 'order-service-notifications';
 
+  /** How long a stream ticket may wait for its first use. */
+  @EnvDuration(1000, 3600 * 1000)
+  STREAM_TICKET_USE_WITHIN = 60_000;
+
+  /** How long a stream ticket resumes its stream, unless the access token of its user expires sooner. */
+  @EnvDuration(1000, 7 * 24 * 3600 * 1000)
+  STREAM_TICKET_TTL = 8 * 3600 * 1000;
+
+  /** How many missed steps the streams of one user may be sent at a time, at each replica. */
+  @EnvInt(1, 1_000_000)
+  STREAM_BACKLOG = 10_000;
+
   /** How customers are notified: `log` writes a log line, `smtp` sends an e-mail. */
   @EnvOneOf(['log', 'smtp'])
   @EnvNotInProduction('log', 'customers would not be notified')

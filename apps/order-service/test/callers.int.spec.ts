@@ -31,6 +31,7 @@ const ROUTES: readonly (readonly [string, Statuses, { readonly body?: object; re
   ['POST /orders', statuses(401, 201, 201, 201, 201), { body: aCart() }],
   ['GET /orders', IDENTIFIED, {}],
   ['GET /orders/events', IDENTIFIED, {}],
+  ['POST /orders/events/tickets', statuses(401, 201, 201, 201, 201), {}],
   ['GET /orders/{orderId}', WHO_MAY_SEE_IT, {}],
   ['GET /orders/{orderId}/timeline', WHO_MAY_SEE_IT, {}],
   ['GET /orders/{orderId}/events', WHO_MAY_SEE_IT, {}],

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { until } from '@twinbox/messaging/testing';
 import { EventClient } from '@twinbox/test-support';
 import { describeOpenApi } from '@twinbox/test-support/described-api';
 import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 const OWNER = 'ada';
+const BACKLOG = 10;
 const MAX_PRICE = Number.MAX_SAFE_INTEGER;
 
 describeOpenApi(async () => {
-  const service = await startOrderService();
+  const service = await startOrderService({ STREAM_BACKLOG: String(BACKLOG) });
   await service.aProduct({ id: 'tea-earl-grey', price: 890, stock: 1000 });
   const { body: draft } = await service.aCustomer(OWNER).post('/orders', { draft: true });
   return {
@@ -18,7 +20,8 @@ describeOpenApi(async () => {
     known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
     specialCases: specialCasesOf(service),
     // These need colliding requests, a rate limit, a stopping replica or stalled messaging.
-    notReproducible: / (try-again|too-many-requests|service-stopping)$|\/health.* internal-error$|\/health\/messaging 503$/,
+    notReproducible:
+      / (try-again|too-many-requests|service-stopping|too-much-to-catch-up)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
 
@@ -258,9 +261,26 @@ function streamCases(shop: Shop) {
       service.caller({ 'x-user-id': OWNER, 'last-event-id': 'unknown' }).get('/orders/events'),
     'GET /orders/{orderId}/events event-unknown': async () =>
       service.caller({ 'x-user-id': OWNER, 'last-event-id': 'unknown' }).get(`${await aCart()}/events`),
+    'GET /orders/events backlog-too-long': async () => backlogTooLong(shop, await aCart(), '/orders/events'),
+    'GET /orders/{orderId}/events backlog-too-long': async () => {
+      const path = await aCart();
+      await backlogTooLong(shop, path, `${path}/events`);
+    },
     'GET /orders/events too-many-streams': () => tooManyStreams(shop, '/orders/events'),
     'GET /orders/{orderId}/events too-many-streams': async () => tooManyStreams(shop, `${await aCart()}/events`),
   };
+}
+
+async function backlogTooLong({ service }: Shop, order: string, path: string): Promise<void> {
+  const client = await EventClient.open(service.url + path, { 'x-user-id': OWNER });
+  await until('it begins', () => client.lastEventId);
+  client.leave();
+  await service.database.sql(
+    `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+     select $1, $2, 'Tested', 'DRAFT', 1, now(), 'system' from generate_series(0, $3)`,
+    [order.slice('/orders/'.length), OWNER, BACKLOG],
+  );
+  await service.caller({ 'x-user-id': OWNER, 'last-event-id': client.lastEventId ?? '' }).get(path);
 }
 
 async function tooManyStreams({ service, ada }: Shop, path: string): Promise<void> {

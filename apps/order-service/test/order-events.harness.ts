@@ -11,8 +11,8 @@ import {
 import pg from 'pg';
 import { orderService } from '../src/service.js';
 
-/** Creates a database on which the test can start several replicas of order-service. */
-export async function startWorld() {
+/** Creates a database on which the test can start several replicas of order-service, with these variables. */
+export async function startWorld(variables: Readonly<Record<string, string>> = {}) {
   const [database, topics] = await Promise.all([createServiceDatabase(), createServiceTopics()]);
   await database.sql(`update orders.relay_lease set holder = gen_random_uuid(), expires_at = 'infinity'`);
   await database.sql('update orders.products set available = 1000000');
@@ -21,6 +21,7 @@ export async function startWorld() {
     DATABASE_URL: database.urlFor('orders', PASSWORDS.orders),
     LOG_LEVEL: 'fatal',
     LOG_FORMAT: 'json',
+    ...variables,
   };
   const replicas = new Replicas(env);
   return {
@@ -69,7 +70,8 @@ class Replicas {
     const replica: Replica = {
       app,
       url,
-      as: (userId, roles = 'customer') => this.clientOf(url, { 'x-user-id': userId, 'x-roles': roles }),
+      as: (userId, roles = 'customer') => replica.with({ 'x-user-id': userId, 'x-roles': roles }),
+      with: (headers) => this.clientOf(url, headers),
       stop: async () => {
         this.running.delete(replica);
         await app.close();
@@ -133,6 +135,7 @@ export interface Replica {
   readonly app: Awaited<ReturnType<typeof createApp>>;
   readonly url: string;
   as(userId: string, roles?: string): Client;
+  with(headers: Record<string, string>): Client;
   stop(): Promise<void>;
 }
 

@@ -1,10 +1,9 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, CursorCodec, logContext, problemOf } from '@twinbox/api-kit';
+import { ApiProblems, Caller, CursorCodec, logContext } from '@twinbox/api-kit';
 import { pageOf } from '@twinbox/kernel';
-import { isVisible } from '../../application/order-journal.js';
 import { OrderTimeline } from '../../application/order-timeline.js';
-import { requesterOf } from './order-requests.js';
+import { VisibleOrders } from './visible-orders.js';
 import { orderProblems } from './order-problems.js';
 import { stepSeenBy, TimelinePageDto, TimelineQuery } from './order-timeline.dto.js';
 import { OrderParams } from './order.dto.js';
@@ -14,7 +13,10 @@ import { OrderParams } from './order.dto.js';
 export class OrderTimelineController {
   private readonly cursors = new CursorCodec({ position: 'integer' });
 
-  constructor(private readonly timeline: OrderTimeline) {}
+  constructor(
+    private readonly timeline: OrderTimeline,
+    private readonly orders: VisibleOrders,
+  ) {}
 
   @Get(':orderId/timeline')
   @ApiOperation({ summary: 'List everything that happened to an order: what, when, by whom and why' })
@@ -28,8 +30,7 @@ export class OrderTimelineController {
     logContext({ orderId });
     const scope = { orderId };
     const { position: after } = this.cursors.decode(cursor, scope) ?? { position: 0 };
-    const owner = await this.timeline.ownerOf(orderId);
-    if (!isVisible(owner, requesterOf(caller))) throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
+    await this.orders.check(orderId, caller);
     const steps = await this.timeline.read(orderId, after, limit + 1);
     const page = pageOf(steps, limit, ({ position }) => this.cursors.encode({ position }, scope));
     return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };

@@ -47,6 +47,18 @@ class History extends FeedHistory {
     return this.ofCustomer('', seen, { ...after, orderId });
   }
 
+  override async countSince(seen: Snapshot): Promise<number> {
+    return this.timeline.filter(({ xid }) => !seen.sees(xid)).length;
+  }
+
+  override countOfCustomer(_: string, seen: Snapshot): Promise<number> {
+    return this.countSince(seen);
+  }
+
+  override countOfOrder(_: string, seen: Snapshot): Promise<number> {
+    return this.countSince(seen);
+  }
+
   override async newestOf(): Promise<FeedStep | undefined> {
     return undefined;
   }
@@ -93,6 +105,7 @@ it.each([
         },
         ready: async () => undefined,
         end: () => undefined,
+        caughtUp: () => undefined,
         get closed() {
           return sent >= 150 || got.size === COUNT;
         },
@@ -123,6 +136,7 @@ it('sends at most a hundred steps before it waits for the client', async () => {
       sinceReady = 0;
     },
     end: () => undefined,
+    caughtUp: () => undefined,
     get closed() {
       return sent === COUNT;
     },
@@ -144,6 +158,7 @@ it('P2 does not continue a scan over other orders, because steps would be lost',
     mark: () => undefined,
     ready: async () => undefined,
     end: () => undefined,
+    caughtUp: () => undefined,
     get closed() {
       return got.size === COUNT;
     },

@@ -21,6 +21,8 @@ export interface Listener {
   ready(): Promise<void>;
   /** Ends the stream, because it cannot be continued from here. The client learns whether it can resume when it reconnects. */
   end(): void;
+  /** Reports that the client has received what it missed before the stream began. */
+  caughtUp(): void;
   readonly closed: boolean;
 }
 
@@ -55,6 +57,27 @@ export class Delivery {
     return undefined;
   }
 
+  /** Counts the steps that a resuming subscriber missed, up to `limit`. */
+  async missed({ watched, since, from }: Subscriber, limit: number): Promise<number> {
+    if (!since) return 0;
+    const { scan } = since;
+    if (!scan || !isScanOf(watched, scan)) return this.missedSince(watched, since.seen, from, limit);
+    const inScan = await this.countScan(watched, since.seen, scan, limit);
+    return inScan < limit ? inScan + (await this.missedSince(watched, scan.upTo, from, limit)) : inScan;
+  }
+
+  private async missedSince(watched: WatchedOrders, seen: Snapshot, upTo: Snapshot, limit: number): Promise<number> {
+    const scan = scanInstead(watched, seen, upTo);
+    const customerId = 'customerId' in watched ? watched.customerId : undefined;
+    return scan ? this.countScan(watched, seen, scan, limit) : this.history.countSince(seen, customerId, limit);
+  }
+
+  private countScan(watched: WatchedOrders, seen: Snapshot, scan: Scan, limit: number): Promise<number> {
+    return 'customerId' in watched
+      ? this.history.countOfCustomer(watched.customerId, seen, scan, limit)
+      : this.history.countOfOrder(scan.orderId, seen, scan, limit);
+  }
+
   /** Sends steps at the listener's pace, until it closes or the feed ends the subscription. Survives an outage of the database. */
   async serve(subscriber: Subscriber, listener: Listener): Promise<void> {
     const { watched, since } = subscriber;
@@ -68,6 +91,7 @@ export class Delivery {
         if (newest !== undefined) await this.sendNewest(newest, recipient);
         newest = undefined;
         await this.catchUp(recipient, upTo);
+        listener.caughtUp();
         await sendKept(subscriber, upTo, recipient);
         upTo = subscriber.from;
       } catch (error) {
@@ -89,10 +113,8 @@ export class Delivery {
     if (point.scan && isScanOf(watched, point.scan)) await this.scan(recipient, point.scan);
     const { seen } = recipient.point;
     if (seen === upTo) return;
-    if ('orderId' in watched) await this.scan(recipient, { ...scanFrom('order', upTo), orderId: watched.orderId });
-    else if ('customerId' in watched && upTo.end - seen.end > LONG_AGO)
-      await this.scan(recipient, scanFrom('customer', upTo));
-    else await this.readInCommitOrder(recipient);
+    const scan = scanInstead(watched, seen, upTo);
+    await (scan ? this.scan(recipient, scan) : this.readInCommitOrder(recipient));
   }
 
   private async readInCommitOrder(recipient: Recipient): Promise<void> {
@@ -121,6 +143,13 @@ export class Delivery {
       advance(recipient, scan ? { seen, scan } : { seen: upTo });
     }
   }
+}
+
+/** Returns the scan that takes the place of reading in commit order, if there is one. */
+function scanInstead(watched: WatchedOrders, seen: Snapshot, upTo: Snapshot): Scan | undefined {
+  if ('orderId' in watched) return { ...scanFrom('order', upTo), orderId: watched.orderId };
+  const isLongAgo = 'customerId' in watched && upTo.end - seen.end > LONG_AGO;
+  return isLongAgo ? scanFrom('customer', upTo) : undefined;
 }
 
 /** Sends the buffered steps and then new ones, until the buffer overflows or the listener closes. */

@@ -26,6 +26,8 @@ class Source extends FeedSource {
 
   override announce(): void {}
   override onAnnounced(): void {}
+  override announceTicketUsed(): void {}
+  override onTicketUsed(): void {}
   override async close(): Promise<void> {}
 }
 

@@ -32,6 +32,11 @@ export abstract class FeedHistory {
   abstract ofCustomer(customerId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage>;
   abstract ofOrder(orderId: string, seen: Snapshot, after: ScanPosition): Promise<HistoryPage>;
   abstract newestOf(orderId: string): Promise<FeedStep | undefined>;
+  /** Counts the steps that {@link since} would read, up to `limit`. */
+  abstract countSince(seen: Snapshot, customerId: string | undefined, limit: number): Promise<number>;
+  /** Counts the steps that {@link ofCustomer} would read, up to `limit`. More than `limit` orders count as that many steps. */
+  abstract countOfCustomer(customerId: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number>;
+  abstract countOfOrder(orderId: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number>;
 }
 
 export interface HistoryPage {
@@ -66,5 +71,8 @@ export abstract class FeedSource {
   /** Soon notifies the other replicas of committed steps. A notice may get lost. Must not throw. */
   abstract announce(): void;
   abstract onAnnounced(wake: () => void): void;
+  /** Notifies the other replicas that a ticket, named by its hash, was used again. Otherwise like {@link announce}. */
+  abstract announceTicketUsed(hash: string, use: number): void;
+  abstract onTicketUsed(listener: (hash: string, use: number) => void): void;
   abstract close(): Promise<void>;
 }

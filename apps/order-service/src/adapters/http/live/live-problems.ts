@@ -1,8 +1,8 @@
 import { type ProblemTable, serviceStopping } from '@twinbox/api-kit';
 
-type StreamRejection =
-  | { readonly code: 'event-unknown' | 'service-stopping' }
-  | { readonly code: 'too-many-streams'; readonly most: number };
+export type StreamRejection =
+  | { readonly code: 'event-unknown' | 'service-stopping' | 'ticket-expired' | 'ticket-used-again' }
+  | { readonly code: 'too-many-streams' | 'backlog-too-long' | 'too-much-to-catch-up'; readonly most: number };
 
 export const liveProblems: ProblemTable<StreamRejection> = {
   'event-unknown': {
@@ -17,6 +17,31 @@ export const liveProblems: ProblemTable<StreamRejection> = {
     detail: ({ most }) =>
       `A user may have at most ${most} open streams. Close some: one GET /orders/events covers all orders.`,
     example: { most: 20 },
+  },
+  'backlog-too-long': {
+    status: 409,
+    title: 'Too much has happened since the event to resume from.',
+    detail: ({ most }) =>
+      `More than ${most} steps were missed. Load the orders instead, then connect without Last-Event-ID.`,
+    example: { most: 10_000 },
+  },
+  'too-much-to-catch-up': {
+    status: 429,
+    title: 'Other streams of the user are still being sent what they missed.',
+    detail: ({ most }) =>
+      `The streams of a user may be sent at most ${most} missed steps at a time. Try again in a moment.`,
+    example: { most: 10_000 },
+  },
+  'ticket-expired': {
+    status: 401,
+    title: 'The ticket is not valid.',
+    detail: () =>
+      'It is unknown, is for another stream, has expired, or was used before and only resumes with Last-Event-ID. Ask for a new one.',
+  },
+  'ticket-used-again': {
+    status: 401,
+    title: 'The ticket was used again, which ended this stream.',
+    detail: () => 'If that was another page, ask for a new ticket. Otherwise ignore this.',
   },
   'service-stopping': serviceStopping,
 };

@@ -8,7 +8,7 @@ import { idOf } from './event-id.js';
 /** One name for all events, because a browser's `EventSource` must subscribe to each name in advance. */
 const EVENT = 'order';
 
-export function listenerOn(stream: EventStream, caller: Caller): Listener {
+export function listenerOn(stream: EventStream, caller: Caller, caughtUp: () => void): Listener {
   let resumed = '';
   return {
     send(step: FeedStep, resume: ResumePoint): void {
@@ -25,6 +25,7 @@ export function listenerOn(stream: EventStream, caller: Caller): Listener {
     },
     ready: () => stream.drained(),
     end: () => stream.close(),
+    caughtUp,
     get closed(): boolean {
       return stream.closed;
     },

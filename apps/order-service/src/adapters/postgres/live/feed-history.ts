@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { type FeedBatch, FeedHistory, type FeedStep, type HistoryPage } from '../../../application/live/ports.js';
 import { type ScanPosition, type Snapshot } from '../../../application/live/resume-point.js';
-import { readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
+import { Turns } from '../../../application/live/turns.js';
+import { countSince, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
 import { type Query } from './landmarks.js';
 
 /** Steps per statement, at most half a megabyte. */
@@ -10,11 +11,15 @@ const MAX_STEPS = 200;
 /** Steps that a statement scans for those of a customer, which takes milliseconds. */
 const MAX_SCANNED = 2000;
 const MAX_ORDERS = 300;
+/** Connections of the pool that catching up may use, so that the others are free for requests. */
+const MAX_CONNECTIONS = 3;
 const AFTER_ALL_STEPS = Number.MAX_SAFE_INTEGER;
 
 @Injectable()
 export class PostgresFeedHistory extends FeedHistory {
-  private readonly query: Query = (text, values) => this.dataSource.query(text, [...values]);
+  private readonly turns = new Turns(MAX_CONNECTIONS);
+  private readonly query: Query = (text, values) => this.turns.run(() => this.dataSource.query(text, [...values]));
+  private readonly count: Query = (text, values) => this.dataSource.query(text, [...values]);
 
   constructor(private readonly dataSource: DataSource) {
     super();
@@ -53,6 +58,36 @@ export class PostgresFeedHistory extends FeedHistory {
     );
     const steps = stepsIn(rows);
     return { steps, next: steps.length === MAX_STEPS ? pointOf(steps) : undefined };
+  }
+
+  override countSince(seen: Snapshot, customerId: string | undefined, limit: number): Promise<number> {
+    return countSince(this.count, seen, limit, customerId);
+  }
+
+  override async countOfCustomer(id: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number> {
+    const [row] = await this.count<{ orders: number; steps: number }>(
+      `with own as materialized (
+         select id from orders.orders where customer_id = $1 and id >= $2 order by id limit $6)
+       select (select count(*) from own)::int as orders,
+              (select count(*) from (
+                select from own join orders.order_timeline t on t.order_id = own.id
+                 where (t.order_id, t.position) > ($2, $3) and (t.xid >= $4::xid8 or t.xid = any ($5::xid8[]))
+                 limit $6) as missed)::int as steps`,
+      [id, after.orderId, after.position, seen.end, seen.open, limit],
+    );
+    if (!row) throw new Error('PostgreSQL counted no steps');
+    return row.orders === limit ? limit : row.steps;
+  }
+
+  override async countOfOrder(orderId: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number> {
+    const [row] = await this.count<{ steps: number }>(
+      `select count(*)::int as steps from (
+         select from orders.order_timeline t
+          where t.order_id = $1 and t.position > $2 and (t.xid >= $3::xid8 or t.xid = any ($4::xid8[]))
+          limit $5) as missed`,
+      [orderId, after.position, seen.end, seen.open, limit],
+    );
+    return row?.steps ?? 0;
   }
 
   /** Served by the primary key, read backwards. */

@@ -11,6 +11,7 @@ import { readKnows, readNow, readSince } from './feed-sql.js';
 import { type Landmarks, type Query, readLandmarks, wentBack } from './landmarks.js';
 
 const CHANNEL = 'orders_timeline';
+const TICKETS = 'orders_tickets';
 const MAX_STEPS = 200;
 /** After this time without an answer a connection counts as dead, so that a 503 is sent within 2 s. */
 const ANSWER_MS = 1500;
@@ -24,6 +25,7 @@ export class PostgresFeedSource extends FeedSource {
   private connecting: Promise<pg.Client> | undefined;
   private current: pg.Client | undefined;
   private wake: () => void = () => undefined;
+  private ticketUsed: (hash: string, use: number) => void = () => undefined;
   private closed = false;
   private landmarks: Landmarks | undefined;
   private readonly query: Query = async <Row extends object>(text: string, values: readonly unknown[]) => {
@@ -43,9 +45,7 @@ export class PostgresFeedSource extends FeedSource {
   };
 
   /** Outside of the writing transaction, where NOTIFY would serialise all commits. Not durable, so it does not wait for the disk. */
-  private readonly announcer = new Announcer(() =>
-    this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, '')`, [CHANNEL]),
-  );
+  private readonly announcer = new Announcer(() => this.notify(CHANNEL, ''));
 
   constructor(private readonly config: OrderServiceConfig) {
     super();
@@ -76,6 +76,18 @@ export class PostgresFeedSource extends FeedSource {
     this.announcer.announce();
   }
 
+  override onTicketUsed(listener: (hash: string, use: number) => void): void {
+    this.ticketUsed = listener;
+  }
+
+  override announceTicketUsed(hash: string, use: number): void {
+    void this.notify(TICKETS, `${hash} ${use}`).catch(() => undefined);
+  }
+
+  private notify(channel: string, payload: string): Promise<unknown> {
+    return this.query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [channel, payload]);
+  }
+
   override async close(): Promise<void> {
     this.closed = true;
     this.announcer.close();
@@ -103,13 +115,16 @@ export class PostgresFeedSource extends FeedSource {
     });
     client.on('error', () => this.lose(client));
     client.on('end', () => this.lose(client));
-    client.on('notification', ({ processId }) => {
+    client.on('notification', ({ processId, channel, payload = '' }) => {
       // The connection also receives its own notices.
-      if (processId !== processIdOf(client)) this.wake();
+      if (processId === processIdOf(client)) return;
+      if (channel === CHANNEL) return this.wake();
+      const [hash = '', use] = payload.split(' ');
+      this.ticketUsed(hash, Number(use));
     });
     try {
       await client.connect();
-      await client.query(`listen ${CHANNEL}`);
+      await client.query(`listen ${CHANNEL}; listen ${TICKETS}`);
       this.current = client;
       return client;
     } catch (error) {

@@ -91,6 +91,20 @@ export async function readSince(
   };
 }
 
+/** Counts the steps of {@link readSince}, up to `limit`. Served by order_timeline_xid. */
+export async function countSince(query: Query, seen: Snapshot, limit: number, customerId?: string): Promise<number> {
+  const counted = (condition: string) => `
+    (select 1 from orders.order_timeline where ${condition} and ($3::text is null or customer_id = $3)
+      order by xid limit $4)`;
+  const [row] = await query<{ steps: number }>(
+    `select count(*)::int as steps from (
+       ${counted('xid = any ($1::xid8[])')} union all
+       ${counted('xid >= $2::xid8 and xid < pg_snapshot_xmax(pg_current_snapshot())')} limit $4) as missed`,
+    [seen.open, seen.end, customerId ?? null, limit],
+  );
+  return row?.steps ?? 0;
+}
+
 /**
  * Reads earlier steps of the same orders whose transactions have a higher id, which happens if a transaction gets its id and only then
  * waits for the order's lock. A reading that ends between the two would send the steps out of order, so the earlier ones are included
