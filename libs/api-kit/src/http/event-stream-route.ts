@@ -1,8 +1,8 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtraModels, ApiHeader, ApiOkResponse, ApiProduces, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { documentedBy } from './openapi/route-extensions.js';
+import { AddRouteConfig } from './route-config.js';
 import { validationProblem } from './validation-problem.js';
 
 const EVENT_STREAM = 'twinboxEventStream';
@@ -52,7 +52,7 @@ export const ApiEventStream = (description: string, example: string, data?: Type
     required: ['data'],
   };
   return applyDecorators(
-    RouteConfig({ [EVENT_STREAM]: true }),
+    AddRouteConfig({ [EVENT_STREAM]: true }),
     ApiProduces('text/event-stream'),
     ...(data ? [ApiExtraModels(data)] : []),
     ApiOkResponse({ description, content: { 'text/event-stream': { schema, example } } }),

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { applyDecorators } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtension } from '@nestjs/swagger';
 import type { ConnectionError, FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServiceConfig } from '../app/service-config.js';
@@ -10,6 +9,7 @@ import { clientErrorHandler } from './client-errors.js';
 import { codeOfStatus } from './common-problems.js';
 import { connectionOptions, guardConnections } from './connections.js';
 import { ProblemException } from './problem.js';
+import { AddRouteConfig } from './route-config.js';
 
 /** Marks the routes for operators while the OpenAPI document is generated. It is not in the final document. */
 export const MANAGEMENT_EXTENSION = 'x-management';
@@ -24,7 +24,7 @@ interface PortConfig {
   readonly ports?: Ports;
 }
 
-const servedOn = (ports: Ports): MethodDecorator => RouteConfig({ ports } satisfies PortConfig);
+const servedOn = (ports: Ports): MethodDecorator => AddRouteConfig({ ports } satisfies PortConfig);
 
 /** Makes a route one for operators, such as metrics. {@link managementAccess} says who may call it. */
 export const ForOperators = (): MethodDecorator =>

@@ -2,7 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { MIMEType } from 'node:util';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
@@ -10,6 +9,7 @@ import { documentedBy, RAW_BODY_EXTENSION } from './openapi/route-extensions.js'
 import { commonProblems } from './common-problems.js';
 import { ProblemException } from './problem.js';
 import { rejectExcess } from './request-limits.js';
+import { AddRouteConfig } from './route-config.js';
 
 const RAW_BODY = 'twinboxRawBody';
 
@@ -25,7 +25,7 @@ export const RawBody = createParamDecorator(
   [
     (target, key) => {
       const method = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key);
-      if (method && key !== undefined) RouteConfig({ [RAW_BODY]: true })(target, key, method);
+      if (method && key !== undefined) AddRouteConfig({ [RAW_BODY]: true })(target, key, method);
     },
     documentedBy(ApiExtension(RAW_BODY_EXTENSION, true)),
   ],

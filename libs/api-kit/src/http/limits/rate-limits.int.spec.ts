@@ -1,7 +1,8 @@
-import { Controller, Get, HttpCode, Module, Post, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Module, Post, Query, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
 import {
+  AcceptsTicket,
   AnonymousAllowed,
   ApiEventStream,
   createApp,
@@ -29,7 +30,8 @@ class ThingsController {
 
   @Get('events')
   @ApiEventStream('The events.', 'data: {}\n\n')
-  events(@Res() reply: FastifyReply) {
+  @AcceptsTicket()
+  events(@Query() _: object, @Res() reply: FastifyReply) {
     openEventStream(reply).close();
   }
 
@@ -73,7 +75,11 @@ async function start(limits: Record<string, string>): Promise<NestFastifyApplica
   const needed = { DATABASE_URL: 'postgres://a@127.0.0.1:1/a', KAFKA_BROKERS: '127.0.0.1:1' };
   // The test is the proxy, so each test has clients of its own.
   const env = { ...needed, ...issuer.env, ...limits, TRUST_PROXY: '127.0.0.1', CORS_ORIGINS: 'https://shop.example' };
-  const started = await createApp(ThingsModule, loadConfig(Config, env));
+  const started = await createApp(ThingsModule, loadConfig(Config, env), {
+    title: 'Things',
+    description: 'Things.',
+    version: '1',
+  });
   await started.listen(0, '127.0.0.1');
   return started;
 }
@@ -161,6 +167,17 @@ describe('a rate limit', () => {
     expect(await statuses(3, 'POST', '/hook', kim)).toEqual([200, 200, 429]);
     expect(await statuses(2, 'GET', '/things', kim)).toEqual([200, 200]);
     expect(await statuses(2, 'GET', '/nowhere', kim)).toEqual([404, 429]);
+  });
+
+  it('P10 tells a stream with a ticket, which sees no status, when to try again', async () => {
+    const client = { address: '192.0.2.10' };
+    expect((await send('GET', '/events?ticket=t-1', client)).text).toBe('');
+
+    const { status, headers, text } = await send('GET', '/events?ticket=t-2', client);
+
+    expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    expect(text).toContain('urn:twinbox:problem:too-many-requests');
+    expect(Number(/^retry: (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(3_500_000);
   });
 
   it('P10 counts webhooks by address, whoever the sender claims to be', async () => {
