@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { SessionClient } from '@twinbox/messaging/session-client';
 import { OperationalError } from '../errors.js';
 import { acceptsConnections } from '../servers/ports.js';
 import { withoutPassword } from './config.js';
@@ -17,8 +17,10 @@ export async function useBrokers(brokers: string): Promise<string> {
 }
 
 async function checkDatabase(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  let client: SessionClient | undefined;
   try {
+    // As the services connect, with the same rules for TLS.
+    client = new SessionClient({ connectionString: url, connectionTimeoutMillis: 5_000 });
     await client.connect();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -27,7 +29,7 @@ async function checkDatabase(url: string): Promise<void> {
         'exists and that the user may connect to it; or unset DATABASE_URL to use a local server.',
     );
   } finally {
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
   }
 }
 

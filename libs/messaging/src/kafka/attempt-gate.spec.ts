@@ -61,16 +61,25 @@ it('lets clients connect at the same time after a success', async () => {
 });
 
 it('suspects a broker that fails twice in a row', () => {
-  expect(gate.recurs('a:1')).toBe(false);
-  expect(gate.recurs('b:1')).toBe(false);
-  expect(gate.recurs('a:1')).toBe(true);
+  expect(gate.recurs('a:1', now)).toBe(false);
+  expect(gate.recurs('b:1', now)).toBe(false);
+  expect(gate.recurs('a:1', now + 1)).toBe(true);
+});
+
+it('does not suspect a broker that closes several connections at once, as when it stops', () => {
+  const openedAt = now;
+  now += 100;
+
+  for (let n = 0; n < 3; n++) expect(gate.recurs('a:1', openedAt)).toBe(false);
+
+  expect(gate.recurs('a:1', now + 1)).toBe(true);
 });
 
 it('does not suspect a broker that fails now and then', () => {
-  gate.recurs('a:1');
+  gate.recurs('a:1', now);
 
   now = 10_000;
-  expect(gate.recurs('a:1')).toBe(false);
+  expect(gate.recurs('a:1', now)).toBe(false);
   gate.accepted('a:1');
-  expect(gate.recurs('a:1')).toBe(false);
+  expect(gate.recurs('a:1', now + 1)).toBe(false);
 });

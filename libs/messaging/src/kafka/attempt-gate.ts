@@ -50,10 +50,13 @@ export class AttemptGate {
     this.suspects.delete(address);
   }
 
-  /** Records a failure that may be an outage. Returns whether it has just happened before, and so is probably a refusal. */
-  recurs(address: string): boolean {
+  /**
+   * Records that a connection failed in a way that may be an outage. Returns whether that has just happened to an earlier connection too, and
+   * so is probably a refusal. Connections that were open at the same time fail together in an outage, so they count as one.
+   */
+  recurs(address: string, connectedAt: number): boolean {
     const before = this.suspects.get(address);
     this.suspects.set(address, this.now());
-    return before !== undefined && this.now() - before < SUSPECT_MS;
+    return before !== undefined && connectedAt > before && this.now() - before < SUSPECT_MS;
   }
 }

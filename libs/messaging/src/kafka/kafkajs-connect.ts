@@ -16,6 +16,9 @@ interface BrokerClass {
   metadata: (this: BrokerClass, topics?: readonly string[]) => Promise<unknown>;
 }
 
+/** When each broker was connected to. */
+const connectedAt = new WeakMap<BrokerClass, number>();
+
 /**
  * Patches how kafkajs 2.2.4 connects to a broker:
  *
@@ -33,6 +36,7 @@ export function patchConnect(): void {
     const leave = await gate?.enter(this.brokerAddress);
     try {
       await connect.call(this);
+      connectedAt.set(this, performance.now());
     } catch (error) {
       throw noteRefusal(this, explained(this, error));
     } finally {
@@ -71,12 +75,13 @@ function isRefusedBroker(error: unknown): error is Error {
 
 /**
  * A broker that expects authentication closes the connection at the first request without it. So does one that is shutting down, but not
- * twice in a row.
+ * to two connections of which the second was opened after the first was closed.
  */
-function explainedClosing({ brokerAddress, connectionPool }: BrokerClass, error: unknown): unknown {
+function explainedClosing(broker: BrokerClass, error: unknown): unknown {
+  const { brokerAddress, connectionPool } = broker;
   const { sasl, socketFactory } = connectionPool;
   if (sasl || (error as Error).name !== 'KafkaJSConnectionClosedError') return error;
-  if (!gateOf(socketFactory)?.recurs(brokerAddress)) return error;
+  if (!gateOf(socketFactory)?.recurs(brokerAddress, connectedAt.get(broker) ?? 0)) return error;
   return new KafkaRefusal(
     brokerAddress,
     'closes connections at the first request. It probably expects SASL on this port',

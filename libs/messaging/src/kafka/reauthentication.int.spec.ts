@@ -89,7 +89,7 @@ describeWithJava('connections with sessions', () => {
         expect(inversions(sandbox.topic)).toEqual([]);
         const rows = await effects(sandbox);
         for (const key of KEYS) {
-          expect([...new Set(counts(sandbox.topic, key))]).toEqual(numbers);
+          expect(counts(sandbox.topic, key)).toEqual(numbers);
           expect(rows.filter((row) => row.key === key).map((row) => row.n)).toEqual(numbers);
         }
       }

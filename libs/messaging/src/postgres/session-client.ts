@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { reveal, type Secret } from '../secret.js';
-import { sslModeProblem } from './ssl-mode.js';
+import { sslFileProblem, sslModeProblem } from './ssl-mode.js';
 
 export { reveal, type Secret } from '../secret.js';
 export { sslFileProblem, sslModeProblem } from './ssl-mode.js';
@@ -91,18 +91,23 @@ export interface SessionClientConfig extends pg.ClientConfig {
  * settings apply then, so the role should have {@link roleSettings}. A server before PostgreSQL 17 rejects `transaction_timeout`,
  * and later connections to it send all other settings.
  *
- * Of the modes of `sslmode` it accepts only `disable` and `verify-full`: see {@link sslModeProblem}.
+ * Of the modes of `sslmode` it accepts only `disable` and `verify-full`: see {@link sslModeProblem}. A file that the URL names and that
+ * cannot be read makes connecting fail, like a server that cannot be reached, because it may be back at the next attempt.
  *
  * It connects only to a primary. During a fail-over an address may lead to a standby that is not promoted yet, which would refuse every
  * change and answer reads with old data. Connecting fails then with the code 25006, as a change would, so that callers try again.
  */
 export class SessionClient extends pg.Client {
   private readonly settings: SessionSettings;
+  /** Why this client cannot connect. */
+  private readonly problem: Error | undefined;
   /** Whether the server, or a pooler on its behalf, has said that it is a standby. */
   private maybeStandby = false;
 
   constructor(config: SessionClientConfig = {}) {
-    super(withUrl(config));
+    const { problem, ...usable } = withUrl(config);
+    super(usable);
+    this.problem = problem;
     this.settings = { ...DEFAULTS, ...SESSION_ONLY, ...NEWEST, ...config.settings };
     const { connection } = this as unknown as Internals;
     if (!config.acceptStandby)
@@ -119,6 +124,8 @@ export class SessionClient extends pg.Client {
   override connect(): Promise<this>;
   override connect(callback: (error: Error | null) => void): void;
   override connect(callback?: (error: Error | null) => void): Promise<this> | void {
+    const { problem } = this;
+    if (problem) return callback ? process.nextTick(callback, problem) : Promise.reject(problem);
     if (!callback) return super.connect().then(() => (this.maybeStandby ? this.refuseStandby() : this));
     // Not by the promise: a pool has to listen for errors in the same turn in which the client is connected.
     super.connect((error: Error | null) => {
@@ -171,13 +178,30 @@ export class SessionClient extends pg.Client {
   }
 }
 
-/** Returns node-postgres's configuration. @throws if the URL asks for TLS that only looks secure */
-function withUrl({ url, ...config }: SessionClientConfig): pg.ClientConfig {
+/**
+ * Returns node-postgres's configuration, or why it cannot be used at present. A pool creates its clients where nothing catches an error, so
+ * one there would end the process.
+ * @throws if a constant URL asks for TLS that only looks secure
+ */
+function withUrl({ url, ...config }: SessionClientConfig): pg.ClientConfig & { readonly problem?: Error } {
   const connectionString = url === undefined ? config.connectionString : reveal(url);
   if (connectionString === undefined) return config;
-  const problem = sslModeProblem(connectionString);
-  if (problem) throw new Error(`The URL of the database: ${problem}`);
-  return { ...config, connectionString };
+  const modeProblem = sslModeProblem(connectionString);
+  if (modeProblem && typeof url !== 'function') throw new Error(`The URL of the database: ${modeProblem}`);
+  const problem = modeProblem ?? sslFileProblem(connectionString);
+  if (problem === undefined) return { ...config, connectionString };
+  const { connectionString: _, ...others } = config;
+  return { ...others, problem: new UnusableUrl(problem) };
+}
+
+/** The URL of the database cannot be used at present. Its code is that of a failed connection, so the database counts as unavailable. */
+class UnusableUrl extends Error {
+  override readonly name = 'UnusableUrl';
+  readonly code = '08001';
+
+  constructor(problem: string) {
+    super(`the URL of the database cannot be used: ${problem}`);
+  }
 }
 
 /** The server is a standby. Its code is that of a change in a read-only transaction, so it counts as an unavailable database. */

@@ -1,3 +1,6 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { type SecurePostgres, startSecurePostgres } from '../../test/secure-servers.js';
@@ -60,6 +63,38 @@ it('logs in with a client certificate instead of a password', async () => {
   url.searchParams.set('sslkey', keyFile);
 
   expect(await connect({ url: url.href })).toBe(true);
+});
+
+it('P8 a file that is missing at a new connection makes the database unavailable, until the file is back', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ca-'));
+  const file = join(directory, 'ca.pem');
+  copyFileSync(server.authority.caFile, file);
+  const url = `${server.url}?sslmode=verify-full&sslrootcert=${file}`;
+  // An error in the constructor of a client would end the process: the pool calls it where nothing catches an error.
+  const pool = new pg.Pool({ Client: SessionClient, url, max: 1, idleTimeoutMillis: 1 } as pg.PoolConfig);
+  const ssl = async () => (await pool.query<{ ssl: boolean }>('select ssl from pg_stat_ssl limit 1')).rows.length;
+  expect(await ssl()).toBe(1);
+  await until('the connection is closed', () => pool.totalCount === 0);
+
+  rmSync(file);
+  const error: unknown = await ssl().catch((caught: unknown) => caught);
+
+  expect(String(error)).toContain(`sslrootcert=${file} cannot be read (ENOENT)`);
+  expect(databaseErrorOf(error)).toBe('unavailable');
+  copyFileSync(server.authority.caFile, file);
+  expect(await ssl()).toBe(1);
+  await pool.end();
+  rmSync(directory, { recursive: true });
+});
+
+it('P10 a file with the URL that asks for TLS that only looks secure makes it unavailable too', async () => {
+  const error: unknown = await connect({ url: () => `${server.url}?sslmode=require` }).catch(
+    (caught: unknown) => caught,
+  );
+
+  expect(String(error)).toContain('sslmode=require');
+  expect(databaseErrorOf(error)).toBe('unavailable');
+  expect(() => new SessionClient({ url: `${server.url}?sslmode=require` })).toThrow('sslmode=require');
 });
 
 it.each([
