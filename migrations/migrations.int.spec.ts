@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { messagingTables, messagingTablesDown } from '@twinbox/messaging';
 import {
   createDatabase,
@@ -215,3 +218,26 @@ async function catalogue(database: TestDatabase, schema: string): Promise<object
     [schema],
   );
 }
+
+describe('npm run migrate in production', () => {
+  const command = join(import.meta.dirname, 'dist/migrate.js');
+
+  it('P10 refuses the passwords of the demo before it connects', async () => {
+    const env = {
+      ...process.env,
+      NODE_ENV: 'production',
+      DATABASE_URL: 'postgres://admin@127.0.0.1:1/twinbox',
+      ORDERS_DB_PASSWORD: 'a-long-password',
+      PAYMENTS_DB_PASSWORD: 'payments',
+    };
+
+    const { code, stderr } = (await promisify(execFile)(process.execPath, [command], { env }).catch(
+      (error: unknown) => error as { readonly code: number; readonly stderr: string },
+    )) as { readonly code?: number; readonly stderr: string };
+
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      'PAYMENTS_DB_PASSWORD: with NODE_ENV=production the password must not be the name of the role',
+    );
+  });
+});

@@ -1,6 +1,6 @@
 import { until } from '@twinbox/messaging/testing';
 import { type Answer, expectProblem } from '@twinbox/test-support';
-import { freePort } from '@twinbox/tools';
+import { steadyPort } from '@twinbox/tools';
 import { AUDIENCE, type IdentityProvider, startIdentityProvider } from '@twinbox/tools/identity-provider';
 import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -19,7 +19,7 @@ async function stopProvider(): Promise<void> {
 }
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await steadyPort();
   issuer = `http://localhost:${port}`;
   service = await startOrderService({
     AUTH_MODE: 'jwt',

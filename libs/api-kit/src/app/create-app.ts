@@ -7,7 +7,7 @@ import { Logger } from 'nestjs-pino';
 import { CallerGuard } from '../http/caller-guard.js';
 import { identifyByHeaders } from '../http/caller-headers.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
-import { closeEventStreams } from '../http/event-stream.js';
+import { closeEventStreams, closeWithdrawnStreams } from '../http/event-stream.js';
 import { foreignHostProblem } from '../http/host-check.js';
 import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
 import { limitRates } from '../http/limits/rate-limits.js';
@@ -92,14 +92,16 @@ async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, ac
   await addSecurityHeaders(fastify, config.NODE_ENV);
   keepPrivate(fastify, config.AUTH_MODE);
   followHttp(fastify, requestRule(fastify, config, access));
-  if (keys) loadWhileRunning(fastify, keys);
-  identifyCallers(fastify, identification(config, keys));
+  const identify = identification(config, keys);
+  if (keys) loadWhileRunning(fastify, keys, identify);
+  identifyCallers(fastify, identify);
   const rates = await limitRates(fastify, config);
   readJsonBodies(fastify);
   return { adapter, rates };
 }
 
-function loadWhileRunning(fastify: FastifyInstance, keys: TokenKeys): void {
+function loadWhileRunning(fastify: FastifyInstance, keys: TokenKeys, identify: Identify): void {
+  keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify));
   fastify.addHook('onReady', (done) => {
     keys.start();
     done();

@@ -285,6 +285,28 @@ describe('loadConfig', () => {
     ]);
   });
 
+  it.each([
+    'postgres://db/shop?user=orders&password=orders',
+    'postgres://orders@db/shop?password=orders',
+    'postgres://shop:s3cret@db/shop?user=orders&password=orders',
+    'postgres://%6frders:orders@db/shop',
+    'postgres:///shop?host=/run/postgresql&user=orders&password=%6Frders',
+  ])('P10 finds the password of the demo in %s', (DATABASE_URL) => {
+    const [problem, ...others] = problemsOf({ ...jwt, DATABASE_URL, NODE_ENV: 'production' });
+
+    expect(problem).toContain('the password must not be the name of the user');
+    expect(problem).not.toContain('s3cret');
+    expect(others).toEqual([]);
+  });
+
+  it.each([
+    'postgres://orders:orders@db/shop?password=s3cret',
+    'postgres://orders:%zz@db/shop',
+    'postgres://orders@db/shop',
+  ])('accepts %s in production', (DATABASE_URL) => {
+    expect(problemsOf({ ...jwt, DATABASE_URL, NODE_ENV: 'production' })).toEqual([]);
+  });
+
   it('reads a fraction, and rejects anything else', () => {
     expect(loadConfig(PaymentConfig, { ...needed, FAILURE_RATE: '0.25' }).FAILURE_RATE).toBe(0.25);
     for (const FAILURE_RATE of ['1.01', '-0.1', '1e-1', '.5', 'half', '50%'])

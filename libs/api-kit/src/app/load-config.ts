@@ -99,10 +99,26 @@ function devProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | un
 
 /** Returns the problem if the database has a demo password, which is the name of its user. */
 function passwordProblemsOf({ NODE_ENV, DATABASE_URL }: ServiceConfig): string[] {
-  const { username, password } = URL.parse(DATABASE_URL ?? '') ?? {};
-  if (!isProduction(NODE_ENV) || !password || password !== username) return [];
+  if (!isProduction(NODE_ENV) || !hasDemoPassword(DATABASE_URL)) return [];
   const shown = redacted('DATABASE_URL', DATABASE_URL);
   return [`DATABASE_URL="${shown}": with NODE_ENV="${NODE_ENV}" the password must not be the name of the user.`];
+}
+
+function hasDemoPassword(databaseUrl = ''): boolean {
+  const url = URL.parse(databaseUrl);
+  if (!url) return false;
+  // node-postgres prefers the parameters.
+  const given = (name: 'user' | 'password', inAddress: string) => url.searchParams.get(name) || decoded(inAddress);
+  const password = given('password', url.password);
+  return password !== '' && password === given('user', url.username);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // Every variable has a validation decorator, so the decorators list the variables. Nothing else in the environment reaches the config.

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Identify } from '../identity/identify-callers.js';
 import { identityOf } from './caller.js';
 import { commentOf, EVENT_STREAM_HEADERS, frameOf, type ServerSentEvent } from './server-sent-event.js';
 
@@ -92,8 +93,8 @@ export class EventStream {
   }
 }
 
-/** The open streams of each server, or 'closing' once the server closes. */
-const streamsOf = new WeakMap<object, Set<EventStream> | 'closing'>();
+/** The open streams of each server with their requests, or 'closing' once the server closes. */
+const streamsOf = new WeakMap<object, Map<EventStream, FastifyRequest> | 'closing'>();
 
 /**
  * Answers a request with a stream of events. Call it in a handler that injects `@Res() reply`, after everything that can fail: an error
@@ -113,12 +114,12 @@ export function openEventStream(reply: FastifyReply, expiresAt = expiryOf(reply.
   raw.socket?.setTimeout(0);
   const stream = new EventStream(raw);
   const { server } = reply.server;
-  const streams = streamsOf.get(server) ?? new Set();
+  const streams = streamsOf.get(server) ?? new Map<EventStream, FastifyRequest>();
   if (streams === 'closing' || reply.request.method === 'HEAD') {
     stream.close();
     return stream;
   }
-  streamsOf.set(server, streams.add(stream));
+  streamsOf.set(server, streams.set(stream, reply.request));
   stream.onClose(() => streams.delete(stream));
   if (expiresAt) closeAt(stream, expiresAt);
   return stream;
@@ -140,5 +141,16 @@ function closeAt(stream: EventStream, expiresAt: Date): void {
 export function closeEventStreams(server: object): void {
   const streams = streamsOf.get(server);
   streamsOf.set(server, 'closing');
-  if (streams && streams !== 'closing') for (const stream of streams) stream.close();
+  if (streams && streams !== 'closing') for (const stream of streams.keys()) stream.close();
+}
+
+/** Ends the streams whose caller would no longer be identified, because the key of their token was withdrawn. */
+export async function closeWithdrawnStreams(server: object, identify: Identify): Promise<void> {
+  const streams = streamsOf.get(server);
+  if (!streams || streams === 'closing') return;
+  for (const [stream, { raw }] of streams) {
+    // Other streams have not been opened with a token.
+    if (raw.headers.authorization === undefined) continue;
+    if (!('caller' in (await identify(raw.headersDistinct)))) stream.close();
+  }
 }

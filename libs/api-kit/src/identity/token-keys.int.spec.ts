@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { until } from '@twinbox/messaging/testing';
 import { TokenIssuer } from '../testing/index.js';
 import { TokenKeys, type TokenKeysOptions } from './token-keys.js';
@@ -172,6 +174,13 @@ describe('tokens that name unknown keys', () => {
 });
 
 describe('the discovery of the keys', () => {
+  let warn: jest.SpiedFunction<Logger['warn']>;
+  const warned = () => warn.mock.calls.map(([text]) => String(text));
+  beforeEach(() => {
+    warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+  });
+  afterEach(() => jest.restoreAllMocks());
+
   it('is skipped if their address is configured', async () => {
     start({ jwksUrl: `${issuer.url}/keys` });
 
@@ -179,9 +188,11 @@ describe('the discovery of the keys', () => {
   });
 
   it('P10 fails if the document is of another issuer', async () => {
-    start({ issuer: issuer.url.replace('127.0.0.1', 'localhost') });
+    const other = issuer.url.replace('127.0.0.1', 'localhost');
+    start({ issuer: other });
 
     expect(await outcomeOf(await issuer.token())).toContain('503');
+    expect(warned()).toEqual([expect.stringContaining(`must name the issuer ${other}`)]);
     expect(issuer.requests).toBe(0);
   });
 
@@ -190,6 +201,7 @@ describe('the discovery of the keys', () => {
     start({ requiresHttps: true });
 
     expect(await outcomeOf(await issuer.token())).toContain('503');
+    expect(warned()).toEqual([expect.stringContaining('does not begin with https://')]);
   });
 });
 

@@ -28,6 +28,7 @@ export class TokenKeys {
   private attemptedAt = 0;
   private failures = 0;
   private timer: NodeJS.Timeout | undefined;
+  private readonly listeners: (() => void)[] = [];
   private stopped = false;
 
   constructor(private readonly options: TokenKeysOptions) {}
@@ -45,6 +46,11 @@ export class TokenKeys {
   /** Identifies the keys in use. It changes when the identity provider publishes other keys. */
   get generation(): object | undefined {
     return this.keys;
+  }
+
+  /** Calls the listener whenever the identity provider has published other keys. */
+  onChange(listener: () => void): void {
+    this.listeners.push(listener);
   }
 
   /** Returns `down` if no token can be verified, and `degraded` if the keys in use may be outdated. */
@@ -95,6 +101,7 @@ export class TokenKeys {
     if (published === this.published) return;
     this.keys = createLocalJWKSet(jwks);
     this.published = published;
+    for (const listener of this.listeners) listener();
   }
 
   private fail({ message }: Error): void {

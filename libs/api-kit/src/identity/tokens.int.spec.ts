@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { SignJWT, UnsecuredJWT } from 'jose';
+import { until } from '@twinbox/messaging/testing';
 import {
   AnonymousAllowed,
   ApiEventStream,
@@ -273,6 +274,35 @@ it('P10 a stream of events ends when the token of its caller expires', async () 
   const later = await fetch(`${url}/events`, { headers: { authorization } });
   expect(later.status).toBe(401);
   await at.close();
+});
+
+it('P10 a stream of events ends when the key of its token is withdrawn, and not while both keys are published', async () => {
+  const rotating = await TokenIssuer.start();
+  const at = await start({ ...rotating.env, JWKS_REFRESH: '1s', JWKS_COOLDOWN: '1s' });
+  const old = { headers: { authorization: `Bearer ${await rotating.token()}` } };
+  const url = await at.getUrl();
+  const stream = await fetch(`${url}/events`, old);
+  let hasEnded = false;
+  const text = stream.text().finally(() => (hasEnded = true));
+
+  await rotating.rotate({ overlap: true });
+  const current = { headers: { authorization: `Bearer ${await rotating.token()}` } };
+  await until('the new key is known', async () => (await fetch(`${url}/who`, current)).status === 200);
+  expect((await fetch(`${url}/who`, old)).status).toBe(200);
+  expect(hasEnded).toBe(false);
+  const other = await fetch(`${url}/events`, current);
+
+  rotating.published = { keys: [rotating.jwk] };
+
+  expect(await text).toBe('data: "begun"\n\n');
+  expect((await fetch(`${url}/events`, old)).status).toBe(401);
+  const reader = other.body!.getReader();
+  await reader.read();
+  const next = reader.read().then(() => 'ended');
+  expect(await Promise.race([next, fetch(`${url}/who`, current).then(() => 'open')])).toBe('open');
+  await at.close();
+  await next;
+  await rotating.stop();
 });
 
 it('the OpenAPI document describes the token, the roles and the problems', () => {
