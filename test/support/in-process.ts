@@ -33,6 +33,8 @@ export async function startInProcess<C extends ServiceConfig>(
     LOG_FORMAT: 'json',
     // A few callers send all requests of a test. Tests of the limits set their own.
     ...WITHOUT_RATE_LIMITS,
+    // The test runs in the same event loop.
+    MAX_EVENT_LOOP_DELAY: 'off',
     ...env,
   });
   const app = await createApp(service.module(config), config, service.openApi);

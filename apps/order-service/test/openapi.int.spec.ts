@@ -19,9 +19,9 @@ describeOpenApi(async () => {
     owner: OWNER,
     known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
     specialCases: specialCasesOf(service),
-    // These need colliding requests, a rate limit, a stopping replica or stalled messaging.
+    // These need colliding requests, a rate limit, overload, a stopping replica or stalled messaging.
     notReproducible:
-      / (try-again|too-many-requests|service-stopping|too-much-to-catch-up)$|\/health.* internal-error$|\/health\/messaging 503$/,
+      / (try-again|too-many-requests|overloaded|service-stopping|too-much-to-catch-up)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
 

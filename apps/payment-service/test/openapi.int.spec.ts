@@ -21,9 +21,9 @@ describeOpenApi(async () => {
     known: { paymentRequestId: requests.map(({ id }) => id) },
     sign: (path, body) => (path.startsWith(WEBHOOKS) ? signed(body) : {}),
     specialCases: specialCasesOf(service),
-    // Needs concurrent requests, a rate limit, a service without a secret, a slow gateway, or messaging that makes no progress.
+    // Needs concurrent requests, a rate limit, overload, a service without a secret, a slow gateway, or messaging that makes no progress.
     notReproducible:
-      / (try-again|too-many-requests|webhooks-not-configured|refund-under-way)$|\/health.* internal-error$|\/health\/messaging 503$/,
+      / (try-again|too-many-requests|overloaded|webhooks-not-configured|refund-under-way)$|\/health.* internal-error$|\/health\/messaging 503$/,
   };
 });
 

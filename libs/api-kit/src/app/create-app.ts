@@ -8,8 +8,10 @@ import { CallerGuard } from '../http/caller-guard.js';
 import { identifyByHeaders } from '../http/caller-headers.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
 import { closeEventStreams, closeWithdrawnStreams } from '../http/event-stream.js';
+import { MAX_HEAD_SIZE } from '../http/framing.js';
 import { foreignHostProblem } from '../http/host-check.js';
 import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
+import { refuseWhenOverloaded } from '../http/limits/overload.js';
 import { limitRates } from '../http/limits/rate-limits.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
 import { addManagementServer, type ManagementAccess, managementAccess, portRule } from '../http/management.js';
@@ -65,8 +67,8 @@ export async function createApp(
 async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, access: ManagementAccess) {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
-    // Validation checks the length of an id, like every other input. Node limits the whole head of a request.
-    routerOptions: { maxParamLength: 16 * 1024 },
+    // Validation checks the length of an id, like every other input.
+    routerOptions: { maxParamLength: MAX_HEAD_SIZE },
     trustProxy: trustedProxies(config.TRUST_PROXY) ?? false,
     genReqId: (request: IncomingMessage) => requestIdOf(request),
     // Fastify's response is not a problem document. followHttp() sends one instead.
@@ -92,6 +94,7 @@ async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, ac
   await addSecurityHeaders(fastify, config.NODE_ENV);
   keepPrivate(fastify, config.AUTH_MODE);
   followHttp(fastify, requestRule(fastify, config, access));
+  await refuseWhenOverloaded(fastify, config);
   const identify = identification(config, keys);
   if (keys) loadWhileRunning(fastify, keys, identify);
   identifyCallers(fastify, identify);

@@ -1,6 +1,6 @@
 import { ValidateBy } from 'class-validator';
 import { trustedProxies } from '../http/limits/client-address.js';
-import { EnvRate } from './env.js';
+import { EnvDuration, EnvDurationOrOff, EnvRate, MS } from './env.js';
 import { KafkaConfig } from './kafka-config.js';
 
 /** The environment variables that limit what a client may use. */
@@ -38,4 +38,12 @@ export class LimitsConfig extends KafkaConfig {
   /** How many requests with credentials that are refused an address may make until it gets a 429 for them. Valid ones are not affected. */
   @EnvRate()
   RATE_LIMIT_REFUSED_LOGINS = '300/m';
+
+  /** How long a client may take to read a response once it has begun. Streams of events may take longer. */
+  @EnvDuration(100, 60 * MS.m)
+  RESPONSE_TIMEOUT = 60_000;
+
+  /** How late timers may run on average over a second. Beyond that, requests get a 503 until the replica has caught up. */
+  @EnvDurationOrOff(10, 60 * MS.s)
+  MAX_EVENT_LOOP_DELAY: number | false = 250;
 }

@@ -3,12 +3,13 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import { codeOfStatus } from './common-problems.js';
+import { MAX_HEAD_SIZE } from './framing.js';
 import { PROBLEM_JSON, problemDocument } from './problem.js';
 
 /** How long a client may take to read the last response on a connection that is being closed. */
 const LINGER_MS = 1000;
 /** In bytes. No request line can be longer, because Node limits the head of a request. */
-const MAX_LINE_LENGTH = 16 * 1024;
+const MAX_LINE_LENGTH = MAX_HEAD_SIZE;
 const TOO_LATE = 'The request did not arrive in time.';
 
 /** The response to the latest request of each connection. An error of the connection concerns that request. */

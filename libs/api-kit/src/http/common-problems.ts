@@ -17,6 +17,7 @@ export const commonProblems = {
   'database-unavailable': { status: 503, title: 'The database cannot be reached at the moment.' },
   'try-again': { status: 503, title: 'The request could not be completed at the moment.' },
   'keys-unavailable': { status: 503, title: 'Access tokens cannot be verified at the moment.' },
+  overloaded: { status: 503, title: 'This replica has more to do than it can.' },
   'service-stopping': { status: 503, title: 'This replica is shutting down.' },
 } as const;
 
@@ -35,6 +36,12 @@ export const RETRY_AFTER = { 'retry-after': '1' } as const;
 export const serviceStopping = {
   ...commonProblems['service-stopping'],
   detail: () => 'Nothing was changed. Send the request again, and another replica will answer it.',
+};
+
+/** The entry for requests that arrive while the event loop is too slow. */
+export const overloaded = {
+  ...commonProblems.overloaded,
+  detail: () => 'Nothing was changed. Try again in a moment.',
 };
 
 /** Returns the code for a status that HTTP itself explains, such as `not-found` for 404. */

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
@@ -9,6 +10,8 @@ const ORIGIN = 'https://shop.example';
 /** In milliseconds. */
 const SHORT = 300;
 const LONG = 60_000;
+/** In bytes. More than the buffers of a connection hold. */
+const LARGE = 32 * 1024 * 1024;
 
 let release = (): void => undefined;
 let isWaiting = false;
@@ -29,6 +32,11 @@ class SlowController {
     await released;
     isWaiting = false;
     return { slow: true };
+  }
+
+  @Get('large')
+  large() {
+    return Buffer.alloc(LARGE);
   }
 
   @Get('events')
@@ -146,6 +154,69 @@ describe('KEEP_ALIVE_TIMEOUT', () => {
     const answers = await exchange(url, GET('/nowhere'));
 
     expect(answers.map(({ status }) => status)).toEqual([404]);
+  });
+});
+
+describe('RESPONSE_TIMEOUT', () => {
+  it('P8 closes the connection of a client that does not read its response, but not that of a stream', async () => {
+    const { app, url } = await start({ RESPONSE_TIMEOUT: SHORT });
+    const events = await RawConnection.open(url);
+    events.send(GET('/events'));
+    await until('the stream is open', () => events.text.includes('text/event-stream'));
+    const { hostname, port } = new URL(url);
+    const idle = connect({ host: hostname, port: Number(port) }).on('error', () => undefined);
+    idle.pause().write(GET('/large'));
+
+    await until('two connections are open', async () => (await connectionsOf(app)) === 2);
+    await until('only the stream is left', async () => (await connectionsOf(app)) === 1);
+
+    stream?.send({ data: 'still here' });
+    await until('the event has arrived', () => events.text.includes('still here'));
+    events.close();
+    idle.destroy();
+  });
+
+  it('does not limit the time until a response begins', async () => {
+    const { url } = await start({ RESPONSE_TIMEOUT: 100, REQUEST_TIMEOUT: SHORT });
+    const slow = await RawConnection.open(url);
+    slow.send(GET('/slow'));
+    await until('it is in progress', () => isWaiting);
+
+    // This takes three times as long as the timeout.
+    await exchange(url, `${HEAD}Content-Length: 1000\r\n\r\n`);
+    release();
+
+    await until('the response has arrived', () => slow.answers.length > 0);
+    slow.close();
+  });
+});
+
+describe('the head of a request', () => {
+  const head = (...headers: string[]) =>
+    `GET /nowhere HTTP/1.1\r\n${['Host: localhost', ...headers].join('\r\n')}\r\n\r\n`;
+  const many = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: 1`);
+
+  it('P8 may have 100 headers and no more', async () => {
+    const { url } = await start({});
+
+    const [enough, tooMany, farTooMany] = await Promise.all(
+      [98, 99, 2500].map((count) => exchange(url, head(...many(count), 'Connection: close'))),
+    );
+
+    expectProblem(enough?.[0], 404, 'not-found');
+    expectProblem(tooMany?.[0], 431, 'request-header-fields-too-large');
+    expectProblem(farTooMany?.[0], 431, 'request-header-fields-too-large');
+  });
+
+  it('P8 may have 16 kB and no more', async () => {
+    const { url } = await start({});
+
+    const [enough, tooLarge] = await Promise.all(
+      [15_000, 16 * 1024].map((length) => exchange(url, head(`X: ${'x'.repeat(length)}`, 'Connection: close'))),
+    );
+
+    expectProblem(enough?.[0], 404, 'not-found');
+    expectProblem(tooLarge?.[0], 431, 'request-header-fields-too-large');
   });
 });
 

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { ServiceConfig } from '../app/service-config.js';
+import { MAX_HEAD_SIZE, MAX_HEADERS } from './framing.js';
+import { limitReading } from './limits/slow-readers.js';
 import { answerAndClose, clientErrorHandler, onInactivity, trackResponse } from './client-errors.js';
 
 /** How often Node checks for requests that take too long. */
@@ -21,6 +23,7 @@ export function connectionOptions(config: ServiceConfig) {
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT,
       connectionsCheckingInterval: CHECK_MS,
+      maxHeaderSize: MAX_HEAD_SIZE,
       // Node's own response has no body. A hook rejects the request instead.
       requireHostHeader: false,
     },
@@ -31,10 +34,13 @@ export function connectionOptions(config: ServiceConfig) {
 /** Limits the number and the duration of a server's connections, and closes them when the server closes. */
 export function guardConnections(
   fastify: FastifyInstance,
-  { MAX_CONNECTIONS }: ServiceConfig,
+  { MAX_CONNECTIONS, RESPONSE_TIMEOUT }: ServiceConfig,
   server = fastify.server,
 ): void {
   server.maxConnections = MAX_CONNECTIONS;
+  // Node drops further ones silently. This one is enough for a hook to reject the request.
+  server.maxHeadersCount = MAX_HEADERS + 1;
+  limitReading(server, RESPONSE_TIMEOUT);
   server.on('drop', refusalLog(MAX_CONNECTIONS));
   server.on('timeout', onInactivity);
   server.on('connect', (_request, socket) => {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Identify } from '../identity/identify-callers.js';
 import { identityOf } from './caller.js';
+import { allowSlowReading } from './limits/slow-readers.js';
 import { commentOf, EVENT_STREAM_HEADERS, frameOf, type ServerSentEvent } from './server-sent-event.js';
 
 /** In milliseconds. Proxies close silent connections, often after 30 to 60 s. */
@@ -112,6 +113,7 @@ export function openEventStream(reply: FastifyReply, expiresAt = expiryOf(reply.
   raw.flushHeaders();
   // A stream may be silent. Heartbeats and MAX_LAG detect clients that are gone.
   raw.socket?.setTimeout(0);
+  allowSlowReading(raw);
   const stream = new EventStream(raw);
   const { server } = reply.server;
   const streams = streamsOf.get(server) ?? new Map<EventStream, FastifyRequest>();

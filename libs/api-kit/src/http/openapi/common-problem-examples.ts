@@ -1,4 +1,4 @@
-import { commonProblems, KEYS_NOT_LOADED, OUTCOME_UNKNOWN } from '../common-problems.js';
+import { commonProblems, KEYS_NOT_LOADED, OUTCOME_UNKNOWN, overloaded } from '../common-problems.js';
 import { type DocumentedProblem, versionConflictSchemas, violationSchemas } from './problem-schemas.js';
 
 /** The problems that any route may have, with the examples that the document shows. */
@@ -84,6 +84,11 @@ export const examples = {
     code: 'internal-error',
     ...commonProblems['internal-error'],
     detail: 'Quote the instance when you report this problem.',
+  },
+  overloaded: {
+    code: 'overloaded',
+    ...commonProblems.overloaded,
+    detail: overloaded.detail(),
   },
   databaseUnavailable: {
     code: 'database-unavailable',

@@ -78,6 +78,7 @@ function problemsOf({ path, method, operation }: Found, authMode: AuthMode): Doc
   // The response of a health check while the database is down is its regular result, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])
     problems.push(examples.databaseUnavailable, examples.tryAgain);
+  if (!isOperational(path)) problems.push(examples.overloaded);
   return problems;
 }
 
