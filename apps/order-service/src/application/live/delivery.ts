@@ -95,6 +95,7 @@ export class Delivery {
         await sendKept(subscriber, upTo, recipient);
         upTo = subscriber.from;
       } catch (error) {
+        if (listener.closed || subscriber.isOver) break;
         this.logger.warn(`A client of the order feed cannot catch up yet: ${(error as Error).message}`);
         await delay(AGAIN_MS * (0.5 + Math.random()));
       }
