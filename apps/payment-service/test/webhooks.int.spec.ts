@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { loadConfig } from '@twinbox/api-kit';
+import { loadConfig, SecurityEvents } from '@twinbox/api-kit';
 import { MessagingMetrics } from '@twinbox/messaging';
 import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
+import type { FastifyRequest } from 'fastify';
 import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
 import { WebhookSignature } from '../src/adapters/http/webhook-signature.js';
@@ -74,7 +75,10 @@ describe('a secret in a file', () => {
     warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     writeFileSync(file, SECRET);
     const needed = { DATABASE_URL: 'postgres://payments@db/twinbox', KAFKA_BROKERS: 'kafka:9092' };
-    signature = new WebhookSignature(loadConfig(PaymentServiceConfig, { ...needed, WEBHOOK_SECRET_FILE: file }));
+    signature = new WebhookSignature(
+      loadConfig(PaymentServiceConfig, { ...needed, WEBHOOK_SECRET_FILE: file }),
+      Object.assign(new SecurityEvents(), { report: () => undefined }),
+    );
   });
   afterEach(() => jest.restoreAllMocks());
   afterAll(() => rmSync(directory, { recursive: true }));
@@ -88,7 +92,7 @@ describe('a secret in a file', () => {
       'webhook-signature': new Webhook(secret).sign('msg_1', at, '{}'),
     };
     try {
-      return signature.verify(Buffer.from('{}'), headers) === 'msg_1';
+      return signature.verify(Buffer.from('{}'), { headers } as unknown as FastifyRequest) === 'msg_1';
     } catch {
       return false;
     }
@@ -456,8 +460,13 @@ describe('while the provider rotates its secret', () => {
     expect(await signedWith(...secrets)).toMatchObject({ status: 200, body: { outcome: 'applied' } });
   });
 
-  it('P10 a webhook signed with any other secret is invalid', async () => {
+  it('P10 a webhook signed with any other secret is invalid, and is a security event', async () => {
+    const reported: unknown[] = [];
+    rotating.app.get(SecurityEvents).report = (_, ...event) => void reported.push(event);
+
     expectProblem(await signedWith(SECRET), 401, 'webhook-not-genuine');
+
+    expect(reported).toEqual([['webhook-refused', 'No matching signature found.']]);
   });
 });
 

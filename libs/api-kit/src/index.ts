@@ -80,4 +80,5 @@ export { MessagingProbe } from './app/health.controller.js';
 export { HealthModule } from './app/health.module.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './app/logging.js';
 export { logMessages } from './app/message-log.js';
+export { type SecurityEvent, SecurityEvents } from './app/security-events.js';
 export { MetricsModule, MetricsSource } from './app/metrics.js';

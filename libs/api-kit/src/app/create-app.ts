@@ -27,6 +27,7 @@ import { type Identify, identifyCallers } from '../identity/identify-callers.js'
 import { TokenKeys } from '../identity/token-keys.js';
 import { WITHOUT_TOKEN } from '../identity/token-problems.js';
 import { logRequest, requestIdOf } from './logging.js';
+import { SecurityEvents } from './security-events.js';
 import { ServiceConfig } from './service-config.js';
 
 /** In bytes. The largest valid order is far smaller. */
@@ -44,8 +45,9 @@ export async function createApp(
   const access = managementAccess(config, { hasApi: openApi !== undefined });
   // A process without an API, such as a separate relay, has no callers to identify.
   const keys = config.AUTH_MODE === 'jwt' && openApi ? tokenKeysOf(config) : undefined;
-  const { adapter, rates } = await adapterFor(config, keys, access);
-  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys), adapter, {
+  const events = new SecurityEvents();
+  const { adapter, rates } = await adapterFor(config, { keys, access, events });
+  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys, events), adapter, {
     abortOnError: false,
     bufferLogs: true,
     // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
@@ -53,7 +55,8 @@ export async function createApp(
   });
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
-  const callerGuard = new CallerGuard(app.get(Reflector), access, (request, { kind }) => {
+  const callerGuard = new CallerGuard(app.get(Reflector), access, (request, { kind, reason }) => {
+    events.report(request, `${kind}-refused`, reason);
     if (kind === 'login') rates.countRefusedLogin(request);
   });
   app.useGlobalGuards(callerGuard, new QueryGuard(app.get(Reflector)));
@@ -63,8 +66,14 @@ export async function createApp(
   return app;
 }
 
+interface Parts {
+  readonly keys: TokenKeys | undefined;
+  readonly access: ManagementAccess;
+  readonly events: SecurityEvents;
+}
+
 /** Creates the adapter with all hooks, in the order in which they run. */
-async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, access: ManagementAccess) {
+async function adapterFor(config: ServiceConfig, { keys, access, events }: Parts) {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     // Validation checks the length of an id, like every other input.
@@ -95,22 +104,25 @@ async function adapterFor(config: ServiceConfig, keys: TokenKeys | undefined, ac
   keepPrivate(fastify, config.AUTH_MODE);
   followHttp(fastify, requestRule(fastify, config, access));
   await refuseWhenOverloaded(fastify, config);
+  whileRunning(fastify, events);
   const identify = identification(config, keys);
-  if (keys) loadWhileRunning(fastify, keys, identify);
+  if (keys) {
+    whileRunning(fastify, keys);
+    keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify));
+  }
   identifyCallers(fastify, identify);
-  const rates = await limitRates(fastify, config);
+  const rates = await limitRates(fastify, config, events);
   readJsonBodies(fastify);
   return { adapter, rates };
 }
 
-function loadWhileRunning(fastify: FastifyInstance, keys: TokenKeys, identify: Identify): void {
-  keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify));
+function whileRunning(fastify: FastifyInstance, task: { start(): void; stop(): void }): void {
   fastify.addHook('onReady', (done) => {
-    keys.start();
+    task.start();
     done();
   });
   fastify.addHook('onClose', (_, done) => {
-    keys.stop();
+    task.stop();
     done();
   });
 }
@@ -151,16 +163,22 @@ function allowOrigins(app: NestFastifyApplication, origins: string[]): void {
 @Module({})
 class ServiceModule {}
 
-// Global, so that every module can have the config and the keys injected.
-function withConfig(module: Type | DynamicModule, config: ServiceConfig, keys: TokenKeys | undefined): DynamicModule {
+// Global, so that every module can have the config, the keys and the security events injected.
+function withConfig(
+  module: Type | DynamicModule,
+  config: ServiceConfig,
+  keys: TokenKeys | undefined,
+  events: SecurityEvents,
+): DynamicModule {
   const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
   const providers: Provider[] = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
+  providers.push({ provide: SecurityEvents, useValue: events });
   if (keys) providers.push({ provide: TokenKeys, useValue: keys });
   return {
     module: ServiceModule,
     global: true,
     imports: [module],
     providers,
-    exports: [...tokens, ...(keys ? [TokenKeys] : [])] as Type[],
+    exports: [...tokens, SecurityEvents, ...(keys ? [TokenKeys] : [])] as Type[],
   };
 }

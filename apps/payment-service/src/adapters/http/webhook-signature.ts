@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { optionalSecretOf, ProblemException } from '@twinbox/api-kit';
+import { optionalSecretOf, ProblemException, SecurityEvents } from '@twinbox/api-kit';
 import { reveal, type Secret } from '@twinbox/messaging/session-client';
+import type { FastifyRequest } from 'fastify';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import { PaymentServiceConfig } from '../../config.js';
 import { webhookProblems } from './webhook-problems.js';
@@ -20,17 +21,20 @@ export class WebhookSignature {
   private webhooks: readonly Webhook[];
   private readAt = performance.now();
 
-  constructor(config: PaymentServiceConfig) {
+  constructor(
+    config: PaymentServiceConfig,
+    private readonly events: SecurityEvents,
+  ) {
     this.secret = optionalSecretOf(config, 'WEBHOOK_SECRET');
     this.webhooks = this.configured();
   }
 
   /** Returns the message id, equal for all deliveries. Throws a problem if no secret is set or the signature is invalid or outdated. */
-  verify(body: Buffer, headers: NodeJS.Dict<string | string[]>): string {
+  verify(body: Buffer, request: FastifyRequest): string {
     if (this.webhooks.length === 0) throw problem('webhooks-not-configured');
-    const header = (name: string) => headers[`webhook-${name}`]?.toString() ?? '';
+    const header = (name: string) => request.headers[`webhook-${name}`]?.toString() ?? '';
     const id = header('id');
-    if (id.length > MAX_ID) throw problem('webhook-not-genuine', `webhook-id is longer than ${MAX_ID} characters.`);
+    if (id.length > MAX_ID) throw this.refused(request, `webhook-id is longer than ${MAX_ID} characters.`);
     const signed = {
       'webhook-id': id,
       'webhook-timestamp': header('timestamp'),
@@ -39,7 +43,7 @@ export class WebhookSignature {
     const reason = this.reasonAgainst(body, signed);
     if (reason === undefined) return id;
     if (this.readAgain() && this.reasonAgainst(body, signed) === undefined) return id;
-    throw problem('webhook-not-genuine', `${reason}.`);
+    throw this.refused(request, `${reason}.`);
   }
 
   private reasonAgainst(body: Buffer, signed: Record<string, string>): string | undefined {
@@ -58,6 +62,11 @@ export class WebhookSignature {
   private configured(): readonly Webhook[] {
     const secrets = this.secret === undefined ? [] : reveal(this.secret).split(/[\s,]+/);
     return secrets.filter((secret) => secret !== '').map((secret) => new Webhook(secret));
+  }
+
+  private refused(request: FastifyRequest, reason: string): ProblemException {
+    this.events.report(request, 'webhook-refused', reason);
+    return problem('webhook-not-genuine', reason);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Controller, Headers, HttpCode, Logger, Post } from '@nestjs/common';
+import { Controller, HttpCode, Logger, Post, Req } from '@nestjs/common';
 import {
   ApiBody,
   ApiExtraModels,
@@ -10,6 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { ApiProblems, Cause, problemOf, Public, RawBody, UnitOfWork } from '@twinbox/api-kit';
 import { InboxRecords } from '@twinbox/messaging';
+import type { FastifyRequest } from 'fastify';
 import { ApplyPaymentResult } from '../../application/apply-payment-result.js';
 import { WEBHOOKS } from '../../config.js';
 import { paymentProblems } from './payment-problems.js';
@@ -85,9 +86,9 @@ export class WebhooksController {
   async payments(
     @RawBody() body: Buffer,
     @Cause() cause: string,
-    @Headers() headers: NodeJS.Dict<string | string[]>,
+    @Req() request: FastifyRequest,
   ): Promise<WebhookAnswerDto> {
-    const messageId = this.signature.verify(body, headers);
+    const messageId = this.signature.verify(body, request);
     const webhook = readWebhook(body);
     if (!webhook) return { outcome: 'ignored' };
 

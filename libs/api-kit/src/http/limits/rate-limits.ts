@@ -2,6 +2,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { rateOf } from '../../app/env.js';
 import type { LimitsConfig } from '../../app/limits-config.js';
+import type { SecurityEvents } from '../../app/security-events.js';
 import { identityOf } from '../caller.js';
 import { commonProblems } from '../common-problems.js';
 import { isEventStream } from '../event-stream-route.js';
@@ -28,7 +29,11 @@ export interface RateLimits {
  * Answers with a 429 once a caller has used up a budget. Callers are counted by their user id, anonymous ones by their address.
  * `identifyCallers` must have added its hook before.
  */
-export async function limitRates(fastify: FastifyInstance, config: LimitsConfig): Promise<RateLimits> {
+export async function limitRates(
+  fastify: FastifyInstance,
+  config: LimitsConfig,
+  events: SecurityEvents,
+): Promise<RateLimits> {
   await fastify.register(rateLimit, { global: false });
   const budgets = budgetsOf(fastify, config);
   const refusedLogins = budgets['refused logins'];
@@ -36,9 +41,9 @@ export async function limitRates(fastify: FastifyInstance, config: LimitsConfig)
     if (request.method === 'OPTIONS' || isOperational(request.url)) return;
     const counted = countedAs(request);
     if (refusedLogins && counted !== 'webhooks' && isRefused(request))
-      await check(request, 'refused logins', refusedLogins);
+      await check(request, 'refused logins', refusedLogins, events);
     const budget = budgets[counted];
-    if (budget) await check(request, counted, budget);
+    if (budget) await check(request, counted, budget, events);
   });
   return { countRefusedLogin: (request) => void refusedLogins?.(request) };
 }
@@ -80,22 +85,24 @@ function isRefused(request: FastifyRequest): boolean {
   return identity !== undefined && !('caller' in identity) && !identity.isAnonymous;
 }
 
-async function check(request: FastifyRequest, counted: Counted, count: Count): Promise<void> {
+async function check(request: FastifyRequest, counted: Counted, count: Count, events: SecurityEvents): Promise<void> {
   // A refused login is counted when it is refused, because only the guard knows whether the route needs a caller.
   const isCounted = counted !== 'refused logins';
   const result = await count(request, { increment: isCounted });
   if (result.isAllowed || (isCounted ? !result.isExceeded : result.remaining > 0)) return;
-  throw tooManyRequests(counted, result.max, result.timeWindow, result.ttlInSeconds);
+  const limit = `The limit is ${result.max} ${counted} per ${WINDOWS[result.timeWindow]}.`;
+  events.report(request, 'rate-limited', limit);
+  throw tooManyRequests(limit, result.ttlInSeconds);
 }
 
 const WINDOWS: Readonly<Record<number, string>> = { 1000: 'second', 60_000: 'minute', 3_600_000: 'hour' };
 
-function tooManyRequests(counted: Counted, max: number, windowMs: number, seconds: number): ProblemException {
+function tooManyRequests(limit: string, seconds: number): ProblemException {
   const retryAfter = Math.max(1, seconds);
   return new ProblemException({
     code: 'too-many-requests',
     ...commonProblems['too-many-requests'],
-    detail: `The limit is ${max} ${counted} per ${WINDOWS[windowMs]}. Nothing was changed. Try again in ${retryAfter} s.`,
+    detail: `${limit} Nothing was changed. Try again in ${retryAfter} s.`,
     headers: { 'retry-after': String(retryAfter) },
   });
 }
