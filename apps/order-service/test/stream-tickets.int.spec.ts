@@ -318,15 +318,17 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
 
   describe('P7 what a user catches up at a time is limited:', () => {
     let ada: string;
+    let orderId: string;
     let lastEventId: string;
     beforeEach(async () => {
       ada = aUser();
+      orderId = await place(ada);
       const client = await (await as(ada)).follow('/orders/events');
       await begins(client);
       lastEventId = client.lastEventId ?? '';
       client.leave();
     });
-    const misses = (steps: number, orderId = uuidv7()) =>
+    const misses = (steps: number) =>
       world.database.sql(
         `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor, detail)
          select $1, $2, 'Tested', 'PLACED', version, now(), 'system', jsonb_build_object('reason', repeat('🫖', 500))
