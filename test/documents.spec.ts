@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DEMO_WEBHOOK_SECRET } from '@twinbox/contracts/demo';
 import { allBlocks, blocksFor, EXCEPTIONS, RUNS } from '@twinbox/test-support';
 import { root } from '@twinbox/tools';
 import { parse } from 'yaml';
@@ -57,6 +58,10 @@ describe('a docker compose command in the documentation', () => {
 
     expect(set.length).toBeGreaterThan(0);
     expect(set.filter((name) => !compose.includes(`\${${name}`))).toEqual([]);
+  });
+
+  it('runs the demo with the webhook secret that production refuses', () => {
+    expect(compose.match(/whsec_[\w+/=]+/g)).toEqual([DEMO_WEBHOOK_SECRET]);
   });
 
   it('names only profiles and services that docker-compose.yml has', () => {

@@ -18,22 +18,21 @@ import {
 import {
   SASL_PASSWORD,
   SASL_USER,
+  runsJava,
   type SecureKafka,
   type SecurePostgres,
   startSecureKafka,
   startSecurePostgres,
-  startTokenIssuer,
+  startKafkaTokenProvider,
   TOKEN_CLIENT,
   TOKEN_SECRET,
-  type TokenIssuer,
+  type KafkaTokenProvider,
 } from '@twinbox/tools/secure-servers';
 
-/** A broker with TLS runs from Kafka's jars. The CI workflow installs Java and Maven, so nothing may be skipped there. */
-const runsJava = process.env['TEST_JAVA'] !== undefined || process.env['GITHUB_ACTIONS'] !== undefined;
 const describeWithJava = runsJava ? describe : describe.skip;
 
 let kafka: SecureKafka;
-let issuer: TokenIssuer;
+let issuer: KafkaTokenProvider;
 let postgres: SecurePostgres;
 let database: TestDatabase;
 let topics: ServiceTopics;
@@ -107,7 +106,7 @@ const healthOf = async ({ url }: ServiceProcess) => JSON.stringify((await custom
 describeWithJava('both services with TLS and authentication', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'secrets-'));
-    issuer = await startTokenIssuer();
+    issuer = await startKafkaTokenProvider();
     [kafka, postgres] = await Promise.all([startSecureKafka({ tokens: issuer }), startSecurePostgres()]);
     database = await createDatabase(postgres.url);
     const url = await secretFile('admin-url', postgres.secured(database.url));
@@ -121,7 +120,7 @@ describeWithJava('both services with TLS and authentication', () => {
   });
   afterEach(stopServices);
   afterAll(async () => {
-    await Promise.all([kafka.remove(), postgres.remove(), issuer.close()]);
+    await Promise.all([kafka.remove(), postgres.remove(), issuer.stop()]);
     await rm(directory, { recursive: true });
   });
 

@@ -2,18 +2,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kafkaSecurity, loadConfig } from '@twinbox/api-kit';
-import { startTokenIssuer, TOKEN_CLIENT, TOKEN_SECRET, type TokenIssuer } from '@twinbox/tools/secure-servers';
+import {
+  startKafkaTokenProvider,
+  TOKEN_CLIENT,
+  TOKEN_SECRET,
+  type KafkaTokenProvider,
+} from '@twinbox/tools/secure-servers';
 import { OrderServiceConfig } from '../src/config.js';
 
-let issuer: TokenIssuer;
+let issuer: KafkaTokenProvider;
 let directory: string;
 beforeAll(async () => {
-  issuer = await startTokenIssuer();
+  issuer = await startKafkaTokenProvider();
   directory = mkdtempSync(join(tmpdir(), 'client-'));
 });
 afterAll(async () => {
   rmSync(directory, { recursive: true });
-  await issuer.close();
+  await issuer.stop();
 });
 
 it('P10 uses the secret that the file contains when a token is requested', async () => {

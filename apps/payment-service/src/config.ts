@@ -10,6 +10,7 @@ import {
   ServiceConfig,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import { DEMO_WEBHOOK_SECRET } from '@twinbox/contracts/demo';
 import { NotEquals } from 'class-validator';
 
 /** The consumer name under which the inbox records the provider's webhooks. */
@@ -20,8 +21,6 @@ const gateways = ['manual', 'simulated'] as const;
 /** At least eight groups of four base64 characters, which are 24 bytes, and at most 64 bytes, which end with `==`. */
 const SECRET =
   'whsec_(?:[A-Za-z0-9+/]{4}){8}(?:(?:[A-Za-z0-9+/]{4}){0,13}|(?:[A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{3}=|(?:[A-Za-z0-9+/]{4}){0,13}[A-Za-z0-9+/]{2}==)';
-
-const DEMO_SECRET = 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==';
 
 export class PaymentServiceConfig extends ServiceConfig {
   /** The port to listen on. 0 picks any free port. */
@@ -75,6 +74,6 @@ export class PaymentServiceConfig extends ServiceConfig {
     new RegExp(`^${SECRET}(?:[\\s,]+${SECRET})*[\\s,]*$`),
     'must be whsec_ followed by 24 to 64 bytes in base64',
   )
-  @EnvNotInProduction(DEMO_SECRET, 'everyone knows it', 'the one of the demo')
+  @EnvNotInProduction(DEMO_WEBHOOK_SECRET, 'everyone knows it', 'the one of the demo')
   WEBHOOK_SECRET: string | undefined;
 }

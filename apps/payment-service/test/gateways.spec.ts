@@ -1,4 +1,5 @@
 import { loadConfig } from '@twinbox/api-kit';
+import { DEMO_WEBHOOK_SECRET } from '@twinbox/contracts/demo';
 import { v7 as uuidv7 } from 'uuid';
 import { PaymentServiceConfig } from '../src/config.js';
 import { gatewayOf } from '../src/adapters/gateway/gateway-of.js';
@@ -125,7 +126,7 @@ describe('the configuration', () => {
   });
 
   it('P10 refuses the secret of the demo in production, alone or with others', () => {
-    const demo = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
+    const demo = DEMO_WEBHOOK_SECRET;
     const production = {
       NODE_ENV: 'production',
       AUTH_MODE: 'jwt',

@@ -2,11 +2,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Java and Maven provide Kafka's own client. The CI workflow installs both, so nothing may be skipped there. */
-const { TEST_JAVA: java, TEST_KAFKA_JARS: jars, GITHUB_ACTIONS: isWorkflow } = process.env;
+export { runsJava } from '@twinbox/tools/secure-servers';
 
-/** Whether tests with Java run here. Elsewhere they are skipped. */
-export const runsJava = (java !== undefined && jars !== undefined) || isWorkflow !== undefined;
+/** Java and Maven provide Kafka's own client. */
+const { TEST_JAVA: java, TEST_KAFKA_JARS: jars } = process.env;
 
 /** A program runs for seconds, and the optimising compiler would take longer to pay for itself. */
 const SHORT_LIVED = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];

@@ -1,4 +1,4 @@
-import { type TokenIssuer, TOKEN_CLIENT, TOKEN_SECRET } from '@twinbox/tools/secure-servers';
+import { type KafkaTokenProvider, TOKEN_CLIENT, TOKEN_SECRET } from '@twinbox/tools/secure-servers';
 import { type AccessToken } from '#src/kafka-security.js';
 
 export {
@@ -8,12 +8,12 @@ export {
   type SecurePostgres,
   startSecureKafka,
   startSecurePostgres,
-  startTokenIssuer,
-  type TokenIssuer,
+  startKafkaTokenProvider,
+  type KafkaTokenProvider,
 } from '@twinbox/tools/secure-servers';
 
 /** Gets a token from the issuer, as an application would from its own provider. */
-export async function getToken(issuer: TokenIssuer): Promise<AccessToken> {
+export async function getToken(issuer: KafkaTokenProvider): Promise<AccessToken> {
   const answer = await fetch(issuer.tokenUrl, {
     method: 'POST',
     headers: { authorization: `Basic ${btoa(`${TOKEN_CLIENT}:${TOKEN_SECRET}`)}` },

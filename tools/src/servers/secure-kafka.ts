@@ -8,7 +8,7 @@ import { downloadJars, findJava } from './kafka-jars.js';
 import { NodeOnJava } from './kafka-on-java.js';
 import { type KafkaOptions, type KafkaServer } from './kafka-server.js';
 import { steadyPorts } from './ports.js';
-import { type TokenIssuer } from './token-issuer.js';
+import { type KafkaTokenProvider } from './kafka-token-provider.js';
 
 /** The user of the mechanisms with a password. */
 export const SASL_USER = 'twinbox';
@@ -29,7 +29,7 @@ export interface SecureKafka extends KafkaServer {
 
 export interface SecureKafkaOptions extends Omit<KafkaOptions, 'port'> {
   /** Whose tokens the broker accepts. The issuer must be running, because the broker fetches its keys when it starts. */
-  readonly tokens?: Pick<TokenIssuer, 'jwksUrl' | 'issuer' | 'audience'>;
+  readonly tokens?: Pick<KafkaTokenProvider, 'jwksUrl' | 'issuer' | 'audience'>;
   /** How long an authentication is valid, in milliseconds. Default: for as long as the connection. */
   readonly maxReauthMs?: number;
 }

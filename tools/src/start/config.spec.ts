@@ -1,3 +1,4 @@
+import { DEMO_WEBHOOK_SECRET } from '@twinbox/contracts/demo';
 import { byService, bySchema, SERVICES } from '@twinbox/migrations/services';
 import { localEnvironment, localPorts, startConfig, urlAs, withoutPassword } from './config.js';
 
@@ -10,7 +11,7 @@ it('has a default for every variable', () => {
     databaseUrl: undefined,
     kafkaBrokers: undefined,
     passwords: bySchema((schema) => schema),
-    webhookSecret: 'whsec_dHdpbmJveDogYSBzZWNyZXQgZm9yIHRoaXMgbWFjaGluZQ==',
+    webhookSecret: DEMO_WEBHOOK_SECRET,
   });
 });
 

@@ -1,3 +1,4 @@
+import { DEMO_WEBHOOK_SECRET } from '@twinbox/contracts/demo';
 import {
   byService,
   bySchema,
@@ -25,9 +26,6 @@ export interface StartConfig {
   /** The secret with which the payment provider signs its webhooks. */
   readonly webhookSecret: string;
 }
-
-/** A publicly known default, so that webhooks can be tried on a development machine. */
-const DEMO_WEBHOOK_SECRET = `whsec_${Buffer.from('twinbox: a secret for this machine').toString('base64')}`;
 
 /** Reads and checks the environment. Throws a single OperationalError with one line for each invalid variable. */
 export function startConfig(env: NodeJS.ProcessEnv, { auth = false } = {}): StartConfig {

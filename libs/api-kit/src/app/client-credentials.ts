@@ -25,18 +25,14 @@ export function clientCredentials({ tokenUrl, clientId, clientSecret, scope, aud
     const client = new Configuration(server, clientId, undefined, ClientSecretBasic(reveal(clientSecret)));
     client.timeout = TIMEOUT_SECONDS;
     if (url.protocol === 'http:' && isLoopback(url.hostname)) allowInsecureRequests(client);
-    try {
-      const answer = await clientCredentialsGrant(client, parameters);
-      const seconds = answer.expires_in ?? DEFAULT_LIFETIME_SECONDS;
-      return { value: answer.access_token, expiresInMs: seconds * 1000 };
-    } catch (error) {
+    const answer = await clientCredentialsGrant(client, parameters).catch((error: unknown) => {
       // Without the cause, whose text would repeat the reason in the library's words.
-      throw failure(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`);
-    }
+      throw new Error(`${url.origin}${url.pathname} ${reasonOf(error, clientId)}`);
+    });
+    const seconds = answer.expires_in ?? DEFAULT_LIFETIME_SECONDS;
+    return { value: answer.access_token, expiresInMs: seconds * 1000 };
   };
 }
-
-const failure = (reason: string) => new Error(reason);
 
 interface Failure {
   readonly error?: unknown;

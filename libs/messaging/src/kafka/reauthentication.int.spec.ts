@@ -11,8 +11,8 @@ import {
   SASL_USER,
   type SecureKafka,
   startSecureKafka,
-  startTokenIssuer,
-  type TokenIssuer,
+  startKafkaTokenProvider,
+  type KafkaTokenProvider,
 } from '../../test/secure-servers.js';
 import { type KafkaSecurity } from '../kafka-security.js';
 import { Outbox } from '../outbox/outbox.js';
@@ -26,16 +26,16 @@ const KEYS = Array.from({ length: 8 }, (_, n) => `key-${n}`);
 const PAUSE_MS = 100;
 
 let kafka: SecureKafka;
-let issuer: TokenIssuer;
+let issuer: KafkaTokenProvider;
 
 beforeAll(async () => {
   if (!runsJava) return;
-  issuer = await startTokenIssuer();
+  issuer = await startKafkaTokenProvider();
   kafka = await startSecureKafka({ tokens: issuer, maxReauthMs: SESSION_MS });
 });
 afterAll(async () => {
   await kafka?.remove();
-  await issuer?.close();
+  await issuer?.stop();
 });
 
 async function start(broker: string, security: KafkaSecurity): Promise<{ sandbox: Sandbox; app: INestApplication }> {

@@ -11,8 +11,8 @@ import {
   SASL_USER,
   type SecureKafka,
   startSecureKafka,
-  startTokenIssuer,
-  type TokenIssuer,
+  startKafkaTokenProvider,
+  type KafkaTokenProvider,
 } from '../../test/secure-servers.js';
 import { type KafkaSecurity } from '../kafka-security.js';
 import { kafkaOptionsOf } from '../messaging-options.js';
@@ -23,7 +23,7 @@ import { connectProducer } from './producer.js';
 import { createTopics } from './topics.js';
 
 let kafka: SecureKafka;
-let issuer: TokenIssuer;
+let issuer: KafkaTokenProvider;
 let ca: string;
 const undo: (() => Promise<unknown>)[] = [];
 const undoAll = async () => {
@@ -80,14 +80,14 @@ const describeWithJava = runsJava ? describe : describe.skip;
 
 describeWithJava('connections to Kafka', () => {
   beforeAll(async () => {
-    issuer = await startTokenIssuer();
+    issuer = await startKafkaTokenProvider();
     kafka = await startSecureKafka({ tokens: issuer });
     ca = readFileSync(kafka.authority.caFile, 'utf8');
   });
   afterEach(undoAll);
   afterAll(async () => {
     await kafka.remove();
-    await issuer.close();
+    await issuer.stop();
   });
 
   it.each([
