@@ -8,6 +8,7 @@ import { SearchWordsInTheRow1764710000000 } from './orders/1764710000000-search-
 import { ProductHistory1764760000000 } from './orders/1764760000000-product-history.js';
 import { AppendOnlyHistory1764761000000 } from './orders/1764761000000-append-only-history.js';
 import { StreamTickets1764762000000 } from './orders/1764762000000-stream-tickets.js';
+import { OpenOrdersOfACustomer1764763000000 } from './orders/1764763000000-open-orders-of-a-customer.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   ProductHistory1764760000000,
   AppendOnlyHistory1764761000000,
   StreamTickets1764762000000,
+  OpenOrdersOfACustomer1764763000000,
 ];

@@ -141,6 +141,8 @@ const DANGEROUS = [
   'payment: PaymentCancelled in none',
   // Customers and operators conflict.
   'no effect: insufficient-stock',
+  'no effect: too-many-drafts',
+  'no effect: too-many-unpaid-orders',
   'no effect: a concurrent sale',
   'no effect: stock-reserved',
   'no effect: version-conflict',

@@ -3,7 +3,7 @@ import { type OrderCommand } from '../../apps/order-service/src/application/orde
 import { type Line } from '../../apps/order-service/src/domain/product.js';
 import { aProduct, aSlot, type Move } from './move.js';
 import { must } from './must.js';
-import { isReserved } from './order-side.js';
+import { isDraft, isReserved, MAX_DRAFTS, MAX_UNPAID_ORDERS } from './order-side.js';
 import { PRODUCTS, type World } from './world.js';
 
 const aQuantity = fc.integer({ min: 1, max: 3 });
@@ -23,7 +23,9 @@ function open(slot: number, lines: readonly Line[], how: 'cart' | 'order' | 'gro
       const { database, editCart, placeOrder, placeTogether } = world.orders;
       const wanted = { customerId: 'ada', description: null, lines };
       const origin = { actor: 'customer:ada', cause: 'POST /orders' };
-      const isAllowed = !isMixed(lines) && (how === 'cart' || (lines.length > 0 && isEnough(world, lines)));
+      const isAllowed =
+        !isMixed(lines) &&
+        (how === 'cart' ? mayOpen(world) : lines.length > 0 && isEnough(world, lines) && mayPlace(world));
 
       const decision = await database.request(async (tx) => {
         if (how === 'cart') return editCart.open(tx, wanted, origin);
@@ -34,7 +36,7 @@ function open(slot: number, lines: readonly Line[], how: 'cart' | 'order' | 'gro
 
       must(
         decision.accepted === isAllowed,
-        `an order must be accepted if and only if the stock suffices, unlike this new ${how}`,
+        `an order must be accepted if and only if the stock and the quotas allow it, unlike this new ${how}`,
       );
       if (decision.accepted) world.ids.set(slot, decision.state.id);
       return rejectionOf(decision);
@@ -80,7 +82,7 @@ function place(slot: number, version: Version, stale: boolean): Move {
       const { orders } = world;
       const { shortWhenReserving } = orders;
       const { items } = world.order(slot)!;
-      const isAllowed = version !== 'an old' && items.length > 0 && isEnough(world, items);
+      const isAllowed = version !== 'an old' && items.length > 0 && isEnough(world, items) && mayPlace(world);
       const command = commandOf(world, slot, 'ada', version);
 
       orders.staleReads = stale;
@@ -90,7 +92,7 @@ function place(slot: number, version: Version, stale: boolean): Move {
       // A caller who read that there was too little is rejected, even if there is more by now.
       must(
         decision.accepted === isAllowed || (stale && !decision.accepted),
-        'a cart must be placed if and only if the stock suffices',
+        'a cart must be placed if and only if the stock and the quotas allow it',
       );
       return orders.shortWhenReserving > shortWhenReserving ? 'a concurrent sale' : rejectionOf(decision);
     },
@@ -180,6 +182,14 @@ function isMixed(lines: readonly { readonly productId: string }[]): boolean {
 
 function rejectionOf(decision: Decision): string | undefined {
   return decision.accepted ? undefined : decision.rejection.code;
+}
+
+function mayOpen({ orders }: World): boolean {
+  return orders.count(isDraft) < MAX_DRAFTS;
+}
+
+function mayPlace({ orders }: World): boolean {
+  return orders.count(isReserved) < MAX_UNPAID_ORDERS;
 }
 
 function isEnough(world: World, lines: readonly Line[]): boolean {

@@ -9,9 +9,15 @@ import { PlaceOrder } from '../../apps/order-service/src/application/place-order
 import { PlaceTogether } from '../../apps/order-service/src/application/place-together.js';
 import { type ProductStore } from '../../apps/order-service/src/application/product-store.js';
 import { PutProduct } from '../../apps/order-service/src/application/put-product.js';
+import { type QuotaStore } from '../../apps/order-service/src/application/quota-store.js';
 import { type Order } from '../../apps/order-service/src/domain/order.js';
 import { Catalogue, type Line, type Product } from '../../apps/order-service/src/domain/product.js';
+import { type Holdings, Quotas } from '../../apps/order-service/src/domain/quotas.js';
 import { Database, type Message, outboxTo } from './memory.js';
+
+/** The only customer may have fewer drafts and fewer unpaid orders than there are orders. */
+export const MAX_DRAFTS = 2;
+export const MAX_UNPAID_ORDERS = 2;
 
 export interface OrderLine extends Step {
   readonly orderId: string;
@@ -49,10 +55,13 @@ export class OrderSide {
   constructor(clock: { now(): Date }) {
     const orders = this.orderStore();
     const products = this.productStore();
+    const holdings = this.quotaStore();
+    const unlimited = { heldPieces: Infinity, heldShare: 1, shareAbove: 1 };
+    const quotas = new Quotas({ drafts: MAX_DRAFTS, unpaidOrders: MAX_UNPAID_ORDERS, ...unlimited });
     const journal = new OrderJournal(orders, outboxTo('order.events', this.tables), clock);
-    this.editCart = new EditCart(journal, products, clock);
-    this.placeOrder = new PlaceOrder(journal, products, clock);
-    this.placeTogether = new PlaceTogether(journal, products, clock);
+    this.editCart = new EditCart(journal, products, holdings, quotas, clock);
+    this.placeOrder = new PlaceOrder(journal, products, holdings, quotas, clock);
+    this.placeTogether = new PlaceTogether(journal, products, holdings, quotas, clock);
     this.cancelOrder = new CancelOrder(journal, products, clock);
     this.finishOrder = new FinishOrder(journal, clock);
     this.putProduct = new PutProduct(products, clock);
@@ -73,6 +82,11 @@ export class OrderSide {
   available(productId: string): number {
     const released = this.tables.releases.filter((release) => release.productId === productId);
     return (this.tables.products.get(productId)?.available ?? 0) + sumOf(released);
+  }
+
+  /** Counts the orders that match. */
+  count(matches: (order: Order) => boolean): number {
+    return [...this.tables.orders.values()].filter(matches).length;
   }
 
   /** Pieces in the orders that match. */
@@ -115,6 +129,20 @@ export class OrderSide {
       },
     };
     return store as OrderStore;
+  }
+
+  private quotaStore(): QuotaStore {
+    const holdings = (): Holdings => {
+      const ofProduct = new Map([...this.tables.products.keys()].map((id) => [id, this.held(id, isReserved)]));
+      const pieces = [...ofProduct.values()].reduce((sum, held) => sum + held, 0);
+      return { unpaidOrders: this.count(isReserved), pieces, ofProduct };
+    };
+    const store: QuotaStore = {
+      lockHoldings: async () => holdings(),
+      lockAvailable: async (_, customerIds) => new Map(customerIds.map((id) => [id, holdings()])),
+      lockDrafts: async () => this.count(isDraft),
+    };
+    return store;
   }
 
   /** Adds released items to the stock, like any code that locks the product. */
@@ -179,6 +207,10 @@ export class OrderSide {
 /** Whether the order's items are reserved in the stock. */
 export function isReserved({ status }: Order): boolean {
   return status === 'PLACED' || status === 'PAYMENT_PENDING';
+}
+
+export function isDraft({ status }: Order): boolean {
+  return status === 'DRAFT';
 }
 
 function sumOf(lines: readonly Line[]): number {

@@ -12,4 +12,5 @@ export { dockerRuns } from './servers/kafka-in-docker.js';
 export { startPostgres } from './servers/postgres.js';
 export { type PostgresOptions, type PostgresServer, type PostgresStandby } from './servers/postgres-server.js';
 export { startSynchronousStandby } from './servers/postgres-standby.js';
+export { QUOTAS_FOR_LOAD } from './quotas.js';
 export { type OpenApiDocument, type WorstInput, worstInputs } from './worst-inputs.js';

@@ -27,6 +27,7 @@ import { PostgresOrderList } from './adapters/postgres/postgres-order-list.js';
 import { PostgresOrderStore } from './adapters/postgres/postgres-order-store.js';
 import { PostgresOrderTimeline } from './adapters/postgres/postgres-order-timeline.js';
 import { PostgresProductStore } from './adapters/postgres/postgres-product-store.js';
+import { PostgresQuotaStore } from './adapters/postgres/postgres-quota-store.js';
 import { ProductWords } from './adapters/postgres/product-words.js';
 import { ApplyPaymentEvent } from './application/apply-payment-event.js';
 import { CancelOrder } from './application/cancel-order.js';
@@ -46,7 +47,9 @@ import { PlaceOrder } from './application/place-order.js';
 import { PlaceTogether } from './application/place-together.js';
 import { ProductStore } from './application/product-store.js';
 import { PutProduct } from './application/put-product.js';
+import { QuotaStore } from './application/quota-store.js';
 import { type OrderServiceConfig } from './config.js';
+import { Quotas } from './domain/quotas.js';
 import { NAME, topology } from './topology.js';
 
 const CONTROLLERS = [
@@ -104,6 +107,8 @@ export class AppModule {
         { provide: OrderStore, useClass: PostgresOrderStore },
         ProductWords,
         { provide: ProductStore, useClass: PostgresProductStore },
+        { provide: QuotaStore, useClass: PostgresQuotaStore },
+        { provide: Quotas, useFactory: () => quotasOf(config) },
         { provide: Notifier, useFactory: () => notifierFor(config) },
         NotificationJobs,
         { provide: Clock, useClass: SystemClock },
@@ -120,5 +125,15 @@ function notifierFor(config: OrderServiceConfig): Notifier {
     ca: optionalSecretOf(config, 'SMTP_TLS_CA'),
     from: config.MAIL_FROM,
     domain: config.MAIL_DOMAIN,
+  });
+}
+
+function quotasOf(config: OrderServiceConfig): Quotas {
+  return new Quotas({
+    drafts: config.MAX_DRAFTS,
+    unpaidOrders: config.MAX_UNPAID_ORDERS,
+    heldPieces: config.MAX_HELD_PIECES,
+    heldShare: config.MAX_HELD_SHARE,
+    shareAbove: config.HELD_SHARE_ABOVE,
   });
 }

@@ -1,6 +1,7 @@
 import {
   EnvDiffersFrom,
   EnvDuration,
+  EnvFraction,
   EnvInt,
   EnvName,
   EnvNotInProduction,
@@ -38,6 +39,26 @@ export class OrderServiceConfig extends ServiceConfig {
   /** An order that waits longer than this for its payment request is late. */
   @EnvDuration(1000, 7 * 24 * 3600 * 1000)
   PAYMENT_LATE_AFTER = 60_000;
+
+  /** How many carts a customer may have at a time. */
+  @EnvInt(1, 1_000_000)
+  MAX_DRAFTS = 100;
+
+  /** How many unpaid orders (PLACED or PAYMENT_PENDING) a customer may have at a time. */
+  @EnvInt(1, 1_000_000)
+  MAX_UNPAID_ORDERS = 20;
+
+  /** How many pieces of all products the unpaid orders of a customer may hold. */
+  @EnvInt(1, 1_000_000_000)
+  MAX_HELD_PIECES = 10_000;
+
+  /** The part of a product's stock that the unpaid orders of a customer may hold, without what others hold. 1 allows all of it. */
+  @EnvFraction()
+  MAX_HELD_SHARE = 0.5;
+
+  /** Up to this number of pieces of a product may be held whatever MAX_HELD_SHARE is, so that the last ones can be sold. */
+  @EnvInt(1, 1_000_000_000)
+  HELD_SHARE_ABOVE = 10;
 
   /**
    * The consumer group for notifications. Renaming it sends them all again. Sharing CONSUMER_GROUP would assign partitions of each topic to

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import {
   type Answer,
   AUTH_MODES,
@@ -60,7 +61,7 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
   const documented = routes.filter(([route]) => route !== 'GET /metrics');
   let service: OrderServiceHarness;
   beforeAll(async () => {
-    service = await startOrderService(await start());
+    service = await startOrderService({ ...(await start()), ...QUOTAS_FOR_LOAD });
   });
   afterAll(async () => {
     await service.stop();

@@ -33,6 +33,7 @@ function specialCasesOf(service: OrderServiceHarness) {
     ...changeItemCases(shop),
     ...removeItemCases(shop),
     ...placeCases(shop),
+    ...quotaCases(shop),
     ...productCases(shop),
     ...streamCases(shop),
   };
@@ -236,6 +237,30 @@ function placeCases({ service, ada, operator, aCart, aPlacedOrder, aLine, change
     },
     'POST /orders/{orderId}/place idempotency-key-reused': async () =>
       reuseKey(`${(await aCartOf()).path}/place`, {}, { items: [] }),
+  };
+}
+
+function quotaCases({ service, aLine }: Shop) {
+  const times = (count: number, run: () => Promise<unknown>) => Promise.all(Array.from({ length: count }, run));
+  /** A new customer places a number of unpaid orders, and then one more, or a cart with the same items. */
+  const place = async (what: 'order' | 'cart', quantity: number, unpaid: number, stock = 1_000_000) => {
+    const { post } = service.aCustomer();
+    const order = { items: [await aLine({ stock }, quantity)] };
+    const { body: cart } = await post('/orders', { ...order, draft: true });
+    await times(unpaid, () => post('/orders', order));
+    await (what === 'order' ? post('/orders', order) : post(`/orders/${cart.id}/place`));
+  };
+  return {
+    'POST /orders too-many-drafts': async () => {
+      const { post } = service.aCustomer();
+      for (let drafts = 0; drafts <= 100; drafts++) await post('/orders', { draft: true });
+    },
+    'POST /orders too-many-unpaid-orders': () => place('order', 1, 20),
+    'POST /orders too-many-pieces-held': () => place('order', 10_000, 1),
+    'POST /orders too-large-share-held': () => place('order', 20, 0, 30),
+    'POST /orders/{orderId}/place too-many-unpaid-orders': () => place('cart', 1, 20),
+    'POST /orders/{orderId}/place too-many-pieces-held': () => place('cart', 10_000, 1),
+    'POST /orders/{orderId}/place too-large-share-held': () => place('cart', 20, 0, 30),
   };
 }
 

@@ -1,10 +1,11 @@
 import { expectProblem, INVALID_LIMITS } from '@twinbox/test-support';
+import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 let service: OrderServiceHarness;
 beforeAll(async () => {
-  service = await startOrderService();
+  service = await startOrderService(QUOTAS_FOR_LOAD);
   await service.database.sql('update orders.products set available = 1000000');
 });
 afterAll(() => service.stop());

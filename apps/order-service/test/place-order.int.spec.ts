@@ -1,9 +1,10 @@
 import { expectProblem } from '@twinbox/test-support';
+import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { aCart, aLine, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 let service: OrderServiceHarness;
 beforeAll(async () => {
-  service = await startOrderService();
+  service = await startOrderService(QUOTAS_FOR_LOAD);
 });
 afterAll(() => service.stop());
 

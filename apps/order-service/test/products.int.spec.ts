@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Answer, expectProblem, INVALID_LIMITS } from '@twinbox/test-support';
+import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 let service: OrderServiceHarness;
 beforeAll(async () => {
-  service = await startOrderService();
+  service = await startOrderService(QUOTAS_FOR_LOAD);
 });
 afterAll(() => service.stop());
 

@@ -4,7 +4,7 @@ import { createTopics } from '@twinbox/messaging';
 import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
 import { bySchema, SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
-import { WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { QUOTAS_FOR_LOAD, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import { Kafka, logLevel } from 'kafkajs';
 import { type Servers } from '../support/servers.js';
 
@@ -51,6 +51,7 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
       PAYMENT_EVENTS_TOPIC: topics.payments,
       CONSUMER_GROUP: `${service}-${unique}`,
       NOTIFICATIONS_GROUP: `notifications-${unique}`,
+      ...QUOTAS_FOR_LOAD,
     }),
     async close() {
       await database.drop();

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { steadyPort, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { QUOTAS_FOR_LOAD, steadyPort, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import { type FaultProxy } from '@twinbox/tools/fault-proxy';
 import { KafkaLeaders } from '@twinbox/tools/kafka-cluster';
 import pg from 'pg';
@@ -172,6 +172,7 @@ function variablesOf(
     ...WITHOUT_RATE_LIMITS,
     DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
     KAFKA_BROKERS: setup.brokers.map((broker) => `127.0.0.1:${links.get(`${name} → ${broker}`)?.port}`).join(','),
+    ...(serviceOf(name) === 'order-service' && QUOTAS_FOR_LOAD),
     ...(serviceOf(name) === setup.separateRelaysOf && !isRelay && { RELAY: 'off' }),
     ...(name.startsWith('payment-service/') && paymentVariables(setup, payments)),
   };

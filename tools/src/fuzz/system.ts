@@ -4,6 +4,7 @@ import { home, root } from '../checkout.js';
 import { startIdentityProvider } from '../identity-provider/provider.js';
 import { WITHOUT_RATE_LIMITS } from '../limits.js';
 import { STEP_HEAP } from '../memory.js';
+import { QUOTAS_FOR_LOAD } from '../quotas.js';
 import { startKafka } from '../servers/kafka.js';
 import { freePort } from '../servers/ports.js';
 import { startPostgres } from '../servers/postgres.js';
@@ -86,6 +87,7 @@ async function startService(
       ...localEnvironment(name, { oidcPort }),
       // A few callers send thousands of requests a minute.
       ...WITHOUT_RATE_LIMITS,
+      ...QUOTAS_FOR_LOAD,
       DATABASE_URL: urlAs(databaseUrl, schema, schema),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',

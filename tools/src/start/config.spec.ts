@@ -69,6 +69,21 @@ it('has a port for the OpenID provider only with --auth', () => {
   expect(localEnvironment('order-service', { oidcPort: undefined })).toMatchObject({ AUTH_MODE: 'dev' });
 });
 
+it('allows 100 unpaid orders a customer, unless the shell has a different number', () => {
+  const withShell = (value: string | undefined) => {
+    if (value !== undefined) process.env['MAX_UNPAID_ORDERS'] = value;
+    try {
+      return localEnvironment('order-service', { oidcPort: undefined });
+    } finally {
+      delete process.env['MAX_UNPAID_ORDERS'];
+    }
+  };
+
+  expect(withShell(undefined)).toMatchObject({ MAX_UNPAID_ORDERS: '100' });
+  expect(withShell('7')).toMatchObject({ MAX_UNPAID_ORDERS: '7' });
+  expect(localEnvironment('payment-service', { oidcPort: undefined })).not.toHaveProperty('MAX_UNPAID_ORDERS');
+});
+
 it('rejects the consumer group of payment-service for the notifications of order-service', () => {
   expect(() => startConfig({ NOTIFICATIONS_GROUP: 'payment-service' })).toThrow(
     'NOTIFICATIONS_GROUP is "payment-service", the consumer group of payment-service.',

@@ -75,7 +75,8 @@ function groupProblems(env: NodeJS.ProcessEnv): string[] {
 
 /**
  * The variables that `npm start` sets for a service, overriding those of the shell. AUTH_MODE=dev trusts every caller, so the service
- * listens on loopback only and not in production mode. Each service has its own consumer group: if both shared one, each would receive
+ * listens on loopback only and not in production mode. A single customer tries out everything, so they may have
+ * more unpaid orders, unless the shell has a different number. Each service has its own consumer group: if both shared one, each would receive
  * only some of the messages.
  */
 export const localEnvironment = (
@@ -89,6 +90,7 @@ export const localEnvironment = (
   // Both services would listen on the same one.
   MANAGEMENT_PORT: '',
   MANAGEMENT_HOST: '',
+  ...(name === 'order-service' && { MAX_UNPAID_ORDERS: process.env['MAX_UNPAID_ORDERS'] || '100' }),
 });
 
 export const issuerOn = (oidcPort: number): string => `http://localhost:${oidcPort}`;

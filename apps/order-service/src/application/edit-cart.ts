@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '@twinbox/kernel';
+import { allDone } from '@twinbox/messaging/transactions';
 import { type EntityManager } from 'typeorm';
 import { addItems, changeItem, type NewOrder, openDraft, removeItem, type WantedLine } from '../domain/cart.js';
 import { type OrderDecision } from '../domain/order.js';
+import { Quotas } from '../domain/quotas.js';
 import { type OrderCommand, OrderJournal, type Origin } from './order-journal.js';
 import { orderIdOf } from './place-order.js';
 import { ProductStore } from './product-store.js';
+import { QuotaStore } from './quota-store.js';
 
 /** Opens and edits a draft. Nothing is reserved or published. */
 @Injectable()
@@ -13,12 +16,19 @@ export class EditCart {
   constructor(
     private readonly journal: OrderJournal,
     private readonly products: ProductStore,
+    private readonly holdings: QuotaStore,
+    private readonly quotas: Quotas,
     private readonly clock: Clock,
   ) {}
 
   async open(tx: EntityManager, wanted: Omit<NewOrder, 'orderId'>, origin: Origin): Promise<OrderDecision> {
     const at = this.clock.now();
-    const catalogue = await this.products.catalogue(tx, wanted.lines);
+    const [catalogue, drafts] = await allDone([
+      this.products.catalogue(tx, wanted.lines),
+      this.holdings.lockDrafts(tx, wanted.customerId, this.quotas.limits.drafts),
+    ]);
+    const exceeded = this.quotas.forDraft(drafts);
+    if (exceeded) return exceeded;
     const decision = openDraft({ ...wanted, orderId: orderIdOf(at) }, catalogue, at);
     if (decision.accepted) await this.journal.open(tx, decision, origin);
     return decision;

@@ -1,7 +1,7 @@
 import { type OrderEvent, type PaymentEvent } from '@twinbox/contracts';
 import { accept, type Accepted, type Decision, reject, type VersionConflict } from '@twinbox/kernel';
 import { dueAtOf, laterOf, paymentOf, type PaymentSnapshot } from './payment-snapshot.js';
-import { type PriceChange, type Shortage } from './product.js';
+import { type HeldShare, type PriceChange, type Shortage } from './product.js';
 
 export const ORDER_STATUSES = ['DRAFT', 'PLACED', 'PAYMENT_PENDING', 'COMPLETED', 'FINISHED', 'CANCELLED'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
@@ -69,7 +69,18 @@ export type OrderRejection =
   | { readonly code: 'product-unknown'; readonly productIds: readonly string[] }
   | { readonly code: 'mixed-currencies'; readonly currencies: readonly string[] }
   | { readonly code: 'price-changed'; readonly changed: readonly PriceChange[] }
-  | { readonly code: 'insufficient-stock'; readonly short: readonly Shortage[] };
+  | { readonly code: 'insufficient-stock'; readonly short: readonly Shortage[] }
+  | QuotaRejection;
+
+type QuotaRejection =
+  | { readonly code: 'too-many-drafts' | 'too-many-unpaid-orders'; readonly most: number }
+  | {
+      readonly code: 'too-many-pieces-held';
+      readonly most: number;
+      readonly held: number;
+      readonly requested: number;
+    }
+  | { readonly code: 'too-large-share-held'; readonly over: readonly HeldShare[] };
 
 export type OrderDecision<O extends OrderHead = Order> = Decision<O, OrderChange, OrderRejection>;
 

@@ -21,6 +21,14 @@ export interface Shortage {
   readonly available: number;
 }
 
+/** More than the customer may hold of the product. */
+export interface HeldShare {
+  readonly productId: string;
+  readonly most: number;
+  readonly held: number;
+  readonly requested: number;
+}
+
 /** `expected` is the price that the client named, or the one read before the product was locked. */
 export interface PriceChange {
   readonly productId: string;

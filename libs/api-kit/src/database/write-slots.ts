@@ -81,3 +81,20 @@ export class WriteSlots {
     return promise;
   }
 }
+
+/** Runs work with the same name one after another, first come, first served. Work that gets no turn in time fails like that of {@link WriteSlots}. */
+export class Turns {
+  private readonly names = new Map<string, { readonly slot: WriteSlots; users: number }>();
+
+  /** @throws BusyError if the turn does not come in time, and any error of the work */
+  async use<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const turn = this.names.get(name) ?? { slot: new WriteSlots(1), users: 0 };
+    this.names.set(name, turn);
+    turn.users++;
+    try {
+      return await turn.slot.use(work);
+    } finally {
+      if (--turn.users === 0) this.names.delete(name);
+    }
+  }
+}

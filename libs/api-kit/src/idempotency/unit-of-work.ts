@@ -6,7 +6,7 @@ import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
 import { commonProblems } from '../http/common-problems.js';
 import { ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
-import { WriteSlots } from '../database/write-slots.js';
+import { Turns, WriteSlots } from '../database/write-slots.js';
 
 /**
  * The answer to a request: the value itself, or with an idempotency key the value after a round trip through JSON, as it is stored. A
@@ -47,6 +47,7 @@ type Outcome = { readonly stored: StoredAnswer } | { readonly error: unknown };
 export class UnitOfWork {
   private readonly keys: IdempotencyStore;
   private readonly slots: WriteSlots;
+  private readonly turns = new Turns();
   /** Requests in flight in this process. Their duplicates wait here instead of each occupying a connection of the pool. */
   private readonly inFlight = new Map<string, Promise<Outcome>>();
 
@@ -69,7 +70,8 @@ export class UnitOfWork {
    * customer too.
    *
    * Transactions use only part of the pool's connections at a time, so that reads and health checks always find one. Further requests wait
-   * for their turn, and get a 503 `try-again` after 1.2 s.
+   * for their turn, and get a 503 `try-again` after 1.2 s. Transactions with the same `turn` run one after another, so that those that would
+   * wait for each other's lock wait here, for as long, and do not each occupy a connection.
    * @throws ProblemException 422 if the key was used for a request with another body, 403 if the stored response requires a role that the
    * caller does not have
    */
@@ -77,8 +79,9 @@ export class UnitOfWork {
     key: IdempotencyKey | undefined,
     work: (tx: EntityManager) => Promise<T>,
     ownerOf: (result: T) => string | undefined = () => undefined,
+    turn?: string,
   ): Promise<Answer<T>> {
-    if (!key) return this.transaction(work);
+    if (!key) return this.transaction(work, turn);
 
     const scope = JSON.stringify([key.caller, key.method, key.path, key.key]);
     for (let first = this.inFlight.get(scope); first; first = this.inFlight.get(scope)) {
@@ -88,7 +91,7 @@ export class UnitOfWork {
       if (classifyDatabaseError(outcome.error)) throw outcome.error;
     }
 
-    const running = this.runFirst(key, work, ownerOf);
+    const running = this.runFirst(key, work, ownerOf, turn);
     this.inFlight.set(
       scope,
       running.then(
@@ -105,14 +108,16 @@ export class UnitOfWork {
   }
 
   /** Runs the work in a transaction, in its turn like {@link run}, for changes of requests without a key. */
-  transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    return this.slots.use(() => this.dataSource.transaction(work));
+  transaction<T>(work: (tx: EntityManager) => Promise<T>, turn?: string): Promise<T> {
+    const inSlot = (): Promise<T> => this.slots.use(() => this.dataSource.transaction(work));
+    return turn === undefined ? inSlot() : this.turns.use(turn, inSlot);
   }
 
   private async runFirst<T>(
     key: IdempotencyKey,
     work: (tx: EntityManager) => Promise<T>,
     ownerOf: (result: T) => string | undefined,
+    turn: string | undefined,
   ): Promise<{ stored: StoredAnswer; isNew: boolean }> {
     return this.transaction(async (tx) => {
       const stored = await this.keys.take(tx, key);
@@ -123,7 +128,7 @@ export class UnitOfWork {
       const roles = ownerOf(result) === key.caller ? [] : key.roles;
       await this.keys.keep(tx, key, answer ?? 'null', roles);
       return { stored: { requestHash, roles, answer: parsed(answer) }, isNew: true };
-    });
+    }, turn);
   }
 }
 

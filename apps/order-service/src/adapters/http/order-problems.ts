@@ -65,4 +65,36 @@ export const orderProblems: ProblemTable<OrderRejection> = {
         .join(', ') + '.',
     example: { short: [{ productId: 'tea-earl-grey', requested: 12, available: 7 }] },
   },
+  'too-many-drafts': {
+    status: 409,
+    title: 'The customer has too many carts.',
+    detail: ({ most }) => `A customer may have at most ${most} carts. Place or discard one of them first.`,
+    example: { most: 100 },
+  },
+  'too-many-unpaid-orders': {
+    status: 409,
+    title: 'The customer has too many unpaid orders.',
+    detail: ({ most }) => `A customer may have at most ${most} unpaid orders. Pay for one of them or cancel it first.`,
+    example: { most: 20 },
+  },
+  'too-many-pieces-held': {
+    status: 409,
+    title: "The customer's unpaid orders would hold too many pieces.",
+    detail: ({ most, held, requested }) =>
+      `They may hold at most ${most} pieces of all products. They hold ${held}, and this order has ${requested}. ` +
+      'Order fewer pieces, or pay for an unpaid order or cancel it first.',
+    example: { most: 10_000, held: 9_500, requested: 600 },
+  },
+  'too-large-share-held': {
+    status: 409,
+    title: "The customer's unpaid orders would hold too much of a product's stock.",
+    detail: ({ over }) =>
+      over
+        .map(
+          ({ productId, most, held, requested }) =>
+            `Of ${productId}, they may hold at most ${most} pieces at the moment. They hold ${held}, and this order has ${requested}.`,
+        )
+        .join(' ') + ' Order fewer pieces, or pay for an unpaid order or cancel it first.',
+    example: { over: [{ productId: 'tea-earl-grey', most: 250, held: 200, requested: 80 }] },
+  },
 };

@@ -35,16 +35,18 @@ export class OrderRequests {
     private readonly config: OrderServiceConfig,
   ) {}
 
-  /** Runs the work in a transaction. A rejection is thrown as its problem, which rolls the transaction back. */
+  /** Runs the work in a transaction, in its {@link UnitOfWork.run turn}. A rejection is thrown as its problem, which rolls it back. */
   async change(
     key: IdempotencyKey | undefined,
     reply: FastifyReply,
     work: (tx: EntityManager) => Promise<OrderDecision>,
+    turn?: string,
   ): Promise<Answer<OrderDto>> {
     const order = await this.unitOfWork.run(
       key,
       async (tx) => this.show(stateOrProblem(await work(tx), orderProblems)),
       ({ customerId }) => customerId,
+      turn,
     );
     return this.answer(order, reply);
   }
@@ -54,7 +56,7 @@ export class OrderRequests {
     const decision = key ? undefined : await this.placements.place(placement);
     if (decision) return this.answer(this.show(stateOrProblem(decision, orderProblems)), reply);
     const { wanted, origin } = placement;
-    return this.change(key, reply, (tx) => this.placeOrder.atOnce(tx, wanted, origin));
+    return this.change(key, reply, (tx) => this.placeOrder.atOnce(tx, wanted, origin), wanted.customerId);
   }
 
   private answer(order: Answer<OrderDto>, reply: FastifyReply): Answer<OrderDto> {

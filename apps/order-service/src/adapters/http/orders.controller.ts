@@ -51,6 +51,10 @@ export class OrdersController {
     'price-changed',
     'insufficient-stock',
     'order-total-too-large',
+    'too-many-drafts',
+    'too-many-unpaid-orders',
+    'too-many-pieces-held',
+    'too-large-share-held',
   )
   async open(
     @Body() { draft, items = [], description }: NewOrderDto,
@@ -62,7 +66,7 @@ export class OrdersController {
     const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
     const origin = originOf(caller, cause);
     const order = await (draft
-      ? this.requests.change(key, reply, (tx) => this.editCart.open(tx, wanted, origin))
+      ? this.requests.change(key, reply, (tx) => this.editCart.open(tx, wanted, origin), caller.userId)
       : this.requests.place(key, reply, { wanted, origin }));
     reply.header('location', `/orders/${order.id}`);
     return order;
@@ -101,6 +105,9 @@ export class OrdersController {
     'price-changed',
     'insufficient-stock',
     'order-total-too-large',
+    'too-many-unpaid-orders',
+    'too-many-pieces-held',
+    'too-large-share-held',
   )
   async place(
     @Param() { orderId }: OrderParams,
@@ -112,7 +119,7 @@ export class OrdersController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
     const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items));
+    return this.requests.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items), caller.userId);
   }
 
   @Post(':orderId/cancel')

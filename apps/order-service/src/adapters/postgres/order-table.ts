@@ -30,6 +30,11 @@ export const orderSchema = new EntitySchema<OrderHead>({
     { name: 'orders_customer', columns: ['customerId', 'id'] },
     { name: 'orders_status', columns: ['status', 'id'] },
     { name: 'orders_due', columns: ['status', 'dueAt'], where: 'due_at IS NOT NULL' },
+    {
+      name: 'orders_open',
+      columns: ['customerId', 'status'],
+      where: `status IN ('DRAFT', 'PLACED', 'PAYMENT_PENDING')`,
+    },
     { name: 'orders_total', columns: ['total', 'id'], where: `status <> 'DRAFT'` },
   ],
 });
