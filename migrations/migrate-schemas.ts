@@ -20,6 +20,11 @@ export interface MigrateOptions {
    * or a monitoring system may rely on the privilege that PostgreSQL grants to everyone.
    */
   readonly closedDatabases?: readonly string[];
+  /**
+   * Whether no service of the previous version runs any more, so that the privileges which only such services need are revoked. Default:
+   * false. In a database that has never had such a service, nobody has them.
+   */
+  readonly contract?: boolean;
   /** How long a statement waits for a lock, while the services' statements wait behind it. Default: 5 s. */
   readonly lockTimeoutMs?: number;
   /** How long to wait for another migration of the database. Default: 5 minutes. */
@@ -42,7 +47,7 @@ export async function migrateSchemas(
   passwords: Readonly<Record<string, string>>,
   options: MigrateOptions = {},
 ): Promise<Record<string, string[]>> {
-  const { closedDatabases = [], lockTimeoutMs = 5000, turnTimeoutMs = 300_000, onExcess = () => undefined } = options;
+  const { closedDatabases = [], contract = false, lockTimeoutMs = 5000, turnTimeoutMs = 300_000 } = options;
   const ran: Record<string, string[]> = {};
   const excess = new Set<string>();
   for (const [index, { schema, migrations }] of SCHEMAS.entries()) {
@@ -59,7 +64,7 @@ export async function migrateSchemas(
         namingLockHolders(dataSource, applicationName, everyMs, async () => {
           await lock.query(`select set_config('lock_timeout', $1, true)`, [String(turnTimeoutMs)]);
           await lock.query(`select pg_advisory_xact_lock(hashtext('twinbox migrate'))`);
-          return migrateSchema(dataSource, schema, password, closed);
+          return migrateSchema(dataSource, schema, password, { closedDatabases: closed, contract });
         }),
       );
       for (const text of await excessOf(dataSource.manager, schema)) excess.add(text);
@@ -67,7 +72,7 @@ export async function migrateSchemas(
       await dataSource.destroy();
     }
   }
-  for (const text of excess) onExcess(text);
+  for (const text of excess) options.onExcess?.(text);
   return ran;
 }
 
@@ -75,11 +80,11 @@ async function migrateSchema(
   dataSource: DataSource,
   schema: string,
   password: string,
-  closedDatabases: readonly string[],
+  { closedDatabases, contract }: Required<Pick<MigrateOptions, 'closedDatabases' | 'contract'>>,
 ): Promise<string[]> {
   await withRetry(dataSource, (tx) => prepare(tx, schema, password));
   const done = await dataSource.runMigrations();
-  await dataSource.transaction((tx) => grant(tx, schema));
+  await dataSource.transaction((tx) => grant(tx, schema, { contract }));
   await withRetry(dataSource, (tx) => settle(tx, schema));
   await withRetry(dataSource, (tx) => closeDatabases(tx, closedDatabases));
   return done.map(({ name }) => name);

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { isProduction } from '@twinbox/api-kit/connections';
 import { SCHEMAS } from './schemas.js';
 import { migrateSchemas } from './migrate-schemas.js';
@@ -13,10 +14,12 @@ function rolePassword(schema: string, variable: string): string {
 }
 
 run('migrate', async () => {
+  const { contract } = parseArgs({ options: { contract: { type: 'boolean', default: false } } }).values;
   const adminUrl = databaseUrl('the database, as an admin: postgres://user:password@host:port/database');
   const passwords = SCHEMAS.map(({ schema, passwordVariable }) => [schema, rolePassword(schema, passwordVariable)]);
   const ran = await migrateSchemas(adminUrl, Object.fromEntries(passwords) as Record<string, string>, {
     closedDatabases: (process.env['CLOSED_DATABASES'] ?? '').split(/[\s,]+/).filter((name) => name !== ''),
+    contract,
     onExcess: (text) => console.error(`migrate: ${text}`),
   });
   for (const [schema, names] of Object.entries(ran)) {

@@ -157,15 +157,20 @@ describe('the way down of the messaging tables', () => {
       for (const statement of statements) await shop.sql(statement);
       return catalogue(shop, 'shop');
     };
+    const inTurn = async (step: (to: number) => Promise<object[]>, versions: readonly number[]) => {
+      const found: object[][] = [];
+      for (const version of versions) found.push(await step(version));
+      return found;
+    };
     const stepUp = (to: number) => run(messagingTables('shop', { from: to - 1, to }));
     const stepDown = (to: number) => run(messagingTablesDown('shop', { from: to + 1, to }));
 
-    const versions = [await catalogue(shop, 'shop'), await stepUp(1), await stepUp(2), await stepUp(3)];
+    const versions = [await catalogue(shop, 'shop'), ...(await inTurn(stepUp, [1, 2, 3, 4]))];
 
-    expect(await run(messagingTables('shop', { from: 3 }))).toEqual(versions[3]);
-    expect([await stepDown(2), await stepDown(1), await stepDown(0)]).toEqual(versions.slice(0, 3).toReversed());
-    expect([await stepUp(1), await stepUp(2), await stepUp(3)]).toEqual(versions.slice(1));
-    expect(await run(messagingTablesDown('shop', { from: 3, to: 0 }))).toEqual([]);
+    expect(await run(messagingTables('shop', { from: 4 }))).toEqual(versions[4]);
+    expect(await inTurn(stepDown, [3, 2, 1, 0])).toEqual(versions.slice(0, 4).toReversed());
+    expect(await inTurn(stepUp, [1, 2, 3, 4])).toEqual(versions.slice(1));
+    expect(await run(messagingTablesDown('shop', { from: 4, to: 0 }))).toEqual([]);
     await shop.drop();
   });
 
@@ -200,7 +205,7 @@ describe('the way down of the messaging tables', () => {
   });
 });
 
-/** The columns, constraints, indexes and sequences of a schema. */
+/** The columns, constraints, indexes, sequences and functions of a schema. */
 async function catalogue(database: TestDatabase, schema: string): Promise<object[]> {
   return database.sql(
     `select relname as name, attname as part,
@@ -214,6 +219,9 @@ async function catalogue(database: TestDatabase, schema: string): Promise<object
        from pg_constraint where connamespace = $1::text::regnamespace
       union all
      select tablename, indexname, indexdef from pg_indexes where schemaname = $1::text
+      union all
+     select oid::regprocedure::text, proacl::text, pg_get_functiondef(oid)
+       from pg_proc where pronamespace = $1::text::regnamespace
       order by name, part, definition`,
     [schema],
   );

@@ -9,6 +9,7 @@ import { ProductHistory1764760000000 } from './orders/1764760000000-product-hist
 import { AppendOnlyHistory1764761000000 } from './orders/1764761000000-append-only-history.js';
 import { StreamTickets1764762000000 } from './orders/1764762000000-stream-tickets.js';
 import { OpenOrdersOfACustomer1764763000000 } from './orders/1764763000000-open-orders-of-a-customer.js';
+import { RemovalByFunctions1764764000000 } from './orders/1764764000000-removal-by-functions.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   AppendOnlyHistory1764761000000,
   StreamTickets1764762000000,
   OpenOrdersOfACustomer1764763000000,
+  RemovalByFunctions1764764000000,
 ];

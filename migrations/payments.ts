@@ -7,6 +7,7 @@ import { IdempotencyKeyRoles1764700000000 } from './payments/1764700000000-idemp
 import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-decided-by-named-operators.js';
 import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-payment-timeline-cancelled.js';
 import { AppendOnlyHistory1764761000000 } from './payments/1764761000000-append-only-history.js';
+import { RemovalByFunctions1764764000000 } from './payments/1764764000000-removal-by-functions.js';
 
 /** The migrations of the schema `payments` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   DecidedByNamedOperators1764710000000,
   PaymentTimelineCancelled1764730000000,
   AppendOnlyHistory1764761000000,
+  RemovalByFunctions1764764000000,
 ];

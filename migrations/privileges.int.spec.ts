@@ -1,9 +1,15 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { messagingRetention } from '@twinbox/messaging';
 import { SessionClient } from '@twinbox/messaging/session-client';
 import { createDatabase, setForRole, type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
-import { PASSWORDS } from '@twinbox/test-support';
+import { blocksFor, PASSWORDS } from '@twinbox/test-support';
 import pg from 'pg';
+import { DataSource } from 'typeorm';
 import { migrateSchemas } from './migrate-schemas.js';
-import { SERVICES } from './services.js';
+import { SCHEMAS } from './schemas.js';
+import { passwordVariable, SERVICES } from './services.js';
 
 const ROLES = SERVICES.map(({ schema }) => schema);
 
@@ -82,19 +88,107 @@ describe.each([
     );
   });
 
-  it('P10 messages in the outbox cannot be changed, but added, locked and removed', async () => {
-    const add = `insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
-                 values (gen_random_uuid(), 'a', 'k', 'T', 'urn', 1, '{}')`;
-    await runAs(schema, add);
+  it('P10 messages in outbox and inbox can be added, and neither changed nor locked nor deleted', async () => {
+    const statements = ['outbox', 'inbox'].flatMap((table) => [
+      `update ${schema}.${table} set ${table === 'outbox' ? "payload = '{}'" : "received_at = '-infinity'"}`,
+      `select from ${schema}.${table} for update`,
+      `delete from ${schema}.${table}`,
+    ]);
+    await runAs(schema, message(schema));
 
-    await expect(runAs(schema, `update ${schema}.outbox set payload = '{"forged":true}'`)).rejects.toThrow(
-      `UPDATE of ${schema}.outbox is rejected`,
-    );
-    const locked = await runAs(schema, `select payload from ${schema}.outbox for update skip locked`);
-    const removed = await runAs(schema, `delete from ${schema}.outbox returning payload`);
-
-    expect([locked, removed]).toEqual([[{ payload: '{}' }], [{ payload: '{}' }]]);
+    for (const statement of statements) await expect(runAs(schema, statement)).rejects.toThrow('permission denied');
+    await expect(database.sql(`update ${schema}.outbox set payload = '{}'`)).rejects.toThrow('is rejected');
   });
+
+  it('P10 messages are removed by functions only once they are as old as the retention', async () => {
+    await database.sql(message(schema, '7 days 1 hour'));
+    await database.sql(message(schema, '6 days 23 hours'));
+    await database.sql(`update ${schema}.relay_lease set position = 1000`);
+    await database.sql(`
+      insert into ${schema}.inbox (consumer, message_id, source, received_at)
+      values ('c', 'old', 's', now() - interval '30 days 1 hour'), ('c', 'new', 's', now() - interval '29 days 23 hours')`);
+
+    const removed = await runAs(schema, `select removed from ${schema}.outbox_remove_old(0, 1000, -1e9, 1000)`);
+    const forgotten = await runAs(schema, `select forgotten from ${schema}.inbox_forget('c', -1e9, null, 1000)`);
+
+    expect([removed, forgotten]).toEqual([[{ removed: 1 }], [{ forgotten: 1 }]]);
+  });
+
+  it('P10 no other role may call these functions, nor this one change the retention', async () => {
+    const other = ROLES.find((role) => role !== schema)!;
+    await database.sql(`grant usage on schema ${schema} to ${other}`);
+
+    for (const call of ['outbox_remove_old(0, 9, 0, 9)', `outbox_discard('{}')`, `inbox_forget('c', 0, null, 9)`])
+      await expect(runAs(other, `select ${schema}.${call}`)).rejects.toThrow('permission denied for function');
+    await expect(runAs(schema, messagingRetention(schema, { outboxMs: 0 })[0]!)).rejects.toThrow('permission denied');
+    await database.sql(`revoke usage on schema ${schema} from ${other}`);
+  });
+});
+
+/** SQL that adds a message of the given age to the outbox. */
+function message(schema: string, age = '0'): string {
+  return `insert into ${schema}.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at)
+          values (gen_random_uuid(), 'a', 'k', 'T', 'urn', 1, '{}', now() - interval '${age}')`;
+}
+
+describe('a database of the previous version', () => {
+  let upgraded: TestDatabase;
+
+  beforeEach(async () => {
+    upgraded = await createDatabase(testServerUrl());
+    for (const { schema, migrations } of SCHEMAS) {
+      await upgraded.sql(`create schema ${schema}`);
+      const before = migrations.filter(({ name }) => !name.startsWith('RemovalByFunctions'));
+      const options = { type: 'postgres', url: upgraded.url, schema, migrationsTransactionMode: 'each' } as const;
+      const dataSource = await new DataSource({
+        ...options,
+        migrationsTableName: 'migrations',
+        migrations: before,
+      }).initialize();
+      await dataSource.runMigrations();
+      await dataSource.destroy();
+      await upgraded.sql(`grant usage on schema ${schema} to ${schema}`);
+      await upgraded.sql(`grant select, insert, update, delete on all tables in schema ${schema} to ${schema}`);
+    }
+  });
+
+  afterEach(async () => {
+    await upgraded.drop();
+  });
+
+  it('lets services of that version remove messages until migrate --contract, and asks for that', async () => {
+    const asBefore = ROLES.flatMap((role) => [
+      [role, `select from ${role}.outbox for update skip locked`],
+      [role, `delete from ${role}.outbox`],
+      [role, `select from ${role}.inbox for update skip locked`],
+      [role, `delete from ${role}.inbox`],
+    ]) as [string, string][];
+    const ask = (role: string) =>
+      `the role ${role} may change and delete rows of ${role}.outbox and ${role}.inbox, as services of the previous ` +
+      'version do. Once none of them runs any more, run: npm run migrate -- --contract';
+
+    const excess = [...(await excessOf(upgraded.url)), ...(await excessOf(upgraded.url))];
+    for (const [role, statement] of asBefore) await expect(runAs(role, statement, upgraded)).resolves.toEqual([]);
+    const reports = [await contract(), await contract()];
+
+    for (const role of ROLES) expect(excess.filter((text) => text === ask(role))).toHaveLength(2);
+    for (const report of reports) expect(report).not.toContain('--contract');
+    for (const [role, statement] of asBefore)
+      await expect(runAs(role, statement, upgraded)).rejects.toThrow('permission denied');
+    for (const role of ROLES)
+      await expect(runAs(role, `select from ${role}.outbox_remove_old(0, 9, 0, 9)`, upgraded)).resolves.toEqual([{}]);
+  });
+
+  /** Runs the documented command without building it first, and returns its output. */
+  async function contract(): Promise<string> {
+    const passwords = ROLES.map((role) => [passwordVariable(role), PASSWORDS[role]]);
+    const env = { ...process.env, ...Object.fromEntries(passwords), DATABASE_URL: upgraded.url };
+    const command = fileURLToPath(new URL('dist/migrate.js', import.meta.url));
+    const [block] = await blocksFor('the contract step');
+    const [, option] = /^npm run migrate -- (\S+)\s*$/.exec(block?.text ?? '') ?? [];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, option ?? ''], { env });
+    return stdout + stderr;
+  }
 });
 
 describe('a closed database', () => {

@@ -4,25 +4,42 @@ import { ddl } from './ddl.js';
 /** The functions with which PostgreSQL lets every role create large objects, which belong to no schema and are never cleaned up. */
 const LARGE_OBJECTS = `array['lo_creat(integer)', 'lo_create(oid)', 'lo_from_bytea(oid, bytea)']::regprocedure[]`;
 
-/** Allows the role to read and write its service's rows, and nothing else: no other schema, no DDL, no temporary tables, no large objects. */
-export async function grant(tx: EntityManager, schema: string): Promise<void> {
+/** The tables whose rows only functions remove, because those keep them for as long as the retention demands. */
+const LOGS = `('outbox', 'inbox')`;
+
+/**
+ * Allows the role to read and write its service's rows, and nothing else: no other schema, no DDL, no temporary tables, no large objects.
+ * Services of the previous version delete from the outbox and the inbox themselves. A role that has the privileges for that keeps them
+ * until `contract`, and no other role gets them.
+ */
+export async function grant(tx: EntityManager, schema: string, { contract = false } = {}): Promise<void> {
   const database = await currentDatabase(tx);
   // So that the role can still connect when the privilege of everyone is revoked.
   await ddl(tx, 'grant connect on database %I to %I', database, schema);
   await ddl(tx, 'revoke temporary on database %I from public', database);
   await revokeLargeObjects(tx);
   await ddl(tx, 'grant usage on schema %I to %I', schema, schema);
-  await ddl(tx, 'grant select, insert, update, delete on all tables in schema %I to %I', schema, schema);
+  await ddl(tx, 'grant select, insert on all tables in schema %I to %I', schema, schema);
+  await ddl(tx, `grant update, delete on ${await tablesBeside(tx, schema)} to %I`, schema);
+  if (contract) await ddl(tx, 'revoke update, delete on %I.outbox, %I.inbox from %I', schema, schema, schema);
   await revokeHistory(tx, schema);
+  await ddl(tx, 'grant execute on all functions in schema %I to %I', schema, schema);
   // The relay compares its position with the sequence of the outbox.
   await ddl(tx, 'grant select on all sequences in schema %I to %I', schema, schema);
   await ddl(tx, 'revoke all on %I.migrations from %I', schema, schema);
 }
 
-/**
- * Revokes changes of history. The outbox is not among the tables, because locking its rows takes the privilege to update them, and the
- * relay of every version deletes old rows itself.
- */
+/** Returns the tables of the schema beside {@link LOGS}, for a statement. */
+async function tablesBeside(tx: EntityManager, schema: string): Promise<string> {
+  const rows: { tables: string }[] = await tx.query(
+    `select string_agg(oid::regclass::text, ', ') as tables
+       from pg_class where relnamespace = $1::text::regnamespace and relkind in ('r', 'p') and relname not in ${LOGS}`,
+    [schema],
+  );
+  return rows[0]?.tables ?? '';
+}
+
+/** Revokes changes of history. */
 async function revokeHistory(tx: EntityManager, schema: string): Promise<void> {
   const tables: { name: string; changes: string }[] = await tx.query(
     `select relname as name, case relname when 'messaging_incidents' then 'delete' else 'update, delete' end as changes
@@ -72,6 +89,14 @@ export async function excessOf(tx: EntityManager, role: string): Promise<string[
      select format('every role may create temporary tables. Run as its owner: revoke temporary on database %I from public', datname)
        from role, pg_database
       where datname = current_database() and has_database_privilege(role.oid, pg_database.oid, 'temporary')
+      union all
+     select format('the role %s may change and delete rows of %s, as services of the previous version do. '
+                   || 'Once none of them runs any more, run: npm run migrate -- --contract',
+                   rolname, string_agg(format('%I.%I', rolname, relname), ' and ' order by relname desc))
+       from role, pg_class
+      where relnamespace = to_regnamespace(quote_ident(rolname)) and relname in ${LOGS} and not rolsuper
+        and has_table_privilege(role.oid, pg_class.oid, 'update, delete')
+      group by rolname
       union all
      select format('every role may create large objects. Run as a superuser: revoke execute on function %s from public',
                    string_agg(name::text, ', '))

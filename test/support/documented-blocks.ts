@@ -89,6 +89,10 @@ export const RUNS = {
     test: 'migrations/operate-queries.int.spec.ts',
     selects: (block) => block.document === OPERATE && block.text.startsWith('psql '),
   },
+  'the contract step': {
+    test: 'migrations/privileges.int.spec.ts',
+    selects: (block) => block.document === OPERATE && block.text.startsWith('npm run migrate '),
+  },
   'queries on the tables of the library': {
     test: 'migrations/operate-queries.int.spec.ts',
     selects: (block) => LIBRARY.includes(block.document) && block.info === 'sql',

@@ -2,7 +2,8 @@
 export { type EventClass, type TopicContract } from './message/topic.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
-export { messagingTables } from './postgres/schema.js';
+export { messagingRetention, messagingTables, type MessagingTablesOptions } from './postgres/schema.js';
+export { type LeastRetention } from './postgres/removal.js';
 export { messagingTablesDown } from './postgres/schema-down.js';
 export { type KafkaOptions } from './kafka/client.js';
 export { type AccessToken, type KafkaSasl, type KafkaSecurity, type KafkaTls } from './kafka-security.js';

@@ -19,7 +19,7 @@ import { AfterCommit } from '#src/postgres/after-commit.js';
 import { type TestDatabase, testBrokers } from '#src/testing/database.js';
 import { readTopic, type TopicReader } from '#src/testing/topic.js';
 import { until } from '#src/testing/until.js';
-import { createSandboxDatabase } from './sandbox-database.js';
+import { createSandboxDatabase, serviceUrl } from './sandbox-database.js';
 
 /** The library's own test event. */
 export class Counted {
@@ -117,7 +117,7 @@ async function prepare(servers: Servers) {
   const consumer: InboxOptions = { consumer: COUNTER, groupId: name, topic: contract };
   const options: MessagingOptions = {
     schema: 'sandbox',
-    databaseUrl: database.url,
+    databaseUrl: serviceUrl(database),
     brokers: servers.brokers ?? testBrokers(),
     security: servers.security,
     service: name,
@@ -127,7 +127,7 @@ async function prepare(servers: Servers) {
   await createTopics(kafkaOptionsOf(options), [contract]);
   const extra = { Client: SessionClient, pipeline: true };
   const dataSource = await withoutRefusal(() =>
-    new DataSource({ type: 'postgres', url: database.url, extra }).initialize(),
+    new DataSource({ type: 'postgres', url: serviceUrl(database), extra }).initialize(),
   );
   return {
     options,

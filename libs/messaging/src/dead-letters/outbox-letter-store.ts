@@ -23,12 +23,12 @@ const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.
 
 /** The SQL of the outbox's dead letters. The relay publishes the messages behind them once no dead letter of the key is left. */
 export class OutboxLetterStore implements LetterStore {
+  private readonly schema: string;
   private readonly parked: string;
-  private readonly log: string;
 
   constructor(schema: string) {
-    this.parked = `${quoteIdentifier(schema)}.outbox_parked`;
-    this.log = `${quoteIdentifier(schema)}.outbox`;
+    this.schema = quoteIdentifier(schema);
+    this.parked = `${this.schema}.outbox_parked`;
   }
 
   async list(
@@ -92,15 +92,7 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
-    // Removed from the log as well, because the successor of a relay that died before it recorded its progress would find the
-    // message there and send it again. A locked row can be skipped: it is being pruned, so the progress is recorded. The id is
-    // compared too, because after a reset of the sequence another message may have the position.
-    await tx.query(
-      `with discarded as (delete from ${this.parked} where position = any($1::bigint[]) returning position, id)
-       delete from ${this.log} where position in (
-         select log.position from ${this.log} as log join discarded using (position, id) for update of log skip locked)`,
-      [ids],
-    );
+    await tx.query(`select ${this.schema}.outbox_discard($1)`, [ids]);
   }
 }
 

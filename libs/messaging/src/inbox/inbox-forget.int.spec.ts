@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { InboxStore } from './inbox-store.js';
+import { messagingRetention } from '../postgres/schema.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
-const RETENTION_MS = 30 * 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
+const RETENTION_MS = 30 * DAY_MS;
 const CONSUMER = 'old-consumer';
 
 let sandbox: Sandbox;
@@ -23,7 +25,7 @@ async function forgetAll(store: InboxStore): Promise<void> {
   while (await store.forget(sandbox.dataSource, RETENTION_MS));
 }
 
-/** Returns the number of blocks that the store's next scan reads. */
+/** Returns the number of blocks that the store's next scan reads, once its session knows the tables. */
 async function blocksOf(store: InboxStore): Promise<number> {
   const sent: { query: string; parameters: unknown[] }[] = [];
   sandbox.dataSource.subscribers.push({
@@ -33,11 +35,15 @@ async function blocksOf(store: InboxStore): Promise<number> {
   await store.forget(sandbox.dataSource, RETENTION_MS);
   sandbox.dataSource.subscribers.pop();
   const { query, parameters } = sent[0]!;
-  const [row] = await sql<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
+  const session = new pg.Client({ connectionString: sandbox.database.directUrl });
+  await session.connect();
+  await session.query(query, parameters);
+  const { rows } = await session.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
     `explain (analyze, buffers, format json) ${query}`,
     parameters,
   );
-  const { Plan } = row!['QUERY PLAN'][0];
+  await session.end();
+  const { Plan } = rows[0]!['QUERY PLAN'][0];
   return Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!;
 }
 
@@ -106,4 +112,17 @@ it('P7 deletes the oldest rows first', async () => {
   );
   expect(more).toBe(true);
   expect(left).toEqual({ count: 1000, young: true });
+});
+
+it('P4 does not forget a message before the least retention has passed, whatever the consumer is configured to', async () => {
+  for (const statement of messagingRetention('sandbox', { inboxMs: 30 * DAY_MS })) await sql(statement);
+  await given(2, 28);
+  await given(3, 31);
+
+  await new InboxStore('sandbox', CONSUMER, true).forget(sandbox.dataSource, 1000);
+
+  const [left] = await sql<{ count: number; young: boolean }>(
+    `select count(*)::int, bool_and(received_at > now() - interval '30 days') as young from sandbox.inbox`,
+  );
+  expect(left).toEqual({ count: 2, young: true });
 });

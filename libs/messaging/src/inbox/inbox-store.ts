@@ -180,15 +180,11 @@ export class InboxStore {
 
   /** Deletes inbox rows that this transaction has inserted. */
   private async withdraw(tx: EntityManager, refs: readonly MessageRef[]): Promise<void> {
-    // inbox_pkey. An array of ctids, because the planner would expect a join to be large.
-    await tx.query(
-      `delete from ${this.schema}.inbox where ctid = any(array(
-         select known.ctid from unnest($2::text[], $3::text[]) as m (message_id, source)
-          cross join lateral (
-            select ctid from ${this.schema}.inbox i
-             where i.consumer = $1 and i.message_id = m.message_id and i.source = m.source offset 0) known))`,
-      [this.consumer, refs.map(({ id }) => id), refs.map(({ source }) => source)],
-    );
+    await tx.query(`select ${this.schema}.inbox_withdraw($1, $2, $3)`, [
+      this.consumer,
+      refs.map(({ id }) => id),
+      refs.map(({ source }) => source),
+    ]);
   }
 
   /**
@@ -254,7 +250,8 @@ export class InboxStore {
   }
 
   /**
-   * Deletes one chunk of the rows older than `retentionMs`, the oldest first. Returns true while there may be more.
+   * Deletes one chunk of the rows older than `retentionMs` and the least retention of the tables, the oldest first. Returns true
+   * while there may be more.
    *
    * Deleted rows stay in the index for as long as any old transaction is open (P6), and a scan from the front would walk over
    * all of them. So each chunk begins where the last one ended. When no rows are left, the next scan repeats the last round, for
@@ -265,18 +262,13 @@ export class InboxStore {
       this.forgettingSince = performance.now();
       this.forgetFrom = null;
     }
-    // inbox_age
-    const [rows]: [{ at: string }[], number] = await db.query(
-      `delete from ${this.schema}.inbox where ctid = any(array(
-         select ctid from ${this.schema}.inbox
-          where consumer = $1 and received_at < now() - $2::float8 * interval '1 ms'
-            and received_at >= coalesce(${timeOf('$3')}, '-infinity')
-          order by received_at limit ${CHUNK} for update skip locked))
-       returning ${microsOf('received_at')} as at`,
+    const [row]: { forgotten: number; upTo: string | null }[] = await db.query(
+      `select forgotten, ${microsOf('up_to')} as "upTo"
+         from ${this.schema}.inbox_forget($1, $2, ${timeOf('$3')}, ${CHUNK})`,
       [this.consumer, retentionMs, this.forgetFrom],
     );
-    const more = rows.length === CHUNK;
-    if (rows.length > 0) this.forgottenUpTo = rows.reduce((most, { at }) => Math.max(most, Number(at)), 0);
+    const more = row?.forgotten === CHUNK;
+    if (row?.upTo) this.forgottenUpTo = Number(row.upTo);
     this.forgetFrom = more ? this.forgottenUpTo : this.forgottenBefore;
     if (!more) this.forgottenBefore = this.forgottenUpTo;
     return more;

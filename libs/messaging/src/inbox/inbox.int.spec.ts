@@ -3,6 +3,7 @@ import { Controller, type INestApplication } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
+import pg from 'pg';
 import { DataSource, type EntityManager } from 'typeorm';
 import { PermanentError } from '../errors.js';
 import { MessagingHealth } from '../operations/health.js';
@@ -125,9 +126,10 @@ describe('the inbox', () => {
   });
 
   it('P6 keeps processing while a transaction stays open elsewhere in the database', async () => {
-    const other = sandbox.dataSource.createQueryRunner();
+    const other = new pg.Client({ connectionString: sandbox.database.directUrl });
+    await other.connect();
     try {
-      await other.startTransaction('REPEATABLE READ');
+      await other.query('begin isolation level repeatable read');
       await other.query('create table sandbox.others as select pg_current_xact_id(), count(*) from sandbox.effects');
       let failures = 0;
       CounterController.onNegative = () => {
@@ -141,8 +143,7 @@ describe('the inbox', () => {
       await until('nothing is parked', async () => (await parked()).length === 0);
     } finally {
       // Otherwise its lock keeps the sandbox from closing, and a failure would be reported as a timeout.
-      await other.rollbackTransaction();
-      await other.release();
+      await other.end();
     }
   });
 

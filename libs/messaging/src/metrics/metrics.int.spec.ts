@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type INestApplication } from '@nestjs/common';
+import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { PermanentError } from '../errors.js';
 import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
@@ -287,8 +288,9 @@ describe('P9 a scrape', () => {
 
   it('times out on the server when the database takes too long, so no session is left waiting', async () => {
     const metrics = metricsOf(sandbox.newRelay());
-    const blocker = sandbox.dataSource.createQueryRunner();
-    await blocker.startTransaction();
+    const blocker = new pg.Client({ connectionString: sandbox.database.directUrl });
+    await blocker.connect();
+    await blocker.query('begin');
     await blocker.query('lock table sandbox.outbox in access exclusive mode');
 
     const scraped = await scrape(metrics);
@@ -300,8 +302,7 @@ describe('P9 a scrape', () => {
       );
       return waiting.length === 0;
     });
-    await blocker.rollbackTransaction();
-    await blocker.release();
+    await blocker.end();
   });
 });
 

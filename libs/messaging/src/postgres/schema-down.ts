@@ -1,3 +1,4 @@
+import { removalOfVersion4Down } from './removal.js';
 import { inboxDeadLetters, quoteIdentifier, SCHEMA_VERSION } from './schema.js';
 
 /**
@@ -5,6 +6,8 @@ import { inboxDeadLetters, quoteIdentifier, SCHEMA_VERSION } from './schema.js';
  * a service's migration. Run them in one transaction, while no process of the service is running. Going up again gives the same
  * tables, but not what they contained:
  *
+ * - 4 to 3 drops the functions that remove old rows. A service of version 3 deletes them itself, so its role needs update and delete on
+ *   `outbox` and `inbox`.
  * - 3 to 2 drops incidents, recorded offsets, setbacks, the times of marks, and the relay's progress beyond a blocked type. The
  *   relay publishes those messages again, and consumers drop them. It fails while two parked messages of one consumer
  *   have the same topic, partition and offset.
@@ -65,4 +68,5 @@ const STEPS_DOWN: readonly ((s: string) => readonly string[])[] = [
     `drop table ${s}.inbox_offsets, ${s}.messaging_incidents`,
     `alter table ${s}.relay_lease drop column origin, drop column ahead`,
   ],
+  (s) => [removalOfVersion4Down(s)],
 ];

@@ -1,16 +1,40 @@
+import { leastRetention, type LeastRetention, removalOfVersion4 } from './removal.js';
+
 /** The version of the tables below. Every change is a step of its own and raises it. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
+
+/** Which steps {@link messagingTables} returns. */
+export interface MessagingTablesOptions {
+  /** The version that the tables have. Default: 0, which means that there are none. */
+  readonly from?: number;
+  /** The version that they will have. Default: the latest. */
+  readonly to?: number;
+  readonly retention?: LeastRetention;
+}
 
 /**
  * Returns the statements that migrate one schema's outbox, relay and inbox tables from one version to another, for the service's
- * migrations. A new service runs all of them; an existing one runs `{ from: 1 }` in a migration of its own, and so on. The
- * service's role needs select, insert, update and delete on the tables and select on their sequences, and owns none of them.
+ * migrations. A new service runs all of them; an existing one runs `{ from: 1 }` in a migration of its own, and so on.
+ *
+ * The service's role needs select and insert on `outbox` and `inbox`; select, insert, update and delete on the other tables; select
+ * on their sequences; and execute on the functions. It owns none of them. The functions remove rows of `outbox` and `inbox` that
+ * are older than `retention`.
+ * @throws RangeError for an invalid retention
  */
-export function messagingTables(schema: string, { from = 0, to = SCHEMA_VERSION } = {}): readonly string[] {
-  return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema)));
+export function messagingTables(schema: string, options: MessagingTablesOptions = {}): readonly string[] {
+  const { from = 0, to = SCHEMA_VERSION, retention = {} } = options;
+  return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema), retention));
 }
 
-const STEPS: readonly ((schema: string) => readonly string[])[] = [
+/**
+ * Returns the statements that change the least retention of tables of version 4, for a migration.
+ * @throws RangeError for an invalid retention
+ */
+export function messagingRetention(schema: string, retention: LeastRetention): readonly string[] {
+  return [leastRetention(quoteIdentifier(schema), retention)];
+}
+
+const STEPS: readonly ((schema: string, retention: LeastRetention) => readonly string[])[] = [
   (s) => [
     // The column names are the defaults of Debezium's Outbox Event Router. `payload` is text, so that it is published exactly as
     // written, byte for byte. The only index is the primary key, along which the relay reads.
@@ -92,6 +116,7 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
     `create index jobs_begun on ${s}.jobs (queue, run_at)
        where dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)`,
   ],
+  removalOfVersion4,
 ];
 
 function outboxOfVersion2(s: string): readonly string[] {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
@@ -6,6 +5,7 @@ import { Cursor } from '../log/cursor.js';
 import { type ComponentHealth } from '../operations/health.js';
 import { type LeaseTiming } from '../poll/lease.js';
 import { PollStore } from '../poll/poll-store.js';
+import { messagingRetention } from '../postgres/schema.js';
 import { RelayStore } from './relay-store.js';
 import {
   connectStores,
@@ -15,6 +15,7 @@ import {
   type RelayProcess,
   type Sandbox,
 } from '../../test/sandbox.js';
+import { roleUrl } from '../../test/sandbox-database.js';
 import { until } from '../testing/until.js';
 
 let sandbox: Sandbox;
@@ -53,25 +54,18 @@ const messages = (count: number, key?: string) => `
   select gen_random_uuid(), 'counter', ${key === undefined ? "'key-' || n % 100" : `'${key}'`}, 'Counted', 'urn:event:Counted:1', n, '{"n":1}'
     from generate_series(1, ${count}) as n`;
 
-const role = `relay_${randomBytes(6).toString('hex')}`;
-
-/** Creates a role with only the privileges that a service has (`messagingTables`). */
-async function asService(): Promise<string> {
-  await sandbox.database.sql(`create role ${role} login password 'relay'`);
-  await sandbox.database.sql(`grant usage on schema sandbox to ${role}`);
-  await sandbox.database.sql(`grant select, insert, update, delete on all tables in schema sandbox to ${role}`);
-  return sandbox.database.urlFor(role, 'relay');
-}
-
-async function dropRole(): Promise<void> {
-  await sandbox.database.sql(`drop owned by ${role}`);
-  await sandbox.database.sql(`drop role ${role}`);
+/** Records progress as a relay does. */
+async function recordPublished(position: number, gaps = '{}', ahead: object | null = null): Promise<void> {
+  await sandbox.database.sql('update sandbox.relay_lease set position = $1, gaps = $2, ahead = $3', [
+    position,
+    gaps,
+    ahead,
+  ]);
 }
 
 describe('P6 beside transactions that stay open', () => {
   it('publishes and removes without blocking writers, as a role with the least privileges', async () => {
     await sandbox.database.sql('create table sandbox.elsewhere (n integer)');
-    const databaseUrl = await asService();
     const others = await Promise.all([
       open('begin', 'select 1'),
       open('begin isolation level repeatable read', 'select from sandbox.elsewhere'),
@@ -80,7 +74,10 @@ describe('P6 beside transactions that stay open', () => {
     ]);
     const writer = await open('begin', messages(1, 'slow'));
     const quitter = await open('begin', messages(1, 'never'));
-    const relay = sandbox.newRelay(undefined, undefined, { databaseUrl, outboxRetentionMs: 0 });
+    const relay = sandbox.newRelay(undefined, undefined, {
+      databaseUrl: roleUrl(sandbox.database),
+      outboxRetentionMs: 0,
+    });
     const outbox = sandbox.outboxOf(relay);
     relay.start();
 
@@ -110,20 +107,62 @@ describe('P6 beside transactions that stay open', () => {
     await sandbox.drained();
     expect(inversions(sandbox.topic)).toEqual([]);
     await Promise.all([...others, writer, quitter, busy, quick].map((session) => session.end()));
-    await relay.stop();
-    await dropRole();
   });
 });
 
 it('P2 removes nothing beyond a gap, because it may have been committed late and be unpublished', async () => {
   const { poll, relay } = await connectStores(sandbox.options);
   await sandbox.database.sql(messages(5));
+  await recordPublished(4, '{[2,3)}');
 
   const removal = await relay.removeOld(0, new Cursor(4, [{ from: 2, to: 3 }]), 0, 100);
 
   expect(removal).toEqual({ count: 1, upTo: 1, more: false });
   const left = await sandbox.database.sql('select position::int from sandbox.outbox order by position');
   expect(left).toEqual([2, 3, 4, 5].map((position) => ({ position })));
+  await poll.close();
+});
+
+it('P2 removes nothing that the lease row does not record as published, whatever the relay takes for published', async () => {
+  const { poll, relay } = await connectStores(sandbox.options);
+  await sandbox.database.sql(messages(9));
+  await sandbox.database.sql(`update sandbox.outbox set aggregatetype = 'blocked' where position in (4, 6)`);
+  const remove = async (position: number, gaps: string, ahead: object | null = null) => {
+    await recordPublished(position, gaps, ahead);
+    await relay.removeOld(0, new Cursor(9, []), 0, 100);
+    const left = await sandbox.database.sql<{ position: number }>(
+      'select position::int from sandbox.outbox order by 1',
+    );
+    return left.map((row) => row.position);
+  };
+  const ahead = { position: 8, gaps: '{[7,8)}', waiting: { blocked: { from: 4, messages: 2 } } };
+
+  expect(await remove(0, '{}')).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(await remove(1, '{}')).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(await remove(3, '{}', { at: 2, ...ahead })).toEqual([4, 5, 6, 7, 8, 9]);
+  expect(await remove(3, '{}', { at: 3, ...ahead })).toEqual([4, 6, 7, 8, 9]);
+  expect(await remove(8, '{[5,6),[7,8)}')).toEqual([6, 7, 8, 9]);
+  await sandbox.database.sql('delete from sandbox.relay_lease');
+  expect(await remove(9, '{}')).toEqual([6, 7, 8, 9]);
+  await poll.close();
+});
+
+it('removes no message before the least retention has passed, whatever the relay is configured to', async () => {
+  const { poll, relay } = await connectStores(sandbox.options);
+  for (const statement of messagingRetention('sandbox', { outboxMs: 60_000 })) await sandbox.database.sql(statement);
+  await sandbox.database.sql(messages(2));
+  await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '61 s' where position = 1`);
+  await recordPublished(2);
+
+  const removals = [
+    await relay.removeOld(0, new Cursor(2, []), 0, 100),
+    await relay.removeOld(1, new Cursor(2, []), -1e9, 1),
+  ];
+
+  expect(removals).toEqual([
+    { count: 1, upTo: 1, more: false },
+    { count: 0, upTo: 1, more: false },
+  ]);
   await poll.close();
 });
 
@@ -259,6 +298,7 @@ describe('P7', () => {
     await sandbox.database.sql(messages(6));
     // The server's clock was set back after the writer of message 2 had drawn its position.
     await sandbox.database.sql(`update sandbox.outbox set created_at = now() - interval '1 hour' where position <> 2`);
+    await recordPublished(6);
     const remove = (after: number, limit: number) => relay.removeOld(after, new Cursor(6, []), 60_000, limit);
 
     const removals = [await remove(0, 1), await remove(1, 4), await remove(1, 100)];
@@ -330,11 +370,10 @@ it('P8 reconnects by itself whenever its session is terminated', async () => {
 });
 
 it('P8 keeps its connection when the server rejects a notification', async () => {
-  const databaseUrl = await asService();
   const connects = jest.spyOn(PollStore, 'connect');
   const notices = jest.spyOn(PollStore.prototype, 'notify');
   const polls = jest.spyOn(PollStore.prototype, 'holdLease');
-  const writer = sandbox.newRelay(undefined, OFTEN, { databaseUrl, relay: false });
+  const writer = sandbox.newRelay(undefined, OFTEN, { databaseUrl: roleUrl(sandbox.database), relay: false });
   writer.start();
   await until('it polls', () => writer.health()['role'] === 'elsewhere');
   await sandbox.database.sql('revoke execute on function pg_notify from public');
@@ -346,8 +385,6 @@ it('P8 keeps its connection when the server rejects a notification', async () =>
   const before = polls.mock.calls.length;
   await until('it polls as before', () => polls.mock.calls.length > before + 3);
   expect(connects).toHaveBeenCalledTimes(1);
-  await writer.stop();
-  await dropRole();
 });
 
 describe('P8 backs off', () => {

@@ -24,7 +24,8 @@ const sessions: pg.Client[] = [];
 
 beforeEach(async () => {
   sandbox = await createSandbox();
-  relay = sandbox.newRelay();
+  // As a role that may see what the other sessions do.
+  relay = sandbox.newRelay(undefined, undefined, { databaseUrl: sandbox.database.url });
   outbox = sandbox.outboxOf(relay);
 });
 

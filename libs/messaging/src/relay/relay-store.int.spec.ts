@@ -66,6 +66,7 @@ it('P2 neither reads nor removes with a cursor that belongs to another log', asy
   expect(await store.read(Cursor.START, 10, 1_000_000, false, { location })).toHaveLength(3);
   expect(await store.read(new Cursor(4, []), 10, 1_000_000, false, { location })).toEqual([]);
   expect(await store.read(Cursor.START, 10, 1_000_000, false, { location: 'another server' })).toEqual([]);
+  await sandbox.database.sql('update sandbox.relay_lease set position = 3');
   expect(await store.removeOld(0, new Cursor(3, []), 0, 10, 'another server')).toMatchObject({ count: 0 });
   expect(await store.removeOld(0, new Cursor(3, []), 0, 10, location)).toMatchObject({ count: 3 });
 });

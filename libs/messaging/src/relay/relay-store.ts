@@ -208,8 +208,9 @@ export class RelayStore {
   }
 
   /**
-   * Checks the first `limit` published messages beyond `after`, and removes those that are older than `retentionMs`. It takes only
-   * row locks, on rows that nobody writes, so no writer waits for it.
+   * Checks the first `limit` published messages beyond `after`, and removes those that are older than `retentionMs` and the least
+   * retention of the tables. The function removes only what the lease row records as published, and no message of a blocked type,
+   * because those stay until they are published. It takes only row locks, on rows that nobody writes, so no writer waits for it.
    *
    * Removed rows stay in the index for as long as any old transaction is open (P6), and a scan from the beginning would walk over
    * all of them (2.2 s for two million, while a statement of 3 s costs the connection). So the next scan starts where this one
@@ -226,28 +227,17 @@ export class RelayStore {
   ): Promise<Removal> {
     const end = cursor.gaps[0]?.from ?? cursor.position + 1;
     const before = Math.min(end, after + MAX_SCANNED_POSITIONS);
-    // Messages of blocked types are skipped, because they stay until they are published.
-    const { rows } = await this.connection.query<{ count: number; waiting: number; upTo: string }>(
-      `with looked as materialized (
-         select position, aggregatetype = any($5::text[]) as waits,
-                created_at < clock_timestamp() - $3 * interval '1 millisecond' as old
-           from ${this.schema}.outbox
-          where position > $1 and position < $2 and ($6::text is null or $6 = ${this.log.location})
-          order by position limit $4),
-       removed as (
-         delete from ${this.schema}.outbox
-          where position = any(array(select position from looked where old and not waits)) returning 1)
-       select (select count(*) from removed)::int as count, (count(*) filter (where waits))::int as waiting,
-              coalesce(min(position) filter (where not old and not waits) - 1,
-                       case when count(*) = $4 then max(position) else $2 - 1 end) as "upTo"
-         from looked`,
-      [after, before, retentionMs, limit, [...cursor.waiting.keys()], location],
+    const { rows } = await this.connection.query<{ removed: number; waiting: number; upTo: string }>(
+      `select removed, waiting, up_to as "upTo"
+         from ${this.schema}.outbox_remove_old($1, $2, $3,
+                case when $5::text is null or $5 = ${this.log.location} then $4::integer else 0 end)`,
+      [after, before, retentionMs, limit, location],
     );
     const [row] = rows;
     if (!row) throw new Error('PostgreSQL returned no row for the removal');
-    const { count, waiting } = row;
+    const { removed, waiting } = row;
     const upTo = Number(row.upTo);
-    return { count, upTo, more: count + waiting === limit || (upTo === before - 1 && before < end) };
+    return { count: removed, upTo, more: removed + waiting === limit || (upTo === before - 1 && before < end) };
   }
 
   /** Records an incident over the poll's connection. */
