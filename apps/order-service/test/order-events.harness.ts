@@ -147,3 +147,16 @@ export interface Client extends ReturnType<typeof caller> {
 export const INSERT_STEP = `
   insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
   values ($1, $2, 'Tested', 'PLACED', $3, now(), 'system')`;
+
+/** Consumes transaction ids. Each failing block takes one. */
+export const burnTransactions = (count: number) => `
+  do $$ begin
+    for n in 1..${count} loop
+      begin
+        perform pg_current_xact_id();
+        update orders.products set available = available where id = 'tea';
+        raise exception 'never';
+      exception when raise_exception then null;
+      end;
+    end loop;
+  end $$`;

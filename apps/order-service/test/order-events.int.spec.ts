@@ -3,7 +3,14 @@ import { until } from '@twinbox/messaging/testing';
 import { type EventClient, expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { Feed } from '../src/application/live/feed.js';
-import { type Client, INSERT_STEP, type Replica, startWorld, type World } from './order-events.harness.js';
+import {
+  burnTransactions,
+  type Client,
+  INSERT_STEP,
+  type Replica,
+  startWorld,
+  type World,
+} from './order-events.harness.js';
 
 let world: World;
 let here: Replica;
@@ -34,19 +41,6 @@ const INSERT_LARGE_STEPS = `
   insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor, detail)
   select order_id, $2, 'Tested', 'PLACED', version, now(), 'system', jsonb_build_object('reason', repeat('🫖', 500))
     from unnest($1::uuid[]) as order_id, generate_series(1, $3::int) as version`;
-
-/** Consumes transaction ids. Each failing block takes one. */
-const burnTransactions = (count: number) => `
-  do $$ begin
-    for n in 1..${count} loop
-      begin
-        perform pg_current_xact_id();
-        update orders.products set available = available where id = 'tea';
-        raise exception 'never';
-      exception when raise_exception then null;
-      end;
-    end loop;
-  end $$`;
 
 const gets = (client: EventClient, count: number) =>
   until(`the client gets ${count} steps`, () => steps(client).length >= count);

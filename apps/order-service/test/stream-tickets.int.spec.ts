@@ -6,7 +6,7 @@ import { until } from '@twinbox/messaging/testing';
 import { type EventClient, expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { PostgresTicketStore } from '../src/adapters/postgres/live/ticket-store.js';
-import { type Client, type Replica, startWorld, type World } from './order-events.harness.js';
+import { burnTransactions, type Client, type Replica, startWorld, type World } from './order-events.harness.js';
 
 const BACKLOG = 5000;
 const UNKNOWN = 'A'.repeat(43);
@@ -336,7 +336,11 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
         [orderId, ada, steps],
       );
 
-    it('who missed too much must load everything again', async () => {
+    it.each([
+      ['recently', 0],
+      ['long ago', 11_000],
+    ])('who left %s and missed too much must load everything again', async (_, transactions) => {
+      await world.database.sql(burnTransactions(transactions));
       await misses(BACKLOG + 1);
       const url = await aTicket(ada);
 

@@ -166,3 +166,21 @@ it('P2 does not continue a scan over other orders, because steps would be lost',
 
   expect(got.size).toBe(COUNT);
 });
+
+it.each([
+  ['all orders', { all: true }, {}],
+  ['a customer', { customerId: 'ada' }, {}],
+  ['one order', { orderId: ORDER }, {}],
+  ['a customer, although the scan claims to be at its end', { customerId: 'ada' }, { over: 'customer' }],
+  ['one order, although the scan claims to be at its end', { orderId: ORDER }, { over: 'order' }],
+] as const)('P7 counts what a client of %s has missed', async (_, watched, claim) => {
+  const delivery = aDelivery(aTimeline(1));
+  const seen = new Snapshot(50, []);
+  const scan = 'over' in claim ? { ...claim, upTo: seen, orderId: ORDER, position: COUNT } : undefined;
+
+  const begun = await delivery.join(watched, undefined);
+  const resumed = await delivery.join(watched, { seen, ...(scan && { scan }) });
+
+  expect(await delivery.missed(begun!, 10_000)).toBe(0);
+  expect(await delivery.missed(resumed!, 10_000)).toBeGreaterThanOrEqual(COUNT);
+});
