@@ -18,6 +18,8 @@ import type { Problem } from './problem.js';
 /** Thrown by the handler, if it is set. */
 let problem: Problem | undefined;
 let failure: Error | undefined;
+/** Thrown by a hook, which runs before guards and handlers. */
+let hookProblem: Problem | undefined;
 
 @Controller('feeds')
 class FeedsController {
@@ -61,6 +63,10 @@ let app: NestFastifyApplication;
 let url: string;
 beforeAll(async () => {
   app = await createApp(FeedsModule, new TestConfig());
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRequest', (_request, _reply, done) => done(hookProblem && new ProblemException(hookProblem)));
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
 });
@@ -68,6 +74,7 @@ afterAll(() => app.close());
 beforeEach(() => {
   problem = undefined;
   failure = undefined;
+  hookProblem = undefined;
   logged = '';
 });
 
@@ -108,6 +115,7 @@ describe('a request with a ticket', () => {
 
   it.each([
     ['a limit', () => (problem = full), 429, 'urn:twinbox:problem:too-many-streams'],
+    ['a limit of a hook', () => (hookProblem = full), 429, 'urn:twinbox:problem:too-many-streams'],
     ['an outage', () => (failure = new Error('gone')), 500, 'urn:twinbox:problem:internal-error'],
     [
       'a shutdown',
