@@ -1,6 +1,6 @@
-// Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick]`
+// Measures the figures in docs/benchmarks.md: `npm run bench [-- part…] [--quick] [--secure]`
 import { parseArgs } from 'node:util';
-import { describeError, ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
+import { describeError, OperationalError, ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './support/figures.js';
 import { LOGICAL_DECODING } from './debezium/configuration.js';
 import { debezium } from './parts/debezium.js';
@@ -16,6 +16,7 @@ import { takeover } from './parts/takeover.js';
 import { tokens } from './parts/tokens.js';
 import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
+import { startSecured } from './support/secured.js';
 import { type Servers } from './support/servers.js';
 
 interface Part {
@@ -44,12 +45,19 @@ const PARTS: Readonly<Record<string, Part>> = {
   debezium: { measure: debezium, seconds: [700, 110], optIn: true, settings: LOGICAL_DECODING },
 };
 
-const USAGE = `npm run bench [-- part…] [--quick]
+const USAGE = `npm run bench [-- part…] [--quick] [--secure]
 Parts: ${Object.keys(PARTS).join(', ')}. Default: all but debezium.
-debezium compares the relay with Debezium. It needs Java 17 or newer and, for the first run, Maven.`;
+debezium compares the relay with Debezium. It needs Java 17 or newer and, for the first run, Maven.
+--secure measures with a broker that requires TLS and SASL (SCRAM-SHA-512). It runs with Java too, and not with debezium.`;
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean' } }, allowPositionals: true });
+  const options = { quick: { type: 'boolean' }, secure: { type: 'boolean' } } as const;
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const { secure = false } = values;
+  if (secure && positionals.includes('debezium'))
+    throw new OperationalError(
+      'debezium cannot be measured with --secure, because its connector is configured without TLS.',
+    );
   const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
   if (unknown.length > 0) {
     console.error(`Unknown part: ${unknown.join(', ')}\n${USAGE}`);
@@ -64,7 +72,7 @@ async function main(): Promise<number> {
 
   const figures: Figure[] = [];
   const settings = Object.assign({}, ...wanted.map(([, part]) => part.settings)) as Record<string, string>;
-  await withServers(settings, async (servers) => {
+  await withServers(settings, secure, async (servers) => {
     for (const [, { measure }] of wanted) {
       if (servers.signal.aborted) break;
       progress.beginPart();
@@ -79,6 +87,7 @@ async function main(): Promise<number> {
 /** Starts throw-away servers and removes them however this ends. */
 async function withServers(
   settings: Readonly<Record<string, string>>,
+  secure: boolean,
   use: (servers: Omit<Servers, 'quick' | 'rounds'>) => Promise<void>,
 ): Promise<void> {
   console.error('starting PostgreSQL and Kafka');
@@ -94,17 +103,23 @@ async function withServers(
   interrupted.catch(() => undefined);
   const [postgres, kafka] = await Promise.allSettled([
     startPostgres({ settings, signal: stop.signal }),
-    startKafka({ signal: stop.signal, onProgress: (what) => console.error(`Kafka: ${what} …`) }),
+    secure ? startSecured(stop.signal) : startPlain(stop.signal),
   ]);
   try {
     if (postgres.status === 'rejected') throw postgres.reason;
     if (kafka.status === 'rejected') throw kafka.reason;
-    const servers = { databaseUrl: postgres.value.url, brokers: [kafka.value.brokers], signal: stop.signal };
+    const { brokers, secured } = kafka.value;
+    const servers = { databaseUrl: postgres.value.url, brokers, secured, signal: stop.signal };
     await Promise.race([use(servers), interrupted]);
   } finally {
     if (postgres.status === 'fulfilled') await postgres.value.remove();
-    if (kafka.status === 'fulfilled') await kafka.value.remove();
+    if (kafka.status === 'fulfilled') await kafka.value.kafka.remove();
   }
+}
+
+async function startPlain(signal: AbortSignal): Promise<Awaited<ReturnType<typeof startSecured>>> {
+  const kafka = await startKafka({ signal, onProgress: (what) => console.error(`Kafka: ${what} …`) });
+  return { kafka, brokers: [kafka.brokers] };
 }
 
 main()

@@ -8,8 +8,10 @@ it('reads its options, has a default for each, and accepts --help', () => {
     seed: 7,
     brokers: 3,
     standby: true,
+    secure: false,
   });
-  expect(read()).toEqual({ minutes: 5, seed: 42, brokers: 1, standby: false });
+  expect(read()).toEqual({ minutes: 5, seed: 42, brokers: 1, standby: false, secure: false });
+  expect(read('--secure')).toMatchObject({ brokers: 1, secure: true });
   expect(read('--help')).toBe('help');
 });
 
@@ -23,6 +25,7 @@ it.each([
   [['--seed', ''], '--seed is ""'],
   [['--brokers', '2'], '--brokers is "2"'],
   [['--brokers', 'three'], '--brokers is "three"'],
+  [['--secure', '--brokers', '3'], '--secure has one broker'],
   [['--seed'], 'argument missing'],
   [['--sed', '1'], "Unknown option '--sed'"],
   [['5'], "Unexpected argument '5'"],

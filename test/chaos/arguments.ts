@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const USAGE = `Usage: npm run chaos -- [--minutes M] [--seed S] [--brokers N] [--standby]
+export const USAGE = `Usage: npm run chaos -- [--minutes M] [--seed S] [--brokers N] [--standby] [--secure]
 
 Runs two replicas of each service under load and faults. Customers fill carts, place orders and cancel them; operators and a payment
 provider decide payments; depending on the seed, the simulated gateway settles the remaining payments or they expire. Depending on the
@@ -14,6 +14,7 @@ times, and requests and messages are sent twice. At the end the databases and to
                 and restarted one at a time and cut off from the services, partition leaders move, and coordinators of groups are killed.
   --standby     PostgreSQL has a synchronous standby. Repeatedly the primary is killed for good and the standby promoted, which then gets
                 a new standby; the standby itself is killed and paused.
+  --secure      Kafka requires TLS and SASL (SCRAM-SHA-512) of both services and their relays. It has one broker, which runs with Java.
   --help        show this text
 
 Exit status: 0 if all checks pass, 1 if a check or the run fails, 2 if the arguments are invalid.`;
@@ -21,23 +22,33 @@ Exit status: 0 if all checks pass, 1 if a check or the run fails, 2 if the argum
 export class UsageError extends Error {}
 
 export type Arguments =
-  'help' | { readonly minutes: number; readonly seed: number; readonly brokers: number; readonly standby: boolean };
+  | 'help'
+  | {
+      readonly minutes: number;
+      readonly seed: number;
+      readonly brokers: number;
+      readonly standby: boolean;
+      readonly secure: boolean;
+    };
 
 /** @throws UsageError that names the invalid argument */
 export function readArguments(argv: readonly string[], randomSeed: () => number): Arguments {
-  const { help, minutes, seed, brokers, standby = false } = parse(argv);
+  const { help, minutes, seed, brokers, standby = false, secure = false } = parse(argv);
   if (help) return 'help';
   const wanted = {
     minutes: minutes === undefined ? 5 : numberFrom(minutes, /^\d+(\.\d+)?$/),
     seed: seed === undefined ? randomSeed() : numberFrom(seed, /^\d+$/),
     brokers: brokers === undefined ? 1 : numberFrom(brokers, /^\d+$/),
     standby,
+    secure,
   };
   if (!(wanted.minutes > 0 && wanted.minutes <= 1440))
     throw new UsageError(`--minutes is "${minutes}", but must be a number above 0 and at most 1440`);
   if (!(wanted.seed < 2 ** 32))
     throw new UsageError(`--seed is "${seed}", but must be an integer from 0 to 4294967295`);
   if (![1, 3].includes(wanted.brokers)) throw new UsageError(`--brokers is "${brokers}", but must be 1 or 3`);
+  if (secure && wanted.brokers > 1)
+    throw new UsageError('--secure has one broker, so it cannot be combined with --brokers 3');
   return wanted;
 }
 
@@ -49,6 +60,7 @@ function parse(argv: readonly string[]) {
       seed: { type: 'string' },
       brokers: { type: 'string' },
       standby: { type: 'boolean' },
+      secure: { type: 'boolean' },
     } as const;
     return parseArgs({ args: [...argv], options, strict: true }).values;
   } catch (error) {

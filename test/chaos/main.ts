@@ -1,4 +1,4 @@
-// npm run chaos -- --minutes M --seed S --brokers N --standby
+// npm run chaos -- --minutes M --seed S --brokers N --standby --secure
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,8 +23,8 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal));
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-chaos-'));
-  const { minutes, seed, brokers, standby } = wanted;
-  const flags = `${brokers === 1 ? '' : ` --brokers ${brokers}`}${standby ? ' --standby' : ''}`;
+  const { minutes, seed, brokers, standby, secure } = wanted;
+  const flags = `${brokers === 1 ? '' : ` --brokers ${brokers}`}${standby ? ' --standby' : ''}${secure ? ' --secure' : ''}`;
   console.log(`Seed ${seed}, ${minutes} min, logs in ${logs}`);
   const result = await runChaos({ ...wanted, logs, log: (line) => console.log(line), signal: stop.signal }).catch(
     (error: unknown) => {

@@ -45,6 +45,8 @@ export interface ChaosOptions {
   readonly logs: string;
   /** Whether PostgreSQL has a synchronous standby, to which it fails over repeatedly. Default: false. */
   readonly standby?: boolean;
+  /** Whether Kafka requires TLS and SASL of the services. Default: false. */
+  readonly secure?: boolean;
   readonly ordersPerSecond?: number;
   /** The time to live of a payment request. */
   readonly paymentTtlMs?: number;
@@ -77,7 +79,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     appendFileSync(join(options.logs, 'chaos.log'), `${new Date().toISOString()} ${line}\n`);
     options.log?.(line);
   };
-  const { seed, brokers = 1, standby = false, logs, paymentTtlMs = 20_000 } = options;
+  const { seed, brokers = 1, standby = false, secure = false, logs, paymentTtlMs = 20_000 } = options;
   const setup = setupFor(seed, brokers);
   const payments = {
     ttlMs: paymentTtlMs,
@@ -88,11 +90,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const kafka = brokers === 1 ? 'Kafka' : `${brokers} Kafka brokers`;
   log(`starting PostgreSQL, ${kafka}, two replicas of each service, and two relays of ${setup.separateRelaysOf}`);
   log(`payment gateway: ${setup.gateway}; payments expire after ${paymentTtlMs / 1000} s`);
+  if (secure) log('Kafka requires TLS and SASL');
   if (standby) log('PostgreSQL has a synchronous standby');
   const phases = reportPhases(options.minutes, log);
   phases.beginPart();
   try {
-    const system = await startSystem(setup, payments, logs, { standby });
+    const system = await startSystem(setup, payments, logs, { standby, secure });
     try {
       return await observe(system, payments, { ...options, log, nextPhase: () => phases.beginPart() });
     } finally {

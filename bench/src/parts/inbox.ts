@@ -43,13 +43,19 @@ async function handle(servers: Servers, messages: number, options: InboxProcessO
   try {
     await world.database.sql('create table bench.notes (key text primary key, n integer not null)');
     await world.database.sql(`insert into bench.notes select 'key-' || n, 0 from generate_series(0, 19999) as n`);
-    const bare: BareOptions = { brokers: servers.brokers, topic: world.name, messages, headers: true };
+    const bare: BareOptions = {
+      brokers: servers.brokers,
+      secured: servers.secured,
+      topic: world.name,
+      messages,
+      headers: true,
+    };
     await (
       await startChild<BareResult>('bare-producer', bare)
     ).result;
 
-    const { databaseUrl, brokers, name } = world;
-    const process: InboxProcessOptions = { databaseUrl, brokers, name, inbox: options };
+    const { databaseUrl, brokers, secured, name } = world;
+    const process: InboxProcessOptions = { databaseUrl, brokers, secured, name, inbox: options };
     const child = await startChild('inbox', process);
     // Measured from the first tenth on, because joining the group takes time that is not of interest.
     const handled = async (atLeast: number) => {

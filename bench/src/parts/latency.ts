@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
+import { logLevel } from 'kafkajs';
 import { startChild } from '../support/child.js';
 import { type Figure, quantile } from '../support/figures.js';
 import { type WriterOptions, type WriterResult } from '../processes/writer.js';
+import { kafkaJs } from '../support/secured.js';
 import { createWorld, type Servers, type World } from '../support/servers.js';
 import { cpuFigures, cpuOf, type CpuPerMessage, type Kinds } from '../support/usage.js';
 
@@ -63,6 +64,7 @@ export async function measureLatency(
       const options: WriterOptions = {
         databaseUrl: world.databaseUrl,
         brokers: world.brokers,
+        secured: world.secured,
         name: world.name,
         perSecond: PER_SECOND,
         messages,
@@ -101,8 +103,8 @@ export function latencyFigures(what: string, { ms, commitMs, cpu }: Latencies, g
   ];
 }
 
-async function consume({ brokers, name }: World, onMessage: (sentAt: bigint) => void) {
-  const consumer = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.NOTHING }).consumer({
+async function consume({ name, ...kafka }: World, onMessage: (sentAt: bigint) => void) {
+  const consumer = kafkaJs(kafka, 'bench', logLevel.NOTHING).consumer({
     groupId: `${name}-latency`,
     maxWaitTimeInMs: 500,
   });

@@ -32,7 +32,13 @@ export async function relay(servers: Servers): Promise<Figure[]> {
 async function bare(servers: Servers, messages: number, headers: boolean): Promise<number> {
   const world = await createWorld(servers);
   try {
-    const options: BareOptions = { brokers: servers.brokers, topic: world.name, messages, headers };
+    const options: BareOptions = {
+      brokers: servers.brokers,
+      secured: servers.secured,
+      topic: world.name,
+      messages,
+      headers,
+    };
     const producer = await startChild<BareResult>('bare-producer', options);
     return (await producer.result).perSecond;
   } finally {

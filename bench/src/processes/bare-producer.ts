@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel, type Message, Partitioners } from 'kafkajs';
+import { logLevel, type Message, Partitioners } from 'kafkajs';
 import { runAsChild } from '../support/child.js';
+import { type Brokers, kafkaJs } from '../support/secured.js';
 
-export interface BareOptions {
-  readonly brokers: readonly string[];
+export interface BareOptions extends Brokers {
   readonly topic: string;
   readonly messages: number;
   readonly headers: boolean;
@@ -17,7 +17,7 @@ const BATCH = 1000;
 
 /** The baseline for the relay: plain kafkajs, which sends the same keys, values and headers. */
 runAsChild<BareOptions, BareResult>(async (options, finish) => {
-  const producer = new Kafka({ brokers: [...options.brokers], clientId: 'bare', logLevel: logLevel.NOTHING }).producer({
+  const producer = kafkaJs(options, 'bare', logLevel.NOTHING).producer({
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,

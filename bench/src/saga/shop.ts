@@ -5,7 +5,8 @@ import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
 import { migrateSchemas } from '@twinbox/migrations';
 import { bySchema, SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
 import { QUOTAS_FOR_LOAD, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
-import { Kafka, logLevel } from 'kafkajs';
+import { logLevel } from 'kafkajs';
+import { kafkaJs, securityOf, variablesOf } from '../support/secured.js';
 import { type Servers } from '../support/servers.js';
 
 /** Everything that the two services need: topics, and a migrated database with products and no orders. */
@@ -20,10 +21,11 @@ export const PRODUCTS = 200;
 
 export const productId = (n: number): string => `product-${n % PRODUCTS}`;
 
-export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop> {
+export async function openShop({ databaseUrl, ...kafka }: Servers): Promise<Shop> {
+  const { brokers } = kafka;
   const unique = randomBytes(4).toString('hex');
   const topics = { orders: `order.events-${unique}`, payments: `payment.events-${unique}` };
-  await createTopics({ brokers, clientId: 'bench' }, [
+  await createTopics({ brokers, clientId: 'bench', ...securityOf(kafka) }, [
     { ...ORDER_EVENTS, name: topics.orders },
     { ...PAYMENT_EVENTS, name: topics.payments },
   ]);
@@ -47,6 +49,7 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
       ...WITHOUT_RATE_LIMITS,
       DATABASE_URL: database.urlFor(SCHEMA_OF[service], SCHEMA_OF[service]),
       KAFKA_BROKERS: brokers.join(','),
+      ...variablesOf(kafka),
       ORDER_EVENTS_TOPIC: topics.orders,
       PAYMENT_EVENTS_TOPIC: topics.payments,
       CONSUMER_GROUP: `${service}-${unique}`,
@@ -55,7 +58,7 @@ export async function openShop({ databaseUrl, brokers }: Servers): Promise<Shop>
     }),
     async close() {
       await database.drop();
-      const admin = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.ERROR }).admin();
+      const admin = kafkaJs(kafka, 'bench', logLevel.ERROR).admin();
       await admin.connect();
       await admin.deleteTopics({ topics: Object.values(topics) });
       await admin.disconnect();

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { createTopics, messagingTables } from '@twinbox/messaging';
 import { createDatabase, type TestDatabase } from '@twinbox/messaging/testing';
-import { Kafka, logLevel } from 'kafkajs';
+import { logLevel } from 'kafkajs';
 import { messagingOptions, type Place } from './place.js';
+import { type Brokers, kafkaJs, securityOf } from './secured.js';
 
 /** Real PostgreSQL and Kafka servers with their default settings, including fsync. */
-export interface Servers {
+export interface Servers extends Brokers {
   readonly databaseUrl: string;
-  readonly brokers: readonly string[];
   /** Sends less and repeats less, to check that everything runs, not how fast. */
   readonly quick: boolean;
   /** Aborted when the run is interrupted. */
@@ -27,13 +27,13 @@ export interface World extends Place {
 const PAYLOAD_BYTES = 500;
 const KEYS = 20_000;
 
-export async function createWorld({ databaseUrl, brokers }: Servers): Promise<World> {
+export async function createWorld({ databaseUrl, brokers, secured }: Servers): Promise<World> {
   const database = await createDatabase(databaseUrl);
-  const place: Place = { databaseUrl: database.url, brokers, name: `bench-${randomBytes(6).toString('hex')}` };
-  await createTopics({ brokers, clientId: 'bench' }, messagingOptions(place).publishes);
+  const place: Place = { databaseUrl: database.url, brokers, secured, name: `bench-${randomBytes(6).toString('hex')}` };
+  await createTopics({ brokers, clientId: 'bench', ...securityOf(place) }, messagingOptions(place).publishes);
   await database.sql('create schema bench');
   for (const statement of messagingTables('bench')) await database.sql(statement);
-  const admin = new Kafka({ brokers: [...brokers], clientId: 'bench', logLevel: logLevel.ERROR }).admin();
+  const admin = kafkaJs(place, 'bench', logLevel.ERROR).admin();
   await admin.connect();
   return {
     ...place,

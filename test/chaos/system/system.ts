@@ -9,7 +9,7 @@ import { type SimulatedGatewaySettings } from './simulated-gateway.js';
 import { Replica } from './replica.js';
 import { type LinkName, type ProcessName, type ServerName, serviceOf, type Setup } from '../faults/schedule.js';
 import { ReplicatedPostgres, type ServerControl } from './replicated-postgres.js';
-import { openLink, openLinks, POSTGRES_SETTINGS, startServers, type Undo } from './servers.js';
+import { openLink, openLinks, POSTGRES_SETTINGS, type Servers, startServers, type Undo } from './servers.js';
 import { openShop } from './shop.js';
 
 export const TOPICS = ['order.events', 'payment.events'] as const;
@@ -56,6 +56,8 @@ export interface System {
 export interface SystemOptions {
   /** Whether PostgreSQL has a synchronous standby. Default: false. */
   readonly standby?: boolean;
+  /** Whether Kafka requires TLS and SASL of the services. Default: false. */
+  readonly secure?: boolean;
 }
 
 /**
@@ -85,11 +87,11 @@ async function build(
   setup: Setup,
   payments: PaymentSettings,
   logs: string,
-  { standby = false }: SystemOptions,
+  { standby = false, secure = false }: SystemOptions,
   undo: Undo,
 ): Promise<Omit<System, 'remove'>> {
   await mkdir(logs, { recursive: true });
-  const { postgres, kafka, brokers } = await startServers(setup, logs, undo);
+  const { postgres, kafka, brokers, secured } = await startServers(setup, logs, secure, undo);
   const direct = standby ? [await openLink(postgres.port, undo)] : [];
   const connectionString = withPort(postgres.url, direct[0]?.port ?? postgres.port);
   const database = new pg.Pool({ connectionString, max: 4, connectionTimeoutMillis: 5000 });
@@ -103,9 +105,10 @@ async function build(
     : undefined;
   if (replicated) undo.push(() => replicated.remove());
 
-  const links = await openLinks(setup, { postgres, kafka }, undo);
+  const links = await openLinks(setup, { postgres, kafka, secured }, undo);
   const unexpectedEvents: string[] = [];
-  const processes = await startReplicas(setup, payments, links, logs, undo, (what) => unexpectedEvents.push(what));
+  const own = { payments, secured };
+  const processes = await startReplicas(setup, own, links, logs, undo, (what) => unexpectedEvents.push(what));
 
   return {
     processes,
@@ -135,7 +138,7 @@ async function build(
 
 async function startReplicas(
   setup: Setup,
-  payments: PaymentSettings,
+  { payments, secured }: { readonly payments: PaymentSettings } & Pick<Servers, 'secured'>,
   links: ReadonlyMap<LinkName, FaultProxy>,
   logs: string,
   undo: Undo,
@@ -144,7 +147,7 @@ async function startReplicas(
   const processes = new Map<ProcessName, Replica>();
   for (const name of setup.processes) {
     const logFile = join(logs, `${name.replace(/[ /]/g, '-')}.log`);
-    const variables = variablesOf(name, links, setup, payments);
+    const variables = { ...secured?.variables, ...variablesOf(name, links, setup, payments) };
     const replica = new Replica(name, await steadyPort(), variables, logFile, reportUnexpected);
     undo.push(() => replica.kill());
     processes.set(name, replica);

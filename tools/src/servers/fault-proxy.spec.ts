@@ -1,7 +1,12 @@
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { until } from '@twinbox/messaging/testing';
-import { FaultProxy } from './fault-proxy.js';
+import { type Authority, createAuthority } from './certificates.js';
+import { FaultProxy, type ProxyTls } from './fault-proxy.js';
 
 let server: Server;
 let received: string;
@@ -211,4 +216,68 @@ it('waits for the rest of an answer that arrives in pieces', async () => {
 
   await until('the answer has arrived', () => client.answers.length === frame.length);
   expect(client.answers.readInt32BE(13)).toBe(link.port);
+});
+
+describe('with TLS', () => {
+  let directory: string;
+  let authority: Authority;
+  let tls: ProxyTls;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'proxy-'));
+    authority = await createAuthority(directory);
+    tls = await certificateFor('IP:127.0.0.1');
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  async function certificateFor(hosts: string): Promise<ProxyTls> {
+    const { certFile, keyFile } = await authority.issue({ name: 'server', hosts });
+    const [cert, key, ca] = await Promise.all(
+      [certFile, keyFile, authority.caFile].map((file) => readFile(file, 'utf8')),
+    );
+    return { cert: cert ?? '', key: key ?? '', ca: ca ?? '' };
+  }
+
+  /** Starts a server with TLS that answers each request with its own address, and a link to it. */
+  async function aSecureLink(certificate: ProxyTls): Promise<FaultProxy> {
+    server = createTlsServer(certificate, (socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('data', (request: Buffer) => {
+        received += request.toString();
+        socket.write(request);
+      });
+    }).listen(0, '127.0.0.1');
+    received = '';
+    await once(server, 'listening');
+    return aLink((server.address() as AddressInfo).port, { tls });
+  }
+
+  it('reads what is sent, proves its own name, and can be cut', async () => {
+    const link = await aSecureLink(tls);
+    const client = connectTls({ port: link.port, host: '127.0.0.1', ca: tls.ca });
+    sockets.add(client);
+    const closed = once(client, 'close');
+    client.on('error', () => undefined);
+
+    client.write('hello');
+    const [answer] = (await once(client, 'data')) as [Buffer];
+
+    expect(answer.toString()).toBe('hello');
+    expect(received).toBe('hello');
+    link.cut();
+    await closed;
+  });
+
+  it('P10 passes nothing on to a server that cannot prove its name', async () => {
+    const link = await aSecureLink(await certificateFor('DNS:another.example'));
+    const client = connectTls({ port: link.port, host: '127.0.0.1', ca: tls.ca });
+    sockets.add(client);
+    client.on('error', () => undefined);
+
+    client.write('hello');
+    await once(client, 'close');
+
+    expect(received).toBe('');
+  });
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { addressRewriter } from './advertised-address.js';
 
 /**
@@ -16,8 +17,20 @@ export interface FaultProxyOptions {
    * clients would bypass the proxy otherwise. The brokers of a cluster also tell each other's addresses, see {@link FaultProxy.openAll}.
    */
   readonly advertises?: boolean;
+  /**
+   * For a server with TLS: the proxy reads and changes what is sent, so it decrypts it, and encrypts it again. It proves its own name, which
+   * clients verify, and verifies that of the server.
+   */
+  readonly tls?: ProxyTls;
   /** Makes the filter of a connection, which it can reset. */
   readonly filter?: (reset: () => void) => Filter;
+}
+
+/** The certificate of a proxy with its key, and the authorities of its server, each in PEM format. */
+export interface ProxyTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
 }
 
 /** A TCP proxy in front of a server on loopback that can simulate network failures. It starts open. */
@@ -51,10 +64,15 @@ export class FaultProxy {
    * Opens one proxy in front of each broker of a cluster, in the order of `targetPorts`. Whichever broker tells a client of the others,
    * the client reaches each of them only through its proxy.
    */
-  static async openAll(targetPorts: readonly number[]): Promise<FaultProxy[]> {
+  static async openAll(
+    targetPorts: readonly number[],
+    options: Pick<FaultProxyOptions, 'tls'> = {},
+  ): Promise<FaultProxy[]> {
     const advertised = new Map<number, number>();
     // All of them are open before a client can connect to any, so `advertised` is complete then.
-    return Promise.all(targetPorts.map((port) => FaultProxy.listen(port, { advertises: true }, advertised)));
+    return Promise.all(
+      targetPorts.map((port) => FaultProxy.listen(port, { ...options, advertises: true }, advertised)),
+    );
   }
 
   private static async listen(
@@ -137,7 +155,8 @@ export class FaultProxy {
   private connect(client: Socket): void {
     if (client.destroyed) return;
     const server = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
-    const connection = new Connection(client, server, {
+    const [near, far] = encrypted(client, server, this.options.tls);
+    const connection = new Connection(near, far, {
       filter: this.options.filter,
       // Made for each connection, because it may hold the beginning of an answer.
       readdress: this.options.advertises ? addressRewriter(this.advertised) : unchanged,
@@ -152,6 +171,17 @@ export class FaultProxy {
     connection.onClosed(() => this.connections.delete(connection));
   }
 }
+
+function encrypted(client: Socket, server: Socket, tls: ProxyTls | undefined): readonly [Socket, Socket] {
+  if (!tls) return [client, server];
+  const { cert, key, ca } = tls;
+  const near = new TLSSocket(client, { isServer: true, cert, key });
+  return [near, connectTls({ socket: server, host: '127.0.0.1', ca })];
+}
+
+const reset = (socket: Socket): unknown =>
+  // A TLS socket cannot send a TCP reset.
+  socket instanceof TLSSocket ? socket.destroy() : socket.resetAndDestroy();
 
 const unchanged = (chunk: Buffer): Buffer => chunk;
 
@@ -179,6 +209,7 @@ class Connection {
     });
     server.on('end', () => answers.pass('end'));
     server.on('error', () => this.reset());
+    client.on('error', () => this.reset());
     server.on('close', () => answers.pass('end'));
     client.on('close', () => requests.pass('end'));
     client.resume();
@@ -195,8 +226,8 @@ class Connection {
   }
 
   reset(): void {
-    this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    reset(this.client);
+    reset(this.server);
   }
 
   onClosed(listener: () => void): void {
