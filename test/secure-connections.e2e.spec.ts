@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { TokenIssuer as UserTokens } from '@twinbox/api-kit/testing';
 import { createDatabase, type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
   createServiceTopics,
   customer,
+  MarkedFlow,
+  Marks,
   operator,
   PASSWORDS,
   type ServiceProcess,
@@ -159,6 +162,48 @@ describeWithJava('both services with TLS and authentication', () => {
     await complete(orders, payments);
     for (const secret of [SASL_PASSWORD, TOKEN_SECRET, 'rotated-in'])
       expect(orders.log() + payments.log()).not.toContain(secret);
+  });
+
+  it('P10 no secret, token, signature or payload value is in a log, a problem, metrics or health', async () => {
+    const marks = new Marks();
+    for (const secret of [SASL_PASSWORD, TOKEN_SECRET]) marks.add('secret for Kafka', secret);
+    const password = marks.new('database password');
+    for (const role of ['orders', 'payments']) await database.sql(`alter role ${role} password '${password}'`);
+    const webhookKey = Buffer.from(marks.new('webhook secret'));
+    const webhookSecret = marks.add('encoded webhook secret', webhookKey.toString('base64'));
+    const tokens = await UserTokens.start();
+    const ofBoth = { ...tokens.env, LOG_LEVEL: 'trace' };
+    const orders = await startService('order-service', {
+      ...topics.env('order-service'),
+      ...(await scram()),
+      ...ofBoth,
+      DATABASE_URL: databaseUrl('orders', password),
+      NOTIFIER: 'smtp',
+      SMTP_URL: `smtp://shop:${marks.new('mail password')}@127.0.0.1:1`,
+      MAIL_DOMAIN: `${marks.new('mail domain')}.example`,
+    });
+    const payments = await startService('payment-service', {
+      ...topics.env('payment-service'),
+      ...(await bearer()),
+      ...ofBoth,
+      DATABASE_URL: databaseUrl('payments', password),
+      WEBHOOK_SECRET: `whsec_${webhookSecret}`,
+    });
+
+    const problems = await new MarkedFlow({ marks, orders, payments, tokens, database, topics, webhookKey }).run();
+
+    const shown: string[] = problems.map(({ headers, body }) => JSON.stringify([[...headers], body]));
+    for (const { url } of [orders, payments])
+      for (const path of ['/metrics', '/health', '/health/messaging', '/openapi.json'])
+        shown.push(JSON.stringify((await customer(url).get(path)).body));
+    const exits = [await orders.stop(), await payments.stop()];
+    await tokens.stop();
+    for (const role of ['orders', 'payments'] as const)
+      await database.sql(`alter role ${role} password '${PASSWORDS[role]}'`);
+    expect(exits).toEqual([0, 0]);
+    const statuses = problems.map(({ status }) => status);
+    expect(statuses).toEqual(expect.arrayContaining([400, 401, 403, 404, 409, 415, 500]));
+    expect([...shown, orders.log(), payments.log()].flatMap((text) => marks.foundIn(text))).toEqual([]);
   });
 
   it.each([

@@ -22,6 +22,8 @@ export { describeEdge } from './edge.js';
 export { EventClient } from './event-client.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
+export { MarkedFlow } from './marked-flow.js';
+export { Marks } from './marks.js';
 export { INVALID_LIMITS } from './invalid-limits.js';
 export { describeRunningService } from './running-service.js';
 export { type ServiceName } from '@twinbox/migrations/services';

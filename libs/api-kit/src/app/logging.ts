@@ -5,6 +5,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import { loggableUrl } from './loggable-url.js';
 import type { ServiceConfig } from './service-config.js';
 
 /** Fields that are added to every log line of a context. */
@@ -88,7 +89,7 @@ function logFinished(
   { address, elapsedMs }: { readonly address: string; readonly elapsedMs: number },
 ): void {
   const { method } = request;
-  const url = loggable(request.url ?? '');
+  const url = loggableUrl(request.url ?? '');
   const status = response.statusCode;
   const aborted = !response.writableFinished;
   // Probes and scrapes come every few seconds and report problems themselves.
@@ -97,21 +98,6 @@ function logFinished(
     { method, url, status, address, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
     `${method} ${url} ${aborted ? 'aborted' : status}`,
   );
-}
-
-/** Shortens a URL, and hides stream tickets, which are the only secrets that a URL may contain. */
-function loggable(url: string): string {
-  const [path = '', ...query] = url.split('?');
-  const pairs = query
-    .join('?')
-    .split('&')
-    .map((pair) => (isTicket(pair) ? 'ticket=[redacted]' : pair));
-  return [path, ...(query.length > 0 ? [pairs.join('&')] : [])].join('?').slice(0, 500);
-}
-
-/** Whether the pair is a ticket, however its name is spelt. */
-function isTicket(pair: string): boolean {
-  return [...new URLSearchParams(pair).keys()].some((name) => name.toLowerCase() === 'ticket');
 }
 
 function options({ LOG_LEVEL }: Pick<ServiceConfig, 'LOG_LEVEL'>, name: string): LoggerOptions {

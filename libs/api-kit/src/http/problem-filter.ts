@@ -106,7 +106,9 @@ function problemOfHttpException(exception: HttpException): Problem {
   const code = malformedBody.has(String(fastifyCode)) ? 'malformed-body' : codeOfStatus(status);
   const known = commonProblems[code as keyof typeof commonProblems] as { title: string } | undefined;
   const title = known?.title ?? `${STATUS_CODES[status] ?? 'The request failed'}.`;
-  return { code, status, title, detail: exception.message };
+  // Nest quotes the URL of an unknown route.
+  const detail = status === 404 ? exception.message.replace(/\?.*/s, '') : exception.message;
+  return { code, status, title, detail };
 }
 
 const malformedBody = new Set([
