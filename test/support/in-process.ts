@@ -7,7 +7,7 @@ import {
   type ServiceConfig,
 } from '@twinbox/api-kit';
 import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
-import { WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { ON_A_BUSY_MACHINE, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import pg from 'pg';
 import { type Answer, caller } from './http.js';
 import { DescribedApi } from './openapi.js';
@@ -33,8 +33,7 @@ export async function startInProcess<C extends ServiceConfig>(
     LOG_FORMAT: 'json',
     // A few callers send all requests of a test. Tests of the limits set their own.
     ...WITHOUT_RATE_LIMITS,
-    // The test runs in the same event loop.
-    MAX_EVENT_LOOP_DELAY: 'off',
+    ...ON_A_BUSY_MACHINE,
     ...env,
   });
   const app = await createApp(service.module(config), config, service.openApi);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from '@twinbox/messaging/testing';
 import { type ServiceName } from '@twinbox/migrations/services';
-import { SERVICE_HEAP, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { ON_A_BUSY_MACHINE, SERVICE_HEAP, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 
 /** A replica of a service, built and run as in production: a process that can be called over HTTP, stopped and killed. */
 export interface ServiceProcess {
@@ -33,7 +33,14 @@ export function startRelay(name: ServiceName, env: Record<string, string>): Prom
 async function start(name: ServiceName, args: string[], env: Record<string, string>): Promise<ServiceProcess> {
   // A few callers send all requests of a test. Tests of the limits set their own.
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env['PATH'], PORT: '0', LOG_FORMAT: 'json', ...WITHOUT_RATE_LIMITS, ...env },
+    env: {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      LOG_FORMAT: 'json',
+      ...WITHOUT_RATE_LIMITS,
+      ...ON_A_BUSY_MACHINE,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';

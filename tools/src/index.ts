@@ -1,6 +1,6 @@
 export { root } from './checkout.js';
 export { describeError, OperationalError } from './errors.js';
-export { WITHOUT_RATE_LIMITS } from './limits.js';
+export { ON_A_BUSY_MACHINE, WITHOUT_RATE_LIMITS } from './limits.js';
 export { startKafka } from './servers/kafka.js';
 export { type KafkaOptions, type KafkaServer } from './servers/kafka-server.js';
 export { ProgressReport } from './progress/progress-report.js';

@@ -9,3 +9,9 @@ export const WITHOUT_RATE_LIMITS: Readonly<Record<string, string>> = {
   RATE_LIMIT_WEBHOOKS: 'off',
   RATE_LIMIT_REFUSED_LOGINS: 'off',
 };
+
+/**
+ * The variables that let a service answer although it gets too little of the processor. For tests, which run many processes at a time and
+ * pause them.
+ */
+export const ON_A_BUSY_MACHINE: Readonly<Record<string, string>> = { MAX_EVENT_LOOP_DELAY: 'off' };

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QUOTAS_FOR_LOAD, steadyPort, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { ON_A_BUSY_MACHINE, QUOTAS_FOR_LOAD, steadyPort, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import { type FaultProxy } from '@twinbox/tools/fault-proxy';
 import { KafkaLeaders } from '@twinbox/tools/kafka-cluster';
 import pg from 'pg';
@@ -173,6 +173,7 @@ function variablesOf(
   return {
     // The load comes from a few callers at one address.
     ...WITHOUT_RATE_LIMITS,
+    ...ON_A_BUSY_MACHINE,
     DATABASE_URL: `postgres://${role}:${role}@127.0.0.1:${links.get(`${name} → postgres`)?.port}/twinbox`,
     KAFKA_BROKERS: setup.brokers.map((broker) => `127.0.0.1:${links.get(`${name} → ${broker}`)?.port}`).join(','),
     ...(serviceOf(name) === 'order-service' && QUOTAS_FOR_LOAD),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { passwordVariable, SERVICES } from '@twinbox/migrations/services';
 import { home, root } from '../checkout.js';
 import { startIdentityProvider } from '../identity-provider/provider.js';
-import { WITHOUT_RATE_LIMITS } from '../limits.js';
+import { ON_A_BUSY_MACHINE, WITHOUT_RATE_LIMITS } from '../limits.js';
 import { STEP_HEAP } from '../memory.js';
 import { QUOTAS_FOR_LOAD } from '../quotas.js';
 import { startKafka } from '../servers/kafka.js';
@@ -88,6 +88,7 @@ async function startService(
       // A few callers send thousands of requests a minute.
       ...WITHOUT_RATE_LIMITS,
       ...QUOTAS_FOR_LOAD,
+      ...ON_A_BUSY_MACHINE,
       DATABASE_URL: urlAs(databaseUrl, schema, schema),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',

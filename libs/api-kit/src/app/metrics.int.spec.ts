@@ -1,17 +1,10 @@
 import { Controller, Get, Global, Module, Param } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Gauge, Registry } from 'prom-client';
-import {
-  createApp,
-  loggerModule,
-  MetricsModule,
-  MetricsSource,
-  openApiDocument,
-  Public,
-  ServiceConfig,
-} from '../index.js';
+import { InProcessConfig } from '../../test/in-process-config.js';
+import { createApp, loggerModule, MetricsModule, MetricsSource, openApiDocument, Public } from '../index.js';
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override LOG_LEVEL = 'fatal' as const;
 }

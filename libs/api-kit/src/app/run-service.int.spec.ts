@@ -21,7 +21,7 @@ const script = `
   Public()(Waits);
   Controller()(Waits);
 
-  class Config extends ServiceConfig { PORT = 0; }
+  class Config extends ServiceConfig { PORT = 0; MAX_EVENT_LOOP_DELAY = false; }
   class Waiting {}
   await runService({
     name: 'waiting',

@@ -1,7 +1,8 @@
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
-import { createApp, loadConfig, loggerModule, RequireRole, ServiceConfig } from '../index.js';
+import { InProcessConfig } from '../../test/in-process-config.js';
+import { createApp, loadConfig, loggerModule, RequireRole } from '../index.js';
 import { TokenIssuer } from '../testing/index.js';
 
 @Controller('things')
@@ -18,7 +19,7 @@ class ThingsController {
   }
 }
 
-class Config extends ServiceConfig {
+class Config extends InProcessConfig {
   override PORT = 0;
 }
 

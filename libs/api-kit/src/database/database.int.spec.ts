@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource, EntitySchema } from 'typeorm';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import { classifyDatabaseError } from './database-errors.js';
 import { prepared } from '@twinbox/messaging/transactions';
 import {
@@ -15,7 +16,6 @@ import {
   openApiDocument,
   openApiGaps,
   Public,
-  ServiceConfig,
 } from '../index.js';
 
 const NoteSchema = new EntitySchema<{ id: number; text: string }>({
@@ -107,7 +107,7 @@ class NotesController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

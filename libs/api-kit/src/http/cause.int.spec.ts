@@ -1,6 +1,7 @@
 import { Controller, Delete, Module, Param, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Cause, createApp, loggerModule, Public, ServiceConfig } from '../index.js';
+import { InProcessConfig } from '../../test/in-process-config.js';
+import { Cause, createApp, loggerModule, Public } from '../index.js';
 
 @Public()
 @Controller('orders')
@@ -25,7 +26,7 @@ class ItemsController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

@@ -3,6 +3,7 @@ import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
 import type { FastifyReply } from 'fastify';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
 import { createApp, type EventStream, loggerModule, openEventStream, Public, ServiceConfig } from '../index.js';
 
@@ -45,7 +46,7 @@ class SlowController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override CORS_ORIGINS = [ORIGIN];
 }

@@ -8,6 +8,7 @@ import { Type } from 'class-transformer';
 import { IsInt, IsPositive, IsString, IsUUID, ValidateNested } from 'class-validator';
 import { until } from '@twinbox/messaging/testing';
 import { of } from 'rxjs';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   AnonymousAllowed,
   ApiProblems,
@@ -194,7 +195,7 @@ class BrokenController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override LOG_LEVEL = 'debug' as const;
 }

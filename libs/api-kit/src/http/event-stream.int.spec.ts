@@ -5,6 +5,7 @@ import { Controller, Get, Module, Param, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   ApiEventStream,
   createApp,
@@ -15,7 +16,6 @@ import {
   openApiGaps,
   openEventStream,
   ProblemException,
-  ServiceConfig,
 } from '../index.js';
 
 const streams: EventStream[] = [];
@@ -40,7 +40,7 @@ class FeedsController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override CORS_ORIGINS = ['http://localhost:3000'];
 }

@@ -5,6 +5,7 @@ import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiProperty } from '@n
 import { type VersionConflict, versionConflictOf } from '@twinbox/kernel';
 import { IsString } from 'class-validator';
 import type { FastifyReply } from 'fastify';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   conditionalResponse,
   createApp,
@@ -17,7 +18,6 @@ import {
   problemOf,
   Public,
   RawBody,
-  ServiceConfig,
   versionConflict,
 } from '../index.js';
 
@@ -83,7 +83,7 @@ class NotesController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override CORS_ORIGINS = ['http://localhost:3000'];
 }

@@ -1,8 +1,9 @@
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
-import { createApp, loggerModule, Public, ServiceConfig } from '../index.js';
+import { createApp, loggerModule, Public } from '../index.js';
 
 const ORIGIN = 'https://shop.example';
 
@@ -32,7 +33,7 @@ class NotesController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
   override CORS_ORIGINS = [ORIGIN];
   override ALLOWED_HOSTS = ['a', 'shop_1.example'];

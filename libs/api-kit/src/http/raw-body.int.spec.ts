@@ -1,8 +1,9 @@
 import { Body, Controller, Delete, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { IsString } from 'class-validator';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import { exchange, expectProblem, RawConnection } from '../../test/raw-http.js';
-import { createApp, loggerModule, MayBeAbsent, NoBody, Public, ServiceConfig } from '../index.js';
+import { createApp, loggerModule, MayBeAbsent, NoBody, Public } from '../index.js';
 
 class NoteDto {
   @MayBeAbsent()
@@ -30,7 +31,7 @@ class NotesController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

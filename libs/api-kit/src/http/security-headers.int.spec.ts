@@ -3,6 +3,7 @@ import { Controller, Get, Module, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   AnonymousAllowed,
   conditionalResponse,
@@ -39,7 +40,7 @@ class ThingsController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

@@ -7,6 +7,7 @@ import { IsInt, IsString } from 'class-validator';
 import { until } from '@twinbox/messaging/testing';
 import type { FastifyReply } from 'fastify';
 import { DataSource, type EntityManager } from 'typeorm';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   createApp,
   createDataSource,
@@ -19,7 +20,6 @@ import {
   openApiDocument,
   openApiGaps,
   ProblemException,
-  ServiceConfig,
   UnitOfWork,
   UnitOfWorkModule,
 } from '../index.js';
@@ -106,7 +106,7 @@ class NotesController {
   }
 }
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

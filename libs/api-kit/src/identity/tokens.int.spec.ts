@@ -4,6 +4,7 @@ import { ApiOkResponse, ApiOperation, ApiProperty } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { until } from '@twinbox/messaging/testing';
+import { InProcessConfig } from '../../test/in-process-config.js';
 import {
   AnonymousAllowed,
   ApiEventStream,
@@ -16,7 +17,6 @@ import {
   OptionalCaller,
   Public,
   RequireRole,
-  ServiceConfig,
 } from '../index.js';
 import { type TokenFields, TokenIssuer } from '../testing/index.js';
 
@@ -70,7 +70,7 @@ class WhoController {
   }
 }
 
-class Config extends ServiceConfig {
+class Config extends InProcessConfig {
   override PORT = 0;
 }
 

@@ -1,7 +1,8 @@
 import { Controller, Get, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
-import { createApp, loggerModule, Public, ServiceConfig } from '../../index.js';
+import { InProcessConfig } from '../../../test/in-process-config.js';
+import { createApp, loggerModule, Public } from '../../index.js';
 import { trustedProxies } from './client-address.js';
 
 @Public()
@@ -23,7 +24,7 @@ const lines: string[] = [];
 })
 class PingModule {}
 
-class TestConfig extends ServiceConfig {
+class TestConfig extends InProcessConfig {
   override PORT = 0;
 }
 

@@ -1,6 +1,7 @@
 import { Controller, Get, HttpCode, Module, Post, Query, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
+import { InProcessConfig } from '../../../test/in-process-config.js';
 import {
   AcceptsTicket,
   AnonymousAllowed,
@@ -11,7 +12,6 @@ import {
   openEventStream,
   Public,
   RawBody,
-  ServiceConfig,
 } from '../../index.js';
 import { type TokenFields, TokenIssuer } from '../../testing/index.js';
 
@@ -49,7 +49,7 @@ class ThingsController {
   }
 }
 
-class Config extends ServiceConfig {
+class Config extends InProcessConfig {
   override PORT = 0;
 }
 
