@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { until } from '@twinbox/messaging/testing';
 import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import {
   type Answer,
@@ -62,11 +63,17 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
   let service: OrderServiceHarness;
   beforeAll(async () => {
     service = await startOrderService({ ...(await start()), ...QUOTAS_FOR_LOAD });
+    await until('health answers operators with a 200', isHealthy);
   });
   afterAll(async () => {
     await service.stop();
     await stop();
   });
+
+  async function isHealthy(): Promise<boolean> {
+    const operator = callers.find(({ kind }) => kind === 'operator');
+    return (await service.caller((await operator?.headers()) ?? {}).get('/health')).status === 200;
+  }
 
   /** An order of ada's. */
   async function anOrder(state: Order): Promise<string> {

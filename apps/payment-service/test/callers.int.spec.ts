@@ -1,3 +1,4 @@
+import { until } from '@twinbox/messaging/testing';
 import {
   anyone,
   AUTH_MODES,
@@ -34,6 +35,10 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
   let service: PaymentServiceHarness;
   beforeAll(async () => {
     service = await startPaymentService({ env: await start() });
+    const operator = callers.find(({ kind }) => kind === 'operator');
+    await until('health answers operators with a 200', async () => {
+      return (await service.caller((await operator?.headers()) ?? {}).get('/health')).status === 200;
+    });
   });
   afterAll(async () => {
     await service.stop();
