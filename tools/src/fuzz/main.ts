@@ -4,9 +4,10 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeError } from '../errors.js';
+import { signIn } from '../provisioning/token-request.js';
 import { tokenUrlOn } from '../start/config.js';
 import { missingSchemathesis, schemathesis } from './schemathesis.js';
-import { startSystem, type System } from './system.js';
+import { startSystem } from './system.js';
 
 /** The users of the local OpenID provider, by the kind of caller that they are. */
 const CALLERS = {
@@ -52,9 +53,10 @@ async function main(): Promise<number> {
     for (const [name, url] of Object.entries(system.urls))
       for (const kind of Object.keys(CALLERS) as Kind[]) {
         console.log(`\n${name}, ${kind}`);
-        const token = await tokenOf(kind, system);
+        const user = CALLERS[kind];
+        const headers = user === undefined ? {} : await signIn(tokenUrlOn(system.oidcPort), user);
         const all = [...(isShort ? SHORT[kind] : []), ...args];
-        results.push((await schemathesis(url, { ...(token && { token }), args: all, cwd: directory, signal })) === 0);
+        results.push((await schemathesis(url, { headers, args: all, cwd: directory, signal })) === 0);
       }
     const passed = results.filter(Boolean).length;
     console.log(`${passed} passed, ${results.length - passed} failed`);
@@ -62,19 +64,6 @@ async function main(): Promise<number> {
   } finally {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   }
-}
-
-/** Returns an access token for the user. Each user is a client whose secret is its name. */
-async function tokenOf(kind: Kind, { oidcPort }: System): Promise<string | undefined> {
-  const user = CALLERS[kind];
-  if (user === undefined) return undefined;
-  const response = await fetch(tokenUrlOn(oidcPort), {
-    method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${user}:${user}`).toString('base64')}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' }),
-  });
-  if (!response.ok) throw new Error(`The OpenID provider answered ${response.status}: ${await response.text()}`);
-  return ((await response.json()) as { access_token: string }).access_token;
 }
 
 try {

@@ -38,8 +38,8 @@ async function install(signal: AbortSignal): Promise<void> {
 }
 
 interface Run {
-  /** Of the caller. Without it, the requests are anonymous. */
-  readonly token?: string;
+  /** Those of every request. Without a token, the requests are anonymous. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Further arguments of `schemathesis run`. */
   readonly args: readonly string[];
   readonly cwd: string;
@@ -47,9 +47,9 @@ interface Run {
 }
 
 /** Runs schemathesis against a service, in a directory where it may store its findings, and returns its exit status. */
-export function schemathesis(url: string, { token, args, cwd, signal }: Run): Promise<number> {
+export function schemathesis(url: string, { headers, args, cwd, signal }: Run): Promise<number> {
   const config = ['--config-file', join(CONFIG, 'schemathesis.toml')];
-  const caller = token === undefined ? [] : ['--header', `Authorization: Bearer ${token}`];
+  const caller = Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]);
   const options = ['--generation-database', 'none', ...caller, ...args];
   return new Promise((resolve, reject) => {
     const child = spawn(join(PYTHON, 'bin/schemathesis'), [...config, 'run', ...options, `${url}/openapi.json`], {
