@@ -78,11 +78,11 @@ it('P2 a consumer killed while processing leaves no order without its payment re
   const orders = await startOrders();
   const victim = await startPayments();
   const placing = Promise.all(
-    Array.from({ length: 60 }, async () => {
-      // Like a client: with a key, and retrying when a busy machine does not answer in time.
-      const ada = caller(orders.url, { 'x-user-id': 'ada', 'idempotency-key': randomUUID() });
+    Array.from({ length: 60 }, async (_, n) => {
+      // Like clients: with a key, and retrying when a busy machine does not answer in time.
+      const client = caller(orders.url, { 'x-user-id': `customer-${n}`, 'idempotency-key': randomUUID() });
       for (;;) {
-        const { status, body } = await ada.post('/orders', { items: [{ productId: 'mug', quantity: 1 }] });
+        const { status, body } = await client.post('/orders', { items: [{ productId: 'mug', quantity: 1 }] });
         if (status !== 503) return String(body.id);
       }
     }),
