@@ -75,16 +75,17 @@ export function portRule(
     const isServed = arrivedForManagement(request)
       ? ports !== undefined
       : ports !== 'management' || access !== 'management-port';
-    return isServed ? undefined : notFound(request);
+    return isServed ? undefined : notFound(request.method, path);
   };
 }
 
-function notFound({ method, url }: FastifyRequest): ProblemException {
+/** The path has no query, which may contain a token by mistake. */
+function notFound(method: string, path: string): ProblemException {
   return new ProblemException({
     code: codeOfStatus(404),
     status: 404,
     title: 'Not Found.',
-    detail: `Cannot ${method} ${url}`,
+    detail: `Cannot ${method} ${path}`,
   });
 }
 
