@@ -35,8 +35,13 @@ describe('the code blocks of the documentation', () => {
 });
 
 describe('a docker compose command in the documentation', () => {
+  interface ComposeService {
+    readonly profiles?: readonly string[];
+    readonly environment?: Readonly<Record<string, string>>;
+  }
+
   interface Compose {
-    readonly services: Readonly<Record<string, { readonly profiles?: readonly string[] }>>;
+    readonly services: Readonly<Record<string, ComposeService>>;
   }
 
   let compose: string;
@@ -46,7 +51,7 @@ describe('a docker compose command in the documentation', () => {
 
   beforeAll(async () => {
     compose = await read('docker-compose.yml');
-    ({ services } = parse(compose) as Compose);
+    ({ services } = parse(compose, { merge: true }) as Compose);
     const inBlocks = (await blocksFor('containers')).map(({ text }) => text.trim());
     const texts = await Promise.all((await markdownFiles()).map(read));
     const inline = texts.flatMap((text) => [...text.matchAll(/`([^`\n]*\bdocker compose [^`\n]*)`/g)]);
@@ -62,6 +67,15 @@ describe('a docker compose command in the documentation', () => {
 
   it('runs the demo with the webhook secret that production refuses', () => {
     expect(compose.match(/whsec_[\w+/=]+/g)).toEqual([DEMO_WEBHOOK_SECRET]);
+  });
+
+  it('runs everything that refuses the passwords of the demo in production in development mode', () => {
+    const checking = Object.entries(services).filter(([, { environment = {} }]) =>
+      Object.keys(environment).some((name) => /^DATABASE_URL$|_DB_PASSWORD$/.test(name)),
+    );
+
+    expect(checking.map(([name]) => name)).toEqual(expect.arrayContaining(['migrate', 'order-service']));
+    expect(checking.filter(([, { environment }]) => environment?.['NODE_ENV'] !== 'development')).toEqual([]);
   });
 
   it('names only profiles and services that docker-compose.yml has', () => {

@@ -70,7 +70,10 @@ async function startServers({ directory, undo, signal }: Running): Promise<Serve
 /** Runs one of the repository's own commands. */
 function runStep(file: string, env: NodeJS.ProcessEnv, { directory, signal }: Running): Promise<void> {
   const options = { what: file, logFile: join(directory, 'setup.log'), cwd: root, signal };
-  return run(process.execPath, [STEP_HEAP, join(root, file)], { ...options, env: { ...process.env, ...env } });
+  return run(process.execPath, [STEP_HEAP, join(root, file)], {
+    ...options,
+    env: { ...process.env, NODE_ENV: 'development', ...env },
+  });
 }
 
 /** Starts a service on a free port and waits until it serves requests. Returns its URL. */

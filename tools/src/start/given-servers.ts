@@ -1,4 +1,4 @@
-import { SessionClient } from '@twinbox/messaging/session-client';
+import { SessionClient, withoutRefusal } from '@twinbox/messaging/session-client';
 import { OperationalError } from '../errors.js';
 import { acceptsConnections } from '../servers/ports.js';
 import { withoutPassword } from './config.js';
@@ -17,19 +17,24 @@ export async function useBrokers(brokers: string): Promise<string> {
 }
 
 async function checkDatabase(url: string): Promise<void> {
-  let client: SessionClient | undefined;
   try {
-    // As the services connect, with the same rules for TLS.
-    client = new SessionClient({ connectionString: url, connectionTimeoutMillis: 5_000 });
-    await client.connect();
+    // As the services connect, with the same rules for TLS and the same adaptation to poolers and older servers.
+    await withoutRefusal(() => connectOnce(url));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new OperationalError(
       `DATABASE_URL=${withoutPassword(url)} cannot be used: ${message || code}. Check that the server is running, that the database ` +
         'exists and that the user may connect to it; or unset DATABASE_URL to use a local server.',
     );
+  }
+}
+
+async function connectOnce(connectionString: string): Promise<void> {
+  const client = new SessionClient({ connectionString, connectionTimeoutMillis: 5_000 });
+  try {
+    await client.connect();
   } finally {
-    await client?.end().catch(() => undefined);
+    await client.end().catch(() => undefined);
   }
 }
 

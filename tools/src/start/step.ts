@@ -5,9 +5,12 @@ import { run } from '../servers/processes.js';
 import { logFile } from './places.js';
 import { timed } from './timed.js';
 
-/** Runs one of the repository's own commands and waits for it to exit. */
+/** Runs one of the repository's own commands in development mode, like the services, and waits for it to exit. */
 export const step = (what: string, file: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> =>
   timed(what, () => {
     const options = { what: `The step "${what}"`, logFile: logFile('setup'), cwd: root, signal };
-    return run(process.execPath, [STEP_HEAP, join(root, file)], { ...options, env: { ...process.env, ...env } });
+    return run(process.execPath, [STEP_HEAP, join(root, file)], {
+      ...options,
+      env: { ...process.env, NODE_ENV: 'development', ...env },
+    });
   });
