@@ -11,7 +11,7 @@ export const WITHOUT_RATE_LIMITS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The variables that let a service answer although it gets too little of the processor. For tests, which run many processes at a time and
+ * The variables that let a service answer while the processor is overloaded. For tests, which run many processes at a time and
  * pause them.
  */
 export const ON_A_BUSY_MACHINE: Readonly<Record<string, string>> = { MAX_EVENT_LOOP_DELAY: 'off' };

@@ -152,7 +152,7 @@ describe('the configuration', () => {
     expect(load({ ...production, SMTP_TLS: 'required' }).SMTP_TLS).toBe('required');
   });
 
-  it('P10 rejects parameters of the address, which could switch off TLS, and authorities that are none', () => {
+  it('P10 rejects parameters of the address, which could switch off TLS, and invalid certificates', () => {
     expect(() => load({ SMTP_URL: 'smtp://mail.example?tls.rejectUnauthorized=false' })).toThrow(
       'must have no parameters',
     );

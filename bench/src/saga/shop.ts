@@ -45,7 +45,7 @@ export async function openShop({ databaseUrl, ...kafka }: Servers): Promise<Shop
   return {
     database,
     env: (service) => ({
-      // The load comes from a few callers at one address.
+      // The load comes from a few callers at one address. The limit of overload stays on, because it must not affect a normal load.
       ...WITHOUT_RATE_LIMITS,
       DATABASE_URL: database.urlFor(SCHEMA_OF[service], SCHEMA_OF[service]),
       KAFKA_BROKERS: brokers.join(','),

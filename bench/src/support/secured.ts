@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { KafkaSecurity } from '@twinbox/messaging';
 import type { KafkaServer } from '@twinbox/tools';
-import { SASL_PASSWORD, SASL_USER, startSecureKafka } from '@twinbox/tools/secure-servers';
+import { SASL_PASSWORD, SASL_USER, saslVariables, startSecureKafka } from '@twinbox/tools/secure-servers';
 import { Kafka, type logLevel } from 'kafkajs';
 
 /** How to connect to Kafka with TLS and SCRAM-SHA-512. It is sent to other processes. */
@@ -36,14 +36,7 @@ export function securityOf({ secured }: Brokers): { readonly security?: KafkaSec
 
 /** Returns the variables of a service. */
 export function variablesOf({ secured }: Brokers): Record<string, string> {
-  if (!secured) return {};
-  return {
-    KAFKA_SSL: 'on',
-    KAFKA_SSL_CA: secured.ca,
-    KAFKA_SASL_MECHANISM: MECHANISM,
-    KAFKA_SASL_USERNAME: secured.username,
-    KAFKA_SASL_PASSWORD: secured.password,
-  };
+  return secured ? saslVariables(secured.ca) : {};
 }
 
 /** Returns a client of kafkajs itself. */

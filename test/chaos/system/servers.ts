@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { type KafkaServer, type PostgresServer, root, startKafka, startPostgres } from '@twinbox/tools';
 import { FaultProxy, type ProxyTls } from '@twinbox/tools/fault-proxy';
 import { startKafkaCluster } from '@twinbox/tools/kafka-cluster';
-import { SASL_PASSWORD, SASL_USER, startSecureKafka } from '@twinbox/tools/secure-servers';
+import { saslVariables, startSecureKafka } from '@twinbox/tools/secure-servers';
 import { type BrokerName, type LinkName, type Setup } from '../faults/schedule.js';
 
 const exec = promisify(execFile);
@@ -80,14 +80,7 @@ async function startSecureBroker(
   const ca = await readFile(node.authority.caFile, 'utf8');
   const { certFile, keyFile } = await node.authority.issue({ name: 'link', hosts: 'IP:127.0.0.1' });
   const [cert, key] = [await readFile(certFile, 'utf8'), await readFile(keyFile, 'utf8')];
-  const variables = {
-    KAFKA_SSL: 'on',
-    KAFKA_SSL_CA: ca,
-    KAFKA_SASL_MECHANISM: 'scram-sha-512',
-    KAFKA_SASL_USERNAME: SASL_USER,
-    KAFKA_SASL_PASSWORD: SASL_PASSWORD,
-  };
-  const secured = { port: Number(node.sasl.split(':')[1]), tls: { cert, key, ca }, variables };
+  const secured = { port: Number(node.sasl.split(':')[1]), tls: { cert, key, ca }, variables: saslVariables(ca) };
   return { kafka: new Map(names.map((name) => [name, node])), brokers: node.brokers, secured };
 }
 

@@ -15,9 +15,9 @@ export interface OpenIdProviderOptions {
   readonly host?: string;
   /** The secrets of the clients, by their ids. */
   readonly clients: Readonly<Record<string, string>>;
-  /** The name of what the tokens are for, by which clients that name nothing get them. */
+  /** The resource of the tokens, also for clients that request none. */
   readonly resource: string;
-  /** What the next token is like. */
+  /** Returns the properties of the next token. */
   readonly token: () => { readonly audience: string; readonly lifetimeSeconds: number; readonly scope?: string };
   /** Further claims of a client's tokens. */
   readonly claims?: (clientId: string) => Readonly<Record<string, unknown>>;

@@ -14,6 +14,15 @@ import { type KafkaTokenProvider } from './kafka-token-provider.js';
 export const SASL_USER = 'twinbox';
 export const SASL_PASSWORD = 'secret-of-twinbox';
 
+/** Returns the variables with which a service uses the listener that requires SASL. `ca` is the authority's certificate in PEM format. */
+export const saslVariables = (ca: string): Readonly<Record<string, string>> => ({
+  KAFKA_SSL: 'on',
+  KAFKA_SSL_CA: ca,
+  KAFKA_SASL_MECHANISM: 'scram-sha-512',
+  KAFKA_SASL_USERNAME: SASL_USER,
+  KAFKA_SASL_PASSWORD: SASL_PASSWORD,
+});
+
 /** A broker that listens in several ways, each `host:port`. Its certificate is valid for 127.0.0.1 only. */
 export interface SecureKafka extends KafkaServer {
   /** TLS, and SASL with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
