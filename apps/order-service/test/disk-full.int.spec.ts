@@ -2,7 +2,7 @@ import { chown, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { produce, until } from '@twinbox/messaging/testing';
 import { createServiceDatabase, expectProblem } from '@twinbox/test-support';
-import { mountSmallDisk, startPostgres, whyNoSmallDisk } from '@twinbox/tools';
+import { mountSmallDisk, QUOTAS_FOR_LOAD, startPostgres, whyNoSmallDisk } from '@twinbox/tools';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, startOrderService } from './order-service.harness.js';
@@ -31,7 +31,7 @@ async function startOnSmallDisk() {
   await admin.connect();
   await admin.query(`create tablespace small location '${location}'`);
   await admin.end();
-  const service = await startOrderService({}, createServiceDatabase(postgres.url, 'small'));
+  const service = await startOrderService(QUOTAS_FOR_LOAD, createServiceDatabase(postgres.url, 'small'));
   undo.push(() => service.stop());
   // The harness keeps the lease from the service.
   await service.database.sql(`update orders.relay_lease set expires_at = '-infinity'`);
