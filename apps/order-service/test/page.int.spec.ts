@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
 import { blocksFor } from '@twinbox/test-support';
+import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { v7 as uuidv7 } from 'uuid';
 import { type Replica, startWorld, type World } from './order-events.harness.js';
 
@@ -22,7 +23,7 @@ let replica: Replica;
 let child: ChildProcess;
 const printed: string[] = [];
 beforeAll(async () => {
-  world = await startWorld({ STREAM_TICKET_TTL: '2s' });
+  world = await startWorld({ STREAM_TICKET_TTL: '2s', ...QUOTAS_FOR_LOAD });
   replica = await world.startReplica();
 });
 afterAll(async () => {

@@ -39,7 +39,11 @@ beforeAll(async () => {
   issuer = await TokenIssuer.start();
   const needed = { DATABASE_URL: 'postgres://a@127.0.0.1:1/a', KAFKA_BROKERS: '127.0.0.1:1' };
   const limits = { RATE_LIMIT_READS: '60/h', TRUST_PROXY: '127.0.0.1' };
-  app = await createApp(ThingsModule, loadConfig(Config, { ...needed, ...issuer.env, ...limits }));
+  app = await createApp(ThingsModule, loadConfig(Config, { ...needed, ...issuer.env, ...limits }), {
+    title: 'Things',
+    description: 'Things.',
+    version: '1',
+  });
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
 });
