@@ -38,7 +38,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   million: { measure: million, seconds: [90, 10] },
   takeover: { measure: takeover, seconds: [60, 15] },
   saga: { measure: saga, seconds: [900, 150] },
-  tokens: { measure: tokens, seconds: [150, 40] },
+  tokens: { measure: tokens, seconds: [210, 55] },
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },
   'worst-input': { measure: worstInput, seconds: [90, 30] },
