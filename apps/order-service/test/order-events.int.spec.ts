@@ -404,6 +404,7 @@ describe('a replica', () => {
     clients[0]?.leave();
 
     expectProblem(refused, 429, 'too-many-streams', { most: 20 });
+    expect(refused.headers.get('retry-after')).toBe('1');
     await until('there is room', async () => (await ada.follow('/orders/events')).response.statusCode === 200);
   });
 });

@@ -228,7 +228,7 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
         return (await aTicket(ada)).replace('/orders/events', `/orders/${orderId}/events`);
       },
     ],
-  ])('P10 that %s is answered with the event `expired`', async (_, path) => {
+  ])('P10 is refused with the event `expired` if it %s', async (_, path) => {
     await expectOnly(await anyone.follow(await path()), 'expired', 'ticket-expired');
   });
 
@@ -367,6 +367,7 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
         const refused = await here.with(headers).get('/orders/events');
         if (refused.status === 503) return false;
         expectProblem(refused, 429, 'too-much-to-catch-up', { most: BACKLOG });
+        expect(refused.headers.get('retry-after')).toBe('1');
         return true;
       });
       await until('one with a ticket is told', async () => {

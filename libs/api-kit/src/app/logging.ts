@@ -5,6 +5,8 @@ import type { DynamicModule } from '@nestjs/common';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import { isMonitoring } from '../http/operational-path.js';
+import { reportedStatus } from '../http/reported-status.js';
 import { loggableUrl } from './loggable-url.js';
 import type { ServiceConfig } from './service-config.js';
 
@@ -90,10 +92,10 @@ function logFinished(
 ): void {
   const { method } = request;
   const url = loggableUrl(request.url ?? '');
-  const status = response.statusCode;
+  const status = reportedStatus(request, response.statusCode);
   const aborted = !response.writableFinished;
   // Probes and scrapes come every few seconds and report problems themselves.
-  const level = /^\/(health|metrics)\b/.test(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
+  const level = isMonitoring(url) ? 'debug' : status >= 500 ? 'warn' : 'info';
   logger[level](
     { method, url, status, address, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
     `${method} ${url} ${aborted ? 'aborted' : status}`,

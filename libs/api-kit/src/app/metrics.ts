@@ -16,6 +16,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { ForOperators } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
+import { reportedStatus } from '../http/reported-status.js';
 
 /** A source of further metrics besides those of the process and of requests. The names of its metrics must be unique. */
 export abstract class MetricsSource {
@@ -41,7 +42,8 @@ class ServiceMetrics {
     httpAdapter.getInstance<FastifyInstance>().addHook('onResponse', (request, reply, done) => {
       // The pattern, never the path, because clients can request any number of different paths.
       const route = request.routeOptions.url ?? 'none';
-      requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
+      const status = reportedStatus(request.raw, reply.statusCode);
+      requests.observe({ method: request.method, route, status }, reply.elapsedTime / 1000);
       done();
     });
     this.registry = Registry.merge([own, ...sources.map(({ registry }) => registry)]);

@@ -29,7 +29,7 @@ export const OUTCOME_UNKNOWN =
 export const KEYS_NOT_LOADED =
   'The keys of the identity provider have not been loaded yet. Nothing was changed. Try again in a moment.';
 
-/** Tells a client that gets a 503 to try again after a second. */
+/** Tells a client to try again after a second. A 429 may name a longer time. */
 export const RETRY_AFTER = { 'retry-after': '1' } as const;
 
 /** The entry in a service's problem table for requests that arrive while the replica shuts down. */

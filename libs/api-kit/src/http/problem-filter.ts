@@ -8,11 +8,13 @@ import { classifyDatabaseError, reasonOf } from '../database/database-errors.js'
 import { codeOfStatus, commonProblems, OUTCOME_UNKNOWN, RETRY_AFTER } from './common-problems.js';
 import { type Problem, PROBLEM_JSON, problemDocument, ProblemException } from './problem.js';
 import { problemStream } from './problem-stream.js';
+import { recordStatus } from './reported-status.js';
 import { EVENT_STREAM_HEADERS } from './server-sent-event.js';
 
-/** Headers of every response with a given status, regardless of the problem (RFC 9110, sections 10.2.3 and 15.5.16). */
+/** Headers of every response with a given status, regardless of the problem (RFC 9110, sections 10.2.3 and 15.5.16, and RFC 6585, section 4). */
 const HEADERS_OF: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   415: { accept: 'application/json' },
+  429: RETRY_AFTER,
   503: RETRY_AFTER,
 };
 
@@ -44,7 +46,10 @@ export class ProblemFilter implements ExceptionFilter {
     }
     const requestId = request.id ?? request.raw?.id ?? randomUUID();
     const stream = problemStream(problem, requestId, request);
-    if (stream !== undefined) return this.send(response, 200, EVENT_STREAM_HEADERS, stream);
+    if (stream !== undefined) {
+      recordStatus(request.raw ?? request, problem.status);
+      return this.send(response, 200, EVENT_STREAM_HEADERS, stream);
+    }
     const headers = { ...HEADERS_OF[problem.status], ...problem.headers, 'content-type': PROBLEM_JSON };
     return this.send(response, problem.status, headers, JSON.stringify(problemDocument(problem, requestId)));
   }

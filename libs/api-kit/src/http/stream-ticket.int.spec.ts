@@ -2,10 +2,12 @@ import { Writable } from 'node:stream';
 import { Controller, Get, Header, Module, Query, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
+import { until } from '@twinbox/messaging/testing';
 import {
   AcceptsTicket,
   createApp,
   loggerModule,
+  MetricsModule,
   OptionalCaller,
   openEventStream,
   ProblemException,
@@ -54,7 +56,10 @@ const sink = new Writable({
 });
 
 @Module({
-  imports: [loggerModule({ LOG_LEVEL: 'trace', LOG_FORMAT: 'json' }, 'feeds', sink)],
+  imports: [
+    loggerModule({ LOG_LEVEL: 'trace', LOG_FORMAT: 'json' }, 'feeds', sink),
+    MetricsModule.forRoot({ sources: [] }),
+  ],
   controllers: [FeedsController],
 })
 class FeedsModule {}
@@ -143,6 +148,32 @@ describe('a request with a ticket', () => {
     });
     expect(refused.status).toBe(status);
     expect(refused.headers.get('content-type')).toBe('application/problem+json');
+    expect(refused.headers.get('retry-after')).toBe(status === 500 ? null : '1');
+  });
+
+  it.each([
+    [429, 'info'],
+    [503, 'warn'],
+  ])('P9 whose stream reports a %d counts as one in the log and in metrics', async (status, level) => {
+    problem = { code: 'no-luck', status, title: 'No.' };
+    const counted = async () => {
+      const { text } = await get('/metrics');
+      const line = `http_request_duration_seconds_count{method="GET",route="/feeds/news",status="${status}"}`;
+      return Number(
+        text
+          .split('\n')
+          .find((each) => each.startsWith(line))
+          ?.slice(line.length) ?? 0,
+      );
+    };
+    const before = await counted();
+
+    const told = await get('/feeds/news?ticket=t-1');
+    const line = await until('the request is logged', () => logged.split('\n').find((each) => each.includes('/feeds')));
+
+    expect(told.status).toBe(200);
+    expect(JSON.parse(line)).toMatchObject({ level, status, msg: `GET /feeds/news?ticket=[redacted] ${status}` });
+    expect(await counted()).toBe(before + 1);
   });
 
   it('is told to wait at least as long as Retry-After, and not as long as others', async () => {
