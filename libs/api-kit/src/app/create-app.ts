@@ -111,7 +111,7 @@ async function adapterFor(config: ServiceConfig, { keys, access, events }: Parts
     keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify));
   }
   identifyCallers(fastify, identify);
-  const rates = await limitRates(fastify, config, events);
+  const rates = await limitRates(fastify, config, { access, events });
   readJsonBodies(fastify);
   return { adapter, rates };
 }

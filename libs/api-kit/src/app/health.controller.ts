@@ -26,6 +26,8 @@ export abstract class MessagingProbe {
 
 /** How long the database may take to answer a ping before it is considered down. */
 const DATABASE_PING_MS = 1500;
+/** Anyone may ask for the readiness, so requests share a ping. A flood of them must not take the pool. */
+const REUSE_PING_MS = 1000;
 
 /** The health checks: those for orchestrators show the status only, those for operators show all details. */
 @ApiTags('health')
@@ -99,7 +101,8 @@ export class HealthController {
   }
 
   private pingDatabase() {
-    return this.database.pingCheck('database', { connection: this.dataSource, timeout: DATABASE_PING_MS });
+    const options = { connection: this.dataSource, timeout: DATABASE_PING_MS };
+    return this.database.pingCheck('database', options).cacheFor(REUSE_PING_MS);
   }
 
   /** Only with AUTH_MODE=jwt. Without keys no caller can be identified, so the replica must not get requests. */

@@ -14,6 +14,7 @@ import {
   RawBody,
 } from '../../index.js';
 import { type TokenFields, TokenIssuer } from '../../testing/index.js';
+import { ForOperators } from '../management.js';
 
 @Controller()
 class ThingsController {
@@ -45,6 +46,12 @@ class ThingsController {
   @Get('health')
   @Public()
   health() {
+    return {};
+  }
+
+  @Get('metrics')
+  @ForOperators()
+  metrics() {
     return {};
   }
 }
@@ -229,6 +236,16 @@ describe('refused logins', () => {
 
     const token = await tokenOf('ada', { forged: true });
     expect(await statuses(1, 'GET', '/things', { address, token })).toEqual([401]);
+  });
+
+  it('P10 are limited for metrics too, which have no other limit', async () => {
+    const address = '192.0.2.24';
+    const forged = { address, token: await tokenOf('ada', { forged: true }) };
+
+    expect(await statuses(3, 'GET', '/metrics', forged)).toEqual([401, 401, 429]);
+    expect(await statuses(1, 'GET', '/health', forged)).toEqual([200]);
+    const token = await issuer.token({ claims: { sub: 'olga', roles: ['operator'] } });
+    expect(new Set(await statuses(9, 'GET', '/metrics', { address, token }))).toEqual(new Set([200]));
   });
 
   it('are not requests to a route that ignores the token', async () => {

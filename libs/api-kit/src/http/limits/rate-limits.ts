@@ -6,6 +6,7 @@ import type { SecurityEvents } from '../../app/security-events.js';
 import { identityOf } from '../caller.js';
 import { commonProblems } from '../common-problems.js';
 import { isEventStream } from '../event-stream-route.js';
+import { isForOperators, type ManagementAccess } from '../management.js';
 import { isOperational } from '../operational-path.js';
 import { ProblemException } from '../problem.js';
 import { takesRawBody } from '../raw-body.js';
@@ -32,16 +33,19 @@ export interface RateLimits {
 export async function limitRates(
   fastify: FastifyInstance,
   config: LimitsConfig,
-  events: SecurityEvents,
+  { access, events }: { readonly access: ManagementAccess; readonly events: SecurityEvents },
 ): Promise<RateLimits> {
   await fastify.register(rateLimit, { global: false });
   const budgets = budgetsOf(fastify, config);
   const refusedLogins = budgets['refused logins'];
   fastify.addHook('onRequest', async (request) => {
-    if (request.method === 'OPTIONS' || isOperational(request.url)) return;
+    if (request.method === 'OPTIONS') return;
     const counted = countedAs(request);
-    if (refusedLogins && counted !== 'webhooks' && isRefused(request))
-      await check(request, 'refused logins', refusedLogins, events);
+    const operational = isOperational(request.url);
+    // Probes have no caller, and neither does anything on the management port.
+    const hasCaller = operational ? access === 'operator' && isForOperators(request) : counted !== 'webhooks';
+    if (refusedLogins && hasCaller && isRefused(request)) await check(request, 'refused logins', refusedLogins, events);
+    if (operational) return;
     const budget = budgets[counted];
     if (budget) await check(request, counted, budget, events);
   });
