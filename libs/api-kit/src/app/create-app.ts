@@ -82,8 +82,8 @@ async function adapterFor(config: ServiceConfig, { keys, access, events }: Parts
     genReqId: (request: IncomingMessage) => requestIdOf(request),
     // Fastify's response is not a problem document. followHttp() sends one instead.
     return503OnClosing: false,
-    frameworkErrors: ({ message }: FastifyError, { raw: request }: FastifyRequest, { raw: response }: FastifyReply) =>
-      routeUnreadable(fastify, request, response, message),
+    frameworkErrors: (_: FastifyError, { raw: request }: FastifyRequest, { raw: response }: FastifyReply) =>
+      routeUnreadable(fastify, request, response),
     ...connectionOptions(config),
   });
   const fastify: FastifyInstance = adapter.getInstance();

@@ -13,12 +13,9 @@ const unreadable = new WeakMap<IncomingMessage, { readonly url: string; readonly
  * Routes a request whose path the router rejects like any other request, so that its response gets what hooks add to all responses: an id,
  * the CORS headers and a log line. {@link followHttp} rejects it.
  */
-export function routeUnreadable(
-  fastify: FastifyInstance,
-  request: IncomingMessage,
-  response: ServerResponse,
-  reason: string,
-): void {
+export function routeUnreadable(fastify: FastifyInstance, request: IncomingMessage, response: ServerResponse): void {
+  // Without the target, whose query may contain a token by mistake.
+  const reason = 'The path must begin with /, and what is percent-encoded must be valid UTF-8.';
   unreadable.set(request, { url: request.url ?? '', reason });
   request.url = '/';
   fastify.routing(request, response);

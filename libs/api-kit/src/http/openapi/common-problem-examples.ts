@@ -20,7 +20,7 @@ export const examples = {
     code: 'bad-request',
     status: 400,
     title: 'The path is not valid.',
-    detail: "'/orders/%zz' is not a valid url component",
+    detail: 'The path must begin with /, and what is percent-encoded must be valid UTF-8.',
   },
   malformedBody: {
     code: 'malformed-body',
