@@ -8,12 +8,12 @@ import { webhookProblems } from './webhook-problems.js';
 
 /** The longest id that the inbox can store. */
 const MAX_ID = 255;
-/** Forged webhooks must not cause more work than that. */
+/** How long a replaced secret may stay valid. Reading the file for each webhook would cost more. */
 const READ_AGAIN_AFTER_MS = 1000;
 
 /**
  * Verifies the provider's signature as specified by https://www.standardwebhooks.com, v1 (HMAC-SHA256). While the provider rotates its
- * secret, a signature by any of the configured secrets is valid. Those in a file are read again when a signature is invalid.
+ * secret, a signature by any of the configured secrets is valid. Those in a file are read again, at most once a second.
  */
 @Injectable()
 export class WebhookSignature {
@@ -32,6 +32,7 @@ export class WebhookSignature {
   /** Returns the message id, equal for all deliveries. Throws a problem if no secret is set or the signature is invalid or outdated. */
   verify(body: Buffer, request: FastifyRequest): string {
     if (this.webhooks.length === 0) throw problem('webhooks-not-configured');
+    this.readAgain();
     const header = (name: string) => request.headers[`webhook-${name}`]?.toString() ?? '';
     const id = header('id');
     if (id.length > MAX_ID) throw this.refused(request, `webhook-id is longer than ${MAX_ID} characters.`);
@@ -42,7 +43,6 @@ export class WebhookSignature {
     };
     const reason = this.reasonAgainst(body, signed);
     if (reason === undefined) return id;
-    if (this.readAgain() && this.reasonAgainst(body, signed) === undefined) return id;
     throw this.refused(request, `${reason}.`);
   }
 
@@ -52,11 +52,10 @@ export class WebhookSignature {
     return errors.includes(undefined) ? undefined : errors[0];
   }
 
-  private readAgain(): boolean {
-    if (performance.now() - this.readAt < READ_AGAIN_AFTER_MS) return false;
+  private readAgain(): void {
+    if (performance.now() - this.readAt < READ_AGAIN_AFTER_MS) return;
     this.readAt = performance.now();
     this.webhooks = this.configured();
-    return true;
   }
 
   private configured(): readonly Webhook[] {
