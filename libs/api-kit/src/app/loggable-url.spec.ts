@@ -8,6 +8,8 @@ it.each([
   ['/orders?%61ccess_token=s3cret', '/orders?%61ccess_token=[redacted]'],
   ['/orders/events?Ticket=s3cret&lastEventId=3-1', '/orders/events?Ticket=[redacted]&lastEventId=3-1'],
   ['/orders?q=eyJhbGciOiJSUzI1NiJ9.e30.c2ln', '/orders?q=[redacted]'],
+  ['/orders?eyJhbGciOiJSUzI1NiJ9.e30.c2ln', '/orders?[redacted]'],
+  ['/orders?limit=5&%65yJhbGciOiJSUzI1NiJ9.e30.c2ln=&q=tea', '/orders?limit=5&[redacted]&q=tea'],
   ['/orders?password=a?b', '/orders?password=[redacted]'],
   ['/orders?password=a=b', '/orders?password=[redacted]'],
   ['/orders?', '/orders?'],

@@ -1,6 +1,6 @@
 const MAX_LENGTH = 500;
 const SECRET_NAME = /token|ticket|secret|passw|key|signature|credential|jwt|auth/i;
-/** A JSON Web Token, whatever its parameter is called: its first part is base64url of `{"`. */
+/** A JSON Web Token, whatever its parameter is called, or if it has none. Its first part is base64url of `{"`. */
 const TOKEN = /^eyJ/;
 
 /**
@@ -19,5 +19,6 @@ export function loggableUrl(url: string): string {
 
 function withoutSecret(pair: string): string {
   const [[name, value] = ['', '']] = [...new URLSearchParams(pair)];
+  if (TOKEN.test(name)) return '[redacted]';
   return SECRET_NAME.test(name) || TOKEN.test(value) ? `${pair.split('=', 1)[0]?.slice(0, 50)}=[redacted]` : pair;
 }
