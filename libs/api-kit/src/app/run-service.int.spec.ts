@@ -134,6 +134,7 @@ describe('runService', () => {
     const { exited, output } = start({ [variable]: String(port) });
 
     expect(await exited).toBe(1);
+    expect(output.out).not.toContain('Uncaught');
     expect(output.err.trim()).toBe(
       `waiting cannot start: port ${port} on 127.0.0.1 is in use. Stop the process that is using it, or set ${variable} to another port (0 picks a free one).`,
     );

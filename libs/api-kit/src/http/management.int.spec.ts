@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { Controller, Get, Global, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
@@ -17,6 +17,7 @@ import { TokenIssuer } from '../testing/index.js';
 import { listenForManagement } from './management.js';
 
 const DATABASE_URL = 'postgres://a@127.0.0.1:1/a';
+const NEEDED = { DATABASE_URL, KAFKA_BROKERS: '127.0.0.1:1' };
 
 class Config extends ServiceConfig {
   override PORT = 0;
@@ -63,7 +64,7 @@ let publicUrl: string;
 let managementUrl: string;
 
 async function start(env: Record<string, string>, { hasApi = true } = {}): Promise<void> {
-  const config = loadConfig(Config, { DATABASE_URL, KAFKA_BROKERS: '127.0.0.1:1', ...env });
+  const config = loadConfig(Config, { ...NEEDED, ...env });
   app = await createApp(AppModule, config, hasApi ? info : undefined);
   await app.listen(0, '127.0.0.1');
   publicUrl = await app.getUrl();
@@ -161,7 +162,21 @@ describe('with MANAGEMENT_PORT', () => {
     held.destroy();
   });
 
-  it('bytes that are no HTTP get a 400 on the management port too', async () => {
+  it('P8 an application whose management port is in use closes without an error', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    app = await createApp(AppModule, loadConfig(Config, { ...NEEDED, MANAGEMENT_PORT: String(port) }), info);
+    await app.listen(0, '127.0.0.1');
+
+    const listening = listenForManagement(app.getHttpAdapter().getInstance(), port, '127.0.0.1');
+
+    await expect(listening).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    other.close();
+    // The hook after each test fails if the application cannot be closed.
+  });
+
+  it('bytes that are not HTTP get a 400 on the management port too', async () => {
     await start({ MANAGEMENT_PORT: '0' });
     const socket = connect(Number(new URL(managementUrl).port), '127.0.0.1').setEncoding('utf8');
     socket.write('nonsense\r\n\r\n');

@@ -105,12 +105,13 @@ export function addManagementServer(fastify: FastifyInstance, config: ServiceCon
   server.setTimeout(connectionTimeout);
   server.on('clientError', (error, socket) => clientErrorHandler(error as ConnectionError, socket as Socket));
   guardConnections(fastify, config, server);
-  const closed = once(server, 'close');
+  // Not once(), which rejects if the server cannot listen.
+  const closed = new Promise<void>((resolve) => void server.once('close', resolve));
   fastify.addHook('preClose', (done) => {
     server.close();
     done();
   });
-  fastify.addHook('onClose', async () => void (await closed));
+  fastify.addHook('onClose', () => closed);
   servers.set(fastify, server);
 }
 
