@@ -39,11 +39,9 @@ beforeAll(async () => {
   issuer = await TokenIssuer.start();
   const needed = { DATABASE_URL: 'postgres://a@127.0.0.1:1/a', KAFKA_BROKERS: '127.0.0.1:1' };
   const limits = { RATE_LIMIT_READS: '60/h', TRUST_PROXY: '127.0.0.1' };
-  app = await createApp(ThingsModule, loadConfig(Config, { ...needed, ...issuer.env, ...limits }), {
-    title: 'Things',
-    description: 'Things.',
-    version: '1',
-  });
+  // Without an API, no tokens would be verified.
+  const info = { title: 'Things', description: 'Things.', version: '1' };
+  app = await createApp(ThingsModule, loadConfig(Config, { ...needed, ...issuer.env, ...limits }), info);
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
 });
@@ -110,11 +108,12 @@ describe('a security event', () => {
   });
 
   it('P10 is a 429, and a flood of them takes a line a second', async () => {
+    const begin = performance.now();
     const statuses = await Promise.all(Array.from({ length: 120 }, () => get('/things/7', '192.0.2.3')));
 
     expect(statuses.filter((status) => status === 429)).toHaveLength(60);
     const events = await eventsOf('192.0.2.3', 60);
-    expect(events.length).toBeLessThan(60);
+    expect(events.length).toBeLessThanOrEqual((performance.now() - begin) / 1000 + 2);
     expect(events[0]).toMatchObject({ event: 'rate-limited', reason: 'The limit is 60 reads per hour.' });
     expect(events.reduce((sum, { count }) => sum + count, 0)).toBe(60);
   });

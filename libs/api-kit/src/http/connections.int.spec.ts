@@ -1,4 +1,5 @@
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { Body, Controller, Get, Module, Post, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { until } from '@twinbox/messaging/testing';
@@ -165,11 +166,12 @@ describe('RESPONSE_TIMEOUT', () => {
     events.send(GET('/events'));
     await until('the stream is open', () => events.text.includes('text/event-stream'));
     const { hostname, port } = new URL(url);
+    const accepted = once(app.getHttpServer(), 'connection');
     const idle = connect({ host: hostname, port: Number(port) }).on('error', () => undefined);
     idle.pause().write(GET('/large'));
+    const [connection] = (await accepted) as [Socket];
 
-    await until('two connections are open', async () => (await connectionsOf(app)) === 2);
-    await until('only the stream is left', async () => (await connectionsOf(app)) === 1);
+    await new Promise((resolve) => connection.once('close', resolve));
 
     stream?.send({ data: 'still here' });
     await until('the event has arrived', () => events.text.includes('still here'));
