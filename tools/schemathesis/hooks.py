@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import os
 import re
 import time
@@ -11,6 +12,10 @@ import uuid
 
 import schemathesis
 from schemathesis import GenerationMode
+
+# The Authorization header with which the caller of this run is identified, and the caller's roles. An anonymous caller has neither.
+AUTHORIZATION = os.environ.get("CALLER_AUTHORIZATION")
+ROLES = set(os.environ.get("CALLER_ROLES", "").split())
 
 
 @schemathesis.hook
@@ -38,6 +43,29 @@ def before_call(context, case, kwargs):
         etag = (case.headers or {}).get(name)
         if etag is not None and re.fullmatch(r"\d{1,15}", str(etag)):
             case.headers[name] = f'"{etag}"'
+
+
+@schemathesis.check
+def permitted_callers(ctx, response, case):
+    """Fails if a caller gets a 401 or 403 although the document lets this caller call the operation."""
+    # Its 401 is about a signature.
+    if case.operation.label == "POST /webhooks/payments":
+        return
+    sent = response.request.headers.get("Authorization")
+    requirements = case.operation.definition.raw.get("security", [])
+    if response.status_code == 401:
+        if sent is None:
+            assert requirements and {} not in requirements, "401 for an anonymous caller, who may call this operation"
+        assert sent is None or sent != AUTHORIZATION, "401 for a valid token"
+    elif is_role_refusal(response) and sent == AUTHORIZATION:
+        required = {role for requirement in requirements for role in requirement.get("token", [])}
+        assert required and not required & ROLES, f"403 for a caller with the roles {sorted(ROLES)}"
+
+
+def is_role_refusal(response):
+    if response.status_code != 403 or not response.content:
+        return False
+    return json.loads(response.content)["type"] == "urn:twinbox:problem:role-required"
 
 
 def former_currencies(document):

@@ -6,16 +6,19 @@ import { join } from 'node:path';
 import { describeError } from '../errors.js';
 import { signIn } from '../provisioning/token-request.js';
 import { tokenUrlOn } from '../start/config.js';
-import { missingSchemathesis, schemathesis } from './schemathesis.js';
+import { type FuzzCaller, missingSchemathesis, schemathesis } from './schemathesis.js';
 import { startSystem } from './system.js';
 
-/** The users of the local OpenID provider, by the kind of caller that they are. */
+/** The users of the local OpenID provider, by the kind of caller that they are. An admin is also an operator. */
 const CALLERS = {
   anonymous: undefined,
-  customer: 'demo',
-  operator: 'ops',
-  admin: 'admin',
+  customer: { user: 'demo', roles: ['customer'] },
+  operator: { user: 'ops', roles: ['operator'] },
+  admin: { user: 'admin', roles: ['admin', 'operator'] },
 } as const;
+
+/** A list of each service that every caller with a valid token may read. */
+const LISTS: Readonly<Record<string, string>> = { 'order-service': '/orders', 'payment-service': '/payment-requests' };
 
 type Kind = keyof typeof CALLERS;
 
@@ -53,10 +56,9 @@ async function main(): Promise<number> {
     for (const [name, url] of Object.entries(system.urls))
       for (const kind of Object.keys(CALLERS) as Kind[]) {
         console.log(`\n${name}, ${kind}`);
-        const user = CALLERS[kind];
-        const headers = user === undefined ? {} : await signIn(tokenUrlOn(system.oidcPort), user);
+        const caller = await signedIn(kind, `${url}${LISTS[name]}`, tokenUrlOn(system.oidcPort));
         const all = [...(isShort ? SHORT[kind] : []), ...args];
-        results.push((await schemathesis(url, { headers, args: all, cwd: directory, signal })) === 0);
+        results.push((await schemathesis(url, { caller, args: all, cwd: directory, signal })) === 0);
       }
     const passed = results.filter(Boolean).length;
     console.log(`${passed} passed, ${results.length - passed} failed`);
@@ -64,6 +66,17 @@ async function main(): Promise<number> {
   } finally {
     for (let step = undo.pop(); step; step = undo.pop()) await step();
   }
+}
+
+/** Returns the caller, after a request that shows that the service accepts the token. Without it, only refusals would be tested. */
+async function signedIn(kind: Kind, listUrl: string, tokenUrl: string): Promise<FuzzCaller | undefined> {
+  const caller = CALLERS[kind];
+  if (caller === undefined) return undefined;
+  const headers = await signIn(tokenUrl, caller.user);
+  const { status } = await fetch(listUrl, { headers, signal: AbortSignal.timeout(10_000) });
+  if (status !== 200)
+    throw new Error(`GET ${listUrl} with the token of ${caller.user} returns ${status} instead of 200.`);
+  return { ...headers, roles: caller.roles };
 }
 
 try {

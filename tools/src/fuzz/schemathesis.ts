@@ -37,9 +37,16 @@ async function install(signal: AbortSignal): Promise<void> {
   await mkdir(join(PYTHON, 'installed'));
 }
 
+/** Who makes the requests of a run. */
+export interface FuzzCaller {
+  readonly authorization: string;
+  /** All of them, including those that another one includes. */
+  readonly roles: readonly string[];
+}
+
 interface Run {
-  /** Those of every request. Without a token, the requests are anonymous. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined if the requests are anonymous. */
+  readonly caller: FuzzCaller | undefined;
   /** Further arguments of `schemathesis run`. */
   readonly args: readonly string[];
   readonly cwd: string;
@@ -47,14 +54,16 @@ interface Run {
 }
 
 /** Runs schemathesis against a service, in a directory where it may store its findings, and returns its exit status. */
-export function schemathesis(url: string, { headers, args, cwd, signal }: Run): Promise<number> {
+export function schemathesis(url: string, { caller, args, cwd, signal }: Run): Promise<number> {
   const config = ['--config-file', join(CONFIG, 'schemathesis.toml')];
-  const caller = Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]);
-  const options = ['--generation-database', 'none', ...caller, ...args];
+  const headers = caller ? ['--header', `Authorization: ${caller.authorization}`] : [];
+  const options = ['--generation-database', 'none', ...headers, ...args];
+  // The hooks check by these who is refused.
+  const identity = caller && { CALLER_AUTHORIZATION: caller.authorization, CALLER_ROLES: caller.roles.join(' ') };
   return new Promise((resolve, reject) => {
     const child = spawn(join(PYTHON, 'bin/schemathesis'), [...config, 'run', ...options, `${url}/openapi.json`], {
       cwd,
-      env: { ...process.env, WEBHOOK_SECRET, PYTHONPATH: CONFIG, PYTHONDONTWRITEBYTECODE: '1' },
+      env: { ...process.env, ...identity, WEBHOOK_SECRET, PYTHONPATH: CONFIG, PYTHONDONTWRITEBYTECODE: '1' },
       stdio: 'inherit',
       signal,
     });
