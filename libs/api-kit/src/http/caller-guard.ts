@@ -44,7 +44,7 @@ export interface Refusal {
 /** Rejects requests whose caller is not identified or lacks the role that the route requires. `identifyCallers` must have run before. */
 @Injectable()
 export class CallerGuard implements CanActivate {
-  /** `onRefusal` is told about each refused request that had credentials. */
+  /** `onRefusal` is called for each refused request that had credentials. */
   constructor(
     private readonly reflector: Reflector,
     private readonly management: ManagementAccess,

@@ -34,8 +34,9 @@ export const LastEventId = createParamDecorator(
 );
 
 /**
- * Documents a route that answers with `openEventStream`, and makes it count as a stream for the rate limits. `data` is the class of the events' data, and `example` shows a part of a
- * stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for that; tools for 3.1 use `schema` in its place.
+ * Documents a route that answers with `openEventStream`, and makes it count as a stream for the rate limits. `data` is the class of the
+ * events' data, and `example` shows a part of a stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for
+ * that; tools for 3.1 use `schema` in its place.
  */
 export const ApiEventStream = (description: string, example: string, data?: Type): MethodDecorator => {
   const schema = {

@@ -9,7 +9,7 @@ const HSTS_MAX_AGE = 63_072_000;
 /** The style that Swagger UI inserts with its logo. */
 const LOGO_STYLE = '.logo_small_svg__cls-2{fill:#fff}.logo_small_svg__cls-3{fill:#85ea2d}';
 
-/** For responses that are no pages. If a browser shows one all the same, it must not load or run anything. */
+/** For responses other than pages. If a browser shows one all the same, it must not load or run anything. */
 const NOTHING = {
   'default-src': ["'none'"],
   'base-uri': ["'none'"],
