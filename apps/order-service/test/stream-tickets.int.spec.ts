@@ -356,6 +356,35 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
       expect(again.events.some(({ data }) => data.type === 'Tested')).toBe(false);
     });
 
+    it('resumes that wait for the database leave connections for others', async () => {
+      await world.database.sql(burnTransactions(11_000));
+      await misses(1);
+      const writer = await world.openWriter();
+      await writer.sql('begin');
+      await writer.sql('lock table orders.orders in access exclusive mode');
+      const headers = { ...(await headersOf(ada)), 'last-event-id': lastEventId };
+      let answered = false;
+      const resumes = Promise.all(Array.from({ length: 19 }, () => here.with(headers).get('/orders/events'))).finally(
+        () => (answered = true),
+      );
+
+      const other = (await as(aUser())).get('/products/tea');
+      let mostCounts = 0;
+      await until('the resumes are answered', async () => {
+        const [row] = await world.database.sql<{ counts: number }>(
+          `select count(*)::int as counts from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%as missed%'`,
+        );
+        mostCounts = Math.max(mostCounts, row?.counts ?? 0);
+        return answered;
+      });
+      await writer.end();
+
+      expect([1, 2, 3]).toContain(mostCounts);
+      expect((await other).status).toBe(200);
+      for (const answer of await resumes) expectProblem(answer, 503, 'try-again');
+    });
+
     it('other streams wait until one has caught up', async () => {
       await misses(BACKLOG);
       const headers = { ...(await headersOf(ada)), 'last-event-id': lastEventId };

@@ -67,6 +67,7 @@ export { classifyDatabaseError, type DatabaseProblemCode } from './database/data
 export { Housekeeper } from './database/housekeeper.js';
 export { createDataSource } from './database/lazy-data-source.js';
 export { LockGate } from './database/lock-gate.js';
+export { Slots } from './database/slots.js';
 
 // The OpenAPI document
 export { ApiProblems } from './http/openapi/api-problems.js';

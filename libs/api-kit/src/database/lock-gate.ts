@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { classifyDatabaseError } from './database-errors.js';
-import { BusyError } from './write-slots.js';
+import { BusyError } from './slots.js';
 
 /** How many statements of the process may wait for a lock at a time. */
 const MAX_WAITING = 3;

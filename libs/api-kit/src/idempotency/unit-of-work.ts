@@ -6,7 +6,7 @@ import type { IdempotencyKey } from './idempotency-key.js';
 import { IdempotencyStore, type StoredAnswer } from './idempotency-store.js';
 import { commonProblems } from '../http/common-problems.js';
 import { ProblemException, problemOf, type ProblemTable } from '../http/problem.js';
-import { Turns, WriteSlots } from '../database/write-slots.js';
+import { Slots, Turns } from '../database/slots.js';
 
 /**
  * The answer to a request: the value itself, or with an idempotency key the value after a round trip through JSON, as it is stored. A
@@ -46,7 +46,7 @@ type Outcome = { readonly stored: StoredAnswer } | { readonly error: unknown };
 @Injectable()
 export class UnitOfWork {
   private readonly keys: IdempotencyStore;
-  private readonly slots: WriteSlots;
+  private readonly slots: Slots;
   private readonly turns = new Turns();
   /** Requests in flight in this process. Their duplicates wait here instead of each occupying a connection of the pool. */
   private readonly inFlight = new Map<string, Promise<Outcome>>();
@@ -56,7 +56,7 @@ export class UnitOfWork {
     { IDEMPOTENCY_KEY_TTL }: ServiceConfig,
   ) {
     this.keys = new IdempotencyStore(schemaOf(dataSource), IDEMPOTENCY_KEY_TTL);
-    this.slots = WriteSlots.of(dataSource);
+    this.slots = Slots.forChanges(dataSource);
   }
 
   /**

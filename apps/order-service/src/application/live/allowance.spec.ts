@@ -15,7 +15,7 @@ it('P7 gives each user no more than is allowed at a time', () => {
   expect(allowance.take('ada', 7)).toBeDefined();
 });
 
-it('P7 remembers nobody who has nothing', () => {
+it('P7 forgets a user who has returned everything', () => {
   const allowance = new Allowance(10);
 
   allowance.take('ada', 5)?.();

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Slots } from '@twinbox/api-kit';
 import { DataSource } from 'typeorm';
 import { type FeedBatch, FeedHistory, type FeedStep, type HistoryPage } from '../../../application/live/ports.js';
 import { type ScanPosition, type Snapshot } from '../../../application/live/resume-point.js';
-import { Turns } from '../../../application/live/turns.js';
 import { countSince, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
 import { type Query } from './landmarks.js';
 
@@ -11,15 +11,14 @@ const MAX_STEPS = 200;
 /** Steps that a statement scans for those of a customer, which takes milliseconds. */
 const MAX_SCANNED = 2000;
 const MAX_ORDERS = 300;
-/** Connections of the pool that catching up may use, so that the others are free for requests. */
+/** Connections of the pool that catching up may use, with its counts, so that the others are free for requests. */
 const MAX_CONNECTIONS = 3;
 const AFTER_ALL_STEPS = Number.MAX_SAFE_INTEGER;
 
 @Injectable()
 export class PostgresFeedHistory extends FeedHistory {
-  private readonly turns = new Turns(MAX_CONNECTIONS);
-  private readonly query: Query = (text, values) => this.turns.run(() => this.dataSource.query(text, [...values]));
-  private readonly count: Query = (text, values) => this.dataSource.query(text, [...values]);
+  private readonly slots = new Slots(MAX_CONNECTIONS, 'streams that catch up');
+  private readonly query: Query = (text, values) => this.slots.use(() => this.dataSource.query(text, [...values]));
 
   constructor(private readonly dataSource: DataSource) {
     super();
@@ -61,11 +60,11 @@ export class PostgresFeedHistory extends FeedHistory {
   }
 
   override countSince(seen: Snapshot, customerId: string | undefined, limit: number): Promise<number> {
-    return countSince(this.count, seen, limit, customerId);
+    return countSince(this.query, seen, limit, customerId);
   }
 
   override async countOfCustomer(id: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number> {
-    const [row] = await this.count<{ orders: number; steps: number }>(
+    const [row] = await this.query<{ orders: number; steps: number }>(
       `with own as materialized (
          select id from orders.orders where customer_id = $1 and id >= $2 order by id limit $6)
        select (select count(*) from own)::int as orders,
@@ -80,7 +79,7 @@ export class PostgresFeedHistory extends FeedHistory {
   }
 
   override async countOfOrder(orderId: string, seen: Snapshot, after: ScanPosition, limit: number): Promise<number> {
-    const [row] = await this.count<{ steps: number }>(
+    const [row] = await this.query<{ steps: number }>(
       `select count(*)::int as steps from (
          select from orders.order_timeline t
           where t.order_id = $1 and t.position > $2 and (t.xid >= $3::xid8 or t.xid = any ($4::xid8[]))

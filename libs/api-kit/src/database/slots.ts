@@ -17,26 +17,27 @@ interface Waiter {
   readonly fail: (error: unknown) => void;
 }
 
-/**
- * Limits how many transactions requests open at a time, so that the pool always has connections for reads and health checks. Transactions
- * wait for locks, while reads do not. Further requests wait for their turn, first come, first served, for a limited time.
- */
-export class WriteSlots {
+/** Limits how much work runs at a time. Further work waits for its turn, first come, first served, for a limited time. */
+export class Slots {
   private readonly waiting = new Set<Waiter>();
   private free: number;
 
+  /** `work` names the work, in the plural, for the error of work that gets no slot. */
   constructor(
-    slots: number,
-    private readonly waitMs = WAIT_MS,
+    count: number,
+    private readonly work: string,
   ) {
-    this.free = slots;
+    this.free = count;
   }
 
-  /** Returns slots for all but a fifth of the connections in the pool. Leaves at least one for reads, unless the pool has only one. */
-  static of(dataSource: DataSource): WriteSlots {
+  /**
+   * Returns slots for the transactions of requests: all but a fifth of the connections in the pool, so that it always has some for reads and
+   * health checks, which do not wait for locks. Leaves at least one for reads, unless the pool has only one.
+   */
+  static forChanges(dataSource: DataSource): Slots {
     const { master } = dataSource.driver as { master?: { options?: { max?: number } } };
     const size = master?.options?.max ?? 10;
-    return new WriteSlots(Math.max(1, size - Math.max(1, Math.ceil(size / 5))));
+    return new Slots(Math.max(1, size - Math.max(1, Math.ceil(size / 5))), 'changes');
   }
 
   /** Runs the work in a slot. @throws BusyError if no slot becomes free in time, and any error of the work */
@@ -74,21 +75,21 @@ export class WriteSlots {
       },
     };
     const timer = setTimeout(
-      () => waiter.fail(new BusyError('Too many changes are in progress at the moment.')),
-      this.waitMs,
+      () => waiter.fail(new BusyError(`Too many ${this.work} are in progress at the moment.`)),
+      WAIT_MS,
     );
     this.waiting.add(waiter);
     return promise;
   }
 }
 
-/** Runs work with the same name one after another, first come, first served. Work that gets no turn in time fails like that of {@link WriteSlots}. */
+/** Runs work with the same name one after another, first come, first served. Work that gets no turn in time fails as in {@link Slots}. */
 export class Turns {
-  private readonly names = new Map<string, { readonly slot: WriteSlots; users: number }>();
+  private readonly names = new Map<string, { readonly slot: Slots; users: number }>();
 
   /** @throws BusyError if the turn does not come in time, and any error of the work */
   async use<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const turn = this.names.get(name) ?? { slot: new WriteSlots(1), users: 0 };
+    const turn = this.names.get(name) ?? { slot: new Slots(1, 'changes'), users: 0 };
     this.names.set(name, turn);
     turn.users++;
     try {
