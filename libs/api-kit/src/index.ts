@@ -55,7 +55,7 @@ export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/uni
 export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
 export { EventStream, openEventStream } from './http/event-stream.js';
 export { AcceptsTicket, ticketOf } from './http/stream-ticket.js';
-export type { ServerSentEvent } from './http/server-sent-event.js';
+export { randomPause, type ServerSentEvent } from './http/server-sent-event.js';
 
 // The database
 export { BoundedClient } from './database/bounded-client.js';

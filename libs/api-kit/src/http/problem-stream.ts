@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { type Problem, problemDocument } from './problem.js';
-import { frameOf } from './server-sent-event.js';
+import { frameOf, randomPause } from './server-sent-event.js';
 import { ticketOf } from './stream-ticket.js';
 
 /** The shortest pause before an `EventSource` tries again. */
@@ -9,8 +9,7 @@ const MAX_ID_LENGTH = 255;
 
 /**
  * Returns the stream of events that tells an `EventSource` about a problem, because it gives up for good on any status but 200. Returns
- * undefined for other clients, and for a problem that trying again does not solve. The pause is random, so that clients do not all come
- * back at the same time.
+ * undefined for other clients, and for a problem that trying again does not solve.
  */
 export function problemStream(
   problem: Problem,
@@ -22,7 +21,7 @@ export function problemStream(
   const pauseMs = Math.max(RETRY_MS, Number(problem.headers?.['retry-after'] ?? 0) * 1000);
   const id = problem.event?.id ?? lastEventIdOf(request);
   return frameOf({
-    retry: Math.round(pauseMs * (1 + Math.random())),
+    retry: randomPause(pauseMs),
     // Repeated, because a client would forget it after an event without an id.
     ...(id !== undefined && { id }),
     event: problem.event?.name ?? 'unavailable',

@@ -18,6 +18,11 @@ export const EVENT_STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 };
 
+/** Returns a random pause for `retry`, up to twice as long as the shortest, so that clients do not all come back at the same time. */
+export function randomPause(shortestMs: number): number {
+  return Math.round(shortestMs * (1 + Math.random()));
+}
+
 /** Encodes an event. */
 export function frameOf({ retry, id, event, data }: ServerSentEvent): string {
   let frame = '';

@@ -6,6 +6,7 @@ import {
   problemDocument,
   problemOf,
   ProblemException,
+  randomPause,
 } from '@twinbox/api-kit';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Allowance } from '../../../application/live/allowance.js';
@@ -22,7 +23,7 @@ import { type Admission, StreamTickets } from './stream-tickets.js';
 
 /** Per user and replica. A browser opens at most six connections to a host. */
 const MAX_STREAMS = 20;
-/** The shortest pause before an `EventSource` reconnects. It is random, so that not all come back at once when a replica stops. */
+/** The shortest pause before an `EventSource` reconnects. */
 const RETRY_MS = 1000;
 
 /** Opens streams of events, within the limits of each user. */
@@ -93,8 +94,7 @@ export class OrderStreams {
     const stream = openEventStream(reply, caller.expiresAt);
     const { request } = reply;
     held.push(this.openTickets.begin(ticket.hash.toString('hex'), uses, () => endUsedAgain(stream, request)));
-    const retry = Math.round(RETRY_MS * (1 + Math.random()));
-    stream.send({ retry, ...(lastEventId !== undefined && { id: lastEventId }) });
+    stream.send({ retry: randomPause(RETRY_MS), ...(lastEventId !== undefined && { id: lastEventId }) });
     return stream;
   }
 

@@ -1,4 +1,4 @@
-import { Body, Controller, Header, Post } from '@nestjs/common';
+import { Body, Controller, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, logContext } from '@twinbox/api-kit';
 import { orderProblems } from '../order-problems.js';
@@ -15,12 +15,11 @@ export class TicketsController {
   ) {}
 
   @Post()
-  @Header('cache-control', 'no-store')
   @ApiOperation({
     summary: 'Issue a ticket with which an EventSource opens a stream',
     description:
       'The ticket opens one stream, once, as the caller. Afterwards it resumes that stream with `Last-Event-ID`, which an `EventSource` sends ' +
-      'by itself when it reconnects. A further use ends the stream before. Repeating this request issues another ticket.',
+      'by itself when it reconnects. A further use ends the previous stream. Repeating this request issues another ticket.',
   })
   @ApiCreatedResponse({ type: TicketDto })
   @ApiProblems(orderProblems, 'order-not-found')
