@@ -3,13 +3,15 @@ import { type MigrationInterface, type QueryRunner } from 'typeorm';
 export class StreamTickets1764762000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     // A ticket opens one stream of events. Only its SHA-256 is stored. `order_id`: null for the stream of all orders that the user may
-    // see. `valid_until`: until when it may be used next. The first use extends that to `expires_at`. `uses`: how often it has been used.
+    // see. `key_id`: the key that signed the user's token, if the token names it. `valid_until`: until when it may be used next. The first
+    // use extends that to `expires_at`. `uses`: how often it has been used.
     await queryRunner.query(`
       create table orders.stream_tickets (
         hash bytea not null,
         user_id varchar(255) not null,
         roles text[] not null,
         order_id uuid,
+        key_id text,
         created_at timestamptz not null default clock_timestamp(),
         valid_until timestamptz not null,
         expires_at timestamptz not null,

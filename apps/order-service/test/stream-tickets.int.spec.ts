@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
+import { SecurityEvents } from '@twinbox/api-kit';
 import { TokenIssuer } from '@twinbox/api-kit/testing';
 import { until } from '@twinbox/messaging/testing';
 import { type EventClient, expectProblem } from '@twinbox/test-support';
@@ -175,11 +176,20 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
     const first = await here.with({}).follow(url);
     await begins(first);
 
+    const events = reportedBy(here);
     const second = await (which === 'another' ? there : here).with({}).follow(url, first.lastEventId);
     await until('the first stream ends', () => first.ended);
 
     expect(first.ended).toBe('cleanly');
     expect(first.events).toMatchObject([{ event: 'expired', data: { type: 'urn:twinbox:problem:ticket-used-again' } }]);
+    expect(events()).toEqual([
+      {
+        event: 'ticket-used-again',
+        reason: 'The ticket was used again, which ended this stream.',
+        route: '/orders/events',
+        userId: ada,
+      },
+    ]);
     await receives(second, await place(ada));
     expect(second.ended).toBeUndefined();
   });
@@ -195,9 +205,10 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
   });
 
   it.each([
-    ['is unknown', () => `/orders/events?ticket=${UNKNOWN}`],
+    ['is unknown', 'is unknown, or was deleted after it had expired', () => `/orders/events?ticket=${UNKNOWN}`],
     [
       'was not used in time',
+      'has expired',
       async () => {
         const url = await aTicket(aUser());
         await expire(url);
@@ -205,6 +216,7 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
       },
     ],
     [
+      'was used before',
       'was used before',
       async () => {
         const url = await aTicket(aUser());
@@ -214,6 +226,7 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
     ],
     [
       'is for the stream of one order',
+      'is for another stream',
       async () => {
         const ada = aUser();
         const url = await aTicket(ada, { orderId: await place(ada) });
@@ -222,14 +235,21 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
     ],
     [
       'is for the stream of all orders',
+      'is for another stream',
       async () => {
         const ada = aUser();
         const orderId = await place(ada);
         return (await aTicket(ada)).replace('/orders/events', `/orders/${orderId}/events`);
       },
     ],
-  ])('P10 is refused with the event `expired` if it %s', async (_, path) => {
-    await expectOnly(await anyone.follow(await path()), 'expired', 'ticket-expired');
+  ])('P10 is refused with the event `expired` if it %s, and reported', async (_, reason, path) => {
+    const url = await path();
+    const events = reportedBy(there);
+
+    await expectOnly(await anyone.follow(url), 'expired', 'ticket-expired');
+
+    const route = url.replace(/\?.*/, '').replace(/[\da-f-]{36}/, ':orderId');
+    expect(events()).toEqual([{ event: 'login-refused', reason: `The stream ticket ${reason}.`, route }]);
   });
 
   it('P10 no longer resumes once it has expired, and the page gets the id of its place back', async () => {
@@ -411,6 +431,19 @@ describe.each(MODES)('a stream ticket with AUTH_MODE=$authMode', ({ authMode, st
       });
     });
   });
+
+  /** Returns a function that returns the security events of a replica since now. */
+  function reportedBy(replica: Replica): () => object[] {
+    const security = replica.app.get(SecurityEvents);
+    security['log']();
+    const events: object[] = [];
+    security['logger'].warn = ({ event, reason, route, userId }: Record<string, string>) =>
+      void events.push({ event, reason, route, userId });
+    return () => {
+      security['log']();
+      return events;
+    };
+  }
 
   const hashIn = (url: string) => hash('sha256', url.replace(/.*=/, ''), 'buffer');
   /** Makes a ticket expire now, or all of them. */

@@ -55,6 +55,7 @@ export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/uni
 export { ApiEventStream, LastEventId } from './http/event-stream-route.js';
 export { EventStream, openEventStream } from './http/event-stream.js';
 export { AcceptsTicket, ticketOf } from './http/stream-ticket.js';
+export { TicketGate } from './http/ticket-gate.js';
 export { randomPause, type ServerSentEvent } from './http/server-sent-event.js';
 
 // The database

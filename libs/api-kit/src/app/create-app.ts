@@ -12,7 +12,7 @@ import { MAX_HEAD_SIZE } from '../http/framing.js';
 import { foreignHostProblem } from '../http/host-check.js';
 import { clientAddress, trustedProxies } from '../http/limits/client-address.js';
 import { refuseWhenOverloaded } from '../http/limits/overload.js';
-import { limitRates } from '../http/limits/rate-limits.js';
+import { limitRates, type RateLimits } from '../http/limits/rate-limits.js';
 import { type OpenApiInfo, setupOpenApi } from '../http/openapi/document.js';
 import { addManagementServer, type ManagementAccess, managementAccess, portRule } from '../http/management.js';
 import { keepPrivate } from '../http/private-responses.js';
@@ -22,6 +22,7 @@ import { QueryGuard } from '../http/query-guard.js';
 import { readJsonBodies } from '../http/raw-body.js';
 import { RequestValidation } from '../http/validation.js';
 import { addSecurityHeaders } from '../http/security-headers.js';
+import { TicketGate } from '../http/ticket-gate.js';
 import { identifyByToken, tokenKeysOf } from '../identity/identify-by-token.js';
 import { type Identify, identifyCallers } from '../identity/identify-callers.js';
 import { TokenKeys } from '../identity/token-keys.js';
@@ -47,12 +48,16 @@ export async function createApp(
   const keys = config.AUTH_MODE === 'jwt' && openApi ? tokenKeysOf(config) : undefined;
   const events = new SecurityEvents();
   const { adapter, rates } = await adapterFor(config, { keys, access, events });
-  const app = await NestFactory.create<NestFastifyApplication>(withConfig(module, config, keys, events), adapter, {
-    abortOnError: false,
-    bufferLogs: true,
-    // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
-    bodyParser: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    withConfig(module, config, { keys, events, rates }),
+    adapter,
+    {
+      abortOnError: false,
+      bufferLogs: true,
+      // Nest's parsers would also accept forms. Fastify's own JSON parser rejects __proto__ just as well.
+      bodyParser: false,
+    },
+  );
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
   const callerGuard = new CallerGuard(app.get(Reflector), access, (request, { kind, reason }) => {
@@ -108,7 +113,7 @@ async function adapterFor(config: ServiceConfig, { keys, access, events }: Parts
   const identify = identification(config, keys);
   if (keys) {
     whileRunning(fastify, keys);
-    keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify));
+    keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify, keys));
   }
   identifyCallers(fastify, identify);
   const rates = await limitRates(fastify, config, { access, events });
@@ -167,18 +172,18 @@ class ServiceModule {}
 function withConfig(
   module: Type | DynamicModule,
   config: ServiceConfig,
-  keys: TokenKeys | undefined,
-  events: SecurityEvents,
+  { keys, events, rates }: Pick<Parts, 'keys' | 'events'> & { readonly rates: RateLimits },
 ): DynamicModule {
   const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
   const providers: Provider[] = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
   providers.push({ provide: SecurityEvents, useValue: events });
+  providers.push({ provide: TicketGate, useValue: new TicketGate(rates, events, keys) });
   if (keys) providers.push({ provide: TokenKeys, useValue: keys });
   return {
     module: ServiceModule,
     global: true,
     imports: [module],
     providers,
-    exports: [...tokens, SecurityEvents, ...(keys ? [TokenKeys] : [])] as Type[],
+    exports: [...tokens, SecurityEvents, TicketGate, ...(keys ? [TokenKeys] : [])] as Type[],
   };
 }

@@ -4,8 +4,8 @@ import { identityOf } from '../http/caller.js';
 import { clientAddress } from '../http/limits/client-address.js';
 import { clipped } from '../http/problem.js';
 
-/** What a request was refused for. */
-export type SecurityEvent = 'login-refused' | 'role-refused' | 'rate-limited' | 'webhook-refused';
+/** What a request was refused for, or that a second use of its ticket ended the stream. */
+export type SecurityEvent = 'login-refused' | 'role-refused' | 'rate-limited' | 'webhook-refused' | 'ticket-used-again';
 
 /** How often events are logged. */
 const LOG_MS = 1000;
@@ -22,8 +22,8 @@ interface Seen {
 }
 
 /**
- * Logs refused requests for those who watch for attacks: one line a second for each event and reason, with the number of requests and the
- * first of them. The number of lines therefore does not depend on the number of requests. Can be injected.
+ * Logs refused requests and reused tickets for those who watch for attacks: one line a second for each event and reason, with the number
+ * of requests and the first of them. The number of lines therefore does not depend on the number of requests. Can be injected.
  */
 export class SecurityEvents {
   private readonly logger = new Logger('Security');
@@ -55,11 +55,13 @@ export class SecurityEvents {
   private log(): void {
     const all = [...this.seen.values()];
     this.seen.clear();
-    for (const { count, fields } of all)
+    for (const { count, fields } of all) {
+      const [did, what] = fields['event'] === 'ticket-used-again' ? ['Ended', 'stream'] : ['Refused', 'request'];
       this.logger.warn(
         { ...fields, count },
-        `Refused ${count === 1 ? 'a request' : `${count} requests`}: ${fields['reason']}`,
+        `${did} ${count === 1 ? `a ${what}` : `${count} ${what}s`}: ${fields['reason']}`,
       );
+    }
   }
 }
 

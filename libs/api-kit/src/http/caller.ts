@@ -15,6 +15,8 @@ export interface Caller {
   readonly roles: ReadonlySet<Role>;
   /** With `AUTH_MODE=jwt`, when the token of the caller is no longer accepted. */
   readonly expiresAt?: Date;
+  /** With `AUTH_MODE=jwt`, the id of the key that signed the token, if the token names it. */
+  readonly keyId?: string;
 }
 
 /** A request without a valid caller. */

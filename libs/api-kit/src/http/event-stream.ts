@@ -1,8 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Identify } from '../identity/identify-callers.js';
+import type { TokenKeys } from '../identity/token-keys.js';
 import { identityOf } from './caller.js';
 import { allowSlowReading } from './limits/slow-readers.js';
 import { commentOf, EVENT_STREAM_HEADERS, frameOf, type ServerSentEvent } from './server-sent-event.js';
+import { ticketOf } from './stream-ticket.js';
 
 /** In milliseconds. Proxies close silent connections, often after 30 to 60 s. */
 const HEARTBEAT_MS = 15_000;
@@ -147,12 +149,18 @@ export function closeEventStreams(server: object): void {
 }
 
 /** Ends the streams whose caller would no longer be identified, because the key of their token was withdrawn. */
-export async function closeWithdrawnStreams(server: object, identify: Identify): Promise<void> {
+export async function closeWithdrawnStreams(server: object, identify: Identify, keys: TokenKeys): Promise<void> {
   const streams = streamsOf.get(server);
   if (!streams || streams === 'closing') return;
-  for (const [stream, { raw }] of streams) {
-    // Other streams have not been opened with a token.
-    if (raw.headers.authorization === undefined) continue;
-    if (!('caller' in (await identify(raw.headersDistinct)))) stream.close();
-  }
+  for (const [stream, request] of streams) if (await isWithdrawn(request, identify, keys)) stream.close();
+}
+
+async function isWithdrawn(request: FastifyRequest, identify: Identify, keys: TokenKeys): Promise<boolean> {
+  const { headers, headersDistinct } = request.raw;
+  if (ticketOf(request) === undefined)
+    return headers.authorization !== undefined && !('caller' in (await identify(headersDistinct)));
+  // The ticket was issued for a token.
+  const identity = identityOf(request);
+  const keyId = identity && 'caller' in identity ? identity.caller.keyId : undefined;
+  return keyId !== undefined && !(await keys.publishes(keyId));
 }

@@ -3,12 +3,15 @@ import { AddRouteConfig } from './route-config.js';
 
 /**
  * Lets a route that streams events be called with a ticket in the query parameter `ticket`, because a browser's `EventSource` cannot send
- * headers. Such a request is not identified by anything else, so the handler must check the ticket of {@link ticketOf} before all else. Its
- * problems that may pass, and those with an `event`, are sent as a stream.
+ * headers. Such a request is not identified by anything else, so the handler must check the ticket of {@link ticketOf} before all else, and
+ * report the result to `TicketGate`. Problems that may pass, and those with an `event`, are sent as a stream.
  */
 export const AcceptsTicket = (): MethodDecorator => AddRouteConfig({ acceptsTicket: true });
 
-/** Returns the ticket of a request, which has not been checked. Undefined if there is none, and unless it is a GET of an {@link AcceptsTicket} route. */
+/**
+ * Returns the ticket of a request, which has not been checked. Undefined if there is none, and unless it is a GET of an
+ * {@link AcceptsTicket} route.
+ */
 export function ticketOf(request: Partial<FastifyRequest>): string | undefined {
   const config = request.routeOptions?.config as { readonly acceptsTicket?: boolean } | undefined;
   if (request.method !== 'GET' || config?.acceptsTicket !== true) return undefined;

@@ -22,6 +22,7 @@ export class KeysUnavailable extends Error {}
 export class TokenKeys {
   private readonly logger = new Logger('TokenKeys');
   private keys: LocalJWKSet | undefined;
+  private ids = new Set<string | undefined>();
   private published = '';
   private loadedAt: Date | undefined;
   private loading: Promise<void> | undefined;
@@ -75,6 +76,14 @@ export class TokenKeys {
     }
   };
 
+  /** Whether a key with this id is in use. If no keys have been loaded, none is known to have been withdrawn. */
+  async publishes(keyId: string): Promise<boolean> {
+    if (!this.keys || this.ids.has(keyId)) return true;
+    // Another replica may have accepted a newer key.
+    await (this.isCoolingDown() ? this.loading : this.load());
+    return this.ids.has(keyId);
+  }
+
   private isCoolingDown(): boolean {
     return performance.now() - this.attemptedAt < this.options.cooldownMs;
   }
@@ -101,6 +110,7 @@ export class TokenKeys {
     if (published === this.published) return;
     this.keys = createLocalJWKSet(jwks);
     this.published = published;
+    this.ids = new Set(jwks.keys.map(({ kid }) => kid));
     for (const listener of this.listeners) listener();
   }
 

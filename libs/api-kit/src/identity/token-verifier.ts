@@ -57,7 +57,7 @@ export class TokenVerifier {
     // Before the verification, so that a key that is withdrawn during it does not count as one in use.
     const keys = this.keys.generation;
     try {
-      const { payload } = await jwtVerify(token, this.keys.find, {
+      const { payload, protectedHeader } = await jwtVerify(token, this.keys.find, {
         issuer,
         audience: [...audience],
         typ: type,
@@ -65,7 +65,7 @@ export class TokenVerifier {
         requiredClaims: ['exp'],
         clockTolerance: toleranceMs / 1000,
       });
-      const identity = this.identityOf(payload);
+      const identity = this.identityOf(payload, protectedHeader.kid);
       if ('caller' in identity) this.remember(digest, { ...identity, keys });
       return identity;
     } catch (error) {
@@ -76,7 +76,7 @@ export class TokenVerifier {
     }
   }
 
-  private identityOf(payload: JWTPayload): Unidentified | Known {
+  private identityOf(payload: JWTPayload, keyId: string | undefined): Unidentified | Known {
     const { userClaim } = this.rules;
     const userId = claimOf(payload, userClaim);
     if (typeof userId !== 'string') return refused(`The token has no user: its claim ${userClaim} is not a string.`);
@@ -85,7 +85,8 @@ export class TokenVerifier {
 
     const expiresAtMs = Number(payload.exp) * 1000 + this.rules.toleranceMs;
     const roles = withIncluded(grantedRoles(payload, this.rules));
-    return { caller: { userId, roles, expiresAt: new Date(expiresAtMs) }, expiresAtMs };
+    const expiresAt = new Date(expiresAtMs);
+    return { caller: { userId, roles, expiresAt, ...(keyId !== undefined && { keyId }) }, expiresAtMs };
   }
 
   private remember(digest: string, token: Remembered): void {

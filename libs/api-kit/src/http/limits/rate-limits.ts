@@ -10,6 +10,7 @@ import { isForOperators, type ManagementAccess } from '../management.js';
 import { isOperational } from '../operational-path.js';
 import { ProblemException } from '../problem.js';
 import { takesRawBody } from '../raw-body.js';
+import { ticketOf } from '../stream-ticket.js';
 import { clientAddress } from './client-address.js';
 
 /** How many callers each budget remembers. At about 150 bytes each they take 1.5 MB. The one that was idle longest is forgotten first. */
@@ -24,6 +25,10 @@ type Count = ReturnType<FastifyInstance['createRateLimit']>;
 export interface RateLimits {
   /** Counts a request whose credentials were refused. */
   readonly countRefusedLogin: (request: FastifyRequest) => void;
+  /** @throws ProblemException 429 if the address of the request has sent too many refused credentials */
+  readonly checkRefusedLogins: (request: FastifyRequest) => Promise<void>;
+  /** Counts a stream, once the caller who opens it with a ticket is known. @throws ProblemException 429 */
+  readonly countStream: (request: FastifyRequest) => Promise<void>;
 }
 
 /**
@@ -37,19 +42,24 @@ export async function limitRates(
 ): Promise<RateLimits> {
   await fastify.register(rateLimit, { global: false });
   const budgets = budgetsOf(fastify, config);
-  const refusedLogins = budgets['refused logins'];
+  const count = async (request: FastifyRequest, counted: Counted): Promise<void> => {
+    const budget = budgets[counted];
+    if (budget) await check(request, counted, budget, events);
+  };
   fastify.addHook('onRequest', async (request) => {
     if (request.method === 'OPTIONS') return;
     const counted = countedAs(request);
     const operational = isOperational(request.url);
     // Probes have no caller, and neither does anything on the management port.
     const hasCaller = operational ? access === 'operator' && isForOperators(request) : counted !== 'webhooks';
-    if (refusedLogins && hasCaller && isRefused(request)) await check(request, 'refused logins', refusedLogins, events);
-    if (operational) return;
-    const budget = budgets[counted];
-    if (budget) await check(request, counted, budget, events);
+    if (hasCaller && isRefused(request)) await count(request, 'refused logins');
+    if (!operational) await count(request, counted);
   });
-  return { countRefusedLogin: (request) => void refusedLogins?.(request) };
+  return {
+    countRefusedLogin: (request) => void budgets['refused logins']?.(request),
+    checkRefusedLogins: (request) => count(request, 'refused logins'),
+    countStream: (request) => count(request, 'opened streams'),
+  };
 }
 
 function budgetsOf(fastify: FastifyInstance, config: LimitsConfig): Record<Counted, Count | undefined> {
@@ -71,7 +81,8 @@ function budgetsOf(fastify: FastifyInstance, config: LimitsConfig): Record<Count
 function countedAs(request: FastifyRequest): Counted {
   if (takesRawBody(request)) return 'webhooks';
   if (request.method !== 'GET' && request.method !== 'HEAD') return 'writes';
-  return isEventStream(request) ? 'opened streams' : 'reads';
+  // Until its ticket has been looked up, a request is a read of its address. Users behind one address do not share their streams.
+  return isEventStream(request) && ticketOf(request) === undefined ? 'opened streams' : 'reads';
 }
 
 function callerKey(request: FastifyRequest): string {

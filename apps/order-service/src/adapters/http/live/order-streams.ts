@@ -7,6 +7,7 @@ import {
   problemOf,
   ProblemException,
   randomPause,
+  SecurityEvents,
 } from '@twinbox/api-kit';
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Allowance } from '../../../application/live/allowance.js';
@@ -37,6 +38,7 @@ export class OrderStreams {
     private readonly delivery: Delivery,
     private readonly tickets: StreamTickets,
     private readonly openTickets: OpenTickets,
+    private readonly events: SecurityEvents,
     { STREAM_BACKLOG }: OrderServiceConfig,
   ) {
     this.backlogs = new Allowance(STREAM_BACKLOG);
@@ -90,12 +92,19 @@ export class OrderStreams {
     held: (() => void)[],
   ): Promise<EventStream> {
     if (!ticket) return openEventStream(reply);
-    const uses = await this.tickets.use(ticket);
-    const stream = openEventStream(reply, caller.expiresAt);
     const { request } = reply;
-    held.push(this.openTickets.begin(ticket.hash.toString('hex'), uses, () => endUsedAgain(stream, request)));
+    const uses = await this.tickets.use(ticket, request);
+    const stream = openEventStream(reply, caller.expiresAt);
+    held.push(this.openTickets.begin(ticket.hash.toString('hex'), uses, () => this.endUsedAgain(stream, request)));
     stream.send({ retry: randomPause(RETRY_MS), ...(lastEventId !== undefined && { id: lastEventId }) });
     return stream;
+  }
+
+  private endUsedAgain(stream: EventStream, request: FastifyRequest): void {
+    const { problem } = problemOf({ code: 'ticket-used-again' }, liveProblems);
+    this.events.report(request, 'ticket-used-again', problem.title);
+    stream.send({ event: 'expired', data: problemDocument(problem, request.id) });
+    stream.close();
   }
 
   private takeSeat({ userId }: Caller): () => void {
@@ -113,10 +122,4 @@ export class OrderStreams {
     const id = idOf(0, { seen: subscriber.from });
     return new ProblemException({ ...exception.problem, event: { name: 'reset', id } });
   }
-}
-
-function endUsedAgain(stream: EventStream, request: FastifyRequest): void {
-  const { problem } = problemOf({ code: 'ticket-used-again' }, liveProblems);
-  stream.send({ event: 'expired', data: problemDocument(problem, request.id) });
-  stream.close();
 }
