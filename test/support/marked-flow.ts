@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { type TokenIssuer } from '@twinbox/api-kit/testing';
 import { produce, type TestDatabase, until } from '@twinbox/messaging/testing';
+import { EventClient } from './event-client.js';
 import { type Answer, caller } from './http.js';
 import { type Marks } from './marks.js';
 import { type ServiceProcess } from './service-process.js';
@@ -17,7 +18,7 @@ export interface MarkedSystem {
   readonly webhookKey: Buffer;
 }
 
-/** Sends requests and messages that contain marks wherever they can, successful and failing ones. Returns all problems. */
+/** Sends requests and messages that contain marks wherever they can, successful and failing ones. Returns all problems and events. */
 export class MarkedFlow {
   private readonly answers: Answer[] = [];
 
@@ -33,12 +34,13 @@ export class MarkedFlow {
     const ada = await this.bearer('token of a customer', { claims: { sub: 'ada' } });
     const olga = await this.bearer('token of an operator', { claims: { sub: 'olga', roles: ['operator'] } });
     await this.completeOrder(ada, olga);
+    await this.useTicket(ada);
     await this.sendInvalidRequests(ada);
     await this.sendInvalidTokens();
     await this.sendInvalidWebhooks();
     await this.failInTheDatabase(ada);
     await this.receiveInvalidMessages();
-    return this.answers.filter(({ status }) => status >= 400);
+    return this.answers.filter(({ status, body }) => status >= 400 || typeof body === 'string');
   }
 
   private async bearer(name: string, fields: Parameters<TokenIssuer['token']>[0]): Promise<string> {
@@ -93,6 +95,29 @@ export class MarkedFlow {
     const signature = sign ? marks.add('signature', right) : marks.new('wrong signature');
     const headers = { 'webhook-id': id, 'webhook-timestamp': String(at), 'webhook-signature': `v1,${signature}` };
     await this.send(payments, 'POST', '/webhooks/payments', headers, text);
+  }
+
+  /** A ticket opens a stream, takes it over, and is refused everywhere else. */
+  private async useTicket(ada: string): Promise<void> {
+    const { marks, orders, payments } = this.system;
+    const { body } = await this.send(orders, 'POST', '/orders/events/tickets', { authorization: ada }, {});
+    const query = `?ticket=${marks.add('stream ticket', String(body.ticket))}`;
+    const first = await EventClient.open(orders.url + String(body.url), {});
+    const lastEventId = await until('the stream begins', () => first.lastEventId);
+    const { body: used } = await this.send(orders, 'GET', body.url, {});
+    const second = await EventClient.open(orders.url + String(body.url), {}, lastEventId);
+    await until('the first stream ends', () => first.ended);
+    second.leave();
+
+    const told = JSON.stringify(first.events.filter(({ event }) => event === 'expired'));
+    expect(told).toContain('ticket-used-again');
+    expect(used).toContain('ticket-expired');
+    expect(marks.foundIn(told)).toEqual([]);
+    const paths = ['/orders', '/orders/events/tickets', `/orders/${unknownId()}/events`, '/nowhere'];
+    for (const path of paths) await this.send(orders, 'GET', path + query, {});
+    await this.send(orders, 'POST', `/orders/events/tickets${query}`, {}, {});
+    await this.send(orders, 'GET', `/orders/events${query}x`, {});
+    await this.send(payments, 'GET', `/payment-requests${query}`, { authorization: ada });
   }
 
   private async sendInvalidRequests(ada: string): Promise<void> {
