@@ -113,7 +113,7 @@ export class MarkedFlow {
     expect(told).toContain('ticket-used-again');
     expect(used).toContain('ticket-expired');
     expect(marks.foundIn(told)).toEqual([]);
-    const paths = ['/orders', '/orders/events/tickets', `/orders/${unknownId()}/events`, '/nowhere'];
+    const paths = ['/orders', '/orders/events/tickets', `/orders/${unknownId()}/events`, '/nowhere', '/orders/%zz'];
     for (const path of paths) await this.send(orders, 'GET', path + query, {});
     await this.send(orders, 'POST', `/orders/events/tickets${query}`, {}, {});
     await this.send(orders, 'GET', `/orders/events${query}x`, {});
