@@ -191,9 +191,11 @@ describeWithJava('both services with TLS and authentication', () => {
       WEBHOOK_SECRET: `whsec_${webhookSecret}`,
     });
 
-    const problems = await new MarkedFlow({ marks, orders, payments, tokens, database, topics, webhookKey }).run();
+    const flow = new MarkedFlow({ marks, orders, payments, tokens, database, topics, webhookKey });
+    const { problems, told } = await flow.run();
 
-    const shown: string[] = problems.map(({ headers, body }) => JSON.stringify([[...headers], body]));
+    const shown = [told, ...problems.map(({ headers, body }) => JSON.stringify([[...headers], body]))];
+    for (const code of ['ticket-used-again', 'ticket-expired']) expect(shown.join('')).toContain(code);
     const authorization = `Bearer ${await tokens.token({ claims: { roles: ['operator'] } })}`;
     for (const { url } of [orders, payments])
       for (const path of ['/metrics', '/health', '/health/messaging', '/openapi.json']) {

@@ -18,13 +18,14 @@ export interface MarkedSystem {
   readonly webhookKey: Buffer;
 }
 
-/** Sends requests and messages that contain marks wherever they can, successful and failing ones. Returns all problems and events. */
+/** Sends requests and messages that contain marks wherever they can, successful and failing ones. Returns all problems, and what a stream was told. */
 export class MarkedFlow {
   private readonly answers: Answer[] = [];
+  private told = '';
 
   constructor(private readonly system: MarkedSystem) {}
 
-  async run(): Promise<readonly Answer[]> {
+  async run(): Promise<{ readonly problems: readonly Answer[]; readonly told: string }> {
     const { orders, payments } = this.system;
     for (const service of [orders, payments])
       await until(
@@ -40,7 +41,8 @@ export class MarkedFlow {
     await this.sendInvalidWebhooks();
     await this.failInTheDatabase(ada);
     await this.receiveInvalidMessages();
-    return this.answers.filter(({ status, body }) => status >= 400 || typeof body === 'string');
+    const problems = this.answers.filter(({ status, body }) => status >= 400 || typeof body === 'string');
+    return { problems, told: this.told };
   }
 
   private async bearer(name: string, fields: Parameters<TokenIssuer['token']>[0]): Promise<string> {
@@ -104,15 +106,13 @@ export class MarkedFlow {
     const query = `?ticket=${marks.add('stream ticket', String(body.ticket))}`;
     const first = await EventClient.open(orders.url + String(body.url), {});
     const lastEventId = await until('the stream begins', () => first.lastEventId);
-    const { body: used } = await this.send(orders, 'GET', body.url, {});
+    await this.send(orders, 'GET', body.url, {});
     const second = await EventClient.open(orders.url + String(body.url), {}, lastEventId);
     await until('the first stream ends', () => first.ended);
     second.leave();
 
-    const told = JSON.stringify(first.events.filter(({ event }) => event === 'expired'));
-    expect(told).toContain('ticket-used-again');
-    expect(used).toContain('ticket-expired');
-    expect(marks.foundIn(told)).toEqual([]);
+    // Other events contain the steps of the user's orders.
+    this.told = JSON.stringify(first.events.filter(({ event }) => event === 'expired'));
     const paths = ['/orders', '/orders/events/tickets', `/orders/${unknownId()}/events`, '/nowhere', '/orders/%zz'];
     for (const path of paths) await this.send(orders, 'GET', path + query, {});
     await this.send(orders, 'POST', `/orders/events/tickets${query}`, {}, {});
