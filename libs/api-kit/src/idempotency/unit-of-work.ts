@@ -71,7 +71,7 @@ export class UnitOfWork {
    *
    * Transactions use only part of the pool's connections at a time, so that reads and health checks always find one. Further requests wait
    * for their turn, and get a 503 `try-again` after 1.2 s. Transactions with the same `turn` run one after another, so that those that would
-   * wait for each other's lock wait here, for as long, and do not each occupy a connection.
+   * wait for each other's lock wait for up to another 1.2 s before that, and do not each occupy a connection.
    * @throws ProblemException 422 if the key was used for a request with another body, 403 if the stored response requires a role that the
    * caller does not have
    */
