@@ -5,7 +5,7 @@ import { CUSTOMERS } from '../saga/customers.js';
 import { type Services, startServices } from '../saga/services.js';
 import { openShop, type Shop } from '../saga/shop.js';
 import { startChild } from '../support/child.js';
-import { type Figure, median, ratio, spread } from '../support/figures.js';
+import { type Figure, median, spread } from '../support/figures.js';
 import { type Servers } from '../support/servers.js';
 import { type Kinds, serverProcesses, usageOf } from '../support/usage.js';
 import { costOfToken } from './token-cost.js';
@@ -102,10 +102,14 @@ function figuresOf({ dev, jwt }: Readonly<Record<Mode, readonly Measured[]>>): F
   return [
     { what: 'orders/s to COMPLETED, customers named by a header', value: spread(rates(dev)) },
     { what: `the same with ${CUSTOMERS.length} access tokens`, value: spread(rates(jwt)) },
-    { what: '  with tokens / without, orders/s', value: ratio(rates(jwt), rates(dev)), goal: '≥ 0.97' },
+    {
+      what: '  with tokens / without, medians of orders/s',
+      value: (median(rates(jwt)) / median(rates(dev))).toFixed(2),
+      goal: '≥ 0.97',
+    },
     {
       what: '  CPU-ms per order, with tokens / without',
-      value: [...[jwt, dev].map((all) => median(cpu(all)).toFixed(2)), ratio(cpu(jwt), cpu(dev))].join(' / '),
+      value: [jwt, dev].map((all) => median(cpu(all)).toFixed(2)).join(' / '),
     },
   ];
 }
