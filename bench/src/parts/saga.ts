@@ -3,10 +3,11 @@ import { startChild } from '../support/child.js';
 import { type Figure, quantile, whole } from '../support/figures.js';
 import { type SagaLoadOptions, type SagaLoadResult } from '../processes/saga-load.js';
 import { type SagaWatchOptions, type SagaWatchResult } from '../processes/saga-watch.js';
+import { completedBetween } from '../saga/completed.js';
 import { multiply } from '../saga/multiply.js';
 import { type Services, startServices } from '../saga/services.js';
 import { openShop, type Shop } from '../saga/shop.js';
-import { type Kinds, serverProcesses, type Usage, usageOf } from '../support/usage.js';
+import { type Kinds, serverProcesses, totalOf, usageOf } from '../support/usage.js';
 import { type Servers } from '../support/servers.js';
 
 /** The size of a measurement. */
@@ -135,15 +136,6 @@ async function watch({ database }: Shop, { orderUrls }: Services, { watchSeconds
   return watchers.result;
 }
 
-/** Counts afterwards, so that counting costs nothing, by the clock of the services, which is this machine's. */
-async function completedBetween({ database }: Shop, before: Usage, after: Usage): Promise<number> {
-  const [row] = await database.sql<{ orders: number }>(
-    `select count(*)::int as orders from orders.orders where status = 'COMPLETED' and updated_at >= $1 and updated_at < $2`,
-    [before.at, after.at],
-  );
-  return row?.orders ?? 0;
-}
-
 function figuresOf(where: string, { perSecond, rejected, cpuMs, walBytes, latency }: Measured): Figure[] {
   const { load = Number.NaN, ...system } = cpuMs;
   // In the first seconds the system adjusts to the new rate.
@@ -153,7 +145,7 @@ function figuresOf(where: string, { perSecond, rejected, cpuMs, walBytes, latenc
   return [
     { what: `${where}, orders/s to COMPLETED`, value: whole(perSecond), goal: '≥ 400' },
     ...(rejected > 0 ? [{ what: '  rejected with 503', value: whole(rejected) }] : []),
-    { what: '  CPU-ms per order, total', value: sumOf(system).toFixed(2), goal: '≤ 4.5' },
+    { what: '  CPU-ms per order, total', value: totalOf(system).toFixed(2), goal: '≤ 4.5' },
     {
       what: `    ${Object.keys(system).join(' / ')}`,
       value: Object.values(system)
@@ -172,12 +164,9 @@ function figuresOf(where: string, { perSecond, rejected, cpuMs, walBytes, latenc
   ];
 }
 
-const sumOf = (values: Readonly<Record<string, number>>) =>
-  Object.values(values).reduce((sum, value) => sum + value, 0);
-
 function growth(first: Measured, later: Measured): Figure {
   const p50 = ({ latency }: Measured) => quantile(latency.seenMs, 0.5);
-  const cpu = ({ cpuMs: { load: _, ...system } }: Measured) => sumOf(system);
+  const cpu = ({ cpuMs: { load: _, ...system } }: Measured) => totalOf(system);
   const ratios = [later.perSecond / first.perSecond, cpu(later) / cpu(first), p50(later) / p50(first)];
   return {
     what: '  full / empty database: orders/s, CPU-ms, p50',

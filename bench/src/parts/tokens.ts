@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TokenIssuer } from '@twinbox/api-kit/testing';
 import { type SagaLoadOptions, type SagaLoadResult } from '../processes/saga-load.js';
+import { completedBetween } from '../saga/completed.js';
 import { CUSTOMERS } from '../saga/customers.js';
 import { type Services, startServices } from '../saga/services.js';
 import { openShop, type Shop } from '../saga/shop.js';
 import { startChild } from '../support/child.js';
 import { type Figure, median, spread } from '../support/figures.js';
 import { type Servers } from '../support/servers.js';
-import { type Kinds, serverProcesses, usageOf } from '../support/usage.js';
+import { type Kinds, serverProcesses, totalOf, usageOf } from '../support/usage.js';
 import { costOfToken } from './token-cost.js';
 
 /** In seconds. Longer than any run. */
@@ -68,31 +69,27 @@ async function tokensOf(issuer: TokenIssuer): Promise<Record<string, string>> {
 }
 
 async function measured(
-  { database }: Shop,
+  shop: Shop,
   { orderUrls: [devUrl = '', jwtUrl = ''], pids }: Services,
   mode: Mode,
   held: Readonly<Record<string, string>>,
   { warmUpMs, windowMs, kinds }: { warmUpMs: number; windowMs: number; kinds: Kinds },
 ): Promise<Measured> {
   const target = mode === 'dev' ? { orderUrls: [devUrl] } : { orderUrls: [jwtUrl], tokens: held };
-  const options: SagaLoadOptions = { ...target, databaseUrl: database.url };
+  const { url } = shop.database;
+  const options: SagaLoadOptions = { ...target, databaseUrl: url };
   const load = await startChild<SagaLoadResult>('saga-load', options);
   // It ends by itself only on an error.
   const runFor = (ms: number) => Promise.race([delay(ms), load.result]);
   await runFor(warmUpMs);
-  const before = await usageOf(database.url, { ...pids, ...kinds });
+  const before = await usageOf(url, { ...pids, ...kinds });
   await runFor(windowMs);
-  const after = await usageOf(database.url, { ...pids, ...kinds });
+  const after = await usageOf(url, { ...pids, ...kinds });
   await load.stop();
-  const [row] = await database.sql<{ orders: number }>(
-    `select count(*)::int as orders from orders.orders where status = 'COMPLETED' and updated_at >= $1 and updated_at < $2`,
-    [before.at, after.at],
-  );
-  const orders = row?.orders ?? 0;
-  const sum = (cpuMs: Readonly<Record<string, number>>) => Object.values(cpuMs).reduce((all, ms) => all + ms, 0);
+  const orders = await completedBetween(shop, before, after);
   return {
     perSecond: (orders * 1000) / (after.at.getTime() - before.at.getTime()),
-    cpuMs: (sum(after.cpuMs) - sum(before.cpuMs)) / orders,
+    cpuMs: (totalOf(after.cpuMs) - totalOf(before.cpuMs)) / orders,
   };
 }
 

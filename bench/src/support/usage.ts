@@ -40,6 +40,10 @@ export async function usageOf(databaseUrl: string, kinds: Kinds): Promise<Usage>
   return { at: new Date(), cpuMs, walBytes: Number(wal?.bytes) };
 }
 
+/** Returns the sum for all kinds of processes. */
+export const totalOf = (byKind: Readonly<Record<string, number>>): number =>
+  Object.values(byKind).reduce((sum, value) => sum + value, 0);
+
 /** CPU time per message in µs, by kind of process. */
 export type CpuPerMessage = Readonly<Record<string, number>>;
 
@@ -69,9 +73,8 @@ export function cpuFigures(rounds: readonly (CpuPerMessage | undefined)[]): Figu
   const [first] = seen;
   if (!first) return [];
   const kinds = Object.keys(first);
-  const sum = (round: CpuPerMessage) => Object.values(round).reduce((all, us) => all + us, 0);
   return [
-    { what: '  CPU µs per message, total', value: median(seen.map(sum)).toFixed(1) },
+    { what: '  CPU µs per message, total', value: median(seen.map(totalOf)).toFixed(1) },
     {
       what: `    ${kinds.join(' / ')}`,
       value: kinds.map((kind) => median(seen.map((round) => round[kind] ?? Number.NaN)).toFixed(1)).join(' / '),
