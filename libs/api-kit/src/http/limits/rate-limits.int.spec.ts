@@ -188,7 +188,7 @@ describe('a rate limit', () => {
     expect(Number(/^retry: (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(3_500_000);
   });
 
-  it('P10 counts webhooks by address, whoever the sender claims to be', async () => {
+  it('P10 counts webhooks by address, even if they have tokens of different users', async () => {
     const address = '192.0.2.7';
     expect(await statuses(1, 'POST', '/hook', { address, token: await tokenOf('lea') })).toEqual([200]);
     expect(await statuses(1, 'POST', '/hook', { address, token: await tokenOf('max') })).toEqual([200]);

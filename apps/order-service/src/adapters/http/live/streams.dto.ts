@@ -38,7 +38,7 @@ export class NewTicketDto {
 }
 
 export class TicketDto {
-  @ApiProperty({ example: TICKET, description: 'A secret. Whoever has it can open the stream.' })
+  @ApiProperty({ example: TICKET, description: 'A secret. Anyone who has it can open the stream.' })
   readonly ticket!: string;
 
   @ApiProperty({
