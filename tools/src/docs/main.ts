@@ -1,9 +1,10 @@
 // Generates what the documentation takes from the code: `npm run docs`. With `--check` it only compares, and fails on a difference.
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { root } from '../checkout.js';
 import { describeError } from '../errors.js';
+import { updateFiles } from '../generated-files.js';
 import { configurationTables } from './configuration.js';
 import { withGenerated } from './generated-section.js';
 import { testsByGuarantee } from './guarantees.js';
@@ -33,29 +34,9 @@ async function filled(path: string, sections: Iterable<readonly [string, string]
 }
 
 async function main(isCheck: boolean): Promise<number> {
-  const generated = await documents();
-  const present = await readdir(join(root, LIBRARY_REFERENCE), { recursive: true }).catch(() => []);
-  const pages = present.filter((name) => name.endsWith('.md')).map((name) => join(LIBRARY_REFERENCE, name));
-  const stale = pages.filter((path) => !generated.has(path));
-  const differing = await changed(generated);
-  for (const path of [...differing, ...stale])
-    console.log(isCheck ? `${path} is not up to date. Run "npm run docs".` : `${path} updated`);
-  if (isCheck) return differing.length + stale.length > 0 ? 1 : 0;
-  for (const path of differing) {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), generated.get(path) ?? '');
-  }
-  for (const path of stale) await rm(join(root, path));
-  return 0;
-}
-
-async function changed(generated: ReadonlyMap<string, string>): Promise<string[]> {
-  const paths: string[] = [];
-  for (const [path, text] of generated) {
-    const current = await readFile(join(root, path), 'utf8').catch(() => undefined);
-    if (current !== text) paths.push(path);
-  }
-  return paths;
+  const generated = { files: await documents(), folders: [LIBRARY_REFERENCE] };
+  const wereCurrent = await updateFiles(generated, { isCheck, command: 'npm run docs' });
+  return isCheck && !wereCurrent ? 1 : 0;
 }
 
 try {

@@ -1,0 +1,22 @@
+// Generates what is committed of the contracts: `npm run contracts`. With `--check` it only compares, and fails on a difference.
+import { describeError } from '../errors.js';
+import { type GeneratedFiles, updateFiles } from '../generated-files.js';
+
+/** What is generated, in order: a later generator may read the files of an earlier one. */
+const generators: readonly (() => Promise<GeneratedFiles>)[] = [];
+
+async function main(isCheck: boolean): Promise<number> {
+  let wereCurrent = true;
+  for (const generate of generators) {
+    const isCurrent = await updateFiles(await generate(), { isCheck, command: 'npm run contracts' });
+    wereCurrent &&= isCurrent;
+  }
+  return isCheck && !wereCurrent ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.includes('--check'));
+} catch (error) {
+  console.error(describeError(error));
+  process.exitCode = 1;
+}
