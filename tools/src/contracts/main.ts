@@ -1,9 +1,10 @@
 // Generates what is committed of the contracts: `npm run contracts`. With `--check` it only compares, and fails on a difference.
 import { describeError } from '../errors.js';
 import { type GeneratedFiles, updateFiles } from '../generated-files.js';
+import { grpcContracts } from './grpc.js';
 
 /** What is generated, in order: a later generator may read the files of an earlier one. */
-const generators: readonly (() => Promise<GeneratedFiles>)[] = [];
+const generators: readonly (() => Promise<GeneratedFiles>)[] = [grpcContracts];
 
 async function main(isCheck: boolean): Promise<number> {
   let wereCurrent = true;
