@@ -31,6 +31,7 @@ export async function startInProcess<C extends ServiceConfig>(
     DATABASE_URL: database.urlFor(schema, PASSWORDS[schema]),
     LOG_LEVEL: 'fatal',
     LOG_FORMAT: 'json',
+    GRPC_PORT: 'off',
     // A few callers send all requests of a test. Tests of the limits set their own.
     ...WITHOUT_RATE_LIMITS,
     ...ON_A_BUSY_MACHINE,

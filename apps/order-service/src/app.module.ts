@@ -1,6 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
+import { GrpcLiveOrdersController } from './adapters/grpc/live-orders.controller.js';
+import { GrpcOrderPagesController } from './adapters/grpc/order-pages.controller.js';
+import { GrpcOrdersController } from './adapters/grpc/orders.controller.js';
+import { GrpcProductsController } from './adapters/grpc/products.controller.js';
 import { CartController } from './adapters/http/cart.controller.js';
 import { LiveOrdersController } from './adapters/http/live/live-orders.controller.js';
 import { OrderStreams } from './adapters/http/live/order-streams.js';
@@ -8,10 +12,12 @@ import { StreamTickets } from './adapters/http/live/stream-tickets.js';
 import { TicketsController } from './adapters/http/live/tickets.controller.js';
 import { VisibleOrders } from './adapters/http/visible-orders.js';
 import { OrderListController } from './adapters/http/order-list.controller.js';
+import { OrderPages } from './adapters/http/order-pages.js';
 import { OrderPlacements } from './adapters/http/order-placements.js';
 import { OrderRequests } from './adapters/http/order-requests.js';
 import { OrderTimelineController } from './adapters/http/order-timeline.controller.js';
 import { OrdersController } from './adapters/http/orders.controller.js';
+import { ProductRequests } from './adapters/http/product-requests.js';
 import { ProductsController } from './adapters/http/products.controller.js';
 import { NotificationsController } from './adapters/messaging/notifications.controller.js';
 import { PaymentEventsController } from './adapters/messaging/payment-events.controller.js';
@@ -60,6 +66,10 @@ const CONTROLLERS = [
   LiveOrdersController,
   TicketsController,
   ProductsController,
+  GrpcOrdersController,
+  GrpcOrderPagesController,
+  GrpcLiveOrdersController,
+  GrpcProductsController,
   PaymentEventsController,
   NotificationsController,
 ];
@@ -91,6 +101,8 @@ export class AppModule {
         PutProduct,
         OrderPlacements,
         OrderRequests,
+        OrderPages,
+        ProductRequests,
         Feed,
         Delivery,
         OpenTickets,

@@ -8,6 +8,7 @@ import {
   EnvOneOf,
   EnvOptionalCertificates,
   EnvOptionalUrl,
+  EnvPortOrOff,
   MayBeAbsent,
   ServiceConfig,
 } from '@twinbox/api-kit';
@@ -18,6 +19,10 @@ export class OrderServiceConfig extends ServiceConfig {
   /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
   override PORT = 8081;
+
+  /** The port for gRPC on HOST. 0 picks any free port. With `off`, there is no gRPC. */
+  @EnvPortOrOff()
+  override GRPC_PORT: number | false = 50_051;
 
   /** The topic of order events; the same for both services and for `npm run topics`. */
   @EnvName()

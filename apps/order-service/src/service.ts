@@ -1,4 +1,6 @@
-import { logMessages, type Service } from '@twinbox/api-kit';
+import { connectGrpc, logMessages, type Service } from '@twinbox/api-kit';
+import { descriptors } from '@twinbox/contracts/grpc/descriptors';
+import { OrderServiceService, ProductServiceService } from '@twinbox/contracts/grpc/orders';
 import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { OrderServiceConfig } from './config.js';
@@ -7,7 +9,16 @@ export const orderService = {
   name: 'order-service',
   configClass: OrderServiceConfig,
   module: (config) => AppModule.with(config),
-  configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
+  configure: async (app) => {
+    connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages));
+    await connectGrpc(app, {
+      services: {
+        'twinbox.orders.v1.OrderService': OrderServiceService,
+        'twinbox.orders.v1.ProductService': ProductServiceService,
+      },
+      descriptors,
+    });
+  },
   openApi: {
     title: 'Twinbox order-service',
     description:

@@ -16,6 +16,7 @@ export {
   EnvOptionalCertificates,
   EnvOptionalSecret,
   EnvOptionalUrl,
+  EnvPortOrOff,
 } from './app/env.js';
 export { ConfigError, loadConfig } from './app/load-config.js';
 export { kafkaSecurity } from './app/kafka-security.js';
@@ -27,6 +28,7 @@ export { AnonymousAllowed, Public, RequireRole } from './http/caller-guard.js';
 export { actorOf, actorSeenBy, Caller, isOperator, OptionalCaller, type Role } from './http/caller.js';
 
 // What a request contains
+export { type AnswerHeaders } from './http/edge-request.js';
 export { InCapitals, IsAmount, IsId, IsText, IsWholeNumber, MayBeAbsent, MayBeAbsentOrNull } from '@twinbox/fields';
 export { Cause } from './http/cause.js';
 export { ApiNextCursor, CursorCodec, CursorPageQuery, PageQuery } from './http/pages.js';
@@ -49,6 +51,7 @@ export { etagOf, versionConflict } from './http/versions.js';
 export { IdempotencyKey } from './idempotency/idempotency-key.js';
 export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
 export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
+export { requestSignal, withRequestSignal } from './app/request-signal.js';
 export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
 
 // Server-sent events
@@ -57,6 +60,13 @@ export { EventStream, openEventStream } from './http/event-stream.js';
 export { AcceptsTicket, ticketOf } from './http/stream-ticket.js';
 export { TicketGate } from './http/ticket-gate.js';
 export { randomPause, type ServerSentEvent } from './http/server-sent-event.js';
+
+// gRPC
+export { connectGrpc, type GrpcApi } from './grpc/connect-grpc.js';
+export { AnswerMetadata, Exchange } from './grpc/exchange.js';
+export { Fields, QueryFields, type QueryText } from './grpc/fields.js';
+export { GrpcEdge } from './grpc/grpc-edge.js';
+export { Responses, ResponseStream } from './grpc/response-stream.js';
 
 // The database
 export { BoundedClient } from './database/bounded-client.js';

@@ -4,6 +4,8 @@ import { NestFactory, Reflector } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
+import { GrpcEdge } from '../grpc/grpc-edge.js';
+import { RpcCalls } from '../grpc/rpc-calls.js';
 import { CallerGuard } from '../http/caller-guard.js';
 import { identifyByHeaders } from '../http/caller-headers.js';
 import { connectionOptions, guardConnections } from '../http/connections.js';
@@ -47,9 +49,9 @@ export async function createApp(
   // A process without an API, such as a separate relay, has no callers to identify.
   const keys = config.AUTH_MODE === 'jwt' && openApi ? tokenKeysOf(config) : undefined;
   const events = new SecurityEvents();
-  const { adapter, rates } = await adapterFor(config, { keys, access, events });
+  const { adapter, rates, edge } = await adapterFor(config, { keys, access, events });
   const app = await NestFactory.create<NestFastifyApplication>(
-    withConfig(module, config, { keys, events, rates }),
+    withConfig(module, config, { keys, events, rates, access, edge }),
     adapter,
     {
       abortOnError: false,
@@ -60,11 +62,7 @@ export async function createApp(
   );
   app.useLogger(app.get(Logger));
   app.useGlobalPipes(new RequestValidation());
-  const callerGuard = new CallerGuard(app.get(Reflector), access, (request, { kind, reason }) => {
-    events.report(request, `${kind}-refused`, reason);
-    if (kind === 'login') rates.countRefusedLogin(request);
-  });
-  app.useGlobalGuards(callerGuard, new QueryGuard(app.get(Reflector)));
+  app.useGlobalGuards(app.get(CallerGuard), new QueryGuard(app.get(Reflector)));
   app.useGlobalFilters(new ProblemFilter(adapter));
   if (config.CORS_ORIGINS.length > 0) allowOrigins(app, config.CORS_ORIGINS);
   if (openApi && config.DOCS === 'on') setupOpenApi(app, openApi);
@@ -108,17 +106,21 @@ async function adapterFor(config: ServiceConfig, { keys, access, events }: Parts
   await addSecurityHeaders(fastify, config.NODE_ENV);
   keepPrivate(fastify, config.AUTH_MODE);
   followHttp(fastify, requestRule(fastify, config, access));
-  await refuseWhenOverloaded(fastify, config);
+  const refuseIfOverloaded = await refuseWhenOverloaded(fastify, config);
   whileRunning(fastify, events);
   const identify = identification(config, keys);
   if (keys) {
     whileRunning(fastify, keys);
-    keys.onChange(() => void closeWithdrawnStreams(fastify.server, identify, keys));
+    keys.onChange(() => {
+      void closeWithdrawnStreams(fastify.server, identify, keys);
+      void edge.endWithdrawnStreams();
+    });
   }
   identifyCallers(fastify, identify);
   const rates = await limitRates(fastify, config, { access, events });
   readJsonBodies(fastify);
-  return { adapter, rates };
+  const edge = new GrpcEdge({ identify, rates, refuseIfOverloaded, calls: new RpcCalls() }, config);
+  return { adapter, rates, edge };
 }
 
 function whileRunning(fastify: FastifyInstance, task: { start(): void; stop(): void }): void {
@@ -172,11 +174,22 @@ class ServiceModule {}
 function withConfig(
   module: Type | DynamicModule,
   config: ServiceConfig,
-  { keys, events, rates }: Pick<Parts, 'keys' | 'events'> & { readonly rates: RateLimits },
+  { keys, events, rates, access, edge }: Parts & { readonly rates: RateLimits; readonly edge: GrpcEdge },
 ): DynamicModule {
   const tokens = new Set<unknown>([config.constructor, ServiceConfig]);
   const providers: Provider[] = [...tokens].map((provide) => ({ provide: provide as Type, useValue: config }));
   providers.push({ provide: SecurityEvents, useValue: events });
+  providers.push({ provide: GrpcEdge, useValue: edge });
+  providers.push({ provide: RpcCalls, useValue: edge.calls });
+  providers.push({
+    provide: CallerGuard,
+    inject: [Reflector],
+    useFactory: (reflector: Reflector) =>
+      new CallerGuard(reflector, access, (request, { kind, reason }) => {
+        events.report(request, `${kind}-refused`, reason);
+        if (kind === 'login') rates.countRefusedLogin(request);
+      }),
+  });
   providers.push({ provide: TicketGate, useValue: new TicketGate(rates, events, keys) });
   if (keys) providers.push({ provide: TokenKeys, useValue: keys });
   return {
@@ -184,6 +197,6 @@ function withConfig(
     global: true,
     imports: [module],
     providers,
-    exports: [...tokens, SecurityEvents, TicketGate, ...(keys ? [TokenKeys] : [])] as Type[],
+    exports: [...tokens, SecurityEvents, TicketGate, RpcCalls, ...(keys ? [TokenKeys] : [])] as Type[],
   };
 }

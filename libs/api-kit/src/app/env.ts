@@ -14,6 +14,20 @@ export function EnvInt(min: number, max: number): PropertyDecorator {
   );
 }
 
+/** Requires a port, where 0 picks any free one, or `off`. The field gets `false` for `off`. */
+export function EnvPortOrOff(): PropertyDecorator {
+  const isAllowed = (value: unknown) => value === false || (Number.isInteger(value) && Number(value) <= 65_535);
+  return combine(
+    Transform(({ value }) =>
+      value === 'off' ? false : typeof value === 'string' && !/^\d+$/.test(value) ? Number.NaN : Number(value),
+    ),
+    ValidateBy({
+      name: 'isPortOrOff',
+      validator: { validate: isAllowed, defaultMessage: () => 'must be off or a whole number from 0 to 65535' },
+    }),
+  );
+}
+
 /** Requires one of `values`, spelled exactly like that. */
 export function EnvOneOf(values: readonly string[]): PropertyDecorator {
   return IsIn(values, { message: `must be ${alternatives(values)}` });

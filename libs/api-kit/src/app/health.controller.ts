@@ -90,6 +90,16 @@ export class HealthController {
     return { status };
   }
 
+  /** Whether {@link ready} would answer with 200. Never throws. */
+  async isReady(): Promise<boolean> {
+    try {
+      await this.health.check([() => this.pingDatabase(), ...this.tokenKeys()]);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   @Get('messaging')
   @ForOperators()
   @Header('Cache-Control', 'no-store')

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync } from 'class-validator';
 import { sslFileProblem, sslModeProblem } from '@twinbox/messaging/session-client';
@@ -45,9 +46,37 @@ export function loadConfig<T extends KafkaConfig>(
       'NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server. Unset it, and name the authority in NODE_EXTRA_CA_CERTS, KAFKA_SSL_CA or sslrootcert.',
     );
   if (config instanceof ServiceConfig)
-    problems.push(...portProblemsOf(config), ...authProblemsOf(config), ...passwordProblemsOf(config));
+    problems.push(
+      ...portProblemsOf(config),
+      ...grpcProblemsOf(config),
+      ...authProblemsOf(config),
+      ...passwordProblemsOf(config),
+    );
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+function grpcProblemsOf({ PORT, MANAGEMENT_PORT, GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY }: ServiceConfig): string[] {
+  const problems: string[] = [];
+  // 0 picks a free port for each.
+  const [other] = Object.entries({ PORT, MANAGEMENT_PORT }).find(([, port]) => GRPC_PORT && port === GRPC_PORT) ?? [];
+  if (other !== undefined) problems.push(`GRPC_PORT="${GRPC_PORT}": it must differ from ${other}.`);
+  if ((GRPC_TLS_CERT === undefined) !== (GRPC_TLS_KEY === undefined)) {
+    const [set, unset] =
+      GRPC_TLS_CERT === undefined ? ['GRPC_TLS_KEY', 'GRPC_TLS_CERT'] : ['GRPC_TLS_CERT', 'GRPC_TLS_KEY'];
+    problems.push(`${unset} is not set: TLS needs it, because ${set} is set.`);
+  } else if (GRPC_TLS_CERT !== undefined && GRPC_TLS_KEY !== undefined && !isPair(GRPC_TLS_CERT, GRPC_TLS_KEY))
+    problems.push('GRPC_TLS_KEY is not the key of GRPC_TLS_CERT.');
+  return problems;
+}
+
+function isPair(certificates: string, key: string): boolean {
+  try {
+    return new X509Certificate(certificates).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    // Each is reported by its own rule.
+    return true;
+  }
 }
 
 function portProblemsOf({ PORT, MANAGEMENT_PORT, MANAGEMENT_HOST }: ServiceConfig): string[] {

@@ -5,6 +5,8 @@ import type { DynamicModule } from '@nestjs/common';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import type { EdgeRequest } from '../http/edge-request.js';
+import { clientAddress } from '../http/limits/client-address.js';
 import { isMonitoring } from '../http/operational-path.js';
 import { reportedStatus } from '../http/reported-status.js';
 import { loggableUrl } from './loggable-url.js';
@@ -81,6 +83,41 @@ export function logRequest(
       next();
     },
     { bindings: { requestId } },
+  );
+}
+
+/** How a gRPC call ended. */
+export interface CallOutcome {
+  /** The name of its status. */
+  readonly status: string;
+  readonly elapsedMs: number;
+  /** Whether the service is to blame. */
+  readonly isFault: boolean;
+}
+
+/**
+ * Runs `next` so that every log line of a gRPC call has the id of its request. `next` gets a function that logs one line when the call has
+ * been answered or cancelled.
+ */
+export function logCall(request: EdgeRequest, next: (finished: (outcome: CallOutcome) => void) => void): void {
+  if (!contextLogger) return next(() => undefined);
+  const logger = contextLogger;
+  logger.runInContext(
+    () => {
+      const inContext = AsyncLocalStorage.snapshot();
+      const { method, url } = request;
+      next(({ status, elapsedMs, isFault }) =>
+        inContext(() => {
+          const durationMs = Math.round(elapsedMs * 10) / 10;
+          const level = isFault ? 'warn' : 'info';
+          logger[level](
+            { method, url, status, address: clientAddress(request), durationMs },
+            `${method} ${url} ${status}`,
+          );
+        }),
+      );
+    },
+    { bindings: { requestId: request.id } },
   );
 }
 

@@ -14,6 +14,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { RpcCalls } from '../grpc/rpc-calls.js';
 import { ForOperators } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 import { reportedStatus } from '../http/reported-status.js';
@@ -30,7 +31,11 @@ const SOURCES = Symbol('METRICS_SOURCES');
 class ServiceMetrics {
   readonly registry: Registry;
 
-  constructor({ httpAdapter }: HttpAdapterHost, @Inject(SOURCES) sources: readonly MetricsSource[]) {
+  constructor(
+    { httpAdapter }: HttpAdapterHost,
+    @Inject(SOURCES) sources: readonly MetricsSource[],
+    rpcCalls: RpcCalls,
+  ) {
     const own = new Registry();
     collectDefaultMetrics({ register: own });
     const requests = new Histogram({
@@ -46,6 +51,13 @@ class ServiceMetrics {
       requests.observe({ method: request.method, route, status }, reply.elapsedTime / 1000);
       done();
     });
+    const calls = new Histogram({
+      name: 'grpc_request_duration_seconds',
+      help: 'Time from the arrival of a gRPC call until it was answered.',
+      labelNames: ['method', 'status'] as const,
+      registers: [own],
+    });
+    rpcCalls.onFinished(({ method, status, elapsedMs }) => calls.observe({ method, status }, elapsedMs / 1000));
     this.registry = Registry.merge([own, ...sources.map(({ registry }) => registry)]);
   }
 }

@@ -1,9 +1,10 @@
-import { lookup } from 'node:dns/promises';
 import type { AddressInfo, Server } from 'node:net';
 import { type DynamicModule, Logger as NestLogger, type Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { GrpcEdge } from '../grpc/grpc-edge.js';
 import { listenForManagement } from '../http/management.js';
 import type { OpenApiInfo } from '../http/openapi/document.js';
+import { CannotListen, listenAt } from './cannot-listen.js';
 import { createApp } from './create-app.js';
 import { ConfigError, loadConfig } from './load-config.js';
 import type { ServiceConfig } from './service-config.js';
@@ -17,7 +18,7 @@ export interface Service<C extends ServiceConfig> {
   readonly name: string;
   readonly configClass: new () => C;
   readonly module: (config: C) => Type | DynamicModule;
-  /** Connects microservices (the consumers). They start once the service listens. */
+  /** Connects microservices (the consumers, and gRPC). They start once the service listens. */
   readonly configure?: (app: NestFastifyApplication, config: C) => void | Promise<void>;
   /** Omitted by a process without an API, which has no documentation to serve. */
   readonly openApi?: OpenApiInfo;
@@ -63,6 +64,7 @@ function logStart<C extends ServiceConfig>(
 ): void {
   const logger = new NestLogger(name);
   const { url, localUrl } = urlsOf(app.getHttpServer());
+  const grpc = app.get(GrpcEdge).address;
   if (openApi && AUTH_MODE === 'dev')
     logger.warn(
       `AUTH_MODE=dev: anyone who can reach ${url} can act as any user with any role. Use it for development only.`,
@@ -74,6 +76,7 @@ function logStart<C extends ServiceConfig>(
   const parts = [
     `Listening on ${url}`,
     ...(openApi && DOCS === 'on' ? [`documentation at ${localUrl}/docs`] : []),
+    ...(grpc === undefined ? [] : [`gRPC on ${grpc}`]),
     ...(managementUrl ? [`metrics and health on ${managementUrl}`] : []),
   ];
   logger.log(parts.join(', '));
@@ -90,38 +93,6 @@ async function listen(app: NestFastifyApplication, config: ServiceConfig): Promi
     listenForManagement(fastify, port, address),
   );
   return urlsOf(server).url;
-}
-
-/** Thrown with what to do about an address that the service cannot listen on. */
-class CannotListen extends Error {}
-
-/** Listens on an address, which is given by its variables. */
-async function listenAt<T>(
-  hostVariable: Readonly<Record<string, string>>,
-  portVariable: Readonly<Record<string, number>>,
-  start: (port: number, address: string) => Promise<T>,
-): Promise<T> {
-  const [[hostName, host]] = Object.entries(hostVariable) as [[string, string]];
-  const [[portName, port]] = Object.entries(portVariable) as [[string, number]];
-  try {
-    return await start(port, await addressOf(host));
-  } catch (error) {
-    const { syscall, code } = error as Partial<NodeJS.ErrnoException>;
-    if (code === 'EADDRINUSE')
-      throw new CannotListen(
-        `port ${port} on ${host} is in use. Stop the process that is using it, or set ${portName} to another port (0 picks a free one).`,
-      );
-    if (code === 'EACCES')
-      throw new CannotListen(`port ${port} requires elevated privileges. Set ${portName} to a port above 1023.`);
-    if (code === 'EADDRNOTAVAIL' || syscall === 'getaddrinfo')
-      throw new CannotListen(`${hostName}="${host}" is not an address of this machine.`);
-    throw error;
-  }
-}
-
-/** Resolves `localhost`, because Fastify would otherwise listen on its second address with another server, which has no limits. */
-async function addressOf(host: string): Promise<string> {
-  return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host;
 }
 
 /** Returns the address that the service listens on and one to open on this machine. They differ if it listens on every address. */

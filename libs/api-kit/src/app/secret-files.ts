@@ -4,7 +4,7 @@ import type { Secret } from '@twinbox/messaging/session-client';
 import { validateSync } from 'class-validator';
 
 /** Names of variables whose values must not be shown. Neither an idempotency key nor its lifetime is secret. */
-const SECRET = /URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY|KAFKA_SSL_|SMTP_TLS_CA/;
+const SECRET = /URL|SECRET|PASSWORD|TOKEN|(?<!IDEMPOTENCY_)KEY|KAFKA_SSL_|SMTP_TLS_CA|GRPC_TLS_/;
 
 /** Whether the variable is secret, or a certificate. Then its value is not shown, and `<name>_FILE` may name a file that contains it. */
 export function isSecret(name: string): boolean {

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
 import { identityOf } from '../http/caller.js';
+import type { EdgeRequest } from '../http/edge-request.js';
 import { clientAddress } from '../http/limits/client-address.js';
 import { clipped } from '../http/problem.js';
 
@@ -43,7 +43,7 @@ export class SecurityEvents {
   }
 
   /** Counts an event. The reason must not contain a secret, such as a part of a token. */
-  report(request: FastifyRequest, event: SecurityEvent, reason: string): void {
+  report(request: EdgeRequest, event: SecurityEvent, reason: string): void {
     const text = clipped(reason, MAX_REASON_LENGTH);
     const isShown = this.seen.has(keyOf(event, text)) || this.seen.size < MAX_REASONS;
     const shown = isShown ? text : OTHER_REASONS;
@@ -67,7 +67,7 @@ export class SecurityEvents {
 
 const keyOf = (event: SecurityEvent, reason: string) => `${event} ${reason}`;
 
-function fieldsOf(request: FastifyRequest, event: SecurityEvent, reason: string): Record<string, string> {
+function fieldsOf(request: EdgeRequest, event: SecurityEvent, reason: string): Record<string, string> {
   const identity = identityOf(request);
   return {
     event,

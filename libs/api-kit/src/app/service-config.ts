@@ -1,8 +1,20 @@
+import { createPrivateKey } from 'node:crypto';
 import { MayBeAbsent } from '@twinbox/fields';
 import { ArrayNotEmpty, IsIn, IsNotEmpty, IsString, Matches, ValidateBy } from 'class-validator';
 import { isHostName } from '../http/loopback.js';
 import { roleMappingOf } from '../identity/token-claims.js';
-import { EnvDuration, EnvDurationOrOff, EnvInt, EnvList, EnvOneOf, EnvOptionalUrl, MS } from './env.js';
+import {
+  EnvDuration,
+  EnvDurationOrOff,
+  EnvInt,
+  EnvList,
+  EnvOneOf,
+  EnvOptionalCertificates,
+  EnvOptionalPem,
+  EnvOptionalUrl,
+  EnvPortOrOff,
+  MS,
+} from './env.js';
 import { LimitsConfig } from './limits-config.js';
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -37,7 +49,19 @@ export class ServiceConfig extends LimitsConfig {
   @IsString()
   MANAGEMENT_HOST: string | undefined;
 
-  /** `off` serves neither `/docs` nor `/openapi.json`. */
+  /** The port for gRPC on HOST. 0 picks any free port. With `off`, there is no gRPC. */
+  @EnvPortOrOff()
+  GRPC_PORT: number | false = false;
+
+  /** The certificate chain of gRPC in PEM format. With it and GRPC_TLS_KEY, gRPC is served with TLS only. */
+  @EnvOptionalCertificates('the certificates of the server')
+  GRPC_TLS_CERT: string | undefined;
+
+  /** The private key that belongs to GRPC_TLS_CERT, in PEM format. */
+  @EnvOptionalPem('a private key', (text) => void createPrivateKey(text))
+  GRPC_TLS_KEY: string | undefined;
+
+  /** `off` serves neither `/docs` nor `/openapi.json`, nor reflection by gRPC. */
   @EnvOneOf(['on', 'off'])
   DOCS: 'on' | 'off' = 'on';
 

@@ -6,6 +6,7 @@ import { logContext } from '../app/logging.js';
 import { bearerChallenge } from '../identity/token-problems.js';
 import { type Caller, identityOf, type Role, roles } from './caller.js';
 import { commonProblems } from './common-problems.js';
+import { type EdgeRequest, requestOf } from './edge-request.js';
 import { isForOperators, type ManagementAccess } from './management.js';
 import { ProblemException } from './problem.js';
 import { ticketOf } from './stream-ticket.js';
@@ -48,16 +49,15 @@ export class CallerGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
     private readonly management: ManagementAccess,
-    private readonly onRefusal: (request: FastifyRequest, refusal: Refusal) => void = () => undefined,
+    private readonly onRefusal: (request: EdgeRequest, refusal: Refusal) => void = () => undefined,
   ) {}
 
   canActivate(context: ExecutionContext): boolean {
-    if (context.getType() !== 'http') return true;
     const targets = [context.getHandler(), context.getClass()];
     if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return true;
 
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const forOperators = isForOperators(request);
+    const request = requestOf(context);
+    const forOperators = context.getType() === 'http' && isForOperators(request as FastifyRequest);
     // The port rule has refused those that arrived at another port.
     if (forOperators && this.management !== 'operator') return true;
     // The handler checks the ticket, which a client sends instead of anything that identifies it.

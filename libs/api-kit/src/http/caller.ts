@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import { type EdgeRequest, requestOf } from './edge-request.js';
 import type { ProblemException } from './problem.js';
 
 /** All roles. */
@@ -34,32 +34,33 @@ const identities = new WeakMap<object, Identity>();
 
 /** Injects the caller into a handler: `@Caller() { userId }: Caller`. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Caller =>
-  callerOfRequest(context.switchToHttp().getRequest<FastifyRequest>()),
+  callerOfRequest(requestOf(context)),
 );
 
 /** Injects the caller of an `AnonymousAllowed` route into a handler; undefined for an anonymous caller. */
 export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller | undefined =>
-  callerIn(identityOf(context.switchToHttp().getRequest<FastifyRequest>())),
+  callerIn(identityOf(requestOf(context))),
 );
 
 /** Records who makes a request. */
-export function setIdentity({ raw }: FastifyRequest, identity: Identity): void {
+export function setIdentity({ raw }: Pick<EdgeRequest, 'raw'>, identity: Identity): void {
   identities.set(raw, identity);
 }
 
 /** Returns who makes a request, or undefined before that is known. */
-export function identityOf({ raw }: FastifyRequest): Identity | undefined {
+export function identityOf({ raw }: Pick<EdgeRequest, 'raw'>): Identity | undefined {
   return identities.get(raw);
 }
 
 /** Returns the caller of a request. @throws Error on a route whose caller is not identified */
-export function callerOfRequest(request: FastifyRequest): Caller {
+export function callerOfRequest(request: EdgeRequest): Caller {
   const caller = callerIn(identityOf(request));
   if (!caller) throw new Error('This route has no caller, because it is @Public() or the CallerGuard is not active.');
   return caller;
 }
 
-function callerIn(identity: Identity | undefined): Caller | undefined {
+/** Returns the caller if there is one. */
+export function callerIn(identity: Identity | undefined): Caller | undefined {
   return identity && 'caller' in identity ? identity.caller : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import { secondOf, type VersionPrecondition, type Versions } from '@twinbox/kernel';
-import type { FastifyRequest } from 'fastify';
+import { requestOf } from './edge-request.js';
 import { parseHttpDate } from './http-date.js';
 import { documentedBy } from './openapi/route-extensions.js';
 import { validationProblem } from './validation-problem.js';
@@ -39,8 +39,7 @@ export interface Preconditions {
  * A date that is invalid, or that is sent together with ETags, is ignored, as sections 13.1.3 and 13.1.4 require.
  */
 export const Preconditions = createParamDecorator(
-  (_: unknown, context: ExecutionContext): Preconditions =>
-    preconditionsOf(context.switchToHttp().getRequest<FastifyRequest>().raw.headersDistinct),
+  (_: unknown, context: ExecutionContext): Preconditions => preconditionsOf(requestOf(context).raw.headersDistinct),
   [
     documentedBy(
       headerDoc(
@@ -77,7 +76,8 @@ interface EntityTag {
   readonly opaque: string;
 }
 
-function preconditionsOf(headers: NodeJS.Dict<string[]>): Preconditions {
+/** Returns the preconditions in the headers of a request. @throws ProblemException 400 if they are malformed */
+export function preconditionsOf(headers: NodeJS.Dict<string[]>): Preconditions {
   const ifMatch = tagsIn(headers, 'If-Match');
   const ifNoneMatch = tagsIn(headers, 'If-None-Match');
   const modifiedSince = dateIn(headers, 'If-Modified-Since');

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { throwError } from 'rxjs';
-import { classifyDatabaseError, reasonOf } from '../database/database-errors.js';
-import { codeOfStatus, commonProblems, OUTCOME_UNKNOWN, RETRY_AFTER } from './common-problems.js';
-import { type Problem, PROBLEM_JSON, problemDocument, ProblemException } from './problem.js';
+import { RETRY_AFTER } from './common-problems.js';
+import { type Problem, PROBLEM_JSON, problemDocument } from './problem.js';
+import { problemFor } from './problem-for.js';
 import { problemStream } from './problem-stream.js';
 import { recordStatus } from './reported-status.js';
 import { EVENT_STREAM_HEADERS } from './server-sent-event.js';
@@ -39,7 +38,7 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<object>();
     // An error of the request's own stream means that the connection to the client broke, not the one to the database.
     const isDisconnected = isObject(exception) && exception === request.raw?.errored;
-    const problem = isDisconnected ? this.disconnected() : this.problemFor(exception);
+    const problem = isDisconnected ? this.disconnected() : problemFor(exception, this.logger);
     if (this.http.isHeadersSent(response)) {
       this.http.end(response);
       return undefined;
@@ -66,58 +65,8 @@ export class ProblemFilter implements ExceptionFilter {
     this.logger.debug(title);
     return { code: 'bad-request', status: 400, title };
   }
-
-  private problemFor(exception: unknown): Problem {
-    if (exception instanceof ProblemException) return exception.problem;
-
-    const code = classifyDatabaseError(exception);
-    if (code) {
-      // Without the stack, because every request would log the same one during an outage.
-      this.logger.warn(`${commonProblems[code].title} ${reasonOf(exception)}`);
-      return {
-        code,
-        ...commonProblems[code],
-        detail: OUTCOME_UNKNOWN,
-      };
-    }
-
-    if (exception instanceof HttpException && exception.getStatus() !== 500) {
-      if (exception.getStatus() > 500) this.logger.error({ err: exception }, 'A request failed.');
-      return problemOfHttpException(exception);
-    }
-
-    this.logger.error({ err: asError(exception) }, 'A request failed with an unexpected error.');
-    return {
-      code: 'internal-error',
-      ...commonProblems['internal-error'],
-      detail: 'Quote the instance when you report this problem.',
-    };
-  }
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
-
-// Anything can be thrown. The log gets a stack or at least the value as text.
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`Something other than an Error was thrown: ${String(thrown)}`);
-}
-
-// Fastify's own errors arrive as HttpExceptions whose cause is the original error.
-function problemOfHttpException(exception: HttpException): Problem {
-  const status = exception.getStatus();
-  const fastifyCode = (exception.cause as { code?: unknown } | undefined)?.code;
-  const code = malformedBody.has(String(fastifyCode)) ? 'malformed-body' : codeOfStatus(status);
-  const known = commonProblems[code as keyof typeof commonProblems] as { title: string } | undefined;
-  const title = known?.title ?? `${STATUS_CODES[status] ?? 'The request failed'}.`;
-  // Nest quotes the URL of an unknown route.
-  const detail = status === 404 ? exception.message.replace(/\?.*/s, '') : exception.message;
-  return { code, status, title, detail };
-}
-
-const malformedBody = new Set([
-  'FST_ERR_CTP_INVALID_JSON_BODY',
-  'FST_ERR_CTP_EMPTY_JSON_BODY',
-  'FST_ERR_CTP_INVALID_CONTENT_LENGTH',
-]);

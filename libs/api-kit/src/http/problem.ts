@@ -1,12 +1,18 @@
+import type { status } from '@grpc/grpc-js';
 import { HttpException } from '@nestjs/common';
 import type { Decision } from '@twinbox/kernel';
 import type { JsonSchema } from './openapi/json-schema.js';
+
+/** The names of the gRPC statuses that a problem may have. */
+export type GrpcStatusName = Exclude<keyof typeof status, 'OK' | 'CANCELLED'>;
 
 /** The content of an RFC 9457 problem document without its `instance`. */
 export interface Problem {
   /** In kebab-case. The `type` of the document is `urn:twinbox:problem:<code>`. */
   readonly code: string;
   readonly status: number;
+  /** The status of a gRPC call, if it is not the one that {@link status} stands for. */
+  readonly grpcStatus?: GrpcStatusName;
   readonly title: string;
   /** What happened in this case. Defaults to the title. */
   readonly detail?: string;
@@ -29,6 +35,8 @@ type RejectionOf<R, C> = R extends { code: infer K } ? (C extends K ? R : never)
 /** How a rejection is presented to a client. */
 export interface ProblemEntry<Rejection> {
   readonly status: number;
+  /** The status of a gRPC call, if it is not the one that `status` stands for. */
+  readonly grpcStatus?: GrpcStatusName;
   readonly title: string;
   /** Describes what happened in this case, from the fields of the rejection. */
   detail?(rejection: Rejection): string;
@@ -50,7 +58,8 @@ export function problemOf<R extends { code: string }>(rejection: R, table: Probl
   const { code, ...members } = rejection;
   const entry: ProblemEntry<R> = table[code as R['code']];
   const detail = entry.detail?.(rejection) ?? entry.title;
-  return new ProblemException({ code, status: entry.status, title: entry.title, detail, members });
+  const { status, grpcStatus, title } = entry;
+  return new ProblemException({ code, status, title, detail, members, ...(grpcStatus && { grpcStatus }) });
 }
 
 /** Returns the state of an accepted decision. @throws ProblemException if the decision is a rejection */
@@ -78,9 +87,14 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
     type: problemType(problem.code),
     title: problem.title,
     status: problem.status,
-    detail: clipped(problem.detail ?? problem.title, MAX_DETAIL_LENGTH),
+    detail: detailOf(problem),
     instance: `urn:request:${requestId}`,
   };
+}
+
+/** Returns what happened, in at most 2,000 UTF-16 code units. */
+export function detailOf({ detail, title }: Problem): string {
+  return clipped(detail ?? title, MAX_DETAIL_LENGTH);
 }
 
 /** Truncates the text to `maxLength` UTF-16 code units. */

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import type { EdgeRequest } from './edge-request.js';
 import { AddRouteConfig } from './route-config.js';
 
 /**
@@ -12,7 +13,8 @@ export const AcceptsTicket = (): MethodDecorator => AddRouteConfig({ acceptsTick
  * Returns the ticket of a request, which has not been checked. Undefined if there is none, and unless it is a GET of an
  * {@link AcceptsTicket} route.
  */
-export function ticketOf(request: Partial<FastifyRequest>): string | undefined {
+export function ticketOf(given: Partial<FastifyRequest> | EdgeRequest): string | undefined {
+  const request = given as Partial<FastifyRequest>;
   const config = request.routeOptions?.config as { readonly acceptsTicket?: boolean } | undefined;
   if (request.method !== 'GET' || config?.acceptsTicket !== true) return undefined;
   const { ticket } = (request.query ?? {}) as { readonly ticket?: unknown };

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOfRequest } from '../http/caller.js';
 import { canonicalJson } from '../http/canonical-json.js';
+import { type AnswerHeaders, answerHeadersOf, type EdgeRequest, requestOf } from '../http/edge-request.js';
 import { documentedBy } from '../http/openapi/route-extensions.js';
 import { validationProblem } from '../http/validation-problem.js';
 import { HEADER, HEADER_PATTERN, invalidKey, type NormalizedPathAndKey, pathAndKeyOf } from './path-and-key.js';
@@ -38,26 +38,7 @@ const EMPTY_BODY = hashOf({});
  */
 export const IdempotencyKey = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotencyKey | undefined => {
-    const http = context.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
-    const given = request.raw.headersDistinct[HEADER.toLowerCase()];
-    if (given === undefined) return undefined;
-
-    const [header = ''] = given;
-    if (given.length > 1) throw invalidKey(`${HEADER} was sent more than once.`);
-    const { userId, roles } = callerOfRequest(request);
-    const { body } = request;
-    const requestHash = hashOf(body);
-    const hashes = isEmpty(body) ? [NO_BODY, EMPTY_BODY] : [requestHash];
-    return {
-      caller: userId,
-      roles: [...roles].filter((role) => role === 'operator'),
-      method: request.method,
-      ...pathAndKeyOf(request, header),
-      requestHash,
-      isSameRequest: (other) => hashes.some((hash) => hash.equals(other)),
-      replayed: () => void http.getResponse<FastifyReply>().header('idempotent-replayed', 'true'),
-    };
+    return idempotencyKeyOf(requestOf(context), answerHeadersOf(context));
   },
   [
     documentedBy(
@@ -74,6 +55,28 @@ export const IdempotencyKey = createParamDecorator(
     ),
   ],
 );
+
+/** Returns the key of a request, whose answer then says whether it is a stored one. Undefined without the header. @throws ProblemException 400 */
+export function idempotencyKeyOf(request: EdgeRequest, answer: AnswerHeaders): IdempotencyKey | undefined {
+  const given = request.raw.headersDistinct[HEADER.toLowerCase()];
+  if (given === undefined) return undefined;
+
+  const [header = ''] = given;
+  if (given.length > 1) throw invalidKey(`${HEADER} was sent more than once.`);
+  const { userId, roles } = callerOfRequest(request);
+  const { body } = request;
+  const requestHash = hashOf(body);
+  const hashes = isEmpty(body) ? [NO_BODY, EMPTY_BODY] : [requestHash];
+  return {
+    caller: userId,
+    roles: [...roles].filter((role) => role === 'operator'),
+    method: request.method,
+    ...pathAndKeyOf(request, header),
+    requestHash,
+    isSameRequest: (other) => hashes.some((hash) => hash.equals(other)),
+    replayed: () => void answer.header('idempotent-replayed', 'true'),
+  };
+}
 
 function isEmpty(body: unknown): boolean {
   if (body === undefined) return true;

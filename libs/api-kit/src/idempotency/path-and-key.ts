@@ -1,7 +1,7 @@
 import { isUuid } from '@twinbox/fields';
-import type { FastifyRequest } from 'fastify';
 import { parseItem } from 'structured-headers';
 import { commonProblems } from '../http/common-problems.js';
+import type { EdgeRequest } from '../http/edge-request.js';
 import { ProblemException } from '../http/problem.js';
 
 /** The path and the key in a row of the table of idempotency keys. */
@@ -40,7 +40,7 @@ const PARAMETER = `; *[a-z*][a-z0-9_.*-]*(=(${VALUE}))?`;
 export const HEADER_PATTERN = `^([!#-~][!-~]{0,254}|"${QUOTED}{1,255}"(${PARAMETER})*)$`;
 
 /** Returns the path and the key of a request. @throws ProblemException 400 if the header is invalid or the path is too long */
-export function pathAndKeyOf(request: FastifyRequest, header: string): NormalizedPathAndKey {
+export function pathAndKeyOf(request: EdgeRequest, header: string): NormalizedPathAndKey {
   const [sentPath = ''] = request.url.split('?');
   const path = pathOf(request);
   if ([path, sentPath].some((each) => Buffer.byteLength(each) > MAX_PATH))
@@ -83,7 +83,7 @@ function stringIn(header: string): string | undefined {
 }
 
 /** Returns the route's path with the values of its parameters. UUIDs in capitals are the same UUIDs, and `%61` is the same as `a`. */
-function pathOf({ routeOptions, params }: FastifyRequest): string {
+function pathOf({ routeOptions, params }: EdgeRequest): string {
   const values = params as Readonly<Record<string, string>>;
   return (routeOptions.url ?? '').replaceAll(/:(\w+)/g, (_, name: string) => {
     const value = values[name] ?? '';

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { requestSignal } from '../app/request-signal.js';
 import { ServiceConfig } from '../app/service-config.js';
 import { classifyDatabaseError } from '../database/database-errors.js';
 import type { IdempotencyKey } from './idempotency-key.js';
@@ -107,9 +108,21 @@ export class UnitOfWork {
     }
   }
 
-  /** Runs the work in a transaction, in its turn like {@link run}, for changes of requests without a key. */
+  /**
+   * Runs the work in a transaction, in its turn like {@link run}, for changes of requests without a key. If the caller gives up before the
+   * work is done, see {@link requestSignal}, it is rolled back.
+   */
   transaction<T>(work: (tx: EntityManager) => Promise<T>, turn?: string): Promise<T> {
-    const inSlot = (): Promise<T> => this.slots.use(() => this.dataSource.transaction(work));
+    const signal = requestSignal();
+    const inSlot = (): Promise<T> =>
+      this.slots.use(() => {
+        signal?.throwIfAborted();
+        return this.dataSource.transaction(async (tx) => {
+          const result = await work(tx);
+          signal?.throwIfAborted();
+          return result;
+        });
+      });
     return turn === undefined ? inSlot() : this.turns.use(turn, inSlot);
   }
 

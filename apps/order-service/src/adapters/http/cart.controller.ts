@@ -2,8 +2,7 @@ import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Res } from '@ne
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Answer, ApiProblems, Caller, Cause, IdempotencyKey, Preconditions } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
-import { EditCart } from '../../application/edit-cart.js';
-import { commandOf, OrderRequests } from './order-requests.js';
+import { OrderRequests } from './order-requests.js';
 import { ChangeItemDto, OrderItemParams, OrderLineDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -11,10 +10,7 @@ import { OrderDto, OrderParams } from './order.dto.js';
 @ApiTags('carts')
 @Controller('orders/:orderId/items')
 export class CartController {
-  constructor(
-    private readonly requests: OrderRequests,
-    private readonly editCart: EditCart,
-  ) {}
+  constructor(private readonly requests: OrderRequests) {}
 
   @Post()
   @HttpCode(200)
@@ -42,8 +38,7 @@ export class CartController {
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(key, reply, (tx) => this.editCart.add(tx, command, [line]));
+    return this.requests.addItem(orderId, line, { caller, cause, preconditions, key, answer: reply });
   }
 
   @Patch(':productId')
@@ -61,16 +56,15 @@ export class CartController {
     'order-total-too-large',
   )
   async change(
-    @Param() { orderId, productId }: OrderItemParams,
-    @Body() { quantity, unitPrice }: ChangeItemDto,
+    @Param() params: OrderItemParams,
+    @Body() body: ChangeItemDto,
     @Caller() caller: Caller,
     @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    const wanted = { productId, quantity, unitPrice };
-    return this.requests.change(undefined, reply, (tx) => this.editCart.change(tx, command, wanted));
+    const exchange = { caller, cause, preconditions, key: undefined, answer: reply };
+    return this.requests.changeItem(params, body, exchange);
   }
 
   @Delete(':productId')
@@ -91,7 +85,7 @@ export class CartController {
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(undefined, reply, (tx) => this.editCart.remove(tx, command, productId));
+    const exchange = { caller, cause, preconditions, key: undefined, answer: reply };
+    return this.requests.removeItem(orderId, productId, exchange);
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { classifyDatabaseError, UnitOfWork } from '@twinbox/api-kit';
+import { classifyDatabaseError, requestSignal, UnitOfWork, withRequestSignal } from '@twinbox/api-kit';
 import { isStaleStatement } from '@twinbox/messaging/database-errors';
 import { Gather } from '@twinbox/messaging/transactions';
 import { type Placement, PlaceTogether } from '../../application/place-together.js';
@@ -9,6 +9,7 @@ const MAX_GROUP = 32;
 
 interface Waiting extends Placement {
   readonly since: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Group commit for new orders, which gather while a transaction is in progress. A group never waits for a lock, and a single order for nothing. */
@@ -31,7 +32,7 @@ export class OrderPlacements {
    * @throws what the database threw if it was unavailable, or if the outcome is unknown
    */
   async place(placement: Placement): Promise<OrderDecision | undefined> {
-    return this.groups.write({ ...placement, since: performance.now() });
+    return this.groups.write({ ...placement, since: performance.now(), signal: requestSignal() });
   }
 
   private async placeAll(placements: readonly Waiting[]): Promise<(OrderDecision | undefined)[]> {
@@ -39,11 +40,15 @@ export class OrderPlacements {
     for (const placement of placements) this.checkForFailureSince(placement);
     let decided = false;
     try {
-      return await this.unitOfWork.transaction(async (tx) => {
-        const decisions = await this.placeTogether.execute(tx, placements);
-        decided = true;
-        return decisions;
-      });
+      return await withRequestSignal(undefined, () =>
+        this.unitOfWork.transaction(async (tx) => {
+          const decisions = await this.placeTogether.execute(tx, placements);
+          // The others are then placed one by one.
+          for (const { signal } of placements) signal?.throwIfAborted();
+          decided = true;
+          return decisions;
+        }),
+      );
     } catch (error) {
       // After a failed commit, the outcome is unknown. A stale statement works the next time.
       const isOutage = classifyDatabaseError(error) !== undefined && !isStaleStatement(error);

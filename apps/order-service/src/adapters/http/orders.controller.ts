@@ -5,23 +5,16 @@ import {
   ApiProblems,
   Caller,
   Cause,
+  conditionalResponse,
   etagHeader,
   IdempotencyKey,
-  logContext,
   NoBody,
   Preconditions,
-  problemOf,
   RequireRole,
   storedAnswerProblems,
 } from '@twinbox/api-kit';
 import { type FastifyReply } from 'fastify';
-import { CancelOrder } from '../../application/cancel-order.js';
-import { EditCart } from '../../application/edit-cart.js';
-import { FinishOrder } from '../../application/finish-order.js';
-import { isVisible } from '../../application/order-journal.js';
-import { OrderStore } from '../../application/order-store.js';
-import { PlaceOrder } from '../../application/place-order.js';
-import { commandOf, OrderRequests, originOf, requesterOf } from './order-requests.js';
+import { etagOfOrder, OrderRequests } from './order-requests.js';
 import { CancelOrderDto, NewOrderDto, PlaceDraftDto } from './order-body.dto.js';
 import { orderProblems } from './order-problems.js';
 import { OrderDto, OrderParams } from './order.dto.js';
@@ -29,14 +22,7 @@ import { OrderDto, OrderParams } from './order.dto.js';
 @ApiTags('orders')
 @Controller('orders')
 export class OrdersController {
-  constructor(
-    private readonly requests: OrderRequests,
-    private readonly placeOrder: PlaceOrder,
-    private readonly editCart: EditCart,
-    private readonly cancelOrder: CancelOrder,
-    private readonly finishOrder: FinishOrder,
-    private readonly orders: OrderStore,
-  ) {}
+  constructor(private readonly requests: OrderRequests) {}
 
   @Post()
   @ApiOperation({ summary: "Place an order at the catalogue's prices, or open a cart" })
@@ -57,17 +43,13 @@ export class OrdersController {
     'too-large-share-held',
   )
   async open(
-    @Body() { draft, items = [], description }: NewOrderDto,
+    @Body() body: NewOrderDto,
     @Caller() caller: Caller,
     @Cause() cause: string,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const wanted = { customerId: caller.userId, description: description ?? null, lines: items };
-    const origin = originOf(caller, cause);
-    const order = await (draft
-      ? this.requests.change(key, reply, (tx) => this.editCart.open(tx, wanted, origin), caller.userId)
-      : this.requests.place(key, reply, { wanted, origin }));
+    const order = await this.requests.open(body, { caller, cause, key, answer: reply });
     reply.header('location', `/orders/${order.id}`);
     return order;
   }
@@ -82,11 +64,10 @@ export class OrdersController {
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<OrderDto | undefined> {
-    logContext({ orderId });
-    const order = await this.orders.find(orderId);
-    if (!order || !isVisible(order, requesterOf(caller)))
-      throw problemOf({ code: 'order-not-found', orderId }, orderProblems);
-    return this.requests.read(order, preconditions, reply);
+    const order = await this.requests.find(orderId, caller);
+    // A late order has no Last-Modified, because it became late without changing `updatedAt`.
+    const modifiedAt = order.late ? undefined : order.updatedAt;
+    return conditionalResponse(reply, preconditions, etagOfOrder(order), order, modifiedAt);
   }
 
   @Post(':orderId/place')
@@ -111,15 +92,14 @@ export class OrdersController {
   )
   async place(
     @Param() { orderId }: OrderParams,
-    @Body() { items = [] }: PlaceDraftDto,
+    @Body() body: PlaceDraftDto,
     @Caller() caller: Caller,
     @Cause() cause: string,
     @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(key, reply, (tx) => this.placeOrder.draft(tx, command, items), caller.userId);
+    return this.requests.place(orderId, body, { caller, cause, preconditions, key, answer: reply });
   }
 
   @Post(':orderId/cancel')
@@ -142,8 +122,7 @@ export class OrdersController {
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(key, reply, (tx) => this.cancelOrder.execute(tx, command, reason));
+    return this.requests.cancel(orderId, reason, { caller, cause, preconditions, key, answer: reply });
   }
 
   @Post(':orderId/finish')
@@ -161,7 +140,6 @@ export class OrdersController {
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<OrderDto>> {
-    const command = commandOf(caller, cause, orderId, preconditions);
-    return this.requests.change(key, reply, (tx) => this.finishOrder.execute(tx, command));
+    return this.requests.finish(orderId, { caller, cause, preconditions, key, answer: reply });
   }
 }

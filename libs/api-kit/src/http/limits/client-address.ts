@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { FastifyRequest } from 'fastify';
+import type { EdgeRequest } from '../edge-request.js';
 
 /** Whether the proxy with this address is trusted; the nearest one is hop 0. */
 type IsTrusted = (address: string, hop: number) => boolean;
@@ -35,7 +35,7 @@ function isNetwork(text: string): boolean {
  * Returns the address of the client: the one that the nearest trusted proxy has seen, and without such a proxy that of the connection. Each
  * proxy adds the address that it sees to the end of `X-Forwarded-For`, so the addresses before it may be invented.
  */
-export function clientAddress({ ip, socket }: FastifyRequest): string {
+export function clientAddress({ ip, socket }: Pick<EdgeRequest, 'ip' | 'socket'>): string {
   const [, inBrackets, plain] = WITH_PORT.exec(ip) ?? [];
   const address = inBrackets ?? plain ?? ip;
   // A proxy that writes `unknown` must not make a client with a name of its own.

@@ -13,25 +13,32 @@ const START_MS = 2 * SAMPLE_MS;
 
 /**
  * Answers with a 503 while the event loop is too slow, before a request costs anything, so that those already accepted are finished. Health
- * and metrics are answered, because they are what shows the overload.
+ * and metrics are answered, because they are what shows the overload. Returns a function for requests that do not arrive by HTTP, which
+ * throws the 503 as a ProblemException.
  */
 export async function refuseWhenOverloaded(
   fastify: FastifyInstance,
   { MAX_EVENT_LOOP_DELAY: maxEventLoopDelay }: LimitsConfig,
-): Promise<void> {
-  if (maxEventLoopDelay === false) return;
+): Promise<() => void> {
+  if (maxEventLoopDelay === false) return () => undefined;
   let startedAt = Number.POSITIVE_INFINITY;
   fastify.addHook('onListen', (done) => {
     startedAt = performance.now() + START_MS;
     done();
   });
+  const refuse = (): void => {
+    if (performance.now() > startedAt) throw problemOf({ code: 'overloaded' }, { overloaded });
+  };
   await fastify.register(underPressure, {
     maxEventLoopDelay,
     sampleInterval: SAMPLE_MS,
     // The plugin expects a rejection, not an error that is thrown.
     pressureHandler: async ({ url }) => {
-      if (!isOperational(url) && performance.now() > startedAt) throw problemOf({ code: 'overloaded' }, { overloaded });
+      if (!isOperational(url)) refuse();
       await Promise.resolve();
     },
   });
+  return () => {
+    if (fastify.isUnderPressure()) refuse();
+  };
 }

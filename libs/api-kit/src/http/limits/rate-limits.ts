@@ -5,6 +5,7 @@ import type { LimitsConfig } from '../../app/limits-config.js';
 import type { SecurityEvents } from '../../app/security-events.js';
 import { identityOf } from '../caller.js';
 import { commonProblems } from '../common-problems.js';
+import type { EdgeRequest } from '../edge-request.js';
 import { isEventStream } from '../event-stream-route.js';
 import { isForOperators, type ManagementAccess } from '../management.js';
 import { isOperational } from '../operational-path.js';
@@ -16,17 +17,26 @@ import { clientAddress } from './client-address.js';
 /** How many callers each budget remembers. At about 150 bytes each they take 1.5 MB. The one that was idle longest is forgotten first. */
 const MAX_CALLERS = 10_000;
 
-/** What has a budget of its own, in the words of a problem document. */
-type Counted = 'reads' | 'writes' | 'opened streams' | 'webhooks' | 'refused logins';
+/** What of gRPC has a budget, which REST shares. */
+export type CountedCall = 'reads' | 'writes' | 'opened streams';
 
-type Count = ReturnType<FastifyInstance['createRateLimit']>;
+/** What has a budget of its own, in the words of a problem document. */
+type Counted = CountedCall | 'webhooks' | 'refused logins';
+
+type Count = (
+  request: EdgeRequest,
+  options?: CountOptions,
+) => ReturnType<ReturnType<FastifyInstance['createRateLimit']>>;
+type CountOptions = Parameters<ReturnType<FastifyInstance['createRateLimit']>>[1];
 
 /** The rate limits of an application. The counts are those of this replica. */
 export interface RateLimits {
   /** Counts a request whose credentials were refused. */
-  readonly countRefusedLogin: (request: FastifyRequest) => void;
+  readonly countRefusedLogin: (request: EdgeRequest) => void;
   /** @throws ProblemException 429 if the address of the request has sent too many refused credentials */
   readonly checkRefusedLogins: (request: FastifyRequest) => Promise<void>;
+  /** Counts a gRPC call, whose caller must be known. @throws ProblemException 429 */
+  readonly countCall: (request: EdgeRequest, counted: CountedCall) => Promise<void>;
   /** Counts a stream, once the caller who opens it with a ticket is known. @throws ProblemException 429 */
   readonly countStream: (request: FastifyRequest) => Promise<void>;
 }
@@ -42,7 +52,7 @@ export async function limitRates(
 ): Promise<RateLimits> {
   await fastify.register(rateLimit, { global: false });
   const budgets = budgetsOf(fastify, config);
-  const count = async (request: FastifyRequest, counted: Counted): Promise<void> => {
+  const count = async (request: EdgeRequest, counted: Counted): Promise<void> => {
     const budget = budgets[counted];
     if (budget) await check(request, counted, budget, events);
   };
@@ -58,16 +68,21 @@ export async function limitRates(
   return {
     countRefusedLogin: (request) => void budgets['refused logins']?.(request),
     checkRefusedLogins: (request) => count(request, 'refused logins'),
+    countCall: async (request, counted) => {
+      if (isRefused(request)) await count(request, 'refused logins');
+      await count(request, counted);
+    },
     countStream: (request) => count(request, 'opened streams'),
   };
 }
 
 function budgetsOf(fastify: FastifyInstance, config: LimitsConfig): Record<Counted, Count | undefined> {
-  const budget = (rate: string, keyGenerator: (request: FastifyRequest) => string): Count | undefined => {
+  const budget = (rate: string, keyGenerator: (request: EdgeRequest) => string): Count | undefined => {
     const limit = rateOf(rate);
     if (!limit) return undefined;
     const options = { max: limit.max, timeWindow: limit.windowMs, cache: MAX_CALLERS, keyGenerator };
-    return fastify.createRateLimit(options);
+    // The plugin passes the request on to the key generator, and uses nothing of it.
+    return fastify.createRateLimit(options) as unknown as Count;
   };
   return {
     reads: budget(config.RATE_LIMIT_READS, callerKey),
@@ -85,22 +100,22 @@ function countedAs(request: FastifyRequest): Counted {
   return isEventStream(request) && ticketOf(request) === undefined ? 'opened streams' : 'reads';
 }
 
-function callerKey(request: FastifyRequest): string {
+function callerKey(request: EdgeRequest): string {
   const identity = identityOf(request);
   return identity && 'caller' in identity ? `user ${identity.caller.userId}` : addressKey(request);
 }
 
-function addressKey(request: FastifyRequest): string {
+function addressKey(request: EdgeRequest): string {
   return `address ${rateLimit.normalizeIP(clientAddress(request))}`;
 }
 
 /** Whether the request has credentials that a route with callers refuses. */
-function isRefused(request: FastifyRequest): boolean {
+function isRefused(request: EdgeRequest): boolean {
   const identity = identityOf(request);
   return identity !== undefined && !('caller' in identity) && !identity.isAnonymous;
 }
 
-async function check(request: FastifyRequest, counted: Counted, count: Count, events: SecurityEvents): Promise<void> {
+async function check(request: EdgeRequest, counted: Counted, count: Count, events: SecurityEvents): Promise<void> {
   // A refused login is counted when it is refused, because only the guard knows whether the route needs a caller.
   const isCounted = counted !== 'refused logins';
   const result = await count(request, { increment: isCounted });

@@ -5,7 +5,6 @@ import {
   ApiEventStream,
   ApiProblems,
   Caller,
-  isOperator,
   LastEventId,
   logContext,
   OptionalCaller,
@@ -15,7 +14,7 @@ import { orderProblems } from '../order-problems.js';
 import { OrderEventDto } from '../order-timeline.dto.js';
 import { OrderParams } from '../order.dto.js';
 import { liveProblems } from './live-problems.js';
-import { OrderStreams } from './order-streams.js';
+import { ordersSeenBy, OrderStreams } from './order-streams.js';
 import { StreamTickets } from './stream-tickets.js';
 import { StreamQuery } from './streams.dto.js';
 import { VisibleOrders } from '../visible-orders.js';
@@ -72,8 +71,7 @@ export class LiveOrdersController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const admission = await this.tickets.admit({ request: reply.request, caller, lastEventId, query }, null);
-    const watched = isOperator(admission.caller) ? ({ all: true } as const) : { customerId: admission.caller.userId };
-    await this.streams.open(watched, admission, reply);
+    await this.streams.openEvents(ordersSeenBy(admission.caller), admission, reply);
   }
 
   @Get(':orderId/events')
@@ -95,6 +93,6 @@ export class LiveOrdersController {
     logContext({ orderId });
     const admission = await this.tickets.admit({ request: reply.request, caller, lastEventId, query }, orderId);
     await this.orders.check(orderId, admission.caller);
-    await this.streams.open({ orderId }, admission, reply);
+    await this.streams.openEvents({ orderId }, admission, reply);
   }
 }

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import {
   type Caller,
   type EventStream,
+  isOperator,
   openEventStream,
   problemDocument,
   problemOf,
@@ -19,7 +20,7 @@ import { type Subscriber } from '../../../application/live/subscribers.js';
 import { OrderServiceConfig } from '../../../config.js';
 import { idOf, resumePointOf } from './event-id.js';
 import { liveProblems, type StreamRejection } from './live-problems.js';
-import { listenerOn } from './stream-listener.js';
+import { eventClient, type LiveClient, listenerOn } from './stream-listener.js';
 import { type Admission, StreamTickets } from './stream-tickets.js';
 
 /** Per user and replica. A browser opens at most six connections to a host. */
@@ -44,16 +45,21 @@ export class OrderStreams {
     this.backlogs = new Allowance(STREAM_BACKLOG);
   }
 
-  async open(watched: WatchedOrders, admission: Admission, reply: FastifyReply): Promise<void> {
+  /** `connect` begins to answer, once the stream may be opened. What it adds to `held` is released when the stream ends. */
+  async open(
+    watched: WatchedOrders,
+    admission: Admission,
+    connect: (held: (() => void)[]) => LiveClient | Promise<LiveClient>,
+  ): Promise<void> {
     const held: (() => void)[] = [];
     const leave = () => held.splice(0).forEach((release) => release());
     try {
       const { subscriber, caughtUp } = await this.enter(watched, admission, held);
-      const stream = await this.openWith(admission, reply, held);
-      stream.onClose(leave);
-      this.delivery.serve(subscriber, listenerOn(stream, admission.caller, caughtUp)).catch((error: unknown) => {
+      const client = await connect(held);
+      client.onClose(leave);
+      this.delivery.serve(subscriber, listenerOn(client, admission.caller, caughtUp)).catch((error: unknown) => {
         this.logger.error({ err: error }, 'A stream of events ended because of an unexpected error.');
-        stream.close();
+        client.close();
       });
     } catch (error) {
       leave();
@@ -85,8 +91,15 @@ export class OrderStreams {
     return { subscriber, caughtUp };
   }
 
-  /** Uses the ticket, if there is one, only now, so that an attempt that fails before does not use it up. */
-  private async openWith(
+  /**
+   * Opens a stream of server-sent events. Uses the ticket, if there is one, only once nothing else can fail, so that an attempt that fails
+   * before does not use it up.
+   */
+  async openEvents(watched: WatchedOrders, admission: Admission, reply: FastifyReply): Promise<void> {
+    await this.open(watched, admission, async (held) => eventClient(await this.connect(admission, reply, held)));
+  }
+
+  private async connect(
     { caller, lastEventId, ticket }: Admission,
     reply: FastifyReply,
     held: (() => void)[],
@@ -122,4 +135,9 @@ export class OrderStreams {
     const id = idOf(0, { seen: subscriber.from });
     return new ProblemException({ ...exception.problem, event: { name: 'reset', id } });
   }
+}
+
+/** Customers watch their own orders, operators all. */
+export function ordersSeenBy(caller: Caller): WatchedOrders {
+  return isOperator(caller) ? { all: true } : { customerId: caller.userId };
 }

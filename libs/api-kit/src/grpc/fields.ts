@@ -1,0 +1,52 @@
+import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
+import { getMetadataStorage } from 'class-validator';
+import { RequestValidation } from '../http/validation.js';
+
+const validation = new RequestValidation();
+
+/** Validates like the body of an HTTP request, or with `query` like its query. */
+class FieldsPipe implements PipeTransform {
+  constructor(
+    private readonly metatype: Type,
+    private readonly type: 'body' | 'query',
+  ) {}
+
+  transform(value: unknown): Promise<unknown> {
+    return validation.transform(value, { type: this.type, metatype: this.metatype });
+  }
+}
+
+/**
+ * Injects the fields of a message that the class declares, validated by the class as the body of an HTTP request is:
+ * `@Fields(CancelOrderDto) { reason }: CancelOrderDto`. Fields that the message has under another name are renamed by `read`.
+ */
+export const Fields = <Message extends object>(dto: Type, read?: (message: Message) => object): ParameterDecorator =>
+  fieldsOf(dto, 'body', read);
+
+/** A query as in a URL: texts by the names of the parameters. */
+export type QueryText = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Injects a query, validated by its class as the query of an HTTP request is. `read` returns the query as text, as in a URL, without the
+ * parameters that are undefined.
+ */
+export const QueryFields = <Message extends object>(
+  dto: Type,
+  read: (message: Message) => QueryText,
+): ParameterDecorator => fieldsOf(dto, 'query', read);
+
+function fieldsOf<Message extends object>(
+  dto: Type,
+  type: 'body' | 'query',
+  read: (message: Message) => object = (message) => message,
+): ParameterDecorator {
+  const names = new Set(
+    getMetadataStorage()
+      .getTargetValidationMetadatas(dto, '', false, false)
+      .map(({ propertyName }) => propertyName),
+  );
+  return createParamDecorator((_: unknown, context: ExecutionContext) => {
+    const given = Object.entries(read(context.getArgByIndex<Message>(0)));
+    return Object.fromEntries(given.filter(([name, value]) => names.has(name) && value !== undefined));
+  })(new FieldsPipe(dto, type));
+}
