@@ -20,6 +20,8 @@ export {
 export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';
 export { describeEdge } from './edge.js';
 export { EventClient } from './event-client.js';
+export { type CallOptions, type GrpcAnswer, type GrpcMethod, GrpcTestClient, GrpcTestStream } from './grpc.js';
+export { describeGrpcCallers } from './grpc-callers.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { MarkedFlow } from './marked-flow.js';

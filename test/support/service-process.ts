@@ -36,6 +36,7 @@ async function start(name: ServiceName, args: string[], env: Record<string, stri
     env: {
       PATH: process.env['PATH'],
       PORT: '0',
+      GRPC_PORT: '0',
       LOG_FORMAT: 'json',
       ...WITHOUT_RATE_LIMITS,
       ...ON_A_BUSY_MACHINE,

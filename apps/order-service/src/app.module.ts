@@ -74,6 +74,27 @@ const CONTROLLERS = [
   NotificationsController,
 ];
 
+const REQUESTS = [
+  OrderJournal,
+  PlaceOrder,
+  PlaceTogether,
+  EditCart,
+  CancelOrder,
+  FinishOrder,
+  ApplyPaymentEvent,
+  PutProduct,
+  OrderPlacements,
+  OrderRequests,
+  OrderPages,
+  ProductRequests,
+  Feed,
+  Delivery,
+  OpenTickets,
+  OrderStreams,
+  StreamTickets,
+  VisibleOrders,
+];
+
 @Module({})
 export class AppModule {
   static with(config: OrderServiceConfig): DynamicModule {
@@ -91,24 +112,7 @@ export class AppModule {
       ],
       controllers: CONTROLLERS,
       providers: [
-        OrderJournal,
-        PlaceOrder,
-        PlaceTogether,
-        EditCart,
-        CancelOrder,
-        FinishOrder,
-        ApplyPaymentEvent,
-        PutProduct,
-        OrderPlacements,
-        OrderRequests,
-        OrderPages,
-        ProductRequests,
-        Feed,
-        Delivery,
-        OpenTickets,
-        OrderStreams,
-        StreamTickets,
-        VisibleOrders,
+        ...REQUESTS,
         { provide: StepListener, useExisting: Feed },
         { provide: FeedSource, useClass: PostgresFeedSource },
         { provide: FeedHistory, useClass: PostgresFeedHistory },

@@ -63,7 +63,7 @@ class Replicas {
   async start(): Promise<Replica> {
     const config = loadConfig(orderService.configClass, this.env);
     const app = await createApp(orderService.module(config), config, orderService.openApi);
-    orderService.configure(app);
+    await orderService.configure(app);
     const { undocumented } = recordAnswers(app, orderService.openApi);
     await app.listen(0, '127.0.0.1');
     const url = await app.getUrl();

@@ -72,7 +72,14 @@ async function start(name: ServiceName, logFile: string, env: Settings): Promise
   const log = await open(logFile, 'a');
   const child = spawn(process.execPath, [...flags, join(root, 'apps', name, 'dist/main.js')], {
     // Only this environment, because the user's shell must not affect the measurement.
-    env: { PATH: process.env['PATH'], PORT: String(port), LOG_FORMAT: 'json', PAYMENT_GATEWAY: 'simulated', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      PORT: String(port),
+      GRPC_PORT: 'off',
+      LOG_FORMAT: 'json',
+      PAYMENT_GATEWAY: 'simulated',
+      ...env,
+    },
     stdio: ['ignore', log.fd, log.fd],
   });
   await log.close();

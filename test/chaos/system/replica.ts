@@ -44,7 +44,7 @@ export class Replica {
     writeSync(log, `${JSON.stringify({ time: new Date(), chaos: `${this.name} starts` })}\n`);
     const child = spawn(process.execPath, programOf(this.name), {
       // The environment is not inherited: variables of the user's shell must not affect the test.
-      env: { PATH: process.env['PATH'], PORT: String(this.port), LOG_FORMAT: 'json', ...this.env },
+      env: { PATH: process.env['PATH'], PORT: String(this.port), GRPC_PORT: '0', LOG_FORMAT: 'json', ...this.env },
       stdio: ['ignore', log, log],
     });
     closeSync(log);

@@ -95,6 +95,7 @@ async function startService(
       DATABASE_URL: urlAs(databaseUrl, schema, schema),
       KAFKA_BROKERS: brokers,
       LOG_FORMAT: 'json',
+      GRPC_PORT: 'off',
       WEBHOOK_SECRET,
     },
     logFile: join(home, `logs/fuzz-${name}.log`),

@@ -16,12 +16,14 @@ class FieldsPipe implements PipeTransform {
   }
 }
 
+/** Reads fields from a message, whose class the decorated handler knows. */
+type Read<Fields> = (message: never) => Fields;
+
 /**
  * Injects the fields of a message that the class declares, validated by the class as the body of an HTTP request is:
  * `@Fields(CancelOrderDto) { reason }: CancelOrderDto`. Fields that the message has under another name are renamed by `read`.
  */
-export const Fields = <Message extends object>(dto: Type, read?: (message: Message) => object): ParameterDecorator =>
-  fieldsOf(dto, 'body', read);
+export const Fields = (dto: Type, read?: Read<object>): ParameterDecorator => fieldsOf(dto, 'body', read);
 
 /** A query as in a URL: texts by the names of the parameters. */
 export type QueryText = Readonly<Record<string, string | undefined>>;
@@ -30,15 +32,12 @@ export type QueryText = Readonly<Record<string, string | undefined>>;
  * Injects a query, validated by its class as the query of an HTTP request is. `read` returns the query as text, as in a URL, without the
  * parameters that are undefined.
  */
-export const QueryFields = <Message extends object>(
-  dto: Type,
-  read: (message: Message) => QueryText,
-): ParameterDecorator => fieldsOf(dto, 'query', read);
+export const QueryFields = (dto: Type, read: Read<QueryText>): ParameterDecorator => fieldsOf(dto, 'query', read);
 
-function fieldsOf<Message extends object>(
+function fieldsOf(
   dto: Type,
   type: 'body' | 'query',
-  read: (message: Message) => object = (message) => message,
+  read: Read<object> = (message: object) => message,
 ): ParameterDecorator {
   const names = new Set(
     getMetadataStorage()
@@ -46,7 +45,7 @@ function fieldsOf<Message extends object>(
       .map(({ propertyName }) => propertyName),
   );
   return createParamDecorator((_: unknown, context: ExecutionContext) => {
-    const given = Object.entries(read(context.getArgByIndex<Message>(0)));
+    const given = Object.entries(read(context.getArgByIndex<never>(0)));
     return Object.fromEntries(given.filter(([name, value]) => names.has(name) && value !== undefined));
   })(new FieldsPipe(dto, type));
 }

@@ -1,5 +1,4 @@
-import type { Server, ServerWritableStream } from '@grpc/grpc-js';
-import { status as codes } from '@grpc/grpc-js';
+import { type sendUnaryData, type Server, type ServerWritableStream, status as codes } from '@grpc/grpc-js';
 import {
   HealthCheckResponse_ServingStatus as Serving,
   type HealthCheckRequest,
@@ -24,11 +23,7 @@ export class GrpcHealth {
 
   addTo(server: Server): void {
     const implementation: Pick<HealthServer, 'check' | 'watch'> = {
-      check: ({ request: { service } }, callback) => {
-        if (!this.knows(service))
-          return callback({ code: codes.NOT_FOUND, details: `There is no service ${JSON.stringify(service)}.` });
-        void this.status().then((status) => callback(null, { status }));
-      },
+      check: ({ request }, callback) => void this.check(request, callback),
       watch: (call) => this.watch(call),
     };
     server.addService(HealthService, implementation);
@@ -38,6 +33,11 @@ export class GrpcHealth {
   stop(): void {
     this.isStopping = true;
     for (const report of this.watchers) void report();
+  }
+
+  private async check({ service }: HealthCheckRequest, callback: sendUnaryData<HealthCheckResponse>): Promise<void> {
+    if (this.knows(service)) callback(null, { status: await this.status() });
+    else callback({ code: codes.NOT_FOUND, details: `There is no service ${JSON.stringify(service)}.` });
   }
 
   private watch(call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>): void {
