@@ -1,5 +1,6 @@
 import {
   type ChannelCredentials,
+  type ChannelOptions,
   Client,
   credentials as channelCredentials,
   Metadata,
@@ -52,8 +53,12 @@ export class GrpcTestClient extends Client {
     return new GrpcTestClient(app.get(GrpcEdge).address ?? '');
   }
 
-  constructor(address: string, credentials: ChannelCredentials = channelCredentials.createInsecure()) {
-    super(address, credentials);
+  constructor(
+    address: string,
+    credentials: ChannelCredentials = channelCredentials.createInsecure(),
+    options: ChannelOptions = {},
+  ) {
+    super(address, credentials, options);
   }
 
   /** Calls a unary method. */

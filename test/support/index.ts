@@ -23,7 +23,7 @@ export { EventClient } from './event-client.js';
 export { type CallOptions, type GrpcAnswer, type GrpcMethod, GrpcTestClient, GrpcTestStream } from './grpc.js';
 export { describeGrpcCallers } from './grpc-callers.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
-export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
+export { cutOff, type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { MarkedFlow } from './marked-flow.js';
 export { Marks } from './marks.js';
 export { INVALID_LIMITS } from './invalid-limits.js';

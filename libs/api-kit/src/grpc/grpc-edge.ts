@@ -1,11 +1,12 @@
 import { Metadata, type sendUnaryData, type ServerWritableStream, status as codes } from '@grpc/grpc-js';
-import { Logger } from '@nestjs/common';
+import { HttpException, Logger } from '@nestjs/common';
 import { logCall } from '../app/logging.js';
 import { RequestAborted, withRequestSignal } from '../app/request-signal.js';
 import type { ServiceConfig } from '../app/service-config.js';
 import { callerIn, identityOf, setIdentity } from '../http/caller.js';
 import { commonProblems, serviceStopping } from '../http/common-problems.js';
 import { type EdgeRequest, setRequestOf } from '../http/edge-request.js';
+import { MAX_HEAD_SIZE } from '../http/framing.js';
 import { foreignHostProblem } from '../http/host-check.js';
 import type { CountedCall, RateLimits } from '../http/limits/rate-limits.js';
 import { problemFor } from '../http/problem-for.js';
@@ -112,6 +113,9 @@ export class GrpcEdge {
 
   /** @throws ProblemException if the call must not reach its handler */
   private async admit(call: Call, request: EdgeRequest, counted: CountedCall): Promise<void> {
+    // HTTP/2 itself accepts about 64 KiB.
+    if (sizeOf(request) > MAX_HEAD_SIZE)
+      throw new HttpException(`The metadata is larger than ${MAX_HEAD_SIZE} bytes.`, 431);
     const headersDistinct = { host: [call.getHost()] };
     const foreign = this.foreignHost?.({ url: request.url, headersDistinct });
     if (foreign) throw foreign;
@@ -197,6 +201,13 @@ function cancellationOf(call: Call, finish: (code: codes) => void): AbortSignal 
 function countedAs({ path, responseStream }: RpcMethod): CountedCall {
   if (responseStream) return 'opened streams';
   return /\/(Get|List)[A-Z]\w*$/.test(path) ? 'reads' : 'writes';
+}
+
+function sizeOf({ raw }: EdgeRequest): number {
+  let size = 0;
+  for (const [name, values = []] of Object.entries(raw.headersDistinct))
+    for (const value of values) size += name.length + value.length;
+  return size;
 }
 
 function stopping(): ProblemException {

@@ -26,6 +26,7 @@ const STATUS_OF: Readonly<Record<number, GrpcStatusName>> = {
   421: 'PERMISSION_DENIED',
   422: 'FAILED_PRECONDITION',
   429: 'RESOURCE_EXHAUSTED',
+  431: 'RESOURCE_EXHAUSTED',
   503: 'UNAVAILABLE',
 };
 

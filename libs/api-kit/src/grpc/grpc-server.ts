@@ -13,8 +13,6 @@ import { decodeSafely } from './undecodable.js';
 
 /** In bytes. As for a body of HTTP; the largest valid order is far smaller. */
 const MAX_MESSAGE = 100 * 1024;
-/** In bytes, as for the head of an HTTP request. */
-const MAX_METADATA = 16 * 1024;
 /** How many calls of one connection may be open, the least that RFC 9113, section 6.5.2, recommends. */
 const MAX_STREAMS = 100;
 /** In milliseconds. Detects clients that are gone, as heartbeats do for server-sent events. */
@@ -55,7 +53,6 @@ export class GrpcServer extends ServerGrpc {
   async bind(host: string, port: number): Promise<number> {
     const server = new Server({
       'grpc.max_receive_message_length': MAX_MESSAGE,
-      'grpc.max_metadata_size': MAX_METADATA,
       'grpc.max_concurrent_streams': MAX_STREAMS,
       ...KEEPALIVE,
     });

@@ -67,18 +67,21 @@ export const orderProblems: ProblemTable<OrderRejection> = {
   },
   'too-many-drafts': {
     status: 409,
+    grpcStatus: 'RESOURCE_EXHAUSTED',
     title: 'The customer has too many carts.',
     detail: ({ most }) => `A customer may have at most ${most} carts. Place or discard one of them first.`,
     example: { most: 100 },
   },
   'too-many-unpaid-orders': {
     status: 409,
+    grpcStatus: 'RESOURCE_EXHAUSTED',
     title: 'The customer has too many unpaid orders.',
     detail: ({ most }) => `A customer may have at most ${most} unpaid orders. Pay for one of them or cancel it first.`,
     example: { most: 20 },
   },
   'too-many-pieces-held': {
     status: 409,
+    grpcStatus: 'RESOURCE_EXHAUSTED',
     title: "The customer's unpaid orders would hold too many pieces.",
     detail: ({ most, held, requested }) =>
       `They may hold at most ${most} pieces of all products. They hold ${held}, and this order has ${requested}. ` +
@@ -87,6 +90,7 @@ export const orderProblems: ProblemTable<OrderRejection> = {
   },
   'too-large-share-held': {
     status: 409,
+    grpcStatus: 'RESOURCE_EXHAUSTED',
     title: "The customer's unpaid orders would hold too much of a product's stock.",
     detail: ({ over }) =>
       over
