@@ -128,6 +128,7 @@ export class ApiProbe {
       { method, path: path('%zz'), headers, body: good.body },
       { method, path: `${good.path}?limit=0&unknown=1`, headers, body: good.body },
       { ...good, headers: { ...headers, 'last-event-id': 'x'.repeat(300) } },
+      { ...good, headers: { ...headers, ...TOO_MANY_HEADERS } },
       ...(method === 'GET' ? [] : invalidBodies(good, headers)),
       { ...good, headers },
       good,
@@ -135,6 +136,7 @@ export class ApiProbe {
   }
 }
 
+const TOO_MANY_HEADERS = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x-${n}`, 'x']));
 const OPERATOR = { 'x-user-id': 'ops', 'x-roles': 'operator' };
 
 function invalidBodies(good: Sent, headers: Readonly<Record<string, string>>): Sent[] {

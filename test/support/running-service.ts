@@ -247,7 +247,7 @@ function describeDocumentation(service: Running): void {
       expect(page).toMatchObject({ status: 200, body: expect.stringContaining(service().openApi.title) });
       expect(page.headers.get('content-type')).toMatch(/^text\/html/);
       expect(document.headers.get('content-type')).toMatch(/^application\/json/);
-      expect(document).toMatchObject({ status: 200, body: { info: service().openApi } });
+      expect(document).toMatchObject({ status: 200, body: { info: { title: service().openApi.title } } });
       expect(document.body).toEqual(JSON.parse(JSON.stringify(openApiDocument(service().app, service().openApi))));
     });
 

@@ -24,5 +24,11 @@ export const orderService = {
     description:
       'Fill a cart, place it, and watch the order: DRAFT → PLACED → PAYMENT_PENDING → COMPLETED → FINISHED, or CANCELLED.',
     version: '0.1.0',
+    license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+    tags: {
+      orders: 'Place orders and follow them until they are finished or cancelled.',
+      carts: 'Change the items of an order that is not placed yet.',
+      products: 'Read and keep the catalogue.',
+    },
   },
 } satisfies Service<OrderServiceConfig>;

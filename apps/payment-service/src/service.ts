@@ -14,5 +14,10 @@ export const paymentService = {
       'The payments of placed orders: PENDING → SUCCEEDED, FAILED or CANCELLED. Money received for a cancelled order is refunded: ' +
       'REFUND_PENDING → REFUNDED.',
     version: '0.1.0',
+    license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+    tags: {
+      'payment requests': 'Follow the payments of orders. Operators settle them by hand where no provider does.',
+      webhooks: 'For the payment provider.',
+    },
   },
 } satisfies Service<PaymentServiceConfig>;

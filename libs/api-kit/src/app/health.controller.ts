@@ -46,7 +46,10 @@ export class HealthController {
   @Get()
   @ForOperators()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Overall health: 503 while the database, messaging or the keys of access tokens are down' })
+  @ApiOperation({
+    operationId: 'getHealth',
+    summary: 'Overall health: 503 while the database, messaging or the keys of access tokens are down',
+  })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('database')
   async all(@Res({ passthrough: true }) reply: FastifyReply) {
@@ -62,7 +65,7 @@ export class HealthController {
   @Public()
   @OnBothPorts()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Liveness: 200 as long as the process runs' })
+  @ApiOperation({ operationId: 'getLiveness', summary: 'Liveness: 200 as long as the process runs' })
   @ApiExtension(WITHOUT_DATABASE_EXTENSION, true)
   @ApiOkResponse({ type: HealthStatusDto })
   live(): HealthStatusDto {
@@ -74,6 +77,7 @@ export class HealthController {
   @OnBothPorts()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({
+    operationId: 'getReadiness',
     summary: 'Readiness: 503 while the database is down, or no keys of access tokens have been loaded',
     description:
       'If messaging is down, the status is `degraded` with 200, because the service can still accept requests.',
@@ -103,7 +107,10 @@ export class HealthController {
   @Get('messaging')
   @ForOperators()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ summary: 'Messaging health: 503 while a relay or a consumer has work but makes no progress' })
+  @ApiOperation({
+    operationId: 'getMessagingHealth',
+    summary: 'Messaging health: 503 while a relay or a consumer has work but makes no progress',
+  })
   @ApiOkResponse({ type: HealthDto })
   @UnavailableResponse('messaging')
   async messages(@Res({ passthrough: true }) reply: FastifyReply) {

@@ -797,8 +797,8 @@ describe('the documentation', () => {
     const { paths } = openApiDocument(app, info);
     const statuses = (path: string, method: 'get' | 'post') => Object.keys(paths[path]?.[method]?.responses ?? {});
 
-    expect(statuses('/orders', 'post')).toEqual(['201', '400', '401', '409', '413', '415', '429', '500', '503']);
-    expect(statuses('/orders/{orderId}', 'get')).toEqual(['200', '400', '401', '404', '429', '500', '503']);
+    expect(statuses('/orders', 'post')).toEqual(['201', '400', '401', '409', '413', '415', '429', '431', '500', '503']);
+    expect(statuses('/orders/{orderId}', 'get')).toEqual(['200', '400', '401', '404', '429', '431', '500', '503']);
     expect(statuses('/orders/{orderId}/fail', 'post')).toEqual([
       '201',
       '400',
@@ -807,6 +807,7 @@ describe('the documentation', () => {
       '413',
       '415',
       '429',
+      '431',
       '500',
       '503',
     ]);
@@ -817,11 +818,12 @@ describe('the documentation', () => {
       '413',
       '415',
       '429',
+      '431',
       '500',
       '503',
     ]);
-    expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '429', '500', '503']);
-    expect(statuses('/broken/probe', 'get')).toEqual(['200', '429', '500', '503']);
+    expect(statuses('/broken/bug', 'get')).toEqual(['200', '400', '429', '431', '500', '503']);
+    expect(statuses('/broken/probe', 'get')).toEqual(['200', '429', '431', '500', '503']);
     expect(paths['/broken/bug']?.get?.security).toEqual([]);
     const user = { user: [] };
     const both = { user: [], roles: [] };

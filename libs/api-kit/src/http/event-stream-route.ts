@@ -33,12 +33,19 @@ export const LastEventId = createParamDecorator(
   ],
 );
 
+/** An event of a stream. Its data is sent as JSON. */
+interface StreamedEvent {
+  readonly id?: string;
+  readonly event?: string;
+  readonly data: object;
+}
+
 /**
  * Documents a route that answers with `openEventStream`, and makes it count as a stream for the rate limits. `data` is the class of the
- * events' data, and `example` shows a part of a stream. The schema describes a single event. OpenAPI 3.2 has the keyword `itemSchema` for
- * that; tools for 3.1 use `schema` in its place.
+ * events' data. The schema and the example describe a single event. OpenAPI 3.2 has the keyword `itemSchema` for that; tools for 3.1 use
+ * `schema` in its place.
  */
-export const ApiEventStream = (description: string, example: string, data?: Type): MethodDecorator => {
+export const ApiEventStream = (description: string, example: StreamedEvent, data?: Type): MethodDecorator => {
   const schema = {
     type: 'object',
     properties: {
@@ -56,6 +63,9 @@ export const ApiEventStream = (description: string, example: string, data?: Type
     AddRouteConfig({ [EVENT_STREAM]: true }),
     ApiProduces('text/event-stream'),
     ...(data ? [ApiExtraModels(data)] : []),
-    ApiOkResponse({ description, content: { 'text/event-stream': { schema, example } } }),
+    ApiOkResponse({
+      description,
+      content: { 'text/event-stream': { schema, example: { ...example, data: JSON.stringify(example.data) } } },
+    }),
   );
 };

@@ -34,7 +34,7 @@ class FeedController {
   }
 
   @Get('events')
-  @ApiEventStream('The events.', 'data: {}\n\n')
+  @ApiEventStream('The events.', { data: {} })
   @AcceptsTicket()
   async follow(@Query() _: object, @Res() reply: FastifyReply): Promise<void> {
     const { request } = reply;

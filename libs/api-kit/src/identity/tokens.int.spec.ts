@@ -57,7 +57,7 @@ class WhoController {
 
   @Get('events')
   @ApiOperation({ summary: 'Follow events' })
-  @ApiEventStream('The events.', 'data: {}\n\n')
+  @ApiEventStream('The events.', { data: {} })
   events(@Res() reply: FastifyReply): void {
     openEventStream(reply).send({ data: 'begun' });
   }

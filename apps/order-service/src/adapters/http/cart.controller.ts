@@ -14,7 +14,7 @@ export class CartController {
 
   @Post()
   @HttpCode(200)
-  @ApiOperation({ summary: 'Add a quantity of a product to a cart' })
+  @ApiOperation({ operationId: 'addItem', summary: 'Add a quantity of a product to a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -42,7 +42,7 @@ export class CartController {
   }
 
   @Patch(':productId')
-  @ApiOperation({ summary: 'Change the quantity of a product in a cart' })
+  @ApiOperation({ operationId: 'changeItem', summary: 'Change the quantity of a product in a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -68,7 +68,7 @@ export class CartController {
   }
 
   @Delete(':productId')
-  @ApiOperation({ summary: 'Remove a product from a cart' })
+  @ApiOperation({ operationId: 'removeItem', summary: 'Remove a product from a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,

@@ -11,6 +11,7 @@ export class OrderListController {
 
   @Get()
   @ApiOperation({
+    operationId: 'getOrders',
     summary: 'List orders page by page: customers get their own, operators get all',
     description:
       'An order must match all filters. Every order that exists when paging begins and matches throughout appears on exactly ' +

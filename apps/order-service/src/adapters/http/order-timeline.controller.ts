@@ -12,7 +12,10 @@ export class OrderTimelineController {
   constructor(private readonly pages: OrderPages) {}
 
   @Get(':orderId/timeline')
-  @ApiOperation({ summary: 'List everything that happened to an order: what, when, by whom and why' })
+  @ApiOperation({
+    operationId: 'getTimeline',
+    summary: 'List everything that happened to an order: what, when, by whom and why',
+  })
   @ApiOkResponse({ type: TimelinePageDto })
   @ApiProblems(orderProblems, 'order-not-found')
   async get(

@@ -25,7 +25,7 @@ export class OrdersController {
   constructor(private readonly requests: OrderRequests) {}
 
   @Post()
-  @ApiOperation({ summary: "Place an order at the catalogue's prices, or open a cart" })
+  @ApiOperation({ operationId: 'createOrder', summary: "Place an order at the catalogue's prices, or open a cart" })
   @ApiCreatedResponse({
     type: OrderDto,
     headers: { ETag: etagHeader, Location: { description: 'The path of the order.', schema: { type: 'string' } } },
@@ -55,7 +55,7 @@ export class OrdersController {
   }
 
   @Get(':orderId')
-  @ApiOperation({ summary: 'Get an order, with its payment as last reported' })
+  @ApiOperation({ operationId: 'getOrder', summary: 'Get an order, with its payment as last reported' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found')
   async get(
@@ -72,7 +72,7 @@ export class OrdersController {
 
   @Post(':orderId/place')
   @HttpCode(200)
-  @ApiOperation({ summary: "Place a cart at the catalogue's current prices" })
+  @ApiOperation({ operationId: 'placeOrder', summary: "Place a cart at the catalogue's current prices" })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     orderProblems,
@@ -104,7 +104,7 @@ export class OrdersController {
 
   @Post(':orderId/cancel')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Cancel an unpaid order, or discard a cart' })
+  @ApiOperation({ operationId: 'cancelOrder', summary: 'Cancel an unpaid order, or discard a cart' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(
     { ...orderProblems, ...storedAnswerProblems },
@@ -129,7 +129,7 @@ export class OrdersController {
   @HttpCode(200)
   @RequireRole('operator')
   @NoBody()
-  @ApiOperation({ summary: 'Mark a paid order as finished' })
+  @ApiOperation({ operationId: 'markOrderFinished', summary: 'Mark a paid order as finished' })
   @ApiOkResponse({ type: OrderDto })
   @ApiProblems(orderProblems, 'order-not-found', 'version-conflict', 'order-wrong-status')
   async finish(

@@ -22,7 +22,7 @@ export class ProductsController {
 
   @Get()
   @AnonymousAllowed()
-  @ApiOperation({ summary: 'List the products, sorted by id' })
+  @ApiOperation({ operationId: 'listProducts', summary: 'List the products, sorted by id' })
   @ApiOkResponse({ type: ProductPageDto })
   async list(@Query() query: ProductPageQuery, @OptionalCaller() caller: Caller | undefined): Promise<ProductPageDto> {
     return this.requests.list(query, caller);
@@ -30,7 +30,7 @@ export class ProductsController {
 
   @Get(':productId')
   @AnonymousAllowed()
-  @ApiOperation({ summary: 'Get a product' })
+  @ApiOperation({ operationId: 'getProduct', summary: 'Get a product' })
   @ApiOkResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'product-not-found')
   async get(
@@ -45,7 +45,7 @@ export class ProductsController {
 
   @Put(':productId')
   @RequireRole('operator')
-  @ApiOperation({ summary: 'Add a product, or replace its name, price and stock' })
+  @ApiOperation({ operationId: 'putProduct', summary: 'Add a product, or replace its name, price and stock' })
   @ApiOkResponse({ type: ProductDto })
   @ApiCreatedResponse({ type: ProductDto })
   @ApiProblems(productProblems, 'version-conflict', 'stock-reserved')

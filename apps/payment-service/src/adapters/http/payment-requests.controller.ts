@@ -60,6 +60,7 @@ export class PaymentRequestsController {
 
   @Get()
   @ApiOperation({
+    operationId: 'listPaymentRequests',
     summary: 'List payment requests: customers see their own, operators all',
     description:
       'Newest first unless `sort` says otherwise. A payment request that existed when paging began, and matches the filters throughout, is ' +
@@ -73,7 +74,7 @@ export class PaymentRequestsController {
   }
 
   @Get(':paymentRequestId')
-  @ApiOperation({ summary: 'Get a payment request' })
+  @ApiOperation({ operationId: 'getPaymentRequest', summary: 'Get a payment request' })
   @ApiOkResponse({ type: PaymentRequestDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async get(
@@ -88,7 +89,10 @@ export class PaymentRequestsController {
   }
 
   @Get(':paymentRequestId/timeline')
-  @ApiOperation({ summary: 'List the steps of a payment, including messages that changed nothing' })
+  @ApiOperation({
+    operationId: 'getTimeline',
+    summary: 'List the steps of a payment, including messages that changed nothing',
+  })
   @ApiOkResponse({ type: PaymentTimelineDto })
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async steps(
@@ -110,6 +114,7 @@ export class PaymentRequestsController {
   @NoBody()
   @RequireRole('operator')
   @ApiOperation({
+    operationId: 'markPaymentSucceeded',
     summary: 'Mark a payment as succeeded',
     description: 'Sending the same result again returns the same answer.',
   })
@@ -132,6 +137,7 @@ export class PaymentRequestsController {
   @HttpCode(200)
   @RequireRole('operator')
   @ApiOperation({
+    operationId: 'markPaymentFailed',
     summary: 'Mark a payment as failed',
     description: 'Sending the same result again returns the same answer, with the first reason.',
   })
@@ -156,6 +162,7 @@ export class PaymentRequestsController {
   @NoBody()
   @RequireRole('operator')
   @ApiOperation({
+    operationId: 'markPaymentRefunded',
     summary: 'Confirm a refund that was made by hand',
     description:
       'For a payment that is REFUND_PENDING and whose gateway has given up the refund (`RefundGivenUp`). Confirming it again returns the ' +

@@ -50,6 +50,7 @@ export class WebhooksController {
   @HttpCode(200)
   @Public()
   @ApiOperation({
+    operationId: 'reportPaymentResult',
     summary: 'Report the result of a payment (for the payment provider)',
     description:
       'Must be signed with WEBHOOK_SECRET according to [Standard Webhooks](https://www.standardwebhooks.com). Each webhook-id takes effect ' +

@@ -30,7 +30,7 @@ class ThingsController {
   }
 
   @Get('events')
-  @ApiEventStream('The events.', 'data: {}\n\n')
+  @ApiEventStream('The events.', { data: {} })
   @AcceptsTicket()
   events(@Query() _: object, @Res() reply: FastifyReply) {
     openEventStream(reply).close();

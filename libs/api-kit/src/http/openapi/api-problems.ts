@@ -13,7 +13,7 @@ type AnyProblemEntry = Omit<ProblemEntry<never>, 'example' | 'schemas' | 'option
 
 /**
  * Documents the problems that are specific to a handler: `@ApiProblems(orderProblems, 'order-not-found')`. The status, the texts and the
- * example come from the table. The problems that every route has (400, 401, 403, 413, 415, 429, 500, 503) are documented automatically.
+ * example come from the table. The problems that every route has (400, 401, 403, 413, 415, 429, 431, 500, 503) are documented automatically.
  */
 export function ApiProblems<C extends string>(
   table: { readonly [K in C]: AnyProblemEntry },

@@ -1,4 +1,5 @@
 import { commonProblems, KEYS_NOT_LOADED, OUTCOME_UNKNOWN, overloaded } from '../common-problems.js';
+import { MAX_HEADERS } from '../framing.js';
 import { type DocumentedProblem, versionConflictSchemas, violationSchemas } from './problem-schemas.js';
 
 /** The problems that any route may have, with the examples that the document shows. */
@@ -36,6 +37,12 @@ export const examples = {
     code: 'caller-unknown',
     ...commonProblems['caller-unknown'],
     detail: 'The token has expired.',
+  },
+  headTooLarge: {
+    code: 'request-header-fields-too-large',
+    status: 431,
+    title: 'The head of the request is too large.',
+    detail: `The request has more than ${MAX_HEADERS} headers.`,
   },
   keysUnavailable: {
     code: 'keys-unavailable',

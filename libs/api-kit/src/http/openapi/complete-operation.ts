@@ -74,6 +74,7 @@ function problemsOf({ path, method, operation }: Found, authMode: AuthMode): Doc
   }
   problems.push(...(operation[PROBLEMS_EXTENSION] ?? []));
   if (!isOperational(path)) problems.push(examples.tooManyRequests);
+  problems.push(examples.headTooLarge);
   problems.push(examples.internalError);
   // The response of a health check while the database is down is its regular result, not an error.
   if (!operation[WITHOUT_DATABASE_EXTENSION] && !operation.responses['503'])

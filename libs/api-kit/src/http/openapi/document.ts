@@ -12,6 +12,9 @@ export interface OpenApiInfo {
   readonly title: string;
   readonly description: string;
   readonly version: string;
+  readonly license?: { readonly name: string; readonly url: string };
+  /** The description of each tag of its operations, by name. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A problem document (RFC 9457). Further members depend on the type. */
@@ -40,6 +43,9 @@ class ProblemDto {
   readonly instance!: string;
 }
 
+/** The tags of operations that every service has. */
+const TAGS = { health: 'For orchestrators, which may ask without a token, and for operators.' };
+
 /** Generates the OpenAPI document, including everything that all routes have in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {
   documentValidation(app);
@@ -49,7 +55,10 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     .setOpenAPIVersion('3.1.0')
     .setTitle(info.title)
     .setDescription(info.description)
-    .setVersion(info.version);
+    .setVersion(info.version)
+    .addServer('/', 'The service that serves this document.');
+  if (info.license) builder.setLicense(info.license.name, info.license.url);
+  for (const [name, description] of Object.entries({ ...info.tags, ...TAGS })) builder.addTag(name, description);
   const config = addSecuritySchemes(builder, authMode).build();
   const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
   const access = managementAccess(service);

@@ -19,17 +19,23 @@ import { StreamTickets } from './stream-tickets.js';
 import { StreamQuery } from './streams.dto.js';
 import { VisibleOrders } from '../visible-orders.js';
 
-const EXAMPLE = `id: 2s_c8f1
+const EXAMPLE = {
+  id: '2t_c8f4',
+  event: 'order',
+  data: {
+    orderId: '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d',
+    position: 101,
+    type: 'PaymentRequested',
+    status: 'PAYMENT_PENDING',
+    version: 2,
+    at: '2026-11-21T09:30:00.120Z',
+    actor: 'payment-service',
+    cause: 'PaymentRequested',
+    messageId: '01939d3c-2fc2-7d01-b1c2-3d4e5f6a7b8c',
+    detail: null,
+  },
+};
 
-id: 2t_c8f4
-event: order
-data: {"orderId":"01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d","position":101,"type":"PaymentRequested","status":"PAYMENT_PENDING","version":2,\
-"at":"2026-11-21T09:30:00.120Z","actor":"payment-service","cause":"PaymentRequested",\
-"messageId":"01939d3c-2fc2-7d01-b1c2-3d4e5f6a7b8c","detail":null}
-
-`;
-
-// The operation ids are those of the first release, which clients may use.
 const HOW =
   'Server-sent events. Each step of the timeline is sent as an `order` event within milliseconds of the commit, with the same ' +
   'fields plus `orderId`. The steps of an order arrive in order. After a resume, a step may arrive again: ignore a `position` ' +
@@ -58,7 +64,7 @@ export class LiveOrdersController {
   @Get('events')
   @AcceptsTicket()
   @ApiOperation({
-    operationId: 'OrderEventsController_ofMany',
+    operationId: 'watchOrders',
     summary: 'Stream changes of orders: customers get their own, operators get all',
     description: HOW,
   })
@@ -76,7 +82,7 @@ export class LiveOrdersController {
 
   @Get(':orderId/events')
   @AcceptsTicket()
-  @ApiOperation({ operationId: 'OrderEventsController_ofOne', summary: 'Stream changes of an order', description: HOW })
+  @ApiOperation({ operationId: 'watchOrder', summary: 'Stream changes of an order', description: HOW })
   @ApiEventStream(
     'The newest step and all later changes, or all changes since the event in Last-Event-ID.',
     EXAMPLE,

@@ -16,6 +16,7 @@ export class TicketsController {
 
   @Post()
   @ApiOperation({
+    operationId: 'createStreamTicket',
     summary: 'Issue a ticket with which an EventSource opens a stream',
     description:
       'The ticket opens one stream, once, as the caller. Afterwards it resumes that stream with `Last-Event-ID`, which an `EventSource` sends ' +
