@@ -9,6 +9,8 @@ interface ApiKit {
   readonly ServiceConfig: ConfigClass;
   readonly ConfigError: new (problems: readonly string[]) => Error & { readonly problems: readonly string[] };
   readonly loadConfig: (configClass: ConfigClass, env?: Readonly<Record<string, string>>) => object;
+  readonly createApp: (module: unknown, config: object, openApi: object) => Promise<{ close(): Promise<void> }>;
+  readonly openApiDocument: (app: { close(): Promise<void> }, openApi: object) => object;
 }
 
 /** Imports a built module, by its path in the checkout. */

@@ -2,9 +2,13 @@
 import { describeError } from '../errors.js';
 import { type GeneratedFiles, updateFiles } from '../generated-files.js';
 import { grpcContracts } from './grpc.js';
+import { openApiDocuments } from './openapi.js';
 
 /** What is generated, in order: a later generator may read the files of an earlier one. */
-const generators: readonly (() => Promise<GeneratedFiles>)[] = [grpcContracts];
+const generators: readonly (() => Promise<GeneratedFiles>)[] = [
+  grpcContracts,
+  openApiDocuments,
+];
 
 async function main(isCheck: boolean): Promise<number> {
   let wereCurrent = true;

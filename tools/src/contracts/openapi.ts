@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { SERVICES } from '@twinbox/migrations/services';
+import { format, resolveConfig } from 'prettier';
+import { built, builtApiKit } from '../built.js';
+import { root } from '../checkout.js';
+import { type GeneratedFiles } from '../generated-files.js';
+
+const FOLDER = 'libs/contracts/openapi';
+
+/** The part used of a service's description, which its `main.ts` runs. */
+interface Service {
+  readonly configClass: new () => object;
+  readonly module: (config: object) => unknown;
+  readonly openApi: object;
+}
+
+/**
+ * Required settings. Nothing connects, because the application never starts. The documents describe how callers identify themselves in
+ * production, so AUTH_MODE is `jwt`. All other settings are the defaults.
+ */
+const ENV = {
+  AUTH_MODE: 'jwt',
+  OIDC_ISSUER: 'https://id.example',
+  JWT_AUDIENCE: 'twinbox',
+  DATABASE_URL: 'postgres://127.0.0.1/twinbox',
+  KAFKA_BROKERS: '127.0.0.1:9092',
+  LOG_LEVEL: 'fatal',
+};
+
+/** Generates the OpenAPI document of each service from the application as it runs, such as `orders.json`. */
+export async function openApiDocuments(): Promise<GeneratedFiles> {
+  const files = new Map<string, string>();
+  for (const { name, schema } of SERVICES) {
+    const filepath = join(FOLDER, `${schema}.json`);
+    const options = await resolveConfig(join(root, filepath));
+    files.set(filepath, await format(JSON.stringify(await documentOf(name)), { ...options, filepath }));
+  }
+  return { files, folders: [] };
+}
+
+async function documentOf(name: string): Promise<object> {
+  const { createApp, loadConfig, openApiDocument } = await builtApiKit();
+  const exported = Object.values((await built(`apps/${name}/dist/service.js`)) as Record<string, Service>);
+  const [service] = exported as [Service];
+  const config = loadConfig(service.configClass, ENV);
+  const app = await createApp(service.module(config), config, service.openApi);
+  try {
+    return openApiDocument(app, service.openApi);
+  } finally {
+    await app.close();
+  }
+}
