@@ -160,7 +160,7 @@ function absolute(schema: Schema): Schema {
  */
 function closed(schemas: Readonly<Record<string, Schema>>): Record<string, Schema> {
   const copy = structuredClone(schemas) as Record<string, Record<string, unknown>>;
-  for (const [name, schema] of Object.entries(copy)) if (name !== 'ProblemDto') close(schema);
+  for (const [name, schema] of Object.entries(copy)) if (name !== 'Problem') close(schema);
   return copy;
 }
 

@@ -856,7 +856,7 @@ describe('the documentation', () => {
     expect(components?.schemas?.['OrderFullProblem']).toEqual({
       type: 'object',
       description: 'The order is full.',
-      allOf: [{ $ref: '#/components/schemas/ProblemDto' }],
+      allOf: [{ $ref: '#/components/schemas/Problem' }],
       properties: {
         type: { const: 'urn:twinbox:problem:order-full' },
         status: { const: 409 },
@@ -870,7 +870,7 @@ describe('the documentation', () => {
     const { paths, components } = openApiDocument(app, info);
 
     expect(components?.schemas).toMatchObject({
-      ItemDto: {
+      Item: {
         additionalProperties: false,
         properties: {
           productId: { type: 'string', pattern: '^[^\\u0000]*$' },
@@ -878,12 +878,12 @@ describe('the documentation', () => {
         },
         required: ['productId', 'quantity'],
       },
-      ReasonDto: {
+      Reason: {
         additionalProperties: false,
         properties: { reason: { type: 'string', maxLength: 10 } },
       },
     });
-    expect(components?.schemas?.['ReasonDto']).not.toHaveProperty('required');
+    expect(components?.schemas?.['Reason']).not.toHaveProperty('required');
     expect(paths['/orders/{orderId}/fail']?.post?.requestBody).toMatchObject({ required: false });
     expect(paths['/orders/{orderId}']?.get?.parameters).toMatchObject([
       { name: 'orderId', schema: { format: 'uuid', pattern: expect.stringContaining('-[7]') } },

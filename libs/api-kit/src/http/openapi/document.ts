@@ -70,7 +70,23 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     resolveManagement(found.operation, access);
     completeOperation(found, schemas, authMode);
   }
-  return document;
+  return withPlainNames(document);
+}
+
+/** Names the schemas after what they describe, such as `Order` instead of `OrderDto`. Generated clients name their types after them. */
+function withPlainNames(document: OpenAPIObject): OpenAPIObject {
+  const plain = (name: string) => name.replace(/Dto$/, '');
+  const schemas = Object.entries(document.components?.schemas ?? {});
+  if (new Set(schemas.map(([name]) => plain(name))).size < schemas.length)
+    throw new Error(`Two schemas have the same name without Dto: ${schemas.map(([name]) => name).join(', ')}.`);
+  const components = {
+    ...document.components,
+    schemas: Object.fromEntries(schemas.map(([name, schema]) => [plain(name), schema])),
+  };
+  const text = JSON.stringify({ ...document, components });
+  return JSON.parse(
+    text.replaceAll(/"(#\/components\/schemas\/\w+)"/g, (_, path: string) => `"${plain(path)}"`),
+  ) as OpenAPIObject;
 }
 
 function leaveOutManagement({ paths }: OpenAPIObject): void {
