@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { SERVICES } from '@twinbox/migrations/services';
 import { format, resolveConfig } from 'prettier';
 import { built, builtApiKit } from '../built.js';
@@ -36,6 +36,16 @@ export async function openApiDocuments(): Promise<GeneratedFiles> {
     files.set(filepath, await format(JSON.stringify(await documentOf(name)), { ...options, filepath }));
   }
   return { files, folders: [] };
+}
+
+/** Returns the documents as they are now, as those that later ones must be compatible with. */
+export async function releasedOpenApi(): Promise<GeneratedFiles> {
+  const { files } = await openApiDocuments();
+  const folder = join(FOLDER, 'released');
+  return {
+    files: new Map([...files].map(([path, text]) => [join(folder, basename(path)), text])),
+    folders: [folder],
+  };
 }
 
 async function documentOf(name: string): Promise<object> {
