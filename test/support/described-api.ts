@@ -20,7 +20,7 @@ export interface DescribedSetting extends ProbeOptions {
 /** The number of connections that the service has. */
 const CONCURRENCY = 8;
 
-/** Tests that a service behaves as its OpenAPI document describes. */
+/** Tests that a service behaves as its OpenAPI document describes, both the one that it serves and the committed one. */
 export function describeOpenApi(start: () => Promise<DescribedSetting>): void {
   let setting: DescribedSetting;
   let probe: ApiProbe;

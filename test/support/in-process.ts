@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   createApp,
   loadConfig,
@@ -7,10 +9,11 @@ import {
   type ServiceConfig,
 } from '@twinbox/api-kit';
 import { type TestDatabase, testServerUrl } from '@twinbox/messaging/testing';
-import { ON_A_BUSY_MACHINE, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
+import { SERVICES } from '@twinbox/migrations/services';
+import { ON_A_BUSY_MACHINE, root, WITHOUT_RATE_LIMITS } from '@twinbox/tools';
 import pg from 'pg';
 import { type Answer, caller } from './http.js';
-import { DescribedApi } from './openapi.js';
+import { DescribedApi, type Document } from './openapi.js';
 import { createServiceDatabase, PASSWORDS } from './service-database.js';
 import { createServiceTopics } from './service-topics.js';
 
@@ -61,7 +64,7 @@ export async function startInProcess<C extends ServiceConfig>(
         await database.sql(`grant insert on ${schema}.outbox to ${schema}`);
       }
     },
-    /** Stops the service. Throws if it gave an answer that its OpenAPI document does not describe. */
+    /** Stops the service. Throws if it gave an answer that its committed OpenAPI document does not describe. */
     async stop(): Promise<void> {
       await app.close();
       await database.drop();
@@ -88,14 +91,29 @@ export function recordAnswers(app: Awaited<ReturnType<typeof createApp>>, openAp
     });
   let described: DescribedApi | undefined;
   const api = () => (described ??= new DescribedApi(openApiDocument(app, openApi)));
+  let committed: DescribedApi | undefined;
   return {
-    /** The OpenAPI document of the service. */
+    /** The OpenAPI document that the service serves. */
     api,
     /** All answers so far, except streams. */
     answers: answers as readonly Answer[],
-    /** Differences between the answers and the OpenAPI document. */
-    undocumented: () => [...new Set(answers.flatMap((answer) => api().gapsOf(answer)))],
+    /** Differences between the answers and the committed OpenAPI document. */
+    undocumented: () => {
+      const document = (committed ??= new DescribedApi(committedDocument(openApi)));
+      return [...new Set(answers.flatMap((answer) => document.gapsOf(answer)))];
+    },
   };
+}
+
+/** Returns the OpenAPI document of a service that `npm run contracts` has generated. */
+function committedDocument({ title }: OpenApiInfo): Document {
+  const documents = SERVICES.map(({ schema }) => {
+    const path = join(root, 'libs/contracts/openapi', `${schema}.json`);
+    return JSON.parse(readFileSync(path, 'utf8')) as Document;
+  });
+  const found = documents.find(({ info }) => info.title === title);
+  if (!found) throw new Error(`No committed document describes ${title}. Run "npm run contracts".`);
+  return found;
 }
 
 /** Closes all connections to the database and rejects new ones until the returned function is called. */
