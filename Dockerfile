@@ -47,5 +47,5 @@ ENV NODE_OPTIONS=--max-old-space-size=256
 COPY --from=production-dependencies /app ./
 COPY --from=build /built ./
 USER node
-EXPOSE 8081 8082
+EXPOSE 8081 8082 50051 50052
 CMD ["node", "apps/order-service/dist/main.js"]

@@ -35,18 +35,22 @@ it('every service has its folder in apps and in the migrations', async () => {
     expect(await readJson(`apps/${name}/package.json`)).toHaveProperty('name', `@twinbox/${name}`);
 });
 
-it('docker-compose.yml runs the services, each with its port, role and consumer group', async () => {
+it('docker-compose.yml runs the services, each with its ports, role and consumer group', async () => {
   const ours = Object.entries(await containers()).filter(([, { command }]) =>
     command?.some((part) => /^apps\/.+\/dist\/main\.js$/.test(part)),
   );
 
   expect(Object.fromEntries(ours)).toEqual(
-    byName(({ name, schema, prefix, port }) =>
+    byName(({ name, schema, prefix, port, grpcPort }) =>
       expect.objectContaining({
         command: ['node', `apps/${name}/dist/main.js`],
-        ports: [`127.0.0.1:${variable(`${prefix}_PORT`, port)}:${port}`],
+        ports: [
+          `127.0.0.1:${variable(`${prefix}_PORT`, port)}:${port}`,
+          `127.0.0.1:${variable(`${prefix}_GRPC_PORT`, grpcPort)}:${grpcPort}`,
+        ],
         environment: expect.objectContaining({
           PORT: port,
+          GRPC_PORT: grpcPort,
           DATABASE_URL: `postgres://${schema}:${variable(passwordVariable(schema), schema)}@postgres:5432/twinbox`,
           CONSUMER_GROUP: variable(`${prefix}_CONSUMER_GROUP`, name),
           ALLOWED_HOSTS: `${SERVICES.map((service) => service.name).join(',')},\${ALLOWED_HOSTS:-}`,
@@ -76,7 +80,8 @@ it('docker-compose.yml passes the names and partitions of all topics to the serv
 });
 
 it('the image exposes the ports of the services', async () => {
-  expect(await read('Dockerfile')).toContain(`\nEXPOSE ${SERVICES.map(({ port }) => port).join(' ')}\n`);
+  const ports = [...SERVICES.map(({ port }) => port), ...SERVICES.map(({ grpcPort }) => grpcPort)];
+  expect(await read('Dockerfile')).toContain(`\nEXPOSE ${ports.join(' ')}\n`);
 });
 
 it('nest-cli.json has every service as a project', async () => {

@@ -9,9 +9,13 @@ interface Service {
   readonly name: string;
   /** Its schema in the database, which is also the name of its role. The variable of the role's password is `<SCHEMA>_DB_PASSWORD`. */
   readonly schema: string;
-  /** How its variables begin, outside of the service: `<PREFIX>_PORT`, `<PREFIX>_CONSUMER_GROUP`, and `<PREFIX>_URL` for the demo. */
+  /**
+   * How its variables begin, outside of the service: `<PREFIX>_PORT`, `<PREFIX>_GRPC_PORT`, `<PREFIX>_CONSUMER_GROUP`, and `<PREFIX>_URL`
+   * for the demo.
+   */
   readonly prefix: string;
   readonly port: number;
+  readonly grpcPort: number;
   /** The topics to which it publishes. Their variables are `<TOPIC>_TOPIC` and `<TOPIC>_PARTITIONS`. */
   readonly topics: readonly TopicName[];
   /** Whether the demo calls it. */
@@ -32,6 +36,7 @@ export const SERVICES = [
     schema: 'orders',
     prefix: 'ORDER',
     port: 8081,
+    grpcPort: 50_051,
     topics: ['ORDER_EVENTS'],
     isInDemo: true,
     migrations: () => import('./orders.js'),
@@ -41,6 +46,7 @@ export const SERVICES = [
     schema: 'payments',
     prefix: 'PAYMENT',
     port: 8082,
+    grpcPort: 50_052,
     topics: ['PAYMENT_EVENTS'],
     isInDemo: true,
     migrations: () => import('./payments.js'),

@@ -63,6 +63,8 @@ function npmStart(env: NodeJS.ProcessEnv = {}, command = 'npm start'): Command {
   return start('bash', ['-c', `exec ${command.includes('=') ? 'env ' : ''}${command}`], {
     ORDER_PORT: `${ports['8081']}`,
     PAYMENT_PORT: `${ports['8082']}`,
+    ORDER_GRPC_PORT: `${ports['50051']}`,
+    PAYMENT_GRPC_PORT: `${ports['50052']}`,
     POSTGRES_PORT: `${ports['15432']}`,
     KAFKA_PORT: `${ports['19092']}`,
     OIDC_PORT: `${ports['8090']}`,
@@ -91,14 +93,14 @@ async function pasted(text: string): Promise<string> {
 }
 
 /** Replaces the ports in a command or an address with those of this test. */
-const here = (text: string) => text.replaceAll(/\b(808[1-5]|15432|19092)\b/g, (port) => `${ports[port]}`);
+const here = (text: string) => text.replaceAll(/\b(808[1-5]|5005[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
 
 const orders = () => `http://127.0.0.1:${ports['8081']}`;
 const payments = () => `http://127.0.0.1:${ports['8082']}`;
 
 beforeAll(async () => {
   copy = await copyCheckout({ built: true });
-  const documented = ['8081', '8082', '8083', '8084', '8085', '8090', '15432', '19092'];
+  const documented = [8081, 8082, 8083, 8084, 8085, 8090, 50_051, 50_052, 50_053, 50_054, 15_432, 19_092];
   // The ports are not used until minutes later.
   const free = await steadyPorts(documented.length);
   ports = Object.fromEntries(documented.map((port, n) => [port, free[n] ?? 0]));

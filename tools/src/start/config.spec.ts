@@ -5,6 +5,7 @@ import { localEnvironment, localPorts, startConfig, urlAs, withoutPassword } fro
 it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
     servicePorts: byService(({ port }) => port),
+    grpcPorts: byService(({ grpcPort }) => grpcPort),
     postgresPort: 15432,
     kafkaPort: 19092,
     oidcPort: undefined,
@@ -53,7 +54,10 @@ it('rejects the same port for two programs, unless one of them is not started be
   const config = startConfig({ ORDER_PORT: '9000', POSTGRES_PORT: '9000', DATABASE_URL: 'postgres://h/d' });
 
   const variables = localPorts(config).map(({ variable }) => variable);
-  expect(variables).toEqual([...SERVICES.map(({ prefix }) => `${prefix}_PORT`), 'KAFKA_PORT']);
+  expect(variables).toEqual([
+    ...SERVICES.flatMap(({ prefix }) => [`${prefix}_PORT`, `${prefix}_GRPC_PORT`]),
+    'KAFKA_PORT',
+  ]);
 });
 
 it('has a port for the OpenID provider only with --auth', () => {

@@ -13,6 +13,7 @@ import { portFrom } from '../servers/ports.js';
 /** The settings of `npm start`, read from the environment. */
 export interface StartConfig {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
+  readonly grpcPorts: Readonly<Record<ServiceName, number>>;
   readonly postgresPort: number;
   readonly kafkaPort: number;
   /** Where the local OpenID provider listens; undefined if the services use AUTH_MODE=dev. */
@@ -41,6 +42,7 @@ export function startConfig(env: NodeJS.ProcessEnv, { auth = false } = {}): Star
   };
   const config: StartConfig = {
     servicePorts: byService(({ prefix, port }) => check(() => portFrom(env, `${prefix}_PORT`, port))),
+    grpcPorts: byService(({ prefix, grpcPort }) => check(() => portFrom(env, `${prefix}_GRPC_PORT`, grpcPort))),
     postgresPort: check(() => portFrom(env, 'POSTGRES_PORT', 15432)),
     kafkaPort: check(() => portFrom(env, 'KAFKA_PORT', 19092)),
     oidcPort: auth ? check(() => portFrom(env, 'OIDC_PORT', 8090)) : undefined,
@@ -112,11 +114,10 @@ export function localPorts(
   config: StartConfig,
 ): { readonly what: string; readonly variable: string; readonly port: number }[] {
   return [
-    ...SERVICES.map(({ name, prefix }) => ({
-      what: name,
-      variable: `${prefix}_PORT`,
-      port: config.servicePorts[name],
-    })),
+    ...SERVICES.flatMap(({ name, prefix }) => [
+      { what: name, variable: `${prefix}_PORT`, port: config.servicePorts[name] },
+      { what: `gRPC of ${name}`, variable: `${prefix}_GRPC_PORT`, port: config.grpcPorts[name] },
+    ]),
     ...(config.oidcPort === undefined
       ? []
       : [{ what: 'the OpenID provider', variable: 'OIDC_PORT', port: config.oidcPort }]),

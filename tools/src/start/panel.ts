@@ -3,6 +3,7 @@ import { issuerOn, tokenUrlOn } from './config.js';
 
 export interface Panel {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
+  readonly grpcPorts: Readonly<Record<ServiceName, number>>;
   readonly oidcPort: number | undefined;
   readonly database: string;
   readonly brokers: string;
@@ -11,11 +12,13 @@ export interface Panel {
 }
 
 /** Returns the text shown once everything is running: addresses, commands to paste, and how to stop. */
-export function panel({ servicePorts, oidcPort, database, brokers, data, logs }: Panel): string {
+export function panel({ servicePorts, grpcPorts, oidcPort, database, brokers, data, logs }: Panel): string {
   const orders = `http://localhost:${servicePorts['order-service']}/orders`;
   const payments = `http://localhost:${servicePorts['payment-service']}/payment-requests`;
   const { user, operator, provider, login, health } = oidcPort === undefined ? TRUSTED : withTokens(oidcPort);
-  const services = SERVICES.map(({ name }) => addresses(name, servicePorts[name], health)).join('\n');
+  const services = SERVICES.map(({ name }) =>
+    addresses(name, { port: servicePorts[name], grpcPort: grpcPorts[name], health }),
+  ).join('\n');
   const json = `-H 'Content-Type: application/json'`;
   // grep and cut are available everywhere; jq is not.
   const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
@@ -102,7 +105,13 @@ function withTokens(oidcPort: number): Login {
   };
 }
 
-function addresses(name: ServiceName, port: number, health: string): string {
+interface Addresses {
+  readonly port: number;
+  readonly grpcPort: number;
+  readonly health: string;
+}
+
+function addresses(name: ServiceName, { port, grpcPort, health }: Addresses): string {
   const url = `http://localhost:${port}`;
-  return `  ${name.padEnd(15)}   ${url}   API: ${url}/docs   health: ${url}${health}`;
+  return `  ${name.padEnd(15)}   ${url}   API: ${url}/docs   health: ${url}${health}   gRPC: localhost:${grpcPort}`;
 }

@@ -18,7 +18,7 @@ it.each(SERVICES.map(({ name }) => name))('P7 starts %s with a heap limit', asyn
   const service = await ServiceProcess.start({
     name,
     port,
-    env: { ...unreachable, LOG_FORMAT: 'json' },
+    env: { ...unreachable, GRPC_PORT: 'off', LOG_FORMAT: 'json' },
     logFile,
     watch: false,
   });

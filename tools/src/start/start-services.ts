@@ -35,6 +35,7 @@ async function startService(
       ...localEnvironment(name, config),
       DATABASE_URL: urlAs(databaseUrl, schema, config.passwords[schema]),
       KAFKA_BROKERS: brokers,
+      GRPC_PORT: String(config.grpcPorts[name]),
       LOG_FORMAT: watch ? 'pretty' : 'json',
       WEBHOOK_SECRET: config.webhookSecret,
     },
