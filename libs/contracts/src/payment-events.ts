@@ -17,7 +17,7 @@ export class PaymentSucceeded {
 
   @IsId() readonly orderId!: string;
   @IsId() readonly paymentRequestId!: string;
-  /** Who reported it: `operator:<user>`, `admin:<user>`, `gateway` or `provider`. In all events below, too, `actor` is absent in early messages. */
+  /** Who reported it: `operator:<user>`, `admin:<user>`, `gateway` or `provider`. Absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
@@ -29,7 +29,7 @@ export class PaymentFailed {
   @IsId() readonly paymentRequestId!: string;
   /** Why it failed, in words. */
   @IsText(1, 500) readonly reason!: string;
-  /** Who reported it: `operator:<user>`, `admin:<user>`, `gateway`, `provider`, or `system` if it expired. */
+  /** Who reported it: `operator:<user>`, `admin:<user>`, `gateway`, `provider`, or `system` if it expired. Absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
@@ -41,7 +41,7 @@ export class PaymentCancelled {
   @IsId() readonly paymentRequestId!: string;
   /** Why the order was cancelled, in words. */
   @IsText(1, 500) readonly reason!: string;
-  /** Who cancelled the order, as in `OrderCancelled`; `order-service` or `system` if that is unknown. */
+  /** Who cancelled the order, as in `OrderCancelled`; `order-service` or `system` if that is unknown. Absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 
@@ -53,7 +53,7 @@ export class PaymentRefunded {
   @IsId() readonly paymentRequestId!: string;
   /** Why it was refunded, in words. */
   @IsText(1, 500) readonly reason!: string;
-  /** Who made or confirmed the refund: `operator:<user>`, `admin:<user>`, `gateway` or `system`. */
+  /** Who made or confirmed the refund: `operator:<user>`, `admin:<user>`, `gateway` or `system`. Absent in early messages. */
   @MayBeAbsentOrNull() @IsText(1, 300) readonly actor?: string;
 }
 

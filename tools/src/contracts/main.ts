@@ -9,6 +9,8 @@ const generators: readonly (() => Promise<GeneratedFiles>)[] = [
   grpcContracts,
   openApiDocuments,
 ];
+import { eventContracts } from './events/generate.js';
+const generators: readonly (() => Promise<GeneratedFiles>)[] = [eventContracts];
 
 async function main(isCheck: boolean): Promise<number> {
   let wereCurrent = true;
