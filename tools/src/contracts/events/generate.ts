@@ -1,23 +1,46 @@
-import { format, resolveConfig } from 'prettier';
+import { Parser } from '@asyncapi/parser';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
 import { root } from '../../checkout.js';
+import { OperationalError } from '../../errors.js';
 import { type GeneratedFiles } from '../../generated-files.js';
+import { applications } from './applications.js';
+import { type AsyncApi, asyncApi } from './asyncapi.js';
+import { eventPage } from './page.js';
 import { eventVersions, topics } from './schemas.js';
 
 /** The folder of the published event contracts. */
 export const EVENTS = 'libs/contracts/events';
 
-/** Generates the JSON Schema of each event version. */
+/** Generates the JSON Schema of each event version, and the AsyncAPI document with all of them, and the page that shows it. */
 export async function eventContracts(): Promise<GeneratedFiles> {
+  const published = await Promise.all(topics.map(async (topic) => ({ topic, versions: await eventVersions(topic) })));
+  const document = asyncApi(packageVersion(), published, await applications());
+  await assertValid(document);
+  const texts = new Map([
+    [`${EVENTS}/asyncapi.json`, JSON.stringify(document)],
+    [`${EVENTS}/index.html`, eventPage(document)],
+  ]);
+  for (const { name, schema } of published.flatMap(({ versions }) => versions))
+    texts.set(`${EVENTS}/schemas/${name}.json`, JSON.stringify(schema));
   const files = new Map<string, string>();
-  const versions = (await Promise.all(topics.map(eventVersions))).flat();
-  for (const { name, schema } of versions) {
-    const path = `${EVENTS}/schemas/${name}.json`;
-    files.set(path, await formatted(path, JSON.stringify(schema)));
-  }
+  for (const [path, text] of texts) files.set(path, await formatted(path, text));
   return { files, folders: [`${EVENTS}/schemas`] };
+}
+
+/** @throws OperationalError with every error and warning of the AsyncAPI parser. */
+async function assertValid(document: AsyncApi): Promise<void> {
+  const diagnostics = await new Parser().validate(JSON.stringify(document));
+  const problems = diagnostics.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  if (problems.length > 0) throw new OperationalError(`The AsyncAPI document is not valid:\n${problems.join('\n')}`);
 }
 
 async function formatted(path: string, text: string): Promise<string> {
   return await format(text, { ...(await resolveConfig(join(root, path))), filepath: path });
+}
+
+/** The version of the repository, whose release publishes the contracts. */
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }).version;
 }
