@@ -13,9 +13,9 @@ FROM base AS build
 COPY --from=manifests /manifests ./
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
-# Copies only what is needed at run time: no sources, types or source maps; of the tools, only what provisions topics and demo data.
+# Copies only what is needed at run time: no sources, types or source maps; the event contracts, which are served; of the tools, only what provisions topics and demo data.
 RUN npm run build && mkdir /built \
- && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -name package.json \) -exec cp --parents -t /built {} + \
+ && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -name package.json -o -path 'libs/contracts/events/*' -not -path '*/released/*' -type f \) -exec cp --parents -t /built {} + \
  && cp --parents -t /built package.json tools/package.json tools/dist/provisioning/*.js
 
 # The OpenID provider for trying out AUTH_MODE=jwt. It has the development dependencies, and is not part of the production image.

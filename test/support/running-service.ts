@@ -1,6 +1,7 @@
 import { openApiDocument, openApiGaps } from '@twinbox/api-kit';
 import { until } from '@twinbox/messaging/testing';
 import pg from 'pg';
+import { testEventPage } from './event-page.js';
 import { type Answer, caller, expectProblem } from './http.js';
 import { cutOff, type InProcessService } from './in-process.js';
 import { openApiErrors } from './openapi.js';
@@ -258,6 +259,8 @@ function describeDocumentation(service: Running): void {
     it('is valid OpenAPI', async () => {
       expect(await openApiErrors(openApiDocument(service().app, service().openApi))).toBeUndefined();
     });
+
+    testEventPage(() => service().url);
 
     it('describes every answer that these tests got', () => {
       expect(service().undocumented()).toEqual([]);

@@ -1,4 +1,5 @@
 import { connectGrpc, logMessages, type Service } from '@twinbox/api-kit';
+import { EVENT_DOCUMENTS } from '@twinbox/contracts/event-documents';
 import { descriptors } from '@twinbox/contracts/grpc/descriptors';
 import { OrderServiceService, ProductServiceService } from '@twinbox/contracts/grpc/orders';
 import { connectInboxes } from '@twinbox/messaging';
@@ -30,5 +31,6 @@ export const orderService = {
       carts: 'Change the items of an order that is not placed yet.',
       products: 'Read and keep the catalogue.',
     },
+    events: EVENT_DOCUMENTS,
   },
 } satisfies Service<OrderServiceConfig>;

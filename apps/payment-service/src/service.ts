@@ -1,4 +1,5 @@
 import { logMessages, type Service } from '@twinbox/api-kit';
+import { EVENT_DOCUMENTS } from '@twinbox/contracts/event-documents';
 import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { PaymentServiceConfig } from './config.js';
@@ -19,5 +20,6 @@ export const paymentService = {
       'payment requests': 'Follow the payments of orders. Operators settle them by hand where no provider does.',
       webhooks: 'For the payment provider.',
     },
+    events: EVENT_DOCUMENTS,
   },
 } satisfies Service<PaymentServiceConfig>;

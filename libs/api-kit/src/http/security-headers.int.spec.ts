@@ -1,4 +1,7 @@
 import { hash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Controller, Get, Module, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
@@ -52,8 +55,21 @@ class ThingsModule {}
 
 const apps: NestFastifyApplication[] = [];
 
+/** The files of the contracts of events, and one that must not be served. */
+const EVENTS = {
+  'index.html': '<link rel="stylesheet" href="events/style.css">',
+  'style.css': 'p { color: red }',
+  'asyncapi.json': '{}',
+  'schemas/ThingMade.v1.json': '{}',
+  'released/0.1.0/asyncapi.json': '{}',
+};
+const EVENT_PATHS = ['', '/style.css', '/asyncapi.json', '/schemas/ThingMade.v1.json'].map(
+  (path) => `/docs/events${path}`,
+);
+let events: string;
+
 async function start(config: Partial<ServiceConfig> = {}): Promise<string> {
-  const info = { title: 'Things', description: 'Things.', version: '1.0.0' };
+  const info = { title: 'Things', description: 'Things.', version: '1.0.0', events };
   const app = await createApp(ThingsModule, Object.assign(new TestConfig(), config), info);
   apps.push(app);
   await app.listen(0, '127.0.0.1');
@@ -62,9 +78,17 @@ async function start(config: Partial<ServiceConfig> = {}): Promise<string> {
 
 let url: string;
 beforeAll(async () => {
+  events = await mkdtemp(join(tmpdir(), 'twinbox-events-'));
+  for (const [name, content] of Object.entries(EVENTS)) {
+    await mkdir(dirname(join(events, name)), { recursive: true });
+    await writeFile(join(events, name), content);
+  }
   url = await start();
 });
-afterAll(() => Promise.all(apps.map((app) => app.close())));
+afterAll(async () => {
+  await Promise.all(apps.map((app) => app.close()));
+  await rm(events, { recursive: true });
+});
 
 async function get(path: string, headers: Record<string, string> = { 'x-user-id': 'ada' }, at = url) {
   const response = await fetch(at + path, { headers });
@@ -123,6 +147,46 @@ describe('security headers', () => {
       expect((await get(`/${source.replace(/^\.\//, '')}`)).headers.get('content-type')).toContain('javascript');
     }
     expect(text).not.toMatch(/\son\w+="|javascript:/);
+  });
+
+  it('P10 let the page of the events load its style sheet and run nothing', async () => {
+    const { headers, text } = await get('/docs/events', {});
+
+    expect(text).toBe(EVENTS['index.html']);
+    expect(headers.get('content-security-policy')).toBe(
+      "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none';style-src 'self'",
+    );
+    expect((await get('/docs')).headers.get('content-security-policy')).toContain("script-src 'self'");
+  });
+});
+
+describe('the contracts of events', () => {
+  const statusesOf = (paths: readonly string[], at?: string) =>
+    Promise.all(paths.map(async (path) => (await get(path, {}, at)).status));
+
+  it('are public', async () => {
+    expect(await statusesOf(EVENT_PATHS)).toEqual([200, 200, 200, 200]);
+    expect((await get('/docs/events/style.css')).headers.get('content-type')).toContain('text/css');
+    expect((await get('/docs/events/asyncapi.json')).headers.get('content-type')).toContain('application/json');
+  });
+
+  it.each([
+    '/docs/events/',
+    '/docs/events/index.html',
+    '/docs/events/released/0.1.0/asyncapi.json',
+    '/docs/events/schemas/../released/0.1.0/asyncapi.json',
+    '/docs/events/schemas%2F..%2Freleased%2F0.1.0%2Fasyncapi.json',
+    '/docs/events/schemas',
+    '/docs/events/nowhere.json',
+  ])('P10 do not serve other files of their folder: %s', async (path) => {
+    const { status, headers } = await get(path, {});
+
+    expect(status).toBe(404);
+    expect(headers.get('content-type')).toContain('application/problem+json');
+  });
+
+  it('DOCS=off serves none of them', async () => {
+    expect(await statusesOf(EVENT_PATHS, await start({ DOCS: 'off' }))).toEqual([404, 404, 404, 404]);
   });
 });
 

@@ -34,27 +34,38 @@ export async function addSecurityHeaders(fastify: FastifyInstance, nodeEnv: stri
     xXssProtection: false,
   };
   await fastify.register(helmet, options);
-  let policyOfPage: string | undefined;
-  fastify.addHook('onSend', (_, reply, payload, done) => {
-    // The only page is the documentation, which is the same for everyone.
-    if (typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html'))
-      void reply.header('content-security-policy', (policyOfPage ??= policyOf(payload)));
+  const policies = new Map<string, string>();
+  fastify.addHook('onSend', ({ routeOptions: { url: route = '' } }, reply, payload, done) => {
+    // The only pages are the documentation, which is the same for everyone.
+    if (typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html')) {
+      const policy = policies.get(route) ?? policyOf(payload);
+      policies.set(route, policy);
+      void reply.header('content-security-policy', policy);
+    }
     done();
   });
 }
 
-/** Returns the policy of a page that loads its own files, with the hashes of its inline styles and of the one that its scripts insert. */
+/**
+ * Returns the policy of a page that loads its own files, with the hashes of its inline styles and of the one that its scripts insert. A page
+ * without scripts may only load styles.
+ */
 function policyOf(page: string): string {
+  if (!page.includes('<script')) return serialized({ ...NOTHING, 'style-src': ["'self'"] });
   const styles = [...page.matchAll(/<style[^>]*>(.*?)<\/style>/gs)].map(([, style = '']) => hashOf(style));
   styles.push(hashOf(LOGO_STYLE));
   const attributes = [...page.matchAll(/\sstyle="([^"]*)"/g)].map(([, style = '']) => hashOf(style));
-  return Object.entries({
+  return serialized({
     ...NOTHING,
     'script-src': ["'self'"],
     'style-src': ["'self'", ...styles, "'unsafe-hashes'", ...attributes],
     'img-src': ["'self'", 'data:'],
     'connect-src': ["'self'"],
-  })
+  });
+}
+
+function serialized(directives: Readonly<Record<string, readonly string[]>>): string {
+  return Object.entries(directives)
     .map(([name, values]) => `${name} ${values.join(' ')}`)
     .join(';');
 }

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiProperty, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ServiceConfig } from '../../app/service-config.js';
+import { setupEventContracts } from '../event-contracts.js';
 import { MANAGEMENT_EXTENSION, managementAccess } from '../management.js';
 import { completeOperation } from './complete-operation.js';
 import { operationsOf } from './operation.js';
@@ -15,6 +16,8 @@ export interface OpenApiInfo {
   readonly license?: { readonly name: string; readonly url: string };
   /** The description of each tag of its operations, by name. */
   readonly tags?: Readonly<Record<string, string>>;
+  /** The folder with the contracts of the events that the service publishes and consumes. They are served at `/docs/events`. */
+  readonly events?: string;
 }
 
 /** A problem document (RFC 9457). Further members depend on the type. */
@@ -94,8 +97,9 @@ function leaveOutManagement({ paths }: OpenAPIObject): void {
     if (get && MANAGEMENT_EXTENSION in get) Reflect.deleteProperty(paths, path);
 }
 
-/** Serves Swagger UI at /docs and the document at /openapi.json, both public. */
+/** Serves Swagger UI at /docs, the document at /openapi.json and the contracts of events at /docs/events, all of them public. */
 export function setupOpenApi(app: NestFastifyApplication, info: OpenApiInfo): void {
+  if (info.events !== undefined) setupEventContracts(app, info.events);
   let document: OpenAPIObject | undefined;
   SwaggerModule.setup('docs', app, () => (document ??= openApiDocument(app, info)), {
     jsonDocumentUrl: 'openapi.json',
