@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Controller, type INestApplication, Logger } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -10,6 +11,7 @@ import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { InboxStore } from './inbox-store.js';
 import { type InboxWork } from './inbox-work.js';
 import { type MessagingOptions } from '../messaging-options.js';
+import { PermanentError } from '../errors.js';
 import { connectInboxes, MessagingModule } from '../messaging.module.js';
 import { counted } from '../../test/counter-process.js';
 import { Counted, COUNTER, createSandbox, type Sandbox } from '../../test/sandbox.js';
@@ -21,7 +23,9 @@ const OTHER = Symbol('other');
 /** The second version of the test event, which adds a unit to `n`. */
 class CountedWithUnit {
   static readonly version = 2;
-  static readonly upcasters = { 1: (data: object) => ({ ...data, unit: 'pieces' }) };
+  static readonly upcasters = {
+    1: { from: Counted, convert: ({ n }: Counted): CountedWithUnit => ({ n, unit: 'pieces' }) },
+  };
 
   @IsInt() readonly n!: number;
   @IsString() readonly unit!: string;
@@ -43,6 +47,17 @@ class Listeners {
   async onCountedToo(@Payload() { n }: Counted, @Ctx() { tx }: InboxContext): Promise<void> {
     await tx.query('insert into sandbox.effects (who, n) values ($1, $2)', ['other', n]);
     if (Listeners.failures++ < 2) throw new Error('not yet');
+  }
+}
+
+/** Knows version 1 alone. It fails to handle 1 and 2. */
+@Controller()
+class OldListener {
+  @EventPattern<string>('Counted', COUNTER)
+  onCounted(@Payload() { n }: Counted): void {
+    received.push(`old: ${n}`);
+    if (n === 1) throw new PermanentError('a bug that the next version fixes');
+    if (n === 2) throw new Error('an outage');
   }
 }
 
@@ -100,16 +115,35 @@ it('P4 a message has its effect once for each of several consumers, independentl
   expect(await effects('other')).toEqual(each);
 });
 
-it('P2 a message of an earlier version is upcast to the version that the handler knows', async () => {
-  const topic = { ...sandbox.consumer.topic, events: { Counted: CountedWithUnit } };
-  await start(UnitListener, [{ ...sandbox.consumer, topic }]);
+it('P2 P5 a deployment handles messages of both versions, and upcasts what the old version failed to handle', async () => {
+  const backOff = { firstMs: 1000, maxMs: 1000 };
+  await start(OldListener, [{ ...sandbox.consumer, backOff }]);
   const { headers } = counted(0);
-  const version = (n: number) => ({ headers: { ...headers, ce_id: `v${n}`, ce_dataschema: `urn:event:Counted:${n}` } });
+  const version = (n: number) => ({ ...headers, ce_id: randomUUID(), ce_dataschema: `urn:event:Counted:${n}` });
+  const sent = (n: number) => counted(n, { key: `k${n}`, headers: version(1) });
+  const newer = (n: number) => ({ ...sent(n), headers: version(2), value: `{"n":${n},"unit":"boxes"}` });
 
-  await send(counted(1, version(1)), { ...counted(2, version(2)), value: '{"n":2,"unit":"boxes"}' });
+  await send(sent(1), sent(2), newer(3));
+  await until('the old version has received all', () => received.length >= 3);
+  await until(
+    'two have failed',
+    async () => (await sandbox.database.sql('select from sandbox.inbox_parked')).length === 2,
+  );
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  received.length = 0;
+  const topic = { ...sandbox.consumer.topic, events: { Counted: CountedWithUnit } };
+  await start(UnitListener, [{ ...sandbox.consumer, topic, backOff }]);
+  await send(sent(4), newer(5));
+  await sandbox.deadLetters.retry({ box: 'inbox', all: true }, { actor: 'ann' });
 
-  await until('both are received', () => received.length === 2);
-  expect(received).toEqual(['CountedWithUnit: 1 pieces', 'CountedWithUnit: 2 boxes']);
+  await until('the new version has received all', () => received.length >= 4);
+  expect(received.toSorted()).toEqual([
+    'CountedWithUnit: 1 pieces',
+    'CountedWithUnit: 2 pieces',
+    'CountedWithUnit: 4 pieces',
+    'CountedWithUnit: 5 boxes',
+  ]);
+  expect(await sandbox.database.sql('select from sandbox.inbox_parked')).toEqual([]);
 });
 
 it('P7 the inbox deletes rows older than its retention in chunks, and does not wait for locked rows', async () => {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { Type } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import { IsInt, IsString, ValidateNested } from 'class-validator';
 import { dataOf } from './event-data.js';
 
@@ -14,10 +14,15 @@ class Ordered {
   @ValidateNested({ each: true }) @Type(() => Item) readonly items!: readonly Item[];
 }
 
-/** Version 1 has an upcaster, and version 2 has none. */
+class OrderedV1 {
+  @Transform(({ value }: { value: string }) => value.toLowerCase()) @IsString() readonly name!: string;
+}
+
+/** Version 2 had the form of version 3. */
 class Converted extends Ordered {
   static readonly upcasters = {
-    1: (data: object) => ({ ...data, id: 'from 1', items: [] }),
+    1: { from: OrderedV1, convert: ({ name, ...rest }: OrderedV1): Ordered => ({ ...rest, id: name, items: [] }) },
+    3: { from: OrderedV1, convert: () => ({ id: 'never, because no version follows' }) },
   };
 }
 
@@ -37,30 +42,49 @@ describe('the data of an event', () => {
   });
 
   it.each([
+    ['urn:event:Converted:0', 'from 1'],
     ['urn:event:Converted:1', 'from 1'],
     ['urn:event:other:name:1', 'from 1'],
+    ['urn:event:Converted:2', 'sent'],
     ['urn:event:Converted:3', 'sent'],
     ['urn:event:Converted:4', 'sent'],
     ['https://example.com/schema/1', 'sent'],
     [undefined, 'sent'],
   ])('of schema %s is converted only if it names an older version', (dataschema, id) => {
-    expect(dataOf({ id: 'sent', items: [] }, Converted, dataschema)).toEqual({ data: { id, items: [] } });
+    const { data } = dataOf({ name: 'FROM 1', id: 'sent', items: [] }, Converted, dataschema);
+
+    expect(data).toBeInstanceOf(Converted);
+    expect(data).toMatchObject({ id, items: [] });
   });
 
-  it('keeps the form of a version without an upcaster, and the contract decides', () => {
-    expect(dataOf({ id: 'sent', items: [] }, Converted, 'urn:event:Converted:2')).toHaveProperty('data');
-    expect(dataOf({ items: [] }, Converted, 'urn:event:Converted:2').broken).toContain('id must be a string');
+  it('is validated as the version that was sent, before it is converted', () => {
+    expect(dataOf({ name: 7, id: 'sent', items: [] }, Converted, 'urn:event:Converted:1')).toHaveProperty('broken');
+    expect(dataOf({ name: 'a', items: [] }, Converted, 'urn:event:Converted:2').broken).toContain(
+      'id must be a string',
+    );
+  });
+
+  it('keeps fields that no version declares, as the upcaster does, and no prototype that was sent', () => {
+    const json = JSON.parse('{"name":"a","later":1,"__proto__":{"polluted":1}}') as object;
+
+    const { data } = dataOf(json, Converted, 'urn:event:Converted:1') as { data: Ordered & { polluted?: number } };
+
+    expect(Object.entries(data)).toEqual(Object.entries({ id: 'a', items: [], later: 1 }));
+    expect(data.polluted).toBeUndefined();
   });
 
   it('is rejected if an upcaster cannot convert it', () => {
     class Failing extends Ordered {
       static readonly upcasters = {
-        2: () => {
-          throw new Error('no such field');
+        2: {
+          from: Ordered,
+          convert() {
+            throw new Error('no such field');
+          },
         },
       };
     }
 
-    expect(dataOf({}, Failing, 'urn:event:Failing:2')).toEqual({ broken: 'no such field' });
+    expect(dataOf({ id: 'a', items: [] }, Failing, 'urn:event:Failing:2')).toEqual({ broken: 'no such field' });
   });
 });

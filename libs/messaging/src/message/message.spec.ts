@@ -305,14 +305,17 @@ describe('hostile data', () => {
 });
 
 describe('upcasters', () => {
+  class RenamedV2 {
+    @IsInt() readonly m!: number;
+  }
   class Renamed {
     static readonly version = 3;
     static readonly upcasters = {
-      1: (data: object) => ({ ...data, m: (data as { n: number }).n }),
-      2: (data: object) => ({ ...data, m: (data as { m: number }).m * 100 }),
+      1: { from: Counted, convert: ({ n }: Counted) => ({ m: n }) },
+      2: { from: RenamedV2, convert: ({ m }: RenamedV2): Renamed => ({ cents: m * 100 }) },
     };
 
-    @IsInt() readonly m!: number;
+    @IsInt() readonly cents!: number;
   }
   const renamed = { ...contract, events: { Renamed } };
   const of = (version: number, value: string) => {
@@ -320,14 +323,19 @@ describe('upcasters', () => {
     return readMessage(aRecord({ headers, value: Buffer.from(value) }), renamed);
   };
 
-  it('convert data of any older version to the current one before it is validated', () => {
-    expect(of(1, '{"n":7}')).toMatchObject({ message: { data: { m: 700 } } });
-    expect(of(2, '{"m":7}')).toMatchObject({ message: { data: { m: 700 } } });
-    expect(of(3, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
-    expect(of(4, '{"m":7}')).toMatchObject({ message: { data: { m: 7 } } });
+  it('convert data of any older version to the current one', () => {
+    expect(of(1, '{"n":7}')).toMatchObject({ message: { data: { cents: 700 } } });
+    expect(of(2, '{"m":7}')).toMatchObject({ message: { data: { cents: 700 } } });
+    expect(of(3, '{"cents":7}')).toMatchObject({ message: { data: { cents: 7 } } });
+    expect(of(4, '{"cents":7}')).toMatchObject({ message: { data: { cents: 7 } } });
   });
 
-  it('leave a message that violates its contract in its place in its key', () => {
-    expect(of(1, '{"n":"seven"}')).toMatchObject({ readable: false, sound: true });
+  it('leave a message that violates its own version in its place in its key', () => {
+    expect(of(1, '{"n":"seven"}')).toMatchObject({
+      readable: false,
+      sound: true,
+      reason: 'the data violates its contract: n must be an integer number',
+    });
+    expect(of(1, '{"cents":7}')).toMatchObject({ readable: false, sound: true });
   });
 });

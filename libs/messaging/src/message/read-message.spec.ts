@@ -55,8 +55,11 @@ describe('a record that cannot be read', () => {
   it('has a reason of bounded length, however much is wrong', () => {
     class Verbose extends Counted {
       static readonly upcasters = {
-        0: () => {
-          throw new Error('x'.repeat(10_000));
+        0: {
+          from: Counted,
+          convert() {
+            throw new Error('x'.repeat(10_000));
+          },
         },
       };
     }

@@ -4,10 +4,21 @@ export interface EventClass {
   /** The version of the data's schema, starting at 1. It is sent in `ce_dataschema`. */
   readonly version: number;
   /**
-   * Functions that convert older data to the current version before it is validated. The function under `n` converts version `n` to
-   * version `n + 1`. It is needed for as long as messages of version `n` may be on the topic or parked.
+   * Converts data of earlier versions. The entry under `n` converts version `n` to version `n + 1`. It is needed for as long as messages
+   * of version `n` may be on the topic, in an outbox or among the parked messages and dead letters.
    */
-  readonly upcasters?: Readonly<Record<number, (data: object) => object>>;
+  readonly upcasters?: Readonly<Record<number, Upcaster>>;
+}
+
+/** Converts the data of an earlier version of an event to the next version. */
+export interface Upcaster {
+  /** The class that described the data in that version, unchanged. It validates the data before the conversion. */
+  readonly from: new () => object;
+  /**
+   * Returns the fields that a handler of the next version expects, which are not validated again. It depends only on its argument. If it
+   * throws, the message becomes a dead letter.
+   */
+  convert(data: object): object;
 }
 
 /** Describes a topic and its events, for the service that publishes to it and for its consumers. */
