@@ -6,6 +6,7 @@ import {
   InCapitals,
   IsAmount,
   IsId,
+  IsListOf,
   IsText,
   IsTime,
   IsWholeNumber,
@@ -16,6 +17,10 @@ import {
 
 const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
+class Entry {
+  @IsWholeNumber(1, 9) readonly n!: number;
+}
+
 class Everything {
   @MayBeAbsent() @IsText(1, 5) readonly text?: string;
   @MayBeAbsent() @IsText(0, 5) readonly mayBeEmpty?: string;
@@ -25,6 +30,7 @@ class Everything {
   @MayBeAbsent() @InCapitals() @IsIn(['EUR', 'CHF']) readonly code?: string;
   @MayBeAbsent() @IsId() readonly id?: string;
   @MayBeAbsentOrNull() @IsText(1, 5) readonly note?: string;
+  @MayBeAbsent() @IsListOf(() => Entry, 1, 3) readonly list?: readonly Entry[];
 }
 
 /** Returns the value of the field after reading, or undefined if a rule rejects it. */
@@ -171,6 +177,38 @@ describe('an id', () => {
     [ID],
   ])('is not %j', (value) => {
     expect(read('id', value)).toBeUndefined();
+  });
+});
+
+describe('a list', () => {
+  it('is read as instances of its class, which may have more fields', () => {
+    const list = read('list', [{ n: 1 }, { n: 9, more: true }]);
+
+    expect(list).toEqual([{ n: 1 }, { n: 9, more: true }]);
+    expect((list as object[])[1]).toBeInstanceOf(Entry);
+  });
+
+  it.each([
+    [[]],
+    [Array.from({ length: 4 }, () => ({ n: 1 }))],
+    [[{}]],
+    [[{ n: 0 }]],
+    [[{ n: 1 }, { n: '1' }]],
+    [[null]],
+    [[undefined]],
+    [[[]]],
+    [[[{ n: 1 }]]],
+    [['n']],
+    [[1]],
+    ['n'],
+    [''],
+    [0],
+    [null],
+    [{}],
+    [{ n: 1 }],
+    [{ 0: { n: 1 }, length: 1 }],
+  ])('is not %j', (value) => {
+    expect(read('list', value)).toBeUndefined();
   });
 });
 
