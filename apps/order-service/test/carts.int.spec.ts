@@ -182,7 +182,8 @@ describe('a cart', () => {
     const [message, ...others] = (await service.stored(cart.id)).messages;
     expect(others).toEqual([]);
     expect(message).toMatchObject({ type: 'OrderPlaced', sequence: '3' });
-    expect(JSON.parse(message?.payload ?? '')).toMatchObject({ orderId: cart.id, total: 800, currency: 'EUR' });
+    const { items } = placed.body;
+    expect(JSON.parse(message?.payload ?? '')).toMatchObject({ orderId: cart.id, total: 800, currency: 'EUR', items });
     expect((await service.steps(cart.id)).at(-1)).toMatchObject({
       type: 'OrderPlaced',
       status: 'PLACED',

@@ -74,11 +74,35 @@ describe('placing an order', () => {
         aggregatetype: 'order',
         aggregateid: body.id,
         type: 'OrderPlaced',
-        dataschema: expect.stringContaining('OrderPlaced'),
+        dataschema: 'urn:event:OrderPlaced:2',
         sequence: '1',
-        payload: JSON.stringify({ orderId: body.id, customerId: customer.userId, total: 3150, currency: 'EUR' }),
+        payload: JSON.stringify({
+          orderId: body.id,
+          customerId: customer.userId,
+          total: 3150,
+          currency: 'EUR',
+          items: body.items,
+        }),
       }),
     ]);
+  });
+
+  it('P1 stores the message of the largest order that a customer can place', async () => {
+    // JSON writes a control character with six bytes.
+    const name = '\u0001'.repeat(200);
+    await service.database.sql(
+      `insert into orders.products (id, name, price, currency, available, version, updated_at)
+       select lpad(n::text, 64, 'p'), $1, 90000000, 'EUR', 1000000, 1, now() from generate_series(1, 100) as n`,
+      [name],
+    );
+    const items = Array.from({ length: 100 }, (_, n) => aLine({ productId: String(n + 1).padStart(64, 'p') }));
+
+    const { status, body } = await service.aCustomer().post('/orders', aCart({ items }));
+
+    expect(status).toBe(201);
+    const [message] = (await service.stored(body.id)).messages;
+    expect(JSON.parse(message!.payload)).toMatchObject({ items: body.items });
+    expect(message!.payload.length).toBeGreaterThan(100_000);
   });
 
   it('returns the same order as a later read', async () => {

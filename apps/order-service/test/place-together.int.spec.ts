@@ -39,6 +39,7 @@ describe('concurrent orders', () => {
       expect(order).toMatchObject({ customer_id: body.customerId, status: 'PLACED', total: '900' });
       expect(items).toMatchObject([{ product_id: 'tea', quantity: 2 }]);
       expect(messages).toMatchObject([{ type: 'OrderPlaced', sequence: '1' }]);
+      expect(JSON.parse(messages[0]!.payload)).toMatchObject({ customerId: body.customerId, items: body.items });
       expect(await service.steps(body.id)).toMatchObject([
         { type: 'OrderPlaced', customer_id: body.customerId, message_id: messages[0]?.id },
       ]);

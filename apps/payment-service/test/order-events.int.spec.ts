@@ -77,6 +77,19 @@ describe('OrderPlaced', () => {
     ]);
   });
 
+  it('P2 P4 in version 1, which has no items, requests the payment once', async () => {
+    const { items, ...order } = anOrder();
+
+    const id = await service.receives('OrderPlaced', order, undefined, undefined, 1);
+    await processed(id);
+    // Redelivered by a producer of version 2, with the items.
+    await service.receives('OrderPlaced', { ...order, items }, id);
+    await processed(await service.receives('OrderCancelled', { ...order, reason: 'ordered twice' }));
+
+    expect(await requestsOf(order)).toMatchObject([{ status: 'CANCELLED', amount: '900', version: 2 }]);
+    expect((await service.steps(order)).map(({ type }) => type)).toEqual(['PaymentRequested', 'PaymentCancelled']);
+  });
+
   it('P4 redelivered changes nothing; repeated by another message it adds a step', async () => {
     const order = anOrder();
     const id = await service.receives('OrderPlaced', order);
@@ -297,6 +310,9 @@ describe('P5 a message that violates its contract becomes a dead letter at once'
     ['an unknown currency', 'currency', 'EURO'],
     ['null for the currency', 'currency', null],
     ['null for the order', 'orderId', null],
+    ['no items', 'items', []],
+    ['null for the items', 'items', null],
+    ['an item without its price', 'items', [{ productId: 'tea', name: 'Tea', quantity: 2 }]],
   ])('OrderPlaced with %s', async (_, field, value) => {
     const order = anOrder();
 
@@ -305,6 +321,17 @@ describe('P5 a message that violates its contract becomes a dead letter at once'
     const letter = await until('the message is parked', () => letterOf(id));
     expect(letter).toMatchObject({ attempts: 0, dead_at: expect.any(Date), error: expect.stringContaining(field) });
     expect(await requestsOf(order)).toEqual([]);
+  });
+
+  it('OrderPlaced of version 1 with a total of null', async () => {
+    const order = { ...anOrder(), total: null };
+
+    const id = await service.receives('OrderPlaced', order, undefined, undefined, 1);
+
+    expect(await until('the message is parked', () => letterOf(id))).toMatchObject({
+      dead_at: expect.any(Date),
+      error: expect.stringContaining('total'),
+    });
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createApp } from '@twinbox/api-kit';
-import { type OrderCancelled } from '@twinbox/contracts';
+import { ORDER_EVENTS, type OrderCancelled, type OrderPlaced } from '@twinbox/contracts';
 import { Clock } from '@twinbox/kernel';
 import { produce, until } from '@twinbox/messaging/testing';
 import { type InProcessService, startInProcess } from '@twinbox/test-support';
@@ -26,12 +26,7 @@ export interface HarnessOptions {
 }
 
 /** The data of OrderPlaced. */
-export interface PlacedOrder {
-  readonly orderId: string;
-  readonly customerId: string;
-  readonly total: number;
-  readonly currency: string;
-}
+export type PlacedOrder = Required<OrderPlaced>;
 
 export interface Step {
   readonly type: string;
@@ -112,17 +107,18 @@ function requestsOf({ app, database }: InProcessService) {
 function messagesOf({ database }: InProcessService, config: PaymentServiceConfig) {
   /** Sends a message of order-service over Kafka and returns its id. */
   async function receives(
-    type: string,
+    type: keyof typeof ORDER_EVENTS.events,
     data: object,
     id = uuidv7(),
     key = String((data as Partial<PlacedOrder>).orderId),
+    version = ORDER_EVENTS.events[type].version as number,
   ): Promise<string> {
     const headers = {
       ce_specversion: '1.0',
       ce_id: id,
       ce_source: '/order-service',
       ce_type: type,
-      ce_dataschema: `urn:twinbox:event:${type}:1`,
+      ce_dataschema: `urn:event:${type}:${version}`,
       'content-type': 'application/json',
     };
     const record = { key, value: JSON.stringify(data), headers };
@@ -185,5 +181,6 @@ function readersOf({ database }: InProcessService) {
 }
 
 export function anOrder(fields: Partial<PlacedOrder> = {}): PlacedOrder {
-  return { orderId: uuidv7(), customerId: `customer ${randomUUID()}`, total: 900, currency: 'EUR', ...fields };
+  const items = [{ productId: 'tea', name: 'Tea', quantity: 2, unitPrice: 450 }];
+  return { orderId: uuidv7(), customerId: `customer ${randomUUID()}`, total: 900, currency: 'EUR', items, ...fields };
 }

@@ -6,6 +6,7 @@ import {
   OrderCompleted,
   OrderFinished,
   OrderPlaced,
+  OrderPlacedV1,
   PAYMENT_EVENTS,
   PaymentCancelled,
   PaymentFailed,
@@ -45,22 +46,44 @@ const payment = { orderId: ids, paymentRequestId: ids };
 const reason = required(text(500));
 const actor = optional(text(300));
 
+const placed = {
+  ...order,
+  total: {
+    rejected: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
+    accepted: [1, Number.MAX_SAFE_INTEGER],
+  },
+  currency: {
+    rejected: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']],
+    accepted: ['EUR', 'eur', 'XCG', 'ANG', 'XTS', 'XXX'],
+  },
+};
+
+const item = { productId: 'tea', name: 'Tea', quantity: 2, unitPrice: 450 };
+const items = {
+  rejected: [
+    undefined,
+    null,
+    [],
+    {},
+    'tea',
+    ...[null, 'tea', [], [item]].map((entry) => [entry]),
+    Array.from({ length: 101 }, () => item),
+    ...[undefined, null, '', 'x'.repeat(65), 'a\0', 7].map((productId) => [{ ...item, productId }]),
+    ...[undefined, null, '', 'x'.repeat(201), '\ud83d', {}].map((name) => [{ ...item, name }]),
+    ...[undefined, null, 0, -1, 1.5, '2', 2 ** 31].map((quantity) => [{ ...item, quantity }]),
+    ...[undefined, null, 0, -1, 4.5, '450', 2 ** 53].map((unitPrice) => [item, { ...item, unitPrice }]),
+  ],
+  accepted: [
+    [item],
+    [{ ...item, later: 'unknown' }],
+    [{ productId: '😀'.repeat(64), name: '😀'.repeat(200), quantity: 2 ** 31 - 1, unitPrice: 2 ** 53 - 1 }],
+    Array.from({ length: 100 }, () => item),
+  ],
+};
+
 /** The values that each field accepts and rejects, in line with its column and the HTTP rules. */
 const contracts = [
-  {
-    event: OrderPlaced,
-    fields: {
-      ...order,
-      total: {
-        rejected: [undefined, null, 0, -1, 9.5, '900', 1e19, Number.MAX_SAFE_INTEGER + 1, []],
-        accepted: [1, Number.MAX_SAFE_INTEGER],
-      },
-      currency: {
-        rejected: [undefined, null, '', 'EURO', 'ABC', 'EU', 978, ['EUR']],
-        accepted: ['EUR', 'eur', 'XCG', 'ANG', 'XTS', 'XXX'],
-      },
-    },
-  },
+  { event: OrderPlaced, fields: { ...placed, items } },
   { event: OrderCompleted, fields: order },
   { event: OrderCancelled, fields: { ...order, reason, actor } },
   { event: OrderFinished, fields: order },
@@ -94,47 +117,85 @@ const contracts = [
   { event: PaymentRefunded, fields: { ...payment, reason, actor } },
 ];
 
-it('this file describes the fields of every event', () => {
-  const described = contracts.map(({ event }) => event.name);
+/** Versions that may still be on a topic, in an outbox or among the dead letters. */
+const earlier = [{ event: OrderPlacedV1, fields: placed }];
 
-  expect(described).toEqual(Object.keys({ ...ORDER_EVENTS.events, ...PAYMENT_EVENTS.events }));
+const events: readonly EventClass[] = Object.values({ ...ORDER_EVENTS.events, ...PAYMENT_EVENTS.events });
+
+interface EventClass {
+  new (): object;
+  readonly name: string;
+  readonly version: number;
+  readonly upcasters?: Readonly<Record<number, { readonly from: new () => object }>>;
+}
+
+function earlierVersionsOf({ upcasters = {} }: EventClass) {
+  return Object.values(upcasters).map(({ from }) => from);
+}
+
+it('this file describes the fields of every event in every version', () => {
+  expect(contracts.map(({ event }) => event)).toEqual(events);
+  expect(earlier.map(({ event }) => event)).toEqual(events.flatMap(earlierVersionsOf));
 });
 
-describe.each(contracts.map(({ event, fields }) => ({ name: event.name, event: event as new () => object, fields })))(
-  '$name',
-  ({ event, fields }) => {
-    const valid = Object.fromEntries(Object.entries(fields).map(([name, { accepted }]) => [name, accepted.at(-1)]));
+/** Returns data with a valid value in every field. */
+function validOf(fields: Readonly<Record<string, { readonly accepted: readonly unknown[] }>>) {
+  return Object.fromEntries(Object.entries(fields).map(([name, { accepted }]) => [name, accepted.at(-1)]));
+}
 
-    it('accepts every value that a released producer publishes', () => {
-      for (const [name, { accepted }] of Object.entries(fields))
-        for (const value of accepted) expect(read(event, { ...valid, [name]: value }).invalid).toEqual([]);
-    });
+describe.each(
+  contracts.flatMap(({ event, fields }) => earlierVersionsOf(event).map((from) => ({ name: from.name, from, fields }))),
+)('a service that knows only $name', ({ from, fields }) => {
+  it('reads the current version, because it receives some during a deployment', () => {
+    for (const [name, { accepted }] of Object.entries(fields))
+      for (const value of accepted) expect(read(from, { ...validOf(fields), [name]: value }).invalid).toEqual([]);
+  });
+});
 
-    it('rejects every value that a column cannot store', () => {
-      for (const [name, { rejected }] of Object.entries(fields))
-        for (const value of rejected)
-          expect([value, read(event, { ...valid, [name]: value }).invalid]).toEqual([value, [name]]);
-    });
+describe.each(
+  [...contracts, ...earlier].map(({ event, fields }) => ({
+    name: event.name,
+    event: event as new () => object,
+    fields,
+  })),
+)('$name', ({ event, fields }) => {
+  const valid = validOf(fields);
 
-    it('contains no null and only lower-case ids after reading', () => {
-      const data = Object.fromEntries(
-        Object.entries(fields).map(([name, { accepted }]) => {
-          const value = (accepted as unknown[]).includes(null) ? null : accepted[0];
-          return [name, name.endsWith('Id') && value === id ? id.toUpperCase() : value];
-        }),
-      );
+  it('accepts every value that a released producer publishes', () => {
+    for (const [name, { accepted }] of Object.entries(fields))
+      for (const value of accepted) expect(read(event, { ...valid, [name]: value }).invalid).toEqual([]);
+  });
 
-      const { instance, invalid } = read(event, data);
+  it('rejects every value that a column cannot store', () => {
+    for (const [name, { rejected }] of Object.entries(fields))
+      for (const value of rejected)
+        expect([value, read(event, { ...valid, [name]: value }).invalid]).toEqual([value, [name]]);
+  });
 
-      expect(invalid).toEqual([]);
-      expect(Object.values(instance)).not.toContain(null);
-      expect(instance).toMatchObject({ orderId: id });
-    });
-  },
-);
+  it('contains no null and only lower-case ids after reading', () => {
+    const data = Object.fromEntries(
+      Object.entries(fields).map(([name, { accepted }]) => {
+        const value = (accepted as unknown[]).includes(null) ? null : accepted[0];
+        return [name, name.endsWith('Id') && value === id ? id.toUpperCase() : value];
+      }),
+    );
+
+    const { instance, invalid } = read(event, data);
+
+    expect(invalid).toEqual([]);
+    expect(Object.values(instance)).not.toContain(null);
+    expect(instance).toMatchObject({ orderId: id });
+  });
+});
 
 it('reads a currency in capitals', () => {
-  const { instance } = read(OrderPlaced, { orderId: id, customerId: 'ada', total: 900, currency: 'eur' });
+  const { instance } = read(OrderPlaced, {
+    orderId: id,
+    customerId: 'ada',
+    total: 900,
+    currency: 'eur',
+    items: [item],
+  });
 
   expect(instance.currency).toBe('EUR');
 });

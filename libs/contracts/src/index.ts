@@ -10,9 +10,11 @@ export {
   ORDER_EVENTS,
   OrderCancelled,
   OrderCompleted,
+  OrderedItem,
   type OrderEvent,
   OrderFinished,
   OrderPlaced,
+  OrderPlacedV1,
 } from './order-events.js';
 export {
   PAYMENT_EVENTS,

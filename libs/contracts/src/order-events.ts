@@ -1,16 +1,42 @@
-import { InCapitals, IsAmount, IsId, IsText, MayBeAbsentOrNull } from '@twinbox/fields';
+import { InCapitals, IsAmount, IsId, IsListOf, IsText, IsWholeNumber, MayBeAbsentOrNull } from '@twinbox/fields';
 import { IsKnownCurrency } from './currencies.js';
 import { type EventOf } from './event-of.js';
 
+/** What was ordered of one product. */
+export class OrderedItem {
+  @IsText(1, 64) readonly productId!: string;
+  /** The product's name when the order was placed. */
+  @IsText(1, 200) readonly name!: string;
+  @IsWholeNumber(1, 2_147_483_647) readonly quantity!: number;
+  /** The price of one piece, in minor units of the order's currency. */
+  @IsAmount() readonly unitPrice!: number;
+}
+
+/** {@link OrderPlaced} as it was in version 1, without items. */
+export class OrderPlacedV1 {
+  @IsId() readonly orderId!: string;
+  @IsText(1, 255) readonly customerId!: string;
+  @IsAmount() readonly total!: number;
+  @InCapitals() @IsKnownCurrency() readonly currency!: string;
+}
+
 /** A customer placed an order. Topic `order.events`, keyed by `orderId`, like all order events. */
 export class OrderPlaced {
-  static readonly version = 1;
+  static readonly version = 2;
+  static readonly upcasters = {
+    1: { from: OrderPlacedV1, convert: (data: OrderPlacedV1): OrderPlaced => data },
+  };
 
   @IsId() readonly orderId!: string;
   @IsText(1, 255) readonly customerId!: string;
-  /** In minor units of `currency` (cents), so that sums stay exact. */
+  /** The sum of the items, in minor units of `currency` (cents), so that it stays exact. */
   @IsAmount() readonly total!: number;
   @InCapitals() @IsKnownCurrency() readonly currency!: string;
+  /**
+   * Each product of the order once, at the price at which it was ordered. Required in version 2. A handler finds it undefined in a message
+   * of version 1, which did not say what was ordered.
+   */
+  @IsListOf(() => OrderedItem, 1, 100) readonly items?: readonly OrderedItem[];
 }
 
 /** The order was paid. */
@@ -51,4 +77,4 @@ export const ORDER_EVENTS = {
 } as const;
 
 /** Any event of the topic `order.events`, in the form in which the rules of order-service return it. */
-export type OrderEvent = EventOf<typeof ORDER_EVENTS>;
+export type OrderEvent = EventOf<typeof ORDER_EVENTS, { readonly OrderPlaced: Required<OrderPlaced> }>;

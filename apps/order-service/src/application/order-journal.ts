@@ -128,7 +128,7 @@ function detailOf({ data }: OrderChange): object | null {
   return detail.length === 0 ? null : Object.fromEntries(detail);
 }
 
-const REDUNDANT_IN_DETAIL = new Set(['orderId', 'customerId', 'actor']);
+const REDUNDANT_IN_DETAIL = new Set(['orderId', 'customerId', 'actor', 'items']);
 
 function rejectionOf(
   order: Order,

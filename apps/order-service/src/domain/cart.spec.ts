@@ -199,7 +199,14 @@ describe('placing a draft', () => {
 
     expect(decision).toMatchObject({
       state: { status: 'PLACED', items: [{ unitPrice: 500 }], total: 1000, dueAt: later, createdAt: at, version: 3 },
-      steps: [{ event: { type: 'OrderPlaced', data: { customerId: 'ada', total: 1000, currency: 'EUR' } } }],
+      steps: [
+        {
+          event: {
+            type: 'OrderPlaced',
+            data: { customerId: 'ada', total: 1000, currency: 'EUR', items: [{ productId: 'tea', unitPrice: 500 }] },
+          },
+        },
+      ],
     });
   });
 
@@ -239,7 +246,7 @@ describe('placing a draft', () => {
 });
 
 describe('placing at once', () => {
-  it('takes the prices from the catalogue and raises the event with the total', () => {
+  it('takes the prices from the catalogue and raises the event with the items and the total', () => {
     const decision = placeAtOnce(aNewOrder(), catalogue, at);
 
     expect(decision).toEqual({
@@ -257,7 +264,13 @@ describe('placing at once', () => {
         {
           event: {
             type: 'OrderPlaced',
-            data: { orderId: aNewOrder().orderId, customerId: 'ada', total: 900, currency: 'EUR' },
+            data: {
+              orderId: aNewOrder().orderId,
+              customerId: 'ada',
+              total: 900,
+              currency: 'EUR',
+              items: [{ productId: 'tea', name: 'Tea', quantity: 2, unitPrice: 450 }],
+            },
           },
           state: expect.objectContaining({ status: 'PLACED', version: 1 }),
         },

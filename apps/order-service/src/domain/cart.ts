@@ -138,7 +138,7 @@ function place(
   const short = catalogue.shortages(items);
   if (short.length > 0) return reject({ code: 'insufficient-stock', short });
 
-  const data = { orderId, customerId, total, currency };
+  const data = { orderId, customerId, total, currency, items };
   return changed({ ...order, ...contents }, at, { type: 'OrderPlaced', data });
 }
 
