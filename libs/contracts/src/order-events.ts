@@ -4,18 +4,33 @@ import { type EventOf } from './event-of.js';
 
 /** What was ordered of one product. */
 export class OrderedItem {
+  /**
+   * The id of the product in the catalogue.
+   * @example "tea-earl-grey"
+   */
   @IsText(1, 64) readonly productId!: string;
-  /** The product's name when the order was placed. */
+  /**
+   * The name of the product when the order was placed.
+   * @example "Earl Grey, 100 g"
+   */
   @IsText(1, 200) readonly name!: string;
+  /**
+   * The number of pieces.
+   * @example 2
+   */
   @IsWholeNumber(1, 2_147_483_647) readonly quantity!: number;
-  /** The price of one piece, in minor units of the order's currency. */
+  /**
+   * The price of one piece when the order was placed, in minor units of the order's currency.
+   * @example 999
+   */
   @IsAmount() readonly unitPrice!: number;
 }
 
-/** {@link OrderPlaced} as it was in version 1, without items. */
+/** A customer placed an order. This version does not say what was ordered. */
 export class OrderPlacedV1 {
   @IsId() readonly orderId!: string;
   @IsText(1, 255) readonly customerId!: string;
+  /** In minor units of `currency` (cents), so that sums stay exact. */
   @IsAmount() readonly total!: number;
   @InCapitals() @IsKnownCurrency() readonly currency!: string;
 }
@@ -29,13 +44,11 @@ export class OrderPlaced {
 
   @IsId() readonly orderId!: string;
   @IsText(1, 255) readonly customerId!: string;
-  /** The sum of the items, in minor units of `currency` (cents), so that it stays exact. */
+  /** The sum of all items, in minor units of `currency` (cents), so that it stays exact. */
   @IsAmount() readonly total!: number;
   @InCapitals() @IsKnownCurrency() readonly currency!: string;
-  /**
-   * Each product of the order once, at the price at which it was ordered. Required in version 2. A handler finds it undefined in a message
-   * of version 1, which did not say what was ordered.
-   */
+  // Required by validation. Optional in TypeScript, because handlers also receive messages of version 1.
+  /** Every product of the order, once. Version 1 did not have this field. */
   @IsListOf(() => OrderedItem, 1, 100) readonly items?: readonly OrderedItem[];
 }
 

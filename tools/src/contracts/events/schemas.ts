@@ -25,9 +25,8 @@ export interface EventVersion {
 export async function eventVersions(topic: TopicContract): Promise<readonly EventVersion[]> {
   const docs = await docstrings();
   return Object.entries(topic.events).flatMap(([type, newest]) =>
-    [newest].map((eventClass): EventVersion => {
-      const { version } = eventClass;
-      return { name: `${type}.v${version}`, type, version, schema: schemaOf(type, eventClass, docs) };
+    versionsOf(newest).map(({ version, dataClass }): EventVersion => {
+      return { name: `${type}.v${version}`, type, version, schema: schemaOf(type, version, dataClass, docs) };
     }),
   );
 }
@@ -38,12 +37,21 @@ export const schemaId = (type: string, version: number) => `urn:event:${type}:${
 type Docs = ReadonlyMap<string, ClassDocs>;
 type DataClass = new () => object;
 
-function schemaOf(type: string, eventClass: EventClass, docs: Docs): JsonSchema {
+/** Returns the class of each version that is published or still read, oldest first. */
+function versionsOf(newest: EventClass): readonly { readonly version: number; readonly dataClass: DataClass }[] {
+  const earlier = Object.entries(newest.upcasters ?? {}).map(([n, { from }]) => ({
+    version: Number(n),
+    dataClass: from,
+  }));
+  return [...earlier, { version: newest.version, dataClass: newest }];
+}
+
+function schemaOf(type: string, version: number, dataClass: DataClass, docs: Docs): JsonSchema {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
-    $id: schemaId(type, eventClass.version),
-    ...objectSchema(eventClass, docs),
-    title: `${type}V${eventClass.version}`,
+    $id: schemaId(type, version),
+    ...objectSchema(dataClass, docs),
+    title: `${type}V${version}`,
   };
 }
 
