@@ -37,7 +37,7 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
     credentials: credentialsOf(config),
     addServices: (server) => {
       health.addTo(server);
-      if (DOCS === 'on') addReflection(server, descriptors, Object.keys(services));
+      if (DOCS === 'on') addReflection(server, descriptors, [...Object.keys(services), 'grpc.health.v1.Health']);
     },
     onStopping: () => health.stop(),
   });
