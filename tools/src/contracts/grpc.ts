@@ -1,45 +1,44 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { root } from '../checkout.js';
-import { OperationalError } from '../errors.js';
 import { type GeneratedFiles } from '../generated-files.js';
+import { buf, PROTO } from './buf.js';
 
-const PROTO = join(root, 'libs/contracts/proto');
 const GENERATED = 'libs/contracts/src/generated/grpc';
-const BIN = join(root, 'node_modules/.bin');
 
 /** The TypeScript of the gRPC contracts, and their descriptors for server reflection. */
 export async function grpcContracts(): Promise<GeneratedFiles> {
-  const folder = await mkdtemp(join(tmpdir(), 'twinbox-grpc-'));
-  try {
+  return inFolder(async (folder) => {
     await buf('generate', '--output', folder);
-    await buf('build', '--as-file-descriptor-set', '--output', join(folder, 'descriptors.binpb'));
-    const descriptors = await readFile(join(folder, 'descriptors.binpb'));
-    await rm(join(folder, 'descriptors.binpb'));
+    const descriptors = await image(folder, '--as-file-descriptor-set');
     const files = new Map([[join(GENERATED, 'descriptors.ts'), descriptorModule(descriptors)]]);
     for (const path of await readdir(folder, { recursive: true }))
       if (path.endsWith('.ts')) files.set(join(GENERATED, path), await readFile(join(folder, path), 'utf8'));
     return { files, folders: [GENERATED] };
+  });
+}
+
+/** Returns the contracts as they are now, as those that later ones must be compatible with. */
+export async function releasedGrpc(): Promise<GeneratedFiles> {
+  const released = await inFolder((folder) => image(folder, '--exclude-source-info'));
+  return { files: new Map([[join(PROTO, 'released.binpb'), released]]), folders: [] };
+}
+
+async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'twinbox-grpc-'));
+  try {
+    return await use(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-/** Runs buf in the folder of the contracts. @throws OperationalError with what it printed, if it fails */
-async function buf(...args: readonly string[]): Promise<void> {
-  // buf finds its plugins in the PATH, and they find Node there.
-  const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}` };
-  try {
-    await promisify(execFile)(join(BIN, 'buf'), args, { cwd: PROTO, env });
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { readonly stdout?: string; readonly stderr?: string };
-    throw new OperationalError(`buf ${args[0]} failed in libs/contracts/proto:\n${stdout}${stderr}`, { cause: error });
-  }
+async function image(folder: string, flag: string): Promise<Buffer> {
+  const path = join(folder, 'image.binpb');
+  await buf('build', flag, '--output', path);
+  return readFile(path);
 }
 
 function descriptorModule(bytes: Uint8Array): string {
