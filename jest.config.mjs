@@ -54,5 +54,12 @@ export default {
   // Needed by the tests that start and break servers; unit tests take milliseconds.
   testTimeout: 120_000,
   coverageDirectory: '<rootDir>/coverage',
-  collectCoverageFrom: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts', '!**/*.spec.ts', '!**/index.ts', '!**/main.ts'],
+  collectCoverageFrom: [
+    'apps/*/src/**/*.ts',
+    'libs/*/src/**/*.ts',
+    '!**/*.spec.ts',
+    '!**/index.ts',
+    '!**/main.ts',
+    '!**/generated/**',
+  ],
 };

@@ -11,6 +11,8 @@ const generators: readonly (() => Promise<GeneratedFiles>)[] = [
 ];
 import { eventContracts } from './events/generate.js';
 const generators: readonly (() => Promise<GeneratedFiles>)[] = [eventContracts];
+import { typedClient } from './client.js';
+const generators: readonly (() => Promise<GeneratedFiles>)[] = [openApiDocuments, typedClient];
 
 async function main(isCheck: boolean): Promise<number> {
   let wereCurrent = true;

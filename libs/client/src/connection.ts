@@ -1,0 +1,125 @@
+import { isProblem, problemOf, type SentRequest, TwinboxConnectionError } from './errors.js';
+import { type CallOptions, type ClientOptions } from './options.js';
+import { isRepeatable, mayPass, pauseBefore } from './retries.js';
+import { wait } from './wait.js';
+
+/** A request that can be sent any number of times. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly body?: string;
+}
+
+/** One attempt to send a request. */
+interface Attempt {
+  /** Its number, from 1. */
+  readonly number: number;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  /** Whether the answer is a stream, whose body is read later. Otherwise the body is part of the attempt. */
+  readonly isStream?: boolean;
+}
+
+const ATTEMPTS = 5;
+const ATTEMPT_MS = 10_000;
+const TOTAL_MS = 30_000;
+/** Statuses whose responses have no body. */
+const WITHOUT_BODY = new Set([204, 304]);
+
+/** Sends requests to one service, with the credentials of one caller. */
+export class Connection {
+  constructor(private readonly options: ClientOptions) {}
+
+  /**
+   * Sends a request until it is answered, as often as that is safe.
+   *
+   * @throws TwinboxProblem, TwinboxConnectionError, or the reason of the signal
+   */
+  async send(request: HttpRequest, call: CallOptions): Promise<Response> {
+    const { attempts = ATTEMPTS, attemptMs = ATTEMPT_MS, totalMs = TOTAL_MS } = { ...this.options, ...call };
+    const { signal } = call;
+    const deadline = performance.now() + totalMs;
+    for (let number = 1; ; number++) {
+      const leftMs = deadline - performance.now();
+      try {
+        return await this.sendOnce(request, { number, signal, timeoutMs: Math.min(attemptMs, leftMs) });
+      } catch (error) {
+        if (number >= attempts || !mayPass(error) || !isRepeatable(request, error)) throw error;
+        const pauseMs = pauseBefore(number, error);
+        if (performance.now() + pauseMs >= deadline) throw error;
+        await wait(pauseMs, signal);
+      }
+    }
+  }
+
+  /**
+   * Sends a request once, and once more if its token was refused and there is a new one, because nothing has been done in that case.
+   *
+   * @throws TwinboxProblem for any answer but a success or a 304
+   */
+  async sendOnce(request: HttpRequest, attempt: Attempt): Promise<Response> {
+    const token = await this.token();
+    try {
+      return await this.exchange(request, token, attempt);
+    } catch (error) {
+      if (!isProblem(error) || error.status !== 401 || token === undefined) throw error;
+      const next = await this.token(token);
+      if (next === undefined || next === token) throw error;
+      return this.exchange(request, next, attempt);
+    }
+  }
+
+  private async token(refused?: string): Promise<string | undefined> {
+    const { token } = this.options;
+    return typeof token === 'function' ? token(refused) : token;
+  }
+
+  private async exchange(request: HttpRequest, token: string | undefined, attempt: Attempt): Promise<Response> {
+    const { method, url, body } = request;
+    const { number, signal, timeoutMs, isStream = false } = attempt;
+    signal?.throwIfAborted();
+    const sent = sentRequest(request, number);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error(`It took more than ${Math.round(timeoutMs)} ms.`)), timeoutMs);
+    // Called without `this`, which a browser's own function does not accept.
+    const { fetch = globalThis.fetch } = this.options;
+    try {
+      const response = await fetch(url, {
+        method,
+        headers: this.headersFor(request, token),
+        signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+        ...(body !== undefined && { body }),
+      });
+      if (!response.ok && response.status !== 304) throw await problemOf(response, sent);
+      return isStream ? response : await received(response);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw isProblem(error) ? error : new TwinboxConnectionError(sent, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private headersFor(request: HttpRequest, token: string | undefined): Headers {
+    const { devUser, headers: common } = this.options;
+    const headers = new Headers(common);
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    if (devUser) headers.set('x-user-id', devUser.id);
+    if (devUser?.roles) headers.set('x-roles', devUser.roles.join(','));
+    request.headers.forEach((value, name) => headers.set(name, value));
+    return headers;
+  }
+}
+
+/** Reads the body, so that a connection that breaks in the middle of it fails the attempt, which may be repeated. */
+async function received(response: Response): Promise<Response> {
+  const { status, headers } = response;
+  return new Response(WITHOUT_BODY.has(status) ? null : await response.text(), { status, headers });
+}
+
+/** Describes a request for an error. */
+export function sentRequest({ method, url, headers }: HttpRequest, attempts: number): SentRequest {
+  const idempotencyKey = headers.get('idempotency-key');
+  return { method, url, attempts, ...(idempotencyKey !== null && { idempotencyKey }) };
+}

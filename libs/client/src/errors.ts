@@ -1,0 +1,126 @@
+/** A problem document (RFC 9457), as the services send it. */
+export interface ProblemDocument {
+  /** `urn:twinbox:problem:` and the code. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** `urn:request:` and the id under which the service has logged the request. */
+  readonly instance: string;
+}
+
+/** A field or parameter that a `validation` problem complains about. */
+export interface Violation {
+  /** A JSON pointer into the body, as a URI fragment, such as `#/items/0/quantity`. */
+  readonly pointer?: string;
+  /** The name of a parameter of the path, the query or the headers. */
+  readonly parameter?: string;
+  readonly detail: string;
+}
+
+/** The request that failed. */
+export interface SentRequest {
+  readonly method: string;
+  readonly url: string;
+  /** How often it was sent. */
+  readonly attempts: number;
+  /** Its key, if it was a POST. A later call with the same key and the same input cannot take effect twice. */
+  readonly idempotencyKey?: string;
+}
+
+const TYPE = 'urn:twinbox:problem:';
+
+/** The code of a problem document: the end of its `type`. */
+export type CodeOf<D extends ProblemDocument> = D['type'] extends `urn:twinbox:problem:${infer Code}` ? Code : string;
+
+/**
+ * The service, or a proxy in front of it, has refused a request. `code` says why, and `document` has the facts. For an answer that is not a
+ * problem document, such as one from a proxy, the code is `unknown`.
+ */
+export class TwinboxProblem<D extends ProblemDocument = ProblemDocument> extends Error {
+  override readonly name = 'TwinboxProblem';
+  readonly code: CodeOf<D>;
+  readonly status: D['status'];
+  /** The id under which the service has logged the request. Quote it when you report the problem. */
+  readonly requestId: string | undefined;
+  /** How long the service asks its clients to wait before they try again. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly document: D,
+    readonly request: SentRequest,
+    headers: Headers = new Headers(),
+  ) {
+    const code = document.type.startsWith(TYPE) ? document.type.slice(TYPE.length) : 'unknown';
+    const requestId = headers.get('x-request-id') ?? undefined;
+    const { method, url } = request;
+    super(
+      `${document.status} ${code}: ${document.title} ${document.detail} (${method} ${url}${requestId ? `, request ${requestId}` : ''})`,
+    );
+    this.code = code as CodeOf<D>;
+    this.status = document.status;
+    this.requestId = requestId;
+    const seconds = Number(headers.get('retry-after') ?? NaN);
+    this.retryAfterMs = seconds >= 0 ? seconds * 1000 : undefined;
+  }
+
+  /** The fields and parameters that are not valid. Empty for any problem but `validation`. */
+  get errors(): readonly Violation[] {
+    return (this.document as { readonly errors?: readonly Violation[] }).errors ?? [];
+  }
+}
+
+/** The problems with these documents, which `code` tells apart. */
+export type ProblemOf<D> = D extends ProblemDocument ? TwinboxProblem<D> : never;
+
+/**
+ * No answer has arrived: the service cannot be reached, or the connection broke, or it took too long. `cause` is the error of `fetch`, if
+ * there is one. A change may have been carried out all the same; to find out, call again with `request.idempotencyKey`.
+ */
+export class TwinboxConnectionError extends Error {
+  override readonly name = 'TwinboxConnectionError';
+
+  constructor(
+    readonly request: SentRequest,
+    cause: unknown,
+  ) {
+    const { method, url, attempts } = request;
+    const times = attempts === 1 ? '' : ` after ${attempts} attempts`;
+    super(`No answer to ${method} ${url}${times}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The error of `fetch` in Node says only "fetch failed". Its cause says why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
+}
+
+/** Whether an error is a problem, or one with one of these codes. */
+export function isProblem(error: unknown, ...codes: readonly string[]): error is TwinboxProblem {
+  return error instanceof TwinboxProblem && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** Turns an answer that is not a success into an error. */
+export async function problemOf(response: Response, request: SentRequest): Promise<TwinboxProblem> {
+  const text = await response.text();
+  return new TwinboxProblem(documentIn(response, text), request, response.headers);
+}
+
+function documentIn({ status, statusText, headers }: Response, text: string): ProblemDocument {
+  if (headers.get('content-type')?.startsWith('application/problem+json')) {
+    try {
+      return JSON.parse(text) as ProblemDocument;
+    } catch {
+      // The answer was cut off. The status still says what it was.
+    }
+  }
+  return {
+    type: 'about:blank',
+    title: statusText || 'The request failed.',
+    status,
+    detail: 'The answer is not a problem document, so it may come from a proxy.',
+    instance: '',
+  };
+}

@@ -1,0 +1,114 @@
+import { type Connection, type HttpRequest } from './connection.js';
+import { isProblem, type TwinboxConnectionError, type TwinboxProblem } from './errors.js';
+import { EventConnection } from './event-connection.js';
+import { type EventFrame } from './event-frames.js';
+import { type CallOptions } from './options.js';
+import { mayPass } from './retries.js';
+import { type Positioned, SeenPositions } from './seen-positions.js';
+import { backoff, wait } from './wait.js';
+
+/** How live updates are followed. */
+export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
+  /** The `lastEventId` of an event that was received before. What has happened since then comes first. */
+  readonly lastEventId?: string;
+  /**
+   * Called once the stream is open, before its first event, and again if the place to resume from is lost: too much was missed, or the
+   * database was restored. Load what you show in it, and you miss nothing. Without it, the iterator throws the problem in that case.
+   */
+  readonly load?: () => unknown;
+  /**
+   * Called when the stream was interrupted, with the reason, or without one if the service has ended it, as it does when it shuts down or
+   * the token has expired. The iterator resumes it by itself.
+   */
+  readonly onInterrupted?: (reason: TwinboxProblem | TwinboxConnectionError | undefined) => void;
+}
+
+/** An event, and the place to resume from after it. */
+export type Received<E> = E & { readonly lastEventId: string };
+
+/** The only name of events. Others may be added later. */
+const EVENT = 'order';
+const PAUSE = { first: 500, most: 30_000 };
+
+/** Live updates of orders, over any number of connections. */
+export class LiveUpdates<E extends Positioned> {
+  private readonly seen = new SeenPositions();
+  private lastEventId: string | undefined;
+  private isLoaded: boolean;
+  private failures = 0;
+  private pauseMs = 0;
+  private firstPauseMs = PAUSE.first;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly url: string,
+    private readonly options: EventsOptions,
+  ) {
+    this.lastEventId = options.lastEventId;
+    this.isLoaded = this.lastEventId !== undefined;
+  }
+
+  /** Iterates over the events, each of them once, and resumes the stream whenever it is interrupted. */
+  async *events(): AsyncGenerator<Received<E>, void, undefined> {
+    const { signal } = this.options;
+    for (;;) {
+      const stream = new EventConnection(this.connection, this.request(), signal);
+      try {
+        for (let frame = await this.next(stream); frame; frame = await this.next(stream)) yield* this.eventIn(frame);
+      } finally {
+        stream.close();
+      }
+      await wait(this.pauseMs, signal);
+    }
+  }
+
+  private request(): HttpRequest {
+    const headers = new Headers(this.options.headers);
+    headers.set('accept', 'text/event-stream');
+    if (this.lastEventId !== undefined) headers.set('last-event-id', this.lastEventId);
+    return { method: 'GET', url: this.url, headers };
+  }
+
+  /** Returns undefined if the stream was interrupted. @throws what another attempt would not change */
+  private async next(stream: EventConnection): Promise<EventFrame | undefined> {
+    try {
+      const frame = await stream.next();
+      if (frame) this.failures = 0;
+      else this.interrupted(undefined);
+      return frame;
+    } catch (error) {
+      this.interrupted(error);
+      return undefined;
+    }
+  }
+
+  private interrupted(reason: unknown): void {
+    const { signal, load, onInterrupted } = this.options;
+    signal?.throwIfAborted();
+    const asked = isProblem(reason) ? (reason.retryAfterMs ?? 0) : 0;
+    this.pauseMs = asked + backoff(++this.failures, { ...PAUSE, first: this.firstPauseMs });
+    if (isProblem(reason, 'event-unknown', 'backlog-too-long') && this.lastEventId !== undefined && load) {
+      // A restored database numbers its next steps again.
+      if (reason.code === 'event-unknown') this.seen.clear();
+      this.lastEventId = undefined;
+      this.isLoaded = false;
+      return;
+    }
+    if (reason !== undefined && !mayPass(reason)) throw reason;
+    onInterrupted?.(reason);
+  }
+
+  private async *eventIn({ id, retry, event, data }: EventFrame): AsyncGenerator<Received<E>, void, undefined> {
+    this.firstPauseMs = retry ?? this.firstPauseMs;
+    this.lastEventId = id ?? this.lastEventId;
+    // Before the first id there is no place to resume from, so nothing is promised until then.
+    if (this.lastEventId === undefined) return;
+    if (!this.isLoaded) {
+      this.isLoaded = true;
+      await this.options.load?.();
+    }
+    if (event !== EVENT || data === undefined) return;
+    const step = JSON.parse(data) as E;
+    if (this.seen.add(step)) yield { ...step, lastEventId: this.lastEventId };
+  }
+}
