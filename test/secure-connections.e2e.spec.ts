@@ -90,7 +90,8 @@ function run(path: string, env: Record<string, string>): Promise<{ stdout: strin
   const command = fileURLToPath(new URL(`../${path}`, import.meta.url));
   return promisify(execFile)(process.execPath, [command], { env: { PATH: process.env['PATH'], ...env } });
 }
-const orderService = (env: Record<string, string>) => run('apps/order-service/dist/main.js', { PORT: '0', GRPC_PORT: '0', ...env });
+const orderService = (env: Record<string, string>) =>
+  run('apps/order-service/dist/main.js', { PORT: '0', GRPC_PORT: '0', ...env });
 const createTopics = (env: Record<string, string>) => run('tools/dist/provisioning/topics.js', env);
 
 /** Orders something, and pays for it. */

@@ -1,18 +1,18 @@
 // Generates what is committed of the contracts: `npm run contracts`. With `--check` it only compares, and fails on a difference.
 import { describeError } from '../errors.js';
 import { type GeneratedFiles, updateFiles } from '../generated-files.js';
+import { typedClient } from './client.js';
+import { eventContracts } from './events/generate.js';
 import { grpcContracts } from './grpc.js';
 import { openApiDocuments } from './openapi.js';
 
 /** What is generated, in order: a later generator may read the files of an earlier one. */
 const generators: readonly (() => Promise<GeneratedFiles>)[] = [
   grpcContracts,
+  eventContracts,
   openApiDocuments,
+  typedClient,
 ];
-import { eventContracts } from './events/generate.js';
-const generators: readonly (() => Promise<GeneratedFiles>)[] = [eventContracts];
-import { typedClient } from './client.js';
-const generators: readonly (() => Promise<GeneratedFiles>)[] = [openApiDocuments, typedClient];
 
 async function main(isCheck: boolean): Promise<number> {
   let wereCurrent = true;
