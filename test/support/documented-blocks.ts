@@ -26,13 +26,14 @@ const README = 'README.md';
 const TUTORIAL = 'docs/tutorial.md';
 const HOW_TO = 'docs/how-to.md';
 const OPERATE = 'docs/operate.md';
+const GRPC = 'docs/grpc.md';
 const LIBRARY = [
   'libs/messaging/README.md',
   ...readdirSync(join(root, 'libs/messaging/docs')).map((page) => `libs/messaging/docs/${page}`),
 ];
 
 /** The documents whose blocks a test must execute or compile. */
-export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, ...LIBRARY];
+export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, ...LIBRARY];
 
 const isIn = (document: string, heading?: string) => (block: DocumentedBlock) =>
   block.document === document && (heading === undefined || block.heading === heading);
@@ -81,6 +82,11 @@ export const RUNS = {
     test: 'apps/order-service/test/page.int.spec.ts',
     selects: isIn(HOW_TO, 'Live updates in a page'),
   },
+  'commands of grpcurl': {
+    test: 'apps/order-service/test/grpc.int.spec.ts',
+    selects: isIn(GRPC, 'From the command line'),
+  },
+  'a gRPC client': { test: 'apps/order-service/test/grpc.int.spec.ts', selects: isIn(GRPC, 'From Node') },
   'the example': {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),

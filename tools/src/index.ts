@@ -14,3 +14,4 @@ export { type PostgresOptions, type PostgresServer, type PostgresStandby } from 
 export { startSynchronousStandby } from './servers/postgres-standby.js';
 export { QUOTAS_FOR_LOAD } from './quotas.js';
 export { type OpenApiDocument, type WorstInput, worstInputs } from './worst-inputs.js';
+export { goTool, runsGo } from './go-tools.js';

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import {
   EnvDiffersFrom,
   EnvDuration,
@@ -103,6 +104,23 @@ describe('loadConfig', () => {
       'MANAGEMENT_HOST="0.0.0.0": it has no effect without MANAGEMENT_PORT.',
     ]);
     expect(loadConfig(ShopConfig, needed).MANAGEMENT_PORT).toBeUndefined();
+  });
+
+  it('P10 rejects a gRPC port that another server has, and a certificate without its key', () => {
+    expect(loadConfig(ShopConfig, { ...needed, GRPC_PORT: 'off' }).GRPC_PORT).toBe(false);
+    expect(problemsOf({ ...needed, GRPC_PORT: '8081' })).toEqual(['GRPC_PORT="8081": it must differ from PORT.']);
+    expect(problemsOf({ ...needed, GRPC_PORT: 'on' })).toEqual([
+      'GRPC_PORT="on": it must be off or a whole number from 0 to 65535.',
+    ]);
+    expect(problemsOf({ ...needed, GRPC_TLS_CERT: 'x', GRPC_TLS_KEY: 'y' })).toEqual([
+      'GRPC_TLS_CERT="(not shown)": it must be the certificates of the server in PEM format.',
+      'GRPC_TLS_KEY="(not shown)": it must be a private key in PEM format.',
+    ]);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const GRPC_TLS_KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    expect(problemsOf({ ...needed, GRPC_TLS_KEY })).toEqual([
+      'GRPC_TLS_CERT is not set: TLS needs it, because GRPC_TLS_KEY is set.',
+    ]);
   });
 
   it('reads the origins of web pages, and rejects invalid ones', () => {

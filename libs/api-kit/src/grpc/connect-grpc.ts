@@ -1,4 +1,5 @@
-import { ServerCredentials } from '@grpc/grpc-js';
+import { ServerCredentials, setLogger } from '@grpc/grpc-js';
+import { Logger } from '@nestjs/common';
 import type { NestMicroservice } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { listenAt } from '../app/cannot-listen.js';
@@ -28,6 +29,7 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
   const config = app.get(ServiceConfig);
   const { GRPC_PORT, HOST, DOCS } = config;
   if (GRPC_PORT === false) return;
+  logByNest();
   const edge = app.get(GrpcEdge);
   const controller = app.get(HealthController);
   const health = new GrpcHealth(new Set(Object.keys(services)), () => controller.isReady());
@@ -49,6 +51,13 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
   microservice.setIsInitHookCalled(true);
   microservice.useGlobalGuards(app.get(CallerGuard));
   microservice.useGlobalFilters(new RpcProblemFilter());
+}
+
+/** grpc-js writes plain text to stderr. What matters of it reaches a caller or ends the start. */
+function logByNest(): void {
+  const logger = new Logger('gRPC');
+  const debug = (...parts: unknown[]): void => logger.debug(parts.join(' '));
+  setLogger({ error: debug, info: debug, debug });
 }
 
 function credentialsOf({ GRPC_TLS_CERT, GRPC_TLS_KEY }: ServiceConfig): ServerCredentials {
