@@ -17,6 +17,7 @@ export const key: JsonSchema = {
   description: 'The id of the order. All messages of an order are in one partition, in the order of their commits.',
   ...ID,
   examples: ['01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d'],
+  'x-field': 'orderId',
 };
 
 /** Returns the schema of a message's headers: a CloudEvent in binary mode of the Kafka binding. All values are UTF-8 text. */
