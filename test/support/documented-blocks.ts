@@ -83,10 +83,10 @@ export const RUNS = {
     selects: isIn(HOW_TO, 'Live updates in a page'),
   },
   'commands of grpcurl': {
-    test: 'apps/order-service/test/grpc.int.spec.ts',
+    test: 'apps/order-service/test/grpc-server.int.spec.ts',
     selects: isIn(GRPC, 'From the command line'),
   },
-  'a gRPC client': { test: 'apps/order-service/test/grpc.int.spec.ts', selects: isIn(GRPC, 'From Node') },
+  'a gRPC client': { test: 'apps/order-service/test/grpc-server.int.spec.ts', selects: isIn(GRPC, 'From Node') },
   'the example': {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),

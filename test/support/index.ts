@@ -25,7 +25,6 @@ export { describeGrpcCallers } from './grpc-callers.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { cutOff, type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { type EventExchange, type ReadEvent, startEventExchange } from './event-exchange.js';
-export { type InProcessService, recordAnswers, startInProcess } from './in-process.js';
 export { MarkedFlow } from './marked-flow.js';
 export { Marks } from './marks.js';
 export { INVALID_LIMITS } from './invalid-limits.js';

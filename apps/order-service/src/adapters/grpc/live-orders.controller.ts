@@ -16,7 +16,6 @@ import { eventMessage } from './order-messages.js';
 
 const resume = ({ resumeAfter }: WatchOrderRequest | WatchOrdersRequest) => ({ lastEventId: resumeAfter });
 
-/** The streams of `twinbox.orders.v1.OrderService`. */
 @Controller()
 export class GrpcLiveOrdersController {
   constructor(

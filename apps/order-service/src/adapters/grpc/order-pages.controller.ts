@@ -8,7 +8,6 @@ import { TimelineQuery } from '../http/order-timeline.dto.js';
 import { OrderParams } from '../http/order.dto.js';
 import { listQuery, orderMessage, pageQuery, stepMessage } from './order-messages.js';
 
-/** The lists of `twinbox.orders.v1.OrderService`. */
 @Controller()
 export class GrpcOrderPagesController {
   constructor(private readonly pages: OrderPages) {}

@@ -16,7 +16,6 @@ import { orderMessage, paymentMessage, statusMessage } from './order-messages.js
 
 const SERVICE = 'OrderService';
 
-/** The single order of `twinbox.orders.v1.OrderService`. */
 @Controller()
 export class GrpcOrdersController {
   constructor(private readonly requests: OrderRequests) {}
@@ -99,7 +98,6 @@ export class GrpcOrdersController {
   }
 }
 
-/** The response of every method that changes an order. */
 interface Changed {
   readonly order: Order;
 }

@@ -32,7 +32,6 @@ const facts = ({ price, ...rest }: PutProductRequest) => ({
   currency: price?.currency,
 });
 
-/** `twinbox.orders.v1.ProductService`. */
 @Controller()
 export class GrpcProductsController {
   constructor(private readonly requests: ProductRequests) {}

@@ -10,7 +10,6 @@ import { stepSeenBy, type TimelinePageDto, type TimelineQuery } from './order-ti
 import { orderDto } from './order.dto.js';
 import { VisibleOrders } from './visible-orders.js';
 
-/** Reads pages of orders, and of the timeline of an order. */
 @Injectable()
 export class OrderPages {
   private readonly cursors = new CursorCodec({ id: 'uuid', total: 'integer' });

@@ -16,7 +16,6 @@ import { PutProduct } from '../../application/put-product.js';
 import { productProblems } from './product-problems.js';
 import { type ProductDto, type ProductPageDto, type ProductPageQuery, type PutProductDto } from './product.dto.js';
 
-/** Runs the requests for products, of REST and gRPC. */
 @Injectable()
 export class ProductRequests {
   private readonly cursors = new CursorCodec({ id: 'text' });

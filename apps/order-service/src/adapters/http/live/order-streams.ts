@@ -137,7 +137,6 @@ export class OrderStreams {
   }
 }
 
-/** Customers watch their own orders, operators all. */
 export function ordersSeenBy(caller: Caller): WatchedOrders {
   return isOperator(caller) ? { all: true } : { customerId: caller.userId };
 }

@@ -12,9 +12,7 @@ const EVENT = 'order';
 export interface LiveClient {
   /** Sends a step, and the id from which the client resumes after it. Without a step, it only advances the resume point. */
   send(id: string, step?: OrderEventDto): void;
-  /** Waits until the client has read what was sent, or the stream has ended. */
   drained(): Promise<void>;
-  /** Ends the stream. The client may resume it. */
   close(): void;
   onClose(listener: () => void): void;
   readonly closed: boolean;
