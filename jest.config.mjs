@@ -15,12 +15,10 @@ const swc = [
 
 const common = {
   rootDir: import.meta.dirname,
-  testEnvironment: 'node',
-  // Resolves @twinbox/* to the sources, so that tests never run against a stale build.
-  testEnvironmentOptions: { customExportConditions: ['@twinbox/source', 'node', 'node-addons'] },
+  // Both keep modules for the next test file of a worker.
+  testEnvironment: '<rootDir>/test/jest/environment.mjs',
+  runtime: '<rootDir>/test/jest/runtime.mjs',
   transform: { '\\.ts$': swc },
-  extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   modulePathIgnorePatterns: [
     '<rootDir>/(apps|libs)/[^/]+/(test/)?dist/',
     '<rootDir>/(migrations|tools)/dist/',

@@ -116,11 +116,7 @@ function jest(
 ): Promise<number> {
   // Must come last, because it consumes every argument that follows.
   const select = kind ? ['--selectProjects', kind] : [];
-  const flags = [
-    `--import=${EXIT_WITHOUT_CLEANUP}`,
-    '--experimental-vm-modules',
-    '--disable-warning=ExperimentalWarning',
-  ];
+  const flags = [`--import=${EXIT_WITHOUT_CLEANUP}`, '--disable-warning=ExperimentalWarning'];
   const file = join(root, 'node_modules/jest/bin/jest.js');
   return run(
     process.execPath,

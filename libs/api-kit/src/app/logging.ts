@@ -44,7 +44,9 @@ export function logContext(fields: LogFields): void {
 
 /** Runs `fn` and adds `fields` to every line that is logged in it, at any depth and after any await. */
 export function withLogContext<T>(fields: LogFields, fn: () => T): T {
-  return contextLogger ? contextLogger.runInContext(fn, { bindings: { ...fields }, inherit: true }) : fn();
+  return contextLogger && PinoLogger.root
+    ? contextLogger.runInContext(fn, { bindings: { ...fields }, inherit: true })
+    : fn();
 }
 
 /** Returns the client's `X-Request-Id` if it is harmless, otherwise a new id. */
@@ -70,7 +72,7 @@ export function logRequest(
   { requestId, address }: LoggedRequest,
   next: () => void,
 ): void {
-  if (!contextLogger) return next();
+  if (!contextLogger || !PinoLogger.root) return next();
   const logger = contextLogger;
   logger.runInContext(
     () => {
