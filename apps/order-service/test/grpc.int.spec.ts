@@ -234,6 +234,21 @@ describe('a list of orders', () => {
     expect(await found({ productId: 'coffee' })).toEqual([]);
     expect(await found({ customerId: 'another' })).toEqual([]);
   });
+
+  it('rejects a sort, a status and a time that it does not know', async () => {
+    const headers = aCustomer();
+    const unknown = aList({ sort: 'UNRECOGNIZED', statuses: ['UNRECOGNIZED'] });
+    // created_from is 9e12 seconds after 1970, which no Date can represent.
+    const far = { ...Orders.getOrders, requestSerialize: () => Buffer.from('42080880a0b6cef78502', 'hex') };
+
+    const answers = [
+      await client.call(Orders.getOrders, unknown, { headers }),
+      await client.call(far, aList(), { headers }),
+    ];
+
+    expect(answers.map(({ status }) => status)).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
+    expect(answers.map(({ fields }) => fields.toSorted())).toEqual([['sort', 'status'], ['created_from']]);
+  });
 });
 
 describe('a product', () => {

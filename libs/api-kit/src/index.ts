@@ -66,6 +66,7 @@ export { connectGrpc, type GrpcApi } from './grpc/connect-grpc.js';
 export { AnswerMetadata, Exchange } from './grpc/exchange.js';
 export { Fields, QueryFields, type QueryText } from './grpc/fields.js';
 export { GrpcEdge } from './grpc/grpc-edge.js';
+export { pageQuery, type PageRequest, timeText } from './grpc/query-text.js';
 export { Responses, ResponseStream } from './grpc/response-stream.js';
 
 // The database

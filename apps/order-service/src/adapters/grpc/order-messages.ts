@@ -1,7 +1,6 @@
-import { type Answer, type QueryText } from '@twinbox/api-kit';
+import { type Answer, pageQuery, type QueryText, timeText } from '@twinbox/api-kit';
 import {
   type GetOrdersRequest,
-  type GetTimelineRequest,
   type Money,
   type Order,
   type OrderEvent,
@@ -71,13 +70,13 @@ export function eventMessage({ orderId, ...step }: OrderEventDto): OrderEvent {
   return { orderId, step: stepMessage(step) };
 }
 
-const SORTS: Readonly<Record<OrderSort, Sort | undefined>> = {
+const SORTS: Readonly<Record<OrderSort, Sort | 'UNRECOGNIZED' | undefined>> = {
   ORDER_SORT_UNSPECIFIED: undefined,
   ORDER_SORT_CREATED_ASC: 'created',
   ORDER_SORT_CREATED_DESC: '-created',
   ORDER_SORT_TOTAL_ASC: 'total',
   ORDER_SORT_TOTAL_DESC: '-total',
-  UNRECOGNIZED: undefined,
+  UNRECOGNIZED: 'UNRECOGNIZED',
 };
 
 export function listQuery(request: GetOrdersRequest): QueryText {
@@ -88,15 +87,11 @@ export function listQuery(request: GetOrdersRequest): QueryText {
     productId: request.productId,
     totalMin: request.totalMin?.toString(),
     totalMax: request.totalMax?.toString(),
-    createdFrom: request.createdFrom?.toISOString(),
-    createdTo: request.createdTo?.toISOString(),
+    createdFrom: timeText(request.createdFrom),
+    createdTo: timeText(request.createdTo),
     late: request.late?.toString(),
     customerId: request.customerId,
   };
-}
-
-export function pageQuery({ pageSize, pageToken }: Pick<GetTimelineRequest, 'pageSize' | 'pageToken'>): QueryText {
-  return { limit: pageSize === 0 ? undefined : String(pageSize), cursor: pageToken === '' ? undefined : pageToken };
 }
 
 function withoutPrefix(status: OrderStatus): string {

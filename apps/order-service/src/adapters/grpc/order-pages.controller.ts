@@ -1,12 +1,12 @@
 import { Controller } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
-import { Caller, Fields, QueryFields } from '@twinbox/api-kit';
+import { Caller, Fields, pageQuery, QueryFields } from '@twinbox/api-kit';
 import { type GetOrdersResponse, type GetTimelineResponse } from '@twinbox/contracts/grpc/orders';
 import { OrderListQuery } from '../http/order-list.dto.js';
 import { OrderPages } from '../http/order-pages.js';
 import { TimelineQuery } from '../http/order-timeline.dto.js';
 import { OrderParams } from '../http/order.dto.js';
-import { listQuery, orderMessage, pageQuery, stepMessage } from './order-messages.js';
+import { listQuery, orderMessage, stepMessage } from './order-messages.js';
 
 @Controller()
 export class GrpcOrderPagesController {

@@ -9,6 +9,7 @@ import {
   Exchange,
   Fields,
   OptionalCaller,
+  pageQuery,
   QueryFields,
   RequireRole,
 } from '@twinbox/api-kit';
@@ -22,7 +23,6 @@ import {
 } from '@twinbox/contracts/grpc/orders';
 import { etagOfProduct, ProductRequests } from '../http/product-requests.js';
 import { type ProductDto, ProductPageQuery, ProductParams, PutProductDto } from '../http/product.dto.js';
-import { pageQuery } from './order-messages.js';
 
 const SERVICE = 'ProductService';
 const listQuery = (request: ListProductsRequest) => ({ ...pageQuery(request), q: request.q });
