@@ -2,7 +2,9 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { gatewayOf } from './adapters/gateway/gateway-of.js';
+import { GrpcPaymentRequestsController } from './adapters/grpc/payment-requests.controller.js';
 import { PaymentRequestsController } from './adapters/http/payment-requests.controller.js';
+import { PaymentRequests } from './adapters/http/payment-requests.js';
 import { WebhookMetrics, WebhookMetricsModule } from './adapters/http/webhook-metrics.js';
 import { WebhookSignature } from './adapters/http/webhook-signature.js';
 import { WebhooksController } from './adapters/http/webhooks.controller.js';
@@ -46,7 +48,12 @@ export class AppModule {
         UnitOfWorkModule,
         WebhookMetricsModule,
       ],
-      controllers: [PaymentRequestsController, WebhooksController, OrderEventsController],
+      controllers: [
+        PaymentRequestsController,
+        GrpcPaymentRequestsController,
+        WebhooksController,
+        OrderEventsController,
+      ],
       providers: [
         CreatePaymentRequest,
         CancelPayment,
@@ -57,6 +64,7 @@ export class AppModule {
         RefundPayment,
         ExpirePayments,
         PaymentJournal,
+        PaymentRequests,
         GatewayCalls,
         PaymentExpiry,
         WebhookSignature,

@@ -7,6 +7,7 @@ import {
   EnvNotInProduction,
   EnvOneOf,
   EnvOptionalSecret,
+  EnvPortOrOff,
   ServiceConfig,
 } from '@twinbox/api-kit';
 import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
@@ -26,6 +27,10 @@ export class PaymentServiceConfig extends ServiceConfig {
   /** The port to listen on. 0 picks any free port. */
   @EnvInt(0, 65_535)
   override PORT = 8082;
+
+  /** The port for gRPC on HOST. 0 picks any free port. With `off`, there is no gRPC. */
+  @EnvPortOrOff()
+  override GRPC_PORT: number | false = 50_052;
 
   /** The topic of order events; the same for both services and for `npm run topics`. */
   @EnvName()

@@ -1,5 +1,7 @@
-import { logMessages, type Service } from '@twinbox/api-kit';
+import { connectGrpc, logMessages, type Service } from '@twinbox/api-kit';
 import { EVENT_DOCUMENTS } from '@twinbox/contracts/event-documents';
+import { descriptors } from '@twinbox/contracts/grpc/descriptors';
+import { PaymentRequestServiceService } from '@twinbox/contracts/grpc/payments';
 import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { PaymentServiceConfig } from './config.js';
@@ -8,7 +10,13 @@ export const paymentService = {
   name: 'payment-service',
   configClass: PaymentServiceConfig,
   module: (config) => AppModule.with(config),
-  configure: (app) => connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages)),
+  configure: async (app) => {
+    connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages));
+    await connectGrpc(app, {
+      services: { 'twinbox.payments.v1.PaymentRequestService': PaymentRequestServiceService },
+      descriptors,
+    });
+  },
   openApi: {
     title: 'Twinbox payment-service',
     description:

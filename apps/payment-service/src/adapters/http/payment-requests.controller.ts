@@ -1,40 +1,19 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
-  actorOf,
+  type Answer,
   ApiProblems,
   Caller,
   Cause,
   conditionalResponse,
-  CursorCodec,
-  etagOf,
   IdempotencyKey,
-  isOperator,
-  type Answer,
-  logContext,
   NoBody,
   Preconditions,
-  problemOf,
   RequireRole,
-  stateOrProblem,
-  UnitOfWork,
 } from '@twinbox/api-kit';
-import { pageOf } from '@twinbox/kernel';
 import { type FastifyReply } from 'fastify';
-import { type EntityManager } from 'typeorm';
-import { ConfirmRefund } from '../../application/confirm-refund.js';
-import { DecidePayment } from '../../application/decide-payment.js';
-import { PaymentRequestList } from '../../application/payment-request-list.js';
-import { PaymentRequestStore } from '../../application/payment-request-store.js';
-import { PaymentTimeline } from '../../application/payment-timeline.js';
-import { type PaymentDecision, type PaymentRequest } from '../../domain/payment-request.js';
 import { paymentProblems } from './payment-problems.js';
-import {
-  listingOf,
-  pageOfListing,
-  PaymentRequestListQuery,
-  PaymentRequestPageDto,
-} from './payment-request-list.dto.js';
+import { PaymentRequestListQuery, PaymentRequestPageDto } from './payment-request-list.dto.js';
 import {
   asSeenBy,
   etagSeenBy,
@@ -42,21 +21,13 @@ import {
   PaymentRequestDto,
   PaymentRequestParams,
 } from './payment-request.dto.js';
-import { PaymentTimelineDto, PaymentTimelineQuery, stepSeenBy } from './payment-timeline.dto.js';
+import { PaymentRequests } from './payment-requests.js';
+import { PaymentTimelineDto, PaymentTimelineQuery } from './payment-timeline.dto.js';
 
 @ApiTags('payment requests')
 @Controller('payment-requests')
 export class PaymentRequestsController {
-  private readonly timelineCursors = new CursorCodec({ position: 'integer' });
-
-  constructor(
-    private readonly unitOfWork: UnitOfWork,
-    private readonly decidePayment: DecidePayment,
-    private readonly confirmRefund: ConfirmRefund,
-    private readonly requests: PaymentRequestStore,
-    private readonly requestList: PaymentRequestList,
-    private readonly timeline: PaymentTimeline,
-  ) {}
+  constructor(private readonly requests: PaymentRequests) {}
 
   @Get()
   @ApiOperation({
@@ -68,9 +39,7 @@ export class PaymentRequestsController {
   })
   @ApiOkResponse({ type: PaymentRequestPageDto })
   async list(@Query() query: PaymentRequestListQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
-    const listing = listingOf(query, caller);
-    const page = pageOfListing(listing, await this.requestList.list(listing));
-    return { ...page, items: page.items.map((request) => asSeenBy(caller, request)) };
+    return this.requests.list(query, caller);
   }
 
   @Get(':paymentRequestId')
@@ -83,7 +52,7 @@ export class PaymentRequestsController {
     @Preconditions() preconditions: Preconditions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<PaymentRequestDto | undefined> {
-    const request = await this.findVisible(caller, paymentRequestId);
+    const request = await this.requests.find(paymentRequestId, caller);
     const [etag, seen] = [etagSeenBy(caller, request), asSeenBy(caller, request)];
     return conditionalResponse(reply, preconditions, etag, seen, request.updatedAt);
   }
@@ -97,16 +66,10 @@ export class PaymentRequestsController {
   @ApiProblems(paymentProblems, 'payment-request-not-found')
   async steps(
     @Param() { paymentRequestId }: PaymentRequestParams,
-    @Query() { limit, cursor }: PaymentTimelineQuery,
+    @Query() query: PaymentTimelineQuery,
     @Caller() caller: Caller,
   ): Promise<PaymentTimelineDto> {
-    const scope = { paymentRequestId };
-    const { position: after } = this.timelineCursors.decode(cursor, scope) ?? { position: 0 };
-    const { orderId } = await this.findVisible(caller, paymentRequestId);
-    // One more than a page holds, to find out whether another page follows.
-    const steps = await this.timeline.read(orderId, after, limit + 1);
-    const page = pageOf(steps, limit, ({ position }) => this.timelineCursors.encode({ position }, scope));
-    return { ...page, items: page.items.map((step) => stepSeenBy(caller, step)) };
+    return this.requests.steps(paymentRequestId, query, caller);
   }
 
   @Post(':paymentRequestId/succeed')
@@ -124,13 +87,12 @@ export class PaymentRequestsController {
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() caller: Caller,
     @Cause() cause: string,
-    @Preconditions() { version: precondition }: Preconditions,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
-    const result = { status: 'SUCCEEDED' } as const;
-    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
+    const exchange = { caller, cause, preconditions, key, answer: reply };
+    return this.requests.decide(paymentRequestId, { status: 'SUCCEEDED' }, exchange);
   }
 
   @Post(':paymentRequestId/fail')
@@ -148,13 +110,12 @@ export class PaymentRequestsController {
     @Body() { reason }: FailPaymentDto,
     @Caller() caller: Caller,
     @Cause() cause: string,
-    @Preconditions() { version: precondition }: Preconditions,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
-    const result = { status: 'FAILED', reason } as const;
-    return this.change(key, reply, (tx) => this.decidePayment.execute(tx, command, result));
+    const exchange = { caller, cause, preconditions, key, answer: reply };
+    return this.requests.decide(paymentRequestId, { status: 'FAILED', reason }, exchange);
   }
 
   @Post(':paymentRequestId/refunded')
@@ -174,32 +135,11 @@ export class PaymentRequestsController {
     @Param() { paymentRequestId }: PaymentRequestParams,
     @Caller() caller: Caller,
     @Cause() cause: string,
-    @Preconditions() { version: precondition }: Preconditions,
+    @Preconditions() preconditions: Preconditions,
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<PaymentRequestDto>> {
-    const command = { paymentRequestId, actor: actorOf(caller), cause, precondition };
-    return this.change(key, reply, (tx) => this.confirmRefund.execute(tx, command));
-  }
-
-  /** Returns all fields, because only operators change payments. */
-  private async change(
-    key: IdempotencyKey | undefined,
-    reply: FastifyReply,
-    decide: (tx: EntityManager) => Promise<PaymentDecision>,
-  ): Promise<Answer<PaymentRequestDto>> {
-    const request = await this.unitOfWork.run(key, async (tx) => stateOrProblem(await decide(tx), paymentProblems));
-    logContext({ orderId: request.orderId });
-    reply.header('etag', etagOf(request.version));
-    return request;
-  }
-
-  /** Reports another customer's request as not found, so that its existence is not disclosed. */
-  private async findVisible(caller: Caller, paymentRequestId: string): Promise<PaymentRequest> {
-    const request = await this.requests.find(paymentRequestId);
-    if (!request || (!isOperator(caller) && request.customerId !== caller.userId))
-      throw problemOf({ code: 'payment-request-not-found', paymentRequestId }, paymentProblems);
-    logContext({ orderId: request.orderId });
-    return request;
+    const exchange = { caller, cause, preconditions, key, answer: reply };
+    return this.requests.confirmRefunded(paymentRequestId, exchange);
   }
 }
