@@ -317,6 +317,27 @@ describe('npm start', () => {
       TIMEOUT_MS,
     );
 
+    it(
+      'serves and publishes the events as their documentation shows',
+      async () => {
+        const [requests, consumers] = await Promise.all([
+          blocksFor('the contracts of events', copy.read),
+          blocksFor('a consumer of events', copy.read),
+        ]);
+        expect([requests.length, consumers.length]).toEqual([1, 1]);
+
+        const shown = await pasted(here(requests.map(({ text }) => text).join('')));
+        const consumer = start('bash', ['-c', here(consumers.map(({ text }) => text).join(''))]);
+
+        expect(shown).toMatch(/"asyncapi": "3\.1\.0"[^]*"\$id": "urn:event:OrderCancelled:1"/);
+        const [{ id } = { id: '' }] = demoOrders;
+        await until('the consumer prints an order', () => consumer.output().includes(`: order ${id} for `), 60_000);
+        expect(consumer.output()).toMatch(/^urn:event:OrderPlaced:\d: order [\da-f-]{36} for \d+ [A-Z]{3}$/m);
+        await consumer.interrupt();
+      },
+      TIMEOUT_MS,
+    );
+
     it('generates a secret for webhooks as described in the how-to', async () => {
       const [{ text } = { text: '' }] = await blocksFor('a webhook secret', copy.read);
 

@@ -27,13 +27,14 @@ const TUTORIAL = 'docs/tutorial.md';
 const HOW_TO = 'docs/how-to.md';
 const OPERATE = 'docs/operate.md';
 const GRPC = 'docs/grpc.md';
+const EVENTS = 'docs/events.md';
 const LIBRARY = [
   'libs/messaging/README.md',
   ...readdirSync(join(root, 'libs/messaging/docs')).map((page) => `libs/messaging/docs/${page}`),
 ];
 
 /** The documents whose blocks a test must execute or compile. */
-export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, ...LIBRARY];
+export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, EVENTS, ...LIBRARY];
 
 const isIn = (document: string, heading?: string) => (block: DocumentedBlock) =>
   block.document === document && (heading === undefined || block.heading === heading);
@@ -77,6 +78,14 @@ export const RUNS = {
     selects: isIn(HOW_TO, 'One service by itself, or a second replica'),
   },
   'a separate relay': { test: 'test/start.e2e.spec.ts', selects: isIn(OPERATE, 'Relays as separate processes') },
+  'the contracts of events': {
+    test: 'test/start.e2e.spec.ts',
+    selects: (block) => isIn(EVENTS)(block) && block.text.startsWith('curl '),
+  },
+  'a consumer of events': {
+    test: 'test/start.e2e.spec.ts',
+    selects: (block) => isIn(EVENTS)(block) && block.text.startsWith('node '),
+  },
   'moving offsets': { test: 'test/start.e2e.spec.ts', selects: isIn(HOW_TO, 'Read a topic again') },
   'live updates in a page': {
     test: 'apps/order-service/test/page.int.spec.ts',

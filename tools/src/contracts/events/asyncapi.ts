@@ -1,4 +1,5 @@
 import { type TopicContract } from '@twinbox/messaging';
+import { OperationalError } from '../../errors.js';
 import { type Application } from './applications.js';
 import { headersOf, key } from './envelope.js';
 import { type JsonSchema } from './json-schema.js';
@@ -77,7 +78,11 @@ export function asyncApi(
   applications: readonly Application[],
 ): AsyncApi {
   const messages = topics.flatMap(({ topic, versions }) => {
-    const publisher = applications.find(({ publishes }) => publishes.name === topic.name)?.name ?? 'unknown';
+    const publisher = applications.find(({ publishes }) => publishes.name === topic.name)?.name;
+    if (publisher === undefined)
+      throw new OperationalError(
+        `No service publishes ${topic.name}. Add it to tools/src/contracts/events/applications.ts.`,
+      );
     return versions.map((event) => [event.name, messageOf(event, `/${publisher}`)] as const);
   });
   const schemas = topics.flatMap(({ versions }) => versions.map(({ name, schema }) => [name, schema] as const));

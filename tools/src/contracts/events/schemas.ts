@@ -1,4 +1,4 @@
-import { ORDER_EVENTS, PAYMENT_EVENTS } from '@twinbox/contracts';
+import * as contracts from '@twinbox/contracts';
 import { type EventClass, type TopicContract } from '@twinbox/messaging';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, ValidationTypes } from 'class-validator';
@@ -9,8 +9,10 @@ import { type ClassDocs, type Docstring, docstrings } from './docstrings.js';
 import { type JsonSchema, typesOf } from './json-schema.js';
 import { rules } from './rules.js';
 
-/** The topics whose contracts are published. */
-export const topics: readonly TopicContract[] = [ORDER_EVENTS, PAYMENT_EVENTS];
+/** The topics whose contracts are published: the exports of `@twinbox/contracts` whose names end in `_EVENTS`. */
+export const topics: readonly TopicContract[] = Object.entries(contracts).flatMap(([name, topic]) =>
+  name.endsWith('_EVENTS') ? [topic as unknown as TopicContract] : [],
+);
 
 /** One version of an event. */
 export interface EventVersion {
