@@ -6,7 +6,7 @@ export function testEventPage(url: () => string): void {
     const anyone = caller(url(), {});
 
     const page = await anyone.get('/docs/events');
-    const links = [...String(page.body).matchAll(/ href="([^"#]+)"/g)].map(([, link = '']) => link);
+    const links = [...String(page.body).matchAll(/ href="((?!data:)[^"#]+)"/g)].map(([, link = '']) => link);
     const statuses = await Promise.all(
       links.map(async (link) => (await anyone.get(new URL(link, `${url()}/docs/events`).pathname)).status),
     );

@@ -154,7 +154,7 @@ describe('security headers', () => {
 
     expect(text).toBe(EVENTS['index.html']);
     expect(headers.get('content-security-policy')).toBe(
-      "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none';style-src 'self'",
+      "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none';style-src 'self';img-src data:",
     );
     expect((await get('/docs')).headers.get('content-security-policy')).toContain("script-src 'self'");
   });

@@ -48,10 +48,10 @@ export async function addSecurityHeaders(fastify: FastifyInstance, nodeEnv: stri
 
 /**
  * Returns the policy of a page that loads its own files, with the hashes of its inline styles and of the one that its scripts insert. A page
- * without scripts may only load styles.
+ * without scripts may only load styles, and an icon that is part of the page.
  */
 function policyOf(page: string): string {
-  if (!page.includes('<script')) return serialized({ ...NOTHING, 'style-src': ["'self'"] });
+  if (!page.includes('<script')) return serialized({ ...NOTHING, 'style-src': ["'self'"], 'img-src': ['data:'] });
   const styles = [...page.matchAll(/<style[^>]*>(.*?)<\/style>/gs)].map(([, style = '']) => hashOf(style));
   styles.push(hashOf(LOGO_STYLE));
   const attributes = [...page.matchAll(/\sstyle="([^"]*)"/g)].map(([, style = '']) => hashOf(style));

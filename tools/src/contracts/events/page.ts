@@ -18,6 +18,7 @@ export function eventPage(document: AsyncApi): string {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${info.title} ${info.version}</title>
+        <link rel="icon" href="data:," />
         <link rel="stylesheet" href="events/style.css" />
       </head>
       <body>
