@@ -92,9 +92,9 @@ export class TwinboxConnectionError extends Error {
 
 /** The error of `fetch` in Node says only "fetch failed". Its cause says why. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
+  const { message = String(error), cause } = Object(error) as Partial<Error>;
+  const reason = (Object(cause) as Partial<Error>).message;
+  return reason === undefined ? message : `${message} (${reason})`;
 }
 
 /** Whether an error is a problem, or one with one of these codes. */

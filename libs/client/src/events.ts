@@ -26,6 +26,13 @@ export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
 /** An event, and the place to resume from after it. */
 export type Received<E> = E & { readonly lastEventId: string };
 
+/** A stream of events. */
+export interface EventsAt {
+  readonly url: string;
+  /** Whether a new stream begins with the latest event, as that of a single order does. */
+  readonly beginsWithLatest: boolean;
+}
+
 /** The only name of events. Others may be added later. */
 const EVENT = 'order';
 const PAUSE = { first: 500, most: 30_000 };
@@ -35,13 +42,14 @@ export class LiveUpdates<E extends Positioned> {
   private readonly seen = new SeenPositions();
   private lastEventId: string | undefined;
   private isLoaded: boolean;
+  private hasEvent = false;
   private failures = 0;
   private pauseMs = 0;
   private firstPauseMs = PAUSE.first;
 
   constructor(
     private readonly connection: Connection,
-    private readonly url: string,
+    private readonly stream: EventsAt,
     private readonly options: EventsOptions,
   ) {
     this.lastEventId = options.lastEventId;
@@ -66,7 +74,7 @@ export class LiveUpdates<E extends Positioned> {
     const headers = new Headers(this.options.headers);
     headers.set('accept', 'text/event-stream');
     if (this.lastEventId !== undefined) headers.set('last-event-id', this.lastEventId);
-    return { method: 'GET', url: this.url, headers };
+    return { method: 'GET', url: this.stream.url, headers };
   }
 
   /** Returns undefined if the stream was interrupted. @throws what another attempt would not change */
@@ -90,12 +98,18 @@ export class LiveUpdates<E extends Positioned> {
     if (isProblem(reason, 'event-unknown', 'backlog-too-long') && this.lastEventId !== undefined && load) {
       // A restored database numbers its next steps again.
       if (reason.code === 'event-unknown') this.seen.clear();
-      this.lastEventId = undefined;
-      this.isLoaded = false;
-      return;
+      return this.startFrom(undefined);
     }
     if (reason !== undefined && !mayPass(reason)) throw reason;
+    // Its first id comes before the latest event, which a stream that resumes from there would not send.
+    if (this.stream.beginsWithLatest && !this.hasEvent) this.startFrom(this.options.lastEventId);
     onInterrupted?.(reason);
+  }
+
+  private startFrom(lastEventId: string | undefined): void {
+    this.lastEventId = lastEventId;
+    this.isLoaded = lastEventId !== undefined;
+    this.hasEvent = false;
   }
 
   private async *eventIn({ id, retry, event, data }: EventFrame): AsyncGenerator<Received<E>, void, undefined> {
@@ -108,6 +122,7 @@ export class LiveUpdates<E extends Positioned> {
       await this.options.load?.();
     }
     if (event !== EVENT || data === undefined) return;
+    this.hasEvent = true;
     const step = JSON.parse(data) as E;
     if (this.seen.add(step)) yield { ...step, lastEventId: this.lastEventId };
   }

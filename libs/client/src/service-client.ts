@@ -14,7 +14,6 @@ export interface RequestSettings {
   readonly headers: Record<string, string>;
   readonly fetch: typeof globalThis.fetch;
   readonly throwOnError: true;
-  readonly redirect: 'error';
 }
 
 /** The result of a generated function that throws its errors. */
@@ -51,7 +50,8 @@ export class ServiceClient {
     path: Record<string, unknown>,
     options: EventsOptions = {},
   ): AsyncGenerator<Received<E>, void, undefined> {
-    return new LiveUpdates<E>(this.connection, this.client.buildUrl({ url, path }), options).events();
+    const stream = { url: this.client.buildUrl({ url, path }), beginsWithLatest: Object.keys(path).length > 0 };
+    return new LiveUpdates<E>(this.connection, stream, options).events();
   }
 
   private async answer<T>(run: (settings: RequestSettings) => Generated<T>, options: AnyOptions): Promise<Answer<T>> {
@@ -66,7 +66,6 @@ export class ServiceClient {
       headers: headersOf(options),
       fetch,
       throwOnError: true,
-      redirect: 'error',
     });
     const { status, headers } = received ?? response;
     return {

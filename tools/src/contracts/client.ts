@@ -71,12 +71,29 @@ function shared(text: string, name: string): string {
   return text.replaceAll(/'\.\/(client|core)\//g, "'../$1/").replace(/^export type ClientOptions = \{.*?^\};\n/ms, '');
 }
 
-/** Removes branches without a type, which only constrain the value. The generator would turn them into `unknown`. */
+/**
+ * Removes what only constrains a value, and would make its type worse: branches without a type would become `unknown`, and a list of all
+ * currencies would refuse the `string` in which an answer has one.
+ */
 function withoutConstraints(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutConstraints);
   if (typeof value !== 'object' || value === null) return value;
+  const { description } = value as Enumeration;
+  if (isLongEnum(value)) return { type: 'string', ...(description !== undefined && { description }) };
   const fields = Object.entries(value).filter(([name, member]) => name !== 'allOf' || !isConstraint(value, member));
   return Object.fromEntries(fields.map(([name, member]) => [name, withoutConstraints(member)]));
+}
+
+const LONGEST_UNION = 50;
+
+interface Enumeration {
+  readonly description?: string;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Enumeration[];
+}
+
+function isLongEnum(schema: Enumeration): boolean {
+  return (schema.enum?.length ?? 0) > LONGEST_UNION || (schema.anyOf?.every(isLongEnum) ?? false);
 }
 
 function isConstraint(schema: object, branches: unknown): boolean {
