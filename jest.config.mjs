@@ -48,6 +48,8 @@ export default {
   ],
   // Tests spend most of their time waiting for servers.
   maxWorkers: 4,
+  // Also makes jest start a worker for a single file, whose modules would otherwise stay loaded in watch mode.
+  workerIdleMemoryLimit: '1GB',
   testSequencer: '<rootDir>/test/sequencer.mjs',
   // Needed by the tests that start and break servers; unit tests take milliseconds.
   testTimeout: 120_000,

@@ -49,6 +49,14 @@ export default class Runtime extends JestRuntime {
     return requireAnew(path);
   }
 
+  setMock() {
+    throw new Error('Modules cannot be mocked, because all test files of a worker share them (docs/adr/0045).');
+  }
+
+  setModuleMock() {
+    this.setMock();
+  }
+
   getSourceMaps() {
     return sourceMaps;
   }
