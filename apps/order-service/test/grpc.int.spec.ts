@@ -136,7 +136,7 @@ describe('an order', () => {
       steps: [{ type: 'OrderCancelled', status: 'ORDER_STATUS_CANCELLED', detail: { reason: 'No more.' } }],
       nextPageToken: '',
     });
-    expect(foreign).toMatchObject({ status: 'INVALID_ARGUMENT', reason: 'validation', fields: ['cursor'] });
+    expect(foreign).toMatchObject({ status: 'INVALID_ARGUMENT', reason: 'validation', fields: ['page_token'] });
   });
 
   it('keeps an amount of 2^53 - 1 minor units, and a larger integer is invalid', async () => {
@@ -170,7 +170,7 @@ describe('a rejection', () => {
     expect(invalid).toMatchObject({ status: 'INVALID_ARGUMENT', reason: 'validation', retryAfter: undefined });
     expect(invalid.fields).toEqual(['items[0].quantity', 'items[1].product_id', 'items[1].unit_price']);
     expect(id.fields).toEqual(['order_id']);
-    expect(query.fields.toSorted()).toEqual(['limit', 'status', 'total_min']);
+    expect(query.fields.toSorted()).toEqual(['page_size', 'statuses', 'total_min']);
   });
 
   it('has the facts of the problem document', async () => {
@@ -247,7 +247,7 @@ describe('a list of orders', () => {
     ];
 
     expect(answers.map(({ status }) => status)).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
-    expect(answers.map(({ fields }) => fields.toSorted())).toEqual([['sort', 'status'], ['created_from']]);
+    expect(answers.map(({ fields }) => fields.toSorted())).toEqual([['sort', 'statuses'], ['created_from']]);
   });
 });
 

@@ -57,7 +57,7 @@ function detailsOf(problem: Problem, requestId: string): Status['details'] {
   if (Array.isArray(errors)) {
     const violations = fitting(errors as Violation[], (violation) => JSON.stringify(violation).length);
     const fieldViolations = violations.map(({ pointer, parameter, detail: description }) => ({
-      field: pointer === undefined ? snakeCase(parameter ?? '') : fieldAt(pointer),
+      field: pointer === undefined ? fieldOf(parameter ?? '') : fieldAt(pointer),
       description,
       reason: '',
       localizedMessage: undefined,
@@ -94,6 +94,14 @@ function fitting<T>(values: readonly T[], lengthOf: (value: T) => number): T[] {
     left -= length;
     return true;
   });
+}
+
+/** The fields of lists whose names are not those of the query parameters. */
+const FIELDS: Readonly<Record<string, string>> = { cursor: 'page_token', limit: 'page_size', status: 'statuses' };
+
+/** Returns the field that a query parameter is read from. */
+function fieldOf(parameter: string): string {
+  return FIELDS[parameter] ?? snakeCase(parameter);
 }
 
 /** Returns the path of a field, such as `items[0].product_id`, for a pointer such as `#/items/0/productId`. Empty for the whole message. */
