@@ -4,6 +4,7 @@ import { describeError, OperationalError, ProgressReport, startKafka, startPostg
 import { type Figure, printTable } from './support/figures.js';
 import { LOGICAL_DECODING } from './debezium/configuration.js';
 import { debezium } from './parts/debezium.js';
+import { grpc } from './parts/grpc.js';
 import { inbox } from './parts/inbox.js';
 import { latency } from './parts/latency.js';
 import { lists } from './parts/lists.js';
@@ -39,6 +40,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   takeover: { measure: takeover, seconds: [60, 15] },
   saga: { measure: saga, seconds: [900, 150] },
   tokens: { measure: tokens, seconds: [210, 55] },
+  grpc: { measure: grpc, seconds: [240, 45] },
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },
   'worst-input': { measure: worstInput, seconds: [90, 30] },

@@ -10,8 +10,23 @@ export const someCustomer = (): string => CUSTOMERS[upTo(CUSTOMERS.length)] ?? '
 
 const upTo = (n: number) => Math.floor(Math.random() * n);
 
+/** What customers do with a shop, by any interface. */
+export interface Trading {
+  /** Orders two products. Returns the order's id, or undefined when the shop cannot accept it at the moment. */
+  place(customerId: string): Promise<string | undefined>;
+  /** Returns whether the shop answered. It may be unable to at the moment. */
+  read(customerId: string, orderId: string): Promise<boolean>;
+  close(): void;
+}
+
+/** Returns two products to order. */
+export function someItems(): { readonly productId: string; readonly quantity: number }[] {
+  const first = upTo(PRODUCTS);
+  return [first, first + 1 + upTo(PRODUCTS - 1)].map((n) => ({ productId: productId(n), quantity: 1 + upTo(3) }));
+}
+
 /** Customers of a shop, who call its replicas in turn over persistent connections. */
-export class Customers {
+export class Customers implements Trading {
   private readonly agent = new Agent({ keepAlive: true });
   private calls = 0;
 
@@ -21,19 +36,22 @@ export class Customers {
     private readonly tokens?: Readonly<Record<string, string>>,
   ) {}
 
-  /** Orders two products. Returns the order's id, or undefined when the shop cannot accept it at the moment. */
   async place(customerId: string): Promise<string | undefined> {
-    const first = upTo(PRODUCTS);
-    const items = [first, first + 1 + upTo(PRODUCTS - 1)].map((n) => ({
-      productId: productId(n),
-      quantity: 1 + upTo(3),
-    }));
     const url = this.orderUrls[this.calls++ % this.orderUrls.length];
-    const response = await this.call('POST', `${url}/orders`, customerId, JSON.stringify({ items }));
+    const response = await this.call('POST', `${url}/orders`, customerId, JSON.stringify({ items: someItems() }));
     const answer = (await json(response)) as { id: string };
     if (response.statusCode === 503) return undefined;
     if (response.statusCode !== 201) throw new Error(`POST /orders: ${response.statusCode} ${JSON.stringify(answer)}`);
     return answer.id;
+  }
+
+  async read(customerId: string, orderId: string): Promise<boolean> {
+    const url = this.orderUrls[this.calls++ % this.orderUrls.length];
+    const response = await this.call('GET', `${url}/orders/${orderId}`, customerId);
+    const answer = (await json(response)) as { id: string };
+    if (response.statusCode === 503) return false;
+    if (answer.id !== orderId) throw new Error(`GET /orders: ${response.statusCode} ${JSON.stringify(answer)}`);
+    return true;
   }
 
   /** Calls `onStep` for each step of the given type in the customer's orders, as reported by the stream of one replica. */

@@ -4,7 +4,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '@twinbox/messaging/testing';
-import { type ServiceName } from '@twinbox/migrations/services';
+import { type ServiceName, SERVICES } from '@twinbox/migrations/services';
 import { freePort, root } from '@twinbox/tools';
 import { type Shop } from './shop.js';
 import { type Kinds } from '../support/usage.js';
@@ -29,8 +29,15 @@ const PROFILES = process.env['BENCH_CPU_PROF'];
 
 type Settings = Readonly<Record<string, string>>;
 
-/** Starts one replica of each service for each of the settings, which are added to those of the shop, and returns when all are ready. */
-export async function startServices(shop: Shop, replicas: readonly Settings[]): Promise<Services> {
+/**
+ * Starts one replica of each service, or only of those with the given names, for each of the settings, which are added to those of the
+ * shop. Returns when all are ready.
+ */
+export async function startServices(
+  shop: Shop,
+  replicas: readonly Settings[],
+  names: readonly ServiceName[] = SERVICES.map(({ name }) => name),
+): Promise<Services> {
   // Logs are written, as in any deployment, but read only if a service fails.
   const logs = await mkdtemp(join(tmpdir(), 'twinbox-bench-'));
   const started: Replica[] = [];
@@ -40,7 +47,7 @@ export async function startServices(shop: Shop, replicas: readonly Settings[]): 
   };
   const startAll = async (name: ServiceName) => {
     const mine: Replica[] = [];
-    for (const [n, settings] of replicas.entries()) {
+    for (const [n, settings] of names.includes(name) ? replicas.entries() : []) {
       const logFile = join(logs, `${name}-${n + 1}.log`);
       const replica = await start(name, logFile, { ...shop.env(name), ...settings });
       started.push(replica);
