@@ -1,4 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHmac, randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   type ClientOptions,
   createOrdersClient,
@@ -14,6 +19,7 @@ import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payme
 import { TokenIssuer } from '@twinbox/api-kit/testing';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
+  blocksFor,
   createServiceDatabase,
   createServiceTopics,
   type ServiceProcess,
@@ -21,7 +27,7 @@ import {
   startService,
   stopServices,
 } from '@twinbox/test-support';
-import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
+import { QUOTAS_FOR_LOAD, root } from '@twinbox/tools';
 import { FaultProxy } from '@twinbox/tools/fault-proxy';
 import { v7 as uuidv7 } from 'uuid';
 
@@ -744,5 +750,66 @@ describe('live updates', () => {
     const client = createOrdersClient({ baseUrl: strictService.url, token: await issuer.token({ expiresIn: -3600 }) });
 
     await expect(first(client.watchOrders())).rejects.toMatchObject({ status: 401, code: 'caller-unknown' });
+  });
+});
+
+describe('the code in the documentation', () => {
+  let project: string;
+  let pages: string[];
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), 'twinbox-client-'));
+    const blocks = await blocksFor('code of the typed client');
+    const byDocument = Map.groupBy(blocks, ({ document }) => document);
+    pages = [...byDocument.values()].map((parts) => parts.map(({ text }) => text).join('\n'));
+    await mkdir(join(project, 'node_modules/@twinbox'), { recursive: true });
+    await symlink(join(root, 'libs/client'), join(project, 'node_modules/@twinbox/client'));
+    await writeFile(join(project, 'package.json'), '{ "type": "module" }');
+    await Promise.all(pages.map((text, index) => writeFile(join(project, `page-${index}.ts`), text)));
+  });
+  afterAll(() => rm(project, { recursive: true }));
+
+  const run = (args: string[]) =>
+    promisify(execFile)(process.execPath, args, { cwd: project, timeout: 60_000 }).catch(
+      ({ stdout, stderr }: { stdout: string; stderr: string }) => {
+        throw new Error(`${stdout}${stderr}`);
+      },
+    );
+
+  it.each(['nodenext', 'bundler'])('compiles with the module resolution %s', async (resolution) => {
+    const config = `tsconfig.${resolution}.json`;
+    const compilerOptions = {
+      target: 'es2022',
+      lib: ['es2022', 'dom', 'dom.iterable'],
+      module: resolution === 'bundler' ? 'esnext' : 'nodenext',
+      moduleResolution: resolution,
+      strict: true,
+      types: [],
+      noEmit: true,
+      // The declarations of the client are checked, those of the compiler are not.
+      skipDefaultLibCheck: true,
+    };
+    await writeFile(join(project, config), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
+
+    await run([join(root, 'node_modules/typescript/bin/tsc'), '-p', config]);
+  });
+
+  it('runs', async () => {
+    await ops.putProduct({ productId: 'tea-sencha', name: 'Sencha', price: 1150, currency: 'EUR', stock: 1000 });
+    const printed: string[] = [];
+
+    for (const [index, text] of pages.entries()) {
+      const file = `run-${index}.ts`;
+      await writeFile(
+        join(project, file),
+        text
+          .replaceAll('http://localhost:8081', ordersService.url)
+          .replaceAll('http://localhost:8082', paymentsService.url),
+      );
+      printed.push((await run([file])).stdout);
+    }
+
+    expect(printed).toHaveLength(2);
+    expect(printed[0]).toContain('OrderCompleted COMPLETED');
+    expect(printed[1]).toContain('PaymentRequested PAYMENT_PENDING');
   });
 });

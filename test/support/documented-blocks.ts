@@ -28,6 +28,7 @@ const HOW_TO = 'docs/how-to.md';
 const OPERATE = 'docs/operate.md';
 const GRPC = 'docs/grpc.md';
 const EVENTS = 'docs/events.md';
+const CLIENT = ['docs/client.md', 'libs/client/README.md'];
 const LIBRARY = [
   'libs/messaging/README.md',
   ...readdirSync(join(root, 'libs/messaging/docs')).map((page) => `libs/messaging/docs/${page}`),
@@ -35,6 +36,7 @@ const LIBRARY = [
 
 /** The documents whose blocks a test must execute or compile. */
 export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, EVENTS, ...LIBRARY];
+export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, ...CLIENT, ...LIBRARY];
 
 const isIn = (document: string, heading?: string) => (block: DocumentedBlock) =>
   block.document === document && (heading === undefined || block.heading === heading);
@@ -96,6 +98,9 @@ export const RUNS = {
     selects: isIn(GRPC, 'From the command line'),
   },
   'a gRPC client': { test: 'apps/order-service/test/grpc-server.int.spec.ts', selects: isIn(GRPC, 'From Node') },
+  'code of the typed client': {
+    test: 'test/client.e2e.spec.ts',
+    selects: ({ document }) => CLIENT.includes(document),
   'the example': {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),
