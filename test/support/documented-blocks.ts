@@ -35,8 +35,7 @@ const LIBRARY = [
 ];
 
 /** The documents whose blocks a test must execute or compile. */
-export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, EVENTS, ...LIBRARY];
-export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, ...CLIENT, ...LIBRARY];
+export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, EVENTS, ...CLIENT, ...LIBRARY];
 
 const isIn = (document: string, heading?: string) => (block: DocumentedBlock) =>
   block.document === document && (heading === undefined || block.heading === heading);
@@ -101,6 +100,7 @@ export const RUNS = {
   'code of the typed client': {
     test: 'test/client.e2e.spec.ts',
     selects: ({ document }) => CLIENT.includes(document),
+  },
   'the example': {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),

@@ -4,9 +4,9 @@ import { describeError } from '../errors.js';
 import { type GeneratedFiles, updateFiles } from '../generated-files.js';
 import { typedClient } from './client.js';
 import { eventContracts } from './events/generate.js';
+import { eventProblems } from './events/history.js';
 import { grpcContracts } from './grpc.js';
 import { openApiDocuments } from './openapi.js';
-import { eventProblems } from './events/history.js';
 
 /** What is generated, in order: a later generator may read the files of an earlier one. */
 const generators: readonly (() => Promise<GeneratedFiles>)[] = [
