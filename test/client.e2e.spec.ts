@@ -29,10 +29,9 @@ import {
 } from '@twinbox/test-support';
 import { QUOTAS_FOR_LOAD, root } from '@twinbox/tools';
 import { FaultProxy } from '@twinbox/tools/fault-proxy';
-import { v7 as uuidv7 } from 'uuid';
 
 const SECRET = 'a secret of the payment provider';
-const NOBODY = uuidv7();
+const NOBODY = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 let database: TestDatabase;
 let topics: ServiceTopics;

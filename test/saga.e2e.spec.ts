@@ -1,9 +1,10 @@
+import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
+import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
 import { produce, readTopic, type TestDatabase, type TopicReader, until } from '@twinbox/messaging/testing';
 import {
   createServiceDatabase,
   createServiceTopics,
   customer,
-  operator,
   type ServiceProcess,
   type ServiceTopics,
   startService,
@@ -15,6 +16,9 @@ let topics: ServiceTopics;
 let orders: ServiceProcess;
 let payments: ServiceProcess;
 let orderEvents: TopicReader;
+let ada: OrdersClient;
+/** An operator of payments. */
+let cashier: PaymentsClient;
 
 beforeAll(async () => {
   database = await createServiceDatabase();
@@ -28,6 +32,8 @@ beforeAll(async () => {
     ...topics.env('payment-service'),
     DATABASE_URL: database.urlFor('payments', 'payments'),
   });
+  ada = customerOf('ada');
+  cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
 });
 
 afterAll(async () => {
@@ -36,21 +42,22 @@ afterAll(async () => {
   await database.drop();
 });
 
+const customerOf = (id: string) => createOrdersClient({ baseUrl: orders.url, devUser: { id } });
+
 /** Places an order and waits for its payment request. */
 async function placed() {
-  const ada = customer(orders.url);
-  const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 2 }] });
+  const order = await ada.createOrder({ items: [{ productId: 'tea', quantity: 2 }] });
   const request = await until('the payment is requested', async () => {
-    const { body } = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
-    return body.items[0];
+    const { items } = await cashier.listPaymentRequests({ orderId: order.id }).page();
+    return items[0];
   });
   return { order, request };
 }
 
-const orderWith = (id: string, status: string) =>
+const orderWith = (orderId: string, status: string) =>
   until(`the order is ${status}`, async () => {
-    const { body } = await customer(orders.url).get(`/orders/${id}`);
-    return body.status === status && body;
+    const order = await ada.getOrder({ orderId });
+    return order.status === status && order;
   });
 
 it('an order is placed, its payment requested, and a success completes it', async () => {
@@ -61,9 +68,9 @@ it('an order is placed, its payment requested, and a success completes it', asyn
     payment: { paymentRequestId: request.id, status: 'PENDING' },
   });
 
-  const answer = await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+  const settled = await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
 
-  expect(answer).toMatchObject({ status: 200, body: { status: 'SUCCEEDED', decidedBy: 'ops' } });
+  expect(settled).toMatchObject({ status: 'SUCCEEDED', decidedBy: 'ops' });
   expect(await orderWith(order.id, 'COMPLETED')).toMatchObject({
     payment: { status: 'SUCCEEDED' },
     cancelReason: null,
@@ -73,7 +80,7 @@ it('an order is placed, its payment requested, and a success completes it', asyn
 it('a failed payment cancels the order, and the customer sees why', async () => {
   const { order, request } = await placed();
 
-  await operator(payments.url).post(`/payment-requests/${request.id}/fail`, { reason: 'card declined' });
+  await cashier.markPaymentFailed({ paymentRequestId: request.id, reason: 'card declined' });
 
   expect(await orderWith(order.id, 'CANCELLED')).toMatchObject({
     cancelReason: 'payment failed: card declined',
@@ -82,26 +89,26 @@ it('a failed payment cancels the order, and the customer sees why', async () => 
 });
 
 it('P1 an order rolled back after its message was written is never published', async () => {
-  const bea = customer(orders.url, 'bea');
+  const bea = customerOf('bea');
   const order = { items: [{ productId: 'mug', quantity: 1 }] };
   await database.sql(`create function orders.refuse() returns trigger language plpgsql as
     $$ begin raise exception 'the commit is refused'; end $$`);
   await database.sql(`create constraint trigger refuse after insert on orders.outbox
     deferrable initially deferred for each row execute function orders.refuse()`);
-  expect((await bea.post('/orders', order)).status).toBe(500);
+  await expect(bea.createOrder(order)).rejects.toMatchObject({ status: 500 });
   await database.sql('drop trigger refuse on orders.outbox');
 
-  const { body: later } = await bea.post('/orders', order);
+  const later = await bea.createOrder(order);
   await until('the later order is published', () => orderEvents.ofKey(later.id).length > 0);
 
   const ofBea = orderEvents.records.filter(({ value }) => String(value).includes('"customerId":"bea"'));
   expect(ofBea).toHaveLength(1);
-  expect((await bea.get('/orders')).body.items).toHaveLength(1);
+  expect((await bea.getOrders().page()).items).toHaveLength(1);
 });
 
 it('P3 the events of an order are on its topic in order, with increasing sequences', async () => {
   const { order, request } = await placed();
-  await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+  await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
   await orderWith(order.id, 'COMPLETED');
 
   await until('both events are published', () => orderEvents.ofKey(order.id).length === 2);
@@ -174,11 +181,12 @@ it('P8 a service stopped by SIGTERM loses nothing, and its successor continues',
   const { order, request } = await placed();
 
   expect(await orders.stop()).toBe(0);
-  await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
+  await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
   orders = await startService('order-service', {
     ...topics.env('order-service'),
     DATABASE_URL: database.urlFor('orders', 'orders'),
   });
 
+  ada = customerOf('ada');
   await orderWith(order.id, 'COMPLETED');
 });
