@@ -40,7 +40,9 @@ window.failure = () => createOrdersClient({ baseUrl: 'http://127.0.0.1:9', attem
 })();
 `;
 
-(runsBrowser ? describe : describe.skip)('a page of another origin in Chromium', () => {
+const describeInBrowser = runsBrowser ? describe : describe.skip;
+
+describeInBrowser(`a page of another origin in Chromium${runsBrowser ? '' : ', which is not installed'}`, () => {
   let database: TestDatabase;
   let api: FaultProxy;
   let website: Server;

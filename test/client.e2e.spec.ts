@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import {
   type ClientOptions,
   createOrdersClient,
+  type EventsOptions,
   isProblem,
   type Order,
   type OrderEvent,
@@ -619,13 +620,15 @@ describe('live updates', () => {
     await proxy.close();
   });
 
-  /** Follows the orders of a new customer, or of all customers, through the proxy. */
-  function follow(id = `eve ${randomUUID()}`, role: 'customer' | 'operator' = 'customer') {
-    const client = as(id, role, { baseUrl: `http://127.0.0.1:${proxy.port}` });
+  /** Follows the orders of a new customer through the proxy. */
+  function follow(further: EventsOptions = {}) {
+    const id = `eve ${randomUUID()}`;
+    const client = as(id, 'customer', { baseUrl: `http://127.0.0.1:${proxy.port}` });
     const events: Received<OrderEvent>[] = [];
     const interruptions: unknown[] = [];
     const seen = { client, events, loads: 0, interruptions };
     const options = {
+      ...further,
       signal: left.signal,
       load: () => void seen.loads++,
       onInterrupted: (reason: unknown) => void interruptions.push(reason),
@@ -684,6 +687,20 @@ describe('live updates', () => {
     expect(placed(followed.events)).toEqual([before, id]);
     const withoutLoad = followed.client.watchOrders({ lastEventId: followed.events[0]!.lastEventId });
     await expect(first(withoutLoad)).rejects.toMatchObject({ code: 'backlog-too-long' });
+  });
+
+  it('P2 resume when the network drops everything without closing the connection', async () => {
+    const followed = follow({ silenceMs: 1000 });
+    await until('the stream is open', () => followed.loads > 0);
+
+    proxy.silence();
+    const id = await place(followed.id);
+    await until('the silence is noticed', () => followed.interruptions.length > 0);
+    proxy.heal();
+    await arrived(followed.events, 1);
+
+    expect(placed(followed.events)).toEqual([id]);
+    expect(String(followed.interruptions[0])).toMatch(/silent for 1000 ms/);
   });
 
   it('continue after the last event of an earlier iterator', async () => {

@@ -3,8 +3,6 @@ import { TwinboxConnectionError } from './errors.js';
 import { type EventFrame, FrameParser } from './event-frames.js';
 
 const CONNECT_MS = 10_000;
-/** The service sends a comment every 15 s, so a stream that is silent for longer is broken. */
-const SILENCE_MS = 40_000;
 
 /** One connection to a stream of events, until it breaks. */
 export class EventConnection {
@@ -17,7 +15,7 @@ export class EventConnection {
   constructor(
     private readonly connection: Connection,
     private readonly request: HttpRequest,
-    private readonly signal: AbortSignal | undefined,
+    private readonly limits: { readonly signal: AbortSignal | undefined; readonly silenceMs: number },
   ) {}
 
   /**
@@ -26,7 +24,7 @@ export class EventConnection {
    * @throws TwinboxProblem, TwinboxConnectionError, or the reason of the signal
    */
   async next(): Promise<EventFrame | undefined> {
-    this.signal?.throwIfAborted();
+    this.limits.signal?.throwIfAborted();
     this.reader ??= await this.connect();
     for (let frame = this.frames.shift(); ; frame = this.frames.shift()) {
       if (frame) return frame;
@@ -42,8 +40,8 @@ export class EventConnection {
   }
 
   private async connect(): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-    const signals = [this.closing.signal, ...(this.signal ? [this.signal] : [])];
-    const signal = AbortSignal.any(signals);
+    const { signal: caller } = this.limits;
+    const signal = caller ? AbortSignal.any([this.closing.signal, caller]) : this.closing.signal;
     const response = await this.connection.sendOnce(this.request, {
       number: 1,
       signal,
@@ -55,11 +53,13 @@ export class EventConnection {
   }
 
   private async read(reader: ReadableStreamDefaultReader<Uint8Array>) {
-    const silence = setTimeout(() => this.closing.abort(new Error('The stream was silent for too long.')), SILENCE_MS);
+    const { silenceMs } = this.limits;
+    const tooSilent = () => this.closing.abort(new Error(`The stream was silent for ${silenceMs} ms.`));
+    const silence = setTimeout(tooSilent, silenceMs);
     try {
       return await reader.read();
     } catch (error) {
-      this.signal?.throwIfAborted();
+      this.limits.signal?.throwIfAborted();
       throw new TwinboxConnectionError(sentRequest(this.request, 1), error);
     } finally {
       clearTimeout(silence);

@@ -11,6 +11,8 @@ import { backoff, wait } from './wait.js';
 export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
   /** The `lastEventId` of an event that was received before. What has happened since then comes first. */
   readonly lastEventId?: string;
+  /** How long the stream may be silent before it counts as broken, in milliseconds. Default 40,000; the service sends something every 15 s. */
+  readonly silenceMs?: number;
   /**
    * Called once the stream is open, before its first event, and again if the place to resume from is lost: too much was missed, or the
    * database was restored. Load what you show in it, and you miss nothing. Without it, the iterator throws the problem in that case.
@@ -22,6 +24,8 @@ export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
    */
   readonly onInterrupted?: (reason: TwinboxProblem | TwinboxConnectionError | undefined) => void;
 }
+
+const SILENCE_MS = 40_000;
 
 /** An event, and the place to resume from after it. */
 export type Received<E> = E & { readonly lastEventId: string };
@@ -58,9 +62,9 @@ export class LiveUpdates<E extends Positioned> {
 
   /** Iterates over the events, each of them once, and resumes the stream whenever it is interrupted. */
   async *events(): AsyncGenerator<Received<E>, void, undefined> {
-    const { signal } = this.options;
+    const { signal, silenceMs = SILENCE_MS } = this.options;
     for (;;) {
-      const stream = new EventConnection(this.connection, this.request(), signal);
+      const stream = new EventConnection(this.connection, this.request(), { signal, silenceMs });
       try {
         for (let frame = await this.next(stream); frame; frame = await this.next(stream)) yield* this.eventIn(frame);
       } finally {
