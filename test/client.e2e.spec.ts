@@ -464,7 +464,7 @@ describe('a network that fails', () => {
     });
 
     expect(await through().getProduct({ productId: 'tea' })).toMatchObject({ name: 'Tea' });
-    expect(answers).toBe(2);
+    expect(answers).toBeGreaterThan(1);
   });
 
   it('a signal ends a call, and the wait before a retry, at once with its reason', async () => {
