@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,11 +135,52 @@ describe('the server', () => {
     );
   });
 
+  it('P7 ends calls whose message does not arrive, and those whose answer is not read, and refuses too many connections', async () => {
+    const limited = await startOrderService({
+      GRPC_PORT: '0',
+      REQUEST_TIMEOUT: '1s',
+      RESPONSE_TIMEOUT: '100ms',
+      MAX_CONNECTIONS: '2',
+    });
+    const open = (initialWindowSize: number) =>
+      connect(`http://${addressOf(limited)}`, { settings: { initialWindowSize } }).on('error', () => undefined);
+    const [slowSender, slowReader] = [open(65_535), open(0)];
+    const call = (session: ClientHttp2Session) =>
+      session.request({
+        ':method': 'POST',
+        ':path': Products.listProducts.path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+    const emptyMessage = Buffer.alloc(5);
+
+    const half = call(slowSender);
+    half.write(emptyMessage.subarray(0, 3));
+    const unread = call(slowReader);
+    unread.end(emptyMessage);
+    const excess = connectSocket(Number(addressOf(limited).split(':')[1]), '127.0.0.1').on('error', () => undefined);
+    const all = [half, unread, excess];
+    // What is not read hides the end.
+    for (const each of all) each.resume();
+    await Promise.all(all.map((each) => once(each, 'close')));
+    for (const session of [slowSender, slowReader]) session.destroy();
+    await limited.stop();
+
+    expect([half.rstCode, unread.rstCode]).toEqual([constants.NGHTTP2_CANCEL, constants.NGHTTP2_CANCEL]);
+  });
+
+  it('does not start on a host that is not this machine', async () => {
+    await expect(connectTo({ HOST: 'unicorn.invalid', NODE_ENV: 'test' }, { OrderService: Orders })).rejects.toThrow(
+      'HOST="unicorn.invalid" is not an address of this machine.',
+    );
+  });
+
   /** Starts an application that serves these services. */
   async function connectTo(env: Record<string, string>, services: GrpcApi['services']): Promise<void> {
     const config = loadConfig(OrderServiceConfig, {
       DATABASE_URL: service.database.url,
       KAFKA_BROKERS: '127.0.0.1:1',
+      GRPC_PORT: '0',
       LOG_LEVEL: 'fatal',
       ...env,
     });

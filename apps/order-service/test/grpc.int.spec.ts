@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { withRequestSignal } from '@twinbox/api-kit';
 import { HealthCheckResponse_ServingStatus as Serving, HealthService } from '@twinbox/contracts/grpc/health';
 import {
   type CreateOrderRequest,
@@ -10,6 +12,8 @@ import { until } from '@twinbox/messaging/testing';
 import { cutOff, GrpcTestClient } from '@twinbox/test-support';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
+import { OrderPlacements } from '../src/adapters/http/order-placements.js';
+import { PlaceTogether } from '../src/application/place-together.js';
 import { aCustomer, aList, anOrder } from './grpc.fixtures.js';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -279,7 +283,7 @@ describe('a product', () => {
     const incomplete = await client.call(Products.putProduct, withoutPrice, { headers: OPERATOR });
 
     expect(invalid.fields.toSorted()).toEqual(['name', 'stock']);
-    expect(incomplete.fields.toSorted()).toEqual(['currency', 'price']);
+    expect(incomplete.fields.toSorted()).toEqual(['price.currency', 'price.minor_units']);
   });
 });
 
@@ -318,6 +322,45 @@ describe('a caller who gives up', () => {
       await connection.end();
     };
   }
+
+  const aPlacement = () => ({
+    wanted: { customerId: `customer ${randomUUID()}`, description: null, lines: [{ productId: 'tea', quantity: 1 }] },
+    origin: { actor: 'customer:ada', cause: 'a test' },
+  });
+
+  it('P1 is left out of the group of orders that are placed together', async () => {
+    const placements = service.app.get(OrderPlacements);
+
+    const [unwanted, wanted] = await Promise.all([
+      withRequestSignal(AbortSignal.abort(), () => placements.place(aPlacement())),
+      placements.place(aPlacement()),
+    ]);
+
+    expect(unwanted).toBeUndefined();
+    expect(wanted).toMatchObject({ accepted: true });
+  });
+
+  it('P1 rolls the group back if it has not been committed, so that the others are placed one by one', async () => {
+    const placements = service.app.get(OrderPlacements);
+    const together = service.app.get(PlaceTogether);
+    const controller = new AbortController();
+    const execute = together.execute.bind(together);
+    const spy = jest.spyOn(together, 'execute').mockImplementation(async (...args) => {
+      const decisions = await execute(...args);
+      controller.abort();
+      return decisions;
+    });
+    const before = await service.counts();
+
+    const decisions = await Promise.all([
+      withRequestSignal(controller.signal, () => placements.place(aPlacement())),
+      placements.place(aPlacement()),
+    ]);
+    spy.mockRestore();
+
+    expect(decisions).toEqual([undefined, undefined]);
+    expect(await service.counts()).toEqual(before);
+  });
 
   it.each(['deadline', 'cancellation'])('P1 leaves nothing behind by a %s before the commit', async (how) => {
     const productId = await service.aProduct();

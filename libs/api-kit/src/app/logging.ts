@@ -102,7 +102,7 @@ export interface CallOutcome {
  * been answered or cancelled.
  */
 export function logCall(request: EdgeRequest, next: (finished: (outcome: CallOutcome) => void) => void): void {
-  if (!contextLogger) return next(() => undefined);
+  if (!contextLogger || !PinoLogger.root) return next(() => undefined);
   const logger = contextLogger;
   logger.runInContext(
     () => {

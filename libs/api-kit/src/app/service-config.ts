@@ -61,7 +61,7 @@ export class ServiceConfig extends LimitsConfig {
   @EnvOptionalPem('a private key', (text) => void createPrivateKey(text))
   GRPC_TLS_KEY: string | undefined;
 
-  /** `off` serves no documentation: `/docs`, `/openapi.json` and `/docs/events`, nor reflection by gRPC. */
+  /** `off` serves neither documentation (`/docs`, `/openapi.json`, `/docs/events`) nor reflection by gRPC. */
   @EnvOneOf(['on', 'off'])
   DOCS: 'on' | 'off' = 'on';
 

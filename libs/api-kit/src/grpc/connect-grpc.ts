@@ -36,6 +36,7 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
   const strategy = new GrpcServer({
     services,
     edge,
+    config,
     credentials: credentialsOf(config),
     addServices: (server) => {
       health.addTo(server);
@@ -46,6 +47,14 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
   await listenAt({ HOST }, { GRPC_PORT }, async (port, address) => {
     edge.listensOn(address, await strategy.bind(address, port));
   });
+  // Before the requests of HTTP have drained, because the streams would otherwise wait for them.
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('preClose', (done) => {
+      void strategy.close();
+      done();
+    });
   // Initialisation is deferred because Nest otherwise ignores the guards and filters. The application runs the lifecycle hooks.
   const microservice = app.connectMicroservice({ strategy }, { deferInitialization: true }) as NestMicroservice;
   microservice.setIsInitHookCalled(true);

@@ -16,7 +16,7 @@ import type { Identify } from '../identity/identify-callers.js';
 import { type GrpcError, grpcErrorOf } from './grpc-error.js';
 import type { RpcCalls } from './rpc-calls.js';
 import { ResponseStream, setStreamOf } from './response-stream.js';
-import { addressOfCalls, type Call, CallMetadata, requestOfCall } from './rpc-request.js';
+import { addressOfCalls, type Call, CallMetadata, requestOfCall, type RpcMethod } from './rpc-request.js';
 import { Undecodable } from './undecodable.js';
 
 /** The longest delay of a timer, about 25 days. */
@@ -29,12 +29,6 @@ export interface EdgeParts {
   /** @throws ProblemException 503 while this replica has more to do than it can */
   readonly refuseIfOverloaded: () => void;
   readonly calls: RpcCalls;
-}
-
-/** A method of a service definition. */
-export interface RpcMethod {
-  readonly path: string;
-  readonly responseStream: boolean;
 }
 
 type Serve = (call: Call, callback?: sendUnaryData<unknown>) => unknown;
@@ -72,7 +66,7 @@ export class GrpcEdge {
 
   /** Serves a call of the method. `serve` is the handler with its guards and pipes. */
   handle(method: RpcMethod, call: Call, callback: sendUnaryData<unknown> | undefined, serve: Serve): void {
-    const request = requestOfCall(call, method.path, this.addressOf(call));
+    const request = requestOfCall(call, method, this.addressOf(call));
     const metadata = new Metadata();
     metadata.set('x-request-id', request.id);
     setRequestOf(call, Object.assign(request, { answer: new CallMetadata(metadata) }));
@@ -154,8 +148,11 @@ export class GrpcEdge {
   private endWithToken(stream: ResponseStream<unknown>, request: EdgeRequest): void {
     const expiresAt = callerIn(identityOf(request))?.expiresAt;
     if (!expiresAt) return;
-    const delayMs = Math.min(expiresAt.getTime() - Date.now(), MAX_TIMEOUT_MS);
-    const expiry = setTimeout(() => stream.fail(tokenExpired()), delayMs);
+    const leftMs = expiresAt.getTime() - Date.now();
+    const expiry = setTimeout(
+      () => (leftMs > MAX_TIMEOUT_MS ? this.endWithToken(stream, request) : stream.fail(tokenExpired())),
+      Math.min(leftMs, MAX_TIMEOUT_MS),
+    );
     stream.onClose(() => clearTimeout(expiry));
   }
 }

@@ -3,16 +3,17 @@ import { BadRequest, ErrorInfo, RequestInfo, RetryInfo, Status } from '@twinbox/
 import { RETRY_AFTER } from '../http/common-problems.js';
 import { clipped, detailOf, type GrpcStatusName, type Problem } from '../http/problem.js';
 import type { Violation } from '../http/validation-problem.js';
+import type { FieldNames } from './field-names.js';
 
 /** The `domain` of each ErrorInfo, which makes its `reason` unique. */
 const DOMAIN = 'twinbox';
 
 /**
- * In UTF-16 code units, for each of the facts and the violations. Some clients accept only 8 KiB of metadata, so what does not fit is left out.
+ * In bytes, for each of the facts and the violations. Some clients accept only 8 KiB of metadata, so what does not fit is left out.
  */
-const MAX_LENGTH = 1500;
-/** In UTF-16 code units. The message is sent twice, once percent-encoded. */
-const MAX_MESSAGE_LENGTH = 500;
+const MAX_DETAILS = 1500;
+/** In bytes. The message is sent twice, once percent-encoded, which may triple it. */
+const MAX_MESSAGE = 500;
 
 /** The gRPC status that stands for an HTTP status (google.rpc.Code). A problem table may name another one. */
 const STATUS_OF: Readonly<Record<number, GrpcStatusName>> = {
@@ -30,24 +31,24 @@ const STATUS_OF: Readonly<Record<number, GrpcStatusName>> = {
   503: 'UNAVAILABLE',
 };
 
-/** Names an error that is already a gRPC status, so that it is sent as it is. */
+/** An error with the status of a gRPC call, which grpc-js sends as it is. */
 export type GrpcError = ServerErrorResponse & { readonly code: codes };
 
 /**
  * Returns a problem as the error of a gRPC call. `grpc-status-details-bin` has a google.rpc.Status with the code of the problem as the
  * `reason` of its ErrorInfo, the invalid fields as a BadRequest, and for a call that may be repeated the time to wait as a RetryInfo.
  */
-export function grpcErrorOf(problem: Problem, requestId: string): GrpcError {
+export function grpcErrorOf(problem: Problem, requestId: string, names: FieldNames = {}): GrpcError {
   const code = codes[problem.grpcStatus ?? STATUS_OF[problem.status] ?? 'INTERNAL'];
-  const message = clipped(detailOf(problem), MAX_MESSAGE_LENGTH);
+  const message = shortened(detailOf(problem));
   const metadata = new Metadata();
   metadata.set('x-request-id', requestId);
-  const status = Status.encode({ code, message, details: detailsOf(problem, requestId) }).finish();
+  const status = Status.encode({ code, message, details: detailsOf(problem, requestId, names) }).finish();
   metadata.set('grpc-status-details-bin', Buffer.from(status));
   return Object.assign(new Error(message), { code, details: message, metadata });
 }
 
-function detailsOf(problem: Problem, requestId: string): Status['details'] {
+function detailsOf(problem: Problem, requestId: string, names: FieldNames): Status['details'] {
   const { errors, ...members } = problem.members ?? {};
   const reason = { reason: problem.code, domain: DOMAIN, metadata: textsOf(members) };
   const details = [
@@ -55,10 +56,10 @@ function detailsOf(problem: Problem, requestId: string): Status['details'] {
     any('RequestInfo', RequestInfo.encode({ requestId, servingData: '' }).finish()),
   ];
   if (Array.isArray(errors)) {
-    const violations = fitting(errors as Violation[], (violation) => JSON.stringify(violation).length);
-    const fieldViolations = violations.map(({ pointer, parameter, detail: description }) => ({
-      field: pointer === undefined ? fieldOf(parameter ?? '') : fieldAt(pointer),
-      description,
+    const violations = fitting(errors as Violation[], (violation) => Buffer.byteLength(JSON.stringify(violation)));
+    const fieldViolations = violations.map((violation) => ({
+      field: fieldOf(violation, names),
+      description: violation.detail,
       reason: '',
       localizedMessage: undefined,
     }));
@@ -69,6 +70,11 @@ function detailsOf(problem: Problem, requestId: string): Status['details'] {
     details.push(any('RetryInfo', RetryInfo.encode({ retryDelay: { seconds, nanos: 0 } }).finish()));
   }
   return details;
+}
+
+function shortened(text: string): string {
+  const length = text.length - Math.max(0, Buffer.byteLength(text) - MAX_MESSAGE);
+  return clipped(text, Math.max(MAX_MESSAGE / 4, length));
 }
 
 function any(type: string, value: Uint8Array): Status['details'][number] {
@@ -82,12 +88,12 @@ function textsOf(members: Readonly<Record<string, unknown>>): Record<string, str
     typeof value === 'string' ? value : JSON.stringify(value),
   ]);
   const present = texts.filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return Object.fromEntries(fitting(present, ([name, text]) => name.length + text.length));
+  return Object.fromEntries(fitting(present, ([name, text]) => Buffer.byteLength(name + text)));
 }
 
 /** Returns the values that are not too long together, in their order. */
 function fitting<T>(values: readonly T[], lengthOf: (value: T) => number): T[] {
-  let left = MAX_LENGTH;
+  let left = MAX_DETAILS;
   return values.filter((value) => {
     const length = lengthOf(value);
     if (length > left) return false;
@@ -96,20 +102,15 @@ function fitting<T>(values: readonly T[], lengthOf: (value: T) => number): T[] {
   });
 }
 
-/** The fields of lists whose names are not those of the query parameters. */
-const FIELDS: Readonly<Record<string, string>> = { cursor: 'page_token', limit: 'page_size', status: 'statuses' };
-
-/** Returns the field that a query parameter is read from. */
-function fieldOf(parameter: string): string {
-  return FIELDS[parameter] ?? snakeCase(parameter);
+/** Returns the path of the field in the message that a violation is about, such as `items[0].product_id`. Empty for the whole message. */
+export function fieldOf({ pointer, parameter = '' }: Violation, names: FieldNames): string {
+  const path = pointer === undefined ? parameter.split('.') : pointer.split('/').slice(1).map(nameIn);
+  const [first = '', ...rest] = path;
+  return [names[first] ?? snakeCase(first), ...rest.map(segment)].join('');
 }
 
-/** Returns the path of a field, such as `items[0].product_id`, for a pointer such as `#/items/0/productId`. Empty for the whole message. */
-export function fieldAt(pointer: string): string {
-  const names = pointer.split('/').slice(1).map(nameIn);
-  return names
-    .map((name, index) => (/^\d+$/.test(name) ? `[${name}]` : `${index === 0 ? '' : '.'}${snakeCase(name)}`))
-    .join('');
+function segment(name: string): string {
+  return /^\d+$/.test(name) ? `[${name}]` : `.${snakeCase(name)}`;
 }
 
 function nameIn(token: string): string {

@@ -29,7 +29,7 @@ export class GrpcHealth {
     server.addService(HealthService, implementation);
   }
 
-  /** Reports NOT_SERVING from now on, and ends what watches. */
+  /** Reports NOT_SERVING from now on, and ends the streams of watchers. */
   stop(): void {
     this.isStopping = true;
     for (const report of this.watchers) void report();

@@ -13,7 +13,7 @@ import {
 const V1 = 'grpc.reflection.v1.ServerReflection';
 const V1_ALPHA = 'grpc.reflection.v1alpha.ServerReflection';
 
-type Exchange = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
+type ReflectionCall = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = Omit<ServerReflectionResponse, 'validHost' | 'originalRequest'>;
 
 /**
@@ -37,7 +37,7 @@ const ServerReflectionServiceV1Alpha: ServiceDefinition = {
 };
 
 /** Answers the requests one by one, at the client's pace. */
-async function serve(call: Exchange, catalogue: Catalogue): Promise<void> {
+async function serve(call: ReflectionCall, catalogue: Catalogue): Promise<void> {
   const sent = new Set<DescFile>();
   const answers = async function* (requests: AsyncIterable<ServerReflectionRequest>) {
     for await (const request of requests)
@@ -49,7 +49,7 @@ async function serve(call: Exchange, catalogue: Catalogue): Promise<void> {
   await pipeline(stream, answers, stream).catch(() => undefined);
 }
 
-/** What a server tells about its services. */
+/** What reflection reports about the services of a server. */
 class Catalogue {
   private readonly registry: ReturnType<typeof createFileRegistry>;
   private readonly bytes = new Map<DescFile, Buffer>();

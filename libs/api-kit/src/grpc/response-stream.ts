@@ -19,8 +19,8 @@ export class ResponseStream<Message> {
     private readonly begin: () => void,
   ) {
     this.ended = new Observable<never>((subscriber) => {
-      this.begin();
-      if (this.isOver) subscriber.complete();
+      // A stream that has ended meanwhile ends here too, with its error if it has one.
+      if (!this.isOver) this.begin();
       return this.end.subscribe(subscriber);
     });
     call.once('cancelled', () => this.close());

@@ -5,6 +5,13 @@ import type { LimitsConfig } from '../app/limits-config.js';
 import { type AnswerHeaders, type EdgeRequest } from '../http/edge-request.js';
 import { trustedProxies } from '../http/limits/client-address.js';
 
+/** A method of a service definition. */
+export interface RpcMethod {
+  readonly path: string;
+  readonly responseStream: boolean;
+  readonly requestSerialize: (message: unknown) => Buffer;
+}
+
 /** A call of a method that takes one message. */
 export type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
 
@@ -41,7 +48,11 @@ function hostIn(peer: string): string {
 }
 
 /** Describes a gRPC call as a request. */
-export function requestOfCall(call: Call, path: string, { ip, remoteAddress }: Address): EdgeRequest {
+export function requestOfCall(
+  call: Call,
+  { path, requestSerialize }: RpcMethod,
+  { ip, remoteAddress }: Address,
+): EdgeRequest {
   const headersDistinct: NodeJS.Dict<string[]> = {};
   for (const name of Object.keys(call.metadata.getMap()))
     headersDistinct[name] = call.metadata.get(name).filter((value) => typeof value === 'string');
@@ -52,7 +63,10 @@ export function requestOfCall(call: Call, path: string, { ip, remoteAddress }: A
     url: path,
     routeOptions: { url: path },
     params: {},
-    body: call.request,
+    // Encoded, because a replica of another version knows other fields. Those that are not set are not encoded.
+    get body() {
+      return requestSerialize(call.request).toString('base64');
+    },
     ip,
     socket: { remoteAddress },
     raw: { headersDistinct },

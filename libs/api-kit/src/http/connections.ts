@@ -73,7 +73,8 @@ export function guardConnections(
   });
 }
 
-function refusalLog(limit: number): () => void {
+/** Returns a listener for connections that a server drops, which logs them at most every 10 s. */
+export function refusalLog(limit: number): () => void {
   const logger = new Logger('Connections');
   let quietUntil = 0;
   return () => {

@@ -24,28 +24,30 @@ export interface AnswerHeaders {
 }
 
 /** A request together with the headers of its answer. */
-type Exchange = EdgeRequest & { readonly answer: AnswerHeaders };
+type RecordedCall = EdgeRequest & { readonly answer: AnswerHeaders };
 
-const exchanges = new WeakMap<object, Exchange>();
+const recordedCalls = new WeakMap<object, RecordedCall>();
 
 /** Records the request of a gRPC call, with the headers of its answer. */
-export function setRequestOf(call: object, exchange: Exchange): void {
-  exchanges.set(call, exchange);
+export function setRequestOf(call: object, recorded: RecordedCall): void {
+  recordedCalls.set(call, recorded);
 }
 
 /** Returns the request that a handler, guard or decorator is called for. @throws Error for a message, which has no request */
 export function requestOf(context: ArgumentsHost): EdgeRequest {
   if (context.getType() === 'http') return context.switchToHttp().getRequest<FastifyRequest>();
-  return exchangeOf(context);
+  return recordedCallOf(context);
 }
 
 /** Returns the headers of the answer to a request. @throws Error for a message, which has no answer */
 export function answerHeadersOf(context: ArgumentsHost): AnswerHeaders {
-  return context.getType() === 'http' ? context.switchToHttp().getResponse<FastifyReply>() : exchangeOf(context).answer;
+  return context.getType() === 'http'
+    ? context.switchToHttp().getResponse<FastifyReply>()
+    : recordedCallOf(context).answer;
 }
 
-function exchangeOf(context: ArgumentsHost): Exchange {
-  const exchange = exchanges.get(context.getArgByIndex<object>(2));
-  if (!exchange) throw new Error('Only HTTP requests and gRPC calls have a request.');
-  return exchange;
+function recordedCallOf(context: ArgumentsHost): RecordedCall {
+  const recorded = recordedCalls.get(context.getArgByIndex<object>(2));
+  if (!recorded) throw new Error('Only HTTP requests and gRPC calls have a request.');
+  return recorded;
 }

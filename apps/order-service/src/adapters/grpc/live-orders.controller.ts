@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
-import { Caller, Fields, logContext, Responses, type ResponseStream } from '@twinbox/api-kit';
+import { Caller, Fields, logContext, ProblemException, Responses, type ResponseStream } from '@twinbox/api-kit';
 import {
   type WatchOrderRequest,
   type WatchOrdersRequest,
@@ -16,6 +16,8 @@ import { eventMessage } from './order-messages.js';
 
 const resume = ({ resumeAfter }: WatchOrderRequest | WatchOrdersRequest) => ({ lastEventId: resumeAfter });
 
+const RESUME = { lastEventId: 'resume_after' };
+
 @Controller()
 export class GrpcLiveOrdersController {
   constructor(
@@ -26,7 +28,7 @@ export class GrpcLiveOrdersController {
   @GrpcMethod('OrderService')
   async watchOrder(
     @Fields(OrderParams) { orderId }: OrderParams,
-    @Fields(StreamQuery, resume) { lastEventId }: StreamQuery,
+    @Fields(StreamQuery, resume, RESUME) { lastEventId }: StreamQuery,
     @Caller() caller: Caller,
     @Responses() stream: ResponseStream<WatchOrdersResponse>,
   ): Promise<Observable<never>> {
@@ -38,7 +40,7 @@ export class GrpcLiveOrdersController {
 
   @GrpcMethod('OrderService')
   async watchOrders(
-    @Fields(StreamQuery, resume) { lastEventId }: StreamQuery,
+    @Fields(StreamQuery, resume, RESUME) { lastEventId }: StreamQuery,
     @Caller() caller: Caller,
     @Responses() stream: ResponseStream<WatchOrdersResponse>,
   ): Promise<Observable<never>> {
@@ -48,11 +50,19 @@ export class GrpcLiveOrdersController {
   }
 }
 
+const INTERRUPTED = {
+  code: 'stream-interrupted',
+  status: 503,
+  title: 'The stream was interrupted.',
+  detail: 'Resume it after the last event.',
+};
+
 function clientOf(stream: ResponseStream<WatchOrdersResponse>): LiveClient {
   return {
     send: (eventId, event) => stream.send({ eventId, event: event && eventMessage(event) }),
     drained: () => stream.drained(),
-    close: () => stream.close(),
+    // Only the caller ends a stream of changes.
+    close: () => stream.fail(new ProblemException(INTERRUPTED)),
     onClose: (listener) => stream.onClose(listener),
     get closed(): boolean {
       return stream.closed;

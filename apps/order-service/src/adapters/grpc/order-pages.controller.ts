@@ -14,7 +14,7 @@ export class GrpcOrderPagesController {
 
   @GrpcMethod('OrderService')
   async getOrders(
-    @QueryFields(OrderListQuery, listQuery) query: OrderListQuery,
+    @QueryFields(OrderListQuery, listQuery, { status: 'statuses' }) query: OrderListQuery,
     @Caller() caller: Caller,
   ): Promise<GetOrdersResponse> {
     const { items, nextCursor } = await this.pages.list(query, caller);

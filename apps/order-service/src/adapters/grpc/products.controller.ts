@@ -62,7 +62,7 @@ export class GrpcProductsController {
   @RequireRole('operator')
   async putProduct(
     @Fields(ProductParams) { productId }: ProductParams,
-    @Fields(PutProductDto, facts) product: PutProductDto,
+    @Fields(PutProductDto, facts, { price: 'price.minor_units', currency: 'price.currency' }) product: PutProductDto,
     @Exchange() exchange: Exchange,
   ): Promise<PutProductResponse> {
     return { product: productMessage(await this.requests.put(productId, product, exchange)) };

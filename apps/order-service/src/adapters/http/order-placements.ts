@@ -35,7 +35,14 @@ export class OrderPlacements {
     return this.groups.write({ ...placement, since: performance.now(), signal: requestSignal() });
   }
 
-  private async placeAll(placements: readonly Waiting[]): Promise<(OrderDecision | undefined)[]> {
+  private async placeAll(group: readonly Waiting[]): Promise<(OrderDecision | undefined)[]> {
+    const placements = group.filter(({ signal }) => !signal?.aborted);
+    const decisions = placements.length === 0 ? [] : await this.placeWanted(placements);
+    // An order that is not wanted any more is refused when it is placed on its own.
+    return group.map((placement) => decisions[placements.indexOf(placement)]);
+  }
+
+  private async placeWanted(placements: readonly Waiting[]): Promise<(OrderDecision | undefined)[]> {
     // During an outage, each group would wait as long as the one before it.
     for (const placement of placements) this.checkForFailureSince(placement);
     let decided = false;

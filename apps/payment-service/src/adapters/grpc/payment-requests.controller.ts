@@ -37,7 +37,7 @@ export class GrpcPaymentRequestsController {
 
   @GrpcMethod(SERVICE)
   async listPaymentRequests(
-    @QueryFields(PaymentRequestListQuery, listQuery) query: PaymentRequestListQuery,
+    @QueryFields(PaymentRequestListQuery, listQuery, { status: 'statuses' }) query: PaymentRequestListQuery,
     @Caller() caller: Caller,
   ): Promise<ListPaymentRequestsResponse> {
     const { items, nextCursor } = await this.requests.list(query, caller);

@@ -17,7 +17,7 @@ import { clientAddress } from './client-address.js';
 /** How many callers each budget remembers. At about 150 bytes each they take 1.5 MB. The one that was idle longest is forgotten first. */
 const MAX_CALLERS = 10_000;
 
-/** What of gRPC has a budget, which REST shares. */
+/** Kinds of gRPC calls with a rate limit, which they share with requests of REST. */
 export type CountedCall = 'reads' | 'writes' | 'opened streams';
 
 /** What has a budget of its own, in the words of a problem document. */
