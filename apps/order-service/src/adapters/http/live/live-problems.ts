@@ -9,20 +9,20 @@ export const liveProblems: ProblemTable<StreamRejection> = {
     status: 400,
     title: 'The event to resume from is unknown.',
     detail: () =>
-      'Last-Event-ID must be the id of an event that this service sent. Reload your data, then connect without it.',
+      'It must be the id of an event that this service sent. Load the orders again, then connect without an event to resume from.',
   },
   'too-many-streams': {
     status: 429,
     title: 'The user has too many open streams.',
     detail: ({ most }) =>
-      `A user may have at most ${most} open streams. Close some: one GET /orders/events covers all orders.`,
+      `A user may have at most ${most} open streams. Close some: one stream of all orders covers them.`,
     example: { most: 20 },
   },
   'backlog-too-long': {
     status: 409,
     title: 'Too much has happened since the event to resume from.',
     detail: ({ most }) =>
-      `More than ${most} steps were missed. Load the orders instead, then connect without Last-Event-ID.`,
+      `More than ${most} steps were missed. Load the orders again, then connect without an event to resume from.`,
     example: { most: 10_000 },
   },
   'too-much-to-catch-up': {
