@@ -2351,12 +2351,13 @@ export const WatchOrdersResponse: MessageFns<WatchOrdersResponse> = {
  * - `authorization`: `Bearer <token>`. With AUTH_MODE=dev, `x-user-id` and `x-roles` (separated by commas) instead.
  * - `idempotency-key`: repeats a call safely. A repeated call with the same key returns the first answer. It is accepted by CreateOrder,
  *   AddItem, PlaceOrder, CancelOrder and MarkOrderFinished. The other calls have the same effect when they are repeated.
- * - `if-match`: one or more ETags. The call is carried out only if the current ETag of the order is one of them.
+ * - `if-match`: one or more ETags. The change is made only if one of them has the current version of the order. It is accepted by AddItem,
+ *   ChangeItem, RemoveItem, PlaceOrder, CancelOrder and MarkOrderFinished, and ignored by the other calls.
  * - `x-request-id`: an id for the logs of the service.
  *
  * Response metadata:
  *
- * - `etag`: the ETag of the order in the answer.
+ * - `etag`: the ETag of the order, in the answers of GetOrder, CreateOrder and all calls that accept `if-match`.
  * - `idempotent-replayed`: `true` if the answer is that of an earlier call with the same `idempotency-key`.
  * - `x-request-id`: the id under which the service logged the call.
  *
@@ -2487,7 +2488,8 @@ export const OrderServiceService = {
    *
    * Each step is sent within milliseconds of the commit, and the steps of an order arrive in order. After a resume, a step may arrive again.
    * Ignore a `position` that you already have. To resume without loss, send the last `event_id` as `resume_after`. The stream ends with
-   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops.
+   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops. If the event to resume from is unknown
+   * (INVALID_ARGUMENT) or too much has happened since (FAILED_PRECONDITION), load the order again, then watch without `resume_after`.
    */
   watchOrder: {
     path: "/twinbox.orders.v1.OrderService/WatchOrder" as const,
@@ -2544,7 +2546,8 @@ export interface OrderServiceServer extends UntypedServiceImplementation {
    *
    * Each step is sent within milliseconds of the commit, and the steps of an order arrive in order. After a resume, a step may arrive again.
    * Ignore a `position` that you already have. To resume without loss, send the last `event_id` as `resume_after`. The stream ends with
-   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops.
+   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops. If the event to resume from is unknown
+   * (INVALID_ARGUMENT) or too much has happened since (FAILED_PRECONDITION), load the order again, then watch without `resume_after`.
    */
   watchOrder: handleServerStreamingCall<WatchOrderRequest, WatchOrderResponse>;
   /**
@@ -2739,7 +2742,8 @@ export interface OrderServiceClient extends Client {
    *
    * Each step is sent within milliseconds of the commit, and the steps of an order arrive in order. After a resume, a step may arrive again.
    * Ignore a `position` that you already have. To resume without loss, send the last `event_id` as `resume_after`. The stream ends with
-   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops.
+   * UNAUTHENTICATED when the token of the caller expires, and with UNAVAILABLE when the service stops. If the event to resume from is unknown
+   * (INVALID_ARGUMENT) or too much has happened since (FAILED_PRECONDITION), load the order again, then watch without `resume_after`.
    */
   watchOrder(request: WatchOrderRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchOrderResponse>;
   watchOrder(

@@ -654,7 +654,12 @@ export const PutProductResponse: MessageFns<PutProductResponse> = {
 /**
  * The catalogue. Everyone may read it, with or without an identity. Only operators change it.
  *
- * Metadata and errors are those of OrderService, except that PutProduct takes no `idempotency-key`: it has the same effect when it is repeated.
+ * Metadata and errors are those of OrderService, with these differences:
+ *
+ * - No call takes an `idempotency-key`. PutProduct has the same effect when it is repeated.
+ * - `if-match` is accepted by PutProduct and ignored by the other calls. One of its ETags must have the current version of the product; `*`
+ *   requires that the product exists.
+ * - `etag` is the ETag of the product, in the answers of GetProduct and PutProduct.
  */
 export type ProductServiceService = typeof ProductServiceService;
 export const ProductServiceService = {

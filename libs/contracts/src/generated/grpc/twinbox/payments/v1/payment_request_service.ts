@@ -1684,12 +1684,13 @@ export const GetTimelineResponse: MessageFns<GetTimelineResponse> = {
  * - `authorization`: `Bearer <token>`. With AUTH_MODE=dev, `x-user-id` and `x-roles` (separated by commas) instead.
  * - `idempotency-key`: repeats a call safely. A repeated call with the same key returns the first answer. It is accepted by
  *   MarkPaymentSucceeded, MarkPaymentFailed and MarkPaymentRefunded.
- * - `if-match`: one or more ETags. The call is carried out only if the current ETag of the payment request is one of them.
+ * - `if-match`: one or more ETags. The change is made only if one of them has the current version of the payment request. It is accepted by
+ *   MarkPaymentSucceeded, MarkPaymentFailed and MarkPaymentRefunded, and ignored by the other calls.
  * - `x-request-id`: an id for the logs of the service.
  *
  * Response metadata:
  *
- * - `etag`: the ETag of the payment request in the answer.
+ * - `etag`: the ETag of the payment request, in the answers of GetPaymentRequest and all calls that accept `if-match`.
  * - `idempotent-replayed`: `true` if the answer is that of an earlier call with the same `idempotency-key`.
  * - `x-request-id`: the id under which the service logged the call.
  *
