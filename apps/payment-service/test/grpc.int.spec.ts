@@ -326,7 +326,7 @@ describeWithGo(runsGo ? 'grpcurl, by reflection,' : 'grpcurl needs Go', () => {
 
   it.each([
     ['a message with a Timestamp', 'PaymentRequest', '  .google.protobuf.Timestamp expires_at = 10;'],
-    ['a message with a map', 'PaymentStep', '  map<string, string> detail = 9;'],
+    ['a message with a Struct', 'PaymentStep', '  .google.protobuf.Struct detail = 9;'],
     ['an enum', 'PaymentStatus', '  PAYMENT_STATUS_REFUND_PENDING = 5;'],
     ['a service', 'PaymentRequestService', '  rpc GetTimeline ( .twinbox.payments.v1.GetTimelineRequest )'],
   ])('describes %s with its comments', async (_, name, line) => {
@@ -336,7 +336,11 @@ describeWithGo(runsGo ? 'grpcurl, by reflection,' : 'grpcurl needs Go', () => {
     expect(described).toMatch(/^ *\/\/ [A-Z].*\.$/m);
   });
 
-  it('calls a method whose messages have a Timestamp, a map and an enum', async () => {
+  it('describes a message with a map', async () => {
+    expect(await run([], 'describe', 'google.rpc.ErrorInfo')).toContain('  map<string, string> metadata = 3;');
+  });
+
+  it('calls a method whose messages have a Timestamp, a Struct and an enum', async () => {
     const request = await service.aRequest();
     const body = JSON.stringify({ paymentRequestId: request.id, reason: 'declined' });
     await run([...headers, '-d', body], `${METHODS}/MarkPaymentFailed`);

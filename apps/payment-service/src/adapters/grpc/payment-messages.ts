@@ -36,7 +36,7 @@ export function stepMessage({ status, version, cause, messageId, detail, ...step
     version: version ?? undefined,
     cause: cause ?? undefined,
     messageId: messageId ?? undefined,
-    detail: { ...detail },
+    detail: detail === null ? undefined : { ...detail },
   };
 }
 

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Struct } from "../../../google/protobuf/struct.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { Money } from "../../common/v1/money.js";
 
@@ -256,12 +257,7 @@ export interface PaymentStep {
    * Further details, depending on the step: `reason`, `type` of the ignored message, `expiresAt`, `jobId` of a dead job. Customers see neither
    * the `jobId` nor the amount and currency that an `AmountMismatched` named.
    */
-  readonly detail: { [key: string]: string };
-}
-
-export interface PaymentStep_DetailEntry {
-  readonly key: string;
-  readonly value: string;
+  readonly detail: { readonly [key: string]: any } | undefined;
 }
 
 /** The request of GetPaymentRequest. */
@@ -586,7 +582,7 @@ function createBasePaymentStep(): PaymentStep {
     actor: "",
     cause: undefined,
     messageId: undefined,
-    detail: {},
+    detail: undefined,
   };
 }
 
@@ -616,9 +612,9 @@ export const PaymentStep: MessageFns<PaymentStep> = {
     if (message.messageId !== undefined) {
       writer.uint32(66).string(message.messageId);
     }
-    globalThis.Object.entries(message.detail).forEach(([key, value]: [string, string]) => {
-      PaymentStep_DetailEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
-    });
+    if (message.detail !== undefined) {
+      Struct.encode(Struct.wrap(message.detail), writer.uint32(74).fork()).join();
+    }
     return writer;
   },
 
@@ -704,10 +700,7 @@ export const PaymentStep: MessageFns<PaymentStep> = {
               break;
             }
 
-            const entry9 = PaymentStep_DetailEntry.decode(reader, reader.uint32());
-            if (entry9.value !== undefined) {
-              message.detail[entry9.key] = entry9.value;
-            }
+            message.detail = Struct.unwrap(Struct.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -735,82 +728,7 @@ export const PaymentStep: MessageFns<PaymentStep> = {
     message.actor = object.actor ?? "";
     message.cause = object.cause ?? undefined;
     message.messageId = object.messageId ?? undefined;
-    message.detail = (globalThis.Object.entries(object.detail ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBasePaymentStep_DetailEntry(): PaymentStep_DetailEntry {
-  return { key: "", value: "" };
-}
-
-export const PaymentStep_DetailEntry: MessageFns<PaymentStep_DetailEntry> = {
-  encode(message: PaymentStep_DetailEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): PaymentStep_DetailEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePaymentStep_DetailEntry() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create<I extends Exact<DeepPartial<PaymentStep_DetailEntry>, I>>(base?: I): PaymentStep_DetailEntry {
-    return PaymentStep_DetailEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<PaymentStep_DetailEntry>, I>>(object: I): PaymentStep_DetailEntry {
-    const message = createBasePaymentStep_DetailEntry() as any;
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
+    message.detail = object.detail ?? undefined;
     return message;
   },
 };
