@@ -7,7 +7,7 @@ import {
   type ServiceError,
   status as codes,
 } from '@grpc/grpc-js';
-import { GrpcEdge } from '@twinbox/api-kit';
+import { type GrpcApi, GrpcEdge } from '@twinbox/api-kit';
 import { BadRequest, ErrorInfo, RetryInfo, Status } from '@twinbox/contracts/grpc/status';
 import { type InProcessService } from './in-process.js';
 
@@ -160,7 +160,7 @@ export function grpcStatusOf(status: number): keyof typeof codes | undefined {
   return NAMES[status];
 }
 
-/** Returns the full names of all methods of the services. */
-export function methodsOf(services: readonly Readonly<Record<string, { readonly path: string }>>[]): string[] {
-  return services.flatMap((service) => Object.values(service).map(({ path }) => path.slice(1)));
+/** Returns the paths of all methods that a service serves. */
+export function methodsOf({ services }: GrpcApi): string[] {
+  return Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path));
 }

@@ -1,4 +1,4 @@
-import { connectGrpc, logMessages, type Service } from '@twinbox/api-kit';
+import { connectGrpc, type GrpcApi, logMessages, type Service } from '@twinbox/api-kit';
 import { EVENT_DOCUMENTS } from '@twinbox/contracts/event-documents';
 import { descriptors } from '@twinbox/contracts/grpc/descriptors';
 import { OrderServiceService, ProductServiceService } from '@twinbox/contracts/grpc/orders';
@@ -6,19 +6,21 @@ import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { OrderServiceConfig } from './config.js';
 
+export const orderGrpc = {
+  services: {
+    'twinbox.orders.v1.OrderService': OrderServiceService,
+    'twinbox.orders.v1.ProductService': ProductServiceService,
+  },
+  descriptors,
+} satisfies GrpcApi;
+
 export const orderService = {
   name: 'order-service',
   configClass: OrderServiceConfig,
   module: (config) => AppModule.with(config),
   configure: async (app) => {
     connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages));
-    await connectGrpc(app, {
-      services: {
-        'twinbox.orders.v1.OrderService': OrderServiceService,
-        'twinbox.orders.v1.ProductService': ProductServiceService,
-      },
-      descriptors,
-    });
+    await connectGrpc(app, orderGrpc);
   },
   openApi: {
     title: 'Twinbox order-service',

@@ -9,12 +9,13 @@ import {
 } from '@twinbox/test-support';
 import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { v7 as uuidv7 } from 'uuid';
+import { orderGrpc } from '../src/service.js';
 import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
 type Order = 'cart' | 'placed' | 'paid';
 
 describeGrpcCallers<OrderServiceHarness, Order>({
-  services: [Orders, Products],
+  api: orderGrpc,
   methods: [
     [Orders.createOrder, IDENTIFIED, () => ({ draft: true, items: [] }), 'cart'],
     [Orders.addItem, ITS_CUSTOMER, (orderId) => ({ orderId, productId: 'tea', quantity: 1 }), 'cart'],

@@ -1,4 +1,4 @@
-import { connectGrpc, logMessages, type Service } from '@twinbox/api-kit';
+import { connectGrpc, type GrpcApi, logMessages, type Service } from '@twinbox/api-kit';
 import { EVENT_DOCUMENTS } from '@twinbox/contracts/event-documents';
 import { descriptors } from '@twinbox/contracts/grpc/descriptors';
 import { PaymentRequestServiceService } from '@twinbox/contracts/grpc/payments';
@@ -6,16 +6,18 @@ import { connectInboxes } from '@twinbox/messaging';
 import { AppModule } from './app.module.js';
 import { PaymentServiceConfig } from './config.js';
 
+export const paymentGrpc = {
+  services: { 'twinbox.payments.v1.PaymentRequestService': PaymentRequestServiceService },
+  descriptors,
+} satisfies GrpcApi;
+
 export const paymentService = {
   name: 'payment-service',
   configClass: PaymentServiceConfig,
   module: (config) => AppModule.with(config),
   configure: async (app) => {
     connectInboxes(app).forEach((inbox) => inbox.useGlobalInterceptors(logMessages));
-    await connectGrpc(app, {
-      services: { 'twinbox.payments.v1.PaymentRequestService': PaymentRequestServiceService },
-      descriptors,
-    });
+    await connectGrpc(app, paymentGrpc);
   },
   openApi: {
     title: 'Twinbox payment-service',

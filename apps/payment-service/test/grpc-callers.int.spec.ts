@@ -1,11 +1,12 @@
 import { PaymentRequestServiceService as Payments } from '@twinbox/contracts/grpc/payments';
 import { describeGrpcCallers, IDENTIFIED, OPERATORS, WHO_MAY_SEE_IT } from '@twinbox/test-support';
+import { paymentGrpc } from '../src/service.js';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 type State = 'pending' | 'refund due';
 
 describeGrpcCallers<PaymentServiceHarness, State>({
-  services: [Payments],
+  api: paymentGrpc,
   methods: [
     [Payments.getPaymentRequest, WHO_MAY_SEE_IT, (paymentRequestId) => ({ paymentRequestId }), 'pending'],
     [
