@@ -232,7 +232,10 @@ describe('the documentation', () => {
   });
 });
 
-(runsGo ? describe : describe.skip)('the documentation, with Go', () => {
+/** A skipped block has the reason as its title. */
+const describeWithGo = runsGo ? describe : describe.skip;
+
+describeWithGo(runsGo ? 'the documentation, with grpcurl,' : 'grpcurl needs Go', () => {
   let grpcurl: string;
   beforeAll(async () => {
     grpcurl = await goTool('grpcurl');
