@@ -16,6 +16,17 @@ it.each([
   expect(errors).toContainEqual(expect.stringContaining(`'"${event}"'`));
 });
 
+it.each([
+  ['OrderPlacedV1,', 'libs/contracts/src/order-events.ts'],
+  ['OrderedV1,', 'libs/messaging/src/message/event-data.spec.ts'],
+])('an upcaster does not compile with another class than %s in %s', (from, file) => {
+  const errors = typeErrors([file], file, (text) =>
+    text.replace(`upcaster(${from}`, 'upcaster(Date,').replace(`upcaster(\n      ${from}`, 'upcaster(Date,'),
+  );
+
+  expect(errors).toContainEqual(expect.stringContaining("does not exist on type 'Date'"));
+});
+
 describe('a field that is added to', () => {
   const TABLES = ['order-table', 'product-table'].map((name) => `apps/order-service/src/adapters/postgres/${name}.ts`);
 

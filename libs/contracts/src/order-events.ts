@@ -1,6 +1,7 @@
 import { InCapitals, IsAmount, IsId, IsListOf, IsText, IsWholeNumber, MayBeAbsentOrNull } from '@twinbox/fields';
 import { IsKnownCurrency } from './currencies.js';
 import { type EventOf } from './event-of.js';
+import { upcaster } from './upcaster.js';
 
 /** What was ordered of one product. */
 export class OrderedItem {
@@ -39,7 +40,11 @@ export class OrderPlacedV1 {
 export class OrderPlaced {
   static readonly version = 2;
   static readonly upcasters = {
-    1: { from: OrderPlacedV1, convert: (data: OrderPlacedV1): OrderPlaced => data },
+    1: upcaster(
+      OrderPlacedV1,
+      // Only these fields have been validated.
+      ({ orderId, customerId, total, currency }): OrderPlaced => ({ orderId, customerId, total, currency }),
+    ),
   };
 
   @IsId() readonly orderId!: string;

@@ -1,5 +1,5 @@
 // Setup
-export { type EventClass, type TopicContract, type Upcaster } from './message/topic.js';
+export { type EventClass, type TopicContract, type Upcaster, upcaster } from './message/topic.js';
 export { type InboxOptions, type MessagingOptions } from './messaging-options.js';
 export { connectInboxes, MessagingModule } from './messaging.module.js';
 export { messagingRetention, messagingTables, type MessagingTablesOptions } from './postgres/schema.js';

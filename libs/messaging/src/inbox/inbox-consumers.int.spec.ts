@@ -12,6 +12,7 @@ import { InboxStore } from './inbox-store.js';
 import { type InboxWork } from './inbox-work.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { PermanentError } from '../errors.js';
+import { upcaster } from '../message/topic.js';
 import { connectInboxes, MessagingModule } from '../messaging.module.js';
 import { counted } from '../../test/counter-process.js';
 import { Counted, COUNTER, createSandbox, type Sandbox } from '../../test/sandbox.js';
@@ -24,7 +25,7 @@ const OTHER = Symbol('other');
 class CountedWithUnit {
   static readonly version = 2;
   static readonly upcasters = {
-    1: { from: Counted, convert: ({ n }: Counted): CountedWithUnit => ({ n, unit: 'pieces' }) },
+    1: upcaster(Counted, ({ n }): CountedWithUnit => ({ n, unit: 'pieces' })),
   };
 
   @IsInt() readonly n!: number;

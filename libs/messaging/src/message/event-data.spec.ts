@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Transform, Type } from 'class-transformer';
 import { IsInt, IsString, ValidateNested } from 'class-validator';
 import { dataOf } from './event-data.js';
+import { upcaster } from './topic.js';
 
 class Item {
   @IsInt() readonly quantity!: number;
@@ -21,8 +22,8 @@ class OrderedV1 {
 /** Version 2 had the form of version 3. */
 class Converted extends Ordered {
   static readonly upcasters = {
-    1: { from: OrderedV1, convert: ({ name, ...rest }: OrderedV1): Ordered => ({ ...rest, id: name, items: [] }) },
-    3: { from: OrderedV1, convert: () => ({ id: 'never, because no version follows' }) },
+    1: upcaster(OrderedV1, ({ name, ...rest }): Ordered => ({ ...rest, id: name, items: [] })),
+    3: upcaster(OrderedV1, () => ({ id: 'never, because no version follows' })),
   };
 }
 
@@ -64,7 +65,7 @@ describe('the data of an event', () => {
     );
   });
 
-  it('keeps fields that no version declares, as the upcaster does, and no prototype that was sent', () => {
+  it('keeps fields that no version declares if the upcaster does, and no prototype that was sent', () => {
     const json = JSON.parse('{"name":"a","later":1,"__proto__":{"polluted":1}}') as object;
 
     const { data } = dataOf(json, Converted, 'urn:event:Converted:1') as { data: Ordered & { polluted?: number } };
@@ -76,12 +77,9 @@ describe('the data of an event', () => {
   it('is rejected if an upcaster cannot convert it', () => {
     class Failing extends Ordered {
       static readonly upcasters = {
-        2: {
-          from: Ordered,
-          convert() {
-            throw new Error('no such field');
-          },
-        },
+        2: upcaster(Ordered, () => {
+          throw new Error('no such field');
+        }),
       };
     }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { recordTime } from './event-time.js';
 import { type KafkaRecord } from './message.js';
 import { readMessage } from './read-message.js';
+import { upcaster } from './topic.js';
 
 class Counted {
   static readonly version = 2;
@@ -311,8 +312,8 @@ describe('upcasters', () => {
   class Renamed {
     static readonly version = 3;
     static readonly upcasters = {
-      1: { from: Counted, convert: ({ n }: Counted) => ({ m: n }) },
-      2: { from: RenamedV2, convert: ({ m }: RenamedV2): Renamed => ({ cents: m * 100 }) },
+      1: upcaster(Counted, ({ n }) => ({ m: n })),
+      2: upcaster(RenamedV2, ({ m }): Renamed => ({ cents: m * 100 })),
     };
 
     @IsInt() readonly cents!: number;

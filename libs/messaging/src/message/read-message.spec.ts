@@ -2,6 +2,7 @@ import { IsInt } from 'class-validator';
 import fc from 'fast-check';
 import { type KafkaRecord } from './message.js';
 import { readMessage } from './read-message.js';
+import { upcaster } from './topic.js';
 import { UNDECODABLE_BATCH } from './undecodable-batch.js';
 
 class Counted {
@@ -55,12 +56,9 @@ describe('a record that cannot be read', () => {
   it('has a reason of bounded length, however much is wrong', () => {
     class Verbose extends Counted {
       static readonly upcasters = {
-        0: {
-          from: Counted,
-          convert() {
-            throw new Error('x'.repeat(10_000));
-          },
-        },
+        0: upcaster(Counted, () => {
+          throw new Error('x'.repeat(10_000));
+        }),
       };
     }
     const old = { ...headers, ce_dataschema: 'urn:event:Counted:0' };

@@ -10,15 +10,21 @@ export interface EventClass {
   readonly upcasters?: Readonly<Record<number, Upcaster>>;
 }
 
-/** Converts the data of an earlier version of an event to the next version. */
+/** Converts the data of an earlier version of an event to the next version. Created by {@link upcaster}. */
 export interface Upcaster {
   /** The class that described the data in that version, unchanged. It validates the data before the conversion. */
   readonly from: new () => object;
-  /**
-   * Returns the fields that a handler of the next version expects, which are not validated again. It depends only on its argument. If it
-   * throws, the message becomes a dead letter.
-   */
-  convert(data: object): object;
+  /** Returns the data of the next version. */
+  readonly convert: (data: object) => object;
+}
+
+/**
+ * Creates an upcaster of data that `from` describes and has validated. `convert` returns the fields that a handler of the next version
+ * expects. They are not validated again, so it names the fields that it keeps: the data may also have fields that `from` does not declare.
+ * It depends only on its argument. If it throws, the message becomes a dead letter.
+ */
+export function upcaster<From extends object>(from: new () => From, convert: (data: From) => object): Upcaster {
+  return { from, convert: (data) => convert(data as From) };
 }
 
 /** Describes a topic and its events, for the service that publishes to it and for its consumers. */

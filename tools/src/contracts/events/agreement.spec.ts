@@ -75,6 +75,16 @@ describe.each(published.map((found) => ({ name: found.event.name, found })))('$n
   });
 });
 
+it.each([['garbage'], [null], [[{}]]])(
+  'P5 a handler gets no items from a message of version 1, even if it has %j',
+  (items) => {
+    const { topic, event } = published.find(({ event }) => event.name === 'OrderPlaced.v1')!;
+    const example = event.schema.examples?.[0] as object;
+
+    expect(readEvent(topic, event.type, { ...example, items }, event.schema.$id)).toEqual(example);
+  },
+);
+
 /** A schema cannot express these (RFC 7493, section 2.1; RFC 3339, section 5.6). */
 it.each([
   ['half of a surrogate pair', 'OrderPlaced.v1', 'customerId', '\ud83d'],
