@@ -199,8 +199,8 @@ async function sends(topic: string, name: string, fields: object): Promise<void>
 
     it.each<[string, Partial<typeof record>, RegExp]>([
       [
-        'a version that it does not have',
-        { headers: { ...headers, ce_dataschema: 'urn:event:OrderFinished:9' } },
+        'a version older than any that it has',
+        { headers: { ...headers, ce_dataschema: 'urn:event:OrderFinished:0' } },
         /^headers/,
       ],
       ['a missing header', { headers: { ...headers, ce_id: '' } }, /^headers/],
@@ -215,6 +215,19 @@ async function sends(topic: string, name: string, fields: object): Promise<void>
 
       const read = await until('Java reads it', () => java.read.find((event) => event.headers['x-test'] === name));
       expect(read.problems).toContainEqual(expect.stringMatching(problem));
+    });
+
+    it('the consumer reads a version newer than any that it has as the newest one', async () => {
+      const newer = {
+        key: data.orderId,
+        value: JSON.stringify({ ...data, finishedBy: 'ada' }),
+        headers: { ...headers, ce_dataschema: 'urn:event:OrderFinished:9', 'x-test': 'newer' },
+      };
+
+      await produce(ofPayments.brokers, ofPayments.orderEvents, [newer]);
+
+      const read = await until('Java reads it', () => java.read.find((event) => event.headers['x-test'] === 'newer'));
+      expect(read).toMatchObject({ message: 'OrderFinished.v1', problems: [] });
     });
 
     it('the producer sends nothing', async () => {

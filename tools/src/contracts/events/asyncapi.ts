@@ -69,7 +69,8 @@ export interface PublishedTopic {
 const DESCRIPTION =
   'The events that order-service and payment-service publish to Apache Kafka. A message is a CloudEvent 1.0 in binary mode: the headers ' +
   'have the attributes, the value has the data as JSON. A message may be delivered more than once, and then has the same `ce_id` and ' +
-  '`ce_source`. Messages with the same key are in the order of their commits. Ignore fields, headers and types that you do not know.';
+  '`ce_source`. Messages with the same key are in the order of their commits. Ignore unknown fields, headers and types. A newer version of an event only adds fields ' +
+  'to it: read a message with the newest version that you know and that is not newer than the message (`ce_dataschema`).';
 
 /** Returns the AsyncAPI document of all topics. */
 export function asyncApi(

@@ -18,6 +18,10 @@ const base = edited(released, ({ components }) => {
     type: 'array',
     items: { type: 'object', properties: { sku: { type: 'string', maxLength: 20 } }, required: ['sku'] },
   };
+  // It has not been released, so it may still change, except to what consumers of version 1 cannot read.
+  components.schemas['OrderPlaced.v2'] = structuredClone(components.schemas['OrderPlaced.v1']);
+  components.schemas['OrderPlaced.v2'].required.push('items');
+  components.schemas['OrderPlaced.v2'].properties.items = { type: 'array', items: { type: 'object' } };
 });
 
 function edited(document: AsyncApi, edit: (document: Editable) => void): AsyncApi {
@@ -31,6 +35,8 @@ const problemsOf = (edit: (document: Editable) => void, exemptions: Parameters<t
 
 const cancelled = (edit: (schema: Editable) => void) => (document: Editable) =>
   edit(document.components.schemas['OrderCancelled.v1']);
+const secondVersion = (edit: (schema: Editable) => void) => (document: Editable) =>
+  edit(document.components.schemas['OrderPlaced.v2']);
 const headers = (edit: (schema: Editable) => void) => (document: Editable) =>
   edit(document.components.messages['OrderCancelled.v1'].headers);
 const topic = (edit: (kafka: Editable, channel: Editable) => void) => (document: Editable) =>
@@ -79,6 +85,9 @@ const forbidden: Readonly<Record<string, (document: Editable) => void>> = {
   'OrderCancelled.v1: added the required field items[].size': cancelled((schema) => {
     schema.properties.items.items.properties.size = { type: 'string' };
     schema.properties.items.items.required.push('size');
+  }),
+  'OrderCancelled.v1: removed the schema of the elements of items': cancelled((schema) => {
+    delete schema.properties.items.items;
   }),
   'OrderCancelled.v1: changed the limits of the value': cancelled((schema) => {
     schema.additionalProperties = false;
@@ -150,6 +159,36 @@ describe('a change that is incompatible with a release', () => {
   });
 });
 
+describe('a version of an event', () => {
+  const forbidden: Readonly<Record<string, (schema: Editable) => void>> = {
+    'removed the required field total': (schema) => remove(schema, 'total'),
+    'made the required field total optional': (schema) => {
+      schema.required = schema.required.filter((name: string) => name !== 'total');
+    },
+    'changed the type of total from integer to string': (schema) => (schema.properties.total.type = 'string'),
+    'changed the format of orderId from uuid to none': (schema) => delete schema.properties.orderId.format,
+    'changed the limits of customerId': (schema) => (schema.properties.customerId.maxLength = 1000),
+  };
+
+  it.each(Object.entries(forbidden))(
+    'is reported if consumers of the previous one cannot read it: %s',
+    (text, change) => {
+      const document = edited(base, secondVersion(change));
+
+      expect(compatibilityProblems(document, [], [])).toEqual([
+        `OrderPlaced.v2 as version 1: ${text}. A new version may only add to the previous one. Undo it, or add an event of another type.`,
+      ]);
+    },
+  );
+
+  it.each<[string, (schema: Editable) => void]>([
+    ['adds required fields', () => undefined],
+    ['requires more', (schema) => (schema.properties.customerId.maxLength = 10)],
+  ])('is not reported if it %s', (_, change) => {
+    expect(compatibilityProblems(edited(base, secondVersion(change)), [], [])).toEqual([]);
+  });
+});
+
 describe('a change that is compatible', () => {
   it.each([
     ['nothing', () => undefined],
@@ -164,7 +203,8 @@ describe('a change that is compatible', () => {
     [
       'a new version of an event',
       ({ components, channels }: Editable) => {
-        components.schemas['OrderCancelled.v2'] = { type: 'object' };
+        const { required, ...first } = components.schemas['OrderCancelled.v1'];
+        components.schemas['OrderCancelled.v2'] = { ...first, required: [...required, 'kind'] };
         components.messages['OrderCancelled.v2'] = components.messages['OrderCancelled.v1'];
         channels.orderEvents.messages['OrderCancelled.v2'] = {};
       },
@@ -186,11 +226,31 @@ describe('an exemption', () => {
     expect(problemsOf(edit, [{ change, reason: ' ' }])).toHaveLength(1);
   });
 
+  it.each<[string, (schema: Editable) => void]>([
+    ['forbids unknown fields', (schema) => (schema.additionalProperties = false)],
+    ['requires a field that it does not describe', (schema) => schema.required.push('gift')],
+    ['leaves the elements of an array open', (schema) => delete schema.properties.items.items],
+  ])('of a removed field does not allow that its schema also %s', (_, change) => {
+    const reported = problemsOf(
+      cancelled((schema) => {
+        remove(schema, 'actor');
+        change(schema);
+      }),
+      [{ change: 'OrderCancelled.v1: removed the optional field actor', reason }],
+    );
+
+    expect(reported).toEqual([
+      expect.stringMatching(
+        /^OrderCancelled\.v1: .*Undo it, or add a version of the event or an event of another type\.$/,
+      ),
+    ]);
+  });
+
   it('allows no other change', () => {
     const change = 'OrderCancelled.v1: removed the required field reason';
 
     expect(problemsOf(forbidden[change] as () => void, [{ change, reason }])).toEqual([
-      expect.stringContaining('Undo it, or add a version of the event.'),
+      expect.stringContaining('Undo it, or add a version of the event or an event of another type.'),
     ]);
   });
 

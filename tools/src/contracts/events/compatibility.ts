@@ -17,8 +17,9 @@ export interface Release {
 
 /**
  * Compares the document with every release, in both directions: consumers of each release must be able to read today's messages, and
- * today's consumers must be able to read the messages of each release (Confluent's `FULL_TRANSITIVE`). Returns what is wrong, and which
- * exemptions are not needed.
+ * today's consumers must be able to read the messages of each release (Confluent's `FULL_TRANSITIVE`). Compares each version of an event
+ * with the one before it too, in one direction: a consumer that knows only the earlier version must be able to read the later one. Returns
+ * what is wrong, and which exemptions are not needed.
  */
 export function compatibilityProblems(
   document: AsyncApi,
@@ -37,12 +38,25 @@ export function compatibilityProblems(
     if (exemption && change.mayBeExempt && exemption.reason.trim() !== '') continue;
     const advice = change.mayBeExempt
       ? 'Undo it, or exempt it with a reason'
-      : 'Undo it, or add a version of the event';
+      : 'Undo it, or add a version of the event or an event of another type';
     problems.push(`${change.text}, which is incompatible with ${versions.join(', ')}. ${advice}.`);
   }
+  for (const { text } of changesBetweenVersions(document))
+    problems.push(`${text}. A new version may only add to the previous one. Undo it, or add an event of another type.`);
   for (const { change } of exemptions)
     if (!found.has(change)) problems.push(`The exemption "${change}" is not needed. Remove it.`);
   return problems;
+}
+
+function changesBetweenVersions({ components: { schemas } }: AsyncApi): Change[] {
+  return Object.entries(schemas).flatMap(([name, schema]) => {
+    const [, type, version] = /^(.+)\.v(\d+)$/.exec(name) ?? [];
+    for (let n = Number(version) - 1; n > 0; n--) {
+      const previous = schemas[`${type}.v${n}`];
+      if (previous) return schemaChanges(`${name} as version ${n}`, previous, schema, 'later values');
+    }
+    return [];
+  });
 }
 
 function changesSince(before: AsyncApi, after: AsyncApi): Change[] {

@@ -34,7 +34,8 @@ export function headersOf({ type, version }: EventVersion, source: string): Json
       ce_source: { description: 'The service that published the message.', ...STORED, examples: [source] },
       ce_type: { description: 'The type of the event.', type: 'string', const: type, examples: [type] },
       ce_dataschema: {
-        description: 'The id of the JSON Schema of the value, which ends with the version of the event.',
+        description:
+          'The id of the JSON Schema of the value, which ends with the version of the event. A newer version only adds fields.',
         type: 'string',
         const: schemaId(type, version),
         examples: [schemaId(type, version)],

@@ -11,13 +11,16 @@ export interface Change {
   readonly mayBeExempt: boolean;
 }
 
+/** Whether values of each schema must satisfy the other one, or only those of the later schema the earlier one. */
+type Direction = 'both' | 'later values';
+
 let isReady = false;
 
 /**
- * Whether values of each schema satisfy the other one, as far as a consumer can rely on it: a new optional field is compatible, although
- * an open schema allowed any value there before.
+ * Whether values satisfy the other schema, as far as a consumer can rely on it: a new optional field is compatible, although an open schema
+ * allowed any value there before.
  */
-function areCompatible(before: JsonSchema, after: JsonSchema): boolean {
+function areCompatible(before: JsonSchema, after: JsonSchema, direction: Direction): boolean {
   const [one, other] = differing(compared(before), compared(after)).map((schema) => JSON.stringify(schema));
   if (one === undefined || other === undefined || one === other) return true;
   if (!isReady) {
@@ -25,7 +28,7 @@ function areCompatible(before: JsonSchema, after: JsonSchema): boolean {
     initSync({ module });
     isReady = true;
   }
-  return checkCompatibility(one, other, 'both');
+  return checkCompatibility(one, other, direction === 'both' ? 'both' : 'serializer');
 }
 
 /** Leaves out annotations, identifiers, and formats, which jsoncompat ignores and which are compared separately. */
@@ -62,13 +65,37 @@ function mapped<T, R>(object: Readonly<Record<string, T>>, map: (value: T, key: 
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value, key)]));
 }
 
-/** Lists the changes after which an old consumer cannot read new messages, or a new consumer cannot read old ones. */
-export function schemaChanges(place: string, before: JsonSchema, after: JsonSchema): Change[] {
-  const changes = [...partChanges(place, '', before, after)];
-  // Removed optional fields have been reported. What is left must be compatible as a whole.
-  if (changes.length === 0 && !areCompatible(before, after))
-    return [{ text: `${place}: the schema is not compatible`, mayBeExempt: false }];
+/**
+ * Lists the changes after which an old consumer cannot read new messages, or a new consumer cannot read old ones. With `later values`, only
+ * the former.
+ */
+export function schemaChanges(
+  place: string,
+  before: JsonSchema,
+  after: JsonSchema,
+  direction: Direction = 'both',
+): Change[] {
+  const changes = [...partChanges(place, '', [before, after], direction)];
+  // What is left must be compatible as a whole, unless it is already reported in part.
+  const isReported = changes.some(({ mayBeExempt }) => !mayBeExempt);
+  if (!isReported && !areCompatible(withoutRemoved(before, after), after, direction))
+    changes.push({ text: `${place}: the schema is not compatible`, mayBeExempt: false });
   return changes;
+}
+
+/** Leaves out the optional fields that the other schema no longer has. They are reported one by one, and may be exempt. */
+function withoutRemoved(before: JsonSchema, after: JsonSchema): JsonSchema {
+  const { properties, items, required = [] } = before;
+  const kept = Object.entries(properties ?? {}).flatMap(([field, schema]) => {
+    const now = after.properties?.[field];
+    if (now) return [[field, withoutRemoved(schema, now)]];
+    return required.includes(field) ? [[field, schema]] : [];
+  });
+  return {
+    ...before,
+    ...(properties && { properties: Object.fromEntries(kept) as JsonSchema['properties'] & object }),
+    ...(items && after.items && { items: withoutRemoved(items, after.items) }),
+  };
 }
 
 /** Leaves out what is compared part by part. */
@@ -76,29 +103,35 @@ function withoutParts(schema: JsonSchema): JsonSchema {
   return { ...schema, properties: undefined, items: undefined, required: undefined };
 }
 
-function* partChanges(place: string, path: string, before: JsonSchema, after: JsonSchema): Generator<Change> {
-  const { properties: fieldsBefore, items: itemsBefore } = before;
-  const { properties: fieldsAfter, items: itemsAfter } = after;
+function* partChanges(
+  place: string,
+  path: string,
+  [before, after]: readonly [JsonSchema, JsonSchema],
+  direction: Direction,
+): Generator<Change> {
   const change = (text: string, mayBeExempt = false): Change => ({ text: `${place}: ${text}`, mayBeExempt });
   const name = path || 'the value';
-  if (typesOf(before).join() !== typesOf(after).join())
-    return yield change(
-      `changed the type of ${name} from ${typesOf(before).join(' or ')} to ${typesOf(after).join(' or ')}`,
-    );
-  if (before.format !== after.format)
+  const isBoth = direction === 'both';
+  const [types, newTypes] = [typesOf(before), typesOf(after)];
+  if (isBoth ? types.join() !== newTypes.join() : newTypes.some((type) => !types.includes(type)))
+    return yield change(`changed the type of ${name} from ${types.join(' or ')} to ${newTypes.join(' or ')}`);
+  if (before.format !== after.format && (isBoth || before.format !== undefined))
     yield change(`changed the format of ${name} from ${before.format ?? 'none'} to ${after.format ?? 'none'}`);
-  if (!areCompatible(withoutParts(before), withoutParts(after))) yield change(`changed the limits of ${name}`);
-  if (itemsBefore && itemsAfter) yield* partChanges(place, `${path}[]`, itemsBefore, itemsAfter);
-  for (const field of Object.keys({ ...fieldsBefore, ...fieldsAfter })) {
+  if (!areCompatible(withoutParts(before), withoutParts(after), direction))
+    yield change(`changed the limits of ${name}`);
+  if (before.items && after.items) yield* partChanges(place, `${path}[]`, [before.items, after.items], direction);
+  else if (before.items) yield change(`removed the schema of the elements of ${name}`);
+  const [fields, newFields] = [before.properties, after.properties];
+  for (const field of Object.keys({ ...fields, ...newFields })) {
     const fieldPath = path ? `${path}.${field}` : field;
-    const [one, other] = [fieldsBefore?.[field], fieldsAfter?.[field]];
+    const [one, other] = [fields?.[field], newFields?.[field]];
     const [wasRequired, isRequired] = [before, after].map(({ required = [] }) => required.includes(field));
     if (!other) yield change(`removed the ${wasRequired ? 'required' : 'optional'} field ${fieldPath}`, !wasRequired);
-    else if (!one && isRequired) yield change(`added the required field ${fieldPath}`);
-    else if (one && wasRequired !== isRequired)
+    else if (!one && isRequired && isBoth) yield change(`added the required field ${fieldPath}`);
+    else if (one && wasRequired !== isRequired && (isBoth || wasRequired))
       yield change(
         `made the ${wasRequired ? 'required field' : 'optional field'} ${fieldPath} ${isRequired ? 'required' : 'optional'}`,
       );
-    if (one && other) yield* partChanges(place, fieldPath, one, other);
+    if (one && other) yield* partChanges(place, fieldPath, [one, other], direction);
   }
 }

@@ -10,11 +10,16 @@ import com.networknt.schema.SpecificationVersion;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** The AsyncAPI document: which messages a channel has, and what their headers, keys and values must be. */
 final class Contract {
   static final ObjectMapper JSON = new ObjectMapper();
+  private static final String DATASCHEMA = "ce_dataschema";
+  private static final Pattern VERSION = Pattern.compile("(?<event>urn:event:.+):(?<version>\\d{1,9})");
   private static final SchemaRegistry SCHEMAS = SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12);
 
   private final JsonNode document;
@@ -49,9 +54,19 @@ final class Contract {
           .orElseThrow(() -> new IllegalArgumentException("The channel has no message " + name));
     }
 
-    /** Returns the message with these headers, or null if the document has none. */
+    /**
+     * Returns the message as which to read one with these headers: the newest version of its event that the document has and that is not
+     * newer than the message. Returns null if there is none, or if the headers violate its schema.
+     */
     Message messageWith(ObjectNode headers) {
-      return messages.stream().filter(message -> message.headers.validate(headers).isEmpty()).findFirst().orElse(null);
+      Matcher schema = VERSION.matcher(headers.path(DATASCHEMA).asText());
+      if (!schema.matches()) return null;
+      int version = Integer.parseInt(schema.group("version"));
+      return messages.stream()
+          .filter(message -> message.event.equals(schema.group("event")) && message.version <= version)
+          .max(Comparator.comparingInt(message -> message.version))
+          .filter(message -> message.headers.validate(message.ofItsVersion(headers)).isEmpty())
+          .orElse(null);
     }
   }
 
@@ -59,6 +74,8 @@ final class Contract {
   final class Message {
     final String name;
     final JsonNode headerSchemas;
+    private final String event;
+    private final int version;
     private final Schema headers;
     private final Schema key;
     private final String keyField;
@@ -71,11 +88,20 @@ final class Contract {
       JsonNode keySchema = message.at("/bindings/kafka/key");
       JsonNode payloadSchema = resolved(message.path("payload"));
       headerSchemas = headersSchema.path("properties");
+      Matcher schema = VERSION.matcher(headerSchemas.path(DATASCHEMA).path("const").asText());
+      if (!schema.matches()) throw new IllegalArgumentException(name + " has no version");
+      event = schema.group("event");
+      version = Integer.parseInt(schema.group("version"));
       headers = SCHEMAS.getSchema(headersSchema);
       key = SCHEMAS.getSchema(keySchema);
       keyField = keySchema.path("x-field").asText();
       example = payloadSchema.at("/examples/0");
       payload = SCHEMAS.getSchema(payloadSchema);
+    }
+
+    /** Returns the headers of a message as this version would have them. A newer version only adds to it. */
+    private ObjectNode ofItsVersion(ObjectNode headers) {
+      return headers.deepCopy().put(DATASCHEMA, event + ":" + version);
     }
 
     /** Returns the example of the document, with some other fields. */
