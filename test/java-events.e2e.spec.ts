@@ -60,7 +60,7 @@ async function sends(topic: string, name: string, fields: object): Promise<void>
   });
 
   afterAll(async () => {
-    await java.stop();
+    await (java as EventExchange | undefined)?.stop();
     await stopServices();
     await database.drop();
   });
@@ -258,5 +258,11 @@ async function sends(topic: string, name: string, fields: object): Promise<void>
         await database.sql(`select type, error from ${schema}.inbox_parked where message_id = any($1)`, [ids]),
       ).toEqual([]);
     }
+  });
+
+  it('a message that is sent after the end of the Java process is reported', async () => {
+    await java.stop();
+
+    await expect(java.send(ofOrders.orderEvents, 'OrderFinished.v1', {})).rejects.toThrow('has ended');
   });
 });

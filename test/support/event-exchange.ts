@@ -34,13 +34,15 @@ export class EventExchange {
   /** Everything that the consumer has read. */
   readonly read: ReadEvent[] = [];
   private readonly answers: ((line: Line) => void)[] = [];
+  private readonly gone: Promise<void>;
+  private hasEnded = false;
   private errors = '';
 
   constructor(private readonly process: ChildProcessByStdio<Writable, Readable, Readable>) {
     process.stderr.on('data', (chunk: Buffer) => (this.errors += chunk.toString()));
-    process.once('exit', () => {
-      for (const answer of this.answers.splice(0)) answer({ refused: this.errors });
-    });
+    // Writing to a process that has ended fails. `send` reports that it has ended.
+    process.stdin.on('error', () => undefined);
+    this.gone = this.end();
     createInterface({ input: process.stdout }).on('line', (text) => {
       const line = JSON.parse(text) as Line;
       if ('topic' in line) this.read.push(line);
@@ -48,8 +50,21 @@ export class EventExchange {
     });
   }
 
+  /** Waits for the end of the process, and then reports it to everybody who waits for an answer. */
+  private async end(): Promise<void> {
+    // Not `exit`, because its last answers may still be unread then.
+    await once(this.process, 'close');
+    this.hasEnded = true;
+    for (const answer of this.answers.splice(0)) answer({ refused: this.ending() });
+  }
+
+  private ending(): string {
+    return `The Java process has ended. ${this.errors}`;
+  }
+
   /** Sends the example of a message, with other fields, and returns its id. Throws what the producer says if it refuses to send it. */
   async send(topic: string, message: string, fields: object): Promise<string> {
+    if (this.hasEnded) throw new Error(this.ending());
     const line = await new Promise<Line>((resolve) => {
       this.answers.push(resolve);
       this.process.stdin.write(`${JSON.stringify({ topic, message, fields })}\n`);
@@ -61,16 +76,14 @@ export class EventExchange {
   /** Waits until the consumer has read a message of the key with this name, and returns it. */
   receives(topic: string, key: string, name: string): Promise<ReadEvent> {
     return until(`Java reads ${name} of ${key}`, () => {
-      if (this.process.exitCode !== null) throw new Error(this.errors);
+      if (this.hasEnded) throw new Error(this.ending());
       return this.read.find((event) => event.topic === topic && event.key === key && event.message === name);
     });
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode !== null) return;
-    const gone = once(this.process, 'exit');
     this.process.stdin.end();
-    await gone;
+    await this.gone;
   }
 }
 
