@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { type GeneratedFiles } from '../generated-files.js';
+import { OperationalError } from '../errors.js';
 import { buf, PROTO } from './buf.js';
 
 const GENERATED = 'libs/contracts/src/generated/grpc';
@@ -24,6 +25,17 @@ export async function grpcContracts(): Promise<GeneratedFiles> {
 export async function releasedGrpc(): Promise<GeneratedFiles> {
   const released = await inFolder((folder) => image(folder, '--exclude-source-info'));
   return { files: new Map([[join(PROTO, 'released.binpb'), released]]), folders: [] };
+}
+
+/** Lists the changes of the .proto files since the last release that could break a caller. */
+export async function breakingGrpcChanges(): Promise<string[]> {
+  return await buf('breaking', '--against', 'released.binpb').then(
+    () => [],
+    (error: unknown) => {
+      if (error instanceof OperationalError) return [error.message];
+      throw error;
+    },
+  );
 }
 
 async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {

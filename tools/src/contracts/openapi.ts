@@ -4,6 +4,7 @@ import { format, resolveConfig } from 'prettier';
 import { built, builtApiKit } from '../built.js';
 import { root } from '../checkout.js';
 import { type GeneratedFiles } from '../generated-files.js';
+import { breakingChanges } from './openapi-changes.js';
 
 const FOLDER = 'libs/contracts/openapi';
 
@@ -46,6 +47,18 @@ export async function releasedOpenApi(): Promise<GeneratedFiles> {
     files: new Map([...files].map(([path, text]) => [join(folder, basename(path)), text])),
     folders: [folder],
   };
+}
+
+/** Lists the changes of the APIs since the last release that could break a client. Needs Go. */
+export async function breakingOpenApiChanges(): Promise<string[]> {
+  const changes = await Promise.all(
+    SERVICES.map(async ({ schema }) => {
+      const [before, after] = [`released/${schema}.json`, `${schema}.json`].map((path) => join(root, FOLDER, path));
+      const found = await breakingChanges(before ?? '', after ?? '');
+      return found.map(({ operation, path, text }) => `${schema}: ${operation} ${path}: ${text}`);
+    }),
+  );
+  return changes.flat();
 }
 
 async function documentOf(name: string): Promise<object> {

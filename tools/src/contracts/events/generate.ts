@@ -1,6 +1,7 @@
 import { Parser } from '@asyncapi/parser';
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { root } from '../../checkout.js';
 import { OperationalError } from '../../errors.js';
@@ -12,11 +13,14 @@ import { eventVersions, topics } from './schemas.js';
 
 /** The folder of the published event contracts. */
 export const EVENTS = 'libs/contracts/events';
+/** It has a folder for each released version. */
+export const RELEASED = `${EVENTS}/released`;
 
 /** Generates the JSON Schema of each event version, and the AsyncAPI document with all of them, and the page that shows it. */
 export async function eventContracts(): Promise<GeneratedFiles> {
   const published = await Promise.all(topics.map(async (topic) => ({ topic, versions: await eventVersions(topic) })));
-  const document = asyncApi(packageVersion(), published, await applications());
+  const users = await applications();
+  const document = await versioned((version) => asyncApi(version, published, users));
   await assertValid(document);
   const texts = new Map([
     [`${EVENTS}/asyncapi.json`, JSON.stringify(document)],
@@ -40,7 +44,16 @@ async function formatted(path: string, text: string): Promise<string> {
   return await format(text, { ...(await resolveConfig(join(root, path))), filepath: path });
 }
 
-/** The version of the repository, whose release publishes the contracts. */
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }).version;
+/**
+ * Returns the document with the version of the repository, whose release publishes it. If that version has been released with another
+ * document, this one is on the way to the next release, and its version says so: `0.2.0-next` after `0.1.0`.
+ */
+async function versioned(document: (version: string) => AsyncApi): Promise<AsyncApi> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { readonly version: string };
+  const current = document(version);
+  const released = await readFile(join(root, RELEASED, version, 'asyncapi.json'), 'utf8').catch(() => undefined);
+  if (released === undefined || isDeepStrictEqual(JSON.parse(released), JSON.parse(JSON.stringify(current))))
+    return current;
+  const [major, minor] = version.split('.').map(Number);
+  return document(`${major}.${(minor ?? 0) + 1}.0-next`);
 }

@@ -5,9 +5,8 @@ import { OperationalError } from '../../errors.js';
 import { type GeneratedFiles } from '../../generated-files.js';
 import { type AsyncApi } from './asyncapi.js';
 import { compatibilityProblems, type Exemption, type Release } from './compatibility.js';
-import { EVENTS } from './generate.js';
+import { EVENTS, RELEASED } from './generate.js';
 
-const RELEASED = `${EVENTS}/released`;
 const DOCUMENT = 'asyncapi.json';
 
 /** Returns how the event contracts are incompatible with those of the releases. */
@@ -23,7 +22,7 @@ export async function releasedEvents(version: string): Promise<GeneratedFiles> {
   const kept = await text(path).catch(() => content);
   if (kept !== content)
     throw new OperationalError(
-      `The event contracts of ${version} are released already. Raise the version in package.json first.`,
+      `The event contracts of ${version} are released already. Raise the version in package.json, and run "npm run contracts" first.`,
     );
   return { files: new Map([[path, content]]), folders: [] };
 }
