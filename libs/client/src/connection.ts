@@ -1,7 +1,7 @@
-import { isProblem, problemOf, type SentRequest, TwinboxConnectionError } from './errors.js';
+import { isProblem, problemOf, type SentRequest, TokenUnavailable, TwinboxConnectionError } from './errors.js';
 import { type CallOptions, type ClientOptions } from './options.js';
 import { isRepeatable, mayPass, pauseBefore } from './retries.js';
-import { wait } from './wait.js';
+import { after, unlessAborted, wait } from './wait.js';
 
 /** A request that can be sent any number of times. */
 export interface HttpRequest {
@@ -13,12 +13,18 @@ export interface HttpRequest {
 
 /** One attempt to send a request. */
 interface Attempt {
-  /** Its number, from 1. */
-  readonly number: number;
+  /** How often the request was sent before. */
+  readonly sentBefore: number;
   readonly signal: AbortSignal | undefined;
+  /** How long it may take, with its tokens. */
   readonly timeoutMs: number;
   /** Whether the answer is a stream, whose body is read later. Otherwise the body is part of the attempt. */
   readonly isStream?: boolean;
+}
+
+/** An attempt whose signal is also aborted when its time is up. */
+interface Limited extends Pick<Attempt, 'sentBefore' | 'isStream'> {
+  readonly signal: AbortSignal;
 }
 
 const ATTEMPTS = 5;
@@ -40,15 +46,17 @@ export class Connection {
     const { attempts = ATTEMPTS, attemptMs = ATTEMPT_MS, totalMs = TOTAL_MS } = { ...this.options, ...call };
     const { signal } = call;
     const deadline = performance.now() + totalMs;
+    let sentBefore = 0;
     for (let number = 1; ; number++) {
       const leftMs = deadline - performance.now();
       try {
-        return await this.sendOnce(request, { number, signal, timeoutMs: Math.min(attemptMs, leftMs) });
+        return await this.sendOnce(request, { sentBefore, signal, timeoutMs: Math.min(attemptMs, leftMs) });
       } catch (error) {
         if (number >= attempts || !mayPass(error) || !isRepeatable(request, error)) throw error;
         const pauseMs = pauseBefore(number, error);
         if (performance.now() + pauseMs >= deadline) throw error;
         await wait(pauseMs, signal);
+        sentBefore = error.request.attempts;
       }
     }
   }
@@ -59,45 +67,61 @@ export class Connection {
    * @throws TwinboxProblem for any answer but a success or a 304
    */
   async sendOnce(request: HttpRequest, attempt: Attempt): Promise<Response> {
-    const token = await this.token();
+    const { signal, timeoutMs, ...further } = attempt;
+    signal?.throwIfAborted();
+    const late = new AbortController();
+    const timer = after(timeoutMs, () => late.abort(new Error(`It took more than ${Math.round(timeoutMs)} ms.`)));
+    const ending = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+    try {
+      return await this.sendWithToken(request, { ...further, signal: ending });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async sendWithToken(request: HttpRequest, attempt: Limited): Promise<Response> {
+    const { sentBefore, signal } = attempt;
+    const token = await this.token(sentRequest(request, sentBefore), signal);
     try {
       return await this.exchange(request, token, attempt);
     } catch (error) {
       if (!isProblem(error) || error.status !== 401 || token === undefined) throw error;
-      const next = await this.token(token);
+      const next = await this.token(sentRequest(request, sentBefore + 1), signal, token);
       if (next === undefined || next === token) throw error;
       return this.exchange(request, next, attempt);
     }
   }
 
-  private async token(refused?: string): Promise<string | undefined> {
+  private async token(sent: SentRequest, signal: AbortSignal, refused?: string): Promise<string | undefined> {
     const { token } = this.options;
-    return typeof token === 'function' ? token(refused) : token;
+    if (typeof token !== 'function') return token;
+    try {
+      return await unlessAborted(signal, async () => token(refused));
+    } catch (error) {
+      throw new TokenUnavailable(sent, error);
+    }
   }
 
-  private async exchange(request: HttpRequest, token: string | undefined, attempt: Attempt): Promise<Response> {
+  private async exchange(request: HttpRequest, token: string | undefined, attempt: Limited): Promise<Response> {
     const { method, url, body } = request;
-    const { number, signal, timeoutMs, isStream = false } = attempt;
-    signal?.throwIfAborted();
-    const sent = sentRequest(request, number);
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error(`It took more than ${Math.round(timeoutMs)} ms.`)), timeoutMs);
+    const { sentBefore, signal, isStream = false } = attempt;
+    const sent = sentRequest(request, sentBefore + 1);
     // Called without `this`, which a browser's own function does not accept.
     const { fetch = globalThis.fetch } = this.options;
     try {
       const response = await fetch(url, {
         method,
         headers: this.headersFor(request, token),
-        signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+        signal,
         ...(body !== undefined && { body }),
       });
       if (!response.ok && response.status !== 304) throw await problemOf(response, sent);
       return isStream ? response : await received(response);
     } catch (error) {
-      signal?.throwIfAborted();
       throw isProblem(error) ? error : new TwinboxConnectionError(sent, error);
-    } finally {
-      clearTimeout(timer);
     }
   }
 

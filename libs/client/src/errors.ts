@@ -74,8 +74,9 @@ export class TwinboxProblem<D extends ProblemDocument = ProblemDocument> extends
 export type ProblemOf<D> = D extends ProblemDocument ? TwinboxProblem<D> : never;
 
 /**
- * No answer has arrived: the service cannot be reached, or the connection broke, or it took too long. `cause` is the error of `fetch`, if
- * there is one. A change may have been carried out all the same; to find out, call again with `request.idempotencyKey`.
+ * No answer has arrived: the service cannot be reached, the connection broke, it took too long, or the token provider failed. `cause` is
+ * the error of `fetch` or of the provider. Unless `request.attempts` is 0, a change may have been carried out all the same; to find out,
+ * call again with `request.idempotencyKey`.
  */
 export class TwinboxConnectionError extends Error {
   override readonly name = 'TwinboxConnectionError';
@@ -83,10 +84,18 @@ export class TwinboxConnectionError extends Error {
   constructor(
     readonly request: SentRequest,
     cause: unknown,
+    missing = 'answer to',
   ) {
     const { method, url, attempts } = request;
-    const times = attempts === 1 ? '' : ` after ${attempts} attempts`;
-    super(`No answer to ${method} ${url}${times}: ${reasonOf(cause)}`, { cause });
+    const times = attempts < 2 ? '' : ` after ${attempts} attempts`;
+    super(`No ${missing} ${method} ${url}${times}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The token provider has failed, so the last attempt had no effect. */
+export class TokenUnavailable extends TwinboxConnectionError {
+  constructor(request: SentRequest, cause: unknown) {
+    super(request, cause, 'access token for');
   }
 }
 

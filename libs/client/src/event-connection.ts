@@ -1,6 +1,7 @@
 import { type Connection, type HttpRequest, sentRequest } from './connection.js';
 import { TwinboxConnectionError } from './errors.js';
 import { type EventFrame, FrameParser } from './event-frames.js';
+import { after } from './wait.js';
 
 const CONNECT_MS = 10_000;
 
@@ -43,7 +44,7 @@ export class EventConnection {
     const { signal: caller } = this.limits;
     const signal = caller ? AbortSignal.any([this.closing.signal, caller]) : this.closing.signal;
     const response = await this.connection.sendOnce(this.request, {
-      number: 1,
+      sentBefore: 0,
       signal,
       timeoutMs: CONNECT_MS,
       isStream: true,
@@ -55,7 +56,7 @@ export class EventConnection {
   private async read(reader: ReadableStreamDefaultReader<Uint8Array>) {
     const { silenceMs } = this.limits;
     const tooSilent = () => this.closing.abort(new Error(`The stream was silent for ${silenceMs} ms.`));
-    const silence = setTimeout(tooSilent, silenceMs);
+    const silence = after(silenceMs, tooSilent);
     try {
       return await reader.read();
     } catch (error) {

@@ -3,7 +3,8 @@ export type Role = 'customer' | 'operator' | 'admin';
 
 /**
  * Returns the access token for a request, from the caller's own cache. After a 401 it is called once more with the token that was refused,
- * and should then get a new one. Without a token, a request is anonymous.
+ * and should then get a new one. Without a token, a request is anonymous. If it throws, or takes longer than an attempt may, the attempt has
+ * failed, and another one may follow.
  */
 export type TokenProvider = (refused?: string) => string | undefined | Promise<string | undefined>;
 
@@ -21,7 +22,7 @@ export interface ClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** How often a request is sent at most, with all its retries. Default 5; 1 never retries. */
   readonly attempts?: number;
-  /** How long one attempt may take, in milliseconds. Default 10,000. */
+  /** How long one attempt may take, with the token provider, in milliseconds. Default 10,000. */
   readonly attemptMs?: number;
   /** How long a call may take with all its retries, in milliseconds. Default 30,000. */
   readonly totalMs?: number;
@@ -29,7 +30,7 @@ export interface ClientOptions {
 
 /** What every call may state. */
 export interface CallOptions {
-  /** Ends the call, and any wait before a retry, at once. The call then throws the reason of the signal. */
+  /** Ends the call, and any wait for a token or before a retry, at once. The call then throws the reason of the signal. */
   readonly signal?: AbortSignal;
   /** Further headers. They take precedence over those of the client. */
   readonly headers?: Readonly<Record<string, string>>;

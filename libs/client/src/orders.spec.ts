@@ -1,16 +1,23 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { createOrdersClient, isProblem, TwinboxProblem } from './orders.js';
+import { createOrdersClient, isProblem, TwinboxConnectionError, TwinboxProblem } from './orders.js';
 
 // A proxy between a caller and the service, which answers by itself.
 let server: Server;
 let answers: ((response: ServerResponse) => void)[];
-let requests: { readonly method: string | undefined; readonly url: string | undefined; readonly key: unknown }[];
+let requests: {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly key: unknown;
+  readonly token: string | undefined;
+  readonly lastEventId: unknown;
+}[];
 
 beforeAll(async () => {
   server = createServer(({ method, url, headers }, response) => {
-    requests.push({ method, url, key: headers['idempotency-key'] });
+    const { authorization: token, 'idempotency-key': key, 'last-event-id': lastEventId } = headers;
+    requests.push({ method, url, key, token, lastEventId });
     answers.shift()?.(response);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -32,6 +39,16 @@ const json =
   (value: unknown, status = 200) =>
   (response: ServerResponse) =>
     void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+
+/** Sends frames, and leaves the stream open. */
+const stream = (text: string) => (response: ServerResponse) =>
+  void response.writeHead(200, { 'content-type': 'text/event-stream' }).write(text);
+const anEvent = (position: number) =>
+  `id: ${position}\nevent: order\ndata: ${JSON.stringify({ orderId: 'x', position })}\n\n`;
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {
+  for await (const item of items) return item;
+  throw new Error('There is none.');
+}
 
 it('repeats what a proxy could not deliver, with the same idempotency key', async () => {
   answers = [html(502), html(504), json({ id: 'x' }, 201)];
@@ -92,4 +109,77 @@ it('escapes what it puts into a path', async () => {
   await client().getProduct({ productId: '../a b?' });
 
   expect(requests[0]?.url).toBe('/products/..%2Fa%20b%3F');
+});
+
+describe('a token provider', () => {
+  it('that fails is asked again, whatever the request is, because nothing was sent', async () => {
+    answers = [json({ id: 'x' })];
+    let calls = 0;
+    const token = () => {
+      if (++calls < 3) throw new Error('the issuer is away');
+      return 'fresh';
+    };
+
+    const cart = await client({ token }).changeItem({ orderId: 'x', productId: 'y', quantity: 1 });
+
+    expect(cart).toEqual({ id: 'x' });
+    expect(requests).toMatchObject([{ method: 'PATCH', token: 'Bearer fresh' }]);
+  });
+
+  it('that keeps failing is named by the error, which says that nothing was sent', async () => {
+    const token = () => Promise.reject(new Error('the issuer is away'));
+
+    const error: unknown = await client({ token, attempts: 2 })
+      .getOrder({ orderId: 'x' })
+      .catch((reason: unknown) => reason);
+
+    expect(error).toBeInstanceOf(TwinboxConnectionError);
+    expect(error).toMatchObject({ request: { attempts: 0 }, cause: { message: 'the issuer is away' } });
+    expect(String(error)).toMatch(/No access token for GET .*\/orders\/x: the issuer is away/);
+  });
+
+  it('interrupts live updates when it fails', async () => {
+    answers = [stream(`retry: 1\nid: 1\n\n${anEvent(2)}`)];
+    let calls = 0;
+    const interruptions: unknown[] = [];
+    const token = () => (++calls === 1 ? Promise.reject(new Error('the issuer is away')) : 'fresh');
+
+    const event = await firstOf(
+      client({ token }).watchOrders({ onInterrupted: (reason) => interruptions.push(reason) }),
+    );
+
+    expect(event).toEqual({ orderId: 'x', position: 2, lastEventId: '2' });
+    expect(interruptions.map(String)).toEqual([expect.stringContaining('the issuer is away')]);
+  });
+
+  it('has no more time than an attempt, and ends with the signal', async () => {
+    const token = () => new Promise<string>(() => undefined);
+    const left = new AbortController();
+
+    await expect(client({ token, attempts: 1, attemptMs: 20 }).getOrder({ orderId: 'x' })).rejects.toThrow(
+      /It took more than 20 ms/,
+    );
+    const waiting = client({ token }).getOrder({ orderId: 'x' }, { signal: left.signal });
+    const watching = firstOf(client({ token }).watchOrders({ signal: left.signal }));
+    left.abort(new Error('the user has left'));
+
+    await expect(waiting).rejects.toThrow('the user has left');
+    await expect(watching).rejects.toThrow('the user has left');
+    expect(requests).toEqual([]);
+  });
+
+  it('gets its second token within the time of the same attempt', async () => {
+    answers = [(response) => void setTimeout(() => html(401)(response), 500), () => undefined];
+    let refusedAt = 0;
+    const token = (refused?: string) => {
+      if (refused !== undefined) refusedAt = performance.now();
+      return refused === undefined ? 'old' : 'new';
+    };
+
+    const reading = client({ token, attempts: 1, attemptMs: 600 }).getOrder({ orderId: 'x' });
+
+    await expect(reading).rejects.toThrow(/It took more than 600 ms/);
+    expect(performance.now() - refusedAt).toBeLessThan(500);
+    expect(requests.map(({ token: sent }) => sent)).toEqual(['Bearer old', 'Bearer new']);
+  });
 });
