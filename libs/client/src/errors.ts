@@ -29,6 +29,8 @@ export interface SentRequest {
 }
 
 const TYPE = 'urn:twinbox:problem:';
+/** The members of a problem document that are strings. */
+const MEMBERS = new Set(['type', 'title', 'detail', 'instance']);
 
 /** The code of a problem document: the end of its `type`. */
 export type CodeOf<D extends ProblemDocument> = D['type'] extends `urn:twinbox:problem:${infer Code}` ? Code : string;
@@ -54,19 +56,19 @@ export class TwinboxProblem<D extends ProblemDocument = ProblemDocument> extends
     const code = document.type.startsWith(TYPE) ? document.type.slice(TYPE.length) : 'unknown';
     const requestId = headers.get('x-request-id') ?? undefined;
     const { method, url } = request;
-    super(
-      `${document.status} ${code}: ${document.title} ${document.detail} (${method} ${url}${requestId ? `, request ${requestId}` : ''})`,
-    );
+    const { status, title, detail } = document;
+    const from = `(${method} ${url}${requestId ? `, request ${requestId}` : ''})`;
+    super([`${status} ${code}:`, title, detail, from].filter((part) => part !== '').join(' '));
     this.code = code as CodeOf<D>;
     this.status = document.status;
     this.requestId = requestId;
-    const seconds = Number(headers.get('retry-after') ?? NaN);
-    this.retryAfterMs = seconds >= 0 ? seconds * 1000 : undefined;
+    this.retryAfterMs = waitAskedFor(headers.get('retry-after'));
   }
 
   /** The fields and parameters that are not valid. Empty for any problem but `validation`. */
   get errors(): readonly Violation[] {
-    return (this.document as { readonly errors?: readonly Violation[] }).errors ?? [];
+    const { errors } = this.document as { readonly errors?: unknown };
+    return Array.isArray(errors) ? (errors as Violation[]) : [];
   }
 }
 
@@ -117,19 +119,32 @@ export async function problemOf(response: Response, request: SentRequest): Promi
   return new TwinboxProblem(documentIn(response, text), request, response.headers);
 }
 
-function documentIn({ status, statusText, headers }: Response, text: string): ProblemDocument {
-  if (headers.get('content-type')?.startsWith('application/problem+json')) {
-    try {
-      return JSON.parse(text) as ProblemDocument;
-    } catch {
-      // The answer was cut off. The status still says what it was.
-    }
+/** Members that are missing, or not strings, count as absent (RFC 9457, section 3.1). The document of a proxy may have none of them. */
+function documentIn(response: Response, text: string): ProblemDocument {
+  const parsed = parsedProblem(response, text);
+  if (!parsed) return unknownDocument(response, 'The answer is not a problem document, so it may come from a proxy.');
+  const strings = Object.entries(parsed).filter(([name, value]) => !MEMBERS.has(name) || typeof value === 'string');
+  return { ...unknownDocument(response, ''), ...Object.fromEntries(strings), status: response.status };
+}
+
+function parsedProblem({ headers }: Response, text: string): object | undefined {
+  if (!headers.get('content-type')?.toLowerCase().startsWith('application/problem+json')) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && !Array.isArray(parsed) ? (parsed ?? undefined) : undefined;
+  } catch {
+    // The answer was cut off. The status still says what it was.
+    return undefined;
   }
-  return {
-    type: 'about:blank',
-    title: statusText || 'The request failed.',
-    status,
-    detail: 'The answer is not a problem document, so it may come from a proxy.',
-    instance: '',
-  };
+}
+
+function unknownDocument({ status, statusText }: Response, detail: string): ProblemDocument {
+  return { type: 'about:blank', title: statusText || 'The request failed.', status, detail, instance: '' };
+}
+
+/** Returns the milliseconds to wait, of a number of seconds or a date (RFC 9110, section 10.2.3). */
+function waitAskedFor(retryAfter: string | null): number | undefined {
+  if (retryAfter === null) return undefined;
+  const ms = /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : Math.max(0, Date.parse(retryAfter) - Date.now());
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -35,6 +35,12 @@ const client = (options = {}) =>
   createOrdersClient({ baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, ...options });
 const html = (status: number) => (response: ServerResponse) =>
   void response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Not now</h1>');
+const problem =
+  (status: number, document: unknown, headers = {}) =>
+  (response: ServerResponse) =>
+    void response
+      .writeHead(status, { 'content-type': 'application/problem+json', ...headers })
+      .end(JSON.stringify(document));
 const json =
   (value: unknown, status = 200) =>
   (response: ServerResponse) =>
@@ -77,6 +83,42 @@ it('reports an answer that is not a problem document by its status', async () =>
   expect(error).toMatchObject({ status: 403, code: 'unknown', document: { title: 'Forbidden' } });
   expect(isProblem(error, 'order-not-found')).toBe(false);
   expect(error).toBeInstanceOf(TwinboxProblem);
+});
+
+it.each([
+  ['a title alone', { title: 'Denied' }, 'Denied'],
+  ['members of other types', { type: 7, title: null, status: '200', detail: {}, errors: { id: ['bad'] } }, 'Forbidden'],
+  ['no object', null, 'Forbidden'],
+])('takes the status of the answer for a problem document with %s', async (_, document, title) => {
+  answers = [problem(403, document)];
+
+  const outcome = await client().getOrder({ orderId: 'x' }).outcome();
+
+  if (outcome.ok) throw new Error('It must fail.');
+  expect(outcome.problem).toMatchObject({ status: 403, code: 'unknown', errors: [] });
+  expect(outcome.problem.document).toMatchObject({ type: 'about:blank', title, status: 403, instance: '' });
+  expect(outcome.problem.message).toMatch(new RegExp(`^403 unknown: ${title} .*\\(GET http`));
+});
+
+it('repeats what a proxy refused with a problem document without a status', async () => {
+  answers = [problem(503, { title: 'Away' }), json({ id: 'x' })];
+
+  expect(await client().getOrder({ orderId: 'x' })).toEqual({ id: 'x' });
+});
+
+it.each([
+  ['a number of seconds', () => '7', 7000],
+  ['a date', () => new Date(Date.now() + 90_000).toUTCString(), 90_000],
+  ['a date in the past', () => new Date(0).toUTCString(), 0],
+  ['anything else', () => 'soon', undefined],
+])('reads %s in Retry-After', async (_, retryAfter, expected) => {
+  answers = [problem(429, {}, { 'retry-after': retryAfter() })];
+
+  const outcome = await client().getOrder({ orderId: 'x' }, { attempts: 1 }).outcome();
+
+  const { retryAfterMs } = outcome.ok ? {} : outcome.problem;
+  expect(retryAfterMs === undefined).toBe(expected === undefined);
+  expect(Math.abs((retryAfterMs ?? 0) - (expected ?? 0))).toBeLessThan(5000);
 });
 
 it('does not repeat a request that failed in the service, or that is not safe to repeat', async () => {
