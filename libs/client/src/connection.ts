@@ -1,4 +1,11 @@
-import { isProblem, problemOf, type SentRequest, TokenUnavailable, TwinboxConnectionError } from './errors.js';
+import {
+  isProblem,
+  problemOf,
+  type SentRequest,
+  TokenUnavailable,
+  TwinboxConnectionError,
+  unexpectedContent,
+} from './errors.js';
 import { type CallOptions, type ClientOptions } from './options.js';
 import { isRepeatable, mayPass, pauseBefore } from './retries.js';
 import { after, unlessAborted, wait } from './wait.js';
@@ -30,6 +37,8 @@ interface Limited extends Pick<Attempt, 'sentBefore' | 'isStream'> {
 const ATTEMPTS = 5;
 const ATTEMPT_MS = 10_000;
 const TOTAL_MS = 30_000;
+const EVENT_STREAM = /^text\/event-stream\b/i;
+const JSON_CONTENT = /^application\/(?:[\w.-]+\+)?json\b/i;
 /** Statuses whose responses have no body. */
 const WITHOUT_BODY = new Set([204, 304]);
 
@@ -118,8 +127,7 @@ export class Connection {
         signal,
         ...(body !== undefined && { body }),
       });
-      if (!response.ok && response.status !== 304) throw await problemOf(response, sent);
-      return isStream ? response : await received(response);
+      return await received(response, sent, isStream);
     } catch (error) {
       throw isProblem(error) ? error : new TwinboxConnectionError(sent, error);
     }
@@ -136,10 +144,21 @@ export class Connection {
   }
 }
 
-/** Reads the body, so that a connection that breaks in the middle of it fails the attempt, which may be repeated. */
-async function received(response: Response): Promise<Response> {
-  const { status, headers } = response;
-  return new Response(WITHOUT_BODY.has(status) ? null : await response.text(), { status, headers });
+/**
+ * Reads the body unless it is a stream, so that a connection that breaks in the middle of it fails the attempt, which may be repeated.
+ *
+ * @throws TwinboxProblem if the answer is neither a success with the right content nor a 304
+ */
+async function received(response: Response, sent: SentRequest, isStream: boolean): Promise<Response> {
+  const { ok, status, headers } = response;
+  if (!ok && status !== 304) throw await problemOf(response, sent);
+  const type = headers.get('content-type') ?? '';
+  const hasContent = isStream || !WITHOUT_BODY.has(status);
+  if (hasContent && !(isStream ? EVENT_STREAM : JSON_CONTENT).test(type)) {
+    await response.body?.cancel();
+    throw unexpectedContent(response, sent);
+  }
+  return isStream ? response : new Response(hasContent ? await response.text() : null, { status, headers });
 }
 
 /** Describes a request for an error. */

@@ -36,8 +36,8 @@ const MEMBERS = new Set(['type', 'title', 'detail', 'instance']);
 export type CodeOf<D extends ProblemDocument> = D['type'] extends `urn:twinbox:problem:${infer Code}` ? Code : string;
 
 /**
- * The service, or a proxy in front of it, has refused a request. `code` says why, and `document` has the facts. For an answer that is not a
- * problem document, such as one from a proxy, the code is `unknown`.
+ * The service, or a proxy in front of it, has refused a request. `code` says why, and `document` has the facts. For an answer that the
+ * service does not give, such as the page of a proxy, the code is `unknown`, whatever its status is.
  */
 export class TwinboxProblem<D extends ProblemDocument = ProblemDocument> extends Error {
   override readonly name = 'TwinboxProblem';
@@ -117,6 +117,14 @@ export function isProblem(error: unknown, ...codes: readonly string[]): error is
 export async function problemOf(response: Response, request: SentRequest): Promise<TwinboxProblem> {
   const text = await response.text();
   return new TwinboxProblem(documentIn(response, text), request, response.headers);
+}
+
+/** Turns a success whose content the service does not send, such as the login page of a proxy, into an error. */
+export function unexpectedContent(response: Response, request: SentRequest): TwinboxProblem {
+  const type = response.headers.get('content-type') ?? 'missing';
+  const detail = `Its content type is ${type}, so it may come from a proxy.`;
+  const document = { ...unknownDocument(response, detail), title: 'The answer does not have the expected content.' };
+  return new TwinboxProblem(document, request, response.headers);
 }
 
 /** Members that are missing, or not strings, count as absent (RFC 9457, section 3.1). The document of a proxy may have none of them. */

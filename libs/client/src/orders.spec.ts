@@ -86,6 +86,17 @@ it('reports an answer that is not a problem document by its status', async () =>
 });
 
 it.each([
+  ['a page', html(200)],
+  ['nothing', (response: ServerResponse) => void response.writeHead(200).end()],
+])('reports %s instead of data as a problem, and does not repeat the request', async (_, answer) => {
+  answers = [answer, answer];
+
+  await expect(client().getOrder({ orderId: 'x' })).rejects.toMatchObject({ status: 200, code: 'unknown' });
+  await expect(firstOf(client().watchOrders())).rejects.toMatchObject({ status: 200, code: 'unknown' });
+  expect(requests).toHaveLength(2);
+});
+
+it.each([
   ['a title alone', { title: 'Denied' }, 'Denied'],
   ['members of other types', { type: 7, title: null, status: '200', detail: {}, errors: { id: ['bad'] } }, 'Forbidden'],
   ['no object', null, 'Forbidden'],
