@@ -14,8 +14,10 @@ export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
   /** How long the stream may be silent before it counts as broken, in milliseconds. Default 40,000; the service sends something every 15 s. */
   readonly silenceMs?: number;
   /**
-   * Called once the stream is open, before its first event, and again if the place to resume from is lost: too much was missed, or the
-   * database was restored. Load what you show in it, and you miss nothing. Without it, the iterator throws the problem in that case.
+   * Called once the stream is open, before its first event, unless `lastEventId` is given, and again if the place to resume from is lost: too
+   * much was missed, or the database was restored. Load what you show in it, and you miss nothing. Without it, the iterator throws the problem
+   * in that case. If it throws a problem or a connection error that may pass, the stream is interrupted, and `load` is called again. The
+   * iterator throws its other errors.
    */
   readonly load?: () => unknown;
   /**
@@ -47,6 +49,7 @@ export class LiveUpdates<E extends Positioned> {
   private lastEventId: string | undefined;
   private isLoaded: boolean;
   private hasEvent = false;
+  private wasOpen = false;
   private failures = 0;
   private pauseMs = 0;
   private firstPauseMs = PAUSE.first;
@@ -85,7 +88,7 @@ export class LiveUpdates<E extends Positioned> {
   private async next(stream: EventConnection): Promise<EventFrame | undefined> {
     try {
       const frame = await stream.next();
-      if (frame) this.failures = 0;
+      if (frame) await this.moveTo(frame);
       else this.interrupted(undefined);
       return frame;
     } catch (error) {
@@ -104,10 +107,16 @@ export class LiveUpdates<E extends Positioned> {
       if (reason.code === 'event-unknown') this.seen.clear();
       return this.startFrom(undefined);
     }
-    if (reason !== undefined && !mayPass(reason)) throw reason;
+    if (reason !== undefined && !this.mayResume(reason)) throw reason;
+    if (!this.isLoaded) this.startFrom(undefined);
     // Its first id comes before the latest event, which a stream that resumes from there would not send.
-    if (this.stream.beginsWithLatest && !this.hasEvent) this.startFrom(this.options.lastEventId);
+    else if (this.stream.beginsWithLatest && !this.hasEvent) this.startFrom(this.options.lastEventId);
     onInterrupted?.(reason);
+  }
+
+  /** A request that has opened a stream before does not cause an error in the service by itself. */
+  private mayResume(reason: unknown): reason is TwinboxProblem | TwinboxConnectionError {
+    return mayPass(reason) || (this.wasOpen && isProblem(reason) && reason.status >= 500);
   }
 
   private startFrom(lastEventId: string | undefined): void {
@@ -116,16 +125,19 @@ export class LiveUpdates<E extends Positioned> {
     this.hasEvent = false;
   }
 
-  private async *eventIn({ id, retry, event, data }: EventFrame): AsyncGenerator<Received<E>, void, undefined> {
+  /** Moves the place to resume from. Before the first id there is none, so nothing is promised until then. */
+  private async moveTo({ id, retry }: EventFrame): Promise<void> {
     this.firstPauseMs = retry ?? this.firstPauseMs;
     this.lastEventId = id ?? this.lastEventId;
-    // Before the first id there is no place to resume from, so nothing is promised until then.
     if (this.lastEventId === undefined) return;
-    if (!this.isLoaded) {
-      this.isLoaded = true;
-      await this.options.load?.();
-    }
-    if (event !== EVENT || data === undefined) return;
+    if (!this.isLoaded) await this.options.load?.();
+    this.isLoaded = true;
+    this.wasOpen = true;
+    this.failures = 0;
+  }
+
+  private *eventIn({ event, data }: EventFrame): Generator<Received<E>, void, undefined> {
+    if (this.lastEventId === undefined || event !== EVENT || data === undefined) return;
     this.hasEvent = true;
     const step = JSON.parse(data) as E;
     if (this.seen.add(step)) yield { ...step, lastEventId: this.lastEventId };

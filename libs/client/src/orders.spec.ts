@@ -46,6 +46,9 @@ const json =
   (response: ServerResponse) =>
     void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 
+/** Sends frames, and ends the stream. */
+const endingStream = (text: string) => (response: ServerResponse) =>
+  void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text);
 /** Sends frames, and leaves the stream open. */
 const stream = (text: string) => (response: ServerResponse) =>
   void response.writeHead(200, { 'content-type': 'text/event-stream' }).write(text);
@@ -234,5 +237,43 @@ describe('a token provider', () => {
     await expect(reading).rejects.toThrow(/It took more than 600 ms/);
     expect(performance.now() - refusedAt).toBeLessThan(500);
     expect(requests.map(({ token: sent }) => sent)).toEqual(['Bearer old', 'Bearer new']);
+  });
+});
+
+describe('live updates', () => {
+  it('begin again when loading fails with an error that may pass', async () => {
+    answers = [stream('retry: 1\nid: 1\n\n'), html(503), stream(`id: 2\n\n${anEvent(3)}`), json({ id: 'x' })];
+    const interruptions: unknown[] = [];
+
+    const event = await firstOf(
+      client().watchOrders({
+        load: () => client({ attempts: 1 }).getOrder({ orderId: 'x' }),
+        onInterrupted: (reason) => interruptions.push(reason),
+      }),
+    );
+
+    expect(event).toMatchObject({ position: 3 });
+    expect(interruptions).toMatchObject([{ status: 503, request: { url: expect.stringMatching(/\/orders\/x$/) } }]);
+    // Otherwise, what happened before the next event would be shown only after it.
+    expect(requests[2]).toMatchObject({ url: '/orders/events', lastEventId: undefined });
+    expect(requests).toHaveLength(4);
+  });
+
+  it('throw any other error of the caller who loads', async () => {
+    answers = [stream('id: 1\n\n')];
+    const load = () => Promise.reject(new TypeError('a bug'));
+
+    await expect(firstOf(client().watchOrders({ load }))).rejects.toThrow('a bug');
+  });
+
+  it('survive an error of the service once they were open, but not before', async () => {
+    answers = [html(500), endingStream(`retry: 1\n${anEvent(1)}`), html(500), stream(anEvent(2))];
+    const positions: number[] = [];
+
+    await expect(firstOf(client().watchOrders())).rejects.toMatchObject({ status: 500 });
+    for await (const { position } of client().watchOrders()) if (positions.push(position) === 2) break;
+
+    expect(positions).toEqual([1, 2]);
+    expect(requests.map(({ lastEventId }) => lastEventId)).toEqual([undefined, undefined, '1', '1']);
   });
 });
