@@ -46,7 +46,7 @@ beforeAll(async () => {
   [database, topics, issuer] = await Promise.all([createServiceDatabase(), createServiceTopics(), TokenIssuer.start()]);
   [ordersService, strictService, paymentsService] = await Promise.all([
     startOrders(),
-    startOrders({ ...issuer.env, RATE_LIMIT_READS: '3/s', RATE_LIMIT_WRITES: '1/h' }),
+    startOrders({ ...issuer.env, JWT_CLOCK_TOLERANCE: '0ms', RATE_LIMIT_READS: '3/s', RATE_LIMIT_WRITES: '1/h' }),
     startService('payment-service', {
       ...topics.env('payment-service'),
       DATABASE_URL: database.urlFor('payments', 'payments'),
@@ -620,10 +620,12 @@ describe('live updates', () => {
     await proxy.close();
   });
 
-  /** Follows the orders of a new customer through the proxy. */
-  function follow(further: EventsOptions = {}) {
+  const throughProxy = (id: string) => as(id, 'customer', { baseUrl: `http://127.0.0.1:${proxy.port}` });
+
+  /** Follows the orders of a new customer. */
+  function follow(further: EventsOptions = {}, clientOf = throughProxy) {
     const id = `eve ${randomUUID()}`;
-    const client = as(id, 'customer', { baseUrl: `http://127.0.0.1:${proxy.port}` });
+    const client = clientOf(id);
     const events: Received<OrderEvent>[] = [];
     const interruptions: unknown[] = [];
     const seen = { client, events, loads: 0, interruptions };
@@ -701,6 +703,36 @@ describe('live updates', () => {
 
     expect(placed(followed.events)).toEqual([id]);
     expect(String(followed.interruptions[0])).toMatch(/silent for 1000 ms/);
+  });
+
+  it('P2 resume with the next token when the token expires', async () => {
+    let expiresIn = 3;
+    const refusals: string[] = [];
+    const followed = follow({}, (id) => {
+      const issue = () => issuer.token({ claims: { sub: id }, expiresIn });
+      let cached: Promise<string> | undefined;
+      const token = (refused?: string) => {
+        if (refused !== undefined) refusals.push(refused);
+        return (cached = refused === undefined ? (cached ?? issue()) : issue());
+      };
+      return createOrdersClient({ baseUrl: strictService.url, token });
+    });
+    await until('the stream is open', () => followed.loads > 0);
+    expiresIn = 300;
+    const ids = [await place(followed.id)];
+    await arrived(followed.events, 1);
+
+    await until('the token has expired', () => followed.interruptions.length > 0);
+    ids.push(await place(followed.id));
+    await arrived(followed.events, 2);
+    ids.push(await place(followed.id));
+    await arrived(followed.events, 3);
+
+    expect(placed(followed.events)).toEqual(ids);
+    const positions = followed.events.map(({ position }) => position);
+    expect(new Set(positions).size).toBe(positions.length);
+    expect(refusals.length).toBeGreaterThan(0);
+    expect([followed.interruptions, followed.loads]).toEqual([[undefined], 1]);
   });
 
   it('continue after the last event of an earlier iterator', async () => {
