@@ -24,7 +24,7 @@ export interface SentRequest {
   readonly url: string;
   /** How often it was sent. */
   readonly attempts: number;
-  /** Its key, if it was a POST. A later call with the same key and the same input cannot take effect twice. */
+  /** Its idempotency key, if the operation takes one. A later call with the same key and the same input cannot take effect twice. */
   readonly idempotencyKey?: string;
 }
 

@@ -50,7 +50,7 @@ export interface Preconditions {
   readonly ifNoneMatch?: number | string;
 }
 
-/** What a POST may state. */
+/** What a POST that takes an idempotency key may state. */
 export interface Idempotency {
   /**
    * Identifies the change, so that it takes effect once however often it is sent. By default, each call has a new key, which its retries

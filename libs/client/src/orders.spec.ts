@@ -135,15 +135,17 @@ it.each([
   expect(Math.abs((retryAfterMs ?? 0) - (expected ?? 0))).toBeLessThan(5000);
 });
 
-it('does not repeat a request that failed in the service, or that is not safe to repeat', async () => {
-  answers = [html(500), html(503), html(503)];
+it('does not repeat a request that failed in the service, or that is not idempotent', async () => {
+  answers = [html(500), html(503), html(503), html(503)];
 
   await expect(client().getOrder({ orderId: 'x' })).rejects.toMatchObject({ status: 500 });
   await expect(client().removeItem({ orderId: 'x', productId: 'y' })).rejects.toMatchObject({ status: 503 });
   await expect(client().changeItem({ orderId: 'x', productId: 'y', quantity: 1 })).rejects.toMatchObject({
     status: 503,
   });
-  expect(requests.map(({ method }) => method)).toEqual(['GET', 'DELETE', 'PATCH']);
+  await expect(client().createStreamTicket()).rejects.toMatchObject({ status: 503, request: { attempts: 1 } });
+  expect(requests.map(({ method }) => method)).toEqual(['GET', 'DELETE', 'PATCH', 'POST']);
+  expect(requests.map(({ key }) => key)).toEqual([undefined, undefined, undefined, undefined]);
 });
 
 it('sends a request at most as often, and for as long, as the options say', async () => {

@@ -19,18 +19,19 @@ export function mayPass(error: unknown): error is TwinboxProblem | TwinboxConnec
 }
 
 /**
- * Whether a request may be repeated without the risk of a second effect, or of an answer about the effect of the first attempt.
+ * Whether a request may be repeated although an earlier attempt may have taken effect, without an answer about the effect of that attempt.
  *
  * - A request that was refused, or that got no token, had no effect.
- * - A GET has none, and a POST carries an idempotency key.
- * - A PUT states the whole result. With a precondition, a repeated one would be answered with a conflict with itself.
+ * - A GET has none, and a POST with an idempotency key has it once.
+ * - A PUT is idempotent: it states the whole result. With a precondition, a repeated one would be answered with a conflict with itself.
  * - A repeated DELETE is answered with 404, and a PATCH is not idempotent (RFC 9110, section 9.2.2; RFC 5789, section 2).
  */
 export function isRepeatable({ method, headers }: Repeated, error: unknown): boolean {
   if (error instanceof TokenUnavailable) return true;
   if (error instanceof TwinboxProblem && (error.status === 429 || NOTHING_CHANGED.has(error.code))) return true;
   if (method === 'PUT') return !PRECONDITIONS.some((name) => headers.has(name));
-  return ['GET', 'HEAD', 'POST'].includes(method);
+  if (method === 'POST') return headers.has('idempotency-key');
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** Returns how long to wait before the next attempt: at least as long as the service asks for. */

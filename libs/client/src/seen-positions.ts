@@ -4,7 +4,7 @@ export interface Positioned {
   readonly position: number;
 }
 
-/** More than the orders whose steps a service sends again after a reconnect (`STREAM_BACKLOG`). */
+/** Twice as many as the steps that a service sends again after a reconnect by default. With a `STREAM_BACKLOG` above it, one may repeat. */
 const MOST = 20_000;
 
 /** Remembers the last step of each order. The steps of an order arrive in order, so one that is not later was received before. */

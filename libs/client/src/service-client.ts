@@ -34,6 +34,11 @@ export class ServiceClient {
     return callOf(this.answer(run, options));
   }
 
+  /** Calls a generated function whose operation takes an idempotency key. By default, each call has a new one, which its attempts share. */
+  change<T, E>(run: (settings: RequestSettings) => Generated<T>, options: AnyOptions = {}): Call<T, ProblemOf<E>> {
+    return callOf(this.answer(run, options, randomKey()));
+  }
+
   /** Calls a generated function for each page of a list. */
   pages<P extends Page<unknown>, E>(
     run: (settings: RequestSettings, cursor: { readonly cursor?: string }) => Generated<P>,
@@ -54,10 +59,14 @@ export class ServiceClient {
     return new LiveUpdates<E>(this.connection, stream, options).events();
   }
 
-  private async answer<T>(run: (settings: RequestSettings) => Generated<T>, options: AnyOptions): Promise<Answer<T>> {
+  private async answer<T>(
+    run: (settings: RequestSettings) => Generated<T>,
+    options: AnyOptions,
+    defaultKey?: string,
+  ): Promise<Answer<T>> {
     let received: Response | undefined;
     const fetch = async (input: Request | URL | string): Promise<Response> => {
-      received = await this.connection.send(await repeatable(input as Request), options);
+      received = await this.connection.send(await repeatable(input as Request, defaultKey), options);
       // The generated client would take a 304 for an error.
       return received.status === 304 ? new Response(null, { status: 204 }) : received;
     };
@@ -79,11 +88,10 @@ export class ServiceClient {
 }
 
 /** Takes a request apart, so that it can be sent more than once. */
-async function repeatable(request: Request): Promise<HttpRequest> {
+async function repeatable(request: Request, defaultKey: string | undefined): Promise<HttpRequest> {
   const { method, url } = request;
   const headers = new Headers(request.headers);
-  // Without a key of the caller, each call has a new one, and its attempts share it.
-  if (method === 'POST' && !headers.has('idempotency-key')) headers.set('idempotency-key', randomKey());
+  if (defaultKey !== undefined && !headers.has('idempotency-key')) headers.set('idempotency-key', defaultKey);
   const body = await request.text();
   return { method, url, headers, ...(body !== '' && { body }) };
 }

@@ -167,12 +167,13 @@ function resultOf({ types, isList, event }: Method): string {
 }
 
 function implementationOf(method: Method): string {
-  const { name, types, url, path, event, isList } = method;
+  const { name, types, url, path, headers, event, isList } = method;
   const [input, fields] = argumentsOf(method);
   const parameters = [...input, 'options'].join(', ');
   if (event !== undefined)
     return `(${parameters}) => service.events<t.${event}>('${url}', { ${path.join(', ')} }, options)`;
-  const run = `service.${isList ? 'pages' : 'call'}<t.${types}Response, t.${types}Error>(
+  const call = isList ? 'pages' : headers.includes('Idempotency-Key') ? 'change' : 'call';
+  const run = `service.${call}<t.${types}Response, t.${types}Error>(
     (settings${isList ? ', cursor' : ''}) => sdk.${name}({ ...settings, ${fields.join(', ')} }), options)`;
   if (!isConditional(method)) return `(${parameters}) => ${run}`;
   // A function with several signatures gets no types from its context.

@@ -148,7 +148,7 @@ export type OrdersProblem = ProblemOf<
 export function ordersOperations(service: ServiceClient): OrdersClient {
   return {
     createOrder: (body, options) =>
-      service.call<t.CreateOrderResponse, t.CreateOrderError>(
+      service.change<t.CreateOrderResponse, t.CreateOrderError>(
         (settings) => sdk.createOrder({ ...settings, body }),
         options,
       ),
@@ -163,22 +163,22 @@ export function ordersOperations(service: ServiceClient): OrdersClient {
         options,
       )) as OrdersClient['getOrder'],
     placeOrder: ({ orderId, ...body }, options) =>
-      service.call<t.PlaceOrderResponse, t.PlaceOrderError>(
+      service.change<t.PlaceOrderResponse, t.PlaceOrderError>(
         (settings) => sdk.placeOrder({ ...settings, path: { orderId }, body }),
         options,
       ),
     cancelOrder: ({ orderId, ...body }, options) =>
-      service.call<t.CancelOrderResponse, t.CancelOrderError>(
+      service.change<t.CancelOrderResponse, t.CancelOrderError>(
         (settings) => sdk.cancelOrder({ ...settings, path: { orderId }, body }),
         options,
       ),
     markOrderFinished: ({ orderId }, options) =>
-      service.call<t.MarkOrderFinishedResponse, t.MarkOrderFinishedError>(
+      service.change<t.MarkOrderFinishedResponse, t.MarkOrderFinishedError>(
         (settings) => sdk.markOrderFinished({ ...settings, path: { orderId } }),
         options,
       ),
     addItem: ({ orderId, ...body }, options) =>
-      service.call<t.AddItemResponse, t.AddItemError>(
+      service.change<t.AddItemResponse, t.AddItemError>(
         (settings) => sdk.addItem({ ...settings, path: { orderId }, body }),
         options,
       ),

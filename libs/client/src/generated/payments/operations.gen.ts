@@ -90,17 +90,17 @@ export function paymentsOperations(service: ServiceClient): PaymentsClient {
         options,
       ),
     markPaymentSucceeded: ({ paymentRequestId }, options) =>
-      service.call<t.MarkPaymentSucceededResponse, t.MarkPaymentSucceededError>(
+      service.change<t.MarkPaymentSucceededResponse, t.MarkPaymentSucceededError>(
         (settings) => sdk.markPaymentSucceeded({ ...settings, path: { paymentRequestId } }),
         options,
       ),
     markPaymentFailed: ({ paymentRequestId, ...body }, options) =>
-      service.call<t.MarkPaymentFailedResponse, t.MarkPaymentFailedError>(
+      service.change<t.MarkPaymentFailedResponse, t.MarkPaymentFailedError>(
         (settings) => sdk.markPaymentFailed({ ...settings, path: { paymentRequestId }, body }),
         options,
       ),
     markPaymentRefunded: ({ paymentRequestId }, options) =>
-      service.call<t.MarkPaymentRefundedResponse, t.MarkPaymentRefundedError>(
+      service.change<t.MarkPaymentRefundedResponse, t.MarkPaymentRefundedError>(
         (settings) => sdk.markPaymentRefunded({ ...settings, path: { paymentRequestId } }),
         options,
       ),
