@@ -63,8 +63,9 @@ export async function breakingOpenApiChanges(): Promise<string[]> {
 
 async function documentOf(name: string): Promise<object> {
   const { createApp, loadConfig, openApiDocument } = await builtApiKit();
-  const exported = Object.values((await built(`apps/${name}/dist/service.js`)) as Record<string, Service>);
-  const [service] = exported as [Service];
+  const exported = Object.values((await built(`apps/${name}/dist/service.js`)) as Record<string, Partial<Service>>);
+  const service = exported.find((each): each is Service => each.configClass !== undefined);
+  if (!service) throw new Error(`apps/${name}/src/service.ts exports no service.`);
   const config = loadConfig(service.configClass, ENV);
   const app = await createApp(service.module(config), config, service.openApi);
   try {
