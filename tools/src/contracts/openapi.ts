@@ -4,6 +4,7 @@ import { format, resolveConfig } from 'prettier';
 import { built, builtApiKit } from '../built.js';
 import { root } from '../checkout.js';
 import { type GeneratedFiles } from '../generated-files.js';
+import { DOCUMENTED_ENV } from './documented-env.js';
 import { breakingChanges } from './openapi-changes.js';
 
 const FOLDER = 'libs/contracts/openapi';
@@ -14,19 +15,6 @@ interface Service {
   readonly module: (config: object) => unknown;
   readonly openApi: object;
 }
-
-/**
- * Required settings. Nothing connects, because the application never starts. The documents describe how callers identify themselves in
- * production, so AUTH_MODE is `jwt`. All other settings are the defaults.
- */
-const ENV = {
-  AUTH_MODE: 'jwt',
-  OIDC_ISSUER: 'https://id.example',
-  JWT_AUDIENCE: 'twinbox',
-  DATABASE_URL: 'postgres://127.0.0.1/twinbox',
-  KAFKA_BROKERS: '127.0.0.1:9092',
-  LOG_LEVEL: 'fatal',
-};
 
 /** Generates the OpenAPI document of each service from the application as it runs, such as `orders.json`. */
 export async function openApiDocuments(): Promise<GeneratedFiles> {
@@ -66,7 +54,7 @@ async function documentOf(name: string): Promise<object> {
   const exported = Object.values((await built(`apps/${name}/dist/service.js`)) as Record<string, Partial<Service>>);
   const service = exported.find((each): each is Service => each.configClass !== undefined);
   if (!service) throw new Error(`apps/${name}/src/service.ts exports no service.`);
-  const config = loadConfig(service.configClass, ENV);
+  const config = loadConfig(service.configClass, DOCUMENTED_ENV);
   const app = await createApp(service.module(config), config, service.openApi);
   try {
     return openApiDocument(app, service.openApi);

@@ -79,11 +79,9 @@ export function asyncApi(
   applications: readonly Application[],
 ): AsyncApi {
   const messages = topics.flatMap(({ topic, versions }) => {
-    const publisher = applications.find(({ publishes }) => publishes.name === topic.name)?.name;
+    const publisher = applications.find(({ publishes }) => publishes.some(({ name }) => name === topic.name))?.name;
     if (publisher === undefined)
-      throw new OperationalError(
-        `No service publishes ${topic.name}. Add it to tools/src/contracts/events/applications.ts.`,
-      );
+      throw new OperationalError(`No service publishes ${topic.name}. Add it to the topology.ts of its service.`);
     return versions.map((event) => [event.name, messageOf(event, `/${publisher}`)] as const);
   });
   const schemas = topics.flatMap(({ versions }) => versions.map(({ name, schema }) => [name, schema] as const));
@@ -148,12 +146,15 @@ function operationsOf({ name, publishes, consumes }: Application): (readonly [st
   const prefix = name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
   const suffix = (topic: TopicContract) => channelName(topic).replace(/^./, (letter) => letter.toUpperCase());
   const channel = (topic: TopicContract) => ({ $ref: `#/channels/${channelName(topic)}` });
-  const send: OperationObject = {
-    action: 'send',
-    title: `${name} publishes to ${publishes.name}`,
-    summary: 'An event is stored in the transaction that changes the state, and published after it.',
-    channel: channel(publishes),
-  };
+  const send = publishes.map((topic): [string, OperationObject] => [
+    `${prefix}Sends${suffix(topic)}`,
+    {
+      action: 'send',
+      title: `${name} publishes to ${topic.name}`,
+      summary: 'An event is stored in the transaction that changes the state, and published after it.',
+      channel: channel(topic),
+    },
+  ]);
   const receive = consumes.map(({ topic, group, purpose }): [string, OperationObject] => [
     `${prefix}Receives${suffix(topic)}`,
     {
@@ -164,5 +165,5 @@ function operationsOf({ name, publishes, consumes }: Application): (readonly [st
       bindings: { kafka: { groupId: { type: 'string', const: group }, ...KAFKA_BINDING } },
     },
   ]);
-  return [[`${prefix}Sends${suffix(publishes)}`, send], ...receive];
+  return [...send, ...receive];
 }
