@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { createOrdersClient } from '@twinbox/client/orders';
+import { createPaymentsClient } from '@twinbox/client/payments';
 import { readTopic, type TestDatabase, type TopicReader, until } from '@twinbox/messaging/testing';
 import {
-  caller,
   createServiceDatabase,
   createServiceTopics,
   customer,
-  operator,
+  type ServiceProcess,
   type ServiceTopics,
   startService,
   stopServices,
@@ -35,6 +35,8 @@ afterEach(async () => {
   await database.drop();
 });
 
+const customerOf = ({ url }: ServiceProcess, id = 'ada') => createOrdersClient({ baseUrl: url, devUser: { id } });
+
 const SESSIONS = `
   select from pg_stat_activity where datname = current_database() and application_name like 'order-service%'`;
 
@@ -44,7 +46,6 @@ const unpublished = () =>
 
 it('P2 a relay killed between publishing and recording loses nothing, and P4 its duplicates have no effect', async () => {
   const first = await startOrders();
-  const ada = customer(first.url);
   // Discards the progress that the relay records, as if it had been killed before recording it.
   await database.sql(`create function orders.forget() returns trigger language plpgsql as
     $$ begin new.position := old.position; new.gaps := old.gaps; return new; end $$`);
@@ -52,7 +53,7 @@ it('P2 a relay killed between publishing and recording loses nothing, and P4 its
     for each row execute function orders.forget()`);
   await database.sql('grant execute on function orders.forget() to orders');
 
-  const { body: order } = await ada.post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  const order = await customerOf(first).createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
   await until('the message is published', () => orderEvents.ofKey(order.id).length === 1);
   await first.kill();
   // Statements that it sent still run, and a late update would be kept.
@@ -65,11 +66,12 @@ it('P2 a relay killed between publishing and recording loses nothing, and P4 its
   await until('its successor has published and recorded the message', async () => (await unpublished()).length === 0);
   await until('the message is on the topic again', () => orderEvents.ofKey(order.id).length === 2);
 
-  const { body } = await until('the payment is requested', async () => {
-    const answer = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
-    return answer.body.items.length > 0 && answer;
+  const cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
+  const requests = await until('the payment is requested', async () => {
+    const { items } = await cashier.listPaymentRequests({ orderId: order.id }).page();
+    return items.length > 0 && items;
   });
-  expect(body.items).toHaveLength(1);
+  expect(requests).toHaveLength(1);
   const ids = orderEvents.ofKey(order.id).map(({ headers }) => headers['ce_id']);
   expect(ids[0]).toBe(ids[1]);
 });
@@ -79,12 +81,10 @@ it('P2 a consumer killed while processing leaves no order without its payment re
   const victim = await startPayments();
   const placing = Promise.all(
     Array.from({ length: 60 }, async (_, n) => {
-      // Like clients: with a key, and retrying when a busy machine does not answer in time.
-      const client = caller(orders.url, { 'x-user-id': `customer-${n}`, 'idempotency-key': randomUUID() });
-      for (;;) {
-        const { status, body } = await client.post('/orders', { items: [{ productId: 'mug', quantity: 1 }] });
-        if (status !== 503) return String(body.id);
-      }
+      // A busy machine may not answer in time.
+      const patience = { attempts: 60, totalMs: 60_000 };
+      const cart = { items: [{ productId: 'mug', quantity: 1 }] };
+      return (await customerOf(orders, `customer-${n}`).createOrder(cart, patience)).id;
     }),
   );
   const requested = () => database.sql<{ order_id: string }>('select order_id from payments.payment_requests');
@@ -106,7 +106,7 @@ it('P3 a standby publishes after the leader was killed', async () => {
   const standby = await startOrders();
   await leader.kill();
 
-  const { body: order } = await customer(standby.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  const order = await customerOf(standby).createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
 
   await until('the message is published', () => orderEvents.ofKey(order.id).length === 1);
   expect(await isLeader(standby.url)).toBe(true);

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
+import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
   createServiceDatabase,
   createServiceTopics,
   customer,
-  operator,
   type ServiceProcess,
   type ServiceTopics,
   startService,
@@ -19,7 +20,8 @@ let kafka: KafkaServer;
 let database: TestDatabase;
 let topics: ServiceTopics;
 let orders: ServiceProcess;
-let payments: ServiceProcess;
+let ada: OrdersClient;
+let cashier: PaymentsClient;
 
 beforeAll(async () => {
   [postgres, kafka] = await Promise.all([startPostgres({}), startKafka({ shortLived: true })]);
@@ -28,7 +30,10 @@ beforeAll(async () => {
   const ordersUrl = database.urlFor('orders', 'orders');
   const paymentsUrl = database.urlFor('payments', 'payments');
   orders = await startService('order-service', { ...topics.env('order-service'), DATABASE_URL: ordersUrl });
-  payments = await startService('payment-service', { ...topics.env('payment-service'), DATABASE_URL: paymentsUrl });
+  const paymentsEnv = { ...topics.env('payment-service'), DATABASE_URL: paymentsUrl };
+  const payments = await startService('payment-service', paymentsEnv);
+  ada = customerOf(orders);
+  cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
 });
 
 afterAll(async () => {
@@ -37,21 +42,20 @@ afterAll(async () => {
   await Promise.all([postgres.remove(), kafka.remove()]);
 });
 
+const customerOf = ({ url }: ServiceProcess) => createOrdersClient({ baseUrl: url, devUser: { id: 'ada' } });
+
+/** Places an order, with a single attempt. */
+const placeAt = (client: OrdersClient) =>
+  client.createOrder({ items: [{ productId: 'tea', quantity: 1 }] }, { attempts: 1 });
+
 async function place(): Promise<string> {
-  const answer = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
-  expect(answer).toMatchObject({ status: 201, body: { status: 'PLACED' } });
-  return answer.body.id;
+  const { id, status } = await placeAt(ada);
+  expect(status).toBe('PLACED');
+  return id;
 }
 
 async function hasStatus(orderId: string, status: string): Promise<void> {
-  await until(
-    `the order is ${status}`,
-    async () => {
-      const { body } = await customer(orders.url).get(`/orders/${orderId}`);
-      return body.status === status;
-    },
-    60_000,
-  );
+  await until(`the order is ${status}`, async () => (await ada.getOrder({ orderId })).status === status, 60_000);
 }
 
 const health = async (url: string, path: string) => (await customer(url).get(`/health/${path}`)).status;
@@ -73,20 +77,19 @@ it('P8 while Kafka is down, orders are accepted and messaging reports it; when K
 it('P8 both services recover by themselves after a restart of PostgreSQL', async () => {
   const id = await place();
   await hasStatus(id, 'PAYMENT_PENDING');
-  const { body } = await operator(payments.url).get(`/payment-requests?orderId=${id}`);
+  const [request] = (await cashier.listPaymentRequests({ orderId: id }).page()).items;
 
   await postgres.stop();
-  const refused = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
-  expect(refused).toMatchObject({ status: 503, body: { type: 'urn:twinbox:problem:database-unavailable' } });
+  await expect(placeAt(ada)).rejects.toMatchObject({ status: 503, code: 'database-unavailable' });
   expect(await health(orders.url, 'live')).toBe(200);
   expect(await health(orders.url, 'ready')).toBe(503);
   await postgres.start();
 
-  const answer = await until('the operator succeeds', async () => {
-    const decided = await operator(payments.url).post(`/payment-requests/${body.items[0].id}/succeed`);
-    return decided.status === 200 && decided;
+  const decided = await until('the operator succeeds', async () => {
+    const outcome = await cashier.markPaymentSucceeded({ paymentRequestId: request!.id }).outcome();
+    return outcome.ok && outcome.data;
   });
-  expect(answer.body).toMatchObject({ status: 'SUCCEEDED' });
+  expect(decided).toMatchObject({ status: 'SUCCEEDED' });
   await hasStatus(id, 'COMPLETED');
   await hasStatus(await place(), 'PAYMENT_PENDING');
 });
@@ -110,9 +113,8 @@ it('P8 a Kafka that accepts connections and never answers blocks neither orders 
     KAFKA_BROKERS: `127.0.0.1:${port}`,
     DATABASE_URL: database.urlFor('orders', 'orders'),
   });
-  const order = { items: [{ productId: 'tea', quantity: 1 }] };
 
-  expect(await customer(service.url).post('/orders', order)).toMatchObject({ status: 201 });
+  expect(await placeAt(customerOf(service))).toMatchObject({ status: 'PLACED' });
   await until('messaging is reported as down', async () => (await health(service.url, 'messaging')) === 503);
 
   expect(await service.stop()).toBe(0);

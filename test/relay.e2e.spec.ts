@@ -1,10 +1,11 @@
+import { createOrdersClient } from '@twinbox/client/orders';
+import { createPaymentsClient } from '@twinbox/client/payments';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
 import { SCHEMA_OF } from '@twinbox/migrations/services';
 import {
   createServiceDatabase,
   createServiceTopics,
   customer,
-  operator,
   type ServiceName,
   type ServiceTopics,
   startRelay,
@@ -33,14 +34,13 @@ afterEach(async () => {
 it('P2 separate relay processes, one leading and one standing by, publish what services with RELAY=off commit', async () => {
   const orders = await startService('order-service', env('order-service'));
   const payments = await startService('payment-service', env('payment-service'));
-  const { body: order } = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  const ada = createOrdersClient({ baseUrl: orders.url, devUser: { id: 'ada' } });
+  const cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
+  const order = await ada.createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
   await startRelay('payment-service', env('payment-service'));
   const first = await startRelay('order-service', env('order-service'));
   const second = await startRelay('order-service', env('order-service'));
-  const requestOf = async (id: string) => {
-    const { body } = await operator(payments.url).get(`/payment-requests?orderId=${id}`);
-    return body.items[0];
-  };
+  const requestOf = async (orderId: string) => (await cashier.listPaymentRequests({ orderId }).page()).items[0];
   await until('the payment is requested', () => requestOf(order.id));
   const roleOf = async ({ url }: { url: string }) => {
     const { body } = await customer(url).get('/health/messaging');
@@ -61,7 +61,7 @@ it('P2 separate relay processes, one leading and one standing by, publish what s
   expect(metrics).toMatch(new RegExp(`^messaging_outbox_published_total\\{topic="${topics.orderEvents}"\\} 1$`, 'm'));
 
   expect(await leader.stop()).toBe(0);
-  const next = await customer(orders.url).post('/orders', { items: [{ productId: 'tea', quantity: 1 }] });
+  const next = await ada.createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
 
-  await until('the standby publishes', () => requestOf(next.body.id));
+  await until('the standby publishes', () => requestOf(next.id));
 });

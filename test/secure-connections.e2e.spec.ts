@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { TokenIssuer as UserTokens } from '@twinbox/api-kit/testing';
+import { createOrdersClient } from '@twinbox/client/orders';
+import { createPaymentsClient } from '@twinbox/client/payments';
 import { createDatabase, type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
   caller,
@@ -12,7 +14,6 @@ import {
   customer,
   MarkedFlow,
   Marks,
-  operator,
   PASSWORDS,
   type ServiceProcess,
   type ServiceTopics,
@@ -96,14 +97,15 @@ const createTopics = (env: Record<string, string>) => run('tools/dist/provisioni
 
 /** Orders something, and pays for it. */
 async function complete(orders: ServiceProcess, payments: ServiceProcess): Promise<void> {
-  const ada = customer(orders.url);
-  const { body: order } = await ada.post('/orders', { items: [{ productId: 'filter-papers', quantity: 1 }] });
-  const request = await until('the payment is requested', async () => {
-    const { body } = await operator(payments.url).get(`/payment-requests?orderId=${order.id}`);
-    return body.items[0];
+  const ada = createOrdersClient({ baseUrl: orders.url, devUser: { id: 'ada' } });
+  const cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
+  const { id: orderId } = await ada.createOrder({ items: [{ productId: 'filter-papers', quantity: 1 }] });
+  const { id: paymentRequestId } = await until('the payment is requested', async () => {
+    const { items } = await cashier.listPaymentRequests({ orderId }).page();
+    return items[0];
   });
-  await operator(payments.url).post(`/payment-requests/${request.id}/succeed`);
-  await until('the order is completed', async () => (await ada.get(`/orders/${order.id}`)).body.status === 'COMPLETED');
+  await cashier.markPaymentSucceeded({ paymentRequestId });
+  await until('the order is completed', async () => (await ada.getOrder({ orderId })).status === 'COMPLETED');
 }
 
 const healthOf = async ({ url }: ServiceProcess) => JSON.stringify((await customer(url).get('/health/messaging')).body);
