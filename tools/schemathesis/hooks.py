@@ -70,8 +70,11 @@ def is_role_refusal(response):
 
 def former_currencies(document):
     """Returns the former currencies that the document allows for prices already in them."""
-    product = document.get("components", {}).get("schemas", {}).get("PutProductDto", {})
-    variants = product.get("properties", {}).get("currency", {}).get("anyOf", [])
+    schemas = document["components"]["schemas"]
+    # Only order-service has products.
+    if "Product" not in schemas:
+        return []
+    variants = schemas["PutProduct"]["properties"]["currency"]["anyOf"]
     return [code for variant in variants if variant.get("format") == "former-currency" for code in variant["enum"]]
 
 
