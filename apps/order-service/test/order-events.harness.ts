@@ -61,7 +61,7 @@ class Replicas {
   constructor(private readonly env: Readonly<Record<string, string>>) {}
 
   async start(): Promise<Replica> {
-    const config = loadConfig(orderService.configClass, this.env);
+    const config = loadConfig(orderService.configClass, { GRPC_PORT: 'off', ...this.env });
     const app = await createApp(orderService.module(config), config, orderService.openApi);
     await orderService.configure(app);
     const { undocumented } = recordAnswers(app, orderService.openApi);
