@@ -99,6 +99,40 @@ describe('a reading', () => {
     expect(third).toMatchObject({ steps: [], isWhole: true });
   });
 
+  it('of a large transaction takes several short statements and excludes what commits between them', async () => {
+    const open = await connect();
+    const before = await readNow(query);
+    await open.query('begin');
+    await open.query('select pg_current_xact_id()');
+    await database.sql(
+      `insert into orders.order_timeline (order_id, customer_id, type, status, version, at, actor)
+       select gen_random_uuid(), (array['ada', 'bob'])[1 + version % 2], 'Tested', 'PLACED', version, now(), 'system'
+         from generate_series(1, 1000) as version`,
+    );
+
+    const rowCounts: number[] = [];
+    const first = await readSince(
+      async (text, values) => {
+        if (rowCounts.length === 1) {
+          await open.query(INSERT_STEP, [uuidv7(), 'ada', 1001]);
+          await open.query('commit');
+        }
+        const rows = await database.sql<never>(text, [...values]);
+        rowCounts.push(rows.length);
+        return rows;
+      },
+      before,
+      100,
+      'ada',
+    );
+    const second = await readSince(query, first.seen, 100, 'ada');
+
+    // Of 500 steps, the second statement returns only keys.
+    expect(rowCounts.slice(0, 4)).toEqual([200, 300, 200, 100]);
+    expect(versions(first.steps)).toEqual(Array.from({ length: 500 }, (_, index) => 2 * index + 2));
+    expect(versions(second.steps)).toEqual([1001]);
+  });
+
   it('compares transaction ids as numbers and not as text', async () => {
     for (const xid of ['9', '10']) await database.sql(INSERT_WITH_XID, [uuidv7(), 'ada', 1, xid]);
 

@@ -3,11 +3,9 @@ import { Slots } from '@twinbox/api-kit';
 import { DataSource } from 'typeorm';
 import { type FeedBatch, FeedHistory, type FeedStep, type HistoryPage } from '../../../application/live/ports.js';
 import { type ScanPosition, type Snapshot } from '../../../application/live/resume-point.js';
-import { countSince, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
+import { countSince, MAX_STEPS, readSince, STEP, stepsIn, type StepRow } from './feed-sql.js';
 import { type Query } from './landmarks.js';
 
-/** Steps per statement, at most half a megabyte. */
-const MAX_STEPS = 200;
 /** Steps that a statement scans for those of a customer, which takes milliseconds. */
 const MAX_SCANNED = 2000;
 const MAX_ORDERS = 300;

@@ -7,12 +7,11 @@ import { type FeedBatch, FeedClosed, FeedSource, FeedWentBack } from '../../../a
 import { type ResumePoint, type Snapshot } from '../../../application/live/resume-point.js';
 import { OrderServiceConfig } from '../../../config.js';
 import { Announcer } from './announcer.js';
-import { readKnows, readNow, readSince } from './feed-sql.js';
+import { MAX_STEPS, readKnows, readNow, readSince } from './feed-sql.js';
 import { type Landmarks, type Query, readLandmarks, wentBack } from './landmarks.js';
 
 const CHANNEL = 'orders_timeline';
 const TICKETS = 'orders_tickets';
-const MAX_STEPS = 200;
 /** After this time without an answer a connection counts as dead, so that a 503 is sent within 2 s. */
 const ANSWER_MS = 1500;
 

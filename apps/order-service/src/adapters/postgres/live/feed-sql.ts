@@ -10,6 +10,9 @@ export interface StepRow extends Omit<FeedStep, 'position' | 'xid'> {
   readonly xid: string;
 }
 
+/** Steps per statement, at most half a megabyte. With a whole transaction it might reach its time limit, each time it is tried. */
+export const MAX_STEPS = 200;
+
 export const STEP = `${stepColumns.selectFrom('t')}, t.xid::text`;
 
 /** Picks the step from a row that may have other columns; undefined if the row has none. */
@@ -53,7 +56,7 @@ const SINCE = prepared(`with looked as materialized (
          (select xid::text from looked order by looked.xid desc limit 1) as last,
          ${STEP}
     from (values (1)) as one left join looked as t on $4::text is null or t.customer_id = $4
-   order by t.position`);
+   order by t.position limit ${MAX_STEPS}`);
 
 /** A batch, with what shows whether it continues the previous one. */
 interface CheckedBatch extends FeedBatch {
@@ -62,7 +65,7 @@ interface CheckedBatch extends FeedBatch {
   readonly knowsLast: boolean;
 }
 
-/** Reads whole transactions: `limit` steps, or a few more. */
+/** Reads whole transactions: `limit` steps, or more if the last transaction has them. */
 export async function readSince(
   query: Query,
   seen: Snapshot,
@@ -81,6 +84,7 @@ export async function readSince(
   const last = first.last === null ? undefined : Number(first.last);
   const isWhole = first.looked < limit;
   const steps = stepsIn(rows);
+  if (last !== undefined) await readRest(query, steps, [seen.open, seen.end, last, first.snapshot, customerId ?? null]);
   const before = isWhole || last === undefined ? [] : await readOvertaken(query, steps, last);
   return {
     steps: [...before, ...steps],
@@ -89,6 +93,34 @@ export async function readSince(
     landmarks: { wal: first.wal, drawn: first.drawn },
     knowsLast: seen.end === 0 || first.knowsLast,
   };
+}
+
+/**
+ * Adds the steps beyond MAX_STEPS of the same transactions, except those that committed after the snapshot, which the next reading returns.
+ * Served by order_timeline_xid, and for each step by the primary key.
+ */
+async function readRest(query: Query, steps: FeedStep[], batch: readonly unknown[]): Promise<void> {
+  if (steps.length < MAX_STEPS) return;
+  const rest = await query<Pick<FeedStep, 'orderId' | 'position'>>(
+    `select order_id as "orderId", position::float8 as position
+       from (select * from orders.order_timeline where xid = any ($1::xid8[]) union all
+             select * from orders.order_timeline where xid >= $2::xid8) as t
+      where xid <= $3::xid8 and pg_visible_in_snapshot(xid, $4::pg_snapshot)
+        and ($5::text is null or customer_id = $5) and t.position > $6
+      order by t.position`,
+    [...batch, steps.at(-1)?.position],
+  );
+  for (let from = 0; from < rest.length; from += MAX_STEPS) {
+    const part = rest.slice(from, from + MAX_STEPS);
+    const rows = await query<StepRow>(
+      `select ${STEP}
+         from unnest($1::uuid[], $2::bigint[]) as part (order_id, position)
+              join orders.order_timeline t on t.order_id = part.order_id and t.position = part.position
+        order by t.position`,
+      [part.map(({ orderId }) => orderId), part.map(({ position }) => position)],
+    );
+    steps.push(...stepsIn(rows));
+  }
 }
 
 /** Counts the steps of {@link readSince}, up to `limit`. Served by order_timeline_xid. */
