@@ -21,6 +21,7 @@ export { allBlocks, blocksFor, EXCEPTIONS, RUNS } from './documented-blocks.js';
 export { describeEdge } from './edge.js';
 export { EventClient } from './event-client.js';
 export { type CallOptions, type GrpcAnswer, type GrpcMethod, GrpcTestClient, GrpcTestStream } from './grpc.js';
+export { expectCommittedDocument } from './committed-document.js';
 export { describeGrpcCallers } from './grpc-callers.js';
 export { type Answer, caller, customer, expectProblem, operator } from './http.js';
 export { cutOff, type InProcessService, recordAnswers, startInProcess } from './in-process.js';

@@ -5,6 +5,7 @@ import {
   type Answer,
   AUTH_MODES,
   documentedSecurity,
+  expectCommittedDocument,
   EVERYBODY,
   expectProblem,
   HEALTH_ROUTES,
@@ -95,6 +96,10 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
 
       expect(await statusOf(service, method, path, await headers(), body)).toBe(expected[kind]);
     });
+  });
+
+  it('the OpenAPI document is the committed one, except for what is documented to differ', () => {
+    expectCommittedDocument(service, 'orders', authMode);
   });
 
   it('the OpenAPI document states for each route who may call it', () => {

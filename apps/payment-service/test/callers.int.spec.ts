@@ -3,6 +3,7 @@ import {
   anyone,
   AUTH_MODES,
   documentedSecurity,
+  expectCommittedDocument,
   HEALTH_ROUTES,
   IDENTIFIED,
   managementRoutes,
@@ -58,6 +59,10 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
         expect(status).toBe(expected[kind]);
       },
     );
+  });
+
+  it('the OpenAPI document is the committed one, except for what is documented to differ', () => {
+    expectCommittedDocument(service, 'payments', authMode);
   });
 
   it('the OpenAPI document names the permitted callers of each route', () => {
