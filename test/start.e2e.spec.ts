@@ -274,6 +274,22 @@ describe('npm start', () => {
     );
 
     it(
+      'runs the commands of the REST API, pasted at once',
+      async () => {
+        const commands = await blocksFor('commands of the REST API', copy.read);
+
+        const shown = await pasted(here(commands.map(({ text }) => text).join('')));
+
+        for (const part of ['HTTP/1.1 304', '"status":"CANCELLED"', '"status":"REFUNDED"', 'event: ', '"type":"'])
+          expect(shown).toContain(part);
+        expect(shown).not.toMatch(/command not found|syntax error|curl: \((?!28\))/);
+        // Those that the page describes: an outdated version, an outdated price, and no refund to report.
+        expect(shown.match(/"status":[45]\d\d/g)).toEqual(['"status":412', '"status":409', '"status":404']);
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
       'runs second replicas, started as described in the how-to',
       async () => {
         const blocks = await blocksFor('second replicas', copy.read);

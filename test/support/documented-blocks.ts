@@ -26,6 +26,7 @@ const README = 'README.md';
 const TUTORIAL = 'docs/tutorial.md';
 const HOW_TO = 'docs/how-to.md';
 const OPERATE = 'docs/operate.md';
+const API = 'docs/api.md';
 const GRPC = 'docs/grpc.md';
 const EVENTS = 'docs/events.md';
 const CLIENT = ['docs/client.md', 'libs/client/README.md'];
@@ -35,7 +36,17 @@ const LIBRARY = [
 ];
 
 /** The documents whose blocks a test must execute or compile. */
-export const DOCUMENTS: readonly string[] = [README, TUTORIAL, HOW_TO, OPERATE, GRPC, EVENTS, ...CLIENT, ...LIBRARY];
+export const DOCUMENTS: readonly string[] = [
+  README,
+  TUTORIAL,
+  HOW_TO,
+  OPERATE,
+  API,
+  GRPC,
+  EVENTS,
+  ...CLIENT,
+  ...LIBRARY,
+];
 
 const isIn = (document: string, heading?: string) => (block: DocumentedBlock) =>
   block.document === document && (heading === undefined || block.heading === heading);
@@ -87,6 +98,7 @@ export const RUNS = {
     test: 'test/start.e2e.spec.ts',
     selects: (block) => isIn(EVENTS)(block) && block.text.startsWith('node '),
   },
+  'commands of the REST API': { test: 'test/start.e2e.spec.ts', selects: isIn(API) },
   'moving offsets': { test: 'test/start.e2e.spec.ts', selects: isIn(HOW_TO, 'Read a topic again') },
   'live updates in a page': {
     test: 'apps/order-service/test/page.int.spec.ts',
