@@ -22,10 +22,15 @@ import { decodeRecords, FetchBudget } from './record-batch.js';
 /** The patches reach into internals that another version may have changed or fixed. */
 const PATCHED_VERSION = '2.2.4';
 
-/** Patches costly or harmful behaviours of kafkajs 2.2.4, which is no longer maintained, in the whole process. */
+let isPatched = false;
+
+/** Patches costly or harmful behaviours of kafkajs 2.2.4, which is no longer maintained, in the whole process. Once is enough. */
 export function patchKafkajs(version = installedVersion()): void {
   if (version !== PATCHED_VERSION)
     throw new Error(`The kafkajs patches are for version ${PATCHED_VERSION}, but ${version} is installed`);
+  // A second patch would wrap the first one.
+  if (isPatched) return;
+  isPatched = true;
   patchConnect();
   patchClock();
   patchEncoder();
