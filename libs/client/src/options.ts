@@ -14,7 +14,7 @@ export interface ClientOptions {
   readonly baseUrl: string;
   /** The access token of the caller, or a function that returns it. */
   readonly token?: string | TokenProvider;
-  /** Who the caller is, for a service with `AUTH_MODE=dev`. */
+  /** The caller, for a service with `AUTH_MODE=dev`. */
   readonly devUser?: { readonly id: string; readonly roles?: readonly Role[] };
   /** Headers of every request. */
   readonly headers?: Readonly<Record<string, string>>;

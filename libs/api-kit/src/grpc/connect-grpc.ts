@@ -62,7 +62,7 @@ export async function connectGrpc(app: NestFastifyApplication, { services, descr
   microservice.useGlobalFilters(new RpcProblemFilter());
 }
 
-/** grpc-js writes plain text to stderr. What matters of it reaches a caller or ends the start. */
+/** Logs at the debug level what grpc-js would write to stderr. Errors that matter reach a caller or end the start anyway. */
 function logByNest(): void {
   const logger = new Logger('gRPC');
   const debug = (...parts: unknown[]): void => logger.debug(parts.join(' '));

@@ -9,7 +9,7 @@ import type { FieldNames } from './field-names.js';
 const DOMAIN = 'twinbox';
 
 /**
- * In bytes, for each of the facts and the violations. Some clients accept only 8 KiB of metadata, so what does not fit is left out.
+ * In bytes: the limit of the facts and that of the violations. Some clients accept only 8 KiB of metadata, so the rest is left out.
  */
 const MAX_DETAILS = 1500;
 /** In bytes. The message is sent twice, once percent-encoded, which may triple it. */

@@ -11,7 +11,7 @@ export interface EdgeRequest {
   readonly routeOptions: { readonly url?: string | undefined };
   readonly params: unknown;
   readonly body: unknown;
-  /** The address of the client as far as TRUST_PROXY tells it. */
+  /** The address of the connection, or one from `X-Forwarded-For` if TRUST_PROXY names the proxies. */
   readonly ip: string;
   readonly socket: { readonly remoteAddress?: string | undefined };
   /** The HTTP headers, or the metadata of a gRPC call, with names in lower case. */

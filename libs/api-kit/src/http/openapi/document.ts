@@ -73,7 +73,7 @@ export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo):
     resolveManagement(found.operation, access);
     completeOperation(found, schemas, authMode);
   }
-  // The builder adds an empty contact, which says nothing.
+  // The builder adds an empty contact.
   if (Object.keys(document.info.contact ?? {}).length === 0) delete document.info.contact;
   return withPlainNames(document);
 }
