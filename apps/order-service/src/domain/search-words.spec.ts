@@ -8,6 +8,7 @@ it.each([
   ["Earl's", ['earl', 's', 'earls']],
   ['Earlʼs', ['earl', 's', 'earls']],
   ['Earl´s', ['earl', 's', 'earls']],
+  ['Earl\u1ffds Earl\u1fefs Earl\u0374s', ['earl', 's', 'earls']],
   ['Qurʾan', ['qur', 'an', 'quran']],
   ['Kaʿba', ['ka', 'ba', 'kaba']],
   ['Maꞌya MaꞋya', ['ma', 'ya', 'maya']],

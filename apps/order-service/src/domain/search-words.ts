@@ -10,16 +10,21 @@ const APOSTROPHES = /['‘’‛`´＇\u02b9\u02bb-\u02bf\u02c8\ua78b\ua78c]/gu;
  * soft hyphens, are ignored. Both sides of a search use this function, so the database and its locale do not matter.
  */
 export function searchWords(text: string): string[] {
-  return [...new Set(scan(text.replace(APOSTROPHES, ' ')))];
+  return [...new Set(scan(replaceApostrophes(text, ' ')))];
 }
 
 /** Returns the words to find a text by: for `Earl’s`, `earl`, `s`, and `earls` for those who omit the apostrophe. */
 export function indexedWords(text: string): string[] {
-  return [...new Set([...searchWords(text), ...scan(text.replace(APOSTROPHES, ''))])];
+  return [...new Set([...searchWords(text), ...scan(replaceApostrophes(text, ''))])];
 }
 
 export function areFound(words: readonly string[], indexed: readonly string[]): boolean {
   return words.every((word) => indexed.some((known) => known.startsWith(word)));
+}
+
+function replaceApostrophes(text: string, by: string): string {
+  // NFC turns the Greek oxia, varia and numeral sign into apostrophes of the list.
+  return text.normalize('NFC').replace(APOSTROPHES, by);
 }
 
 function scan(text: string): string[] {
