@@ -165,12 +165,12 @@ describe('the way down of the messaging tables', () => {
     const stepUp = (to: number) => run(messagingTables('shop', { from: to - 1, to }));
     const stepDown = (to: number) => run(messagingTablesDown('shop', { from: to + 1, to }));
 
-    const versions = [await catalogue(shop, 'shop'), ...(await inTurn(stepUp, [1, 2, 3, 4]))];
+    const versions = [await catalogue(shop, 'shop'), ...(await inTurn(stepUp, [1, 2, 3, 4, 5]))];
 
-    expect(await run(messagingTables('shop', { from: 4 }))).toEqual(versions[4]);
-    expect(await inTurn(stepDown, [3, 2, 1, 0])).toEqual(versions.slice(0, 4).toReversed());
-    expect(await inTurn(stepUp, [1, 2, 3, 4])).toEqual(versions.slice(1));
-    expect(await run(messagingTablesDown('shop', { from: 4, to: 0 }))).toEqual([]);
+    expect(await run(messagingTables('shop', { from: 5 }))).toEqual(versions[5]);
+    expect(await inTurn(stepDown, [4, 3, 2, 1, 0])).toEqual(versions.slice(0, 5).toReversed());
+    expect(await inTurn(stepUp, [1, 2, 3, 4, 5])).toEqual(versions.slice(1));
+    expect(await run(messagingTablesDown('shop', { from: 5, to: 0 }))).toEqual([]);
     await shop.drop();
   });
 

@@ -10,6 +10,7 @@ import { AppendOnlyHistory1764761000000 } from './orders/1764761000000-append-on
 import { StreamTickets1764762000000 } from './orders/1764762000000-stream-tickets.js';
 import { OpenOrdersOfACustomer1764763000000 } from './orders/1764763000000-open-orders-of-a-customer.js';
 import { RemovalByFunctions1764764000000 } from './orders/1764764000000-removal-by-functions.js';
+import { MessagingAdministration1764770000000 } from './orders/1764770000000-messaging-administration.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -24,4 +25,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   StreamTickets1764762000000,
   OpenOrdersOfACustomer1764763000000,
   RemovalByFunctions1764764000000,
+  MessagingAdministration1764770000000,
 ];

@@ -8,6 +8,7 @@ import { DecidedByNamedOperators1764710000000 } from './payments/1764710000000-d
 import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-payment-timeline-cancelled.js';
 import { AppendOnlyHistory1764761000000 } from './payments/1764761000000-append-only-history.js';
 import { RemovalByFunctions1764764000000 } from './payments/1764764000000-removal-by-functions.js';
+import { MessagingAdministration1764770000000 } from './payments/1764770000000-messaging-administration.js';
 
 /** The migrations of the schema `payments` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   PaymentTimelineCancelled1764730000000,
   AppendOnlyHistory1764761000000,
   RemovalByFunctions1764764000000,
+  MessagingAdministration1764770000000,
 ];

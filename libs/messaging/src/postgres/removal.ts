@@ -7,6 +7,8 @@ export interface LeastRetention {
   readonly outboxMs?: number;
   /** Records of messages in the inbox. Default: 30 days. */
   readonly inboxMs?: number;
+  /** Entries of the audit. Default: 90 days. */
+  readonly auditMs?: number;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -14,11 +16,12 @@ const DAY_MS = 24 * 3600 * 1000;
 /** Returns the statement that sets the least retention, which only the owner of the function can change. */
 export function leastRetention(s: string, { outboxMs = 7 * DAY_MS, inboxMs = 30 * DAY_MS }: LeastRetention): string {
   return `create or replace function ${s}.messaging_retention(out outbox interval, out inbox interval) language sql immutable as $$
-      select interval '${milliseconds(outboxMs)} ms', interval '${milliseconds(inboxMs)} ms'
+      select interval '${duration(outboxMs)} ms', interval '${duration(inboxMs)} ms'
     $$`;
 }
 
-function milliseconds(value: number): number {
+/** @throws RangeError for a number that is not a duration in milliseconds */
+export function duration(value: number): number {
   if (!Number.isFinite(value) || value < 0)
     throw new RangeError(`The least retention must be a number of milliseconds, not ${value}`);
   return value;
@@ -46,7 +49,7 @@ export function removalOfVersion4Down(s: string): string {
 const FUNCTIONS = ['outbox_remove_old', 'outbox_discard', 'inbox_forget', 'inbox_withdraw', 'messaging_retention'];
 
 /** pg_temp comes last, because it comes first where it is not named. */
-const WITH_RIGHTS_OF_OWNER = `language plpgsql security definer
+export const WITH_RIGHTS_OF_OWNER = `language plpgsql security definer
       set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan`;
 
 /**

@@ -1,7 +1,8 @@
+import { administrationOfVersion5, leastAuditRetention } from './administration.js';
 import { leastRetention, type LeastRetention, removalOfVersion4 } from './removal.js';
 
 /** The version of the tables below. Every change is a step of its own and raises it. */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** Which steps {@link messagingTables} returns. */
 export interface MessagingTablesOptions {
@@ -17,8 +18,8 @@ export interface MessagingTablesOptions {
  * migrations. A new service runs all of them; an existing one runs `{ from: 1 }` in a migration of its own, and so on.
  *
  * The service's role needs select and insert on `outbox` and `inbox`; select, insert, update and delete on the other tables; select
- * on their sequences; and execute on the functions. It owns none of them. The functions remove rows of `outbox` and `inbox` that
- * are older than `retention`.
+ * on their sequences; and execute on the functions. It owns none of them. The functions remove rows of `outbox`, `inbox` and
+ * `messaging_audit` that are older than `retention`.
  * @throws RangeError for an invalid retention
  */
 export function messagingTables(schema: string, options: MessagingTablesOptions = {}): readonly string[] {
@@ -27,11 +28,12 @@ export function messagingTables(schema: string, options: MessagingTablesOptions 
 }
 
 /**
- * Returns the statements that change the least retention of tables of version 4, for a migration.
+ * Returns the statements that change the least retention of tables of version 5, for a migration.
  * @throws RangeError for an invalid retention
  */
 export function messagingRetention(schema: string, retention: LeastRetention): readonly string[] {
-  return [leastRetention(quoteIdentifier(schema), retention)];
+  const s = quoteIdentifier(schema);
+  return [leastRetention(s, retention), leastAuditRetention(s, retention.auditMs)];
 }
 
 const STEPS: readonly ((schema: string, retention: LeastRetention) => readonly string[])[] = [
@@ -117,6 +119,7 @@ const STEPS: readonly ((schema: string, retention: LeastRetention) => readonly s
        where dead_at is null and (lease is not null or attempts > 0 or setbacks > 0)`,
   ],
   removalOfVersion4,
+  (s, { auditMs }) => administrationOfVersion5(s, auditMs),
 ];
 
 function outboxOfVersion2(s: string): readonly string[] {
