@@ -1,5 +1,6 @@
 import { Metadata, type sendUnaryData, type ServerWritableStream, status as codes } from '@grpc/grpc-js';
 import { HttpException, Logger } from '@nestjs/common';
+import { callAt } from '../app/call-at.js';
 import { logCall } from '../app/logging.js';
 import { RequestAborted, withRequestSignal } from '../app/request-signal.js';
 import type { ServiceConfig } from '../app/service-config.js';
@@ -18,9 +19,6 @@ import type { RpcCalls } from './rpc-calls.js';
 import { ResponseStream, setStreamOf } from './response-stream.js';
 import { addressOfCalls, type Call, CallMetadata, requestOfCall, type RpcMethod } from './rpc-request.js';
 import { Undecodable } from './undecodable.js';
-
-/** The longest delay of a timer, about 25 days. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** What the HTTP edge has set up, and gRPC calls go through too. */
 export interface EdgeParts {
@@ -147,13 +145,7 @@ export class GrpcEdge {
 
   private endWithToken(stream: ResponseStream<unknown>, request: EdgeRequest): void {
     const expiresAt = callerIn(identityOf(request))?.expiresAt;
-    if (!expiresAt) return;
-    const leftMs = expiresAt.getTime() - Date.now();
-    const expiry = setTimeout(
-      () => (leftMs > MAX_TIMEOUT_MS ? this.endWithToken(stream, request) : stream.fail(tokenExpired())),
-      Math.min(leftMs, MAX_TIMEOUT_MS),
-    );
-    stream.onClose(() => clearTimeout(expiry));
+    if (expiresAt) stream.onClose(callAt(expiresAt, () => stream.fail(tokenExpired())));
   }
 }
 

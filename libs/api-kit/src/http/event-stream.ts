@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callAt } from '../app/call-at.js';
 import type { Identify } from '../identity/identify-callers.js';
 import type { TokenKeys } from '../identity/token-keys.js';
 import { identityOf } from './caller.js';
@@ -10,8 +11,6 @@ import { ticketOf } from './stream-ticket.js';
 const HEARTBEAT_MS = 15_000;
 /** In bytes. A client that lags further behind is disconnected. It reconnects and resumes where it was. */
 const MAX_LAG = 1024 * 1024;
-/** The longest delay of a timer, about 25 days. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** How long a client may take to read the rest of a closed stream. */
 const CLOSE_GRACE_MS = 1000;
 
@@ -125,20 +124,14 @@ export function openEventStream(reply: FastifyReply, expiresAt = expiryOf(reply.
   }
   streamsOf.set(server, streams.set(stream, reply.request));
   stream.onClose(() => streams.delete(stream));
-  if (expiresAt) closeAt(stream, expiresAt);
+  // The client reconnects with a new token and resumes.
+  if (expiresAt) stream.onClose(callAt(expiresAt, () => stream.close()));
   return stream;
 }
 
 function expiryOf(request: FastifyRequest): Date | undefined {
   const identity = identityOf(request);
   return identity && 'caller' in identity ? identity.caller.expiresAt : undefined;
-}
-
-/** Ends a stream with the token of its caller. The client reconnects with a new one and resumes. */
-function closeAt(stream: EventStream, expiresAt: Date): void {
-  const delayMs = Math.min(expiresAt.getTime() - Date.now(), MAX_TIMEOUT_MS);
-  const expiry = setTimeout(() => stream.close(), delayMs);
-  stream.onClose(() => clearTimeout(expiry));
 }
 
 /** Closes all streams when the application closes, because it would otherwise wait for the clients to disconnect. */
