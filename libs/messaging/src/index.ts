@@ -53,6 +53,19 @@ export { type ComponentHealth, MessagingHealth, type MessagingReport } from './o
 export { type Incident, type IncidentKind } from './operations/incident.js';
 export { Incidents } from './operations/incidents.js';
 
+// Overview
+export {
+  type ConsumerOverview,
+  type GroupOverview,
+  type MessagingOverview,
+  type OverviewProblem,
+  type PauseNote,
+  type QueueOverview,
+  type RelayOverview,
+} from './operations/overview-report.js';
+export { Overview } from './operations/overview.js';
+export { type Waiting } from './metrics/metrics-store.js';
+
 // Offsets
 export {
   type GroupOfTopic,

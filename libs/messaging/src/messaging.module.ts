@@ -30,6 +30,7 @@ import { JobLifecycle } from './jobs/job-lifecycle.js';
 import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics/metrics.js';
+import { Overview } from './operations/overview.js';
 import { Outbox } from './outbox/outbox.js';
 import { sslModeProblem } from './postgres/ssl-mode.js';
 import { Relay } from './relay/relay.js';
@@ -90,6 +91,7 @@ export class MessagingModule {
         DeadJobs,
         JobHandlers,
         JobLifecycle,
+        Overview,
       ],
       exports: [
         MessagingHealth,
@@ -101,6 +103,7 @@ export class MessagingModule {
         DeadLetters,
         Jobs,
         DeadJobs,
+        Overview,
       ],
     };
   }
