@@ -31,42 +31,48 @@ async function aProcess(options: Partial<MessagingOptions> = {}): Promise<Overvi
 
 /** Inserts what waits and fails, with ages in minutes. */
 async function fill(groupId: string): Promise<void> {
-  const sql = sandbox.database.sql;
-  await sql(`
+  const { database } = sandbox;
+  await database.sql(`
     insert into sandbox.outbox_parked
       (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
     values (-1, gen_random_uuid(), 'counter', 'a', 'Counted', 'urn', 1, '{}', now(), 'no', now() - interval '10 minutes')`);
-  await sql(
+  await database.sql(
     `insert into sandbox.inbox_parked
        (consumer, topic, partition, "offset", recorded_at, key, headers, value, holds_key, error, dead_at)
      values ($1, 't', 0, 1, now(), 'a', '{}', '', true, 'no', now() - interval '20 minutes'),
             ($1, 't', 0, 2, now(), 'a', '{}', '', true, null, null)`,
     [groupId],
   );
-  await sql(
+  await database.sql(
     `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, started_at)
      values (gen_random_uuid(), $1, 't', 0, 10, 19, now() - interval '1 minute'), (gen_random_uuid(), $1, 't', 1, 1, 5, now())`,
     [groupId],
   );
-  await sql(
+  await database.sql(
     `insert into sandbox.inbox_offsets (consumer, topic, partition, next_offset) values ($1, 't', 0, 17), ($1, 't', 1, 6)`,
     [groupId],
   );
-  await sql(
+  await database.sql(
     `insert into sandbox.inbox (consumer, message_id, source, received_at)
      select $1, n::text, '/s', now() - n * interval '1 second' from generate_series(1, 120) as n`,
     [groupId],
   );
-  await sql(`
+  await database.sql(`
     insert into sandbox.jobs (id, queue, data, run_at, attempts, lease, error, dead_at)
     select gen_random_uuid(), queue, '{}', now() + seconds * interval '1 second', attempts,
            case when leased then gen_random_uuid() end, 'no', case when dead then now() - interval '30 minutes' end
       from (values ('call', -90, 0, false, false), ('call', -1, 1, false, false), ('call', 60, 1, false, false),
                    ('call', 60, 0, true, false), ('call', 600, 0, false, false), ('call', 0, 3, false, true),
                    ('mail', 5, 0, false, true)) as j (queue, seconds, attempts, leased, dead)`);
-  await sql(
+  await database.sql(
     `insert into sandbox.messaging_pauses (kind, name, actor, reason) values ('queue', 'mail', 'ada', 'upgrade')`,
   );
+}
+
+/** Removes what differs from reading to reading, because time goes on. */
+function withoutTimes(overview: unknown): unknown {
+  const changing = new Set(['at', 'leasedUntil', 'oldestParkedSeconds', 'processedPerSecond']);
+  return JSON.parse(JSON.stringify(overview, (key, value: unknown) => (changing.has(key) ? undefined : value)));
 }
 
 it('P9 each process shows what waits and fails, and since when, from the tables and Kafka', async () => {
@@ -77,7 +83,7 @@ it('P9 each process shows what waits and fails, and since when, from the tables 
 
   const [first, second] = await Promise.all(overviews.map((overview) => overview.read()));
 
-  const { at: _, problems, ...overview } = first!;
+  const { problems, ...overview } = first!;
   expect(overview).toMatchObject({
     kafkaProblem: null,
     relay: { state: 'leading', deadLetters: 1, gaps: 0, paused: null, unpublished: { ready: { messages: 0 } } },
@@ -116,12 +122,7 @@ it('P9 each process shows what waits and fails, and since when, from the tables 
   ]);
   const minutesAgo = problems.map(({ since }) => Math.round((Date.now() - since!.getTime()) / 60_000));
   expect(minutesAgo.slice(2, 6)).toEqual([10, 20, 30, 30]);
-  expect({ ...second, at: _, relay: { ...second!.relay, leasedUntil: overview.relay.leasedUntil } }).toMatchObject({
-    relay: overview.relay,
-    consumers: overview.consumers.map(({ processedPerSecond: __, oldestParkedSeconds: ___, ...consumer }) => consumer),
-    queues: overview.queues,
-    problems: problems.map(({ since: __, ...problem }) => problem),
-  });
+  expect(withoutTimes(second)).toEqual(withoutTimes(first));
 });
 
 it('P9 counts what is unpublished and published, and reports that no process publishes', async () => {
