@@ -1,7 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { quoteIdentifier } from '../postgres/schema.js';
 
-/** An operator's action. */
+/** An operator's action. Entries of earlier versions have no `operation` and no `detail`, and all are `done`. */
 export interface AuditEntry {
   readonly id: string;
   readonly at: Date;
@@ -11,6 +11,26 @@ export interface AuditEntry {
   /** The affected letter, job or incident as it was then, without its payload. */
   readonly letter: Readonly<Record<string, unknown>>;
   readonly reason: string | null;
+  /** `refused` if the actor was not allowed to do it. */
+  readonly outcome: AuditOutcome;
+  /** The id of the operation on many items that did it on the actor's behalf. */
+  readonly operation: string | null;
+  /** What the action concerns beside `letter`, such as a filter and a count, or a payload before and after an edit. */
+  readonly detail: Readonly<Record<string, unknown>> | null;
+}
+
+export type AuditOutcome = 'done' | 'refused';
+
+/** What the entries of one action have in common. */
+export interface AuditedAction {
+  readonly actor: string;
+  readonly action: string;
+  readonly box: string;
+  readonly reason: string | undefined;
+  readonly operation?: string | undefined;
+  readonly detail?: Readonly<Record<string, unknown>> | undefined;
+  /** Default: `done`. */
+  readonly outcome?: AuditOutcome | undefined;
 }
 
 /**
@@ -40,16 +60,25 @@ export class Audit {
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${this.schema}.messaging_audit`]);
   }
 
-  /** Writes one entry per letter. Requires the lock. */
-  async write(
-    tx: EntityManager,
-    entry: { actor: string; action: string; box: string; reason: string | undefined },
-    letters: readonly object[],
-  ): Promise<void> {
+  /**
+   * Writes one entry per letter, job, incident or whatever else the action changed. Pass `[{}]` for an action that changed none.
+   * Requires the lock. The JSON must not contain zero bytes, which jsonb cannot hold.
+   */
+  async write(tx: EntityManager, action: AuditedAction, letters: readonly object[]): Promise<void> {
+    const { actor, box, reason, operation, detail, outcome = 'done' } = action;
     await tx.query(
-      `insert into ${this.table} (actor, action, box, letter, reason)
-       select $1, $2, $3, l.letter, $5 from unnest($4::jsonb[]) with ordinality as l (letter, n) order by l.n`,
-      [entry.actor, entry.action, entry.box, letters.map((letter) => JSON.stringify(letter)), entry.reason ?? null],
+      `insert into ${this.table} (actor, action, box, letter, reason, outcome, operation, detail)
+       select $1, $2, $3, l.letter, $5, $6, $7::uuid, $8::jsonb from unnest($4::jsonb[]) with ordinality as l (letter, n) order by l.n`,
+      [
+        actor,
+        action.action,
+        box,
+        letters.map((letter) => JSON.stringify(letter)),
+        reason ?? null,
+        outcome,
+        operation ?? null,
+        detail ? JSON.stringify(detail) : null,
+      ],
     );
   }
 
@@ -59,7 +88,7 @@ export class Audit {
     { messageId, before, limit }: { messageId?: string | undefined; before: string | undefined; limit: number },
   ): Promise<AuditEntry[]> {
     return db.query(
-      `select id::text as id, at, actor, action, box, letter, reason from ${this.table}
+      `select id::text as id, at, actor, action, box, letter, reason, outcome, operation, detail from ${this.table}
         where ($1::text is null or letter ->> 'messageId' = $1) and ($2::bigint is null or id < $2)
         order by id desc limit $3`,
       [messageId ?? null, before ?? null, limit],
