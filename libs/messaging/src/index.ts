@@ -46,6 +46,17 @@ export { type LetterChoice } from './dead-letters/letter-choice.js';
 export { type AuditEntry, type AuditOutcome } from './operations/audit.js';
 export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
 
+// Bulk actions
+export { type OperationFilter, type OperationOptions } from './stored-operations/operation-kind.js';
+export { Operations } from './stored-operations/operations.js';
+export {
+  type DryRun,
+  type NewOperation,
+  type OperationRequest,
+  type OperationState,
+  type StoredOperation,
+} from './stored-operations/stored-operation.js';
+
 // Health, incidents and metrics
 export { MessagingMetrics } from './metrics/metrics.js';
 export { type Attention, type Tally } from './operations/attention.js';

@@ -32,6 +32,9 @@ import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './
 import { MessagingMetrics } from './metrics/metrics.js';
 import { Overview } from './operations/overview.js';
 import { Outbox } from './outbox/outbox.js';
+import { OPERATION_KINDS } from './stored-operations/operation-kind.js';
+import { operationKinds } from './stored-operations/operation-kinds.js';
+import { Operations } from './stored-operations/operations.js';
 import { sslModeProblem } from './postgres/ssl-mode.js';
 import { Relay } from './relay/relay.js';
 import { reveal } from './secret.js';
@@ -92,6 +95,8 @@ export class MessagingModule {
         JobHandlers,
         JobLifecycle,
         Overview,
+        { provide: OPERATION_KINDS, useFactory: operationKinds },
+        Operations,
       ],
       exports: [
         MessagingHealth,
@@ -104,6 +109,7 @@ export class MessagingModule {
         Jobs,
         DeadJobs,
         Overview,
+        Operations,
       ],
     };
   }

@@ -3,7 +3,8 @@ import { type Attention } from '../operations/attention.js';
 import { type DueSince } from '../postgres/due-range.js';
 import { type Incident } from '../operations/incident.js';
 
-export type DueKind = 'parked' | 'jobs';
+/** `operations`: an open operation has no live runner. */
+export type DueKind = 'parked' | 'jobs' | 'operations';
 
 /**
  * Wakes the workers that process parked messages and jobs. The process's poll, once a second, finds everything that is due,
