@@ -43,7 +43,8 @@ export {
 } from './dead-letters/dead-letter.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
-export { type AuditEntry, type AuditOutcome } from './operations/audit.js';
+export { type AuditedAction, type AuditEntry, type AuditOutcome } from './operations/audit.js';
+export { type AuditFilter, AuditTrail } from './operations/audit-trail.js';
 export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
 
 // Bulk actions

@@ -16,6 +16,7 @@ import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
 import { AfterCommit } from './postgres/after-commit.js';
+import { AuditTrail } from './operations/audit-trail.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
 import { DeadLetters } from './dead-letters/dead-letters.js';
 import { DataSources } from './postgres/data-sources.js';
@@ -95,6 +96,7 @@ export class MessagingModule {
         JobHandlers,
         JobLifecycle,
         Overview,
+        AuditTrail,
         { provide: OPERATION_KINDS, useFactory: operationKinds },
         Operations,
       ],
@@ -109,6 +111,7 @@ export class MessagingModule {
         Jobs,
         DeadJobs,
         Overview,
+        AuditTrail,
         Operations,
       ],
     };

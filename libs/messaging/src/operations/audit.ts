@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type AuditFilter } from './audit-trail.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** An operator's action. Entries of earlier versions have no `operation` and no `detail`, and all are `done`. */
@@ -18,6 +19,9 @@ export interface AuditEntry {
   /** What the action concerns beside `letter`, such as a filter and a count, or a payload before and after an edit. */
   readonly detail: Readonly<Record<string, unknown>> | null;
 }
+
+/** The most entries that one search looks at. */
+const MAX_LOOKED = 100_000;
 
 export type AuditOutcome = 'done' | 'refused';
 
@@ -80,6 +84,35 @@ export class Audit {
         detail ? JSON.stringify(detail) : null,
       ],
     );
+  }
+
+  /**
+   * Returns the entries older than the id `before` that match, newest first, and the id up to which it has looked if older ones are left.
+   * Served by messaging_audit_operation, or else by the primary key.
+   */
+  async find(
+    db: DataSource,
+    { actor, action, outcome, messageId, operation }: AuditFilter,
+    before: string | undefined,
+    limit: number,
+  ): Promise<{ entries: AuditEntry[]; lookedUpTo: string | null }> {
+    const looked = `select * from ${this.table}
+                     where ($1::bigint is null or id < $1) and ($2::uuid is null or operation = $2) order by id desc limit ${MAX_LOOKED}`;
+    const [row]: [{ entries: AuditEntry[] | null; lookedUpTo: string | null }] = await db.query(
+      `with looked as materialized (${looked})
+       select (select json_agg(row_to_json(entry) order by entry.n desc) from (
+                 select id as n, id::text as id, at, actor, action, box, letter, reason, outcome, operation, detail from looked
+                  where ($3::text is null or actor = $3) and ($4::text is null or action = $4)
+                    and ($5::text is null or outcome = $5) and ($6::text is null or letter ->> 'messageId' = $6)
+                  order by id desc limit $7) as entry) as entries,
+              (select case when count(*) = ${MAX_LOOKED} then min(id)::text end from looked) as "lookedUpTo"`,
+      [before, operation, actor, action, outcome, messageId, limit].map((value) => value ?? null),
+    );
+    const entries = (row.entries ?? []).map(({ n: _, ...entry }: AuditEntry & { n?: number }) => ({
+      ...entry,
+      at: new Date(entry.at),
+    }));
+    return { entries, lookedUpTo: row.lookedUpTo };
   }
 
   /** Returns entries older than the id `before`, newest first, by primary key. With `messageId` it scans all entries. */

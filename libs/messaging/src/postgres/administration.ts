@@ -27,6 +27,7 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     // has what an action concerns beside `letter`, such as a filter, a count, or an edited payload.
     `alter table ${s}.messaging_audit
        add column outcome varchar(20) not null default 'done', add column operation uuid, add column detail jsonb`,
+    `create index messaging_audit_operation on ${s}.messaging_audit (operation, id) where operation is not null`,
     // What must not run now: a consumer, a job queue, or the relay.
     `create table ${s}.messaging_pauses (
       kind varchar(20) not null,
@@ -92,6 +93,7 @@ export function administrationOfVersion5Down(s: string): readonly string[] {
   return [
     `drop function ${s}.messaging_audit_forget, ${s}.messaging_audit_retention`,
     `drop table ${s}.messaging_operations, ${s}.messaging_pauses`,
+    `drop index ${s}.messaging_audit_operation`,
     `alter table ${s}.messaging_audit drop column outcome, drop column operation, drop column detail`,
     `drop index ${s}.outbox_aggregate, ${s}.jobs_aggregate`,
     `alter table ${s}.jobs drop column traceparent, drop column tracestate, drop column aggregate_id, drop column history`,

@@ -1,0 +1,87 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { checkId } from '../dead-letters/letter-choice.js';
+import { isUuid, storable } from '../message/column-text.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { DataSources } from '../postgres/data-sources.js';
+import { Audit, type AuditedAction, type AuditEntry, type AuditOutcome } from './audit.js';
+import { type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
+
+/** Selects the entries that match all given fields. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly outcome?: AuditOutcome | undefined;
+  /** The id of the message of a letter. */
+  readonly messageId?: string | undefined;
+  /** The id of a stored operation. */
+  readonly operation?: string | undefined;
+}
+
+/** How often a refused action of one actor is written. */
+const REFUSED_EVERY_MS = 1000;
+/** The most actors that are remembered for that. */
+const MAX_ACTORS = 10_000;
+
+/**
+ * What operators did to the service's messages and jobs, or tried to.
+ *
+ * @hideconstructor
+ */
+@Injectable()
+export class AuditTrail {
+  private readonly audit: Audit;
+  /** When a refused action of an actor was last written, the latest last. */
+  private readonly refusals = new Map<string, number>();
+
+  constructor(
+    @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
+    private readonly dataSources: DataSources,
+  ) {
+    this.audit = new Audit(schema);
+  }
+
+  /**
+   * Lists entries, the newest first. One call looks at 100,000 entries at most, so a page with few or no entries may have a cursor.
+   * @throws RangeError for an invalid limit, cursor or operation, or a filter with a zero byte
+   */
+  async list(filter: AuditFilter = {}, page: LetterPage = {}): Promise<Page<AuditEntry>> {
+    const limit = limitOf(page);
+    const { cursor } = page;
+    if (cursor !== undefined) checkId('cursor', cursor);
+    const { operation } = filter;
+    if (operation !== undefined && !isUuid(operation))
+      throw new RangeError(`${JSON.stringify(operation)} is not an operation id`);
+    if (Object.values(filter).some((text: string | undefined) => text?.includes('\0')))
+      throw new RangeError('A filter must not contain a zero byte');
+    const { entries, lookedUpTo } = await this.audit.find(this.dataSources.default, filter, cursor, limit + 1);
+    const items = entries.slice(0, limit);
+    const last = entries.length > limit ? items.at(-1)?.id : lookedUpTo;
+    return { items, nextCursor: last ?? null };
+  }
+
+  /**
+   * Records that an actor was not allowed to do something, in a transaction of its own. Returns false without doing so if this process
+   * has recorded a refusal of the actor within the last second, so that a client that keeps trying does not fill the table.
+   * @throws any database error
+   */
+  async refused({ reason, ...action }: Omit<AuditedAction, 'outcome' | 'operation'>): Promise<boolean> {
+    const actor = storable(action.actor).slice(0, 255);
+    if (!this.mayRecord(actor)) return false;
+    await operatorTransaction(this.dataSources.default, async (tx) => {
+      await this.audit.lock(tx);
+      await this.audit.write(tx, { ...action, actor, reason: reason && storable(reason), outcome: 'refused' }, [{}]);
+    });
+    return true;
+  }
+
+  private mayRecord(actor: string): boolean {
+    const now = performance.now();
+    const last = this.refusals.get(actor);
+    if (last !== undefined && now - last < REFUSED_EVERY_MS) return false;
+    this.refusals.delete(actor);
+    this.refusals.set(actor, now);
+    const [oldest] = this.refusals.keys();
+    if (this.refusals.size > MAX_ACTORS && oldest !== undefined) this.refusals.delete(oldest);
+    return true;
+  }
+}
