@@ -98,6 +98,13 @@ export interface MessagingOptions {
    * published without it. Default `hold-key`.
    */
   readonly afterDeadLetter?: 'hold-key' | 'go-on';
+  /** How long operations that have ended stay listed, in milliseconds. Default 30 days. */
+  readonly operationRetentionMs?: number;
+  /**
+   * How long audit entries are kept, in milliseconds. Default 90 days. The tables keep them for at least the `auditMs` of
+   * `messagingTables`, also 90 days by default.
+   */
+  readonly auditRetentionMs?: number;
 }
 
 /** The injection token of the {@link MessagingOptions}. */

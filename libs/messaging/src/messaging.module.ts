@@ -34,6 +34,7 @@ import { MessagingMetrics } from './metrics/metrics.js';
 import { Overview } from './operations/overview.js';
 import { Outbox } from './outbox/outbox.js';
 import { OPERATION_KINDS } from './stored-operations/operation-kind.js';
+import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';
 import { operationKinds } from './stored-operations/operation-kinds.js';
 import { Operations } from './stored-operations/operations.js';
 import { sslModeProblem } from './postgres/ssl-mode.js';
@@ -99,6 +100,7 @@ export class MessagingModule {
         AuditTrail,
         { provide: OPERATION_KINDS, useFactory: operationKinds },
         Operations,
+        OperationLifecycle,
       ],
       exports: [
         MessagingHealth,

@@ -2,7 +2,14 @@ import { jest } from '@jest/globals';
 import { Cursor } from '../log/cursor.js';
 import { type DueNow, Lease, type LeaseAnswer, type LeaseStore } from './lease.js';
 
-const NOTHING: DueNow = { parked: false, anyParked: false, jobs: false, latestReleaseId: undefined, incidents: [] };
+const NOTHING: DueNow = {
+  parked: false,
+  anyParked: false,
+  jobs: false,
+  latestReleaseId: undefined,
+  incidents: [],
+  operations: false,
+};
 
 /** A lease row in memory. These tests are about the holder's timing, not about who gets the lease. */
 class Row implements LeaseStore {

@@ -52,6 +52,8 @@ export interface DueNow {
   readonly latestReleaseId: string | undefined;
   /** The unacknowledged incidents. */
   readonly incidents: readonly Incident[];
+  /** Whether an open operation has no live runner. */
+  readonly operations: boolean;
   /** What needs an operator's attention; undefined if this poll has not checked it. */
   readonly attention?: Attention | undefined;
 }

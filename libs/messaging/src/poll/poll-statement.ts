@@ -4,6 +4,7 @@ import { readUpTo } from '../log/lease-progress.js';
 import { type LogSql } from '../log/log-sql.js';
 import { blocksOf, dueSince, LATE, NIL } from '../postgres/due-range.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { idleOperations } from '../stored-operations/operation-store.js';
 
 /** How many gaps the poll searches for overdue messages. */
 const MAX_SEARCHED_GAPS = 100;
@@ -52,6 +53,7 @@ ${dueColumns(schema)},
               (${LATE})::text as late,
               ${latestReleaseId(schema)} as "lastAction",
               ${openIncidents(schema)} as incidents,
+              ${idleOperations(schema)} as operations,
 ${unpublishedColumn(s)},
               ${attention} as attention
          from (select ${log.lastPosition} as last) as log left join lease on true`;

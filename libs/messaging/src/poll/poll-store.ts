@@ -56,6 +56,7 @@ interface PolledRow {
   /** See `latestReleaseId` of the audit trail. */
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
+  readonly operations: boolean;
   readonly unpublished: Unpublished | null;
   /** Null unless this poll has checked it. */
   readonly attention: Attention | null;
@@ -192,6 +193,7 @@ function answerOf(row: PolledRow, clockAheadMs: number, progress?: Cursor, known
       jobs: row.jobs !== null,
       latestReleaseId: row.lastAction ?? undefined,
       incidents: row.incidents ?? [],
+      operations: row.operations,
       attention: row.attention ?? undefined,
     },
     unpublished: row.unpublished ?? undefined,

@@ -220,10 +220,11 @@ export class Poll {
   }
 
   /** Passes on what the poll found. */
-  private reportDueWork({ parked, anyParked, jobs, latestReleaseId, incidents, attention }: DueNow): void {
+  private reportDueWork({ parked, anyParked, jobs, latestReleaseId, incidents, operations, attention }: DueNow): void {
     this.dueWork.incidentsFound(incidents);
     if (attention) this.dueWork.attentionFound(attention);
     if (jobs) this.dueWork.found('jobs');
+    if (operations) this.dueWork.found('operations');
     const orphans = anyParked && performance.now() - this.orphansCheckedAt > ORPHANS_EVERY_MS;
     if (orphans) this.orphansCheckedAt = performance.now();
     if (parked || orphans) this.dueWork.found('parked');

@@ -14,5 +14,5 @@ export async function auditOperation(
   const { id, kind, filter, asOf, options, state, total, done, failed, problem } = operation;
   const detail =
     action === 'create' ? { filter, asOf, options, total } : { filter, total, done, failed, state, problem };
-  await audit.write(tx, { actor, action, box: 'operations', reason }, [{ id, kind, ...detail }]);
+  await audit.write(tx, { actor, action, box: 'operations', reason, operation: id, detail }, [{ id, kind }]);
 }

@@ -14,15 +14,14 @@ export interface SavedProgress {
   /** With a canary: the items of the last step that the operation waits for, and how many of them are left. */
   readonly items?: readonly string[] | undefined;
   readonly waiting?: number | undefined;
-  /** With a canary: since when the operation waits, in microseconds since the epoch. */
-  readonly waitingSince?: string | undefined;
 }
 
 /** An operation that this process runs. */
 export interface HeldOperation extends Omit<RunningOperation, 'progress'> {
   readonly kind: string;
-  readonly total: number;
   readonly saved: SavedProgress;
+  /** How long ago the last step was saved. */
+  readonly sinceStepMs: number;
 }
 
 interface NewRow {
@@ -108,7 +107,8 @@ export class OperationStore {
         `update ${this.table} set runner = $1, runner_until = clock_timestamp() + $2 * interval '1 ms'
           where id = (select id from ${this.table} where ${IS_FREE}
                        order by created_at, id limit 1 for update skip locked)
-         returning id, kind, filter, ${iso('as_of')} as "asOf", options, actor, reason, total::float8 as total, progress`,
+         returning id, kind, filter, ${iso('as_of')} as "asOf", options, actor, reason, progress,
+                   (extract(epoch from clock_timestamp() - updated_at) * 1000)::float8 as "sinceStepMs"`,
         [runner, leaseMs],
       );
     if (!row) return undefined;

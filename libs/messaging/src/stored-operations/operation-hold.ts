@@ -1,0 +1,52 @@
+import { type DataSource } from 'typeorm';
+import { type OperationStore } from './operation-store.js';
+
+/** How long a process that has died keeps others from continuing its operation. */
+export const LEASE_MS = 10_000;
+const RENEW_EVERY_MS = 3000;
+
+/**
+ * The right to run one operation, which is renewed until {@link end}. The process relies on it for a shorter time than the database
+ * grants it, measured on a monotonic clock from before the request was sent. Whatever a process saves after that is refused.
+ */
+export class OperationHold {
+  private readonly lost = new AbortController();
+  /** Aborts when the right is lost, may be lost, or the process stops. */
+  readonly signal: AbortSignal;
+  private readonly renewals: NodeJS.Timeout;
+  private expiry: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly store: OperationStore,
+    private readonly db: DataSource,
+    private readonly held: { readonly id: string; readonly runner: string; readonly sinceMs: number },
+    stopping: AbortSignal,
+  ) {
+    this.signal = AbortSignal.any([stopping, this.lost.signal]);
+    this.extend(held.sinceMs);
+    this.renewals = setInterval(() => void this.renew(), RENEW_EVERY_MS);
+  }
+
+  get isLost(): boolean {
+    return this.lost.signal.aborted;
+  }
+
+  end(): void {
+    clearInterval(this.renewals);
+    clearTimeout(this.expiry);
+  }
+
+  /** Never throws. Without an answer, the right expires. */
+  private async renew(): Promise<void> {
+    const sentAt = performance.now();
+    const { id, runner } = this.held;
+    const renewed = await this.store.renew(this.db, id, runner, LEASE_MS).catch(() => undefined);
+    if (renewed === false) this.lost.abort();
+    else if (renewed === true) this.extend(sentAt);
+  }
+
+  private extend(fromMs: number): void {
+    clearTimeout(this.expiry);
+    this.expiry = setTimeout(() => this.lost.abort(), fromMs + LEASE_MS - performance.now());
+  }
+}
