@@ -5,17 +5,18 @@ const MESSAGING = '^libs/messaging/src/';
 
 /** The folders of messaging, each with the folders that it may import. All may import the files of MESSAGING_COMMON. */
 const MESSAGING_FOLDERS = {
-  message: [],
+  tracing: [],
+  message: ['tracing'],
   postgres: [],
   log: ['postgres'],
   kafka: ['message'],
   operations: ['message', 'postgres'],
-  outbox: ['message', 'postgres'],
+  outbox: ['message', 'postgres', 'tracing'],
   poll: ['log', 'operations', 'postgres'],
-  relay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres'],
+  relay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres', 'tracing'],
   metrics: ['kafka', 'log', 'message', 'operations', 'postgres', 'relay'],
-  inbox: ['kafka', 'message', 'metrics', 'operations', 'poll', 'postgres'],
-  jobs: ['message', 'operations', 'poll', 'postgres'],
+  inbox: ['kafka', 'message', 'metrics', 'operations', 'poll', 'postgres', 'tracing'],
+  jobs: ['message', 'operations', 'poll', 'postgres', 'tracing'],
   'dead-letters': ['message', 'operations', 'poll', 'postgres'],
   testing: ['kafka', 'message', 'postgres'],
 };

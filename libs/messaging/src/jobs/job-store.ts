@@ -12,6 +12,9 @@ export interface Leased {
 }
 
 export interface ClaimedJob extends Leased, Omit<Job, 'attempt'> {
+  /** The trace of the code that added the job; null if that was not traced. */
+  readonly traceparent?: string | null;
+  readonly tracestate?: string | null;
   /** Failed attempts; an expired lease counts as one. */
   readonly attempts: number;
   /** Failures that were the environment's fault, since the last one that was not. */
@@ -85,7 +88,8 @@ export class JobStore {
               attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int
         -- An array, because the planner expects a join to be large and would read the whole table.
         where job.id = any(array(select id from due))
-       returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease`),
+       returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease,
+                 job.traceparent, job.tracestate`),
       [[...room.keys()], [...room.values()], lease, leaseMs, forgiven, this.sinceOf([...room.keys()])],
     );
     return rows;

@@ -7,6 +7,17 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.j
 import { type JobAddOptions, type JobRow, jobRows, type NewJob } from './new-job.js';
 import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { POSTGRESQL } from '../tracing/attributes.js';
+import { traceCreations } from '../tracing/creations.js';
+import { type TraceContext } from '../tracing/trace-context.js';
+
+interface TracedJobRow extends JobRow {
+  readonly trace?: TraceContext | undefined;
+}
+
+/** What the statement that adds jobs has beside their other columns, and nothing if none of them is traced. */
+const TRACE = { columns: ', traceparent, tracestate', values: ', $5::text[], $6::text[]' };
+const NO_TRACE = { columns: '', values: '' };
 
 /**
  * Defers calls to other systems, such as a notification or a charge. The caller's transaction only records the job, so the call is
@@ -18,7 +29,7 @@ import { quoteIdentifier } from '../postgres/schema.js';
 @Injectable()
 export class Jobs {
   private readonly table: string;
-  private readonly insert = new BatchedStatement<readonly JobRow[], undefined>((tx, added) =>
+  private readonly insert = new BatchedStatement<readonly TracedJobRow[], undefined>((tx, added) =>
     this.insertAll(tx, added),
   );
   private readonly wakeWorker = () => this.dueWork.found('jobs');
@@ -51,7 +62,7 @@ export class Jobs {
     if (jobs.length === 0) return [];
 
     const rows = jobRows(queue, jobs);
-    await this.insert.run(tx, rows);
+    await traceCreations({ system: POSTGRESQL, name: queue }, rows, async (traced) => this.insert.run(tx, traced));
 
     const now = Date.now();
     // The poll finds jobs for later, which can wait for another second.
@@ -89,15 +100,21 @@ export class Jobs {
     return others.length > 0;
   }
 
-  private async insertAll(tx: EntityManager, added: readonly (readonly JobRow[])[]): Promise<(Error | undefined)[]> {
+  private async insertAll(
+    tx: EntityManager,
+    added: readonly (readonly TracedJobRow[])[],
+  ): Promise<(Error | undefined)[]> {
     const rows = added.flat();
+    const traced = rows.some((row) => row.trace !== undefined);
+    const trace = traced ? TRACE : NO_TRACE;
     // Inserted in the order of the ids, so that two transactions that add the same jobs cannot deadlock.
     const inserted: unknown[] = await tx.query(
-      prepared(`insert into ${this.table} (id, queue, data, run_at)
+      prepared(`insert into ${this.table} (id, queue, data, run_at${trace.columns})
        -- The search for due jobs starts a few seconds before now: see due-range.ts.
        select j.id, j.queue, j.data::jsonb,
-              greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as j (id, queue, data, run_at)
+              greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')${trace.columns}
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]${trace.values})
+           as j (id, queue, data, run_at${trace.columns})
         order by j.id
            on conflict (id) do nothing
        returning id`),
@@ -106,6 +123,7 @@ export class Jobs {
         rows.map(({ queue }) => queue),
         rows.map(({ json }) => json),
         rows.map(({ runAt }) => runAt?.toISOString() ?? null),
+        ...(traced ? [rows.map((row) => row.trace?.traceparent), rows.map((row) => row.trace?.tracestate)] : []),
       ],
     );
     if (inserted.length === rows.length) return added.map(() => undefined);

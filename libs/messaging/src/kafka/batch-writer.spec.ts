@@ -41,12 +41,36 @@ describe('a record of a row', () => {
   });
 });
 
+describe('the trace context of a row', () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+  it('is sent as the headers traceparent and tracestate, which an inbox reads', () => {
+    const row = aRow({ traceparent, tracestate: 'vendor=a' });
+
+    const record = publishedRecord(row);
+
+    expect(record.headers).toMatchObject({ traceparent, tracestate: 'vendor=a' });
+    expect(readMessage(record, contract)).toMatchObject({
+      message: { trace: { traceparent, tracestate: 'vendor=a' } },
+    });
+  });
+
+  it('adds no header without a trace, and no tracestate without a state', () => {
+    const untraced = Object.keys(publishedRecord(aRow({ traceparent: null, tracestate: 'vendor=a' })).headers);
+
+    expect(untraced).toHaveLength(7);
+    expect(Object.keys(publishedRecord(aRow({ traceparent })).headers)).toEqual([...untraced, 'traceparent']);
+  });
+});
+
 describe('the estimated size of a batch', () => {
   it('is enough to write rows in ASCII without a larger buffer', () => {
     const ascii = fc.string({ unit: 'grapheme-ascii', maxLength: 2000 });
     const timestamp = fc.nat().map(String);
     const sequence = fc.maxSafeNat().map(String);
-    const fields = fc.record({ aggregateid: ascii, payload: ascii, timestamp, sequence });
+    const traceparent = fc.option(fc.string({ unit: 'grapheme-ascii', maxLength: 55 }));
+    const tracestate = fc.option(fc.string({ unit: 'grapheme-ascii', maxLength: 512 }));
+    const fields = fc.record({ aggregateid: ascii, payload: ascii, timestamp, sequence, traceparent, tracestate });
     fc.assert(
       fc.property(fc.array(fields, { minLength: 1 }), fc.boolean(), (all, timed) => {
         const rows = all.map((some) => aRow(some));

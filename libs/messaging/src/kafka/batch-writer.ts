@@ -2,7 +2,7 @@ import { NO_TIMESTAMP } from '../message/event-time.js';
 import { type OutboxRow } from '../message/message.js';
 import { BATCH_HEADER_BYTES, MAGIC_AT } from './batch-header.js';
 import { crc32c } from './crc32c.js';
-import { type RecordHeaders } from './record-headers.js';
+import { type RecordHeaders, TRACEPARENT, TRACESTATE } from './record-headers.js';
 import { type RequestBuffer } from './request-buffer.js';
 import { MAX_VARINT_BYTES, sizeOfVarint, writeVarint } from './varint.js';
 
@@ -30,11 +30,12 @@ const REST_BYTES = 36 + 24 + 20 + 8 * MAX_VARINT_BYTES;
 
 /** Estimates the buffer size that the rows need. It is enough unless much of their text is not ASCII. */
 export function estimatedBytes(rows: readonly OutboxRow[], { headers }: RecordFormat): number {
-  const rest = REST_BYTES + headers.beforeId.length + headers.beforeTime.length;
+  const rest = REST_BYTES + (headers.beforeId[0]?.length ?? 0) + headers.beforeTime.length;
   let [bytes, largest] = [BATCH_HEADER_BYTES, 0];
-  for (const { aggregateid, type, dataschema, payload } of rows) {
+  for (const row of rows) {
+    const { aggregateid, type, dataschema, payload } = row;
     const text = aggregateid.length + payload.length;
-    bytes += text + headers.betweenIdAndSequence(type, dataschema).length + rest;
+    bytes += text + headers.betweenIdAndSequence(type, dataschema).length + sizeOfTrace(row) + rest;
     if (text > largest) largest = text;
   }
   return bytes + MAX_BYTES_PER_UNIT * largest;
@@ -92,7 +93,7 @@ function writeRecord(
   const { id, aggregateid: key, payload: value, sequence } = row;
   const { headers, timed } = format;
   const time = timed ? '' : new Date(Number(row.timestamp)).toISOString();
-  const beforeId = timed ? headers.beforeId : headers.beforeIdUntimed;
+  const beforeId = headers.beforeId[(timed ? 0 : 1) + traceHeaders(row)] as Buffer;
   const between = headers.betweenIdAndSequence(row.type, row.dataschema);
   const end = timed ? headers.afterSequence : headers.beforeTime;
   const size =
@@ -106,7 +107,8 @@ function writeRecord(
     between.length +
     sizeOfText(sequence.length) +
     end.length +
-    (timed ? 0 : sizeOfText(time.length));
+    (timed ? 0 : sizeOfText(time.length)) +
+    sizeOfTrace(row);
   out.reserve(MAX_VARINT_BYTES + size + MAX_BYTES_PER_UNIT * (key.length + value.length));
 
   const { bytes } = out;
@@ -122,13 +124,32 @@ function writeRecord(
     writeRecord(out, row, offsetDelta, timestampDelta, format, writtenKey, writtenValue);
     return;
   }
-  at += valueBytes;
-  at += beforeId.copy(bytes, at);
+  at += valueBytes + beforeId.copy(bytes, at + valueBytes);
   at = writeAscii(bytes, at, id);
   at += between.copy(bytes, at);
   at = writeAscii(bytes, at, sequence);
   at += end.copy(bytes, at);
-  out.at = timed ? at : writeAscii(bytes, at, time);
+  if (!timed) at = writeAscii(bytes, at, time);
+  out.at = writeTrace(bytes, at, row);
+}
+
+/** How many headers a row's trace context has. */
+function traceHeaders({ traceparent, tracestate }: OutboxRow): number {
+  if (!traceparent) return 0;
+  return tracestate ? 2 : 1;
+}
+
+/** The size of the headers `traceparent` and `tracestate`. Both are ASCII (https://www.w3.org/TR/trace-context). */
+function sizeOfTrace({ traceparent, tracestate }: OutboxRow): number {
+  if (!traceparent) return 0;
+  const parent = TRACEPARENT.length + sizeOfText(traceparent.length);
+  return tracestate ? parent + TRACESTATE.length + sizeOfText(tracestate.length) : parent;
+}
+
+function writeTrace(bytes: Buffer, start: number, { traceparent, tracestate }: OutboxRow): number {
+  if (!traceparent) return start;
+  const at = writeAscii(bytes, start + TRACEPARENT.copy(bytes, start), traceparent);
+  return tracestate ? writeAscii(bytes, at + TRACESTATE.copy(bytes, at), tracestate) : at;
 }
 
 const sizeOfText = (bytes: number) => sizeOfVarint(bytes) + bytes;

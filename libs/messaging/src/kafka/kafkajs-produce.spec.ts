@@ -52,6 +52,7 @@ function messageOf(row: OutboxRow, timed: boolean) {
       ce_sequence: row.sequence,
       'content-type': 'application/json',
       ...(!timed && { ce_time: new Date(Number(row.timestamp)).toISOString() }),
+      ...(row.traceparent && { traceparent: row.traceparent, ...(row.tracestate && { tracestate: row.tracestate }) }),
     },
   };
 }
@@ -86,6 +87,8 @@ const row: fc.Arbitrary<OutboxRow> = fc
     payload: fc.tuple(text, fc.nat(20)).map(([part, times]) => part.repeat(times)),
     // kafkajs sorts timestamps as text.
     timestamp: fc.integer({ min: 1_000_000_000_000, max: 9_999_999_999_999 }).map(String),
+    traceparent: fc.option(fc.string({ unit: 'grapheme-ascii', maxLength: 55 })),
+    tracestate: fc.option(fc.string({ unit: 'grapheme-ascii', maxLength: 512 })),
   })
   .map((fields) => aRow(fields));
 const batch = fc.record({

@@ -2,18 +2,25 @@ import { MAX_VARINT_BYTES, writeVarint } from './varint.js';
 
 /*
  * The headers of an outgoing record: a CloudEvents envelope in binary mode (Kafka binding 1.0.2). Names, constant values and their
- * lengths are encoded once. Only the id, the sequence and possibly the time differ between messages of one type.
+ * lengths are encoded once. Only the id, the sequence, the trace context and possibly the time differ between messages of one type.
  */
 
 /** A contract has fewer types. The limit bounds the memory if a table has other rows. */
 const MAX_TYPES = 1000;
 
+/** The headers that every record has. */
+const ALWAYS = 7;
+/** Those that a record may have: `ce_time`, `traceparent`, `tracestate`. */
+const MOST_OPTIONAL = 3;
+
+/** The name of a header of the trace context, with its length. The value follows. */
+export const TRACEPARENT = text('traceparent');
+export const TRACESTATE = text('tracestate');
+
 /** The constant parts of the headers of one service's records, in the order of the headers. */
 export class RecordHeaders {
-  /** From the number of headers to the name of `ce_id`. */
-  readonly beforeId: Buffer;
-  /** The number of headers differs from {@link beforeId}, because `ce_time` follows. */
-  readonly beforeIdUntimed: Buffer;
+  /** From the number of headers to the name of `ce_id`, by how many optional headers follow. */
+  readonly beforeId: readonly Buffer[];
   /** From the name of `content-type` on. */
   readonly afterSequence: Buffer;
   /** From the name of `content-type` to that of `ce_time`. */
@@ -25,8 +32,9 @@ export class RecordHeaders {
   /** `source` is the `ce_source`. */
   constructor(source: string) {
     const version = Buffer.concat([header('ce_specversion', '1.0'), text('ce_id')]);
-    this.beforeId = Buffer.concat([varint(7), version]);
-    this.beforeIdUntimed = Buffer.concat([varint(8), version]);
+    this.beforeId = Array.from({ length: MOST_OPTIONAL + 1 }, (_, optional) =>
+      Buffer.concat([varint(ALWAYS + optional), version]),
+    );
     this.afterSequence = header('content-type', 'application/json');
     this.beforeTime = Buffer.concat([this.afterSequence, text('ce_time')]);
     this.source = header('ce_source', source);
@@ -54,7 +62,9 @@ export class RecordHeaders {
   }
 }
 
-const header = (name: string, value: string) => Buffer.concat([text(name), text(value)]);
+function header(name: string, value: string): Buffer {
+  return Buffer.concat([text(name), text(value)]);
+}
 
 /** A text with its length. */
 function text(value: string): Buffer {

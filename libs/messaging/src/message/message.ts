@@ -1,3 +1,5 @@
+import { type TraceContext } from '../tracing/trace-context.js';
+
 /** A record as stored on the topic. Header values are UTF-8 text. If a header name occurs twice, the last value counts. */
 export interface KafkaRecord {
   readonly topic: string;
@@ -24,6 +26,8 @@ export interface Message {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
+  /** The trace that the message belongs to, as its publisher sent it. */
+  readonly trace?: TraceContext | undefined;
   readonly data: object;
 }
 
@@ -55,6 +59,9 @@ export interface OutboxRow {
   readonly payload: string;
   /** When it was written, in milliseconds since the epoch. */
   readonly timestamp: string;
+  /** The trace of the code that added the message; null if that was not traced. */
+  readonly traceparent?: string | null;
+  readonly tracestate?: string | null;
   /** How many more rows the read found but left out because of their size. */
   readonly rest?: string | undefined;
   /** The partition of its key, computed once. The producer refuses a topic whose number of partitions differs from its contract. */

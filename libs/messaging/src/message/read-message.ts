@@ -4,6 +4,7 @@ import { identityOf, keyOf, shownAttributes } from './identity.js';
 import { hasTooManyFields } from './json-complexity.js';
 import { type KafkaRecord, type Reading, type Unreadable } from './message.js';
 import { type Envelope, parseObject, readStructured, structuredContentType } from './structured-mode.js';
+import { traceIn } from '../tracing/trace-context.js';
 import { type TopicContract } from './topic.js';
 import { UNDECODABLE_BATCH } from './undecodable-batch.js';
 
@@ -44,7 +45,17 @@ export function readMessage(record: KafkaRecord, contract: TopicContract): Readi
   const time = eventTime(attributes.time) ?? (isTimed(record) ? record.timestamp : new Date());
   return {
     readable: true,
-    message: { ...identified, key: key.text, sequence, time, topic, partition, offset, data },
+    message: {
+      ...identified,
+      key: key.text,
+      sequence,
+      time,
+      topic,
+      partition,
+      offset,
+      trace: traceIn(record.headers),
+      data,
+    },
   };
 }
 

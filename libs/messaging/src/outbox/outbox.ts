@@ -10,7 +10,10 @@ import { attributeFlaw } from '../message/identity.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-import { dataSchema } from '../message/topic.js';
+import { dataSchema, type TopicContract } from '../message/topic.js';
+import { KAFKA } from '../tracing/attributes.js';
+import { traceCreations } from '../tracing/creations.js';
+import { type TraceContext } from '../tracing/trace-context.js';
 
 /** The aggregate that raises events. Its id is the Kafka key, and `version` is its version after the last of the events. */
 export interface AggregateRef {
@@ -37,6 +40,10 @@ interface Row {
   readonly payload: string;
 }
 
+interface TracedRow extends Row {
+  readonly trace?: TraceContext | undefined;
+}
+
 /**
  * The service's outgoing messages. Messages are added in the caller's transaction, so they are published if and only if it
  * commits (P1), in the order in which they were added.
@@ -44,7 +51,7 @@ interface Row {
  * @hideconstructor
  */
 export class Outbox {
-  private readonly insert: BatchedStatement<readonly Row[], undefined>;
+  private readonly insert: BatchedStatement<readonly TracedRow[], undefined>;
 
   /** `wakeRelay` is called after each commit that added messages. It must return at once and not throw. */
   constructor(
@@ -53,15 +60,12 @@ export class Outbox {
     private readonly wakeRelay: () => void,
   ) {
     checkNames(options);
-    const insert = prepared(`insert into ${quoteIdentifier(options.schema)}.outbox
-        (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
-      select e.id, e.aggregatetype, e.aggregateid, e.type, e.dataschema, e.sequence, e.payload
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
-          with ordinality as e (id, aggregatetype, aggregateid, type, dataschema, sequence, payload, n)
-       order by e.n`);
+    const insert = insertInto(options.schema);
+    const insertTraced = insertInto(options.schema, { traceparent: '$8::text[]', tracestate: '$9::text[]' });
     this.insert = new BatchedStatement(async (tx, added) => {
       const rows = added.flat();
-      await tx.query(insert, [
+      const traced = rows.some(({ trace }) => trace !== undefined);
+      await tx.query(traced ? insertTraced : insert, [
         rows.map((row) => row.id),
         rows.map((row) => row.aggregateType),
         rows.map((row) => row.aggregateId),
@@ -69,6 +73,7 @@ export class Outbox {
         rows.map((row) => row.dataschema),
         rows.map((row) => row.sequence),
         rows.map((row) => row.payload),
+        ...(traced ? [rows.map(({ trace }) => trace?.traceparent), rows.map(({ trace }) => trace?.tracestate)] : []),
       ]);
       return added.map(() => undefined);
     });
@@ -91,35 +96,63 @@ export class Outbox {
       throw new Error('Outbox.add must be called with the manager of an open transaction');
     if (events.length === 0) return [];
 
-    const rows = this.rowsOf(aggregate, events);
-    await this.insert.run(tx, rows);
+    const contract = this.contractOf(aggregate);
+    const rows = rowsOf(contract, aggregate, events);
+    await traceCreations({ system: KAFKA, name: contract.name }, rows, async (traced) => this.insert.run(tx, traced));
     this.afterCommit.run(tx.queryRunner, this.wakeRelay);
     return rows.map(({ id }) => id);
   }
 
-  private rowsOf({ aggregateType, aggregateId, version }: AggregateRef, events: readonly OutboxEvent[]): Row[] {
+  private contractOf({ aggregateType }: AggregateRef): TopicContract {
     const contract = this.options.publishes.find((topic) => topic.aggregateType === aggregateType);
     if (!contract) throw new Error(`No topic is declared for aggregate type ${aggregateType}`);
-    const flaw = textFlaw(aggregateId);
-    if (flaw !== undefined) throw new PermanentError(`The aggregate id of a ${aggregateType} ${flaw}`);
-    return events.map(({ id = uuidv7(), type, data }, index) => {
-      const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
-      if (!eventClass) throw new Error(`The contract of ${contract.name} does not define the event type ${type}`);
-      const name = `${type} of ${aggregateId}`;
-      const sequence = version - events.length + 1 + index;
-      if (!Number.isSafeInteger(version) || !Number.isSafeInteger(sequence))
-        throw new PermanentError(`The version of ${name} is not a safe integer`);
-      return {
-        id: messageId(id, name),
-        aggregateType,
-        aggregateId,
-        type,
-        dataschema: dataSchema(type, eventClass),
-        sequence,
-        payload: payloadOf(data, name),
-      };
-    });
+    return contract;
   }
+}
+
+function rowsOf(
+  contract: TopicContract,
+  { aggregateType, aggregateId, version }: AggregateRef,
+  events: readonly OutboxEvent[],
+): Row[] {
+  const flaw = textFlaw(aggregateId);
+  if (flaw !== undefined) throw new PermanentError(`The aggregate id of a ${aggregateType} ${flaw}`);
+  return events.map(({ id = uuidv7(), type, data }, index) => {
+    const eventClass = Object.hasOwn(contract.events, type) ? contract.events[type] : undefined;
+    if (!eventClass) throw new Error(`The contract of ${contract.name} does not define the event type ${type}`);
+    const name = `${type} of ${aggregateId}`;
+    const sequence = version - events.length + 1 + index;
+    if (!Number.isSafeInteger(version) || !Number.isSafeInteger(sequence))
+      throw new PermanentError(`The version of ${name} is not a safe integer`);
+    return {
+      id: messageId(id, name),
+      aggregateType,
+      aggregateId,
+      type,
+      dataschema: dataSchema(type, eventClass),
+      sequence,
+      payload: payloadOf(data, name),
+    };
+  });
+}
+
+/** Returns the statement that adds messages. `more` has further columns, each with the parameter for its values. */
+function insertInto(schema: string, more: Readonly<Record<string, string>> = {}): string {
+  const columns = [
+    'id',
+    'aggregatetype',
+    'aggregateid',
+    'type',
+    'dataschema',
+    'sequence',
+    'payload',
+    ...Object.keys(more),
+  ];
+  const values = ['$1::uuid[]', '$2::text[]', '$3::text[]', '$4::text[]', '$5::text[]', '$6::bigint[]', '$7::text[]'];
+  return prepared(`insert into ${quoteIdentifier(schema)}.outbox (${columns.join(', ')})
+      select ${columns.map((column) => `e.${column}`).join(', ')}
+        from unnest(${[...values, ...Object.values(more)].join(', ')}) with ordinality as e (${columns.join(', ')}, n)
+       order by e.n`);
 }
 
 /** Throws at start-up if a name is one that no inbox would accept. */

@@ -68,6 +68,6 @@ export class RecordBatches {
   }
 }
 
-function sizeOf({ payload }: OutboxRow): number {
-  return Buffer.byteLength(payload) + RECORD_OVERHEAD_BYTES;
+function sizeOf({ payload, tracestate }: OutboxRow): number {
+  return Buffer.byteLength(payload) + RECORD_OVERHEAD_BYTES + (tracestate ? tracestate.length : 0);
 }
