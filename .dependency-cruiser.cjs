@@ -16,7 +16,7 @@ const MESSAGING_FOLDERS = {
   relay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres', 'tracing'],
   metrics: ['kafka', 'log', 'message', 'operations', 'postgres', 'relay'],
   inbox: ['kafka', 'message', 'metrics', 'operations', 'poll', 'postgres', 'tracing'],
-  jobs: ['message', 'operations', 'poll', 'postgres', 'tracing'],
+  jobs: ['message', 'metrics', 'operations', 'poll', 'postgres', 'tracing'],
   'dead-letters': ['message', 'operations', 'poll', 'postgres'],
   testing: ['kafka', 'message', 'postgres'],
 };

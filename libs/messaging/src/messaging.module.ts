@@ -139,8 +139,9 @@ function dataSourcesProvider(options: MessagingOptions): Provider {
 function metricsProvider(options: MessagingOptions): Provider {
   return {
     provide: MessagingMetrics,
-    inject: [DataSources],
-    useFactory: (dataSources: DataSources) => new MessagingMetrics(options, () => dataSources.default),
+    inject: [DataSources, DueWork],
+    useFactory: (dataSources: DataSources, { since }: DueWork) =>
+      new MessagingMetrics(options, () => dataSources.default, since),
   };
 }
 

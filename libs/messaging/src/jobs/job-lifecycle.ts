@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { DueWork } from '../poll/due-work.js';
 import { MessagingHealth } from '../operations/health.js';
+import { MessagingMetrics } from '../metrics/metrics.js';
 import { JobHandlers } from './job-handlers.js';
 import { JobStore } from './job-store.js';
 import { JobWorker } from './job-worker.js';
@@ -25,6 +26,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
     private readonly health: MessagingHealth,
+    private readonly metrics: MessagingMetrics,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -34,6 +36,7 @@ export class JobLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     const worker = new JobWorker(store, this.dataSources.handling, this.dueWork, queues);
     this.worker = worker;
     this.health.register('jobs', () => worker.health());
+    this.metrics.watchJobs(worker.counts);
     worker.start();
   }
 

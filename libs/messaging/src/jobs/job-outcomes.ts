@@ -3,6 +3,7 @@ import { type DataSource } from 'typeorm';
 import { describeError } from '../errors.js';
 import { Gather } from '../postgres/gather.js';
 import { WorkClock } from '../operations/health.js';
+import { type JobCounts, noJobCounts } from '../operations/job-counts.js';
 import { afterFailure, type AfterFailure, failureOfJob, JobDeadMethodError } from './job-failures.js';
 import { type JobQueue } from './job-queue.js';
 import { recordFailure } from './record-failure.js';
@@ -14,7 +15,8 @@ import { backOffMs, pause } from '../waiting.js';
 
 /** Records in the database how jobs ended. Nothing takes effect once a job's lease is lost. */
 export class JobOutcomes {
-  readonly counts = { done: 0, failedAttempts: 0, setbacks: 0, dead: 0 };
+  /** By queue. */
+  readonly counts: ReadonlyMap<string, JobCounts>;
   readonly recording = new WorkClock();
   private readonly setbacks = new Map<string, QueueSetbacks>();
   /** Removals of finished jobs. The outcome of each is whether the lease was still held. */
@@ -33,6 +35,7 @@ export class JobOutcomes {
       readonly retryIn: (ms: number) => void;
     },
   ) {
+    this.counts = new Map(queues.map(({ name }) => [name, noJobCounts()]));
     for (const { name } of queues) {
       this.setbacks.set(name, new QueueSetbacks((line) => on.logger.warn(`${name}: ${line}`)));
     }
@@ -42,6 +45,18 @@ export class JobOutcomes {
         return done.map(({ id }) => removed.has(id));
       },
     });
+  }
+
+  /** The counts of all queues together. */
+  get totals(): JobCounts {
+    const totals = noJobCounts();
+    for (const { done, failedAttempts, setbacks, dead } of this.counts.values()) {
+      totals.done += done;
+      totals.failedAttempts += failedAttempts;
+      totals.setbacks += setbacks;
+      totals.dead += dead;
+    }
+    return totals;
   }
 
   /** Whether each queue has had only setbacks for some time. */
@@ -58,7 +73,7 @@ export class JobOutcomes {
   async succeeded({ job }: InFlightJob): Promise<void> {
     const removed = await this.record(() => this.removals.write(job));
     if (!removed) return;
-    this.counts.done++;
+    this.countsOf(job).done++;
     const ofQueue = this.setbacksOf(job);
     ofQueue.done++;
     ofQueue.seen.forget(job.id);
@@ -99,13 +114,20 @@ export class JobOutcomes {
     return known;
   }
 
+  private countsOf({ queue }: ClaimedJob): JobCounts {
+    const known = this.counts.get(queue);
+    if (!known) throw new Error(`No handler for the jobs of ${queue}`);
+    return known;
+  }
+
   private report(job: ClaimedJob, verdict: Verdict, { attempts, delayMs }: AfterFailure, error: unknown): void {
     const { logger, retryIn } = this.on;
+    const counts = this.countsOf(job);
     const text = describeError(error);
-    if (verdict === 'attempt') this.counts.failedAttempts++;
-    if (verdict === 'setback') this.counts.setbacks++;
+    if (verdict === 'attempt') counts.failedAttempts++;
+    if (verdict === 'setback') counts.setbacks++;
     if (delayMs === undefined) {
-      this.counts.dead++;
+      counts.dead++;
       this.setbacksOf(job).seen.forget(job.id);
       logger.error(`${nameOf(job)} is dead after ${attempts} attempts: ${text}`, (error as Error).stack);
       return;

@@ -95,13 +95,18 @@ export class JobWorker {
     this.leases.stop();
   }
 
+  /** What happened to the jobs of each queue since the start. */
+  get counts(): JobOutcomes['counts'] {
+    return this.outcomes.counts;
+  }
+
   health(): ComponentHealth {
     const slow = [...this.inFlight.keys()].map(({ progress }) => progress.report(HANDLER_STALLS_AFTER_MS));
-    const { recording, counts } = this.outcomes;
+    const { recording, totals } = this.outcomes;
     const worst = [this.claiming.report(), recording.report(), ...slow, ...this.outcomes.setbackReports()].find(
       ({ healthy }) => !healthy,
     );
-    return { healthy: true, ...worst, running: this.inFlight.size, ...counts };
+    return { healthy: true, ...worst, running: this.inFlight.size, ...totals };
   }
 
   private async idle(): Promise<void> {

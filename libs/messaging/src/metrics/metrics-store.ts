@@ -1,7 +1,9 @@
 import { type DataSource } from 'typeorm';
+import { type DueSince } from '../postgres/due-range.js';
 import { inTransaction } from '../postgres/transaction.js';
 import { readUpTo, validAhead } from '../log/lease-progress.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { MAX_ROWS, seconds, type WorkReading, workColumns, workParts } from './work-parts.js';
 
 /** A number of waiting messages, and how long the oldest has waited in seconds; 0 if there is none. */
 export interface Waiting {
@@ -10,7 +12,7 @@ export interface Waiting {
 }
 
 /** The current contents of one schema's tables. */
-export interface TableReading {
+export interface TableReading extends WorkReading {
   /** Messages that are committed and not yet published; the relay publishes them next. */
   readonly ready: Waiting;
   /** Messages that are not published because they wait behind a dead letter of their key. */
@@ -23,8 +25,15 @@ export interface TableReading {
   readonly inboxes: readonly (Waiting & { readonly consumer: string; readonly deadLetters: number })[];
 }
 
-/** The most rows that one part of the query reads. */
-const MAX_ROWS = 100_000;
+/** What the reading is about, besides the outbox. */
+export interface Watched {
+  readonly consumers: readonly string[];
+  /** The job queues that the process handles. */
+  readonly queues: readonly string[];
+  readonly holdKeys: boolean;
+  /** Where the searches for due jobs start. */
+  readonly dueSince: DueSince;
+}
 
 /** The result of the query, from its parts. */
 const READING = `select json_build_object(
@@ -38,13 +47,15 @@ const READING = `select json_build_object(
                            from (select aggregatetype, sum(dead) as dead from keys group by aggregatetype) as types),
          'inboxes', (select coalesce(json_agg(json_build_object(
                               'consumer', consumer, 'messages', messages, 'oldestSeconds', ${seconds('oldest')},
-                              'deadLetters', dead)), '[]') from inboxes)) as reading
+                              'deadLetters', dead)), '[]') from inboxes),
+         ${workColumns}) as reading
   from beyond, late, parked, blocked`;
 
 /**
  * Reads the contents of the tables in one statement. The outbox is read along its primary key from the relay's progress on, so
  * published rows cost nothing. Beyond 100,000 unpublished rows, their number is the distance between two positions, which includes
- * positions of transactions that were rolled back. Parked messages are counted up to 100,000 per table and consumer.
+ * positions of transactions that were rolled back. Parked messages are counted up to 100,000 per table and consumer, jobs up to 100,000
+ * per queue and state.
  *
  * Because the relay records its progress once a second, messages published within the last second may still count as unpublished.
  * @throws when the database is unavailable, or needs more than `boundMs`
@@ -52,7 +63,8 @@ const READING = `select json_build_object(
 export async function readTables(
   dataSource: DataSource,
   schemaName: string,
-  { consumers, holdKeys, boundMs }: { consumers: readonly string[]; holdKeys: boolean; boundMs: number },
+  { consumers, queues, holdKeys, dueSince }: Watched,
+  boundMs: number,
 ): Promise<TableReading> {
   const schema = quoteIdentifier(schemaName);
   return inTransaction(dataSource, async (tx) => {
@@ -64,8 +76,8 @@ export async function readTables(
       [String(boundMs)],
     );
     const [row]: { reading: TableReading }[] = await tx.query(
-      `with ${outboxParts(schema)}, ${parkedParts(schema)} ${READING}`,
-      [holdKeys, consumers],
+      `with ${outboxParts(schema)}, ${parkedParts(schema)}, ${workParts(schemaName)} ${READING}`,
+      [holdKeys, consumers, queues, queues.map((queue) => dueSince.jobs[queue] ?? null)],
     );
     if (!row) throw new Error(`${schema}.relay_lease has no row`);
     return row.reading;
@@ -131,8 +143,4 @@ function parkedParts(schema: string): string {
           select parked_at, dead_at from ${schema}.inbox_parked
            where inbox_parked.consumer = asked.consumer order by id limit ${MAX_ROWS}) as p on true
        group by asked.consumer)`;
-}
-
-function seconds(since: string): string {
-  return `coalesce(greatest(extract(epoch from clock_timestamp() - ${since}), 0), 0)`;
 }

@@ -5,12 +5,15 @@ import { describeError } from '../errors.js';
 import { consumerLags, type GroupLag } from '../kafka/group-offsets.js';
 import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { type InboxCounts } from '../operations/inbox-counts.js';
+import { type JobCounts } from '../operations/job-counts.js';
+import { type DueSince } from '../postgres/due-range.js';
 import { CachedReading } from './cached-reading.js';
 import { addInboxMetrics } from './inbox-metrics.js';
 import { MetricSet } from './metric-set.js';
 import { readTables, type TableReading } from './metrics-store.js';
 import { addOutboxMetrics } from './outbox-metrics.js';
 import { addRelayMetrics, type RelayCounts } from './relay-metrics.js';
+import { addWorkMetrics } from './work-metrics.js';
 
 /** How long a scrape waits for the database and, concurrently, for Kafka. */
 const BOUND_MS = 2000;
@@ -34,15 +37,21 @@ export class MessagingMetrics {
   private readonly lags: CachedReading<readonly GroupLag[]>;
   private readonly inboxes = new Map<string, Readonly<InboxCounts>>();
   private relay: RelayCounts | undefined;
+  private queues: ReadonlyMap<string, Readonly<JobCounts>> = new Map();
 
   /** Calls `dataSource` no earlier than the first scrape. */
-  constructor(options: MessagingOptions, dataSource: () => DataSource) {
+  constructor(
+    options: MessagingOptions,
+    dataSource: () => DataSource,
+    dueSince: DueSince = { parked: null, jobs: {} },
+  ) {
     const { schema, publishes, consumes, afterDeadLetter } = options;
     const consumers = consumes.map(({ groupId }) => groupId);
     const groups = consumes.map(({ groupId, topic }) => ({ groupId, topic: topic.name }));
     const holdKeys = afterDeadLetter !== 'go-on';
     this.tables = new CachedReading(
-      async () => readTables(dataSource(), schema, { consumers, holdKeys, boundMs: BOUND_MS }),
+      async () =>
+        readTables(dataSource(), schema, { consumers, queues: [...this.queues.keys()], holdKeys, dueSince }, BOUND_MS),
       { freshMs: TABLES_FRESH_MS, boundMs: BOUND_MS },
       (error) => this.logger.debug(`Cannot read metrics from the database: ${describeError(error)}`),
     );
@@ -55,6 +64,7 @@ export class MessagingMetrics {
     addOutboxMetrics(metrics, publishes);
     addRelayMetrics(metrics, () => this.relay);
     addInboxMetrics(metrics, this.inboxes, this.lags);
+    addWorkMetrics(metrics, () => this.queues, consumers);
     this.addScrapeErrors(metrics);
   }
 
@@ -72,6 +82,14 @@ export class MessagingMetrics {
    */
   watchInbox(consumer: string, counts: Readonly<InboxCounts>): void {
     this.inboxes.set(consumer, counts);
+  }
+
+  /**
+   * Adds the metrics of the job queues that this process handles.
+   * @internal
+   */
+  watchJobs(queues: ReadonlyMap<string, Readonly<JobCounts>>): void {
+    this.queues = queues;
   }
 
   private addScrapeErrors(metrics: MetricSet): void {

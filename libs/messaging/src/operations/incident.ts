@@ -1,12 +1,14 @@
 import { storable } from '../message/column-text.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
+export const INCIDENT_KINDS = ['positions-went-back', 'offsets-went-back', 'messages-missed'] as const;
+
 /**
  * - `positions-went-back`: the outbox or its sequence was reset, or the database is an older copy.
  * - `offsets-went-back`: the database's offset of a partition is lower than the one committed to Kafka.
  * - `messages-missed`: Kafka deleted messages before the consumer read them.
  */
-export type IncidentKind = 'positions-went-back' | 'offsets-went-back' | 'messages-missed';
+export type IncidentKind = (typeof INCIDENT_KINDS)[number];
 
 /** Something that happened once, may have done damage, and stays in health until an operator acknowledges it. */
 export interface Incident {
