@@ -14,6 +14,9 @@ export function fetchHooks(commits: OffsetCommits, positions: Positions | undefi
         commits.drop(partition);
         positions.refused(partition, offset);
       }),
+    skipped: (partition, lastOffset) => {
+      if (positions?.waits(partition) !== true) commits.settle(partition, lastOffset);
+    },
     // During a rebalance the group still accepts commits from its current members.
     leaving: async () => void (await settlesWithin(COMMIT_AT_STOP_MS, commits.flush())),
   };

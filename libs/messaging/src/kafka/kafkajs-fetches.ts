@@ -8,14 +8,24 @@ export interface FetchHooks {
   suspended(): Promise<void> | undefined;
   /** Called when Kafka rejects an offset; `suspended` then stops fetches. kafkajs alone would silently start from the beginning. */
   readonly refused: ((partition: number, offset: bigint) => void) | undefined;
+  /** Called when all that was fetched of a partition, up to this offset, is something else than messages, such as transaction markers. */
+  skipped(partition: number, lastOffset: string): void;
   /** Called before the member rejoins, while Kafka still accepts its offsets. Must be bounded in time. */
   leaving(): Promise<void>;
+}
+
+interface FetchedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  isEmptyDueToFiltering: () => boolean;
+  lastOffset: () => string;
 }
 
 interface Group {
   readonly memberId: string | null;
   readonly offsetManager: { nextOffset(topic: string, partition: number): { toString(): string } };
-  fetch: (this: Group, nodeId: unknown) => Promise<unknown[]>;
+  hasSeekOffset: (this: Group, of: { topic: string; partition: number }) => boolean;
+  fetch: (this: Group, nodeId: unknown) => Promise<FetchedBatch[]>;
   joinAndSync: (this: Group) => Promise<void>;
   recoverFromOffsetOutOfRange: (this: Group, error: { topic: string; partition: number }) => Promise<void>;
 }
@@ -51,7 +61,11 @@ export function patchFetches(): void {
       await delay(SUSPENDED_POLL_MS)
     )
       if (performance.now() > end) return [];
-    return fetch.call(this, nodeId);
+    const own = hooksOf(this);
+    const batches = await fetch.call(this, nodeId);
+    // Otherwise the group rebalanced meanwhile, and the partitions may belong to other members.
+    if (own && hooksOf(this) === own) reportSkipped(this, own, batches);
+    return batches;
   };
   group.joinAndSync = async function (this: Group) {
     await hooksOf(this)?.leaving();
@@ -63,4 +77,10 @@ export function patchFetches(): void {
     const { topic, partition } = error;
     own.refused(partition, BigInt(this.offsetManager.nextOffset(topic, partition).toString()));
   };
+}
+
+/** A partition that was repositioned during the fetch is fetched again from its new offset. */
+function reportSkipped(group: Group, own: FetchHooks, batches: readonly FetchedBatch[]): void {
+  for (const batch of batches)
+    if (batch.isEmptyDueToFiltering() && !group.hasSeekOffset(batch)) own.skipped(batch.partition, batch.lastOffset());
 }

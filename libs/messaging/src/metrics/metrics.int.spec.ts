@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type INestApplication } from '@nestjs/common';
+import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { PermanentError } from '../errors.js';
@@ -227,6 +228,36 @@ describe('P9 the metrics of a consumer', () => {
     await send(5);
 
     await sample(metrics, lag(2), is(5));
+  });
+
+  it('show no lag once everything is consumed, although the topic ends with an aborted transaction and transaction markers', async () => {
+    const lag = `messaging_consumer_lag_messages{consumer="${topic}",topic="${topic}",partition="1"}`;
+    const client = { brokers: [...sandbox.options.brokers], clientId: 'test', logLevel: logLevel.NOTHING };
+    const producer = new Kafka(client).producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true });
+    await producer.connect();
+    const { metrics } = await startConsumer();
+    const transaction = async (n: number, end: 'commit' | 'abort') => {
+      const running = await producer.transaction();
+      await running.send({ topic, messages: [{ ...counted(n), partition: 1 }] });
+      await running[end]();
+    };
+
+    await transaction(1, 'commit');
+    await sample(metrics, outcome('processed'), is(1));
+    await transaction(2, 'commit');
+    await transaction(3, 'abort');
+    await sample(metrics, outcome('processed'), is(2));
+    await producer.disconnect();
+
+    // Three messages, and a marker of each transaction.
+    await until('its offset is behind the last marker', async () => {
+      const [row] = await sandbox.database.sql(
+        'select next_offset::int as next from sandbox.inbox_offsets where partition = 1',
+      );
+      return row?.['next'] === 6;
+    });
+    await sample(metrics, lag, is(0));
+    expect((await scrape(metrics)).get(outcome('processed'))).toBe(2);
   });
 });
 
