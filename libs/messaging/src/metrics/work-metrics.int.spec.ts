@@ -100,6 +100,9 @@ it('P9 shows what is paused, operations that have not finished, and open inciden
   ]);
   expect(await scrape(metrics, 'messaging_operations')).toEqual([
     'messaging_operations{kind="replay",state="running"} 1',
+    ...['retry-letters', 'discard-letters', 'retry-jobs', 'discard-jobs'].map(
+      (kind) => `messaging_operations{kind="${kind}",state="running"} 0`,
+    ),
   ]);
   expect(await scrape(metrics, 'messaging_incidents_open')).toEqual([
     'messaging_incidents_open{kind="positions-went-back"} 0',

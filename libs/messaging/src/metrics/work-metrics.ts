@@ -4,6 +4,9 @@ import { type MetricSet } from './metric-set.js';
 import { type Sample } from './sampled-metric.js';
 import { type QueueReading } from './work-parts.js';
 
+/** Shown even while no operation of the kind is open. */
+const OPERATION_KINDS = ['retry-letters', 'discard-letters', 'retry-jobs', 'discard-jobs', 'replay'];
+
 /** The counts of this process by job queue. */
 type QueueCounts = ReadonlyMap<string, Readonly<JobCounts>>;
 
@@ -11,9 +14,12 @@ type QueueCounts = ReadonlyMap<string, Readonly<JobCounts>>;
 export function addWorkMetrics(metrics: MetricSet, queues: () => QueueCounts, consumers: readonly string[]): void {
   addJobs(metrics, queues);
   addPauses(metrics, queues, consumers);
-  metrics.ofTables('messaging_operations', 'Stored operations that have not finished.', ({ operations }) =>
-    operations.map(({ kind, state, count }) => ({ labels: { kind, state }, value: count })),
-  );
+  metrics.ofTables('messaging_operations', 'Stored operations that have not finished.', ({ operations }) => {
+    const idle = OPERATION_KINDS.filter((known) => operations.every(({ kind }) => kind !== known));
+    return [...operations, ...idle.map((kind) => ({ kind, state: 'running', count: 0 }))].map(
+      ({ kind, state, count }) => ({ labels: { kind, state }, value: count }),
+    );
+  });
   metrics.ofTables('messaging_incidents_open', 'Incidents that no operator has acknowledged yet.', ({ incidents }) =>
     INCIDENT_KINDS.map((kind) => ({ labels: { kind }, value: incidents[kind] ?? 0 })),
   );
