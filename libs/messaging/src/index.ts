@@ -43,8 +43,8 @@ export {
 } from './dead-letters/dead-letter.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
-export { type AuditedAction, type AuditEntry, type AuditOutcome } from './operations/audit.js';
-export { type AuditFilter, AuditTrail } from './operations/audit-trail.js';
+export { type AuditedAction, type AuditEntry, type AuditFilter, type AuditOutcome } from './operations/audit.js';
+export { AuditTrail } from './operations/audit-trail.js';
 export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
 
 // Bulk actions
@@ -74,8 +74,8 @@ export {
   type PauseNote,
   type QueueOverview,
   type RelayOverview,
-} from './operations/overview-report.js';
-export { Overview } from './operations/overview.js';
+} from './overview/overview-report.js';
+export { Overview } from './overview/overview.js';
 export { type Waiting } from './metrics/metrics-store.js';
 
 // Offsets

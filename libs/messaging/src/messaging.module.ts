@@ -31,7 +31,7 @@ import { JobLifecycle } from './jobs/job-lifecycle.js';
 import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics/metrics.js';
-import { Overview } from './operations/overview.js';
+import { Overview } from './overview/overview.js';
 import { Outbox } from './outbox/outbox.js';
 import { OPERATION_KINDS } from './stored-operations/operation-kind.js';
 import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';

@@ -3,13 +3,14 @@ import { Audit, type AuditEntry } from '../operations/audit.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { DueWork } from '../poll/due-work.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
-import { checkChosen, checkFilter, checkId, type LetterChoice, placeOf } from './letter-choice.js';
+import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
 import { type LetterCursor, type LetterStore } from './letter-store.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { channelOf } from '../postgres/notices.js';
 import {
   checkAction,
+  checkId,
   checkReason,
   type LetterAction,
   type LetterPage,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { type LetterBox } from './dead-letter.js';
-import { checkChosen, checkFilter, checkId, type LetterChoice, placeOf } from './letter-choice.js';
+import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
+import { checkId } from '../operations/operator.js';
 
 describe('a filter', () => {
   it.each<LetterChoice>([

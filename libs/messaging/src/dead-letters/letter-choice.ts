@@ -1,4 +1,5 @@
 import { type LetterFilter } from './dead-letter.js';
+import { checkId } from '../operations/operator.js';
 import { type LetterPlace } from './letter-store.js';
 
 const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
@@ -31,11 +32,6 @@ export function checkChosen(choice: LetterChoice): void {
   if (!given && choice.all !== true)
     throw new TypeError(`No filter given. To select the whole ${choice.box}, pass all: true`);
   if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
-}
-
-/** @throws RangeError if the id is invalid */
-export function checkId(what: string, id: string): void {
-  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
 }
 
 /** Returns the position that a cursor stands for. @throws RangeError if the cursor is invalid */

@@ -1,21 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { checkId } from '../dead-letters/letter-choice.js';
 import { isUuid, storable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { Audit, type AuditedAction, type AuditEntry, type AuditOutcome } from './audit.js';
-import { type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
-
-/** Selects the entries that match all given fields. */
-export interface AuditFilter {
-  readonly actor?: string | undefined;
-  readonly action?: string | undefined;
-  readonly outcome?: AuditOutcome | undefined;
-  /** The id of the message of a letter. */
-  readonly messageId?: string | undefined;
-  /** The id of a stored operation. */
-  readonly operation?: string | undefined;
-}
+import { Audit, type AuditedAction, type AuditEntry, type AuditFilter } from './audit.js';
+import { checkId, type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
 
 /** How often a refused action of one actor is written. */
 const REFUSED_EVERY_MS = 1000;

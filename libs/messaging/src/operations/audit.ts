@@ -1,5 +1,4 @@
 import { type DataSource, type EntityManager } from 'typeorm';
-import { type AuditFilter } from './audit-trail.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
 /** An operator's action. Entries of earlier versions have no `operation` and no `detail`, and all are `done`. */
@@ -18,6 +17,17 @@ export interface AuditEntry {
   readonly operation: string | null;
   /** What the action concerns beside `letter`, such as a filter and a count, or a payload before and after an edit. */
   readonly detail: Readonly<Record<string, unknown>> | null;
+}
+
+/** Selects the entries that match all given fields. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly outcome?: AuditOutcome | undefined;
+  /** The id of the message of a letter. */
+  readonly messageId?: string | undefined;
+  /** The id of a stored operation. */
+  readonly operation?: string | undefined;
 }
 
 /** The most entries that one search looks at. */

@@ -68,3 +68,8 @@ export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) 
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null };
 }
+
+/** @throws RangeError if the id is invalid */
+export function checkId(what: string, id: string): void {
+  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
+}

@@ -70,7 +70,8 @@ export class Overview {
     const db = this.dataSources.default;
     const holdKeys = afterDeadLetter !== 'go-on';
     const [tables, stored, kafka] = await Promise.all([
-      readTables(db, schema, { consumers, holdKeys, boundMs: BOUND_MS }),
+      // Without queues, because the overview reads those itself, including ones that no process handles any more.
+      readTables(db, schema, { consumers, queues: [], holdKeys, dueSince: { parked: null, jobs: {} } }, BOUND_MS),
       readOverview(db, schema, { consumers, queues, boundMs: BOUND_MS }),
       this.kafka.get(),
     ]);

@@ -1,6 +1,6 @@
 import { type DataSource } from 'typeorm';
 import { readUpTo, validAhead } from '../log/lease-progress.js';
-import { type Incident, openIncidents } from './incident.js';
+import { type Incident, openIncidents } from '../operations/incident.js';
 import { type ConsumerOverview, type QueueOverview, type RelayOverview } from './overview-report.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { inTransaction } from '../postgres/transaction.js';
