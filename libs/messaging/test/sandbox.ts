@@ -159,7 +159,12 @@ export async function createSandbox(servers: Servers = {}): Promise<Sandbox> {
       relays.push(relay);
       return relay;
     },
-    deadLetters: new DeadLetters(options, { default: dataSource, handling: dataSource }, new DueWork()),
+    deadLetters: new DeadLetters(
+      options,
+      { default: dataSource, handling: dataSource },
+      new DueWork(),
+      new AfterCommit(),
+    ),
     outboxOf: (relay) => new Outbox(options, new AfterCommit(), () => relay.wake()),
     async add(outbox, key, n, tx) {
       const aggregate = { aggregateType: 'counter', aggregateId: key, version: n };

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { Audit } from '../operations/audit.js';
 import { isUuid } from '../message/column-text.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import {
@@ -12,6 +13,7 @@ import {
   type Page,
   toPage,
   limitOf,
+  beginOperatorAction,
   operatorTransaction,
 } from '../operations/operator.js';
 import { DataSources } from '../postgres/data-sources.js';
@@ -32,6 +34,8 @@ export interface WholeDeadJob extends DeadJob {
   readonly data: unknown;
 }
 
+type JobChange = 'retry' | 'discard';
+
 const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
 /**
@@ -42,14 +46,21 @@ const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "
 @Injectable()
 export class DeadJobs {
   private readonly jobs: string;
+  private readonly statements: Readonly<Record<JobChange, string>>;
   private readonly audit: Audit;
+  private readonly wakeWorker = () => this.dueWork.found('jobs');
 
   constructor(
     @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
     private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
+    private readonly afterCommit: AfterCommit,
   ) {
     this.jobs = `${quoteIdentifier(schema)}.jobs`;
+    this.statements = {
+      retry: `update ${this.jobs} set dead_at = null, attempts = 0, run_at = clock_timestamp() where id = any($1::uuid[])`,
+      discard: `delete from ${this.jobs} where id = any($1::uuid[])`,
+    };
     this.audit = new Audit(schema);
   }
 
@@ -89,14 +100,9 @@ export class DeadJobs {
    * @throws RangeError for an invalid id or an empty actor
    */
   async retry(ids: readonly string[], action: LetterAction): Promise<number> {
-    const retried = await this.change('retry', ids, action, async (tx, dead) => {
-      await tx.query(
-        `update ${this.jobs} set dead_at = null, attempts = 0, run_at = clock_timestamp() where id = any($1::uuid[])`,
-        [dead],
-      );
-    });
+    const retried = await this.changeAll('retry', ids, action);
     // Other processes find the jobs with their next poll.
-    if (retried > 0) this.dueWork.found('jobs');
+    if (retried > 0) this.wakeWorker();
     return retried;
   }
 
@@ -107,33 +113,67 @@ export class DeadJobs {
    */
   async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
     checkReason(action.reason);
-    return this.change('discard', ids, action, async (tx, dead) => {
-      await tx.query(`delete from ${this.jobs} where id = any($1::uuid[])`, [dead]);
+    return this.changeAll('discard', ids, action);
+  }
+
+  /**
+   * Retries one job in the caller's transaction, counting attempts from zero, and returns it as it was. Returns undefined if it is no
+   * longer dead. `tx` must not have locked jobs or the audit before. It waits at most five seconds for a lock from then on.
+   * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
+   */
+  async retryOne(tx: EntityManager, id: string, action: LetterAction): Promise<DeadJob | undefined> {
+    return this.changeOne(tx, 'retry', id, action);
+  }
+
+  /** Deletes one job in the caller's transaction, like {@link retryOne}. It never runs again. */
+  async discardOne(
+    tx: EntityManager,
+    id: string,
+    action: LetterAction & { readonly reason: string },
+  ): Promise<DeadJob | undefined> {
+    checkReason(action.reason);
+    return this.changeOne(tx, 'discard', id, action);
+  }
+
+  private async changeAll(change: JobChange, ids: readonly string[], action: LetterAction): Promise<number> {
+    checkIds(ids);
+    checkAction(action);
+    return operatorTransaction(this.dataSources.default, async (tx) => {
+      const jobs = await this.apply(tx, change, ids, action);
+      return jobs.length;
     });
   }
 
-  private async change(
-    action: 'retry' | 'discard',
+  private async changeOne(
+    tx: EntityManager,
+    change: JobChange,
+    id: string,
+    action: LetterAction,
+  ): Promise<DeadJob | undefined> {
+    checkIds([id]);
+    checkAction(action);
+    const queryRunner = await beginOperatorAction(tx);
+    const [job] = await this.apply(tx, change, [id], action);
+    if (job && change === 'retry') this.afterCommit.run(queryRunner, this.wakeWorker);
+    return job;
+  }
+
+  /** Changes those of the jobs that are still dead, and returns them as they were. */
+  private async apply(
+    tx: EntityManager,
+    change: JobChange,
     ids: readonly string[],
     { actor, reason }: LetterAction,
-    apply: (tx: EntityManager, ids: readonly string[]) => Promise<void>,
-  ): Promise<number> {
-    checkIds(ids);
-    checkAction({ actor, reason });
-    return operatorTransaction(this.dataSources.default, async (tx) => {
-      await this.audit.lock(tx);
-      const dead: DeadJob[] = await tx.query(
-        `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
-        [ids],
-      );
-      if (dead.length === 0) return 0;
-      await apply(
-        tx,
-        dead.map(({ id }) => id),
-      );
-      await this.audit.write(tx, { actor, action, box: 'jobs', reason }, dead);
-      return dead.length;
-    });
+  ): Promise<DeadJob[]> {
+    await this.audit.lock(tx);
+    const dead: DeadJob[] = await tx.query(
+      `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
+      [ids],
+    );
+    if (dead.length === 0) return [];
+    await tx.query(this.statements[change], [dead.map(({ id }) => id)]);
+    await this.audit.write(tx, { actor, action: change, box: 'jobs', reason }, dead);
+    return dead;
   }
 }
 

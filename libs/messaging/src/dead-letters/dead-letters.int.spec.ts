@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
+import { type EntityManager } from 'typeorm';
 import { type DeadLetter, type InboxLetter } from './dead-letter.js';
 import { DeadLetters } from './dead-letters.js';
 import { type LetterChoice } from './letter-choice.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { InboxStore } from '../inbox/inbox-store.js';
@@ -28,6 +30,7 @@ async function deadLetters(options: Partial<InboxOptions> = {}): Promise<DeadLet
       { provide: MESSAGING_OPTIONS, useValue: { ...sandbox.options, consumes: [{ ...sandbox.consumer, ...options }] } },
       { provide: DataSources, useValue: { default: sandbox.dataSource, handling: sandbox.dataSource } },
       DueWork,
+      AfterCommit,
       DeadLetters,
     ],
   }).compile();
@@ -202,6 +205,58 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     expect(both.reduce((sum, n) => sum + n, 0)).toBe(450);
     expect(new Set(entries.map(({ id }) => id)).size).toBe(450);
     expect((await letters.list({ box })).items).toEqual([]);
+  });
+});
+
+describe.each(['inbox', 'outbox'] as const)('one letter of the %s', (box) => {
+  const inTransaction = <T>(work: (tx: EntityManager) => Promise<T>) => sandbox.dataSource.transaction(work);
+  const stillDead = async () => (await letters.list({ box }, { order: 'oldest' })).items.map(({ id }) => id);
+  const audited = async () => (await letters.history()).items.map(({ action, letter }) => [action, letter['id']]);
+
+  it('is retried or discarded in the transaction of the caller, with its audit entry', async () => {
+    await givenLetters(3);
+
+    const retried = await inTransaction((tx) => letters.retryOne(tx, box, '1', { actor: 'bob' }));
+    const discarded = await inTransaction((tx) => letters.discardOne(tx, box, '2', BY_ANN));
+    const again = await inTransaction((tx) => letters.retryOne(tx, box, '2', { actor: 'bob' }));
+
+    expect(retried).toMatchObject({ box, id: '1', type: 'Odd' });
+    expect(discarded).toMatchObject({ box, id: '2', type: 'Even' });
+    expect(again).toBeUndefined();
+    expect(await stillDead()).toEqual(['3']);
+    expect(await audited()).toEqual([
+      ['discard', '2'],
+      ['retry', '1'],
+    ]);
+  });
+
+  it('is not changed when the transaction of the caller is rolled back, and then nobody is woken', async () => {
+    await givenLetters(1);
+    const woken: string[] = [];
+    module.get(DueWork).on('parked', () => woken.push('parked'));
+
+    const rolledBack = inTransaction(async (tx) => {
+      await letters.retryOne(tx, box, '1', { actor: 'bob' });
+      throw new Error('the idempotency key is taken');
+    });
+
+    await expect(rolledBack).rejects.toThrow('the idempotency key is taken');
+    expect([await stillDead(), await audited(), woken]).toEqual([['1'], [], []]);
+    await inTransaction((tx) => letters.retryOne(tx, box, '1', { actor: 'bob' }));
+    await until('the worker is woken', () => woken.length === 1);
+  });
+
+  it('is not changed without an open transaction, a valid id, an actor and a reason', async () => {
+    await givenLetters(1);
+    const { manager } = sandbox.dataSource;
+
+    await expect(letters.retryOne(manager, box, '1', BY_ANN)).rejects.toThrow('an open transaction');
+    await expect(inTransaction((tx) => letters.retryOne(tx, box, 'x', BY_ANN))).rejects.toThrow('not a valid id');
+    await expect(inTransaction((tx) => letters.retryOne(tx, box, '1', { actor: ' ' }))).rejects.toThrow('actor');
+    await expect(inTransaction((tx) => letters.discardOne(tx, box, '1', { actor: 'ann', reason: '' }))).rejects.toThrow(
+      'reason',
+    );
+    expect(await stillDead()).toEqual(['1']);
   });
 });
 

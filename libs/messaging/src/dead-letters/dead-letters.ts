@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { type EntityManager } from 'typeorm';
 import { Audit, type AuditEntry } from '../operations/audit.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
-import { InboxLetterStore } from './inbox-letter-store.js';
 import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
-import { type LetterCursor, type LetterStore } from './letter-store.js';
+import { type LetterChange, LetterChanges } from './letter-changes.js';
+import { type LetterCursor } from './letter-store.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { channelOf } from '../postgres/notices.js';
@@ -17,12 +19,10 @@ import {
   type Page,
   toPage,
   limitOf,
+  beginOperatorAction,
   operatorTransaction,
 } from '../operations/operator.js';
-import { OutboxLetterStore } from './outbox-letter-store.js';
 import { microsOf } from '../postgres/micros.js';
-
-type Action = 'retry' | 'discard';
 
 /**
  * The dead letters of the service's outbox and inbox, and the operations of an operator on them. Every letter that is retried or
@@ -32,18 +32,18 @@ type Action = 'retry' | 'discard';
  */
 @Injectable()
 export class DeadLetters {
-  private readonly stores: Readonly<Record<LetterBox, LetterStore>>;
+  private readonly changes: LetterChanges;
   private readonly audit: Audit;
+  private readonly notifyAfterCommit = () => void this.notify();
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
+    private readonly afterCommit: AfterCommit,
   ) {
-    const { schema, consumes } = options;
-    const goOn = consumes.filter(({ afterDeadLetter }) => afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
-    this.stores = { outbox: new OutboxLetterStore(schema), inbox: new InboxLetterStore(schema, goOn) };
-    this.audit = new Audit(schema);
+    this.changes = new LetterChanges(options);
+    this.audit = new Audit(options.schema);
   }
 
   /**
@@ -59,7 +59,7 @@ export class DeadLetters {
     const limit = limitOf(page);
     const after = placeOf(page.cursor);
     const oldestFirst = page.order === 'oldest';
-    const rows = await this.stores[filter.box].list(this.dataSources.default, filter, {
+    const rows = await this.changes.stores[filter.box].list(this.dataSources.default, filter, {
       limit: limit + 1,
       oldestFirst,
       after,
@@ -74,7 +74,7 @@ export class DeadLetters {
    */
   async find(box: LetterBox, id: string): Promise<WholeLetter | undefined> {
     checkFilter({ box, ids: [id] });
-    return this.stores[box].find(this.dataSources.default, id);
+    return this.changes.stores[box].find(this.dataSources.default, id);
   }
 
   /**
@@ -106,6 +106,27 @@ export class DeadLetters {
   }
 
   /**
+   * Retries one letter in the caller's transaction, like {@link retry}, and returns it as it was. Returns undefined if it is no longer
+   * dead. `tx` must not have locked parked messages, dead letters or the audit before, because everyone locks them in one order. It
+   * waits at most five seconds for a lock from then on.
+   * @throws RangeError for an invalid value; Error without an open transaction; any database error
+   */
+  async retryOne(tx: EntityManager, box: LetterBox, id: string, action: LetterAction): Promise<DeadLetter | undefined> {
+    return this.changeOne(tx, 'retry', { box, ids: [id] }, action);
+  }
+
+  /** Discards one letter permanently, like {@link discard}, in the caller's transaction, like {@link retryOne}. */
+  async discardOne(
+    tx: EntityManager,
+    box: LetterBox,
+    id: string,
+    action: LetterAction & { readonly reason: string },
+  ): Promise<DeadLetter | undefined> {
+    checkReason(action.reason);
+    return this.changeOne(tx, 'discard', { box, ids: [id] }, action);
+  }
+
+  /**
    * Lists the audit entries, newest first. With `messageId`, only those of one message.
    * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
    */
@@ -118,11 +139,11 @@ export class DeadLetters {
     return toPage(rows, limit, ({ id }) => id);
   }
 
-  private async change(action: Action, choice: LetterChoice, by: LetterAction): Promise<number> {
+  private async change(action: LetterChange, choice: LetterChoice, by: LetterAction): Promise<number> {
     checkFilter(choice);
     checkChosen(choice);
     checkAction(by);
-    const store = this.stores[choice.box];
+    const store = this.changes.stores[choice.box];
     // The operator has not seen letters that die from now on, and a retried letter that dies again must not be retried for ever.
     const [now]: { micros: string }[] = await this.dataSources.default.query(
       `select ${microsOf('clock_timestamp()')} as micros`,
@@ -132,32 +153,27 @@ export class DeadLetters {
     for (;;) {
       const chunk = await store.next(this.dataSources.default, choice, now?.micros ?? '0', after);
       if (!chunk) return changed;
-      changed += await this.changeChunk(store, action, choice, chunk.ids, by);
+      changed += await operatorTransaction(this.dataSources.default, async (tx) => {
+        const letters = await this.changes.apply(tx, action, choice, chunk.ids, by);
+        return letters.length;
+      });
       after = chunk.after;
       await this.notify();
     }
   }
 
-  /** Locks in the same order as everyone else: the keys, then the audit, then letters, which no running handler has locked. */
-  private async changeChunk(
-    store: LetterStore,
-    action: Action,
-    choice: LetterChoice,
-    chosen: readonly string[],
-    { actor, reason }: LetterAction,
-  ): Promise<number> {
-    return operatorTransaction(this.dataSources.default, async (tx) => {
-      await store.lockKeys(tx, chosen);
-      await this.audit.lock(tx);
-      const letters = await store.take(tx, choice, chosen);
-      if (letters.length === 0) return 0;
-      await store[action](
-        tx,
-        letters.map(({ id }) => id),
-      );
-      await this.audit.write(tx, { actor, action, box: choice.box, reason }, letters);
-      return letters.length;
-    });
+  private async changeOne(
+    tx: EntityManager,
+    change: LetterChange,
+    filter: LetterFilter & { readonly ids: readonly string[] },
+    action: LetterAction,
+  ): Promise<DeadLetter | undefined> {
+    checkFilter(filter);
+    checkAction(action);
+    const queryRunner = await beginOperatorAction(tx);
+    const [letter] = await this.changes.apply(tx, change, filter, filter.ids, action);
+    if (letter) this.afterCommit.run(queryRunner, this.notifyAfterCommit);
+    return letter;
   }
 
   /** Notifies all processes of the change. A lost notice costs a second, because every process's poll sees the audit. */

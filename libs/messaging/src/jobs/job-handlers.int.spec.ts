@@ -80,6 +80,33 @@ describe('a dead job', () => {
     ]);
   });
 
+  it('P5 is retried or discarded in the transaction of the caller, and not if that is rolled back', async () => {
+    const [dead, db] = [module.get(DeadJobs), module.get(DataSource)];
+    const [first, second] = (await dead.list()).items;
+    broken = false;
+
+    const rolledBack = db.transaction(async (tx) => {
+      await dead.retryOne(tx, first!.id, { actor: 'olga' });
+      throw new Error('the idempotency key is taken');
+    });
+    await expect(rolledBack).rejects.toThrow('the idempotency key is taken');
+    const untouched = (await dead.list()).items;
+    const retried = await db.transaction(async (tx) => dead.retryOne(tx, first!.id, { actor: 'olga' }));
+    const why = { actor: 'olga', reason: 'paid by hand' };
+    const discarded = await db.transaction(async (tx) => dead.discardOne(tx, second!.id, why));
+    const again = await db.transaction(async (tx) => dead.discardOne(tx, second!.id, why));
+
+    await until('both jobs are gone', async () => (await sandbox.rows()).length === 0);
+    expect(untouched).toEqual([first, second]);
+    expect([retried, discarded, again]).toEqual([first, second, undefined]);
+    expect(calls.at(-1)).toMatchObject({ id: first!.id, attempt: 1 });
+    await expect(dead.retryOne(db.manager, first!.id, why)).rejects.toThrow('an open transaction');
+    expect(await sandbox.database.sql('select action from sandbox.messaging_audit order by id')).toEqual([
+      { action: 'retry' },
+      { action: 'discard' },
+    ]);
+  });
+
   it('P5 is removed for good when an operator discards it, and the audit records who and why', async () => {
     const dead = module.get(DeadJobs);
     const [first, second] = (await dead.list()).items;

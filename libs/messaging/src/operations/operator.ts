@@ -1,4 +1,4 @@
-import { type DataSource, type EntityManager } from 'typeorm';
+import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
 import { inTransaction } from '../postgres/transaction.js';
 
 // Validation of an operator's input, which comes from a page or a command, so the compiler has not checked it.
@@ -50,9 +50,25 @@ export async function operatorTransaction<T>(
   work: (tx: EntityManager) => Promise<T>,
 ): Promise<T> {
   return inTransaction(dataSource, async (tx) => {
-    await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
+    await limitLockWaits(tx);
     return work(tx);
   });
+}
+
+/**
+ * Begins an operator's action in a transaction of the caller, which fails from then on if it has to wait too long for a lock. Returns
+ * the query runner to run something after the commit.
+ * @throws Error if no transaction is open
+ */
+export async function beginOperatorAction(tx: EntityManager): Promise<QueryRunner> {
+  if (!tx.queryRunner?.isTransactionActive)
+    throw new Error('An action of an operator must be called with the manager of an open transaction');
+  await limitLockWaits(tx);
+  return tx.queryRunner;
+}
+
+async function limitLockWaits(tx: EntityManager): Promise<void> {
+  await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
 }
 
 /** Returns the page size; 50 unless given. @throws RangeError if it is invalid */

@@ -1,0 +1,53 @@
+import { type EntityManager } from 'typeorm';
+import { type DeadLetter, type LetterBox, type LetterFilter } from './dead-letter.js';
+import { InboxLetterStore } from './inbox-letter-store.js';
+import { type LetterStore } from './letter-store.js';
+import { type MessagingOptions } from '../messaging-options.js';
+import { Audit } from '../operations/audit.js';
+import { type LetterAction } from '../operations/operator.js';
+import { OutboxLetterStore } from './outbox-letter-store.js';
+
+export type LetterChange = 'retry' | 'discard';
+
+/** Retries and discards dead letters in a transaction, together with their audit entries. */
+export class LetterChanges {
+  readonly stores: Readonly<Record<LetterBox, LetterStore>>;
+  private readonly audit: Audit;
+
+  constructor({ schema, consumes }: Pick<MessagingOptions, 'schema' | 'consumes'>) {
+    const goOn = consumes.filter(({ afterDeadLetter }) => afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
+    this.stores = { outbox: new OutboxLetterStore(schema), inbox: new InboxLetterStore(schema, goOn) };
+    this.audit = new Audit(schema);
+  }
+
+  /**
+   * Changes those of the chosen letters that are still dead and match the filter, and returns them as they were. Locks in the same
+   * order as everyone else: the keys, then the audit, then letters, which no running handler has locked. `tx` must not have locked any
+   * of them before.
+   */
+  async apply(
+    tx: EntityManager,
+    change: LetterChange,
+    filter: LetterFilter,
+    chosen: readonly string[],
+    by: LetterAction & { readonly operation?: string | undefined },
+  ): Promise<DeadLetter[]> {
+    const letters = await this.take(tx, filter, chosen);
+    if (letters.length === 0) return [];
+    await this.stores[filter.box][change](
+      tx,
+      letters.map(({ id }) => id),
+    );
+    const { actor, reason, operation } = by;
+    await this.audit.write(tx, { actor, action: change, box: filter.box, reason, operation }, letters);
+    return letters;
+  }
+
+  /** Locks and returns the letters, in the order of {@link apply}. */
+  private async take(tx: EntityManager, filter: LetterFilter, chosen: readonly string[]): Promise<DeadLetter[]> {
+    const store = this.stores[filter.box];
+    await store.lockKeys(tx, chosen);
+    await this.audit.lock(tx);
+    return store.take(tx, filter, chosen);
+  }
+}
