@@ -8,6 +8,7 @@ import { type InboxWork, tracked } from './inbox-work.js';
 import { type KeyChains } from './key-chains.js';
 import { inTransaction } from '../postgres/transaction.js';
 import { type Message } from '../message/message.js';
+import { traceBatch } from '../tracing/processing.js';
 import { type Run } from './partition-marks.js';
 
 /** The most messages of one partition that share a transaction. */
@@ -64,19 +65,21 @@ export class GroupCommit {
   /** Returns the handled entries; none if the transaction fails. Never throws. */
   private async handleTogether(readable: readonly ReadableEntry[], count: number): Promise<ReadonlySet<Entry>> {
     const { work } = this;
+    const messages = readable.map(({ message }) => message);
     let handling = false;
     return tracked(work, async () => {
       try {
-        const done = await inTransaction(work.dataSource, async (tx) => {
-          const messages = readable.map(({ message }) => message);
-          const fresh = await work.store.recordAll(tx, messages);
-          handling = true;
-          await this.handleAll(
-            tx,
-            messages.filter((_, n) => fresh.has(n)),
-          );
-          return new Set(readable.filter((_, n) => fresh.has(n)).map(({ entry }) => entry));
-        });
+        const done = await traceBatch(work.groupId, messages, async () =>
+          inTransaction(work.dataSource, async (tx) => {
+            const fresh = await work.store.recordAll(tx, messages);
+            handling = true;
+            await this.handleAll(
+              tx,
+              messages.filter((_, n) => fresh.has(n)),
+            );
+            return new Set(readable.filter((_, n) => fresh.has(n)).map(({ entry }) => entry));
+          }),
+        );
         work.counts.processed += done.size;
         return done;
       } catch (error) {

@@ -17,6 +17,8 @@ const MAX_SETBACK_MS = 60_000;
 
 /** Shared by the two paths of a message to its handler: straight from Kafka, and from the parked messages. */
 export interface InboxWork {
+  /** The consumer group. */
+  readonly groupId: string;
   readonly settings: InboxSettings;
   readonly dataSource: DataSource;
   readonly store: InboxStore;
@@ -57,6 +59,7 @@ export function inboxWork(
   const counts = noCounts();
   return {
     ...own,
+    groupId,
     settings,
     store: new InboxStore(schema, groupId, settings.deadLettersHoldKeys),
     crashMarks: new CrashMarks(schema, groupId),

@@ -18,6 +18,8 @@ import { type Message } from '../message/message.js';
 import { type InboxOptions, type MessagingOptions } from '../messaging-options.js';
 import { ParkedMessages } from './parked-messages.js';
 import { ParkedStore } from './parked-store.js';
+import { KAFKA } from '../tracing/attributes.js';
+import { traceProcessing } from '../tracing/processing.js';
 import { settlesWithin, STOP_MS } from '../waiting.js';
 
 /**
@@ -58,7 +60,10 @@ export class Inbox extends Server implements CustomTransportStrategy {
       logger: this.logger,
       stopping: this.stopping.signal,
       handles: (type) => this.messageHandlers.has(type),
-      handle: (tx, message) => this.handle(tx, message),
+      handle: async (tx, message) => {
+        const processed = () => processedMessage(message, groupId);
+        await traceProcessing(processed, async () => this.handle(tx, message));
+      },
     });
     const { deadLettersHoldKeys } = this.work.settings;
     this.parked = new ParkedMessages(this.work, new ParkedStore(schema, groupId, deadLettersHoldKeys));
@@ -139,4 +144,8 @@ export class Inbox extends Server implements CustomTransportStrategy {
     // Nest turns an error, or a handler that returns a stream, into an Observable, which fails only once it is subscribed to.
     if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
   }
+}
+
+function processedMessage({ id, topic, partition, offset, key, trace }: Message, group: string) {
+  return { system: KAFKA, name: topic, id, trace, record: { group, partition, offset, key } } as const;
 }

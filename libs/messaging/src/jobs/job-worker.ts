@@ -11,6 +11,8 @@ import { JobOutcomes } from './job-outcomes.js';
 import { type ClaimedJob, type JobStore } from './job-store.js';
 import { ForgivenLeases, type InFlightJob, JOB_TIMING, JobLeases } from './leases.js';
 import { OverlookedJobs } from './overlooked-jobs.js';
+import { POSTGRESQL } from '../tracing/attributes.js';
+import { traceProcessing } from '../tracing/processing.js';
 import { settlesWithin, STOP_MS, WakeUpCall } from '../waiting.js';
 
 /** How long a handler may run before health reports it as stuck. */
@@ -199,15 +201,20 @@ export class JobWorker {
 
   /** Never throws. */
   private async runToCompletion(inFlight: InFlightJob): Promise<void> {
-    try {
-      await attemptJob(inFlight);
-    } catch (error) {
+    const { job } = inFlight;
+    const processed = () => ({ system: POSTGRESQL, name: job.queue, id: job.id, trace: job }) as const;
+    await traceProcessing(processed, async (failed) => {
+      try {
+        await attemptJob(inFlight);
+      } catch (error) {
+        inFlight.ended = true;
+        failed(error);
+        await this.outcomes.failed(inFlight, error);
+        return;
+      }
       inFlight.ended = true;
-      await this.outcomes.failed(inFlight, error);
-      return;
-    }
-    inFlight.ended = true;
-    await this.outcomes.succeeded(inFlight);
+      await this.outcomes.succeeded(inFlight);
+    });
   }
 
   private wakeIn(ms: number): void {

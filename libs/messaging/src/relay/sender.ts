@@ -5,6 +5,8 @@ import { type connectProducer, type Producer } from '../kafka/producer.js';
 import { type OutboxRow } from '../message/message.js';
 import { type TopicContract } from '../message/topic.js';
 import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
+import { endAfter } from '../tracing/end-after.js';
+import { startSends } from '../tracing/sends.js';
 import { TopicCounts } from './topic-counts.js';
 
 /** How long records are sent without timestamps after Kafka rejected one. */
@@ -99,7 +101,8 @@ export class Sender {
       source: `/${this.options.service}`,
       partitions: this.partitions,
     });
-    await this.producer.publish(rowsByTopic, mayPublish, timed);
+    const { producer } = this;
+    await endAfter(startSends(rowsByTopic), async () => producer.publish(rowsByTopic, mayPublish, timed));
     for (const [topic, sent] of rowsByTopic) this.counts.get(topic)?.acknowledged(sent);
   }
 

@@ -9,6 +9,7 @@ export const OPERATION_TYPE = 'messaging.operation.type';
 export const DESTINATION = 'messaging.destination.name';
 export const PARTITION = 'messaging.destination.partition.id';
 export const OFFSET = 'messaging.kafka.offset';
+export const KEY = 'messaging.kafka.message.key';
 export const MESSAGE_ID = 'messaging.message.id';
 export const GROUP = 'messaging.consumer.group.name';
 export const BATCH_COUNT = 'messaging.batch.message_count';

@@ -15,7 +15,7 @@ export interface Destination {
  * Calls `insert` with the rows of new messages or jobs and the trace context of each. Each has a span of its own, a child of the
  * active one, because whoever handles it continues from there. While tracing is off, `insert` gets the rows as they are.
  */
-export async function traceCreations<Row extends { readonly id: string }>(
+export async function traceCreations<Row extends { readonly id: string; readonly aggregateId?: string | undefined }>(
   destination: Destination,
   rows: readonly Row[],
   insert: (rows: readonly (Row & { readonly trace?: TraceContext | undefined })[]) => Promise<unknown>,
@@ -26,7 +26,7 @@ export async function traceCreations<Row extends { readonly id: string }>(
     return;
   }
   const { system, name } = destination;
-  const spans = rows.map(({ id }): Span =>
+  const spans = rows.map(({ id, aggregateId }): Span =>
     tracer.startSpan(`create ${name}`, {
       kind: SpanKind.PRODUCER,
       attributes: {
@@ -35,6 +35,7 @@ export async function traceCreations<Row extends { readonly id: string }>(
         [attribute.OPERATION_TYPE]: 'create',
         [attribute.DESTINATION]: name,
         [attribute.MESSAGE_ID]: id,
+        ...(system === attribute.KAFKA && aggregateId !== undefined && { [attribute.KEY]: aggregateId }),
       },
     }),
   );
