@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
+import { IdempotencyMetrics, optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { GrpcLiveOrdersController } from './adapters/grpc/live-orders.controller.js';
 import { GrpcOrderPagesController } from './adapters/grpc/order-pages.controller.js';
@@ -105,7 +105,7 @@ export class AppModule {
           applicationName: NAME,
           entities,
           relay: config.RELAY === 'on',
-          metrics: [OrderMetrics],
+          metrics: [IdempotencyMetrics, OrderMetrics],
         }),
         UnitOfWorkModule,
         OrderMetricsModule,

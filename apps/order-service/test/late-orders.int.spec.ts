@@ -1,3 +1,4 @@
+import { until } from '@twinbox/messaging/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { aCart, type OrderServiceHarness, startOrderService } from './order-service.harness.js';
 
@@ -11,11 +12,11 @@ async function anOrder(): Promise<string> {
   return (await service.aCustomer('ada').post('/orders', aCart())).body.id;
 }
 
-async function metrics(): Promise<string[]> {
+async function metrics(name = 'orders_late'): Promise<string[]> {
   const { body } = await service.caller({}).get('/metrics');
   return String(body)
     .split('\n')
-    .filter((text) => text.startsWith('orders_late{'));
+    .filter((text) => text.startsWith(`${name}{`));
 }
 
 /** Moves the due time of the order into the past. */
@@ -47,7 +48,31 @@ it('P9 an order that waits too long for its payment request or its result is lat
 
   expect(before).toEqual(['orders_late{status="PLACED"} 0', 'orders_late{status="PAYMENT_PENDING"} 0']);
   expect(await Promise.all([placed, pending, paid, fresh].map(isLate))).toEqual([true, true, false, false]);
+  // A reading of the database is shared by the scrapes of a second.
+  await until('the metrics are current', async () => (await metrics())[0]?.endsWith(' 1'));
   expect(await metrics()).toEqual(['orders_late{status="PLACED"} 1', 'orders_late{status="PAYMENT_PENDING"} 1']);
+  expect((await metrics('orders')).toSorted()).toEqual([
+    'orders{status="CANCELLED"} 0',
+    'orders{status="COMPLETED"} 1',
+    'orders{status="DRAFT"} 0',
+    'orders{status="FINISHED"} 0',
+    'orders{status="PAYMENT_PENDING"} 1',
+    'orders{status="PLACED"} 2',
+  ]);
+});
+
+it('P9 estimates the number of orders of a status beyond 10,000 from the statistics, so that history costs nothing', async () => {
+  await service.database.sql(`
+    insert into orders.orders (id, customer_id, status, total, currency, version, created_at, updated_at)
+    select gen_random_uuid(), 'ada', 'FINISHED', 1, 'EUR', 1, now(), now() from generate_series(1, 30000)`);
+  await service.database.sql('analyze orders.orders');
+
+  const finished = await until('the metrics are current', async () =>
+    (await metrics('orders')).find((sample) => /FINISHED"} [1-9]/.test(sample)),
+  );
+
+  expect(Number(finished.split(' ').at(-1))).toBeGreaterThan(29_000);
+  expect(Number(finished.split(' ').at(-1))).toBeLessThan(31_000);
 });
 
 async function requestOf(orderId: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { UnitOfWorkModule } from '@twinbox/api-kit';
+import { IdempotencyMetrics, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { gatewayOf } from './adapters/gateway/gateway-of.js';
 import { GrpcPaymentRequestsController } from './adapters/grpc/payment-requests.controller.js';
@@ -11,6 +11,7 @@ import { WebhooksController } from './adapters/http/webhooks.controller.js';
 import { GatewayCalls } from './adapters/jobs/gateway-calls.js';
 import { OrderEventsController } from './adapters/messaging/order-events.controller.js';
 import { entities } from './adapters/postgres/entities.js';
+import { PaymentMetrics, PaymentMetricsModule } from './adapters/postgres/payment-metrics.js';
 import { PostgresPaymentRequestList } from './adapters/postgres/postgres-payment-request-list.js';
 import { PostgresPaymentRequestStore } from './adapters/postgres/postgres-payment-request-store.js';
 import { PostgresPaymentTimeline } from './adapters/postgres/postgres-payment-timeline.js';
@@ -43,9 +44,10 @@ export class AppModule {
           applicationName: NAME,
           entities,
           relay: config.RELAY === 'on',
-          metrics: [WebhookMetrics],
+          metrics: [IdempotencyMetrics, PaymentMetrics, WebhookMetrics],
         }),
         UnitOfWorkModule,
+        PaymentMetricsModule,
         WebhookMetricsModule,
       ],
       controllers: [

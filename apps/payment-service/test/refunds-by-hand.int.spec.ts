@@ -1,3 +1,4 @@
+import { until } from '@twinbox/messaging/testing';
 import { expectProblem } from '@twinbox/test-support';
 import { v7 as uuidv7 } from 'uuid';
 import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
@@ -122,4 +123,32 @@ it('P10 only operators see which gateway handles the payment', async () => {
 
 it('the OpenAPI document describes every answer that these tests got', () => {
   expect(service.undocumented()).toEqual([]);
+});
+
+it('P9 pending refunds are measured by gateway until they are made, and so are stored idempotency keys', async () => {
+  const scrape = async (name: string) => {
+    const text = await (await fetch(new URL('/metrics', service.url))).text();
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.slice(name.length),
+    );
+  };
+  const becomes = (name: string, fits: (value: number) => boolean) =>
+    until(`${name} is current`, async () => fits(await scrape(name)));
+  await service.database.sql(`delete from payments.payment_requests`);
+  const request = await aRefundThatIsDue();
+  await service.database.sql(`update payments.payment_requests set updated_at = now() - interval '1 hour'`);
+
+  await becomes('payment_requests{status="REFUND_PENDING",gateway="gone"}', (count) => count === 1);
+  await becomes('payment_refunds_oldest_pending_age_seconds{gateway="gone"}', (age) => age >= 3600 && age < 3700);
+  expect(await scrape('payment_requests{status="PENDING",gateway="manual"}')).toBe(0);
+  const keys = await scrape('idempotency_keys');
+  await service.anOperator('ops', { 'idempotency-key': 'measured' }).post(at(request));
+
+  await becomes('payment_requests{status="REFUNDED",gateway="gone"}', (count) => count === 1);
+  await becomes('payment_refunds_oldest_pending_age_seconds{gateway="manual"}', (age) => age === 0);
+  await becomes('idempotency_keys', (count) => count === keys + 1);
+  expect(await scrape('idempotency_keys_oldest_age_seconds')).toBeGreaterThan(0);
 });

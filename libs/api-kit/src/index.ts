@@ -50,6 +50,7 @@ export { etagOf, versionConflict } from './http/versions.js';
 // Changes, once per idempotency key
 export { IdempotencyKey } from './idempotency/idempotency-key.js';
 export { idempotencyKeyRoles, idempotencyTable } from './idempotency/idempotency-store.js';
+export { IdempotencyMetrics } from './idempotency/idempotency-metrics.js';
 export { UnitOfWorkModule } from './idempotency/unit-of-work.module.js';
 export { requestSignal, withRequestSignal } from './app/request-signal.js';
 export { type Answer, storedAnswerProblems, UnitOfWork } from './idempotency/unit-of-work.js';
@@ -94,4 +95,5 @@ export { HealthModule } from './app/health.module.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './app/logging.js';
 export { logMessages } from './app/message-log.js';
 export { type SecurityEvent, SecurityEvents } from './app/security-events.js';
+export { addDatabaseGauges } from './app/database-gauges.js';
 export { MetricsModule, MetricsSource } from './app/metrics.js';

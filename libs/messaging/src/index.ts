@@ -59,6 +59,7 @@ export {
 } from './stored-operations/stored-operation.js';
 
 // Health, incidents and metrics
+export { CachedReading } from './metrics/cached-reading.js';
 export { MessagingMetrics } from './metrics/metrics.js';
 export { type Attention, type Tally } from './operations/attention.js';
 export { type ComponentHealth, MessagingHealth, type MessagingReport } from './operations/health.js';

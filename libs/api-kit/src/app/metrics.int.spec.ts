@@ -1,8 +1,19 @@
-import { Controller, Get, Global, Module, Param } from '@nestjs/common';
+import { Controller, Get, Global, Module, Param, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply } from 'fastify';
 import { Gauge, Registry } from 'prom-client';
+import { until } from '@twinbox/messaging/testing';
 import { InProcessConfig } from '../../test/in-process-config.js';
-import { createApp, loggerModule, MetricsModule, MetricsSource, openApiDocument, Public } from '../index.js';
+import {
+  addDatabaseGauges,
+  createApp,
+  loggerModule,
+  MetricsModule,
+  MetricsSource,
+  openApiDocument,
+  openEventStream,
+  Public,
+} from '../index.js';
 
 class TestConfig extends InProcessConfig {
   override PORT = 0;
@@ -30,6 +41,11 @@ class ParcelsController {
   parcel(@Param('parcelId') parcelId: string) {
     if (parcelId === 'bug') throw new Error('a bug');
     return { parcelId };
+  }
+
+  @Get(':parcelId/events')
+  events(@Res() reply: FastifyReply): void {
+    openEventStream(reply);
   }
 }
 
@@ -88,10 +104,21 @@ describe('GET /metrics', () => {
     expect(lines.join('\n')).not.toMatch(/nowhere|parcels\/1/);
   });
 
+  it('P9 counts open streams until they end', async () => {
+    const client = new AbortController();
+    await fetch(`${url}/parcels/1/events`, { signal: client.signal });
+    const { lines } = await scrape();
+    client.abort();
+
+    expect(lines).toContain('http_open_streams 1');
+    expect(lines).toContain('grpc_open_streams 0');
+    await until('it has ended', async () => (await scrape()).lines.includes('http_open_streams 0'));
+  });
+
   it('is not part of the documented API', () => {
     const { paths } = openApiDocument(app, { title: 'Test', description: 'A test.', version: '1' });
 
-    expect(Object.keys(paths)).toEqual(['/parcels/{parcelId}']);
+    expect(Object.keys(paths)).toEqual(['/parcels/{parcelId}', '/parcels/{parcelId}/events']);
   });
 
   it('returns only the metrics of its own application, even if two run in one process', async () => {
@@ -103,5 +130,29 @@ describe('GET /metrics', () => {
 
     expect(lines.join('\n')).not.toContain('/parcels/:parcelId');
     await other.close();
+  });
+});
+
+describe('a gauge of the database', () => {
+  it('P9 is absent while the database cannot be read, and back afterwards', async () => {
+    const registry = new Registry();
+    let stock: number | undefined = 3;
+    const read = () => (stock === undefined ? Promise.reject(new Error('down')) : Promise.resolve(stock));
+    const gauge = {
+      name: 'stock',
+      help: 'Stock.',
+      labelNames: [],
+      samples: (value: number) => [{ labels: {}, value }],
+    };
+    addDatabaseGauges(registry, read, [gauge]);
+    const becomes = (expected: string | undefined) =>
+      until(`it is ${expected}`, async () => /^stock .*/m.exec(await registry.metrics())?.[0] === expected);
+
+    await becomes('stock 3');
+    stock = undefined;
+    await becomes(undefined);
+    stock = 4;
+
+    await becomes('stock 4');
   });
 });

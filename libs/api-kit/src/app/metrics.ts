@@ -13,8 +13,9 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { RpcCalls } from '../grpc/rpc-calls.js';
+import { openEventStreams } from '../http/event-stream.js';
 import { ForOperators } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 import { reportedStatus } from '../http/reported-status.js';
@@ -58,6 +59,18 @@ class ServiceMetrics {
       registers: [own],
     });
     rpcCalls.onFinished(({ method, status, elapsedMs }) => calls.observe({ method, status }, elapsedMs / 1000));
+    const streams = (name: string, help: string, open: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [own],
+        collect() {
+          this.set(open());
+        },
+      });
+    const { server } = httpAdapter.getInstance<FastifyInstance>();
+    streams('http_open_streams', 'Open streams of server-sent events.', () => openEventStreams(server));
+    streams('grpc_open_streams', 'Open gRPC streams to clients.', () => rpcCalls.openStreams);
     this.registry = Registry.merge([own, ...sources.map(({ registry }) => registry)]);
   }
 }

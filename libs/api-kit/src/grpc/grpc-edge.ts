@@ -131,7 +131,12 @@ export class GrpcEdge {
     });
     setStreamOf(call, stream);
     this.streams.set(stream, request);
-    stream.onClose(() => this.streams.delete(stream));
+    const { calls } = this.parts;
+    calls.openStreams++;
+    stream.onClose(() => {
+      this.streams.delete(stream);
+      calls.openStreams--;
+    });
     call.once('error', (error: Partial<GrpcError>) => {
       stream.close();
       finish(error.code ?? codes.UNKNOWN);

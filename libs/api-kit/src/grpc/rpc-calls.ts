@@ -9,6 +9,8 @@ export interface FinishedCall {
 
 /** Reports the gRPC calls of this process to those that count them. Can be injected. */
 export class RpcCalls {
+  /** How many streams to clients are open. */
+  openStreams = 0;
   private readonly listeners: ((call: FinishedCall) => void)[] = [];
 
   onFinished(listener: (call: FinishedCall) => void): void {

@@ -129,6 +129,12 @@ export function openEventStream(reply: FastifyReply, expiresAt = expiryOf(reply.
   return stream;
 }
 
+/** Returns how many streams of the server are open. */
+export function openEventStreams(server: object): number {
+  const streams = streamsOf.get(server);
+  return streams === undefined || streams === 'closing' ? 0 : streams.size;
+}
+
 function expiryOf(request: FastifyRequest): Date | undefined {
   const identity = identityOf(request);
   return identity && 'caller' in identity ? identity.caller.expiresAt : undefined;

@@ -12,6 +12,14 @@ export interface StoredAnswer {
 }
 
 const CHUNK = 1000;
+const COUNTED = 10_000;
+
+/** The keys that the table has. */
+interface KeyCounts {
+  readonly keys: number;
+  /** 0 if there are none. */
+  readonly oldestSeconds: number;
+}
 
 /**
  * Returns the statements that create the table of idempotency keys in a schema, for a migration of the service. The service's role needs
@@ -118,6 +126,19 @@ export class IdempotencyStore {
       path,
       key,
     ]);
+  }
+
+  /** Counts the keys up to {@link COUNTED}, beyond which the number is estimated from the statistics of PostgreSQL. */
+  async count(db: DataSource): Promise<KeyCounts> {
+    // Both parts use idempotency_keys_created_at.
+    const [row]: KeyCounts[] = await db.query(
+      `select case when counted.keys < ${COUNTED} then counted.keys
+                   else greatest(counted.keys, (select reltuples from pg_class where oid = '${this.table}'::regclass)) end::float8 as keys,
+              coalesce(extract(epoch from clock_timestamp() - (
+                select created_at from ${this.table} order by created_at limit 1)), 0)::float8 as "oldestSeconds"
+         from (select count(*) as keys from (select from ${this.table} order by created_at limit ${COUNTED}) as first) as counted`,
+    );
+    return row ?? { keys: 0, oldestSeconds: 0 };
   }
 
   /** Removes one chunk of expired keys. Returns whether there may be more. */

@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable, Module, type OnApplicationB
 import { DataSource } from 'typeorm';
 import { ServiceConfig } from '../app/service-config.js';
 import { Housekeeper } from '../database/housekeeper.js';
+import { IdempotencyMetricsModule } from './idempotency-metrics.js';
 import { IdempotencyStore } from './idempotency-store.js';
 import { schemaOf, UnitOfWork } from './unit-of-work.js';
 
@@ -33,5 +34,9 @@ export class IdempotencyHousekeeping implements OnApplicationBootstrap, BeforeAp
 }
 
 /** Provides `UnitOfWork` and removes expired keys. Needs `databaseModule`, and the table of `idempotencyTable` in the service's schema. */
-@Module({ providers: [UnitOfWork, IdempotencyHousekeeping], exports: [UnitOfWork] })
+@Module({
+  imports: [IdempotencyMetricsModule],
+  providers: [UnitOfWork, IdempotencyHousekeeping],
+  exports: [UnitOfWork],
+})
 export class UnitOfWorkModule {}
