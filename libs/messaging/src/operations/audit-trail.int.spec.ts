@@ -3,8 +3,8 @@ import { DataSource } from 'typeorm';
 import { createSandboxDatabase } from '../../test/sandbox-database.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { type TestDatabase } from '../testing/database.js';
-import { Audit } from './audit.js';
-import { type AuditFilter, AuditTrail } from './audit-trail.js';
+import { Audit, type AuditFilter } from './audit.js';
+import { AuditTrail } from './audit-trail.js';
 
 let database: TestDatabase;
 let dataSource: DataSource;
