@@ -15,7 +15,7 @@ import {
 const TIMEOUT_MS = 600_000;
 
 let copy: CheckoutCopy;
-/** The steps of docs/how-to.md that add a gift message to orders. */
+/** The steps of docs/how-to/README.md that add a gift message to orders. */
 let blocks: readonly Block[];
 
 beforeAll(async () => {
@@ -76,7 +76,7 @@ async function draftMigration(command: string): Promise<void> {
 }
 
 it(
-  'the example in docs/how-to.md is formatted, compiles, lints and passes its tests',
+  'the example in docs/how-to/README.md is formatted, compiles, lints and passes its tests',
   async () => {
     const files: string[] = [];
     for (const block of blocks) {

@@ -24,8 +24,8 @@ interface Exception {
 
 const README = 'README.md';
 const TUTORIAL = 'docs/tutorial.md';
-const HOW_TO = 'docs/how-to.md';
-const OPERATE = 'docs/operate.md';
+const HOW_TO = 'docs/how-to/README.md';
+const OPERATE = 'docs/how-to/operate.md';
 const API = 'docs/api.md';
 const GRPC = 'docs/grpc.md';
 const EVENTS = 'docs/events.md';

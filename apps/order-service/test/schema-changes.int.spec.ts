@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** What docs/how-to.md allows while services of the previous version run. */
+/** What docs/how-to/README.md allows while services of the previous version run. */
 const CHANGES: readonly (readonly [string, ...string[]])[] = [
   ['a nullable column', 'alter table orders.orders add column added_note text'],
   ['a column with a default', `alter table orders.orders add column added_kind varchar(20) not null default 'plain'`],

@@ -66,7 +66,7 @@ export class PartitionCountError extends Error {
   constructor(topic: string, actual: number, expected: number) {
     super(
       `topic ${topic} has ${actual} partitions, but its contract declares ${expected}. Nothing is sent to it because keys would ` +
-        `move to other partitions and lose their order. See "Change the number of partitions" in docs/how-to.md`,
+        `move to other partitions and lose their order. See "Change the number of partitions" in docs/how-to/README.md`,
     );
   }
 }
