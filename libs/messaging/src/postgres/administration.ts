@@ -22,6 +22,8 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     `alter table ${s}.jobs
        add column traceparent varchar(55), add column tracestate varchar(512),
        add column aggregate_id varchar(255), add column history jsonb not null default '[]'`,
+    // Lists the dead jobs by time of death, like dead letters.
+    `create index jobs_died on ${s}.jobs (dead_at, id) where dead_at is not null`,
     `create index jobs_aggregate on ${s}.jobs (aggregate_id) where aggregate_id is not null`,
     // `outcome` is 'refused' for an action that was not allowed. `operation` names the operation that acted for the operator. `detail`
     // has what an action concerns beside `letter`, such as a filter, a count, or an edited payload.
@@ -95,7 +97,7 @@ export function administrationOfVersion5Down(s: string): readonly string[] {
     `drop table ${s}.messaging_operations, ${s}.messaging_pauses`,
     `drop index ${s}.messaging_audit_operation`,
     `alter table ${s}.messaging_audit drop column outcome, drop column operation, drop column detail`,
-    `drop index ${s}.outbox_aggregate, ${s}.jobs_aggregate`,
+    `drop index ${s}.outbox_aggregate, ${s}.jobs_died, ${s}.jobs_aggregate`,
     `alter table ${s}.jobs drop column traceparent, drop column tracestate, drop column aggregate_id, drop column history`,
     `alter table ${s}.inbox_parked drop column history`,
     `alter table ${s}.outbox_parked drop column traceparent, drop column tracestate`,
