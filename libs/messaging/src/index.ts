@@ -30,7 +30,9 @@ export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
 export { PermanentError } from './errors.js';
 
 // Dead letters and dead jobs
-export { type DeadJob, DeadJobs, type WholeDeadJob } from './dead-letters/dead-jobs.js';
+export { type CauseGroup, type Causes } from './dead-letters/cause.js';
+export { type DeadJob, type JobFilter, type WholeDeadJob } from './dead-letters/dead-job.js';
+export { DeadJobs } from './dead-letters/dead-jobs.js';
 export {
   type DeadLetter,
   type InboxLetter,

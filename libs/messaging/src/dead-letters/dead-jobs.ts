@@ -1,7 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
-import { Audit } from '../operations/audit.js';
-import { isUuid } from '../message/column-text.js';
+import { type Causes } from './cause.js';
+import { type DeadJob, type JobFilter, type WholeDeadJob } from './dead-job.js';
+import { JobChanges } from './job-changes.js';
+import { checkJobFilter, jobPlaceOf } from './letter-choice.js';
+import { type LetterChange } from './letter-changes.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
@@ -17,26 +20,6 @@ import {
   operatorTransaction,
 } from '../operations/operator.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { quoteIdentifier } from '../postgres/schema.js';
-
-/** A job that is not retried automatically any more. */
-export interface DeadJob {
-  readonly id: string;
-  readonly queue: string;
-  readonly attempts: number;
-  readonly error: string;
-  readonly createdAt: Date;
-  readonly diedAt: Date;
-}
-
-/** A dead job with all its details. */
-export interface WholeDeadJob extends DeadJob {
-  readonly data: unknown;
-}
-
-type JobChange = 'retry' | 'discard';
-
-const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "diedAt"';
 
 /**
  * The dead jobs, and the operations of an operator on them. Each operation leaves an entry per job in `messaging_audit`.
@@ -45,9 +28,7 @@ const JOB = 'id, queue, attempts, error, created_at as "createdAt", dead_at as "
  */
 @Injectable()
 export class DeadJobs {
-  private readonly jobs: string;
-  private readonly statements: Readonly<Record<JobChange, string>>;
-  private readonly audit: Audit;
+  private readonly changes: JobChanges;
   private readonly wakeWorker = () => this.dueWork.found('jobs');
 
   constructor(
@@ -56,43 +37,42 @@ export class DeadJobs {
     private readonly dueWork: DueWork,
     private readonly afterCommit: AfterCommit,
   ) {
-    this.jobs = `${quoteIdentifier(schema)}.jobs`;
-    this.statements = {
-      retry: `update ${this.jobs} set dead_at = null, attempts = 0, run_at = clock_timestamp() where id = any($1::uuid[])`,
-      discard: `delete from ${this.jobs} where id = any($1::uuid[])`,
-    };
-    this.audit = new Audit(schema);
+    this.changes = new JobChanges(schema);
   }
 
   /**
-   * Lists the dead jobs ordered by id, which for UUIDv7s means oldest first.
-   * @throws RangeError for a limit that is not 1 to 500, an invalid cursor, or a queue with a zero byte
+   * Lists the matching jobs by time of death, newest or oldest first. A job that is dead from the first page to the last is listed
+   * exactly once.
+   * @throws RangeError for a limit that is not 1 to 500, or an invalid cursor, id, date or text
    */
   async list(
-    { queue }: { readonly queue?: string | undefined } = {},
-    { limit: wanted, cursor }: LetterPage = {},
+    filter: JobFilter = {},
+    page: LetterPage & { readonly order?: 'newest' | 'oldest' | undefined } = {},
   ): Promise<Page<DeadJob>> {
-    const limit = limitOf({ limit: wanted });
-    if (cursor !== undefined) checkIds([cursor]);
-    if (queue?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
-    // jobs_dead
-    const rows: DeadJob[] = await this.dataSources.default.query(
-      `select ${JOB} from ${this.jobs}
-        where dead_at is not null and ($1::text is null or queue = $1) and ($2::uuid is null or id > $2)
-        order by id limit $3`,
-      [queue ?? null, cursor ?? null, limit + 1],
-    );
-    return toPage(rows, limit, ({ id }) => id);
+    checkJobFilter(filter);
+    const limit = limitOf(page);
+    const rows = await this.changes.store.list(this.dataSources.default, filter, {
+      limit: limit + 1,
+      oldestFirst: page.order === 'oldest',
+      after: jobPlaceOf(page.cursor),
+    });
+    const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
+    return { items: items.map(({ diedAtMicros: _, ...job }) => job), nextCursor };
+  }
+
+  /**
+   * Groups the matching jobs by the cause of their deaths, like `DeadLetters.causes`. The `types` of a cause are queues.
+   * @throws RangeError for an invalid id, date or text
+   */
+  async causes(filter: JobFilter = {}): Promise<Causes> {
+    checkJobFilter(filter);
+    return this.changes.store.causes(this.dataSources.default, filter);
   }
 
   /** Returns a dead job, or undefined if no dead job has this id (any more). @throws RangeError for an invalid id */
   async find(id: string): Promise<WholeDeadJob | undefined> {
-    checkIds([id]);
-    const [job]: WholeDeadJob[] = await this.dataSources.default.query(
-      `select ${JOB}, data from ${this.jobs} where id = $1 and dead_at is not null`,
-      [id],
-    );
-    return job;
+    checkJobFilter({ ids: [id] });
+    return this.changes.store.find(this.dataSources.default, id);
   }
 
   /**
@@ -135,48 +115,26 @@ export class DeadJobs {
     return this.changeOne(tx, 'discard', id, action);
   }
 
-  private async changeAll(change: JobChange, ids: readonly string[], action: LetterAction): Promise<number> {
-    checkIds(ids);
+  private async changeAll(change: LetterChange, ids: readonly string[], action: LetterAction): Promise<number> {
+    checkJobFilter({ ids });
     checkAction(action);
     return operatorTransaction(this.dataSources.default, async (tx) => {
-      const jobs = await this.apply(tx, change, ids, action);
+      const jobs = await this.changes.apply(tx, change, {}, ids, action);
       return jobs.length;
     });
   }
 
   private async changeOne(
     tx: EntityManager,
-    change: JobChange,
+    change: LetterChange,
     id: string,
     action: LetterAction,
   ): Promise<DeadJob | undefined> {
-    checkIds([id]);
+    checkJobFilter({ ids: [id] });
     checkAction(action);
     const queryRunner = await beginOperatorAction(tx);
-    const [job] = await this.apply(tx, change, [id], action);
+    const [job] = await this.changes.apply(tx, change, {}, [id], action);
     if (job && change === 'retry') this.afterCommit.run(queryRunner, this.wakeWorker);
     return job;
   }
-
-  /** Changes those of the jobs that are still dead, and returns them as they were. */
-  private async apply(
-    tx: EntityManager,
-    change: JobChange,
-    ids: readonly string[],
-    { actor, reason }: LetterAction,
-  ): Promise<DeadJob[]> {
-    await this.audit.lock(tx);
-    const dead: DeadJob[] = await tx.query(
-      `select ${JOB} from ${this.jobs} where id = any($1::uuid[]) and dead_at is not null order by id for update`,
-      [ids],
-    );
-    if (dead.length === 0) return [];
-    await tx.query(this.statements[change], [dead.map(({ id }) => id)]);
-    await this.audit.write(tx, { actor, action: change, box: 'jobs', reason }, dead);
-    return dead;
-  }
-}
-
-function checkIds(ids: readonly string[]): void {
-  for (const id of ids) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is not a job id`);
 }

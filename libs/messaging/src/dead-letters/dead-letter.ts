@@ -11,6 +11,8 @@ export interface OutboxLetter {
   /** The aggregate's id. */
   readonly key: string;
   readonly aggregateType: string;
+  /** The topic of its aggregate type; null if this service does not publish such messages any more. */
+  readonly topic: string | null;
   /** The version of the aggregate that raised the event. */
   readonly sequence: string;
   readonly error: string;
@@ -74,9 +76,13 @@ export interface LetterFilter {
   readonly consumer?: string | undefined;
   /** Outbox only. */
   readonly aggregateType?: string | undefined;
+  /** The topic that the message came from, or goes to. */
+  readonly topic?: string | undefined;
   readonly type?: string | undefined;
   /** The message's key: the aggregate's id. */
   readonly key?: string | undefined;
+  /** The cause of its error, as `DeadLetters.causes` returns it. */
+  readonly cause?: string | undefined;
   /** At this time or later. */
   readonly diedAfter?: Date | undefined;
   /** Earlier than this. */

@@ -132,8 +132,36 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     expect(await found({ diedAfter: at(2), diedBefore: at(4) })).toEqual([2, 3]);
     expect(await found({ ids: ['3', '1', '99'] })).toEqual([1, 3]);
     expect(await found({ ids: [] })).toEqual([]);
+    const topic = box === 'inbox' ? 'topic' : sandbox.consumer.topic.name;
+    expect(await found({ topic, type: 'Even' })).toEqual([2, 4, 6]);
+    expect(await found({ topic: 'no.topic' })).toEqual([]);
+    expect(await found({ cause: box === 'inbox' ? 'no' : 'too large', key: 'key-0' })).toEqual([3, 6]);
+    expect(await found({ cause: 'something else' })).toEqual([]);
     expect(await found(box === 'inbox' ? { consumer: 'nobody' } : { aggregateType: 'nothing' })).toEqual([]);
     expect(await found(box === 'inbox' ? { consumer: 'elsewhere' } : { aggregateType: 'counter' })).toHaveLength(6);
+  });
+
+  it('are grouped by cause, whatever ids, numbers and quoted values their errors name, and retried by cause', async () => {
+    await givenLetters(6);
+    const n = box === 'inbox' ? 'id' : 'position';
+    await sandbox.database.sql(
+      `update sandbox.${box}_parked set error = case
+         when type = 'Even' then 'order ' || gen_random_uuid() || ' is unknown to "' || ${n} || '"'
+         else $$it doesn't answer '10.0.0.$$ || ${n} || $$:9092' after $$ || ${n} || 'ms' end`,
+    );
+
+    const { items, complete } = await letters.causes({ box, diedBefore: new Date(Date.UTC(2026, 0, 1, 0, 0, 5)) });
+    const retried = await letters.retry({ box, cause: "it doesn't answer … after #" }, { actor: 'bob' });
+
+    const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
+    expect(complete).toBe(true);
+    expect(items).toEqual([
+      { cause: "it doesn't answer … after #", count: 2, oldest: at(1), newest: at(3), types: ['Odd'] },
+      { cause: 'order # is unknown to …', count: 2, oldest: at(2), newest: at(4), types: ['Even'] },
+    ]);
+    expect(retried).toBe(3);
+    expect(idsOf((await letters.list({ box }, { order: 'oldest' })).items)).toEqual([2, 4, 6]);
+    await expect(letters.causes({ box, cause: 'a\0' })).rejects.toThrow('zero byte');
   });
 
   it('are changed only with a filter, an actor and a reason', async () => {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { Audit, type AuditEntry } from '../operations/audit.js';
+import { type Causes } from './cause.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
@@ -66,6 +67,16 @@ export class DeadLetters {
     });
     const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
     return { items: items.map(({ diedAtMicros: _, ...letter }) => letter), nextCursor };
+  }
+
+  /**
+   * Groups the matching letters by the cause of their deaths, the most frequent cause first. Errors that differ only in ids, numbers and
+   * quoted values have one cause.
+   * @throws RangeError for an invalid id or date; TypeError for a filter that the box does not have
+   */
+  async causes(filter: LetterFilter): Promise<Causes> {
+    checkFilter(filter);
+    return this.changes.stores[filter.box].causes(this.dataSources.default, filter);
   }
 
   /**

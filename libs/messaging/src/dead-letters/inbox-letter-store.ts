@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type Causes, groupedByCause, toCauses } from './cause.js';
 import { type InboxLetter, type LetterFilter, type WholeInboxLetter } from './dead-letter.js';
 import {
   CHUNK,
@@ -12,7 +13,7 @@ import {
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
-const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea' });
+const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea', topic: 'p.topic' });
 /** The longest key of a readable message. The key of an unreadable one may be a megabyte. */
 const SHOWN_KEY_BYTES = 1020;
 const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type,
@@ -45,11 +46,22 @@ export class InboxLetterStore implements LetterStore {
     const rows: (Row & LetterPlace)[] = await db.query(
       `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
         where ${MATCHES}
-          and ($7::bigint is null or (p.dead_at, p.id) ${beyond} (${timeOf('$7')}, $8::bigint))
-        order by p.dead_at ${order}, p.id ${order} limit $9`,
+          and ($9::bigint is null or (p.dead_at, p.id) ${beyond} (${timeOf('$9')}, $10::bigint))
+        order by p.dead_at ${order}, p.id ${order} limit $11`,
       [...valuesOf(filter), after?.diedAtMicros, after?.id, limit],
     );
     return rows.map(withTextKey);
+  }
+
+  async causes(db: DataSource, filter: LetterFilter): Promise<Causes> {
+    // Served by inbox_parked_dead.
+    const rows: Parameters<typeof toCauses>[0] = await db.query(
+      groupedByCause(
+        `select p.error, p.type, p.dead_at from ${this.parked} p where ${MATCHES} order by p.dead_at desc, p.id desc`,
+      ),
+      valuesOf(filter),
+    );
+    return toCauses(rows);
   }
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
@@ -75,7 +87,7 @@ export class InboxLetterStore implements LetterStore {
     // committed chunk is not read again.
     const rows: { id: string }[] = await db.query(
       `select p.id from ${this.parked} p
-        where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.id > $8)
+        where ${MATCHES} and p.dead_at <= ${timeOf('$9')} and ($10::bigint is null or p.id > $10)
         order by p.id limit ${CHUNK}`,
       [...valuesOf(filter), untilMicros, after?.[0]],
     );
@@ -159,7 +171,9 @@ export class InboxLetterStore implements LetterStore {
 }
 
 function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
-  return filterValues(filter, ids, filter.key === undefined ? undefined : Buffer.from(filter.key));
+  const { key, topic } = filter;
+  const topics = topic === undefined ? undefined : [topic];
+  return filterValues(filter, ids, key === undefined ? undefined : Buffer.from(key), topics);
 }
 
 /** Shows the key as text. Zero bytes are replaced, because jsonb cannot hold them either. */

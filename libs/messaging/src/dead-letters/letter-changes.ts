@@ -14,9 +14,9 @@ export class LetterChanges {
   readonly stores: Readonly<Record<LetterBox, LetterStore>>;
   private readonly audit: Audit;
 
-  constructor({ schema, consumes }: Pick<MessagingOptions, 'schema' | 'consumes'>) {
+  constructor({ schema, consumes, publishes }: Pick<MessagingOptions, 'schema' | 'consumes' | 'publishes'>) {
     const goOn = consumes.filter(({ afterDeadLetter }) => afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
-    this.stores = { outbox: new OutboxLetterStore(schema), inbox: new InboxLetterStore(schema, goOn) };
+    this.stores = { outbox: new OutboxLetterStore(schema, publishes), inbox: new InboxLetterStore(schema, goOn) };
     this.audit = new Audit(schema);
   }
 

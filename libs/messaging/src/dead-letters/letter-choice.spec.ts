@@ -24,6 +24,8 @@ describe('a filter', () => {
     ['zero byte', { box: 'outbox', aggregateType: 'a\0' }, RangeError],
     ['zero byte', { box: 'outbox', key: '\0' }, RangeError],
     ['zero byte', { box: 'outbox', type: 'a\0b' }, RangeError],
+    ['zero byte', { box: 'outbox', topic: 'a\0b' }, RangeError],
+    ['zero byte', { box: 'inbox', cause: 'a\0b' }, RangeError],
   ])('is rejected with "%s": %j', (message, filter, type) => {
     expect(() => checkFilter(filter)).toThrow(type);
     expect(() => checkFilter(filter)).toThrow(message);
@@ -35,7 +37,9 @@ describe('a choice', () => {
     { ids: [] },
     { consumer: 'billing' },
     { aggregateType: 'order' },
+    { topic: 'order.events' },
     { type: 'OrderPlaced' },
+    { cause: 'order # is unknown' },
     { key: '' },
     { diedAfter: new Date(0) },
     { diedBefore: new Date(0) },

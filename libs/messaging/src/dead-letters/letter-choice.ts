@@ -1,8 +1,20 @@
+import { type JobFilter } from './dead-job.js';
 import { type LetterFilter } from './dead-letter.js';
 import { checkId } from '../operations/operator.js';
 import { type LetterPlace } from './letter-store.js';
+import { isUuid } from '../message/column-text.js';
 
-const FILTERS = ['ids', 'consumer', 'aggregateType', 'type', 'key', 'diedAfter', 'diedBefore'] as const;
+const FILTERS = [
+  'ids',
+  'consumer',
+  'aggregateType',
+  'topic',
+  'type',
+  'key',
+  'cause',
+  'diedAfter',
+  'diedBefore',
+] as const satisfies readonly (keyof LetterFilter)[];
 
 /** Selects the letters to change. A whole box requires `all`, so that a forgotten filter does not discard everything. */
 export interface LetterChoice extends LetterFilter {
@@ -18,12 +30,28 @@ export function checkFilter(filter: LetterFilter): void {
   if (box === 'inbox' && aggregateType !== undefined)
     throw new TypeError('Inbox letters have no aggregateType to filter by');
   ids?.forEach((id) => checkId('id', id));
-  for (const date of [diedAfter, diedBefore])
+  checkTimes(diedAfter, diedBefore);
+  checkTexts(consumer, aggregateType, filter.topic, filter.type, filter.key, filter.cause);
+}
+
+/** @throws RangeError for an invalid value */
+export function checkJobFilter({ ids, queue, cause, diedAfter, diedBefore }: JobFilter): void {
+  for (const id of ids ?? []) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is not a job id`);
+  checkTimes(diedAfter, diedBefore);
+  checkTexts(queue, cause);
+}
+
+/** @throws RangeError for a time that PostgreSQL does not accept */
+function checkTimes(...times: readonly (Date | undefined)[]): void {
+  for (const time of times)
     // Other years are mistakes, and PostgreSQL does not accept every year that JavaScript does.
-    if (date !== undefined && !(date.getUTCFullYear() >= 0 && date.getUTCFullYear() <= 9999))
+    if (time !== undefined && !(time.getUTCFullYear() >= 0 && time.getUTCFullYear() <= 9999))
       throw new RangeError('diedAfter or diedBefore is not a valid date');
-  for (const text of [consumer, aggregateType, filter.type, filter.key])
-    if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
+}
+
+/** @throws RangeError for a text that PostgreSQL does not accept */
+function checkTexts(...texts: readonly (string | undefined)[]): void {
+  for (const text of texts) if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
 }
 
 /** @throws TypeError if neither or both of a filter and `all` are given */
@@ -39,6 +67,15 @@ export function placeOf(cursor: string | undefined): LetterPlace | undefined {
   if (cursor === undefined) return undefined;
   const [, diedAtMicros, id] = /^(\d{1,17})-(-?\d{1,18})$/.exec(cursor) ?? [];
   if (diedAtMicros === undefined || id === undefined)
+    throw new RangeError(`${JSON.stringify(cursor)} is not a valid cursor`);
+  return { diedAtMicros, id };
+}
+
+/** Returns the position among the dead jobs that a cursor stands for. @throws RangeError if the cursor is invalid */
+export function jobPlaceOf(cursor: string | undefined): LetterPlace | undefined {
+  if (cursor === undefined) return undefined;
+  const [, diedAtMicros, id] = /^(\d{1,17})-(.+)$/.exec(cursor) ?? [];
+  if (diedAtMicros === undefined || id === undefined || !isUuid(id))
     throw new RangeError(`${JSON.stringify(cursor)} is not a valid cursor`);
   return { diedAtMicros, id };
 }

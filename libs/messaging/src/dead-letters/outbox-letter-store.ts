@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { type Causes, groupedByCause, toCauses } from './cause.js';
 import { type LetterFilter, type OutboxLetter, type WholeOutboxLetter } from './dead-letter.js';
 import {
   CHUNK,
@@ -9,6 +10,7 @@ import {
   type LetterStore,
   matches,
 } from './letter-store.js';
+import { type TopicContract } from '../message/topic.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
@@ -17,16 +19,22 @@ const MATCHES = matches({
   owner: 'p.aggregatetype',
   key: 'p.aggregateid',
   keyType: 'text',
+  topic: 'p.aggregatetype',
 });
 const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.type, p.aggregateid as key,
        p.aggregatetype as "aggregateType", p.sequence::text as sequence, p.error, p.dead_at as "diedAt"`;
+
+type Row = Omit<OutboxLetter, 'topic'>;
 
 /** The SQL of the outbox's dead letters. The relay publishes the messages behind them once no dead letter of the key is left. */
 export class OutboxLetterStore implements LetterStore {
   private readonly schema: string;
   private readonly parked: string;
 
-  constructor(schema: string) {
+  constructor(
+    schema: string,
+    private readonly publishes: readonly Pick<TopicContract, 'name' | 'aggregateType'>[],
+  ) {
     this.schema = quoteIdentifier(schema);
     this.parked = `${this.schema}.outbox_parked`;
   }
@@ -38,18 +46,30 @@ export class OutboxLetterStore implements LetterStore {
   ): Promise<(OutboxLetter & LetterPlace)[]> {
     const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
     // Served by outbox_parked_dead.
-    return db.query(
+    const rows: (Row & LetterPlace)[] = await db.query(
       `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
         where ${MATCHES}
-          and ($7::bigint is null or (p.dead_at, p.position) ${beyond} (${timeOf('$7')}, $8::bigint))
-        order by p.dead_at ${order}, p.position ${order} limit $9`,
-      [...valuesOf(filter), after?.diedAtMicros, after?.id, limit],
+          and ($9::bigint is null or (p.dead_at, p.position) ${beyond} (${timeOf('$9')}, $10::bigint))
+        order by p.dead_at ${order}, p.position ${order} limit $11`,
+      [...this.valuesOf(filter), after?.diedAtMicros, after?.id, limit],
     );
+    return rows.map((row) => this.withTopic(row));
+  }
+
+  async causes(db: DataSource, filter: LetterFilter): Promise<Causes> {
+    // Served by outbox_parked_dead.
+    const rows: Parameters<typeof toCauses>[0] = await db.query(
+      groupedByCause(
+        `select p.error, p.type, p.dead_at from ${this.parked} p where ${MATCHES} order by p.dead_at desc, p.position desc`,
+      ),
+      this.valuesOf(filter),
+    );
+    return toCauses(rows);
   }
 
   async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
     // The primary key; outbox_parked_key for the messages behind the letter.
-    const rows: WholeOutboxLetter[] = await db.query(
+    const rows: (Row & Omit<WholeOutboxLetter, 'topic'>)[] = await db.query(
       `select ${LETTER}, p.dataschema, p.payload, p.created_at as "createdAt",
               (select count(*)::int from ${this.parked} w
                 where w.aggregatetype = p.aggregatetype and w.aggregateid = p.aggregateid
@@ -57,7 +77,7 @@ export class OutboxLetterStore implements LetterStore {
          from ${this.parked} p where p.position = $1 and p.dead_at is not null`,
       [id],
     );
-    return rows[0];
+    return rows.map((row) => this.withTopic(row))[0];
   }
 
   async next(
@@ -69,9 +89,9 @@ export class OutboxLetterStore implements LetterStore {
     // Served by the primary key.
     const rows: { position: string }[] = await db.query(
       `select p.position from ${this.parked} p
-        where ${MATCHES} and p.dead_at <= ${timeOf('$7')} and ($8::bigint is null or p.position > $8)
+        where ${MATCHES} and p.dead_at <= ${timeOf('$9')} and ($10::bigint is null or p.position > $10)
         order by p.position limit ${CHUNK}`,
-      [...valuesOf(filter), untilMicros, after?.[0]],
+      [...this.valuesOf(filter), untilMicros, after?.[0]],
     );
     const last = rows.at(-1);
     return last && { ids: rows.map(({ position }) => position), after: [last.position] };
@@ -81,10 +101,11 @@ export class OutboxLetterStore implements LetterStore {
   async lockKeys(): Promise<void> {}
 
   async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<OutboxLetter[]> {
-    return tx.query(
+    const rows: Row[] = await tx.query(
       `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position for update`,
-      valuesOf(filter, ids),
+      this.valuesOf(filter, ids),
     );
+    return rows.map((row) => this.withTopic(row));
   }
 
   async retry(tx: EntityManager, ids: readonly string[]): Promise<void> {
@@ -94,8 +115,20 @@ export class OutboxLetterStore implements LetterStore {
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
     await tx.query(`select ${this.schema}.outbox_discard($1)`, [ids]);
   }
-}
 
-function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
-  return filterValues(filter, ids, filter.key);
+  /** The table has no topic, so the topics' aggregate types stand for them. */
+  private valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
+    const { key, topic } = filter;
+    const ofTopic = topic === undefined ? undefined : this.publishes.filter(({ name }) => name === topic);
+    return filterValues(
+      filter,
+      ids,
+      key,
+      ofTopic?.map(({ aggregateType }) => aggregateType),
+    );
+  }
+
+  private withTopic<R extends { readonly aggregateType: string }>(row: R): R & { topic: string | null } {
+    return { ...row, topic: this.publishes.find((topic) => topic.aggregateType === row.aggregateType)?.name ?? null };
+  }
 }

@@ -57,7 +57,7 @@ describe('a dead job', () => {
 
   it('P5 is kept and listed until an operator retries it, and then has all its attempts again', async () => {
     const dead = module.get(DeadJobs);
-    const [first, second] = (await dead.list()).items;
+    const [first, second] = (await dead.list()).items.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     broken = false;
 
     const retried = await dead.retry([first!.id, randomUUID()], { actor: 'olga', reason: 'the gateway is back' });
@@ -128,18 +128,27 @@ describe('a dead job', () => {
     ]);
   });
 
-  it('is listed page by page, and by queue', async () => {
+  it('is listed page by page in both orders, and found by all given filters', async () => {
     const dead = module.get(DeadJobs);
     const { items } = await dead.list();
 
     const page = await dead.list({ queue: 'call' }, { limit: 1 });
     const next = await dead.list({ queue: 'call' }, { limit: 1, cursor: page.nextCursor! });
+    const oldest = await dead.list({ cause: 'no', ids: items.map(({ id }) => id) }, { order: 'oldest' });
 
     expect(page.items).toEqual([items[0]]);
     expect(next).toEqual({ items: [items[1]], nextCursor: null });
-    expect(await dead.list({ queue: 'other' })).toEqual({ items: [], nextCursor: null });
+    expect(oldest.items).toEqual([...items].reverse());
+    for (const filter of [{ queue: 'other' }, { cause: 'other' }, { diedBefore: new Date(0) }, { ids: [] }])
+      expect(await dead.list(filter)).toEqual({ items: [], nextCursor: null });
+    expect(await dead.causes({ diedAfter: new Date(0) })).toEqual({
+      items: [{ cause: 'no', count: 2, oldest: items[1]!.diedAt, newest: items[0]!.diedAt, types: ['call'] }],
+      complete: true,
+    });
     await expect(dead.list({}, { limit: 0 })).rejects.toThrow('limit must be 1 to 500, not 0');
-    await expect(dead.list({}, { cursor: '7' })).rejects.toThrow('"7" is not a job id');
+    await expect(dead.list({}, { cursor: '7' })).rejects.toThrow('"7" is not a valid cursor');
+    await expect(dead.list({ ids: ['7'] })).rejects.toThrow('"7" is not a job id');
+    await expect(dead.causes({ queue: 'a\0' })).rejects.toThrow('zero byte');
   });
 
   it('cannot be retried without an actor, or discarded without a reason', async () => {

@@ -1,0 +1,40 @@
+import { type EntityManager } from 'typeorm';
+import { type DeadJob, type JobFilter } from './dead-job.js';
+import { DeadJobStore } from './dead-job-store.js';
+import { type LetterChange } from './letter-changes.js';
+import { Audit } from '../operations/audit.js';
+import { type LetterAction } from '../operations/operator.js';
+
+/** Retries and discards dead jobs in a transaction, together with their audit entries. */
+export class JobChanges {
+  readonly store: DeadJobStore;
+  private readonly audit: Audit;
+
+  constructor(schema: string) {
+    this.store = new DeadJobStore(schema);
+    this.audit = new Audit(schema);
+  }
+
+  /**
+   * Changes those of the chosen jobs that are still dead and match the filter, and returns them as they were. Locks the audit, then the
+   * jobs. `tx` must not have locked any of them before.
+   */
+  async apply(
+    tx: EntityManager,
+    change: LetterChange,
+    filter: JobFilter,
+    chosen: readonly string[],
+    by: LetterAction & { readonly operation?: string | undefined },
+  ): Promise<DeadJob[]> {
+    await this.audit.lock(tx);
+    const jobs = await this.store.take(tx, filter, chosen);
+    if (jobs.length === 0) return [];
+    await this.store[change](
+      tx,
+      jobs.map(({ id }) => id),
+    );
+    const { actor, reason, operation } = by;
+    await this.audit.write(tx, { actor, action: change, box: 'jobs', reason, operation }, jobs);
+    return jobs;
+  }
+}
