@@ -68,6 +68,10 @@ export { type ComponentHealth, MessagingHealth, type MessagingReport } from './o
 export { type Incident, type IncidentKind } from './operations/incident.js';
 export { Incidents } from './operations/incidents.js';
 
+// Pauses
+export { type Pause, type PauseKind } from './operations/known-pauses.js';
+export { Pauses } from './operations/pauses.js';
+
 // Overview
 export {
   type ConsumerOverview,

@@ -32,6 +32,7 @@ import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics/metrics.js';
 import { Overview } from './overview/overview.js';
+import { Pauses } from './operations/pauses.js';
 import { Outbox } from './outbox/outbox.js';
 import { OPERATION_KINDS } from './stored-operations/operation-kind.js';
 import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';
@@ -101,6 +102,7 @@ export class MessagingModule {
         { provide: OPERATION_KINDS, useFactory: operationKinds },
         Operations,
         OperationLifecycle,
+        Pauses,
       ],
       exports: [
         MessagingHealth,
@@ -115,6 +117,7 @@ export class MessagingModule {
         Overview,
         AuditTrail,
         Operations,
+        Pauses,
       ],
     };
   }

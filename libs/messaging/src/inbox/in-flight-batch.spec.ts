@@ -38,6 +38,7 @@ function aBatch(count: number, concurrency = 2) {
       dataSource: undefined as unknown as DataSource,
       logger: { warn: (line: string) => warnings.push(line) } as unknown as Logger,
       stopping: stop.signal,
+      isPaused: () => false,
       handles: () => true,
       handle: () => Promise.resolve(),
     },

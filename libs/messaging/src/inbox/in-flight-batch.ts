@@ -18,9 +18,9 @@ export class InFlightBatch {
     private readonly work: InboxWork,
   ) {}
 
-  /** Whether the remaining records must not be processed: the partition was lost or the inbox is stopping. */
+  /** Whether the remaining records must not be processed: the partition was lost, or the inbox is stopping or paused. */
   get abandoned(): boolean {
-    return this.work.stopping.aborted || !this.batch.isCurrent();
+    return this.work.stopping.aborted || this.work.isPaused() || !this.batch.isCurrent();
   }
 
   /** Marks the record as settled, and resolves the offset of the last record up to which all are settled. */

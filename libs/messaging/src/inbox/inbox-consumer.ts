@@ -112,6 +112,7 @@ export class InboxConsumer {
         this.joinCount++;
         this.intake.joined();
       },
+      isPaused: () => this.work.isPaused(),
       onFetching: () => this.connection.begun(),
       settled: this.positions,
       onSuspended: (error) => {

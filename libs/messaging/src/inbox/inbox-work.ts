@@ -30,6 +30,8 @@ export interface InboxWork {
   readonly inFlight: Set<WorkClock>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
+  /** Whether nothing may be started now, because an operator has paused the consumer or the pauses are not known yet. */
+  isPaused(): boolean;
   read(record: KafkaRecord): Reading;
   handles(type: string): boolean;
   /** Runs the handler in the transaction. Rethrows the handler's errors unchanged. */
@@ -52,7 +54,7 @@ export async function tracked<T>({ inFlight }: InboxWork, run: (progress: WorkCl
 export function inboxWork(
   schema: string,
   options: InboxOptions,
-  own: Pick<InboxWork, 'dataSource' | 'logger' | 'stopping' | 'handles' | 'handle'>,
+  own: Pick<InboxWork, 'dataSource' | 'logger' | 'stopping' | 'isPaused' | 'handles' | 'handle'>,
 ): InboxWork {
   const { groupId, topic } = options;
   const settings = inboxSettings(options);

@@ -47,7 +47,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     private readonly options: InboxOptions,
     dataSource: DataSource,
     health: MessagingHealth,
-    dueWork: DueWork,
+    private readonly dueWork: DueWork,
     incidents: Incidents,
   ) {
     super();
@@ -59,6 +59,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
       dataSource,
       logger: this.logger,
       stopping: this.stopping.signal,
+      isPaused: () => dueWork.pauses.stops('consumer', options.groupId),
       handles: (type) => this.messageHandlers.has(type),
       handle: async (tx, message) => {
         const processed = () => processedMessage(message, groupId);
@@ -73,6 +74,7 @@ export class Inbox extends Server implements CustomTransportStrategy {
     const positions = new InboxPositions({ groupId, topic: topic.name }, this.work, offsets, incidents);
     this.consumer = new InboxConsumer(messaging, options, this.work, intake, positions);
     dueWork.on('parked', () => this.parked.wake());
+    dueWork.pauses.onChange(() => this.parked.wake());
     health.register(`inbox ${options.groupId}`, () => this.health());
   }
 
@@ -130,7 +132,9 @@ export class Inbox extends Server implements CustomTransportStrategy {
   }
 
   health(): ComponentHealth {
-    return inboxHealth(this.work, this.consumer);
+    const paused = this.dueWork.pauses.healthOf('consumer', this.options.groupId);
+    const report = inboxHealth(this.work, this.consumer);
+    return paused ? { ...report, healthy: true, ...paused } : report;
   }
 
   /** Message counts by outcome, since the process started. */

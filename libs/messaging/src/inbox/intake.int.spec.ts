@@ -36,6 +36,7 @@ beforeEach(async () => {
     inFlight: new Set(),
     logger: new Logger(),
     stopping: new AbortController().signal,
+    isPaused: () => false,
     read: (record) => readMessage(record, topic),
     handles: (type) => type === 'Counted',
     handle: (tx, message) => handle(tx, message),

@@ -20,6 +20,7 @@ function takenWith(keys: readonly string[], concurrency: number, suspect = false
       dataSource: undefined as unknown as DataSource,
       logger: { warn: () => undefined } as unknown as Logger,
       stopping: stop.signal,
+      isPaused: () => false,
       handles: () => true,
       handle: () => Promise.resolve(),
     },

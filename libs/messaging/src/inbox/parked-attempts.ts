@@ -39,7 +39,8 @@ export class ParkedAttempts {
    */
   async attempt(head: Head): Promise<Head | undefined> {
     const { work } = this;
-    if (work.stopping.aborted) return undefined;
+    // The consumer may have been paused while the message waited for its slot.
+    if (work.stopping.aborted || work.isPaused()) return undefined;
     return tracked(work, async () => {
       const claim = await this.store.claim(work.dataSource, head, work.crashMarks, head.suspect);
       if (!claim) return undefined;

@@ -70,31 +70,37 @@ export class ParkedMessages {
     const keys = new Set<Promise<void>>();
     while (!work.stopping.aborted) {
       try {
-        if (!this.seekingStrays && performance.now() - this.straysSought > STRAYS_EVERY_MS) {
-          this.straysSought = performance.now();
-          this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
-        }
-        // First, because marks of ours that an outage kept us from removing would make messages suspect.
-        await work.crashMarks.tidy(work.dataSource);
-        const room = HEADS_AT_ONCE - this.inFlight.size;
-        const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
-        this.more = heads.length === room;
-        for (const head of heads) {
-          this.inFlight.add(head.id);
-          // Not awaited: a slow handler must not hold up other keys.
-          const key = this.drainKey(head).finally(() => {
-            this.inFlight.delete(head.id);
-            keys.delete(key);
-            if (this.more && this.inFlight.size <= HEADS_AT_ONCE / 2) this.wake();
-          });
-          keys.add(key);
-        }
+        if (!work.isPaused()) await this.startDue(keys);
       } catch (error) {
         work.logger.warn(`Cannot look for parked messages: ${describeError(error)}`);
       }
       await this.call.wait();
     }
     await Promise.all(keys);
+  }
+
+  /** Starts to handle the keys that are due, and adds them to `keys`. */
+  private async startDue(keys: Set<Promise<void>>): Promise<void> {
+    const { work } = this;
+    if (!this.seekingStrays && performance.now() - this.straysSought > STRAYS_EVERY_MS) {
+      this.straysSought = performance.now();
+      this.seekingStrays = this.seekStrays().finally(() => (this.seekingStrays = undefined));
+    }
+    // First, because marks of ours that an outage kept us from removing would make messages suspect.
+    await work.crashMarks.tidy(work.dataSource);
+    const room = HEADS_AT_ONCE - this.inFlight.size;
+    const heads = await this.store.dueHeads(work.dataSource, [...this.inFlight], room);
+    this.more = heads.length === room;
+    for (const head of heads) {
+      this.inFlight.add(head.id);
+      // Not awaited: a slow handler must not hold up other keys.
+      const key = this.drainKey(head).finally(() => {
+        this.inFlight.delete(head.id);
+        keys.delete(key);
+        if (this.more && this.inFlight.size <= HEADS_AT_ONCE / 2) this.wake();
+      });
+      keys.add(key);
+    }
   }
 
   /** Never throws. */
@@ -114,8 +120,9 @@ export class ParkedMessages {
 
   /** Handles the head of a key and the messages behind it, until one fails. Never throws. */
   private async drainKey(head: Head): Promise<void> {
-    const { slots, logger, stopping } = this.work;
-    for (let next: Head | undefined = head; next && !stopping.aborted;) {
+    const { work } = this;
+    const { slots, logger, stopping } = work;
+    for (let next: Head | undefined = head; next && !stopping.aborted && !work.isPaused();) {
       const current: Head = next;
       const attempt = async () => this.attempts.attempt(current);
       next = await (current.suspect ? slots.useAll(attempt) : slots.use(attempt, 'background')).catch(

@@ -76,6 +76,7 @@ export class JobWorker {
   start(): void {
     if (this.running || this.queues.size === 0) return;
     this.dueWork.on('jobs', () => this.wake());
+    this.dueWork.pauses.onChange(() => this.wake());
     this.overlooked.start();
     this.running = this.run();
   }
@@ -108,7 +109,17 @@ export class JobWorker {
     const worst = [this.claiming.report(), recording.report(), ...slow, ...this.outcomes.setbackReports()].find(
       ({ healthy }) => !healthy,
     );
-    return { healthy: true, ...worst, running: this.inFlight.size, ...totals };
+    return { healthy: true, ...worst, ...this.pausedHealth(), running: this.inFlight.size, ...totals };
+  }
+
+  /** The paused queues. The others may still make the jobs unhealthy. */
+  private pausedHealth(): { readonly paused?: true; readonly pausedQueues?: Readonly<Record<string, object>> } {
+    const { pauses } = this.dueWork;
+    const paused = [...this.queues.keys()].flatMap((name) => {
+      const health = pauses.healthOf('queue', name);
+      return health ? [[name, { since: health.pausedSince, by: health.pausedBy }] as const] : [];
+    });
+    return paused.length === 0 ? {} : { paused: true, pausedQueues: Object.fromEntries(paused) };
   }
 
   private async idle(): Promise<void> {
@@ -170,11 +181,12 @@ export class JobWorker {
     return [...this.inFlight.keys()].filter(({ job }) => job.queue === queue).length;
   }
 
-  /** Returns how many jobs each queue has room for. A queue without room is noted as a backlog and claimed again when it has some. */
+  /** Returns how many jobs each queue that is not paused has room for. A queue without room is noted as a backlog and claimed again when it has some. */
   private room(): Map<string, number> {
     const room = new Map<string, number>();
     this.backlogs.clear();
     for (const { name, concurrency } of this.queues.values()) {
+      if (this.dueWork.pauses.stops('queue', name)) continue;
       const free = concurrency - this.busy(name);
       if (free > 0) room.set(name, free);
       else this.backlogs.add(name);

@@ -22,6 +22,8 @@ export interface ConsumerOptions extends KafkaOptions {
   readonly settled?: SettledOffsets;
   /** Called when fetches stay suspended because the offsets to start from could not be found. The search is retried. */
   readonly onSuspended?: (error: unknown) => void;
+  /** Whether nothing is fetched now. The member stays in its group and keeps its partitions. Default: never. */
+  readonly isPaused?: () => boolean;
   /** Called when a fetch is sent. `onFetched` is called when its response was read; a silent broker or undecodable batch gives none. */
   readonly onFetching?: () => void;
   readonly onFetched?: () => void;

@@ -108,7 +108,7 @@ class Member implements Consumer {
     commits.forget();
     positions?.joined(memberAssignment[options.topic] ?? []);
     this.unhook();
-    this.unhook = hookFetches(memberId, fetchHooks(commits, positions));
+    this.unhook = hookFetches(memberId, fetchHooks(commits, positions, options.isPaused));
     options.onJoined?.();
   }
 

@@ -5,9 +5,13 @@ import { type Positions } from './positions.js';
 import { settlesWithin } from '../waiting.js';
 
 /** Returns the hooks of a member whose offsets are in the database as well as in Kafka, if there are `positions`. */
-export function fetchHooks(commits: OffsetCommits, positions: Positions | undefined): FetchHooks {
+export function fetchHooks(
+  commits: OffsetCommits,
+  positions: Positions | undefined,
+  isPaused: () => boolean = () => false,
+): FetchHooks {
   return {
-    suspended: () => positions?.suspended,
+    suspended: () => positions?.suspended !== undefined || isPaused(),
     refused:
       positions &&
       ((partition, offset) => {

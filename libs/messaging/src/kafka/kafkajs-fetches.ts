@@ -4,8 +4,8 @@ import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 
 /** Hooks into how a member of a group fetches, for which kafkajs has no public API. */
 export interface FetchHooks {
-  /** Suspends fetches until the returned promise resolves. */
-  suspended(): Promise<void> | undefined;
+  /** Whether fetches are suspended now. */
+  suspended(): boolean;
   /** Called when Kafka rejects an offset; `suspended` then stops fetches. kafkajs alone would silently start from the beginning. */
   readonly refused: ((partition: number, offset: bigint) => void) | undefined;
   /** Called when all that was fetched of a partition, up to this offset, is something else than messages, such as transaction markers. */
@@ -54,12 +54,7 @@ export function patchFetches(): void {
   const group = (ConsumerGroup as { prototype: Group }).prototype;
   const { fetch, joinAndSync, recoverFromOffsetOutOfRange } = group;
   group.fetch = async function (this: Group, nodeId) {
-    // Polled, because everything that awaits the promise itself stays in memory until it resolves.
-    for (
-      const end = performance.now() + SUSPENDED_FETCH_MS;
-      hooksOf(this)?.suspended() !== undefined;
-      await delay(SUSPENDED_POLL_MS)
-    )
+    for (const end = performance.now() + SUSPENDED_FETCH_MS; hooksOf(this)?.suspended(); await delay(SUSPENDED_POLL_MS))
       if (performance.now() > end) return [];
     const own = hooksOf(this);
     const batches = await fetch.call(this, nodeId);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type Attention } from '../operations/attention.js';
 import { type DueSince } from '../postgres/due-range.js';
 import { type Incident } from '../operations/incident.js';
+import { KnownPauses } from '../operations/known-pauses.js';
 
 /** `operations`: an open operation has no live runner. */
 export type DueKind = 'parked' | 'jobs' | 'operations';
@@ -14,6 +15,8 @@ export type DueKind = 'parked' | 'jobs' | 'operations';
 export class DueWork {
   /** Kept from poll to poll, and across reconnections. */
   readonly since: DueSince = { parked: null, jobs: {} };
+  /** What an operator has paused, as of the latest poll. */
+  readonly pauses = new KnownPauses();
   private readonly listeners = new Map<DueKind, Set<() => void>>();
   /** Receives the open incidents of every poll. */
   incidentsFound: (open: readonly Incident[]) => void = () => undefined;

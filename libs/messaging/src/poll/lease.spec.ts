@@ -9,6 +9,7 @@ const NOTHING: DueNow = {
   latestReleaseId: undefined,
   incidents: [],
   operations: false,
+  pauses: [],
 };
 
 /** A lease row in memory. These tests are about the holder's timing, not about who gets the lease. */

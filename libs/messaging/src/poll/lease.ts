@@ -3,6 +3,7 @@ import { Cursor } from '../log/cursor.js';
 import { describeError } from '../errors.js';
 import { type Incident } from '../operations/incident.js';
 import { beforeWaiting, recordedPosition } from '../log/lease-progress.js';
+import { type Pause } from '../operations/known-pauses.js';
 import { judge, type Known, type LogState, type WentBack } from '../log/log-origin.js';
 
 /** Durations in milliseconds. */
@@ -56,6 +57,8 @@ export interface DueNow {
   readonly operations: boolean;
   /** What needs an operator's attention; undefined if this poll has not checked it. */
   readonly attention?: Attention | undefined;
+  /** What an operator has paused. */
+  readonly pauses: readonly Pause[];
 }
 
 export interface LeaseStore {

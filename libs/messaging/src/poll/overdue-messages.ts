@@ -21,11 +21,11 @@ export class OverdueMessages {
     private readonly logger: Logger,
   ) {}
 
-  /** Takes the oldest unpublished message that a poll found. */
-  found(oldest: Unpublished | undefined): void {
+  /** Takes the oldest unpublished message that a poll found. While the relay is paused, nothing is overdue. */
+  found(oldest: Unpublished | undefined, isPaused = false): void {
     if (this.overdueAfterMs === false) return;
-    const isOverdue = oldest !== undefined && oldest.seconds * 1000 > this.overdueAfterMs;
-    if (!isOverdue && this.polls >= POLLS_UNTIL_OVERDUE) this.logger.log('Messages are no longer overdue');
+    const isOverdue = !isPaused && oldest !== undefined && oldest.seconds * 1000 > this.overdueAfterMs;
+    if (!isOverdue && !isPaused && this.polls >= POLLS_UNTIL_OVERDUE) this.logger.log('Messages are no longer overdue');
     this.oldest = oldest;
     this.polls = isOverdue ? this.polls + 1 : 0;
     if (oldest && this.polls === POLLS_UNTIL_OVERDUE) this.logger.warn(describe(oldest));

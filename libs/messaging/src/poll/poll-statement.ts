@@ -1,5 +1,6 @@
 import { latestReleaseId } from '../operations/audit.js';
 import { openIncidents } from '../operations/incident.js';
+import { pausesColumn } from '../operations/pause-store.js';
 import { readUpTo } from '../log/lease-progress.js';
 import { type LogSql } from '../log/log-sql.js';
 import { blocksOf, dueSince, LATE, NIL } from '../postgres/due-range.js';
@@ -54,6 +55,7 @@ ${dueColumns(schema)},
               ${latestReleaseId(schema)} as "lastAction",
               ${openIncidents(schema)} as incidents,
               ${idleOperations(schema)} as operations,
+              ${pausesColumn(schema)} as pauses,
 ${unpublishedColumn(s)},
               ${attention} as attention
          from (select ${log.lastPosition} as last) as log left join lease on true`;

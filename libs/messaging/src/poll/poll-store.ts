@@ -4,6 +4,7 @@ import { LogSql } from '../log/log-sql.js';
 import { type InboxOptions } from '../messaging-options.js';
 import { type Attention, attention } from '../operations/attention.js';
 import { type Incident } from '../operations/incident.js';
+import { pauseOf, type PauseJson } from '../operations/pause-store.js';
 import { Connection } from '../postgres/connection.js';
 import { type DueSince } from '../postgres/due-range.js';
 import { channelOf, type OutboxNotice } from '../postgres/notices.js';
@@ -57,6 +58,7 @@ interface PolledRow {
   readonly lastAction: string | null;
   readonly incidents: readonly Incident[] | null;
   readonly operations: boolean;
+  readonly pauses: readonly PauseJson[] | null;
   readonly unpublished: Unpublished | null;
   /** Null unless this poll has checked it. */
   readonly attention: Attention | null;
@@ -195,6 +197,7 @@ function answerOf(row: PolledRow, clockAheadMs: number, progress?: Cursor, known
       incidents: row.incidents ?? [],
       operations: row.operations,
       attention: row.attention ?? undefined,
+      pauses: (row.pauses ?? []).map(pauseOf),
     },
     unpublished: row.unpublished ?? undefined,
     log: {

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { describeError } from '../errors.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { WorkClock } from '../operations/health.js';
+import { RELAY } from '../operations/known-pauses.js';
 import { isAnswer } from '../postgres/connection.js';
 import { settlesWithin, STOP_MS, WakeUpCall } from '../waiting.js';
 import { CommitNotices } from './commit-notices.js';
@@ -65,6 +66,8 @@ export class Poll {
   readonly wakeUp = new WakeUpCall();
   /** Measures how long polling and publishing have made no progress. */
   readonly clock = new WorkClock();
+  /** What an operator has paused. Nothing runs in this process before the first poll has said so. */
+  readonly pauses: DueWork['pauses'];
   readonly outages = new Outages(this.clock, this.stopping);
   private readonly notices = new CommitNotices(() => this.notifyOfCommit());
   private readonly listening = new ListeningProof();
@@ -91,6 +94,9 @@ export class Poll {
     private readonly leaseTiming = LEASE_TIMING,
   ) {
     this.holder = options.relay === false ? undefined : randomUUID();
+    this.pauses = dueWork.pauses;
+    this.pauses.areRead();
+    this.pauses.onChange(() => this.wakeUp.call());
     this.overdue = new OverdueMessages(options.overdueAfterMs, this.logger);
     this.warnings = new PollWarnings(options.schema);
   }
@@ -213,14 +219,24 @@ export class Poll {
       // The first answer does not reset the back-off, which must grow for a server that accepts connections and then drops them.
       if (++this.answers > 1) this.outages.over('database');
       this.reportDueWork(answer.due);
-      this.overdue.found(answer.unpublished);
+      this.overdue.found(answer.unpublished, this.pauses.stops('relay', RELAY));
       if (this.store && this.lease) this.warnings.update(this.store.log.canReadSequence, this.lease.clockAheadMs);
     }
     if (!answer || answer.pending || this.leader?.hasWork(answer.token !== undefined)) this.wakeUp.call();
   }
 
   /** Passes on what the poll found. */
-  private reportDueWork({ parked, anyParked, jobs, latestReleaseId, incidents, operations, attention }: DueNow): void {
+  private reportDueWork({
+    parked,
+    anyParked,
+    jobs,
+    latestReleaseId,
+    incidents,
+    operations,
+    attention,
+    pauses,
+  }: DueNow): void {
+    this.pauses.found(pauses);
     this.dueWork.incidentsFound(incidents);
     if (attention) this.dueWork.attentionFound(attention);
     if (jobs) this.dueWork.found('jobs');
@@ -240,7 +256,7 @@ export class Poll {
   }
 
   private onNotice(notice: string): void {
-    if (notice === 'lease-released') void this.lease?.renew();
+    if (notice === 'lease-released' || notice === 'pauses-changed') void this.lease?.renew();
     else if (this.listening.isProof(notice)) this.listening.received(notice);
     else if (notice === 'parked-changed') this.onParkedChanged();
     else if (this.leads) this.wakeUp.call();

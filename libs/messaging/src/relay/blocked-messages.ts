@@ -12,7 +12,7 @@ const MAX_SCANNED_ROWS = 20_000;
 export async function resumeBlocked(term: LeaderTerm, publisher: Publisher): Promise<boolean> {
   let more = false;
   for (const { aggregateType, from } of term.routes.due()) {
-    if (!term.mayPublish()) return false;
+    if (!term.mayGoOn()) return false;
     const startedAt = performance.now();
     try {
       const done = await resume(aggregateType, from, term, publisher);

@@ -36,6 +36,8 @@ export interface LeaderTools {
   readonly oldGaps: OldGaps;
   readonly clock: WorkClock;
   readonly stopping: AbortSignal;
+  /** Whether an operator has paused the relay. */
+  readonly isPaused: () => boolean;
   readonly logger: Logger;
 }
 
@@ -90,6 +92,9 @@ export class LeaderTerm implements PublishingTerm {
 
   /** Whether messages may be sent now. Costs no query, so it is checked before every send. */
   readonly mayPublish = (): boolean => this.leads() && !this.tools.stopping.aborted;
+
+  /** Whether more may be published after the batch in flight. A pause lets that batch finish. */
+  readonly mayGoOn = (): boolean => this.mayPublish() && !this.tools.isPaused();
 
   /** How far the log is published. */
   get cursor(): Cursor {
@@ -146,7 +151,7 @@ export class LeaderTerm implements PublishingTerm {
       sawGaps ||= !full || Number(rows.at(-1)?.position) > from.position;
       if (rows.length === 0) return { more: false, sawGaps };
       // A message that was found but not sent is still a gap. If the gap were settled, nothing would read it again.
-      if (!this.mayPublish()) return { more: false, sawGaps: false };
+      if (!this.mayGoOn()) return { more: true, sawGaps: false };
 
       this.tools.clock.begun();
       const after = from.after(rows.map(({ position }) => Number(position)));

@@ -11,7 +11,7 @@ import { TermOver } from './sender.js';
  * Recovers after positions went back. Reports the incident, publishes the unpublished messages that were written before, and
  * starts a new term at a valid position, which is the start if the recorded one is invalid. Until then nothing is recorded, so
  * the successor of a relay that dies here repeats the recovery. Messages may be duplicated, but are never lost or reordered.
- * @throws TermOver if this process may no longer publish
+ * @throws TermOver if this process may no longer publish, or the relay is paused
  */
 export async function recover(
   term: LeaderTerm,
@@ -19,21 +19,21 @@ export async function recover(
   { schema, afterDeadLetter }: MessagingOptions,
   logger: Logger,
 ): Promise<void> {
-  const { parkedStore, mayPublish } = term;
+  const { parkedStore, mayGoOn } = term;
   const { ofLog, fromStart, keepsOld } = wentBack;
   await report(term, wentBack, schema, logger);
   if (ofLog) await parkedStore.moveParkedBack();
-  for (let more = keepsOld; more && mayPublish();) {
+  for (let more = keepsOld; more && mayGoOn();) {
     // Keys with parked messages are held. Released messages are published in the next term.
     if (term.parkedChanged) await findReleased(term, afterDeadLetter === 'go-on');
     ({ more } = await term.drain('old'));
   }
-  if (!mayPublish()) throw new TermOver();
+  if (!mayGoOn()) throw new TermOver();
   // Remaining messages of blocked types come before everything that is written from now on.
   if (fromStart && term.routes.waiting.size > 0) await parkedStore.parkOld([...term.routes.waiting.keys()]);
   // Messages parked meanwhile have positions that will be reused.
   if (ofLog) await parkedStore.moveParkedBack();
-  if (!mayPublish()) throw new TermOver();
+  if (!mayGoOn()) throw new TermOver();
   term.lease.startOver();
 }
 

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { connectProducer } from '../kafka/producer.js';
 import { kafkaOptionsOf, type MessagingOptions } from '../messaging-options.js';
 import { type ComponentHealth } from '../operations/health.js';
+import { RELAY } from '../operations/known-pauses.js';
 import { type Lease } from '../poll/lease.js';
 import { type Leader, type Poll } from '../poll/poll.js';
 import { type PollStore } from '../poll/poll-store.js';
@@ -45,7 +46,11 @@ export class Relay implements Leader {
     connect = connectProducer,
   ) {
     this.publisher = new Publisher(options, connect, {
-      onFailed: (what, error) => poll.outages.backOff('kafka', what, error),
+      onFailed: async (what, error) => {
+        await poll.outages.backOff('kafka', what, error);
+        // A pause does not wait for Kafka. Messages with an unknown outcome are sent again after it.
+        if (this.isPaused) throw new TermOver();
+      },
       onSent: () => {
         poll.outages.over('kafka');
         poll.clock.advanced();
@@ -65,10 +70,12 @@ export class Relay implements Leader {
     const parkedStore = new OutboxParkedStore(connection, log, options.schema);
     const { clock, stopping } = poll;
     this.copies.start(stopping);
-    const tools = { options, lease, store, parkedStore, publisher, oldGaps, clock, stopping, logger };
+    const isPaused = () => this.isPaused;
+    const tools = { options, lease, store, parkedStore, publisher, oldGaps, clock, stopping, isPaused, logger };
     try {
       while (poll.mayLead) {
-        await this.publishAll(this.termWith(tools));
+        if (this.isPaused) await this.rest(this.termWith(tools));
+        else await this.publishAll(this.termWith(tools));
         if (poll.mayLead) await poll.wakeUp.wait();
       }
     } finally {
@@ -108,11 +115,15 @@ export class Relay implements Leader {
     ];
     const problem = [...new Set(problems)].filter((text) => text !== undefined).join('; ');
     const { gaps } = this;
+    const paused = this.poll.pauses.healthOf('relay', RELAY);
+    const publishes = report.healthy && refusal === undefined && overdue === undefined && (routes?.healthy ?? true);
     const details = {
       ...clocks,
       ...routes,
       ...report,
-      healthy: report.healthy && refusal === undefined && overdue === undefined && (routes?.healthy ?? true),
+      // While the relay is paused, only an unreachable database is a failure.
+      healthy: publishes || paused !== undefined,
+      ...paused,
       role,
       ...(gaps && { gaps }),
       ...(clockAheadMs !== 0 && { clockAheadMs }),
@@ -147,7 +158,17 @@ export class Relay implements Leader {
     return this.term;
   }
 
-  /** Publishes until the outbox is empty, the lease is lost or the relay stops. */
+  private get isPaused(): boolean {
+    return this.poll.pauses.stops('relay', RELAY);
+  }
+
+  /** Removes old messages while the relay is paused, and publishes nothing. */
+  private async rest(term: LeaderTerm): Promise<void> {
+    this.poll.clock.done();
+    if (!term.lease.recovering && (await term.removeOldMessages())) this.poll.wakeUp.call();
+  }
+
+  /** Publishes until the outbox is empty, the lease is lost, or the relay stops or is paused. */
   private async publishAll(term: LeaderTerm): Promise<void> {
     const { poll, options, logger } = this;
     try {
@@ -157,7 +178,7 @@ export class Relay implements Leader {
         poll.wakeUp.call();
         return;
       }
-      for (let more = true; more && term.mayPublish();) more = await this.publishSome(term);
+      for (let more = true; more && term.mayGoOn();) more = await this.publishSome(term);
       poll.outages.over('kafka');
       poll.clock.done();
       // Publish what was committed meanwhile before removing more.

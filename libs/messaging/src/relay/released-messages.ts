@@ -26,7 +26,7 @@ export async function findReleased(term: LeaderTerm, goOn: boolean): Promise<voi
 export async function publishReleased(term: LeaderTerm, publisher: Publisher): Promise<void> {
   const { parked, released, routes } = term;
   const end = performance.now() + SLICE_MS;
-  for (let key = released.next(routes); key && performance.now() < end; key = released.next(routes)) {
+  for (let key = released.next(routes); key && performance.now() < end && term.mayGoOn(); key = released.next(routes)) {
     const { aggregatetype, before } = key;
     const { cursor } = term;
     const block = (error?: unknown) => {
