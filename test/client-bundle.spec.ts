@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 
 const MOST_BYTES = 12_000;
 
-it.each(['orders', 'payments'])('the entry %s of the client is small, and runs in a browser', async (entry) => {
+it.each(['orders', 'payments', 'admin'])('the entry %s of the client is small, and runs in a browser', async (entry) => {
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, `libs/client/src/${entry}.ts`)],
     bundle: true,

@@ -103,7 +103,7 @@ export class ApiProbe {
 
   private headersOf({ operation, headers }: Pick<GeneratedRequest, 'operation' | 'headers'>): Record<string, string> {
     const needsRole = operation.security.length > 0 && operation.security.every((each) => 'roles' in each);
-    return { ...(needsRole ? OPERATOR : this.owner), ...headers };
+    return { ...(needsRole ? ADMIN : this.owner), ...headers };
   }
 
   private get owner() {
@@ -120,7 +120,7 @@ export class ApiProbe {
     const good = this.valid(operation);
     const { method } = operation;
     const path = (replacement: string) => operation.template.replaceAll(/\{\w+\}/g, replacement);
-    const callers = [this.owner, OPERATOR, { ...this.owner, 'x-roles': 'customer,operator' }];
+    const callers = [this.owner, OPERATOR, ADMIN, { ...this.owner, 'x-roles': 'customer,operator' }];
     return callers.flatMap((headers): Sent[] => [
       { ...good, headers: { ...headers, 'if-match': '"999"' } },
       { ...this.valid(operation, {}), headers },
@@ -138,6 +138,7 @@ export class ApiProbe {
 
 const TOO_MANY_HEADERS = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x-${n}`, 'x']));
 const OPERATOR = { 'x-user-id': 'ops', 'x-roles': 'operator' };
+const ADMIN = { 'x-user-id': 'root', 'x-roles': 'admin' };
 
 function invalidBodies(good: Sent, headers: Readonly<Record<string, string>>): Sent[] {
   return [

@@ -118,8 +118,9 @@ export function documentedSecurity({ app, openApi }: InProcessService): Record<s
 export function securityOf(expected: Statuses, authMode: CallersOfMode['authMode']): object[] {
   if (expected.refused !== 401) return [];
   const isForOperators = expected['its customer'] === 403;
+  const role = expected.operator === 403 ? 'admin' : 'operator';
   const anonymous = expected.nobody === 401 ? [] : [{}];
-  if (authMode === 'jwt') return [...anonymous, { token: isForOperators ? ['operator'] : [] }];
+  if (authMode === 'jwt') return [...anonymous, { token: isForOperators ? [role] : [] }];
   const both = { user: [], roles: [] };
   return isForOperators ? [both] : [...anonymous, { user: [] }, both];
 }

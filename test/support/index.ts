@@ -1,3 +1,4 @@
+export { ADMIN_ROUTES, answersOfAdminRoutes, expectedOfAdminRoutes } from './admin-routes.js';
 export { type Block, blocksOf } from './blocks.js';
 export { type CheckoutCopy, copyCheckout, shellEnvironment } from './checkout-copy.js';
 export {

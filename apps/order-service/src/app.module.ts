@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { IdempotencyMetrics, optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
+import { AdminModule, IdempotencyMetrics, optionalSecretOf, secretOf, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { GrpcLiveOrdersController } from './adapters/grpc/live-orders.controller.js';
 import { GrpcOrderPagesController } from './adapters/grpc/order-pages.controller.js';
@@ -108,6 +108,7 @@ export class AppModule {
           metrics: [IdempotencyMetrics, OrderMetrics],
         }),
         UnitOfWorkModule,
+        AdminModule,
         OrderMetricsModule,
       ],
       controllers: CONTROLLERS,

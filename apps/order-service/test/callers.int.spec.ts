@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { until } from '@twinbox/messaging/testing';
 import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import {
+  ADMIN_ROUTES,
   type Answer,
+  answersOfAdminRoutes,
   AUTH_MODES,
   documentedSecurity,
   expectCommittedDocument,
+  expectedOfAdminRoutes,
   EVERYBODY,
   expectProblem,
   HEALTH_ROUTES,
@@ -98,13 +101,19 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
     });
   });
 
+  it.each(callers)('P10 the administration is open to exactly the documented callers: $name', async (caller) => {
+    expect(await answersOfAdminRoutes(service, caller)).toEqual(expectedOfAdminRoutes(caller));
+  });
+
   it('the OpenAPI document is the committed one, except for what is documented to differ', () => {
     expectCommittedDocument(service, 'orders', authMode);
   });
 
   it('the OpenAPI document states for each route who may call it', () => {
     expect(documentedSecurity(service)).toEqual(
-      Object.fromEntries(documented.map(([route, expected]) => [route, securityOf(expected, authMode)])),
+      Object.fromEntries(
+        [...documented, ...ADMIN_ROUTES].map(([route, expected]) => [route, securityOf(expected, authMode)]),
+      ),
     );
   });
 });

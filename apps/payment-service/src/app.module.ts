@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { IdempotencyMetrics, UnitOfWorkModule } from '@twinbox/api-kit';
+import { AdminModule, IdempotencyMetrics, UnitOfWorkModule } from '@twinbox/api-kit';
 import { Clock, SystemClock } from '@twinbox/kernel';
 import { gatewayOf } from './adapters/gateway/gateway-of.js';
 import { GrpcPaymentRequestsController } from './adapters/grpc/payment-requests.controller.js';
@@ -47,6 +47,7 @@ export class AppModule {
           metrics: [IdempotencyMetrics, PaymentMetrics, WebhookMetrics],
         }),
         UnitOfWorkModule,
+        AdminModule,
         PaymentMetricsModule,
         WebhookMetricsModule,
       ],

@@ -1,9 +1,12 @@
 import { until } from '@twinbox/messaging/testing';
 import {
+  ADMIN_ROUTES,
+  answersOfAdminRoutes,
   anyone,
   AUTH_MODES,
   documentedSecurity,
   expectCommittedDocument,
+  expectedOfAdminRoutes,
   HEALTH_ROUTES,
   IDENTIFIED,
   managementRoutes,
@@ -61,13 +64,19 @@ describe.each(AUTH_MODES)('with AUTH_MODE=$authMode', ({ authMode, callers, star
     );
   });
 
+  it.each(callers)('P10 the administration is open to exactly the documented callers: $name', async (caller) => {
+    expect(await answersOfAdminRoutes(service, caller)).toEqual(expectedOfAdminRoutes(caller));
+  });
+
   it('the OpenAPI document is the committed one, except for what is documented to differ', () => {
     expectCommittedDocument(service, 'payments', authMode);
   });
 
   it('the OpenAPI document names the permitted callers of each route', () => {
     expect(documentedSecurity(service)).toEqual(
-      Object.fromEntries(documented.map(([route, expected]) => [route, securityOf(expected, authMode)])),
+      Object.fromEntries(
+        [...documented, ...ADMIN_ROUTES].map(([route, expected]) => [route, securityOf(expected, authMode)]),
+      ),
     );
   });
 });

@@ -97,3 +97,6 @@ export { logMessages } from './app/message-log.js';
 export { type SecurityEvent, SecurityEvents } from './app/security-events.js';
 export { addDatabaseGauges } from './app/database-gauges.js';
 export { MetricsModule, MetricsSource } from './app/metrics.js';
+
+// Administration of messaging
+export { AdminModule } from './admin/admin.module.js';

@@ -13,9 +13,15 @@ interface Schema {
 interface Operation {
   readonly operationId: string;
   readonly summary: string;
-  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+  readonly parameters?: readonly Parameter[];
   readonly requestBody?: { readonly required?: boolean; readonly content: Content };
   readonly responses: Readonly<Record<string, { readonly content?: Content }>>;
+}
+
+interface Parameter {
+  readonly in: string;
+  readonly name: string;
+  readonly required?: boolean;
 }
 
 type Content = Readonly<Record<string, { readonly schema: Schema }>>;
@@ -30,6 +36,7 @@ interface Method {
   readonly summary: string;
   readonly path: readonly string[];
   readonly query: readonly string[];
+  readonly needsQuery: boolean;
   readonly headers: readonly string[];
   readonly body: 'required' | 'optional' | undefined;
   readonly isList: boolean;
@@ -50,7 +57,7 @@ export function operationsFile(document: ApiDocument, service: string): string {
 import { type Call } from '../../call.js';
 import { type ProblemOf } from '../../errors.js';
 ${streams.length > 0 ? "import { type EventsOptions, type Received } from '../../events.js';" : ''}
-import { type CallOptions, type Idempotency, type Preconditions } from '../../options.js';
+import { ${optionTypesOf(methods).join(', ')} } from '../../options.js';
 import { type Pages } from '../../pages.js';
 import { type ServiceClient } from '../../service-client.js';
 import * as sdk from './sdk.gen.js';
@@ -107,6 +114,7 @@ function methodOf(
     summary,
     path,
     query,
+    needsQuery: parameters.some((one) => one.in === 'query' && one.required === true),
     headers: namesIn('header'),
     body,
     isList: success?.properties?.['nextCursor'] !== undefined,
@@ -118,8 +126,8 @@ function hasInput({ path, query, body, event }: Method): boolean {
   return path.length > 0 || body !== undefined || (query.length > 0 && event === undefined);
 }
 
-function isOptional({ path, body }: Method): boolean {
-  return path.length === 0 && body !== 'required';
+function isOptional({ path, body, needsQuery }: Method): boolean {
+  return path.length === 0 && body !== 'required' && !needsQuery;
 }
 
 /** The type of an operation's input: its path, query and body as one object. */
@@ -144,6 +152,14 @@ function optionsOf({ headers, event }: Method): string {
     ...(headers.includes('Idempotency-Key') ? ['Idempotency'] : []),
   ];
   return ['CallOptions', ...more].join(' & ');
+}
+
+/** Returns what the methods need to import for their options. */
+function optionTypesOf(methods: readonly Method[]): string[] {
+  const used = methods.flatMap((method) => optionsOf(method).split(' & '));
+  return ['CallOptions', 'Idempotency', 'Preconditions']
+    .filter((name) => used.includes(name))
+    .map((name) => `type ${name}`);
 }
 
 /** Whether it may answer that nothing has changed. */
@@ -181,7 +197,8 @@ function implementationOf(method: Method): string {
 }
 
 /** Returns the parameter for the input, if there is one, and what the generated function gets of it. */
-function argumentsOf({ path, query, body, event, isList }: Method): readonly [string[], string[]] {
+function argumentsOf(method: Method): readonly [string[], string[]] {
+  const { path, query, body, event, isList } = method;
   const rest = body ? 'body' : query.length > 0 && event === undefined ? 'query' : undefined;
   const fields = [
     ...(path.length > 0 ? [`path: { ${path.join(', ')} }`] : []),
@@ -190,7 +207,7 @@ function argumentsOf({ path, query, body, event, isList }: Method): readonly [st
   ];
   if (path.length > 0) return [[`{ ${[...path, ...(rest ? [`...${rest}`] : [])].join(', ')} }`], fields];
   if (!rest) return [[], fields];
-  return [[body === 'required' ? rest : `${rest} = {}`], fields];
+  return [[isOptional(method) ? `${rest} = {}` : rest], fields];
 }
 
 function nameOf(schema: Schema | undefined): string | undefined {

@@ -1,27 +1,49 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { createClient } from '@hey-api/openapi-ts';
 import { SERVICES } from '@twinbox/migrations/services';
 import { format, resolveConfig } from 'prettier';
 import { root } from '../checkout.js';
 import { type GeneratedFiles } from '../generated-files.js';
 import { type ApiDocument, NOT_FOR_CALLERS, operationsFile } from './client-operations.js';
+import { withPaths } from './document-paths.js';
 
 const FOLDER = 'libs/client/src/generated';
 /** Folders that the generator writes for each document although they do not depend on it. */
 const SHARED = /^(?:client|core)\//;
+/** The paths that every service has in common. Their client is an entry of its own, so that the others do not grow by it. */
+const ADMIN = /^\/admin\//;
 
 /** Generates the parts of `@twinbox/client` that follow from the committed OpenAPI documents. */
 export async function typedClient(): Promise<GeneratedFiles> {
   const files = new Map<string, string>();
-  for (const { schema } of SERVICES) {
-    const document = await documentOf(schema);
+  for (const [name, document] of await clientDocuments()) {
     const generated = await generate(document);
-    for (const [name, text] of generated) await add(files, SHARED.test(name) ? name : `${schema}/${name}`, text);
-    await add(files, `${schema}/operations.gen.ts`, operationsFile(document, schema));
+    for (const [file, text] of generated) await add(files, SHARED.test(file) ? file : `${name}/${file}`, text);
+    await add(files, `${name}/operations.gen.ts`, operationsFile(document, name));
   }
   return { files, folders: [FOLDER] };
+}
+
+/** Returns the documents of the client's entries by their names: one for each service, and one for what they have in common. */
+async function clientDocuments(): Promise<Map<string, ApiDocument>> {
+  const documents = new Map<string, ApiDocument>();
+  let admin: ApiDocument | undefined;
+  for (const { schema } of SERVICES) {
+    const document = await documentOf(schema);
+    documents.set(
+      schema,
+      withPaths(document, (path) => !ADMIN.test(path)),
+    );
+    const administration = withPaths(document, (path) => ADMIN.test(path));
+    if (admin && !isDeepStrictEqual(administration.paths, admin.paths))
+      throw new Error('The paths under /admin differ between the services, so their client cannot be the same.');
+    admin = administration;
+  }
+  if (admin) documents.set('admin', admin);
+  return documents;
 }
 
 async function documentOf(service: string): Promise<ApiDocument> {
@@ -80,7 +102,9 @@ function withoutConstraints(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const { description } = value as Enumeration;
   if (isLongEnum(value)) return { type: 'string', ...(description !== undefined && { description }) };
-  const fields = Object.entries(value).filter(([name, member]) => name !== 'allOf' || !isConstraint(value, member));
+  const fields = Object.entries(value).filter(
+    ([name, member]) => !['allOf', 'anyOf'].includes(name) || !isConstraint(value, member),
+  );
   return Object.fromEntries(fields.map(([name, member]) => [name, withoutConstraints(member)]));
 }
 

@@ -47,7 +47,10 @@ class ProblemDto {
 }
 
 /** The tags of operations that every service has. */
-const TAGS = { health: 'For orchestrators, which may ask without a token, and for operators.' };
+const TAGS = {
+  health: 'For orchestrators, which may ask without a token, and for operators.',
+  messaging: 'See and repair the outbox, inbox and jobs. Operators may look, and only admins may change something.',
+};
 
 /** Generates the OpenAPI document, including everything that all routes have in common. */
 export function openApiDocument(app: NestFastifyApplication, info: OpenApiInfo): OpenAPIObject {

@@ -741,7 +741,7 @@ export type GetOrdersData = {
     /**
      * Any of these statuses. Repeat the parameter, or separate the values with commas.
      */
-    status?: unknown | unknown;
+    status?: Array<string>;
     /**
      * Orders that contain this product.
      */
@@ -757,11 +757,11 @@ export type GetOrdersData = {
     /**
      * Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.
      */
-    createdFrom?: unknown | unknown;
+    createdFrom?: string;
     /**
      * Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.
      */
-    createdTo?: unknown | unknown;
+    createdTo?: string;
     /**
      * Whether the order is late: PLACED for too long, or PAYMENT_PENDING past its time to live.
      */

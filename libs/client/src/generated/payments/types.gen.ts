@@ -412,7 +412,7 @@ export type ListPaymentRequestsData = {
     /**
      * Any of these statuses. Repeat the parameter, or separate the values with commas.
      */
-    status?: unknown | unknown;
+    status?: Array<string>;
     orderId?: string;
     /**
      * Customers see only their own payment requests, whatever they enter here.
@@ -426,11 +426,11 @@ export type ListPaymentRequestsData = {
     /**
      * Created at or after this time. ISO 8601 with a time zone; a date alone means the start of that day in UTC.
      */
-    createdFrom?: unknown | unknown;
+    createdFrom?: string;
     /**
      * Created at or before this time. ISO 8601 with a time zone; a date alone means the end of that day in UTC.
      */
-    createdTo?: unknown | unknown;
+    createdTo?: string;
     /**
      * A leading minus sorts in descending order.
      */

@@ -1,0 +1,54 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsText, MayBeAbsent } from '@twinbox/fields';
+import { type DeadJob, type WholeDeadJob } from '@twinbox/messaging';
+import { IsUUID } from 'class-validator';
+import { ApiNextCursor, CursorPageQuery } from '../http/pages.js';
+
+const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const AT = '2026-11-30T23:45:00.000Z';
+
+export class JobParams {
+  @ApiProperty({ format: 'uuid', example: JOB_ID })
+  @IsUUID()
+  readonly id!: string;
+}
+
+export class DeadJobListQuery extends CursorPageQuery {
+  @ApiPropertyOptional({ example: 'notifications' })
+  @MayBeAbsent()
+  @IsText(1, 255)
+  readonly queue?: string;
+}
+
+export class DeadJobDto implements DeadJob {
+  @ApiProperty({ format: 'uuid', example: JOB_ID })
+  readonly id!: string;
+
+  @ApiProperty({ example: 'notifications' })
+  readonly queue!: string;
+
+  @ApiProperty({ type: 'integer', example: 8 })
+  readonly attempts!: number;
+
+  @ApiProperty({ example: 'Error: 550 no such user', description: 'Of the last attempt.' })
+  readonly error!: string;
+
+  @ApiProperty({ format: 'date-time', example: AT })
+  readonly createdAt!: Date;
+
+  @ApiProperty({ format: 'date-time', example: AT })
+  readonly diedAt!: Date;
+}
+
+export class WholeDeadJobDto extends DeadJobDto implements WholeDeadJob {
+  @ApiProperty({ description: 'What the job gets when it runs: any JSON.', example: { orderId: JOB_ID } })
+  readonly data!: unknown;
+}
+
+export class DeadJobPageDto {
+  @ApiProperty({ type: [DeadJobDto] })
+  readonly items!: readonly DeadJobDto[];
+
+  @ApiNextCursor()
+  readonly nextCursor!: string | null;
+}

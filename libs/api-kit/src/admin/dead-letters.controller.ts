@@ -1,0 +1,110 @@
+import { Body, Controller, Param, Query } from '@nestjs/common';
+import { ApiExtraModels, ApiOkResponse, getSchemaPath } from '@nestjs/swagger';
+import { type DeadLetter, DeadLetters, type WholeLetter } from '@twinbox/messaging';
+import { Caller } from '../http/caller.js';
+import { ApiProblems } from '../http/openapi/api-problems.js';
+import { problemOf } from '../http/problem.js';
+import { IdempotencyKey } from '../idempotency/idempotency-key.js';
+import { type Answer, UnitOfWork } from '../idempotency/unit-of-work.js';
+import { readPage } from './admin-pages.js';
+import { adminProblems } from './admin-problems.js';
+import { ADMIN_PATH, AdminGet, AdminPost } from './admin-route.js';
+import { letterFilterOf, LetterListQuery, LetterParams } from './letter-query.dto.js';
+import {
+  InboxLetterDto,
+  inboxLetterDtoOf,
+  LetterPageDto,
+  OutboxLetterDto,
+  WholeInboxLetterDto,
+  WholeOutboxLetterDto,
+} from './letter.dto.js';
+import { OptionalReasonDto, ReasonDto } from './reason.dto.js';
+
+const either = (...types: readonly (new () => object)[]) => ({
+  schema: { oneOf: types.map((type) => ({ $ref: getSchemaPath(type) })) },
+});
+
+@ApiExtraModels(InboxLetterDto, OutboxLetterDto, WholeInboxLetterDto, WholeOutboxLetterDto)
+@Controller(`${ADMIN_PATH}/dead-letters`)
+export class DeadLettersController {
+  constructor(
+    private readonly letters: DeadLetters,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  @AdminGet('', {
+    operationId: 'listDeadLetters',
+    summary: 'List dead letters: messages that are not retried automatically any more',
+    description: 'A letter that exists from the first page to the last is on exactly one page.',
+  })
+  @ApiOkResponse({ type: LetterPageDto })
+  @ApiProblems(adminProblems, 'dead-letter-filter-unknown')
+  async list(@Query() query: LetterListQuery): Promise<LetterPageDto> {
+    const filter = letterFilterOf(query);
+    const { order } = query;
+    return readPage(query, { ...filter, order }, (page) => this.letters.list(filter, { ...page, order }));
+  }
+
+  @AdminGet(':box/:id', { operationId: 'getDeadLetter', summary: 'Get a dead letter with its payload and headers' })
+  @ApiOkResponse(either(WholeInboxLetterDto, WholeOutboxLetterDto))
+  @ApiProblems(adminProblems, 'dead-letter-not-found')
+  async get(@Param() params: LetterParams): Promise<WholeInboxLetterDto | WholeOutboxLetterDto> {
+    const letter = await this.find(params);
+    return letter.box === 'inbox' ? inboxLetterDtoOf(letter) : letter;
+  }
+
+  @AdminPost(':box/:id/retry', {
+    operationId: 'retryDeadLetter',
+    summary: 'Retry a dead letter before the messages that wait behind it, counting attempts from zero',
+  })
+  @ApiOkResponse(either(InboxLetterDto, OutboxLetterDto))
+  @ApiProblems(adminProblems, 'dead-letter-not-found')
+  async retry(
+    @Param() params: LetterParams,
+    @Body() { reason }: OptionalReasonDto,
+    @Caller() { userId: actor }: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<DeadLetter>> {
+    return this.unitOfWork.run(key, async () => {
+      const letter = await this.find(params);
+      await this.letters.retry({ box: params.box, ids: [params.id] }, { actor, reason });
+      return withoutDetails(letter);
+    });
+  }
+
+  @AdminPost(':box/:id/discard', {
+    operationId: 'discardDeadLetter',
+    summary: 'Discard a dead letter permanently',
+    description:
+      'The messages that wait behind it become due at once. Its payload is lost; the audit describes the message without it.',
+  })
+  @ApiOkResponse(either(InboxLetterDto, OutboxLetterDto))
+  @ApiProblems(adminProblems, 'dead-letter-not-found')
+  async discard(
+    @Param() params: LetterParams,
+    @Body() { reason }: ReasonDto,
+    @Caller() { userId: actor }: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<DeadLetter>> {
+    return this.unitOfWork.run(key, async () => {
+      const letter = await this.find(params);
+      await this.letters.discard({ box: params.box, ids: [params.id] }, { actor, reason });
+      return withoutDetails(letter);
+    });
+  }
+
+  private async find({ box, id }: LetterParams): Promise<WholeLetter> {
+    const letter = await this.letters.find(box, id);
+    if (!letter) throw problemOf({ code: 'dead-letter-not-found', box, id }, adminProblems);
+    return letter;
+  }
+}
+
+function withoutDetails(letter: WholeLetter): DeadLetter {
+  if (letter.box === 'outbox') {
+    const { dataschema: _, payload: __, createdAt: ___, waiting: ____, ...shown } = letter;
+    return shown;
+  }
+  const { headers: _, rawKey: __, value: ___, recordedAt: ____, parkedAt: _____, waiting: ______, ...shown } = letter;
+  return shown;
+}
