@@ -34,7 +34,6 @@ import { MessagingMetrics } from './metrics/metrics.js';
 import { Overview } from './overview/overview.js';
 import { Pauses } from './operations/pauses.js';
 import { Outbox } from './outbox/outbox.js';
-import { OPERATION_KINDS } from './stored-operations/operation-kind.js';
 import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';
 import { operationKinds } from './stored-operations/operation-kinds.js';
 import { Operations } from './stored-operations/operations.js';
@@ -99,7 +98,7 @@ export class MessagingModule {
         JobLifecycle,
         Overview,
         AuditTrail,
-        { provide: OPERATION_KINDS, useFactory: operationKinds },
+        operationKinds,
         Operations,
         OperationLifecycle,
         Pauses,

@@ -1,7 +1,15 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { causeOf, type Causes, groupedByCause, toCauses } from './cause.js';
 import { type DeadJob, type JobFilter, type WholeDeadJob } from './dead-job.js';
-import { CHUNK, type Chunk, type LetterCursor, type LetterPlace } from './letter-store.js';
+import {
+  type Chunk,
+  type DeadStore,
+  type LetterCursor,
+  type LetterPlace,
+  type Outcomes,
+  outcomesOf,
+  type Selection,
+} from './letter-store.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
@@ -15,7 +23,7 @@ const MATCHES = `dead_at is not null
       and ($5::text is null or ${causeOf('error')} = $5)`;
 
 /** The SQL of the dead jobs, which are listed, chosen and changed by the same steps as dead letters. */
-export class DeadJobStore {
+export class DeadJobStore implements DeadStore<JobFilter, DeadJob> {
   private readonly jobs: string;
 
   constructor(schema: string) {
@@ -56,27 +64,46 @@ export class DeadJobStore {
     return job;
   }
 
-  /** Returns the next jobs that died no later than `untilMicros`, by id. Undefined when there are no more. */
+  async count(db: DataSource | EntityManager, selection: Selection<JobFilter>): Promise<number> {
+    // Served by jobs_died.
+    const [row]: { total: number }[] = await db.query(
+      `select count(*)::float8 as total from ${this.jobs} where ${MATCHES}`,
+      valuesOf(selection),
+    );
+    return row?.total ?? 0;
+  }
+
+  async first(db: DataSource | EntityManager, selection: Selection<JobFilter>, limit: number): Promise<DeadJob[]> {
+    // Served by jobs_dead.
+    const rows: DeadJob[] = await db.query(`select ${JOB} from ${this.jobs} where ${MATCHES} order by id limit $6`, [
+      ...valuesOf(selection),
+      limit,
+    ]);
+    return rows;
+  }
+
   async next(
     db: DataSource,
-    filter: JobFilter,
-    untilMicros: string,
+    selection: Selection<JobFilter>,
     after: LetterCursor | undefined,
+    limit: number,
   ): Promise<Chunk | undefined> {
     // Served by jobs_dead.
     const rows: { id: string }[] = await db.query(
       `select id from ${this.jobs}
-        where ${MATCHES} and dead_at <= ${timeOf('$6')} and ($7::uuid is null or id > $7)
-        order by id limit ${CHUNK}`,
-      [...valuesOf(filter), untilMicros, after?.[0]],
+        where ${MATCHES} and ($6::uuid is null or id > $6) order by id limit $7`,
+      [...valuesOf(selection), after?.[0], limit],
     );
     const last = rows.at(-1);
     return last && { ids: rows.map(({ id }) => id), after: [last.id] };
   }
 
   /** Locks and returns the jobs that still match, until the transaction ends. */
-  async take(tx: EntityManager, filter: JobFilter, ids: readonly string[]): Promise<DeadJob[]> {
-    return tx.query(`select ${JOB} from ${this.jobs} where ${MATCHES} order by id for update`, valuesOf(filter, ids));
+  async take(tx: EntityManager, selection: Selection<JobFilter>, ids: readonly string[]): Promise<DeadJob[]> {
+    return tx.query(
+      `select ${JOB} from ${this.jobs} where ${MATCHES} order by id for update`,
+      valuesOf(selection, ids),
+    );
   }
 
   async retry(tx: EntityManager, ids: readonly string[]): Promise<void> {
@@ -89,10 +116,20 @@ export class DeadJobStore {
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {
     await tx.query(`delete from ${this.jobs} where id = any($1::uuid[])`, [ids]);
   }
+
+  async outcomes(db: DataSource, ids: readonly string[]): Promise<Outcomes> {
+    // Served by jobs_pkey. A retry counts attempts from zero, so an attempt that has failed is a new one.
+    const rows: Parameters<typeof outcomesOf>[0] = await db.query(
+      `select id::text as id, attempts > 0 or dead_at is not null as "hasFailed", error from ${this.jobs}
+        where id = any($1::uuid[]) order by id`,
+      [ids],
+    );
+    return outcomesOf(rows);
+  }
 }
 
 function valuesOf(
-  { ids: filtered, queue, cause, diedAfter, diedBefore }: JobFilter,
+  { ids: filtered, queue, cause, diedAfter, diedBefore }: Selection<JobFilter>,
   ids: readonly string[] | undefined = filtered,
 ): unknown[] {
   return [ids, queue, diedAfter, diedBefore, cause].map((value) => value ?? null);

@@ -7,10 +7,10 @@ import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
 import { type LetterChange, LetterChanges } from './letter-changes.js';
-import { type LetterCursor } from './letter-store.js';
+import { CHUNK, type LetterCursor } from './letter-store.js';
+import { ReleaseNotice } from './release-notice.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { channelOf } from '../postgres/notices.js';
 import {
   checkAction,
   checkId,
@@ -23,7 +23,7 @@ import {
   beginOperatorAction,
   operatorTransaction,
 } from '../operations/operator.js';
-import { microsOf } from '../postgres/micros.js';
+import { currentTime, earliest } from '../postgres/time-text.js';
 
 /**
  * The dead letters of the service's outbox and inbox, and the operations of an operator on them. Every letter that is retried or
@@ -34,16 +34,18 @@ import { microsOf } from '../postgres/micros.js';
 @Injectable()
 export class DeadLetters {
   private readonly changes: LetterChanges;
+  private readonly notice: ReleaseNotice;
   private readonly audit: Audit;
-  private readonly notifyAfterCommit = () => void this.notify();
+  private readonly notifyAfterCommit = () => void this.notice.send();
 
   constructor(
-    @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
+    @Inject(MESSAGING_OPTIONS) options: MessagingOptions,
     private readonly dataSources: DataSources,
-    private readonly dueWork: DueWork,
+    dueWork: DueWork,
     private readonly afterCommit: AfterCommit,
   ) {
     this.changes = new LetterChanges(options);
+    this.notice = new ReleaseNotice(options.schema, dataSources, dueWork);
     this.audit = new Audit(options.schema);
   }
 
@@ -156,20 +158,19 @@ export class DeadLetters {
     checkAction(by);
     const store = this.changes.stores[choice.box];
     // The operator has not seen letters that die from now on, and a retried letter that dies again must not be retried for ever.
-    const [now]: { micros: string }[] = await this.dataSources.default.query(
-      `select ${microsOf('clock_timestamp()')} as micros`,
-    );
+    const now = await currentTime(this.dataSources.default);
+    const selection = { ...choice, diedBefore: earliest(choice.diedBefore, now) };
     let changed = 0;
     let after: LetterCursor | undefined;
     for (;;) {
-      const chunk = await store.next(this.dataSources.default, choice, now?.micros ?? '0', after);
+      const chunk = await store.next(this.dataSources.default, selection, after, CHUNK);
       if (!chunk) return changed;
       changed += await operatorTransaction(this.dataSources.default, async (tx) => {
-        const letters = await this.changes.apply(tx, action, choice, chunk.ids, by);
+        const letters = await this.changes.apply(tx, action, selection, chunk.ids, by);
         return letters.length;
       });
       after = chunk.after;
-      await this.notify();
+      await this.notice.send();
     }
   }
 
@@ -185,16 +186,5 @@ export class DeadLetters {
     const [letter] = await this.changes.apply(tx, change, filter, filter.ids, action);
     if (letter) this.afterCommit.run(queryRunner, this.notifyAfterCommit);
     return letter;
-  }
-
-  /** Notifies all processes of the change. A lost notice costs a second, because every process's poll sees the audit. */
-  private async notify(): Promise<void> {
-    this.dueWork.found('parked');
-    await this.dataSources.default
-      .query(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
-        channelOf(this.options.schema),
-        'parked-changed',
-      ])
-      .catch(() => undefined);
   }
 }

@@ -2,13 +2,15 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { type Causes, groupedByCause, toCauses } from './cause.js';
 import { type InboxLetter, type LetterFilter, type WholeInboxLetter } from './dead-letter.js';
 import {
-  CHUNK,
   type Chunk,
   filterValues,
   type LetterCursor,
   type LetterPlace,
   type LetterStore,
   matches,
+  type Outcomes,
+  outcomesOf,
+  type Selection,
 } from './letter-store.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
@@ -77,19 +79,40 @@ export class InboxLetterStore implements LetterStore {
     return rows.map(withTextKey)[0];
   }
 
+  async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {
+    // Served by inbox_parked_dead.
+    const [row]: { total: number }[] = await db.query(
+      `select count(*)::float8 as total from ${this.parked} p where ${MATCHES}`,
+      valuesOf(selection),
+    );
+    return row?.total ?? 0;
+  }
+
+  async first(
+    db: DataSource | EntityManager,
+    selection: Selection<LetterFilter>,
+    limit: number,
+  ): Promise<InboxLetter[]> {
+    // Served by inbox_parked_pkey.
+    const rows: Row[] = await db.query(
+      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.id limit $9`,
+      [...valuesOf(selection), limit],
+    );
+    return rows.map(withTextKey);
+  }
+
   async next(
     db: DataSource,
-    filter: LetterFilter,
-    untilMicros: string,
+    selection: Selection<LetterFilter>,
     after: LetterCursor | undefined,
+    limit: number,
   ): Promise<Chunk | undefined> {
     // In order of arrival, along inbox_parked_pkey: earlier letters of a key come first, even if dead letters hold no key, and a
     // committed chunk is not read again.
     const rows: { id: string }[] = await db.query(
       `select p.id from ${this.parked} p
-        where ${MATCHES} and p.dead_at <= ${timeOf('$9')} and ($10::bigint is null or p.id > $10)
-        order by p.id limit ${CHUNK}`,
-      [...valuesOf(filter), untilMicros, after?.[0]],
+        where ${MATCHES} and ($9::bigint is null or p.id > $9) order by p.id limit $10`,
+      [...valuesOf(selection), after?.[0], limit],
     );
     const last = rows.at(-1);
     return last && { ids: rows.map(({ id }) => id), after: [last.id] };
@@ -106,11 +129,11 @@ export class InboxLetterStore implements LetterStore {
     );
   }
 
-  async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<InboxLetter[]> {
+  async take(tx: EntityManager, selection: Selection<LetterFilter>, ids: readonly string[]): Promise<InboxLetter[]> {
     const rows: Row[] = await tx.query(
       `select ${LETTER} from ${this.parked} p
         where ${MATCHES} order by p.id for update`,
-      valuesOf(filter, ids),
+      valuesOf(selection, ids),
     );
     return rows.map(withTextKey);
   }
@@ -143,6 +166,16 @@ export class InboxLetterStore implements LetterStore {
     await this.wakeHeads(tx, keys);
   }
 
+  async outcomes(db: DataSource, ids: readonly string[]): Promise<Outcomes> {
+    // Served by inbox_parked_pkey. A retry counts attempts from zero, so an attempt that has failed is a new one.
+    const rows: Parameters<typeof outcomesOf>[0] = await db.query(
+      `select id::text as id, attempts > 0 or dead_at is not null as "hasFailed", error from ${this.parked}
+        where id = any($1::bigint[]) order by id`,
+      [ids],
+    );
+    return outcomesOf(rows);
+  }
+
   private async keysOf(tx: EntityManager, ids: readonly string[]): Promise<{ consumer: string; key: Buffer }[]> {
     return tx.query(`select distinct consumer, key from ${this.parked} where id = any($1::bigint[]) and holds_key`, [
       ids,
@@ -170,7 +203,7 @@ export class InboxLetterStore implements LetterStore {
   }
 }
 
-function valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
+function valuesOf(filter: Selection<LetterFilter>, ids = filter.ids): unknown[] {
   const { key, topic } = filter;
   const topics = topic === undefined ? undefined : [topic];
   return filterValues(filter, ids, key === undefined ? undefined : Buffer.from(key), topics);

@@ -2,6 +2,7 @@ import { type EntityManager } from 'typeorm';
 import { type DeadJob, type JobFilter } from './dead-job.js';
 import { DeadJobStore } from './dead-job-store.js';
 import { type LetterChange } from './letter-changes.js';
+import { type Selection } from './letter-store.js';
 import { Audit } from '../operations/audit.js';
 import { type LetterAction } from '../operations/operator.js';
 
@@ -22,7 +23,7 @@ export class JobChanges {
   async apply(
     tx: EntityManager,
     change: LetterChange,
-    filter: JobFilter,
+    filter: Selection<JobFilter>,
     chosen: readonly string[],
     by: LetterAction & { readonly operation?: string | undefined },
   ): Promise<DeadJob[]> {

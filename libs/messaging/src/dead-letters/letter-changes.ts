@@ -1,7 +1,7 @@
 import { type EntityManager } from 'typeorm';
 import { type DeadLetter, type LetterBox, type LetterFilter } from './dead-letter.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
-import { type LetterStore } from './letter-store.js';
+import { type LetterStore, type Selection } from './letter-store.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { Audit } from '../operations/audit.js';
 import { type LetterAction } from '../operations/operator.js';
@@ -28,7 +28,7 @@ export class LetterChanges {
   async apply(
     tx: EntityManager,
     change: LetterChange,
-    filter: LetterFilter,
+    filter: Selection<LetterFilter>,
     chosen: readonly string[],
     by: LetterAction & { readonly operation?: string | undefined },
   ): Promise<DeadLetter[]> {
@@ -44,7 +44,11 @@ export class LetterChanges {
   }
 
   /** Locks and returns the letters, in the order of {@link apply}. */
-  private async take(tx: EntityManager, filter: LetterFilter, chosen: readonly string[]): Promise<DeadLetter[]> {
+  private async take(
+    tx: EntityManager,
+    filter: Selection<LetterFilter>,
+    chosen: readonly string[],
+  ): Promise<DeadLetter[]> {
     const store = this.stores[filter.box];
     await store.lockKeys(tx, chosen);
     await this.audit.lock(tx);

@@ -1,3 +1,4 @@
+import { checkChoice, choiceOfJson } from './choice-json.js';
 import { type JobFilter } from './dead-job.js';
 import { type LetterFilter } from './dead-letter.js';
 import { checkId } from '../operations/operator.js';
@@ -15,6 +16,13 @@ const FILTERS = [
   'diedAfter',
   'diedBefore',
 ] as const satisfies readonly (keyof LetterFilter)[];
+const JOB_FILTERS = [
+  'ids',
+  'queue',
+  'cause',
+  'diedAfter',
+  'diedBefore',
+] as const satisfies readonly (keyof JobFilter)[];
 
 /** Selects the letters to change. A whole box requires `all`, so that a forgotten filter does not discard everything. */
 export interface LetterChoice extends LetterFilter {
@@ -56,10 +64,26 @@ function checkTexts(...texts: readonly (string | undefined)[]): void {
 
 /** @throws TypeError if neither or both of a filter and `all` are given */
 export function checkChosen(choice: LetterChoice): void {
-  const given = FILTERS.some((name) => choice[name] !== undefined);
-  if (!given && choice.all !== true)
-    throw new TypeError(`No filter given. To select the whole ${choice.box}, pass all: true`);
-  if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
+  checkChoice(choice, FILTERS, `the whole ${choice.box}`);
+}
+
+/**
+ * Returns the letters that JSON chooses, with times as texts.
+ * @throws RangeError for an invalid value; TypeError for an unknown filter, or if neither or both of a filter and `all` are given
+ */
+export function letterChoiceOf(json: Readonly<Record<string, unknown>>): LetterChoice {
+  const choice = choiceOfJson<LetterChoice>('Letters', ['box', 'all', ...FILTERS], json);
+  checkFilter(choice);
+  checkChosen(choice);
+  return choice;
+}
+
+/** Returns the jobs that JSON chooses, like {@link letterChoiceOf}. */
+export function jobFilterOf(json: Readonly<Record<string, unknown>>): JobFilter {
+  const { all, ...filter } = choiceOfJson<JobFilter & { all?: boolean }>('Jobs', ['all', ...JOB_FILTERS], json);
+  checkJobFilter(filter);
+  checkChoice({ ...filter, all }, JOB_FILTERS, 'all dead jobs');
+  return filter;
 }
 
 /** Returns the position that a cursor stands for. @throws RangeError if the cursor is invalid */

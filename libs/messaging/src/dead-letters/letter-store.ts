@@ -17,8 +17,39 @@ export interface Chunk {
 
 export type LetterCursor = readonly (string | number)[];
 
+/** A filter whose `diedBefore` may be text, which keeps its microseconds. */
+export type Selection<Filter> = Omit<Filter, 'diedBefore'> & { readonly diedBefore?: Date | string | undefined };
+
+/** What became of retried letters or jobs. */
+export interface Outcomes {
+  /** How many have neither been processed nor failed again. */
+  readonly waiting: number;
+  /** Those that failed again, in order. */
+  readonly failed: readonly { readonly id: string; readonly error: string }[];
+}
+
+/** How the dead of a table are chosen to be changed. */
+export interface DeadStore<Filter, Dead> {
+  count(db: DataSource | EntityManager, selection: Selection<Filter>): Promise<number>;
+  /** Returns the first ones in the order of {@link next}. */
+  first(db: DataSource | EntityManager, selection: Selection<Filter>, limit: number): Promise<Dead[]>;
+  /** Returns the next ones, in order within each key. Undefined when there are no more. */
+  next(
+    db: DataSource,
+    selection: Selection<Filter>,
+    after: LetterCursor | undefined,
+    limit: number,
+  ): Promise<Chunk | undefined>;
+  /** Locks and returns those that still match, until the transaction ends. */
+  take(tx: EntityManager, selection: Selection<Filter>, ids: readonly string[]): Promise<Dead[]>;
+  retry(tx: EntityManager, ids: readonly string[]): Promise<void>;
+  discard(tx: EntityManager, ids: readonly string[]): Promise<void>;
+  /** Returns what became of retried ones. */
+  outcomes(db: DataSource, ids: readonly string[]): Promise<Outcomes>;
+}
+
 /** The SQL of a box. Dead letters are selected, locked and changed by the same steps in both boxes. */
-export interface LetterStore {
+export interface LetterStore extends DeadStore<LetterFilter, DeadLetter> {
   list(
     db: DataSource,
     filter: LetterFilter,
@@ -27,21 +58,8 @@ export interface LetterStore {
   /** Groups the newest matching letters by cause. */
   causes(db: DataSource, filter: LetterFilter): Promise<Causes>;
   find(db: DataSource, id: string): Promise<WholeLetter | undefined>;
-  /**
-   * Returns the next letters that died no later than `untilMicros`, in order within each key. Undefined when there are no more.
-   */
-  next(
-    db: DataSource,
-    filter: LetterFilter,
-    untilMicros: string,
-    after: LetterCursor | undefined,
-  ): Promise<Chunk | undefined>;
   /** Locks the parked messages of the letters' keys. Must precede `take`, which has to see earlier changes to them. */
   lockKeys(tx: EntityManager, ids: readonly string[]): Promise<void>;
-  /** Locks and returns the letters that still match, until the transaction ends. */
-  take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<DeadLetter[]>;
-  retry(tx: EntityManager, ids: readonly string[]): Promise<void>;
-  discard(tx: EntityManager, ids: readonly string[]): Promise<void>;
 }
 
 /** Letters per transaction. Each of their keys takes a lock, and a server has only some thousands for all its sessions. */
@@ -62,7 +80,7 @@ export function matches(columns: { id: string; owner: string; key: string; keyTy
 
 /** Returns the first parameters of a statement that selects letters. `topics` are the values of the column that stands for the topic. */
 export function filterValues(
-  { consumer, aggregateType, type, diedAfter, diedBefore, cause }: LetterFilter,
+  { consumer, aggregateType, type, diedAfter, diedBefore, cause }: Selection<LetterFilter>,
   ids: readonly string[] | undefined,
   key: string | Buffer | undefined,
   topics: readonly string[] | undefined,
@@ -70,4 +88,12 @@ export function filterValues(
   return [ids, consumer ?? aggregateType, type, key, diedAfter, diedBefore, topics, cause].map(
     (value) => value ?? null,
   );
+}
+
+/** Returns what became of retried letters or jobs, given those that still exist. The others have been processed. */
+export function outcomesOf(
+  rows: readonly { readonly id: string; readonly hasFailed: boolean; readonly error: string | null }[],
+): Outcomes {
+  const failed = rows.filter(({ hasFailed }) => hasFailed).map(({ id, error }) => ({ id, error: error ?? 'unknown' }));
+  return { waiting: rows.length - failed.length, failed };
 }

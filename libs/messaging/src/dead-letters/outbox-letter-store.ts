@@ -2,13 +2,15 @@ import { type DataSource, type EntityManager } from 'typeorm';
 import { type Causes, groupedByCause, toCauses } from './cause.js';
 import { type LetterFilter, type OutboxLetter, type WholeOutboxLetter } from './dead-letter.js';
 import {
-  CHUNK,
   type Chunk,
   filterValues,
   type LetterCursor,
   type LetterPlace,
   type LetterStore,
   matches,
+  type Outcomes,
+  outcomesOf,
+  type Selection,
 } from './letter-store.js';
 import { type TopicContract } from '../message/topic.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
@@ -80,18 +82,39 @@ export class OutboxLetterStore implements LetterStore {
     return rows.map((row) => this.withTopic(row))[0];
   }
 
+  async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {
+    // Served by outbox_parked_dead.
+    const [row]: { total: number }[] = await db.query(
+      `select count(*)::float8 as total from ${this.parked} p where ${MATCHES}`,
+      this.valuesOf(selection),
+    );
+    return row?.total ?? 0;
+  }
+
+  async first(
+    db: DataSource | EntityManager,
+    selection: Selection<LetterFilter>,
+    limit: number,
+  ): Promise<OutboxLetter[]> {
+    // Served by outbox_parked_pkey.
+    const rows: Row[] = await db.query(
+      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position limit $9`,
+      [...this.valuesOf(selection), limit],
+    );
+    return rows.map((row) => this.withTopic(row));
+  }
+
   async next(
     db: DataSource,
-    filter: LetterFilter,
-    untilMicros: string,
+    selection: Selection<LetterFilter>,
     after: LetterCursor | undefined,
+    limit: number,
   ): Promise<Chunk | undefined> {
-    // Served by the primary key.
+    // Served by outbox_parked_pkey.
     const rows: { position: string }[] = await db.query(
       `select p.position from ${this.parked} p
-        where ${MATCHES} and p.dead_at <= ${timeOf('$9')} and ($10::bigint is null or p.position > $10)
-        order by p.position limit ${CHUNK}`,
-      [...this.valuesOf(filter), untilMicros, after?.[0]],
+        where ${MATCHES} and ($9::bigint is null or p.position > $9) order by p.position limit $10`,
+      [...this.valuesOf(selection), after?.[0], limit],
     );
     const last = rows.at(-1);
     return last && { ids: rows.map(({ position }) => position), after: [last.position] };
@@ -100,10 +123,10 @@ export class OutboxLetterStore implements LetterStore {
   /** No locks needed: only the relay publishes, and it reads the parked messages again after an operator's change. */
   async lockKeys(): Promise<void> {}
 
-  async take(tx: EntityManager, filter: LetterFilter, ids: readonly string[]): Promise<OutboxLetter[]> {
+  async take(tx: EntityManager, selection: Selection<LetterFilter>, ids: readonly string[]): Promise<OutboxLetter[]> {
     const rows: Row[] = await tx.query(
       `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position for update`,
-      this.valuesOf(filter, ids),
+      this.valuesOf(selection, ids),
     );
     return rows.map((row) => this.withTopic(row));
   }
@@ -116,8 +139,18 @@ export class OutboxLetterStore implements LetterStore {
     await tx.query(`select ${this.schema}.outbox_discard($1)`, [ids]);
   }
 
+  async outcomes(db: DataSource, ids: readonly string[]): Promise<Outcomes> {
+    // Served by outbox_parked_pkey.
+    const rows: Parameters<typeof outcomesOf>[0] = await db.query(
+      `select position::text as id, dead_at is not null as "hasFailed", error from ${this.parked}
+        where position = any($1::bigint[]) order by position`,
+      [ids],
+    );
+    return outcomesOf(rows);
+  }
+
   /** The table has no topic, so the topics' aggregate types stand for them. */
-  private valuesOf(filter: LetterFilter, ids = filter.ids): unknown[] {
+  private valuesOf(filter: Selection<LetterFilter>, ids = filter.ids): unknown[] {
     const { key, topic } = filter;
     const ofTopic = topic === undefined ? undefined : this.publishes.filter(({ name }) => name === topic);
     return filterValues(

@@ -19,7 +19,7 @@ export function checkOptions({ canary, ratePerSecond, topic, force, ...unknown }
 }
 
 /** Returns the `asOf` as given. @throws RangeError if it is not a time of ISO 8601 */
-export function timeText(asOf: string | undefined): string | undefined {
+export function checkTime(asOf: string | undefined): string | undefined {
   if (asOf !== undefined && !(TIME.test(asOf) && !Number.isNaN(Date.parse(asOf))))
     throw new RangeError(`asOf must be a time such as 2026-11-30T23:45:00.123456Z, not ${JSON.stringify(asOf)}`);
   return asOf;

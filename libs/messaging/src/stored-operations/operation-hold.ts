@@ -1,9 +1,15 @@
 import { type DataSource } from 'typeorm';
 import { type OperationStore } from './operation-store.js';
 
-/** How long a process that has died keeps others from continuing its operation. */
-export const LEASE_MS = 10_000;
-const RENEW_EVERY_MS = 3000;
+export interface OperationTiming {
+  /** How long a process that has died keeps others from continuing its operation. */
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+  /** The wait after an error. */
+  readonly retryMs: number;
+}
+
+export const OPERATION_TIMING: OperationTiming = { leaseMs: 10_000, renewEveryMs: 3000, retryMs: 5000 };
 
 /**
  * The right to run one operation, which is renewed until {@link end}. The process relies on it for a shorter time than the database
@@ -20,11 +26,12 @@ export class OperationHold {
     private readonly store: OperationStore,
     private readonly db: DataSource,
     private readonly held: { readonly id: string; readonly runner: string; readonly sinceMs: number },
+    private readonly timing: OperationTiming,
     stopping: AbortSignal,
   ) {
     this.signal = AbortSignal.any([stopping, this.lost.signal]);
     this.extend(held.sinceMs);
-    this.renewals = setInterval(() => void this.renew(), RENEW_EVERY_MS);
+    this.renewals = setInterval(() => void this.renew(), timing.renewEveryMs);
   }
 
   get isLost(): boolean {
@@ -40,13 +47,13 @@ export class OperationHold {
   private async renew(): Promise<void> {
     const sentAt = performance.now();
     const { id, runner } = this.held;
-    const renewed = await this.store.renew(this.db, id, runner, LEASE_MS).catch(() => undefined);
+    const renewed = await this.store.renew(this.db, id, runner, this.timing.leaseMs).catch(() => undefined);
     if (renewed === false) this.lost.abort();
     else if (renewed === true) this.extend(sentAt);
   }
 
   private extend(fromMs: number): void {
     clearTimeout(this.expiry);
-    this.expiry = setTimeout(() => this.lost.abort(), fromMs + LEASE_MS - performance.now());
+    this.expiry = setTimeout(() => this.lost.abort(), fromMs + this.timing.leaseMs - performance.now());
   }
 }

@@ -20,6 +20,9 @@ export interface OperationOptions {
   readonly force?: boolean | undefined;
 }
 
+/** The number of items that a preview shows. */
+export const SHOWN_ITEMS = 20;
+
 /** What an operation would apply to. */
 export interface OperationPreview {
   readonly total: number;
@@ -91,10 +94,10 @@ export interface OperationKind {
     options: OperationOptions,
   ): Promise<OperationPreview>;
   /**
-   * Handles at most `atMost` further items after `operation.progress`.
+   * Handles at most `atMost` further items after `operation.progress`, and saves that with `context.save`.
    * @throws PermanentError if the operation cannot succeed and must end; anything else is tried again some seconds later
    */
-  step(operation: RunningOperation, atMost: number, context: StepContext): Promise<OperationStep>;
+  step(operation: RunningOperation, atMost: number, context: StepContext): Promise<unknown>;
   /** Returns what became of the items of one step. A kind without it has no canary. */
   outcomes?(db: DataSource, filter: OperationFilter, items: readonly string[]): Promise<ItemOutcomes>;
 }

@@ -1,6 +1,33 @@
-import { type OperationKind } from './operation-kind.js';
+import { type Provider } from '@nestjs/common';
+import { JobChanges } from '../dead-letters/job-changes.js';
+import { LetterChanges } from '../dead-letters/letter-changes.js';
+import { ReleaseNotice } from '../dead-letters/release-notice.js';
+import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { DueWork } from '../poll/due-work.js';
+import { DataSources } from '../postgres/data-sources.js';
+import { ChangeOperation } from './change-operation.js';
+import { deadJobs, deadLetters } from './dead-items.js';
+import { OPERATION_KINDS, type OperationKind } from './operation-kind.js';
+
+/** Provides all kinds of operations. */
+export const operationKinds: Provider = {
+  provide: OPERATION_KINDS,
+  inject: [MESSAGING_OPTIONS, DataSources, DueWork],
+  useFactory: kindsOf,
+};
 
 /** Returns all kinds of operations. */
-export function operationKinds(): readonly OperationKind[] {
-  return [];
+export function kindsOf(
+  options: MessagingOptions,
+  dataSources: Pick<DataSources, 'default'>,
+  dueWork: DueWork,
+): readonly OperationKind[] {
+  const letters = deadLetters(new LetterChanges(options), new ReleaseNotice(options.schema, dataSources, dueWork));
+  const jobs = deadJobs(new JobChanges(options.schema), dueWork);
+  return [
+    new ChangeOperation('retry', letters),
+    new ChangeOperation('discard', letters),
+    new ChangeOperation('retry', jobs),
+    new ChangeOperation('discard', jobs),
+  ];
 }

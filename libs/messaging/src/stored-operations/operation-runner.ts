@@ -9,7 +9,7 @@ import { failureOf } from '../postgres/failures.js';
 import { pause, settlesWithin, STOP_MS, WakeUpCall } from '../waiting.js';
 import { canaryVerdict } from './canary.js';
 import { auditOperation } from './operation-audit.js';
-import { LEASE_MS, OperationHold } from './operation-hold.js';
+import { OPERATION_TIMING, OperationHold } from './operation-hold.js';
 import { OperationLostError, type OperationKind, type OperationStep, type StepContext } from './operation-kind.js';
 import { type HeldOperation, OperationStore, type SavedProgress } from './operation-store.js';
 import { stepSize, waitAfter } from './pace.js';
@@ -19,7 +19,6 @@ import { type OperationState } from './stored-operation.js';
 const LONGEST_PAUSE_MS = 1000;
 /** Less than the interval of the poll, which wakes the runner to look again. */
 const LOOK_AGAIN_MS = 500;
-const RETRY_MS = 5000;
 
 /**
  * Runs stored operations: one at a time, the oldest first. It competes for them with the other processes. A process that takes over
@@ -38,6 +37,7 @@ export class OperationRunner {
     private readonly kinds: readonly OperationKind[],
     private readonly dataSources: DataSources,
     dueWork: DueWork,
+    private readonly timing = OPERATION_TIMING,
   ) {
     this.store = new OperationStore(schema);
     this.audit = new Audit(schema);
@@ -73,9 +73,15 @@ export class OperationRunner {
   private async runNext(): Promise<boolean> {
     const db = this.dataSources.default;
     const [runner, sinceMs] = [randomUUID(), performance.now()];
-    const operation = await this.store.take(db, runner, LEASE_MS);
+    const operation = await this.store.take(db, runner, this.timing.leaseMs);
     if (!operation) return false;
-    const hold = new OperationHold(this.store, db, { id: operation.id, runner, sinceMs }, this.stopper.signal);
+    const hold = new OperationHold(
+      this.store,
+      db,
+      { id: operation.id, runner, sinceMs },
+      this.timing,
+      this.stopper.signal,
+    );
     try {
       await this.runHeld(operation, runner, hold);
     } catch (error) {
@@ -114,11 +120,12 @@ export class OperationRunner {
     { signal }: OperationHold,
   ): Promise<{ saved: SavedProgress; handled: number }> {
     const { id, options } = operation;
+    const { leaseMs } = this.timing;
     let result: { saved: SavedProgress; handled: number } | undefined;
     const save: StepContext['save'] = async (tx, step) => {
       const saved = progressAfter(before, step, options.canary === true);
       const { done, failed } = step;
-      if (!(await this.store.save(tx, id, runner, { progress: saved, done, failed, leaseMs: LEASE_MS })))
+      if (!(await this.store.save(tx, id, runner, { progress: saved, done, failed, leaseMs })))
         throw new OperationLostError(id);
       result = { saved, handled: done + failed };
     };
@@ -147,8 +154,9 @@ export class OperationRunner {
     const problem = describeError(error);
     if (error instanceof PermanentError || failureOf(error) === 'never')
       return this.finish(operation, runner, 'failed', { problem, failed: 0 });
-    this.logger.warn(`Operation ${operation.id} will continue in ${RETRY_MS} ms: ${problem}`);
-    await this.release(operation.id, runner, { waitMs: RETRY_MS, problem });
+    const { retryMs } = this.timing;
+    this.logger.warn(`Operation ${operation.id} will continue in ${retryMs} ms: ${problem}`);
+    await this.release(operation.id, runner, { waitMs: retryMs, problem });
   }
 
   private async release(id: string, runner: string, how: Parameters<OperationStore['release']>[3]): Promise<void> {

@@ -1,6 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { type LetterPage } from '../operations/operator.js';
 import { quoteIdentifier } from '../postgres/schema.js';
+import { timeText } from '../postgres/time-text.js';
 import { type Json, type OperationFilter, type OperationOptions, type RunningOperation } from './operation-kind.js';
 import { type OperationState, type StoredOperation } from './stored-operation.js';
 
@@ -38,9 +39,7 @@ interface NewRow {
 /** Longer than any lease and any wait. If `runner_until` is further away, the database's clock was set back. */
 const LONGEST_WAIT = `interval '5 min'`;
 
-/** ISO 8601 with microseconds, so that the time is exactly what the database has. */
-const iso = (time: string) => `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-const OPERATION = `id, kind, filter, ${iso('as_of')} as "asOf", options, state, total::float8 as total, done::float8 as done,
+const OPERATION = `id, kind, filter, ${timeText('as_of')} as "asOf", options, state, total::float8 as total, done::float8 as done,
        failed::float8 as failed, coalesce((progress ->> 'waiting')::int, 0) as "waitingFor", problem,
        cancelled_by as "cancelledBy", actor, reason, created_at as "createdAt", updated_at as "updatedAt",
        finished_at as "finishedAt"`;
@@ -64,7 +63,7 @@ export class OperationStore {
   /** Returns the current time, or the given one as the database writes it. */
   async time(db: DataSource | EntityManager, given: string | undefined): Promise<string> {
     const [row]: { time: string; future: boolean }[] = await db.query(
-      `select ${iso('time')} as time, time > clock_timestamp() as future
+      `select ${timeText('time')} as time, time > clock_timestamp() as future
          from (select coalesce($1::timestamptz, clock_timestamp()) as time) as t`,
       [given ?? null],
     );
@@ -107,7 +106,7 @@ export class OperationStore {
         `update ${this.table} set runner = $1, runner_until = clock_timestamp() + $2 * interval '1 ms'
           where id = (select id from ${this.table} where ${IS_FREE}
                        order by created_at, id limit 1 for update skip locked)
-         returning id, kind, filter, ${iso('as_of')} as "asOf", options, actor, reason, progress,
+         returning id, kind, filter, ${timeText('as_of')} as "asOf", options, actor, reason, progress,
                    (extract(epoch from clock_timestamp() - updated_at) * 1000)::float8 as "sinceStepMs"`,
         [runner, leaseMs],
       );

@@ -16,7 +16,7 @@ import {
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { checkOptions, timeText } from './check-options.js';
+import { checkOptions, checkTime } from './check-options.js';
 import { auditOperation } from './operation-audit.js';
 import { type Json, OPERATION_KINDS, type OperationKind, type OperationOptions } from './operation-kind.js';
 import { OperationStore } from './operation-store.js';
@@ -66,7 +66,7 @@ export class Operations {
   async preview(request: OperationRequest): Promise<DryRun> {
     const { kind, filter, options } = this.checked(request);
     const db = this.dataSources.default;
-    const asOf = await this.store.time(db, timeText(request.options?.asOf));
+    const asOf = await this.store.time(db, checkTime(request.options?.asOf));
     return { asOf, ...(await kind.preview(db, filter, asOf, options)) };
   }
 
@@ -82,7 +82,7 @@ export class Operations {
     checkAction({ actor, reason });
     const { kind, filter, options } = this.checked(request);
     if (kind.name.startsWith('discard-')) checkReason(reason ?? '');
-    const asOf = await this.store.time(tx, timeText(request.options?.asOf));
+    const asOf = await this.store.time(tx, checkTime(request.options?.asOf));
     const { total } = await kind.preview(tx, filter, asOf, options);
 
     await this.audit.lock(tx);
@@ -136,7 +136,7 @@ export class Operations {
     const kind = this.kinds.get(request.kind);
     if (!kind) throw new RangeError(`kind must be one of ${[...this.kinds.keys()].join(', ')}, not ${request.kind}`);
     const { asOf, ...options } = request.options ?? {};
-    timeText(asOf);
+    checkTime(asOf);
     checkOptions(options);
     // As it is read back later: dates become texts, and what is undefined disappears.
     const filter = JSON.parse(JSON.stringify(request.filter)) as Readonly<Record<string, Json>>;
