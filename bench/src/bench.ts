@@ -11,6 +11,7 @@ import { lists } from './parts/lists.js';
 import { live } from './parts/live.js';
 import { memory } from './parts/memory.js';
 import { million } from './parts/million.js';
+import { operations } from './parts/operations.js';
 import { relay } from './parts/relay.js';
 import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
@@ -36,6 +37,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   inbox: { measure: inbox, seconds: [110, 20] },
   writer: { measure: writer, seconds: [170, 15] },
   memory: { measure: memory, seconds: [45, 6] },
+  operations: { measure: operations, seconds: [90, 25] },
   million: { measure: million, seconds: [90, 10] },
   takeover: { measure: takeover, seconds: [60, 15] },
   saga: { measure: saga, seconds: [900, 150] },

@@ -14,7 +14,8 @@ export interface Child<Result> {
   terminate(): void;
 }
 
-type Script = 'bare-producer' | 'inbox' | 'order-calls' | 'relay' | 'saga-load' | 'saga-watch' | 'writer';
+type Script =
+  'bare-producer' | 'inbox' | 'operations' | 'order-calls' | 'relay' | 'saga-load' | 'saga-watch' | 'writer';
 
 /** As in `npm run relay`: V8 would rather take memory than collect garbage. */
 const RELAY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
