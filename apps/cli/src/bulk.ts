@@ -1,0 +1,86 @@
+import { type Command } from 'commander';
+import { type Operation, type Preview } from './administration.js';
+import { checkConfirmable, confirmed, count, dryRun, reason, type Session } from './cli.js';
+import { type ServiceName } from './connection.js';
+import { follow, operationResult } from './follow.js';
+import { counted, table, time } from './text.js';
+
+/** The options of a change of many items. */
+export interface BulkOptions {
+  readonly canary?: boolean;
+  readonly rate?: number;
+  readonly reason?: string;
+  readonly wait: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** A change of all items that match a filter. */
+export interface Bulk {
+  readonly service: ServiceName;
+  readonly kind: string;
+  readonly filter: object;
+  /** Further options of the stored operation. */
+  readonly settings?: object;
+  /** What it changes, such as `dead letter`. */
+  readonly noun: string;
+  /** Asked before it starts, with the count in place of `{}`. Nothing is asked without it. */
+  readonly question?: string;
+}
+
+export function withBulkOptions(command: Command): Command {
+  return command
+    .option('--rate <count>', 'the most a second', count)
+    .option('--no-wait', 'do not wait for the end of the operation')
+    .addOption(dryRun())
+    .addOption(reason());
+}
+
+/**
+ * Creates a stored operation for what matches the filter now, and follows it. What matches only later is not part of it. The result is
+ * whether it succeeded.
+ */
+export async function runBulk(session: Session, bulk: Bulk, options: BulkOptions): Promise<boolean> {
+  const { terminal, connections } = session;
+  const { service, kind, filter, noun, question } = bulk;
+  if (question !== undefined && !options.dryRun) checkConfirmable(terminal, options.yes);
+  const admin = connections.admin(service);
+  const preview = (await admin.createOperation({
+    kind,
+    filter,
+    options: { ...bulk.settings, dryRun: true },
+  })) as Preview;
+  const { asOf, total } = preview;
+  if (options.dryRun) {
+    terminal.result({ service, ...preview }, () => previewText(session, preview, noun));
+    return true;
+  }
+  if (total === 0) {
+    terminal.result({ service, asOf, total }, () => `There is no ${noun} that matches.`);
+    return true;
+  }
+  const asked = question?.replace('{}', counted(total, noun));
+  if (asked !== undefined && !(await confirmed(terminal, asked, options.yes))) return false;
+  const { canary, rate } = options;
+  const operation = (await admin.createOperation({
+    kind,
+    filter,
+    options: { ...bulk.settings, asOf, ...(canary && { canary }), ...(rate && { ratePerSecond: rate }) },
+    ...(options.reason !== undefined && { reason: options.reason }),
+  })) as Operation;
+  return options.wait ? follow(session, service, operation) : operationResult(session, service, operation);
+}
+
+function previewText({ terminal }: Session, { asOf, total, first }: Preview, noun: string): string {
+  const names = Object.keys(Object.assign({}, ...first) as object);
+  const columns = names.map((name) => ({
+    title: name.toUpperCase(),
+    value: (row: object) => (row as Record<string, string | null>)[name],
+    isElastic: true,
+  }));
+  return [
+    `${counted(total, noun)} as of ${time(asOf)} would be changed. Nothing was changed.`,
+    ...(total > 0 ? ['', table(terminal, first, columns)] : []),
+    ...(total > first.length ? [`… and ${total - first.length} more.`] : []),
+  ].join('\n');
+}

@@ -1,0 +1,28 @@
+import { type Command } from 'commander';
+import { type Cli, type Session } from '../cli.js';
+import { type ListOptions, printList, withListOptions } from '../lists.js';
+import { time } from '../text.js';
+
+export function addAudit(program: Command, cli: Cli): void {
+  withListOptions(program.command('audit').description('list who changed what, when and why, the latest first'))
+    .option('--actor <actor>', 'by this person')
+    .option('--action <action>', 'of this kind')
+    .option('--message-id <id>', 'that concern this message')
+    .option('--operation <id>', 'of this operation')
+    .option('--outcome <outcome>', 'done or refused')
+    .action(cli.action(audit));
+}
+
+async function audit(session: Session, { service, limit, ...filter }: ListOptions): Promise<void> {
+  const list = { ...(service && { service }), limit };
+  await printList(session, list, (admin, limit) => admin.listAuditEntries({ ...filter, limit }), [
+    { title: 'SERVICE', value: ({ service }) => service },
+    { title: 'AT', value: ({ at }) => time(at) },
+    { title: 'ACTOR', value: ({ actor }) => actor },
+    { title: 'ACTION', value: ({ action, outcome }) => (outcome === 'done' ? action : `${action} (${outcome})`) },
+    { title: 'BOX', value: ({ box }) => box },
+    { title: 'SUBJECT', value: ({ letter }) => letter['id'] as string | undefined, isElastic: true },
+    { title: 'REASON', value: ({ reason }) => reason, isElastic: true },
+    { title: 'DETAIL', value: ({ detail }) => detail, isElastic: true },
+  ]);
+}

@@ -1,0 +1,78 @@
+import { type Command, Option } from 'commander';
+import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
+import { attempts, type Administration, type DeadLetter } from '../administration.js';
+import { type Cli } from '../cli.js';
+import { DeadItemCommands, type DeadItems, type Filters } from '../dead-items.js';
+import { UsageError } from '../failures.js';
+import { deathFilters, messageFilters } from '../filters.js';
+import { letterOf } from '../reference.js';
+import { formatted, time } from '../text.js';
+
+export function addDeadLetters(program: Command, cli: Cli): void {
+  new DeadItemCommands(DEAD_LETTERS, cli).addTo(program);
+}
+
+type Id = Pick<DeadLetter, 'box' | 'id'>;
+
+const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, Id> = {
+  command: 'dead-letters',
+  noun: 'dead letter',
+  description: 'messages that could not be published or handled, and are no longer retried',
+  example: 'payments/inbox/17',
+  filters: () => [
+    ...messageFilters(),
+    new Option('--aggregate-type <type>', 'of aggregates of this type (outbox)'),
+    ...deathFilters(),
+  ],
+  columns: [
+    { title: 'DEAD LETTER', value: ({ service, box, id }) => `${service}/${box}/${id}` },
+    { title: 'DIED', value: ({ diedAt }) => time(diedAt) },
+    { title: 'TYPE', value: ({ type }) => type },
+    { title: 'KEY', value: ({ key }) => key },
+    {
+      title: 'PLACE',
+      value: (letter) => (letter.box === 'inbox' ? letter.consumer : letter.aggregateType),
+      isElastic: true,
+    },
+    { title: 'ERROR', value: ({ error }) => error, isElastic: true },
+  ],
+  bulkFilter: (filter) => {
+    const [box, other] = boxesOf(filter);
+    if (box === undefined || other !== undefined)
+      throw new UsageError('Say which letters with --box inbox or --box outbox.');
+    return { ...filter, box };
+  },
+  kinds: { retry: 'retry-letters', discard: 'discard-letters' },
+  idOf: (text, named) => {
+    const { service, box, id } = letterOf(text, named);
+    return { service, id: { box, id } };
+  },
+  operations: (admin: Administration) => ({
+    list: (query) => boxesOf(query).map((box) => admin.listDeadLetters({ ...query, box })),
+    causes: async (query) => {
+      const boxes = boxesOf(query).map((box) => admin.listDeadLetterCauses({ ...query, box }));
+      return (await Promise.all(boxes)).flatMap(({ items }) => items);
+    },
+    find: (id) => admin.getDeadLetter(id),
+    retry: (id, reason) => admin.retryDeadLetter({ ...id, ...reason }),
+    discard: (id, reason) => admin.discardDeadLetter({ ...id, reason }),
+    edit: (id, payload, reason) => admin.editDeadLetter({ ...id, payload, reason }),
+  }),
+  contentOf: ({ payload }) => formatted(payload ?? ''),
+  attemptsOf: attempts,
+  describe: (letter) => ({
+    ...letter,
+    diedAt: time(letter.diedAt),
+    payload: undefined,
+    history: undefined,
+  }),
+};
+
+const BOXES = ['inbox', 'outbox'] as const;
+
+/** Returns the boxes whose letters have these fields. */
+function boxesOf({ box, consumer, aggregateType }: Filters): readonly Id['box'][] {
+  return BOXES.filter(
+    (one) => (box ?? one) === one && !(one === 'outbox' && consumer) && !(one === 'inbox' && aggregateType),
+  );
+}

@@ -1,0 +1,58 @@
+import { Argument, type Command } from 'commander';
+import { type Cli, type Session } from '../cli.js';
+import { type Step, traceOrder } from '../order-trace.js';
+import { type Terminal } from '../terminal.js';
+import { counted, duration, Styled, table } from '../text.js';
+
+export function addOrder(program: Command, cli: Cli): void {
+  program
+    .command('order')
+    .description('what happened to one order')
+    .command('trace')
+    .description('show the timelines of both services, and the messages between them, on one time axis')
+    .addArgument(new Argument('<id>', 'the id of the order'))
+    .action(cli.action(trace));
+}
+
+async function trace({ terminal, connections }: Session, _options: object, orderId: string): Promise<void> {
+  const steps = await traceOrder(connections, orderId);
+  terminal.result(
+    { orderId, steps },
+    () => `${table(terminal, withDelays(steps), columns(terminal))}\n\n${summary(terminal, steps)}`,
+  );
+}
+
+type Delayed = Step & { readonly delayMs: number | undefined };
+
+function withDelays(steps: readonly Step[]): Delayed[] {
+  return steps.map((step, n) => {
+    const before = steps[n - 1];
+    return { ...step, delayMs: before && Date.parse(step.at) - Date.parse(before.at) };
+  });
+}
+
+const columns = (terminal: Terminal) => [
+  { title: 'TIME', value: ({ at }: Delayed) => at },
+  {
+    title: 'DELAY',
+    value: ({ delayMs }: Delayed) => (delayMs === undefined ? '' : `+${duration(delayMs)}`),
+    align: 'right' as const,
+  },
+  { title: 'SERVICE', value: ({ service }: Delayed) => service },
+  { title: 'PLACE', value: ({ place }: Delayed) => place, isElastic: true },
+  { title: 'WHAT', value: ({ what }: Delayed) => what },
+  {
+    title: 'MARK',
+    value: ({ mark }: Delayed) => (mark ? new Styled(terminal.styled(COLORS[mark], mark.toUpperCase())) : ''),
+  },
+  { title: 'DETAIL', value: ({ detail }: Delayed) => detail, isElastic: true },
+];
+
+const COLORS = { unpublished: 'yellow', parked: 'yellow', dead: 'red' } as const;
+
+function summary(terminal: Terminal, steps: readonly Step[]): string {
+  const marked = steps.filter(({ mark }) => mark !== undefined);
+  return marked.length === 0
+    ? terminal.styled('green', 'Nothing is parked, dead or unpublished.')
+    : terminal.styled('red', `${counted(marked.length, 'step')} of these need attention.`);
+}

@@ -1,0 +1,107 @@
+import { type Command } from 'commander';
+import {
+  type ConsumerOverview,
+  type MessagingOverview,
+  type QueueOverview,
+  type RelayOverview,
+} from '@twinbox/client/admin';
+import { type Cli, type Session } from '../cli.js';
+import { type ServiceName } from '../connection.js';
+import { failureOf } from '../failures.js';
+import { serviceOption } from '../lists.js';
+import { servicesOf } from '../reference.js';
+import { type Terminal } from '../terminal.js';
+import { cell, type Column, duration, fields, Styled, table, time } from '../text.js';
+
+export function addStatus(program: Command, cli: Cli): void {
+  program
+    .command('status')
+    .description('show the relay, consumers and job queues, and what is unhealthy')
+    .addOption(serviceOption())
+    .action(cli.action(status));
+}
+
+/** Shows the services that answer, and fails if one does not. */
+async function status({ terminal, connections }: Session, { service }: { readonly service?: ServiceName }) {
+  const answers = await Promise.all(
+    servicesOf(service).map(async (service) => {
+      try {
+        return { service, overview: await connections.admin(service).getMessagingOverview() };
+      } catch (error) {
+        return { service, failure: failureOf(error) };
+      }
+    }),
+  );
+  const shown = answers.map(({ service, overview, failure }) => ({ service, ...overview, error: failure?.problem }));
+  terminal.result({ services: shown }, () =>
+    answers
+      .map(({ service, overview, failure }) => {
+        const text = overview ? overviewText(terminal, overview) : terminal.styled('red', failure?.text ?? '');
+        return `${terminal.styled('bold', service)}\n${text.replaceAll(/^(?=.)/gm, '  ')}`;
+      })
+      .join('\n\n'),
+  );
+  return answers.every(({ failure }) => failure === undefined);
+}
+
+const COLORS = { failing: 'red', attention: 'yellow', paused: 'yellow' } as const;
+
+function overviewText(terminal: Terminal, { relay, consumers, queues, problems }: MessagingOverview): string {
+  const lines = problems.map(({ severity, component, problem, since }) =>
+    terminal.styled(
+      COLORS[severity],
+      cell(`${severity}: ${component}: ${problem}${since === null ? '' : ` (since ${time(since)})`}`),
+    ),
+  );
+  return [
+    lines.join('\n') || terminal.styled('green', 'Everything is healthy.'),
+    relayText(terminal, relay),
+    table(terminal, consumers, consumerColumns(terminal), 'No consumers.'),
+    table(terminal, queues, queueColumns(terminal), 'No job queues.'),
+  ].join('\n\n');
+}
+
+function relayText(
+  terminal: Terminal,
+  { state, paused, unpublished, gaps, deadLetters, publishedPerSecond }: RelayOverview,
+) {
+  const { ready, held, blocked } = unpublished;
+  const waiting = ({ messages, oldestSeconds }: typeof ready) =>
+    messages === 0 ? 0 : `${messages}, the oldest for ${duration(oldestSeconds * 1000)}`;
+  return fields(terminal, {
+    relay: stateOf(terminal, paused, state === 'leading' ? 'publishing' : 'no process publishes'),
+    unpublished: waiting(ready),
+    'held by dead letters': waiting(held),
+    blocked: waiting(blocked),
+    gaps,
+    'dead letters': alarming(terminal, deadLetters),
+    'published a second': rate(publishedPerSecond),
+  });
+}
+
+const consumerColumns = (terminal: Terminal): Column<ConsumerOverview>[] => [
+  { title: 'CONSUMER', value: ({ consumer }) => consumer, isElastic: true },
+  { title: 'TOPIC', value: ({ topic }) => topic, isElastic: true },
+  { title: 'STATE', value: ({ paused, group }) => stateOf(terminal, paused, group?.state ?? 'unknown') },
+  { title: 'LAG', value: ({ group }) => group?.lag, align: 'right' },
+  { title: 'IN FLIGHT', value: ({ inFlight }) => inFlight, align: 'right' },
+  { title: 'PARKED', value: ({ parked }) => parked, align: 'right' },
+  { title: 'DEAD', value: ({ deadLetters }) => alarming(terminal, deadLetters), align: 'right' },
+  { title: 'PER SECOND', value: ({ processedPerSecond }) => rate(processedPerSecond), align: 'right' },
+];
+
+const queueColumns = (terminal: Terminal): Column<QueueOverview>[] => [
+  { title: 'QUEUE', value: ({ queue }) => queue, isElastic: true },
+  { title: 'STATE', value: ({ paused }) => stateOf(terminal, paused, 'running') },
+  { title: 'DUE', value: ({ due }) => due, align: 'right' },
+  { title: 'RUNNING', value: ({ running }) => running, align: 'right' },
+  { title: 'RETRYING', value: ({ retrying }) => retrying, align: 'right' },
+  { title: 'SCHEDULED', value: ({ scheduled }) => scheduled, align: 'right' },
+  { title: 'DEAD', value: ({ dead }) => alarming(terminal, dead), align: 'right' },
+];
+
+const stateOf = (terminal: Terminal, paused: object | null, otherwise: string) =>
+  paused ? new Styled(terminal.styled('yellow', 'paused')) : otherwise;
+const alarming = (terminal: Terminal, count: number) =>
+  count > 0 ? new Styled(terminal.styled('red', String(count))) : count;
+const rate = (perSecond: number) => perSecond.toFixed(perSecond < 10 ? 1 : 0);

@@ -1,0 +1,53 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Operation } from './administration.js';
+import { type Session } from './cli.js';
+import { type ServiceName } from './connection.js';
+import { CommandFailed } from './failures.js';
+import { fields, time } from './text.js';
+
+const POLL_MS = 500;
+
+/** Shows the progress of an operation until it has ended. The result is whether it succeeded. */
+export async function follow(session: Session, service: ServiceName, started: Operation): Promise<boolean> {
+  const { terminal, connections, signal } = session;
+  const admin = connections.admin(service);
+  let operation = started;
+  while (operation.finishedAt === null) {
+    const { kind, done, failed, total, waitingFor } = operation;
+    terminal.progress(
+      `${kind}: ${done} of ${total}${failed > 0 ? `, ${failed} failed` : ''}${waitingFor > 0 ? `, waiting for ${waitingFor}` : ''} …`,
+    );
+    try {
+      await pause(POLL_MS, undefined, { signal });
+    } catch {
+      const reference = `${service}/${operation.id}`;
+      throw new CommandFailed(
+        `The operation continues. Follow it with "twinbox operations show --watch ${reference}", or end it with "twinbox operations ` +
+          `cancel ${reference}".`,
+      );
+    }
+    operation = await admin.getOperation({ id: operation.id });
+  }
+  return operationResult(session, service, operation);
+}
+
+/** Prints an operation. The result is whether it succeeded, as far as it is known. */
+export function operationResult({ terminal }: Session, service: ServiceName, operation: Operation): boolean {
+  const { id, kind, state, filter, asOf, total, done, failed, problem, actor, reason, createdAt, finishedAt } =
+    operation;
+  terminal.result({ service, ...operation }, () =>
+    fields(terminal, {
+      operation: `${service}/${id}`,
+      kind,
+      state: problem === null ? state : `${state}: ${problem}`,
+      done: `${done} of ${total}${failed > 0 ? `, ${failed} failed` : ''}`,
+      filter,
+      'as of': time(asOf),
+      actor,
+      reason,
+      created: time(createdAt),
+      finished: time(finishedAt),
+    }),
+  );
+  return finishedAt === null || (failed === 0 && state === 'done');
+}

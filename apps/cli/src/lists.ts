@@ -1,0 +1,64 @@
+import { type Command, Option } from 'commander';
+import { type Page, type Pages, type TwinboxProblem } from '@twinbox/client';
+import { type Administration } from './administration.js';
+import { count, type Session } from './cli.js';
+import { type ServiceName, SERVICES } from './connection.js';
+import { UsageError } from './failures.js';
+import { servicesOf } from './reference.js';
+import { type Column, table } from './text.js';
+
+/** The options of every list. */
+export interface ListOptions {
+  readonly service?: ServiceName;
+  readonly limit: number;
+}
+
+type Owned<T> = T & { readonly service: ServiceName };
+
+/** A list of the API. */
+export type ListOf<T> = Pages<Page<T>, TwinboxProblem>;
+
+const PAGE = 100;
+
+export const serviceOption = () => new Option('--service <service>', 'one of the services').choices(SERVICES);
+
+export function withListOptions(command: Command): Command {
+  return command.addOption(serviceOption()).option('--limit <count>', 'how many are listed', count, 50);
+}
+
+/** Prints what both services list, or the one that was named. */
+export async function printList<T>(
+  { terminal, connections }: Session,
+  { service, limit }: ListOptions,
+  list: (admin: Administration, limit: number) => ListOf<T> | readonly ListOf<T>[],
+  columns: readonly Column<Owned<T>>[],
+): Promise<void> {
+  const lists = await Promise.all(
+    servicesOf(service).flatMap((service) =>
+      [list(connections.admin(service), Math.min(limit + 1, PAGE))].flat().map(async (items) => {
+        const found: Owned<T>[] = [];
+        // One more than is shown, to know whether there are more.
+        for await (const item of items) {
+          found.push({ service, ...item });
+          if (found.length > limit) break;
+        }
+        return found;
+      }),
+    ),
+  );
+  const hasMore = lists.some((items) => items.length > limit);
+  const items = lists.flatMap((items) => items.slice(0, limit));
+  terminal.result({ items, hasMore }, () => table(terminal, items, columns));
+  if (hasMore && !terminal.json) terminal.note(`There are more. --limit ${limit * 10} lists more of them.`);
+}
+
+/** Parses a time: an ISO 8601 one, or how long ago, such as `90s`, `15m`, `2h` or `3d`. */
+export function timeOption(text: string, now: number = Date.now()): string {
+  const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit];
+  if (amount !== undefined && seconds !== undefined)
+    return new Date(now - Number(amount) * seconds * 1000).toISOString();
+  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(Date.parse(text)))
+    throw new UsageError(`${text} is not a time. Examples: 2026-11-30T08:00:00Z, or 2h for two hours ago.`);
+  return new Date(text).toISOString();
+}
