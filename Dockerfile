@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
 # Copies only what is needed at run time: no sources, types or source maps; the event contracts, which are served; of the tools, only what provisions topics and demo data.
 RUN npm run build && mkdir /built \
- && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -name package.json -o -path 'libs/contracts/events/*' -not -path '*/released/*' -type f \) -exec cp --parents -t /built {} + \
+ && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -path 'apps/cli/bin/*.js' -o -name package.json -o -path 'libs/contracts/events/*' -not -path '*/released/*' -type f \) -exec cp --parents -t /built {} + \
  && cp --parents -t /built package.json tools/package.json tools/dist/provisioning/*.js
 
 # The OpenID provider for trying out AUTH_MODE=jwt. It has the development dependencies, and is not part of the production image.
@@ -32,11 +32,11 @@ COPY --from=manifests /manifests ./
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts \
  && rm -rf node_modules/typescript node_modules/.bin/tsc node_modules/.bin/tsserver node_modules/typeorm/browser \
            node_modules/node-linux-* node_modules/.bin/node \
- && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+ && find . -path '*/node_modules/*' -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 # What the image contains, and under which licences. With --omit=dev, npm sbom would also leave out production packages that development
 # needs too, so the development dependencies are deleted first.
 RUN npm pkg delete devDependencies --workspaces --include-workspace-root && npm sbom --sbom-format=cyclonedx > sbom.cdx.json \
- && find node_modules -type f -regextype egrep -iregex '.*/(licen[cs]e|copying|notice)[^/]*' -not -iregex '.*\.[cm]?js' | sort \
+ && find . -path '*/node_modules/*' -type f -regextype egrep -iregex '.*/(licen[cs]e|copying|notice)[^/]*' -not -iregex '.*\.[cm]?js' | sort \
   | while read -r file; do printf '=== %s\n\n' "$file"; cat "$file"; printf '\n\n'; done > THIRD-PARTY-NOTICES.txt
 
 FROM base
@@ -46,6 +46,7 @@ ENV NODE_ENV=production
 ENV NODE_OPTIONS=--max-old-space-size=256
 COPY --from=production-dependencies /app ./
 COPY --from=build /built ./
+RUN ln -s /app/apps/cli/bin/twinbox.js /usr/local/bin/twinbox
 USER node
 EXPOSE 8081 8082 50051 50052
 CMD ["node", "apps/order-service/dist/main.js"]

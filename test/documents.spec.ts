@@ -59,7 +59,10 @@ describe('a docker compose command in the documentation', () => {
   });
 
   it('sets only variables that docker-compose.yml reads', () => {
-    const set = commands.flatMap((command) => [...command.matchAll(/\b([A-Z_]+)=/g)].map(([, name = '']) => name));
+    // What follows `exec` is for the program in the container.
+    const set = commands.flatMap((command) =>
+      [...command.replace(/ exec .*/, '').matchAll(/\b([A-Z_]+)=/g)].map(([, name = '']) => name),
+    );
 
     expect(set.length).toBeGreaterThan(0);
     expect(set.filter((name) => !compose.includes(`\${${name}`))).toEqual([]);
@@ -83,8 +86,9 @@ describe('a docker compose command in the documentation', () => {
     const unknown = commands.filter((command) => {
       const words = command.replace(/.*docker compose /, '').split(' ');
       const profile = words[0] === '--profile' ? words.splice(0, 2)[1] : undefined;
-      const [, ...rest] = words;
-      const named = rest.filter((word) => !word.startsWith('-'));
+      const [verb, ...rest] = words;
+      const names = rest.filter((word, n) => !word.startsWith('-') && rest[n - 1] !== '-e');
+      const named = verb === 'exec' ? names.slice(0, 1) : names;
       return (profile && !profiles.has(profile)) || named.some((name) => !(name in services));
     });
 
