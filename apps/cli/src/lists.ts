@@ -23,7 +23,7 @@ const PAGE = 100;
 export const serviceOption = () => new Option('--service <service>', 'one of the services').choices(SERVICES);
 
 export function withListOptions(command: Command): Command {
-  return command.addOption(serviceOption()).option('--limit <count>', 'how many are listed', count, 50);
+  return command.option('--limit <count>', 'how many are listed', count, 50);
 }
 
 /** Prints what both services list, or the one that was named. */

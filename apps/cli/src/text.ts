@@ -4,7 +4,7 @@ import { plain } from './safe-text.js';
 import { type Terminal } from './terminal.js';
 
 /** What a table shows. */
-type Value = string | number | boolean | object | null | undefined;
+export type Value = string | number | boolean | object | null | undefined;
 
 /** A column of a table. */
 export interface Column<T> {

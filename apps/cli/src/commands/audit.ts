@@ -1,10 +1,11 @@
 import { type Command } from 'commander';
 import { type Cli, type Session } from '../cli.js';
-import { type ListOptions, printList, withListOptions } from '../lists.js';
+import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
 import { time } from '../text.js';
 
 export function addAudit(program: Command, cli: Cli): void {
   withListOptions(program.command('audit').description('list who changed what, when and why, the latest first'))
+    .addOption(serviceOption())
     .option('--actor <actor>', 'by this person')
     .option('--action <action>', 'of this kind')
     .option('--message-id <id>', 'that concern this message')

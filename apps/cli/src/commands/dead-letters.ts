@@ -2,14 +2,15 @@ import { type Command, Option } from 'commander';
 import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
 import { attempts, type Administration, type DeadLetter } from '../administration.js';
 import { type Cli } from '../cli.js';
-import { DeadItemCommands, type DeadItems, type Filters } from '../dead-items.js';
+import { addDeadItems } from '../dead-items/commands.js';
+import { type DeadItems, type Filters } from '../dead-items/dead-items.js';
 import { UsageError } from '../failures.js';
 import { deathFilters, messageFilters } from '../filters.js';
 import { letterOf } from '../reference.js';
 import { formatted, time } from '../text.js';
 
 export function addDeadLetters(program: Command, cli: Cli): void {
-  new DeadItemCommands(DEAD_LETTERS, cli).addTo(program);
+  addDeadItems(program, cli, DEAD_LETTERS);
 }
 
 type Id = Pick<DeadLetter, 'box' | 'id'>;
@@ -28,7 +29,7 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     { title: 'DEAD LETTER', value: ({ service, box, id }) => `${service}/${box}/${id}` },
     { title: 'DIED', value: ({ diedAt }) => time(diedAt) },
     { title: 'TYPE', value: ({ type }) => type },
-    { title: 'KEY', value: ({ key }) => key },
+    { title: 'KEY', value: ({ key }) => key, isElastic: true },
     {
       title: 'PLACE',
       value: (letter) => (letter.box === 'inbox' ? letter.consumer : letter.aggregateType),
@@ -47,7 +48,7 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     const { service, box, id } = letterOf(text, named);
     return { service, id: { box, id } };
   },
-  operations: (admin: Administration) => ({
+  calls: (admin: Administration) => ({
     list: (query) => boxesOf(query).map((box) => admin.listDeadLetters({ ...query, box })),
     causes: async (query) => {
       const boxes = boxesOf(query).map((box) => admin.listDeadLetterCauses({ ...query, box }));
@@ -65,6 +66,11 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     diedAt: time(letter.diedAt),
     payload: undefined,
     history: undefined,
+    // What is text is shown as such.
+    ...('rawValue' in letter && {
+      rawKey: undefined,
+      rawValue: letter.payload === null ? letter.rawValue : undefined,
+    }),
   }),
 };
 

@@ -2,13 +2,14 @@ import { type Command, Option } from 'commander';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/client/admin';
 import { attempts, type Administration } from '../administration.js';
 import { type Cli } from '../cli.js';
-import { DeadItemCommands, type DeadItems } from '../dead-items.js';
+import { addDeadItems } from '../dead-items/commands.js';
+import { type DeadItems } from '../dead-items/dead-items.js';
 import { deathFilters } from '../filters.js';
 import { referenceOf } from '../reference.js';
 import { time } from '../text.js';
 
 export function addJobs(program: Command, cli: Cli): void {
-  new DeadItemCommands(DEAD_JOBS, cli).addTo(program);
+  addDeadItems(program, cli, DEAD_JOBS);
 }
 
 const EXAMPLE = 'payments/01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
@@ -32,7 +33,7 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
     const { service, rest } = referenceOf(text, named, EXAMPLE);
     return { service, id: rest };
   },
-  operations: (admin: Administration) => ({
+  calls: (admin: Administration) => ({
     list: (query) => [admin.listDeadJobs(query)],
     causes: async (query) => (await admin.listDeadJobCauses(query)).items,
     find: (id) => admin.getDeadJob({ id }),

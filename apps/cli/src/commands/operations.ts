@@ -21,6 +21,7 @@ export function addOperations(program: Command, cli: Cli): void {
       .addOption(serviceOption())
       .addArgument(new Argument('<reference>', `such as ${EXAMPLE}`));
   withListOptions(group.command('list').description('list the operations, the latest first'))
+    .addOption(serviceOption())
     .addOption(new Option('--state <state>', 'in this state'))
     .action(cli.action(list));
   one('show', 'show an operation').option('--watch', 'follow it until it has ended').action(cli.action(show));

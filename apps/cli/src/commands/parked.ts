@@ -10,7 +10,9 @@ export function addParked(program: Command, cli: Cli): void {
   const group = program
     .command('parked')
     .description('messages that failed and are retried, or wait behind one of their key');
-  const list = withListOptions(group.command('list').description('list the parked messages'));
+  const list = withListOptions(
+    group.command('list').description('list the parked messages').addOption(serviceOption()),
+  );
   for (const option of messageFilters()) list.addOption(option);
   list.action(cli.action(listParked));
   group
@@ -27,7 +29,7 @@ async function listParked(session: Session, { service, limit, ...filter }: ListO
     { title: 'MESSAGE', value: ({ service, box, id }) => `${service}/${box}/${id}` },
     { title: 'PARKED', value: ({ parkedAt }) => time(parkedAt) },
     { title: 'TYPE', value: ({ type }) => type },
-    { title: 'KEY', value: ({ key }) => key },
+    { title: 'KEY', value: ({ key }) => key, isElastic: true },
     { title: 'ATTEMPTS', value: ({ attempts }) => attempts, align: 'right' },
     { title: 'WAITS FOR', value: ({ waitsFor }) => waitsFor, isElastic: true },
     { title: 'ERROR', value: ({ error }) => error, isElastic: true },

@@ -1,0 +1,65 @@
+import { type Option } from 'commander';
+import { type Administration, type Attempt, type Cause } from '../administration.js';
+import { type ServiceName } from '../connection.js';
+import { type ListOf } from '../lists.js';
+import { type Column, type Value } from '../text.js';
+
+/** Values by the names of the filters. */
+export interface Filters {
+  readonly box?: 'inbox' | 'outbox';
+  readonly consumer?: string;
+  readonly topic?: string;
+  readonly aggregateType?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly queue?: string;
+  readonly cause?: string;
+  readonly diedAfter?: string;
+  readonly diedBefore?: string;
+}
+
+/** The operations of the API on one kind of dead items. */
+export interface DeadItemCalls<Item, Whole, Id> {
+  readonly list: (query: Filters & { readonly limit: number }) => readonly ListOf<Item>[];
+  readonly causes: (query: Filters) => Promise<readonly Cause[]>;
+  readonly find: (id: Id) => Promise<Whole>;
+  readonly retry: (id: Id, reason: { readonly reason?: string }) => Promise<object>;
+  readonly discard: (id: Id, reason: string) => Promise<object>;
+  readonly edit: (id: Id, content: string, reason: string) => Promise<object>;
+}
+
+/** Dead letters or dead jobs: what differs between them. */
+export interface DeadItems<Item, Whole extends object, Id> {
+  readonly command: string;
+  readonly noun: string;
+  readonly description: string;
+  /** How one of them is named. */
+  readonly example: string;
+  readonly filters: () => readonly Option[];
+  readonly columns: readonly Column<Item & { readonly service: ServiceName }>[];
+  /** The stored operations on many of them. */
+  readonly kinds: { readonly retry: string; readonly discard: string };
+  /** Returns the filter of a stored operation. @throws UsageError if it is incomplete */
+  readonly bulkFilter: (filter: Filters & { readonly all?: boolean }) => object;
+  readonly idOf: (text: string, service: ServiceName | undefined) => { readonly service: ServiceName; readonly id: Id };
+  readonly calls: (admin: Administration) => DeadItemCalls<Item, Whole, Id>;
+  /** The content of one that an operator may edit. */
+  readonly contentOf: (whole: Whole) => string;
+  /** The failed attempts that are known, the oldest first. */
+  readonly attemptsOf: (whole: Whole) => readonly Attempt[];
+  /** Everything else that is known about it. */
+  readonly describe: (whole: Whole) => Readonly<Record<string, Value>>;
+}
+
+export interface OneOptions {
+  readonly service?: ServiceName;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** Returns which of the options are filters. */
+export function filterOf(filters: readonly Option[], options: object): Filters {
+  const names = new Set(filters.map((option) => option.attributeName()));
+  return Object.fromEntries(Object.entries(options).filter(([name]) => names.has(name)));
+}

@@ -1,0 +1,58 @@
+import { type Administration } from '../administration.js';
+import { type Session } from '../cli.js';
+import { type ListOptions, printList } from '../lists.js';
+import { servicesOf } from '../reference.js';
+import { plain } from '../safe-text.js';
+import { cell, fields, table, time } from '../text.js';
+import { type DeadItems, filterOf, type OneOptions } from './dead-items.js';
+
+export async function list<Item, Whole extends object, Id>(
+  items: DeadItems<Item, Whole, Id>,
+  session: Session,
+  options: ListOptions,
+): Promise<void> {
+  const query = filterOf(items.filters(), options);
+  const lists = (admin: Administration, limit: number) => items.calls(admin).list({ ...query, limit });
+  await printList(session, options, lists, items.columns);
+}
+
+export async function causes<Item, Whole extends object, Id>(
+  items: DeadItems<Item, Whole, Id>,
+  { terminal, connections }: Session,
+  options: OneOptions,
+): Promise<void> {
+  const query = filterOf(items.filters(), options);
+  const groups = servicesOf(options.service).map(async (service) => {
+    const found = await items.calls(connections.admin(service)).causes(query);
+    return found.map((cause) => ({ service, ...cause }));
+  });
+  const found = (await Promise.all(groups)).flat();
+  terminal.result({ items: found }, () =>
+    table(terminal, found, [
+      { title: 'SERVICE', value: ({ service }) => service },
+      { title: 'COUNT', value: ({ count }) => count, align: 'right' },
+      { title: 'OLDEST', value: ({ oldest }) => time(oldest) },
+      { title: 'NEWEST', value: ({ newest }) => time(newest) },
+      { title: 'TYPES', value: ({ types }) => types.map((type) => type ?? '-').join(', '), isElastic: true },
+      { title: 'CAUSE', value: ({ cause }) => cause, isElastic: true },
+    ]),
+  );
+}
+
+export async function show<Item, Whole extends object, Id>(
+  items: DeadItems<Item, Whole, Id>,
+  { terminal, connections }: Session,
+  options: OneOptions,
+  text: string,
+): Promise<void> {
+  const { service, id } = items.idOf(text, options.service);
+  const whole = await items.calls(connections.admin(service)).find(id);
+  const attempts = items.attemptsOf(whole).map(({ at, error }) => `${time(at)}  ${cell(error)}`);
+  terminal.result({ service, ...whole }, () =>
+    [
+      fields(terminal, items.describe(whole)),
+      `${terminal.styled('bold', 'failed attempts')}\n${attempts.join('\n') || 'None is recorded.'}`,
+      `${terminal.styled('bold', 'content')}\n${plain(items.contentOf(whole))}`,
+    ].join('\n\n'),
+  );
+}
