@@ -238,7 +238,11 @@ describe('P9 the metrics of a consumer', () => {
     const { metrics } = await startConsumer();
     const transaction = async (n: number, end: 'commit' | 'abort') => {
       const running = await producer.transaction();
-      await running.send({ topic, messages: [{ ...counted(n), partition: 1 }] });
+      const { key, value, headers } = counted(n);
+      await running.send({
+        topic,
+        messages: [{ key: key ?? null, value: value ?? null, headers: headers ?? {}, partition: 1 }],
+      });
       await running[end]();
     };
 

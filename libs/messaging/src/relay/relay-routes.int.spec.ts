@@ -205,11 +205,12 @@ describe('a type that no topic is declared for', () => {
     await untilPublished(sandbox.topic, 'counter', 20);
     await until('it is recorded', async () => (await leaseRow()).ahead !== null);
 
-    const reading = await readTables(sandbox.dataSource, 'sandbox', {
-      consumers: [],
-      holdKeys: true,
-      boundMs: 2000,
-    });
+    const reading = await readTables(
+      sandbox.dataSource,
+      'sandbox',
+      { consumers: [], queues: [], holdKeys: true, dueSince: { parked: null, jobs: {} } },
+      2000,
+    );
 
     expect(reading).toMatchObject({ ready: { messages: 0 }, blocked: { messages: 7 }, held: { messages: 0 } });
     expect(reading.blocked.oldestSeconds).toBeGreaterThan(0);
