@@ -43,6 +43,7 @@ export {
   type WholeLetter,
   type WholeOutboxLetter,
 } from './dead-letters/dead-letter.js';
+export { type FailedAttempt } from './postgres/failure-history.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
 export { type AuditedAction, type AuditEntry, type AuditFilter, type AuditOutcome } from './operations/audit.js';

@@ -10,6 +10,7 @@ import {
   outcomesOf,
   type Selection,
 } from './letter-store.js';
+import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
@@ -57,11 +58,11 @@ export class DeadJobStore implements DeadStore<JobFilter, DeadJob> {
   }
 
   async find(db: DataSource, id: string): Promise<WholeDeadJob | undefined> {
-    const [job]: WholeDeadJob[] = await db.query(
-      `select ${JOB}, data from ${this.jobs} where id = $1 and dead_at is not null`,
+    const [job]: (Omit<WholeDeadJob, 'history'> & { history: StoredHistory })[] = await db.query(
+      `select ${JOB}, data, history from ${this.jobs} where id = $1 and dead_at is not null`,
       [id],
     );
-    return job;
+    return job && { ...job, history: historyOf(job.history) };
   }
 
   async count(db: DataSource | EntityManager, selection: Selection<JobFilter>): Promise<number> {

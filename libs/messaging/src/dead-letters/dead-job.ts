@@ -1,3 +1,5 @@
+import { type FailedAttempt } from '../postgres/failure-history.js';
+
 /** A job that is not retried automatically any more. */
 export interface DeadJob {
   readonly id: string;
@@ -11,6 +13,8 @@ export interface DeadJob {
 /** A dead job with all its details. */
 export interface WholeDeadJob extends DeadJob {
   readonly data: unknown;
+  /** Like the history of a dead letter, with attempts whose process crashed. */
+  readonly history: readonly FailedAttempt[];
 }
 
 /** Selects the jobs that match all given fields. */

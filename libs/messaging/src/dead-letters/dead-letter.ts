@@ -1,3 +1,5 @@
+import { type FailedAttempt } from '../postgres/failure-history.js';
+
 export type LetterBox = 'outbox' | 'inbox';
 
 /** A message that Kafka rejected because of the message itself. */
@@ -51,6 +53,8 @@ export interface WholeOutboxLetter extends OutboxLetter {
   readonly dataschema: string;
   readonly payload: string;
   readonly createdAt: Date;
+  /** The rejection by Kafka. */
+  readonly history: readonly FailedAttempt[];
   /** The number of messages of its key that are parked behind it, not counting dead letters. */
   readonly waiting: number;
 }
@@ -63,6 +67,11 @@ export interface WholeInboxLetter extends InboxLetter {
   /** The record's timestamp. */
   readonly recordedAt: Date;
   readonly parkedAt: Date;
+  /**
+   * The latest 20 failures, the newest last, also those before a retry and those of the environment. Failures that a process of an
+   * earlier version recorded are missing.
+   */
+  readonly history: readonly FailedAttempt[];
   /** The number of messages of its key that are parked behind it, not counting dead letters; 0 if it holds no key. */
   readonly waiting: number;
 }

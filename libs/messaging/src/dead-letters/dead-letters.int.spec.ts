@@ -307,6 +307,7 @@ describe('a dead letter of the inbox', () => {
       value: Buffer.from('{"n":1}'),
       recordedAt: expect.any(Date),
       parkedAt: expect.any(Date),
+      history: [{ at: expect.any(Date), error: '1 is poison' }],
       waiting: 2,
     });
     expect(items[0]).toMatchObject({
@@ -322,6 +323,37 @@ describe('a dead letter of the inbox', () => {
     expect(await letters.find('inbox', '999')).toBeUndefined();
     expect(await letters.find('inbox', String(Number(items[0]!.id) + 1))).toBeUndefined();
     await expect(letters.find('inbox', 'x')).rejects.toThrow(RangeError);
+  });
+
+  it('P5 has a history of its last twenty failures, from the first one on and across a retry', async () => {
+    let attempts = 0;
+    CounterController.next = () => {
+      throw new Error(`attempt ${++attempts} of ${'x'.repeat(2000)}\0`);
+    };
+    await start({ maxAttempts: 3, backOff: { firstMs: 1, maxMs: 1 } });
+    await send(counted(1));
+    const history = async () => {
+      const [letter] = (await letters.list({ box: 'inbox' })).items;
+      const whole = letter && (await letters.find('inbox', letter.id));
+      return whole?.history.map(({ error }) => error.split(' of ')[0]);
+    };
+    await until('it is dead', async () => (await dead()).length === 1);
+    const first = await history();
+    for (const expected of [6, 9, 12, 15, 18, 21]) {
+      await letters.retry({ box: 'inbox', all: true }, BY_ANN);
+      await until('it is dead again', async () => attempts === expected && (await dead()).length === 1);
+    }
+
+    const last = await history();
+
+    const numbered = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, n) => `attempt ${from + n}`);
+    expect(first).toEqual(numbered(1, 3));
+    expect(last).toEqual(numbered(2, 21));
+    const [row] = await sandbox.database.sql('select history -> -1 as last from sandbox.inbox_parked');
+    const { at, error } = row!['last'] as { at: string; error: string };
+    expect(error).toHaveLength(1000);
+    expect(Math.abs(Date.parse(at) - Date.now())).toBeLessThan(60_000);
   });
 
   it('P5 is handled first when it is retried, and those behind it follow in order', async () => {

@@ -12,6 +12,7 @@ import {
   outcomesOf,
   type Selection,
 } from './letter-store.js';
+import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
@@ -68,15 +69,15 @@ export class InboxLetterStore implements LetterStore {
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
     // The primary key; inbox_parked_arrival for the messages behind the letter.
-    const rows: (Row & Omit<WholeInboxLetter, 'key'>)[] = await db.query(
-      `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt",
+    const rows: (Row & Omit<WholeInboxLetter, 'key' | 'history'> & { history: StoredHistory })[] = await db.query(
+      `select ${LETTER}, p.key as "rawKey", p.headers, p.value, p.recorded_at as "recordedAt", p.parked_at as "parkedAt", p.history,
               (select count(*)::int from ${this.parked} w
                 where w.consumer = p.consumer and w.key = p.key and w.holds_key and w.id > p.id
                   and w.dead_at is null and p.holds_key and p.consumer <> all($2::text[])) as waiting
          from ${this.parked} p where p.id = $1 and p.dead_at is not null`,
       [id, this.consumersNotHoldingKeys],
     );
-    return rows.map(withTextKey)[0];
+    return rows.map((row) => ({ ...withTextKey(row), history: historyOf(row.history) }))[0];
   }
 
   async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {

@@ -71,7 +71,7 @@ export class OutboxLetterStore implements LetterStore {
 
   async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
     // The primary key; outbox_parked_key for the messages behind the letter.
-    const rows: (Row & Omit<WholeOutboxLetter, 'topic'>)[] = await db.query(
+    const rows: (Row & Omit<WholeOutboxLetter, 'topic' | 'history'>)[] = await db.query(
       `select ${LETTER}, p.dataschema, p.payload, p.created_at as "createdAt",
               (select count(*)::int from ${this.parked} w
                 where w.aggregatetype = p.aggregatetype and w.aggregateid = p.aggregateid
@@ -79,7 +79,7 @@ export class OutboxLetterStore implements LetterStore {
          from ${this.parked} p where p.position = $1 and p.dead_at is not null`,
       [id],
     );
-    return rows.map((row) => this.withTopic(row))[0];
+    return rows.map((row) => ({ ...this.withTopic(row), history: [{ at: row.diedAt, error: row.error }] }))[0];
   }
 
   async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {

@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { firstFailure } from '../postgres/failure-history.js';
 import { storable } from '../message/column-text.js';
 import { type KafkaRecord, type Message } from '../message/message.js';
 import { microsOf, timeOf } from '../postgres/micros.js';
@@ -202,14 +203,14 @@ export class InboxStore {
          select $1, $6, $7 where $11 and not $17 on conflict do nothing returning 1)
        insert into ${this.schema}.inbox_parked
          (consumer, topic, partition, "offset", recorded_at, message_id, source, type, key, headers, value,
-          holds_key, attempts, error, dead_at, next_attempt_at, setbacks)
-       select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13,
+          holds_key, attempts, error, dead_at, next_attempt_at, setbacks, history)
+       select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $15, $11, $12, $13::text,
               case when $14::float8 is null then clock_timestamp() end,
               case when $14::float8 is not null and not exists (
                      select from ${this.schema}.inbox_parked e
                       where e.consumer = $1 and e.key = $9 and e.holds_key and (e.dead_at is null or $16) and $11)
                    then clock_timestamp() + $14::float8 * interval '1 ms' end,
-              $18
+              $18, case when $13::text is null then '[]' else ${firstFailure('$13::text')} end
         where not $11 or $17 or exists (select from recorded)
        on conflict (consumer, topic, partition, "offset", recorded_at) where not holds_key do nothing returning 1`,
       [

@@ -1,6 +1,7 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { type CrashMarks } from './crash-marks.js';
 import { blocksOf, dueSince, LATE, SLICE_BLOCKS, type Strays } from '../postgres/due-range.js';
+import { withFailure } from '../postgres/failure-history.js';
 import { storable } from '../message/column-text.js';
 import { type KafkaRecord } from '../message/message.js';
 import { quoteIdentifier } from '../postgres/schema.js';
@@ -196,7 +197,7 @@ export class ParkedStore {
   ): Promise<void> {
     await tx.query(
       `update ${this.parked}
-          set attempts = $2, setbacks = $5, error = $3, next_attempt_at = clock_timestamp() + $4::float8 * interval '1 ms',
+          set attempts = $2, setbacks = $5, error = $3::text, history = ${withFailure('history', '$3::text')}, next_attempt_at = clock_timestamp() + $4::float8 * interval '1 ms',
               dead_at = case when $4::float8 is null then clock_timestamp() end
         where id = $1`,
       [id, put.attempts, storable(put.error), put.delayMs ?? null, put.setbacks],

@@ -65,7 +65,11 @@ describe('a dead job', () => {
     await until('the job is done', async () => (await sandbox.rows()).length === 1);
     expect(retried).toBe(1);
     expect(first).toMatchObject({ queue: 'call', attempts: 1, error: 'no', diedAt: expect.any(Date) as Date });
-    expect(await dead.find(second!.id)).toEqual({ ...second, data: { n: 2 } });
+    expect(await dead.find(second!.id)).toEqual({
+      ...second,
+      data: { n: 2 },
+      history: [{ at: expect.any(Date) as Date, error: 'no' }],
+    });
     expect(await dead.find(first!.id)).toBeUndefined();
     expect(await dead.list()).toEqual({ items: [second], nextCursor: null });
     expect(calls.at(-1)).toMatchObject({ id: first!.id, attempt: 1 });

@@ -1,5 +1,6 @@
 import { type DataSource, type EntityManager } from 'typeorm';
 import { blocksOf, type DueSince, dueSince, LATE, NIL, SLICE_BLOCKS, type Strays } from '../postgres/due-range.js';
+import { withFailure } from '../postgres/failure-history.js';
 import { storable } from '../message/column-text.js';
 import { type Job } from './job-queue.js';
 import { prepared } from '../postgres/prepared.js';
@@ -29,6 +30,8 @@ export interface PutBack {
   readonly error: string;
 }
 
+/** The error of an attempt whose process did not record how it ended, as an SQL literal. */
+const LOST = `'the process that ran it crashed or lost its database connection'`;
 /** How far the times of statements that run at about the same time may differ. */
 const SLACK = '1 s';
 /** How many of a queue's next jobs are searched for ones with a creation time in the future. */
@@ -85,7 +88,8 @@ export class JobStore {
        update ${this.jobs} as job
           set lease = $3, run_at = clock_timestamp() + $4 * interval '1 ms',
               -- The previous holder neither finished the job nor handed it back. Perhaps the job crashed its process.
-              attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int
+              attempts = job.attempts + (job.lease is not null and job.lease <> all($5::uuid[]))::int,
+              history = case when job.lease is not null and job.lease <> all($5::uuid[]) then ${withFailure('job.history', LOST)} else job.history end
         -- An array, because the planner expects a join to be large and would read the whole table.
         where job.id = any(array(select id from due))
        returning job.id, job.queue, job.data, job.attempts, job.setbacks, job.lease,
@@ -151,7 +155,7 @@ export class JobStore {
   ): Promise<boolean> {
     const [, updated]: [unknown, number] = await db.query(
       `update ${this.jobs}
-          set lease = null, attempts = $3, setbacks = $6, error = $5,
+          set lease = null, attempts = $3, setbacks = $6, error = $5::text, history = ${withFailure('history', '$5::text')},
               run_at = clock_timestamp() + coalesce($4::float8, 0) * interval '1 ms',
               dead_at = case when $4::float8 is null then clock_timestamp() end
         where id = $1 and lease = $2`,

@@ -242,6 +242,10 @@ describe('a process that crashes or freezes', () => {
     expect(await sandbox.row()).toMatchObject({
       attempts: 10,
       error: expect.stringContaining('no attempts left') as string,
+      history: [
+        { error: 'the process that ran it crashed or lost its database connection' },
+        { error: expect.stringContaining('no attempts left') as string },
+      ],
     });
     expect(await sandbox.effects()).toEqual(['child']);
   });
