@@ -66,7 +66,9 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     `create index messaging_operations_finished on ${s}.messaging_operations (finished_at, id) where finished_at is not null`,
     leastAuditRetention(s, auditMs),
     auditForget(s),
-    `revoke execute on function ${s}.messaging_audit_retention(), ${s}.messaging_audit_forget(float8, bigint, integer) from public`,
+    outboxEdit(s),
+    `revoke execute on function ${s}.messaging_audit_retention(), ${s}.messaging_audit_forget(float8, bigint, integer),
+       ${s}.outbox_edit(bigint, text) from public`,
   ];
 }
 
@@ -91,9 +93,22 @@ function auditForget(s: string): string {
     end $$`;
 }
 
+/**
+ * Replaces the payload of a dead letter, also in the log, from which a successor of the relay or a replay would otherwise send the
+ * original. The id is compared too, because after a reset of the sequence another message may have the position.
+ */
+function outboxEdit(s: string): string {
+  return `create function ${s}.outbox_edit(at_position bigint, edited text) returns void ${WITH_RIGHTS_OF_OWNER} as $$
+    begin
+      with letter as (
+        update ${s}.outbox_parked set payload = edited where position = at_position and dead_at is not null returning position, id)
+      update ${s}.outbox as log set payload = edited from letter where log.position = letter.position and log.id = letter.id;
+    end $$`;
+}
+
 export function administrationOfVersion5Down(s: string): readonly string[] {
   return [
-    `drop function ${s}.messaging_audit_forget, ${s}.messaging_audit_retention`,
+    `drop function ${s}.messaging_audit_forget, ${s}.messaging_audit_retention, ${s}.outbox_edit`,
     `drop table ${s}.messaging_operations, ${s}.messaging_pauses`,
     `drop index ${s}.messaging_audit_operation`,
     `alter table ${s}.messaging_audit drop column outcome, drop column operation, drop column detail`,
