@@ -44,6 +44,7 @@ export {
   type WholeOutboxLetter,
 } from './dead-letters/dead-letter.js';
 export { type FailedAttempt } from './postgres/failure-history.js';
+export { EditRefusedError } from './dead-letters/edit.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
 export { type AuditedAction, type AuditEntry, type AuditFilter, type AuditOutcome } from './operations/audit.js';

@@ -7,6 +7,7 @@ import { checkJobFilter, jobPlaceOf } from './letter-choice.js';
 import { type LetterChange } from './letter-changes.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
+import { JobHandlers } from '../jobs/job-handlers.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import {
   checkAction,
@@ -36,6 +37,7 @@ export class DeadJobs {
     private readonly dataSources: DataSources,
     private readonly dueWork: DueWork,
     private readonly afterCommit: AfterCommit,
+    private readonly handlers: JobHandlers,
   ) {
     this.changes = new JobChanges(schema);
   }
@@ -113,6 +115,32 @@ export class DeadJobs {
   ): Promise<DeadJob | undefined> {
     checkReason(action.reason);
     return this.changeOne(tx, 'discard', id, action);
+  }
+
+  /**
+   * Replaces the data of one job and retries it in the caller's transaction, like {@link retryOne}. Its id stays. The data may be any
+   * JSON, unless this process has a handler whose `check` refuses it. The audit entry has the original data, the edited data and their
+   * difference (RFC 6902).
+   * @throws EditRefusedError for data that is refused, and whenever {@link retryOne} throws. The transaction then has to be rolled back.
+   */
+  async edit(
+    tx: EntityManager,
+    id: string,
+    data: unknown,
+    action: LetterAction & { readonly reason: string },
+  ): Promise<DeadJob | undefined> {
+    checkJobFilter({ ids: [id] });
+    checkReason(action.reason);
+    checkAction(action);
+    const queryRunner = await beginOperatorAction(tx);
+    const check = (queue: string, edited: unknown) =>
+      this.handlers
+        .find()
+        .find(({ name }) => name === queue)
+        ?.check?.(edited);
+    const job = await this.changes.edit(tx, id, data, check, action);
+    if (job) this.afterCommit.run(queryRunner, this.wakeWorker);
+    return job;
   }
 
   private async changeAll(change: LetterChange, ids: readonly string[], action: LetterAction): Promise<number> {

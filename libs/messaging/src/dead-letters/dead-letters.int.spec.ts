@@ -6,6 +6,7 @@ import { type DeadLetter, type InboxLetter } from './dead-letter.js';
 import { DeadLetters } from './dead-letters.js';
 import { type LetterChoice } from './letter-choice.js';
 import { AfterCommit } from '../postgres/after-commit.js';
+import { EditRefusedError } from './edit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { InboxStore } from '../inbox/inbox-store.js';
@@ -568,6 +569,121 @@ describe('a dead letter of the inbox', () => {
   });
 });
 
+describe('an edited letter of the inbox', () => {
+  const edit = async (id: string, payload: string) =>
+    sandbox.dataSource.transaction((tx) => letters.edit(tx, 'inbox', id, payload, BY_ANN));
+  const detail = async () => (await letters.history()).items[0]!.detail;
+
+  it('P5 is handled with the new payload, before those behind it, and the audit has the original and the difference', async () => {
+    await start();
+    const sent = counted(1, { value: '{"n":"one","tags":["a","b"]}' });
+    await send(sent, counted(2));
+    await until('its key is parked', async () => (await parked()).length === 2);
+    const [letter] = (await letters.list({ box: 'inbox' })).items;
+
+    const edited = await edit(letter!.id, '{"n":1,"tags":["a"]}');
+    const again = await edit(letter!.id, '{"n":1}');
+
+    await until('both are handled', async () => (await effects('a')).length === 2);
+    expect(await effects('a')).toEqual([1, 2]);
+    expect(edited).toEqual(letter);
+    expect(again).toBeUndefined();
+    expect((await letters.history()).items).toMatchObject([
+      { action: 'edit', box: 'inbox', ...BY_ANN, letter: { id: letter!.id } },
+    ]);
+    expect(await detail()).toEqual({
+      original: sent.value,
+      edited: '{"n":1,"tags":["a"]}',
+      difference: [
+        { op: 'replace', path: '/n', value: 1 },
+        { op: 'remove', path: '/tags/1' },
+      ],
+    });
+    // The edited message is the same one, so it is a duplicate when Kafka delivers it again.
+    await send(sent, counted(3));
+    await until('the next one is handled', async () => (await effects('a')).length === 3);
+    expect(await effects('a')).toEqual([1, 2, 3]);
+  });
+
+  it('P5 takes its place in its key if it could not be read, so those that are parked follow it', async () => {
+    const state = poison(2);
+    await start();
+    await send(counted(1, { value: Buffer.from([0xff, 0]) }), counted(2), counted(3));
+    await until('all are parked', async () => (await parked()).length === 3);
+    const [unreadable, second] = (await letters.list({ box: 'inbox' }, { order: 'oldest' })).items;
+    state.on = false;
+
+    await letters.retry({ box: 'inbox', ids: [second!.id] }, BY_ANN);
+    await until('the others are handled', async () => (await effects('a')).length === 2);
+    state.on = true;
+    await send(counted(2), counted(4));
+    await until('others are parked', async () => (await parked()).length === 3);
+    state.on = false;
+    await edit(unreadable!.id, '{"n":1}');
+    await letters.retry({ box: 'inbox', all: true }, BY_ANN);
+
+    await until('all are handled', async () => (await parked()).length === 0);
+    expect(await effects('a')).toEqual([2, 3, 1, 2, 4]);
+    const entries = (await letters.history()).items.filter(({ action }) => action === 'edit');
+    expect(entries[0]!.detail).toEqual({ original: { base64: '/wA=' }, edited: '{"n":1}', difference: null });
+  });
+
+  it('P5 is refused with a reason if the inbox could not read it, and stays as it was', async () => {
+    await start();
+    const structured = { 'content-type': 'application/cloudevents+json' };
+    const event = { specversion: '1.0', id: randomUUID(), source: '/test', type: 'Counted', data: { n: 'x' } };
+    const twice = counted(1, { key: 'b', value: 'no JSON' });
+    await send(
+      counted(1, { value: '{"n":"one"}' }),
+      { key: 's', value: JSON.stringify(event), headers: structured },
+      twice,
+      { key: 'c', value: '{}', headers: {} },
+    );
+    await until('all are dead', async () => (await dead()).length === 4);
+    await send({ ...twice, value: '{"n":7}' });
+    await until('the copy is handled', async () => (await effects('b')).length === 1);
+    const { items } = await letters.list({ box: 'inbox' });
+    const idOf = (key: string) => items.find((letter) => letter.key === key)!.id;
+    const refusals: [string, string, string][] = [
+      ['a', '{"n":', 'The payload is not a JSON object'],
+      ['a', '[1]', 'The payload is not a JSON object'],
+      [
+        'a',
+        '{"n":"two"}',
+        'The message would still be unreadable: the data violates its contract: n must be an integer number',
+      ],
+      ['a', `{"n":1,"x":"${'x'.repeat(2 ** 20)}"}`, 'bytes, more than'],
+      ['a', `{"n":1,"x":${'['.repeat(600)}${']'.repeat(600)}}`, 'nested deeper than 500'],
+      ['a', '{"n":1,"x":"\ud800"}', 'half of a surrogate pair'],
+      [
+        's',
+        JSON.stringify({ ...event, id: randomUUID(), data: { n: 1 } }),
+        `The id of the message must stay ${event.id}`,
+      ],
+      [
+        's',
+        JSON.stringify({ ...event, source: '/other', data: { n: 1 } }),
+        'The source of the message must stay /test',
+      ],
+      ['b', '{"n":8}', 'has already received a copy of message'],
+      ['c', '{"n":1}', 'The message would still be unreadable: header missing: ce_id'],
+    ];
+    const before = await parked();
+
+    for (const [key, payload, message] of refusals) {
+      const refusal = edit(idOf(key), payload);
+      await expect(refusal).rejects.toThrow(EditRefusedError);
+      await expect(refusal).rejects.toThrow(message);
+    }
+
+    await expect(edit('999', '{"n":1}')).resolves.toBeUndefined();
+    expect(await parked()).toEqual(before);
+    expect((await letters.history()).items).toEqual([]);
+    await edit(idOf('s'), JSON.stringify({ ...event, data: { n: 5 } }));
+    await until('the structured event is handled', async () => (await effects('s'))[0] === 5);
+  });
+});
+
 describe('a dead letter of the outbox', () => {
   const MAX_BYTES = 20_000;
 
@@ -639,5 +755,34 @@ describe('a dead letter of the outbox', () => {
     expect(discarded).toBe(1);
     expect(published('a')).toEqual([1, 3, 4]);
     expect(await letters.find('outbox', '2')).toBeUndefined();
+  });
+
+  it('P5 P3 is published with the new payload when it is edited, and by a successor too, or refused', async () => {
+    await givenRefusals(['a']);
+    const [letter] = (await letters.list({ box: 'outbox' })).items;
+    const edit = async (payload: string) =>
+      sandbox.dataSource.transaction((tx) => letters.edit(tx, 'outbox', letter!.id, payload, BY_ANN));
+
+    await expect(edit('{"n":"two"}')).rejects.toThrow('The data violates its contract: n must be an integer number');
+    await expect(edit('no JSON')).rejects.toThrow(EditRefusedError);
+    const unchanged = (await letters.list({ box: 'outbox' })).items;
+    await edit('{"n":2}');
+    await until('the whole key is published', () => published('a').includes(4));
+    // A relay that was killed before it recorded any progress.
+    await sandbox.database.sql(
+      `update sandbox.relay_lease set holder = gen_random_uuid(), expires_at = '-infinity', position = 0, gaps = '{}'`,
+    );
+    sandbox.newRelay().start();
+
+    await until(
+      'its successor has sent everything again',
+      () => counts(sandbox.topic, 'a').filter((n) => n === 4).length > 1,
+    );
+    expect(unchanged).toEqual([letter]);
+    expect(published('a')).toEqual([1, 2, 3, 4]);
+    expect((await letters.history()).items).toMatchObject([
+      { action: 'edit', box: 'outbox', detail: { edited: '{"n":2}', difference: [{ op: 'remove', path: '/filler' }] } },
+    ]);
+    expect(await letters.find('outbox', letter!.id)).toBeUndefined();
   });
 });

@@ -140,6 +140,30 @@ export class DeadLetters {
   }
 
   /**
+   * Replaces the payload of one letter and retries it in the caller's transaction, like {@link retryOne}. Its id stays. `payload` is the
+   * value of the record: the JSON of the data, or in the structured mode of CloudEvents the JSON of the whole event. The audit entry has
+   * the original payload, the edited one and their difference (RFC 6902). An inbox letter that could not be read takes its place in its
+   * key, before the messages that are still parked.
+   * @throws EditRefusedError for a payload that the inbox or outbox would not accept, and whenever {@link retryOne} throws. The
+   * transaction then has to be rolled back.
+   */
+  async edit(
+    tx: EntityManager,
+    box: LetterBox,
+    id: string,
+    payload: string,
+    action: LetterAction & { readonly reason: string },
+  ): Promise<DeadLetter | undefined> {
+    checkFilter({ box, ids: [id] });
+    checkReason(action.reason);
+    checkAction(action);
+    const queryRunner = await beginOperatorAction(tx);
+    const letter = await this.changes.edit(tx, box, id, payload, action);
+    if (letter) this.afterCommit.run(queryRunner, this.notifyAfterCommit);
+    return letter;
+  }
+
+  /**
    * Lists the audit entries, newest first. With `messageId`, only those of one message.
    * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
    */

@@ -1,8 +1,11 @@
 import { type EntityManager } from 'typeorm';
 import { type DeadJob, type JobFilter } from './dead-job.js';
 import { DeadJobStore } from './dead-job-store.js';
+import { detailOfJson, EditRefusedError } from './edit.js';
 import { type LetterChange } from './letter-changes.js';
 import { type Selection } from './letter-store.js';
+import { describeError } from '../errors.js';
+import { jsonOf } from '../jobs/new-job.js';
 import { Audit } from '../operations/audit.js';
 import { type LetterAction } from '../operations/operator.js';
 
@@ -37,5 +40,38 @@ export class JobChanges {
     const { actor, reason, operation } = by;
     await this.audit.write(tx, { actor, action: change, box: 'jobs', reason, operation }, jobs);
     return jobs;
+  }
+
+  /** Replaces the data of one job and retries it. Returns it as it was; undefined if it is no longer dead. @throws EditRefusedError */
+  async edit(
+    tx: EntityManager,
+    id: string,
+    data: unknown,
+    check: (queue: string, data: unknown) => string | undefined,
+    { actor, reason }: LetterAction,
+  ): Promise<DeadJob | undefined> {
+    await this.audit.lock(tx);
+    const [job] = await this.store.take(tx, {}, [id]);
+    if (!job) return undefined;
+    const json = checkedJson(job, data, check);
+    const original = await this.store.edit(tx, id, json);
+    await this.store.retry(tx, [id]);
+    const detail = detailOfJson(original, JSON.parse(json));
+    await this.audit.write(tx, { actor, action: 'edit', box: 'jobs', reason, detail }, [job]);
+    return job;
+  }
+}
+
+function checkedJson(
+  { id, queue }: DeadJob,
+  data: unknown,
+  check: (queue: string, data: unknown) => string | undefined,
+): string {
+  const wrong = check(queue, data);
+  if (wrong !== undefined) throw new EditRefusedError(`The handler of ${queue} does not accept the data: ${wrong}`);
+  try {
+    return jsonOf(data, `job ${id} of ${queue}`);
+  } catch (error) {
+    throw new EditRefusedError(describeError(error), { cause: error });
   }
 }

@@ -1,7 +1,9 @@
 import { type EntityManager } from 'typeorm';
 import { type DeadLetter, type LetterBox, type LetterFilter } from './dead-letter.js';
+import { detailOfTexts } from './edit.js';
 import { InboxLetterStore } from './inbox-letter-store.js';
 import { type LetterStore, type Selection } from './letter-store.js';
+import { LetterEdits } from './letter-edits.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { Audit } from '../operations/audit.js';
 import { type LetterAction } from '../operations/operator.js';
@@ -12,11 +14,14 @@ export type LetterChange = 'retry' | 'discard';
 /** Retries and discards dead letters in a transaction, together with their audit entries. */
 export class LetterChanges {
   readonly stores: Readonly<Record<LetterBox, LetterStore>>;
+  private readonly edits: LetterEdits;
   private readonly audit: Audit;
 
-  constructor({ schema, consumes, publishes }: Pick<MessagingOptions, 'schema' | 'consumes' | 'publishes'>) {
+  constructor(options: Pick<MessagingOptions, 'schema' | 'consumes' | 'publishes'>) {
+    const { schema, consumes, publishes } = options;
     const goOn = consumes.filter(({ afterDeadLetter }) => afterDeadLetter === 'go-on').map(({ groupId }) => groupId);
     this.stores = { outbox: new OutboxLetterStore(schema, publishes), inbox: new InboxLetterStore(schema, goOn) };
+    this.edits = new LetterEdits(options);
     this.audit = new Audit(schema);
   }
 
@@ -41,6 +46,28 @@ export class LetterChanges {
     const { actor, reason, operation } = by;
     await this.audit.write(tx, { actor, action: change, box: filter.box, reason, operation }, letters);
     return letters;
+  }
+
+  /**
+   * Replaces the payload of one letter and retries it, in the order of {@link apply}. Returns it as it was; undefined if it is no longer
+   * dead.
+   * @throws EditRefusedError
+   */
+  async edit(
+    tx: EntityManager,
+    box: LetterBox,
+    id: string,
+    payload: string,
+    { actor, reason }: LetterAction,
+  ): Promise<DeadLetter | undefined> {
+    await this.edits.lockFreeKey(tx, box, id);
+    const [letter] = await this.take(tx, { box }, [id]);
+    if (!letter) return undefined;
+    const original = await this.edits.apply(tx, letter, payload);
+    await this.stores[box].retry(tx, [id]);
+    const detail = detailOfTexts(original, payload);
+    await this.audit.write(tx, { actor, action: 'edit', box, reason, detail }, [letter]);
+    return letter;
   }
 
   /** Locks and returns the letters, in the order of {@link apply}. */

@@ -6,6 +6,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { DeadJobs } from '../dead-letters/dead-jobs.js';
+import { EditRefusedError } from '../dead-letters/edit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { MessagingHealth } from '../operations/health.js';
@@ -36,7 +37,11 @@ describe('a dead job', () => {
 
   @Injectable()
   class Caller {
-    @JobHandler('call', { ...SOON, maxAttempts: 1 })
+    @JobHandler('call', {
+      ...SOON,
+      maxAttempts: 1,
+      check: (data) => ((data as { n: number } | undefined)?.n === 0 ? 'n must be positive' : undefined),
+    })
     async call(job: Job<{ n: number }>): Promise<void> {
       calls.push(job);
       if (broken) throw new PermanentError('no');
@@ -108,6 +113,39 @@ describe('a dead job', () => {
     expect(await sandbox.database.sql('select action from sandbox.messaging_audit order by id')).toEqual([
       { action: 'retry' },
       { action: 'discard' },
+    ]);
+  });
+
+  it('P5 is retried with data that an operator has edited, if its handler accepts them', async () => {
+    const [dead, db] = [module.get(DeadJobs), module.get(DataSource)];
+    const { id } = (await dead.list()).items[0]!;
+    const original = (await dead.find(id))!.data;
+    const why = { actor: 'olga', reason: 'the wrong number' };
+    const edit = async (data: unknown) => db.transaction(async (tx) => dead.edit(tx, id, data, why));
+    broken = false;
+
+    await expect(edit({ n: 0 })).rejects.toThrow('The handler of call does not accept the data: n must be positive');
+    await expect(edit({ n: 1, text: '\0' })).rejects.toThrow('contains a zero byte or half of a surrogate pair');
+    await expect(edit(undefined)).rejects.toThrow(EditRefusedError);
+    const untouched = await dead.find(id);
+    const edited = await edit({ n: 7, by: ['olga'] });
+
+    await until('it was called again', () => calls.some((job) => job.id === id && (job.data as { n: number }).n === 7));
+    expect(untouched!.data).toEqual(original);
+    expect(edited).toMatchObject({ id, error: 'no' });
+    expect(await sandbox.database.sql('select action, reason, detail from sandbox.messaging_audit')).toEqual([
+      {
+        action: 'edit',
+        reason: 'the wrong number',
+        detail: {
+          original,
+          edited: { n: 7, by: ['olga'] },
+          difference: [
+            { op: 'add', path: '/by', value: ['olga'] },
+            { op: 'replace', path: '/n', value: 7 },
+          ],
+        },
+      },
     ]);
   });
 

@@ -25,6 +25,8 @@ export interface JobOptions {
   readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
   /** How long an attempt may take before it fails: its signal aborts, and the job is retried. In milliseconds, default 60 s. */
   readonly timeoutMs?: number;
+  /** Returns what is wrong with data that an operator has edited; undefined if the handler accepts it. Default: it accepts any JSON. */
+  readonly check?: (data: unknown) => string | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export interface JobQueue {
   readonly maxAttempts: number;
   readonly backOff: { readonly firstMs: number; readonly maxMs: number };
   readonly timeoutMs: number;
+  readonly check: ((data: unknown) => string | undefined) | undefined;
   readonly handle: JobHandlerMethod<unknown>;
   readonly dead: JobDeadMethod<unknown> | undefined;
 }
@@ -71,6 +74,7 @@ export function jobQueue(
     maxAttempts: options.maxAttempts ?? 10,
     backOff: options.backOff ?? { firstMs: 1000, maxMs: 300_000 },
     timeoutMs: options.timeoutMs ?? 60_000,
+    check: options.check,
     handle,
     dead,
   };

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { isUuid, textFlaw } from '../message/column-text.js';
+import { isStorableJson, isUuid, textFlaw } from '../message/column-text.js';
 import { PermanentError } from '../errors.js';
 import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
 
@@ -36,16 +36,14 @@ export function jobRows(queue: string, jobs: readonly NewJob[]): JobRow[] {
   });
 }
 
-/** Text that jsonb rejects. `JSON.stringify` escapes these characters with `\u`, and no others except control characters. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
-
-function jsonOf(data: object, name: string): string {
+/** Serialises the data of a job. @throws PermanentError, which never contains the data */
+export function jsonOf(data: unknown, name: string): string {
   const json = JSON.stringify(data) as string | undefined;
   if (json === undefined) throw new PermanentError(`The data of ${name} cannot be serialised as JSON`);
   const bytes = Buffer.byteLength(json);
   if (bytes > MAX_PAYLOAD_BYTES)
     throw new PermanentError(`The data of ${name} has ${bytes} bytes, more than ${MAX_PAYLOAD_BYTES}`);
-  if (json.includes('\\u') && UNSTORABLE.test(json))
+  if (!isStorableJson(json))
     throw new PermanentError(`The data of ${name} contains a zero byte or half of a surrogate pair`);
   return json;
 }

@@ -25,6 +25,14 @@ export function textFlaw(text: string): string | undefined {
   return isTooLong(text) ? `is longer than ${MAX_CHARACTERS} characters` : undefined;
 }
 
+/** Text that jsonb rejects. `JSON.stringify` escapes these characters with `\u`, and no others except control characters. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+/** Whether jsonb can store JSON that `JSON.stringify` has returned, that is, whether it has neither a zero byte nor half of a surrogate pair. */
+export function isStorableJson(json: string): boolean {
+  return !(json.includes('\\u') && UNSTORABLE.test(json));
+}
+
 /**
  * A b-tree entry holds 2,704 bytes (PostgreSQL, "B-Tree Limits"). An entry of `inbox_pkey` also contains a consumer of up to
  * 1,020 bytes.
