@@ -624,8 +624,8 @@ describe('an edited letter of the inbox', () => {
 
     await until('all are handled', async () => (await parked()).length === 0);
     expect(await effects('a')).toEqual([2, 3, 1, 2, 4]);
-    const entries = (await letters.history()).items.filter(({ action }) => action === 'edit');
-    expect(entries[0]!.detail).toEqual({ original: { base64: '/wA=' }, edited: '{"n":1}', difference: null });
+    const entry = (await letters.history()).items.find(({ action }) => action === 'edit');
+    expect(entry!.detail).toEqual({ original: { base64: '/wA=' }, edited: '{"n":1}', difference: null });
   });
 
   it('P5 is refused with a reason if the inbox could not read it, and stays as it was', async () => {

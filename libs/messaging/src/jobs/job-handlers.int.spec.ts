@@ -180,7 +180,7 @@ describe('a dead job', () => {
 
     expect(page.items).toEqual([items[0]]);
     expect(next).toEqual({ items: [items[1]], nextCursor: null });
-    expect(oldest.items).toEqual([...items].reverse());
+    expect(oldest.items).toEqual(items.toReversed());
     for (const filter of [{ queue: 'other' }, { cause: 'other' }, { diedBefore: new Date(0) }, { ids: [] }])
       expect(await dead.list(filter)).toEqual({ items: [], nextCursor: null });
     expect(await dead.causes({ diedAfter: new Date(0) })).toEqual({

@@ -30,6 +30,17 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     `alter table ${s}.messaging_audit
        add column outcome varchar(20) not null default 'done', add column operation uuid, add column detail jsonb`,
     `create index messaging_audit_operation on ${s}.messaging_audit (operation, id) where operation is not null`,
+    ...pausesAndOperations(s),
+    leastAuditRetention(s, auditMs),
+    auditForget(s),
+    outboxEdit(s),
+    `revoke execute on function ${s}.messaging_audit_retention(), ${s}.messaging_audit_forget(float8, bigint, integer),
+       ${s}.outbox_edit(bigint, text) from public`,
+  ];
+}
+
+function pausesAndOperations(s: string): readonly string[] {
+  return [
     // What must not run now: a consumer, a job queue, or the relay.
     `create table ${s}.messaging_pauses (
       kind varchar(20) not null,
@@ -64,11 +75,6 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     )`,
     `create index messaging_operations_open on ${s}.messaging_operations (created_at, id) where finished_at is null`,
     `create index messaging_operations_finished on ${s}.messaging_operations (finished_at, id) where finished_at is not null`,
-    leastAuditRetention(s, auditMs),
-    auditForget(s),
-    outboxEdit(s),
-    `revoke execute on function ${s}.messaging_audit_retention(), ${s}.messaging_audit_forget(float8, bigint, integer),
-       ${s}.outbox_edit(bigint, text) from public`,
   ];
 }
 
