@@ -17,13 +17,25 @@ interface Request {
 const ROUTES: readonly (readonly [string, Statuses, Request?])[] = [
   ['GET /admin/messaging', mayLook(200)],
   ['GET /admin/messaging/dead-letters', mayLook(200), { query: '?box=inbox' }],
+  ['GET /admin/messaging/dead-letters/causes', mayLook(200), { query: '?box=outbox' }],
   ['GET /admin/messaging/dead-letters/{box}/{id}', mayLook(404)],
   ['POST /admin/messaging/dead-letters/{box}/{id}/retry', mayChange(404), { body: {} }],
   ['POST /admin/messaging/dead-letters/{box}/{id}/discard', mayChange(404), { body: REASON }],
   ['GET /admin/messaging/dead-jobs', mayLook(200)],
+  ['GET /admin/messaging/dead-jobs/causes', mayLook(200)],
   ['GET /admin/messaging/dead-jobs/{id}', mayLook(404)],
   ['POST /admin/messaging/dead-jobs/{id}/retry', mayChange(404), { body: {} }],
   ['POST /admin/messaging/dead-jobs/{id}/discard', mayChange(404), { body: REASON }],
+  ['POST /admin/messaging/operations', mayChange(422), { body: { kind: 'retry-letters', filter: {} } }],
+  ['GET /admin/messaging/operations', mayLook(200)],
+  ['GET /admin/messaging/operations/{id}', mayLook(404)],
+  ['POST /admin/messaging/operations/{id}/cancel', mayChange(404), { body: {} }],
+  ['GET /admin/messaging/pauses', mayLook(200)],
+  ['PUT /admin/messaging/pauses/{kind}/{name}', mayChange(404), { body: {} }],
+  ['DELETE /admin/messaging/pauses/{kind}/{name}', mayChange(404)],
+  ['GET /admin/messaging/incidents', mayLook(200)],
+  ['POST /admin/messaging/incidents/{id}/acknowledge', mayChange(404), { body: REASON }],
+  ['GET /admin/messaging/audit', mayLook(200)],
 ];
 
 /** The routes of the administration, with what each kind of caller gets. */
@@ -49,6 +61,6 @@ export async function answersOfAdminRoutes(
 }
 
 function pathOf(template: string): string {
-  const id = template.includes('{box}') ? '999999' : '01939d3c-0000-7000-8000-000000000000';
-  return template.replace('{box}', 'inbox').replace('{id}', id);
+  const id = /\{box\}|incidents/.test(template) ? '999999' : '01939d3c-0000-7000-8000-000000000000';
+  return template.replace('{box}', 'inbox').replace('{id}', id).replace('{kind}/{name}', 'queue/none');
 }

@@ -1,4 +1,4 @@
-import { ValidateBy } from 'class-validator';
+import { ValidateBy, type ValidateByOptions, type ValidationOptions } from 'class-validator';
 
 /** Returns whether PostgreSQL can store the text. Its `text` and `jsonb` hold neither U+0000 nor half of a surrogate pair. */
 export function isStorable(text: string): boolean {
@@ -9,8 +9,8 @@ export function isStorable(text: string): boolean {
  * Accepts text of `min` to `max` characters that PostgreSQL can store. Characters are code points, as in a varchar. class-validator's
  * `Length` and `MaxLength` do not count variation selectors, so they accept text that the column rejects.
  */
-export function IsText(min: number, max: number): PropertyDecorator {
-  return ValidateBy({
+export function IsText(min: number, max: number, options?: ValidationOptions): PropertyDecorator {
+  const rule: ValidateByOptions = {
     name: 'isText',
     constraints: [min, max],
     validator: {
@@ -23,7 +23,8 @@ export function IsText(min: number, max: number): PropertyDecorator {
       defaultMessage: (args) =>
         `${args?.property ?? 'it'} must be text of ${min === 0 ? 'at most' : `${min} to`} ${max} characters`,
     },
-  });
+  };
+  return ValidateBy(rule, options);
 }
 
 function lengthOf(text: string): number {

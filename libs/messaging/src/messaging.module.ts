@@ -182,9 +182,9 @@ function outboxProvider(options: MessagingOptions): Provider {
 function incidentsProvider(options: MessagingOptions): Provider {
   return {
     provide: Incidents,
-    inject: [DataSources, MessagingHealth, DueWork],
-    useFactory: (dataSources: DataSources, health: MessagingHealth, dueWork: DueWork) => {
-      const incidents = new Incidents(options, dataSources);
+    inject: [DataSources, AfterCommit, MessagingHealth, DueWork],
+    useFactory: (dataSources: DataSources, afterCommit: AfterCommit, health: MessagingHealth, dueWork: DueWork) => {
+      const incidents = new Incidents(options, dataSources, afterCommit);
       health.register('incidents', () => incidents.health());
       dueWork.incidentsFound = (open) => incidents.found(open);
       return incidents;

@@ -1,11 +1,22 @@
+import { type PauseKind } from '@twinbox/messaging';
 import { type ProblemTable } from '../http/problem.js';
 
 export type AdminRejection =
   | { readonly code: 'dead-letter-not-found'; readonly box: string; readonly id: string }
   | { readonly code: 'dead-letter-filter-unknown'; readonly box: string; readonly filter: string }
-  | { readonly code: 'dead-job-not-found'; readonly id: string };
+  | { readonly code: 'dead-job-not-found'; readonly id: string }
+  | { readonly code: 'operation-not-found'; readonly id: string }
+  | { readonly code: 'operation-invalid'; readonly reason: string }
+  | { readonly code: 'operation-ended'; readonly id: string; readonly state: string }
+  | {
+      readonly code: 'nothing-to-pause';
+      readonly kind: PauseKind;
+      readonly name: string;
+      readonly known: readonly string[];
+    }
+  | { readonly code: 'incident-not-found'; readonly id: string };
 
-const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export const adminProblems: ProblemTable<AdminRejection> = {
   'dead-letter-not-found': {
@@ -24,6 +35,38 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     status: 404,
     title: 'There is no such dead job.',
     detail: ({ id }) => `There is no dead job ${id}. It may have been retried or discarded.`,
-    example: { id: JOB_ID },
+    example: { id: ID },
+  },
+  'operation-not-found': {
+    status: 404,
+    title: 'There is no such operation.',
+    detail: ({ id }) => `There is no operation ${id}. Operations that have ended are removed after a while.`,
+    example: { id: ID },
+  },
+  'operation-invalid': {
+    status: 422,
+    title: 'Such an operation is not possible.',
+    detail: ({ reason }) => `${reason}.`,
+    example: { reason: 'No filter given. To select all dead jobs, pass all: true' },
+  },
+  'operation-ended': {
+    status: 409,
+    title: 'The operation has ended.',
+    detail: ({ state }) => `The operation is ${state}, so it cannot be cancelled.`,
+    example: { id: ID, state: 'done' },
+  },
+  'nothing-to-pause': {
+    status: 404,
+    title: 'The service has nothing of that name.',
+    detail: ({ kind, name, known }) =>
+      `The service has no ${kind} ${name}. It has ${known.length > 0 ? known.join(', ') : 'none'}.`,
+    example: { kind: 'queue', name: 'mail', known: ['notifications'] },
+    schemas: { kind: { enum: ['consumer', 'queue', 'relay'] } },
+  },
+  'incident-not-found': {
+    status: 404,
+    title: 'There is no such open incident.',
+    detail: ({ id }) => `There is no open incident ${id}. It may have been acknowledged.`,
+    example: { id: '3' },
   },
 };

@@ -1,9 +1,24 @@
 import { Module } from '@nestjs/common';
 import { UnitOfWorkModule } from '../idempotency/unit-of-work.module.js';
+import { AuditController } from './audit.controller.js';
 import { DeadJobsController } from './dead-jobs.controller.js';
 import { DeadLettersController } from './dead-letters.controller.js';
+import { IncidentsController } from './incidents.controller.js';
+import { OperationsController } from './operations.controller.js';
 import { OverviewController } from './overview.controller.js';
+import { PausesController } from './pauses.controller.js';
 
 /** Serves the administration of messaging under `/admin/messaging`. Needs `MessagingModule`, and what `UnitOfWorkModule` needs. */
-@Module({ imports: [UnitOfWorkModule], controllers: [OverviewController, DeadLettersController, DeadJobsController] })
+@Module({
+  imports: [UnitOfWorkModule],
+  controllers: [
+    OverviewController,
+    DeadLettersController,
+    DeadJobsController,
+    OperationsController,
+    PausesController,
+    IncidentsController,
+    AuditController,
+  ],
+})
 export class AdminModule {}

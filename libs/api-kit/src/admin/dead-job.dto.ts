@@ -1,24 +1,26 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsText, MayBeAbsent } from '@twinbox/fields';
+import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
+import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/messaging';
-import { IsUUID } from 'class-validator';
-import { ApiNextCursor, CursorPageQuery } from '../http/pages.js';
+import { ApiNextCursor } from '../http/pages.js';
+import { DeadListQuery } from './dead-query.dto.js';
 
 const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 const AT = '2026-11-30T23:45:00.000Z';
 
 export class JobParams {
   @ApiProperty({ format: 'uuid', example: JOB_ID })
-  @IsUUID()
+  @IsId()
   readonly id!: string;
 }
 
-export class DeadJobListQuery extends CursorPageQuery {
+export class DeadJobListQuery extends DeadListQuery {
   @ApiPropertyOptional({ example: 'notifications' })
   @MayBeAbsent()
   @IsText(1, 255)
   readonly queue?: string;
 }
+
+export class DeadJobFilterQuery extends PickType(DeadJobListQuery, ['queue', 'cause', 'diedAfter', 'diedBefore']) {}
 
 export class DeadJobDto implements DeadJob {
   @ApiProperty({ format: 'uuid', example: JOB_ID })

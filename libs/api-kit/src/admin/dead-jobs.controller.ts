@@ -1,6 +1,6 @@
-import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Body, Controller, Param, Query, UseFilters } from '@nestjs/common';
 import { ApiOkResponse } from '@nestjs/swagger';
-import { DeadJobs, type WholeDeadJob } from '@twinbox/messaging';
+import { DeadJobs } from '@twinbox/messaging';
 import { Caller } from '../http/caller.js';
 import { ApiProblems } from '../http/openapi/api-problems.js';
 import { problemOf } from '../http/problem.js';
@@ -9,9 +9,19 @@ import { type Answer, UnitOfWork } from '../idempotency/unit-of-work.js';
 import { readPage } from './admin-pages.js';
 import { adminProblems } from './admin-problems.js';
 import { ADMIN_PATH, AdminGet, AdminPost } from './admin-route.js';
-import { DeadJobDto, DeadJobListQuery, DeadJobPageDto, JobParams, WholeDeadJobDto } from './dead-job.dto.js';
+import { AuditRefusals } from './audit-refusals.js';
+import { CausesDto } from './causes.dto.js';
+import {
+  DeadJobDto,
+  DeadJobFilterQuery,
+  DeadJobListQuery,
+  DeadJobPageDto,
+  JobParams,
+  WholeDeadJobDto,
+} from './dead-job.dto.js';
 import { OptionalReasonDto, ReasonDto } from './reason.dto.js';
 
+@UseFilters(AuditRefusals)
 @Controller(`${ADMIN_PATH}/dead-jobs`)
 export class DeadJobsController {
   constructor(
@@ -22,15 +32,22 @@ export class DeadJobsController {
   @AdminGet('', { operationId: 'listDeadJobs', summary: 'List jobs that are not retried automatically any more' })
   @ApiOkResponse({ type: DeadJobPageDto })
   async list(@Query() query: DeadJobListQuery): Promise<DeadJobPageDto> {
-    const { queue } = query;
-    return readPage(query, { queue }, (page) => this.jobs.list({ queue }, page));
+    const { queue, cause, diedAfter, diedBefore, order } = query;
+    const filter = { queue, cause, diedAfter, diedBefore };
+    return readPage(query, { ...filter, order }, (page) => this.jobs.list(filter, { ...page, order }));
+  }
+
+  @AdminGet('causes', { operationId: 'listDeadJobCauses', summary: 'Group dead jobs by the cause of their deaths' })
+  @ApiOkResponse({ type: CausesDto })
+  async causes(@Query() { queue, cause, diedAfter, diedBefore }: DeadJobFilterQuery): Promise<CausesDto> {
+    return this.jobs.causes({ queue, cause, diedAfter, diedBefore });
   }
 
   @AdminGet(':id', { operationId: 'getDeadJob', summary: 'Get a dead job with its data' })
   @ApiOkResponse({ type: WholeDeadJobDto })
   @ApiProblems(adminProblems, 'dead-job-not-found')
   async get(@Param() { id }: JobParams): Promise<WholeDeadJobDto> {
-    return this.find(id);
+    return found(await this.jobs.find(id), id);
   }
 
   @AdminPost(':id/retry', { operationId: 'retryDeadJob', summary: 'Retry a dead job, counting attempts from zero' })
@@ -42,11 +59,7 @@ export class DeadJobsController {
     @Caller() { userId: actor }: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
   ): Promise<Answer<DeadJobDto>> {
-    return this.unitOfWork.run(key, async () => {
-      const { data: _, ...job } = await this.find(id);
-      await this.jobs.retry([id], { actor, reason });
-      return job;
-    });
+    return this.unitOfWork.run(key, async (tx) => found(await this.jobs.retryOne(tx, id, { actor, reason }), id));
   }
 
   @AdminPost(':id/discard', { operationId: 'discardDeadJob', summary: 'Delete a dead job, which then never runs' })
@@ -58,16 +71,11 @@ export class DeadJobsController {
     @Caller() { userId: actor }: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
   ): Promise<Answer<DeadJobDto>> {
-    return this.unitOfWork.run(key, async () => {
-      const { data: _, ...job } = await this.find(id);
-      await this.jobs.discard([id], { actor, reason });
-      return job;
-    });
+    return this.unitOfWork.run(key, async (tx) => found(await this.jobs.discardOne(tx, id, { actor, reason }), id));
   }
+}
 
-  private async find(id: string): Promise<WholeDeadJob> {
-    const job = await this.jobs.find(id);
-    if (!job) throw problemOf({ code: 'dead-job-not-found', id }, adminProblems);
-    return job;
-  }
+function found<T>(job: T | undefined, id: string): T {
+  if (!job) throw problemOf({ code: 'dead-job-not-found', id }, adminProblems);
+  return job;
 }

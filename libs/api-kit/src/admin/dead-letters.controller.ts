@@ -1,6 +1,6 @@
-import { Body, Controller, Param, Query } from '@nestjs/common';
+import { Body, Controller, Param, Query, UseFilters } from '@nestjs/common';
 import { ApiExtraModels, ApiOkResponse, getSchemaPath } from '@nestjs/swagger';
-import { type DeadLetter, DeadLetters, type WholeLetter } from '@twinbox/messaging';
+import { type DeadLetter, DeadLetters } from '@twinbox/messaging';
 import { Caller } from '../http/caller.js';
 import { ApiProblems } from '../http/openapi/api-problems.js';
 import { problemOf } from '../http/problem.js';
@@ -9,7 +9,9 @@ import { type Answer, UnitOfWork } from '../idempotency/unit-of-work.js';
 import { readPage } from './admin-pages.js';
 import { adminProblems } from './admin-problems.js';
 import { ADMIN_PATH, AdminGet, AdminPost } from './admin-route.js';
-import { letterFilterOf, LetterListQuery, LetterParams } from './letter-query.dto.js';
+import { AuditRefusals } from './audit-refusals.js';
+import { CausesDto } from './causes.dto.js';
+import { LetterFilterQuery, letterFilterOf, LetterListQuery, LetterParams } from './letter-query.dto.js';
 import {
   InboxLetterDto,
   inboxLetterDtoOf,
@@ -23,8 +25,10 @@ import { OptionalReasonDto, ReasonDto } from './reason.dto.js';
 const either = (...types: readonly (new () => object)[]) => ({
   schema: { oneOf: types.map((type) => ({ $ref: getSchemaPath(type) })) },
 });
+const ONE = either(InboxLetterDto, OutboxLetterDto);
 
 @ApiExtraModels(InboxLetterDto, OutboxLetterDto, WholeInboxLetterDto, WholeOutboxLetterDto)
+@UseFilters(AuditRefusals)
 @Controller(`${ADMIN_PATH}/dead-letters`)
 export class DeadLettersController {
   constructor(
@@ -45,11 +49,22 @@ export class DeadLettersController {
     return readPage(query, { ...filter, order }, (page) => this.letters.list(filter, { ...page, order }));
   }
 
+  @AdminGet('causes', {
+    operationId: 'listDeadLetterCauses',
+    summary: 'Group dead letters by the cause of their deaths',
+    description: 'Errors that differ only in ids, numbers and quoted values have one cause.',
+  })
+  @ApiOkResponse({ type: CausesDto })
+  @ApiProblems(adminProblems, 'dead-letter-filter-unknown')
+  async causes(@Query() query: LetterFilterQuery): Promise<CausesDto> {
+    return this.letters.causes(letterFilterOf(query));
+  }
+
   @AdminGet(':box/:id', { operationId: 'getDeadLetter', summary: 'Get a dead letter with its payload and headers' })
   @ApiOkResponse(either(WholeInboxLetterDto, WholeOutboxLetterDto))
   @ApiProblems(adminProblems, 'dead-letter-not-found')
   async get(@Param() params: LetterParams): Promise<WholeInboxLetterDto | WholeOutboxLetterDto> {
-    const letter = await this.find(params);
+    const letter = found(await this.letters.find(params.box, params.id), params);
     return letter.box === 'inbox' ? inboxLetterDtoOf(letter) : letter;
   }
 
@@ -57,7 +72,7 @@ export class DeadLettersController {
     operationId: 'retryDeadLetter',
     summary: 'Retry a dead letter before the messages that wait behind it, counting attempts from zero',
   })
-  @ApiOkResponse(either(InboxLetterDto, OutboxLetterDto))
+  @ApiOkResponse(ONE)
   @ApiProblems(adminProblems, 'dead-letter-not-found')
   async retry(
     @Param() params: LetterParams,
@@ -65,11 +80,10 @@ export class DeadLettersController {
     @Caller() { userId: actor }: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
   ): Promise<Answer<DeadLetter>> {
-    return this.unitOfWork.run(key, async () => {
-      const letter = await this.find(params);
-      await this.letters.retry({ box: params.box, ids: [params.id] }, { actor, reason });
-      return withoutDetails(letter);
-    });
+    const { box, id } = params;
+    return this.unitOfWork.run(key, async (tx) =>
+      found(await this.letters.retryOne(tx, box, id, { actor, reason }), params),
+    );
   }
 
   @AdminPost(':box/:id/discard', {
@@ -78,7 +92,7 @@ export class DeadLettersController {
     description:
       'The messages that wait behind it become due at once. Its payload is lost; the audit describes the message without it.',
   })
-  @ApiOkResponse(either(InboxLetterDto, OutboxLetterDto))
+  @ApiOkResponse(ONE)
   @ApiProblems(adminProblems, 'dead-letter-not-found')
   async discard(
     @Param() params: LetterParams,
@@ -86,25 +100,14 @@ export class DeadLettersController {
     @Caller() { userId: actor }: Caller,
     @IdempotencyKey() key: IdempotencyKey | undefined,
   ): Promise<Answer<DeadLetter>> {
-    return this.unitOfWork.run(key, async () => {
-      const letter = await this.find(params);
-      await this.letters.discard({ box: params.box, ids: [params.id] }, { actor, reason });
-      return withoutDetails(letter);
-    });
-  }
-
-  private async find({ box, id }: LetterParams): Promise<WholeLetter> {
-    const letter = await this.letters.find(box, id);
-    if (!letter) throw problemOf({ code: 'dead-letter-not-found', box, id }, adminProblems);
-    return letter;
+    const { box, id } = params;
+    return this.unitOfWork.run(key, async (tx) =>
+      found(await this.letters.discardOne(tx, box, id, { actor, reason }), params),
+    );
   }
 }
 
-function withoutDetails(letter: WholeLetter): DeadLetter {
-  if (letter.box === 'outbox') {
-    const { dataschema: _, payload: __, createdAt: ___, waiting: ____, ...shown } = letter;
-    return shown;
-  }
-  const { headers: _, rawKey: __, value: ___, recordedAt: ____, parkedAt: _____, waiting: ______, ...shown } = letter;
-  return shown;
+function found<T>(letter: T | undefined, { box, id }: LetterParams): T {
+  if (!letter) throw problemOf({ code: 'dead-letter-not-found', box, id }, adminProblems);
+  return letter;
 }

@@ -1,13 +1,14 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { IsText, MayBeAbsent } from '@twinbox/fields';
 import { type LetterBox, type LetterFilter } from '@twinbox/messaging';
 import { IsIn, Matches } from 'class-validator';
-import { CursorPageQuery } from '../http/pages.js';
 import { problemOf } from '../http/problem.js';
-import { QueryTime } from '../http/query-fields.js';
 import { adminProblems } from './admin-problems.js';
+import { DeadListQuery } from './dead-query.dto.js';
 
 const BOXES = ['inbox', 'outbox'] as const;
+/** In bytes, of the longest readable key. */
+const MAX_KEY = 1020;
 
 export class LetterParams {
   @ApiProperty({ enum: BOXES, example: 'inbox' })
@@ -19,7 +20,7 @@ export class LetterParams {
   readonly id!: string;
 }
 
-export class LetterListQuery extends CursorPageQuery {
+export class LetterListQuery extends DeadListQuery {
   @ApiProperty({ enum: BOXES, example: 'inbox' })
   @IsIn(BOXES)
   readonly box!: LetterBox;
@@ -34,6 +35,11 @@ export class LetterListQuery extends CursorPageQuery {
   @IsText(1, 255)
   readonly aggregateType?: string;
 
+  @ApiPropertyOptional({ example: 'order.events' })
+  @MayBeAbsent()
+  @IsText(1, 255)
+  readonly topic?: string;
+
   @ApiPropertyOptional({ example: 'OrderPlaced' })
   @MayBeAbsent()
   @IsText(1, 255)
@@ -44,37 +50,29 @@ export class LetterListQuery extends CursorPageQuery {
     description: 'The key of the message: the id of the aggregate.',
   })
   @MayBeAbsent()
-  @IsText(1, 1020)
+  @IsText(1, MAX_KEY)
   readonly key?: string;
-
-  @ApiPropertyOptional({ format: 'date-time', example: '2026-11-21', description: 'At this time or later.' })
-  @QueryTime('from')
-  readonly diedAfter?: Date;
-
-  @ApiPropertyOptional({
-    format: 'date-time',
-    example: '2026-11-22T18:30:00Z',
-    description: 'Earlier than this time. A date alone means the start of that day in UTC.',
-  })
-  @QueryTime('from')
-  readonly diedBefore?: Date;
-
-  @ApiPropertyOptional({
-    enum: ['newest', 'oldest'],
-    default: 'newest',
-    example: 'newest',
-    description: 'Which letters come first, by the time of their death.',
-  })
-  @MayBeAbsent()
-  @IsIn(['newest', 'oldest'])
-  readonly order: 'newest' | 'oldest' = 'newest';
 }
 
+const FILTERS = [
+  'box',
+  'consumer',
+  'aggregateType',
+  'topic',
+  'type',
+  'key',
+  'cause',
+  'diedAfter',
+  'diedBefore',
+] as const;
+
+export class LetterFilterQuery extends PickType(LetterListQuery, FILTERS) {}
+
 /** Returns the filter of a query. @throws ProblemException 422 if it filters by a field that letters of the box do not have */
-export function letterFilterOf(query: LetterListQuery): LetterFilter {
-  const { box, consumer, aggregateType, type, key, diedAfter, diedBefore } = query;
+export function letterFilterOf(query: LetterFilterQuery): LetterFilter {
+  const { box, consumer, aggregateType, topic, type, key, cause, diedAfter, diedBefore } = query;
   const foreign = box === 'outbox' ? { consumer } : { aggregateType };
   for (const [filter, value] of Object.entries(foreign))
     if (value !== undefined) throw problemOf({ code: 'dead-letter-filter-unknown', box, filter }, adminProblems);
-  return { box, consumer, aggregateType, type, key, diedAfter, diedBefore };
+  return { box, consumer, aggregateType, topic, type, key, cause, diedAfter, diedBefore };
 }

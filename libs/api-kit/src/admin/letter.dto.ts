@@ -36,6 +36,9 @@ export class OutboxLetterDto extends LetterDto implements OutboxLetter {
   @ApiProperty({ example: 'order' })
   readonly aggregateType!: string;
 
+  @textOrNull('order.events', 'Null if the service does not publish such messages any more.')
+  readonly topic!: string | null;
+
   @ApiProperty({ example: '2', description: 'The version of the aggregate that raised the event.' })
   readonly sequence!: string;
 }

@@ -1,3 +1,4 @@
+import { AfterCommit } from '../postgres/after-commit.js';
 import { Incidents } from './incidents.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
@@ -14,7 +15,7 @@ const missed = (messages: number) => ({
 beforeAll(async () => {
   sandbox = await createSandbox();
   const { options, dataSource } = sandbox;
-  incidents = new Incidents(options, { default: dataSource, handling: dataSource });
+  incidents = new Incidents(options, { default: dataSource, handling: dataSource }, new AfterCommit());
 });
 
 afterAll(async () => sandbox.close());

@@ -1,11 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { type DataSource } from 'typeorm';
+import { type DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
 import { describeError } from '../errors.js';
 import { type ComponentHealth } from './health.js';
 import { type Incident, openIncidents, reportIncident } from './incident.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { checkAction, type LetterAction, operatorTransaction } from './operator.js';
+import { beginOperatorAction, checkAction, type LetterAction, operatorTransaction } from './operator.js';
+import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
@@ -20,10 +21,13 @@ export class Incidents {
   private readonly schema: string;
   private readonly audit: Audit;
   private open: readonly Incident[] = [];
+  /** Makes health show a change now rather than with the next poll. */
+  private readonly updateHealth = () => void this.list().catch(() => undefined);
 
   constructor(
     @Inject(MESSAGING_OPTIONS) { schema }: MessagingOptions,
     private readonly dataSources: DataSources,
+    private readonly afterCommit: AfterCommit,
   ) {
     this.schema = schema;
     this.audit = new Audit(schema);
@@ -57,22 +61,40 @@ export class Incidents {
    * @throws RangeError for an invalid id, actor or reason; any database error
    */
   async acknowledge(ids: readonly string[], { actor, reason }: LetterAction): Promise<number> {
+    checkAction({ actor, reason });
+    const acknowledged = await operatorTransaction(this.dataSources.default, (tx) =>
+      this.acknowledgeIn(tx, ids, { actor, reason }),
+    );
+    await this.list();
+    return acknowledged.length;
+  }
+
+  /**
+   * Acknowledges one incident in the caller's transaction, and returns it. Returns undefined if it is not open (any more). `tx` must not
+   * have locked the audit before.
+   * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
+   */
+  async acknowledgeOne(tx: EntityManager, id: string, action: LetterAction): Promise<Incident | undefined> {
+    checkAction(action);
+    const queryRunner = await beginOperatorAction(tx);
+    const [incident] = await this.acknowledgeIn(tx, [id], action);
+    this.afterCommit.run(queryRunner, this.updateHealth);
+    return incident;
+  }
+
+  private async acknowledgeIn(tx: EntityManager, ids: readonly string[], by: LetterAction): Promise<Incident[]> {
     for (const id of ids)
       if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not an incident id`);
-    checkAction({ actor, reason });
-    const acknowledged = await operatorTransaction(this.dataSources.default, async (tx) => {
-      await this.audit.lock(tx);
-      const [rows]: [object[], number] = await tx.query(
-        `update ${quoteIdentifier(this.schema)}.messaging_incidents set acknowledged_at = clock_timestamp()
-          where id = any($1::bigint[]) and acknowledged_at is null
-         returning id::text as id, kind, subject, problem, detail, occurrences, first_at as "firstAt", last_at as "lastAt"`,
-        [ids],
-      );
-      if (rows.length > 0) await this.audit.write(tx, { actor, action: 'acknowledge', box: 'incidents', reason }, rows);
-      return rows.length;
-    });
-    await this.list();
-    return acknowledged;
+    await this.audit.lock(tx);
+    const [rows]: [Incident[], number] = await tx.query(
+      `update ${quoteIdentifier(this.schema)}.messaging_incidents set acknowledged_at = clock_timestamp()
+        where id = any($1::bigint[]) and acknowledged_at is null
+       returning id::text as id, kind, subject, problem, detail, occurrences, first_at as "firstAt", last_at as "lastAt"`,
+      [ids],
+    );
+    const { actor, reason } = by;
+    if (rows.length > 0) await this.audit.write(tx, { actor, action: 'acknowledge', box: 'incidents', reason }, rows);
+    return rows;
   }
 
   private async findOpen(dataSource: DataSource): Promise<readonly Incident[]> {

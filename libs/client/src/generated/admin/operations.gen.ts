@@ -10,6 +10,8 @@ import type * as t from './types.gen.js';
 
 /** The input of `listDeadLetters`. */
 export type ListDeadLettersInput = NonNullable<t.ListDeadLettersData['query']>;
+/** The input of `listDeadLetterCauses`. */
+export type ListDeadLetterCausesInput = NonNullable<t.ListDeadLetterCausesData['query']>;
 /** The input of `getDeadLetter`. */
 export type GetDeadLetterInput = t.GetDeadLetterData['path'];
 /** The input of `retryDeadLetter`. */
@@ -18,12 +20,31 @@ export type RetryDeadLetterInput = t.RetryDeadLetterData['path'] & NonNullable<t
 export type DiscardDeadLetterInput = t.DiscardDeadLetterData['path'] & NonNullable<t.DiscardDeadLetterData['body']>;
 /** The input of `listDeadJobs`. */
 export type ListDeadJobsInput = NonNullable<t.ListDeadJobsData['query']>;
+/** The input of `listDeadJobCauses`. */
+export type ListDeadJobCausesInput = NonNullable<t.ListDeadJobCausesData['query']>;
 /** The input of `getDeadJob`. */
 export type GetDeadJobInput = t.GetDeadJobData['path'];
 /** The input of `retryDeadJob`. */
 export type RetryDeadJobInput = t.RetryDeadJobData['path'] & NonNullable<t.RetryDeadJobData['body']>;
 /** The input of `discardDeadJob`. */
 export type DiscardDeadJobInput = t.DiscardDeadJobData['path'] & NonNullable<t.DiscardDeadJobData['body']>;
+/** The input of `createOperation`. */
+export type CreateOperationInput = NonNullable<t.CreateOperationData['body']>;
+/** The input of `listOperations`. */
+export type ListOperationsInput = NonNullable<t.ListOperationsData['query']>;
+/** The input of `getOperation`. */
+export type GetOperationInput = t.GetOperationData['path'];
+/** The input of `cancelOperation`. */
+export type CancelOperationInput = t.CancelOperationData['path'] & NonNullable<t.CancelOperationData['body']>;
+/** The input of `pauseProcessing`. */
+export type PauseProcessingInput = t.PauseProcessingData['path'] & NonNullable<t.PauseProcessingData['body']>;
+/** The input of `resumeProcessing`. */
+export type ResumeProcessingInput = t.ResumeProcessingData['path'] & NonNullable<t.ResumeProcessingData['query']>;
+/** The input of `acknowledgeIncident`. */
+export type AcknowledgeIncidentInput = t.AcknowledgeIncidentData['path'] &
+  NonNullable<t.AcknowledgeIncidentData['body']>;
+/** The input of `listAuditEntries`. */
+export type ListAuditEntriesInput = NonNullable<t.ListAuditEntriesData['query']>;
 
 /** The operations of the service. Each throws a TwinboxProblem or a TwinboxConnectionError. */
 export interface AdminClient {
@@ -36,6 +57,11 @@ export interface AdminClient {
     input: ListDeadLettersInput,
     options?: CallOptions,
   ): Pages<t.ListDeadLettersResponse, ProblemOf<t.ListDeadLettersError>>;
+  /** Group dead letters by the cause of their deaths. */
+  listDeadLetterCauses(
+    input: ListDeadLetterCausesInput,
+    options?: CallOptions,
+  ): Call<t.ListDeadLetterCausesResponse, ProblemOf<t.ListDeadLetterCausesError>>;
   /** Get a dead letter with its payload and headers. */
   getDeadLetter(
     input: GetDeadLetterInput,
@@ -56,6 +82,11 @@ export interface AdminClient {
     input?: ListDeadJobsInput,
     options?: CallOptions,
   ): Pages<t.ListDeadJobsResponse, ProblemOf<t.ListDeadJobsError>>;
+  /** Group dead jobs by the cause of their deaths. */
+  listDeadJobCauses(
+    input?: ListDeadJobCausesInput,
+    options?: CallOptions,
+  ): Call<t.ListDeadJobCausesResponse, ProblemOf<t.ListDeadJobCausesError>>;
   /** Get a dead job with its data. */
   getDeadJob(input: GetDeadJobInput, options?: CallOptions): Call<t.GetDeadJobResponse, ProblemOf<t.GetDeadJobError>>;
   /** Retry a dead job, counting attempts from zero. */
@@ -68,19 +99,75 @@ export interface AdminClient {
     input: DiscardDeadJobInput,
     options?: CallOptions & Idempotency,
   ): Call<t.DiscardDeadJobResponse, ProblemOf<t.DiscardDeadJobError>>;
+  /** Retry, discard or replay many messages or jobs, or count them with `dryRun`. */
+  createOperation(
+    input: CreateOperationInput,
+    options?: CallOptions & Idempotency,
+  ): Call<t.CreateOperationResponse, ProblemOf<t.CreateOperationError>>;
+  /** List operations on many messages or jobs. */
+  listOperations(
+    input?: ListOperationsInput,
+    options?: CallOptions,
+  ): Pages<t.ListOperationsResponse, ProblemOf<t.ListOperationsError>>;
+  /** Get an operation with its progress. */
+  getOperation(
+    input: GetOperationInput,
+    options?: CallOptions,
+  ): Call<t.GetOperationResponse, ProblemOf<t.GetOperationError>>;
+  /** Cancel an operation. */
+  cancelOperation(
+    input: CancelOperationInput,
+    options?: CallOptions & Idempotency,
+  ): Call<t.CancelOperationResponse, ProblemOf<t.CancelOperationError>>;
+  /** List what operators have paused. */
+  listPauses(options?: CallOptions): Call<t.ListPausesResponse, ProblemOf<t.ListPausesError>>;
+  /** Pause a consumer, a job queue or the relay in all replicas. */
+  pauseProcessing(
+    input: PauseProcessingInput,
+    options?: CallOptions,
+  ): Call<t.PauseProcessingResponse, ProblemOf<t.PauseProcessingError>>;
+  /** Resume a consumer, a job queue or the relay in all replicas. */
+  resumeProcessing(
+    input: ResumeProcessingInput,
+    options?: CallOptions,
+  ): Call<t.ResumeProcessingResponse, ProblemOf<t.ResumeProcessingError>>;
+  /** List incidents: what happened once, may have done damage, and nobody has acknowledged. */
+  listIncidents(options?: CallOptions): Call<t.ListIncidentsResponse, ProblemOf<t.ListIncidentsError>>;
+  /** Acknowledge an incident, so that health no longer shows it. */
+  acknowledgeIncident(
+    input: AcknowledgeIncidentInput,
+    options?: CallOptions & Idempotency,
+  ): Call<t.AcknowledgeIncidentResponse, ProblemOf<t.AcknowledgeIncidentError>>;
+  /** List what operators did to messages and jobs, or tried to. */
+  listAuditEntries(
+    input?: ListAuditEntriesInput,
+    options?: CallOptions,
+  ): Pages<t.ListAuditEntriesResponse, ProblemOf<t.ListAuditEntriesError>>;
 }
 
 /** Any problem that the service may answer with. */
 export type AdminProblem = ProblemOf<
   | t.GetMessagingOverviewError
   | t.ListDeadLettersError
+  | t.ListDeadLetterCausesError
   | t.GetDeadLetterError
   | t.RetryDeadLetterError
   | t.DiscardDeadLetterError
   | t.ListDeadJobsError
+  | t.ListDeadJobCausesError
   | t.GetDeadJobError
   | t.RetryDeadJobError
   | t.DiscardDeadJobError
+  | t.CreateOperationError
+  | t.ListOperationsError
+  | t.GetOperationError
+  | t.CancelOperationError
+  | t.ListPausesError
+  | t.PauseProcessingError
+  | t.ResumeProcessingError
+  | t.ListIncidentsError
+  | t.AcknowledgeIncidentError
+  | t.ListAuditEntriesError
 >;
 
 /** Implements the operations. */
@@ -94,6 +181,11 @@ export function adminOperations(service: ServiceClient): AdminClient {
     listDeadLetters: (query, options) =>
       service.pages<t.ListDeadLettersResponse, t.ListDeadLettersError>(
         (settings, cursor) => sdk.listDeadLetters({ ...settings, query: { ...query, ...cursor } }),
+        options,
+      ),
+    listDeadLetterCauses: (query, options) =>
+      service.call<t.ListDeadLetterCausesResponse, t.ListDeadLetterCausesError>(
+        (settings) => sdk.listDeadLetterCauses({ ...settings, query }),
         options,
       ),
     getDeadLetter: ({ box, id }, options) =>
@@ -116,6 +208,11 @@ export function adminOperations(service: ServiceClient): AdminClient {
         (settings, cursor) => sdk.listDeadJobs({ ...settings, query: { ...query, ...cursor } }),
         options,
       ),
+    listDeadJobCauses: (query = {}, options) =>
+      service.call<t.ListDeadJobCausesResponse, t.ListDeadJobCausesError>(
+        (settings) => sdk.listDeadJobCauses({ ...settings, query }),
+        options,
+      ),
     getDeadJob: ({ id }, options) =>
       service.call<t.GetDeadJobResponse, t.GetDeadJobError>(
         (settings) => sdk.getDeadJob({ ...settings, path: { id } }),
@@ -129,6 +226,53 @@ export function adminOperations(service: ServiceClient): AdminClient {
     discardDeadJob: ({ id, ...body }, options) =>
       service.change<t.DiscardDeadJobResponse, t.DiscardDeadJobError>(
         (settings) => sdk.discardDeadJob({ ...settings, path: { id }, body }),
+        options,
+      ),
+    createOperation: (body, options) =>
+      service.change<t.CreateOperationResponse, t.CreateOperationError>(
+        (settings) => sdk.createOperation({ ...settings, body }),
+        options,
+      ),
+    listOperations: (query = {}, options) =>
+      service.pages<t.ListOperationsResponse, t.ListOperationsError>(
+        (settings, cursor) => sdk.listOperations({ ...settings, query: { ...query, ...cursor } }),
+        options,
+      ),
+    getOperation: ({ id }, options) =>
+      service.call<t.GetOperationResponse, t.GetOperationError>(
+        (settings) => sdk.getOperation({ ...settings, path: { id } }),
+        options,
+      ),
+    cancelOperation: ({ id, ...body }, options) =>
+      service.change<t.CancelOperationResponse, t.CancelOperationError>(
+        (settings) => sdk.cancelOperation({ ...settings, path: { id }, body }),
+        options,
+      ),
+    listPauses: (options) =>
+      service.call<t.ListPausesResponse, t.ListPausesError>((settings) => sdk.listPauses({ ...settings }), options),
+    pauseProcessing: ({ kind, name, ...body }, options) =>
+      service.call<t.PauseProcessingResponse, t.PauseProcessingError>(
+        (settings) => sdk.pauseProcessing({ ...settings, path: { kind, name }, body }),
+        options,
+      ),
+    resumeProcessing: ({ kind, name, ...query }, options) =>
+      service.call<t.ResumeProcessingResponse, t.ResumeProcessingError>(
+        (settings) => sdk.resumeProcessing({ ...settings, path: { kind, name }, query }),
+        options,
+      ),
+    listIncidents: (options) =>
+      service.call<t.ListIncidentsResponse, t.ListIncidentsError>(
+        (settings) => sdk.listIncidents({ ...settings }),
+        options,
+      ),
+    acknowledgeIncident: ({ id, ...body }, options) =>
+      service.change<t.AcknowledgeIncidentResponse, t.AcknowledgeIncidentError>(
+        (settings) => sdk.acknowledgeIncident({ ...settings, path: { id }, body }),
+        options,
+      ),
+    listAuditEntries: (query = {}, options) =>
+      service.pages<t.ListAuditEntriesResponse, t.ListAuditEntriesError>(
+        (settings, cursor) => sdk.listAuditEntries({ ...settings, query: { ...query, ...cursor } }),
         options,
       ),
   };

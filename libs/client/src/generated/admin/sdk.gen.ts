@@ -2,6 +2,15 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from '../client/index.js';
 import type {
+  AcknowledgeIncidentData,
+  AcknowledgeIncidentErrors,
+  AcknowledgeIncidentResponses,
+  CancelOperationData,
+  CancelOperationErrors,
+  CancelOperationResponses,
+  CreateOperationData,
+  CreateOperationErrors,
+  CreateOperationResponses,
   DiscardDeadJobData,
   DiscardDeadJobErrors,
   DiscardDeadJobResponses,
@@ -17,12 +26,39 @@ import type {
   GetMessagingOverviewData,
   GetMessagingOverviewErrors,
   GetMessagingOverviewResponses,
+  GetOperationData,
+  GetOperationErrors,
+  GetOperationResponses,
+  ListAuditEntriesData,
+  ListAuditEntriesErrors,
+  ListAuditEntriesResponses,
+  ListDeadJobCausesData,
+  ListDeadJobCausesErrors,
+  ListDeadJobCausesResponses,
   ListDeadJobsData,
   ListDeadJobsErrors,
   ListDeadJobsResponses,
+  ListDeadLetterCausesData,
+  ListDeadLetterCausesErrors,
+  ListDeadLetterCausesResponses,
   ListDeadLettersData,
   ListDeadLettersErrors,
   ListDeadLettersResponses,
+  ListIncidentsData,
+  ListIncidentsErrors,
+  ListIncidentsResponses,
+  ListOperationsData,
+  ListOperationsErrors,
+  ListOperationsResponses,
+  ListPausesData,
+  ListPausesErrors,
+  ListPausesResponses,
+  PauseProcessingData,
+  PauseProcessingErrors,
+  PauseProcessingResponses,
+  ResumeProcessingData,
+  ResumeProcessingErrors,
+  ResumeProcessingResponses,
   RetryDeadJobData,
   RetryDeadJobErrors,
   RetryDeadJobResponses,
@@ -72,6 +108,19 @@ export const listDeadLetters = <ThrowOnError extends boolean = false>(
 ): RequestResult<ListDeadLettersResponses, ListDeadLettersErrors, ThrowOnError> =>
   options.client.get<ListDeadLettersResponses, ListDeadLettersErrors, ThrowOnError>({
     url: '/admin/messaging/dead-letters',
+    ...options,
+  });
+
+/**
+ * Group dead letters by the cause of their deaths
+ *
+ * Errors that differ only in ids, numbers and quoted values have one cause.
+ */
+export const listDeadLetterCauses = <ThrowOnError extends boolean = false>(
+  options: Options<ListDeadLetterCausesData, ThrowOnError>,
+): RequestResult<ListDeadLetterCausesResponses, ListDeadLetterCausesErrors, ThrowOnError> =>
+  options.client.get<ListDeadLetterCausesResponses, ListDeadLetterCausesErrors, ThrowOnError>({
+    url: '/admin/messaging/dead-letters/causes',
     ...options,
   });
 
@@ -130,6 +179,17 @@ export const listDeadJobs = <ThrowOnError extends boolean = false>(
   });
 
 /**
+ * Group dead jobs by the cause of their deaths
+ */
+export const listDeadJobCauses = <ThrowOnError extends boolean = false>(
+  options: Options<ListDeadJobCausesData, ThrowOnError>,
+): RequestResult<ListDeadJobCausesResponses, ListDeadJobCausesErrors, ThrowOnError> =>
+  options.client.get<ListDeadJobCausesResponses, ListDeadJobCausesErrors, ThrowOnError>({
+    url: '/admin/messaging/dead-jobs/causes',
+    ...options,
+  });
+
+/**
  * Get a dead job with its data
  */
 export const getDeadJob = <ThrowOnError extends boolean = false>(
@@ -168,4 +228,138 @@ export const discardDeadJob = <ThrowOnError extends boolean = false>(
       'Content-Type': 'application/json',
       ...options.headers,
     },
+  });
+
+/**
+ * List operations on many messages or jobs
+ */
+export const listOperations = <ThrowOnError extends boolean = false>(
+  options: Options<ListOperationsData, ThrowOnError>,
+): RequestResult<ListOperationsResponses, ListOperationsErrors, ThrowOnError> =>
+  options.client.get<ListOperationsResponses, ListOperationsErrors, ThrowOnError>({
+    url: '/admin/messaging/operations',
+    ...options,
+  });
+
+/**
+ * Retry, discard or replay many messages or jobs, or count them with `dryRun`
+ *
+ * The operation is stored, and any replica runs it, one at a time. It survives crashes. The filter is frozen together with `asOf`, so items that come later are not handled. Discards require a reason.
+ */
+export const createOperation = <ThrowOnError extends boolean = false>(
+  options: Options<CreateOperationData, ThrowOnError>,
+): RequestResult<CreateOperationResponses, CreateOperationErrors, ThrowOnError> =>
+  options.client.post<CreateOperationResponses, CreateOperationErrors, ThrowOnError>({
+    url: '/admin/messaging/operations',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
+ * Get an operation with its progress
+ */
+export const getOperation = <ThrowOnError extends boolean = false>(
+  options: Options<GetOperationData, ThrowOnError>,
+): RequestResult<GetOperationResponses, GetOperationErrors, ThrowOnError> =>
+  options.client.get<GetOperationResponses, GetOperationErrors, ThrowOnError>({
+    url: '/admin/messaging/operations/{id}',
+    ...options,
+  });
+
+/**
+ * Cancel an operation
+ *
+ * What it has handled stays handled. Cancelling a cancelled operation returns it.
+ */
+export const cancelOperation = <ThrowOnError extends boolean = false>(
+  options: Options<CancelOperationData, ThrowOnError>,
+): RequestResult<CancelOperationResponses, CancelOperationErrors, ThrowOnError> =>
+  options.client.post<CancelOperationResponses, CancelOperationErrors, ThrowOnError>({
+    url: '/admin/messaging/operations/{id}/cancel',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
+ * List what operators have paused
+ */
+export const listPauses = <ThrowOnError extends boolean = false>(
+  options: Options<ListPausesData, ThrowOnError>,
+): RequestResult<ListPausesResponses, ListPausesErrors, ThrowOnError> =>
+  options.client.get<ListPausesResponses, ListPausesErrors, ThrowOnError>({
+    url: '/admin/messaging/pauses',
+    ...options,
+  });
+
+/**
+ * Resume a consumer, a job queue or the relay in all replicas
+ */
+export const resumeProcessing = <ThrowOnError extends boolean = false>(
+  options: Options<ResumeProcessingData, ThrowOnError>,
+): RequestResult<ResumeProcessingResponses, ResumeProcessingErrors, ThrowOnError> =>
+  options.client.delete<ResumeProcessingResponses, ResumeProcessingErrors, ThrowOnError>({
+    url: '/admin/messaging/pauses/{kind}/{name}',
+    ...options,
+  });
+
+/**
+ * Pause a consumer, a job queue or the relay in all replicas
+ *
+ * Every replica stops within two seconds; what runs then finishes. The pause outlasts restarts. What is paused already stays paused with its first actor and reason.
+ */
+export const pauseProcessing = <ThrowOnError extends boolean = false>(
+  options: Options<PauseProcessingData, ThrowOnError>,
+): RequestResult<PauseProcessingResponses, PauseProcessingErrors, ThrowOnError> =>
+  options.client.put<PauseProcessingResponses, PauseProcessingErrors, ThrowOnError>({
+    url: '/admin/messaging/pauses/{kind}/{name}',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
+ * List incidents: what happened once, may have done damage, and nobody has acknowledged
+ */
+export const listIncidents = <ThrowOnError extends boolean = false>(
+  options: Options<ListIncidentsData, ThrowOnError>,
+): RequestResult<ListIncidentsResponses, ListIncidentsErrors, ThrowOnError> =>
+  options.client.get<ListIncidentsResponses, ListIncidentsErrors, ThrowOnError>({
+    url: '/admin/messaging/incidents',
+    ...options,
+  });
+
+/**
+ * Acknowledge an incident, so that health no longer shows it
+ */
+export const acknowledgeIncident = <ThrowOnError extends boolean = false>(
+  options: Options<AcknowledgeIncidentData, ThrowOnError>,
+): RequestResult<AcknowledgeIncidentResponses, AcknowledgeIncidentErrors, ThrowOnError> =>
+  options.client.post<AcknowledgeIncidentResponses, AcknowledgeIncidentErrors, ThrowOnError>({
+    url: '/admin/messaging/incidents/{id}/acknowledge',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
+ * List what operators did to messages and jobs, or tried to
+ *
+ * A page may be empty and still have a `nextCursor`, because one request looks at 100,000 entries at most. Of the refused actions of a caller, each replica records one a second.
+ */
+export const listAuditEntries = <ThrowOnError extends boolean = false>(
+  options: Options<ListAuditEntriesData, ThrowOnError>,
+): RequestResult<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError> =>
+  options.client.get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError>({
+    url: '/admin/messaging/audit',
+    ...options,
   });

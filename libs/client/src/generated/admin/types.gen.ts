@@ -287,6 +287,10 @@ export type OutboxLetter = {
   key: string;
   aggregateType: string;
   /**
+   * Null if the service does not publish such messages any more.
+   */
+  topic: string | null;
+  /**
    * The version of the aggregate that raised the event.
    */
   sequence: string;
@@ -369,6 +373,10 @@ export type WholeOutboxLetter = {
   key: string;
   aggregateType: string;
   /**
+   * Null if the service does not publish such messages any more.
+   */
+  topic: string | null;
+  /**
    * The version of the aggregate that raised the event.
    */
   sequence: string;
@@ -390,6 +398,37 @@ export type LetterPage = {
    * The cursor of the next page; null on the last page.
    */
   nextCursor: string | null;
+};
+
+export type CauseGroup = {
+  /**
+   * The beginning of the error text, with `…` for quoted values and `#` for ids and numbers. The filter `cause` takes it unchanged.
+   */
+  cause: string;
+  count: number;
+  /**
+   * When the first one died.
+   */
+  oldest: string;
+  /**
+   * When the last one died.
+   */
+  newest: string;
+  /**
+   * The event types of the letters, null for those without one, or the queues of the jobs.
+   */
+  types: Array<string | null>;
+};
+
+export type Causes = {
+  /**
+   * The most frequent first.
+   */
+  items: Array<CauseGroup>;
+  /**
+   * False if there are more than 100 causes, or more than 10,000 matches, of which the newest are counted.
+   */
+  complete: boolean;
 };
 
 export type OptionalReason = {
@@ -442,6 +481,287 @@ export type WholeDeadJob = {
   data: {
     [key: string]: unknown;
   };
+};
+
+export type NewOperationFilter = {
+  /**
+   * Everything, instead of the other fields.
+   */
+  all?: boolean;
+  /**
+   * Letters; required for them.
+   */
+  box?: 'inbox' | 'outbox';
+  /**
+   * Ids of letters or jobs.
+   */
+  ids?: Array<string>;
+  /**
+   * Letters of the inbox: the consumer group.
+   */
+  consumer?: string;
+  /**
+   * Letters of the outbox, or a replay.
+   */
+  aggregateType?: string;
+  /**
+   * A replay.
+   */
+  aggregateId?: string;
+  /**
+   * Letters.
+   */
+  topic?: string;
+  /**
+   * Letters or a replay.
+   */
+  type?: string;
+  /**
+   * Letters: the id of the aggregate.
+   */
+  key?: string;
+  /**
+   * Jobs.
+   */
+  queue?: string;
+  /**
+   * Letters or jobs: one of the causes.
+   */
+  cause?: string;
+  /**
+   * Letters or jobs that died at this time or later.
+   */
+  diedAfter?: string;
+  /**
+   * Letters or jobs that died before this time.
+   */
+  diedBefore?: string;
+  /**
+   * A replay: messages that were added at this time or later.
+   */
+  createdAfter?: string;
+  /**
+   * A replay: messages that were added before this time.
+   */
+  createdBefore?: string;
+  /**
+   * A replay: the lowest position in the outbox.
+   */
+  fromPosition?: string;
+  /**
+   * A replay: the highest position in the outbox.
+   */
+  toPosition?: string;
+};
+
+export type NewOperationOptions = {
+  /**
+   * Counts what the operation would handle and shows the first 20 items, and changes nothing.
+   */
+  dryRun?: boolean;
+  /**
+   * Handles only items from before this time, such as the one of a dry run. Default: now.
+   */
+  asOf?: string;
+  /**
+   * Retries: handles 1, 2, 5, 10 and more items a step, waits for them after each step, and stops at the first new failure.
+   */
+  canary?: boolean;
+  /**
+   * The most items a second, on average over some seconds.
+   */
+  ratePerSecond?: number;
+  /**
+   * Replay: publishes to this topic instead.
+   */
+  topic?: string;
+  /**
+   * Replay: publishes although consumers may no longer recognise the copies as duplicates.
+   */
+  force?: boolean;
+};
+
+export type NewOperation = {
+  /**
+   * Why. It is kept in the audit.
+   */
+  reason?: string;
+  kind: 'retry-letters' | 'discard-letters' | 'retry-jobs' | 'discard-jobs' | 'replay';
+  filter: NewOperationFilter;
+  options?: NewOperationOptions;
+};
+
+export type DryRun = {
+  /**
+   * With this in its options, an operation applies to the same items.
+   */
+  asOf: string;
+  /**
+   * The number of items that the operation would handle.
+   */
+  total: number;
+  /**
+   * Up to 20 of them, without their payloads.
+   */
+  first: Array<{
+    [key: string]: unknown;
+  }>;
+};
+
+export type Operation = {
+  id: string;
+  kind: string;
+  filter: {
+    [key: string]: unknown;
+  };
+  /**
+   * Only items from before this time are handled.
+   */
+  asOf: string;
+  options: {
+    [key: string]: unknown;
+  };
+  /**
+   * `stopped`: the canary found a new failure. `failed`: the operation could not go on.
+   */
+  state: 'running' | 'done' | 'stopped' | 'cancelled' | 'failed';
+  /**
+   * The number of items when the operation was created.
+   */
+  total: number;
+  /**
+   * The number of items handled. At the end it is lower than `total` if somebody else has handled items meanwhile.
+   */
+  done: number;
+  /**
+   * The number of items that failed, or, with a canary, failed again.
+   */
+  failed: number;
+  /**
+   * With a canary: for how many items of the last step the operation waits.
+   */
+  waitingFor: number;
+  /**
+   * Why the operation has ended, or what delays it.
+   */
+  problem: string | null;
+  cancelledBy: string | null;
+  actor: string;
+  reason: string | null;
+  createdAt: string;
+  updatedAt: string;
+  finishedAt: string | null;
+};
+
+export type OperationPage = {
+  /**
+   * The newest first.
+   */
+  items: Array<Operation>;
+  /**
+   * The cursor of the next page; null on the last page.
+   */
+  nextCursor: string | null;
+};
+
+export type Pause = {
+  kind: 'consumer' | 'queue' | 'relay';
+  /**
+   * The consumer group, the name of the job queue, or `relay`.
+   */
+  name: string;
+  since: string;
+  actor: string;
+  reason: string | null;
+};
+
+export type PauseList = {
+  /**
+   * By kind and name.
+   */
+  items: Array<Pause>;
+};
+
+export type Resumed = {
+  /**
+   * The pause that has ended; null if there was none.
+   */
+  ended: Pause | null;
+};
+
+export type Incident = {
+  id: string;
+  /**
+   * `positions-went-back`: the outbox or its sequence was reset. `offsets-went-back`: the offset of a partition is lower in the database than in Kafka. `messages-missed`: Kafka deleted messages before the consumer read them.
+   */
+  kind: 'positions-went-back' | 'offsets-went-back' | 'messages-missed';
+  /**
+   * The outbox, or a partition of a consumer.
+   */
+  subject: string;
+  /**
+   * What happened, and what to do.
+   */
+  problem: string;
+  detail: {
+    [key: string]: unknown;
+  };
+  /**
+   * How often it was reported.
+   */
+  occurrences: number;
+  firstAt: string;
+  lastAt: string;
+};
+
+export type IncidentList = {
+  /**
+   * The open ones, oldest first, at most 100.
+   */
+  items: Array<Incident>;
+};
+
+export type AuditEntry = {
+  id: string;
+  at: string;
+  actor: string;
+  action: string;
+  /**
+   * `inbox`, `outbox`, `jobs`, `operations`, `pauses`, `incidents` or `offsets`.
+   */
+  box: string;
+  /**
+   * The affected letter, job or incident as it was then, without its payload.
+   */
+  letter: {
+    [key: string]: unknown;
+  };
+  reason: string | null;
+  /**
+   * `refused` if the actor was not allowed to do it.
+   */
+  outcome: 'done' | 'refused';
+  /**
+   * The operation that did it on the actor's behalf.
+   */
+  operation: string | null;
+  /**
+   * What else the action concerns, such as a filter and a count, or a payload before and after an edit.
+   */
+  detail: {
+    [key: string]: unknown;
+  } | null;
+};
+
+export type AuditPage = {
+  /**
+   * The newest first.
+   */
+  items: Array<AuditEntry>;
+  /**
+   * The cursor of the next page; null on the last page.
+   */
+  nextCursor: string | null;
 };
 
 export type Problem = {
@@ -656,6 +976,54 @@ export type DeadJobNotFoundProblem = Problem & {
   id: string;
 };
 
+/**
+ * Such an operation is not possible.
+ */
+export type OperationInvalidProblem = Problem & {
+  type: 'urn:twinbox:problem:operation-invalid';
+  status: 422;
+  reason: string;
+};
+
+/**
+ * There is no such operation.
+ */
+export type OperationNotFoundProblem = Problem & {
+  type: 'urn:twinbox:problem:operation-not-found';
+  status: 404;
+  id: string;
+};
+
+/**
+ * The operation has ended.
+ */
+export type OperationEndedProblem = Problem & {
+  type: 'urn:twinbox:problem:operation-ended';
+  status: 409;
+  id: string;
+  state: string;
+};
+
+/**
+ * The service has nothing of that name.
+ */
+export type NothingToPauseProblem = Problem & {
+  type: 'urn:twinbox:problem:nothing-to-pause';
+  status: 404;
+  kind: 'consumer' | 'queue' | 'relay';
+  name: string;
+  known: Array<string>;
+};
+
+/**
+ * There is no such open incident.
+ */
+export type IncidentNotFoundProblem = Problem & {
+  type: 'urn:twinbox:problem:incident-not-found';
+  status: 404;
+  id: string;
+};
+
 export type GetMessagingOverviewData = {
   body?: never;
   path?: never;
@@ -726,6 +1094,22 @@ export type ListDeadLettersData = {
      * The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.
      */
     cursor?: string;
+    /**
+     * One of the causes.
+     */
+    cause?: string;
+    /**
+     * Died at this time or later.
+     */
+    diedAfter?: string;
+    /**
+     * Died before this time. A date alone means the start of that day in UTC.
+     */
+    diedBefore?: string;
+    /**
+     * Which come first, by the time of death.
+     */
+    order?: 'newest' | 'oldest';
     box: 'inbox' | 'outbox';
     /**
      * Inbox only: the consumer group.
@@ -735,23 +1119,12 @@ export type ListDeadLettersData = {
      * Outbox only.
      */
     aggregateType?: string;
+    topic?: string;
     type?: string;
     /**
      * The key of the message: the id of the aggregate.
      */
     key?: string;
-    /**
-     * At this time or later.
-     */
-    diedAfter?: string;
-    /**
-     * Earlier than this time. A date alone means the start of that day in UTC.
-     */
-    diedBefore?: string;
-    /**
-     * Which letters come first, by the time of their death.
-     */
-    order?: 'newest' | 'oldest';
   };
   url: '/admin/messaging/dead-letters';
 };
@@ -813,6 +1186,99 @@ export type ListDeadLettersResponses = {
 };
 
 export type ListDeadLettersResponse = ListDeadLettersResponses[keyof ListDeadLettersResponses];
+
+export type ListDeadLetterCausesData = {
+  body?: never;
+  path?: never;
+  query: {
+    /**
+     * One of the causes.
+     */
+    cause?: string;
+    /**
+     * Died at this time or later.
+     */
+    diedAfter?: string;
+    /**
+     * Died before this time. A date alone means the start of that day in UTC.
+     */
+    diedBefore?: string;
+    box: 'inbox' | 'outbox';
+    /**
+     * Inbox only: the consumer group.
+     */
+    consumer?: string;
+    /**
+     * Outbox only.
+     */
+    aggregateType?: string;
+    topic?: string;
+    type?: string;
+    /**
+     * The key of the message: the id of the aggregate.
+     */
+    key?: string;
+  };
+  url: '/admin/messaging/dead-letters/causes';
+};
+
+export type ListDeadLetterCausesErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * Dead letters of this box have no such field.
+   */
+  422: DeadLetterFilterUnknownProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListDeadLetterCausesError = ListDeadLetterCausesErrors[keyof ListDeadLetterCausesErrors];
+
+export type ListDeadLetterCausesResponses = {
+  /**
+   * Done.
+   */
+  200: Causes;
+};
+
+export type ListDeadLetterCausesResponse = ListDeadLetterCausesResponses[keyof ListDeadLetterCausesResponses];
 
 export type GetDeadLetterData = {
   body?: never;
@@ -1102,6 +1568,22 @@ export type ListDeadJobsData = {
      * The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.
      */
     cursor?: string;
+    /**
+     * One of the causes.
+     */
+    cause?: string;
+    /**
+     * Died at this time or later.
+     */
+    diedAfter?: string;
+    /**
+     * Died before this time. A date alone means the start of that day in UTC.
+     */
+    diedBefore?: string;
+    /**
+     * Which come first, by the time of death.
+     */
+    order?: 'newest' | 'oldest';
     queue?: string;
   };
   url: '/admin/messaging/dead-jobs';
@@ -1160,6 +1642,81 @@ export type ListDeadJobsResponses = {
 };
 
 export type ListDeadJobsResponse = ListDeadJobsResponses[keyof ListDeadJobsResponses];
+
+export type ListDeadJobCausesData = {
+  body?: never;
+  path?: never;
+  query?: {
+    /**
+     * One of the causes.
+     */
+    cause?: string;
+    /**
+     * Died at this time or later.
+     */
+    diedAfter?: string;
+    /**
+     * Died before this time. A date alone means the start of that day in UTC.
+     */
+    diedBefore?: string;
+    queue?: string;
+  };
+  url: '/admin/messaging/dead-jobs/causes';
+};
+
+export type ListDeadJobCausesErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListDeadJobCausesError = ListDeadJobCausesErrors[keyof ListDeadJobCausesErrors];
+
+export type ListDeadJobCausesResponses = {
+  /**
+   * Done.
+   */
+  200: Causes;
+};
+
+export type ListDeadJobCausesResponse = ListDeadJobCausesResponses[keyof ListDeadJobCausesResponses];
 
 export type GetDeadJobData = {
   body?: never;
@@ -1427,3 +1984,821 @@ export type DiscardDeadJobResponses = {
 };
 
 export type DiscardDeadJobResponse = DiscardDeadJobResponses[keyof DiscardDeadJobResponses];
+
+export type ListOperationsData = {
+  body?: never;
+  path?: never;
+  query?: {
+    limit?: number;
+    /**
+     * The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.
+     */
+    cursor?: string;
+    state?: 'running' | 'done' | 'stopped' | 'cancelled' | 'failed';
+  };
+  url: '/admin/messaging/operations';
+};
+
+export type ListOperationsErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListOperationsError = ListOperationsErrors[keyof ListOperationsErrors];
+
+export type ListOperationsResponses = {
+  /**
+   * Done.
+   */
+  200: OperationPage;
+};
+
+export type ListOperationsResponse = ListOperationsResponses[keyof ListOperationsResponses];
+
+export type CreateOperationData = {
+  body: NewOperation;
+  headers?: {
+    /**
+     * A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day unless configured otherwise.
+     */
+    'Idempotency-Key'?: string;
+  };
+  path?: never;
+  query?: never;
+  url: '/admin/messaging/operations';
+};
+
+export type CreateOperationErrors = {
+  /**
+   * The request is not valid. The body is not valid JSON. The idempotency key is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem)
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-invalid';
+      } & IdempotencyKeyInvalidProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The idempotency key was used for another request. Such an operation is not possible.
+   */
+  422:
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-reused';
+      } & IdempotencyKeyReusedProblem)
+    | ({
+        type: 'urn:twinbox:problem:operation-invalid';
+      } & OperationInvalidProblem);
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type CreateOperationError = CreateOperationErrors[keyof CreateOperationErrors];
+
+export type CreateOperationResponses = {
+  /**
+   * The result of a dry run.
+   */
+  200: DryRun;
+  /**
+   * Done.
+   */
+  201: Operation;
+};
+
+export type CreateOperationResponse = CreateOperationResponses[keyof CreateOperationResponses];
+
+export type GetOperationData = {
+  body?: never;
+  path: {
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/operations/{id}';
+};
+
+export type GetOperationErrors = {
+  /**
+   * The request is not valid. The path is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such operation.
+   */
+  404: OperationNotFoundProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type GetOperationError = GetOperationErrors[keyof GetOperationErrors];
+
+export type GetOperationResponses = {
+  /**
+   * Done.
+   */
+  200: Operation;
+};
+
+export type GetOperationResponse = GetOperationResponses[keyof GetOperationResponses];
+
+export type CancelOperationData = {
+  body?: OptionalReason;
+  headers?: {
+    /**
+     * A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day unless configured otherwise.
+     */
+    'Idempotency-Key'?: string;
+  };
+  path: {
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/operations/{id}/cancel';
+};
+
+export type CancelOperationErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON. The idempotency key is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem)
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-invalid';
+      } & IdempotencyKeyInvalidProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such operation.
+   */
+  404: OperationNotFoundProblem;
+  /**
+   * The operation has ended.
+   */
+  409: OperationEndedProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The idempotency key was used for another request.
+   */
+  422: IdempotencyKeyReusedProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type CancelOperationError = CancelOperationErrors[keyof CancelOperationErrors];
+
+export type CancelOperationResponses = {
+  /**
+   * Done.
+   */
+  200: Operation;
+};
+
+export type CancelOperationResponse = CancelOperationResponses[keyof CancelOperationResponses];
+
+export type ListPausesData = {
+  body?: never;
+  path?: never;
+  query?: never;
+  url: '/admin/messaging/pauses';
+};
+
+export type ListPausesErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListPausesError = ListPausesErrors[keyof ListPausesErrors];
+
+export type ListPausesResponses = {
+  /**
+   * Done.
+   */
+  200: PauseList;
+};
+
+export type ListPausesResponse = ListPausesResponses[keyof ListPausesResponses];
+
+export type ResumeProcessingData = {
+  body?: never;
+  path: {
+    kind: 'consumer' | 'queue' | 'relay';
+    /**
+     * The consumer group, the name of the job queue, or `relay`.
+     */
+    name: string;
+  };
+  query?: {
+    /**
+     * Why. It is kept in the audit.
+     */
+    reason?: string;
+  };
+  url: '/admin/messaging/pauses/{kind}/{name}';
+};
+
+export type ResumeProcessingErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The service has nothing of that name.
+   */
+  404: NothingToPauseProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ResumeProcessingError = ResumeProcessingErrors[keyof ResumeProcessingErrors];
+
+export type ResumeProcessingResponses = {
+  /**
+   * Done.
+   */
+  200: Resumed;
+};
+
+export type ResumeProcessingResponse = ResumeProcessingResponses[keyof ResumeProcessingResponses];
+
+export type PauseProcessingData = {
+  body?: OptionalReason;
+  path: {
+    kind: 'consumer' | 'queue' | 'relay';
+    /**
+     * The consumer group, the name of the job queue, or `relay`.
+     */
+    name: string;
+  };
+  query?: never;
+  url: '/admin/messaging/pauses/{kind}/{name}';
+};
+
+export type PauseProcessingErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The service has nothing of that name.
+   */
+  404: NothingToPauseProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type PauseProcessingError = PauseProcessingErrors[keyof PauseProcessingErrors];
+
+export type PauseProcessingResponses = {
+  /**
+   * Done.
+   */
+  200: Pause;
+};
+
+export type PauseProcessingResponse = PauseProcessingResponses[keyof PauseProcessingResponses];
+
+export type ListIncidentsData = {
+  body?: never;
+  path?: never;
+  query?: never;
+  url: '/admin/messaging/incidents';
+};
+
+export type ListIncidentsErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListIncidentsError = ListIncidentsErrors[keyof ListIncidentsErrors];
+
+export type ListIncidentsResponses = {
+  /**
+   * Done.
+   */
+  200: IncidentList;
+};
+
+export type ListIncidentsResponse = ListIncidentsResponses[keyof ListIncidentsResponses];
+
+export type AcknowledgeIncidentData = {
+  body: Reason;
+  headers?: {
+    /**
+     * A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day unless configured otherwise.
+     */
+    'Idempotency-Key'?: string;
+  };
+  path: {
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/incidents/{id}/acknowledge';
+};
+
+export type AcknowledgeIncidentErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON. The idempotency key is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem)
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-invalid';
+      } & IdempotencyKeyInvalidProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such open incident.
+   */
+  404: IncidentNotFoundProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The idempotency key was used for another request.
+   */
+  422: IdempotencyKeyReusedProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type AcknowledgeIncidentError = AcknowledgeIncidentErrors[keyof AcknowledgeIncidentErrors];
+
+export type AcknowledgeIncidentResponses = {
+  /**
+   * Done.
+   */
+  200: Incident;
+};
+
+export type AcknowledgeIncidentResponse = AcknowledgeIncidentResponses[keyof AcknowledgeIncidentResponses];
+
+export type ListAuditEntriesData = {
+  body?: never;
+  path?: never;
+  query?: {
+    limit?: number;
+    /**
+     * The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.
+     */
+    cursor?: string;
+    actor?: string;
+    action?: string;
+    outcome?: 'done' | 'refused';
+    /**
+     * The id of a message.
+     */
+    messageId?: string;
+    /**
+     * The id of an operation.
+     */
+    operation?: string;
+  };
+  url: '/admin/messaging/audit';
+};
+
+export type ListAuditEntriesErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListAuditEntriesError = ListAuditEntriesErrors[keyof ListAuditEntriesErrors];
+
+export type ListAuditEntriesResponses = {
+  /**
+   * Done.
+   */
+  200: AuditPage;
+};
+
+export type ListAuditEntriesResponse = ListAuditEntriesResponses[keyof ListAuditEntriesResponses];

@@ -1,0 +1,95 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
+import { type AuditEntry, type AuditOutcome } from '@twinbox/messaging';
+import { IsIn } from 'class-validator';
+import { ApiNextCursor, CursorPageQuery } from '../http/pages.js';
+
+const OUTCOMES = ['done', 'refused'] as const;
+const OPERATION = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+
+export class AuditQuery extends CursorPageQuery {
+  @ApiPropertyOptional({ example: 'root' })
+  @MayBeAbsent()
+  @IsText(1, 255)
+  readonly actor?: string;
+
+  @ApiPropertyOptional({ example: 'retry' })
+  @MayBeAbsent()
+  @IsText(1, 20)
+  readonly action?: string;
+
+  @ApiPropertyOptional({ enum: OUTCOMES, example: 'done' })
+  @MayBeAbsent()
+  @IsIn(OUTCOMES)
+  readonly outcome?: AuditOutcome;
+
+  @ApiPropertyOptional({ example: '01939d3d-1c77-7e0b-a3a1-5d0c2b7e9f10', description: 'The id of a message.' })
+  @MayBeAbsent()
+  @IsText(1, 255)
+  readonly messageId?: string;
+
+  @ApiPropertyOptional({ format: 'uuid', example: OPERATION, description: 'The id of an operation.' })
+  @MayBeAbsent()
+  @IsId()
+  readonly operation?: string;
+}
+
+export class AuditEntryDto implements AuditEntry {
+  @ApiProperty({ example: '42' })
+  readonly id!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z' })
+  readonly at!: Date;
+
+  @ApiProperty({ example: 'root' })
+  readonly actor!: string;
+
+  @ApiProperty({ example: 'retry' })
+  readonly action!: string;
+
+  @ApiProperty({
+    example: 'inbox',
+    description: '`inbox`, `outbox`, `jobs`, `operations`, `pauses`, `incidents` or `offsets`.',
+  })
+  readonly box!: string;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    example: { id: '17', type: 'OrderPlaced' },
+    description: 'The affected letter, job or incident as it was then, without its payload.',
+  })
+  readonly letter!: Readonly<Record<string, unknown>>;
+
+  @ApiProperty({ type: String, nullable: true, example: 'The handler is fixed.' })
+  readonly reason!: string | null;
+
+  @ApiProperty({ enum: OUTCOMES, example: 'done', description: '`refused` if the actor was not allowed to do it.' })
+  readonly outcome!: AuditOutcome;
+
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    example: OPERATION,
+    description: "The operation that did it on the actor's behalf.",
+  })
+  readonly operation!: string | null;
+
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    additionalProperties: true,
+    example: null,
+    description: 'What else the action concerns, such as a filter and a count, or a payload before and after an edit.',
+  })
+  readonly detail!: Readonly<Record<string, unknown>> | null;
+}
+
+export class AuditPageDto {
+  @ApiProperty({ type: [AuditEntryDto], description: 'The newest first.' })
+  readonly items!: readonly AuditEntryDto[];
+
+  @ApiNextCursor()
+  readonly nextCursor!: string | null;
+}
