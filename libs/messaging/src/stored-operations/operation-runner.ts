@@ -28,19 +28,22 @@ export class OperationRunner {
   private readonly logger = new Logger('Operations');
   private readonly store: OperationStore;
   private readonly audit: Audit;
+  /** Operations of other kinds are left to a newer version of the service. */
+  private readonly kinds: ReadonlyMap<string, OperationKind>;
   private readonly stopper = new AbortController();
   private readonly wakeUp = new WakeUpCall();
   private running: Promise<void> | undefined;
 
   constructor(
     schema: string,
-    private readonly kinds: readonly OperationKind[],
+    kinds: readonly OperationKind[],
     private readonly dataSources: DataSources,
     dueWork: DueWork,
     private readonly timing = OPERATION_TIMING,
   ) {
     this.store = new OperationStore(schema);
     this.audit = new Audit(schema);
+    this.kinds = new Map(kinds.map((kind) => [kind.name, kind]));
     dueWork.on('operations', () => this.wakeUp.call());
   }
 
@@ -73,8 +76,9 @@ export class OperationRunner {
   private async runNext(): Promise<boolean> {
     const db = this.dataSources.default;
     const [runner, sinceMs] = [randomUUID(), performance.now()];
-    const operation = await this.store.take(db, runner, this.timing.leaseMs);
-    if (!operation) return false;
+    const operation = await this.store.take(db, [...this.kinds.keys()], runner, this.timing.leaseMs);
+    const kind = operation && this.kinds.get(operation.kind);
+    if (!kind) return false;
     const hold = new OperationHold(
       this.store,
       db,
@@ -83,7 +87,7 @@ export class OperationRunner {
       this.stopper.signal,
     );
     try {
-      await this.runHeld(operation, runner, hold);
+      await this.runHeld(operation, kind, runner, hold);
     } catch (error) {
       if (!(error instanceof OperationLostError)) await this.onError(operation, runner, error);
     } finally {
@@ -92,8 +96,12 @@ export class OperationRunner {
     return true;
   }
 
-  private async runHeld(operation: HeldOperation, runner: string, hold: OperationHold): Promise<void> {
-    const kind = this.kindOf(operation);
+  private async runHeld(
+    operation: HeldOperation,
+    kind: OperationKind,
+    runner: string,
+    hold: OperationHold,
+  ): Promise<void> {
     const { id, options } = operation;
     let { saved } = operation;
     for (;;) {
@@ -174,13 +182,6 @@ export class OperationRunner {
       const ended = await this.store.finish(tx, id, runner, { state, problem, failed });
       if (ended) await auditOperation(tx, this.audit, 'end', ended, { actor, reason: reason ?? undefined });
     });
-  }
-
-  /** @throws PermanentError if a newer version of the service has created the operation */
-  private kindOf({ kind: name }: HeldOperation): OperationKind {
-    const kind = this.kinds.find((candidate) => candidate.name === name);
-    if (!kind) throw new PermanentError(`This version of the service has no operations of kind ${name}`);
-    return kind;
   }
 }
 

@@ -99,16 +99,21 @@ export class OperationStore {
     );
   }
 
-  /** Takes the oldest open operation that no live process runs. messaging_operations_open serves it. */
-  async take(db: DataSource, runner: string, leaseMs: number): Promise<HeldOperation | undefined> {
+  /** Takes the oldest open operation of these kinds that no live process runs. messaging_operations_open serves it. */
+  async take(
+    db: DataSource,
+    kinds: readonly string[],
+    runner: string,
+    leaseMs: number,
+  ): Promise<HeldOperation | undefined> {
     const [[row]]: [(Omit<HeldOperation, 'saved'> & { readonly progress: Partial<SavedProgress> })[], number] =
       await db.query(
         `update ${this.table} set runner = $1, runner_until = clock_timestamp() + $2 * interval '1 ms'
-          where id = (select id from ${this.table} where ${IS_FREE}
+          where id = (select id from ${this.table} where kind = any($3) and ${IS_FREE}
                        order by created_at, id limit 1 for update skip locked)
          returning id, kind, filter, ${timeText('as_of')} as "asOf", options, actor, reason, progress,
                    (extract(epoch from clock_timestamp() - updated_at) * 1000)::float8 as "sinceStepMs"`,
-        [runner, leaseMs],
+        [runner, leaseMs, kinds],
       );
     if (!row) return undefined;
     const { progress, ...operation } = row;

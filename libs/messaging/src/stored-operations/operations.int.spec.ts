@@ -425,6 +425,20 @@ describe('the processes of a service', () => {
     expect((await effects()).map(([, n]) => n)).toEqual([1, 2, 3]);
   });
 
+  it('leave operations of kinds that they do not know to a newer version', async () => {
+    const kind = notes(async () => undefined);
+    operations = operationsWith(kind);
+    const unknown = await create({ kind: 'notes', filter: {} });
+    startProcess();
+    const known = await ended(await create({ kind: 'retry-letters', filter: LETTERS }));
+
+    const before = await show(unknown);
+    startProcess(OPERATION_TIMING, kind);
+
+    expect([known.state, before.state, before.done]).toEqual(['done', 'running', 0]);
+    expect(await ended(unknown)).toMatchObject({ state: 'done', done: 3 });
+  });
+
   it('keep an operation while a step takes longer than the lease', async () => {
     const door = gate();
     const slow = notes(async (_, n) => (n === 2 ? door.opened : undefined));
@@ -535,6 +549,39 @@ describe('an operation with a canary', () => {
     expect(other.state).toBe('done');
     expect(await ended(waiting)).toMatchObject({ state: 'done', done: 12 });
   });
+});
+
+it('a canary waits for jobs and for messages of the outbox too', async () => {
+  await sandbox.database.sql(
+    `insert into sandbox.jobs (id, queue, data, run_at, attempts, error, dead_at)
+     select uuidv7(), 'call', '{}', now(), 9, 'no', now() from generate_series(1, 2)`,
+  );
+  await sandbox.database.sql(
+    `insert into sandbox.outbox_parked (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload,
+       created_at, error, dead_at)
+     select n, gen_random_uuid(), 'counter', 'a', 'Counted', 'urn:x', n, '{}', now(), 'too large', now()
+       from generate_series(1, 2) as n`,
+  );
+  const options = { canary: true };
+  const jobs = await create({ kind: 'retry-jobs', filter: { all: true }, options });
+  const letters = await create({ kind: 'retry-letters', filter: { box: 'outbox', all: true }, options });
+  startProcess();
+  await until('both wait', async () => (await show(jobs)).waitingFor + (await show(letters)).waitingFor === 2);
+
+  // A worker has failed on the job, and the relay has published the message.
+  const [job] = await sandbox.database.sql<{ id: string }>(
+    `update sandbox.jobs set attempts = 1, error = 'no route' where dead_at is null returning id`,
+  );
+  await sandbox.database.sql('delete from sandbox.outbox_parked where dead_at is null');
+
+  expect(await ended(jobs)).toMatchObject({
+    state: 'stopped',
+    problem: `Job ${job!.id} failed again: no route`,
+    done: 1,
+  });
+  await until('the next message is retried', async () => (await show(letters)).done === 2);
+  await sandbox.database.sql(`update sandbox.outbox_parked set dead_at = now(), error = 'still too large'`);
+  expect((await ended(letters)).problem).toBe('Letter 2 of the outbox failed again: still too large');
 });
 
 it('P7 operations and audit entries are removed after their retention, by one process at a time', async () => {
