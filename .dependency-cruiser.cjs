@@ -18,6 +18,7 @@ const MESSAGING_FOLDERS = {
   inbox: ['kafka', 'message', 'metrics', 'operations', 'poll', 'postgres', 'tracing'],
   jobs: ['message', 'metrics', 'operations', 'poll', 'postgres', 'tracing'],
   'dead-letters': ['message', 'operations', 'poll', 'postgres'],
+  'stored-operations': ['dead-letters', 'message', 'operations', 'poll', 'postgres'],
   overview: ['jobs', 'kafka', 'log', 'metrics', 'operations', 'postgres'],
   testing: ['kafka', 'message', 'postgres'],
 };

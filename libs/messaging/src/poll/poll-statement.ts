@@ -1,11 +1,11 @@
 import { latestReleaseId } from '../operations/audit.js';
+import { idleOperations } from '../operations/idle-operations.js';
 import { openIncidents } from '../operations/incident.js';
 import { pausesColumn } from '../operations/pause-store.js';
 import { readUpTo } from '../log/lease-progress.js';
 import { type LogSql } from '../log/log-sql.js';
 import { blocksOf, dueSince, LATE, NIL } from '../postgres/due-range.js';
 import { quoteIdentifier } from '../postgres/schema.js';
-import { idleOperations } from '../stored-operations/operation-store.js';
 
 /** How many gaps the poll searches for overdue messages. */
 const MAX_SEARCHED_GAPS = 100;

@@ -67,7 +67,7 @@ export interface StepContext {
    * process dies in between. The lock of the operation's row comes after all other locks.
    * @throws OperationLostError if the operation has been cancelled, or another process has taken it over
    */
-  save(tx: EntityManager, step: OperationStep): Promise<void>;
+  readonly save: (tx: EntityManager, step: OperationStep) => Promise<void>;
 }
 
 /** What became of retried items. */

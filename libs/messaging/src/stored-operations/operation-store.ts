@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { IS_IDLE } from '../operations/idle-operations.js';
 import { type LetterPage } from '../operations/operator.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { timeText } from '../postgres/time-text.js';
@@ -36,21 +37,10 @@ interface NewRow {
   readonly reason: string | undefined;
 }
 
-/** Longer than any lease and any wait. If `runner_until` is further away, the database's clock was set back. */
-const LONGEST_WAIT = `interval '5 min'`;
-
 const OPERATION = `id, kind, filter, ${timeText('as_of')} as "asOf", options, state, total::float8 as total, done::float8 as done,
        failed::float8 as failed, coalesce((progress ->> 'waiting')::int, 0) as "waitingFor", problem,
        cancelled_by as "cancelledBy", actor, reason, created_at as "createdAt", updated_at as "updatedAt",
        finished_at as "finishedAt"`;
-
-/** Returns the column of the poll's statement for whether an open operation has no live runner. messaging_operations_open serves it. */
-export function idleOperations(schema: string): string {
-  return `exists (select from ${quoteIdentifier(schema)}.messaging_operations where ${IS_FREE})`;
-}
-
-const IS_FREE = `finished_at is null
-      and (runner_until < clock_timestamp() or runner_until > clock_timestamp() + ${LONGEST_WAIT})`;
 
 /** The SQL of stored operations. All times are those of the database's clock. */
 export class OperationStore {
@@ -109,7 +99,7 @@ export class OperationStore {
     const [[row]]: [(Omit<HeldOperation, 'saved'> & { readonly progress: Partial<SavedProgress> })[], number] =
       await db.query(
         `update ${this.table} set runner = $1, runner_until = clock_timestamp() + $2 * interval '1 ms'
-          where id = (select id from ${this.table} where kind = any($3) and ${IS_FREE}
+          where id = (select id from ${this.table} where kind = any($3) and ${IS_IDLE}
                        order by created_at, id limit 1 for update skip locked)
          returning id, kind, filter, ${timeText('as_of')} as "asOf", options, actor, reason, progress,
                    (extract(epoch from clock_timestamp() - updated_at) * 1000)::float8 as "sinceStepMs"`,

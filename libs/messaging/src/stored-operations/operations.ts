@@ -102,7 +102,7 @@ export class Operations {
     page: LetterPage = {},
   ): Promise<Page<StoredOperation>> {
     if (state !== undefined && !OPERATION_STATES.includes(state))
-      throw new RangeError(`state must be one of ${OPERATION_STATES.join(', ')}, not ${String(state)}`);
+      throw new RangeError(`state must be one of ${OPERATION_STATES.join(', ')}, not ${state as string}`);
     const limit = limitOf(page);
     if (page.cursor !== undefined && !isUuid(page.cursor))
       throw new RangeError(`${JSON.stringify(page.cursor)} is not a valid cursor`);
