@@ -21,6 +21,7 @@ export class OperationHold {
   readonly signal: AbortSignal;
   private readonly renewals: NodeJS.Timeout;
   private expiry: NodeJS.Timeout | undefined;
+  private until = -Infinity;
 
   constructor(
     private readonly store: OperationStore,
@@ -38,6 +39,12 @@ export class OperationHold {
     return this.lost.signal.aborted;
   }
 
+  /**
+   * Whether this process certainly has the right now. Unlike {@link signal}, it does not depend on a timer, which is late after the
+   * process was paused.
+   */
+  readonly mayGoOn = (): boolean => !this.signal.aborted && performance.now() < this.until;
+
   end(): void {
     clearInterval(this.renewals);
     clearTimeout(this.expiry);
@@ -54,6 +61,7 @@ export class OperationHold {
 
   private extend(fromMs: number): void {
     clearTimeout(this.expiry);
-    this.expiry = setTimeout(() => this.lost.abort(), fromMs + this.timing.leaseMs - performance.now());
+    this.until = fromMs + this.timing.leaseMs;
+    this.expiry = setTimeout(() => this.lost.abort(), this.until - performance.now());
   }
 }

@@ -61,6 +61,8 @@ export interface StepContext {
   readonly dataSource: DataSource;
   /** Aborts when the process stops, or when it can no longer be sure that no other process runs the operation. */
   readonly signal: AbortSignal;
+  /** Whether this process certainly runs the operation. To be checked before every effect outside of the database; costs no query. */
+  readonly mayGoOn: () => boolean;
   /**
    * Saves a step, exactly once and as the last statement before the commit. A kind whose effects are in the database passes the
    * transaction of the effects. Another kind saves in a transaction of its own after the effects, which the next runner repeats if the

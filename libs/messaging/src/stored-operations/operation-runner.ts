@@ -125,7 +125,7 @@ export class OperationRunner {
     kind: OperationKind,
     before: SavedProgress,
     runner: string,
-    { signal }: OperationHold,
+    { signal, mayGoOn }: OperationHold,
   ): Promise<{ saved: SavedProgress; handled: number }> {
     const { id, options } = operation;
     const { leaseMs } = this.timing;
@@ -137,7 +137,7 @@ export class OperationRunner {
         throw new OperationLostError(id);
       result = { saved, handled: done + failed };
     };
-    const context = { dataSource: this.dataSources.default, signal, save };
+    const context = { dataSource: this.dataSources.default, signal, mayGoOn, save };
     await kind.step({ ...operation, progress: before.at }, stepSize(options, before.steps), context);
     if (!result) throw new PermanentError(`A step of kind ${kind.name} was not saved`);
     return result;
