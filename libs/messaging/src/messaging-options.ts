@@ -42,7 +42,7 @@ export interface InboxOptions {
   /**
    * How long the inbox remembers a message, in milliseconds; 0 means forever. It must exceed the time that the topic may keep the
    * message (`retention.ms` + `segment.ms`), or the consumer does not start, because a replay would repeat the message's effects.
-   * Default 30 days.
+   * Default: that of the topic's contract, which is 30 days unless it says otherwise. Must not be less than that of the contract.
    */
   readonly inboxRetentionMs?: number;
   /**

@@ -1,4 +1,5 @@
 import { textFlaw } from '../message/column-text.js';
+import { inboxRetentionOf } from '../message/topic.js';
 import { type InboxOptions } from '../messaging-options.js';
 
 /** A consumer's options with the defaults filled in. */
@@ -13,8 +14,6 @@ export interface InboxSettings {
   readonly ignoresUnknownTypes: boolean;
 }
 
-const DAY_MS = 24 * 3600 * 1000;
-
 /**
  * Applies the defaults and validates the options.
  * @throws for an invalid option, at the start rather than with the first failing message
@@ -26,7 +25,7 @@ export function inboxSettings(options: InboxOptions): InboxSettings {
     backOff: options.backOff ?? { firstMs: 1000, maxMs: 300_000 },
     deadLettersHoldKeys: (options.afterDeadLetter ?? 'hold-key') === 'hold-key',
     groupCommit: options.groupCommit ?? false,
-    retentionMs: options.inboxRetentionMs ?? 30 * DAY_MS,
+    retentionMs: inboxRetentionOf(options.topic, options.inboxRetentionMs),
     sessionMs: options.sessionMs ?? 10_000,
     ignoresUnknownTypes: (options.unknownTypes ?? 'ignore') === 'ignore',
   };
@@ -36,6 +35,13 @@ export function inboxSettings(options: InboxOptions): InboxSettings {
   if (!(concurrency >= 1 && maxAttempts >= 1 && backOff.firstMs > 0 && backOff.maxMs >= backOff.firstMs)) {
     throw new Error(
       `Consumer ${options.groupId}: concurrency and maxAttempts must be at least 1, and backOff 0 < firstMs <= maxMs`,
+    );
+  }
+  const { name, inboxRetentionMs: asked } = options.topic;
+  const { retentionMs } = settings;
+  if (asked !== undefined && retentionMs !== 0 && (asked === 0 || retentionMs < asked)) {
+    throw new Error(
+      `Consumer ${options.groupId}: inboxRetentionMs (${retentionMs}) must not be below that of the contract of ${name} (${asked})`,
     );
   }
   return settings;

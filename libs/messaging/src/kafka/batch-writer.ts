@@ -11,6 +11,8 @@ export interface RecordFormat {
   readonly headers: RecordHeaders;
   /** Whether the records have timestamps. Otherwise the event's time is a header, `ce_time`. */
   readonly timed: boolean;
+  /** The timestamp of records that are not `timed`. Default: none. */
+  readonly recordTime?: number | undefined;
 }
 
 /** The producer and sequence fields of an idempotent batch. */
@@ -49,7 +51,7 @@ export function writeBatch(
   { producerId, producerEpoch, firstSequence }: BatchSequence,
 ): void {
   const start = out.skip(BATCH_HEADER_BYTES);
-  const { first, last } = format.timed ? range(rows) : { first: NO_TIMESTAMP, last: NO_TIMESTAMP };
+  const { first, last } = format.timed ? range(rows) : untimed(format);
   for (const [n, row] of rows.entries())
     writeRecord(out, row, n, format.timed ? Number(row.timestamp) - first : 0, format);
   const batch = out.from(start);
@@ -64,6 +66,10 @@ export function writeBatch(
   batch.writeInt32BE(firstSequence, 53);
   batch.writeInt32BE(rows.length, 57);
   batch.writeUInt32BE(crc32c(batch.subarray(CHECKED_FROM)), CHECKSUM_AT);
+}
+
+function untimed({ recordTime = NO_TIMESTAMP }: RecordFormat): { first: number; last: number } {
+  return { first: recordTime, last: recordTime };
 }
 
 /** Returns the earliest and the latest time of the rows. */

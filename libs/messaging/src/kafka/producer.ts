@@ -9,7 +9,15 @@ export interface ProducerOptions extends KafkaOptions {
   readonly source: string;
   /** The expected number of partitions by topic. Messages to a topic with another number are not sent; other topics are not checked. */
   readonly partitions?: ReadonlyMap<string, number>;
+  /**
+   * Set for a producer of copies: the id of the operation, which the header {@link REPLAY_HEADER} has. The timestamp of a copy is the
+   * time of sending, so that Kafka keeps it as long as a new message, and `ce_time` is a header.
+   */
+  readonly replay?: string | undefined;
 }
+
+/** Marks a message that an operator has published again. */
+const REPLAY_HEADER = 'twinbox-replay';
 
 /**
  * How long the producer relies on the metadata of the topics. Until it is refreshed, partitions added in the meantime are not
@@ -37,7 +45,8 @@ export interface Producer {
 
 export async function connectProducer(options: ProducerOptions): Promise<Producer> {
   const kafka = kafkaClient(options);
-  const headers = new RecordHeaders(options.source);
+  const { replay } = options;
+  const headers = new RecordHeaders(options.source, replay === undefined ? {} : { [REPLAY_HEADER]: replay });
   const attempt = new SendAttempt(options.partitions ?? new Map());
   const producer = kafka.producer({
     idempotent: true,
@@ -57,7 +66,10 @@ export async function connectProducer(options: ProducerOptions): Promise<Produce
     async publish(rowsByTopic, mayStillSend, timed = true) {
       attempt.begin(mayStillSend);
       try {
-        const format = { headers, timed };
+        const format =
+          replay === undefined
+            ? { headers, timed }
+            : { headers, timed: false, recordTime: timed ? Date.now() : undefined };
         const answers = await producer.sendBatch({
           acks: -1,
           timeout: REQUEST_MS,

@@ -8,7 +8,7 @@ import { MAX_VARINT_BYTES, writeVarint } from './varint.js';
 /** A contract has fewer types. The limit bounds the memory if a table has other rows. */
 const MAX_TYPES = 1000;
 
-/** The headers that every record has. */
+/** The headers that every record has, besides those of {@link RecordHeaders}'s `more`. */
 const ALWAYS = 7;
 /** Those that a record may have: `ce_time`, `traceparent`, `tracestate`. */
 const MOST_OPTIONAL = 3;
@@ -29,13 +29,15 @@ export class RecordHeaders {
   private readonly byType = new Map<string, Map<string, Buffer>>();
   private types = 0;
 
-  /** `source` is the `ce_source`. */
-  constructor(source: string) {
+  /** `source` is the `ce_source`. Every record also has the headers in `more`, by name. */
+  constructor(source: string, more: Readonly<Record<string, string>> = {}) {
+    const added = Object.entries(more);
     const version = Buffer.concat([header('ce_specversion', '1.0'), text('ce_id')]);
     this.beforeId = Array.from({ length: MOST_OPTIONAL + 1 }, (_, optional) =>
-      Buffer.concat([varint(ALWAYS + optional), version]),
+      Buffer.concat([varint(ALWAYS + added.length + optional), version]),
     );
-    this.afterSequence = header('content-type', 'application/json');
+    const constant = [['content-type', 'application/json'] as const, ...added];
+    this.afterSequence = Buffer.concat(constant.map(([name, value]) => header(name, value)));
     this.beforeTime = Buffer.concat([this.afterSequence, text('ce_time')]);
     this.source = header('ce_source', source);
   }

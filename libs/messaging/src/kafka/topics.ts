@@ -87,6 +87,19 @@ export async function topicCleanup(options: KafkaOptions, topic: string): Promis
   });
 }
 
+/** Returns the number of partitions of a topic; undefined if it does not exist. @throws if Kafka cannot be reached */
+export async function topicPartitions(options: KafkaOptions, topic: string): Promise<number | undefined> {
+  return withAdmin(options, async (admin) => {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics[0]?.partitions.length;
+    } catch (error) {
+      if (isOfType(error, ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION'])) return undefined;
+      throw error;
+    }
+  });
+}
+
 /**
  * Repeats the step while a broker does not know the new topic yet, or any topic has no leader, as right after a broker has
  * started: kafkajs reads the metadata of all existing topics before it creates new ones. Its own wait gives up on an unknown topic.

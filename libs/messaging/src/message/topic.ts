@@ -38,6 +38,18 @@ export interface TopicContract {
   /** How long Kafka keeps a message, in milliseconds. */
   readonly retentionMs: number;
   readonly events: Readonly<Record<string, EventClass>>;
+  /**
+   * How long every consumer of the topic remembers a message at least, in milliseconds; 0 means forever. It bounds which messages may be
+   * replayed, and is the default of a consumer's own `inboxRetentionMs`. Default 30 days.
+   */
+  readonly inboxRetentionMs?: number;
+}
+
+const DEFAULT_INBOX_RETENTION_MS = 30 * 24 * 3600 * 1000;
+
+/** Returns how long a consumer remembers the messages of a topic, with its own setting if it has one; 0 means forever. */
+export function inboxRetentionOf(topic: Pick<TopicContract, 'inboxRetentionMs'>, own?: number): number {
+  return own ?? topic.inboxRetentionMs ?? DEFAULT_INBOX_RETENTION_MS;
 }
 
 /** Returns the `ce_dataschema` of an event type. It is a URN because the schema is identified by name and version, not fetched. */

@@ -26,7 +26,7 @@ export type Release = 'more' | 'done' | 'refused' | 'blocked';
 export interface PublishingTerm {
   /** Whether this process may publish now. Costs no query. */
   readonly mayPublish: () => boolean;
-  readonly parkedStore: OutboxParkedStore;
+  readonly parkedStore: Pick<OutboxParkedStore, 'park' | 'markParkedDead' | 'readParked' | 'removeParked'>;
   readonly parked: ParkedKeys;
   readonly routes: Routes;
 }
@@ -276,7 +276,7 @@ function byType(rows: readonly OutboxRow[], error: unknown): Map<string, { rows:
 }
 
 /** Reads the next messages of a released key. Before it has none left, looks for messages that were parked late, at earlier positions. */
-async function readReleased(key: ReleasedKey, parkedStore: OutboxParkedStore): Promise<OutboxRow[]> {
+async function readReleased(key: ReleasedKey, parkedStore: PublishingTerm['parkedStore']): Promise<OutboxRow[]> {
   const rows = await parkedStore.readParked(key, key, RELEASE_ROWS);
   return rows.length === RELEASE_ROWS || key.after === undefined
     ? rows

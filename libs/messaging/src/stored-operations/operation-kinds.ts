@@ -5,6 +5,7 @@ import { ReleaseNotice } from '../dead-letters/release-notice.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DueWork } from '../poll/due-work.js';
 import { DataSources } from '../postgres/data-sources.js';
+import { ReplayOperation } from '../replay/replay-operation.js';
 import { ChangeOperation } from './change-operation.js';
 import { deadJobs, deadLetters } from './dead-items.js';
 import { OPERATION_KINDS, type OperationKind } from './operation-kind.js';
@@ -29,5 +30,6 @@ export function kindsOf(
     new ChangeOperation('discard', letters),
     new ChangeOperation('retry', jobs),
     new ChangeOperation('discard', jobs),
+    new ReplayOperation(options, dueWork),
   ];
 }
