@@ -20,6 +20,8 @@ const MESSAGING_FOLDERS = {
   'dead-letters': ['message', 'operations', 'poll', 'postgres'],
   'stored-operations': ['dead-letters', 'message', 'operations', 'poll', 'postgres'],
   overview: ['jobs', 'kafka', 'log', 'metrics', 'operations', 'postgres'],
+  pauses: ['jobs', 'operations', 'postgres'],
+  replay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres', 'relay', 'stored-operations'],
   testing: ['kafka', 'message', 'postgres'],
 };
 

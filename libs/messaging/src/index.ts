@@ -72,7 +72,7 @@ export { Incidents } from './operations/incidents.js';
 
 // Pauses
 export { type Pause, type PauseKind } from './operations/known-pauses.js';
-export { Pauses } from './operations/pauses.js';
+export { Pauses } from './pauses/pauses.js';
 
 // Overview
 export {

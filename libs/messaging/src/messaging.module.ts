@@ -32,7 +32,7 @@ import { Jobs } from './jobs/jobs.js';
 import { handlingDataSource, MESSAGING_OPTIONS, type MessagingOptions } from './messaging-options.js';
 import { MessagingMetrics } from './metrics/metrics.js';
 import { Overview } from './overview/overview.js';
-import { Pauses } from './operations/pauses.js';
+import { Pauses } from './pauses/pauses.js';
 import { Outbox } from './outbox/outbox.js';
 import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';
 import { operationKinds } from './stored-operations/operation-kinds.js';

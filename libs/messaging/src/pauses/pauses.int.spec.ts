@@ -16,8 +16,8 @@ import { Child } from '../../test/child.js';
 import { counted, CounterController } from '../../test/counter-process.js';
 import { gate } from '../../test/job-sandbox.js';
 import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
-import { type ComponentHealth, MessagingHealth } from './health.js';
-import { type PauseKind } from './known-pauses.js';
+import { type ComponentHealth, MessagingHealth } from '../operations/health.js';
+import { type PauseKind } from '../operations/known-pauses.js';
 import { Pauses } from './pauses.js';
 
 const SESSION_MS = 1000;

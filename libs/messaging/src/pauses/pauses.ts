@@ -5,10 +5,10 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.j
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { channelOf } from '../postgres/notices.js';
-import { Audit } from './audit.js';
-import { type Pause, PAUSE_KINDS, type PauseKind, RELAY } from './known-pauses.js';
-import { checkAction, type LetterAction } from './operator.js';
-import { PauseStore } from './pause-store.js';
+import { Audit } from '../operations/audit.js';
+import { type Pause, PAUSE_KINDS, type PauseKind, RELAY } from '../operations/known-pauses.js';
+import { checkAction, type LetterAction } from '../operations/operator.js';
+import { PauseStore } from '../operations/pause-store.js';
 
 /**
  * Pauses and resumes the service's consumers, job queues and relay, in all processes. A pause is a row, so it outlasts restarts. Every
