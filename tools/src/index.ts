@@ -15,3 +15,4 @@ export { startSynchronousStandby } from './servers/postgres-standby.js';
 export { QUOTAS_FOR_LOAD } from './quotas.js';
 export { type OpenApiDocument, type WorstInput, worstInputs } from './worst-inputs.js';
 export { goTool, runsGo } from './go-tools.js';
+export { runsPrometheusProgram } from './prometheus.js';
