@@ -49,4 +49,4 @@ COPY --from=build /built ./
 RUN ln -s /app/apps/cli/bin/twinbox.js /usr/local/bin/twinbox
 USER node
 EXPOSE 8081 8082 50051 50052
-CMD ["node", "apps/order-service/dist/main.js"]
+CMD ["node", "--import", "@twinbox/api-kit/telemetry", "apps/order-service/dist/main.js"]

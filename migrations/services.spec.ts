@@ -43,7 +43,7 @@ it('docker-compose.yml runs the services, each with its ports, role and consumer
   expect(Object.fromEntries(ours)).toEqual(
     byName(({ name, schema, prefix, port, grpcPort }) =>
       expect.objectContaining({
-        command: ['node', `apps/${name}/dist/main.js`],
+        command: ['node', '--import', '@twinbox/api-kit/telemetry', `apps/${name}/dist/main.js`],
         ports: [
           `127.0.0.1:${variable(`${prefix}_PORT`, port)}:${port}`,
           `127.0.0.1:${variable(`${prefix}_GRPC_PORT`, grpcPort)}:${grpcPort}`,

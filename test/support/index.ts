@@ -30,6 +30,7 @@ export { type EventExchange, type ReadEvent, startEventExchange } from './event-
 export { MarkedFlow } from './marked-flow.js';
 export { Marks } from './marks.js';
 export { INVALID_LIMITS } from './invalid-limits.js';
+export { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.js';
 export { describeRunningService } from './running-service.js';
 export { type ServiceName } from '@twinbox/migrations/services';
 export { createServiceDatabase, createServiceDatabaseIn, PASSWORDS } from './service-database.js';

@@ -18,16 +18,22 @@ export interface ServiceProcess {
   kill(): Promise<void>;
 }
 
+const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
+
 const running = new Set<ServiceProcess>();
 
 /** Starts a replica on a free port and waits until it listens. */
 export function startService(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
-  return start(name, [SERVICE_HEAP, fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))], env);
+  return start(
+    name,
+    [SERVICE_HEAP, ...TELEMETRY, fileURLToPath(new URL(`../../apps/${name}/dist/main.js`, import.meta.url))],
+    env,
+  );
 }
 
 /** Starts a relay of the service as a separate process, like `npm run relay`. */
 export function startRelay(name: ServiceName, env: Record<string, string>): Promise<ServiceProcess> {
-  return start(name, [fileURLToPath(new URL('../../tools/dist/relay.js', import.meta.url)), name], env);
+  return start(name, [...TELEMETRY, fileURLToPath(new URL('../../tools/dist/relay.js', import.meta.url)), name], env);
 }
 
 async function start(name: ServiceName, args: string[], env: Record<string, string>): Promise<ServiceProcess> {

@@ -19,6 +19,7 @@ export { type AggregateRef, Outbox, type OutboxEvent } from './outbox/outbox.js'
 export { InboxContext } from './inbox/inbox-context.js';
 export { type InboxRecord, InboxRecords } from './inbox/inbox-records.js';
 export { type Message } from './message/message.js';
+export { type TraceContext } from './tracing/trace-context.js';
 
 // Jobs
 export { JobDead, JobHandler } from './jobs/job-handlers.js';

@@ -23,6 +23,9 @@ export interface ServiceOptions {
   readonly watch: boolean;
 }
 
+/** Starts tracing if the environment asks for it. */
+const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
+
 /** A running service. */
 export class ServiceProcess {
   readonly name: ServiceName;
@@ -52,9 +55,10 @@ export class ServiceProcess {
     const main = join(root, 'apps', name, 'dist/main.js');
     const flags = watch ? watchFlags(name) : [];
     const log = await openLog(logFile);
-    const child = spawn(process.execPath, [...flags, SERVICE_HEAP, main, MARK], {
+    const child = spawn(process.execPath, [...flags, SERVICE_HEAP, ...TELEMETRY, main, MARK], {
       cwd: root,
-      env: { ...process.env, ...env, PORT: String(port) },
+      // Both services would otherwise have the name that the terminal's environment may have.
+      env: { ...process.env, ...env, PORT: String(port), OTEL_SERVICE_NAME: name },
       detached: true,
       stdio: watch ? ['ignore', 'pipe', 'pipe'] : ['ignore', log.fd, log.fd],
     });

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DynamicModule } from '@nestjs/common';
+import { trace } from '@opentelemetry/api';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
@@ -9,6 +10,7 @@ import type { EdgeRequest } from '../http/edge-request.js';
 import { clientAddress } from '../http/limits/client-address.js';
 import { isMonitoring } from '../http/operational-path.js';
 import { reportedStatus } from '../http/reported-status.js';
+import { runningTelemetry } from '../telemetry/telemetry-state.js';
 import { loggableUrl } from './loggable-url.js';
 import type { ServiceConfig } from './service-config.js';
 
@@ -148,9 +150,16 @@ function options({ LOG_LEVEL }: Pick<ServiceConfig, 'LOG_LEVEL'>, name: string):
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     hooks: { logMethod },
+    ...(runningTelemetry() && { mixin: traceFields }),
     redact: ['authorization', 'cookie', 'headers.authorization', 'headers.cookie', 'headers["set-cookie"]'],
     serializers: { err: errorFields },
   };
+}
+
+/** The fields by which the lines of a trace are found, as OpenTelemetry names them for logs in formats other than its own. */
+function traceFields(): object {
+  const of = trace.getActiveSpan()?.spanContext();
+  return of ? { trace_id: of.traceId, span_id: of.spanId } : {};
 }
 
 // Nest logs at length how it wires modules and routes. Those lines go to the debug level.

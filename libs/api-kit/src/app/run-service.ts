@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { GrpcEdge } from '../grpc/grpc-edge.js';
 import { listenForManagement } from '../http/management.js';
 import type { OpenApiInfo } from '../http/openapi/document.js';
+import { runningTelemetry } from '../telemetry/telemetry-state.js';
 import { CannotListen, listenAt } from './cannot-listen.js';
 import { createApp } from './create-app.js';
 import { ConfigError, loadConfig } from './load-config.js';
@@ -124,7 +125,8 @@ function closeOnSignal(app: NestFastifyApplication, name: string): void {
       logger.error(`Shutdown did not finish within ${SHUTDOWN_TIMEOUT_MS / 1000} s, exiting.`);
       process.exit(1);
     }, SHUTDOWN_TIMEOUT_MS).unref();
-    app.close().then(
+    const closed = app.close().then(async () => runningTelemetry()?.stop());
+    closed.then(
       () => {
         logger.log('Stopped.');
         process.exit(0);

@@ -16,6 +16,7 @@ import { validationProblem } from '../http/validation-problem.js';
 import type { Identify } from '../identity/identify-callers.js';
 import { type GrpcError, grpcErrorOf } from './grpc-error.js';
 import type { RpcCalls } from './rpc-calls.js';
+import { traceCall } from './call-span.js';
 import { ResponseStream, setStreamOf } from './response-stream.js';
 import { addressOfCalls, type Call, CallMetadata, requestOfCall, type RpcMethod } from './rpc-request.js';
 import { Undecodable } from './undecodable.js';
@@ -68,12 +69,27 @@ export class GrpcEdge {
     const metadata = new Metadata();
     metadata.set('x-request-id', request.id);
     setRequestOf(call, Object.assign(request, { answer: new CallMetadata(metadata) }));
+    traceCall(method, call, (traced) => this.serveTraced(method, call, request, metadata, { callback, serve, traced }));
+  }
+
+  private serveTraced(
+    method: RpcMethod,
+    call: Call,
+    request: EdgeRequest,
+    metadata: Metadata,
+    {
+      callback,
+      serve,
+      traced,
+    }: { callback: sendUnaryData<unknown> | undefined; serve: Serve; traced: (code: codes) => void },
+  ): void {
     logCall(request, (finished) => {
       const start = performance.now();
       let isFinished = false;
       const finish = (code: codes): void => {
         if (isFinished) return;
         isFinished = true;
+        traced(code);
         const elapsedMs = performance.now() - start;
         finished({ status: codes[code], elapsedMs, isFault: FAULTS.has(code) });
         this.parts.calls.report({ method: method.path, status: codes[code], elapsedMs });

@@ -60,7 +60,8 @@ export const ApiEventStream = (description: string, example: StreamedEvent, data
     required: ['data'],
   };
   return applyDecorators(
-    AddRouteConfig({ [EVENT_STREAM]: true }),
+    // Without a span, because a stream is open for as long as the client likes.
+    AddRouteConfig({ [EVENT_STREAM]: true, otel: false }),
     ApiProduces('text/event-stream'),
     ...(data ? [ApiExtraModels(data)] : []),
     ApiOkResponse({

@@ -23,6 +23,7 @@ beforeEach(async () => {
   handle = () => Promise.resolve();
   const { groupId, topic } = sandbox.consumer;
   work = {
+    groupId,
     settings: inboxSettings({ ...sandbox.consumer, groupCommit: true }),
     dataSource: sandbox.dataSource,
     store: new InboxStore('sandbox', groupId, true),
