@@ -16,6 +16,7 @@ import { relay } from './parts/relay.js';
 import { saga } from './parts/saga.js';
 import { takeover } from './parts/takeover.js';
 import { tokens } from './parts/tokens.js';
+import { tracing } from './parts/tracing.js';
 import { worstInput } from './parts/worst-input.js';
 import { writer } from './parts/writer.js';
 import { startSecured } from './support/secured.js';
@@ -42,6 +43,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   takeover: { measure: takeover, seconds: [60, 15] },
   saga: { measure: saga, seconds: [900, 150] },
   tokens: { measure: tokens, seconds: [210, 55] },
+  tracing: { measure: tracing, seconds: [220, 60] },
   grpc: { measure: grpc, seconds: [240, 45] },
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },

@@ -27,6 +27,9 @@ const STOP_TIMEOUT_MS = 20_000;
 /** The directory for a CPU profile of each replica, if set. */
 const PROFILES = process.env['BENCH_CPU_PROF'];
 
+/** As in production. Nothing is traced unless the settings ask for it. */
+const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
+
 type Settings = Readonly<Record<string, string>>;
 
 /**
@@ -77,7 +80,7 @@ async function start(name: ServiceName, logFile: string, env: Settings): Promise
   const profile = `${name}-${port}.cpuprofile`;
   const flags = PROFILES ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`, `--cpu-prof-name=${profile}`] : [];
   const log = await open(logFile, 'a');
-  const child = spawn(process.execPath, [...flags, join(root, 'apps', name, 'dist/main.js')], {
+  const child = spawn(process.execPath, [...flags, ...TELEMETRY, join(root, 'apps', name, 'dist/main.js')], {
     // Only this environment, because the user's shell must not affect the measurement.
     env: {
       PATH: process.env['PATH'],
