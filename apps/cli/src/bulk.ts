@@ -1,5 +1,5 @@
 import { type Command } from 'commander';
-import { type Operation, type Preview } from './administration.js';
+import { type CreateOperationInput, type DryRun, type Operation } from '@twinbox/client/admin';
 import { checkConfirmable, confirmed, count, dryRun, reason, type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
 import { follow, operationResult } from './follow.js';
@@ -18,10 +18,10 @@ export interface BulkOptions {
 /** A change of all items that match a filter. */
 export interface Bulk {
   readonly service: ServiceName;
-  readonly kind: string;
-  readonly filter: object;
+  readonly kind: CreateOperationInput['kind'];
+  readonly filter: CreateOperationInput['filter'];
   /** Further options of the stored operation. */
-  readonly settings?: object;
+  readonly settings?: Pick<NonNullable<CreateOperationInput['options']>, 'topic' | 'force'>;
   /** What it changes, such as `dead letter`. */
   readonly noun: string;
   /** Asked before it starts, with the count in place of `{}`. Nothing is asked without it. */
@@ -49,7 +49,7 @@ export async function runBulk(session: Session, bulk: Bulk, options: BulkOptions
     kind,
     filter,
     options: { ...bulk.settings, dryRun: true },
-  })) as Preview;
+  })) as DryRun;
   const { asOf, total } = preview;
   if (options.dryRun) {
     terminal.result({ service, ...preview }, () => previewText(session, preview, noun));
@@ -71,7 +71,7 @@ export async function runBulk(session: Session, bulk: Bulk, options: BulkOptions
   return options.wait ? follow(session, service, operation) : operationResult(session, service, operation);
 }
 
-function previewText({ terminal }: Session, { asOf, total, first }: Preview, noun: string): string {
+function previewText({ terminal }: Session, { asOf, total, first }: DryRun, noun: string): string {
   const names = Object.keys(Object.assign({}, ...first) as object);
   const columns = names.map((name) => ({
     title: name.toUpperCase(),

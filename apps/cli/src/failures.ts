@@ -52,7 +52,9 @@ function refused({ document, status, errors, request, requestId }: TwinboxProble
   const { origin } = new URL(request.url);
   const { title, detail } = document;
   const violations = errors.map(({ pointer, parameter, detail }) => `  ${pointer ?? parameter ?? ''}: ${detail}`);
-  const lines = [`${origin} has refused the command: ${[title, detail].filter(Boolean).join(' ')}`, ...violations];
+  // The detail of an invalid request has the same violations, in one line.
+  const reasons = violations.length > 0 ? [title] : [...new Set([title, detail])];
+  const lines = [`${origin} has refused the command: ${reasons.filter(Boolean).join(' ')}`, ...violations];
   const advice = ADVICE[status];
   if (advice) lines.push(advice);
   if (requestId && status >= 500) lines.push(`The log of the service has the details of request ${requestId}.`);

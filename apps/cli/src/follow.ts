@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Operation } from './administration.js';
+import { type Operation } from '@twinbox/client/admin';
 import { type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
 import { CommandFailed } from './failures.js';

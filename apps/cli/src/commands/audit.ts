@@ -1,7 +1,10 @@
-import { type Command } from 'commander';
+import { type ListAuditEntriesInput } from '@twinbox/client/admin';
+import { type Command, Option } from 'commander';
 import { type Cli, type Session } from '../cli.js';
 import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
 import { time } from '../text.js';
+
+const OUTCOMES = ['done', 'refused'] as const;
 
 export function addAudit(program: Command, cli: Cli): void {
   withListOptions(program.command('audit').description('list who changed what, when and why, the latest first'))
@@ -10,11 +13,13 @@ export function addAudit(program: Command, cli: Cli): void {
     .option('--action <action>', 'of this kind')
     .option('--message-id <id>', 'that concern this message')
     .option('--operation <id>', 'of this operation')
-    .option('--outcome <outcome>', 'done or refused')
+    .addOption(new Option('--outcome <outcome>', 'done, or refused').choices(OUTCOMES))
     .action(cli.action(audit));
 }
 
-async function audit(session: Session, { service, limit, ...filter }: ListOptions): Promise<void> {
+type AuditOptions = ListOptions & Omit<ListAuditEntriesInput, 'limit' | 'cursor'>;
+
+async function audit(session: Session, { service, limit, ...filter }: AuditOptions): Promise<void> {
   const list = { ...(service && { service }), limit };
   await printList(session, list, (admin, limit) => admin.listAuditEntries({ ...filter, limit }), [
     { title: 'SERVICE', value: ({ service }) => service },

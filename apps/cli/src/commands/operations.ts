@@ -8,6 +8,8 @@ import { time } from '../text.js';
 
 const EXAMPLE = 'orders/01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
+const STATES = ['running', 'done', 'stopped', 'cancelled', 'failed'] as const;
+
 interface Options {
   readonly service?: ServiceName;
 }
@@ -22,7 +24,7 @@ export function addOperations(program: Command, cli: Cli): void {
       .addArgument(new Argument('<reference>', `such as ${EXAMPLE}`));
   withListOptions(group.command('list').description('list the operations, the latest first'))
     .addOption(serviceOption())
-    .addOption(new Option('--state <state>', 'in this state'))
+    .addOption(new Option('--state <state>', 'in this state').choices(STATES))
     .action(cli.action(list));
   one('show', 'show an operation').option('--watch', 'follow it until it has ended').action(cli.action(show));
   one('cancel', 'stop an operation; what it has done remains')
@@ -32,7 +34,10 @@ export function addOperations(program: Command, cli: Cli): void {
     .action(cli.action(cancel));
 }
 
-async function list(session: Session, { state, ...options }: ListOptions & { readonly state?: string }): Promise<void> {
+async function list(
+  session: Session,
+  { state, ...options }: ListOptions & { readonly state?: (typeof STATES)[number] },
+): Promise<void> {
   await printList(session, options, (admin, limit) => admin.listOperations({ ...(state && { state }), limit }), [
     { title: 'OPERATION', value: ({ service, id }) => `${service}/${id}` },
     { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },

@@ -74,7 +74,8 @@ async function change(
     );
     return;
   }
-  await admin[action]({ kind, name, ...(reason !== undefined && { reason }) });
+  const input = { kind, name, ...(reason !== undefined && { reason }) };
+  await (action === 'pause' ? admin.pauseProcessing(input) : admin.resumeProcessing(input));
   terminal.result({ service, kind, name, paused: action === 'pause' }, () => `${called} is ${action}d.`);
 }
 

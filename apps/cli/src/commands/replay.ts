@@ -43,15 +43,27 @@ async function replay(session: Session, options: ReplayOptions): Promise<boolean
   const { service, after, before, fromPosition, toPosition, type, aggregateType, aggregate, all, topic, force } =
     options;
   const filter = Object.fromEntries(
-    Object.entries({ after, before, fromPosition, toPosition, type, aggregateType, aggregateId: aggregate }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries({
+      createdAfter: after,
+      createdBefore: before,
+      fromPosition,
+      toPosition,
+      type,
+      aggregateType,
+      aggregateId: aggregate,
+    }).filter(([, value]) => value !== undefined),
   );
-  if (Object.keys(filter).length === 0 && !all)
+  const isFiltered = Object.keys(filter).length > 0;
+  if (!isFiltered && !all)
     throw new UsageError(`Without a filter, this concerns every message of ${service}. Add a filter or --all.`);
+  if (isFiltered && all) throw new UsageError('Give either filters or --all.');
   const settings = { ...(topic !== undefined && { topic }), ...(force && { force }) };
   const question = `Publish {} of ${service} again${topic === undefined ? ' to their topic, which consumers read' : ` to ${topic}`}?`;
-  return runBulk(session, { service, kind: 'replay', filter, settings, noun: 'message', question }, options);
+  return runBulk(
+    session,
+    { service, kind: 'replay', filter: all ? { all } : filter, settings, noun: 'message', question },
+    options,
+  );
 }
 
 function position(text: string): string {

@@ -1,5 +1,6 @@
 import { type Option } from 'commander';
-import { type Administration, type Attempt, type Cause } from '../administration.js';
+import { type CauseGroup, type CreateOperationInput } from '@twinbox/client/admin';
+import { type Administration, type Attempt } from '../administration.js';
 import { type ServiceName } from '../connection.js';
 import { type ListOf } from '../lists.js';
 import { type Column, type Value } from '../text.js';
@@ -21,7 +22,7 @@ export interface Filters {
 /** The operations of the API on one kind of dead items. */
 export interface DeadItemCalls<Item, Whole, Id> {
   readonly list: (query: Filters & { readonly limit: number }) => readonly ListOf<Item>[];
-  readonly causes: (query: Filters) => Promise<readonly Cause[]>;
+  readonly causes: (query: Filters) => Promise<readonly CauseGroup[]>;
   readonly find: (id: Id) => Promise<Whole>;
   readonly retry: (id: Id, reason: { readonly reason?: string }) => Promise<object>;
   readonly discard: (id: Id, reason: string) => Promise<object>;
@@ -38,9 +39,9 @@ export interface DeadItems<Item, Whole extends object, Id> {
   readonly filters: () => readonly Option[];
   readonly columns: readonly Column<Item & { readonly service: ServiceName }>[];
   /** The stored operations on many of them. */
-  readonly kinds: { readonly retry: string; readonly discard: string };
+  readonly kinds: Readonly<Record<'retry' | 'discard', CreateOperationInput['kind']>>;
   /** Returns the filter of a stored operation. @throws UsageError if it is incomplete */
-  readonly bulkFilter: (filter: Filters & { readonly all?: boolean }) => object;
+  readonly bulkFilter: (filter: Filters & { readonly all?: boolean }) => CreateOperationInput['filter'];
   readonly idOf: (text: string, service: ServiceName | undefined) => { readonly service: ServiceName; readonly id: Id };
   readonly calls: (admin: Administration) => DeadItemCalls<Item, Whole, Id>;
   /** The content of one that an operator may edit. */
