@@ -99,13 +99,13 @@ export class PaymentJournal {
     await this.jobs.addAll(
       tx,
       REFUND,
-      refunds.map(({ state }) => ({ id: refundJobId(state.id), data: jobOf(state) })),
+      refunds.map(({ state }) => ({ id: refundJobId(state.id), aggregateId: state.orderId, data: jobOf(state) })),
     );
   }
 
   /** Has the gateway charge the request, after the commit and until the result is known. */
   private async charge(tx: EntityManager, request: PaymentRequest): Promise<void> {
-    await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id });
+    await this.jobs.add(tx, CHARGE, jobOf(request), { id: request.id, aggregateId: request.orderId });
   }
 
   async noteIgnored(

@@ -16,7 +16,7 @@ interface TracedJobRow extends JobRow {
 }
 
 /** What the statement that adds jobs has beside their other columns, and nothing if none of them is traced. */
-const TRACE = { columns: ', traceparent, tracestate', values: ', $5::text[], $6::text[]' };
+const TRACE = { columns: ', traceparent, tracestate', values: ', $6::text[], $7::text[]' };
 const NO_TRACE = { columns: '', values: '' };
 
 /**
@@ -48,7 +48,8 @@ export class Jobs {
    *
    * Throws when `tx` has no open transaction, or when a job of another queue already has the id. Throws a PermanentError for input
    * that the table cannot store: more than `MAX_PAYLOAD_BYTES` of JSON; text with a zero byte or half of a surrogate pair; an
-   * id that is not a UUID; a time outside the years 1 to 9999; a queue name that is empty or longer than 255 characters.
+   * id that is not a UUID; a time outside the years 1 to 9999; a queue name or an aggregate id
+   * that is empty or longer than 255 characters.
    */
   async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
     const [id = ''] = await this.addAll(tx, queue, [{ ...options, data }]);
@@ -109,12 +110,13 @@ export class Jobs {
     const trace = traced ? TRACE : NO_TRACE;
     // Inserted in the order of the ids, so that two transactions that add the same jobs cannot deadlock.
     const inserted: unknown[] = await tx.query(
-      prepared(`insert into ${this.table} (id, queue, data, run_at${trace.columns})
+      prepared(`insert into ${this.table} (id, queue, data, run_at, aggregate_id${trace.columns})
        -- The search for due jobs starts a few seconds before now: see due-range.ts.
        select j.id, j.queue, j.data::jsonb,
-              greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s')${trace.columns}
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]${trace.values})
-           as j (id, queue, data, run_at${trace.columns})
+              greatest(coalesce(j.run_at, clock_timestamp()), clock_timestamp() - interval '5 s'),
+              j.aggregate_id${trace.columns}
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[]${trace.values})
+           as j (id, queue, data, run_at, aggregate_id${trace.columns})
         order by j.id
            on conflict (id) do nothing
        returning id`),
@@ -123,6 +125,7 @@ export class Jobs {
         rows.map(({ queue }) => queue),
         rows.map(({ json }) => json),
         rows.map(({ runAt }) => runAt?.toISOString() ?? null),
+        rows.map(({ aggregateId }) => aggregateId ?? null),
         ...(traced ? [rows.map((row) => row.trace?.traceparent), rows.map((row) => row.trace?.tracestate)] : []),
       ],
     );

@@ -9,6 +9,8 @@ export interface JobAddOptions {
   readonly id?: string;
   /** When the job runs: not before this time, and up to a second after it. Default: at once. */
   readonly runAt?: Date;
+  /** The aggregate that the job is about, so that operators find it with the aggregate's messages. */
+  readonly aggregateId?: string;
 }
 
 /** A job to add. Its data is serialised with `JSON.stringify`. */
@@ -22,17 +24,20 @@ export interface JobRow {
   readonly queue: string;
   readonly json: string;
   readonly runAt: Date | undefined;
+  readonly aggregateId: string | undefined;
 }
 
 /** Validates new jobs. @throws PermanentError for input that the table cannot store */
 export function jobRows(queue: string, jobs: readonly NewJob[]): JobRow[] {
   const flaw = textFlaw(queue);
   if (flaw !== undefined) throw new PermanentError(`The name of the queue ${flaw}`);
-  return jobs.map(({ id = uuidv7(), data, runAt }) => {
+  return jobs.map(({ id = uuidv7(), data, runAt, aggregateId }) => {
     const name = `Job ${id} of ${queue}`;
     if (!isUuid(id)) throw new PermanentError(`The id of ${name} is not a UUID`);
     if (runAt && !isStorableTime(runAt)) throw new PermanentError(`The time of ${name} is outside the years 1 to 9999`);
-    return { id, queue, json: jsonOf(data, name), runAt };
+    const aggregateFlaw = aggregateId === undefined ? undefined : textFlaw(aggregateId);
+    if (aggregateFlaw !== undefined) throw new PermanentError(`The aggregate id of ${name} ${aggregateFlaw}`);
+    return { id, queue, json: jsonOf(data, name), runAt, aggregateId };
   });
 }
 

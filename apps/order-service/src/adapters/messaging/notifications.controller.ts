@@ -29,6 +29,6 @@ export class NotificationsController {
   }
 
   private async add({ tx }: InboxContext, notification: Notification): Promise<void> {
-    await this.jobs.add(tx, NOTIFICATION_QUEUE, notification);
+    await this.jobs.add(tx, NOTIFICATION_QUEUE, notification, { aggregateId: notification.orderId });
   }
 }
