@@ -17,7 +17,7 @@ export { type AggregateRef, Outbox, type OutboxEvent } from './outbox/outbox.js'
 
 // Consuming
 export { InboxContext } from './inbox/inbox-context.js';
-export { type InboxRecord, InboxRecords } from './inbox/inbox-records.js';
+export { type FoundRecord, type InboxRecord, InboxRecords } from './inbox/inbox-records.js';
 export { type Message } from './message/message.js';
 export { type TraceContext } from './tracing/trace-context.js';
 
@@ -62,6 +62,22 @@ export {
   type OperationState,
   type StoredOperation,
 } from './stored-operations/stored-operation.js';
+
+// Messages that wait, and messages of one aggregate
+export {
+  AggregateMessages,
+  type HeldMessage,
+  type JobOfAggregate,
+  type MessagesOfAggregate,
+  type RaisedMessage,
+} from './inspection/aggregate-messages.js';
+export {
+  type Blocker,
+  type ParkedFilter,
+  type ParkedMessage,
+  type WholeParkedMessage,
+} from './inspection/parked-message.js';
+export { ParkedMessageList } from './inspection/parked-message-list.js';
 
 // Health, incidents and metrics
 export { CachedReading } from './metrics/cached-reading.js';

@@ -15,6 +15,8 @@ import { DiscoveryModule, ModuleRef } from '@nestjs/core';
 import { type NestMicroservice } from '@nestjs/microservices';
 import { type Observable, throwError } from 'rxjs';
 import { DataSource } from 'typeorm';
+import { AggregateMessages } from './inspection/aggregate-messages.js';
+import { ParkedMessageList } from './inspection/parked-message-list.js';
 import { AfterCommit } from './postgres/after-commit.js';
 import { AuditTrail } from './operations/audit-trail.js';
 import { DeadJobs } from './dead-letters/dead-jobs.js';
@@ -92,6 +94,8 @@ export class MessagingModule {
         outboxProvider(options),
         InboxRecords,
         DeadLetters,
+        AggregateMessages,
+        ParkedMessageList,
         Jobs,
         DeadJobs,
         JobHandlers,
@@ -111,6 +115,8 @@ export class MessagingModule {
         Outbox,
         InboxRecords,
         DeadLetters,
+        AggregateMessages,
+        ParkedMessageList,
         Jobs,
         DeadJobs,
         Overview,

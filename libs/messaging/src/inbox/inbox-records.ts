@@ -21,6 +21,13 @@ export interface InboxRecord {
   readonly messageId: string;
 }
 
+/** A message that a consumer has recorded. */
+export interface FoundRecord extends InboxRecord {
+  readonly receivedAt: Date;
+}
+
+const MAX_FOUND = 100;
+const MAX_ROWS = 1000;
 const HOUR_MS = 3600 * 1000;
 const RETENTION_MS = 30 * 24 * HOUR_MS;
 /** Pause between two chunks, so that the clean-up does not crowd out other work in the database. */
@@ -78,6 +85,33 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
     if (isNew) this.afterCommit.run(tx.queryRunner, () => counts.processed++);
     else counts.duplicates++;
     return isNew;
+  }
+
+  /**
+   * Returns when the consumers of this service recorded these messages, at most 100 at once, the earliest first. A consumer has then
+   * processed, parked or discarded the message. Consumers are those of Kafka and those of {@link once}.
+   * @throws RangeError for more than 100 ids, or a text that is not a message id
+   */
+  async find(messageIds: readonly string[]): Promise<FoundRecord[]> {
+    if (messageIds.length > MAX_FOUND) throw new RangeError(`At most ${MAX_FOUND} message ids are looked up at once`);
+    for (const id of messageIds) {
+      const flaw = textFlaw(id);
+      if (flaw !== undefined) throw new RangeError(`A message id ${flaw}`);
+    }
+    // inbox_pkey. A loose scan finds the consumers, because records of webhooks have consumers that only their process knows.
+    const inbox = `${quoteIdentifier(this.options.schema)}.inbox`;
+    return this.dataSources.default.query(
+      `with recursive consumers as (
+         (select consumer from ${inbox} order by consumer limit 1)
+         union all
+         select (select i.consumer from ${inbox} i where i.consumer > c.consumer order by i.consumer limit 1)
+           from consumers c where c.consumer is not null)
+       select i.consumer, i.source, i.message_id as "messageId", i.received_at as "receivedAt"
+         from consumers c cross join unnest($1::text[]) as m (id)
+        cross join lateral (select * from ${inbox} as one where one.consumer = c.consumer and one.message_id = m.id offset 0) as i
+        order by i.received_at, i.consumer limit ${MAX_ROWS}`,
+      [[...new Set(messageIds)]],
+    );
   }
 
   /** Returns the counts of a consumer. The metrics show them from its first message on, next to those of Kafka consumers. */
