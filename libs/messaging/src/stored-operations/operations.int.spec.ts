@@ -498,10 +498,10 @@ describe('an operation with a canary', () => {
     CounterController.next = (n) => {
       if (broken.has(n)) throw new Error(`${n} is broken`);
     };
-    broken = new Set(Array.from({ length: 12 }, (_, n) => n));
+    broken = new Set(Array.from({ length: 8 }, (_, n) => n));
     operations = app.get(Operations);
     await send(...broken);
-    await until('all are dead letters', async () => (await deadOffsets()).length === 12);
+    await until('all are dead letters', async () => (await deadOffsets()).length === 8);
   });
 
   it('takes growing steps, each after all letters of the previous one were processed', async () => {
@@ -509,15 +509,13 @@ describe('an operation with a canary', () => {
 
     const operation = await ended(await create({ kind: 'retry-letters', filter: LETTERS, options: { canary: true } }));
 
-    expect(operation).toMatchObject({ state: 'done', done: 12, failed: 0, waitingFor: 0 });
-    expect((await effects()).map(([, n]) => n).toSorted((a, b) => Number(a) - Number(b))).toEqual([
-      ...Array(12).keys(),
-    ]);
+    expect(operation).toMatchObject({ state: 'done', done: 8, failed: 0, waitingFor: 0 });
+    expect((await effects()).map(([, n]) => n).toSorted((a, b) => Number(a) - Number(b))).toEqual([...Array(8).keys()]);
     // One transaction wrote the entries of each step.
     const steps = await sandbox.database.sql<{ n: number }>(
       `select count(*)::int as n from sandbox.messaging_audit where box = 'inbox' group by xmin::text order by min(id)`,
     );
-    expect(steps.map(({ n }) => n)).toEqual([1, 2, 5, 4]);
+    expect(steps.map(({ n }) => n)).toEqual([1, 2, 5]);
   });
 
   it('stops at the first new failure, and leaves all other letters as they are', async () => {
@@ -530,7 +528,7 @@ describe('an operation with a canary', () => {
 
     expect(operation).toMatchObject({ state: 'stopped', done: 3, failed: 1, waitingFor: 0 });
     expect(operation.problem).toBe(`Letter ${second!.id} of the inbox failed again: ${[...broken][0]} is broken`);
-    expect((await deadOffsets()).length).toBeGreaterThanOrEqual(9);
+    expect((await deadOffsets()).length).toBeGreaterThanOrEqual(5);
     expect(await audited('inbox')).toHaveLength(3);
     const end = (await audited('operations')).at(-1);
     expect(end).toMatchObject({ action: 'end', detail: { state: 'stopped', failed: 1, problem: operation.problem } });
@@ -544,10 +542,11 @@ describe('an operation with a canary', () => {
     const waiting = await create({ kind: 'retry-letters', filter: LETTERS, options: { canary: true } });
     await until('it waits', async () => (await show(waiting)).waitingFor === 1);
     const other = await ended(await create({ kind: 'retry-jobs', filter: { all: true } }));
+    await sandbox.dataSource.transaction((tx) => operations.cancel(tx, waiting.id, BY_ANN));
     door.open();
 
     expect(other.state).toBe('done');
-    expect(await ended(waiting)).toMatchObject({ state: 'done', done: 12 });
+    expect(await show(waiting)).toMatchObject({ state: 'cancelled', done: 1, waitingFor: 0 });
   });
 });
 
