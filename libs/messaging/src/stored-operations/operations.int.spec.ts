@@ -408,19 +408,23 @@ describe('the processes of a service', () => {
   });
 
   it('P4 refuse what a paused one saves after another has taken over', async () => {
-    const door = gate();
+    const [door, otherDoor] = [gate(), gate()];
     const paused = notes(async (_, n) => (n === 2 ? door.opened : undefined));
-    const other = notes(async () => undefined);
+    const other = notes(async (_, n) => (n === 3 ? otherDoor.opened : undefined));
     operations = operationsWith(other);
     const created = await create({ kind: 'notes', filter: {} });
     const late = startProcess(NEVER_RENEWED, paused);
     await until('the second step begins', async () => (await show(created)).done === 1);
-
     startProcess(QUICK, other);
-    const operation = await ended(created);
+    await until('the other process has done the second step', async () => (await show(created)).done === 2);
+
     door.open();
     await late.stop();
+    const refused = await show(created);
+    otherDoor.open();
+    const operation = await ended(created);
 
+    expect(refused).toMatchObject({ state: 'running', done: 2 });
     expect(operation).toMatchObject({ state: 'done', done: 3 });
     expect((await effects()).map(([, n]) => n)).toEqual([1, 2, 3]);
   });
