@@ -112,8 +112,24 @@ export class ApiProbe {
 
   private valid(operation: Operation, ids = this.options.known): Sent {
     const schema = operation.requestBody?.content['application/json']?.schema;
-    const path = operation.template.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name]?.[0] ?? MISSING_ID);
-    return { method: operation.method, path, body: schema && JSON.stringify(exampleOf(this.api, schema)) };
+    const path = operation.template.replaceAll(
+      /\{(\w+)\}/g,
+      (_, name: string) => ids[name]?.[0] ?? this.missing(operation, name),
+    );
+    const query = new URLSearchParams(
+      operation.parameters
+        .filter((one) => one.in === 'query' && one.required)
+        .map((one) => [one.name, String(one.schema['example'])]),
+    );
+    const url = query.size > 0 ? `${path}?${query.toString()}` : path;
+    return { method: operation.method, path: url, body: schema && JSON.stringify(exampleOf(this.api, schema)) };
+  }
+
+  /** Returns a valid value of a path parameter: an id that does not exist, or the documented example of anything else. */
+  private missing(operation: Operation, name: string): string {
+    const { schema } = operation.parameters.find((one) => one.in === 'path' && one.name === name) ?? {};
+    const isOurId = schema?.['format'] === 'uuid' || name.endsWith('Id');
+    return isOurId ? MISSING_ID : String(schema?.['example']);
   }
 
   private generalRequests(operation: Operation): Sent[] {
@@ -126,7 +142,7 @@ export class ApiProbe {
       { ...this.valid(operation, {}), headers },
       { method, path: path('X'), headers, body: good.body },
       { method, path: path('%zz'), headers, body: good.body },
-      { method, path: `${good.path}?limit=0&unknown=1`, headers, body: good.body },
+      { method, path: `${good.path}${good.path.includes('?') ? '&' : '?'}limit=0&unknown=1`, headers, body: good.body },
       { ...good, headers: { ...headers, 'last-event-id': 'x'.repeat(300) } },
       { ...good, headers: { ...headers, ...TOO_MANY_HEADERS } },
       ...(method === 'GET' ? [] : invalidBodies(good, headers)),

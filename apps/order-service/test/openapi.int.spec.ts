@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { until } from '@twinbox/messaging/testing';
-import { EventClient } from '@twinbox/test-support';
+import { adminCases, EventClient } from '@twinbox/test-support';
 import { describeOpenApi } from '@twinbox/test-support/described-api';
 import { v7 as uuidv7 } from 'uuid';
 import { type OrderServiceHarness, startOrderService } from './order-service.harness.js';
@@ -18,7 +18,15 @@ describeOpenApi(async () => {
     schema: 'orders',
     owner: OWNER,
     known: { orderId: [draft.id], productId: ['tea-earl-grey'] },
-    specialCases: specialCasesOf(service),
+    specialCases: {
+      ...specialCasesOf(service),
+      ...adminCases({
+        service,
+        schema: 'orders',
+        topic: service.topics.paymentEvents,
+        event: { type: 'PaymentSucceeded', version: 1, data: { orderId: uuidv7(), paymentRequestId: uuidv7() } },
+      }),
+    },
     // These need colliding requests, a rate limit, overload, a stopping replica or stalled messaging.
     notReproducible:
       / (try-again|too-many-requests|overloaded|service-stopping|too-much-to-catch-up)$|\/health.* internal-error$|\/health\/messaging 503$/,

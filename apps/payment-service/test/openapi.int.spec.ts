@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { adminCases } from '@twinbox/test-support';
 import { describeOpenApi } from '@twinbox/test-support/described-api';
 import { Webhook } from 'standardwebhooks';
-import { type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
+import { anOrder, type PaymentServiceHarness, startPaymentService } from './payment-service.harness.js';
 
 const OWNER = 'ada';
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -20,7 +21,15 @@ describeOpenApi(async () => {
     owner: OWNER,
     known: { paymentRequestId: requests.map(({ id }) => id) },
     sign: (path, body) => (path.startsWith(WEBHOOKS) ? signed(body) : {}),
-    specialCases: specialCasesOf(service),
+    specialCases: {
+      ...specialCasesOf(service),
+      ...adminCases({
+        service,
+        schema: 'payments',
+        topic: service.topics.orderEvents,
+        event: { type: 'OrderPlaced', version: 2, data: anOrder() },
+      }),
+    },
     // Needs concurrent requests, a rate limit, overload, a service without a secret, a slow gateway, or messaging that makes no progress.
     notReproducible:
       / (try-again|too-many-requests|overloaded|webhooks-not-configured|refund-under-way)$|\/health.* internal-error$|\/health\/messaging 503$/,

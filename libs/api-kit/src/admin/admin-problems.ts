@@ -5,6 +5,7 @@ export type AdminRejection =
   | { readonly code: 'dead-letter-not-found'; readonly box: string; readonly id: string }
   | { readonly code: 'dead-letter-filter-unknown'; readonly box: string; readonly filter: string }
   | { readonly code: 'dead-job-not-found'; readonly id: string }
+  | { readonly code: 'edit-invalid'; readonly reason: string }
   | { readonly code: 'operation-not-found'; readonly id: string }
   | { readonly code: 'operation-invalid'; readonly reason: string }
   | { readonly code: 'operation-ended'; readonly id: string; readonly state: string }
@@ -36,6 +37,12 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     title: 'There is no such dead job.',
     detail: ({ id }) => `There is no dead job ${id}. It may have been retried or discarded.`,
     example: { id: ID },
+  },
+  'edit-invalid': {
+    status: 422,
+    title: 'The edited message or job would not be accepted.',
+    detail: ({ reason }) => `${reason}. Nothing was changed.`,
+    example: { reason: 'The message would still be unreadable: the data is not JSON' },
   },
   'operation-not-found': {
     status: 404,

@@ -3,6 +3,7 @@ import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/messaging';
 import { ApiNextCursor } from '../http/pages.js';
 import { DeadListQuery } from './dead-query.dto.js';
+import { FailedAttemptDto } from './letter.dto.js';
 
 const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 const AT = '2026-11-30T23:45:00.000Z';
@@ -45,6 +46,12 @@ export class DeadJobDto implements DeadJob {
 export class WholeDeadJobDto extends DeadJobDto implements WholeDeadJob {
   @ApiProperty({ description: 'What the job gets when it runs: any JSON.', example: { orderId: JOB_ID } })
   readonly data!: unknown;
+
+  @ApiProperty({
+    type: [FailedAttemptDto],
+    description: 'The latest 20 failures, the newest last, with attempts whose process crashed.',
+  })
+  readonly history!: readonly FailedAttemptDto[];
 }
 
 export class DeadJobPageDto {

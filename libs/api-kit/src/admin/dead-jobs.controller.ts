@@ -19,6 +19,7 @@ import {
   JobParams,
   WholeDeadJobDto,
 } from './dead-job.dto.js';
+import { accepted, EditJobDto, jobDataIn } from './edit.dto.js';
 import { OptionalReasonDto, ReasonDto } from './reason.dto.js';
 
 @UseFilters(AuditRefusals)
@@ -72,6 +73,25 @@ export class DeadJobsController {
     @IdempotencyKey() key: IdempotencyKey | undefined,
   ): Promise<Answer<DeadJobDto>> {
     return this.unitOfWork.run(key, async (tx) => found(await this.jobs.discardOne(tx, id, { actor, reason }), id));
+  }
+
+  @AdminPost(':id/edit', {
+    operationId: 'editDeadJob',
+    summary: 'Replace the data of a dead job and retry it',
+    description:
+      'The id of the job stays. The audit keeps the original data, the edited data and their difference (RFC 6902).',
+  })
+  @ApiOkResponse({ type: DeadJobDto })
+  @ApiProblems(adminProblems, 'dead-job-not-found', 'edit-invalid')
+  async edit(
+    @Param() { id }: JobParams,
+    @Body() { data, reason }: EditJobDto,
+    @Caller() { userId: actor }: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<DeadJobDto>> {
+    return this.unitOfWork.run(key, async (tx) =>
+      found(await accepted(async () => this.jobs.edit(tx, id, jobDataIn(data), { actor, reason })), id),
+    );
   }
 }
 

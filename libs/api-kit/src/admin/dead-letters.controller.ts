@@ -12,6 +12,7 @@ import { ADMIN_PATH, AdminGet, AdminPost } from './admin-route.js';
 import { AuditRefusals } from './audit-refusals.js';
 import { CausesDto } from './causes.dto.js';
 import { LetterFilterQuery, letterFilterOf, LetterListQuery, LetterParams } from './letter-query.dto.js';
+import { accepted, EditLetterDto } from './edit.dto.js';
 import {
   InboxLetterDto,
   inboxLetterDtoOf,
@@ -103,6 +104,26 @@ export class DeadLettersController {
     const { box, id } = params;
     return this.unitOfWork.run(key, async (tx) =>
       found(await this.letters.discardOne(tx, box, id, { actor, reason }), params),
+    );
+  }
+
+  @AdminPost(':box/:id/edit', {
+    operationId: 'editDeadLetter',
+    summary: 'Replace the payload of a dead letter and retry it',
+    description:
+      'The id of the message stays. The audit keeps the original payload, the edited one and their difference (RFC 6902).',
+  })
+  @ApiOkResponse(ONE)
+  @ApiProblems(adminProblems, 'dead-letter-not-found', 'edit-invalid')
+  async edit(
+    @Param() params: LetterParams,
+    @Body() { payload, reason }: EditLetterDto,
+    @Caller() { userId: actor }: Caller,
+    @IdempotencyKey() key: IdempotencyKey | undefined,
+  ): Promise<Answer<DeadLetter>> {
+    const { box, id } = params;
+    return this.unitOfWork.run(key, async (tx) =>
+      found(await accepted(() => this.letters.edit(tx, box, id, payload, { actor, reason })), params),
     );
   }
 }

@@ -1,5 +1,11 @@
 import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
-import { type InboxLetter, type OutboxLetter, type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/messaging';
+import {
+  type FailedAttempt,
+  type InboxLetter,
+  type OutboxLetter,
+  type WholeInboxLetter,
+  type WholeOutboxLetter,
+} from '@twinbox/messaging';
 import { ApiNextCursor } from '../http/pages.js';
 
 const KEY = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
@@ -8,6 +14,14 @@ const AT = '2026-11-30T23:45:00.000Z';
 
 const textOrNull = (example: string, description?: string) =>
   ApiProperty({ type: String, nullable: true, example, ...(description !== undefined && { description }) });
+
+export class FailedAttemptDto implements FailedAttempt {
+  @ApiProperty({ format: 'date-time', example: AT })
+  readonly at!: Date;
+
+  @ApiProperty({ example: 'TypeError: Cannot read the total', description: 'Its first 1,000 characters.' })
+  readonly error!: string;
+}
 
 class LetterDto {
   @ApiProperty({ example: '17', description: 'The id of the letter within its box.' })
@@ -91,6 +105,8 @@ export class LetterPageDto {
   readonly nextCursor!: string | null;
 }
 
+const history = (description: string) => ApiProperty({ type: [FailedAttemptDto], description });
+
 const waiting = () =>
   ApiProperty({
     type: 'integer',
@@ -108,6 +124,9 @@ export class WholeOutboxLetterDto extends OutboxLetterDto implements WholeOutbox
 
   @ApiProperty({ format: 'date-time', example: AT })
   readonly createdAt!: Date;
+
+  @history('The rejection by Kafka.')
+  readonly history!: readonly FailedAttemptDto[];
 
   @waiting()
   readonly waiting!: number;
@@ -135,6 +154,9 @@ export class WholeInboxLetterDto extends InboxLetterDto {
 
   @ApiProperty({ format: 'date-time', example: AT })
   readonly parkedAt!: Date;
+
+  @history('The latest 20 failures, the newest last, also those before a retry and those of the environment.')
+  readonly history!: readonly FailedAttemptDto[];
 
   @waiting()
   readonly waiting!: number;

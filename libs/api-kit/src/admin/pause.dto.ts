@@ -8,11 +8,11 @@ const KINDS = ['consumer', 'queue', 'relay'] as const;
 const NAME = 'The consumer group, the name of the job queue, or `relay`.';
 
 export class PauseParams {
-  @ApiProperty({ enum: KINDS, example: 'queue' })
+  @ApiProperty({ enum: KINDS, example: 'relay' })
   @IsIn(KINDS)
   readonly kind!: PauseKind;
 
-  @ApiProperty({ example: 'notifications', description: NAME })
+  @ApiProperty({ example: 'relay', description: NAME })
   @IsText(1, 255)
   readonly name!: string;
 }

@@ -18,6 +18,8 @@ export type GetDeadLetterInput = t.GetDeadLetterData['path'];
 export type RetryDeadLetterInput = t.RetryDeadLetterData['path'] & NonNullable<t.RetryDeadLetterData['body']>;
 /** The input of `discardDeadLetter`. */
 export type DiscardDeadLetterInput = t.DiscardDeadLetterData['path'] & NonNullable<t.DiscardDeadLetterData['body']>;
+/** The input of `editDeadLetter`. */
+export type EditDeadLetterInput = t.EditDeadLetterData['path'] & NonNullable<t.EditDeadLetterData['body']>;
 /** The input of `listDeadJobs`. */
 export type ListDeadJobsInput = NonNullable<t.ListDeadJobsData['query']>;
 /** The input of `listDeadJobCauses`. */
@@ -28,6 +30,8 @@ export type GetDeadJobInput = t.GetDeadJobData['path'];
 export type RetryDeadJobInput = t.RetryDeadJobData['path'] & NonNullable<t.RetryDeadJobData['body']>;
 /** The input of `discardDeadJob`. */
 export type DiscardDeadJobInput = t.DiscardDeadJobData['path'] & NonNullable<t.DiscardDeadJobData['body']>;
+/** The input of `editDeadJob`. */
+export type EditDeadJobInput = t.EditDeadJobData['path'] & NonNullable<t.EditDeadJobData['body']>;
 /** The input of `createOperation`. */
 export type CreateOperationInput = NonNullable<t.CreateOperationData['body']>;
 /** The input of `listOperations`. */
@@ -77,6 +81,11 @@ export interface AdminClient {
     input: DiscardDeadLetterInput,
     options?: CallOptions & Idempotency,
   ): Call<t.DiscardDeadLetterResponse, ProblemOf<t.DiscardDeadLetterError>>;
+  /** Replace the payload of a dead letter and retry it. */
+  editDeadLetter(
+    input: EditDeadLetterInput,
+    options?: CallOptions & Idempotency,
+  ): Call<t.EditDeadLetterResponse, ProblemOf<t.EditDeadLetterError>>;
   /** List jobs that are not retried automatically any more. */
   listDeadJobs(
     input?: ListDeadJobsInput,
@@ -99,6 +108,11 @@ export interface AdminClient {
     input: DiscardDeadJobInput,
     options?: CallOptions & Idempotency,
   ): Call<t.DiscardDeadJobResponse, ProblemOf<t.DiscardDeadJobError>>;
+  /** Replace the data of a dead job and retry it. */
+  editDeadJob(
+    input: EditDeadJobInput,
+    options?: CallOptions & Idempotency,
+  ): Call<t.EditDeadJobResponse, ProblemOf<t.EditDeadJobError>>;
   /** Retry, discard or replay many messages or jobs, or count them with `dryRun`. */
   createOperation(
     input: CreateOperationInput,
@@ -153,11 +167,13 @@ export type AdminProblem = ProblemOf<
   | t.GetDeadLetterError
   | t.RetryDeadLetterError
   | t.DiscardDeadLetterError
+  | t.EditDeadLetterError
   | t.ListDeadJobsError
   | t.ListDeadJobCausesError
   | t.GetDeadJobError
   | t.RetryDeadJobError
   | t.DiscardDeadJobError
+  | t.EditDeadJobError
   | t.CreateOperationError
   | t.ListOperationsError
   | t.GetOperationError
@@ -203,6 +219,11 @@ export function adminOperations(service: ServiceClient): AdminClient {
         (settings) => sdk.discardDeadLetter({ ...settings, path: { box, id }, body }),
         options,
       ),
+    editDeadLetter: ({ box, id, ...body }, options) =>
+      service.change<t.EditDeadLetterResponse, t.EditDeadLetterError>(
+        (settings) => sdk.editDeadLetter({ ...settings, path: { box, id }, body }),
+        options,
+      ),
     listDeadJobs: (query = {}, options) =>
       service.pages<t.ListDeadJobsResponse, t.ListDeadJobsError>(
         (settings, cursor) => sdk.listDeadJobs({ ...settings, query: { ...query, ...cursor } }),
@@ -226,6 +247,11 @@ export function adminOperations(service: ServiceClient): AdminClient {
     discardDeadJob: ({ id, ...body }, options) =>
       service.change<t.DiscardDeadJobResponse, t.DiscardDeadJobError>(
         (settings) => sdk.discardDeadJob({ ...settings, path: { id }, body }),
+        options,
+      ),
+    editDeadJob: ({ id, ...body }, options) =>
+      service.change<t.EditDeadJobResponse, t.EditDeadJobError>(
+        (settings) => sdk.editDeadJob({ ...settings, path: { id }, body }),
         options,
       ),
     createOperation: (body, options) =>

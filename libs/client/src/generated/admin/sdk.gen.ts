@@ -17,6 +17,12 @@ import type {
   DiscardDeadLetterData,
   DiscardDeadLetterErrors,
   DiscardDeadLetterResponses,
+  EditDeadJobData,
+  EditDeadJobErrors,
+  EditDeadJobResponses,
+  EditDeadLetterData,
+  EditDeadLetterErrors,
+  EditDeadLetterResponses,
   GetDeadJobData,
   GetDeadJobErrors,
   GetDeadJobResponses,
@@ -168,6 +174,23 @@ export const discardDeadLetter = <ThrowOnError extends boolean = false>(
   });
 
 /**
+ * Replace the payload of a dead letter and retry it
+ *
+ * The id of the message stays. The audit keeps the original payload, the edited one and their difference (RFC 6902).
+ */
+export const editDeadLetter = <ThrowOnError extends boolean = false>(
+  options: Options<EditDeadLetterData, ThrowOnError>,
+): RequestResult<EditDeadLetterResponses, EditDeadLetterErrors, ThrowOnError> =>
+  options.client.post<EditDeadLetterResponses, EditDeadLetterErrors, ThrowOnError>({
+    url: '/admin/messaging/dead-letters/{box}/{id}/edit',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
  * List jobs that are not retried automatically any more
  */
 export const listDeadJobs = <ThrowOnError extends boolean = false>(
@@ -223,6 +246,23 @@ export const discardDeadJob = <ThrowOnError extends boolean = false>(
 ): RequestResult<DiscardDeadJobResponses, DiscardDeadJobErrors, ThrowOnError> =>
   options.client.post<DiscardDeadJobResponses, DiscardDeadJobErrors, ThrowOnError>({
     url: '/admin/messaging/dead-jobs/{id}/discard',
+    ...options,
+    headers: {
+      'Content-Type': 'application/json',
+      ...options.headers,
+    },
+  });
+
+/**
+ * Replace the data of a dead job and retry it
+ *
+ * The id of the job stays. The audit keeps the original data, the edited data and their difference (RFC 6902).
+ */
+export const editDeadJob = <ThrowOnError extends boolean = false>(
+  options: Options<EditDeadJobData, ThrowOnError>,
+): RequestResult<EditDeadJobResponses, EditDeadJobErrors, ThrowOnError> =>
+  options.client.post<EditDeadJobResponses, EditDeadJobErrors, ThrowOnError>({
+    url: '/admin/messaging/dead-jobs/{id}/edit',
     ...options,
     headers: {
       'Content-Type': 'application/json',

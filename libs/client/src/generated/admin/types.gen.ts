@@ -296,6 +296,14 @@ export type OutboxLetter = {
   sequence: string;
 };
 
+export type FailedAttempt = {
+  at: string;
+  /**
+   * Its first 1,000 characters.
+   */
+  error: string;
+};
+
 export type WholeInboxLetter = {
   /**
    * The id of the letter within its box.
@@ -349,6 +357,10 @@ export type WholeInboxLetter = {
   recordedAt: string;
   parkedAt: string;
   /**
+   * The latest 20 failures, the newest last, also those before a retry and those of the environment.
+   */
+  history: Array<FailedAttempt>;
+  /**
    * How many messages of its key wait behind it, not counting dead letters.
    */
   waiting: number;
@@ -386,6 +398,10 @@ export type WholeOutboxLetter = {
    */
   payload: string;
   createdAt: string;
+  /**
+   * The rejection by Kafka.
+   */
+  history: Array<FailedAttempt>;
   /**
    * How many messages of its key wait behind it, not counting dead letters.
    */
@@ -445,6 +461,17 @@ export type Reason = {
   reason: string;
 };
 
+export type EditLetter = {
+  /**
+   * Why. It is kept in the audit.
+   */
+  reason: string;
+  /**
+   * The JSON text of the data, or in the structured mode of CloudEvents of the whole event. The contract of the event type must accept it.
+   */
+  payload: string;
+};
+
 export type DeadJob = {
   id: string;
   queue: string;
@@ -481,6 +508,21 @@ export type WholeDeadJob = {
   data: {
     [key: string]: unknown;
   };
+  /**
+   * The latest 20 failures, the newest last, with attempts whose process crashed.
+   */
+  history: Array<FailedAttempt>;
+};
+
+export type EditJob = {
+  /**
+   * Why. It is kept in the audit.
+   */
+  reason: string;
+  /**
+   * The JSON text of the data of the job.
+   */
+  data: string;
 };
 
 export type NewOperationFilter = {
@@ -965,6 +1007,15 @@ export type DeadLetterNotFoundProblem = Problem & {
   status: 404;
   box: string;
   id: string;
+};
+
+/**
+ * The edited message or job would not be accepted.
+ */
+export type EditInvalidProblem = Problem & {
+  type: 'urn:twinbox:problem:edit-invalid';
+  status: 422;
+  reason: string;
 };
 
 /**
@@ -1559,6 +1610,113 @@ export type DiscardDeadLetterResponses = {
 
 export type DiscardDeadLetterResponse = DiscardDeadLetterResponses[keyof DiscardDeadLetterResponses];
 
+export type EditDeadLetterData = {
+  body: EditLetter;
+  headers?: {
+    /**
+     * A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day unless configured otherwise.
+     */
+    'Idempotency-Key'?: string;
+  };
+  path: {
+    box: 'inbox' | 'outbox';
+    /**
+     * The id of the letter within its box.
+     */
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/dead-letters/{box}/{id}/edit';
+};
+
+export type EditDeadLetterErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON. The idempotency key is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem)
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-invalid';
+      } & IdempotencyKeyInvalidProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such dead letter.
+   */
+  404: DeadLetterNotFoundProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The idempotency key was used for another request. The edited message or job would not be accepted.
+   */
+  422:
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-reused';
+      } & IdempotencyKeyReusedProblem)
+    | ({
+        type: 'urn:twinbox:problem:edit-invalid';
+      } & EditInvalidProblem);
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type EditDeadLetterError = EditDeadLetterErrors[keyof EditDeadLetterErrors];
+
+export type EditDeadLetterResponses = {
+  /**
+   * Done.
+   */
+  200: InboxLetter | OutboxLetter;
+};
+
+export type EditDeadLetterResponse = EditDeadLetterResponses[keyof EditDeadLetterResponses];
+
 export type ListDeadJobsData = {
   body?: never;
   path?: never;
@@ -1984,6 +2142,109 @@ export type DiscardDeadJobResponses = {
 };
 
 export type DiscardDeadJobResponse = DiscardDeadJobResponses[keyof DiscardDeadJobResponses];
+
+export type EditDeadJobData = {
+  body: EditJob;
+  headers?: {
+    /**
+     * A repeated request with the same key and body has no further effect and gets the stored response, with `Idempotent-Replayed: true`. The key may be quoted, as a structured field; the quotes are not part of it. Rejections are not stored. Keys are kept for a day unless configured otherwise.
+     */
+    'Idempotency-Key'?: string;
+  };
+  path: {
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/dead-jobs/{id}/edit';
+};
+
+export type EditDeadJobErrors = {
+  /**
+   * The request is not valid. The path is not valid. The body is not valid JSON. The idempotency key is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem)
+    | ({
+        type: 'urn:twinbox:problem:malformed-body';
+      } & MalformedBodyProblem)
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-invalid';
+      } & IdempotencyKeyInvalidProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such dead job.
+   */
+  404: DeadJobNotFoundProblem;
+  /**
+   * The body is too large.
+   */
+  413: PayloadTooLargeProblem;
+  /**
+   * The body must be application/json.
+   */
+  415: UnsupportedMediaTypeProblem;
+  /**
+   * The idempotency key was used for another request. The edited message or job would not be accepted.
+   */
+  422:
+    | ({
+        type: 'urn:twinbox:problem:idempotency-key-reused';
+      } & IdempotencyKeyReusedProblem)
+    | ({
+        type: 'urn:twinbox:problem:edit-invalid';
+      } & EditInvalidProblem);
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type EditDeadJobError = EditDeadJobErrors[keyof EditDeadJobErrors];
+
+export type EditDeadJobResponses = {
+  /**
+   * Done.
+   */
+  200: DeadJob;
+};
+
+export type EditDeadJobResponse = EditDeadJobResponses[keyof EditDeadJobResponses];
 
 export type ListOperationsData = {
   body?: never;
