@@ -32,6 +32,7 @@ beforeAll(async () => {
     ...topics.env('payment-service'),
     DATABASE_URL: database.urlFor('payments', 'payments'),
     PAYMENT_GATEWAY: 'simulated',
+    OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'fastify,pg',
     ...collector.env,
   });
 });
@@ -113,6 +114,16 @@ it('P9 one trace covers the request, both services, the gateway, the way back an
       'messaging.kafka.offset': expect.any(Number),
     },
   });
+});
+
+it('P9 SQL statements have spans only where they are asked for, without the values of their parameters', () => {
+  const statements = collector.spans.filter(({ attributes }) => 'db.query.text' in attributes);
+
+  expect(new Set(statements.map(({ service, traceId }) => `${service} ${traceId}`))).toEqual(
+    new Set([`payment-service ${TRACE}`]),
+  );
+  // The name of the customer.
+  expect(JSON.stringify(statements)).not.toContain('ada"');
 });
 
 it('P9 the log lines of both services have the id of the trace', () => {

@@ -198,7 +198,7 @@ describe('a change that is compatible', () => {
       cancelled((schema) => (schema.properties.items.items.properties.size = { type: 'string' })),
     ],
     ['a better description', cancelled((schema) => (schema.properties.reason.description = 'Why, in words.'))],
-    ['a new optional header', headers((schema) => (schema.properties.traceparent = { type: 'string' }))],
+    ['a new optional header', headers((schema) => (schema.properties.baggage = { type: 'string' }))],
     ['a longer retention', topic((kafka) => (kafka.topicConfiguration['retention.ms'] *= 2))],
     [
       'a new version of an event',
