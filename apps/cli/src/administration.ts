@@ -7,44 +7,61 @@ export interface Attempt {
   readonly at: string;
   readonly error: string;
 }
-export interface Parked {
-  readonly box: string;
+export interface ParkedMessage {
+  readonly box: 'inbox' | 'outbox';
   readonly id: string;
+  readonly messageId: string | null;
   readonly type: string | null;
   readonly key: string | null;
-  readonly consumer?: string;
-  readonly topic?: string;
-  readonly attempts?: number;
-  readonly parkedAt: string;
-  readonly nextAttemptAt?: string | null;
-  readonly waitsFor: string | null;
+  readonly consumer: string | null;
+  readonly topic: string | null;
+  readonly attempts: number;
   readonly error: string | null;
+  readonly since: string;
+  readonly nextAttemptAt: string | null;
+  readonly waitsFor: { readonly id: string; readonly dead: boolean } | null;
 }
-export interface AggregateMessages {
-  readonly outbox: readonly {
+export interface WholeParkedMessage extends ParkedMessage {
+  readonly headers: Readonly<Record<string, string>> | null;
+  readonly payload: string | null;
+  readonly history: readonly Attempt[];
+}
+export interface MessagesOfAggregate {
+  readonly raised: readonly {
     readonly position: string;
     readonly id: string;
     readonly type: string;
-    readonly topic?: string;
     readonly createdAt: string;
-    readonly published: boolean;
+    readonly state: 'published' | 'unpublished' | 'parked' | 'dead';
+    readonly error: string | null;
+    readonly consumed: readonly { readonly consumer: string; readonly at: string }[];
   }[];
-  readonly parked: readonly Parked[];
-  readonly deadLetters: readonly DeadLetter[];
+  readonly held: readonly {
+    readonly id: string;
+    readonly consumer: string;
+    readonly messageId: string | null;
+    readonly type: string | null;
+    readonly attempts: number;
+    readonly error: string | null;
+    readonly parkedAt: string;
+    readonly nextAttemptAt: string | null;
+    readonly diedAt: string | null;
+  }[];
   readonly jobs: readonly {
     readonly id: string;
     readonly queue: string;
-    readonly state: string;
     readonly attempts: number;
+    readonly error: string | null;
     readonly createdAt: string;
     readonly runAt: string;
-    readonly error: string | null;
+    readonly running: boolean;
+    readonly diedAt: string | null;
   }[];
 }
 export interface InboxRecord {
   readonly consumer: string;
   readonly messageId: string;
-  readonly processedAt: string;
+  readonly receivedAt: string;
 }
 interface LetterId {
   readonly box: 'inbox' | 'outbox';
@@ -53,12 +70,12 @@ interface LetterId {
 
 interface Pending {
   editDeadLetter(input: LetterId & { readonly payload: string; readonly reason: string }): Promise<object>;
-  listParked(
+  listParkedMessages(
     query: object,
-  ): Pages<{ readonly items: readonly Parked[]; readonly nextCursor: string | null }, TwinboxProblem>;
-  getParked(input: LetterId): Promise<Parked & { readonly payload: string | null; readonly headers?: object }>;
+  ): Pages<{ readonly items: readonly ParkedMessage[]; readonly nextCursor: string | null }, TwinboxProblem>;
+  getParkedMessage(input: LetterId): Promise<WholeParkedMessage>;
   editDeadJob(input: { readonly id: string; readonly data: unknown; readonly reason: string }): Promise<object>;
-  getAggregateMessages(input: { readonly id: string }): Promise<AggregateMessages>;
+  getAggregateMessages(input: { readonly id: string }): Promise<MessagesOfAggregate>;
   listInboxRecords(query: { readonly messageId: string[] }): Promise<{ readonly items: readonly InboxRecord[] }>;
 }
 

@@ -2,6 +2,7 @@ import { type Command } from 'commander';
 import { type CreateOperationInput, type DryRun, type Operation } from '@twinbox/client/admin';
 import { checkConfirmable, confirmed, count, dryRun, reason, type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
+import { CommandFailed, UsageError } from './failures.js';
 import { follow, operationResult } from './follow.js';
 import { counted, table, time } from './text.js';
 
@@ -19,7 +20,8 @@ export interface BulkOptions {
 export interface Bulk {
   readonly service: ServiceName;
   readonly kind: CreateOperationInput['kind'];
-  readonly filter: CreateOperationInput['filter'];
+  /** Alternatives: only one of them may match anything. */
+  readonly filters: readonly CreateOperationInput['filter'][];
   /** Further options of the stored operation. */
   readonly settings?: Pick<NonNullable<CreateOperationInput['options']>, 'topic' | 'force'>;
   /** What it changes, such as `dead letter`. */
@@ -37,38 +39,56 @@ export function withBulkOptions(command: Command): Command {
 }
 
 /**
- * Creates a stored operation for what matches the filter now, and follows it. What matches only later is not part of it. The result is
- * whether it succeeded.
+ * Creates a stored operation for what matches now, and follows it. What matches only later is not part of it. The result is whether it
+ * succeeded.
  */
 export async function runBulk(session: Session, bulk: Bulk, options: BulkOptions): Promise<boolean> {
   const { terminal, connections } = session;
-  const { service, kind, filter, noun, question } = bulk;
+  const { service, kind, noun, question, settings } = bulk;
   if (question !== undefined && !options.dryRun) checkConfirmable(terminal, options.yes);
-  const admin = connections.admin(service);
-  const preview = (await admin.createOperation({
-    kind,
-    filter,
-    options: { ...bulk.settings, dryRun: true },
-  })) as DryRun;
+  const { filter, preview } = await chosen(session, bulk);
   const { asOf, total } = preview;
   if (options.dryRun) {
     terminal.result({ service, ...preview }, () => previewText(session, preview, noun));
     return true;
   }
   if (total === 0) {
-    terminal.result({ service, asOf, total }, () => `There is no ${noun} that matches.`);
+    terminal.result({ service, ...preview }, () => `There is no ${noun} that matches.`);
     return true;
   }
   const asked = question?.replace('{}', counted(total, noun));
   if (asked !== undefined && !(await confirmed(terminal, asked, options.yes))) return false;
-  const { canary, rate } = options;
-  const operation = (await admin.createOperation({
+  const { canary, rate, reason } = options;
+  const operation = (await connections.admin(service).createOperation({
     kind,
     filter,
-    options: { ...bulk.settings, asOf, ...(canary && { canary }), ...(rate && { ratePerSecond: rate }) },
-    ...(options.reason !== undefined && { reason: options.reason }),
+    // As counted in the preview, even if more matches by now.
+    options: { ...settings, asOf, ...(canary && { canary }), ...(rate && { ratePerSecond: rate }) },
+    ...(reason !== undefined && { reason }),
   })) as Operation;
   return options.wait ? follow(session, service, operation) : operationResult(session, service, operation);
+}
+
+/** Returns the filter that matches something, and what. @throws CommandFailed if several do */
+async function chosen({ connections }: Session, { service, kind, filters, settings }: Bulk) {
+  const admin = connections.admin(service);
+  const options = { ...settings, dryRun: true };
+  const found = await Promise.all(
+    filters.map(async (filter) => ({
+      filter,
+      preview: (await admin.createOperation({ kind, filter, options })) as DryRun,
+    })),
+  );
+  const matching = found.filter(({ preview }) => preview.total > 0);
+  if (matching.length > 1) {
+    const counts = matching.map(({ filter, preview }) => `--box ${filter.box} with ${preview.total}`);
+    throw new CommandFailed(
+      `Several boxes match, and one operation changes one of them. Choose ${counts.join(', or ')}.`,
+    );
+  }
+  const [one = found[0]] = matching;
+  if (!one) throw new UsageError('No box has such fields.');
+  return one;
 }
 
 function previewText({ terminal }: Session, { asOf, total, first }: DryRun, noun: string): string {

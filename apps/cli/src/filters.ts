@@ -18,3 +18,19 @@ export const deathFilters = (): Option[] => [
   new Option('--died-after <time>', since).argParser((text) => timeOption(text)),
   new Option('--died-before <time>', since).argParser((text) => timeOption(text)),
 ];
+
+const BOXES = ['inbox', 'outbox'] as const;
+type Box = (typeof BOXES)[number];
+
+interface BoxFilters {
+  readonly box?: Box;
+  readonly consumer?: string;
+  readonly aggregateType?: string;
+}
+
+/** Returns the boxes whose messages have these fields. */
+export function boxesOf({ box, consumer, aggregateType }: BoxFilters): readonly Box[] {
+  return BOXES.filter(
+    (one) => (box ?? one) === one && !(one === 'outbox' && consumer) && !(one === 'inbox' && aggregateType),
+  );
+}

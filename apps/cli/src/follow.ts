@@ -2,33 +2,40 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Operation } from '@twinbox/client/admin';
 import { type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
-import { CommandFailed } from './failures.js';
+import { CommandFailed, failureOf } from './failures.js';
 import { fields, time } from './text.js';
 
 const POLL_MS = 500;
+
+/** As often as there is time for, because the service may restart while the operation runs. */
+const ATTEMPTS = 1000;
 
 /** Shows the progress of an operation until it has ended. The result is whether it succeeded. */
 export async function follow(session: Session, service: ServiceName, started: Operation): Promise<boolean> {
   const { terminal, connections, signal } = session;
   const admin = connections.admin(service);
   let operation = started;
-  while (operation.finishedAt === null) {
-    const { kind, done, failed, total, waitingFor } = operation;
-    terminal.progress(
-      `${kind}: ${done} of ${total}${failed > 0 ? `, ${failed} failed` : ''}${waitingFor > 0 ? `, waiting for ${waitingFor}` : ''} …`,
-    );
-    try {
+  try {
+    while (operation.finishedAt === null) {
+      terminal.progress(progressOf(operation));
       await pause(POLL_MS, undefined, { signal });
-    } catch {
-      const reference = `${service}/${operation.id}`;
-      throw new CommandFailed(
-        `The operation continues. Follow it with "twinbox operations show --watch ${reference}", or end it with "twinbox operations ` +
-          `cancel ${reference}".`,
-      );
+      operation = await admin.getOperation({ id: operation.id }, { attempts: ATTEMPTS, signal });
     }
-    operation = await admin.getOperation({ id: operation.id });
+  } catch (error) {
+    const reason = signal.aborted ? 'Interrupted.' : failureOf(error).text;
+    const reference = `${service}/${operation.id}`;
+    throw new CommandFailed(
+      `${reason}\nThe operation continues. Follow it with "twinbox operations show --watch ${reference}", or stop it with "twinbox ` +
+        `operations cancel ${reference}".`,
+      { cause: error },
+    );
   }
   return operationResult(session, service, operation);
+}
+
+function progressOf({ kind, done, total, failed, waitingFor }: Operation): string {
+  const further = [failed > 0 && `${failed} failed`, waitingFor > 0 && `waiting for ${waitingFor}`];
+  return `${[`${kind}: ${done} of ${total}`, ...further.filter(Boolean)].join(', ')} …`;
 }
 
 /** Prints an operation. The result is whether it succeeded, as far as it is known. */

@@ -1,17 +1,17 @@
-import { type Administration, type AggregateMessages, type InboxRecord } from './administration.js';
-import { type Connections, type ServiceName } from './connection.js';
+import { type Administration, type InboxRecord, type MessagesOfAggregate } from './administration.js';
+import { type Connections, SERVICES, type ServiceName } from './connection.js';
+import { counted, time } from './text.js';
 
-/** One thing that happened to an order, or that should happen to it. */
+/** One thing that happened to an order. */
 export interface Step {
   readonly at: string;
   readonly service: ServiceName;
   /** Where it happened: the timeline of the order or its payment, the outbox, a consumer, or a job queue. */
   readonly place: string;
   readonly what: string;
-  readonly detail?: string | undefined;
-  readonly messageId?: string | undefined;
+  readonly detail: string;
   /** What needs attention: the message or job is not where it should be. */
-  readonly mark?: 'unpublished' | 'parked' | 'dead' | undefined;
+  readonly mark?: 'unpublished' | 'parked' | 'dead';
 }
 
 const OTHER = { orders: 'payments', payments: 'orders' } as const;
@@ -20,35 +20,24 @@ const MOST_IDS = 100;
 
 /** Returns what both services know of an order, the oldest first. @throws the problem of order-service if there is no such order */
 export async function traceOrder(connections: Connections, orderId: string): Promise<Step[]> {
-  const [timelines, orders, payments] = await Promise.all([
+  const [timelines, ...messages] = await Promise.all([
     timelineSteps(connections, orderId),
-    connections.admin('orders').getAggregateMessages({ id: orderId }),
-    connections.admin('payments').getAggregateMessages({ id: orderId }),
+    ...SERVICES.map((service) => connections.admin(service).getAggregateMessages({ id: orderId })),
   ]);
-  const messages = { orders, payments };
-  const steps = await Promise.all(
-    (['orders', 'payments'] as const).map(async (service) => {
-      const published = messages[service].outbox;
-      const consumer = OTHER[service];
-      const records = await recordsOf(
-        connections.admin(consumer),
-        published.map(({ id }) => id),
-      );
-      const types = new Map(published.map(({ id, type }) => [id, type]));
-      return [...messageSteps(service, messages[service]), ...recordSteps(consumer, records, types)];
-    }),
-  );
-  return [...timelines, ...steps.flat()].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
-}
-
-async function timelineSteps({ orders, payments }: Connections, orderId: string): Promise<Step[]> {
-  const steps: Step[] = [];
-  for await (const { at, type, status, actor, cause, messageId } of orders.getTimeline({ orderId }))
-    steps.push(timelineStep('orders', 'order', { at, type, status, actor, cause, messageId }));
-  for await (const { id: paymentRequestId } of payments.listPaymentRequests({ orderId }))
-    for await (const { at, type, status, actor, cause, messageId } of payments.getTimeline({ paymentRequestId }))
-      steps.push(timelineStep('payments', 'payment', { at, type, status, actor, cause, messageId }));
-  return steps;
+  const steps = SERVICES.map(async (service, n) => {
+    const known = messages[n];
+    if (!known) return [];
+    const types = new Map(known.raised.map(({ id, type }) => [id, type]));
+    const consumer = OTHER[service];
+    const records = await recordsOf(connections.admin(consumer), [...types.keys()]);
+    return [
+      ...raisedSteps(service, known.raised),
+      ...recordSteps(consumer, records, types, messages[SERVICES.indexOf(consumer)]?.held ?? []),
+      ...heldSteps(service, known.held),
+      ...jobSteps(service, known.jobs),
+    ];
+  });
+  return [...timelines, ...(await Promise.all(steps)).flat()].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
 interface TimelineEntry {
@@ -57,76 +46,86 @@ interface TimelineEntry {
   readonly status: string | null;
   readonly actor: string;
   readonly cause: string | null;
-  readonly messageId: string | null;
 }
 
-function timelineStep(
-  service: ServiceName,
-  place: string,
-  { at, type, status, actor, cause, messageId }: TimelineEntry,
-): Step {
-  const detail = `by ${actor}${cause === null ? '' : `, because of ${cause}`}`;
-  return {
-    at,
-    service,
-    place,
-    what: status === null ? type : `${type} → ${status}`,
-    detail,
-    ...(messageId !== null && { messageId }),
-  };
+async function timelineSteps({ orders, payments }: Connections, orderId: string): Promise<Step[]> {
+  const steps: Step[] = [];
+  for await (const entry of orders.getTimeline({ orderId })) steps.push(timelineStep('orders', 'order', entry));
+  for await (const { id: paymentRequestId } of payments.listPaymentRequests({ orderId }))
+    for await (const entry of payments.getTimeline({ paymentRequestId }))
+      steps.push(timelineStep('payments', 'payment', entry));
+  return steps;
 }
 
-function messageSteps(service: ServiceName, { outbox, parked, deadLetters, jobs }: AggregateMessages): Step[] {
-  return [
-    ...outbox.map(({ createdAt, type, position, id, published }): Step => ({
+function timelineStep(service: ServiceName, place: string, { at, type, status, actor, cause }: TimelineEntry): Step {
+  const what = status === null ? type : `${type} → ${status}`;
+  return { at, service, place, what, detail: `by ${actor}${cause === null ? '' : `, because of ${cause}`}` };
+}
+
+/** The messages that the service has raised, and when its own consumers processed them. */
+function raisedSteps(service: ServiceName, raised: MessagesOfAggregate['raised']): Step[] {
+  return raised.flatMap(({ createdAt, type, position, id, state, error, consumed }): Step[] => [
+    {
       at: createdAt,
       service,
       place: 'outbox',
       what: type,
-      detail: `message ${id} at position ${position}${published ? '' : ', not published yet'}`,
-      messageId: id,
-      mark: published ? undefined : 'unpublished',
-    })),
-    ...parked.map(({ parkedAt, box, id, type, consumer, waitsFor, error }): Step => ({
-      at: parkedAt,
-      service,
-      place: consumer ?? box,
-      what: type ?? 'unreadable message',
-      detail: `parked as ${service}/${box}/${id}: ${error ?? waitsFor ?? 'waits'}`,
-      mark: 'parked',
-    })),
-    ...deadLetters.map((letter): Step => ({
-      at: letter.diedAt,
-      service,
-      place: letter.box === 'inbox' ? letter.consumer : letter.box,
-      what: letter.type ?? 'unreadable message',
-      detail: `dead letter ${service}/${letter.box}/${letter.id}: ${letter.error}`,
-      mark: 'dead',
-    })),
-    ...jobs.map(({ createdAt, queue, id, state, attempts, error }): Step => ({
-      at: createdAt,
-      service,
-      place: `queue ${queue}`,
-      what: `job ${state}`,
-      detail: `${service}/${id}, ${attempts} attempts${error === null ? '' : `: ${error}`}`,
-      mark: state === 'dead' ? 'dead' : undefined,
-    })),
-  ];
+      detail: `message ${id} at position ${position}, ${state}${error === null ? '' : `: ${error}`}`,
+      ...(state !== 'published' && { mark: state }),
+    },
+    ...consumed.map(({ consumer, at }) => processed(service, { consumer, at, type, messageId: id })),
+  ]);
 }
 
+/** When the consumers of the service processed messages of the other one. A held message has a record as well. */
 function recordSteps(
   service: ServiceName,
   records: readonly InboxRecord[],
   types: ReadonlyMap<string, string>,
+  held: MessagesOfAggregate['held'],
 ): Step[] {
-  return records.map(({ processedAt, consumer, messageId }) => ({
-    at: processedAt,
-    service,
-    place: consumer,
-    what: `${types.get(messageId) ?? 'message'} processed`,
-    detail: `message ${messageId}`,
-    messageId,
-  }));
+  const isHeld = (record: InboxRecord) =>
+    held.some(({ consumer, messageId }) => consumer === record.consumer && messageId === record.messageId);
+  return records
+    .filter((record) => !isHeld(record))
+    .map(({ receivedAt, consumer, messageId }) =>
+      processed(service, { consumer, at: receivedAt, type: types.get(messageId) ?? 'message', messageId }),
+    );
+}
+
+function processed(service: ServiceName, of: { consumer: string; at: string; type: string; messageId: string }): Step {
+  const { consumer, at, type, messageId } = of;
+  return { at, service, place: consumer, what: `${type} processed`, detail: `message ${messageId}` };
+}
+
+function heldSteps(service: ServiceName, held: MessagesOfAggregate['held']): Step[] {
+  return held.map(({ id, consumer, type, attempts, error, parkedAt, nextAttemptAt, diedAt }) => {
+    const state = diedAt === null ? 'parked message' : 'dead letter';
+    const reason = error ?? 'it waits for an earlier message';
+    const next = nextAttemptAt === null ? '' : `, next at ${time(nextAttemptAt)}`;
+    return {
+      at: diedAt ?? parkedAt,
+      service,
+      place: consumer,
+      what: type ?? 'unreadable message',
+      detail: `${state} ${service}/inbox/${id} after ${counted(attempts, 'attempt')}${next}: ${reason}`,
+      mark: diedAt === null ? 'parked' : 'dead',
+    };
+  });
+}
+
+function jobSteps(service: ServiceName, jobs: MessagesOfAggregate['jobs']): Step[] {
+  return jobs.map(({ id, queue, attempts, error, createdAt, runAt, running, diedAt }) => {
+    const state = diedAt === null ? (running ? 'running' : `due ${time(runAt)}`) : 'dead';
+    return {
+      at: diedAt ?? createdAt,
+      service,
+      place: `queue ${queue}`,
+      what: `job ${state}`,
+      detail: `${service}/${id}, ${counted(attempts, 'attempt')}${error === null ? '' : `: ${error}`}`,
+      ...(diedAt !== null && { mark: 'dead' as const }),
+    };
+  });
 }
 
 async function recordsOf(admin: Administration, ids: readonly string[]): Promise<readonly InboxRecord[]> {

@@ -3,9 +3,8 @@ import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/a
 import { attempts, type Administration, type DeadLetter } from '../administration.js';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
-import { type DeadItems, type Filters } from '../dead-items/dead-items.js';
-import { UsageError } from '../failures.js';
-import { deathFilters, messageFilters } from '../filters.js';
+import { type DeadItems } from '../dead-items/dead-items.js';
+import { boxesOf, deathFilters, messageFilters } from '../filters.js';
 import { letterOf } from '../reference.js';
 import { formatted, time } from '../text.js';
 
@@ -37,12 +36,7 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     },
     { title: 'ERROR', value: ({ error }) => error, isElastic: true },
   ],
-  bulkFilter: (filter) => {
-    const [box, other] = boxesOf(filter);
-    if (box === undefined || other !== undefined)
-      throw new UsageError('Say which letters with --box inbox or --box outbox.');
-    return { ...filter, box };
-  },
+  bulkFilters: (filter) => boxesOf(filter).map((box) => ({ ...filter, box })),
   kinds: { retry: 'retry-letters', discard: 'discard-letters' },
   idOf: (text, named) => {
     const { service, box, id } = letterOf(text, named);
@@ -73,12 +67,3 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     }),
   }),
 };
-
-const BOXES = ['inbox', 'outbox'] as const;
-
-/** Returns the boxes whose letters have these fields. */
-function boxesOf({ box, consumer, aggregateType }: Filters): readonly Id['box'][] {
-  return BOXES.filter(
-    (one) => (box ?? one) === one && !(one === 'outbox' && consumer) && !(one === 'inbox' && aggregateType),
-  );
-}

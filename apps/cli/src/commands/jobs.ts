@@ -27,7 +27,7 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
     { title: 'ATTEMPTS', value: ({ attempts }) => attempts, align: 'right' },
     { title: 'ERROR', value: ({ error }) => error, isElastic: true },
   ],
-  bulkFilter: (filter) => filter,
+  bulkFilters: (filter) => [filter],
   kinds: { retry: 'retry-jobs', discard: 'discard-jobs' },
   idOf: (text, named) => {
     const { service, rest } = referenceOf(text, named, EXAMPLE);

@@ -1,10 +1,13 @@
+import { type ListDeadLettersInput } from '@twinbox/client/admin';
 import { Argument, type Command } from 'commander';
+import { type Administration, type ParkedMessage } from '../administration.js';
 import { type Cli, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
-import { messageFilters } from '../filters.js';
+import { details } from '../details.js';
+import { boxesOf, messageFilters } from '../filters.js';
 import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
 import { letterOf } from '../reference.js';
-import { fields, formatted, time } from '../text.js';
+import { formatted, time } from '../text.js';
 
 export function addParked(program: Command, cli: Cli): void {
   const group = program
@@ -23,24 +26,36 @@ export function addParked(program: Command, cli: Cli): void {
     .action(cli.action(show));
 }
 
-async function listParked(session: Session, { service, limit, ...filter }: ListOptions): Promise<void> {
-  const list = { ...(service && { service }), limit };
-  await printList(session, list, (admin, limit) => admin.listParked({ ...filter, limit }), [
+type ParkedOptions = ListOptions &
+  Pick<ListDeadLettersInput, 'consumer' | 'topic' | 'type' | 'key'> & {
+    readonly box?: 'inbox' | 'outbox';
+  };
+
+async function listParked(session: Session, { service, limit, ...filter }: ParkedOptions): Promise<void> {
+  const options = { ...(service && { service }), limit };
+  const list = (admin: Administration, limit: number) =>
+    boxesOf(filter).map((box) => admin.listParkedMessages({ ...filter, box, limit }));
+  await printList(session, options, list, [
     { title: 'MESSAGE', value: ({ service, box, id }) => `${service}/${box}/${id}` },
-    { title: 'PARKED', value: ({ parkedAt }) => time(parkedAt) },
+    { title: 'SINCE', value: ({ since }) => time(since) },
     { title: 'TYPE', value: ({ type }) => type },
     { title: 'KEY', value: ({ key }) => key, isElastic: true },
+    { title: 'CONSUMER', value: ({ consumer }) => consumer, isElastic: true },
     { title: 'ATTEMPTS', value: ({ attempts }) => attempts, align: 'right' },
-    { title: 'WAITS FOR', value: ({ waitsFor }) => waitsFor, isElastic: true },
+    { title: 'WAITS FOR', value: whatItWaitsFor },
     { title: 'ERROR', value: ({ error }) => error, isElastic: true },
   ]);
 }
 
+function whatItWaitsFor({ box, waitsFor, nextAttemptAt }: ParkedMessage): string {
+  if (waitsFor !== null) return `${waitsFor.dead ? 'dead letter' : 'message'} ${box}/${waitsFor.id}`;
+  return nextAttemptAt === null ? 'the relay' : time(nextAttemptAt);
+}
+
 async function show({ terminal, connections }: Session, options: { readonly service?: ServiceName }, text: string) {
   const { service, box, id } = letterOf(text, options.service);
-  const message = await connections.admin(service).getParked({ box, id });
-  const { payload, ...rest } = message;
-  terminal.result({ service, ...message }, () =>
-    [fields(terminal, rest), `\n${terminal.styled('bold', 'content')}`, formatted(payload ?? '')].join('\n'),
-  );
+  const message = await connections.admin(service).getParkedMessage({ box, id });
+  const { payload, history, ...rest } = message;
+  const shown = { ...rest, since: time(rest.since), waitsFor: whatItWaitsFor(message), nextAttemptAt: undefined };
+  terminal.result({ service, ...message }, () => details(terminal, shown, history, formatted(payload ?? '')));
 }

@@ -61,7 +61,7 @@ async function replay(session: Session, options: ReplayOptions): Promise<boolean
   const question = `Publish {} of ${service} again${topic === undefined ? ' to their topic, which consumers read' : ` to ${topic}`}?`;
   return runBulk(
     session,
-    { service, kind: 'replay', filter: all ? { all } : filter, settings, noun: 'message', question },
+    { service, kind: 'replay', filters: [all ? { all } : filter], settings, noun: 'message', question },
     options,
   );
 }

@@ -44,7 +44,7 @@ export async function change<Item, Whole extends object, Id>(
 }
 
 async function changeMany<Item, Whole extends object, Id>(
-  { noun, kinds, example, filters, bulkFilter }: DeadItems<Item, Whole, Id>,
+  { noun, kinds, example, filters, bulkFilters }: DeadItems<Item, Whole, Id>,
   session: Session,
   options: ChangeOptions,
   action: Change,
@@ -61,7 +61,7 @@ async function changeMany<Item, Whole extends object, Id>(
   const bulk = {
     service,
     kind: kinds[action],
-    filter: bulkFilter({ ...filter, ...(box && { box }), ...(all && { all }) }),
+    filters: bulkFilters({ ...filter, ...(box && { box }), ...(all && { all }) }),
     noun,
     ...(action === 'discard' && { question: `Discard {} of ${service} for good?` }),
   };

@@ -40,8 +40,8 @@ export interface DeadItems<Item, Whole extends object, Id> {
   readonly columns: readonly Column<Item & { readonly service: ServiceName }>[];
   /** The stored operations on many of them. */
   readonly kinds: Readonly<Record<'retry' | 'discard', CreateOperationInput['kind']>>;
-  /** Returns the filter of a stored operation. @throws UsageError if it is incomplete */
-  readonly bulkFilter: (filter: Filters & { readonly all?: boolean }) => CreateOperationInput['filter'];
+  /** Returns the filters of stored operations: one for each box that may have such items. */
+  readonly bulkFilters: (filter: Filters & { readonly all?: boolean }) => readonly CreateOperationInput['filter'][];
   readonly idOf: (text: string, service: ServiceName | undefined) => { readonly service: ServiceName; readonly id: Id };
   readonly calls: (admin: Administration) => DeadItemCalls<Item, Whole, Id>;
   /** The content of one that an operator may edit. */

@@ -1,9 +1,9 @@
 import { type Administration } from '../administration.js';
 import { type Session } from '../cli.js';
+import { details } from '../details.js';
 import { type ListOptions, printList } from '../lists.js';
 import { servicesOf } from '../reference.js';
-import { plain } from '../safe-text.js';
-import { cell, fields, table, time } from '../text.js';
+import { table, time } from '../text.js';
 import { type DeadItems, filterOf, type OneOptions } from './dead-items.js';
 
 export async function list<Item, Whole extends object, Id>(
@@ -47,12 +47,6 @@ export async function show<Item, Whole extends object, Id>(
 ): Promise<void> {
   const { service, id } = items.idOf(text, options.service);
   const whole = await items.calls(connections.admin(service)).find(id);
-  const attempts = items.attemptsOf(whole).map(({ at, error }) => `${time(at)}  ${cell(error)}`);
-  terminal.result({ service, ...whole }, () =>
-    [
-      fields(terminal, items.describe(whole)),
-      `${terminal.styled('bold', 'failed attempts')}\n${attempts.join('\n') || 'None is recorded.'}`,
-      `${terminal.styled('bold', 'content')}\n${plain(items.contentOf(whole))}`,
-    ].join('\n\n'),
-  );
+  const { describe, attemptsOf, contentOf } = items;
+  terminal.result({ service, ...whole }, () => details(terminal, describe(whole), attemptsOf(whole), contentOf(whole)));
 }

@@ -1,0 +1,19 @@
+import { type Attempt } from './administration.js';
+import { plain } from './safe-text.js';
+import { type Terminal } from './terminal.js';
+import { cell, fields, time } from './text.js';
+
+/** Returns everything about one message or job: its fields, its failed attempts, and its content. */
+export function details(
+  terminal: Terminal,
+  described: Parameters<typeof fields>[1],
+  attempts: readonly Attempt[],
+  content: string,
+): string {
+  const failures = attempts.map(({ at, error }) => `${time(at)}  ${cell(error)}`);
+  return [
+    fields(terminal, described),
+    `${terminal.styled('bold', 'failed attempts')}\n${failures.join('\n') || 'None is recorded.'}`,
+    `${terminal.styled('bold', 'content')}\n${plain(content)}`,
+  ].join('\n\n');
+}
