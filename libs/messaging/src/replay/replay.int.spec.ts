@@ -202,7 +202,7 @@ function startRunner(): Child {
 }
 
 describe('the filter of a replay', () => {
-  const sql = async <T>(text: string) => sandbox.database.sql<T>(text);
+  const sql = async <T extends object>(text: string) => sandbox.database.sql<T>(text);
   const total = async (filter: object) => (await preview(filter)).total;
 
   it('selects by position, aggregate, aggregate type and type, and shows the first 20', async () => {
