@@ -116,11 +116,9 @@ export class ApiProbe {
       /\{(\w+)\}/g,
       (_, name: string) => ids[name]?.[0] ?? this.missing(operation, name),
     );
-    const query = new URLSearchParams(
-      operation.parameters
-        .filter((one) => one.in === 'query' && one.required)
-        .map((one) => [one.name, String(one.schema['example'])]),
-    );
+    const required = operation.parameters.filter((one) => one.in === 'query' && one.required);
+    const query = new URLSearchParams();
+    for (const { name, schema: values } of required) query.append(name, String(values['example']));
     const url = query.size > 0 ? `${path}?${query.toString()}` : path;
     return { method: operation.method, path: url, body: schema && JSON.stringify(exampleOf(this.api, schema)) };
   }

@@ -1,3 +1,4 @@
+export { describeAdministration } from './administration.js';
 export { adminCases, type Administered, administrationOf } from './admin-cases.js';
 export { ADMIN_ROUTES, answersOfAdminRoutes, expectedOfAdminRoutes } from './admin-routes.js';
 export { type Block, blocksOf } from './blocks.js';

@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+import { type createApp } from '@twinbox/api-kit';
+import { until } from '@twinbox/messaging/testing';
+import { type Administered, administrationOf } from './admin-cases.js';
+import { type Answer, caller, expectProblem } from './http.js';
+
+type App = Awaited<ReturnType<typeof createApp>>;
+
+const BASE = '/admin/messaging';
+const REASON = { reason: 'a test' };
+const ADMIN = { 'x-user-id': 'root', 'x-roles': 'admin' };
+
+export interface AdministrationSetting extends Administered {
+  /** Creates another replica of the service, which does not listen yet. */
+  readonly anotherReplica: () => Promise<App>;
+}
+
+interface Entry {
+  readonly action: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** Tests the administration of a service, the same for each. */
+export function describeAdministration(start: () => Promise<AdministrationSetting>): void {
+  let setting: AdministrationSetting;
+  let admin: ReturnType<typeof administrationOf>;
+  let replica: App;
+  beforeAll(async () => {
+    setting = await start();
+    admin = administrationOf(setting);
+    replica = await setting.anotherReplica();
+    await replica.listen(0, '127.0.0.1');
+  });
+  afterAll(async () => {
+    await replica.close();
+    await setting.service.stop();
+  });
+
+  const get = async (path: string) => (await admin.root.get(BASE + path)).body;
+  const fromReplica = async (path: string) => (await caller(await replica.getUrl(), ADMIN).get(BASE + path)).body;
+  const entriesOf = async (query: string): Promise<readonly Entry[]> => (await get(`/audit?${query}`)).items;
+
+  it('P9 shows what is wrong and since when, and every replica shows the same', async () => {
+    await admin.aDeadLetter();
+    const { topic } = setting;
+    await until('the overview shows the dead letter', async () => {
+      const { problems } = await get('');
+      return problems.some(
+        ({ component, since }: { component: string; since: string | null }) =>
+          component.startsWith('inbox ') && since !== null,
+      );
+    });
+
+    const [one, other] = [await get(''), await fromReplica('')];
+
+    expect(one.consumers).toContainEqual(expect.objectContaining({ topic, deadLetters: 1, paused: null }));
+    expect(one.consumers[0].group).toMatchObject({ lag: expect.any(Number), members: expect.any(Number) });
+    expect(one.kafkaProblem).toBeNull();
+    const names = ({ consumers, queues, problems, relay }: Answer['body']) => [
+      consumers.map(({ consumer, deadLetters }: Record<string, unknown>) => [consumer, deadLetters]),
+      queues.map(({ queue }: Record<string, unknown>) => queue),
+      problems.map(({ component, severity }: Record<string, unknown>) => [component, severity]),
+      [relay.holder, relay.fencingToken, relay.state],
+    ];
+    expect(names(other)).toEqual(names(one));
+  });
+
+  it('P5 finds a dead letter, shows all of it, and retries it once for an idempotency key', async () => {
+    const key = randomUUID();
+    const id = await admin.aDeadLetter(key);
+    const path = `${BASE}/dead-letters/inbox/${id}`;
+    const { items } = await get(`/dead-letters?box=inbox&key=${key}`);
+    const { items: causes } = await get(`/dead-letters/causes?box=inbox&key=${key}`);
+    expect(items).toMatchObject([{ id, key, topic: setting.topic, type: setting.event.type }]);
+    expect(causes).toMatchObject([{ count: 1, types: [setting.event.type] }]);
+    expect(await fromReplica(`/dead-letters/inbox/${id}`)).toMatchObject({
+      payload: 'not JSON',
+      rawValue: Buffer.from('not JSON').toString('base64'),
+      headers: { ce_type: setting.event.type },
+      waiting: 0,
+    });
+
+    const { post } = admin.withKey();
+    const retried = [await post(`${path}/retry`, REASON), await post(`${path}/retry`, REASON)];
+
+    expect(retried[0]).toMatchObject({ status: 200, body: { id, key } });
+    expect(retried[1]?.body).toEqual(retried[0]?.body);
+    const { messageId } = items[0];
+    expect(await entriesOf(`messageId=${messageId}&action=retry`)).toMatchObject([
+      { actor: 'root', box: 'inbox', reason: 'a test', outcome: 'done', letter: { id } },
+    ]);
+    await until('it has died again', async () => (await admin.root.get(path)).status === 200);
+  });
+
+  it('edits a dead letter if its contract accepts the payload, and keeps the original in the audit', async () => {
+    const id = await admin.aDeadLetter();
+    const path = `${BASE}/dead-letters/inbox/${id}`;
+    const { messageId } = await get(`/dead-letters/inbox/${id}`);
+    const payload = JSON.stringify(setting.event.data);
+
+    expectProblem(await admin.root.post(`${path}/edit`, { ...REASON, payload: '{"half"' }), 422, 'edit-invalid');
+    const edited = await admin.root.post(`${path}/edit`, { ...REASON, payload });
+
+    expect(edited).toMatchObject({ status: 200, body: { id, messageId } });
+    const [entry] = await entriesOf(`messageId=${messageId}&action=edit`);
+    expect(entry).toMatchObject({ actor: 'root', detail: { original: 'not JSON', edited: payload } });
+    const refused = await until('the refusal is recorded', async () =>
+      (await entriesOf('outcome=refused&action=edit')).find(({ detail }) => detail['problem'] === 'edit-invalid'),
+    );
+    expect(JSON.stringify(refused)).not.toContain('half');
+  });
+
+  it('lists dead jobs in pages, and changes one in the transaction of its audit entry (P1)', async () => {
+    const queue = randomUUID();
+    const ids = [await admin.aDeadJob(queue), await admin.aDeadJob(queue), await admin.aDeadJob(queue)];
+    const { items, nextCursor } = await get(`/dead-jobs?queue=${queue}&order=oldest&limit=2`);
+    const rest = await get(`/dead-jobs?queue=${queue}&order=oldest&limit=2&cursor=${nextCursor}`);
+    expect([...items, ...rest.items].map(({ id }: { id: string }) => id)).toEqual(ids);
+    const wrong = await admin.root.get(`${BASE}/dead-jobs?queue=another&order=oldest&cursor=${nextCursor}`);
+    expectProblem(wrong, 400, 'validation');
+
+    const { schema, service } = setting;
+    const path = `${BASE}/dead-jobs/${ids[0]}`;
+    await service.database.sql(`revoke insert on ${schema}.messaging_audit from ${schema}`);
+    const failed = await admin.root.post(`${path}/discard`, REASON);
+    await service.database.sql(`grant insert on ${schema}.messaging_audit to ${schema}`);
+
+    expectProblem(failed, 500, 'internal-error');
+    expect(await get(`/dead-jobs/${ids[0]}`)).toMatchObject({ id: ids[0], data: { n: 1 }, history: [] });
+    expectProblem(await admin.root.post(`${path}/discard`, {}), 400, 'validation');
+    expect(await admin.root.post(`${path}/discard`, REASON)).toMatchObject({ status: 200, body: { id: ids[0] } });
+    expectProblem(await admin.root.post(`${path}/discard`, REASON), 404, 'dead-job-not-found');
+  });
+
+  it('counts with a dry run, and runs the operation on the same jobs', async () => {
+    const queue = randomUUID();
+    await admin.aDeadJob(queue);
+    await admin.aDeadJob(queue);
+    const request = { kind: 'discard-jobs', filter: { queue }, ...REASON };
+    const dryRun = await admin.root.post(`${BASE}/operations`, { ...request, options: { dryRun: true } });
+    await admin.aDeadJob(queue);
+
+    const { asOf } = dryRun.body;
+    const created = await admin.root.post(`${BASE}/operations`, { ...request, options: { asOf } });
+
+    expect(dryRun).toMatchObject({ status: 200, body: { total: 2 } });
+    expect(created).toMatchObject({ status: 201, body: { kind: 'discard-jobs', total: 2, actor: 'root' } });
+    const path = `/operations/${created.body.id}`;
+    expect(created.headers.get('location')).toBe(BASE + path);
+    const done = await until('it is done', async () => {
+      const operation = await fromReplica(path);
+      return operation.state === 'done' && operation;
+    });
+    expect(done).toMatchObject({ done: 2, failed: 0 });
+    expect((await get(`/dead-jobs?queue=${queue}`)).items).toHaveLength(1);
+    expectProblem(await admin.root.post(`${BASE}${path}/cancel`, {}), 409, 'operation-ended');
+    const withoutReason = await admin.root.post(`${BASE}/operations`, { ...request, reason: undefined });
+    expectProblem(withoutReason, 422, 'operation-invalid');
+  });
+
+  it('pauses and resumes in every replica, and repeating either changes nothing', async () => {
+    const pause = (reason: string) => admin.root.send('PUT', `${BASE}/pauses/relay/relay`, { reason });
+
+    expect(await pause('one')).toMatchObject({ status: 200, body: { kind: 'relay', actor: 'root', reason: 'one' } });
+    expect(await pause('two')).toMatchObject({ status: 200, body: { reason: 'one' } });
+    expect((await fromReplica('/pauses')).items).toMatchObject([{ kind: 'relay', name: 'relay' }]);
+    await until('the overview shows it', async () => (await get('')).relay.paused?.reason === 'one');
+    const resumed = await admin.root.send('DELETE', `${BASE}/pauses/relay/relay?reason=done`);
+    expect(resumed.body).toMatchObject({ ended: { reason: 'one' } });
+    expect((await admin.root.send('DELETE', `${BASE}/pauses/relay/relay`)).body).toEqual({ ended: null });
+    const unknown = await admin.root.send('PUT', `${BASE}/pauses/consumer/nobody`, {});
+    expectProblem(unknown, 404, 'nothing-to-pause');
+    expect(unknown.body.known).toContain((await get('')).consumers[0].consumer);
+  });
+
+  it('acknowledges an incident', async () => {
+    const id = await admin.anIncident();
+    expect((await get('/incidents')).items).toContainEqual(expect.objectContaining({ id }));
+
+    const path = `${BASE}/incidents/${id}/acknowledge`;
+    expect(await admin.root.post(path, REASON)).toMatchObject({ status: 200, body: { id } });
+    expectProblem(await admin.root.post(path, REASON), 404, 'incident-not-found');
+    expect((await fromReplica('/incidents')).items).not.toContainEqual(expect.objectContaining({ id }));
+  });
+
+  it('P10 records who was not allowed to change something, at most once a second for each caller', async () => {
+    const { service } = setting;
+    const [olga, ada] = [`olga ${randomUUID()}`, `ada ${randomUUID()}`];
+    const operator = service.caller({ 'x-user-id': olga, 'x-roles': 'operator' });
+    const path = `${BASE}/dead-letters/outbox/17/discard`;
+
+    const answers = await Promise.all(Array.from({ length: 5 }, () => operator.post(path, { reason: 'no\0 text' })));
+    const customer = await service.caller({ 'x-user-id': ada }).post(`${BASE}/operations`, { kind: 'replay' });
+    const nobody = await service.caller({}).post(path, REASON);
+    await service.caller({ 'x-user-id': ada }).get(BASE);
+
+    for (const answer of [...answers, customer]) expectProblem(answer, 403, 'role-required');
+    expectProblem(nobody, 401, 'caller-unknown');
+    const refused = await until('both are recorded', async () => {
+      const entries = [olga, ada].map((actor) => entriesOf(`outcome=refused&actor=${encodeURIComponent(actor)}`));
+      const found = (await Promise.all(entries)).flat();
+      return found.length > 1 && found;
+    });
+    expect(refused).toMatchObject([
+      { actor: olga, action: 'discard', box: 'outbox', letter: {}, detail: { problem: 'role-required' } },
+      { actor: ada, action: 'create', box: 'operations', detail: { body: { kind: 'replay' } } },
+    ]);
+    expect(refused[0]?.detail['route']).toBe('POST /admin/messaging/dead-letters/:box/:id/discard');
+  });
+}
