@@ -1,12 +1,8 @@
-import { type AdminClient, type InboxLetter, type OutboxLetter } from '@twinbox/client/admin';
+import { type AdminClient, type FailedAttempt, type InboxLetter, type OutboxLetter } from '@twinbox/client/admin';
 import { type Pages, type TwinboxProblem } from '@twinbox/client';
 
 export type DeadLetter = InboxLetter | OutboxLetter;
 
-export interface Attempt {
-  readonly at: string;
-  readonly error: string;
-}
 export interface ParkedMessage {
   readonly box: 'inbox' | 'outbox';
   readonly id: string;
@@ -24,7 +20,7 @@ export interface ParkedMessage {
 export interface WholeParkedMessage extends ParkedMessage {
   readonly headers: Readonly<Record<string, string>> | null;
   readonly payload: string | null;
-  readonly history: readonly Attempt[];
+  readonly history: readonly FailedAttempt[];
 }
 export interface MessagesOfAggregate {
   readonly raised: readonly {
@@ -69,16 +65,13 @@ interface LetterId {
 }
 
 interface Pending {
-  editDeadLetter(input: LetterId & { readonly payload: string; readonly reason: string }): Promise<object>;
   listParkedMessages(
     query: object,
   ): Pages<{ readonly items: readonly ParkedMessage[]; readonly nextCursor: string | null }, TwinboxProblem>;
   getParkedMessage(input: LetterId): Promise<WholeParkedMessage>;
-  editDeadJob(input: { readonly id: string; readonly data: unknown; readonly reason: string }): Promise<object>;
   getAggregateMessages(input: { readonly id: string }): Promise<MessagesOfAggregate>;
   listInboxRecords(query: { readonly messageId: string[] }): Promise<{ readonly items: readonly InboxRecord[] }>;
 }
 
 /** What the services do not serve yet fails when it is called. */
 export type Administration = AdminClient & Pending;
-export const attempts = (whole: object) => (whole as { history?: readonly Attempt[] }).history ?? [];

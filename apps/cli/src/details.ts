@@ -1,4 +1,4 @@
-import { type Attempt } from './administration.js';
+import { type FailedAttempt } from '@twinbox/client/admin';
 import { plain } from './safe-text.js';
 import { type Terminal } from './terminal.js';
 import { cell, fields, time } from './text.js';
@@ -7,7 +7,7 @@ import { cell, fields, time } from './text.js';
 export function details(
   terminal: Terminal,
   described: Parameters<typeof fields>[1],
-  attempts: readonly Attempt[],
+  attempts: readonly FailedAttempt[],
   content: string,
 ): string {
   const failures = attempts.map(({ at, error }) => `${time(at)}  ${cell(error)}`);

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
-import { attempts, type Administration, type DeadLetter } from '../administration.js';
+import { type Administration, type DeadLetter } from '../administration.js';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
@@ -54,7 +54,6 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     edit: (id, payload, reason) => admin.editDeadLetter({ ...id, payload, reason }),
   }),
   contentOf: ({ payload }) => formatted(payload ?? ''),
-  attemptsOf: attempts,
   describe: (letter) => ({
     ...letter,
     diedAt: time(letter.diedAt),

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/client/admin';
-import { attempts, type Administration } from '../administration.js';
+import { type Administration } from '../administration.js';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
@@ -39,10 +39,9 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
     find: (id) => admin.getDeadJob({ id }),
     retry: (id, reason) => admin.retryDeadJob({ id, ...reason }),
     discard: (id, reason) => admin.discardDeadJob({ id, reason }),
-    edit: (id, content, reason) => admin.editDeadJob({ id, data: JSON.parse(content), reason }),
+    edit: (id, content, reason) => admin.editDeadJob({ id, data: content, reason }),
   }),
   contentOf: ({ data }) => JSON.stringify(data, undefined, 2),
-  attemptsOf: attempts,
   describe: (job) => ({
     ...job,
     createdAt: time(job.createdAt),

@@ -4,13 +4,13 @@ import { difference, edited, type EditOptions } from '../edit.js';
 import { UsageError } from '../failures.js';
 import { plain } from '../safe-text.js';
 import { fields } from '../text.js';
-import { type DeadItems, filterOf, type OneOptions } from './dead-items.js';
+import { type DeadItems, filterOf, type OneOptions, type WithHistory } from './dead-items.js';
 
 export type Change = 'retry' | 'discard';
 export type ChangeOptions = OneOptions & BulkOptions & { readonly all?: boolean };
 
 /** Retries or discards one item, or, without a reference, all that match. */
-export async function change<Item, Whole extends object, Id>(
+export async function change<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
   session: Session,
   options: ChangeOptions,
@@ -43,7 +43,7 @@ export async function change<Item, Whole extends object, Id>(
   return true;
 }
 
-async function changeMany<Item, Whole extends object, Id>(
+async function changeMany<Item, Whole extends WithHistory, Id>(
   { noun, kinds, example, filters, bulkFilters }: DeadItems<Item, Whole, Id>,
   session: Session,
   options: ChangeOptions,
@@ -69,7 +69,7 @@ async function changeMany<Item, Whole extends object, Id>(
 }
 
 /** Replaces the content of one item, and retries it. */
-export async function edit<Item, Whole extends object, Id>(
+export async function edit<Item, Whole extends WithHistory, Id>(
   { noun, idOf, calls, contentOf }: DeadItems<Item, Whole, Id>,
   session: Session,
   options: OneOptions & EditOptions,

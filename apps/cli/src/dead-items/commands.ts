@@ -4,11 +4,11 @@ import { type Cli, dryRun, reason, type Session } from '../cli.js';
 import { type EditOptions, withEditOptions } from '../edit.js';
 import { type ListOptions, serviceOption, withListOptions } from '../lists.js';
 import { change, type ChangeOptions, edit } from './changes.js';
-import { type DeadItems, type OneOptions } from './dead-items.js';
+import { type DeadItems, type OneOptions, type WithHistory } from './dead-items.js';
 import { causes, list, show } from './views.js';
 
 /** Adds the commands for one kind of dead items. */
-export function addDeadItems<Item, Whole extends object, Id>(
+export function addDeadItems<Item, Whole extends WithHistory, Id>(
   program: Command,
   cli: Cli,
   items: DeadItems<Item, Whole, Id>,

@@ -1,6 +1,6 @@
 import { type Option } from 'commander';
-import { type CauseGroup, type CreateOperationInput } from '@twinbox/client/admin';
-import { type Administration, type Attempt } from '../administration.js';
+import { type CauseGroup, type CreateOperationInput, type FailedAttempt } from '@twinbox/client/admin';
+import { type Administration } from '../administration.js';
 import { type ServiceName } from '../connection.js';
 import { type ListOf } from '../lists.js';
 import { type Column, type Value } from '../text.js';
@@ -29,8 +29,14 @@ export interface DeadItemCalls<Item, Whole, Id> {
   readonly edit: (id: Id, content: string, reason: string) => Promise<object>;
 }
 
+/** What is known in full. */
+export interface WithHistory {
+  /** The latest failed attempts, the oldest first. */
+  readonly history: readonly FailedAttempt[];
+}
+
 /** Dead letters or dead jobs: what differs between them. */
-export interface DeadItems<Item, Whole extends object, Id> {
+export interface DeadItems<Item, Whole extends WithHistory, Id> {
   readonly command: string;
   readonly noun: string;
   readonly description: string;
@@ -46,8 +52,6 @@ export interface DeadItems<Item, Whole extends object, Id> {
   readonly calls: (admin: Administration) => DeadItemCalls<Item, Whole, Id>;
   /** The content of one that an operator may edit. */
   readonly contentOf: (whole: Whole) => string;
-  /** The failed attempts that are known, the oldest first. */
-  readonly attemptsOf: (whole: Whole) => readonly Attempt[];
   /** Everything else that is known about it. */
   readonly describe: (whole: Whole) => Readonly<Record<string, Value>>;
 }

@@ -4,9 +4,9 @@ import { details } from '../details.js';
 import { type ListOptions, printList } from '../lists.js';
 import { servicesOf } from '../reference.js';
 import { table, time } from '../text.js';
-import { type DeadItems, filterOf, type OneOptions } from './dead-items.js';
+import { type DeadItems, filterOf, type OneOptions, type WithHistory } from './dead-items.js';
 
-export async function list<Item, Whole extends object, Id>(
+export async function list<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
   session: Session,
   options: ListOptions,
@@ -16,7 +16,7 @@ export async function list<Item, Whole extends object, Id>(
   await printList(session, options, lists, items.columns);
 }
 
-export async function causes<Item, Whole extends object, Id>(
+export async function causes<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
   { terminal, connections }: Session,
   options: OneOptions,
@@ -39,7 +39,7 @@ export async function causes<Item, Whole extends object, Id>(
   );
 }
 
-export async function show<Item, Whole extends object, Id>(
+export async function show<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
   { terminal, connections }: Session,
   options: OneOptions,
@@ -47,6 +47,6 @@ export async function show<Item, Whole extends object, Id>(
 ): Promise<void> {
   const { service, id } = items.idOf(text, options.service);
   const whole = await items.calls(connections.admin(service)).find(id);
-  const { describe, attemptsOf, contentOf } = items;
-  terminal.result({ service, ...whole }, () => details(terminal, describe(whole), attemptsOf(whole), contentOf(whole)));
+  const { describe, contentOf } = items;
+  terminal.result({ service, ...whole }, () => details(terminal, describe(whole), whole.history, contentOf(whole)));
 }
