@@ -1,0 +1,398 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createOrdersClient } from '@twinbox/client/orders';
+import { type TestDatabase, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  type ServiceProcess,
+  type ServiceTopics,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
+import { QUOTAS_FOR_LOAD, root } from '@twinbox/tools';
+import { type Circumstances, type Ran, runCommand } from './command-line.js';
+
+const NOBODY = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const NOWHERE = 'http://127.0.0.1:9';
+
+let database: TestDatabase;
+let topics: ServiceTopics;
+let orders: ServiceProcess;
+let payments: ServiceProcess;
+let folder: string;
+let lastOffset = 1000;
+
+beforeAll(async () => {
+  [database, topics, folder] = await Promise.all([
+    createServiceDatabase(),
+    createServiceTopics(),
+    mkdtemp(join(tmpdir(), 'twinbox-cli-')),
+  ]);
+  [orders, payments] = await Promise.all([
+    startOne('order-service', 'orders'),
+    startOne('payment-service', 'payments'),
+  ]);
+  await anOrder();
+  await until(
+    'its message can be replayed',
+    async () => (await as('admin')('replay', '--service', 'orders', '--all', '--dry-run')).exitCode === 0,
+  );
+});
+
+afterAll(async () => {
+  await stopServices();
+  await database.drop();
+  await rm(folder, { recursive: true });
+});
+
+const startOne = (name: 'order-service' | 'payment-service', schema: 'orders' | 'payments') =>
+  startService(name, {
+    ...topics.env(name),
+    DATABASE_URL: database.urlFor(schema, schema),
+    ...(schema === 'orders' && QUOTAS_FOR_LOAD),
+  });
+
+type Role = 'customer' | 'operator' | 'admin';
+
+const environment = (roles: Role): Record<string, string> => ({
+  TWINBOX_USER: 'ann',
+  TWINBOX_ROLES: roles,
+  TWINBOX_ORDERS_URL: orders.url,
+  TWINBOX_PAYMENTS_URL: payments.url,
+});
+
+/** Runs a command with a role, as a script does. */
+const as =
+  (role: Role, circumstances: Circumstances = {}) =>
+  (...args: string[]): Promise<Ran> =>
+    runCommand(args, { ...circumstances, env: { ...environment(role), ...circumstances.env } });
+
+/** Runs a command that must succeed, and returns its JSON. */
+async function json<T = Record<string, unknown>>(role: Role, ...args: string[]): Promise<T> {
+  const { exitCode, stdout, stderr } = await as(role)(...args, '--json');
+  expect([stderr, exitCode]).toEqual(['', 0]);
+  return JSON.parse(stdout) as T;
+}
+
+const consumer = () => topics.env('payment-service')['CONSUMER_GROUP']!;
+
+/** Inserts a dead letter of payment-service that cannot be handled, and returns its reference. */
+async function aDeadLetter({
+  type = 'OrderPlaced',
+  error = 'The currency of order 17 is missing',
+} = {}): Promise<string> {
+  const offset = lastOffset++;
+  const headers = { ce_specversion: '1.0', ce_id: NOBODY, ce_type: type, ce_source: '/orders' };
+  const [row] = await database.sql<{ id: string }>(
+    `insert into payments.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, key, headers, value,
+       holds_key, attempts, error, dead_at)
+     values ($1, $2, 0, $3, now(), '/orders', $4::text, $5, convert_to($4::text, 'UTF8'), $6, '{"orderId":"x"}', true, 5, $7, now() - interval '1 minute')
+     returning id::text as id`,
+    [consumer(), topics.orderEvents, offset, `message-${offset}`, type, JSON.stringify(headers), error],
+  );
+  return `payments/inbox/${row!.id}`;
+}
+
+async function aDeadJob(): Promise<string> {
+  const [row] = await database.sql<{ id: string }>(
+    `insert into payments.jobs (id, queue, data, run_at, attempts, error, dead_at)
+     values (uuidv7(), 'charge', '{"paymentRequestId":"${NOBODY}"}', now(), 5, 'The gateway is away', now()) returning id`,
+  );
+  return `payments/${row!.id}`;
+}
+
+async function anOrder(): Promise<string> {
+  const customer = createOrdersClient({ baseUrl: orders.url, devUser: { id: 'ada', roles: ['customer'] } });
+  const { id } = await customer.createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
+  return id;
+}
+
+/** Returns everything that a command could have changed. */
+async function stateOfMessaging(): Promise<unknown> {
+  return database.sql(`
+    select (select json_agg(p order by id) from payments.inbox_parked p) as parked,
+           (select json_agg(j order by id) from payments.jobs j) as jobs,
+           (select count(*) from payments.messaging_audit where outcome = 'done') +
+           (select count(*) from orders.messaging_audit where outcome = 'done') as audited,
+           (select count(*) from payments.messaging_operations) + (select count(*) from orders.messaging_operations) as operations,
+           (select count(*) from payments.messaging_pauses) + (select count(*) from orders.messaging_pauses) as pauses`);
+}
+
+/** A command for each kind of change, on items that exist. */
+async function changes(): Promise<string[][]> {
+  const [letter, job] = await Promise.all([aDeadLetter(), aDeadJob()]);
+  const file = join(folder, 'new.json');
+  await writeFile(file, '{"orderId":"y"}');
+  const why = ['--reason', 'A test.'];
+  return [
+    ['dead-letters', 'retry', letter],
+    ['dead-letters', 'discard', letter, '--yes', ...why],
+    ['dead-letters', 'edit', letter, '--file', file, ...why],
+    ['dead-letters', 'retry', '--service', 'payments', '--box', 'inbox', '--type', 'OrderPlaced'],
+    ['dead-letters', 'discard', '--service', 'payments', '--box', 'inbox', '--all', '--yes', ...why],
+    ['jobs', 'retry', job],
+    ['jobs', 'discard', job, '--yes', ...why],
+    ['jobs', 'edit', job, '--file', file, ...why],
+    ['jobs', 'retry', '--service', 'payments', '--queue', 'charge'],
+    ['jobs', 'discard', '--service', 'payments', '--all', '--yes', ...why],
+    ['consumers', 'pause', `payments/${consumer()}`],
+    ['consumers', 'resume', `payments/${consumer()}`],
+    ['queues', 'pause', 'payments/charge'],
+    ['relay', 'pause', 'orders'],
+    ['replay', '--service', 'orders', '--all', '--yes'],
+  ];
+}
+
+describe('a look', () => {
+  it('at the status shows both services to an operator', async () => {
+    const { exitCode, stdout, stderr } = await as('operator')('status');
+
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^orders$[^]*publishing[^]*^payments$/m);
+    expect(stdout).toContain(consumer());
+  });
+
+  it('at the status shows the service that answers, and ends with 1 because of the other', async () => {
+    const env = { TWINBOX_PAYMENTS_URL: NOWHERE };
+    const { exitCode, stdout } = await as('operator', { env })('status', '--timeout', '2');
+
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^orders$[^]*publishing/m);
+    expect(stdout).toContain(`${NOWHERE} cannot be reached`);
+  });
+
+  it('at dead letters lists, groups and shows them', async () => {
+    const reference = await aDeadLetter({ type: 'OrderCancelled', error: 'It failed with code 17' });
+
+    const list = await as('operator')('dead-letters', 'list', '--type', 'OrderCancelled');
+    const { items } = await json<{ items: object[] }>('operator', 'dead-letters', 'causes', '--type', 'OrderCancelled');
+    const shown = await as('operator')('dead-letters', 'show', reference);
+
+    expect(list.stdout).toContain(reference);
+    expect(items).toMatchObject([{ service: 'payments', count: 1, types: ['OrderCancelled'] }]);
+    expect(shown.stdout).toMatch(/It failed with code 17[^]*"orderId": "x"/);
+  });
+
+  it('at dead jobs lists, groups and shows them', async () => {
+    const reference = await aDeadJob();
+
+    const list = await as('operator')('jobs', 'list', '--queue', 'charge');
+    const causes = await as('operator')('jobs', 'causes');
+    const shown = await as('operator')('jobs', 'show', reference);
+
+    expect(list.stdout).toContain(reference);
+    expect(causes.stdout).toContain('The gateway is away');
+    expect(shown.stdout).toContain(NOBODY);
+  });
+
+  it.each([
+    ['dead-letters', 'show', 'payments/inbox/999999'],
+    ['jobs', 'show', `payments/${NOBODY}`],
+    ['operations', 'show', `orders/${NOBODY}`],
+  ])('at what does not exist ends with 1: %s %s %s', async (...args) => {
+    const { exitCode, stdout, stderr } = await as('operator')(...args, '--json');
+
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(JSON.parse(stderr)).toMatchObject({ status: 404, type: expect.stringContaining('urn:twinbox:problem:') });
+  });
+
+  it.each([
+    ['status'],
+    ['dead-letters', 'list'],
+    ['dead-letters', 'causes'],
+    ['jobs', 'list'],
+    ['operations', 'list'],
+    ['incidents', 'list'],
+    ['audit'],
+  ])('P10 is refused to customers: %s %s', async (...args) => {
+    const { exitCode, stderr, stdout } = await as('customer')(...args.filter(Boolean));
+
+    expect(exitCode).toBe(1);
+    expect(stderr + stdout).toMatch(/has refused the command[^]*Operators may look/);
+  });
+});
+
+describe('a change', () => {
+  it('P10 is refused to operators, and changes nothing', async () => {
+    const commands = await changes();
+    const before = await stateOfMessaging();
+
+    for (const command of commands) {
+      const { exitCode, stderr } = await as('operator')(...command);
+
+      expect([command, exitCode]).toEqual([command, 1]);
+      expect(stderr).toContain('only admins may change');
+    }
+
+    expect(await stateOfMessaging()).toEqual(before);
+    const { items } = await json<{ items: object[] }>('operator', 'audit', '--outcome', 'refused');
+    expect(items).toContainEqual(expect.objectContaining({ actor: 'ann', outcome: 'refused' }));
+  });
+
+  it('is only shown by a dry run', async () => {
+    const commands = await changes();
+    const before = await stateOfMessaging();
+
+    for (const command of commands) {
+      const { exitCode, stdout, stderr } = await as('admin')(...command, '--dry-run');
+
+      expect([command, stderr, exitCode]).toEqual([command, '', 0]);
+      expect(stdout).toMatch(/Nothing was changed|already/);
+    }
+
+    expect(await stateOfMessaging()).toEqual(before);
+  });
+
+  it('of what does not exist ends with 1', async () => {
+    for (const args of [
+      ['dead-letters', 'retry', 'payments/inbox/999999'],
+      ['jobs', 'retry', `payments/${NOBODY}`],
+      ['consumers', 'pause', 'payments/nobody'],
+      ['operations', 'cancel', `orders/${NOBODY}`, '--yes'],
+      ['incidents', 'acknowledge', 'orders/999999', '--reason', 'A test.'],
+    ]) {
+      const { exitCode, stderr } = await as('admin')(...args);
+
+      expect([args, exitCode]).toEqual([args, 1]);
+      expect(stderr).toContain('has refused the command');
+    }
+  });
+
+  it('discards a dead letter once it is confirmed, with its reason in the audit', async () => {
+    const reference = await aDeadLetter();
+    const args = ['dead-letters', 'discard', reference, '--reason', 'An experiment.'];
+
+    const refused = await as('admin')(...args);
+    const done = await as('admin', { typed: 'y\n' })(...args);
+    const again = await as('admin')(...args, '--yes');
+
+    expect([refused.exitCode, done.exitCode, again.exitCode]).toEqual([2, 0, 1]);
+    const { items } = await json<{ items: object[] }>('operator', 'audit', '--service', 'payments', '--limit', '5');
+    expect(items).toContainEqual(
+      expect.objectContaining({ actor: 'ann', action: 'discard', reason: 'An experiment.' }),
+    );
+  });
+
+  it('retries many as an operation, and waits for its end', async () => {
+    await Promise.all(Array.from({ length: 3 }, () => aDeadLetter({ type: 'OrderCancelled' })));
+    const filter = ['--service', 'payments', '--box', 'inbox', '--type', 'OrderCancelled'];
+
+    const operation = await json('admin', 'dead-letters', 'retry', ...filter, '--reason', 'Fixed.');
+    const shown = await as('operator')('operations', 'show', `payments/${String(operation['id'])}`);
+
+    expect(operation).toMatchObject({ service: 'payments', kind: 'retry-letters', state: 'done', reason: 'Fixed.' });
+    expect(operation['done']).toBeGreaterThanOrEqual(3);
+    expect(shown.stdout).toMatch(/state\s+done/);
+  });
+
+  it('continues if the command line is interrupted, until it is cancelled', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => aDeadLetter({ type: 'OrderFinished' })));
+    const interrupted = new AbortController();
+    const following = as('admin', { signal: interrupted.signal })(
+      'dead-letters',
+      'retry',
+      '--service',
+      'payments',
+      '--box',
+      'inbox',
+      '--type',
+      'OrderFinished',
+      '--rate',
+      '1',
+    );
+    const id = await until('it runs', async () => {
+      const { items } = await json<{ items: { id: string }[] }>('operator', 'operations', 'list', '--state', 'running');
+      return items[0]?.id;
+    });
+
+    interrupted.abort(new Error('Interrupted.'));
+    const { exitCode, stderr } = await following;
+    const cancelled = await json('admin', 'operations', 'cancel', `payments/${id}`, '--yes', '--reason', 'Enough.');
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`operations show --watch payments/${id}`);
+    expect(cancelled).toMatchObject({ state: 'cancelled', cancelledBy: 'ann' });
+  });
+
+  it('says so if nothing matches, and creates no operation', async () => {
+    const operations = () => database.sql('select count(*) from orders.messaging_operations');
+    const before = await operations();
+
+    const { exitCode, stdout } = await as('admin')('jobs', 'retry', '--service', 'orders', '--queue', 'none');
+
+    expect([exitCode, stdout]).toEqual([0, 'There is no dead job that matches.\n']);
+    expect(await operations()).toEqual(before);
+  });
+
+  it('pauses and resumes a job queue, a consumer and the relay, as the status shows', async () => {
+    for (const [group, reference, name] of [
+      ['queues', 'payments/charge', 'queue charge'],
+      ['consumers', `payments/${consumer()}`, `inbox ${consumer()}`],
+      ['relay', 'payments', 'relay'],
+    ] as const) {
+      await json('admin', group, 'pause', reference, '--reason', 'A test.');
+      const paused = await until('the pause is shown', async () => {
+        const { stdout } = await as('operator')('status', '--service', 'payments');
+        return stdout.includes(`paused: ${name}`) && stdout;
+      });
+      await json('admin', group, 'resume', reference);
+
+      expect(paused).toContain('paused');
+    }
+  });
+
+  it('edits a dead letter: invalid content is refused, and the standard input is read', async () => {
+    const reference = await aDeadLetter();
+    const edit = ['dead-letters', 'edit', reference, '--file', '-', '--reason', 'Corrected.'];
+
+    const noJson = await as('admin', { stdin: 'nonsense' })(...edit);
+    const invalid = await as('admin', { stdin: '{"orderId":"y"}' })(...edit);
+    const same = await as('admin', { stdin: '{\n  "orderId": "x"\n}' })(...edit);
+
+    expect([noJson.exitCode, invalid.exitCode, same.exitCode]).toEqual([1, 1, 0]);
+    expect(noJson.stderr).toContain('is not JSON');
+    expect(invalid.stderr).toContain('has refused the command');
+    expect(same.stdout).toContain('The content is the same');
+  });
+
+  it('opens the content of a dead letter in an editor, and shows what was changed there', async () => {
+    const reference = await aDeadLetter();
+    const env = { EDITOR: `sed -i 's/"x"/"z"/'` };
+
+    const edited = await as('admin', { typed: '', env })('dead-letters', 'edit', reference, '--dry-run');
+    const failed = await as('admin', { typed: '', env: { EDITOR: 'false' } })(
+      'dead-letters',
+      'edit',
+      reference,
+      '--dry-run',
+    );
+    const nobody = await as('admin', { env })('dead-letters', 'edit', reference, '--dry-run');
+
+    expect(edited.stdout).toBe('-  "orderId": "x"\n+  "orderId": "z"\nNothing was changed.\n');
+    expect([edited.exitCode, failed.exitCode, nobody.exitCode]).toEqual([0, 1, 2]);
+    expect(failed.stderr).toContain('The editor ended with 1');
+  });
+});
+
+it('a service that does not answer in time is reported as such', async () => {
+  const { exitCode, stderr } = await as('operator', { env: { TWINBOX_ORDERS_URL: NOWHERE } })(
+    'audit',
+    '--json',
+    '--timeout',
+    '1',
+  );
+
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(stderr)).toMatchObject({ type: 'urn:twinbox:cli:unreachable' });
+});
+
+it('the program prints nothing but JSON with --json', async () => {
+  const env = { ...process.env, ...environment('operator') };
+  const { stdout } = await promisify(execFile)(join(root, 'apps/cli/bin/twinbox.js'), ['status', '--json'], { env });
+
+  expect(JSON.parse(stdout)).toMatchObject({ services: [{ service: 'orders' }, { service: 'payments' }] });
+});
