@@ -19,6 +19,9 @@ async function containers(): Promise<Readonly<Record<string, Container>>> {
 const byName = <T>(value: (service: (typeof SERVICES)[number]) => T) =>
   Object.fromEntries(SERVICES.map((service) => [service.name, value(service)]));
 
+/** The programs in apps that are not services. */
+const OTHERS = ['cli'];
+
 /** A variable of docker-compose.yml with its default. */
 const variable = (name: string, value: string | number) => `\${${name}:-${value}}`;
 
@@ -28,7 +31,7 @@ it('every service has its folder in apps and in the migrations', async () => {
     readdir(new URL('.', import.meta.url), { withFileTypes: true }),
   ]);
 
-  expect(apps.toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
+  expect(apps.toSorted()).toEqual([...SERVICES.map(({ name }) => name), ...OTHERS].toSorted());
   const folders = schemas.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   expect(folders).toEqual(expect.arrayContaining(SERVICES.map(({ schema }) => schema)));
   for (const { name } of SERVICES)
@@ -102,5 +105,6 @@ it('tsconfig.build.json builds every service', async () => {
   const { references } = (await readJson('tsconfig.build.json')) as { references: { path: string }[] };
   const apps = references.map(({ path }) => path).filter((path) => path.startsWith('./apps/'));
 
-  expect(apps.toSorted()).toEqual(SERVICES.map(({ name }) => `./apps/${name}/tsconfig.build.json`).toSorted());
+  const names = [...SERVICES.map(({ name }) => name), ...OTHERS];
+  expect(apps.toSorted()).toEqual(names.map((name) => `./apps/${name}/tsconfig.build.json`).toSorted());
 });

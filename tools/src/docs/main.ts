@@ -1,8 +1,9 @@
-// Generates what the documentation takes from the code: `npm run docs`. With `--check` it only compares, and fails on a difference.
+// Generates what the documentation takes from the code, and the dashboards: `npm run docs`. With `--check` it only compares, and fails on a difference.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { root } from '../checkout.js';
+import { dashboards } from '../dashboards/generate.js';
 import { describeError } from '../errors.js';
 import { updateFiles } from '../generated-files.js';
 import { configurationTables } from './configuration.js';
@@ -34,8 +35,12 @@ async function filled(path: string, sections: Iterable<readonly [string, string]
 }
 
 async function main(isCheck: boolean): Promise<number> {
-  const generated = { files: await documents(), folders: [LIBRARY_REFERENCE] };
-  const wereCurrent = await updateFiles(generated, { isCheck, command: 'npm run docs' });
+  const generated = [{ files: await documents(), folders: [LIBRARY_REFERENCE] }, dashboards()];
+  let wereCurrent = true;
+  for (const files of generated) {
+    const isCurrent = await updateFiles(files, { isCheck, command: 'npm run docs' });
+    wereCurrent &&= isCurrent;
+  }
   return isCheck && !wereCurrent ? 1 : 0;
 }
 
