@@ -9,6 +9,7 @@ import { DeadJobs } from '../dead-letters/dead-jobs.js';
 import { EditRefusedError } from '../dead-letters/edit.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
+import { MessagingMetrics } from '../metrics/metrics.js';
 import { MessagingHealth } from '../operations/health.js';
 import { JobDead, JobHandler, JobHandlers } from './job-handlers.js';
 import { type Job, type JobOptions } from './job-queue.js';
@@ -484,6 +485,11 @@ async function startModule(...providers: Type[]): Promise<TestingModule> {
       },
       DueWork,
       MessagingHealth,
+      {
+        provide: MessagingMetrics,
+        inject: [DataSource],
+        useFactory: (db: DataSource) => new MessagingMetrics(sandbox.options, () => db),
+      },
       AfterCommit,
       Jobs,
       DeadJobs,
