@@ -37,7 +37,7 @@ import { Overview } from './overview/overview.js';
 import { Pauses } from './pauses/pauses.js';
 import { Outbox } from './outbox/outbox.js';
 import { OperationLifecycle } from './stored-operations/operation-lifecycle.js';
-import { operationKinds } from './stored-operations/operation-kinds.js';
+import { operationKinds } from './operation-kinds.js';
 import { Operations } from './stored-operations/operations.js';
 import { sslModeProblem } from './postgres/ssl-mode.js';
 import { Relay } from './relay/relay.js';

@@ -7,6 +7,7 @@ import { gate } from '../../test/job-sandbox.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { roleUrl } from '../../test/sandbox-database.js';
 import { PermanentError } from '../errors.js';
+import { kindsOf } from '../operation-kinds.js';
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { produce } from '../testing/topic.js';
@@ -14,7 +15,6 @@ import { until } from '../testing/until.js';
 import { OPERATION_TIMING, type OperationTiming } from './operation-hold.js';
 import { OperationHousekeeping } from './operation-housekeeping.js';
 import { type OperationKind, type RunningOperation, type StepContext } from './operation-kind.js';
-import { kindsOf } from './operation-kinds.js';
 import { OperationRunner } from './operation-runner.js';
 import { Operations } from './operations.js';
 import { type NewOperation, type OperationRequest, type StoredOperation } from './stored-operation.js';
@@ -619,7 +619,7 @@ function startChild(): Child {
 const CHILD = `
   import { DataSource } from 'typeorm';
   import { DueWork } from './poll/due-work.js';
-  import { kindsOf } from './stored-operations/operation-kinds.js';
+  import { kindsOf } from './operation-kinds.js';
   import { OperationRunner } from './stored-operations/operation-runner.js';
 
   const dataSources = { default: await new DataSource({ type: 'postgres', url: process.env.DATABASE_URL }).initialize() };
