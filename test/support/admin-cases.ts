@@ -19,7 +19,7 @@ const BASE = '/admin/messaging';
 
 /** Makes dead letters, dead jobs and incidents of a running service, and calls its administration. */
 export function administrationOf({ service, schema, topic, event }: Administered) {
-  const { sql } = service.database;
+  const sql: typeof service.database.sql = (...query) => service.database.sql(...query);
   const root = service.caller(ADMIN);
   const withKey = () => service.caller({ ...ADMIN, 'idempotency-key': randomUUID() });
 
@@ -29,7 +29,7 @@ export function administrationOf({ service, schema, topic, event }: Administered
     withKey,
 
     /** Sends a message that the consumer cannot read, and waits until it is a dead letter of the inbox. */
-    async aDeadLetter(key = randomUUID()): Promise<string> {
+    aDeadLetter: async (key = randomUUID()): Promise<string> => {
       const headers = {
         ce_specversion: '1.0',
         ce_id: uuidv7(),
@@ -47,11 +47,11 @@ export function administrationOf({ service, schema, topic, event }: Administered
         );
         return row;
       });
-      return String(id);
+      return id;
     },
 
     /** Stores a message as one that Kafka has rejected. */
-    async aDeadOutboxLetter(): Promise<string> {
+    aDeadOutboxLetter: async (): Promise<string> => {
       const [row] = await sql<{ position: string }>(
         `insert into ${schema}.outbox_parked
            (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
@@ -62,7 +62,7 @@ export function administrationOf({ service, schema, topic, event }: Administered
       return String(row?.position);
     },
 
-    async aDeadJob(queue = 'tested', error = 'it failed'): Promise<string> {
+    aDeadJob: async (queue = 'tested', error = 'it failed'): Promise<string> => {
       const id = uuidv7();
       await sql(
         `insert into ${schema}.jobs (id, queue, data, run_at, attempts, error, dead_at) values ($1, $2, '{"n":1}', now(), 8, $3, now())`,
@@ -71,7 +71,7 @@ export function administrationOf({ service, schema, topic, event }: Administered
       return id;
     },
 
-    async anIncident(): Promise<string> {
+    anIncident: async (): Promise<string> => {
       const [row] = await sql<{ id: string }>(
         `insert into ${schema}.messaging_incidents (kind, subject, problem, detail)
          values ('messages-missed', $1, 'It was deleted.', '{}') returning id`,
@@ -81,7 +81,7 @@ export function administrationOf({ service, schema, topic, event }: Administered
     },
 
     /** Sends two bodies with the same key. */
-    async reuseKey(path: string, first: object, second: object): Promise<void> {
+    reuseKey: async (path: string, first: object, second: object): Promise<void> => {
       const caller = withKey();
       await caller.post(path, first);
       await caller.post(path, second);
@@ -132,8 +132,7 @@ export function adminCases(administered: Administered): Record<string, () => Pro
       await root.post(`${ended}/cancel`, {});
       // No process gets the lease of this one, so it stays running.
       const running = await anOperation();
-      const { sql } = administered.service.database;
-      await sql(
+      await administered.service.database.sql(
         `update ${administered.schema}.messaging_operations set state = 'running', finished_at = null, runner = gen_random_uuid(),
                 runner_until = 'infinity' where id = $1`,
         [running.split('/').at(-1)],

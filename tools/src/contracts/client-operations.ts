@@ -156,10 +156,8 @@ function optionsOf({ headers, event }: Method): string {
 
 /** Returns what the methods need to import for their options. */
 function optionTypesOf(methods: readonly Method[]): string[] {
-  const used = methods.flatMap((method) => optionsOf(method).split(' & '));
-  return ['CallOptions', 'Idempotency', 'Preconditions']
-    .filter((name) => used.includes(name))
-    .map((name) => `type ${name}`);
+  const used = new Set(methods.flatMap((method) => optionsOf(method).split(' & ')));
+  return ['CallOptions', 'Idempotency', 'Preconditions'].filter((name) => used.has(name)).map((name) => `type ${name}`);
 }
 
 /** Whether it may answer that nothing has changed. */

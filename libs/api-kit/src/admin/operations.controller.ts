@@ -42,7 +42,7 @@ export class OperationsController {
     @IdempotencyKey() key: IdempotencyKey | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<DryRunDto | OperationDto>> {
-    const request: OperationRequest = { kind, filter: { ...filter }, options };
+    const request: OperationRequest = { kind, filter: Object.fromEntries(Object.entries(filter)), options };
     if (dryRun === true) return this.unitOfWork.run(key, () => valid(this.operations.preview(request)));
     const operation = await this.unitOfWork.run(key, (tx) =>
       valid(this.operations.create(tx, { ...request, actor, reason })),
