@@ -112,6 +112,13 @@ export function adminCases(administered: Administered): Record<string, () => Pro
       const payload = JSON.stringify(administered.event.data);
       await reuseKey(`${await letter()}/edit`, { ...REASON, payload }, { ...REASON, payload: '{}' });
     },
+    'parked messages': async () => {
+      const { schema, service } = administered;
+      await root.get(`${BASE}/parked?box=outbox&consumer=x`);
+      const id = await admin.aDeadOutboxLetter();
+      await service.database.sql(`update ${schema}.outbox_parked set dead_at = null where position = $1`, [id]);
+      await root.get(`${BASE}/parked/outbox/${id}`);
+    },
     'dead jobs': async () => {
       const path = await job();
       await root.get(path);

@@ -28,6 +28,8 @@ const ROUTES: readonly (readonly [string, Statuses, Request?])[] = [
   ['POST /admin/messaging/dead-jobs/{id}/retry', mayChange(404), { body: {} }],
   ['POST /admin/messaging/dead-jobs/{id}/discard', mayChange(404), { body: REASON }],
   ['POST /admin/messaging/dead-jobs/{id}/edit', mayChange(404), { body: { ...REASON, data: '{}' } }],
+  ['GET /admin/messaging/parked', mayLook(200), { query: '?box=inbox' }],
+  ['GET /admin/messaging/parked/{box}/{id}', mayLook(404)],
   ['POST /admin/messaging/operations', mayChange(422), { body: { kind: 'retry-letters', filter: {} } }],
   ['GET /admin/messaging/operations', mayLook(200)],
   ['GET /admin/messaging/operations/{id}', mayLook(404)],

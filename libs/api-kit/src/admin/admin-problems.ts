@@ -5,6 +5,7 @@ export type AdminRejection =
   | { readonly code: 'dead-letter-not-found'; readonly box: string; readonly id: string }
   | { readonly code: 'dead-letter-filter-unknown'; readonly box: string; readonly filter: string }
   | { readonly code: 'dead-job-not-found'; readonly id: string }
+  | { readonly code: 'parked-message-not-found'; readonly box: string; readonly id: string }
   | { readonly code: 'edit-invalid'; readonly reason: string }
   | { readonly code: 'operation-not-found'; readonly id: string }
   | { readonly code: 'operation-invalid'; readonly reason: string }
@@ -37,6 +38,12 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     title: 'There is no such dead job.',
     detail: ({ id }) => `There is no dead job ${id}. It may have been retried or discarded.`,
     example: { id: ID },
+  },
+  'parked-message-not-found': {
+    status: 404,
+    title: 'There is no such parked message.',
+    detail: ({ box, id }) => `The ${box} has no parked message ${id}. It may have been handled, or be a dead letter.`,
+    example: { box: 'inbox', id: '17' },
   },
   'edit-invalid': {
     status: 422,

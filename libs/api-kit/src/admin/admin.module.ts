@@ -6,6 +6,7 @@ import { DeadLettersController } from './dead-letters.controller.js';
 import { IncidentsController } from './incidents.controller.js';
 import { OperationsController } from './operations.controller.js';
 import { OverviewController } from './overview.controller.js';
+import { ParkedController } from './parked.controller.js';
 import { PausesController } from './pauses.controller.js';
 
 /** Serves the administration of messaging under `/admin/messaging`. Needs `MessagingModule`, and what `UnitOfWorkModule` needs. */
@@ -15,6 +16,7 @@ import { PausesController } from './pauses.controller.js';
     OverviewController,
     DeadLettersController,
     DeadJobsController,
+    ParkedController,
     OperationsController,
     PausesController,
     IncidentsController,

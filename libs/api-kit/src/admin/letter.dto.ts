@@ -172,7 +172,8 @@ export function inboxLetterDtoOf({ rawKey, value, ...letter }: WholeInboxLetter)
   };
 }
 
-function textIn(bytes: Buffer): string | null {
+/** Returns the text of bytes that are UTF-8. */
+export function textIn(bytes: Buffer): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -32,6 +32,10 @@ export type RetryDeadJobInput = t.RetryDeadJobData['path'] & NonNullable<t.Retry
 export type DiscardDeadJobInput = t.DiscardDeadJobData['path'] & NonNullable<t.DiscardDeadJobData['body']>;
 /** The input of `editDeadJob`. */
 export type EditDeadJobInput = t.EditDeadJobData['path'] & NonNullable<t.EditDeadJobData['body']>;
+/** The input of `listParkedMessages`. */
+export type ListParkedMessagesInput = NonNullable<t.ListParkedMessagesData['query']>;
+/** The input of `getParkedMessage`. */
+export type GetParkedMessageInput = t.GetParkedMessageData['path'];
 /** The input of `createOperation`. */
 export type CreateOperationInput = NonNullable<t.CreateOperationData['body']>;
 /** The input of `listOperations`. */
@@ -113,6 +117,16 @@ export interface AdminClient {
     input: EditDeadJobInput,
     options?: CallOptions & Idempotency,
   ): Call<t.EditDeadJobResponse, ProblemOf<t.EditDeadJobError>>;
+  /** List messages that wait for another attempt, or for an earlier one of their key. */
+  listParkedMessages(
+    input: ListParkedMessagesInput,
+    options?: CallOptions,
+  ): Pages<t.ListParkedMessagesResponse, ProblemOf<t.ListParkedMessagesError>>;
+  /** Get a parked message and what it waits for. */
+  getParkedMessage(
+    input: GetParkedMessageInput,
+    options?: CallOptions,
+  ): Call<t.GetParkedMessageResponse, ProblemOf<t.GetParkedMessageError>>;
   /** Retry, discard or replay many messages or jobs, or count them with `dryRun`. */
   createOperation(
     input: CreateOperationInput,
@@ -174,6 +188,8 @@ export type AdminProblem = ProblemOf<
   | t.RetryDeadJobError
   | t.DiscardDeadJobError
   | t.EditDeadJobError
+  | t.ListParkedMessagesError
+  | t.GetParkedMessageError
   | t.CreateOperationError
   | t.ListOperationsError
   | t.GetOperationError
@@ -252,6 +268,16 @@ export function adminOperations(service: ServiceClient): AdminClient {
     editDeadJob: ({ id, ...body }, options) =>
       service.change<t.EditDeadJobResponse, t.EditDeadJobError>(
         (settings) => sdk.editDeadJob({ ...settings, path: { id }, body }),
+        options,
+      ),
+    listParkedMessages: (query, options) =>
+      service.pages<t.ListParkedMessagesResponse, t.ListParkedMessagesError>(
+        (settings, cursor) => sdk.listParkedMessages({ ...settings, query: { ...query, ...cursor } }),
+        options,
+      ),
+    getParkedMessage: ({ box, id }, options) =>
+      service.call<t.GetParkedMessageResponse, t.GetParkedMessageError>(
+        (settings) => sdk.getParkedMessage({ ...settings, path: { box, id } }),
         options,
       ),
     createOperation: (body, options) =>

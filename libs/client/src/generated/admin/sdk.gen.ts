@@ -35,6 +35,9 @@ import type {
   GetOperationData,
   GetOperationErrors,
   GetOperationResponses,
+  GetParkedMessageData,
+  GetParkedMessageErrors,
+  GetParkedMessageResponses,
   ListAuditEntriesData,
   ListAuditEntriesErrors,
   ListAuditEntriesResponses,
@@ -56,6 +59,9 @@ import type {
   ListOperationsData,
   ListOperationsErrors,
   ListOperationsResponses,
+  ListParkedMessagesData,
+  ListParkedMessagesErrors,
+  ListParkedMessagesResponses,
   ListPausesData,
   ListPausesErrors,
   ListPausesResponses,
@@ -268,6 +274,30 @@ export const editDeadJob = <ThrowOnError extends boolean = false>(
       'Content-Type': 'application/json',
       ...options.headers,
     },
+  });
+
+/**
+ * List messages that wait for another attempt, or for an earlier one of their key
+ *
+ * Dead letters are not among them.
+ */
+export const listParkedMessages = <ThrowOnError extends boolean = false>(
+  options: Options<ListParkedMessagesData, ThrowOnError>,
+): RequestResult<ListParkedMessagesResponses, ListParkedMessagesErrors, ThrowOnError> =>
+  options.client.get<ListParkedMessagesResponses, ListParkedMessagesErrors, ThrowOnError>({
+    url: '/admin/messaging/parked',
+    ...options,
+  });
+
+/**
+ * Get a parked message and what it waits for
+ */
+export const getParkedMessage = <ThrowOnError extends boolean = false>(
+  options: Options<GetParkedMessageData, ThrowOnError>,
+): RequestResult<GetParkedMessageResponses, GetParkedMessageErrors, ThrowOnError> =>
+  options.client.get<GetParkedMessageResponses, GetParkedMessageErrors, ThrowOnError>({
+    url: '/admin/messaging/parked/{box}/{id}',
+    ...options,
   });
 
 /**

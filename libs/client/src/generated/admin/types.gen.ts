@@ -525,6 +525,97 @@ export type EditJob = {
   data: string;
 };
 
+export type Blocker = {
+  id: string;
+  /**
+   * Whether an operator has to retry or discard it.
+   */
+  dead: boolean;
+};
+
+export type ParkedMessage = {
+  box: 'inbox' | 'outbox';
+  /**
+   * The id within its box.
+   */
+  id: string;
+  messageId: string | null;
+  type: string | null;
+  key: string | null;
+  /**
+   * The consumer group; null in the outbox.
+   */
+  consumer: string | null;
+  topic: string | null;
+  attempts: number;
+  /**
+   * Why the last attempt failed; null if there was none.
+   */
+  error: string | null;
+  since: string;
+  /**
+   * When it is attempted again; null while it waits for another message, and in the outbox.
+   */
+  nextAttemptAt: string | null;
+  /**
+   * The first message of its key, if this one waits for it.
+   */
+  waitsFor: Blocker | null;
+};
+
+export type ParkedPage = {
+  items: Array<ParkedMessage>;
+  /**
+   * The cursor of the next page; null on the last page.
+   */
+  nextCursor: string | null;
+};
+
+export type WholeParkedMessage = {
+  box: 'inbox' | 'outbox';
+  /**
+   * The id within its box.
+   */
+  id: string;
+  messageId: string | null;
+  type: string | null;
+  key: string | null;
+  /**
+   * The consumer group; null in the outbox.
+   */
+  consumer: string | null;
+  topic: string | null;
+  attempts: number;
+  /**
+   * Why the last attempt failed; null if there was none.
+   */
+  error: string | null;
+  since: string;
+  /**
+   * When it is attempted again; null while it waits for another message, and in the outbox.
+   */
+  nextAttemptAt: string | null;
+  /**
+   * The first message of its key, if this one waits for it.
+   */
+  waitsFor: Blocker | null;
+  /**
+   * The headers of the record; null in the outbox.
+   */
+  headers: {
+    [key: string]: string;
+  } | null;
+  /**
+   * The value as text; null if it is not UTF-8 or there is none.
+   */
+  payload: string | null;
+  /**
+   * The value, unchanged, as base64.
+   */
+  rawValue: string | null;
+  history: Array<FailedAttempt>;
+};
+
 export type NewOperationFilter = {
   /**
    * Everything, instead of the other fields.
@@ -1024,6 +1115,16 @@ export type EditInvalidProblem = Problem & {
 export type DeadJobNotFoundProblem = Problem & {
   type: 'urn:twinbox:problem:dead-job-not-found';
   status: 404;
+  id: string;
+};
+
+/**
+ * There is no such parked message.
+ */
+export type ParkedMessageNotFoundProblem = Problem & {
+  type: 'urn:twinbox:problem:parked-message-not-found';
+  status: 404;
+  box: string;
   id: string;
 };
 
@@ -2245,6 +2346,165 @@ export type EditDeadJobResponses = {
 };
 
 export type EditDeadJobResponse = EditDeadJobResponses[keyof EditDeadJobResponses];
+
+export type ListParkedMessagesData = {
+  body?: never;
+  path?: never;
+  query: {
+    limit?: number;
+    /**
+     * The nextCursor of the previous page, with the same sort and filters. Anything else is a 400.
+     */
+    cursor?: string;
+    box: 'inbox' | 'outbox';
+    /**
+     * Inbox only: the consumer group.
+     */
+    consumer?: string;
+    topic?: string;
+    type?: string;
+    /**
+     * The key of the message: the id of the aggregate.
+     */
+    key?: string;
+  };
+  url: '/admin/messaging/parked';
+};
+
+export type ListParkedMessagesErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * Dead letters of this box have no such field.
+   */
+  422: DeadLetterFilterUnknownProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListParkedMessagesError = ListParkedMessagesErrors[keyof ListParkedMessagesErrors];
+
+export type ListParkedMessagesResponses = {
+  /**
+   * Done.
+   */
+  200: ParkedPage;
+};
+
+export type ListParkedMessagesResponse = ListParkedMessagesResponses[keyof ListParkedMessagesResponses];
+
+export type GetParkedMessageData = {
+  body?: never;
+  path: {
+    box: 'inbox' | 'outbox';
+    /**
+     * The id of the letter within its box.
+     */
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/parked/{box}/{id}';
+};
+
+export type GetParkedMessageErrors = {
+  /**
+   * The request is not valid. The path is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such parked message.
+   */
+  404: ParkedMessageNotFoundProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type GetParkedMessageError = GetParkedMessageErrors[keyof GetParkedMessageErrors];
+
+export type GetParkedMessageResponses = {
+  /**
+   * Done.
+   */
+  200: WholeParkedMessage;
+};
+
+export type GetParkedMessageResponse = GetParkedMessageResponses[keyof GetParkedMessageResponses];
 
 export type ListOperationsData = {
   body?: never;
