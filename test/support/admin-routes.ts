@@ -30,6 +30,8 @@ const ROUTES: readonly (readonly [string, Statuses, Request?])[] = [
   ['POST /admin/messaging/dead-jobs/{id}/edit', mayChange(404), { body: { ...REASON, data: '{}' } }],
   ['GET /admin/messaging/parked', mayLook(200), { query: '?box=inbox' }],
   ['GET /admin/messaging/parked/{box}/{id}', mayLook(404)],
+  ['GET /admin/messaging/aggregates/{id}', mayLook(200)],
+  ['GET /admin/messaging/inbox-records', mayLook(200), { query: '?messageId=one&messageId=two' }],
   ['POST /admin/messaging/operations', mayChange(422), { body: { kind: 'retry-letters', filter: {} } }],
   ['GET /admin/messaging/operations', mayLook(200)],
   ['GET /admin/messaging/operations/{id}', mayLook(404)],

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { UnitOfWorkModule } from '../idempotency/unit-of-work.module.js';
+import { AggregatesController } from './aggregates.controller.js';
 import { AuditController } from './audit.controller.js';
 import { DeadJobsController } from './dead-jobs.controller.js';
 import { DeadLettersController } from './dead-letters.controller.js';
@@ -17,6 +18,7 @@ import { PausesController } from './pauses.controller.js';
     DeadLettersController,
     DeadJobsController,
     ParkedController,
+    AggregatesController,
     OperationsController,
     PausesController,
     IncidentsController,

@@ -36,6 +36,10 @@ export type EditDeadJobInput = t.EditDeadJobData['path'] & NonNullable<t.EditDea
 export type ListParkedMessagesInput = NonNullable<t.ListParkedMessagesData['query']>;
 /** The input of `getParkedMessage`. */
 export type GetParkedMessageInput = t.GetParkedMessageData['path'];
+/** The input of `getAggregateMessages`. */
+export type GetAggregateMessagesInput = t.GetAggregateMessagesData['path'];
+/** The input of `listInboxRecords`. */
+export type ListInboxRecordsInput = NonNullable<t.ListInboxRecordsData['query']>;
 /** The input of `createOperation`. */
 export type CreateOperationInput = NonNullable<t.CreateOperationData['body']>;
 /** The input of `listOperations`. */
@@ -127,6 +131,16 @@ export interface AdminClient {
     input: GetParkedMessageInput,
     options?: CallOptions,
   ): Call<t.GetParkedMessageResponse, ProblemOf<t.GetParkedMessageError>>;
+  /** Get the messages and jobs of one aggregate, the newest 500 of each kind. */
+  getAggregateMessages(
+    input: GetAggregateMessagesInput,
+    options?: CallOptions,
+  ): Call<t.GetAggregateMessagesResponse, ProblemOf<t.GetAggregateMessagesError>>;
+  /** List when the consumers of this service recorded messages. */
+  listInboxRecords(
+    input: ListInboxRecordsInput,
+    options?: CallOptions,
+  ): Call<t.ListInboxRecordsResponse, ProblemOf<t.ListInboxRecordsError>>;
   /** Retry, discard or replay many messages or jobs, or count them with `dryRun`. */
   createOperation(
     input: CreateOperationInput,
@@ -190,6 +204,8 @@ export type AdminProblem = ProblemOf<
   | t.EditDeadJobError
   | t.ListParkedMessagesError
   | t.GetParkedMessageError
+  | t.GetAggregateMessagesError
+  | t.ListInboxRecordsError
   | t.CreateOperationError
   | t.ListOperationsError
   | t.GetOperationError
@@ -278,6 +294,16 @@ export function adminOperations(service: ServiceClient): AdminClient {
     getParkedMessage: ({ box, id }, options) =>
       service.call<t.GetParkedMessageResponse, t.GetParkedMessageError>(
         (settings) => sdk.getParkedMessage({ ...settings, path: { box, id } }),
+        options,
+      ),
+    getAggregateMessages: ({ id }, options) =>
+      service.call<t.GetAggregateMessagesResponse, t.GetAggregateMessagesError>(
+        (settings) => sdk.getAggregateMessages({ ...settings, path: { id } }),
+        options,
+      ),
+    listInboxRecords: (query, options) =>
+      service.call<t.ListInboxRecordsResponse, t.ListInboxRecordsError>(
+        (settings) => sdk.listInboxRecords({ ...settings, query }),
         options,
       ),
     createOperation: (body, options) =>

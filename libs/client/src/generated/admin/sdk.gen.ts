@@ -23,6 +23,9 @@ import type {
   EditDeadLetterData,
   EditDeadLetterErrors,
   EditDeadLetterResponses,
+  GetAggregateMessagesData,
+  GetAggregateMessagesErrors,
+  GetAggregateMessagesResponses,
   GetDeadJobData,
   GetDeadJobErrors,
   GetDeadJobResponses,
@@ -53,6 +56,9 @@ import type {
   ListDeadLettersData,
   ListDeadLettersErrors,
   ListDeadLettersResponses,
+  ListInboxRecordsData,
+  ListInboxRecordsErrors,
+  ListInboxRecordsResponses,
   ListIncidentsData,
   ListIncidentsErrors,
   ListIncidentsResponses,
@@ -297,6 +303,30 @@ export const getParkedMessage = <ThrowOnError extends boolean = false>(
 ): RequestResult<GetParkedMessageResponses, GetParkedMessageErrors, ThrowOnError> =>
   options.client.get<GetParkedMessageResponses, GetParkedMessageErrors, ThrowOnError>({
     url: '/admin/messaging/parked/{box}/{id}',
+    ...options,
+  });
+
+/**
+ * Get the messages and jobs of one aggregate, the newest 500 of each kind
+ */
+export const getAggregateMessages = <ThrowOnError extends boolean = false>(
+  options: Options<GetAggregateMessagesData, ThrowOnError>,
+): RequestResult<GetAggregateMessagesResponses, GetAggregateMessagesErrors, ThrowOnError> =>
+  options.client.get<GetAggregateMessagesResponses, GetAggregateMessagesErrors, ThrowOnError>({
+    url: '/admin/messaging/aggregates/{id}',
+    ...options,
+  });
+
+/**
+ * List when the consumers of this service recorded messages
+ *
+ * A consumer has then processed, parked or discarded the message.
+ */
+export const listInboxRecords = <ThrowOnError extends boolean = false>(
+  options: Options<ListInboxRecordsData, ThrowOnError>,
+): RequestResult<ListInboxRecordsResponses, ListInboxRecordsErrors, ThrowOnError> =>
+  options.client.get<ListInboxRecordsResponses, ListInboxRecordsErrors, ThrowOnError>({
+    url: '/admin/messaging/inbox-records',
     ...options,
   });
 

@@ -616,6 +616,91 @@ export type WholeParkedMessage = {
   history: Array<FailedAttempt>;
 };
 
+export type Consumed = {
+  consumer: string;
+  at: string;
+};
+
+export type RaisedMessage = {
+  position: string;
+  id: string;
+  aggregateType: string;
+  type: string;
+  sequence: string;
+  createdAt: string;
+  /**
+   * `parked`: it waits behind a dead letter of its key. `published` may come a second late.
+   */
+  state: 'published' | 'unpublished' | 'parked' | 'dead';
+  error: string | null;
+  diedAt: string | null;
+  /**
+   * When consumers of this service recorded it.
+   */
+  consumed: Array<Consumed>;
+};
+
+export type HeldMessage = {
+  /**
+   * The id of the parked message or dead letter in the inbox.
+   */
+  id: string;
+  consumer: string;
+  topic: string;
+  messageId: string | null;
+  type: string | null;
+  attempts: number;
+  error: string | null;
+  parkedAt: string;
+  nextAttemptAt: string | null;
+  diedAt: string | null;
+  history: Array<FailedAttempt>;
+};
+
+export type JobOfAggregate = {
+  id: string;
+  queue: string;
+  attempts: number;
+  error: string | null;
+  createdAt: string;
+  /**
+   * When it runs next; or when its lease ends.
+   */
+  runAt: string;
+  running: boolean;
+  diedAt: string | null;
+  history: Array<FailedAttempt>;
+};
+
+export type MessagesOfAggregate = {
+  /**
+   * The messages in the outbox, oldest first.
+   */
+  raised: Array<RaisedMessage>;
+  /**
+   * Parked messages and dead letters of the inbox.
+   */
+  held: Array<HeldMessage>;
+  /**
+   * Jobs that are not done.
+   */
+  jobs: Array<JobOfAggregate>;
+};
+
+export type InboxRecord = {
+  consumer: string;
+  source: string;
+  messageId: string;
+  receivedAt: string;
+};
+
+export type InboxRecordList = {
+  /**
+   * The earliest first.
+   */
+  items: Array<InboxRecord>;
+};
+
 export type NewOperationFilter = {
   /**
    * Everything, instead of the other fields.
@@ -2505,6 +2590,144 @@ export type GetParkedMessageResponses = {
 };
 
 export type GetParkedMessageResponse = GetParkedMessageResponses[keyof GetParkedMessageResponses];
+
+export type GetAggregateMessagesData = {
+  body?: never;
+  path: {
+    /**
+     * The id of the aggregate: the key of its messages.
+     */
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/aggregates/{id}';
+};
+
+export type GetAggregateMessagesErrors = {
+  /**
+   * The request is not valid. The path is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type GetAggregateMessagesError = GetAggregateMessagesErrors[keyof GetAggregateMessagesErrors];
+
+export type GetAggregateMessagesResponses = {
+  /**
+   * Done.
+   */
+  200: MessagesOfAggregate;
+};
+
+export type GetAggregateMessagesResponse = GetAggregateMessagesResponses[keyof GetAggregateMessagesResponses];
+
+export type ListInboxRecordsData = {
+  body?: never;
+  path?: never;
+  query: {
+    /**
+     * Ids of messages, at most 100. Repeat the parameter.
+     */
+    messageId: Array<string>;
+  };
+  url: '/admin/messaging/inbox-records';
+};
+
+export type ListInboxRecordsErrors = {
+  /**
+   * The request is not valid.
+   */
+  400: ValidationProblem;
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type ListInboxRecordsError = ListInboxRecordsErrors[keyof ListInboxRecordsErrors];
+
+export type ListInboxRecordsResponses = {
+  /**
+   * Done.
+   */
+  200: InboxRecordList;
+};
+
+export type ListInboxRecordsResponse = ListInboxRecordsResponses[keyof ListInboxRecordsResponses];
 
 export type ListOperationsData = {
   body?: never;

@@ -1,0 +1,180 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { IsText } from '@twinbox/fields';
+import {
+  type FoundRecord,
+  type HeldMessage,
+  type JobOfAggregate,
+  type MessagesOfAggregate,
+  type RaisedMessage,
+} from '@twinbox/messaging';
+import { Transform } from 'class-transformer';
+import { ArrayMaxSize, ArrayNotEmpty, IsArray } from 'class-validator';
+import { FailedAttemptDto } from './letter.dto.js';
+
+const AT = '2026-11-30T23:45:00.000Z';
+const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+const MAX_IDS = 100;
+
+const time = () => ApiProperty({ format: 'date-time', example: AT });
+const timeOrNull = () => ApiProperty({ type: String, format: 'date-time', nullable: true, example: AT });
+const textOrNull = (example: string) => ApiProperty({ type: String, nullable: true, example });
+const attempts = () => ApiProperty({ type: 'integer', minimum: 0, example: 2 });
+
+export class AggregateParams {
+  @ApiProperty({ example: ID, description: 'The id of the aggregate: the key of its messages.' })
+  @IsText(1, 255)
+  readonly id!: string;
+}
+
+class ConsumedDto {
+  @ApiProperty({ example: 'order-service-notifications' })
+  readonly consumer!: string;
+
+  @time()
+  readonly at!: Date;
+}
+
+class RaisedMessageDto implements RaisedMessage {
+  @ApiProperty({ example: '4711' })
+  readonly position!: string;
+
+  @ApiProperty({ example: ID })
+  readonly id!: string;
+
+  @ApiProperty({ example: 'order' })
+  readonly aggregateType!: string;
+
+  @ApiProperty({ example: 'OrderPlaced' })
+  readonly type!: string;
+
+  @ApiProperty({ example: '2' })
+  readonly sequence!: string;
+
+  @time()
+  readonly createdAt!: Date;
+
+  @ApiProperty({
+    enum: ['published', 'unpublished', 'parked', 'dead'],
+    example: 'published',
+    description: '`parked`: it waits behind a dead letter of its key. `published` may come a second late.',
+  })
+  readonly state!: RaisedMessage['state'];
+
+  @textOrNull('MESSAGE_TOO_LARGE')
+  readonly error!: string | null;
+
+  @timeOrNull()
+  readonly diedAt!: Date | null;
+
+  @ApiProperty({ type: [ConsumedDto], description: 'When consumers of this service recorded it.' })
+  readonly consumed!: readonly ConsumedDto[];
+}
+
+class HeldMessageDto implements HeldMessage {
+  @ApiProperty({ example: '17', description: 'The id of the parked message or dead letter in the inbox.' })
+  readonly id!: string;
+
+  @ApiProperty({ example: 'payment-service' })
+  readonly consumer!: string;
+
+  @ApiProperty({ example: 'order.events' })
+  readonly topic!: string;
+
+  @textOrNull(ID)
+  readonly messageId!: string | null;
+
+  @textOrNull('OrderPlaced')
+  readonly type!: string | null;
+
+  @attempts()
+  readonly attempts!: number;
+
+  @textOrNull('Error: the gateway is away')
+  readonly error!: string | null;
+
+  @time()
+  readonly parkedAt!: Date;
+
+  @timeOrNull()
+  readonly nextAttemptAt!: Date | null;
+
+  @timeOrNull()
+  readonly diedAt!: Date | null;
+
+  @ApiProperty({ type: [FailedAttemptDto] })
+  readonly history!: readonly FailedAttemptDto[];
+}
+
+class JobOfAggregateDto implements JobOfAggregate {
+  @ApiProperty({ example: ID })
+  readonly id!: string;
+
+  @ApiProperty({ example: 'charge' })
+  readonly queue!: string;
+
+  @attempts()
+  readonly attempts!: number;
+
+  @textOrNull('Error: the gateway is away')
+  readonly error!: string | null;
+
+  @time()
+  readonly createdAt!: Date;
+
+  @ApiProperty({ format: 'date-time', example: AT, description: 'When it runs next; or when its lease ends.' })
+  readonly runAt!: Date;
+
+  @ApiProperty({ example: false })
+  readonly running!: boolean;
+
+  @timeOrNull()
+  readonly diedAt!: Date | null;
+
+  @ApiProperty({ type: [FailedAttemptDto] })
+  readonly history!: readonly FailedAttemptDto[];
+}
+
+export class MessagesOfAggregateDto implements MessagesOfAggregate {
+  @ApiProperty({ type: [RaisedMessageDto], description: 'The messages in the outbox, oldest first.' })
+  readonly raised!: readonly RaisedMessageDto[];
+
+  @ApiProperty({ type: [HeldMessageDto], description: 'Parked messages and dead letters of the inbox.' })
+  readonly held!: readonly HeldMessageDto[];
+
+  @ApiProperty({ type: [JobOfAggregateDto], description: 'Jobs that are not done.' })
+  readonly jobs!: readonly JobOfAggregateDto[];
+}
+
+export class InboxRecordQuery {
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: 255 },
+    example: [ID],
+    description: 'Ids of messages, at most 100. Repeat the parameter.',
+  })
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? [value] : value), { toClassOnly: true })
+  @IsArray()
+  @ArrayNotEmpty()
+  @ArrayMaxSize(MAX_IDS)
+  @IsText(1, 255, { each: true })
+  readonly messageId!: readonly string[];
+}
+
+class InboxRecordDto implements FoundRecord {
+  @ApiProperty({ example: 'payment-service' })
+  readonly consumer!: string;
+
+  @ApiProperty({ example: '/order-service' })
+  readonly source!: string;
+
+  @ApiProperty({ example: ID })
+  readonly messageId!: string;
+
+  @time()
+  readonly receivedAt!: Date;
+}
+
+export class InboxRecordListDto {
+  @ApiProperty({ type: [InboxRecordDto], description: 'The earliest first.' })
+  readonly items!: readonly InboxRecordDto[];
+}
