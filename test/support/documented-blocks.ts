@@ -26,6 +26,7 @@ const README = 'README.md';
 const TUTORIAL = 'docs/tutorial.md';
 const HOW_TO = 'docs/how-to/README.md';
 const OPERATE = 'docs/how-to/operate.md';
+const COMMAND_LINE = 'docs/command-line.md';
 const API = 'docs/api.md';
 const GRPC = 'docs/grpc.md';
 const EVENTS = 'docs/events.md';
@@ -41,6 +42,7 @@ export const DOCUMENTS: readonly string[] = [
   TUTORIAL,
   HOW_TO,
   OPERATE,
+  COMMAND_LINE,
   API,
   GRPC,
   EVENTS,
@@ -84,7 +86,14 @@ export const RUNS = {
     test: 'test/start.e2e.spec.ts',
     selects: (block) => RUN_IT(block) && block.text.startsWith('node -p'),
   },
-  containers: { test: 'test/documents.spec.ts', selects: (block) => block.document === HOW_TO && isCompose(block) },
+  containers: {
+    test: 'test/documents.spec.ts',
+    selects: (block) => [HOW_TO, COMMAND_LINE].includes(block.document) && isCompose(block),
+  },
+  'commands of operators': {
+    test: 'apps/cli/test/services.int.spec.ts',
+    selects: (block) => block.document === COMMAND_LINE && !isCompose(block),
+  },
   'second replicas': {
     test: 'test/start.e2e.spec.ts',
     selects: isIn(HOW_TO, 'One service by itself, or a second replica'),
