@@ -194,7 +194,9 @@ describe('a look', () => {
   it.each([
     ['dead-letters', 'show', 'payments/inbox/999999'],
     ['jobs', 'show', `payments/${NOBODY}`],
+    ['parked', 'show', 'orders/outbox/999999'],
     ['operations', 'show', `orders/${NOBODY}`],
+    ['order', 'trace', NOBODY],
   ])('at what does not exist ends with 1: %s %s %s', async (...args) => {
     const { exitCode, stdout, stderr } = await as('operator')(...args, '--json');
 
@@ -206,6 +208,7 @@ describe('a look', () => {
     ['status'],
     ['dead-letters', 'list'],
     ['dead-letters', 'causes'],
+    ['parked', 'list'],
     ['jobs', 'list'],
     ['operations', 'list'],
     ['incidents', 'list'],
@@ -380,6 +383,49 @@ describe('a change', () => {
   });
 });
 
+describe('a trace of an order', () => {
+  interface Step {
+    readonly service: string;
+    readonly place: string;
+    readonly what: string;
+    readonly mark?: string;
+  }
+
+  it('has both timelines and the messages between the services on one axis', async () => {
+    const order = await anOrder();
+
+    const steps = await until('the payment is requested', async () => {
+      const { steps } = await json<{ steps: Step[] }>('operator', 'order', 'trace', order);
+      return steps.some(({ what }) => what.includes('PaymentRequested processed')) && steps;
+    });
+    const { stdout } = await as('operator', { typed: '', columns: 160 })('order', 'trace', order);
+
+    const places = steps.map(({ service, place, what }) => `${service} ${place} ${what}`);
+    expect(places).toEqual(
+      expect.arrayContaining([
+        'orders outbox OrderPlaced',
+        `payments ${consumer()} OrderPlaced processed`,
+        'payments outbox PaymentRequested',
+        expect.stringMatching(/^orders order .* → PAYMENT_PENDING$/),
+        expect.stringMatching(/^payments payment .* → PENDING$/),
+      ]),
+    );
+    expect(stdout).toMatch(/\+\d+ ms/);
+    expect(stdout).toContain('Nothing is parked, dead or unpublished.');
+  });
+
+  it('marks a message that is not published yet', async () => {
+    await json('admin', 'relay', 'pause', 'orders');
+    const { stdout } = await until('the message stays in the outbox', async () => {
+      const ran = await as('operator')('order', 'trace', await anOrder());
+      return ran.stdout.includes('UNPUBLISHED') && ran;
+    });
+    await json('admin', 'relay', 'resume', 'orders');
+
+    expect(stdout).toContain('need attention');
+  });
+});
+
 it('a service that does not answer in time is reported as such', async () => {
   const { exitCode, stderr } = await as('operator', { env: { TWINBOX_ORDERS_URL: NOWHERE } })(
     'audit',
@@ -400,6 +446,7 @@ it('the program prints nothing but JSON with --json', async () => {
 });
 
 it('every command of docs/command-line.md succeeds', async () => {
+  const order = await anOrder();
   const file = join(folder, 'corrected.json');
   const items = [{ productId: 'tea', name: 'Tea', quantity: 2, unitPrice: 450 }];
   const corrected = { orderId: NOBODY, customerId: 'ada', total: 900, currency: 'EUR', items };
@@ -410,13 +457,13 @@ it('every command of docs/command-line.md succeeds', async () => {
   const references = await Promise.all([1, 2, 3, 4].map(() => aDeadLetter({ value })));
   const blocks = await blocksFor('commands of operators');
   const lines = blocks.flatMap(({ text }) => text.trim().split('\n'));
-  // The API does not serve what the last two of these need yet.
-  const commands = lines.filter((line) => !/^(export|source) |parked list|order trace/.test(line));
+  const commands = lines.filter((line) => !/^(export|source) /.test(line));
 
   for (const line of commands) {
     const [, words = ''] = /^(?:npm run (?:--silent )?twinbox --|npx twinbox) (.*)$/.exec(line) ?? [];
     const args = [...words.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) =>
       (quoted ?? word)
+        .replace('$ORDER', order)
         .replace('corrected.json', file)
         .replace('payments/payment-service', `payments/${consumer()}`)
         .replace(/payments\/inbox\/(\d)$/, (_, n) => references[Number(n) - 1]!),
