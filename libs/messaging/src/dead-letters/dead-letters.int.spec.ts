@@ -7,6 +7,7 @@ import { DeadLetters } from './dead-letters.js';
 import { type LetterChoice } from './letter-choice.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { EditRefusedError } from './edit.js';
+import { AuditTrail } from '../operations/audit-trail.js';
 import { DueWork } from '../poll/due-work.js';
 import { PermanentError } from '../errors.js';
 import { InboxStore } from '../inbox/inbox-store.js';
@@ -20,6 +21,7 @@ import { until } from '../testing/until.js';
 let sandbox: Sandbox;
 let module: TestingModule;
 let letters: DeadLetters;
+let trail: AuditTrail;
 const apps: INestApplication[] = [];
 const BY_ANN = { actor: 'ann@example.com', reason: 'seen in ticket 7' };
 
@@ -33,8 +35,10 @@ async function deadLetters(options: Partial<InboxOptions> = {}): Promise<DeadLet
       DueWork,
       AfterCommit,
       DeadLetters,
+      AuditTrail,
     ],
   }).compile();
+  trail = module.get(AuditTrail);
   return module.get(DeadLetters);
 }
 
@@ -190,10 +194,10 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     for (const limit of [0, 501, 1.5]) await expect(letters.list({ box }, { limit })).rejects.toThrow(RangeError);
     for (const cursor of ['', '1', 'x-1', '1-1-1'])
       await expect(letters.list({ box }, { cursor })).rejects.toThrow('is not a valid cursor');
-    await expect(letters.history({ messageId: 'a\0' })).rejects.toThrow('zero byte');
+    await expect(trail.list({ messageId: 'a\0' })).rejects.toThrow('zero byte');
 
     expect((await letters.list({ box })).items).toHaveLength(1);
-    expect((await letters.history()).items).toEqual([]);
+    expect((await trail.list()).items).toEqual([]);
   });
 
   it('have an audit trail of who did what, when and why', async () => {
@@ -206,8 +210,8 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     ];
 
     const [clock] = await sandbox.database.sql<{ now: Date }>('select now() as now');
-    const { items, nextCursor } = await letters.history({ limit: 2 });
-    const rest = await letters.history({ cursor: nextCursor! });
+    const { items, nextCursor } = await trail.list({}, { limit: 2 });
+    const rest = await trail.list({}, { cursor: nextCursor! });
     expect(counted).toEqual([1, 2, 0]);
     expect([...items, ...rest.items]).toMatchObject([
       { action: 'discard', box, ...BY_ANN, letter: { box, id: '3', type: 'Odd', key: 'key-0' } },
@@ -216,7 +220,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
     ]);
     expect(Math.abs(clock!.now.getTime() - items[0]!.at.getTime())).toBeLessThan(60_000);
     const messageId = items[1]!.letter['messageId'] as string;
-    expect((await letters.history({ messageId })).items).toEqual([items[1]]);
+    expect((await trail.list({ messageId })).items).toEqual([items[1]]);
   });
 
   it('are each changed once when they are retried and discarded concurrently', async () => {
@@ -240,7 +244,7 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
 describe.each(['inbox', 'outbox'] as const)('one letter of the %s', (box) => {
   const inTransaction = <T>(work: (tx: EntityManager) => Promise<T>) => sandbox.dataSource.transaction(work);
   const stillDead = async () => (await letters.list({ box }, { order: 'oldest' })).items.map(({ id }) => id);
-  const audited = async () => (await letters.history()).items.map(({ action, letter }) => [action, letter['id']]);
+  const audited = async () => (await trail.list()).items.map(({ action, letter }) => [action, letter['id']]);
 
   it('is retried or discarded in the transaction of the caller, with its audit entry', async () => {
     await givenLetters(3);
@@ -572,7 +576,7 @@ describe('a dead letter of the inbox', () => {
 describe('an edited letter of the inbox', () => {
   const edit = async (id: string, payload: string) =>
     sandbox.dataSource.transaction((tx) => letters.edit(tx, 'inbox', id, payload, BY_ANN));
-  const detail = async () => (await letters.history()).items[0]!.detail;
+  const detail = async () => (await trail.list()).items[0]!.detail;
 
   it('P5 is handled with the new payload, before those behind it, and the audit has the original and the difference', async () => {
     await start();
@@ -588,7 +592,7 @@ describe('an edited letter of the inbox', () => {
     expect(await effects('a')).toEqual([1, 2]);
     expect(edited).toEqual(letter);
     expect(again).toBeUndefined();
-    expect((await letters.history()).items).toMatchObject([
+    expect((await trail.list()).items).toMatchObject([
       { action: 'edit', box: 'inbox', ...BY_ANN, letter: { id: letter!.id } },
     ]);
     expect(await detail()).toEqual({
@@ -624,7 +628,7 @@ describe('an edited letter of the inbox', () => {
 
     await until('all are handled', async () => (await parked()).length === 0);
     expect(await effects('a')).toEqual([2, 3, 1, 2, 4]);
-    const entry = (await letters.history()).items.find(({ action }) => action === 'edit');
+    const entry = (await trail.list()).items.find(({ action }) => action === 'edit');
     expect(entry!.detail).toEqual({ original: { base64: '/wA=' }, edited: '{"n":1}', difference: null });
   });
 
@@ -678,7 +682,7 @@ describe('an edited letter of the inbox', () => {
 
     await expect(edit('999', '{"n":1}')).resolves.toBeUndefined();
     expect(await parked()).toEqual(before);
-    expect((await letters.history()).items).toEqual([]);
+    expect((await trail.list()).items).toEqual([]);
     await edit(idOf('s'), JSON.stringify({ ...event, data: { n: 5 } }));
     await until('the structured event is handled', async () => (await effects('s'))[0] === 5);
   });
@@ -780,7 +784,7 @@ describe('a dead letter of the outbox', () => {
     );
     expect(unchanged).toEqual([letter]);
     expect(published('a')).toEqual([1, 2, 3, 4]);
-    expect((await letters.history()).items).toMatchObject([
+    expect((await trail.list()).items).toMatchObject([
       { action: 'edit', box: 'outbox', detail: { edited: '{"n":2}', difference: [{ op: 'remove', path: '/filler' }] } },
     ]);
     expect(await letters.find('outbox', letter!.id)).toBeUndefined();

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
-import { Audit, type AuditEntry } from '../operations/audit.js';
 import { type Causes } from './cause.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { AfterCommit } from '../postgres/after-commit.js';
@@ -13,7 +12,6 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.j
 import { DataSources } from '../postgres/data-sources.js';
 import {
   checkAction,
-  checkId,
   checkReason,
   type LetterAction,
   type LetterPage,
@@ -35,7 +33,6 @@ import { currentTime, earliest } from '../postgres/time-text.js';
 export class DeadLetters {
   private readonly changes: LetterChanges;
   private readonly notice: ReleaseNotice;
-  private readonly audit: Audit;
   private readonly notifyAfterCommit = () => void this.notice.send();
 
   constructor(
@@ -46,7 +43,6 @@ export class DeadLetters {
   ) {
     this.changes = new LetterChanges(options);
     this.notice = new ReleaseNotice(options.schema, dataSources, dueWork);
-    this.audit = new Audit(options.schema);
   }
 
   /**
@@ -161,19 +157,6 @@ export class DeadLetters {
     const letter = await this.changes.edit(tx, box, id, payload, action);
     if (letter) this.afterCommit.run(queryRunner, this.notifyAfterCommit);
     return letter;
-  }
-
-  /**
-   * Lists the audit entries, newest first. With `messageId`, only those of one message.
-   * @throws RangeError for an invalid limit or cursor, or a messageId with a zero byte
-   */
-  async history(page: LetterPage & { readonly messageId?: string | undefined } = {}): Promise<Page<AuditEntry>> {
-    const { cursor, messageId } = page;
-    const limit = limitOf(page);
-    if (cursor !== undefined) checkId('cursor', cursor);
-    if (messageId?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
-    const rows = await this.audit.read(this.dataSources.default, { messageId, before: cursor, limit: limit + 1 });
-    return toPage(rows, limit, ({ id }) => id);
   }
 
   private async change(action: LetterChange, choice: LetterChoice, by: LetterAction): Promise<number> {

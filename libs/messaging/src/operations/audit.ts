@@ -124,17 +124,4 @@ export class Audit {
     }));
     return { entries, lookedUpTo: row.lookedUpTo };
   }
-
-  /** Returns entries older than the id `before`, newest first, by primary key. With `messageId` it scans all entries. */
-  async read(
-    db: DataSource,
-    { messageId, before, limit }: { messageId?: string | undefined; before: string | undefined; limit: number },
-  ): Promise<AuditEntry[]> {
-    return db.query(
-      `select id::text as id, at, actor, action, box, letter, reason, outcome, operation, detail from ${this.table}
-        where ($1::text is null or letter ->> 'messageId' = $1) and ($2::bigint is null or id < $2)
-        order by id desc limit $3`,
-      [messageId ?? null, before ?? null, limit],
-    );
-  }
 }
