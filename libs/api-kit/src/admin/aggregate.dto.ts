@@ -13,7 +13,8 @@ import { FailedAttemptDto } from './letter.dto.js';
 
 const AT = '2026-11-30T23:45:00.000Z';
 const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
-const MAX_IDS = 100;
+/** A query has at most 100 values. */
+const MAX_IDS = 90;
 
 const time = () => ApiProperty({ format: 'date-time', example: AT });
 const timeOrNull = () => ApiProperty({ type: String, format: 'date-time', nullable: true, example: AT });

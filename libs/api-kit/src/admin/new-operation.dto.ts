@@ -21,7 +21,8 @@ import { OptionalReasonDto } from './reason.dto.js';
 
 const KINDS = ['retry-letters', 'discard-letters', 'retry-jobs', 'discard-jobs', 'replay'] as const;
 const POSITION = /^\d{1,16}$/;
-const MAX_IDS = 1000;
+/** A body has at most 500 values. */
+const MAX_IDS = 400;
 
 const optional = (example: unknown, description: string) => ApiPropertyOptional({ example, description });
 
