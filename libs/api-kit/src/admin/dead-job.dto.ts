@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
-import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
+import { IsText, MayBeAbsent } from '@twinbox/fields';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/messaging';
+import { IsUUID } from 'class-validator';
 import { ApiNextCursor } from '../http/pages.js';
 import { DeadListQuery } from './dead-query.dto.js';
 import { FailedAttemptDto } from './letter.dto.js';
@@ -9,8 +10,9 @@ const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 const AT = '2026-11-30T23:45:00.000Z';
 
 export class JobParams {
+  // Of any version, because an id may be derived from another one, as that of a refund is.
   @ApiProperty({ format: 'uuid', example: JOB_ID })
-  @IsId()
+  @IsUUID()
   readonly id!: string;
 }
 
