@@ -52,6 +52,13 @@ export async function printList<T>(
   if (hasMore && !terminal.json) terminal.note(`There are more. --limit ${limit * 10} lists more of them.`);
 }
 
+/** Returns the first items of a list. */
+export async function firstOf<T>(list: ListOf<T>, limit: number): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of list) if (found.push(item) >= limit) break;
+  return found;
+}
+
 /** Parses a time: an ISO 8601 one, or how long ago, such as `90s`, `15m`, `2h` or `3d`. */
 export function timeOption(text: string, now: number = Date.now()): string {
   const [, amount, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];

@@ -8,6 +8,7 @@ import { addOperations } from './commands/operations.js';
 import { addOrder } from './commands/order.js';
 import { addParked } from './commands/parked.js';
 import { addPauses } from './commands/pauses.js';
+import { addRefunds } from './commands/refunds.js';
 import { addReplay } from './commands/replay.js';
 import { addStatus } from './commands/status.js';
 import { addCompletion } from './completion.js';
@@ -73,6 +74,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addIncidents,
   addAudit,
   addOrder,
+  addRefunds,
   addCompletion,
 ];
 

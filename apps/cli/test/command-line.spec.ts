@@ -124,15 +124,14 @@ describe('what destroys', () => {
 
   it('and everything else that changes something has a dry run and a reason for the audit', () => {
     const changing = leaves(aProgram()).filter(
-      ([name]) => !/( |^)(status|list|causes|show|audit|trace|completion)$/.test(name),
+      ([name]) => !/( |^)(status|list|causes|show|audit|trace|late|completion)$/.test(name),
     );
 
     expect(changing.length).toBeGreaterThan(12);
+    // A refund is recorded in the timeline of its payment, which has no reasons.
+    const needed = (name: string) => (name === 'refunds confirm' ? ['--dry-run'] : ['--dry-run', '--reason']);
     for (const [name, { options }] of changing)
-      expect([name, options.map(({ long }) => long)]).toEqual([
-        name,
-        expect.arrayContaining(['--dry-run', '--reason']),
-      ]);
+      expect([name, options.map(({ long }) => long)]).toEqual([name, expect.arrayContaining(needed(name))]);
   });
 });
 

@@ -1,17 +1,34 @@
 import { Argument, type Command } from 'commander';
-import { type Cli, type Session } from '../cli.js';
+import { type Cli, count, type Session } from '../cli.js';
+import { firstOf } from '../lists.js';
 import { type Step, traceOrder } from '../order-trace.js';
 import { type Terminal } from '../terminal.js';
-import { counted, duration, Styled, table } from '../text.js';
+import { counted, duration, Styled, table, time } from '../text.js';
 
 export function addOrder(program: Command, cli: Cli): void {
-  program
-    .command('order')
-    .description('what happened to one order')
+  const group = program.command('order').description('orders that wait too long, and what happened to one order');
+  group
+    .command('late')
+    .description('list the orders that wait too long for their payment, the oldest first')
+    .option('--limit <count>', 'how many are listed', count, 50)
+    .action(cli.action(late));
+  group
     .command('trace')
     .description('show the timelines of both services, and the messages between them, on one time axis')
     .addArgument(new Argument('<id>', 'the id of the order'))
     .action(cli.action(trace));
+}
+
+async function late({ terminal, connections }: Session, { limit }: { readonly limit: number }): Promise<void> {
+  const items = await firstOf(connections.orders.getOrders({ late: true, sort: 'created' }), limit);
+  terminal.result({ items }, () =>
+    table(terminal, items, [
+      { title: 'ORDER', value: ({ id }) => id },
+      { title: 'STATUS', value: ({ status }) => status },
+      { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },
+      { title: 'CUSTOMER', value: ({ customerId }) => customerId, isElastic: true },
+    ]),
+  );
 }
 
 async function trace({ terminal, connections }: Session, _options: object, orderId: string): Promise<void> {
