@@ -4,12 +4,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { root, runsPrometheusProgram } from '@twinbox/tools';
 import { parse } from 'yaml';
-import { PROMETHEUS, rulesOf, ruleTests } from './support/prometheus.js';
+import { pageOf, PROMETHEUS, rulesOf, ruleTests } from './support/prometheus.js';
 
 const promtool = async (...args: string[]) => (await promisify(execFile)('promtool', args)).stdout;
-
-/** In `RefundPendingTooLong`, the page is `refund-pending-too-long`. */
-const pageOf = (alert: string) => `docs/runbooks/${alert.replaceAll(/(?<!^)[A-Z]/g, '-$&').toLowerCase()}.md`;
 
 interface Case {
   readonly alert_rule_test: readonly {

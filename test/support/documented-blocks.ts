@@ -126,6 +126,10 @@ export const RUNS = {
     test: 'test/how-to.e2e.spec.ts',
     selects: (block) => isStep(block) && !block.text.startsWith('ORDER='),
   },
+  'commands for operators': {
+    test: 'test/runbooks.e2e.spec.ts',
+    selects: (block) => block.document === OPERATE && block.text.includes('npm run twinbox -- '),
+  },
   'queries for operators': {
     test: 'migrations/operate-queries.int.spec.ts',
     selects: (block) => block.document === OPERATE && block.text.startsWith('psql '),

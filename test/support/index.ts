@@ -37,5 +37,5 @@ export { describeRunningService } from './running-service.js';
 export { type ServiceName } from '@twinbox/migrations/services';
 export { createServiceDatabase, createServiceDatabaseIn, PASSWORDS } from './service-database.js';
 export { type ServiceProcess, startRelay, startService, stopServices } from './service-process.js';
-export { createServiceTopics, type ServiceTopics } from './service-topics.js';
+export { createServiceTopics, nameServiceTopics, type ServiceTopics } from './service-topics.js';
 export { createWallClock, type WallClock, whyNoWallClock } from './wall-clock.js';

@@ -15,6 +15,9 @@ interface Rule {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** Returns the path of the runbook: `RefundPendingTooLong` has `docs/runbooks/refund-pending-too-long.md`. */
+export const pageOf = (alert: string) => `docs/runbooks/${alert.replaceAll(/(?<!^)[A-Z]/g, '-$&').toLowerCase()}.md`;
+
 /** Returns the rules of a file. */
 export async function rulesOf(file: 'alerts.yml' | 'recording.yml'): Promise<readonly Rule[]> {
   const { groups } = parse(await readFile(join(PROMETHEUS, file), 'utf8')) as {

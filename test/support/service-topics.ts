@@ -13,20 +13,25 @@ export interface ServiceTopics {
   env(name: string): Record<string, string>;
 }
 
+/** Creates the topics. */
 export async function createServiceTopics(brokers: readonly string[] = testBrokers()): Promise<ServiceTopics> {
+  const named = nameServiceTopics(brokers);
+  await createTopics({ brokers, clientId: 'test' }, named.topics);
+  return named;
+}
+
+/** Chooses names for the topics, and leaves their creation to the caller. */
+export function nameServiceTopics(brokers: readonly string[] = testBrokers()) {
   const unique = randomBytes(4).toString('hex');
-  const topics: Pick<typeof contracts, Topic> = contracts;
-  const nameOf = (topic: Topic) => `${topics[topic].name}-${unique}`;
-  await createTopics(
-    { brokers, clientId: 'test' },
-    TOPICS.map((topic) => ({ ...topics[topic], name: nameOf(topic) })),
-  );
+  const contractOf: Pick<typeof contracts, Topic> = contracts;
+  const nameOf = (topic: Topic) => `${contractOf[topic].name}-${unique}`;
   const names = Object.fromEntries(TOPICS.map((topic) => [`${topic}_TOPIC`, nameOf(topic)]));
   return {
     brokers,
+    topics: TOPICS.map((topic) => ({ ...contractOf[topic], name: nameOf(topic) })),
     orderEvents: nameOf('ORDER_EVENTS'),
     paymentEvents: nameOf('PAYMENT_EVENTS'),
-    env: (name) => ({
+    env: (name: string) => ({
       KAFKA_BROKERS: brokers.join(','),
       ...names,
       CONSUMER_GROUP: `${name}-${unique}`,
