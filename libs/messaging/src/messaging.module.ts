@@ -65,6 +65,20 @@ class PollLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
+/** The classes that a service may inject and that need no factory. */
+const INJECTABLE = [
+  InboxRecords,
+  DeadLetters,
+  AggregateMessages,
+  ParkedMessageList,
+  Jobs,
+  DeadJobs,
+  Overview,
+  AuditTrail,
+  Operations,
+  Pauses,
+];
+
 /**
  * The outbox, relay, inbox and jobs of one service. Requires the service's TypeORM `DataSource` as a provider, and the tables of
  * `messagingTables` in its schema. {@link connectInboxes} connects the consumers.
@@ -92,38 +106,13 @@ export class MessagingModule {
         PollLifecycle,
         AfterCommit,
         outboxProvider(options),
-        InboxRecords,
-        DeadLetters,
-        AggregateMessages,
-        ParkedMessageList,
-        Jobs,
-        DeadJobs,
         JobHandlers,
         JobLifecycle,
-        Overview,
-        AuditTrail,
         operationKinds,
-        Operations,
         OperationLifecycle,
-        Pauses,
+        ...INJECTABLE,
       ],
-      exports: [
-        MessagingHealth,
-        MessagingMetrics,
-        Incidents,
-        AfterCommit,
-        Outbox,
-        InboxRecords,
-        DeadLetters,
-        AggregateMessages,
-        ParkedMessageList,
-        Jobs,
-        DeadJobs,
-        Overview,
-        AuditTrail,
-        Operations,
-        Pauses,
-      ],
+      exports: [MessagingHealth, MessagingMetrics, Incidents, AfterCommit, Outbox, ...INJECTABLE],
     };
   }
 }

@@ -20,6 +20,21 @@ export const key: JsonSchema = {
   'x-field': 'orderId',
 };
 
+/** The headers of the trace that a message belongs to. */
+const TRACE_HEADERS = {
+  traceparent: {
+    description:
+      'The trace that the message belongs to (W3C Trace Context). Only messages of requests that are traced have it.',
+    type: 'string',
+    examples: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+  },
+  tracestate: {
+    description: 'What tracing systems add to `traceparent` (W3C Trace Context).',
+    type: 'string',
+    examples: ['vendor=00f067aa0ba902b7'],
+  },
+};
+
 /** Returns the schema of a message's headers: a CloudEvent in binary mode of the Kafka binding. All values are UTF-8 text. */
 export function headersOf({ type, version }: EventVersion, source: string): JsonSchema {
   return {
@@ -61,17 +76,7 @@ export function headersOf({ type, version }: EventVersion, source: string): Json
         const: 'application/json',
         examples: ['application/json'],
       },
-      traceparent: {
-        description:
-          'The trace that the message belongs to (W3C Trace Context). Only messages of requests that are traced have it.',
-        type: 'string',
-        examples: ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
-      },
-      tracestate: {
-        description: 'What tracing systems add to `traceparent` (W3C Trace Context).',
-        type: 'string',
-        examples: ['vendor=00f067aa0ba902b7'],
-      },
+      ...TRACE_HEADERS,
     },
     required: ['ce_specversion', 'ce_id', 'ce_source', 'ce_type', 'ce_dataschema'],
   };
