@@ -99,13 +99,15 @@ it('a locked request does not block others', async () => {
   await writer.startTransaction();
   await writer.query('update payments.payment_requests set expires_at = now() where id = $1', byId);
   await holder.startTransaction();
+  const [{ pid }] = (await holder.query('select pg_backend_pid() as pid')) as [{ pid: number }];
   const hold = holder.query('select from payments.payment_requests where id = $1 for update', byId);
   // It queues for the lock before anybody can see that the request is due.
   await until('the holder waits for the lock', async () => {
-    const waiting = await service.database.sql(
-      'select from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0',
+    const [blocked] = await service.database.sql<{ waits: boolean }>(
+      'select cardinality(pg_blocking_pids($1)) > 0 as waits',
+      [pid],
     );
-    return waiting.length > 0;
+    return blocked?.waits;
   });
   await writer.commitTransaction();
   await hold;
