@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { until } from '@twinbox/messaging/testing';
 import { blocksFor, cutOff } from '@twinbox/test-support';
 import { runsPrometheusProgram } from '@twinbox/tools';
@@ -18,6 +19,10 @@ const referencesOf = (list: string, text: string, service = '') =>
 
 const referenceOf = (list: string, text: string) => referencesOf(list, text)[0] ?? '';
 
+/** Waits for a condition that starts programs to evaluate it, which is worth a second of patience. */
+const eventually = <T>(what: string, condition: () => T | Promise<T>) =>
+  until(what, async () => (await condition()) || setTimeout(1000, undefined));
+
 /** Alerts are evaluated as if the state that a test has caused had lasted, so no test waits for minutes. */
 following('a runbook, followed on a running system with its fault', () => {
   let system: RunningSystem;
@@ -35,10 +40,11 @@ following('a runbook, followed on a running system with its fault', () => {
     if (!page) throw new Error(`there is no alert ${alert}`);
     return page;
   };
-  const fires = (alert: string, ...how: Parameters<RunningSystem['alerts']['firing']>) =>
-    until(`${alert} fires`, async () => (await system.alerts.firing(...how)).includes(alert));
-  const isSilent = (alert: string, ...how: Parameters<RunningSystem['alerts']['firing']>) =>
-    until(`${alert} is silent`, async () => !(await system.alerts.firing(...how)).includes(alert));
+  type How = Parameters<RunningSystem['alerts']['firing']>;
+  const fires = (alert: string, ...how: How) =>
+    eventually(`${alert} fires`, async () => (await system.alerts.firing(...how)).includes(alert));
+  const isSilent = (alert: string, ...how: How) =>
+    eventually(`${alert} is silent`, async () => !(await system.alerts.firing(...how)).includes(alert));
 
   it('RelayWithoutLeader: a relay is started for a service that has none', async () => {
     const page = runbook('RelayWithoutLeader');
@@ -112,7 +118,7 @@ following('a runbook, followed on a running system with its fault', () => {
     await system.faults.publish('OrderPlaced', data, { key: unknown });
     await fires('DeadLetters');
 
-    const shown = await until('all four are dead', async () => {
+    const shown = await eventually('all four are dead', async () => {
       const text = await page.run('See it', 'dead-letters causes');
       return text.match(/^payments\/inbox\//gm)?.length === 4 && text;
     });
@@ -128,7 +134,7 @@ following('a runbook, followed on a running system with its fault', () => {
     await page.run('Repair it', 'dead-letters edit', { LETTER });
     await system.shop.requestOf(unknown);
     // order-service cannot read its copy for the notifications, and does not know the order of the payment request.
-    const useless = await until('order-service has both', async () => {
+    const useless = await eventually('order-service has both', async () => {
       const letters = referencesOf(await page.run('Verify it', 'dead-letters list'), unknown, 'orders/');
       return letters.length === 2 && letters;
     });
@@ -145,7 +151,7 @@ following('a runbook, followed on a running system with its fault', () => {
     await system.shop.placeAndCancel('eve');
     await fires('JobsDead');
 
-    const shown = await until('both are dead', async () => {
+    const shown = await eventually('both are dead', async () => {
       const text = await page.run('See it', 'jobs causes');
       return text.match(/^orders\//gm)?.length === 2 && text;
     });
@@ -168,7 +174,7 @@ following('a runbook, followed on a running system with its fault', () => {
     const accepted = system.mails.accepted.length;
     // The service notifies 32 customers at a time.
     await Promise.all(Array.from({ length: 34 }, () => system.shop.placeAndCancel('bob')));
-    await until('some jobs find no place', () =>
+    await eventually('some jobs find no place', () =>
       system.database
         .sql(
           `update orders.jobs set run_at = run_at - interval '2 minutes' where lease is null and run_at < now() returning id`,
@@ -183,7 +189,7 @@ following('a runbook, followed on a running system with its fault', () => {
     system.mails.recover();
     await page.run('Repair it', 'queues resume', queue);
 
-    await until('all are notified', () => system.mails.accepted.length === accepted + 34);
+    await eventually('all are notified', () => system.mails.accepted.length === accepted + 34);
     await isSilent('JobsOverdue');
     expect(await page.run('Verify it', 'status')).toMatch(/notification +running +0 +0 /);
   });
@@ -206,7 +212,7 @@ following('a runbook, followed on a running system with its fault', () => {
     );
     await fires('RefundPendingTooLong');
 
-    const shown = await until('both jobs are dead', async () => {
+    const shown = await eventually('both jobs are dead', async () => {
       const text = await page.run('See it', 'refunds list');
       return text.match(/^payments\//gm)?.length === 2 && text;
     });
@@ -214,7 +220,7 @@ following('a runbook, followed on a running system with its fault', () => {
     await repair();
     const cause = { CAUSE: 'the ledger is broken' };
     expect(await page.run('Repair it', 'jobs retry', cause)).toMatch(/done +1 of 1/);
-    await until('the first is refunded', async () => (await system.shop.statusOf(first)) === 'REFUNDED');
+    await eventually('the first is refunded', async () => (await system.shop.statusOf(first)) === 'REFUNDED');
     await page.run('Repair it', 'refunds confirm', { REFUND: second, JOB: referenceOf(shown, 'gone') });
 
     expect(await system.shop.statusOf(second)).toBe('REFUNDED');
@@ -244,7 +250,7 @@ following('a runbook, followed on a running system with its fault', () => {
     await fires('ConsumerStalled');
 
     expect(await page.run('See it', 'status')).toMatch(/payment-service .* Stable +1 /);
-    await until('health names the error', async () =>
+    await eventually('health names the error', async () =>
       (await page.run('See it', 'curl')).includes('permission denied for table inbox'),
     );
     await page.run('Repair it', 'npm run migrate', system.migration);
@@ -274,7 +280,7 @@ following('a runbook, followed on a running system with its fault', () => {
     const OPERATION = referenceOf(await lag.run('Repair it', 'operations list'), 'replay');
     expect(await lag.run('Repair it', 'operations cancel', { OPERATION })).toMatch(/state +cancel/);
     for (const alert of ['ServiceDown', 'ConsumerLag']) await isSilent(alert);
-    await until('the lag is 0', async () =>
+    await eventually('the lag is 0', async () =>
       /payment-service .* 0 +0 +0 +0 /.test(await lag.run('Verify it', 'status')),
     );
   });
@@ -282,15 +288,21 @@ following('a runbook, followed on a running system with its fault', () => {
   it('MetricsIncomplete, ErrorBudgetBurn: services recover by themselves once PostgreSQL is back', async () => {
     const [metrics, errors] = [runbook('MetricsIncomplete'), runbook('ErrorBudgetBurn')];
     const request = () => system.shop.place().catch((error: unknown) => error);
+    // A reading of the database, and so its failure, is shared by the scrapes of a second.
+    const anotherScrape = async () => {
+      const failures = () => system.alerts.total('messaging_scrape_errors_total');
+      const before = await failures();
+      await until('another reading fails', async () => (await failures()) > before);
+    };
     const restore = await cutOff(system.database);
-    await fires('MetricsIncomplete', request);
+    await fires('MetricsIncomplete', anotherScrape);
     await fires('ErrorBudgetBurn', request);
 
     for (const page of [metrics, errors])
       expect(await page.run('See it', 'status', {}, 1)).toMatch(/orders\n +.*database/);
     await restore();
 
-    await until('nothing fails', async () => !(await errors.run('Verify it', 'status')).includes('failing'));
+    await eventually('nothing fails', async () => !(await errors.run('Verify it', 'status')).includes('failing'));
     for (const alert of ['MetricsIncomplete', 'ErrorBudgetBurn']) await isSilent(alert, request);
     await metrics.run('Verify it', 'status');
   });
@@ -322,7 +334,7 @@ following('a runbook, followed on a running system with its fault', () => {
   });
 
   it('nothing is left to repair, and each alert and command was part of a test', async () => {
-    await until('no alert fires', async () => (await system.alerts.firing()).length === 0);
+    await eventually('no alert fires', async () => (await system.alerts.firing()).length === 0);
 
     expect([...system.alerts.seen].toSorted()).toEqual([...pages.keys()].toSorted());
     expect([...pages.values()].flatMap(({ left }) => left)).toEqual([]);

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { stringify } from 'yaml';
 import { PROMETHEUS } from '../support/prometheus.js';
 
 const RULES = ['alerts.yml', 'recording.yml'].map((name) => join(PROMETHEUS, name));
+/** What the rules name. Other metrics would only cost time. */
+const NAMED = new Set(RULES.flatMap((path) => readFileSync(path, 'utf8').match(/\w+/g) ?? []));
 
 /** A process whose metrics Prometheus reads. */
 export interface Target {
@@ -50,12 +53,18 @@ export class Alerts {
     return names;
   }
 
+  /** Returns the sum of a metric over all its labels and processes. */
+  async total(name: string): Promise<number> {
+    const samples = [...(await this.scrape())].filter(([series]) => series.startsWith(`${name}{`));
+    return samples.reduce((sum, [, value]) => sum + value, 0);
+  }
+
   private async scrape(): Promise<Scrape> {
     return new Map((await Promise.all(this.targets().map(scrapeOf))).flat());
   }
 }
 
-/** Fails if a metric is neither a counter nor a gauge that its name tells apart. */
+/** The names of counters and gauges tell them apart. */
 const isCounter = (series: string) => /^\w+(_total|_count|_sum|_bucket)\{/.test(series);
 
 async function scrapeOf({ job, url }: Target): Promise<[string, number][]> {
@@ -66,7 +75,9 @@ async function scrapeOf({ job, url }: Target): Promise<[string, number][]> {
   if (!response?.ok) return [[`up{${target}}`, 0]];
   const samples = (await response.text()).split('\n').flatMap((line): [string, number][] => {
     const [, name, labels, value] = /^(\w+)(?:\{(.*)\})? (-?[\d.e+-]+)$/.exec(line) ?? [];
-    return name === undefined ? [] : [[`${name}{${labels === undefined ? '' : `${labels},`}${target}}`, Number(value)]];
+    return name === undefined || !NAMED.has(name)
+      ? []
+      : [[`${name}{${labels === undefined ? '' : `${labels},`}${target}}`, Number(value)]];
   });
   return [[`up{${target}}`, 1], ...samples];
 }
