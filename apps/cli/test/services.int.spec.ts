@@ -113,6 +113,18 @@ async function anOrder(): Promise<string> {
   return id;
 }
 
+/** Makes the payment of an order one that must go back, and returns its id. */
+async function aPendingRefund(orderId: string): Promise<string> {
+  const [request] = await until('the payment is requested', async () => {
+    const rows = await database.sql<{ id: string }>(
+      `update payments.payment_requests set status = 'REFUND_PENDING' where order_id = $1 returning id`,
+      [orderId],
+    );
+    return rows.length > 0 && rows;
+  });
+  return request!.id;
+}
+
 /** Returns everything that a command could have changed. */
 async function stateOfMessaging(): Promise<unknown> {
   return database.sql(`
@@ -400,7 +412,11 @@ describe('a trace of an order', () => {
       const has = (text: string) => steps.some(({ what }) => what.includes(text));
       return has('PaymentRequested processed') && has('PAYMENT_PENDING') && steps;
     });
-    const { stdout } = await as('operator', { typed: '', columns: 160 })('order', 'trace', order);
+    // The relay records what it has published once a second.
+    const { stdout } = await until('the messages count as published', async () => {
+      const ran = await as('operator', { typed: '', columns: 160 })('order', 'trace', order);
+      return ran.stdout.includes('Nothing is parked, dead or unpublished.') && ran;
+    });
 
     const places = steps.map(({ service, place, what }) => `${service} ${place} ${what}`);
     expect(places).toEqual(
@@ -413,7 +429,6 @@ describe('a trace of an order', () => {
       ]),
     );
     expect(stdout).toMatch(/\+\d+ ms/);
-    expect(stdout).toContain('Nothing is parked, dead or unpublished.');
   });
 
   it('marks a message that is not published yet', async () => {
@@ -449,6 +464,7 @@ it('the program prints nothing but JSON with --json', async () => {
 
 it('every command of docs/command-line.md succeeds', async () => {
   const order = await anOrder();
+  const refund = await aPendingRefund(order);
   const file = join(folder, 'corrected.json');
   const items = [{ productId: 'tea', name: 'Tea', quantity: 2, unitPrice: 450 }];
   const corrected = { orderId: NOBODY, customerId: 'ada', total: 900, currency: 'EUR', items };
@@ -466,6 +482,7 @@ it('every command of docs/command-line.md succeeds', async () => {
     const args = [...words.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) =>
       (quoted ?? word)
         .replace('$ORDER', order)
+        .replace('$REFUND', refund)
         .replace('corrected.json', file)
         .replace('payments/payment-service', `payments/${consumer()}`)
         .replace(/payments\/inbox\/(\d)$/, (_, n) => references[Number(n) - 1]!),
