@@ -4,6 +4,6 @@ import { startOrderService } from './order-service.harness.js';
 describe('order-service', () => {
   describeEdge({
     start: () => startOrderService(),
-    headersFor: () => ({ 'x-user-id': 'ops', 'x-roles': 'operator' }),
+    headersFor: () => ({ 'x-user-id': 'ops', 'x-roles': 'admin' }),
   });
 });

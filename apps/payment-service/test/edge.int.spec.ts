@@ -7,11 +7,11 @@ const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 describe('payment-service', () => {
   describeEdge({
     start: () => startPaymentService({ config: { WEBHOOK_SECRET: SECRET } }),
-    headersFor: (route, body) => (route.startsWith('/webhooks') ? signed(body) : operator),
+    headersFor: (route, body) => (route.startsWith('/webhooks') ? signed(body) : admin),
   });
 });
 
-const operator = { 'x-user-id': 'ops', 'x-roles': 'operator' };
+const admin = { 'x-user-id': 'root', 'x-roles': 'admin' };
 
 function signed(body: string): Record<string, string> {
   const at = new Date();

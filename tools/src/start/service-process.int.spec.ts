@@ -6,7 +6,7 @@ import { root } from '../checkout.js';
 import { SERVICE_HEAP } from '../memory.js';
 import { freePort } from '../servers/ports.js';
 import { pidsWithArguments, until } from '../servers/processes.js';
-import { ServiceProcess } from './service-process.js';
+import { ServiceProcess, TELEMETRY } from './service-process.js';
 
 it.each(SERVICES.map(({ name }) => name))('P7 starts %s with a heap limit', async (name) => {
   const directory = await mkdtemp(join(tmpdir(), 'it-service-'));
@@ -30,7 +30,7 @@ it.each(SERVICES.map(({ name }) => name))('P7 starts %s with a heap limit', asyn
       ),
     60_000,
   );
-  const bounded = await pidsWithArguments(SERVICE_HEAP, join(root, 'apps', name, 'dist/main.js'));
+  const bounded = await pidsWithArguments(SERVICE_HEAP, ...TELEMETRY, join(root, 'apps', name, 'dist/main.js'));
   await service.stop(10_000);
   await rm(directory, { recursive: true });
 

@@ -24,7 +24,7 @@ export interface ServiceOptions {
 }
 
 /** Starts tracing if the environment asks for it. */
-const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
+export const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
 
 /** A running service. */
 export class ServiceProcess {

@@ -210,7 +210,7 @@ export class MessagingOverviewDto implements MessagingOverview {
   @ApiProperty({
     type: String,
     nullable: true,
-    example: null,
+    example: 'Connection timeout',
     description: 'Why the parts that Kafka knows are missing; null if they are not.',
   })
   readonly kafkaProblem!: string | null;
