@@ -73,7 +73,9 @@ function nullsIn(
   const here = api.meets(schema as JsonSchema, null) ? [] : [{ pointer, body: null }];
   if (items) {
     const [item] = value as unknown[];
-    const inner = nullsIn(api, document, items, item, `${pointer}/0`);
+    // Errors of values that are no objects name their list.
+    const place = resolved(document, items).properties ? `${pointer}/0` : pointer;
+    const inner = nullsIn(api, document, items, item, place);
     return [...here, ...inner.map((one) => ({ ...one, body: [one.body] }))];
   }
   const fields = value as Readonly<Record<string, unknown>>;

@@ -31,7 +31,7 @@ function hasExample(content: Content, document: OpenAPIObject): boolean {
 
 // A schema has an example if it states one or if all of its properties have one.
 function schemaHasExample(schema: Schema | undefined, document: OpenAPIObject, depth: number): boolean {
-  if (!schema || depth > 10) return false;
+  if (!schema || depth > 20) return false;
   if (schema.example !== undefined || schema.enum !== undefined || schema.type === 'boolean') return true;
   if (schema.type === 'null') return true;
   if (schema.$ref) {
