@@ -3,7 +3,7 @@ import { type ClientOptions, type Role } from '@twinbox/client';
 import { createAdminClient } from '@twinbox/client/admin';
 import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
 import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
-import { type Administration } from './administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
 import { CommandFailed, UsageError } from './failures.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,8 +38,8 @@ export class Connections {
     return createPaymentsClient(this.optionsFor('payments'));
   }
 
-  admin(service: ServiceName): Administration {
-    return createAdminClient(this.optionsFor(service)) as Administration;
+  admin(service: ServiceName): AdminClient {
+    return createAdminClient(this.optionsFor(service));
   }
 
   /** Returns how to reach a service. @throws UsageError if its address is not a URL */

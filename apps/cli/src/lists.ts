@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Page, type Pages, type TwinboxProblem } from '@twinbox/client';
-import { type Administration } from './administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
 import { count, type Session } from './cli.js';
 import { type ServiceName, SERVICES } from './connection.js';
 import { UsageError } from './failures.js';
@@ -30,7 +30,7 @@ export function withListOptions(command: Command): Command {
 export async function printList<T>(
   { terminal, connections }: Session,
   { service, limit }: ListOptions,
-  list: (admin: Administration, limit: number) => ListOf<T> | readonly ListOf<T>[],
+  list: (admin: AdminClient, limit: number) => ListOf<T> | readonly ListOf<T>[],
   columns: readonly Column<Owned<T>>[],
 ): Promise<void> {
   const lists = await Promise.all(

@@ -1,4 +1,4 @@
-import { type Administration, type InboxRecord, type MessagesOfAggregate } from './administration.js';
+import { type AdminClient, type InboxRecord, type MessagesOfAggregate } from '@twinbox/client/admin';
 import { type Connections, SERVICES, type ServiceName } from './connection.js';
 import { counted, time } from './text.js';
 
@@ -128,7 +128,7 @@ function jobSteps(service: ServiceName, jobs: MessagesOfAggregate['jobs']): Step
   });
 }
 
-async function recordsOf(admin: Administration, ids: readonly string[]): Promise<readonly InboxRecord[]> {
+async function recordsOf(admin: AdminClient, ids: readonly string[]): Promise<readonly InboxRecord[]> {
   const records: InboxRecord[] = [];
   for (let from = 0; from < ids.length; from += MOST_IDS)
     records.push(...(await admin.listInboxRecords({ messageId: ids.slice(from, from + MOST_IDS) })).items);

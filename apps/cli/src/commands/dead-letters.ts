@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
-import { type Administration, type DeadLetter } from '../administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
+import { type DeadLetter } from '../dead-letter.js';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
@@ -42,7 +43,7 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     const { service, box, id } = letterOf(text, named);
     return { service, id: { box, id } };
   },
-  calls: (admin: Administration) => ({
+  calls: (admin: AdminClient) => ({
     list: (query) => boxesOf(query).map((box) => admin.listDeadLetters({ ...query, box })),
     causes: async (query) => {
       const boxes = boxesOf(query).map((box) => admin.listDeadLetterCauses({ ...query, box }));

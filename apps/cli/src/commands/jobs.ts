@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/client/admin';
-import { type Administration } from '../administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
@@ -33,7 +33,7 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
     const { service, rest } = referenceOf(text, named, EXAMPLE);
     return { service, id: rest };
   },
-  calls: (admin: Administration) => ({
+  calls: (admin: AdminClient) => ({
     list: (query) => [admin.listDeadJobs(query)],
     causes: async (query) => (await admin.listDeadJobCauses(query)).items,
     find: (id) => admin.getDeadJob({ id }),

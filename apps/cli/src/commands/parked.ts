@@ -1,6 +1,6 @@
 import { type ListDeadLettersInput } from '@twinbox/client/admin';
 import { Argument, type Command } from 'commander';
-import { type Administration, type ParkedMessage } from '../administration.js';
+import { type AdminClient, type ParkedMessage } from '@twinbox/client/admin';
 import { type Cli, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
 import { details } from '../details.js';
@@ -33,7 +33,7 @@ type ParkedOptions = ListOptions &
 
 async function listParked(session: Session, { service, limit, ...filter }: ParkedOptions): Promise<void> {
   const options = { ...(service && { service }), limit };
-  const list = (admin: Administration, limit: number) =>
+  const list = (admin: AdminClient, limit: number) =>
     boxesOf(filter).map((box) => admin.listParkedMessages({ ...filter, box, limit }));
   await printList(session, options, list, [
     { title: 'MESSAGE', value: ({ service, box, id }) => `${service}/${box}/${id}` },

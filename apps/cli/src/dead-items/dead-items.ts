@@ -1,6 +1,6 @@
 import { type Option } from 'commander';
 import { type CauseGroup, type CreateOperationInput, type FailedAttempt } from '@twinbox/client/admin';
-import { type Administration } from '../administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
 import { type ServiceName } from '../connection.js';
 import { type ListOf } from '../lists.js';
 import { type Column, type Value } from '../text.js';
@@ -49,7 +49,7 @@ export interface DeadItems<Item, Whole extends WithHistory, Id> {
   /** Returns the filters of stored operations: one for each box that may have such items. */
   readonly bulkFilters: (filter: Filters & { readonly all?: boolean }) => readonly CreateOperationInput['filter'][];
   readonly idOf: (text: string, service: ServiceName | undefined) => { readonly service: ServiceName; readonly id: Id };
-  readonly calls: (admin: Administration) => DeadItemCalls<Item, Whole, Id>;
+  readonly calls: (admin: AdminClient) => DeadItemCalls<Item, Whole, Id>;
   /** The content of one that an operator may edit. */
   readonly contentOf: (whole: Whole) => string;
   /** Everything else that is known about it. */

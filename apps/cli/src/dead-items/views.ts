@@ -1,4 +1,4 @@
-import { type Administration } from '../administration.js';
+import { type AdminClient } from '@twinbox/client/admin';
 import { type Session } from '../cli.js';
 import { details } from '../details.js';
 import { type ListOptions, printList } from '../lists.js';
@@ -12,7 +12,7 @@ export async function list<Item, Whole extends WithHistory, Id>(
   options: ListOptions,
 ): Promise<void> {
   const query = filterOf(items.filters(), options);
-  const lists = (admin: Administration, limit: number) => items.calls(admin).list({ ...query, limit });
+  const lists = (admin: AdminClient, limit: number) => items.calls(admin).list({ ...query, limit });
   await printList(session, options, lists, items.columns);
 }
 
