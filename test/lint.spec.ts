@@ -154,12 +154,21 @@ it('nine of ten source files have at most 150 lines, because a longer one usuall
   expect(p90).toBeLessThanOrEqual(150);
 });
 
-it('the specs of libs/messaging have at least as many lines as its sources, not counting its test kit', async () => {
-  const sum = (lines: readonly number[]) => lines.reduce((all, some) => all + some, 0);
+it('the specs of libs/messaging have at least as many lines of code as its sources, not counting its test kit', async () => {
+  // Comments do not count: every export of a source has a docstring, and a spec has none.
+  const codeOf = async (isCounted: (file: string) => boolean) => {
+    let lines = 0;
+    for await (const file of glob('libs/messaging/src/**/*.ts', { cwd: ROOT }))
+      if (isCounted(file)) {
+        const text = await readFile(join(ROOT, file), 'utf8');
+        lines += text.replaceAll(/^ *(\/\/.*|\/\*[^]*?\*\/)\n/gm, '').split('\n').length - 1;
+      }
+    return lines;
+  };
   const isSource = (file: string) => !isSpec(file) && !file.startsWith('libs/messaging/src/testing/');
 
-  const specs = sum(await linesOf('libs/messaging/src/**/*.ts', isSpec));
-  const sources = sum(await linesOf('libs/messaging/src/**/*.ts', isSource));
+  const specs = await codeOf(isSpec);
+  const sources = await codeOf(isSource);
 
   expect(sources).toBeGreaterThan(0);
   expect(specs / sources).toBeGreaterThanOrEqual(1);

@@ -65,12 +65,12 @@ export {
 
 // Messages that wait, and messages of one aggregate
 export {
-  AggregateMessages,
   type HeldMessage,
   type JobOfAggregate,
   type MessagesOfAggregate,
   type RaisedMessage,
-} from './inspection/aggregate-messages.js';
+} from './inspection/aggregate-message.js';
+export { AggregateMessages } from './inspection/aggregate-messages.js';
 export {
   type Blocker,
   type ParkedFilter,

@@ -30,10 +30,7 @@ export function addReflection(server: Server, descriptors: Uint8Array, names: re
 
 /** The messages of both versions are the same on the wire. */
 const ServerReflectionServiceV1Alpha: ServiceDefinition = {
-  serverReflectionInfo: {
-    ...ServerReflectionService.serverReflectionInfo,
-    path: `/${V1_ALPHA}/ServerReflectionInfo`,
-  },
+  serverReflectionInfo: { ...ServerReflectionService.serverReflectionInfo, path: `/${V1_ALPHA}/ServerReflectionInfo` },
 };
 
 /** Answers the requests one by one, at the client's pace. */

@@ -3,10 +3,8 @@ import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.j
 import { type LetterPage, limitOf, type Page, toPage } from '../operations/operator.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
-import { quoteIdentifier } from '../postgres/schema.js';
 import { type ParkedFilter, type ParkedMessage, type WholeParkedMessage } from './parked-message.js';
-
-const SHOWN_KEY_BYTES = 1020;
+import { parkedSql } from './parked-message-sql.js';
 
 type Row = Omit<ParkedMessage, 'key' | 'waitsFor'> & {
   key: Buffer | string | null;
@@ -21,48 +19,13 @@ type Row = Omit<ParkedMessage, 'key' | 'waitsFor'> & {
  */
 @Injectable()
 export class ParkedMessageList {
-  private readonly sql: Readonly<
-    Record<'outbox' | 'inbox', { readonly row: string; readonly from: string; readonly whole: string }>
-  >;
+  private readonly sql: ReturnType<typeof parkedSql>;
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly dataSources: DataSources,
   ) {
-    const s = quoteIdentifier(options.schema);
-    // A blocker is the first of its key, found by inbox_parked_arrival or outbox_parked_key.
-    this.sql = {
-      inbox: {
-        row: `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.type, substring(p.key for ${SHOWN_KEY_BYTES}) as key,
-              p.consumer, p.topic, p.attempts, p.error, p.parked_at as since, p.next_attempt_at as "nextAttemptAt",
-              b.id::text as blocker, b.dead_at is not null as "blockerDead"`,
-        from: `${s}.inbox_parked p left join lateral (
-              select e.id, e.dead_at from ${s}.inbox_parked e
-               where e.consumer = p.consumer and e.key = p.key and e.holds_key and p.holds_key and e.id < p.id
-                 and (e.dead_at is null or e.consumer <> all($1::text[]))
-               order by e.id limit 1) as b on true
-            where p.dead_at is null and ($2::bigint is null or p.id = $2) and ($3::bigint is null or p.id > $3)
-              and ($4::text is null or p.consumer = $4) and ($5::text[] is null or p.topic = any($5))
-              and ($6::text is null or p.type = $6) and ($7::bytea is null or p.key = $7)
-            order by p.id limit $8`,
-        whole: 'p.headers, p.value, p.history',
-      },
-      outbox: {
-        row: `'outbox' as box, p.position::text as id, p.id::text as "messageId", p.type, p.aggregateid as key, null as consumer,
-              p.aggregatetype as topic, 0 as attempts, null as error, p.created_at as since, null as "nextAttemptAt",
-              b.position::text as blocker, true as "blockerDead"`,
-        from: `${s}.outbox_parked p left join lateral (
-              select e.position from ${s}.outbox_parked e
-               where e.aggregatetype = p.aggregatetype and e.aggregateid = p.aggregateid and e.position < p.position
-                 and e.dead_at is not null and e.aggregatetype <> all($1::text[])
-               order by e.position limit 1) as b on true
-            where p.dead_at is null and ($2::bigint is null or p.position = $2) and ($3::bigint is null or p.position > $3)
-              and ($4::text is null) and ($5::text[] is null or p.aggregatetype = any($5))
-              and ($6::text is null or p.type = $6) and ($7::bytea is null or p.aggregateid = convert_from($7, 'UTF8'))
-            order by p.position limit $8`,
-        whole: `null as headers, convert_to(p.payload, 'UTF8') as value, '[]'::jsonb as history`,
-      },
-    };
+    this.sql = parkedSql(options.schema);
   }
 
   /**

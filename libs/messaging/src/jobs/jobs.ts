@@ -4,16 +4,11 @@ import { BatchedStatement } from '../postgres/batched-statement.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { type JobAddOptions, type JobRow, jobRows, type NewJob } from './new-job.js';
+import { type JobAddOptions, type JobRow, jobRows, type NewJob, type TracedJobRow } from './new-job.js';
 import { prepared } from '../postgres/prepared.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { POSTGRESQL } from '../tracing/attributes.js';
 import { traceCreations } from '../tracing/creations.js';
-import { type TraceContext } from '../tracing/trace-context.js';
-
-interface TracedJobRow extends JobRow {
-  readonly trace?: TraceContext | undefined;
-}
 
 /** What the statement that adds jobs has beside their other columns, and nothing if none of them is traced. */
 const TRACE = { columns: ', traceparent, tracestate', values: ', $6::text[], $7::text[]' };
@@ -47,9 +42,8 @@ export class Jobs {
    * process has one, it is woken right after the commit.
    *
    * Throws when `tx` has no open transaction, or when a job of another queue already has the id. Throws a PermanentError for input
-   * that the table cannot store: more than `MAX_PAYLOAD_BYTES` of JSON; text with a zero byte or half of a surrogate pair; an
-   * id that is not a UUID; a time outside the years 1 to 9999; a queue name or an aggregate id
-   * that is empty or longer than 255 characters.
+   * that the table cannot store: more than `MAX_PAYLOAD_BYTES` of JSON; text with a zero byte or half of a surrogate pair; an id that
+   * is not a UUID; a time outside the years 1 to 9999; a queue name or an aggregate id that is empty or longer than 255 characters.
    */
   async add(tx: EntityManager, queue: string, data: object, options: JobAddOptions = {}): Promise<string> {
     const [id = ''] = await this.addAll(tx, queue, [{ ...options, data }]);

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { isStorableJson, isUuid, textFlaw } from '../message/column-text.js';
 import { PermanentError } from '../errors.js';
 import { MAX_PAYLOAD_BYTES } from '../message/limits.js';
+import { type TraceContext } from '../tracing/trace-context.js';
 
 /** The id of a job and when it runs. */
 export interface JobAddOptions {
@@ -25,6 +26,11 @@ export interface JobRow {
   readonly json: string;
   readonly runAt: Date | undefined;
   readonly aggregateId: string | undefined;
+}
+
+/** A row with the trace of the code that adds the job. */
+export interface TracedJobRow extends JobRow {
+  readonly trace?: TraceContext | undefined;
 }
 
 /** Validates new jobs. @throws PermanentError for input that the table cannot store */

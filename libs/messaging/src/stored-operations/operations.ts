@@ -31,8 +31,7 @@ import {
 
 /**
  * The bulk actions of operators. An operation is stored, and then run by any one process of the service at a time, oldest first. If that
- * process dies, another continues where it stopped, and each item is handled once. Kinds: `retry-letters`, `discard-letters`,
- * `retry-jobs`, `discard-jobs` and `replay`.
+ * process dies, another continues where it stopped, and each item is handled once.
  *
  * The filter is frozen at creation together with a time, `asOf`. Items that came later, such as a retried letter that dies again, are not
  * handled. If two operations select the same item, the first to reach it gets it, and the other one skips it.

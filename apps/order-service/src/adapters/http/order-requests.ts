@@ -114,9 +114,9 @@ export class OrderRequests {
 
   /** Places a new order, together with those of concurrent requests. An order with a key is placed on its own. */
   private async placeAtOnce(exchange: Opening, placement: Placement): Promise<Answer<OrderDto>> {
+    const { wanted, origin } = placement;
     const decision = exchange.key ? undefined : await this.placements.place(placement);
     if (decision) return tagged(this.show(stateOrProblem(decision, orderProblems)), exchange.answer);
-    const { wanted, origin } = placement;
     return this.change(exchange, (tx) => this.placeOrder.atOnce(tx, wanted, origin), wanted.customerId);
   }
 
