@@ -70,6 +70,8 @@ describe('errors that must not be retried by kafkajs', () => {
     const error = new PartitionCountError('orders', 3, 6);
 
     expect(error.retriable).toBe(false);
-    expect(error.message).toMatch(/^topic orders has 3 partitions, but its contract declares 6\. .*docs\/how-to\/README\.md$/);
+    expect(error.message).toMatch(
+      /^topic orders has 3 partitions, but its contract declares 6\. .*docs\/how-to\/README\.md$/,
+    );
   });
 });
