@@ -7,11 +7,15 @@ import { DeadListQuery } from './dead-query.dto.js';
 import { FailedAttemptDto } from './letter.dto.js';
 
 const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+/** What `IsUUID` accepts. */
+const UUID =
+  '^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000|' +
+  '[fF]{8}-[fF]{4}-[fF]{4}-[fF]{4}-[fF]{12})$';
 const AT = '2026-11-30T23:45:00.000Z';
 
 export class JobParams {
   // Of any version, because an id may be derived from another one, as that of a refund is.
-  @ApiProperty({ format: 'uuid', example: JOB_ID })
+  @ApiProperty({ format: 'uuid', pattern: UUID, example: JOB_ID })
   @IsUUID()
   readonly id!: string;
 }
