@@ -1,4 +1,4 @@
-import { type Span, SpanKind } from '@opentelemetry/api';
+import { type Span, SpanKind, trace, TraceFlags } from '@opentelemetry/api';
 import * as attribute from './attributes.js';
 import { endAfter } from './end-after.js';
 import { formatTrace, type TraceContext } from './trace-context.js';
@@ -13,7 +13,8 @@ export interface Destination {
 
 /**
  * Calls `insert` with the rows of new messages or jobs and the trace context of each. Each has a span of its own, a child of the
- * active one, because whoever handles it continues from there. While tracing is off, `insert` gets the rows as they are.
+ * active one, because whoever handles it continues from there. In a trace that is not sampled there are no spans, and the rows continue
+ * it. While tracing is off, `insert` gets the rows as they are.
  */
 export async function traceCreations<Row extends { readonly id: string; readonly aggregateId?: string | undefined }>(
   destination: Destination,
@@ -23,6 +24,12 @@ export async function traceCreations<Row extends { readonly id: string; readonly
   const tracer = activeTracer();
   if (tracer === undefined) {
     await insert(rows);
+    return;
+  }
+  const active = trace.getActiveSpan()?.spanContext();
+  if (active && (active.traceFlags & TraceFlags.SAMPLED) === 0) {
+    const unsampled = formatTrace(active);
+    await insert(rows.map((row) => ({ ...row, trace: unsampled })));
     return;
   }
   const { system, name } = destination;

@@ -1,4 +1,13 @@
-import { type Context, context, createContextKey, ROOT_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  context,
+  createContextKey,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+  TraceFlags,
+} from '@opentelemetry/api';
 import * as attribute from './attributes.js';
 import { type Destination } from './creations.js';
 import { endAfter, recordFailure } from './end-after.js';
@@ -24,7 +33,7 @@ const BATCH = createContextKey('twinbox batch');
 
 /**
  * Runs the handling of one message or job in a span, in the trace of the code that added it. `run` reports a failure that it handles
- * itself to its argument.
+ * itself to its argument. A trace that is not sampled gets no span, but goes on: what `run` adds belongs to it.
  */
 export async function traceProcessing<T>(
   processed: () => Processed,
@@ -35,6 +44,7 @@ export async function traceProcessing<T>(
   const { system, name, id, trace: added, record } = processed();
   const parent = parseTrace(added);
   const of = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
+  if (parent && (parent.traceFlags & TraceFlags.SAMPLED) === 0) return context.with(of, async () => run(ignore));
   const batch = context.active().getValue(BATCH) as Span | undefined;
   const attributes = {
     [attribute.SYSTEM]: system,

@@ -44,7 +44,8 @@ function startSend(tracer: Tracer, topic: string, messages: readonly Sent[]): Sp
 export function linksTo(messages: readonly Pick<Sent, 'traceparent' | 'tracestate'>[]): Link[] {
   const links: Link[] = [];
   for (const message of messages) {
-    if (!message.traceparent) continue;
+    // Most messages are not sampled.
+    if (!message.traceparent || message.traceparent.endsWith('-00')) continue;
     const context = parseTrace(message);
     if (context && (context.traceFlags & TraceFlags.SAMPLED) !== 0) links.push({ context });
     if (links.length === MAX_LINKS) break;

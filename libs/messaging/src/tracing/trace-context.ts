@@ -11,7 +11,8 @@ export interface TraceContext {
 
 /** The limit of the column. The specification asks for at least as many characters. */
 const MAX_TRACESTATE = 512;
-const TRACEPARENT = /^(?!ff)([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/;
+/** Ids of zeros only are invalid. */
+const TRACEPARENT = /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/;
 
 /** Formats the context of a span; undefined if it belongs to no trace. */
 export function formatTrace(of: SpanContext): TraceContext | undefined {
@@ -32,7 +33,6 @@ export function parseTrace(
   // Only a later version may have more fields.
   if (traceId === undefined || spanId === undefined || (version === '00' && more !== undefined)) return undefined;
   const of = { traceId, spanId, traceFlags: Number.parseInt(flags ?? '', 16) & TraceFlags.SAMPLED, isRemote: true };
-  if (!isSpanContextValid(of)) return undefined;
   return trace.tracestate ? { ...of, traceState: createTraceState(trace.tracestate) } : of;
 }
 

@@ -1,5 +1,5 @@
 import { type INestApplication } from '@nestjs/common';
-import { context, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { CounterController, startCounter } from '../../test/counter-process.js';
@@ -151,6 +151,26 @@ it('P9 each attempt at a job is in the trace of the code that added it, and so i
   } finally {
     await jobs.close();
   }
+});
+
+it('P9 a trace that is not sampled goes on through messages and handlers, without spans', async () => {
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  const unsampled = trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId: 'b7ad6b7169203331', traceFlags: 0 });
+  let seen: unknown;
+  CounterController.next = () => void (seen = trace.getActiveSpan()?.spanContext().traceId);
+
+  await context.with(unsampled, async () => add(sandbox.outboxOf(sandbox.newRelay()), 'a', 2));
+  await publish();
+  app = await startCounter(sandbox, { groupCommit: true });
+  await until('all are handled', async () => {
+    const [{ handled } = {}] = await sandbox.database.sql('select count(*)::int as handled from sandbox.effects');
+    return handled === 2;
+  });
+
+  const stored = await sandbox.database.sql('select distinct traceparent from sandbox.outbox');
+  expect(stored).toEqual([{ traceparent: `00-${traceId}-b7ad6b7169203331-00` }]);
+  expect(seen).toBe(traceId);
+  expect(exporter.getFinishedSpans()).toEqual([]);
 });
 
 it('P9 without an SDK nothing is traced: no span, no columns, no headers', async () => {
