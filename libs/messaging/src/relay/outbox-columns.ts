@@ -10,7 +10,7 @@ export const COLUMNS = `position, id, aggregatetype, aggregateid, type, datasche
 /** Selects {@link COLUMNS} as the fields of an `OutboxRow`. */
 export const OUT = `position::text, id::text, aggregatetype, aggregateid, type, dataschema, sequence::text, payload,
        (extract(epoch from created_at) * 1000)::bigint::text as timestamp,
-       traceparent, tracestate`;
+       traceparent || coalesce(' ' || tracestate, '') as trace`;
 
 /** The fields of {@link OUT}, in their order. A read of new messages adds the last one. */
 export type OutFields = [
@@ -23,15 +23,16 @@ export type OutFields = [
   sequence: string,
   payload: string,
   timestamp: string,
-  traceparent: string | null,
-  tracestate: string | null,
+  trace: string | null,
   rest?: string,
 ];
 
 /** Names the fields of a row. Arrays are read from PostgreSQL because pg takes several times as long to make objects. */
 export function toRow(fields: OutFields): OutboxRow {
-  const [position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, timestamp, traceparent] =
+  const [position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, timestamp, trace, rest] =
     fields;
+  // `traceparent` has no space. Few messages have a `tracestate`.
+  const end = trace === null ? -1 : trace.indexOf(' ');
   return {
     position,
     id,
@@ -42,9 +43,9 @@ export function toRow(fields: OutFields): OutboxRow {
     sequence,
     payload,
     timestamp,
-    traceparent,
-    tracestate: fields[10],
-    rest: fields[11],
+    traceparent: end < 0 ? trace : (trace as string).slice(0, end),
+    tracestate: end < 0 ? null : (trace as string).slice(end + 1),
+    rest,
     partition: undefined,
   };
 }
