@@ -143,7 +143,7 @@ describe('an empty project that installs the package of messaging', () => {
     expect(files.length).toBeGreaterThan(7);
     expect(new Set(files).size).toBe(files.length);
     await install(packages.get('messaging')!.tarball);
-    await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]).catch(explain);
+    await run(bin('tsc'), ['-p', project]).catch(explain);
     const env = {
       PATH: process.env['PATH'],
       DATABASE_URL: database.directUrl,

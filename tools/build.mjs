@@ -1,29 +1,34 @@
-// The build before `npm start`: `tsc -b`, printing each workspace as it is compiled, because the first build takes half a minute.
+// The build before `npm start`: `tsc -b`, printing each workspace that is compiled, because the first build takes several seconds.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 
 const root = resolve(import.meta.dirname, '..');
-if (!existsSync(resolve(root, 'node_modules/typescript'))) {
+const tsc = resolve(root, 'node_modules/@typescript/native/bin/tsc');
+if (!existsSync(tsc)) {
   console.error('The dependencies are not installed. Run "npm ci" first, then start again.');
   process.exit(1);
 }
-const { default: ts } = await import('typescript');
 
-const BUILDING_PROJECT = 6358;
 const start = performance.now();
 let compiled = 0;
 
-function report({ code, messageText }) {
-  if (code !== BUILDING_PROJECT) return;
-  const [, config = ''] = /'(.+)'/.exec(ts.flattenDiagnosticMessageText(messageText, ' ')) ?? [];
-  if (compiled++ === 0) console.log('Compiling …');
-  console.log(`  ${relative(root, dirname(resolve(root, config)))} …`);
+const build = spawn(process.execPath, [tsc, '-b', 'tsconfig.build.json', '--verbose'], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+for await (const line of createInterface({ input: build.stdout })) {
+  const [, config] = /Building project '(.+)'/.exec(line) ?? [];
+  if (config !== undefined) {
+    if (compiled++ === 0) console.log('Compiling …');
+    console.log(`  ${dirname(config)} …`);
+  } else if (!/^(\d{1,2}:\d\d:\d\d|Projects in this build|\s+\* |$)/.test(line)) {
+    // An error of the compiler.
+    console.log(line);
+  }
 }
-
-process.chdir(root);
-// The host prints errors in the format of tsc.
-const host = ts.createSolutionBuilderHost(ts.sys, undefined, undefined, report);
-const status = ts.createSolutionBuilder(host, ['tsconfig.build.json'], { verbose: true }).build();
-if (status === ts.ExitStatus.Success && compiled > 0)
+if (build.exitCode === null && build.signalCode === null) await new Promise((resolve) => build.once('exit', resolve));
+if (build.exitCode === 0 && compiled > 0)
   console.log(`  ✓ compiled (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-process.exit(status);
+process.exit(build.exitCode ?? 1);

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-const tsc = resolve(import.meta.dirname, '../node_modules/typescript/bin/tsc');
+const tsc = resolve(import.meta.dirname, '../node_modules/@typescript/native/bin/tsc');
 if (!existsSync(tsc)) {
   console.error('The package cannot be built because the dependencies are not installed. Run "npm ci" first.');
   process.exit(1);
