@@ -69,6 +69,12 @@ describe.each([
   ['payments', ['payment_timeline', 'messaging_audit']],
 ])('the history of %s', (schema, tables) => {
   const columnOf = (table: string) => (table === 'messaging_audit' ? 'id' : 'position');
+  const entry = (age = '0') => `insert into ${schema}.messaging_audit (actor, action, box, letter, at)
+    values ('ada', 'retry', 'inbox', '{}', now() - interval '${age}')`;
+
+  beforeAll(async () => {
+    await runAs(schema, entry());
+  });
 
   it.each(tables)('P10 %s cannot be changed, not even by its owner', async (table) => {
     const statements = [`update ${schema}.${table} set ${columnOf(table)} = default`, `delete from ${schema}.${table}`];
@@ -112,6 +118,45 @@ describe.each([
     const forgotten = await runAs(schema, `select forgotten from ${schema}.inbox_forget('c', -1e9, null, 1000)`);
 
     expect([removed, forgotten]).toEqual([[{ removed: 1 }], [{ forgotten: 1 }]]);
+  });
+
+  it('P7 entries of the audit are removed by a function once they are as old as the least retention', async () => {
+    await database.sql(`truncate ${schema}.messaging_audit restart identity`);
+    for (const age of ['90 days 1 hour', '89 days 23 hours']) await database.sql(entry(age));
+
+    const removed = await runAs(schema, `select forgotten from ${schema}.messaging_audit_forget(0, 0, 1000)`);
+
+    expect(removed).toEqual([{ forgotten: 1 }]);
+    expect(await database.sql(`select id::int from ${schema}.messaging_audit`)).toEqual([{ id: 2 }]);
+  });
+
+  it('P10 the payload of a message in the outbox is changed only by a function, and only for a dead letter', async () => {
+    await database.sql(message(schema));
+    const [{ position }] = (await database.sql<{ position: string }>(
+      `select max(position)::text as position from ${schema}.outbox`,
+    )) as [{ position: string }];
+    const edit = () => runAs(schema, `select ${schema}.outbox_edit(${position}, '{"edited":true}')`);
+    const payloads = () =>
+      database.sql(
+        `select log.payload as log, letter.payload as letter
+           from ${schema}.outbox as log left join ${schema}.outbox_parked as letter using (position) where position = $1`,
+        [position],
+      );
+
+    await edit();
+    expect(await payloads()).toEqual([{ log: '{}', letter: null }]);
+    const columns = 'position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at';
+    await database.sql(
+      `insert into ${schema}.outbox_parked (${columns}, error, dead_at) select ${columns}, 'too large', now()
+         from ${schema}.outbox where position = $1`,
+      [position],
+    );
+    await edit();
+
+    expect(await payloads()).toEqual([{ log: '{"edited":true}', letter: '{"edited":true}' }]);
+    await expect(
+      database.sql(`update ${schema}.outbox set type = 'Other' where position = ${position}`),
+    ).rejects.toThrow('is rejected');
   });
 
   it('P10 no other role may call these functions, nor this one change the retention', async () => {
