@@ -34,7 +34,7 @@ it('names who holds the lock of a table for which a migration waited too long, a
   await expect(result).rejects.toThrow(
     new RegExp(
       `^waited too long for a lock held by process ${await pid()} \\(role \\w+, application "a long report", ` +
-        'idle in transaction, transaction since \\S+Z\\)\\. Nothing of this migration was changed\\.',
+        'idle in transaction, transaction since \\S+Z\\)\\. The migration has not taken effect\\.',
     ),
   );
   await holder.query('rollback');

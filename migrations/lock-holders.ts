@@ -47,7 +47,7 @@ export async function namingLockHolders<T>(
 function messageOf(holders: readonly string[]): string {
   const holder = holders.length === 0 ? 'a session that has ended meanwhile' : holders.join(', ');
   return (
-    `waited too long for a lock held by ${holder}. Nothing of this migration was changed. ` +
+    `waited too long for a lock held by ${holder}. The migration has not taken effect. ` +
     'Wait until the holder has finished, or end it with select pg_terminate_backend(<process>), and run migrate again'
   );
 }

@@ -9,6 +9,7 @@ import {
   setForDatabase,
   type TestDatabase,
   testServerUrl,
+  until,
 } from '@twinbox/messaging/testing';
 import { PASSWORDS } from '@twinbox/test-support';
 import pg from 'pg';
@@ -165,12 +166,12 @@ describe('the way down of the messaging tables', () => {
     const stepUp = (to: number) => run(messagingTables('shop', { from: to - 1, to }));
     const stepDown = (to: number) => run(messagingTablesDown('shop', { from: to + 1, to }));
 
-    const versions = [await catalogue(shop, 'shop'), ...(await inTurn(stepUp, [1, 2, 3, 4, 5]))];
+    const versions = [await catalogue(shop, 'shop'), ...(await inTurn(stepUp, [1, 2, 3, 4, 5, 6]))];
 
-    expect(await run(messagingTables('shop', { from: 5 }))).toEqual(versions[5]);
-    expect(await inTurn(stepDown, [4, 3, 2, 1, 0])).toEqual(versions.slice(0, 5).toReversed());
-    expect(await inTurn(stepUp, [1, 2, 3, 4, 5])).toEqual(versions.slice(1));
-    expect(await run(messagingTablesDown('shop', { from: 5, to: 0 }))).toEqual([]);
+    expect(await run(messagingTables('shop', { from: 6 }))).toEqual(versions[6]);
+    expect(await inTurn(stepDown, [5, 4, 3, 2, 1, 0])).toEqual(versions.slice(0, 6).toReversed());
+    expect(await inTurn(stepUp, [1, 2, 3, 4, 5, 6])).toEqual(versions.slice(1));
+    expect(await run(messagingTablesDown('shop', { from: 6, to: 0 }))).toEqual([]);
     await shop.drop();
   });
 
@@ -205,7 +206,77 @@ describe('the way down of the messaging tables', () => {
   });
 });
 
-/** The columns, constraints, indexes, sequences and functions of a schema. */
+it('P8 builds the indexes of large tables while messages are added, also after an interruption', async () => {
+  const fresh = await createDatabase(testServerUrl());
+  const migrate = () => migrateSchemas(fresh.directUrl, PASSWORDS, { lockTimeoutMs: 60_000 });
+  await migrate();
+  for (const statement of messagingTablesDown('orders', { from: 6, to: 5 })) await fresh.sql(statement);
+  await fresh.sql(`delete from orders.migrations where name like 'MessagingIndexes%'`);
+  const add = `insert into orders.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+               values (gen_random_uuid(), 'order', '1', 'T', '', 1, '{}')`;
+  const [slow, quick] = await Promise.all([1, 2].map(() => connected(fresh)));
+  await slow!.query('begin');
+  await slow!.query(add);
+  await quick!.query(`set lock_timeout = '5s'`);
+  const waiting = () =>
+    fresh.sql<{ pid: number }>(
+      `select pid from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%index concurrently%outbox_aggregate%'`,
+    );
+  const indexes = () =>
+    fresh.sql(`select indexrelid::regclass::text as name, indisvalid as valid from pg_index
+                where indrelid = 'orders.outbox'::regclass and not indisprimary`);
+
+  const interrupted = migrate();
+  const [build] = await until('it waits for the slow transaction', async () => {
+    const found = await waiting();
+    return found.length > 0 && found;
+  });
+  await quick!.query(add);
+  await fresh.sql('select pg_cancel_backend($1)', [build!.pid]);
+  await expect(interrupted).rejects.toThrow('canceling statement');
+  expect(await indexes()).toEqual([{ name: 'orders.outbox_aggregate', valid: false }]);
+  const repeated = migrate();
+  await until('it waits again', async () => (await waiting()).length > 0);
+  await quick!.query(add);
+  await slow!.query('commit');
+
+  expect(await repeated).toEqual({ ...bySchema(() => []), orders: ['MessagingIndexes1764771000000'] });
+  expect(await indexes()).toEqual([{ name: 'orders.outbox_aggregate', valid: true }]);
+  await Promise.all([slow!.end(), quick!.end()]);
+  await fresh.drop();
+});
+
+async function connected({ directUrl }: TestDatabase): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: directUrl });
+  await client.connect();
+  return client;
+}
+
+it.each(SCHEMAS)(
+  'the administration of $schema goes down, and up again to the same schema',
+  async ({ schema, migrations }) => {
+    const fresh = await createDatabase(testServerUrl());
+    await fresh.sql(`create schema ${schema}`);
+    const options = { type: 'postgres', url: fresh.directUrl, schema, migrationsTransactionMode: 'each' } as const;
+    const dataSource = await new DataSource({ ...options, migrations: [...migrations] }).initialize();
+    const first = migrations.findIndex(({ name }) => name.startsWith('MessagingAdministration'));
+    await dataSource.runMigrations();
+    const before = await catalogue(fresh, schema);
+
+    for (const _ of migrations.slice(first)) await dataSource.undoLastMigration();
+    const below = await catalogue(fresh, schema);
+    await dataSource.runMigrations();
+
+    expect(below).toContainEqual(expect.objectContaining({ part: 'append_only', name: 'messaging_audit' }));
+    expect(below).not.toContainEqual(expect.objectContaining({ name: 'messaging_pauses' }));
+    expect(await catalogue(fresh, schema)).toEqual(before);
+    await dataSource.destroy();
+    await fresh.drop();
+  },
+);
+
+/** The columns, constraints, indexes, sequences, functions and triggers of a schema. */
 async function catalogue(database: TestDatabase, schema: string): Promise<object[]> {
   return database.sql(
     `select relname as name, attname as part,
@@ -222,6 +293,10 @@ async function catalogue(database: TestDatabase, schema: string): Promise<object
       union all
      select oid::regprocedure::text, proacl::text, pg_get_functiondef(oid)
        from pg_proc where pronamespace = $1::text::regnamespace
+      union all
+     select relname, tgname, pg_get_triggerdef(pg_trigger.oid)
+       from pg_trigger join pg_class on pg_class.oid = tgrelid
+      where relnamespace = $1::text::regnamespace and not tgisinternal
       order by name, part, definition`,
     [schema],
   );

@@ -11,6 +11,7 @@ import { StreamTickets1764762000000 } from './orders/1764762000000-stream-ticket
 import { OpenOrdersOfACustomer1764763000000 } from './orders/1764763000000-open-orders-of-a-customer.js';
 import { RemovalByFunctions1764764000000 } from './orders/1764764000000-removal-by-functions.js';
 import { MessagingAdministration1764770000000 } from './orders/1764770000000-messaging-administration.js';
+import { MessagingIndexes1764771000000 } from './orders/1764771000000-messaging-indexes.js';
 
 /** The migrations of the schema `orders` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -26,4 +27,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   OpenOrdersOfACustomer1764763000000,
   RemovalByFunctions1764764000000,
   MessagingAdministration1764770000000,
+  MessagingIndexes1764771000000,
 ];

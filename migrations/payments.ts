@@ -9,6 +9,7 @@ import { PaymentTimelineCancelled1764730000000 } from './payments/1764730000000-
 import { AppendOnlyHistory1764761000000 } from './payments/1764761000000-append-only-history.js';
 import { RemovalByFunctions1764764000000 } from './payments/1764764000000-removal-by-functions.js';
 import { MessagingAdministration1764770000000 } from './payments/1764770000000-messaging-administration.js';
+import { MessagingIndexes1764771000000 } from './payments/1764771000000-messaging-indexes.js';
 
 /** The migrations of the schema `payments` in their order: the newest comes last. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   AppendOnlyHistory1764761000000,
   RemovalByFunctions1764764000000,
   MessagingAdministration1764770000000,
+  MessagingIndexes1764771000000,
 ];

@@ -68,6 +68,7 @@ const GRANTS = `
   alter default privileges in schema sandbox grant all on sequences to ${ROLE};
   grant usage on schema sandbox to ${ROLE};
   grant select, insert, update, delete on all tables in schema sandbox to ${ROLE};
-  revoke update, delete on sandbox.outbox, sandbox.inbox from ${ROLE};
+  revoke update, delete on sandbox.outbox, sandbox.inbox, sandbox.messaging_audit from ${ROLE};
+  revoke delete on sandbox.messaging_incidents from ${ROLE};
   grant select on all sequences in schema sandbox to ${ROLE};
   grant execute on all functions in schema sandbox to ${ROLE}`;

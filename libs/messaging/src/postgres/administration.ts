@@ -15,21 +15,15 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     // The trace context of the code that added the message or job (W3C Trace Context), which the relay sends as headers.
     `alter table ${s}.outbox add column traceparent varchar(55), add column tracestate varchar(512)`,
     `alter table ${s}.outbox_parked add column traceparent varchar(55), add column tracestate varchar(512)`,
-    // Finds the messages of one aggregate, which the relay never does.
-    `create index outbox_aggregate on ${s}.outbox (aggregateid, position)`,
     // `history` lists the latest failed attempts: [{ "at", "error" }].
     `alter table ${s}.inbox_parked add column history jsonb not null default '[]'`,
     `alter table ${s}.jobs
        add column traceparent varchar(55), add column tracestate varchar(512),
        add column aggregate_id varchar(255), add column history jsonb not null default '[]'`,
-    // Lists the dead jobs by time of death, like dead letters.
-    `create index jobs_died on ${s}.jobs (dead_at, id) where dead_at is not null`,
-    `create index jobs_aggregate on ${s}.jobs (aggregate_id) where aggregate_id is not null`,
     // `outcome` is 'refused' for an action that was not allowed. `operation` names the operation that acted for the operator. `detail`
     // has what an action concerns beside `letter`, such as a filter, a count, or an edited payload.
     `alter table ${s}.messaging_audit
        add column outcome varchar(20) not null default 'done', add column operation uuid, add column detail jsonb`,
-    `create index messaging_audit_operation on ${s}.messaging_audit (operation, id) where operation is not null`,
     ...pausesAndOperations(s),
     leastAuditRetention(s, auditMs),
     auditForget(s),
@@ -37,6 +31,33 @@ export function administrationOfVersion5(s: string, auditMs: number | undefined)
     `revoke execute on function ${s}.messaging_audit_retention(), ${s}.messaging_audit_forget(float8, bigint, integer),
        ${s}.outbox_edit(bigint, text) from public`,
   ];
+}
+
+/** What operators look for in tables that may be large. The relay and the workers need none of these indexes. */
+function indexesOfVersion6(s: string): Readonly<Record<string, string>> {
+  return {
+    outbox_aggregate: `${s}.outbox (aggregateid, position)`,
+    // Lists the dead jobs by time of death, like dead letters.
+    jobs_died: `${s}.jobs (dead_at, id) where dead_at is not null`,
+    jobs_aggregate: `${s}.jobs (aggregate_id) where aggregate_id is not null`,
+    messaging_audit_operation: `${s}.messaging_audit (operation, id) where operation is not null`,
+  };
+}
+
+/**
+ * Returns the statements of version 6, which builds indexes. With `isAlone`, it blocks no writer, must run outside of a transaction and may
+ * be repeated. An interrupted build has left an invalid index.
+ */
+export function administrationOfVersion6(s: string, isAlone: boolean): readonly string[] {
+  return Object.entries(indexesOfVersion6(s)).flatMap(([name, of]) =>
+    isAlone
+      ? [`drop index concurrently if exists ${s}.${name}`, `create index concurrently ${name} on ${of}`]
+      : [`create index ${name} on ${of}`],
+  );
+}
+
+export function administrationOfVersion6Down(s: string): readonly string[] {
+  return Object.keys(indexesOfVersion6(s)).map((name) => `drop index if exists ${s}.${name}`);
 }
 
 function pausesAndOperations(s: string): readonly string[] {
@@ -114,11 +135,11 @@ function outboxEdit(s: string): string {
 
 export function administrationOfVersion5Down(s: string): readonly string[] {
   return [
+    // Version 6 may have been interrupted.
+    ...administrationOfVersion6Down(s),
     `drop function ${s}.messaging_audit_forget, ${s}.messaging_audit_retention, ${s}.outbox_edit`,
     `drop table ${s}.messaging_operations, ${s}.messaging_pauses`,
-    `drop index ${s}.messaging_audit_operation`,
     `alter table ${s}.messaging_audit drop column outcome, drop column operation, drop column detail`,
-    `drop index ${s}.outbox_aggregate, ${s}.jobs_died, ${s}.jobs_aggregate`,
     `alter table ${s}.jobs drop column traceparent, drop column tracestate, drop column aggregate_id, drop column history`,
     `alter table ${s}.inbox_parked drop column history`,
     `alter table ${s}.outbox_parked drop column traceparent, drop column tracestate`,

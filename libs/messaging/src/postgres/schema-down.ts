@@ -1,4 +1,4 @@
-import { administrationOfVersion5Down } from './administration.js';
+import { administrationOfVersion5Down, administrationOfVersion6Down } from './administration.js';
 import { removalOfVersion4Down } from './removal.js';
 import { inboxDeadLetters, quoteIdentifier, SCHEMA_VERSION } from './schema.js';
 
@@ -7,6 +7,7 @@ import { inboxDeadLetters, quoteIdentifier, SCHEMA_VERSION } from './schema.js';
  * a service's migration. Run them in one transaction, while no process of the service is running. Going up again gives the same
  * tables, but not what they contained:
  *
+ * - 6 to 5 drops indexes only.
  * - 5 to 4 drops traces, pauses, operations, histories of attempts, and the details of audit entries. Whatever was paused runs again.
  * - 4 to 3 drops the functions that remove old rows. A service of version 3 deletes them itself, so its role needs update and delete on
  *   `outbox` and `inbox`.
@@ -72,4 +73,5 @@ const STEPS_DOWN: readonly ((s: string) => readonly string[])[] = [
   ],
   (s) => [removalOfVersion4Down(s)],
   administrationOfVersion5Down,
+  administrationOfVersion6Down,
 ];

@@ -1,8 +1,8 @@
-import { administrationOfVersion5, leastAuditRetention } from './administration.js';
+import { administrationOfVersion5, administrationOfVersion6, leastAuditRetention } from './administration.js';
 import { leastRetention, type LeastRetention, removalOfVersion4 } from './removal.js';
 
 /** The version of the tables below. Every change is a step of its own and raises it. */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /** Which steps {@link messagingTables} returns. */
 export interface MessagingTablesOptions {
@@ -15,16 +15,21 @@ export interface MessagingTablesOptions {
 
 /**
  * Returns the statements that migrate one schema's outbox, relay and inbox tables from one version to another, for the service's
- * migrations. A new service runs all of them; an existing one runs `{ from: 1 }` in a migration of its own, and so on.
+ * migrations. A new service runs all of them; an existing one runs the steps from its version in a migration of its own.
  *
- * The service's role needs select and insert on `outbox` and `inbox`; select, insert, update and delete on the other tables; select
- * on their sequences; and execute on the functions. It owns none of them. The functions remove rows of `outbox`, `inbox` and
- * `messaging_audit` that are older than `retention`.
+ * The statements belong in one transaction, with one exception: the step from 5 to 6 builds indexes of tables that may be large. Returned
+ * alone (`{ from: 5, to: 6 }`), it builds them concurrently, which blocks no writer and must run outside of a transaction; it may
+ * be repeated after an interruption. Together with other steps, it blocks writers while it builds them.
+ *
+ * The service's role needs select and insert on `outbox`, `inbox` and `messaging_audit`; select, insert and update on
+ * `messaging_incidents`; select, insert, update and delete on the other tables; select on their sequences; and execute on the
+ * functions. It owns none of them. The functions remove rows of `outbox`, `inbox` and `messaging_audit` that are older than `retention`.
  * @throws RangeError for an invalid retention
  */
 export function messagingTables(schema: string, options: MessagingTablesOptions = {}): readonly string[] {
   const { from = 0, to = SCHEMA_VERSION, retention = {} } = options;
-  return STEPS.slice(from, to).flatMap((step) => step(quoteIdentifier(schema), retention));
+  const steps = STEPS.slice(from, to);
+  return steps.flatMap((step) => step(quoteIdentifier(schema), retention, steps.length === 1));
 }
 
 /**
@@ -36,7 +41,7 @@ export function messagingRetention(schema: string, retention: LeastRetention): r
   return [leastRetention(s, retention), leastAuditRetention(s, retention.auditMs)];
 }
 
-const STEPS: readonly ((schema: string, retention: LeastRetention) => readonly string[])[] = [
+const STEPS: readonly ((schema: string, retention: LeastRetention, isAlone: boolean) => readonly string[])[] = [
   (s) => [
     // The column names are the defaults of Debezium's Outbox Event Router. `payload` is text, so that it is published exactly as
     // written, byte for byte. The only index is the primary key, along which the relay reads.
@@ -120,6 +125,7 @@ const STEPS: readonly ((schema: string, retention: LeastRetention) => readonly s
   ],
   removalOfVersion4,
   (s, { auditMs }) => administrationOfVersion5(s, auditMs),
+  (s, _, isAlone) => administrationOfVersion6(s, isAlone),
 ];
 
 function outboxOfVersion2(s: string): readonly string[] {
