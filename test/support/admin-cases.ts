@@ -62,11 +62,11 @@ export function administrationOf({ service, schema, topic, event }: Administered
       return String(row?.position);
     },
 
-    aDeadJob: async (queue = 'tested', error = 'it failed'): Promise<string> => {
+    aDeadJob: async (queue = 'tested', error = 'it failed', data: object = { n: 1 }): Promise<string> => {
       const id = uuidv7();
       await sql(
-        `insert into ${schema}.jobs (id, queue, data, run_at, attempts, error, dead_at) values ($1, $2, '{"n":1}', now(), 8, $3, now())`,
-        [id, queue, error],
+        `insert into ${schema}.jobs (id, queue, data, run_at, attempts, error, dead_at) values ($1, $2, $4, now(), 8, $3, now())`,
+        [id, queue, error, data],
       );
       return id;
     },

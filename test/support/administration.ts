@@ -13,6 +13,10 @@ const ADMIN = { 'x-user-id': 'root', 'x-roles': 'admin' };
 export interface AdministrationSetting extends Administered {
   /** Creates another replica of the service, which does not listen yet. */
   readonly anotherReplica: () => Promise<App>;
+  /** For each job queue, data and how an operator may and may not edit it. */
+  readonly jobs: Readonly<
+    Record<string, { readonly data: object; readonly edited: object; readonly refused: object[] }>
+  >;
 }
 
 interface Entry {
@@ -130,6 +134,25 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
     expectProblem(await admin.root.post(`${path}/discard`, {}), 400, 'validation');
     expect(await admin.root.post(`${path}/discard`, REASON)).toMatchObject({ status: 200, body: { id: ids[0] } });
     expectProblem(await admin.root.post(`${path}/discard`, REASON), 404, 'dead-job-not-found');
+  });
+
+  it('edits a dead job of each queue only if its handler accepts the data', async () => {
+    const { jobs } = setting;
+    const { known } = (await admin.root.send('PUT', `${BASE}/pauses/queue/none`, {})).body;
+    expect(Object.keys(jobs).toSorted()).toEqual(known);
+
+    for (const [queue, { data, edited, refused }] of Object.entries(jobs)) {
+      const id = await admin.aDeadJob(queue, 'it failed', data);
+      const path = `${BASE}/dead-jobs/${id}`;
+      for (const wrong of [...refused, {}, [], 'text', null]) {
+        const answer = await admin.root.post(`${path}/edit`, { ...REASON, data: JSON.stringify(wrong) });
+        expectProblem(answer, 422, 'edit-invalid');
+        expect([wrong, answer.body.detail]).toEqual([wrong, expect.stringContaining('must')]);
+      }
+      expect(await get(`/dead-jobs/${id}`)).toMatchObject({ data });
+      const accepted = await admin.root.post(`${path}/edit`, { ...REASON, data: JSON.stringify(edited) });
+      expect(accepted).toMatchObject({ status: 200, body: { id, queue } });
+    }
   });
 
   it('counts with a dry run, and runs the operation on the same jobs', async () => {

@@ -23,7 +23,13 @@ export { type TraceContext } from './tracing/trace-context.js';
 
 // Jobs
 export { JobDead, JobHandler } from './jobs/job-handlers.js';
-export { type Job, type JobDeadMethod, type JobHandlerMethod, type JobOptions } from './jobs/job-queue.js';
+export {
+  type Job,
+  type JobCheck,
+  type JobDeadMethod,
+  type JobHandlerMethod,
+  type JobOptions,
+} from './jobs/job-queue.js';
 export { Jobs } from './jobs/jobs.js';
 export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
 

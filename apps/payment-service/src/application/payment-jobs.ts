@@ -1,4 +1,4 @@
-import { v5 as uuidv5 } from 'uuid';
+import { v5 as uuidv5, validate as isUuid } from 'uuid';
 
 export const CHARGE = 'charge';
 export const REFUND = 'refund';
@@ -7,6 +7,18 @@ export const REFUND = 'refund';
 export interface PaymentJob {
   readonly paymentRequestId: string;
   readonly gateway: string;
+}
+
+/** Returns why an operator's edit of a job is refused. What is known of the payment must stay, or other money would move. */
+export function paymentJobFlaw(edited: unknown, original: unknown): string | undefined {
+  const [after, before] = [edited, original] as Readonly<Record<string, unknown> | null>[];
+  const changed = ['paymentRequestId', 'gateway'].find(
+    (name) => typeof before?.[name] === 'string' && before[name] !== after?.[name],
+  );
+  if (changed !== undefined) return `${changed} must stay as it is`;
+  const { paymentRequestId, gateway } = after ?? {};
+  if (typeof paymentRequestId !== 'string' || !isUuid(paymentRequestId)) return 'paymentRequestId must be a UUID';
+  return typeof gateway === 'string' && gateway !== '' ? undefined : 'gateway must be the name of a gateway';
 }
 
 /** Throws for another gateway's job, since only that one knows whether money moved. The job waits for it, or is given up for a person. */

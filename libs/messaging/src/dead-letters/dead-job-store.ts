@@ -114,16 +114,15 @@ export class DeadJobStore implements DeadStore<JobFilter, DeadJob> {
     );
   }
 
-  /** Replaces the data of a job that the transaction has locked, and returns the original. Served by jobs_pkey. */
-  async edit(tx: EntityManager, id: string, json: string): Promise<unknown> {
-    // The subquery sees the row as it was when the statement began.
-    const [rows]: [{ original: unknown }[], number] = await tx.query(
-      `update ${this.jobs} as job set data = $2::jsonb
-         from (select id, data from ${this.jobs} where id = $1) as old where job.id = old.id
-       returning old.data as original`,
-      [id, json],
-    );
-    return rows[0]?.original;
+  /** Returns the data of a job that the transaction has locked. Served by jobs_pkey. */
+  async dataOf(tx: EntityManager, id: string): Promise<unknown> {
+    const [row]: { data: unknown }[] = await tx.query(`select data from ${this.jobs} where id = $1`, [id]);
+    return row?.data;
+  }
+
+  /** Replaces the data of a job that the transaction has locked. Served by jobs_pkey. */
+  async edit(tx: EntityManager, id: string, json: string): Promise<void> {
+    await tx.query(`update ${this.jobs} set data = $2::jsonb where id = $1`, [id, json]);
   }
 
   async discard(tx: EntityManager, ids: readonly string[]): Promise<void> {

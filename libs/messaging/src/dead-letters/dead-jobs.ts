@@ -133,12 +133,8 @@ export class DeadJobs {
     checkReason(action.reason);
     checkAction(action);
     const queryRunner = await beginOperatorAction(tx);
-    const check = (queue: string, edited: unknown) =>
-      this.handlers
-        .find()
-        .find(({ name }) => name === queue)
-        ?.check?.(edited);
-    const job = await this.changes.edit(tx, id, data, check, action);
+    const checkOf = (queue: string) => this.handlers.find().find(({ name }) => name === queue)?.check;
+    const job = await this.changes.edit(tx, id, data, checkOf, action);
     if (job) this.afterCommit.run(queryRunner, this.wakeWorker);
     return job;
   }

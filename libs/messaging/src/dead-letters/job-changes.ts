@@ -5,6 +5,7 @@ import { detailOfJson, EditRefusedError } from './edit.js';
 import { type LetterChange } from './letter-changes.js';
 import { type Selection } from './letter-store.js';
 import { describeError } from '../errors.js';
+import { type JobCheck } from '../jobs/job-queue.js';
 import { jsonOf } from '../jobs/new-job.js';
 import { Audit } from '../operations/audit.js';
 import { type LetterAction } from '../operations/operator.js';
@@ -47,14 +48,15 @@ export class JobChanges {
     tx: EntityManager,
     id: string,
     data: unknown,
-    check: (queue: string, data: unknown) => string | undefined,
+    checkOf: (queue: string) => JobCheck | undefined,
     { actor, reason }: LetterAction,
   ): Promise<DeadJob | undefined> {
     await this.audit.lock(tx);
     const [job] = await this.store.take(tx, {}, [id]);
     if (!job) return undefined;
-    const json = checkedJson(job, data, check);
-    const original = await this.store.edit(tx, id, json);
+    const original = await this.store.dataOf(tx, id);
+    const json = checkedJson(job, data, original, checkOf(job.queue));
+    await this.store.edit(tx, id, json);
     await this.store.retry(tx, [id]);
     const detail = detailOfJson(original, JSON.parse(json));
     await this.audit.write(tx, { actor, action: 'edit', box: 'jobs', reason, detail }, [job]);
@@ -62,12 +64,8 @@ export class JobChanges {
   }
 }
 
-function checkedJson(
-  { id, queue }: DeadJob,
-  data: unknown,
-  check: (queue: string, data: unknown) => string | undefined,
-): string {
-  const wrong = check(queue, data);
+function checkedJson({ id, queue }: DeadJob, data: unknown, original: unknown, check: JobCheck | undefined): string {
+  const wrong = check?.(data, original);
   if (wrong !== undefined) throw new EditRefusedError(`The handler of ${queue} does not accept the data: ${wrong}`);
   try {
     return jsonOf(data, `job ${id} of ${queue}`);

@@ -41,7 +41,10 @@ describe('a dead job', () => {
     @JobHandler('call', {
       ...SOON,
       maxAttempts: 1,
-      check: (data) => ((data as { n: number } | undefined)?.n === 0 ? 'n must be positive' : undefined),
+      check: (data, original) => {
+        const [after, before] = [data, original] as ({ n: number } | undefined)[];
+        return (after?.n ?? 1) < before!.n ? 'n must not become less' : undefined;
+      },
     })
     async call(job: Job<{ n: number }>): Promise<void> {
       calls.push(job);
@@ -125,7 +128,9 @@ describe('a dead job', () => {
     const edit = async (data: unknown) => db.transaction(async (tx) => dead.edit(tx, id, data, why));
     broken = false;
 
-    await expect(edit({ n: 0 })).rejects.toThrow('The handler of call does not accept the data: n must be positive');
+    await expect(edit({ n: 0 })).rejects.toThrow(
+      'The handler of call does not accept the data: n must not become less',
+    );
     await expect(edit({ n: 1, text: '\0' })).rejects.toThrow('contains a zero byte or half of a surrogate pair');
     await expect(edit(undefined)).rejects.toThrow(EditRefusedError);
     const untouched = await dead.find(id);

@@ -25,9 +25,15 @@ export interface JobOptions {
   readonly backOff?: { readonly firstMs: number; readonly maxMs: number };
   /** How long an attempt may take before it fails: its signal aborts, and the job is retried. In milliseconds, default 60 s. */
   readonly timeoutMs?: number;
-  /** Returns what is wrong with data that an operator has edited; undefined if the handler accepts it. Default: it accepts any JSON. */
-  readonly check?: (data: unknown) => string | undefined;
+  /** Default: the handler accepts any JSON. */
+  readonly check?: JobCheck;
 }
+
+/**
+ * Returns what is wrong with data that an operator has edited, without repeating the data; undefined if the handler accepts it. `original`
+ * is the data before the edit. It was not checked either.
+ */
+export type JobCheck = (data: unknown, original: unknown) => string | undefined;
 
 /**
  * Makes the call of one job. When the method returns, the job is done and removed. When it throws a `PermanentError`, the job is dead
@@ -50,7 +56,7 @@ export interface JobQueue {
   readonly maxAttempts: number;
   readonly backOff: { readonly firstMs: number; readonly maxMs: number };
   readonly timeoutMs: number;
-  readonly check: ((data: unknown) => string | undefined) | undefined;
+  readonly check: JobCheck | undefined;
   readonly handle: JobHandlerMethod<unknown>;
   readonly dead: JobDeadMethod<unknown> | undefined;
 }

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type Job, JobDead, JobHandler } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
-import { type Notification, Notifier } from '../../application/notifier.js';
+import { type Notification, notificationFlaw, Notifier } from '../../application/notifier.js';
 import { OrderJournal } from '../../application/order-journal.js';
 import { OrderStore } from '../../application/order-store.js';
 
@@ -21,7 +21,12 @@ export class NotificationJobs {
     private readonly journal: OrderJournal,
   ) {}
 
-  @JobHandler(NOTIFICATION_QUEUE, { concurrency: 32, timeoutMs: 30_000, maxAttempts: MAX_ATTEMPTS })
+  @JobHandler(NOTIFICATION_QUEUE, {
+    concurrency: 32,
+    timeoutMs: 30_000,
+    maxAttempts: MAX_ATTEMPTS,
+    check: notificationFlaw,
+  })
   async send({ id, data }: Job<Notification>, signal: AbortSignal): Promise<void> {
     await this.notifier.notify(data, id, signal);
   }

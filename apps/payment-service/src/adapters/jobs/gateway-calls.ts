@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { type Job, JobDead, JobHandler, type JobOptions } from '@twinbox/messaging';
 import { type EntityManager } from 'typeorm';
 import { ChargePayment } from '../../application/charge-payment.js';
-import { CHARGE, type PaymentJob, REFUND } from '../../application/payment-jobs.js';
+import { CHARGE, type PaymentJob, paymentJobFlaw, REFUND } from '../../application/payment-jobs.js';
 import { PaymentJournal } from '../../application/payment-journal.js';
 import { PaymentRequestStore } from '../../application/payment-request-store.js';
 import { RefundPayment } from '../../application/refund-payment.js';
@@ -11,7 +11,7 @@ import { RefundPayment } from '../../application/refund-payment.js';
  * Many calls run at once, because a call mostly waits for the gateway and holds no connection meanwhile. Only the gateway knows whether the
  * money moved, so a call is given up and left to an operator only after most of a day.
  */
-const CALLS: JobOptions = { concurrency: 50, maxAttempts: 200, timeoutMs: 60_000 };
+const CALLS: JobOptions = { concurrency: 50, maxAttempts: 200, timeoutMs: 60_000, check: paymentJobFlaw };
 
 @Injectable()
 export class GatewayCalls {
