@@ -181,6 +181,50 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
     expectProblem(withoutReason, 422, 'operation-invalid');
   });
 
+  it.each([
+    ['/filter/createdAfter', { filter: { createdAfter: '2026-02-30T00:00:00Z' } }],
+    ['/filter/createdBefore', { filter: { createdBefore: '2026-11-30' } }],
+    ['/filter/diedAfter', { filter: { diedAfter: '2026-11-31T00:00:00Z' } }],
+    ['/filter/diedBefore', { filter: { diedBefore: '2026-11-30T00:00:00' } }],
+    ['/filter/key', { filter: { key: 'half \uD800' } }],
+    ['/filter/cause', { filter: { cause: 'zero \0' } }],
+    ['/filter/aggregateId', { filter: { aggregateId: '\uDFFF' } }],
+    ['/filter/ids/1', { kind: 'retry-jobs', filter: { ids: ['17', '\uD800'] } }],
+    ['/options/asOf', { filter: { all: true }, options: { asOf: '2026-02-30T00:00:00Z' } }],
+    ['/options/topic', { filter: { all: true }, options: { topic: '\uD800' } }],
+    ['/reason', { filter: { all: true }, reason: '\uD800' }],
+  ])('rejects what PostgreSQL could not store, with its pointer: %s', async (pointer, request) => {
+    const options = { dryRun: true, ...('options' in request ? request.options : {}) };
+    const answer = await admin.root.post(`${BASE}/operations`, { kind: 'replay', ...request, options });
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body.errors).toMatchObject([{ pointer: expect.stringContaining(pointer) }]);
+  });
+
+  it('accepts a time with any offset', async () => {
+    const filter = { diedAfter: '2026-01-01T00:00:00.123456789+23:59', diedBefore: '2026-01-02T00:00:00-23:59' };
+    const options = { dryRun: true, asOf: '2026-01-03T00:00:00+23:59' };
+
+    const answer = await admin.root.post(`${BASE}/operations`, { kind: 'retry-jobs', filter, options });
+
+    expect(answer).toMatchObject({ status: 200, body: { total: 0, asOf: '2026-01-02T00:01:00.000000Z' } });
+  });
+
+  it.each([
+    ['diedAfter', '/dead-letters?box=inbox&diedAfter=2026-02-30'],
+    ['diedBefore', '/dead-jobs?diedBefore=2026-02-30T00:00:00Z'],
+    ['key', '/dead-letters/causes?box=inbox&key=a%00'],
+    ['key', '/parked?box=inbox&key=a%00'],
+    ['cause', '/dead-jobs/causes?cause=a%00'],
+    ['actor', '/audit?actor=a%00'],
+    ['messageId', '/inbox-records?messageId=a%00'],
+  ])('rejects a filter that no row can match: %s in %s', async (parameter, path) => {
+    const answer = await admin.root.get(BASE + path);
+
+    expectProblem(answer, 400, 'validation');
+    expect(answer.body.errors).toMatchObject([{ parameter: expect.stringContaining(parameter) }]);
+  });
+
   it('pauses and resumes in every replica, and repeating either changes nothing', async () => {
     const pause = (reason: string) => admin.root.send('PUT', `${BASE}/pauses/relay/relay`, { reason });
 

@@ -1,3 +1,5 @@
+import { operatorTime } from '../postgres/time-text.js';
+
 /** What the choices of all kinds have in common. */
 interface Choice {
   readonly ids?: readonly string[] | undefined;
@@ -24,7 +26,7 @@ export function choiceOfJson<T extends Choice>(
   const times = (['diedAfter', 'diedBefore'] as const).filter((name) => json[name] !== undefined);
   return {
     ...json,
-    ...Object.fromEntries(times.map((name) => [name, new Date(json[name] as string)])),
+    ...Object.fromEntries(times.map((name) => [name, new Date(operatorTime(name, json[name]))])),
   } as unknown as T;
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { type LetterBox } from './dead-letter.js';
-import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
+import { checkChosen, checkFilter, jobFilterOf, type LetterChoice, letterChoiceOf, placeOf } from './letter-choice.js';
 import { checkId } from '../operations/operator.js';
 
 describe('a filter', () => {
@@ -26,9 +26,28 @@ describe('a filter', () => {
     ['zero byte', { box: 'outbox', type: 'a\0b' }, RangeError],
     ['zero byte', { box: 'outbox', topic: 'a\0b' }, RangeError],
     ['zero byte', { box: 'inbox', cause: 'a\0b' }, RangeError],
+    ['half of a surrogate pair', { box: 'inbox', key: 'a\uD800' }, RangeError],
   ])('is rejected with "%s": %j', (message, filter, type) => {
     expect(() => checkFilter(filter)).toThrow(type);
     expect(() => checkFilter(filter)).toThrow(message);
+  });
+});
+
+describe('a choice in JSON', () => {
+  it('has times in RFC 3339, which are read to the millisecond', () => {
+    const times = { diedAfter: '2026-02-28T12:00:00.123456+23:59', diedBefore: '2026-11-30T23:45:00Z' };
+
+    const choice = { diedAfter: new Date('2026-02-27T12:01:00.123Z'), diedBefore: new Date('2026-11-30T23:45:00Z') };
+    expect(letterChoiceOf({ box: 'inbox', ...times })).toEqual({ box: 'inbox', ...choice });
+    expect(jobFilterOf(times)).toEqual(choice);
+  });
+
+  it.each([
+    ...['2026-02-30T00:00:00Z', '2026-11-31T00:00:00Z', '2026-11-30', '2026-11-30T00:00Z', '2026-11-30T00:00:00'],
+    ...['2026-11-30T24:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59-01:00', 'yesterday', '', 2026, null],
+  ])('is rejected with the time %j', (time) => {
+    expect(() => letterChoiceOf({ box: 'inbox', diedAfter: time })).toThrow(RangeError);
+    expect(() => jobFilterOf({ diedBefore: time })).toThrow(/diedBefore/);
   });
 });
 

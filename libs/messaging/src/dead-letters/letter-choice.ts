@@ -1,7 +1,7 @@
 import { checkChoice, choiceOfJson } from './choice-json.js';
 import { type JobFilter } from './dead-job.js';
 import { type LetterFilter } from './dead-letter.js';
-import { checkId } from '../operations/operator.js';
+import { checkFilterTexts, checkId } from '../operations/operator.js';
 import { type LetterPlace } from './letter-store.js';
 import { isUuid } from '../message/column-text.js';
 
@@ -39,14 +39,14 @@ export function checkFilter(filter: LetterFilter): void {
     throw new TypeError('Inbox letters have no aggregateType to filter by');
   ids?.forEach((id) => checkId('id', id));
   checkTimes(diedAfter, diedBefore);
-  checkTexts(consumer, aggregateType, filter.topic, filter.type, filter.key, filter.cause);
+  checkFilterTexts(consumer, aggregateType, filter.topic, filter.type, filter.key, filter.cause);
 }
 
 /** @throws RangeError for an invalid value */
 export function checkJobFilter({ ids, queue, cause, diedAfter, diedBefore }: JobFilter): void {
   for (const id of ids ?? []) if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is not a job id`);
   checkTimes(diedAfter, diedBefore);
-  checkTexts(queue, cause);
+  checkFilterTexts(queue, cause);
 }
 
 /** @throws RangeError for a time that PostgreSQL does not accept */
@@ -55,11 +55,6 @@ function checkTimes(...times: readonly (Date | undefined)[]): void {
     // Other years are mistakes, and PostgreSQL does not accept every year that JavaScript does.
     if (time !== undefined && !(time.getUTCFullYear() >= 0 && time.getUTCFullYear() <= 9999))
       throw new RangeError('diedAfter or diedBefore is not a valid date');
-}
-
-/** @throws RangeError for a text that PostgreSQL does not accept */
-function checkTexts(...texts: readonly (string | undefined)[]): void {
-  for (const text of texts) if (text?.includes('\0')) throw new RangeError('A filter must not contain a zero byte');
 }
 
 /** @throws TypeError if neither or both of a filter and `all` are given */

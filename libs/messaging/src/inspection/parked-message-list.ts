@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
-import { type LetterPage, limitOf, type Page, toPage } from '../operations/operator.js';
+import { checkFilterTexts, type LetterPage, limitOf, type Page, toPage } from '../operations/operator.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
 import { type ParkedFilter, type ParkedMessage, type WholeParkedMessage } from './parked-message.js';
@@ -69,8 +69,7 @@ export class ParkedMessageList {
     if (!Object.hasOwn(this.sql, box)) throw new RangeError(`box must be outbox or inbox, not ${box as string}`);
     if (box === 'outbox' && consumer !== undefined)
       throw new TypeError('Outbox messages have no consumer to filter by');
-    if ([consumer, topic, type, key].some((text) => text?.includes('\0')))
-      throw new RangeError('A filter must not contain a zero byte');
+    checkFilterTexts(consumer, topic, type, key);
     return this.sql[box];
   }
 

@@ -9,6 +9,11 @@ export function storable(text: string): string {
   return text.replaceAll('\0', '\uFFFD');
 }
 
+/** Whether PostgreSQL can store the text unchanged. Its `text` and `jsonb` hold neither a zero byte nor half of a surrogate pair. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
 /** Whether the text is longer than a column for names and ids, which counts code points. */
 export function isTooLong(text: string): boolean {
   return text.length > MAX_CHARACTERS && (text.length > 2 * MAX_CHARACTERS || Array.from(text).length > MAX_CHARACTERS);

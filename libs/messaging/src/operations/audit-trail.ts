@@ -3,7 +3,7 @@ import { isUuid, storable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { Audit, type AuditedAction, type AuditEntry, type AuditFilter } from './audit.js';
-import { checkId, type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
+import { checkFilterTexts, checkId, type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
 
 /** How often a refused action of one actor is written. */
 const REFUSED_EVERY_MS = 1000;
@@ -30,7 +30,7 @@ export class AuditTrail {
 
   /**
    * Lists entries, the newest first. One call looks at 100,000 entries at most, so a page with few or no entries may have a cursor.
-   * @throws RangeError for an invalid limit, cursor or operation, or a filter with a zero byte
+   * @throws RangeError for an invalid limit, cursor or operation, or a filter that PostgreSQL cannot store
    */
   async list(filter: AuditFilter = {}, page: LetterPage = {}): Promise<Page<AuditEntry>> {
     const limit = limitOf(page);
@@ -39,8 +39,7 @@ export class AuditTrail {
     const { operation } = filter;
     if (operation !== undefined && !isUuid(operation))
       throw new RangeError(`${JSON.stringify(operation)} is not an operation id`);
-    if (Object.values(filter).some((text: string | undefined) => text?.includes('\0')))
-      throw new RangeError('A filter must not contain a zero byte');
+    checkFilterTexts(...(Object.values(filter) as (string | undefined)[]));
     const { entries, lookedUpTo } = await this.audit.find(this.dataSources.default, filter, cursor, limit + 1);
     const items = entries.slice(0, limit);
     const last = entries.length > limit ? items.at(-1)?.id : lookedUpTo;

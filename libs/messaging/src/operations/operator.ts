@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { isStorable } from '../message/column-text.js';
 import { inTransaction } from '../postgres/transaction.js';
 
 // Validation of an operator's input, which comes from a page or a command, so the compiler has not checked it.
@@ -40,8 +41,14 @@ export function checkReason(reason: string): void {
 }
 
 function checkText(what: string, text: string, max: number): void {
-  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && !text.includes('\0');
-  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters and not blank`);
+  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && isStorable(text);
+  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters that can be stored, and not blank`);
+}
+
+/** Validates the texts of a filter. @throws RangeError for a text that PostgreSQL cannot store, so that no row can have it */
+export function checkFilterTexts(...texts: readonly (string | undefined)[]): void {
+  if (texts.some((text) => text !== undefined && !isStorable(text)))
+    throw new RangeError('A filter must not contain a zero byte or half of a surrogate pair');
 }
 
 /** Runs a transaction that fails if it has to wait too long for a lock. */

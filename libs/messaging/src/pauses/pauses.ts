@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { JobHandlers } from '../jobs/job-handlers.js';
+import { isStorable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
@@ -77,8 +78,7 @@ export class Pauses {
   async resume(tx: EntityManager, kind: PauseKind, name: string, action: LetterAction): Promise<Pause | undefined> {
     checkAction(action);
     checkKind(kind);
-    if (typeof name !== 'string' || name.includes('\0'))
-      throw new RangeError('The name must be text without a zero byte');
+    if (typeof name !== 'string' || !isStorable(name)) throw new RangeError('The name must be text that can be stored');
     await this.audit.lock(tx);
     const removed = await this.store.remove(tx, kind, name);
     if (removed) await this.changed(tx, 'resume', removed, action);

@@ -1,4 +1,5 @@
 import { textFlaw } from '../message/column-text.js';
+import { operatorTime } from '../postgres/time-text.js';
 import { type OperationFilter } from '../stored-operations/operation-kind.js';
 
 /** Selects messages of the outbox. All given conditions apply. */
@@ -21,9 +22,8 @@ const TIMES = ['createdAfter', 'createdBefore'] as const;
 const POSITIONS = ['fromPosition', 'toPosition'] as const;
 const TEXTS = ['aggregateType', 'aggregateId', 'type'] as const;
 const CONDITIONS: readonly string[] = [...TIMES, ...POSITIONS, ...TEXTS];
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$/;
 
-/** Validates a filter. @throws RangeError for an invalid value; TypeError for an unknown, missing or superfluous condition */
+/** Returns a valid filter, with its times in UTC. @throws RangeError for an invalid value; TypeError for an unknown, missing or superfluous condition */
 export function replayFilter(filter: OperationFilter): ReplayFilter {
   const given = Object.keys(filter).filter((name) => filter[name] !== undefined);
   const unknown = given.find((name) => name !== 'all' && !CONDITIONS.includes(name));
@@ -34,19 +34,16 @@ export function replayFilter(filter: OperationFilter): ReplayFilter {
   if (!isAll && given.length === 0)
     throw new TypeError('No filter given. To replay everything that the outbox keeps, pass all: true');
   if (isAll && given.length > 1) throw new TypeError('Give either a filter or all: true, not both');
-  for (const name of TIMES) checkTime(name, filter[name]);
   for (const name of POSITIONS) checkPosition(name, filter[name]);
   for (const name of TEXTS) checkText(name, filter[name]);
-  const found = filter as ReplayFilter;
+  const times = TIMES.filter((name) => filter[name] !== undefined);
+  const found: ReplayFilter = {
+    ...filter,
+    ...Object.fromEntries(times.map((name) => [name, operatorTime(name, filter[name])])),
+  };
   checkOrder('createdAfter', 'createdBefore', found.createdAfter, found.createdBefore, Date.parse);
   checkOrder('fromPosition', 'toPosition', found.fromPosition, found.toPosition, Number);
   return found;
-}
-
-function checkTime(name: string, value: unknown): void {
-  if (value === undefined) return;
-  if (typeof value !== 'string' || !TIME.test(value) || Number.isNaN(Date.parse(value)))
-    throw new RangeError(`${name} must be a time such as 2026-11-30T23:45:00Z, not ${JSON.stringify(value)}`);
 }
 
 function checkPosition(name: string, value: unknown): void {

@@ -241,6 +241,7 @@ describe('the filter of a replay', () => {
     expect(await total({ createdAfter: from.toISOString(), createdBefore: to.toISOString() })).toBe(expected);
     expect(await total({ createdAfter: new Date().toISOString() })).toBe(0);
     expect(await total({ createdBefore: '2026-01-01T00:00:00Z' })).toBe(0);
+    expect(await total({ createdBefore: '2026-01-01T00:00:00+23:59' })).toBe(0);
   });
 
   it('leaves out what is not published, dead letters and messages that wait behind them', async () => {
@@ -277,10 +278,17 @@ describe('the filter of a replay', () => {
     ['an unknown filter', { consumer: 'x' }, {}, 'A replay has no filter consumer. It has createdAfter'],
     ['all with a filter', { all: true, type: 'Counted' }, {}, 'Give either a filter or all: true, not both'],
     ['an invalid time', { createdAfter: 'yesterday' }, {}, 'createdAfter must be a time such as'],
+    [
+      'a day that does not exist',
+      { createdBefore: '2026-02-30T00:00:00Z' },
+      {},
+      'createdBefore must be a time such as',
+    ],
+    ['half of a surrogate pair', { aggregateId: '\uD800' }, {}, 'aggregateId contains half of a surrogate pair'],
     ['an invalid position', { fromPosition: '1e3' }, {}, 'fromPosition must be a position as text'],
     [
       'times in the wrong order',
-      { createdAfter: '2026-02-01T00:00Z', createdBefore: '2026-01-01T00:00Z' },
+      { createdAfter: '2026-02-01T00:00:00Z', createdBefore: '2026-01-01T00:00:00Z' },
       {},
       'must not be after',
     ],

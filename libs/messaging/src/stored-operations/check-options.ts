@@ -3,7 +3,6 @@ import { type OperationOptions } from './operation-kind.js';
 const MAX_RATE = 100_000;
 /** One item in 100 s. A slower operation would not end. */
 const MIN_RATE = 0.01;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/;
 
 /** Validates what all kinds have in common. @throws RangeError or TypeError */
 export function checkOptions({ canary, ratePerSecond, topic, force, ...unknown }: OperationOptions): void {
@@ -16,13 +15,6 @@ export function checkOptions({ canary, ratePerSecond, topic, force, ...unknown }
   if (ratePerSecond === undefined) return;
   if (typeof ratePerSecond !== 'number' || !(ratePerSecond >= MIN_RATE && ratePerSecond <= MAX_RATE))
     throw new RangeError(`ratePerSecond must be ${MIN_RATE} to ${MAX_RATE}, not ${String(ratePerSecond)}`);
-}
-
-/** Returns the `asOf` as given. @throws RangeError if it is not a time of ISO 8601 */
-export function checkTime(asOf: string | undefined): string | undefined {
-  if (asOf !== undefined && !(TIME.test(asOf) && !Number.isNaN(Date.parse(asOf))))
-    throw new RangeError(`asOf must be a time such as 2026-11-30T23:45:00.123456Z, not ${JSON.stringify(asOf)}`);
-  return asOf;
 }
 
 /** @throws TypeError for any of these options that is given */

@@ -16,7 +16,8 @@ import {
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { checkOptions, checkTime } from './check-options.js';
+import { operatorTime } from '../postgres/time-text.js';
+import { checkOptions } from './check-options.js';
 import { auditOperation } from './operation-audit.js';
 import { type Json, OPERATION_KINDS, type OperationKind, type OperationOptions } from './operation-kind.js';
 import { OperationStore } from './operation-store.js';
@@ -63,9 +64,9 @@ export class Operations {
    * @throws RangeError for an invalid value; TypeError for an unknown or missing filter, or an option that the kind does not have
    */
   async preview(request: OperationRequest): Promise<DryRun> {
-    const { kind, filter, options } = this.checked(request);
+    const { kind, filter, options, asOf: given } = this.checked(request);
     const db = this.dataSources.default;
-    const asOf = await this.store.time(db, checkTime(request.options?.asOf));
+    const asOf = await this.store.time(db, given);
     return { asOf, ...(await kind.preview(db, filter, asOf, options)) };
   }
 
@@ -79,9 +80,9 @@ export class Operations {
       throw new Error('Operations.create must be called with the manager of an open transaction');
     const { actor, reason } = request;
     checkAction({ actor, reason });
-    const { kind, filter, options } = this.checked(request);
+    const { kind, filter, options, asOf: given } = this.checked(request);
     if (kind.name.startsWith('discard-')) checkReason(reason ?? '');
-    const asOf = await this.store.time(tx, checkTime(request.options?.asOf));
+    const asOf = await this.store.time(tx, given);
     const { total } = await kind.preview(tx, filter, asOf, options);
 
     await this.audit.lock(tx);
@@ -135,13 +136,17 @@ export class Operations {
     const kind = this.kinds.get(request.kind);
     if (!kind) throw new RangeError(`kind must be one of ${[...this.kinds.keys()].join(', ')}, not ${request.kind}`);
     const { asOf, ...options } = request.options ?? {};
-    checkTime(asOf);
     checkOptions(options);
     // As it is read back later: dates become texts, and what is undefined disappears.
     const filter = JSON.parse(JSON.stringify(request.filter)) as Readonly<Record<string, Json>>;
     kind.check(filter, options);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return { kind, filter, options: Object.fromEntries(given) as OperationOptions };
+    return {
+      kind,
+      filter,
+      options: Object.fromEntries(given) as OperationOptions,
+      asOf: asOf === undefined ? undefined : operatorTime('asOf', asOf),
+    };
   }
 }
 
