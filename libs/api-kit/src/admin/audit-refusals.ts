@@ -7,7 +7,7 @@ import { ProblemException } from '../http/problem.js';
 import { ProblemFilter } from '../http/problem-filter.js';
 import { ADMIN_PATH } from './admin-route.js';
 
-/** The problems of an action that a rule has refused, and not because it was misspelt or came too late. */
+/** The problems that leave an entry. A request that is invalid or came too late leaves none. */
 const REFUSED = new Set(['role-required', 'operation-invalid', 'edit-invalid']);
 /** In UTF-16 code units of JSON. */
 const MAX_REQUEST = 2000;
@@ -15,7 +15,8 @@ const MAX_REQUEST = 2000;
 const PAYLOADS = new Set(['payload', 'data']);
 
 /**
- * Answers like the {@link ProblemFilter}, and records who was not allowed to change something. The entry is written after the answer, in a
+ * Answers like the {@link ProblemFilter}, and records a refused change: the caller lacked the role, the operation is not possible, or the
+ * edit would not be accepted. The entry is written after the answer, in a
  * transaction of its own, because the one of the request was rolled back or never began.
  */
 @Catch()

@@ -64,7 +64,13 @@ export class AuditEntryDto implements AuditEntry {
   @ApiProperty({ type: String, nullable: true, example: 'The handler is fixed.' })
   readonly reason!: string | null;
 
-  @ApiProperty({ enum: OUTCOMES, example: 'done', description: '`refused` if the actor was not allowed to do it.' })
+  @ApiProperty({
+    enum: OUTCOMES,
+    example: 'done',
+    description:
+      '`refused`: nothing was changed. The caller lacked the role, the operation is not possible, or the edit would not be accepted; ' +
+      '`detail.problem` says which.',
+  })
   readonly outcome!: AuditOutcome;
 
   @ApiProperty({

@@ -100,7 +100,8 @@ export class DeadJobs {
 
   /**
    * Retries one job in the caller's transaction, counting attempts from zero, and returns it as it was. Returns undefined if it is no
-   * longer dead. `tx` must not have locked jobs or the audit before. It waits at most five seconds for a lock from then on.
+   * longer dead. `tx` must not have locked jobs or the audit before. From then on it waits for a lock at most five seconds,
+   * or until the statement timeout if that is shorter.
    * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
    */
   async retryOne(tx: EntityManager, id: string, action: LetterAction): Promise<DeadJob | undefined> {

@@ -116,8 +116,8 @@ export class DeadLetters {
 
   /**
    * Retries one letter in the caller's transaction, like {@link retry}, and returns it as it was. Returns undefined if it is no longer
-   * dead. `tx` must not have locked parked messages, dead letters or the audit before, because everyone locks them in one order. It
-   * waits at most five seconds for a lock from then on.
+   * dead. `tx` must not have locked parked messages, dead letters or the audit before, because everyone locks them in one order. From
+   * then on it waits for a lock at most five seconds, or until the statement timeout if that is shorter.
    * @throws RangeError for an invalid value; Error without an open transaction; any database error
    */
   async retryOne(tx: EntityManager, box: LetterBox, id: string, action: LetterAction): Promise<DeadLetter | undefined> {

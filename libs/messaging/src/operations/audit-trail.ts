@@ -47,7 +47,8 @@ export class AuditTrail {
   }
 
   /**
-   * Records that an actor was not allowed to do something, in a transaction of its own. Returns false without doing so if this process
+   * Records that an action was refused, either because the actor was not allowed to do it or because it is not possible, in a transaction
+   * of its own. Returns false without doing so if this process
    * has recorded a refusal of the actor within the last second, so that a client that keeps trying does not fill the table.
    * @throws any database error
    */

@@ -11,7 +11,7 @@ export interface AuditEntry {
   /** The affected letter, job or incident as it was then, without its payload. */
   readonly letter: Readonly<Record<string, unknown>>;
   readonly reason: string | null;
-  /** `refused` if the actor was not allowed to do it. */
+  /** `refused`: nothing was changed, because the actor was not allowed to do it, or because it is not possible. `detail` says which. */
   readonly outcome: AuditOutcome;
   /** The id of the operation on many items that did it on the actor's behalf. */
   readonly operation: string | null;

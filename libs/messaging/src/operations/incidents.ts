@@ -71,7 +71,7 @@ export class Incidents {
 
   /**
    * Acknowledges one incident in the caller's transaction, and returns it. Returns undefined if it is not open (any more). `tx` must not
-   * have locked the audit before.
+   * have locked the audit before. From then on it waits for a lock at most five seconds, or until the statement timeout if that is shorter.
    * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
    */
   async acknowledgeOne(tx: EntityManager, id: string, action: LetterAction): Promise<Incident | undefined> {

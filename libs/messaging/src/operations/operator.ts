@@ -7,7 +7,10 @@ import { inTransaction } from '../postgres/transaction.js';
 const MAX_ACTOR = 255;
 const MAX_REASON = 2000;
 const MAX_LIMIT = 500;
-/** Keys and the audit are locked for milliseconds. A longer wait means that something is stuck, and fails. */
+/**
+ * Keys and the audit are locked for milliseconds. A longer wait means that something is stuck, and fails. A shorter `statement_timeout` of the
+ * connection ends the wait first.
+ */
 const LOCK_TIMEOUT = '5s';
 
 /** Who performs the operation, at most 255 characters, and why. */
@@ -51,7 +54,7 @@ export function checkFilterTexts(...texts: readonly (string | undefined)[]): voi
     throw new RangeError('A filter must not contain a zero byte or half of a surrogate pair');
 }
 
-/** Runs a transaction that fails if it has to wait too long for a lock. */
+/** Runs a transaction that fails if it has to wait for a lock for more than five seconds, or than the statement timeout. */
 export async function operatorTransaction<T>(
   dataSource: DataSource,
   work: (tx: EntityManager) => Promise<T>,

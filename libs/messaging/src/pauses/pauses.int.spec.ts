@@ -1,7 +1,9 @@
 import { type INestApplication, Injectable } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
+import { DeadJobs } from '../dead-letters/dead-jobs.js';
+import { DeadLetters } from '../dead-letters/dead-letters.js';
 import { JobHandler } from '../jobs/job-handlers.js';
 import { Jobs } from '../jobs/jobs.js';
 import { consumerLags } from '../kafka/group-offsets.js';
@@ -16,8 +18,11 @@ import { Child } from '../../test/child.js';
 import { counted, CounterController } from '../../test/counter-process.js';
 import { gate } from '../../test/job-sandbox.js';
 import { counts, createSandbox, type Sandbox } from '../../test/sandbox.js';
+import { Audit } from '../operations/audit.js';
 import { type ComponentHealth, MessagingHealth } from '../operations/health.js';
+import { Incidents } from '../operations/incidents.js';
 import { type PauseKind } from '../operations/known-pauses.js';
+import { Operations } from '../stored-operations/operations.js';
 import { Pauses } from './pauses.js';
 
 const SESSION_MS = 1000;
@@ -351,4 +356,27 @@ describe('pausing', () => {
 
     expect(await pauses().list()).toEqual([]);
   });
+});
+
+it('P8 no action of an operator waits longer than five seconds for another one that holds the audit', async () => {
+  const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+  const actions: ((tx: EntityManager) => Promise<unknown>)[] = [
+    (tx) => pauses().pause(tx, 'queue', 'text', ADA),
+    (tx) => pauses().resume(tx, 'queue', 'text', ADA),
+    (tx) => app.get(Operations).create(tx, { kind: 'retry-jobs', filter: { all: true }, ...ADA }),
+    (tx) => app.get(Operations).cancel(tx, id, ADA),
+    (tx) => app.get(Incidents).acknowledgeOne(tx, '1', ADA),
+    (tx) => app.get(DeadLetters).retryOne(tx, 'outbox', '1', ADA),
+    (tx) => app.get(DeadJobs).discardOne(tx, id, ADA),
+  ];
+  const { manager } = sandbox.dataSource;
+  for (const action of actions) await expect(action(manager)).rejects.toThrow('the manager of an open transaction');
+
+  const results = await manager.transaction(async (holder) => {
+    await new Audit('sandbox').lock(holder);
+    return Promise.allSettled(actions.map((action) => manager.transaction(action)));
+  });
+
+  for (const result of results)
+    expect(result).toMatchObject({ status: 'rejected', reason: { driverError: { code: '55P03' } } });
 });

@@ -8,7 +8,7 @@ import { DataSources } from '../postgres/data-sources.js';
 import { channelOf } from '../postgres/notices.js';
 import { Audit } from '../operations/audit.js';
 import { type Pause, PAUSE_KINDS, type PauseKind, RELAY } from '../operations/known-pauses.js';
-import { checkAction, type LetterAction } from '../operations/operator.js';
+import { beginOperatorAction, checkAction, type LetterAction } from '../operations/operator.js';
 import { PauseStore } from '../operations/pause-store.js';
 
 /**
@@ -51,18 +51,22 @@ export class Pauses {
 
   /**
    * Pauses a consumer, a queue or the relay once the caller's transaction commits, and returns the pause. If it is paused already,
-   * that pause is returned and nothing changes, so the first actor and reason stay.
-   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason
+   * that pause is returned and nothing changes, so the first actor and reason stay. A lock is waited for at most five seconds, or until
+   * the statement timeout if that is shorter. `tx` must not have locked the audit before.
+   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
+   * transaction
    */
   async pause(tx: EntityManager, kind: PauseKind, name: string, action: LetterAction): Promise<Pause> {
     checkAction(action);
     checkKind(kind);
     this.checkName(kind, name, this.names(kind));
     const { actor, reason = null } = action;
+    const queryRunner = await beginOperatorAction(tx);
     await this.audit.lock(tx);
     const added = await this.store.add(tx, { kind, name, actor, reason });
     if (added) {
       await this.changed(tx, 'pause', added, action);
+      this.afterCommit.run(queryRunner, this.notify);
       return added;
     }
     const existing = await this.store.find(tx, kind, name);
@@ -72,17 +76,23 @@ export class Pauses {
 
   /**
    * Resumes a consumer, a queue or the relay once the caller's transaction commits. Returns the pause that ended, or undefined if it
-   * was not paused. Something that this version no longer has can be resumed too.
-   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason
+   * was not paused. Something that this version no longer has can be resumed too. Locks are waited for as in {@link pause}.
+   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
+   * transaction
    */
   async resume(tx: EntityManager, kind: PauseKind, name: string, action: LetterAction): Promise<Pause | undefined> {
     checkAction(action);
     checkKind(kind);
     if (typeof name !== 'string' || !isStorable(name)) throw new RangeError('The name must be text that can be stored');
+    const queryRunner = await beginOperatorAction(tx);
     await this.audit.lock(tx);
     const removed = await this.store.remove(tx, kind, name);
-    if (removed) await this.changed(tx, 'resume', removed, action);
-    else this.checkName(kind, name, this.names(kind));
+    if (!removed) {
+      this.checkName(kind, name, this.names(kind));
+      return undefined;
+    }
+    await this.changed(tx, 'resume', removed, action);
+    this.afterCommit.run(queryRunner, this.notify);
     return removed;
   }
 
@@ -96,9 +106,6 @@ export class Pauses {
     const { kind, name, since, actor } = of;
     const subject = verb === 'pause' ? { kind, name } : { kind, name, pausedSince: since, pausedBy: actor };
     await this.audit.write(tx, { actor: by.actor, action: verb, box: 'pauses', reason: by.reason }, [subject]);
-    const { queryRunner } = tx;
-    if (!queryRunner) throw new Error(`Pauses.${verb} must be called with the manager of an open transaction`);
-    this.afterCommit.run(queryRunner, this.notify);
   }
 
   /** A lost notification costs a second, because every process's poll reads the pauses. */

@@ -5,6 +5,7 @@ import { isUuid } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { Audit } from '../operations/audit.js';
 import {
+  beginOperatorAction,
   checkAction,
   checkReason,
   type LetterAction,
@@ -72,16 +73,16 @@ export class Operations {
 
   /**
    * Stores an operation in the caller's transaction, with an audit entry. A process of the service begins to run it right after the
-   * commit. Discards require a reason.
-   * @throws what {@link preview} throws, and RangeError for an empty actor or a blank reason
+   * commit. Discards require a reason. A lock is waited for at most five seconds from then on, or until the statement timeout if that is
+   * shorter. `tx` must not have locked the audit before.
+   * @throws what {@link preview} throws; RangeError for an empty actor or a blank reason; Error without an open transaction
    */
   async create(tx: EntityManager, request: NewOperation): Promise<StoredOperation> {
-    if (!tx.queryRunner?.isTransactionActive)
-      throw new Error('Operations.create must be called with the manager of an open transaction');
     const { actor, reason } = request;
     checkAction({ actor, reason });
     const { kind, filter, options, asOf: given } = this.checked(request);
     if (kind.name.startsWith('discard-')) checkReason(reason ?? '');
+    const queryRunner = await beginOperatorAction(tx);
     const asOf = await this.store.time(tx, given);
     const { total } = await kind.preview(tx, filter, asOf, options);
 
@@ -89,7 +90,7 @@ export class Operations {
     const row = { id: uuidv7(), kind: kind.name, filter, asOf, options, total, actor, reason };
     const operation = await this.store.insert(tx, row);
     await auditOperation(tx, this.audit, 'create', operation, { actor, reason });
-    this.afterCommit.run(tx.queryRunner, this.wakeRunner);
+    this.afterCommit.run(queryRunner, this.wakeRunner);
     return operation;
   }
 
@@ -119,12 +120,13 @@ export class Operations {
   /**
    * Cancels an operation in the caller's transaction, with an audit entry, and returns it; undefined if there is none with this id. What
    * it has handled stays handled. A step in progress is undone, except that a replay may have published its messages already. An
-   * operation that has ended is returned unchanged, so its `state` may be another than `cancelled`.
-   * @throws RangeError for an invalid id, an empty actor or a blank reason
+   * operation that has ended is returned unchanged, so check its `state`. Locks are waited for as in {@link create}.
+   * @throws RangeError for an invalid id, an empty actor or a blank reason; Error without an open transaction
    */
   async cancel(tx: EntityManager, id: string, action: LetterAction): Promise<StoredOperation | undefined> {
     checkOperationId(id);
     checkAction(action);
+    await beginOperatorAction(tx);
     await this.audit.lock(tx);
     const cancelled = await this.store.cancel(tx, id, action.actor);
     if (!cancelled) return this.store.find(tx, id);

@@ -956,7 +956,7 @@ export type AuditEntry = {
   };
   reason: string | null;
   /**
-   * `refused` if the actor was not allowed to do it.
+   * `refused`: nothing was changed. The caller lacked the role, the operation is not possible, or the edit would not be accepted; `detail.problem` says which.
    */
   outcome: 'done' | 'refused';
   /**
