@@ -141,6 +141,26 @@ async function complete(grpcPort: number): Promise<void> {
     expect([...new Set(unknown)]).toEqual([]);
   });
 
+  it('P9 is served every metric of the library that its page lists, with its type and labels, and no other', async () => {
+    const text = await (await fetch(`${orders.url}/metrics`)).text();
+    const metrics = await served();
+    const page = await readFile(join(root, 'libs/messaging/docs/operations.md'), 'utf8');
+
+    const listed = [...page.matchAll(/^\| `(messaging_\w+)`[ ∗]*\| (\w+) +\| ([^|]*)\|/gm)].map(
+      ([, name, type, labels = '']) => ({ name, type, labels: [...labels.matchAll(/\w+/g)].flat().toSorted() }),
+    );
+
+    const types = [...text.matchAll(/^# TYPE (messaging_\w+) (\w+)$/gm)].map(([, name = '', type]) => ({ name, type }));
+    const labelsOf = (name: string) => metrics.get(name) ?? metrics.get(`${name}_count`);
+    const byName = (one: { name?: string | undefined }, other: { name?: string | undefined }) =>
+      String(one.name).localeCompare(String(other.name));
+    expect(listed.map(({ name, type }) => ({ name, type })).toSorted(byName)).toEqual(types.toSorted(byName));
+    const shown = listed.filter(({ name = '' }) => labelsOf(name));
+    expect(shown.length).toBeGreaterThan(20);
+    for (const { name = '', labels } of shown)
+      expect([name, labels]).toEqual([name, [...(labelsOf(name) ?? [])].toSorted()]);
+  });
+
   it('P9 evaluates the rules without an error', async () => {
     const recorded = await prometheus.query('job_consumer:messaging_consumer_lag_messages:sum');
 
