@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { shellEnvironment } from '@twinbox/test-support';
 import { root } from '@twinbox/tools';
 import { parse } from 'yaml';
 
@@ -18,6 +21,12 @@ it('every package that npm ci installs has a hash in the lock file', async () =>
   expect(downloaded.filter(([, { integrity = '' }]) => !integrity.startsWith('sha512-')).map(([path]) => path)).toEqual(
     [],
   );
+});
+
+it('every package gets the versions of its peers that it asks for, without which the bill of materials of the image fails', async () => {
+  const options = { cwd: root, env: shellEnvironment(), maxBuffer: 64 * 1024 * 1024 };
+
+  await promisify(execFile)('npm', ['ls', '--all', '--package-lock-only'], options);
 });
 
 /** PostgreSQL has no third number. */
