@@ -85,6 +85,18 @@ module.exports = {
       { pathNot: '^libs/client/src/' },
     ),
     rule(
+      'console-pages-know-the-client-only',
+      'The pages run in browsers. They reach the services through the typed client, and share no code with the server.',
+      { path: '^apps/console/web/', pathNot: '\\.spec\\.tsx?$' },
+      { path: '^(apps|bench|libs|migrations|test|tools)/', pathNot: '^(apps/console/web|libs/client)/' },
+    ),
+    rule(
+      'console-server-knows-no-page',
+      'The server only serves the built pages.',
+      { path: '^apps/console/server/' },
+      { path: '^apps/console/web/' },
+    ),
+    rule(
       'contracts-know-no-service',
       'Contracts are shared by all services and belong to none.',
       { path: '^libs/contracts/' },

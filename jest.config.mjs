@@ -44,7 +44,7 @@ export default {
       ['\\.(int|e2e)\\.spec\\.ts$'],
     ),
     project('integration', ['{apps,libs}/**/*.int.spec.ts', '{migrations,tools}/**/*.int.spec.ts']),
-    project('e2e', ['test/**/*.e2e.spec.ts']),
+    project('e2e', ['{test,apps}/**/*.e2e.spec.ts']),
   ],
   // Tests spend most of their time waiting for servers.
   maxWorkers: 4,

@@ -5,7 +5,7 @@ import { sslFileProblem, sslModeProblem } from '@twinbox/messaging/session-clien
 import { isLoopback } from '../http/loopback.js';
 import { isTamperProof } from '../identity/tamper-proof.js';
 import { isProduction } from './env.js';
-import type { KafkaConfig } from './kafka-config.js';
+import { KafkaConfig } from './kafka-config.js';
 import { kafkaProblemsOf } from './kafka-problems.js';
 import { isSecret, readGiven, rememberFiles } from './secret-files.js';
 import { ServiceConfig } from './service-config.js';
@@ -23,7 +23,7 @@ export class ConfigError extends Error {
  * Reads the variables of `cls` from `env`. A variable that is unset or empty takes the initial value of its field.
  * @throws ConfigError with all problems at once, so that a deployment can be fixed in one go
  */
-export function loadConfig<T extends KafkaConfig>(
+export function loadConfig<T extends object>(
   cls: new () => T,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): T {
@@ -40,7 +40,8 @@ export function loadConfig<T extends KafkaConfig>(
       ? `${property}="${redacted(property, value)}": it ${allowed}.`
       : `${property} is not set: it ${allowed}.`;
   });
-  problems.push(...invalid, ...kafkaProblemsOf(config), ...databaseProblemsOf(config));
+  problems.push(...invalid);
+  if (config instanceof KafkaConfig) problems.push(...kafkaProblemsOf(config), ...databaseProblemsOf(config));
   if (env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     problems.push(
       'NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server. Unset it, and name the authority in NODE_EXTRA_CA_CERTS, KAFKA_SSL_CA or sslrootcert.',
