@@ -131,7 +131,7 @@ describe('a dead job', () => {
     await expect(edit({ n: 0 })).rejects.toThrow(
       'The handler of call does not accept the data: n must not become less',
     );
-    await expect(edit({ n: 1, text: '\0' })).rejects.toThrow('contains a zero byte or half of a surrogate pair');
+    await expect(edit({ n: 7, text: '\0' })).rejects.toThrow('contains a zero byte or half of a surrogate pair');
     await expect(edit(undefined)).rejects.toThrow(EditRefusedError);
     const untouched = await dead.find(id);
     const edited = await edit({ n: 7, by: ['olga'] });
