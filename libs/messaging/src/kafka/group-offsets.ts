@@ -81,11 +81,11 @@ export async function setGroupOffsets(
   });
 }
 
-/** The messages of its topic that a consumer group has not committed yet. */
+/** The messages of its topic that a consumer group has not committed yet, and the offset of the first of them. */
 export interface GroupLag {
   readonly groupId: string;
   readonly topic: string;
-  readonly partitions: readonly { readonly partition: number; readonly messages: number }[];
+  readonly partitions: readonly { readonly partition: number; readonly messages: number; readonly offset: number }[];
 }
 
 /**
@@ -100,11 +100,11 @@ export async function consumerLags(options: KafkaOptions, groups: readonly Group
         const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
         const next = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
         const ends = await admin.fetchTopicOffsets(topic);
-        const partitions = ends.map(({ partition, low, high }) => ({
-          partition,
+        const partitions = ends.map(({ partition, low, high }) => {
+          const offset = Math.max(next.get(partition) ?? -1, Number(low));
           // Messages consumed between the two requests must not make the lag negative.
-          messages: Math.max(0, Number(high) - Math.max(next.get(partition) ?? -1, Number(low))),
-        }));
+          return { partition, offset, messages: Math.max(0, Number(high) - offset) };
+        });
         return { groupId, topic, partitions: partitions.toSorted((a, b) => a.partition - b.partition) };
       }),
     ),

@@ -68,12 +68,20 @@ function addParked(metrics: MetricSet): void {
 }
 
 function addLag(metrics: MetricSet, lags: Lags): void {
-  metrics.gauge(
+  const ofPartitions = (name: string, help: string, read: (partition: GroupLag['partitions'][number]) => number) =>
+    metrics.gauge(name, help, async () =>
+      ((await lags.get()) ?? []).flatMap(({ groupId: consumer, topic, partitions }) =>
+        partitions.map((of) => ({ labels: { consumer, topic, partition: of.partition }, value: read(of) })),
+      ),
+    );
+  ofPartitions(
     'messaging_consumer_lag_messages',
     'Messages of the partition that the consumer has not yet committed.',
-    async () =>
-      ((await lags.get()) ?? []).flatMap(({ groupId: consumer, topic, partitions }) =>
-        partitions.map(({ partition, messages }) => ({ labels: { consumer, topic, partition }, value: messages })),
-      ),
+    ({ messages }) => messages,
+  );
+  ofPartitions(
+    'messaging_consumer_offset',
+    'Offset from which the consumer continues in the partition. While there is lag, it must rise.',
+    ({ offset }) => offset,
   );
 }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type INestApplication } from '@nestjs/common';
 import { Kafka, logLevel } from 'kafkajs';
@@ -228,6 +229,9 @@ describe('P9 the metrics of a consumer', () => {
     await send(5);
 
     await sample(metrics, lag(2), is(5));
+    const offset = (partition: number) => lag(partition).replace('lag_messages', 'offset');
+    expect((await scrape(metrics)).get(offset(2))).toBe(3);
+    expect((await scrape(metrics)).get(offset(0))).toBe(0);
   });
 
   it('show no lag once everything is consumed, although the topic ends with an aborted transaction and transaction markers', async () => {
@@ -265,6 +269,20 @@ describe('P9 the metrics of a consumer', () => {
   });
 });
 
+it('P9 the documentation lists every metric, and no other', async () => {
+  const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const metrics = metricsOf(sandbox.newRelay());
+
+  const listed = [...page.matchAll(/^\| `(messaging_\w+)`/gm)].map(([, name]) => name);
+
+  expect(listed.toSorted()).toEqual(
+    metrics.registry
+      .getMetricsAsArray()
+      .map(({ name }) => name)
+      .toSorted(),
+  );
+});
+
 describe('P9 a scrape', () => {
   let silent: Server;
   let silentPort: number;
@@ -294,7 +312,7 @@ describe('P9 a scrape', () => {
     const scraped = await scrape(metrics);
 
     const names = [...scraped.keys()];
-    expect(names.filter((name) => /unpublished|dead_letters|parked_|lag/.test(name))).toEqual([]);
+    expect(names.filter((name) => /unpublished|dead_letters|parked_|lag|offset/.test(name))).toEqual([]);
     expect(scraped.get(`messaging_outbox_published_total{topic="${topic}"}`)).toBe(0);
     expect(scraped.get('messaging_scrape_errors_total{source="database"}')).toBe(1);
     expect(scraped.get('messaging_scrape_errors_total{source="kafka"}')).toBe(1);
