@@ -46,6 +46,7 @@ export function loadConfig<T extends object>(
     problems.push(
       'NODE_TLS_REJECT_UNAUTHORIZED="0": it accepts any server. Unset it, and name the authority in NODE_EXTRA_CA_CERTS, KAFKA_SSL_CA or sslrootcert.',
     );
+  if (checksItself(config)) problems.push(...config.problems());
   if (config instanceof ServiceConfig)
     problems.push(
       ...portProblemsOf(config),
@@ -55,6 +56,16 @@ export function loadConfig<T extends object>(
     );
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/** A configuration that reports combinations of variables that must not be used together. */
+export interface ChecksItself {
+  /** Returns one line for each problem, like {@link ConfigError}. Variables may have invalid values. */
+  problems(): readonly string[];
+}
+
+function checksItself(config: object): config is ChecksItself {
+  return 'problems' in config && typeof config.problems === 'function';
 }
 
 function grpcProblemsOf({ PORT, MANAGEMENT_PORT, GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY }: ServiceConfig): string[] {
@@ -103,7 +114,16 @@ function authProblemsOf(config: ServiceConfig): string[] {
   if (!OIDC_ISSUER) problems.push('OIDC_ISSUER is not set: AUTH_MODE="jwt" needs the issuer of the tokens.');
   if (JWT_AUDIENCE.length === 0)
     problems.push('JWT_AUDIENCE is not set: AUTH_MODE="jwt" needs the audience of the tokens.');
-  for (const [name, value] of Object.entries({ OIDC_ISSUER, JWT_JWKS_URL })) {
+  return [...problems, ...addressProblemsOf({ OIDC_ISSUER, JWT_JWKS_URL }, NODE_ENV)];
+}
+
+/** Returns the problems of the provider's addresses, whose answers decide who a caller is. */
+export function addressProblemsOf(
+  addresses: Readonly<Record<string, string | undefined>>,
+  NODE_ENV: string | undefined,
+): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(addresses)) {
     const url = URL.parse(value ?? '');
     if (url?.username || url?.password)
       problems.push(`${name}="${redacted(name, url.href)}": it must not contain a user or a password.`);
@@ -116,7 +136,11 @@ function authProblemsOf(config: ServiceConfig): string[] {
 }
 
 /** Returns the problem if AUTH_MODE=dev must not be used here, because it lets every caller act as any user. */
-function devProblemOf({ AUTH_MODE, NODE_ENV, HOST }: ServiceConfig): string | undefined {
+export function devProblemOf({
+  AUTH_MODE,
+  NODE_ENV,
+  HOST,
+}: Pick<ServiceConfig, 'AUTH_MODE' | 'NODE_ENV' | 'HOST'>): string | undefined {
   if (AUTH_MODE !== 'dev') return undefined;
   if (isProduction(NODE_ENV))
     return `AUTH_MODE="dev": it trusts every caller, so it must not run with NODE_ENV="${NODE_ENV}". Unset NODE_ENV or choose another AUTH_MODE.`;

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { DynamicModule } from '@nestjs/common';
+import { type DynamicModule, Logger } from '@nestjs/common';
 import { trace } from '@opentelemetry/api';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
@@ -141,6 +141,34 @@ function logFinished(
     { method, url, status, address, durationMs: Math.round(elapsedMs * 10) / 10, ...(aborted && { aborted }) },
     `${method} ${url} ${aborted ? 'aborted' : status}`,
   );
+}
+
+/**
+ * Creates a logger for a process without Nest's container, with the same lines as those of the services. Nest's own `Logger`, with which the
+ * kit reports, writes to it too.
+ */
+export function createLogger(
+  config: Pick<ServiceConfig, 'LOG_LEVEL' | 'LOG_FORMAT'>,
+  name: string,
+  destination: DestinationStream = destinationFor(config.LOG_FORMAT),
+): pino.Logger {
+  const logger = pino(options(config, name), destination);
+  const write =
+    (level: 'info' | 'warn' | 'error' | 'fatal' | 'debug') =>
+    (message: unknown, ...rest: unknown[]) => {
+      // Nest adds the name of the logger as the last argument.
+      const texts = rest.filter((one) => typeof one === 'string');
+      const fields = typeof message === 'object' && message !== null ? message : undefined;
+      logger[level]({ ...fields, context: texts.at(-1) }, fields ? (texts[0] ?? '') : String(message));
+    };
+  Logger.overrideLogger({
+    log: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    fatal: write('fatal'),
+    debug: write('debug'),
+  });
+  return logger;
 }
 
 function options({ LOG_LEVEL }: Pick<ServiceConfig, 'LOG_LEVEL'>, name: string): LoggerOptions {

@@ -6,12 +6,10 @@ import { listenForManagement } from '../http/management.js';
 import type { OpenApiInfo } from '../http/openapi/document.js';
 import { runningTelemetry } from '../telemetry/telemetry-state.js';
 import { CannotListen, listenAt } from './cannot-listen.js';
+import { closeOnSignal, exitOnUncaught } from './close-on-signal.js';
 import { createApp } from './create-app.js';
-import { ConfigError, loadConfig } from './load-config.js';
+import { configOrExit } from './config-or-exit.js';
 import type { ServiceConfig } from './service-config.js';
-
-/** Less than the 10 s that are guaranteed and that Docker waits before it kills a process. */
-const SHUTDOWN_TIMEOUT_MS = 9000;
 
 /** The description of a service, which its `main.ts` passes to {@link runService}. */
 export interface Service<C extends ServiceConfig> {
@@ -31,20 +29,16 @@ export interface Service<C extends ServiceConfig> {
  * flight is done, or with 1 after 9 s.
  */
 export async function runService<C extends ServiceConfig>(service: Service<C>): Promise<void> {
-  const config = configOrExit(service);
-  // An uncaught error may have left something half done. A new process starts clean, and messaging resumes from what is stored.
-  const exitOnError = (error: unknown): never => {
-    new NestLogger(service.name).fatal({ err: error }, 'Uncaught error, exiting.');
-    return process.exit(1);
-  };
-  process.on('unhandledRejection', exitOnError);
-  process.on('uncaughtException', exitOnError);
-
+  const config = configOrExit(service.name, service.configClass);
+  const exitOnError = exitOnUncaught(service.name);
   let app: NestFastifyApplication;
   let managementUrl: string | undefined;
   try {
     app = await createApp(service.module(config), config, service.openApi);
-    closeOnSignal(app, service.name);
+    closeOnSignal(service.name, async () => {
+      await app.close();
+      await runningTelemetry()?.stop();
+    });
     await service.configure?.(app, config);
     // The ports come first, because an accidental second instance must not take over partitions from the first one before it fails.
     managementUrl = await listen(app, config);
@@ -101,42 +95,4 @@ function urlsOf(server: Pick<Server, 'address'>): { url: string; localUrl: strin
   const { address, family, port } = server.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   return { url, localUrl: ['0.0.0.0', '::'].includes(address) ? `http://localhost:${port}` : url };
-}
-
-function configOrExit<C extends ServiceConfig>({ name, configClass }: Service<C>): C {
-  try {
-    return loadConfig(configClass);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${name} cannot start:\n${error.problems.map((line) => `  ${line}\n`).join('')}`);
-    return process.exit(1);
-  }
-}
-
-function closeOnSignal(app: NestFastifyApplication, name: string): void {
-  let closing = false;
-  const close = (signal: NodeJS.Signals): void => {
-    // A terminal sends Ctrl-C to the whole process group, and the parent may forward it too. So a second signal does not mean "hurry".
-    if (closing) return;
-    closing = true;
-    const logger = new NestLogger(name);
-    logger.log(`Received ${signal}, finishing the work in flight.`);
-    setTimeout(() => {
-      logger.error(`Shutdown did not finish within ${SHUTDOWN_TIMEOUT_MS / 1000} s, exiting.`);
-      process.exit(1);
-    }, SHUTDOWN_TIMEOUT_MS).unref();
-    const closed = app.close().then(async () => runningTelemetry()?.stop());
-    closed.then(
-      () => {
-        logger.log('Stopped.');
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.error({ err: error }, 'Shutdown failed.');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', close);
-  process.on('SIGINT', close);
 }
