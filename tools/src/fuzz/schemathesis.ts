@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -51,22 +52,30 @@ interface Run {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly signal: AbortSignal;
+  /** What is printed above the output. */
+  readonly title: string;
+  /** Whether the output is printed only when the run has ended, because other runs print at the same time. */
+  readonly collected: boolean;
 }
 
 /** Runs schemathesis against a service, in a directory where it may store its findings, and returns its exit status. */
-export function schemathesis(url: string, { caller, args, cwd, signal }: Run): Promise<number> {
+export async function schemathesis(url: string, { caller, args, cwd, signal, title, collected }: Run): Promise<number> {
   const config = ['--config-file', join(CONFIG, 'schemathesis.toml')];
   const headers = caller ? ['--header', `Authorization: ${caller.authorization}`] : [];
   const options = ['--generation-database', 'none', ...headers, ...args];
   // The hooks check by these who is refused.
   const identity = caller && { CALLER_AUTHORIZATION: caller.authorization, CALLER_ROLES: caller.roles.join(' ') };
-  return new Promise((resolve, reject) => {
-    const child = spawn(join(PYTHON, 'bin/schemathesis'), [...config, 'run', ...options, `${url}/openapi.json`], {
-      cwd,
-      env: { ...process.env, ...identity, WEBHOOK_SECRET, PYTHONPATH: CONFIG, PYTHONDONTWRITEBYTECODE: '1' },
-      stdio: 'inherit',
-      signal,
-    });
-    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
+  if (!collected) console.log(title);
+  const child = spawn(join(PYTHON, 'bin/schemathesis'), [...config, 'run', ...options, `${url}/openapi.json`], {
+    cwd,
+    env: { ...process.env, ...identity, WEBHOOK_SECRET, PYTHONPATH: CONFIG, PYTHONDONTWRITEBYTECODE: '1' },
+    stdio: ['ignore', ...(collected ? (['pipe', 'pipe'] as const) : (['inherit', 'inherit'] as const))],
+    signal,
   });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (collected) console.log(`${title}\n${output}`);
+  return code ?? 1;
 }
