@@ -9,7 +9,8 @@ export type OperationFilter = Readonly<Record<string, Json | undefined>>;
 export interface OperationOptions {
   /**
    * Handles 1, 2, 5, 10, 20, 50, 100 and then 200 items a step. After each step the operation waits for what it has retried, and stops
-   * at the first new failure. Not for discards.
+   * at the first new failure. It looks about twice a second, so it does not see a failure after which the item was processed before the
+   * next look. Not for discards.
    */
   readonly canary?: boolean | undefined;
   /** The most items a second, on average over some seconds. May be less than 1. */

@@ -16,13 +16,18 @@ import { stepSize, waitAfter } from './pace.js';
 import { type OperationState } from './stored-operation.js';
 
 /** A longer wait releases the operation, so that this process can run others, and any process can continue it. */
-const LONGEST_PAUSE_MS = 1000;
-/** Less than the interval of the poll, which wakes the runner to look again. */
-const LOOK_AGAIN_MS = 500;
+const LONGEST_PAUSE_MS = 200;
+/** After this time, other operations get their turn. */
+const TURN_MS = 1000;
+/** How often the canary looks. Less than the default wait between two attempts of an item, so that a failed one is seen. */
+const LOOK_AGAIN_MS = 400;
+/** By how much the wake-up comes after the end of a wait. */
+const LATER_MS = 5;
 
 /**
- * Runs stored operations: one at a time, the oldest first. It competes for them with the other processes. A process that takes over
- * continues after the last saved step. The poll wakes it while an open operation has no live runner; it does not poll itself.
+ * Runs stored operations: one step at a time, and in turns, so that a slow or long operation does not hold up the others. It competes for
+ * them with the other processes. A process that takes over continues after the last saved step. The poll wakes the runner while an open
+ * operation has no live runner, and the end of a wait wakes the process that has released the operation.
  */
 export class OperationRunner {
   private readonly logger = new Logger('Operations');
@@ -72,7 +77,7 @@ export class OperationRunner {
     }
   }
 
-  /** Takes the oldest operation and runs it until it ends or waits. Returns false if there is none. */
+  /** Takes the operation whose turn it is, and runs it until it ends or waits, or its turn is over. Returns false if there is none. */
   private async runNext(): Promise<boolean> {
     const db = this.dataSources.default;
     const [runner, sinceMs] = [randomUUID(), performance.now()];
@@ -104,6 +109,7 @@ export class OperationRunner {
   ): Promise<void> {
     const { id, options } = operation;
     let { saved } = operation;
+    const endOfTurn = performance.now() + TURN_MS;
     for (;;) {
       if (hold.isLost) return;
       if (hold.signal.aborted) return this.release(id, runner, { waitMs: 0 });
@@ -115,7 +121,7 @@ export class OperationRunner {
       const waitMs = waitAfter(options, step.handled, performance.now() - begunAt);
       // Items that wait for others must not keep this process from running another operation.
       if (saved.items) return this.release(id, runner, { waitMs: Math.max(waitMs, LOOK_AGAIN_MS) });
-      if (waitMs > LONGEST_PAUSE_MS) return this.release(id, runner, { waitMs });
+      if (waitMs > LONGEST_PAUSE_MS || performance.now() >= endOfTurn) return this.release(id, runner, { waitMs });
       await pause(waitMs, hold.signal);
     }
   }
@@ -169,6 +175,7 @@ export class OperationRunner {
 
   private async release(id: string, runner: string, how: Parameters<OperationStore['release']>[3]): Promise<void> {
     await this.store.release(this.dataSources.default, id, runner, how);
+    setTimeout(() => this.wakeUp.call(), how.waitMs + LATER_MS).unref();
   }
 
   private async finish(
@@ -187,9 +194,14 @@ export class OperationRunner {
 
 function progressAfter(
   before: SavedProgress,
-  { progress, more, items }: OperationStep,
+  { progress, more, done, failed, items }: OperationStep,
   canary: boolean,
 ): SavedProgress {
   const watched = canary && items !== undefined && items.length > 0;
-  return { at: progress, more, steps: before.steps + 1, ...(watched && { items, waiting: items.length }) };
+  return {
+    at: progress,
+    more,
+    steps: before.steps + (done + failed > 0 ? 1 : 0),
+    ...(watched && { items, waiting: items.length }),
+  };
 }

@@ -11,7 +11,7 @@ export interface SavedProgress {
   /** The progress of the kind. */
   readonly at: Json;
   readonly more: boolean;
-  /** The number of saved steps. */
+  /** The number of saved steps that handled something. */
   readonly steps: number;
   /** With a canary: the items of the last step that the operation waits for, and how many of them are left. */
   readonly items?: readonly string[] | undefined;
@@ -89,7 +89,10 @@ export class OperationStore {
     );
   }
 
-  /** Takes the oldest open operation of these kinds that no live process runs. messaging_operations_open serves it. */
+  /**
+   * Takes an open operation of these kinds that no live process runs: the oldest new one, or else the one that has waited the longest
+   * for its turn. messaging_operations_open serves it.
+   */
   async take(
     db: DataSource,
     kinds: readonly string[],
@@ -100,7 +103,7 @@ export class OperationStore {
       await db.query(
         `update ${this.table} set runner = $1, runner_until = clock_timestamp() + $2 * interval '1 ms'
           where id = (select id from ${this.table} where kind = any($3) and ${IS_IDLE}
-                       order by created_at, id limit 1 for update skip locked)
+                       order by runner_until, created_at, id limit 1 for update skip locked)
          returning id, kind, filter, ${timeText('as_of')} as "asOf", options, actor, reason, progress,
                    (extract(epoch from clock_timestamp() - updated_at) * 1000)::float8 as "sinceStepMs"`,
         [runner, leaseMs, kinds],

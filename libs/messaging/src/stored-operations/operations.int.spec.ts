@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication, Logger } from '@nestjs/common';
-import { type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { Child } from '../../test/child.js';
 import { counted, CounterController, startCounter } from '../../test/counter-process.js';
 import { gate } from '../../test/job-sandbox.js';
@@ -68,8 +68,16 @@ function operationsWith(...own: readonly OperationKind[]): Operations {
 
 /** Starts the runner of one process, whose poll always reports an open operation. */
 function startProcess(timing = OPERATION_TIMING, ...own: readonly OperationKind[]): { stop: () => Promise<void> } {
+  return startProcessOn(dataSources(), timing, ...own);
+}
+
+function startProcessOn(
+  of: ReturnType<typeof dataSources>,
+  timing: OperationTiming,
+  ...own: readonly OperationKind[]
+): { stop: () => Promise<void> } {
   const dueWork = new DueWork();
-  const runner = new OperationRunner('sandbox', kinds(dueWork, ...own), dataSources(), dueWork, timing);
+  const runner = new OperationRunner('sandbox', kinds(dueWork, ...own), of, dueWork, timing);
   const poll = setInterval(() => dueWork.found('operations'), 20);
   const process = {
     async stop() {
@@ -289,19 +297,65 @@ describe('an operation', () => {
   });
 
   it('keeps its rate without holding a transaction while it waits', async () => {
+    const name = `rated ${randomUUID()}`;
+    const of = await new DataSource({
+      type: 'postgres',
+      url: sandbox.database.url,
+      applicationName: name,
+    }).initialize();
+    const inTransaction: boolean[] = [];
     await givenLetters(30);
-    startProcess();
-
     const created = await create({ kind: 'retry-letters', filter: LETTERS, options: { ratePerSecond: 20 } });
-    await until('the first step is done', async () => (await show(created)).done > 0);
-    const [idle] = await sandbox.database.sql<{ open: number }>(
-      `select count(*)::int as open from pg_stat_activity where datname = current_database() and state like 'idle in%'`,
-    );
-    const operation = await ended(created);
+    const process = startProcessOn({ default: of, handling: of }, OPERATION_TIMING);
 
-    expect(idle?.open).toBe(0);
+    const operation = await until('the operation ends', async () => {
+      const [row] = await sandbox.database.sql<{ open: boolean; sessions: number }>(
+        `select coalesce(bool_or(xact_start is not null), false) as open, count(*)::int as sessions
+           from pg_stat_activity where application_name = $1`,
+        [name],
+      );
+      if (row!.sessions > 0) inTransaction.push(row!.open);
+      const now = await show(created);
+      return now.finishedAt && now;
+    });
+    await process.stop();
+    await of.destroy();
+
     expect(operation).toMatchObject({ state: 'done', done: 30 });
     expect(operation.finishedAt!.getTime() - operation.createdAt.getTime()).toBeGreaterThanOrEqual(1400);
+    // The two waits are most of the time, and the steps take the rest.
+    expect(inTransaction.filter((open) => open).length / inTransaction.length).toBeLessThan(0.5);
+  });
+
+  it('lets others finish in the same process while it goes on, with a rate or without', async () => {
+    await givenLetters(250);
+    const endless: OperationKind = {
+      ...notes(async () => undefined),
+      step: async (_, __, { dataSource, save }) =>
+        dataSource.transaction(async (tx) => save(tx, { progress: null, done: 1, failed: 0, more: true })),
+    };
+    operations = operationsWith(endless);
+    const first = await create({ kind: 'notes', filter: {} });
+    const slow = await create({
+      kind: 'retry-letters',
+      filter: { box: 'inbox', diedBefore: '2026-01-01T00:00:50Z' },
+      options: { ratePerSecond: 1 },
+    });
+    startProcess(OPERATION_TIMING, endless);
+    await until('both have begun', async () => (await show(first)).done > 0 && (await show(slow)).done > 0);
+
+    const other = await ended(
+      await create({ kind: 'retry-letters', filter: { box: 'inbox', diedAfter: '2026-01-01T00:00:50Z' } }),
+    );
+    const [firstThen, slowThen] = [await show(first), await show(slow)];
+    await until('both go on', async () => {
+      const [firstNow, slowNow] = [await show(first), await show(slow)];
+      return firstNow.done > firstThen.done && slowNow.done > slowThen.done;
+    });
+
+    expect(other).toMatchObject({ state: 'done', done: 201 });
+    expect([firstThen.state, slowThen.state]).toEqual(['running', 'running']);
+    expect(slowThen.done).toBeLessThan(20);
   });
 
   it('ends where it is when an operator cancels it, and a step in progress is undone', async () => {
@@ -367,7 +421,7 @@ describe('an operation', () => {
 });
 
 describe('the processes of a service', () => {
-  it('run operations the oldest first, and each item is handled by one of them', async () => {
+  it('run several operations at once, and each item is handled by one of them', async () => {
     await givenLetters(700);
     const first = await create({ kind: 'retry-letters', filter: LETTERS });
     const second = await create({ kind: 'discard-letters', filter: LETTERS });
@@ -383,9 +437,17 @@ describe('the processes of a service', () => {
     expect((await audited('operations')).filter(({ action }) => action === 'end')).toHaveLength(2);
   });
 
-  it('P4 finish an operation once when one of them is killed in the middle of a step', async () => {
-    await givenLetters(450);
-    const { id } = await create({ kind: 'retry-letters', filter: LETTERS });
+  it('P4 finish operations once when one of them is killed in the middle of a step', async () => {
+    await givenLetters(453);
+    const slow = await create({
+      kind: 'retry-letters',
+      filter: { box: 'inbox', diedAfter: '2026-01-01T00:07:31Z' },
+      options: { ratePerSecond: 1 },
+    });
+    const { id } = await create({
+      kind: 'retry-letters',
+      filter: { box: 'inbox', diedBefore: '2026-01-01T00:07:31Z' },
+    });
     const holding = gate();
     const held = sandbox.dataSource.transaction(async (tx) => {
       await tx.query('select from sandbox.inbox_parked where "offset" = 300 for update');
@@ -398,16 +460,20 @@ describe('the processes of a service', () => {
       );
       return row?.waits && (await show({ id })).done === 200;
     });
+    const slowThen = await show(slow);
 
     await child.kill();
     holding.open();
     await held;
     startProcess(QUICK);
 
+    expect(slowThen).toMatchObject({ state: 'running', done: 1 });
     expect(await ended({ id })).toMatchObject({ state: 'done', done: 450 });
+    expect(await ended(slow)).toMatchObject({ state: 'done', done: 3 });
     const letters = await audited('inbox');
-    expect([letters.length, new Set(letters.map(({ letter }) => letter['offset'])).size]).toEqual([450, 450]);
-    expect((await audited('operations')).map(({ action }) => action)).toEqual(['create', 'end']);
+    expect([letters.length, new Set(letters.map(({ letter }) => letter['offset'])).size]).toEqual([453, 453]);
+    const entries = await audited('operations');
+    expect(entries.map(({ action }) => action)).toEqual(['create', 'create', 'end', 'end']);
   });
 
   it('P4 refuse what a paused one saves after another has taken over', async () => {
@@ -603,10 +669,21 @@ it('P7 operations and audit entries are removed after their retention, by one pr
   await givenLetters(1);
   const open = await create({ kind: 'retry-letters', filter: LETTERS });
   const housekeepings = [1, 2].map(() => new OperationHousekeeping(sandbox.options, dataSources()));
+  const left = async () =>
+    sandbox.database.sql(
+      'select (select count(*)::int from sandbox.messaging_operations) as operations, (select count(*)::int from sandbox.messaging_audit) as audit',
+    );
 
+  // Another process removes a chunk at this moment.
+  await sandbox.dataSource.transaction(async (tx) => {
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('sandbox.operation-housekeeping', 0))`);
+    await housekeepings[0]!.removeOld();
+  });
+  const before = await left();
   await Promise.all(housekeepings.map((one) => one.removeOld()));
   await housekeepings[0]!.removeOld();
 
+  expect(before).toEqual([{ operations: 1501, audit: 2501 }]);
   expect((await operations.list()).items.map(({ id }) => id)).toEqual([open.id]);
   const kept = await sandbox.database.sql('select action from sandbox.messaging_audit');
   expect(kept).toEqual([{ action: 'create' }]);

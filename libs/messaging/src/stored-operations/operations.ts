@@ -32,8 +32,8 @@ import {
 } from './stored-operation.js';
 
 /**
- * The bulk actions of operators. An operation is stored, and then run by any one process of the service at a time, oldest first. If that
- * process dies, another continues where it stopped, and each item is handled once.
+ * The bulk actions of operators. An operation is stored, and then run by any one process of the service at a time. If that process dies,
+ * another continues where it stopped, and each item is handled once. Operations that run at the same time take turns.
  *
  * The filter is frozen at creation together with a time, `asOf`. Items that came later, such as a retried letter that dies again, are not
  * handled. If two operations select the same item, the first to reach it gets it, and the other one skips it.
