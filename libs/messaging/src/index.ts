@@ -103,6 +103,7 @@ export {
   type GroupOverview,
   type MessagingOverview,
   type OverviewProblem,
+  type LatestFailure,
   type PauseNote,
   type QueueOverview,
   type RelayOverview,

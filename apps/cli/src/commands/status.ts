@@ -18,11 +18,17 @@ export function addStatus(program: Command, cli: Cli): void {
     .command('status')
     .description('show the relay, consumers and job queues, and what is unhealthy')
     .addOption(serviceOption())
+    .option('--check', 'end with 1 if something is failing')
     .action(cli.action(status));
 }
 
-/** Shows the services that answer, and fails if one does not. */
-async function status({ terminal, connections }: Session, { service }: { readonly service?: ServiceName }) {
+interface StatusOptions {
+  readonly service?: ServiceName;
+  readonly check?: boolean;
+}
+
+/** Shows the services that answer. Fails if one does not, or with `--check` if one has something that is failing. */
+async function status({ terminal, connections }: Session, { service, check = false }: StatusOptions) {
   const answers = await Promise.all(
     servicesOf(service).map(async (service) => {
       try {
@@ -41,7 +47,8 @@ async function status({ terminal, connections }: Session, { service }: { readonl
       })
       .join('\n\n'),
   );
-  return answers.every(({ failure }) => failure === undefined);
+  const isFailing = answers.some(({ overview }) => overview?.problems.some(({ severity }) => severity === 'failing'));
+  return answers.every(({ failure }) => failure === undefined) && !(check && isFailing);
 }
 
 const COLORS = { failing: 'red', attention: 'yellow', paused: 'yellow' } as const;
@@ -88,6 +95,7 @@ const consumerColumns = (terminal: Terminal): Column<ConsumerOverview>[] => [
   { title: 'PARKED', value: ({ parked }) => parked, align: 'right' },
   { title: 'DEAD', value: ({ deadLetters }) => alarming(terminal, deadLetters), align: 'right' },
   { title: 'PER SECOND', value: ({ processedPerSecond }) => rate(processedPerSecond), align: 'right' },
+  { title: 'LATEST ERROR', value: ({ latestFailure }) => errorOf(latestFailure), isElastic: true },
 ];
 
 const queueColumns = (terminal: Terminal): Column<QueueOverview>[] => [
@@ -98,8 +106,11 @@ const queueColumns = (terminal: Terminal): Column<QueueOverview>[] => [
   { title: 'RETRYING', value: ({ retrying }) => retrying, align: 'right' },
   { title: 'SCHEDULED', value: ({ scheduled }) => scheduled, align: 'right' },
   { title: 'DEAD', value: ({ dead }) => alarming(terminal, dead), align: 'right' },
+  { title: 'LATEST ERROR', value: ({ latestFailure }) => errorOf(latestFailure), isElastic: true },
 ];
 
+/** The time comes first, because the error may be cut off. */
+const errorOf = (failure: ConsumerOverview['latestFailure']) => failure && `${time(failure.at)} ${failure.error}`;
 const stateOf = (terminal: Terminal, paused: object | null, otherwise: string) =>
   paused ? new Styled(terminal.styled('yellow', 'paused')) : otherwise;
 const alarming = (terminal: Terminal, count: number) =>

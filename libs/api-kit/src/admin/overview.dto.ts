@@ -2,6 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import {
   type ConsumerOverview,
   type GroupOverview,
+  type LatestFailure,
   type MessagingOverview,
   type OverviewProblem,
   type PauseNote,
@@ -103,6 +104,9 @@ class GroupOverviewDto implements GroupOverview {
   @count(12, 'Messages that the group has not committed yet.')
   readonly lag!: number;
 
+  @count(0, 'Those of them whose timestamps are more than 30 s old.')
+  readonly overdue!: number;
+
   @ApiProperty({ type: [PartitionLagDto] })
   readonly partitions!: readonly PartitionLagDto[];
 
@@ -112,6 +116,16 @@ class GroupOverviewDto implements GroupOverview {
   @count(2)
   readonly members!: number;
 }
+
+class LatestFailureDto implements LatestFailure {
+  @timeOrNull('Null if that is not known.')
+  readonly at!: Date | null;
+
+  @ApiProperty({ example: 'Error: the gateway is away', description: 'The first 500 characters of the error.' })
+  readonly error!: string;
+}
+
+const latestFailure = (description: string) => ApiProperty({ type: LatestFailureDto, nullable: true, description });
 
 export class ConsumerOverviewDto implements ConsumerOverview {
   @ApiProperty({ example: 'payment-service', description: 'The consumer group.' })
@@ -137,6 +151,9 @@ export class ConsumerOverviewDto implements ConsumerOverview {
 
   @ApiProperty({ type: 'number', example: 0 })
   readonly oldestParkedSeconds!: number;
+
+  @latestFailure('Of its messages that wait for another attempt; null if none of them has failed.')
+  readonly latestFailure!: LatestFailureDto | null;
 
   @count(0)
   readonly deadLetters!: number;
@@ -164,6 +181,9 @@ export class QueueOverviewDto implements QueueOverview {
   @count(2, 'Jobs that wait for another attempt after a failed one.')
   readonly retrying!: number;
 
+  @latestFailure('Of its jobs that wait for another attempt, or are running again; null if none of them has failed.')
+  readonly latestFailure!: LatestFailureDto | null;
+
   @count(0, 'Jobs for a later time that have not been attempted.')
   readonly scheduled!: number;
 
@@ -183,7 +203,7 @@ export class OverviewProblemDto implements OverviewProblem {
 
   @ApiProperty({
     example: 'inbox payment-service',
-    description: '`relay`, `kafka`, `outbox`, `incidents`, `inbox <consumer>` or `queue <queue>`.',
+    description: '`relay`, `kafka`, `outbox`, `incidents`, `operations`, `inbox <consumer>` or `queue <queue>`.',
   })
   readonly component!: string;
 

@@ -1,3 +1,4 @@
+import { type SeekEntry } from 'kafkajs';
 import { type KafkaOptions, withAdmin } from './client.js';
 import { type Offsets } from './offset-commits.js';
 import { type KafkaFacts } from './partition-start.js';
@@ -86,26 +87,46 @@ export interface GroupLag {
   readonly groupId: string;
   readonly topic: string;
   readonly partitions: readonly { readonly partition: number; readonly messages: number; readonly offset: number }[];
+  /** How many of them are older than was asked for; 0 if nothing was. */
+  readonly overdue: number;
 }
 
 /**
  * Reads how far the groups are behind, over one connection. If a group has committed nothing, or Kafka has deleted messages beyond
- * its offset, the lag is counted from the oldest message.
+ * its offset, the lag is counted from the oldest message. Messages older than `overdueAfterMs` are counted separately.
  * @throws if Kafka cannot be reached, or a topic does not exist
  */
-export async function consumerLags(options: KafkaOptions, groups: readonly Group[]): Promise<GroupLag[]> {
+export async function consumerLags(
+  options: KafkaOptions,
+  groups: readonly Group[],
+  overdueAfterMs?: number,
+): Promise<GroupLag[]> {
   return withAdmin(options, async (admin) =>
     Promise.all(
       groups.map(async ({ groupId, topic }) => {
         const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
         const next = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
         const ends = await admin.fetchTopicOffsets(topic);
+        // Messages consumed between the two requests must not make the lag negative.
         const partitions = ends.map(({ partition, low, high }) => {
           const offset = Math.max(next.get(partition) ?? -1, Number(low));
-          // Messages consumed between the two requests must not make the lag negative.
           return { partition, offset, messages: Math.max(0, Number(high) - offset) };
         });
-        return { groupId, topic, partitions: partitions.toSorted((a, b) => a.partition - b.partition) };
+        const isBehind = partitions.some(({ messages }) => messages > 0);
+        const old =
+          isBehind && overdueAfterMs !== undefined
+            ? await admin.fetchTopicOffsetsByTimestamp(topic, Date.now() - overdueAfterMs)
+            : [];
+        const olderThan = new Map(old.map(({ partition, offset }) => [partition, Number(offset)]));
+        return {
+          groupId,
+          topic,
+          partitions: partitions.toSorted((a, b) => a.partition - b.partition),
+          overdue: partitions.reduce(
+            (sum, { partition, offset }) => sum + Math.max(0, (olderThan.get(partition) ?? offset) - offset),
+            0,
+          ),
+        };
       }),
     ),
   );

@@ -27,11 +27,32 @@ export function leasePart(s: string): string {
         from progress, recent)`;
 }
 
-/** The part about consumers. Served by inbox_in_flight_partition, inbox_offsets_pkey, inbox_age and inbox_parked_pkey. */
+/** The most messages or jobs among which the latest failure is searched for. */
+const MAX_FAILURES = 1000;
+
+/** Returns SQL for a LatestFailure of a row with the columns `error` and `history`. */
+const failure = `json_build_object('at', history -> -1 ->> 'at', 'error', left(error, 500))`;
+
+/**
+ * The part about consumers. Served by inbox_in_flight_partition, inbox_offsets_pkey, inbox_age, inbox_parked_pkey, and inbox_parked_due for
+ * those that wait for another attempt.
+ */
 export function consumersPart(s: string): string {
-  return `consumers as materialized (
+  return `due as materialized (
+      select consumer, count(*)::int as messages, min(next_attempt_at) as since
+        from (select consumer, next_attempt_at from ${s}.inbox_parked
+               where next_attempt_at <= statement_timestamp() order by next_attempt_at limit ${MAX_ROWS}) as waiting
+       group by consumer),
+    -- The more often it has failed, the later a message is attempted again.
+    failed as materialized (
+      select distinct on (consumer) consumer, ${failure} as failure
+        from (select consumer, error, history from ${s}.inbox_parked
+               where next_attempt_at is not null and error is not null order by next_attempt_at desc limit ${MAX_FAILURES}) as retried
+       order by consumer, (history -> -1 ->> 'at')::timestamptz desc nulls last),
+    consumers as materialized (
       select asked.consumer, coalesce(flight.messages, 0)::int as "inFlight", flight.since as "inFlightSince",
              ${rate('recent.messages', 'recent.since')} as "processedPerSecond", dead.since as "oldestDead",
+             coalesce(due.messages, 0) as due, due.since as "dueSince", failed.failure as "latestFailure",
              (select max(updated_at) from ${s}.inbox_offsets as o where o.consumer = asked.consumer) as "settledAt"
         from unnest($1::text[]) as asked (consumer)
        cross join lateral (
@@ -46,6 +67,8 @@ export function consumersPart(s: string): string {
            from (select received_at from ${s}.inbox as i
                   where i.consumer = asked.consumer and received_at > clock_timestamp() - interval '1 minute'
                   order by received_at desc limit ${MAX_RECENT}) as latest) as recent
+        left join due on due.consumer = asked.consumer
+        left join failed on failed.consumer = asked.consumer
         left join lateral (
          select min(dead_at) as since
            from (select dead_at from ${s}.inbox_parked as p where p.consumer = asked.consumer order by id limit ${MAX_ROWS}) as letters
@@ -79,6 +102,11 @@ export function queuesPart(s: string): string {
              ${begun('lease is null and run_at > statement_timestamp()', s)} as retrying,
              greatest(0, ${count('dead_at is null and run_at > statement_timestamp()', 'run_at')}
                - ${begun('run_at > statement_timestamp()', s)}) as scheduled,
+             (select ${failure}
+                from (select error, history from ${s}.jobs as j where j.queue = known.queue and dead_at is null
+                         and (lease is not null or attempts > 0 or setbacks > 0) and error is not null
+                       order by run_at desc limit ${MAX_FAILURES}) as failed
+               order by (history -> -1 ->> 'at')::timestamptz desc nulls last limit 1) as "latestFailure",
              coalesce(dead.jobs, 0) as dead
         from (select unnest($2::text[]) as queue union select queue from stored union select queue from dead) as known
         left join dead using (queue))`;
@@ -95,4 +123,14 @@ function begun(where: string, s: string): string {
 function rate(count: string, since: string): string {
   return `case when ${count} < ${MAX_RECENT} then round(${count} / 60.0, 2)
                else round((${count} / greatest(extract(epoch from clock_timestamp() - ${since}), 1))::numeric, 2) end::float8`;
+}
+
+/** The most operations that are shown as problems. */
+const MAX_OPERATIONS = 20;
+
+/** The column of the operations that something delays. Served by messaging_operations_open. */
+export function delayedOperations(s: string): string {
+  return `(select coalesce(json_agg(json_build_object('id', id, 'kind', kind, 'problem', problem, 'since', updated_at)), '[]')
+             from (select * from ${s}.messaging_operations
+                    where finished_at is null and problem is not null order by created_at, id limit ${MAX_OPERATIONS}) as delayed)`;
 }

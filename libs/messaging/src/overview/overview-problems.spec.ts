@@ -20,11 +20,12 @@ const consumer: Found['consumers'][number] = {
   consumer: 'payments',
   topic: 'order.events',
   paused: null,
-  group: { lag: 0, partitions: [], state: 'Stable', members: 1 },
+  group: { lag: 0, overdue: 0, partitions: [], state: 'Stable', members: 1 },
   inFlight: 0,
   inFlightSince: null,
   parked: 0,
   oldestParkedSeconds: 0,
+  latestFailure: null,
   deadLetters: 0,
   processedPerSecond: 0,
 };
@@ -35,6 +36,7 @@ const queue: Found['queues'][number] = {
   dueSince: null,
   running: 0,
   retrying: 0,
+  latestFailure: null,
   scheduled: 0,
   dead: 0,
 };
@@ -45,10 +47,21 @@ const settled = {
   processedPerSecond: 0,
   oldestDead: ago(50),
   settledAt: ago(70),
+  latestFailure: null,
+  due: 0,
+  dueSince: null,
 };
+const behind = { lag: 4, overdue: 3, partitions: [], state: 'Stable', members: 2 };
+const failure = { at: ago(2), error: 'Error: the gateway is away' };
+const replay = { id: '7', kind: 'replay', problem: 'The relay is paused', since: ago(31) };
+
+function storedBy(changes: Partial<Found['stored']>): Found['stored'] {
+  const oldestDead = { outbox: ago(40), jobs: { gateway: ago(45) } };
+  return { incidents: [], oldestDead, consumers: [settled], operations: [], ...changes };
+}
 
 function aFound(changes: Partial<Found> = {}): Found {
-  const stored = { incidents: [], oldestDead: { outbox: ago(40), jobs: { gateway: ago(45) } }, consumers: [settled] };
+  const stored = storedBy({});
   return {
     at: AT,
     relay,
@@ -61,8 +74,30 @@ function aFound(changes: Partial<Found> = {}): Found {
   };
 }
 
-it('finds nothing wrong with work that proceeds', () => {
-  expect(problemsOf(aFound({ consumers: [{ ...consumer, inFlight: 3, inFlightSince: ago(29) }] }))).toEqual([]);
+it.each<[string, Partial<Found>]>([
+  ['handlers that run', { consumers: [{ ...consumer, inFlight: 3, inFlightSince: ago(29) }] }],
+  ['a message that has just arrived', { consumers: [{ ...consumer, group: { ...behind, overdue: 0 } }] }],
+  ['a backlog in progress', { consumers: [{ ...consumer, group: behind, inFlight: 1, inFlightSince: ago(1) }] }],
+  [
+    'a backlog between two batches',
+    {
+      consumers: [{ ...consumer, group: behind }],
+      stored: storedBy({ consumers: [{ ...settled, settledAt: ago(1) }] }),
+    },
+  ],
+  ['a retry that is just due', { stored: storedBy({ consumers: [{ ...settled, due: 1, dueSince: ago(29) }] }) }],
+  ['a message that failed once', { consumers: [{ ...consumer, oldestParkedSeconds: 29, latestFailure: failure }] }],
+  ['an operation that failed once', { stored: storedBy({ operations: [{ ...replay, since: ago(29) }] }) }],
+])('finds nothing wrong with work that proceeds: %s', (_, changes) => {
+  expect(problemsOf(aFound(changes))).toEqual([]);
+});
+
+it('reports a replay that waits for a paused relay as paused', () => {
+  const paused = { relay: { ...relay, paused: PAUSE }, stored: storedBy({ operations: [replay] }) };
+
+  const [, waiting] = problemsOf(aFound(paused));
+
+  expect(waiting).toMatchObject({ severity: 'paused', component: 'operations', since: ago(31) });
 });
 
 it.each<[string, Partial<Found>, object]>([
@@ -93,13 +128,66 @@ it.each<[string, Partial<Found>, object]>([
   ],
   [
     'a consumer without members that is behind',
-    { consumers: [{ ...consumer, group: { lag: 4, partitions: [], state: 'Empty', members: 0 } }] },
+    { consumers: [{ ...consumer, group: { lag: 4, overdue: 4, partitions: [], state: 'Empty', members: 0 } }] },
     { severity: 'failing', component: 'inbox payments', since: ago(70) },
   ],
   [
     'a handler that does not end',
     { consumers: [{ ...consumer, inFlight: 1, inFlightSince: ago(31) }] },
     { severity: 'failing', component: 'inbox payments', since: ago(31) },
+  ],
+  [
+    'a handler that does not end, and why it fails',
+    { consumers: [{ ...consumer, inFlight: 1, inFlightSince: ago(31), latestFailure: failure }] },
+    { problem: 'A message has been in flight for long. The latest error: Error: the gateway is away' },
+  ],
+  [
+    'overdue messages that no member handles',
+    { consumers: [{ ...consumer, group: behind }] },
+    {
+      severity: 'failing',
+      component: 'inbox payments',
+      problem: '3 messages of order.events are overdue, and its 2 members handle none',
+      since: ago(70),
+    },
+  ],
+  [
+    'the same of a consumer that has never handled any',
+    {
+      consumers: [{ ...consumer, group: behind }],
+      stored: storedBy({ consumers: [{ ...settled, settledAt: null }] }),
+    },
+    { severity: 'failing', component: 'inbox payments', since: null },
+  ],
+  [
+    'parked messages that are due and not attempted',
+    { stored: storedBy({ consumers: [{ ...settled, due: 5, dueSince: ago(31) }] }) },
+    {
+      severity: 'failing',
+      component: 'inbox payments',
+      problem: '5 parked messages are due and are not attempted',
+      since: ago(31),
+    },
+  ],
+  [
+    'messages that wait because attempts fail',
+    { consumers: [{ ...consumer, parked: 6, oldestParkedSeconds: 40, latestFailure: failure }] },
+    {
+      severity: 'attention',
+      component: 'inbox payments',
+      problem: '6 messages wait because attempts fail. The latest error: Error: the gateway is away',
+      since: ago(40),
+    },
+  ],
+  [
+    'an operation that keeps failing',
+    { stored: storedBy({ operations: [{ ...replay, problem: 'Error: no leader' }] }) },
+    {
+      severity: 'failing',
+      component: 'operations',
+      problem: 'replay 7 does not proceed: Error: no leader',
+      since: ago(31),
+    },
   ],
   [
     'dead letters of a consumer',
@@ -127,7 +215,9 @@ it('reports what is paused as paused, and not as failing', () => {
   const problems = problemsOf(
     aFound({
       relay: { ...relay, state: 'none', paused: PAUSE, unpublished: overdue },
-      consumers: [{ ...consumer, paused: PAUSE, group: { lag: 4, partitions: [], state: 'Empty', members: 0 } }],
+      consumers: [
+        { ...consumer, paused: PAUSE, group: { lag: 4, overdue: 4, partitions: [], state: 'Empty', members: 0 } },
+      ],
       queues: [{ ...queue, paused: PAUSE, due: 5, dueSince: ago(100) }],
     }),
   );

@@ -1,5 +1,6 @@
 import {
   type ConsumerOverview,
+  type LatestFailure,
   type MessagingOverview,
   type OverviewProblem,
   type QueueOverview,
@@ -7,12 +8,12 @@ import {
 } from './overview-report.js';
 import { type StoredOverview } from './overview-store.js';
 
-/** How long a handler or a due job may take before it is reported. */
-const STALLED_AFTER_MS = 30_000;
+/** How long messages, jobs and operations may make no progress before they are reported. */
+export const STALLED_AFTER_MS = 30_000;
 
 /** What the problems are derived from. */
 export interface Found extends Omit<MessagingOverview, 'problems'> {
-  readonly stored: Pick<StoredOverview, 'incidents' | 'oldestDead' | 'consumers'>;
+  readonly stored: Pick<StoredOverview, 'incidents' | 'oldestDead' | 'consumers' | 'operations'>;
   /** How long a message may wait unpublished; false if something other than the relay publishes. */
   readonly overdueAfterMs: number | false;
 }
@@ -24,6 +25,7 @@ export function problemsOf(found: Found): OverviewProblem[] {
     ...ofRelay(found),
     ...found.consumers.flatMap((consumer) => ofConsumer(consumer, found)),
     ...found.queues.flatMap((queue) => ofQueue(queue, found)),
+    ...ofOperations(found),
     ...found.stored.incidents.map(({ kind, subject, problem, firstAt }): OverviewProblem => ({
       severity: 'failing',
       component: 'incidents',
@@ -81,35 +83,83 @@ function ofOverdue(at: Date, oldestSeconds: number, overdueAfterMs: number): Ove
 function ofConsumer(consumer: ConsumerOverview, { at, stored }: Found): OverviewProblem[] {
   const component = `inbox ${consumer.consumer}`;
   const known = stored.consumers.find((of) => of.consumer === consumer.consumer);
-  const { paused, group, inFlightSince, deadLetters } = consumer;
+  const { paused, deadLetters, parked, oldestParkedSeconds, latestFailure } = consumer;
   const problems: OverviewProblem[] = [];
+  const failing = (problem: string, since: Date | null) =>
+    problems.push({ severity: 'failing', component, problem, since });
   if (paused) problems.push(pausedProblem(component, paused));
-  else if (group && group.lag > 0 && group.members === 0)
-    problems.push({
-      severity: 'failing',
-      component,
-      problem: `${group.lag} messages wait, and no process consumes ${consumer.topic}`,
-      since: known?.settledAt ?? null,
-    });
-  else if (inFlightSince && at.getTime() - inFlightSince.getTime() > STALLED_AFTER_MS)
-    problems.push({
-      severity: 'failing',
-      component,
-      problem: 'A message has been in flight for long',
-      since: inFlightSince,
-    });
+  else {
+    const stall = stallOf(consumer, known?.settledAt ?? null, at);
+    if (stall) failing(stall.problem, stall.since);
+    if (known && isLongAgo(known.dueSince, at))
+      failing(`${known.due} parked messages are due and are not attempted${because(latestFailure)}`, known.dueSince);
+    else if (latestFailure && oldestParkedSeconds * 1000 > STALLED_AFTER_MS)
+      problems.push({
+        severity: 'attention',
+        component,
+        problem: `${parked} messages wait because attempts fail${because(latestFailure)}`,
+        since: agoOf(at, oldestParkedSeconds),
+      });
+  }
   if (deadLetters > 0) problems.push(deadProblem(component, deadLetters, 'dead letter', known?.oldestDead ?? null));
   return problems;
 }
 
-function ofQueue({ queue, paused, due, dueSince, dead }: QueueOverview, { at, stored }: Found): OverviewProblem[] {
+/** Returns why the consumer does not read or handle messages; undefined if it does, as far as the tables and Kafka can tell. */
+function stallOf(
+  { group, topic, inFlightSince, latestFailure }: ConsumerOverview,
+  settledAt: Date | null,
+  at: Date,
+): Pick<OverviewProblem, 'problem' | 'since'> | undefined {
+  if (group && group.lag > 0 && group.members === 0)
+    return { problem: `${group.lag} messages wait, and no process consumes ${topic}`, since: settledAt };
+  if (isLongAgo(inFlightSince, at))
+    return { problem: `A message has been in flight for long${because(latestFailure)}`, since: inFlightSince };
+  // A message that has just arrived after a long silence is not overdue.
+  if (group && group.overdue > 0 && !inFlightSince && (settledAt === null || isLongAgo(settledAt, at)))
+    return {
+      problem: `${group.overdue} messages of ${topic} are overdue, and its ${group.members} members handle none${because(latestFailure)}`,
+      since: settledAt,
+    };
+  return undefined;
+}
+
+function ofQueue(
+  { queue, paused, due, dueSince, dead, latestFailure }: QueueOverview,
+  { at, stored }: Found,
+): OverviewProblem[] {
   const component = `queue ${queue}`;
   const problems: OverviewProblem[] = [];
   if (paused) problems.push(pausedProblem(component, paused));
-  else if (dueSince && at.getTime() - dueSince.getTime() > STALLED_AFTER_MS)
-    problems.push({ severity: 'failing', component, problem: `${due} jobs are due and do not run`, since: dueSince });
+  else if (isLongAgo(dueSince, at))
+    problems.push({
+      severity: 'failing',
+      component,
+      problem: `${due} jobs are due and do not run${because(latestFailure)}`,
+      since: dueSince,
+    });
   if (dead > 0) problems.push(deadProblem(component, dead, 'dead job', stored.oldestDead.jobs[queue] ?? null));
   return problems;
+}
+
+/** An operation keeps its problem until a step succeeds. */
+function ofOperations({ at, relay, stored }: Found): OverviewProblem[] {
+  return stored.operations
+    .filter(({ since }) => isLongAgo(since, at))
+    .map(({ id, kind, problem, since }) => ({
+      severity: kind === 'replay' && relay.paused ? 'paused' : 'failing',
+      component: 'operations',
+      problem: `${kind} ${id} does not proceed: ${problem}`,
+      since,
+    }));
+}
+
+function isLongAgo(time: Date | null, at: Date): boolean {
+  return time !== null && at.getTime() - time.getTime() > STALLED_AFTER_MS;
+}
+
+function because(failure: LatestFailure | null): string {
+  return failure === null ? '' : `. The latest error: ${failure.error}`;
 }
 
 function pausedProblem(

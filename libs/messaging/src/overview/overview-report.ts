@@ -31,10 +31,20 @@ export interface RelayOverview {
 export interface GroupOverview {
   /** Messages that the group has not committed yet. */
   readonly lag: number;
+  /** Those of them whose timestamps are more than 30 s old. */
+  readonly overdue: number;
   readonly partitions: readonly { readonly partition: number; readonly lag: number }[];
   /** Kafka's name of the group's state, such as `Stable` or `PreparingRebalance`. */
   readonly state: string;
   readonly members: number;
+}
+
+/** The latest failure of something that waits for another attempt. */
+export interface LatestFailure {
+  /** Null if a process of an earlier version recorded it. */
+  readonly at: Date | null;
+  /** The first 500 characters of the error. */
+  readonly error: string;
 }
 
 /** One consumer of the service, over all of its processes. */
@@ -52,6 +62,8 @@ export interface ConsumerOverview {
   /** Messages that wait for their next attempt or behind another message of their key, at most 100,000. */
   readonly parked: number;
   readonly oldestParkedSeconds: number;
+  /** The latest failure of its messages that wait for another attempt; null if none of them has failed. */
+  readonly latestFailure: LatestFailure | null;
   readonly deadLetters: number;
   /** Messages processed within the last minute, per second. Measured over at most the last 10,000. */
   readonly processedPerSecond: number;
@@ -69,6 +81,8 @@ export interface QueueOverview {
   readonly running: number;
   /** Jobs that wait for another attempt after a failed one. */
   readonly retrying: number;
+  /** The latest failure of its jobs that wait for another attempt, or are running again; null if none of them has failed. */
+  readonly latestFailure: LatestFailure | null;
   /** Jobs for a later time that have not been attempted. */
   readonly scheduled: number;
   readonly dead: number;
@@ -82,7 +96,7 @@ export interface OverviewProblem {
    * - `paused`: an operator has paused it.
    */
   readonly severity: 'failing' | 'attention' | 'paused';
-  /** `relay`, `kafka`, `outbox`, `incidents`, `inbox <consumer>` or `queue <queue>`. */
+  /** `relay`, `kafka`, `outbox`, `incidents`, `operations`, `inbox <consumer>` or `queue <queue>`. */
   readonly component: string;
   readonly problem: string;
   /** Null if that is not known. */

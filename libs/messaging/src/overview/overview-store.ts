@@ -1,7 +1,12 @@
 import { type DataSource } from 'typeorm';
 import { type Incident, openIncidents } from '../operations/incident.js';
-import { consumersPart, leasePart, queuesPart } from './overview-parts.js';
-import { type ConsumerOverview, type QueueOverview, type RelayOverview } from './overview-report.js';
+import { consumersPart, delayedOperations, leasePart, queuesPart } from './overview-parts.js';
+import {
+  type ConsumerOverview,
+  type LatestFailure,
+  type QueueOverview,
+  type RelayOverview,
+} from './overview-report.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 import { inTransaction } from '../postgres/transaction.js';
 
@@ -23,11 +28,24 @@ export interface StoredOverview {
   readonly oldestDead: { readonly outbox: Date | null; readonly jobs: Readonly<Record<string, Date>> };
   readonly consumers: readonly (Pick<
     ConsumerOverview,
-    'consumer' | 'inFlight' | 'inFlightSince' | 'processedPerSecond'
-  > & { readonly oldestDead: Date | null; readonly settledAt: Date | null })[];
+    'consumer' | 'inFlight' | 'inFlightSince' | 'latestFailure' | 'processedPerSecond'
+  > & {
+    readonly oldestDead: Date | null;
+    readonly settledAt: Date | null;
+    /** Parked messages whose next attempt is due, and since when the oldest of them is. */
+    readonly due: number;
+    readonly dueSince: Date | null;
+  })[];
   readonly queues: readonly Omit<QueueOverview, 'paused'>[];
   readonly pauses: readonly StoredPause[];
   readonly incidents: readonly Incident[];
+  /** What something delays, since its last step. */
+  readonly operations: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly problem: string;
+    readonly since: Date;
+  }[];
 }
 
 /**
@@ -63,7 +81,8 @@ export async function readOverview(
                              'kind', kind, 'name', name, 'since', paused_at, 'actor', actor, 'reason', reason)
                              order by kind, name), '[]')
                       from ${s}.messaging_pauses),
-         'incidents', coalesce(${openIncidents(schemaName)}, '[]')) as overview`,
+         'incidents', coalesce(${openIncidents(schemaName)}, '[]'),
+         'operations', ${delayedOperations(s)}) as overview`,
       [consumers, queues],
     );
     if (!row) throw new Error(`${s}.relay_lease has no row`);
@@ -82,6 +101,7 @@ function withDates({
   queues,
   pauses,
   incidents,
+  operations,
 }: Dates<StoredOverview>): StoredOverview {
   return {
     at: new Date(at),
@@ -90,16 +110,29 @@ function withDates({
       outbox: dateOf(oldestDead.outbox),
       jobs: Object.fromEntries(Object.entries(oldestDead.jobs).map(([queue, since]) => [queue, new Date(since)])),
     },
-    consumers: consumers.map(({ inFlightSince, oldestDead: dead, settledAt, ...consumer }) => ({
-      ...consumer,
-      inFlightSince: dateOf(inFlightSince),
-      oldestDead: dateOf(dead),
-      settledAt: dateOf(settledAt),
+    consumers: consumers.map(
+      ({ inFlightSince, oldestDead: dead, settledAt, dueSince, latestFailure, ...consumer }) => ({
+        ...consumer,
+        dueSince: dateOf(dueSince),
+        latestFailure: failureOf(latestFailure),
+        inFlightSince: dateOf(inFlightSince),
+        oldestDead: dateOf(dead),
+        settledAt: dateOf(settledAt),
+      }),
+    ),
+    queues: queues.map(({ dueSince, latestFailure, ...queue }) => ({
+      ...queue,
+      dueSince: dateOf(dueSince),
+      latestFailure: failureOf(latestFailure),
     })),
-    queues: queues.map(({ dueSince, ...queue }) => ({ ...queue, dueSince: dateOf(dueSince) })),
     pauses: pauses.map(({ since, ...pause }) => ({ ...pause, since: new Date(since) })),
     incidents,
+    operations: operations.map(({ since, ...operation }) => ({ ...operation, since: new Date(since) })),
   };
+}
+
+function failureOf(failure: Dates<LatestFailure> | null): LatestFailure | null {
+  return failure && { ...failure, at: dateOf(failure.at) };
 }
 
 function dateOf(text: string | null): Date | null {

@@ -1,8 +1,11 @@
 import { Test, type TestingModule } from '@nestjs/testing';
+import { Kafka, logLevel } from 'kafkajs';
 import { DataSource } from 'typeorm';
 import { MessagingModule } from '../messaging.module.js';
 import { type MessagingOptions } from '../messaging-options.js';
+import { counted } from '../../test/counter-process.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
+import { produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 import { Overview } from './overview.js';
 
@@ -42,6 +45,20 @@ async function fill(groupId: string): Promise<void> {
      values ($1, 't', 0, 1, now(), 'a', '{}', '', true, 'no', now() - interval '20 minutes'),
             ($1, 't', 0, 2, now(), 'a', '{}', '', true, null, null)`,
     [groupId],
+  );
+  await database.sql(
+    `insert into sandbox.inbox_parked
+       (consumer, topic, partition, "offset", recorded_at, parked_at, key, headers, value, holds_key, error, history, next_attempt_at)
+     select $1, 't', 0, 2 + n, now(), now() - interval '40 minutes', n::text::bytea, '{}', '', true, 'Error: try ' || n,
+            jsonb_build_array(jsonb_build_object('at', now() - n * interval '1 minute', 'error', 'Error: try ' || n)),
+            now() + n * interval '1 minute' - interval '3 minutes'
+       from generate_series(1, 5) as n`,
+    [groupId],
+  );
+  await database.sql(
+    `insert into sandbox.messaging_operations (id, kind, filter, as_of, total, actor, problem, updated_at, runner, runner_until)
+     values ('01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d', 'of-a-newer-version', '{}', now(), 1, 'ada', 'no leader', now() - interval '25 minutes',
+             gen_random_uuid(), 'infinity')`,
   );
   await database.sql(
     `insert into sandbox.inbox_in_flight (id, consumer, topic, partition, first_offset, last_offset, started_at)
@@ -93,13 +110,23 @@ it('P9 each process shows what waits and fails, and since when, from the tables 
         topic: sandbox.consumer.topic.name,
         group: { lag: 0, state: 'Dead', members: 0 },
         inFlight: 3,
-        parked: 1,
+        parked: 6,
+        latestFailure: { at: expect.any(Date), error: 'Error: try 1' },
         deadLetters: 1,
         processedPerSecond: expect.closeTo(1, 0),
       },
     ],
     queues: [
-      { queue: 'call', due: 2, running: 1, retrying: 1, scheduled: 1, dead: 1, paused: null },
+      {
+        queue: 'call',
+        due: 2,
+        running: 1,
+        retrying: 1,
+        scheduled: 1,
+        dead: 1,
+        paused: null,
+        latestFailure: { at: null, error: 'no' },
+      },
       {
         queue: 'mail',
         due: 0,
@@ -107,13 +134,16 @@ it('P9 each process shows what waits and fails, and since when, from the tables 
         retrying: 0,
         scheduled: 0,
         dead: 1,
+        latestFailure: null,
         paused: { actor: 'ada', reason: 'upgrade' },
       },
     ],
   });
   expect(problems.map(({ severity, component }) => `${severity} ${component}`)).toEqual([
     `failing inbox ${groupId}`,
+    `failing inbox ${groupId}`,
     'failing queue call',
+    'failing operations',
     'attention outbox',
     `attention inbox ${groupId}`,
     'attention queue call',
@@ -121,7 +151,7 @@ it('P9 each process shows what waits and fails, and since when, from the tables 
     'paused queue mail',
   ]);
   const minutesAgo = problems.map(({ since }) => Math.round((Date.now() - since!.getTime()) / 60_000));
-  expect(minutesAgo.slice(2, 6)).toEqual([10, 20, 30, 30]);
+  expect(minutesAgo.slice(0, 8)).toEqual([1, 2, 2, 25, 10, 20, 30, 30]);
   expect(withoutTimes(second)).toEqual(withoutTimes(first));
 });
 
@@ -149,4 +179,46 @@ it('P9 without Kafka, the overview says so within seconds, and the tables are st
   expect(kafkaProblem).toMatch(/\w/);
   expect(consumers[0]).toMatchObject({ group: null, inFlight: 0 });
   expect(problems[0]).toMatchObject({ severity: 'failing', component: 'kafka' });
+});
+
+it('P9 reports a consumer whose members handle nothing, once the messages of its topic are overdue', async () => {
+  const { groupId, topic } = sandbox.consumer;
+  const { brokers } = sandbox.options;
+  const client = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+  const consumer = client.consumer({ groupId });
+  await consumer.connect();
+  await consumer.subscribe({ topic: topic.name });
+  consumer.on(consumer.events.GROUP_JOIN, () => consumer.pause([{ topic: topic.name }]));
+  await consumer.run({ eachMessage: () => Promise.reject(new Error('it is paused')) });
+  const overview = await aProcess({ relay: false, overdueAfterMs: false });
+  await produce(brokers, topic.name, [counted(1)]);
+  const ofConsumer = async () => (await overview.read()).consumers[0]!.group!;
+  await until('it has members, and a message waits', async () => {
+    const { members, lag } = await ofConsumer();
+    return members === 1 && lag === 1;
+  });
+  const early = await overview.read();
+
+  const timestamp = String(Date.now() - 60_000);
+  await produce(
+    brokers,
+    topic.name,
+    [1, 2].map((n) => counted(n, { timestamp, partition: 1, key: 'old' })),
+  );
+  const late = await until('two more wait', async () => {
+    const read = await overview.read();
+    return read.consumers[0]!.group!.lag === 3 && read;
+  });
+  await consumer.disconnect();
+
+  expect(early.problems).toEqual([]);
+  expect(early.consumers[0]!.group).toMatchObject({ lag: 1, overdue: 0 });
+  expect(late.problems).toMatchObject([
+    {
+      severity: 'failing',
+      component: `inbox ${groupId}`,
+      problem: expect.stringContaining('2 messages of'),
+      since: null,
+    },
+  ]);
 });

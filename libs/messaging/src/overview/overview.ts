@@ -7,7 +7,7 @@ import { kafkaOptionsOf, MESSAGING_OPTIONS, type MessagingOptions } from '../mes
 import { CachedReading } from '../metrics/cached-reading.js';
 import { readTables, type TableReading } from '../metrics/metrics-store.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { problemsOf } from './overview-problems.js';
+import { problemsOf, STALLED_AFTER_MS } from './overview-problems.js';
 import { type GroupOverview, type MessagingOverview, type PauseNote } from './overview-report.js';
 import { readOverview, type StoredOverview } from './overview-store.js';
 
@@ -84,7 +84,7 @@ export class Overview {
     const options = kafkaOptionsOf(this.options);
     const groups = consumes.map(({ groupId, topic }) => ({ groupId, topic: topic.name }));
     const [lags, members] = await Promise.all([
-      consumerLags(options, groups),
+      consumerLags(options, groups, STALLED_AFTER_MS),
       groupMembers(
         options,
         groups.map(({ groupId }) => groupId),
@@ -122,6 +122,7 @@ export class Overview {
           inFlightSince: own?.inFlightSince ?? null,
           parked: inbox?.messages ?? 0,
           oldestParkedSeconds: inbox?.oldestSeconds ?? 0,
+          latestFailure: own?.latestFailure ?? null,
           deadLetters: inbox?.deadLetters ?? 0,
           processedPerSecond: own?.processedPerSecond ?? 0,
         };
@@ -134,10 +135,11 @@ export class Overview {
 }
 
 function groupOf(consumer: string, { lags, members }: KafkaReading): GroupOverview {
-  const partitions = lags.find(({ groupId }) => groupId === consumer)?.partitions ?? [];
+  const { partitions = [], overdue = 0 } = lags.find(({ groupId }) => groupId === consumer) ?? {};
   const { state = 'Dead', members: count = 0 } = members.find(({ groupId }) => groupId === consumer) ?? {};
   return {
     lag: partitions.reduce((sum, { messages }) => sum + messages, 0),
+    overdue,
     partitions: partitions.map(({ partition, messages }) => ({ partition, lag: messages })),
     state,
     members: count,

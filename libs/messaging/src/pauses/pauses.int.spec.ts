@@ -243,7 +243,10 @@ describe('a paused queue', () => {
     await addJob('mail', 2);
     await addJob('text', 2);
     await until('the other queue has run its job', () => Caller.done.includes('text {"n":2}'));
-    await until('the job in flight is done', () => Caller.done.includes('mail {"n":1}'));
+    await until(
+      'the job in flight is done',
+      () => Caller.done.includes('mail {"n":1}') && health('jobs')['running'] === 0,
+    );
 
     expect(health('jobs')).toMatchObject({ healthy: true, pausedQueues: { mail: { by: 'ada' } }, running: 0 });
     expect(await sandbox.database.sql('select queue, attempts, lease from sandbox.jobs')).toEqual([

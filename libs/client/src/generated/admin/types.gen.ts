@@ -132,12 +132,27 @@ export type GroupOverview = {
    * Messages that the group has not committed yet.
    */
   lag: number;
+  /**
+   * Those of them whose timestamps are more than 30 s old.
+   */
+  overdue: number;
   partitions: Array<PartitionLag>;
   /**
    * Kafka's name of the group's state.
    */
   state: string;
   members: number;
+};
+
+export type LatestFailure = {
+  /**
+   * Null if that is not known.
+   */
+  at: string | null;
+  /**
+   * The first 500 characters of the error.
+   */
+  error: string;
 };
 
 export type ConsumerOverview = {
@@ -167,6 +182,10 @@ export type ConsumerOverview = {
    */
   parked: number;
   oldestParkedSeconds: number;
+  /**
+   * Of its messages that wait for another attempt; null if none of them has failed.
+   */
+  latestFailure: LatestFailure | null;
   deadLetters: number;
   /**
    * Messages processed within the last minute, per second. Measured over at most the last 10,000.
@@ -197,6 +216,10 @@ export type QueueOverview = {
    */
   retrying: number;
   /**
+   * Of its jobs that wait for another attempt, or are running again; null if none of them has failed.
+   */
+  latestFailure: LatestFailure | null;
+  /**
    * Jobs for a later time that have not been attempted.
    */
   scheduled: number;
@@ -209,7 +232,7 @@ export type OverviewProblem = {
    */
   severity: 'failing' | 'attention' | 'paused';
   /**
-   * `relay`, `kafka`, `outbox`, `incidents`, `inbox <consumer>` or `queue <queue>`.
+   * `relay`, `kafka`, `outbox`, `incidents`, `operations`, `inbox <consumer>` or `queue <queue>`.
    */
   component: string;
   problem: string;
