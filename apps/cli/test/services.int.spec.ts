@@ -203,6 +203,57 @@ describe('a look', () => {
     expect(shown.stdout).toContain(NOBODY);
   });
 
+  it('at causes says if these are not all', async () => {
+    const words = Array.from(
+      { length: 101 },
+      (_, n) => `${'ab'[n % 2]}${'cdefghij'[n >> 4]}${'klmnopqr'[(n >> 1) & 7]}`,
+    );
+    await database.sql(
+      `insert into payments.jobs (id, queue, data, run_at, attempts, error, dead_at)
+       select uuidv7(), 'many', '{}', now(), 5, 'It failed with ' || word, now() from unnest($1::text[]) as word`,
+      [words],
+    );
+
+    const all = await as('operator')('jobs', 'causes', '--queue', 'many');
+    const listed = await json<{ items: object[]; complete: boolean }>('operator', 'jobs', 'causes', '--queue', 'many');
+    const one = await as('operator')('jobs', 'causes', '--queue', 'many', '--cause', `It failed with ${words[0]}`);
+    // Otherwise other lists would not be complete either.
+    await database.sql(`delete from payments.jobs where queue = 'many'`);
+
+    expect([all.exitCode, all.stderr]).toEqual([0, expect.stringContaining('These are not all causes')]);
+    expect(listed).toMatchObject({ complete: false });
+    expect(listed.items).toHaveLength(100);
+    expect([one.exitCode, one.stderr]).toEqual([0, '']);
+  });
+
+  it('at the status shows why messages wait, and ends with 1 if something is failing and it is asked to check that', async () => {
+    const reference = await aDeadLetter({ error: 'Error: the provider is away' });
+    await database.sql(
+      `update payments.inbox_parked
+          set dead_at = null, parked_at = now() - interval '1 hour', next_attempt_at = now() + interval '1 hour' where id = $1`,
+      [reference.split('/').at(-1)],
+    );
+    const waiting = await until('the status shows it', async () => {
+      const ran = await as('operator')('status', '--check');
+      return ran.stdout.includes('the provider is away') && ran;
+    });
+    await database.sql('delete from payments.inbox_parked where dead_at is null');
+    await database.sql(
+      `insert into orders.messaging_incidents (kind, subject, problem, detail) values ('messages-missed', 'tested', 'Lost.', '{}')`,
+    );
+    const failing = await until('the status shows the incident', async () => {
+      const ran = await as('operator')('status', '--check', '--service', 'orders');
+      return ran.stdout.includes('messages-missed') && ran;
+    });
+    const looked = await as('operator')('status');
+    await database.sql('delete from orders.messaging_incidents');
+
+    expect(waiting.stdout).toMatch(
+      /attention: inbox .* wait because attempts fail\. The latest error: Error: the provider/,
+    );
+    expect([waiting.exitCode, failing.exitCode, looked.exitCode]).toEqual([0, 1, 0]);
+  });
+
   it.each([
     ['dead-letters', 'show', 'payments/inbox/999999'],
     ['jobs', 'show', `payments/${NOBODY}`],

@@ -47,7 +47,8 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     list: (query) => boxesOf(query).map((box) => admin.listDeadLetters({ ...query, box })),
     causes: async (query) => {
       const boxes = boxesOf(query).map((box) => admin.listDeadLetterCauses({ ...query, box }));
-      return (await Promise.all(boxes)).flatMap(({ items }) => items);
+      const found = await Promise.all(boxes);
+      return { items: found.flatMap(({ items }) => items), complete: found.every(({ complete }) => complete) };
     },
     find: (id) => admin.getDeadLetter(id),
     retry: (id, reason) => admin.retryDeadLetter({ ...id, ...reason }),

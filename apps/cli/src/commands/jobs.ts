@@ -35,7 +35,7 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
   },
   calls: (admin: AdminClient) => ({
     list: (query) => [admin.listDeadJobs(query)],
-    causes: async (query) => (await admin.listDeadJobCauses(query)).items,
+    causes: (query) => admin.listDeadJobCauses(query),
     find: (id) => admin.getDeadJob({ id }),
     retry: (id, reason) => admin.retryDeadJob({ id, ...reason }),
     discard: (id, reason) => admin.discardDeadJob({ id, reason }),

@@ -22,11 +22,17 @@ export interface Filters {
 /** The operations of the API on one kind of dead items. */
 export interface DeadItemCalls<Item, Whole, Id> {
   readonly list: (query: Filters & { readonly limit: number }) => readonly ListOf<Item>[];
-  readonly causes: (query: Filters) => Promise<readonly CauseGroup[]>;
+  readonly causes: (query: Filters) => Promise<FoundCauses>;
   readonly find: (id: Id) => Promise<Whole>;
   readonly retry: (id: Id, reason: { readonly reason?: string }) => Promise<object>;
   readonly discard: (id: Id, reason: string) => Promise<object>;
   readonly edit: (id: Id, content: string, reason: string) => Promise<object>;
+}
+
+export interface FoundCauses {
+  readonly items: readonly CauseGroup[];
+  /** False if there are more causes, or more of what has them. */
+  readonly complete: boolean;
 }
 
 /** What is known in full. */

@@ -23,11 +23,13 @@ export async function causes<Item, Whole extends WithHistory, Id>(
 ): Promise<void> {
   const query = filterOf(items.filters(), options);
   const groups = servicesOf(options.service).map(async (service) => {
-    const found = await items.calls(connections.admin(service)).causes(query);
-    return found.map((cause) => ({ service, ...cause }));
+    const { items: causes, complete } = await items.calls(connections.admin(service)).causes(query);
+    return { causes: causes.map((cause) => ({ service, ...cause })), complete };
   });
-  const found = (await Promise.all(groups)).flat();
-  terminal.result({ items: found }, () =>
+  const answers = await Promise.all(groups);
+  const found = answers.flatMap(({ causes }) => causes);
+  const complete = answers.every((answer) => answer.complete);
+  terminal.result({ items: found, complete }, () =>
     table(terminal, found, [
       { title: 'SERVICE', value: ({ service }) => service },
       { title: 'COUNT', value: ({ count }) => count, align: 'right' },
@@ -37,6 +39,10 @@ export async function causes<Item, Whole extends WithHistory, Id>(
       { title: 'CAUSE', value: ({ cause }) => cause, isElastic: true },
     ]),
   );
+  if (!complete && !terminal.json)
+    terminal.note(
+      `These are not all causes, because only the newest ${items.noun}s are counted. A filter, such as --died-before, shows others.`,
+    );
 }
 
 export async function show<Item, Whole extends WithHistory, Id>(
