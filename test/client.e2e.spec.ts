@@ -16,6 +16,7 @@ import {
   TwinboxConnectionError,
   TwinboxProblem,
 } from '@twinbox/client/orders';
+import { createAdminClient } from '@twinbox/client/admin';
 import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
 import { TokenIssuer } from '@twinbox/api-kit/testing';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
@@ -30,6 +31,7 @@ import {
 } from '@twinbox/test-support';
 import { QUOTAS_FOR_LOAD, root } from '@twinbox/tools';
 import { FaultProxy } from '@twinbox/tools/fault-proxy';
+import { adminExamples, type Example } from './support/admin-examples.js';
 
 const SECRET = 'a secret of the payment provider';
 const NOBODY = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
@@ -135,13 +137,6 @@ async function sendWebhook(event: object): Promise<void> {
 async function first<T>(iterable: AsyncIterable<T>): Promise<T> {
   for await (const item of iterable) return item;
   throw new Error('There is none.');
-}
-
-/** How an operation succeeds, and a call that the service refuses with the code. */
-interface Example {
-  readonly succeeds: () => Promise<void>;
-  readonly fails: () => Promise<unknown>;
-  readonly code: string;
 }
 
 // Records of all operations, so that the compiler finds one without an example.
@@ -352,23 +347,40 @@ const PAYMENTS: Record<keyof PaymentsClient, Example> = {
   },
 };
 
-describe.each(Object.entries({ ...prefixed('orders', ORDERS), ...prefixed('payments', PAYMENTS) }))(
-  '%s',
-  (_, { succeeds, fails, code }) => {
-    it('succeeds', succeeds);
+const ADMIN = adminExamples(() => {
+  const adminOf = (id: string, role: 'customer' | 'operator' | 'admin') =>
+    createAdminClient({ baseUrl: paymentsService.url, devUser: { id, roles: [role] } });
+  return {
+    admin: adminOf('root', 'admin'),
+    operator: adminOf('ops', 'operator'),
+    customer: adminOf('ada', 'customer'),
+    database,
+    consumer: topics.env('payment-service')['CONSUMER_GROUP']!,
+    topic: topics.orderEvents,
+    requestedOrder: async () => (await aPayment()).order.id,
+  };
+});
 
-    it(`throws ${code} as a problem with the id of the request`, async () => {
-      const failure = fails();
+const EXAMPLES = {
+  ...prefixed('orders', ORDERS),
+  ...prefixed('payments', PAYMENTS),
+  ...prefixed('admin', ADMIN),
+};
 
-      await expect(failure).rejects.toBeInstanceOf(TwinboxProblem);
-      await expect(failure).rejects.toMatchObject({
-        code,
-        document: { type: `urn:twinbox:problem:${code}` },
-        requestId: expect.stringMatching(/^[\da-f-]{36}$/),
-      });
+describe.each(Object.entries(EXAMPLES))('%s', (_, { succeeds, fails, code }) => {
+  it('succeeds', succeeds);
+
+  it(`throws ${code} as a problem with the id of the request`, async () => {
+    const failure = fails();
+
+    await expect(failure).rejects.toBeInstanceOf(TwinboxProblem);
+    await expect(failure).rejects.toMatchObject({
+      code,
+      document: { type: `urn:twinbox:problem:${code}` },
+      requestId: expect.stringMatching(/^[\da-f-]{36}$/),
     });
-  },
-);
+  });
+});
 
 function prefixed(service: string, examples: Readonly<Record<string, Example>>): Record<string, Example> {
   return Object.fromEntries(Object.entries(examples).map(([name, example]) => [`${service}.${name}`, example]));
