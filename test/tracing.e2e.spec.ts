@@ -162,16 +162,49 @@ it('P9 the trace of a caller that is not sampled stays so, and streams, probes a
   const abort = new AbortController();
   const orderId = await place({ traceparent: `00-${traceId}-${CALLER}-00` });
   await fetch(`${orders.url}/orders/${orderId}/events`, { headers: { 'x-user-id': 'ada' }, signal: abort.signal });
+  // A span of the stream would be sent when it ends.
+  abort.abort();
+  await until('the stream has ended', () => orders.log().includes(`/orders/${orderId}/events aborted`));
   await fetch(`${orders.url}/health/ready`);
   await until('its event is on the topic', () => orderEvents.ofKey(orderId).length >= 2);
   await fetch(`${orders.url}/orders/${orderId}`, { headers: { 'x-user-id': 'ada' } });
   await until('a later request is received', () => collector.spans.slice(known).some(({ kind }) => kind === 2));
-  abort.abort();
 
   expect(orderEvents.ofKey(orderId)[0]?.headers['traceparent']).toMatch(new RegExp(`^00-${traceId}-\\w+-00$`));
   expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
   const served = collector.spans.slice(known).filter(({ kind }) => kind === 2);
   expect(served.map(({ name }) => name)).toEqual(['GET /orders/:orderId']);
+});
+
+it('P10 a rejected request is no error in its trace, which has nothing of its query and its body', async () => {
+  const traceId = '22222222222222222222222222222222';
+  const headers = {
+    'content-type': 'application/json',
+    'x-user-id': 'ada',
+    traceparent: `00-${traceId}-${CALLER}-01`,
+  };
+
+  const rejected = await fetch(`${orders.url}/orders?token=hush`, { method: 'POST', headers, body: '{"card": hush}' });
+
+  expect(rejected.status).toBe(400);
+  const span = await until('it is received', () => collector.spans.find((of) => of.traceId === traceId));
+  expect(span).toMatchObject({ name: 'POST /orders', status: 0, attributes: { 'http.response.status_code': 400 } });
+  expect(span.text).not.toContain('hush');
+});
+
+it.each([
+  ['a trace id of zeros', { traceparent: `00-${'0'.repeat(32)}-${CALLER}-01` }],
+  ['more fields than its version has', { traceparent: `00-${TRACE}-${CALLER}-01-${'f'.repeat(5000)}` }],
+  [
+    'a state that is longer than the column',
+    { traceparent: `00-${TRACE}-${CALLER}-01`, tracestate: `a=${'b'.repeat(600)}` },
+  ],
+])('P10 an order is placed although its request has %s', async (_, headers) => {
+  const orderId = await place(headers);
+
+  const placed = await until('its event is on the topic', () => orderEvents.ofKey(orderId)[0]);
+  expect(placed.headers['traceparent']).toMatch(/^00-(?!0{32})[\da-f]{32}-[\da-f]{16}-0[01]$/);
+  expect(placed.headers).not.toHaveProperty('tracestate');
 });
 
 it('P7 a collector that never answers holds up neither requests nor the shutdown, and spans are dropped', async () => {

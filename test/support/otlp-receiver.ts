@@ -17,6 +17,8 @@ export interface ReceivedSpan {
   readonly links: readonly string[];
   /** 2 is an error. */
   readonly status: number;
+  /** All of it, as JSON. */
+  readonly text: string;
 }
 
 /** Receives traces over OTLP/HTTP in this process. */
@@ -95,6 +97,7 @@ function received(service: string, span: OtlpSpan): ReceivedSpan {
     attributes: fieldsOf(attributes),
     links: links.map((link) => link.spanId),
     status: status?.code ?? 0,
+    text: JSON.stringify(span),
   };
 }
 

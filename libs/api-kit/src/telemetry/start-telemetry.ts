@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
 import { diag, type DiagLogFunction, DiagLogLevel, trace } from '@opentelemetry/api';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
@@ -96,9 +97,9 @@ function throttled(report: (text: string) => void): (text: string) => void {
   };
 }
 
-/** The SDK reports errors as JSON with a stack. */
+/** Never throws, whatever the SDK reports. */
 function textOf(detail: unknown): string {
-  return detail instanceof Error ? detail.message : typeof detail === 'string' ? detail : JSON.stringify(detail);
+  return detail instanceof Error ? detail.message : typeof detail === 'string' ? detail : inspect(detail);
 }
 
 function ignore(): void {}

@@ -3,9 +3,17 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import { ROOT_CONTEXT, SpanKind, trace, TraceFlags } from '@opentelemetry/api';
-import { AlwaysOnSampler, SamplingDecision } from '@opentelemetry/sdk-trace';
+import {
+  AlwaysOnSampler,
+  InMemorySpanExporter,
+  SamplingDecision,
+  SimpleSpanProcessor,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import Fastify from 'fastify';
 import { asksForTraces } from './asks-for-traces.js';
 import { CallersSampler, samplerOf } from './callers-sampler.js';
+import { httpSpans } from './http-spans.js';
 
 describe('tracing', () => {
   it.each([
@@ -103,4 +111,35 @@ describe('the sampler', () => {
     expect(String(sampler)).toMatch(new RegExp(`^${name.replace(/[{.]/g, '\\$&')}`));
     expect(problems).toEqual(expected);
   });
+});
+
+describe('the span of a request', () => {
+  it.each([
+    [200, { status: { code: 0 }, attributes: { 'http.response.status_code': 200 } }],
+    [400, { status: { code: 0 }, attributes: { 'http.response.status_code': 400 } }],
+    [503, { status: { code: 2 }, attributes: { 'http.response.status_code': 503, 'error.type': '503' } }],
+  ])(
+    'P10 quotes neither its query nor an exception, and is an error if the status is that of a fault: %s',
+    async (code, expected) => {
+      const exporter = new InMemorySpanExporter();
+      const instrumentation = httpSpans();
+      instrumentation.setTracerProvider(
+        new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }),
+      );
+      const app = Fastify();
+      app.get('/orders/:id', (_, reply) => {
+        if (code === 200) return { done: true };
+        return reply.code(code).send(new Error('hush'));
+      });
+
+      await app.inject('/orders/7?token=hush');
+
+      await app.close();
+      instrumentation.disable();
+      const [span, ...others] = exporter.getFinishedSpans();
+      expect(others).toEqual([]);
+      expect(span).toMatchObject({ name: 'GET /orders/:id', ...expected });
+      expect(JSON.stringify([span?.attributes, span?.status, span?.events])).not.toContain('hush');
+    },
+  );
 });
