@@ -161,6 +161,18 @@ async function complete(grpcPort: number): Promise<void> {
       expect([name, labels]).toEqual([name, [...(labelsOf(name) ?? [])].toSorted()]);
   });
 
+  it('P9 is served no metric that the documentation does not list, and lists none that is not served', async () => {
+    const page = await readFile(join(root, 'docs/how-to/operate.md'), 'utf8');
+    const names = [...(await served()).keys()].map((name) => name.replace(/_(bucket|sum|count)$/, ''));
+    const rows = page.split('\n').filter((line) => /^\| `\w+`.*\| (gauge|counter|histogram) /.test(line));
+
+    const listed = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name));
+
+    // The library has its own list and test.
+    const others = new Set(names.filter((name) => !/^(messaging|nodejs|process)_|^up$/.test(name)));
+    expect(new Set(listed)).toEqual(others);
+  });
+
   it('P9 evaluates the rules without an error', async () => {
     const recorded = await prometheus.query('job_consumer:messaging_consumer_lag_messages:sum');
 

@@ -1,7 +1,9 @@
 import { type DashboardPlan, quantiles } from './panels.js';
 
-/** Requests of machines, which would hide those of users. */
+/** Without requests of machines, which would hide those of users. */
 const USERS = '{route!~"/health.*|/metrics"}';
+/** Without streams either, whose duration is no latency. */
+const ANSWERED = '{route!~"/health.*|/metrics|.*/events"}';
 
 export const services: DashboardPlan = {
   uid: 'twinbox-services',
@@ -31,7 +33,41 @@ export const services: DashboardPlan = {
           title: 'REST latency',
           description: 'LatencyBudgetBurn fires if too many requests take longer than 0.5 s.',
           unit: 's',
-          queries: quantiles('http_request_duration_seconds', USERS),
+          queries: quantiles('http_request_duration_seconds', ANSWERED),
+        },
+        {
+          title: 'REST requests by route',
+          description: 'By method, route and status, without health checks and scrapes.',
+          unit: 'reqps',
+          queries: [
+            {
+              expr: `sum by (job, method, route, status) (rate(http_request_duration_seconds_count${USERS}[$__rate_interval]))`,
+              legend: '{{job}} {{method}} {{route}} {{status}}',
+            },
+          ],
+        },
+        {
+          title: 'REST latency by route',
+          description: 'The 99th percentile of each route, without streams.',
+          unit: 's',
+          queries: [
+            {
+              expr: `histogram_quantile(0.99, sum by (job, method, route, le) (rate(http_request_duration_seconds_bucket${ANSWERED}[$__rate_interval])))`,
+              legend: '{{job}} {{method}} {{route}}',
+            },
+          ],
+        },
+        {
+          title: 'Share of failed requests',
+          description: 'Over 5 minutes. The budget is 0.1 %; ErrorBudgetBurn fires if it is used up too fast.',
+          unit: 'percentunit',
+          queries: [{ expr: 'job:request_errors:ratio_rate5m', legend: '{{job}} {{edge}}' }],
+        },
+        {
+          title: 'Share of slow requests',
+          description: 'Over 5 minutes: requests that took longer than 0.5 s. The budget is 1 %.',
+          unit: 'percentunit',
+          queries: [{ expr: 'job:slow_requests:ratio_rate5m', legend: '{{job}} {{edge}}' }],
         },
         {
           title: 'gRPC calls',
@@ -70,6 +106,10 @@ export const services: DashboardPlan = {
           queries: [
             {
               expr: 'sum by (job, source) (rate(messaging_scrape_errors_total[$__rate_interval]))',
+              legend: '{{job}} {{source}}',
+            },
+            {
+              expr: 'sum by (job, source) (rate(database_gauge_errors_total[$__rate_interval]))',
               legend: '{{job}} {{source}}',
             },
           ],

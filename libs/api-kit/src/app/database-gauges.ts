@@ -1,8 +1,11 @@
+import { Logger } from '@nestjs/common';
 import { CachedReading } from '@twinbox/messaging';
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** Together with other metrics of the database, which are read at the same time, a scrape takes no longer than this. */
 const TIMES = { freshMs: 1000, boundMs: 2000 };
+
+const logger = new Logger('Metrics');
 
 interface DatabaseGauge<Reading> {
   readonly name: string;
@@ -16,16 +19,27 @@ interface GaugeSample {
   readonly value: number;
 }
 
+/** How often each reading failed, by the registry of its gauges and the name of the first of them. */
+const failures = new WeakMap<Registry, Map<string, () => number>>();
+
 /**
  * Adds gauges that share one reading of the database, which is made when they are scraped, at most once a second. They are absent while the
- * database cannot be read within 2 s; `messaging_scrape_errors_total` shows why.
+ * database cannot be read within 2 s; `database_gauge_errors_total` counts that under the name of the first gauge, and the log has the
+ * reason at the level `debug`.
  */
 export function addDatabaseGauges<Reading>(
   registry: Registry,
   read: () => Promise<Reading>,
   gauges: readonly DatabaseGauge<Reading>[],
 ): void {
-  const reading = new CachedReading(read, TIMES, () => undefined);
+  const source = gauges[0]?.name ?? '';
+  const reading = new CachedReading(read, TIMES, (error) =>
+    logger.debug({ err: error }, `Cannot read ${source} from the database.`),
+  );
+  failures.set(
+    registry,
+    (failures.get(registry) ?? new Map<string, () => number>()).set(source, () => reading.failures),
+  );
   for (const { name, help, labelNames, samples } of gauges)
     registry.registerMetric(
       new Gauge({
@@ -42,4 +56,20 @@ export function addDatabaseGauges<Reading>(
         },
       }),
     );
+}
+
+/** Counts the failed readings of the gauges in `sources`. Without it, nobody would notice that an alert on a gauge cannot fire. */
+export function countFailedReadings(registry: Registry, sources: readonly Registry[]): void {
+  registry.registerMetric(
+    new Counter({
+      name: 'database_gauge_errors_total',
+      help: 'Failed attempts to read gauges from the database, by the first of the gauges.',
+      labelNames: ['source'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const of of sources) for (const [source, count] of failures.get(of) ?? []) this.inc({ source }, count());
+      },
+    }),
+  );
 }

@@ -20,11 +20,17 @@ class TestConfig extends InProcessConfig {
   override LOG_LEVEL = 'fatal' as const;
 }
 
+/** What the database says of the stock; undefined while it is down. */
+let stock: number | undefined;
+const readStock = () => (stock === undefined ? Promise.reject(new Error('down')) : Promise.resolve(stock));
+
 class Source extends MetricsSource {
   readonly registry = new Registry();
 
   constructor() {
     super();
+    const samples = (value: number) => [{ labels: {}, value }];
+    addDatabaseGauges(this.registry, readStock, [{ name: 'stock', help: 'Stock.', labelNames: [], samples }]);
     const parcels = new Gauge({ name: 'parcels', help: 'Parcels.', registers: [this.registry] });
     parcels.set(7);
   }
@@ -59,6 +65,7 @@ let app: NestFastifyApplication;
 let url: string;
 
 beforeEach(async () => {
+  stock = 3;
   app = await createApp(AppModule, new TestConfig(), { title: 'Test', description: 'A test.', version: '1' });
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
@@ -134,25 +141,24 @@ describe('GET /metrics', () => {
 });
 
 describe('a gauge of the database', () => {
-  it('P9 is absent while the database cannot be read, and back afterwards', async () => {
-    const registry = new Registry();
-    let stock: number | undefined = 3;
-    const read = () => (stock === undefined ? Promise.reject(new Error('down')) : Promise.resolve(stock));
-    const gauge = {
-      name: 'stock',
-      help: 'Stock.',
-      labelNames: [],
-      samples: (value: number) => [{ labels: {}, value }],
-    };
-    addDatabaseGauges(registry, read, [gauge]);
+  it('P9 is absent while the database cannot be read, which is counted, and back afterwards', async () => {
     const becomes = (expected: string | undefined) =>
-      until(`it is ${expected}`, async () => /^stock .*/m.exec(await registry.metrics())?.[0] === expected);
-
+      until(
+        `it is ${expected}`,
+        async () => (await scrape()).lines.find((line) => line.startsWith('stock ')) === expected,
+      );
+    const failed = async () => {
+      const line = (await scrape()).lines.find((of) => of.startsWith('database_gauge_errors_total{source="stock"} '));
+      return Number(line?.split(' ').at(-1));
+    };
     await becomes('stock 3');
+    expect(await failed()).toBe(0);
+
     stock = undefined;
     await becomes(undefined);
-    stock = 4;
+    expect(await failed()).toBeGreaterThan(0);
 
+    stock = 4;
     await becomes('stock 4');
   });
 });

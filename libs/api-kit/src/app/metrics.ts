@@ -19,6 +19,7 @@ import { openEventStreams } from '../http/event-stream.js';
 import { ForOperators } from '../http/management.js';
 import { IgnoreQuery } from '../http/query-guard.js';
 import { reportedStatus } from '../http/reported-status.js';
+import { countFailedReadings } from './database-gauges.js';
 
 /** A source of further metrics besides those of the process and of requests. The names of its metrics must be unique. */
 export abstract class MetricsSource {
@@ -71,7 +72,9 @@ class ServiceMetrics {
     const { server } = httpAdapter.getInstance<FastifyInstance>();
     streams('http_open_streams', 'Open streams of server-sent events.', () => openEventStreams(server));
     streams('grpc_open_streams', 'Open gRPC streams to clients.', () => rpcCalls.openStreams);
-    this.registry = Registry.merge([own, ...sources.map(({ registry }) => registry)]);
+    const registries = sources.map(({ registry }) => registry);
+    countFailedReadings(own, registries);
+    this.registry = Registry.merge([own, ...registries]);
   }
 }
 
