@@ -1,4 +1,3 @@
-import { type SeekEntry } from 'kafkajs';
 import { type KafkaOptions, withAdmin } from './client.js';
 import { type Offsets } from './offset-commits.js';
 import { type KafkaFacts } from './partition-start.js';
