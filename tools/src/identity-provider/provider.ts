@@ -19,18 +19,36 @@ export interface IdentityProviderOptions {
   readonly issuer: string;
   readonly port: number;
   readonly host?: string;
+  /** The addresses of the consoles at which users may sign in. */
+  readonly consoles?: readonly string[];
+  /** How long access tokens are valid. An hour by default. */
+  readonly tokenSeconds?: number;
 }
+
+/** The client id of the console. */
+export const CONSOLE_CLIENT = 'twinbox-console';
 
 /**
  * Starts a local OpenID provider for trying out `AUTH_MODE=jwt`. Each user is a client that gets access tokens with its own password (client
- * credentials), so that curl is enough. Its key is new at each start, so earlier tokens are refused then.
+ * credentials), so that curl is enough, and can sign in to the consoles with a browser. Its key is new at each start, so earlier tokens are refused then.
  */
-export async function startIdentityProvider(options: IdentityProviderOptions): Promise<OpenIdProvider> {
+export async function startIdentityProvider({
+  consoles = [],
+  tokenSeconds = TOKEN_SECONDS,
+  ...options
+}: IdentityProviderOptions): Promise<OpenIdProvider> {
+  const users = Object.keys(USERS);
   return await startOpenIdProvider({
     ...options,
-    clients: Object.fromEntries(Object.keys(USERS).map((user) => [user, user])),
+    signIn: {
+      clientId: CONSOLE_CLIENT,
+      redirectUris: consoles.map((console) => `${console}/sign-in/callback`),
+      signedOutUris: consoles.map((console) => `${console}/sign-in`),
+      users,
+    },
+    clients: Object.fromEntries(users.map((user) => [user, user])),
     resource: `urn:${AUDIENCE}`,
-    token: () => ({ audience: AUDIENCE, lifetimeSeconds: TOKEN_SECONDS }),
+    token: () => ({ audience: AUDIENCE, lifetimeSeconds: tokenSeconds }),
     claims: (user) => ({ roles: USERS[user] }),
   });
 }
