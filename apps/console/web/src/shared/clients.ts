@@ -6,7 +6,7 @@ import { consoleFetch } from './http.js';
 export interface Clients {
   readonly orders: OrdersClient;
   readonly payments: PaymentsClient;
-  admin(service: 'orders' | 'payments'): AdminClient;
+  readonly admin: (service: 'orders' | 'payments') => AdminClient;
 }
 
 /** A person looks at the page, so a failure is shown soon. The page offers to try again. */

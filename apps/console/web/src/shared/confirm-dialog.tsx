@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Textarea } from '@mantine/core';
-import { type ReactNode, type SubmitEvent, useId, useRef, useState } from 'react';
+import { type ReactNode, type SubmitEvent, useEffect, useId, useRef, useState } from 'react';
 import { Failure } from './failure.js';
+import { useReturnedFocus } from './use-returned-focus.js';
 import { useChange } from './use-change.js';
 
 interface ConfirmDialogProps<Result> {
@@ -14,17 +15,20 @@ interface ConfirmDialogProps<Result> {
   readonly reason?: { readonly label: string; readonly description?: string; readonly maxLength: number };
   readonly send: (reason: string, idempotencyKey: string) => Promise<Result>;
   readonly onDone?: (result: Result) => unknown;
-  /** Explains an error that the page knows better than the service. */
-  readonly explain?: (error: unknown) => ReactNode;
+  /** Whether an error ends the matter, because the change is not possible any more. */
+  readonly isOver?: (error: unknown) => boolean;
+  /** What is shown then. */
+  readonly over?: ReactNode;
   readonly onClose: () => void;
 }
 
 /** Asks before a change. Once it is sent, it cannot be sent again by a second click, and cannot be dismissed before its answer. */
 export function ConfirmDialog<Result>(props: ConfirmDialogProps<Result>) {
-  const { title, children, confirm, isDestructive = false, reason, send, onDone, explain, onClose } = props;
+  const { title, children, confirm, isDestructive = false, reason, send, onDone, over, onClose } = props;
   const [text, setText] = useState('');
   const id = useId();
   const isSent = useRef(false);
+  useReturnedFocus();
   const change = useChange(send, async (result: Result) => {
     await onDone?.(result);
     onClose();
@@ -40,8 +44,13 @@ export function ConfirmDialog<Result>(props: ConfirmDialogProps<Result>) {
   const close = () => {
     if (!change.isPending) onClose();
   };
+  const isOver = change.isError && (props.isOver?.(change.error) ?? false);
+  const back = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (isOver) back.current?.focus();
+  }, [isOver]);
   return (
-    <Modal opened onClose={close} title={title} aria-describedby={id}>
+    <Modal opened onClose={close} title={title} aria-describedby={id} returnFocus={false}>
       <form onSubmit={submit}>
         <Stack>
           <div id={id}>{children}</div>
@@ -56,20 +65,22 @@ export function ConfirmDialog<Result>(props: ConfirmDialogProps<Result>) {
               onChange={(event) => setText(event.currentTarget.value)}
             />
           )}
-          {change.isError && (explain?.(change.error) ?? <Failure error={change.error} />)}
+          {change.isError && (isOver ? over : <Failure error={change.error} />)}
           <Group justify="flex-end">
-            <Button variant="default" disabled={change.isPending} onClick={close}>
+            <Button ref={back} variant="default" disabled={change.isPending} onClick={close}>
               Back
             </Button>
-            <Button
-              type="submit"
-              {...(!reason && { 'data-autofocus': true })}
-              {...(isDestructive && { color: 'red' })}
-              loading={change.isPending}
-              disabled={!isReady}
-            >
-              {confirm}
-            </Button>
+            {!isOver && (
+              <Button
+                type="submit"
+                {...(!reason && { 'data-autofocus': true })}
+                {...(isDestructive && { color: 'red' })}
+                loading={change.isPending}
+                disabled={!isReady}
+              >
+                {confirm}
+              </Button>
+            )}
           </Group>
         </Stack>
       </form>

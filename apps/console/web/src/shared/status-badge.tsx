@@ -26,8 +26,17 @@ export function statusLabel(status: Status): string {
 export function StatusBadge({ status }: { readonly status: Status }) {
   const { label, color } = STATUSES[status];
   return (
-    <Badge color={color} variant="light" tt="none" fw={600}>
+    <Badge color={color} variant="light" miw="max-content">
       {label}
+    </Badge>
+  );
+}
+
+/** Marks an order that has waited for too long. */
+export function LateBadge() {
+  return (
+    <Badge color="red" variant="light" miw="max-content">
+      Late
     </Badge>
   );
 }

@@ -15,7 +15,7 @@ const thisYear = new Intl.DateTimeFormat(undefined, {
   minute: '2-digit',
 });
 const anyYear = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always', style: 'narrow' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always', style: 'short' });
 
 /** The exact time in the viewer's zone, and as the services write it. */
 export function exactTime(at: string): string {

@@ -50,6 +50,12 @@ export function countIn(search: SearchParams, name: string): number | undefined 
   return /^\d{1,16}$/.test(text) && Number.isSafeInteger(value) ? value : undefined;
 }
 
+/** Reads a point in time. */
+export function timeIn(search: SearchParams, name: string): string | undefined {
+  const text = textIn(search, name);
+  return text !== undefined && !Number.isNaN(Date.parse(text)) ? text : undefined;
+}
+
 /** Removes what has no value, which addresses would otherwise name and the services refuse. */
 export function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;

@@ -41,6 +41,8 @@ export const theme = mergeThemeOverrides(
     components: {
       Modal: { defaultProps: { ...close, centered: true, overlayProps: { backgroundOpacity: 0.45, blur: 2 } } },
       Drawer: { defaultProps: close },
+      Button: { defaultProps: { fw: 500 } },
+      Badge: { defaultProps: { tt: 'none', fw: 600 } },
       Alert: { defaultProps: { closeButtonLabel: 'Close' } },
       Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Dismiss' } } },
     },
@@ -64,6 +66,7 @@ export const cssVariables: CSSVariablesResolver = (theme) => {
         text: `${color}-9`,
       })),
       ...orangeAndYellow,
+      ...darkTexts,
       '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
       '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
       '--mantine-color-error': 'var(--mantine-color-red-9)',
@@ -97,8 +100,17 @@ export const cssVariables: CSSVariablesResolver = (theme) => {
   };
 };
 
-/** White on their darkest shades has too little contrast. */
+/** White on the darkest shades of these has too little contrast. */
 const orangeAndYellow = { '--mantine-color-yellow-filled': '#8a5a00', '--mantine-color-orange-filled': '#b03a06' };
+
+/** Even the darkest shades of these have too little contrast as texts. */
+const darkTexts = Object.fromEntries(
+  Object.entries({ yellow: '#6b4700', orange: '#8f2f06', green: '#1f6a31' }).flatMap(([color, value]) => [
+    [`--mantine-color-${color}-light-color`, value],
+    [`--mantine-color-${color}-text`, value],
+    [`--mantine-color-${color}-outline`, value],
+  ]),
+);
 
 function colored(shades: (color: string) => Record<string, string>): Record<string, string> {
   return Object.fromEntries(
