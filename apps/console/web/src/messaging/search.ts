@@ -1,25 +1,12 @@
+import { choiceIn, present, type SearchParams, textIn } from '../shell/search-params.js';
 import { type Box } from './dead/causes.js';
 
-/** Reads the filters of a page from its address. What is not valid is left out, so that an old bookmark still opens the page. */
-type Search = Readonly<Record<string, unknown>>;
-
-/** At most as long as the services accept. */
-const LONGEST = 1000;
-
-function textOf(value: unknown): string | undefined {
-  // The router reads what looks like a number as one.
-  const text = typeof value === 'number' ? String(value) : value;
-  return typeof text === 'string' && text !== '' && text.length <= LONGEST ? text : undefined;
+function timeIn(search: SearchParams, name: string): string | undefined {
+  const text = textIn(search, name);
+  return text !== undefined && !Number.isNaN(Date.parse(text)) ? text : undefined;
 }
 
-const oneOf = <T extends string>(value: unknown, values: readonly T[]): T | undefined =>
-  values.find((one) => one === value);
-
-const timeOf = (value: unknown) => {
-  const text = textOf(value);
-  return text !== undefined && !Number.isNaN(Date.parse(text)) ? text : undefined;
-};
-
+/** The filters of the pages, as their addresses have them. What is not valid is left out, so that an old bookmark still opens its page. */
 const BOXES: readonly Box[] = ['inbox', 'outbox'];
 
 export interface LettersSearch {
@@ -33,15 +20,15 @@ export interface LettersSearch {
   readonly letter?: string | undefined;
 }
 
-export const lettersSearch = (search: Search): LettersSearch =>
+export const lettersSearch = (search: SearchParams): LettersSearch =>
   present({
-    box: oneOf(search['box'], BOXES),
-    cause: textOf(search['cause']),
-    type: textOf(search['type']),
-    key: textOf(search['key']),
-    consumer: textOf(search['consumer']),
-    diedAfter: timeOf(search['diedAfter']),
-    letter: textOf(search['letter']),
+    box: choiceIn(search, 'box', BOXES),
+    cause: textIn(search, 'cause'),
+    type: textIn(search, 'type'),
+    key: textIn(search, 'key'),
+    consumer: textIn(search, 'consumer'),
+    diedAfter: timeIn(search, 'diedAfter'),
+    letter: textIn(search, 'letter'),
   });
 
 export interface ParkedSearch {
@@ -52,13 +39,13 @@ export interface ParkedSearch {
   readonly message?: string | undefined;
 }
 
-export const parkedSearch = (search: Search): ParkedSearch =>
+export const parkedSearch = (search: SearchParams): ParkedSearch =>
   present({
-    box: oneOf(search['box'], BOXES),
-    type: textOf(search['type']),
-    key: textOf(search['key']),
-    consumer: textOf(search['consumer']),
-    message: textOf(search['message']),
+    box: choiceIn(search, 'box', BOXES),
+    type: textIn(search, 'type'),
+    key: textIn(search, 'key'),
+    consumer: textIn(search, 'consumer'),
+    message: textIn(search, 'message'),
   });
 
 export interface JobsSearch {
@@ -68,12 +55,12 @@ export interface JobsSearch {
   readonly job?: string | undefined;
 }
 
-export const jobsSearch = (search: Search): JobsSearch =>
+export const jobsSearch = (search: SearchParams): JobsSearch =>
   present({
-    queue: textOf(search['queue']),
-    cause: textOf(search['cause']),
-    diedAfter: timeOf(search['diedAfter']),
-    job: textOf(search['job']),
+    queue: textIn(search, 'queue'),
+    cause: textIn(search, 'cause'),
+    diedAfter: timeIn(search, 'diedAfter'),
+    job: textIn(search, 'job'),
   });
 
 export const OPERATION_STATES = ['running', 'done', 'stopped', 'cancelled', 'failed'] as const;
@@ -82,8 +69,8 @@ export interface OperationsSearch {
   readonly state?: (typeof OPERATION_STATES)[number] | undefined;
 }
 
-export const operationsSearch = (search: Search): OperationsSearch =>
-  present({ state: oneOf(search['state'], OPERATION_STATES) });
+export const operationsSearch = (search: SearchParams): OperationsSearch =>
+  present({ state: choiceIn(search, 'state', OPERATION_STATES) });
 
 export interface AuditSearch {
   readonly actor?: string | undefined;
@@ -93,16 +80,11 @@ export interface AuditSearch {
   readonly operation?: string | undefined;
 }
 
-export const auditSearch = (search: Search): AuditSearch =>
+export const auditSearch = (search: SearchParams): AuditSearch =>
   present({
-    actor: textOf(search['actor']),
-    action: textOf(search['action']),
-    outcome: oneOf(search['outcome'], ['done', 'refused']),
-    messageId: textOf(search['messageId']),
-    operation: textOf(search['operation']),
+    actor: textIn(search, 'actor'),
+    action: textIn(search, 'action'),
+    outcome: choiceIn(search, 'outcome', ['done', 'refused']),
+    messageId: textIn(search, 'messageId'),
+    operation: textIn(search, 'operation'),
   });
-
-/** Removes the fields without a value, which the address would otherwise name and the services refuse. */
-export function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
-}

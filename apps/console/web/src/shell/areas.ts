@@ -4,7 +4,7 @@ import { hasRole, type User } from './session.js';
 
 /** A part of the console, and the role that may see it. Without one, everybody may. */
 export interface Area {
-  readonly path: '/payments' | '/orders';
+  readonly path: '/payments' | '/orders' | '/messaging' | '/shop';
   readonly label: string;
   readonly icon: IconName;
   readonly role?: Role;
@@ -13,6 +13,8 @@ export interface Area {
 const AREAS: readonly Area[] = [
   { path: '/payments', label: 'Payments', icon: 'payments', role: 'operator' },
   { path: '/orders', label: 'Orders', icon: 'orders', role: 'operator' },
+  { path: '/messaging', label: 'Messaging', icon: 'messaging', role: 'operator' },
+  { path: '/shop', label: 'Shop', icon: 'shop' },
 ];
 
 /** The areas that a person may see, the one to start with first. */

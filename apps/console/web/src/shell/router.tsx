@@ -1,7 +1,9 @@
 import { type QueryClient } from '@tanstack/react-query';
 import { createRootRouteWithContext, createRoute, createRouter, redirect } from '@tanstack/react-router';
+import { messagingRoutes } from '../messaging/routes.js';
 import { ordersRoutes } from '../orders/routes.js';
 import { paymentsRoutes } from '../payments/routes.js';
+import { shopRoutes } from '../shop/routes.js';
 import { areasOf } from './areas.js';
 import { PageError } from './page-error.js';
 import { PageNotFound } from './page-not-found.js';
@@ -47,7 +49,14 @@ const signIn = createRoute({
   component: SignInPage,
 });
 
-const routeTree = root.addChildren([start, signIn, ...paymentsRoutes(root), ...ordersRoutes(root)]);
+const routeTree = root.addChildren([
+  start,
+  signIn,
+  ...paymentsRoutes(root),
+  ...ordersRoutes(root),
+  ...messagingRoutes(root),
+  ...shopRoutes(root),
+]);
 
 /** Creates the router of all pages. Each area adds its own routes, whose pages are loaded when somebody opens them. */
 export function createConsoleRouter(queries: QueryClient) {

@@ -38,10 +38,10 @@ describe('the causes of both boxes', () => {
 describe('the text of a cause', () => {
   it('has holes where its errors differ', () => {
     expect(partsOf('The total of order # is …')).toEqual([
-      { text: 'The total of order ', isHole: false },
-      { text: '#', isHole: true },
-      { text: ' is ', isHole: false },
-      { text: '…', isHole: true },
+      { text: 'The total of order ', at: 0, isHole: false },
+      { text: '#', at: 19, isHole: true },
+      { text: ' is ', at: 20, isHole: false },
+      { text: '…', at: 24, isHole: true },
     ]);
   });
 });

@@ -23,13 +23,16 @@ export function mergedCauses(boxes: readonly CausesOfBox[]): readonly Cause[] {
 /** A part of the text of a cause. Holes stand for what differs between its errors. */
 export interface CausePart {
   readonly text: string;
+  /** Where it begins. */
+  readonly at: number;
   readonly isHole: boolean;
 }
 
 /** Splits a cause at the places that the service has made equal: `…` for quoted values, `#` for ids and numbers. */
 export function partsOf(cause: string): readonly CausePart[] {
-  return cause
-    .split(/([…#])/u)
-    .filter((text) => text !== '')
-    .map((text) => ({ text, isHole: text === '…' || text === '#' }));
+  return [...cause.matchAll(/[…#]|[^…#]+/gu)].map(({ 0: text, index: at }) => ({
+    text,
+    at,
+    isHole: /^[…#]$/u.test(text),
+  }));
 }

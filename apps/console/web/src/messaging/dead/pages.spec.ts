@@ -1,12 +1,12 @@
 import { isNearEnd, withoutItem } from './pages.js';
 
-const aPage = (...items: number[]) => ({ items, nextCursor: null });
+const aPage = (...ids: number[]) => ({ items: ids.map((id) => ({ id })) });
 
 describe('the pages of a long list', () => {
   it('lose the item that an operator has retried, and keep the others', () => {
     const loaded = { pages: [aPage(1, 2), aPage(3)], pageParams: [undefined, 'cursor'] };
 
-    expect(withoutItem(loaded, (item) => item === 2)).toEqual({
+    expect(withoutItem(loaded, ({ id }) => id === 2)).toEqual({
       pages: [aPage(1), aPage(3)],
       pageParams: [undefined, 'cursor'],
     });

@@ -1,20 +1,19 @@
 /** A page of a list that is loaded as far as somebody has scrolled. */
-interface LoadedPage<T> {
-  readonly items: readonly T[];
-  readonly nextCursor: string | null;
+interface LoadedPage {
+  readonly items: readonly object[];
 }
 
-/** The pages of an infinite query. */
-interface LoadedPages<P> {
-  readonly pages: P[];
-  readonly pageParams: unknown[];
+/** The pages of an infinite query, and their cursors. */
+interface LoadedPages<Page, Cursor> {
+  pages: Page[];
+  pageParams: Cursor[];
 }
 
 /** Removes one item from loaded pages, so that the list need not be loaded again from its beginning after an action. */
-export function withoutItem<T, P extends LoadedPage<T>>(
-  loaded: LoadedPages<P> | undefined,
-  isIt: (item: T) => boolean,
-): LoadedPages<P> | undefined {
+export function withoutItem<Page extends LoadedPage, Cursor>(
+  loaded: LoadedPages<Page, Cursor> | undefined,
+  isIt: (item: Page['items'][number]) => boolean,
+): LoadedPages<Page, Cursor> | undefined {
   return (
     loaded && {
       ...loaded,

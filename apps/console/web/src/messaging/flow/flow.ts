@@ -77,7 +77,7 @@ function publishing({ relay, problems, kafkaProblem }: MessagingOverview, { writ
       relay.paused !== null && fact('paused', 'paused'),
       relay.state === 'none' && relay.paused === null && fact('no process publishes', 'failing'),
     ]),
-    stage('topic', 'Kafka', kafkaProblem === null ? rate : 'no answer', of(problems, 'kafka'), []),
+    stage('topic', 'Own topic', kafkaProblem === null ? rate : 'no answer', of(problems, 'kafka'), []),
   ];
   return { name: 'Publishing', stages, isMoving: relay.publishedPerSecond > 0 };
 }
@@ -91,7 +91,9 @@ function consuming(consumer: ConsumerOverview, { at, problems }: MessagingOvervi
   const own = of(problems, `inbox ${consumer.consumer}`);
   const stages = [
     stage('topic', topic, group === null ? 'lag unknown' : `lag ${count(group.lag)}`, of(problems, 'kafka'), [
-      trend !== undefined && fact(`${perSecond(trend.arrivingPerSecond)} arriving`, 'ok'),
+      trend !== undefined &&
+        trend.arrivingPerSecond > 0 &&
+        fact(`${perSecond(trend.arrivingPerSecond)} arriving`, 'ok'),
       typeof trend?.caughtUpInSeconds === 'number' &&
         fact(`caught up in ${seconds(trend.caughtUpInSeconds)}`, 'waiting'),
     ]),

@@ -40,6 +40,7 @@ export const FACT_HEIGHT = 18;
 const GAP = 56;
 const LANE_GAP = 30;
 const LABEL_HEIGHT = 26;
+const QUEUE_GAP = 10;
 const MARGIN = 12;
 const STEP = BOX_WIDTH + GAP;
 const KAFKA_COLUMN = 3;
@@ -55,30 +56,33 @@ interface Placed {
   readonly labels: Label[];
 }
 
-/** Messages go to the right into Kafka, and from Kafka back to the left into the handlers. Jobs are below. */
+/** Messages go to the right into Kafka, and from Kafka back to the left into the handlers. Jobs are at the left, where handlers add them. */
 export function widePicture({ publishing, consuming, jobs }: Flow): Picture {
   const placed: Placed = { boxes: [], arrows: [], labels: [] };
-  let y = MARGIN + LABEL_HEIGHT;
-  y = placeRow(placed, publishing, [0, 1, 2, KAFKA_COLUMN], y);
+  const second = placeRow(placed, publishing, [0, 1, 2, KAFKA_COLUMN], MARGIN + LABEL_HEIGHT);
+  let y = second;
   for (const lane of consuming) y = placeRow(placed, lane, [KAFKA_COLUMN, KAFKA_COLUMN - 1, KAFKA_COLUMN - 2], y);
-  const kafkaEnd = y - LANE_GAP;
-  if (jobs)
-    for (let first = 0; first < jobs.stages.length; first += KAFKA_COLUMN + 1) {
-      const stages = jobs.stages.slice(first, first + KAFKA_COLUMN + 1);
-      y = placeRow(placed, { ...jobs, stages }, [0, 1, 2, 3], y, false);
-    }
-  const width = columnX(KAFKA_COLUMN) + BOX_WIDTH + 8 + MARGIN;
-  const kafka = {
-    x: columnX(KAFKA_COLUMN) - 10,
-    y: MARGIN / 2,
-    width: BOX_WIDTH + 20,
-    height: kafkaEnd + 6,
-  };
-  return { width, height: Math.max(kafka.y + kafka.height, y - LANE_GAP) + MARGIN, kafka, ...placed };
+  const jobsEnd = jobs ? placeColumn(placed, jobs, second) : 0;
+  const end = Math.max(y - LANE_GAP - LABEL_HEIGHT, jobsEnd);
+  const x = columnX(KAFKA_COLUMN);
+  const kafka = { x: x - 10, y: MARGIN / 2, width: BOX_WIDTH + 20, height: end + 4 };
+  return { width: x + BOX_WIDTH + 8 + MARGIN, height: end + MARGIN + 4, kafka, ...placed };
+}
+
+/** Places queues one below the other and returns where they end. */
+function placeColumn({ boxes, labels }: Placed, { name, stages }: Lane, top: number): number {
+  labels.push({ text: name, x: columnX(0), y: top - 9 });
+  let y = top;
+  for (const stage of stages) {
+    const height = heightOf([stage]);
+    boxes.push({ stage, lane: name, x: columnX(0), y, height });
+    y += height + QUEUE_GAP;
+  }
+  return y - QUEUE_GAP;
 }
 
 /** Places a lane and returns where the next one begins. */
-function placeRow(placed: Placed, lane: Lane, columns: readonly number[], y: number, isLinked = true): number {
+function placeRow(placed: Placed, lane: Lane, columns: readonly number[], y: number): number {
   const { stages, isMoving, name } = lane;
   const height = heightOf(stages);
   const middle = y + HEAD_HEIGHT / 2;
@@ -88,7 +92,7 @@ function placeRow(placed: Placed, lane: Lane, columns: readonly number[], y: num
     const x = columnX(columns[n] ?? 0);
     placed.boxes.push({ stage, lane: name, x, y, height });
     const next = stages[n + 1];
-    if (!next || !isLinked) continue;
+    if (!next) continue;
     const nextX = columnX(columns[n + 1] ?? 0);
     const [from, to] = isBackwards ? [x, nextX + BOX_WIDTH] : [x + BOX_WIDTH, nextX];
     placed.arrows.push({ from: [from, middle], to: [to, middle], isMoving, isStuck: isStuck(next) });
@@ -113,7 +117,7 @@ export function narrowPicture({ publishing, consuming, jobs }: Flow): Picture {
         const at = x + BOX_WIDTH / 2;
         placed.arrows.push({ from: [at, y], to: [at, y + 26], isMoving: lane.isMoving, isStuck: isStuck(next) });
       }
-      y += next ? (lane === jobs ? 10 : 26) : LANE_GAP;
+      y += next ? (lane === jobs ? QUEUE_GAP : 26) : LANE_GAP;
     }
   }
   return { width: 2 * MARGIN + BOX_WIDTH, height: y - LANE_GAP + MARGIN, kafka: undefined, ...placed };

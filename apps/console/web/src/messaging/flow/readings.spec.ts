@@ -7,13 +7,13 @@ const START = Date.parse('2026-12-01T08:00:00Z');
 /** A reading some seconds after the first one. */
 function aReading(
   seconds: number,
-  { unpublished = 0, lag = 0 as number | null, processed = 10, published = 10 } = {},
+  { unpublished = 0, lag = 0 }: { readonly unpublished?: number; readonly lag?: number | null } = {},
 ): Reading {
   return {
     at: START + seconds * 1000,
-    publishedPerSecond: published,
+    publishedPerSecond: 10,
     unpublished,
-    consumers: { 'payment-service': { processedPerSecond: processed, lag } },
+    consumers: { 'payment-service': { processedPerSecond: 10, lag } },
   };
 }
 

@@ -52,7 +52,7 @@ const consumersOf = (readings: readonly Reading[]) => Object.keys(readings.at(-1
 /** Returns about so many indexes, evenly spread and with the last one, for a table that a person can read. */
 export function sampled(length: number, most: number): number[] {
   const step = Math.max(1, Math.ceil(length / most));
-  return Array.from({ length: Math.ceil(length / step) }, (_, n) => length - 1 - n * step).reverse();
+  return Array.from({ length: Math.ceil(length / step) }, (_, n) => length - 1 - n * step).toReversed();
 }
 
 /** Returns the index that a key moves the cursor to; undefined for a key that does not move it. */

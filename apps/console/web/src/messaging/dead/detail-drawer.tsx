@@ -1,0 +1,38 @@
+import { Drawer, Stack, Title } from '@mantine/core';
+import { type ReactNode } from 'react';
+import { Failure } from '../../shared/failure.js';
+import { Loading } from '../../shared/states.js';
+
+interface DetailDrawerProps<T> {
+  readonly title: string;
+  readonly query: { readonly data: T | undefined; readonly error: unknown };
+  readonly onClose: () => void;
+  readonly children: (whole: T) => ReactNode;
+}
+
+/** Shows one item of a list in full beside it. The address of the page names it, so it can be sent to a colleague. */
+export function DetailDrawer<T>({ title, query: { data, error }, onClose, children }: DetailDrawerProps<T>) {
+  return (
+    <Drawer
+      opened
+      onClose={onClose}
+      position="right"
+      size="xl"
+      title={title}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      {data ? <Stack>{children(data)}</Stack> : error ? <Failure error={error} /> : <Loading />}
+    </Drawer>
+  );
+}
+
+export function Section({ title, children }: { readonly title: string; readonly children: ReactNode }) {
+  return (
+    <section aria-label={title}>
+      <Title order={3} size="h6" mb={4}>
+        {title}
+      </Title>
+      {children}
+    </section>
+  );
+}
