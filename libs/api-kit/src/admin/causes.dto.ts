@@ -34,7 +34,7 @@ export class CausesDto implements Causes {
   @ApiProperty({
     example: true,
     description:
-      'False if there are more than 100 causes, or more than 10,000 matches, of which the newest are counted.',
+      'False if there are more than 100 causes, or if only the newest matches are counted: at least 10,000, or those among 100,000.',
   })
   readonly complete!: boolean;
 }

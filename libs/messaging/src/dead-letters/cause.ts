@@ -14,6 +14,11 @@ export function causeOf(error: string): string {
   return `regexp_replace(regexp_replace(left(${error}, ${COMPARED}), ${literal(QUOTED)}, '…', 'g'), ${literal(IDS)}, '#', 'gi')`;
 }
 
+/** Returns the condition that an error has this cause. Most other errors begin with another text, which is cheap to see. */
+export function hasCause(error: string, cause: string): string {
+  return `(starts_with(${error}, substring(${cause} from '^[^#…]*')) and ${causeOf(error)} = ${cause})`;
+}
+
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
@@ -33,23 +38,47 @@ export interface CauseGroup {
 /** Causes, the most frequent first. */
 export interface Causes {
   readonly items: readonly CauseGroup[];
-  /** False if there are more than 10,000 matching letters or more than 100 causes. The newest letters are counted. */
+  /** False if there are more than 100 causes, or if only the newest letters were counted: at least 10,000, or those among 100,000. */
   readonly complete: boolean;
 }
 
-const MAX_LETTERS = 10_000;
 const MAX_GROUPS = 100;
 
-/** Returns the statement that groups rows by their cause. `rows` selects `error`, `type` and `dead_at` of the newest first. */
-export function groupedByCause(rows: string): string {
-  return `with newest as materialized (${rows} limit ${MAX_LETTERS + 1}),
-    counted as (select ${causeOf('error')} as cause, type, dead_at from newest limit ${MAX_LETTERS})
-    select cause, count(*)::int as count, min(dead_at) as oldest, max(dead_at) as newest,
-           array_agg(distinct type order by type) as types, (select count(*)::int from newest) as looked
-      from counted group by cause order by count desc, cause limit ${MAX_GROUPS + 1}`;
+/** Adds up the causes of one stretch of letters after the other. */
+export class CauseCount {
+  /** The number of letters. */
+  total = 0;
+  private readonly groups = new Map<string, CauseGroup>();
+
+  add(groups: readonly CauseGroup[]): void {
+    for (const group of groups) {
+      const known = this.groups.get(group.cause);
+      this.groups.set(group.cause, known ? sumOf(known, group) : group);
+      this.total += group.count;
+    }
+  }
+
+  /** Returns the most frequent causes. `all`: no letters are left to count. */
+  causes(all: boolean): Causes {
+    const groups = [...this.groups.values()].toSorted((a, b) => b.count - a.count || inOrder(a.cause, b.cause));
+    const items = groups.slice(0, MAX_GROUPS).map((group) => ({ ...group, types: group.types.toSorted(inOrder) }));
+    return { items, complete: all && groups.length <= MAX_GROUPS };
+  }
 }
 
-export function toCauses(rows: readonly (CauseGroup & { readonly looked: number })[]): Causes {
-  const items = rows.slice(0, MAX_GROUPS).map(({ looked: _, ...group }) => group);
-  return { items, complete: rows.length <= MAX_GROUPS && (rows[0]?.looked ?? 0) <= MAX_LETTERS };
+function sumOf(a: CauseGroup, b: CauseGroup): CauseGroup {
+  return {
+    cause: a.cause,
+    count: a.count + b.count,
+    oldest: a.oldest < b.oldest ? a.oldest : b.oldest,
+    newest: a.newest > b.newest ? a.newest : b.newest,
+    types: [...new Set([...a.types, ...b.types])],
+  };
+}
+
+/** Compares texts, with null after all of them. */
+function inOrder(a: string | null, b: string | null): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return a === null ? 1 : -1;
+  return a < b ? -1 : 1;
 }

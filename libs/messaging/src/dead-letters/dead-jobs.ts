@@ -3,7 +3,7 @@ import { type EntityManager } from 'typeorm';
 import { type Causes } from './cause.js';
 import { type DeadJob, type JobFilter, type WholeDeadJob } from './dead-job.js';
 import { JobChanges } from './job-changes.js';
-import { checkJobFilter, jobPlaceOf } from './letter-choice.js';
+import { checkJobFilter, cursorOf, jobPlaceOf } from './letter-choice.js';
 import { type LetterChange } from './letter-changes.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
@@ -44,7 +44,7 @@ export class DeadJobs {
 
   /**
    * Lists the matching jobs by time of death, newest or oldest first. A job that is dead from the first page to the last is listed
-   * exactly once.
+   * exactly once. Like `DeadLetters.list`, it may return a page with few or no jobs and a cursor.
    * @throws RangeError for a limit that is not 1 to 500, or an invalid cursor, id, date or text
    */
   async list(
@@ -53,12 +53,12 @@ export class DeadJobs {
   ): Promise<Page<DeadJob>> {
     checkJobFilter(filter);
     const limit = limitOf(page);
-    const rows = await this.changes.store.list(this.dataSources.default, filter, {
+    const { rows, lookedUpTo } = await this.changes.store.list(this.dataSources.default, filter, {
       limit: limit + 1,
       oldestFirst: page.order === 'oldest',
       after: jobPlaceOf(page.cursor),
     });
-    const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
+    const { items, nextCursor } = toPage(rows, limit, cursorOf, lookedUpTo);
     return { items: items.map(({ diedAtMicros: _, ...job }) => job), nextCursor };
   }
 

@@ -4,9 +4,9 @@ import { type Causes } from './cause.js';
 import { type DeadLetter, type LetterBox, type LetterFilter, type WholeLetter } from './dead-letter.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DueWork } from '../poll/due-work.js';
-import { checkChosen, checkFilter, type LetterChoice, placeOf } from './letter-choice.js';
+import { checkChosen, checkFilter, cursorOf, type LetterChoice, placeOf } from './letter-choice.js';
 import { type LetterChange, LetterChanges } from './letter-changes.js';
-import { CHUNK, type LetterCursor } from './letter-store.js';
+import { CHUNK, type LetterCursor, type Selection } from './letter-store.js';
 import { ReleaseNotice } from './release-notice.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
@@ -47,7 +47,8 @@ export class DeadLetters {
 
   /**
    * Lists the matching letters by time of death, newest or oldest first. A letter that exists from the first page to the last is
-   * listed exactly once.
+   * listed exactly once. One call looks at 100,000 letters at most, or 40,000 with a `cause`, so a page with few or no letters may have a
+   * cursor.
    * @throws RangeError for an invalid limit, cursor, id or date; TypeError for a filter that the box does not have
    */
   async list(
@@ -58,12 +59,12 @@ export class DeadLetters {
     const limit = limitOf(page);
     const after = placeOf(page.cursor);
     const oldestFirst = page.order === 'oldest';
-    const rows = await this.changes.stores[filter.box].list(this.dataSources.default, filter, {
+    const { rows, lookedUpTo } = await this.changes.stores[filter.box].list(this.dataSources.default, filter, {
       limit: limit + 1,
       oldestFirst,
       after,
     });
-    const { items, nextCursor } = toPage(rows, limit, ({ diedAtMicros, id }) => `${diedAtMicros}-${id}`);
+    const { items, nextCursor } = toPage(rows, limit, cursorOf, lookedUpTo);
     return { items: items.map(({ diedAtMicros: _, ...letter }) => letter), nextCursor };
   }
 
@@ -171,14 +172,23 @@ export class DeadLetters {
     let after: LetterCursor | undefined;
     for (;;) {
       const chunk = await store.next(this.dataSources.default, selection, after, CHUNK);
-      if (!chunk) return changed;
-      changed += await operatorTransaction(this.dataSources.default, async (tx) => {
-        const letters = await this.changes.apply(tx, action, selection, chunk.ids, by);
-        return letters.length;
-      });
+      if (chunk.ids.length > 0) changed += await this.changeChunk(action, selection, chunk.ids, by);
+      if (!chunk.more) return changed;
       after = chunk.after;
-      await this.notice.send();
     }
+  }
+
+  private async changeChunk(
+    action: LetterChange,
+    selection: Selection<LetterFilter>,
+    ids: readonly string[],
+    by: LetterAction,
+  ): Promise<number> {
+    const letters = await operatorTransaction(this.dataSources.default, async (tx) =>
+      this.changes.apply(tx, action, selection, ids, by),
+    );
+    await this.notice.send();
+    return letters.length;
   }
 
   private async changeOne(

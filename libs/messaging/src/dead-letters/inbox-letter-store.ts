@@ -1,22 +1,20 @@
 import { type DataSource, type EntityManager } from 'typeorm';
-import { type Causes, groupedByCause, toCauses } from './cause.js';
+import { type Causes } from './cause.js';
 import { type InboxLetter, type LetterFilter, type WholeInboxLetter } from './dead-letter.js';
+import { type Chosen, DeadRows } from './dead-rows.js';
 import {
   type Chunk,
-  filterValues,
   type LetterCursor,
-  type LetterPlace,
+  type Listed,
+  type ListPage,
   type LetterStore,
-  matches,
   type Outcomes,
   outcomesOf,
   type Selection,
 } from './letter-store.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
-import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
-const MATCHES = matches({ id: 'p.id', owner: 'p.consumer', key: 'p.key', keyType: 'bytea', topic: 'p.topic' });
 /** The longest key of a readable message. The key of an unreadable one may be a megabyte. */
 const SHOWN_KEY_BYTES = 1020;
 const LETTER = `'inbox' as box, p.id::text as id, p.message_id as "messageId", p.source, p.type,
@@ -29,6 +27,7 @@ type Row = Omit<InboxLetter, 'key'> & { readonly key: Buffer | null };
 export class InboxLetterStore implements LetterStore {
   private readonly schema: string;
   private readonly parked: string;
+  private readonly dead: DeadRows;
 
   constructor(
     schema: string,
@@ -37,34 +36,27 @@ export class InboxLetterStore implements LetterStore {
   ) {
     this.schema = quoteIdentifier(schema);
     this.parked = `${this.schema}.inbox_parked`;
+    // inbox_parked_pkey is in the order of arrival, so earlier letters of a key come first, even if dead letters hold no key. Lists are
+    // served by inbox_parked_dead.
+    this.dead = new DeadRows({
+      table: this.parked,
+      id: 'id',
+      idType: 'bigint',
+      indexed: 'true',
+      type: 'type',
+      others: `($5::text is null or p.consumer = $5) and ($6::text is null or p.type = $6)
+        and ($7::bytea is null or p.key = $7) and ($8::text is null or p.topic = $8)`,
+      otherCount: 4,
+    });
   }
 
-  async list(
-    db: DataSource,
-    filter: LetterFilter,
-    { limit, oldestFirst, after }: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
-  ): Promise<(InboxLetter & LetterPlace)[]> {
-    const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
-    // inbox_parked_dead
-    const rows: (Row & LetterPlace)[] = await db.query(
-      `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
-        where ${MATCHES}
-          and ($9::bigint is null or (p.dead_at, p.id) ${beyond} (${timeOf('$9')}, $10::bigint))
-        order by p.dead_at ${order}, p.id ${order} limit $11`,
-      [...valuesOf(filter), after?.diedAtMicros, after?.id, limit],
-    );
-    return rows.map(withTextKey);
+  async list(db: DataSource, filter: LetterFilter, page: ListPage): Promise<Listed<InboxLetter>> {
+    const { rows, lookedUpTo } = await this.dead.list<Row>(db, LETTER, chosenOf(filter), page);
+    return { rows: rows.map(withTextKey), lookedUpTo };
   }
 
   async causes(db: DataSource, filter: LetterFilter): Promise<Causes> {
-    // Served by inbox_parked_dead.
-    const rows: Parameters<typeof toCauses>[0] = await db.query(
-      groupedByCause(
-        `select p.error, p.type, p.dead_at from ${this.parked} p where ${MATCHES} order by p.dead_at desc, p.id desc`,
-      ),
-      valuesOf(filter),
-    );
-    return toCauses(rows);
+    return this.dead.causes(db, chosenOf(filter));
   }
 
   async find(db: DataSource, id: string): Promise<WholeInboxLetter | undefined> {
@@ -80,26 +72,14 @@ export class InboxLetterStore implements LetterStore {
     return rows.map((row) => ({ ...withTextKey(row), history: historyOf(row.history) }))[0];
   }
 
-  async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {
-    // Served by inbox_parked_dead.
-    const [row]: { total: number }[] = await db.query(
-      `select count(*)::float8 as total from ${this.parked} p where ${MATCHES}`,
-      valuesOf(selection),
-    );
-    return row?.total ?? 0;
-  }
-
-  async first(
+  async preview(
     db: DataSource | EntityManager,
     selection: Selection<LetterFilter>,
     limit: number,
-  ): Promise<InboxLetter[]> {
-    // Served by inbox_parked_pkey.
-    const rows: Row[] = await db.query(
-      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.id limit $9`,
-      [...valuesOf(selection), limit],
-    );
-    return rows.map(withTextKey);
+  ): Promise<{ total: number; first: InboxLetter[] }> {
+    const { total, first } = await this.dead.count(db, chosenOf(selection), limit);
+    const rows = await this.dead.those<Row>(db, LETTER, chosenOf(selection, first));
+    return { total, first: rows.map(withTextKey) };
   }
 
   async next(
@@ -107,16 +87,8 @@ export class InboxLetterStore implements LetterStore {
     selection: Selection<LetterFilter>,
     after: LetterCursor | undefined,
     limit: number,
-  ): Promise<Chunk | undefined> {
-    // In order of arrival, along inbox_parked_pkey: earlier letters of a key come first, even if dead letters hold no key, and a
-    // committed chunk is not read again.
-    const rows: { id: string }[] = await db.query(
-      `select p.id from ${this.parked} p
-        where ${MATCHES} and ($9::bigint is null or p.id > $9) order by p.id limit $10`,
-      [...valuesOf(selection), after?.[0], limit],
-    );
-    const last = rows.at(-1);
-    return last && { ids: rows.map(({ id }) => id), after: [last.id] };
+  ): Promise<Chunk> {
+    return this.dead.next(db, chosenOf(selection), after, limit);
   }
 
   /** Takes the locks of {@link InboxStore.lockKey}, in the order that every transaction uses for several of them. */
@@ -131,11 +103,7 @@ export class InboxLetterStore implements LetterStore {
   }
 
   async take(tx: EntityManager, selection: Selection<LetterFilter>, ids: readonly string[]): Promise<InboxLetter[]> {
-    const rows: Row[] = await tx.query(
-      `select ${LETTER} from ${this.parked} p
-        where ${MATCHES} order by p.id for update`,
-      valuesOf(selection, ids),
-    );
+    const rows = await this.dead.those<Row>(tx, LETTER, chosenOf(selection, ids), 'for update');
     return rows.map(withTextKey);
   }
 
@@ -204,10 +172,17 @@ export class InboxLetterStore implements LetterStore {
   }
 }
 
-function valuesOf(filter: Selection<LetterFilter>, ids = filter.ids): unknown[] {
-  const { key, topic } = filter;
-  const topics = topic === undefined ? undefined : [topic];
-  return filterValues(filter, ids, key === undefined ? undefined : Buffer.from(key), topics);
+function chosenOf(
+  { ids: filtered, diedAfter, diedBefore, cause, consumer, type, key, topic }: Selection<LetterFilter>,
+  ids = filtered,
+): Chosen {
+  return {
+    ids,
+    diedAfter,
+    diedBefore,
+    cause,
+    others: [consumer, type, key === undefined ? undefined : Buffer.from(key), topic],
+  };
 }
 
 /** Shows the key as text. Zero bytes are replaced, because jsonb cannot hold them either. */

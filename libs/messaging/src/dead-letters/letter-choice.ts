@@ -81,6 +81,11 @@ export function jobFilterOf(json: Readonly<Record<string, unknown>>): JobFilter 
   return filter;
 }
 
+/** Returns the cursor that stands for a position. */
+export function cursorOf({ diedAtMicros, id }: LetterPlace): string {
+  return `${diedAtMicros}-${id}`;
+}
+
 /** Returns the position that a cursor stands for. @throws RangeError if the cursor is invalid */
 export function placeOf(cursor: string | undefined): LetterPlace | undefined {
   if (cursor === undefined) return undefined;

@@ -1,28 +1,20 @@
 import { type DataSource, type EntityManager } from 'typeorm';
-import { type Causes, groupedByCause, toCauses } from './cause.js';
+import { type Causes } from './cause.js';
 import { type LetterFilter, type OutboxLetter, type WholeOutboxLetter } from './dead-letter.js';
+import { type Chosen, DeadRows } from './dead-rows.js';
 import {
   type Chunk,
-  filterValues,
   type LetterCursor,
-  type LetterPlace,
+  type Listed,
+  type ListPage,
   type LetterStore,
-  matches,
   type Outcomes,
   outcomesOf,
   type Selection,
 } from './letter-store.js';
 import { type TopicContract } from '../message/topic.js';
-import { microsOf, timeOf } from '../postgres/micros.js';
 import { quoteIdentifier } from '../postgres/schema.js';
 
-const MATCHES = matches({
-  id: 'p.position',
-  owner: 'p.aggregatetype',
-  key: 'p.aggregateid',
-  keyType: 'text',
-  topic: 'p.aggregatetype',
-});
 const LETTER = `'outbox' as box, p.position::text as id, p.id as "messageId", p.type, p.aggregateid as key,
        p.aggregatetype as "aggregateType", p.sequence::text as sequence, p.error, p.dead_at as "diedAt"`;
 
@@ -32,6 +24,7 @@ type Row = Omit<OutboxLetter, 'topic'>;
 export class OutboxLetterStore implements LetterStore {
   private readonly schema: string;
   private readonly parked: string;
+  private readonly dead: DeadRows;
 
   constructor(
     schema: string,
@@ -39,34 +32,26 @@ export class OutboxLetterStore implements LetterStore {
   ) {
     this.schema = quoteIdentifier(schema);
     this.parked = `${this.schema}.outbox_parked`;
+    // Served by outbox_parked_pkey, and lists by outbox_parked_dead.
+    this.dead = new DeadRows({
+      table: this.parked,
+      id: 'position',
+      idType: 'bigint',
+      indexed: 'true',
+      type: 'type',
+      others: `($5::text is null or p.aggregatetype = $5) and ($6::text is null or p.type = $6)
+        and ($7::text is null or p.aggregateid = $7) and ($8::text[] is null or p.aggregatetype = any($8))`,
+      otherCount: 4,
+    });
   }
 
-  async list(
-    db: DataSource,
-    filter: LetterFilter,
-    { limit, oldestFirst, after }: { limit: number; oldestFirst: boolean; after?: LetterPlace | undefined },
-  ): Promise<(OutboxLetter & LetterPlace)[]> {
-    const [beyond, order] = oldestFirst ? ['>', 'asc'] : ['<', 'desc'];
-    // Served by outbox_parked_dead.
-    const rows: (Row & LetterPlace)[] = await db.query(
-      `select ${LETTER}, ${microsOf('p.dead_at')} as "diedAtMicros" from ${this.parked} p
-        where ${MATCHES}
-          and ($9::bigint is null or (p.dead_at, p.position) ${beyond} (${timeOf('$9')}, $10::bigint))
-        order by p.dead_at ${order}, p.position ${order} limit $11`,
-      [...this.valuesOf(filter), after?.diedAtMicros, after?.id, limit],
-    );
-    return rows.map((row) => this.withTopic(row));
+  async list(db: DataSource, filter: LetterFilter, page: ListPage): Promise<Listed<OutboxLetter>> {
+    const { rows, lookedUpTo } = await this.dead.list<Row>(db, LETTER, this.chosenOf(filter), page);
+    return { rows: rows.map((row) => this.withTopic(row)), lookedUpTo };
   }
 
   async causes(db: DataSource, filter: LetterFilter): Promise<Causes> {
-    // Served by outbox_parked_dead.
-    const rows: Parameters<typeof toCauses>[0] = await db.query(
-      groupedByCause(
-        `select p.error, p.type, p.dead_at from ${this.parked} p where ${MATCHES} order by p.dead_at desc, p.position desc`,
-      ),
-      this.valuesOf(filter),
-    );
-    return toCauses(rows);
+    return this.dead.causes(db, this.chosenOf(filter));
   }
 
   async find(db: DataSource, id: string): Promise<WholeOutboxLetter | undefined> {
@@ -82,26 +67,14 @@ export class OutboxLetterStore implements LetterStore {
     return rows.map((row) => ({ ...this.withTopic(row), history: [{ at: row.diedAt, error: row.error }] }))[0];
   }
 
-  async count(db: DataSource | EntityManager, selection: Selection<LetterFilter>): Promise<number> {
-    // Served by outbox_parked_dead.
-    const [row]: { total: number }[] = await db.query(
-      `select count(*)::float8 as total from ${this.parked} p where ${MATCHES}`,
-      this.valuesOf(selection),
-    );
-    return row?.total ?? 0;
-  }
-
-  async first(
+  async preview(
     db: DataSource | EntityManager,
     selection: Selection<LetterFilter>,
     limit: number,
-  ): Promise<OutboxLetter[]> {
-    // Served by outbox_parked_pkey.
-    const rows: Row[] = await db.query(
-      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position limit $9`,
-      [...this.valuesOf(selection), limit],
-    );
-    return rows.map((row) => this.withTopic(row));
+  ): Promise<{ total: number; first: OutboxLetter[] }> {
+    const { total, first } = await this.dead.count(db, this.chosenOf(selection), limit);
+    const rows = await this.dead.those<Row>(db, LETTER, this.chosenOf(selection, first));
+    return { total, first: rows.map((row) => this.withTopic(row)) };
   }
 
   async next(
@@ -109,25 +82,15 @@ export class OutboxLetterStore implements LetterStore {
     selection: Selection<LetterFilter>,
     after: LetterCursor | undefined,
     limit: number,
-  ): Promise<Chunk | undefined> {
-    // Served by outbox_parked_pkey.
-    const rows: { position: string }[] = await db.query(
-      `select p.position from ${this.parked} p
-        where ${MATCHES} and ($9::bigint is null or p.position > $9) order by p.position limit $10`,
-      [...this.valuesOf(selection), after?.[0], limit],
-    );
-    const last = rows.at(-1);
-    return last && { ids: rows.map(({ position }) => position), after: [last.position] };
+  ): Promise<Chunk> {
+    return this.dead.next(db, this.chosenOf(selection), after, limit);
   }
 
   /** No locks needed: only the relay publishes, and it reads the parked messages again after an operator's change. */
   async lockKeys(): Promise<void> {}
 
   async take(tx: EntityManager, selection: Selection<LetterFilter>, ids: readonly string[]): Promise<OutboxLetter[]> {
-    const rows: Row[] = await tx.query(
-      `select ${LETTER} from ${this.parked} p where ${MATCHES} order by p.position for update`,
-      this.valuesOf(selection, ids),
-    );
+    const rows = await this.dead.those<Row>(tx, LETTER, this.chosenOf(selection, ids), 'for update');
     return rows.map((row) => this.withTopic(row));
   }
 
@@ -150,15 +113,13 @@ export class OutboxLetterStore implements LetterStore {
   }
 
   /** The table has no topic, so the topics' aggregate types stand for them. */
-  private valuesOf(filter: Selection<LetterFilter>, ids = filter.ids): unknown[] {
-    const { key, topic } = filter;
+  private chosenOf(
+    { ids: filtered, diedAfter, diedBefore, cause, aggregateType, type, key, topic }: Selection<LetterFilter>,
+    ids = filtered,
+  ): Chosen {
     const ofTopic = topic === undefined ? undefined : this.publishes.filter(({ name }) => name === topic);
-    return filterValues(
-      filter,
-      ids,
-      key,
-      ofTopic?.map(({ aggregateType }) => aggregateType),
-    );
+    const types = ofTopic?.map((contract) => contract.aggregateType);
+    return { ids, diedAfter, diedBefore, cause, others: [aggregateType, type, key, types] };
   }
 
   private withTopic<R extends { readonly aggregateType: string }>(row: R): R & { topic: string | null } {

@@ -88,11 +88,19 @@ export function limitOf({ limit = 50 }: { readonly limit?: number | undefined })
   return limit;
 }
 
-/** Makes a page of rows that were read with one row more than `limit`. The extra row shows that there is a next page. */
-export function toPage<T>(rows: readonly T[], limit: number, cursorOf: (row: T) => string): Page<T> {
+/**
+ * Makes a page of rows that were read with one row more than `limit`. The extra row shows that there is a next page. `lookedUpTo` is where
+ * the search ended early.
+ */
+export function toPage<T extends Place, Place = T>(
+  rows: readonly T[],
+  limit: number,
+  cursorOf: (row: Place) => string,
+  lookedUpTo?: Place,
+): Page<T> {
   const items = rows.slice(0, limit);
-  const last = items.at(-1);
-  return { items, nextCursor: rows.length > limit && last !== undefined ? cursorOf(last) : null };
+  const last = rows.length > limit ? items.at(-1) : lookedUpTo;
+  return { items, nextCursor: last === undefined ? null : cursorOf(last) };
 }
 
 /** @throws RangeError if the id is invalid */

@@ -60,8 +60,7 @@ export class ChangeOperation<Filter extends { readonly diedBefore?: Date | undef
 
   async preview(db: DataSource | EntityManager, filter: OperationFilter, asOf: string): Promise<OperationPreview> {
     const selection = this.selectionOf(filter, asOf);
-    const store = this.items.storeOf(selection);
-    return { total: await store.count(db, selection), first: await store.first(db, selection, SHOWN_ITEMS) };
+    return this.items.storeOf(selection).preview(db, selection, SHOWN_ITEMS);
   }
 
   async step(operation: RunningOperation, atMost: number, { dataSource, save }: StepContext): Promise<void> {
@@ -71,16 +70,16 @@ export class ChangeOperation<Filter extends { readonly diedBefore?: Date | undef
     const chunk = await this.items.storeOf(selection).next(dataSource, selection, after ?? undefined, atMost);
     const by = { actor, reason: reason ?? undefined, operation: id };
     await operatorTransaction(dataSource, async (tx) => {
-      const changed = chunk ? await this.items.apply(tx, this.change, selection, chunk.ids, by) : [];
+      const changed = chunk.ids.length > 0 ? await this.items.apply(tx, this.change, selection, chunk.ids, by) : [];
       await save(tx, {
-        progress: chunk ? chunk.after : after,
+        progress: chunk.after ?? null,
         done: changed.length,
         failed: 0,
-        more: chunk?.ids.length === atMost,
+        more: chunk.more,
         items: this.change === 'retry' ? changed.map((item) => item.id) : undefined,
       });
     });
-    await this.items.wake();
+    if (chunk.ids.length > 0) await this.items.wake();
   }
 
   async outcomes(db: DataSource, json: OperationFilter, items: readonly string[]): Promise<ItemOutcomes> {

@@ -6,10 +6,12 @@ import { counted, CounterController, startCounter } from '../../test/counter-pro
 import { gate } from '../../test/job-sandbox.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 import { roleUrl } from '../../test/sandbox-database.js';
+import { DeadLetters } from '../dead-letters/dead-letters.js';
 import { PermanentError } from '../errors.js';
 import { kindsOf } from '../operation-kinds.js';
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
+import { type DataSources } from '../postgres/data-sources.js';
 import { produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 import { OPERATION_TIMING, type OperationTiming } from './operation-hold.js';
@@ -417,6 +419,95 @@ describe('an operation', () => {
     await expect(operations.list({ state: 'new' as 'done' })).rejects.toThrow('state must be one of running');
     await expect(operations.list({}, { cursor: 'x' })).rejects.toThrow('is not a valid cursor');
     await expect(operations.find('x')).rejects.toThrow('is not an operation id');
+  });
+});
+
+describe('P7 a filter that few of very many match', () => {
+  /** Sets the causes of all items to one, and those of the last ones to another. */
+  const RARE = (n: string, from: number) =>
+    `case when ${n} > ${from} then 'no route to "' || ${n} || '"' else 'order ' || gen_random_uuid() || ' is unknown, attempt ' || ${n} end`;
+  let of: DataSource;
+
+  beforeAll(async () => {
+    // As in the services.
+    const options = { url: sandbox.database.directUrl, extra: { statement_timeout: 1200 } };
+    of = await new DataSource({ type: 'postgres', ...options }).initialize();
+  });
+
+  afterAll(async () => {
+    await of.destroy();
+  });
+
+  it.each([
+    ['letters of the inbox', 'inbox', { kind: 'retry-letters', filter: { box: 'inbox' } }],
+    ['letters of the outbox', 'outbox', { kind: 'retry-letters', filter: { box: 'outbox' } }],
+    ['jobs', 'jobs', { kind: 'retry-jobs', filter: {} }],
+  ])(
+    'counts, lists and retries only the matching %s, whatever lies before them',
+    async (_, table, { kind, filter }) => {
+      await givenLetters(11_000);
+      await sandbox.database.sql(
+        `insert into sandbox.outbox_parked (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload,
+         created_at, error, dead_at)
+       select n, gen_random_uuid(), 'counter', 'a', 'Counted', 'urn:x', n, '{}', now(), ${RARE('n', 10_997)},
+              timestamptz '2026-01-01Z' + n * interval '1 second'
+         from generate_series(1, 11000) as n`,
+      );
+      await sandbox.database.sql(
+        `insert into sandbox.jobs (id, queue, data, run_at, attempts, error, dead_at)
+       select uuidv7(), case when n > 10997 then 'mail' else 'call' end, '{}', now(), 9, ${RARE('n', 10_997)},
+              timestamptz '2026-01-01Z' + n * interval '1 second'
+         from generate_series(1, 11000) as n`,
+      );
+      await sandbox.database.sql(`update sandbox.inbox_parked set error = ${RARE('"offset"', 10_997)}`);
+      startProcess();
+
+      const byCause = { kind, filter: { ...filter, cause: 'no route to …' } };
+      const { total, first } = await operations.preview(byCause);
+      const late = { kind, filter: { ...filter, diedAfter: '2026-01-01T03:03:19Z' } };
+      const many = await operations.preview({ kind, filter: { ...filter, all: true } });
+      const operation = await ended(await create(byCause));
+      const others = await ended(await create(late));
+
+      expect([total, first.length, many.total, many.first.length]).toEqual([3, 3, 11_000, 20]);
+      expect(operation).toMatchObject({ state: 'done', total: 3, done: 3 });
+      expect(others).toMatchObject({ state: 'done', total: 0, done: 0 });
+      const [left] = await sandbox.database.sql<{ n: number }>(
+        `select count(*)::int as n from sandbox.${table === 'jobs' ? table : `${table}_parked`} where dead_at is not null`,
+      );
+      expect(left?.n).toBe(10_997);
+    },
+  );
+
+  it('needs no statement that takes longer than a service allows, with a cause and 60,000 letters', async () => {
+    await givenLetters(60_000);
+    await sandbox.database.sql(`update sandbox.inbox_parked set error = ${RARE('"offset"', 59_998)}`);
+    const defaults = { default: of, handling: of };
+    const dueWork = new DueWork();
+    const ofService = new Operations(
+      sandbox.options,
+      kindsOf(sandbox.options, defaults, dueWork),
+      defaults,
+      dueWork,
+      new AfterCommit(),
+    );
+    const letters = new DeadLetters(sandbox.options, defaults as DataSources, dueWork, new AfterCommit());
+    startProcessOn(defaults, OPERATION_TIMING);
+
+    const common = { box: 'inbox', cause: 'order # is unknown, attempt #' } as const;
+    const { total } = await ofService.preview({ kind: 'retry-letters', filter: common });
+    const operation = await ended(
+      await create({ kind: 'retry-letters', filter: { box: 'inbox', cause: 'no route to …' } }),
+    );
+    const causes = await letters.causes({ box: 'inbox' });
+    const page = await letters.list({ box: 'inbox', cause: 'no such cause' });
+    const next = await letters.list({ box: 'inbox', cause: 'no such cause' }, { cursor: page.nextCursor! });
+
+    expect(total).toBe(59_998);
+    expect(operation).toMatchObject({ state: 'done', done: 2, problem: null });
+    expect(causes).toMatchObject({ complete: false, items: [{ cause: common.cause, count: 10_000 }] });
+    // One call looks at 40,000.
+    expect([page.items, next]).toEqual([[], { items: [], nextCursor: null }]);
   });
 });
 

@@ -465,7 +465,7 @@ export type Causes = {
    */
   items: Array<CauseGroup>;
   /**
-   * False if there are more than 100 causes, or more than 10,000 matches, of which the newest are counted.
+   * False if there are more than 100 causes, or if only the newest matches are counted: at least 10,000, or those among 100,000.
    */
   complete: boolean;
 };
