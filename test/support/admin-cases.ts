@@ -62,6 +62,18 @@ export function administrationOf({ service, schema, topic, event }: Administered
       return String(row?.position);
     },
 
+    /** Stores a message in the inbox that waits for an attempt in an hour, or for an earlier one of its key. */
+    aParkedMessage: async (key: string, type: string, isFirst = true, consumer = 'tested'): Promise<string> => {
+      const [row] = await sql<{ id: string }>(
+        `insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, key, headers, value,
+           holds_key, attempts, error, next_attempt_at)
+         values ($7, $1, 0, (random() * 1e12)::bigint, now(), '/test', $2, $3, convert_to($4, 'UTF8'), '{"ce_type":"T"}', '{"n":1}', true,
+           $5, $6, case when $5 > 0 then now() + interval '1 hour' end) returning id::text as id`,
+        [topic, uuidv7(), type, key, isFirst ? 2 : 0, isFirst ? 'it failed' : null, consumer],
+      );
+      return String(row?.id);
+    },
+
     aDeadJob: async (queue = 'tested', error = 'it failed', data: object = { n: 1 }): Promise<string> => {
       const id = uuidv7();
       await sql(

@@ -155,6 +155,90 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
     }
   });
 
+  it('lists parked messages by their fields and in pages, each with what it waits for', async () => {
+    const [key, type] = [randomUUID(), randomUUID()];
+    const first = await admin.aParkedMessage(key, type);
+    const second = await admin.aParkedMessage(key, type, false);
+    const other = await admin.aParkedMessage(randomUUID(), type);
+    const ids = async (query: string) =>
+      (await get(`/parked?box=inbox&${query}`)).items.map(({ id }: { id: string }) => id);
+
+    expect(await ids(`key=${key}`)).toEqual([first, second]);
+    expect(await ids(`type=${type}&consumer=tested&topic=${setting.topic}`)).toEqual([first, second, other]);
+    for (const nothing of ['consumer=nobody', 'topic=nothing', `key=${randomUUID()}`])
+      expect(await ids(`type=${type}&${nothing}`)).toEqual([]);
+    const page = await get(`/parked?box=inbox&type=${type}&limit=2`);
+    const rest = await get(`/parked?box=inbox&type=${type}&limit=2&cursor=${page.nextCursor}`);
+    expect([...page.items, ...rest.items].map(({ id }: { id: string }) => id)).toEqual([first, second, other]);
+    expect(rest.nextCursor).toBeNull();
+    expect(page.items).toMatchObject([
+      { attempts: 2, error: 'it failed', waitsFor: null, nextAttemptAt: expect.any(String) },
+      { attempts: 0, error: null, waitsFor: { id: first, dead: false }, nextAttemptAt: null },
+    ]);
+    expect(await fromReplica(`/parked/inbox/${first}`)).toMatchObject({
+      id: first,
+      key,
+      payload: '{"n":1}',
+      rawValue: Buffer.from('{"n":1}').toString('base64'),
+      headers: { ce_type: 'T' },
+    });
+
+    const wrongCursor = await admin.root.get(`${BASE}/parked?box=inbox&type=Other&cursor=${page.nextCursor}`);
+    expectProblem(wrongCursor, 400, 'validation');
+    expectProblem(await admin.root.get(`${BASE}/parked`), 400, 'validation');
+    expectProblem(await admin.root.get(`${BASE}/parked?box=outbox&consumer=x`), 422, 'dead-letter-filter-unknown');
+    expectProblem(await admin.root.get(`${BASE}/parked/inbox/999999`), 404, 'parked-message-not-found');
+    expectProblem(await admin.root.get(`${BASE}/parked/outbox/${first}`), 404, 'parked-message-not-found');
+    expectProblem(await admin.root.get(`${BASE}/parked/inbox/x`), 400, 'validation');
+    await setting.service.database.sql(`delete from ${setting.schema}.inbox_parked where consumer = 'tested'`);
+  });
+
+  it('shows the messages and jobs of one aggregate, and when consumers recorded messages', async () => {
+    const { service, schema } = setting;
+    const [id, one, two] = [randomUUID(), randomUUID(), randomUUID()];
+    await service.database.sql(
+      `insert into ${schema}.inbox (consumer, message_id, source, received_at)
+       values ('tested', $1, '/test', now() - interval '1 minute'), ('tested', $2, '/test', now())`,
+      [one, two],
+    );
+    const { consumer } = (await get('')).consumers[0];
+    await admin.aParkedMessage(id, 'Tested', true, consumer);
+    const job = await admin.aDeadJob();
+    await service.database.sql(`update ${schema}.jobs set aggregate_id = $2 where id = $1`, [job, id]);
+
+    const messages = await get(`/aggregates/${id}`);
+    const records = await fromReplica(`/inbox-records?messageId=${two}&messageId=${one}&messageId=${id}`);
+
+    expect(messages).toMatchObject({
+      raised: [],
+      held: [{ consumer, type: 'Tested', attempts: 2, diedAt: null }],
+      jobs: [{ id: job, queue: 'tested', running: false, diedAt: expect.any(String) }],
+    });
+    expect(records.items.map(({ messageId }: { messageId: string }) => messageId)).toEqual([one, two]);
+    expect((await get(`/inbox-records?messageId=${one}`)).items).toMatchObject([
+      { consumer: 'tested', source: '/test' },
+    ]);
+    expect(await get(`/aggregates/${randomUUID()}`)).toEqual({ raised: [], held: [], jobs: [] });
+    expect((await get(`/inbox-records?messageId=${id}`)).items).toEqual([]);
+    expectProblem(await admin.root.get(`${BASE}/inbox-records`), 400, 'validation');
+    const many = Array.from({ length: 91 }, (_, n) => `messageId=${n}`).join('&');
+    expectProblem(await admin.root.get(`${BASE}/inbox-records?${many}`), 400, 'validation');
+    expectProblem(await admin.root.get(`${BASE}/aggregates/${'x'.repeat(256)}`), 400, 'validation');
+    await service.database.sql(`delete from ${schema}.inbox_parked where type = 'Tested'`);
+  });
+
+  it.each(['/parked?box=inbox', '/parked/inbox/1', '/aggregates/1', '/inbox-records?messageId=1', '/pauses', '/audit'])(
+    'P10 shows %s to operators, and refuses customers',
+    async (path) => {
+      const { service } = setting;
+      const customer = await service.caller({ 'x-user-id': 'ada' }).get(BASE + path);
+      const operator = await service.caller({ 'x-user-id': 'olga', 'x-roles': 'operator' }).get(BASE + path);
+
+      expectProblem(customer, 403, 'role-required');
+      expect([200, 404]).toContain(operator.status);
+    },
+  );
+
   it('counts with a dry run, and runs the operation on the same jobs', async () => {
     const queue = randomUUID();
     await admin.aDeadJob(queue);
