@@ -68,6 +68,7 @@ function npmStart(env: NodeJS.ProcessEnv = {}, command = 'npm start'): Command {
     POSTGRES_PORT: `${ports['15432']}`,
     KAFKA_PORT: `${ports['19092']}`,
     OIDC_PORT: `${ports['8090']}`,
+    CONSOLE_PORT: `${ports['8080']}`,
     ...env,
   });
 }
@@ -93,14 +94,14 @@ async function pasted(text: string): Promise<string> {
 }
 
 /** Replaces the ports in a command or an address with those of this test. */
-const here = (text: string) => text.replaceAll(/\b(808[1-5]|5005[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
+const here = (text: string) => text.replaceAll(/\b(808[0-5]|5005[1-4]|15432|19092)\b/g, (port) => `${ports[port]}`);
 
 const orders = () => `http://127.0.0.1:${ports['8081']}`;
 const payments = () => `http://127.0.0.1:${ports['8082']}`;
 
 beforeAll(async () => {
   copy = await copyCheckout({ built: true });
-  const documented = [8081, 8082, 8083, 8084, 8085, 8090, 50_051, 50_052, 50_053, 50_054, 15_432, 19_092];
+  const documented = [8080, 8081, 8082, 8083, 8084, 8085, 8090, 50_051, 50_052, 50_053, 50_054, 15_432, 19_092];
   // The ports are not used until minutes later.
   const free = await steadyPorts(documented.length);
   ports = Object.fromEntries(documented.map((port, n) => [port, free[n] ?? 0]));
@@ -117,13 +118,14 @@ afterAll(async () => {
 
 describe('npm start', () => {
   it(
-    'names every wrong variable of the starter and of both services before it starts anything',
+    'names every wrong variable of the starter, the services and the console before it starts anything',
     async () => {
       const starter = npmStart({
         KAFKA_PORT: 'x',
         ORDER_EVENTS_TOPIC: 'payment.events',
         MAIL_DOMAIN: 'not a domain',
         PAYMENT_TTL: 'soon',
+        SESSION_IDLE: 'never',
         NOTIFICATIONS_GROUP: 'payment-service',
       });
 
@@ -135,6 +137,7 @@ describe('npm start', () => {
         /^ORDER_EVENTS_TOPIC="payment.events": .*PAYMENT_EVENTS_TOPIC/,
         /^MAIL_DOMAIN="not a domain"/,
         /^PAYMENT_TTL="soon"/,
+        /^SESSION_IDLE="never"/,
         /^NOTIFICATIONS_GROUP is "payment-service"/,
       ])
         expect(lines.filter((line) => problem.test(line))).toHaveLength(1);
@@ -220,8 +223,24 @@ describe('npm start', () => {
         'topics',
         'order-service',
         'relay and consumers of order-service',
+        'console',
       ])
         expect(starter.output()).toMatch(new RegExp(`^ {2}✓ ${step}.* \\(\\d+\\.\\d s\\)$[^]*Twinbox is running`, 'm'));
+    });
+
+    it('serves the pages of the console, whose demo users reach both services', async () => {
+      const origin = `http://localhost:${ports['8080']}`;
+
+      const page = await fetch(`${origin}/payments`);
+      const headers = { origin, 'content-type': 'application/json' };
+      const signedIn = await fetch(`${origin}/session`, { method: 'POST', headers, body: '{"userId":"ops"}' });
+      const cookie = signedIn.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+      const paths = ['/api/orders/orders', '/api/payments/payment-requests'];
+      const answers = await Promise.all(paths.map((path) => fetch(`${origin}${path}`, { headers: { cookie } })));
+
+      expect(await page.text()).toContain('<script type="module"');
+      expect(await signedIn.json()).toMatchObject({ demo: true, user: { id: 'ops' } });
+      expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     });
 
     it('runs relays that publish or stand by, and consumers that have joined', async () => {

@@ -1,8 +1,9 @@
-// The build before `npm start`: `tsc -b`, printing each workspace that is compiled, because the first build takes several seconds.
+// The build: `tsc -b`, printing each workspace that is compiled, because the first build takes several seconds, and the console's pages.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { buildPages } from './build-pages.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const tsc = resolve(root, 'node_modules/@typescript/native/bin/tsc');
@@ -31,4 +32,5 @@ for await (const line of createInterface({ input: build.stdout })) {
 if (build.exitCode === null && build.signalCode === null) await new Promise((resolve) => build.once('exit', resolve));
 if (build.exitCode === 0 && compiled > 0)
   console.log(`  ✓ compiled (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-process.exit(build.exitCode ?? 1);
+if (build.exitCode !== 0) process.exit(build.exitCode ?? 1);
+await buildPages((line) => console.log(line));

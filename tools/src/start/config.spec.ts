@@ -6,6 +6,7 @@ it('has a default for every variable', () => {
   expect(startConfig({})).toEqual({
     servicePorts: byService(({ port }) => port),
     grpcPorts: byService(({ grpcPort }) => grpcPort),
+    consolePort: 8080,
     postgresPort: 15432,
     kafkaPort: 19092,
     oidcPort: undefined,
@@ -56,6 +57,7 @@ it('rejects the same port for two programs, unless one of them is not started be
   const variables = localPorts(config).map(({ variable }) => variable);
   expect(variables).toEqual([
     ...SERVICES.flatMap(({ prefix }) => [`${prefix}_PORT`, `${prefix}_GRPC_PORT`]),
+    'CONSOLE_PORT',
     'KAFKA_PORT',
   ]);
 });

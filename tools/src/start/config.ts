@@ -14,6 +14,7 @@ import { portFrom } from '../servers/ports.js';
 export interface StartConfig {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
   readonly grpcPorts: Readonly<Record<ServiceName, number>>;
+  readonly consolePort: number;
   readonly postgresPort: number;
   readonly kafkaPort: number;
   /** Where the local OpenID provider listens; undefined if the services use AUTH_MODE=dev. */
@@ -43,6 +44,7 @@ export function startConfig(env: NodeJS.ProcessEnv, { auth = false } = {}): Star
   const config: StartConfig = {
     servicePorts: byService(({ prefix, port }) => check(() => portFrom(env, `${prefix}_PORT`, port))),
     grpcPorts: byService(({ prefix, grpcPort }) => check(() => portFrom(env, `${prefix}_GRPC_PORT`, grpcPort))),
+    consolePort: check(() => portFrom(env, 'CONSOLE_PORT', 8080)),
     postgresPort: check(() => portFrom(env, 'POSTGRES_PORT', 15432)),
     kafkaPort: check(() => portFrom(env, 'KAFKA_PORT', 19092)),
     oidcPort: auth ? check(() => portFrom(env, 'OIDC_PORT', 8090)) : undefined,
@@ -95,6 +97,24 @@ export const localEnvironment = (
   ...(name === 'order-service' && { MAX_UNPAID_ORDERS: process.env['MAX_UNPAID_ORDERS'] || '100' }),
 });
 
+/** The variables that `npm start` sets for the console, which must sign users in as the services expect. */
+export const consoleEnvironment = ({
+  oidcPort,
+  consolePort,
+  servicePorts,
+}: Pick<StartConfig, 'oidcPort' | 'consolePort' | 'servicePorts'>): Record<string, string> => ({
+  ...(oidcPort === undefined ? { AUTH_MODE: 'dev' } : { AUTH_MODE: 'jwt', ...localClient(oidcPort) }),
+  HOST: '127.0.0.1',
+  NODE_ENV: 'development',
+  MANAGEMENT_PORT: '',
+  DEMO: 'on',
+  PUBLIC_URL: consoleUrlOn(consolePort),
+  ORDERS_URL: `http://127.0.0.1:${servicePorts['order-service']}`,
+  PAYMENTS_URL: `http://127.0.0.1:${servicePorts['payment-service']}`,
+});
+
+export const consoleUrlOn = (consolePort: number): string => `http://localhost:${consolePort}`;
+
 export const issuerOn = (oidcPort: number): string => `http://localhost:${oidcPort}`;
 
 export const tokenUrlOn = (oidcPort: number): string => `${issuerOn(oidcPort)}/token`;
@@ -109,6 +129,13 @@ function acceptedTokens(oidcPort: number): Record<string, string> {
   };
 }
 
+/** The variables with which the console is a client of the local provider. Empty ones keep the defaults. */
+function localClient(oidcPort: number): Record<string, string> {
+  const client = ['ID', 'SECRET', 'SECRET_FILE'].map((name) => `OIDC_CLIENT_${name}`);
+  const defaults = [...client, 'OIDC_CONNECT_TO', 'OIDC_SCOPE', 'OIDC_PROMPT', 'OIDC_RESOURCE'];
+  return { ...acceptedTokens(oidcPort), ...Object.fromEntries(defaults.map((name) => [name, ''])) };
+}
+
 /** The local ports that will be in use, each with the program that listens on it and the variable that sets it. */
 export function localPorts(
   config: StartConfig,
@@ -118,6 +145,7 @@ export function localPorts(
       { what: name, variable: `${prefix}_PORT`, port: config.servicePorts[name] },
       { what: `gRPC of ${name}`, variable: `${prefix}_GRPC_PORT`, port: config.grpcPorts[name] },
     ]),
+    { what: 'the console', variable: 'CONSOLE_PORT', port: config.consolePort },
     ...(config.oidcPort === undefined
       ? []
       : [{ what: 'the OpenID provider', variable: 'OIDC_PORT', port: config.oidcPort }]),

@@ -1,4 +1,4 @@
-// npm start: starts PostgreSQL, Kafka, migrations, topics, demo data and the services, and keeps them running until Ctrl-C.
+// npm start: starts PostgreSQL, Kafka, migrations, topics, demo data, the services and the console, and keeps them running until Ctrl-C.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { home, root } from '../checkout.js';
@@ -7,7 +7,8 @@ import { isFree } from '../servers/ports.js';
 import { endStalePostgres } from '../servers/postgres.js';
 import { endStaleKafka } from '../servers/stale-kafka.js';
 import { startCompiler } from './compiler.js';
-import { localPorts, type StartConfig, startConfig, withoutPassword } from './config.js';
+import { consoleUrlOn, localPorts, type StartConfig, startConfig, withoutPassword } from './config.js';
+import { openBrowser } from './open-browser.js';
 import { panel } from './panel.js';
 import { DATA, displayPath, LOGS } from './places.js';
 import { Running } from './running.js';
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
     );
   try {
     await startEverything(config, process.argv.includes('--watch'));
+    if (process.argv.includes('--open')) openBrowser(consoleUrlOn(config.consolePort));
     await running.untilInterrupted();
   } catch (error) {
     // Printed before stopping, which takes a moment. A string is the name of the signal that requested the stop: not a failure.

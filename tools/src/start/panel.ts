@@ -1,9 +1,10 @@
 import { type ServiceName, SERVICES } from '@twinbox/migrations/services';
-import { issuerOn, tokenUrlOn } from './config.js';
+import { consoleUrlOn, issuerOn, tokenUrlOn } from './config.js';
 
 export interface Panel {
   readonly servicePorts: Readonly<Record<ServiceName, number>>;
   readonly grpcPorts: Readonly<Record<ServiceName, number>>;
+  readonly consolePort: number;
   readonly oidcPort: number | undefined;
   readonly database: string;
   readonly brokers: string;
@@ -12,13 +13,11 @@ export interface Panel {
 }
 
 /** Returns the text shown once everything is running: addresses, commands to paste, and how to stop. */
-export function panel({ servicePorts, grpcPorts, oidcPort, database, brokers, data, logs }: Panel): string {
-  const orders = `http://localhost:${servicePorts['order-service']}/orders`;
-  const payments = `http://localhost:${servicePorts['payment-service']}/payment-requests`;
+export function panel({ oidcPort, database, brokers, data, logs, ...ports }: Panel): string {
+  const orders = `http://localhost:${ports.servicePorts['order-service']}/orders`;
+  const payments = `http://localhost:${ports.servicePorts['payment-service']}/payment-requests`;
   const { user, operator, provider, login, health } = oidcPort === undefined ? TRUSTED : withTokens(oidcPort);
-  const services = SERVICES.map(({ name }) =>
-    addresses(name, { port: servicePorts[name], grpcPort: grpcPorts[name], health }),
-  ).join('\n');
+  const { pages, services } = addressesOf(ports, health);
   const json = `-H 'Content-Type: application/json'`;
   // grep and cut are available everywhere; jq is not.
   const idIn = (answer: string) => `$(curl -sS ${answer} | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)`;
@@ -31,6 +30,7 @@ export function panel({ servicePorts, grpcPorts, oidcPort, database, brokers, da
   return `
 Twinbox is running.
 
+${pages}
 ${services}
 ${provider}  PostgreSQL        ${database}
   Kafka             ${brokers}
@@ -102,6 +102,18 @@ function withTokens(oidcPort: number): Login {
 `,
     // Detailed health requires a token.
     health: '/health/ready',
+  };
+}
+
+function addressesOf(
+  { servicePorts, grpcPorts, consolePort }: Pick<Panel, 'servicePorts' | 'grpcPorts' | 'consolePort'>,
+  health: string,
+): { readonly pages: string; readonly services: string } {
+  return {
+    pages: `  console           ${consoleUrlOn(consolePort)}   payments, orders, messaging and a small shop in the browser`,
+    services: SERVICES.map(({ name }) =>
+      addresses(name, { port: servicePorts[name], grpcPort: grpcPorts[name], health }),
+    ).join('\n'),
   };
 }
 

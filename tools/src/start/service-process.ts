@@ -15,7 +15,9 @@ const MARK = `--started-by=${home}`;
 
 export interface ServiceOptions {
   /** The folder under `apps`. */
-  readonly name: ServiceName;
+  readonly name: ServiceName | 'console';
+  /** Where its build is, below that folder. `dist` by default. */
+  readonly dist?: string;
   readonly port: number;
   readonly env: NodeJS.ProcessEnv;
   readonly logFile: string;
@@ -28,7 +30,7 @@ export const TELEMETRY = ['--import', '@twinbox/api-kit/telemetry'];
 
 /** A running service. */
 export class ServiceProcess {
-  readonly name: ServiceName;
+  readonly name: ServiceOptions['name'];
   /** Resolves with an error to print when the service exits without `stop`. */
   readonly died: Promise<OperationalError>;
   private stopped = false;
@@ -51,9 +53,9 @@ export class ServiceProcess {
 
   /** Starts a service in its own process group, so that Ctrl-C does not reach it directly and `stop` can end it before its servers. */
   static async start(options: ServiceOptions): Promise<ServiceProcess> {
-    const { name, port, env, logFile, watch } = options;
-    const main = join(root, 'apps', name, 'dist/main.js');
-    const flags = watch ? watchFlags(name) : [];
+    const { name, dist = 'dist', port, env, logFile, watch } = options;
+    const main = join(root, 'apps', name, dist, 'main.js');
+    const flags = watch ? watchFlags(`apps/${name}/${dist}`) : [];
     const log = await openLog(logFile);
     const child = spawn(process.execPath, [...flags, SERVICE_HEAP, ...TELEMETRY, main, MARK], {
       cwd: root,
@@ -110,9 +112,9 @@ export class ServiceProcess {
 }
 
 /** The flags with which Node restarts a service when its own build, or that of a library, changes. */
-function watchFlags(name: ServiceName): string[] {
+function watchFlags(dist: string): string[] {
   const libraries = readdirSync(join(root, 'libs')).map((library) => `libs/${library}/dist`);
-  const paths = [`apps/${name}/dist`, ...libraries];
+  const paths = [dist, ...libraries];
   return ['--watch', '--watch-preserve-output', ...paths.map((path) => `--watch-path=${join(root, path)}`)];
 }
 

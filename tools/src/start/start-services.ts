@@ -1,6 +1,14 @@
 import { SERVICES } from '@twinbox/migrations/services';
 import { signIn } from '../provisioning/token-request.js';
-import { issuerOn, localEnvironment, type StartConfig, tokenUrlOn, urlAs } from './config.js';
+import {
+  consoleEnvironment,
+  consoleUrlOn,
+  issuerOn,
+  localEnvironment,
+  type StartConfig,
+  tokenUrlOn,
+  urlAs,
+} from './config.js';
 import { logFile } from './places.js';
 import { type Running } from './running.js';
 import { ServiceProcess } from './service-process.js';
@@ -17,7 +25,10 @@ interface Options {
 /** Starts all services and waits until they serve requests and their messages flow. */
 export async function startServices(options: Options, running: Running): Promise<void> {
   console.log('  starting the services …');
-  await running.concurrently(...SERVICES.map((service) => startService(service, options, running)));
+  await running.concurrently(
+    ...SERVICES.map((service) => startService(service, options, running)),
+    startConsole(options, running),
+  );
 }
 
 async function startService(
@@ -49,13 +60,27 @@ async function startService(
   });
 }
 
+async function startConsole({ config, watch }: Options, running: Running): Promise<void> {
+  const port = config.consolePort;
+  const started = await ServiceProcess.start({
+    name: 'console',
+    dist: 'dist/server',
+    port,
+    watch,
+    logFile: logFile('console'),
+    env: { ...consoleEnvironment(config), LOG_FORMAT: watch ? 'pretty' : 'json' },
+  });
+  running.services.push(started);
+  await timed(`console on port ${port}`, () => started.ready(running.signal));
+}
+
 /** Starts the OpenID provider of `npm start -- --auth`. */
-export async function startLogin({ oidcPort: port }: StartConfig, running: Running): Promise<void> {
+export async function startLogin({ oidcPort: port, consolePort }: StartConfig, running: Running): Promise<void> {
   if (port === undefined) return;
   // Only then, because it takes a moment to load.
   const { startIdentityProvider } = await import('../identity-provider/provider.js');
   running.identityProvider = await timed(`OpenID provider on port ${port}`, () =>
-    startIdentityProvider({ issuer: issuerOn(port), port }),
+    startIdentityProvider({ issuer: issuerOn(port), port, consoles: [consoleUrlOn(consolePort)] }),
   );
 }
 
