@@ -20,7 +20,7 @@ const byName = <T>(value: (service: (typeof SERVICES)[number]) => T) =>
   Object.fromEntries(SERVICES.map((service) => [service.name, value(service)]));
 
 /** The programs in apps that are not services. */
-const OTHERS = ['cli'];
+const OTHERS = ['cli', 'console'];
 
 /** A variable of docker-compose.yml with its default. */
 const variable = (name: string, value: string | number) => `\${${name}:-${value}}`;

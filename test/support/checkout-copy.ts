@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, glob, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative, sep } from 'node:path';
 import { root } from '@twinbox/tools';
@@ -49,6 +49,9 @@ async function linkPackages(path: string): Promise<void> {
   // Relative links, so that they point to the workspaces of the copy.
   for (const name of await readdir(join(from, '@twinbox')))
     await symlink(await readlink(join(from, '@twinbox', name)), join(to, '@twinbox', name));
+  // The packages of a single workspace, whose versions differ from those of the others.
+  for await (const own of glob('{apps,libs}/*/node_modules', { cwd: root }))
+    await symlink(join(root, own), join(path, own));
 }
 
 /** Links the jars of the test runner's Kafka, if there are any, so that a copy downloads none. */

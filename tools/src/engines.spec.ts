@@ -9,7 +9,7 @@ interface Manifest {
 
 const read = (file: string) => readFile(join(root, file), 'utf8');
 
-/** The npm versions of all supported Node versions: 22.18 was released with 10.9. */
+/** The npm versions of all supported Node versions: 22.19 was released with 10.9. */
 const NPM = '>=10.9';
 
 let allowed: string;

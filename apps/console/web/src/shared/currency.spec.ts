@@ -7,7 +7,7 @@ it('writes amounts with the 0, 2 or 3 decimals of ISO 4217', () => {
     formatMoney(12_345, 'KWD', 'en'),
     formatMoney(5, 'IQD', 'en'),
     formatMoney(-5, 'EUR', 'en'),
-  ].map((text) => text.replaceAll(' ', ' '));
+  ].map((text) => text.replaceAll('\u00a0', ' '));
 
   expect(written).toEqual(['€123.45', '¥12,345', 'KWD 12.345', 'IQD 0.005', '-€0.05']);
 });
