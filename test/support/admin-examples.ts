@@ -330,5 +330,18 @@ export function adminExamples(of: () => Administration): Record<keyof AdminClien
       fails: () => admin().listAuditEntries({ cursor: 'nonsense' }).page(),
       code: 'validation',
     },
+    getAuditEntry: {
+      async succeeds() {
+        const { box, id, key } = await aHeldMessage();
+        await admin().discardDeadLetter({ box, id, ...REASON });
+        const [entry] = (await of().operator.listAuditEntries({ messageId: key }).page()).items;
+        expect(await of().operator.getAuditEntry({ id: entry!.id })).toMatchObject({
+          id: entry!.id,
+          action: 'discard',
+        });
+      },
+      fails: () => admin().getAuditEntry({ id: '999999' }),
+      code: 'audit-entry-not-found',
+    },
   };
 }

@@ -42,6 +42,7 @@ const ROUTES: readonly (readonly [string, Statuses, Request?])[] = [
   ['GET /admin/messaging/incidents', mayLook(200)],
   ['POST /admin/messaging/incidents/{id}/acknowledge', mayChange(404), { body: REASON }],
   ['GET /admin/messaging/audit', mayLook(200)],
+  ['GET /admin/messaging/audit/{id}', mayLook(404)],
 ];
 
 /** The routes of the administration, with what each kind of caller gets. */
@@ -67,6 +68,6 @@ export async function answersOfAdminRoutes(
 }
 
 function pathOf(template: string): string {
-  const id = /\{box\}|incidents/.test(template) ? '999999' : '01939d3c-0000-7000-8000-000000000000';
+  const id = /\{box\}|incidents|audit/.test(template) ? '999999' : '01939d3c-0000-7000-8000-000000000000';
   return template.replace('{box}', 'inbox').replace('{id}', id).replace('{kind}/{name}', 'queue/none');
 }

@@ -4,7 +4,7 @@ import { checkConfirmable, confirmed, count, dryRun, reason, type Session } from
 import { type ServiceName } from './connection.js';
 import { CommandFailed, UsageError } from './failures.js';
 import { follow, operationResult } from './follow.js';
-import { counted, table, time } from './text.js';
+import { plural, table, time, totalOf } from './text.js';
 
 /** The options of a change of many items. */
 export interface BulkOptions {
@@ -47,16 +47,16 @@ export async function runBulk(session: Session, bulk: Bulk, options: BulkOptions
   const { service, kind, noun, question, settings } = bulk;
   if (question !== undefined && !options.dryRun) checkConfirmable(terminal, options.yes);
   const { filter, preview } = await chosen(session, bulk);
-  const { asOf, total } = preview;
+  const { asOf } = preview;
   if (options.dryRun) {
     terminal.result({ service, ...preview }, () => previewText(session, preview, noun));
     return true;
   }
-  if (total === 0) {
+  if (isEmpty(preview)) {
     terminal.result({ service, ...preview }, () => `There is no ${noun} that matches.`);
     return true;
   }
-  const asked = question?.replace('{}', counted(total, noun));
+  const asked = question?.replace('{}', countOf(preview, noun));
   if (asked !== undefined && !(await confirmed(terminal, asked, options.yes))) return false;
   const { canary, rate, reason } = options;
   const operation = (await connections.admin(service).createOperation({
@@ -79,9 +79,9 @@ async function chosen({ connections }: Session, { service, kind, filters, settin
       preview: (await admin.createOperation({ kind, filter, options })) as DryRun,
     })),
   );
-  const matching = found.filter(({ preview }) => preview.total > 0);
+  const matching = found.filter(({ preview }) => !isEmpty(preview));
   if (matching.length > 1) {
-    const counts = matching.map(({ filter, preview }) => `--box ${filter.box} with ${preview.total}`);
+    const counts = matching.map(({ filter, preview }) => `--box ${filter.box} with ${totalOf(preview)}`);
     throw new CommandFailed(
       `Several boxes match, and one operation changes one of them. Choose ${counts.join(', or ')}.`,
     );
@@ -91,7 +91,17 @@ async function chosen({ connections }: Session, { service, kind, filters, settin
   return one;
 }
 
-function previewText({ terminal }: Session, { asOf, total, first }: DryRun, noun: string): string {
+function isEmpty({ total, totalIsExact }: DryRun): boolean {
+  return total === 0 && totalIsExact;
+}
+
+function countOf(preview: DryRun, noun: string): string {
+  return `${totalOf(preview)} ${plural(preview.total, noun)}`;
+}
+
+function previewText({ terminal }: Session, preview: DryRun, noun: string): string {
+  const { asOf, total, totalIsExact, first } = preview;
+  const count = countOf(preview, noun);
   const names = Object.keys(Object.assign({}, ...first) as object);
   const columns = names.map((name) => ({
     title: name.toUpperCase(),
@@ -99,8 +109,8 @@ function previewText({ terminal }: Session, { asOf, total, first }: DryRun, noun
     isElastic: true,
   }));
   return [
-    `${counted(total, noun)} as of ${time(asOf)} would be changed. Nothing was changed.`,
+    `${count.charAt(0).toUpperCase()}${count.slice(1)} as of ${time(asOf)} would be changed. Nothing was changed.`,
     ...(total > 0 ? ['', table(terminal, first, columns)] : []),
-    ...(total > first.length ? [`… and ${total - first.length} more.`] : []),
+    ...(total > first.length ? [`… and ${totalIsExact ? '' : 'at least '}${total - first.length} more.`] : []),
   ].join('\n');
 }

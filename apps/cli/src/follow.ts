@@ -3,7 +3,7 @@ import { type Operation } from '@twinbox/client/admin';
 import { type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
 import { CommandFailed, failureOf } from './failures.js';
-import { fields, time } from './text.js';
+import { fields, time, totalOf } from './text.js';
 
 const POLL_MS = 500;
 
@@ -33,21 +33,21 @@ export async function follow(session: Session, service: ServiceName, started: Op
   return operationResult(session, service, operation);
 }
 
-function progressOf({ kind, done, total, failed, waitingFor }: Operation): string {
+function progressOf(operation: Operation): string {
+  const { kind, done, failed, waitingFor } = operation;
   const further = [failed > 0 && `${failed} failed`, waitingFor > 0 && `waiting for ${waitingFor}`];
-  return `${[`${kind}: ${done} of ${total}`, ...further.filter(Boolean)].join(', ')} …`;
+  return `${[`${kind}: ${done} of ${totalOf(operation)}`, ...further.filter(Boolean)].join(', ')} …`;
 }
 
 /** Prints an operation. The result is whether it succeeded, as far as it is known. */
 export function operationResult({ terminal }: Session, service: ServiceName, operation: Operation): boolean {
-  const { id, kind, state, filter, asOf, total, done, failed, problem, actor, reason, createdAt, finishedAt } =
-    operation;
+  const { id, kind, state, filter, asOf, done, failed, problem, actor, reason, createdAt, finishedAt } = operation;
   terminal.result({ service, ...operation }, () =>
     fields(terminal, {
       operation: `${service}/${id}`,
       kind,
       state: problem === null ? state : `${state}: ${problem}`,
-      done: `${done} of ${total}${failed > 0 ? `, ${failed} failed` : ''}`,
+      done: `${done} of ${totalOf(operation)}${failed > 0 ? `, ${failed} failed` : ''}`,
       filter,
       'as of': time(asOf),
       actor,

@@ -56,7 +56,17 @@ export function duration(ms: number): string {
 
 /** Returns `1 dead letter` or `3 dead letters`. */
 export function counted(count: number, noun: string): string {
-  return `${count} ${count === 1 ? noun : `${noun}s`}`;
+  return `${count} ${plural(count, noun)}`;
+}
+
+/** Returns the noun as it follows this count. */
+export function plural(count: number, noun: string): string {
+  return count === 1 ? noun : `${noun}s`;
+}
+
+/** Returns how many items there are, as far as they were counted. */
+export function totalOf({ total, totalIsExact }: { readonly total: number; readonly totalIsExact: boolean }): string {
+  return totalIsExact ? `${total}` : `at least ${total}`;
 }
 
 /** Returns rows as a table, as wide as its terminal at most; `none` if there are no rows. */

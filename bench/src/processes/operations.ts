@@ -71,7 +71,8 @@ runAsChild<OperationsProcessOptions, OperationsResult | Record<string, never>>(a
 async function run(operations: Operations, db: DataSource, request: OperationRequest): Promise<OperationsResult> {
   const begun = performance.now();
   const by = { actor: 'bench', reason: 'the handler is fixed' };
-  const { id } = await db.transaction((tx) => operations.create(tx, { ...request, ...by }));
+  const dryRun = await operations.preview(request);
+  const { id } = await db.transaction((tx) => operations.create(tx, { ...request, dryRun, ...by }));
   const limitMs = 120_000;
   let done = 0;
   await until(

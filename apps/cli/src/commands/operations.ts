@@ -43,7 +43,11 @@ async function list(
     { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },
     { title: 'KIND', value: ({ kind }) => kind },
     { title: 'STATE', value: ({ state }) => state },
-    { title: 'DONE', value: ({ done, total }) => `${done}/${total}`, align: 'right' },
+    {
+      title: 'DONE',
+      value: ({ done, total, totalIsExact }) => `${done}/${total}${totalIsExact ? '' : '+'}`,
+      align: 'right',
+    },
     { title: 'FAILED', value: ({ failed }) => failed, align: 'right' },
     { title: 'ACTOR', value: ({ actor }) => actor, isElastic: true },
     { title: 'PROBLEM', value: ({ problem }) => problem, isElastic: true },

@@ -16,11 +16,18 @@ export type AdminRejection =
       readonly name: string;
       readonly known: readonly string[];
     }
-  | { readonly code: 'incident-not-found'; readonly id: string };
+  | { readonly code: 'incident-not-found'; readonly id: string }
+  | { readonly code: 'audit-entry-not-found'; readonly id: string };
 
 const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export const adminProblems: ProblemTable<AdminRejection> = {
+  'audit-entry-not-found': {
+    status: 404,
+    title: 'There is no such entry.',
+    detail: ({ id }) => `The audit has no entry ${id}. Entries are removed after a while.`,
+    example: { id: '42' },
+  },
   'dead-letter-not-found': {
     status: 404,
     title: 'There is no such dead letter.',

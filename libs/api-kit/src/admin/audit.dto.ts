@@ -1,10 +1,11 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
 import { type AuditEntry, type AuditOutcome } from '@twinbox/messaging';
-import { IsIn } from 'class-validator';
+import { IsIn, Matches } from 'class-validator';
 import { ApiNextCursor, CursorPageQuery } from '../http/pages.js';
 
 const OUTCOMES = ['done', 'refused'] as const;
+const ENTRY_ID = String.raw`^\d{1,18}$`;
 const OPERATION = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class AuditQuery extends CursorPageQuery {
@@ -32,6 +33,12 @@ export class AuditQuery extends CursorPageQuery {
   @MayBeAbsent()
   @IsId()
   readonly operation?: string;
+}
+
+export class AuditParams {
+  @ApiProperty({ pattern: ENTRY_ID, example: '42' })
+  @Matches(new RegExp(ENTRY_ID), { message: '$property must be the id of an entry of the audit' })
+  readonly id!: string;
 }
 
 export class AuditEntryDto implements AuditEntry {
@@ -87,7 +94,9 @@ export class AuditEntryDto implements AuditEntry {
     nullable: true,
     additionalProperties: true,
     example: null,
-    description: 'What else the action concerns, such as a filter and a count, or a payload before and after an edit.',
+    description:
+      'What else the action concerns, such as a filter and a count, or a payload before and after an edit. A list has `{ characters }` in ' +
+      'place of more than 2,000 characters; a single entry has the whole.',
   })
   readonly detail!: Readonly<Record<string, unknown>> | null;
 }

@@ -44,6 +44,9 @@ export class OperationDto implements StoredOperation {
   @count(120, 'The number of items when the operation was created.')
   readonly total!: number;
 
+  @ApiProperty({ example: true, description: 'Whether `total` is exact. If not, more items may be handled.' })
+  readonly totalIsExact!: boolean;
+
   @count(
     20,
     'The number of items handled. At the end it is lower than `total` if somebody else has handled items meanwhile.',
@@ -92,6 +95,14 @@ export class DryRunDto implements DryRun {
 
   @count(120, 'The number of items that the operation would handle.')
   readonly total!: number;
+
+  @ApiProperty({
+    example: true,
+    description:
+      'Whether `total` is exact. If not, there are at least so many: up to 100,000 are counted, and fewer if the filter has a `cause` or ' +
+      'selects few of many messages.',
+  })
+  readonly totalIsExact!: boolean;
 
   @ApiProperty({
     type: 'array',

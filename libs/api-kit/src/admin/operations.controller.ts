@@ -43,9 +43,11 @@ export class OperationsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Answer<DryRunDto | OperationDto>> {
     const request: OperationRequest = { kind, filter: Object.fromEntries(Object.entries(filter)), options };
-    if (dryRun === true) return this.unitOfWork.run(key, () => valid(this.operations.preview(request)));
+    // Before the transaction, because counting may take a second, and a replay asks Kafka.
+    const counted = await valid(this.operations.preview(request));
+    if (dryRun === true) return counted;
     const operation = await this.unitOfWork.run(key, (tx) =>
-      valid(this.operations.create(tx, { ...request, actor, reason })),
+      valid(this.operations.create(tx, { ...request, dryRun: counted, actor, reason })),
     );
     void reply.status(201).header('location', `/${ADMIN_PATH}/operations/${operation.id}`);
     return operation;

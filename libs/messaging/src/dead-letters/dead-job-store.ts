@@ -10,6 +10,7 @@ import {
   type ListPage,
   type Outcomes,
   outcomesOf,
+  type Preview,
   type Selection,
 } from './letter-store.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
@@ -52,13 +53,9 @@ export class DeadJobStore implements DeadStore<JobFilter, DeadJob> {
     return job && { ...job, history: historyOf(job.history) };
   }
 
-  async preview(
-    db: DataSource | EntityManager,
-    selection: Selection<JobFilter>,
-    limit: number,
-  ): Promise<{ total: number; first: DeadJob[] }> {
-    const { total, first } = await this.dead.count(db, chosenOf(selection), limit);
-    return { total, first: await this.dead.those<DeadJob>(db, JOB, chosenOf(selection, first)) };
+  async preview(db: DataSource, selection: Selection<JobFilter>, limit: number): Promise<Preview<DeadJob>> {
+    const { total, isExact: totalIsExact, first } = await this.dead.count(db, chosenOf(selection), limit);
+    return { total, totalIsExact, first: await this.dead.those<DeadJob>(db, JOB, chosenOf(selection, first)) };
   }
 
   async next(

@@ -11,6 +11,9 @@ const STRETCH = 5000;
 const CAUSES_STRETCH = 2000;
 /** How many stretches without a full page one call of a list looks at. */
 const MAX_STRETCHES = 20;
+/** How many rows a count looks at, with a cause and without one. */
+const MAX_COMPARED = 20_000;
+const MAX_PREVIEWED = 100_000;
 /** `causes` stops after so many matching rows, or so many stretches. */
 const MAX_COUNTED = 10_000;
 const MAX_CAUSES_STRETCHES = 50;
@@ -92,16 +95,17 @@ export class DeadRows {
     return { ids, after: last === undefined || last === null ? after : [last], more };
   }
 
-  /** Counts the matching rows, and returns the first ids. */
+  /** Counts the matching rows among the first ones in the order of their ids, and returns the first ids. */
   async count(
-    db: DataSource | EntityManager,
+    db: DataSource,
     chosen: Chosen,
     limit: number,
-  ): Promise<{ total: number; first: string[] }> {
+  ): Promise<{ total: number; isExact: boolean; first: string[] }> {
     const { of, n } = this;
     const stretch = stretchOf(chosen);
+    const atMost = chosen.cause === undefined ? MAX_PREVIEWED : MAX_COMPARED;
     let [total, first, after] = [0, [] as string[], null as string | null];
-    for (;;) {
+    for (let looked = 0; looked < atMost; looked += stretch) {
       const [row]: (Stretch & { found: number })[] = await db.query(
         `${this.stretch(stretch)},
          matching as materialized (select p.${of.id} as id from edge, ${of.table} p where ${this.matchesInStretch})
@@ -110,12 +114,13 @@ export class DeadRows {
            from edge`,
         [...valuesOf(chosen), after, limit - first.length],
       );
-      if (!row) return { total, first };
+      if (!row) return { total, isExact: true, first };
       total += row.found;
       first = [...first, ...row.ids];
       after = row.last;
-      if (row.looked < stretch) return { total, first };
+      if (row.looked < stretch) return { total, isExact: true, first };
     }
+    return { total, isExact: false, first };
   }
 
   /** Lists matching rows by time of death. */

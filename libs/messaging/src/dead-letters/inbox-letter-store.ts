@@ -10,6 +10,7 @@ import {
   type LetterStore,
   type Outcomes,
   outcomesOf,
+  type Preview,
   type Selection,
 } from './letter-store.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
@@ -72,14 +73,10 @@ export class InboxLetterStore implements LetterStore {
     return rows.map((row) => ({ ...withTextKey(row), history: historyOf(row.history) }))[0];
   }
 
-  async preview(
-    db: DataSource | EntityManager,
-    selection: Selection<LetterFilter>,
-    limit: number,
-  ): Promise<{ total: number; first: InboxLetter[] }> {
-    const { total, first } = await this.dead.count(db, chosenOf(selection), limit);
+  async preview(db: DataSource, selection: Selection<LetterFilter>, limit: number): Promise<Preview<InboxLetter>> {
+    const { total, isExact: totalIsExact, first } = await this.dead.count(db, chosenOf(selection), limit);
     const rows = await this.dead.those<Row>(db, LETTER, chosenOf(selection, first));
-    return { total, first: rows.map(withTextKey) };
+    return { total, totalIsExact, first: rows.map(withTextKey) };
   }
 
   async next(
@@ -138,8 +135,8 @@ export class InboxLetterStore implements LetterStore {
   async outcomes(db: DataSource, ids: readonly string[]): Promise<Outcomes> {
     // Served by inbox_parked_pkey. A retry counts attempts from zero, so an attempt that has failed is a new one.
     const rows: Parameters<typeof outcomesOf>[0] = await db.query(
-      `select id::text as id, attempts > 0 or dead_at is not null as "hasFailed", error from ${this.parked}
-        where id = any($1::bigint[]) order by id`,
+      `select id::text as id, attempts > 0 or dead_at is not null as "hasFailed", error from ${this.parked} p
+        where id = any($1::bigint[]) order by p.id`,
       [ids],
     );
     return outcomesOf(rows);

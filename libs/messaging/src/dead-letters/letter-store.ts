@@ -43,14 +43,17 @@ export interface Outcomes {
   readonly failed: readonly { readonly id: string; readonly error: string }[];
 }
 
+/** The number of matching items, which is lower than the real one if `totalIsExact` is false, and the first of them. */
+export interface Preview<Dead> {
+  readonly total: number;
+  readonly totalIsExact: boolean;
+  readonly first: readonly Dead[];
+}
+
 /** How the dead of a table are chosen to be changed. */
 export interface DeadStore<Filter, Dead> {
-  /** Counts them, and returns the first ones in the order of {@link next}. */
-  preview(
-    db: DataSource | EntityManager,
-    selection: Selection<Filter>,
-    limit: number,
-  ): Promise<{ readonly total: number; readonly first: readonly Dead[] }>;
+  /** Counts them, with a bounded effort, and returns the first ones in the order of {@link next}. */
+  preview(db: DataSource, selection: Selection<Filter>, limit: number): Promise<Preview<Dead>>;
   /** Returns the next ones, in order within each key. */
   next(db: DataSource, selection: Selection<Filter>, after: LetterCursor | undefined, limit: number): Promise<Chunk>;
   /** Locks and returns those that still match, until the transaction ends. */

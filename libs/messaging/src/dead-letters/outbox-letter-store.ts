@@ -10,6 +10,7 @@ import {
   type LetterStore,
   type Outcomes,
   outcomesOf,
+  type Preview,
   type Selection,
 } from './letter-store.js';
 import { type TopicContract } from '../message/topic.js';
@@ -67,14 +68,10 @@ export class OutboxLetterStore implements LetterStore {
     return rows.map((row) => ({ ...this.withTopic(row), history: [{ at: row.diedAt, error: row.error }] }))[0];
   }
 
-  async preview(
-    db: DataSource | EntityManager,
-    selection: Selection<LetterFilter>,
-    limit: number,
-  ): Promise<{ total: number; first: OutboxLetter[] }> {
-    const { total, first } = await this.dead.count(db, this.chosenOf(selection), limit);
+  async preview(db: DataSource, selection: Selection<LetterFilter>, limit: number): Promise<Preview<OutboxLetter>> {
+    const { total, isExact: totalIsExact, first } = await this.dead.count(db, this.chosenOf(selection), limit);
     const rows = await this.dead.those<Row>(db, LETTER, this.chosenOf(selection, first));
-    return { total, first: rows.map((row) => this.withTopic(row)) };
+    return { total, totalIsExact, first: rows.map((row) => this.withTopic(row)) };
   }
 
   async next(

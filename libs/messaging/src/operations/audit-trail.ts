@@ -18,7 +18,7 @@ const MAX_ACTORS = 10_000;
 @Injectable()
 export class AuditTrail {
   private readonly audit: Audit;
-  /** When a refused action of an actor was last written, the latest last. */
+  /** When this process last wrote a refused action of an actor, or found one, the latest last. */
   private readonly refusals = new Map<string, number>();
 
   constructor(
@@ -29,7 +29,8 @@ export class AuditTrail {
   }
 
   /**
-   * Lists entries, the newest first. One call looks at 100,000 entries at most, so a page with few or no entries may have a cursor.
+   * Lists entries, the newest first. With a filter other than `operation`, one call looks at 5,000 entries at most, so a page with few or no
+   * entries may have a cursor. {@link find} returns details that are too long for a list.
    * @throws RangeError for an invalid limit, cursor or operation, or a filter that PostgreSQL cannot store
    */
   async list(filter: AuditFilter = {}, page: LetterPage = {}): Promise<Page<AuditEntry>> {
@@ -46,21 +47,35 @@ export class AuditTrail {
     return { items, nextCursor: last ?? null };
   }
 
+  /** Returns an entry with its whole detail, or undefined if there is none (any more). @throws RangeError for an invalid id */
+  async find(id: string): Promise<AuditEntry | undefined> {
+    checkId('id', id);
+    return this.audit.findOne(this.dataSources.default, id);
+  }
+
   /**
    * Records that an action was refused, either because the actor was not allowed to do it or because it is not possible, in a transaction
-   * of its own. Returns false without doing so if this process
-   * has recorded a refusal of the actor within the last second, so that a client that keeps trying does not fill the table.
+   * of its own. Returns false without doing so if any process has recorded a refusal of the actor within the last second, so that a
+   * client that keeps trying does not fill the table.
    * @throws any database error
    */
   async refused({ reason, ...action }: Omit<AuditedAction, 'outcome' | 'operation'>): Promise<boolean> {
     const actor = storable(action.actor).slice(0, 255);
     if (!this.mayRecord(actor)) return false;
-    await operatorTransaction(this.dataSources.default, async (tx) => {
-      await this.audit.lock(tx);
-      await this.audit.write(tx, { ...action, actor, reason: reason && storable(reason), outcome: 'refused' }, [{}]);
-    });
-    return true;
+    try {
+      return await operatorTransaction(this.dataSources.default, async (tx) => {
+        await this.audit.lock(tx);
+        if (await this.audit.isRefusedSince(tx, actor, REFUSED_EVERY_MS)) return false;
+        await this.audit.write(tx, { ...action, actor, reason: reason && storable(reason), outcome: 'refused' }, [{}]);
+        return true;
+      });
+    } catch (error) {
+      this.refusals.delete(actor);
+      throw error;
+    }
   }
+
+  /** Spares the database most of the refusals of one actor. */
 
   private mayRecord(actor: string): boolean {
     const now = performance.now();

@@ -15,7 +15,10 @@ export interface AuditEntry {
   readonly outcome: AuditOutcome;
   /** The id of the operation on many items that did it on the actor's behalf. */
   readonly operation: string | null;
-  /** What the action concerns beside `letter`, such as a filter and a count, or a payload before and after an edit. */
+  /**
+   * What the action concerns beside `letter`, such as a filter and a count, or a payload before and after an edit. A list has
+   * `{ characters }` in place of a detail of more than 2,000 characters.
+   */
   readonly detail: Readonly<Record<string, unknown>> | null;
 }
 
@@ -31,7 +34,9 @@ export interface AuditFilter {
 }
 
 /** The most entries that one search looks at. */
-const MAX_LOOKED = 100_000;
+const MAX_LOOKED = 5000;
+/** The longest detail that a list shows, so that a page of edits does not contain megabytes. */
+const SHOWN_DETAIL = 2000;
 
 export type AuditOutcome = 'done' | 'refused';
 
@@ -102,26 +107,63 @@ export class Audit {
    */
   async find(
     db: DataSource,
-    { actor, action, outcome, messageId, operation }: AuditFilter,
+    { operation, ...content }: AuditFilter,
     before: string | undefined,
     limit: number,
   ): Promise<{ entries: AuditEntry[]; lookedUpTo: string | null }> {
-    const looked = `select * from ${this.table}
-                     where ($1::bigint is null or id < $1) and ($2::uuid is null or operation = $2) order by id desc limit ${MAX_LOOKED}`;
-    const [row]: [{ entries: AuditEntry[] | null; lookedUpTo: string | null }] = await db.query(
-      `with looked as materialized (${looked})
-       select (select json_agg(row_to_json(entry) order by entry.n desc) from (
-                 select id as n, id::text as id, at, actor, action, box, letter, reason, outcome, operation, detail from looked
-                  where ($3::text is null or actor = $3) and ($4::text is null or action = $4)
-                    and ($5::text is null or outcome = $5) and ($6::text is null or letter ->> 'messageId' = $6)
-                  order by id desc limit $7) as entry) as entries,
+    const values: unknown[] = [limit];
+    const value = (of: unknown) => `$${values.push(of)}`;
+    const range = [
+      ...(before === undefined ? [] : [`id < ${value(before)}::bigint`]),
+      ...(operation === undefined ? [] : [`operation = ${value(operation)}::uuid`]),
+    ];
+    const contents = Object.entries(CONTENT).flatMap(([name, column]) => {
+      const wanted = content[name as keyof typeof CONTENT];
+      return wanted === undefined ? [] : [`${column} = ${value(wanted)}`];
+    });
+    // Not by the column of the result, which is text.
+    const from = `from ${this.table} as entry ${where(range)} order by entry.id desc`;
+    if (contents.length === 0)
+      return { entries: await db.query(`select ${LISTED} ${from} limit $1`, values), lookedUpTo: null };
+    // Nothing else of the entries looked at is read.
+    const [row]: [{ ids: string[]; lookedUpTo: string | null }] = await db.query(
+      `with looked as materialized (select id, (${contents.join(' and ')}) as found ${from} limit ${MAX_LOOKED})
+       select array(select id from looked where found order by id desc limit $1)::text[] as ids,
               (select case when count(*) = ${MAX_LOOKED} then min(id)::text end from looked) as "lookedUpTo"`,
-      [before, operation, actor, action, outcome, messageId, limit].map((value) => value ?? null),
+      values,
     );
-    const entries = (row.entries ?? []).map(({ n: _, ...entry }: AuditEntry & { n?: number }) => ({
-      ...entry,
-      at: new Date(entry.at),
-    }));
+    const entries: AuditEntry[] = await db.query(
+      `select ${LISTED} from ${this.table} as entry where id = any($1::bigint[]) order by entry.id desc`,
+      [row.ids],
+    );
     return { entries, lookedUpTo: row.lookedUpTo };
   }
+
+  /** Returns one entry with its whole detail. The primary key serves it. */
+  async findOne(db: DataSource, id: string): Promise<AuditEntry | undefined> {
+    const [entry]: AuditEntry[] = await db.query(`select ${ENTRY}, detail from ${this.table} where id = $1`, [id]);
+    return entry;
+  }
+
+  /**
+   * Whether a refused action of the actor was recorded within the last `ms`. Requires the lock. The primary key serves it: only the newest
+   * 1,000 entries are looked at.
+   */
+  async isRefusedSince(tx: EntityManager, actor: string, ms: number): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select from (select actor, outcome, at from ${this.table} order by id desc limit 1000) as newest
+        where actor = $1 and outcome = 'refused' and at > clock_timestamp() - $2 * interval '1 ms' limit 1`,
+      [actor, ms],
+    );
+    return rows.length > 0;
+  }
+}
+
+const ENTRY = 'id::text as id, at, actor, action, box, letter, reason, outcome, operation';
+const LISTED = `${ENTRY}, case when length(detail::text) > ${SHOWN_DETAIL}
+         then jsonb_build_object('characters', length(detail::text)) else detail end as detail`;
+const CONTENT = { actor: 'actor', action: 'action', outcome: 'outcome', messageId: `letter ->> 'messageId'` } as const;
+
+function where(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
 }

@@ -363,10 +363,11 @@ describe('pausing', () => {
 
 it('P8 no action of an operator waits longer than five seconds for another one that holds the audit', async () => {
   const id = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
+  const dryRun = { asOf: '2026-01-01T00:00:00Z', total: 0, totalIsExact: true, first: [] };
   const actions: ((tx: EntityManager) => Promise<unknown>)[] = [
     (tx) => pauses().pause(tx, 'queue', 'text', ADA),
     (tx) => pauses().resume(tx, 'queue', 'text', ADA),
-    (tx) => app.get(Operations).create(tx, { kind: 'retry-jobs', filter: { all: true }, ...ADA }),
+    (tx) => app.get(Operations).create(tx, { kind: 'retry-jobs', filter: { all: true }, dryRun, ...ADA }),
     (tx) => app.get(Operations).cancel(tx, id, ADA),
     (tx) => app.get(Incidents).acknowledgeOne(tx, '1', ADA),
     (tx) => app.get(DeadLetters).retryOne(tx, 'outbox', '1', ADA),

@@ -81,6 +81,7 @@ function pausesAndOperations(s: string): readonly string[] {
       options jsonb not null default '{}',
       state varchar(20) not null default 'running',
       total bigint not null,
+      total_is_exact boolean not null default true,
       done bigint not null default 0,
       failed bigint not null default 0,
       progress jsonb not null default '{}',

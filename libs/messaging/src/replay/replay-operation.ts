@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { type DataSource, type EntityManager } from 'typeorm';
+import { type DataSource } from 'typeorm';
 import { describeError, PermanentError } from '../errors.js';
 import { type OutboxRow } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
@@ -30,7 +30,7 @@ const SEARCHES = 20;
 /** An unused producer is closed after this time, which is also how long it can delay the end of the process. */
 const IDLE_MS = 2000;
 
-/** How far a replay has come. `partitions` is the number that the other topic had at the beginning. */
+/** How far a replay has come. `partitions` is the number that the other topic had when the first copy was sent to it. */
 interface ReplayProgress {
   readonly next: number;
   readonly to: number;
@@ -73,7 +73,7 @@ export class ReplayOperation implements OperationKind {
    *   `force` is not given
    */
   async preview(
-    db: DataSource | EntityManager,
+    db: DataSource,
     filter: OperationFilter,
     asOf: string,
     options: OperationOptions,
@@ -87,7 +87,7 @@ export class ReplayOperation implements OperationKind {
     const targets = await replayTargets(this.options, [...count.oldest.keys()], options.topic);
     if (options.force !== true) await this.refuseRisk(count, targets);
     const first = count.first.map((item) => ({ ...item, topic: targets.get(item.aggregateType)?.to.name }));
-    return { total: count.total, first };
+    return { total: count.total, totalIsExact: count.totalIsExact, first };
   }
 
   async step(operation: RunningOperation, atMost: number, context: StepContext): Promise<OperationStep> {
@@ -96,12 +96,13 @@ export class ReplayOperation implements OperationKind {
     const filter = replayFilter(operation.filter);
     const before = await this.begin(operation, filter, dataSource);
     const { rows, next } = await this.find(operation, filter, before, atMost, context);
+    const partitions = rows.length === 0 ? before.partitions : await this.prepare(operation, rows, before);
     const { sent, error } = rows.length === 0 ? { sent: 0 } : await this.send(rows, operation, context);
     if (error !== undefined && sent === 0 && !(error instanceof TermOver)) throw error;
     const last = rows[sent - 1];
     const reached = sent === rows.length ? (next ?? before.to + 1) : Number(last?.position ?? before.next - 1) + 1;
     const step = {
-      progress: { ...before, next: reached } as unknown as Json,
+      progress: { ...before, partitions, next: reached } as unknown as Json,
       done: sent,
       failed: 0,
       more: reached <= before.to,
@@ -111,27 +112,39 @@ export class ReplayOperation implements OperationKind {
     return step;
   }
 
-  /** Returns the progress, which the first step fixes, and makes sure that there is a publisher for the operation. */
+  /** Returns the progress. The first step fixes which positions are read. */
   private async begin(operation: RunningOperation, filter: ReplayFilter, db: DataSource): Promise<ReplayProgress> {
     const saved = operation.progress as unknown as ReplayProgress | null;
-    const { topic } = operation.options;
-    if (this.publisher?.operation !== operation.id) {
+    if (saved) return saved;
+    const { from, to } = await this.store.rangeOf(db, filter, operation.asOf);
+    return { next: from, to };
+  }
+
+  /**
+   * Makes sure that there is a publisher for the operation and the topics of these rows. The topics of other aggregate types may be
+   * missing. Returns the number of partitions of the other topic.
+   */
+  private async prepare(
+    { id, options: { topic } }: RunningOperation,
+    rows: readonly OutboxRow[],
+    before: ReplayProgress,
+  ): Promise<number | undefined> {
+    const isCurrent = this.publisher?.operation === id;
+    const needed = rows.map(({ aggregatetype }) => aggregatetype);
+    if (!isCurrent || needed.some((type) => !this.targets.has(type))) {
       await this.close();
-      const types = this.options.publishes
-        .map(({ aggregateType }) => aggregateType)
-        .filter((type) => filter.aggregateType === undefined || type === filter.aggregateType);
-      this.targets = await this.targetsOf(types, topic);
+      const types = new Set([...(isCurrent ? this.targets.keys() : []), ...needed]);
+      this.targets = await this.targetsOf([...types], topic);
       const topics = [...this.targets.values()].map(({ to }) => to);
-      this.publisher = new CopyPublisher(this.options, operation.id, topics);
+      this.publisher = new CopyPublisher(this.options, id, topics);
     }
-    const partitions = topic === undefined ? undefined : [...this.targets.values()][0]?.to.partitions;
-    if (saved && saved.partitions !== partitions)
+    if (topic === undefined) return undefined;
+    const partitions = [...this.targets.values()][0]?.to.partitions;
+    if (before.partitions !== undefined && before.partitions !== partitions)
       throw new PermanentError(
         `The number of partitions of ${topic} has changed, so keys would move. Replay to it again`,
       );
-    if (saved) return saved;
-    const { from, to } = await this.store.rangeOf(db, filter, operation.asOf);
-    return { next: from, to, partitions };
+    return partitions;
   }
 
   private async targetsOf(types: readonly string[], topic: string | undefined) {

@@ -8,6 +8,10 @@ import { type ReplayFilter } from './replay-filter.js';
 
 /** How many messages one statement looks at. Takes about 30 ms, which keeps it far from any time limit of a statement. */
 const MAX_SCANNED_ROWS = 20_000;
+/** How many messages a count looks at. Takes about 0.8 s. */
+const MAX_LOOKED_ROWS = 25 * MAX_SCANNED_ROWS;
+/** How many messages are counted at most. */
+const MAX_COUNTED = 100_000;
 const READ_BYTES = 4 * 1024 * 1024;
 /** How far the order of positions may differ from that of times, because the database's clock was set back. */
 const CLOCK_MARGIN = `interval '10 min'`;
@@ -41,8 +45,10 @@ export interface ReplayItem {
 /** What a range contains. */
 export interface ReplayCount {
   readonly total: number;
+  /** False if there may be more, because too many messages were found or looked at. */
+  readonly totalIsExact: boolean;
   readonly first: readonly ReplayItem[];
-  /** By aggregate type, when the oldest message was added. */
+  /** By aggregate type, when the oldest of the counted messages was added. */
   readonly oldest: ReadonlyMap<string, Date>;
 }
 
@@ -70,9 +76,10 @@ export class ReplayStore {
     };
   }
 
-  /** Counts the matching messages, a bounded number of messages with each statement. */
+  /** Counts the matching messages, a bounded number with each statement and in total. */
   async count(db: Db, range: ReplayRange, show: number): Promise<ReplayCount> {
     let total = 0;
+    let looked = 0;
     const first: ReplayItem[] = [];
     const oldest = new Map<string, Date>();
     for (let from: number | undefined = range.from; from !== undefined;) {
@@ -96,12 +103,15 @@ export class ReplayStore {
       );
       if (!chunk) break;
       total += chunk.total;
+      looked += chunk.looked;
       first.push(...(chunk.first ?? []));
       for (const [type, since] of Object.entries(chunk.oldest ?? {}))
         oldest.set(type, new Date(Math.min(Date.parse(since), oldest.get(type)?.getTime() ?? Infinity)));
       from = chunk.looked === MAX_SCANNED_ROWS && chunk.last !== null ? Number(chunk.last) + 1 : undefined;
+      if (from !== undefined && (total > MAX_COUNTED || looked >= MAX_LOOKED_ROWS))
+        return { total: Math.min(total, MAX_COUNTED), totalIsExact: false, first, oldest };
     }
-    return { total, first, oldest };
+    return { total, totalIsExact: true, first, oldest };
   }
 
   /**

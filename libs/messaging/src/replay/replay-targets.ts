@@ -10,7 +10,7 @@ export interface ReplayTarget {
 }
 
 /**
- * Returns the targets of all aggregate types that the service publishes, by aggregate type. The keys of another topic are spread over
+ * Returns the targets of these aggregate types, by aggregate type. The keys of another topic are spread over
  * the partitions that it has now.
  * @throws RangeError if a topic does not exist, or has a number of partitions that differs from its contract
  */

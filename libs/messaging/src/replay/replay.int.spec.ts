@@ -33,8 +33,9 @@ const request = (filter: object, options: object = {}): OperationRequest => ({
 const preview = async (filter: object, options: object = {}) => operations().preview(request(filter, options));
 
 async function create(filter: object, options: object = {}): Promise<StoredOperation> {
+  const dryRun = await preview(filter, options);
   return sandbox.dataSource.transaction((tx) =>
-    operations().create(tx, { ...request(filter, options), actor: 'ada', reason: 'a new report' }),
+    operations().create(tx, { ...request(filter, options), dryRun, actor: 'ada', reason: 'a new report' }),
   );
 }
 
@@ -360,6 +361,32 @@ describe('P4 a replay whose copies could outlive the ids of a consumer', () => {
     expect(step).toMatchObject({ done: 0, more: true });
     expect(saved).toEqual([step]);
     expect(copiesOf(operation.id, sandbox.topic)).toEqual([]);
+  });
+
+  it('needs only the topics of the messages that it finds', async () => {
+    const { topic } = sandbox.consumer;
+    const unused = { ...topic, aggregateType: 'unused', name: 'nowhere' };
+
+    const step = await replayOf({ publishes: [unused, topic] }).step(anOperation(), 10, aContext());
+
+    expect(step).toMatchObject({ done: 10, more: true });
+  });
+
+  it('P7 looks at a bounded number of messages in its dry run', async () => {
+    const large = await createSandbox();
+    await large.database.sql(
+      `insert into sandbox.outbox (id, aggregatetype, aggregateid, type, dataschema, sequence, payload)
+       select gen_random_uuid(), 'counter', n::text, case when n > 500000 then 'Rare' else 'Counted' end, '', n, '{}'
+         from generate_series(1, 500001) as n`,
+    );
+    await large.database.sql('update sandbox.relay_lease set position = 500001');
+    const kind = new ReplayOperation(large.options, new DueWork());
+    const dryRun = (filter: object) => kind.preview(large.dataSource, filter as OperationRequest['filter'], asOf(), {});
+
+    expect(await dryRun({ all: true })).toMatchObject({ total: 100_000, totalIsExact: false });
+    expect(await dryRun({ type: 'Rare' })).toMatchObject({ total: 0, totalIsExact: false });
+    expect(await dryRun({ type: 'Rare', fromPosition: '400000' })).toMatchObject({ total: 1, totalIsExact: true });
+    await large.close();
   });
 
   it('is refused before the relay has published anything', async () => {

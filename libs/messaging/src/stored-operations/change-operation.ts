@@ -58,7 +58,7 @@ export class ChangeOperation<Filter extends { readonly diedBefore?: Date | undef
     if (this.change === 'discard') refuseOptions(this.name, options, 'canary');
   }
 
-  async preview(db: DataSource | EntityManager, filter: OperationFilter, asOf: string): Promise<OperationPreview> {
+  async preview(db: DataSource, filter: OperationFilter, asOf: string): Promise<OperationPreview> {
     const selection = this.selectionOf(filter, asOf);
     return this.items.storeOf(selection).preview(db, selection, SHOWN_ITEMS);
   }

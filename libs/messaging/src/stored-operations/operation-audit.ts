@@ -11,8 +11,10 @@ export async function auditOperation(
   operation: StoredOperation,
   { actor, reason }: LetterAction,
 ): Promise<void> {
-  const { id, kind, filter, asOf, options, state, total, done, failed, problem } = operation;
+  const { id, kind, filter, asOf, options, state, total, totalIsExact, done, failed, problem } = operation;
   const detail =
-    action === 'create' ? { filter, asOf, options, total } : { filter, total, done, failed, state, problem };
+    action === 'create'
+      ? { filter, asOf, options, total, totalIsExact }
+      : { filter, total, totalIsExact, done, failed, state, problem };
   await audit.write(tx, { actor, action, box: 'operations', reason, operation: id, detail }, [{ id, kind }]);
 }

@@ -27,6 +27,8 @@ export const SHOWN_ITEMS = 20;
 /** What an operation would apply to. */
 export interface OperationPreview {
   readonly total: number;
+  /** False if `total` is only the number up to which a preview counts, so that there may be more. */
+  readonly totalIsExact: boolean;
   /** Up to 20 items in the order in which they would be handled, without their payloads. */
   readonly first: readonly object[];
 }
@@ -89,13 +91,8 @@ export interface OperationKind {
    * @throws RangeError for an invalid value; TypeError for an unknown or missing filter, or an option that the kind does not have
    */
   check(filter: OperationFilter, options: OperationOptions): void;
-  /** Counts what an operation would handle. Called in the transaction that creates the operation, and by a dry run. */
-  preview(
-    db: DataSource | EntityManager,
-    filter: OperationFilter,
-    asOf: string,
-    options: OperationOptions,
-  ): Promise<OperationPreview>;
+  /** Counts what an operation would handle, with a bounded effort. Not called in a transaction, so it may call other systems. */
+  preview(db: DataSource, filter: OperationFilter, asOf: string, options: OperationOptions): Promise<OperationPreview>;
   /**
    * Handles at most `atMost` further items after `operation.progress`, and saves that with `context.save`.
    * @throws PermanentError if the operation cannot succeed and must end; anything else is tried again some seconds later

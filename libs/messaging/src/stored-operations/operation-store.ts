@@ -33,11 +33,12 @@ interface NewRow {
   readonly asOf: string;
   readonly options: OperationOptions;
   readonly total: number;
+  readonly totalIsExact: boolean;
   readonly actor: string;
   readonly reason: string | undefined;
 }
 
-const OPERATION = `id, kind, filter, ${timeText('as_of')} as "asOf", options, state, total::float8 as total, done::float8 as done,
+const OPERATION = `id, kind, filter, ${timeText('as_of')} as "asOf", options, state, total::float8 as total, total_is_exact as "totalIsExact", done::float8 as done,
        failed::float8 as failed, coalesce((progress ->> 'waiting')::int, 0) as "waitingFor", problem,
        cancelled_by as "cancelledBy", actor, reason, created_at as "createdAt", updated_at as "updatedAt",
        finished_at as "finishedAt"`;
@@ -63,9 +64,9 @@ export class OperationStore {
 
   async insert(tx: EntityManager, row: NewRow): Promise<StoredOperation> {
     const [operation]: StoredOperation[] = await tx.query(
-      `insert into ${this.table} (id, kind, filter, as_of, options, total, actor, reason)
-       values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${OPERATION}`,
-      [row.id, row.kind, row.filter, row.asOf, row.options, row.total, row.actor, row.reason ?? null],
+      `insert into ${this.table} (id, kind, filter, as_of, options, total, total_is_exact, actor, reason)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${OPERATION}`,
+      [row.id, row.kind, row.filter, row.asOf, row.options, row.total, row.totalIsExact, row.actor, row.reason ?? null],
     );
     if (!operation) throw new Error('PostgreSQL returned no row for the new operation');
     return operation;

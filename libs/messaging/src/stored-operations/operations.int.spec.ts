@@ -93,7 +93,8 @@ function startProcessOn(
 }
 
 async function create(request: OperationRequest & Partial<NewOperation>): Promise<StoredOperation> {
-  return sandbox.dataSource.transaction((tx) => operations.create(tx, { ...BY_ANN, ...request }));
+  const dryRun = await operations.preview(request);
+  return sandbox.dataSource.transaction((tx) => operations.create(tx, { ...BY_ANN, dryRun, ...request }));
 }
 
 const show = async ({ id }: { id: string }) => (await operations.find(id))!;
@@ -143,7 +144,7 @@ function notes(step: (operation: RunningOperation, n: number, tx: EntityManager)
   return {
     name: 'notes',
     check: () => undefined,
-    preview: async () => ({ total: 3, first: [] }),
+    preview: async () => ({ total: 3, totalIsExact: true, first: [] }),
     async step(operation: RunningOperation, _: number, { dataSource, save }: StepContext) {
       const n = ((operation.progress as number | null) ?? 0) + 1;
       await dataSource.transaction(async (tx) => {
@@ -173,7 +174,7 @@ describe('a dry run', () => {
     startProcess();
     const operation = await ended(await create({ ...request, options: { asOf: dryRun.asOf } }));
 
-    expect(dryRun).toMatchObject({ total: 13, asOf: expect.stringMatching(/^\d{4}-.*\.\d{6}Z$/) });
+    expect(dryRun).toMatchObject({ total: 13, totalIsExact: true, asOf: expect.stringMatching(/^\d{4}-.*\.\d{6}Z$/) });
     expect(dryRun.first).toHaveLength(13);
     expect(dryRun.first[0]).toMatchObject({ messageId: 'message-1', error: 'no' });
     expect(dryRun.first[0]).not.toHaveProperty('value');
@@ -192,6 +193,49 @@ describe('a dry run', () => {
     expect([first.length, total]).toEqual([20, 30]);
     expect(await deadOffsets()).toHaveLength(30);
     expect((await operations.list()).items).toEqual([]);
+  });
+});
+
+describe('P7 a dry run, and the search of an operation,', () => {
+  const cause = (text: string) => operations.preview({ kind: 'retry-letters', filter: { box: 'inbox', cause: text } });
+
+  it('look at a bounded number of letters with each statement', async () => {
+    await givenLetters(100_001);
+    await sandbox.database.sql(`update sandbox.inbox_parked set error = 'rare' where "offset" = 100001`);
+
+    expect(await operations.preview({ kind: 'retry-letters', filter: LETTERS })).toMatchObject({
+      total: 100_000,
+      totalIsExact: false,
+    });
+    expect(await cause('no')).toMatchObject({ total: 20_000, totalIsExact: false });
+    expect(await cause('rare')).toMatchObject({ total: 0, totalIsExact: false, first: [] });
+    startProcess();
+    const operation = await create({ kind: 'retry-letters', filter: { box: 'inbox', cause: 'rare' } });
+    expect(await ended(operation)).toMatchObject({ state: 'done', total: 0, totalIsExact: false, done: 1 });
+    expect(await deadOffsets()).toHaveLength(100_000);
+  });
+
+  it('look at a bounded number of dead jobs and dead letters of the outbox', async () => {
+    await sandbox.database.sql(
+      `insert into sandbox.jobs (id, queue, data, run_at, error, dead_at)
+       select ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'label', '{}', now(),
+              case n when 20001 then 'rare' else 'no' end, now() from generate_series(1, 20001) as n`,
+    );
+    await sandbox.database.sql(
+      `insert into sandbox.outbox_parked
+         (position, id, aggregatetype, aggregateid, type, dataschema, sequence, payload, created_at, error, dead_at)
+       select n, gen_random_uuid(), 'counter', 'a', 'Counted', '', n, '{}', now(), case n when 20001 then 'rare' else 'no' end, now()
+         from generate_series(1, 20001) as n`,
+    );
+    const of = (text: string): OperationRequest[] => [
+      { kind: 'retry-jobs', filter: { cause: text } },
+      { kind: 'retry-letters', filter: { box: 'outbox', cause: text } },
+    ];
+
+    for (const request of of('no'))
+      expect(await operations.preview(request)).toMatchObject({ total: 20_000, totalIsExact: false });
+    startProcess();
+    for (const request of of('rare')) expect(await ended(await create(request))).toMatchObject({ total: 0, done: 1 });
   });
 });
 
@@ -225,7 +269,12 @@ describe('an operation', () => {
     for (const [request, problem] of refused)
       await expect(create({ kind: 'retry-letters', ...request } as NewOperation)).rejects.toThrow(problem);
     await expect(
-      operations.create(sandbox.dataSource.manager, { ...BY_ANN, kind: 'retry-letters', filter: LETTERS }),
+      operations.create(sandbox.dataSource.manager, {
+        ...BY_ANN,
+        kind: 'retry-letters',
+        filter: LETTERS,
+        dryRun: await operations.preview({ kind: 'retry-letters', filter: LETTERS }),
+      }),
     ).rejects.toThrow('open transaction');
     expect((await operations.list()).items).toEqual([]);
   });

@@ -60,8 +60,8 @@ export class Operations {
   }
 
   /**
-   * Counts exactly what an operation would handle now, and shows the first items. Changes nothing. To run the operation on the same
-   * items, pass the returned `asOf` in the options of {@link create}.
+   * Counts what an operation would handle now, up to 100,000 items, and shows the first ones. Changes nothing. {@link create} takes the
+   * result. Must not be called in a transaction, because it may take a second, and a replay's also asks Kafka.
    * @throws RangeError for an invalid value; TypeError for an unknown or missing filter, or an option that the kind does not have
    */
   async preview(request: OperationRequest): Promise<DryRun> {
@@ -72,22 +72,23 @@ export class Operations {
   }
 
   /**
-   * Stores an operation in the caller's transaction, with an audit entry. A process of the service begins to run it right after the
-   * commit. Discards require a reason. A lock is waited for at most five seconds from then on, or until the statement timeout if that is
-   * shorter. `tx` must not have locked the audit before.
-   * @throws what {@link preview} throws; RangeError for an empty actor or a blank reason; Error without an open transaction
+   * Stores an operation in the caller's transaction, with an audit entry, for the items that its dry run has counted. A process of the
+   * service begins to run it right after the commit. Discards require a reason. A lock is waited for at most five seconds from then on,
+   * or until the statement timeout if that is shorter. `tx` must not have locked the audit before.
+   * @throws RangeError for an invalid value, an empty actor or a blank reason; TypeError for an unknown or missing filter, or an option that
+   *   the kind does not have; Error without an open transaction
    */
   async create(tx: EntityManager, request: NewOperation): Promise<StoredOperation> {
-    const { actor, reason } = request;
+    const { actor, reason, dryRun } = request;
     checkAction({ actor, reason });
-    const { kind, filter, options, asOf: given } = this.checked(request);
+    const { kind, filter, options } = this.checked(request);
     if (kind.name.startsWith('discard-')) checkReason(reason ?? '');
     const queryRunner = await beginOperatorAction(tx);
-    const asOf = await this.store.time(tx, given);
-    const { total } = await kind.preview(tx, filter, asOf, options);
+    const { total, totalIsExact } = dryRun;
+    const asOf = await this.store.time(tx, dryRun.asOf);
 
     await this.audit.lock(tx);
-    const row = { id: uuidv7(), kind: kind.name, filter, asOf, options, total, actor, reason };
+    const row = { id: uuidv7(), kind: kind.name, filter, asOf, options, total, totalIsExact, actor, reason };
     const operation = await this.store.insert(tx, row);
     await auditOperation(tx, this.audit, 'create', operation, { actor, reason });
     this.afterCommit.run(queryRunner, this.wakeRunner);

@@ -17,6 +17,8 @@ export interface StoredOperation {
   readonly state: OperationState;
   /** The number of items when the operation was created. */
   readonly total: number;
+  /** Whether there were no others. If false, more than `total` may be handled. */
+  readonly totalIsExact: boolean;
   /** The number of items handled. At the end it is lower than `total` if somebody else has handled items meanwhile. */
   readonly done: number;
   /** The number of items that failed, or, with a canary, failed again. */
@@ -44,8 +46,11 @@ export interface OperationRequest {
 export interface DryRun {
   readonly asOf: string;
   readonly total: number;
+  /** False if there may be more. Up to 100,000 items are counted, and fewer if the filter has a cause or selects few of many messages. */
+  readonly totalIsExact: boolean;
   /** Up to 20 items, without their payloads. */
   readonly first: readonly object[];
 }
 
-export type NewOperation = OperationRequest & LetterAction;
+/** An operation to store, with the result of its dry run. */
+export type NewOperation = OperationRequest & LetterAction & { readonly dryRun: DryRun };

@@ -57,6 +57,8 @@ export type AcknowledgeIncidentInput = t.AcknowledgeIncidentData['path'] &
   NonNullable<t.AcknowledgeIncidentData['body']>;
 /** The input of `listAuditEntries`. */
 export type ListAuditEntriesInput = NonNullable<t.ListAuditEntriesData['query']>;
+/** The input of `getAuditEntry`. */
+export type GetAuditEntryInput = t.GetAuditEntryData['path'];
 
 /** The operations of the service. Each throws a TwinboxProblem or a TwinboxConnectionError. */
 export interface AdminClient {
@@ -185,6 +187,11 @@ export interface AdminClient {
     input?: ListAuditEntriesInput,
     options?: CallOptions,
   ): Pages<t.ListAuditEntriesResponse, ProblemOf<t.ListAuditEntriesError>>;
+  /** Get an entry of the audit with its whole detail. */
+  getAuditEntry(
+    input: GetAuditEntryInput,
+    options?: CallOptions,
+  ): Call<t.GetAuditEntryResponse, ProblemOf<t.GetAuditEntryError>>;
 }
 
 /** Any problem that the service may answer with. */
@@ -216,6 +223,7 @@ export type AdminProblem = ProblemOf<
   | t.ListIncidentsError
   | t.AcknowledgeIncidentError
   | t.ListAuditEntriesError
+  | t.GetAuditEntryError
 >;
 
 /** Implements the operations. */
@@ -351,6 +359,11 @@ export function adminOperations(service: ServiceClient): AdminClient {
     listAuditEntries: (query = {}, options) =>
       service.pages<t.ListAuditEntriesResponse, t.ListAuditEntriesError>(
         (settings, cursor) => sdk.listAuditEntries({ ...settings, query: { ...query, ...cursor } }),
+        options,
+      ),
+    getAuditEntry: ({ id }, options) =>
+      service.call<t.GetAuditEntryResponse, t.GetAuditEntryError>(
+        (settings) => sdk.getAuditEntry({ ...settings, path: { id } }),
         options,
       ),
   };

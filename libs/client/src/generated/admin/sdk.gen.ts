@@ -26,6 +26,9 @@ import type {
   GetAggregateMessagesData,
   GetAggregateMessagesErrors,
   GetAggregateMessagesResponses,
+  GetAuditEntryData,
+  GetAuditEntryErrors,
+  GetAuditEntryResponses,
   GetDeadJobData,
   GetDeadJobErrors,
   GetDeadJobResponses,
@@ -454,12 +457,23 @@ export const acknowledgeIncident = <ThrowOnError extends boolean = false>(
 /**
  * List what operators did to messages and jobs, or tried to
  *
- * A page may be empty and still have a `nextCursor`, because one request looks at 100,000 entries at most. Of the refused actions of a caller, each replica records one a second.
+ * With a filter other than `operation`, one request looks at 5,000 entries at most, so a page may be empty and still have a `nextCursor`. Of the refused actions of a caller, one a second is recorded.
  */
 export const listAuditEntries = <ThrowOnError extends boolean = false>(
   options: Options<ListAuditEntriesData, ThrowOnError>,
 ): RequestResult<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError> =>
   options.client.get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError>({
     url: '/admin/messaging/audit',
+    ...options,
+  });
+
+/**
+ * Get an entry of the audit with its whole detail
+ */
+export const getAuditEntry = <ThrowOnError extends boolean = false>(
+  options: Options<GetAuditEntryData, ThrowOnError>,
+): RequestResult<GetAuditEntryResponses, GetAuditEntryErrors, ThrowOnError> =>
+  options.client.get<GetAuditEntryResponses, GetAuditEntryErrors, ThrowOnError>({
+    url: '/admin/messaging/audit/{id}',
     ...options,
   });

@@ -842,6 +842,10 @@ export type DryRun = {
    */
   total: number;
   /**
+   * Whether `total` is exact. If not, there are at least so many: up to 100,000 are counted, and fewer if the filter has a `cause` or selects few of many messages.
+   */
+  totalIsExact: boolean;
+  /**
    * Up to 20 of them, without their payloads.
    */
   first: Array<{
@@ -870,6 +874,10 @@ export type Operation = {
    * The number of items when the operation was created.
    */
   total: number;
+  /**
+   * Whether `total` is exact. If not, more items may be handled.
+   */
+  totalIsExact: boolean;
   /**
    * The number of items handled. At the end it is lower than `total` if somebody else has handled items meanwhile.
    */
@@ -987,7 +995,7 @@ export type AuditEntry = {
    */
   operation: string | null;
   /**
-   * What else the action concerns, such as a filter and a count, or a payload before and after an edit.
+   * What else the action concerns, such as a filter and a count, or a payload before and after an edit. A list has `{ characters }` in place of more than 2,000 characters; a single entry has the whole.
    */
   detail: {
     [key: string]: unknown;
@@ -1280,6 +1288,15 @@ export type NothingToPauseProblem = Problem & {
  */
 export type IncidentNotFoundProblem = Problem & {
   type: 'urn:twinbox:problem:incident-not-found';
+  status: 404;
+  id: string;
+};
+
+/**
+ * There is no such entry.
+ */
+export type AuditEntryNotFoundProblem = Problem & {
+  type: 'urn:twinbox:problem:audit-entry-not-found';
   status: 404;
   id: string;
 };
@@ -3569,3 +3586,76 @@ export type ListAuditEntriesResponses = {
 };
 
 export type ListAuditEntriesResponse = ListAuditEntriesResponses[keyof ListAuditEntriesResponses];
+
+export type GetAuditEntryData = {
+  body?: never;
+  path: {
+    id: string;
+  };
+  query?: never;
+  url: '/admin/messaging/audit/{id}';
+};
+
+export type GetAuditEntryErrors = {
+  /**
+   * The request is not valid. The path is not valid.
+   */
+  400:
+    | ({
+        type: 'urn:twinbox:problem:validation';
+      } & ValidationProblem)
+    | ({
+        type: 'urn:twinbox:problem:bad-request';
+      } & BadRequestProblem);
+  /**
+   * The caller could not be identified.
+   */
+  401: CallerUnknownProblem;
+  /**
+   * The caller does not have the required role.
+   */
+  403: RoleRequiredProblem;
+  /**
+   * There is no such entry.
+   */
+  404: AuditEntryNotFoundProblem;
+  /**
+   * The client has made too many requests.
+   */
+  429: TooManyRequestsProblem;
+  /**
+   * The head of the request is too large.
+   */
+  431: RequestHeaderFieldsTooLargeProblem;
+  /**
+   * Something went wrong in the service.
+   */
+  500: InternalErrorProblem;
+  /**
+   * Access tokens cannot be verified at the moment. The database cannot be reached at the moment. The request could not be completed at the moment. This replica has more to do than it can.
+   */
+  503:
+    | ({
+        type: 'urn:twinbox:problem:keys-unavailable';
+      } & KeysUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:database-unavailable';
+      } & DatabaseUnavailableProblem)
+    | ({
+        type: 'urn:twinbox:problem:try-again';
+      } & TryAgainProblem)
+    | ({
+        type: 'urn:twinbox:problem:overloaded';
+      } & OverloadedProblem);
+};
+
+export type GetAuditEntryError = GetAuditEntryErrors[keyof GetAuditEntryErrors];
+
+export type GetAuditEntryResponses = {
+  /**
+   * Done.
+   */
+  200: AuditEntry;
+};
+
+export type GetAuditEntryResponse = GetAuditEntryResponses[keyof GetAuditEntryResponses];
