@@ -304,9 +304,6 @@ describe('the filter of a replay', () => {
 });
 
 describe('P4 a replay whose copies could outlive the ids of a consumer', () => {
-  const asOf = () => new Date(Date.now() + 1000).toISOString();
-  const replayOf = (options: Partial<MessagingOptions>) =>
-    new ReplayOperation({ ...sandbox.options, ...options }, new DueWork());
   const previewOf = async (options: Partial<MessagingOptions>, more = {}) =>
     replayOf(options).preview(sandbox.dataSource, { all: true }, asOf(), more);
 
@@ -363,6 +360,18 @@ describe('P4 a replay whose copies could outlive the ids of a consumer', () => {
     expect(copiesOf(operation.id, sandbox.topic)).toEqual([]);
   });
 
+  it('is refused before the relay has published anything', async () => {
+    const fresh = await createSandbox();
+    const kind = new ReplayOperation(fresh.options, new DueWork());
+
+    const refused = kind.preview(fresh.dataSource, { all: true }, asOf(), {});
+
+    await expect(refused).rejects.toThrow('The relay has not published anything');
+    await fresh.close();
+  });
+});
+
+describe('a replay of a large outbox', () => {
   it('needs only the topics of the messages that it finds', async () => {
     const { topic } = sandbox.consumer;
     const unused = { ...topic, aggregateType: 'unused', name: 'nowhere' };
@@ -388,37 +397,31 @@ describe('P4 a replay whose copies could outlive the ids of a consumer', () => {
     expect(await dryRun({ type: 'Rare', fromPosition: '400000' })).toMatchObject({ total: 1, totalIsExact: true });
     await large.close();
   });
-
-  it('is refused before the relay has published anything', async () => {
-    const fresh = await createSandbox();
-    const kind = new ReplayOperation(fresh.options, new DueWork());
-
-    const refused = kind.preview(fresh.dataSource, { all: true }, asOf(), {});
-
-    await expect(refused).rejects.toThrow('The relay has not published anything');
-    await fresh.close();
-  });
-
-  function anOperation() {
-    return {
-      id: randomUUID(),
-      filter: { all: true },
-      asOf: asOf(),
-      options: {},
-      actor: 'ada',
-      reason: null,
-      progress: null,
-    };
-  }
-
-  function aContext(more: Partial<StepContext> = {}): StepContext {
-    const { dataSource } = sandbox;
-    return {
-      dataSource,
-      signal: new AbortController().signal,
-      mayGoOn: () => true,
-      save: () => Promise.resolve(),
-      ...more,
-    };
-  }
 });
+
+const asOf = () => new Date(Date.now() + 1000).toISOString();
+const replayOf = (options: Partial<MessagingOptions>) =>
+  new ReplayOperation({ ...sandbox.options, ...options }, new DueWork());
+
+function anOperation() {
+  return {
+    id: randomUUID(),
+    filter: { all: true },
+    asOf: asOf(),
+    options: {},
+    actor: 'ada',
+    reason: null,
+    progress: null,
+  };
+}
+
+function aContext(more: Partial<StepContext> = {}): StepContext {
+  const { dataSource } = sandbox;
+  return {
+    dataSource,
+    signal: new AbortController().signal,
+    mayGoOn: () => true,
+    save: () => Promise.resolve(),
+    ...more,
+  };
+}
