@@ -1,5 +1,8 @@
+import { type AdminClient, createAdminClient, type CreateOperationInput, type Operation } from '@twinbox/client/admin';
 import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
 import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
+import { ORDER_EVENTS } from '@twinbox/contracts';
+import { createTopics } from '@twinbox/messaging';
 import { produce, readTopic, type TestDatabase, type TopicReader, until } from '@twinbox/messaging/testing';
 import {
   createServiceDatabase,
@@ -19,22 +22,29 @@ let orderEvents: TopicReader;
 let ada: OrdersClient;
 /** An operator of payments. */
 let cashier: PaymentsClient;
+/** An administrator of orders. */
+let root: AdminClient;
 
 beforeAll(async () => {
   database = await createServiceDatabase();
   topics = await createServiceTopics();
   orderEvents = await readTopic(topics.brokers, topics.orderEvents);
-  orders = await startService('order-service', {
-    ...topics.env('order-service'),
-    DATABASE_URL: database.urlFor('orders', 'orders'),
-  });
+  await startOrders();
   payments = await startService('payment-service', {
     ...topics.env('payment-service'),
     DATABASE_URL: database.urlFor('payments', 'payments'),
   });
-  ada = customerOf('ada');
   cashier = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'ops', roles: ['operator'] } });
 });
+
+async function startOrders(): Promise<void> {
+  orders = await startService('order-service', {
+    ...topics.env('order-service'),
+    DATABASE_URL: database.urlFor('orders', 'orders'),
+  });
+  ada = customerOf('ada');
+  root = createAdminClient({ baseUrl: orders.url, devUser: { id: 'root', roles: ['admin'] } });
+}
 
 afterAll(async () => {
   await stopServices();
@@ -182,11 +192,83 @@ it('P8 a service stopped by SIGTERM loses nothing, and its successor continues',
 
   expect(await orders.stop()).toBe(0);
   await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
-  orders = await startService('order-service', {
-    ...topics.env('order-service'),
-    DATABASE_URL: database.urlFor('orders', 'orders'),
+  await startOrders();
+
+  await orderWith(order.id, 'COMPLETED');
+});
+
+describe('a replay', () => {
+  const create = (filter: CreateOperationInput['filter'], options = {}) =>
+    root.createOperation({ kind: 'replay', filter, options, reason: 'a new report' }) as Promise<Operation>;
+  const ended = ({ id }: Operation) =>
+    until('the replay has ended', async () => {
+      const operation = await root.getOperation({ id });
+      return operation.finishedAt !== null && operation;
+    });
+  const copiesOf = ({ id }: Operation, { records }: TopicReader) =>
+    records.filter(({ headers }) => headers['twinbox-replay'] === id);
+  const duplicates = async () => {
+    const { body } = await customer(payments.url).get('/metrics');
+    const lines = String(body).matchAll(/^messaging_inbox_messages_total\{.*outcome="duplicate".*\} (\d+)$/gm);
+    return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+
+  it('P4 of a completed order is dropped by payment-service, which requested the payment once', async () => {
+    const { order, request } = await placed();
+    await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
+    await orderWith(order.id, 'COMPLETED');
+    const before = await duplicates();
+
+    const operation = await ended(await create({ aggregateId: order.id, type: 'OrderPlaced' }));
+
+    expect(operation).toMatchObject({ state: 'done', total: 1, totalIsExact: true, done: 1 });
+    await until('payment-service has dropped the copy', async () => (await duplicates()) === before + 1);
+    const [copy, ...others] = copiesOf(operation, orderEvents);
+    const [original] = orderEvents.ofKey(order.id);
+    expect(others).toEqual([]);
+    expect([copy!.value, copy!.headers['ce_id']]).toEqual([original!.value, original!.headers['ce_id']]);
+    expect((await cashier.listPaymentRequests({ orderId: order.id }).page()).items).toMatchObject([
+      { id: request.id, status: 'SUCCEEDED' },
+    ]);
+    expect(await ada.getOrder({ orderId: order.id })).toMatchObject({ status: 'COMPLETED' });
   });
 
-  ada = customerOf('ada');
-  await orderWith(order.id, 'COMPLETED');
+  it('P2 goes on after kill -9 where it stopped, to another topic, and is cancelled where it is', async () => {
+    const topic = `${topics.orderEvents}-copy`;
+    await createTopics({ brokers: topics.brokers, clientId: 'test' }, [
+      { ...ORDER_EVENTS, name: topic, partitions: 2 },
+    ]);
+    const reader = await readTopic(topics.brokers, topic);
+    for (let n = 0; n < 10; n++) await ada.createOrder({ items: [{ productId: 'tea', quantity: 1 }] });
+    const dryRun = { dryRun: true, topic };
+    await until('all are published', async () => {
+      const { total } = await root.createOperation({ kind: 'replay', filter: { all: true }, options: dryRun });
+      const [row] = await database.sql<{ count: number }>('select count(*)::int from orders.outbox');
+      return total === row?.count;
+    });
+    const slow = { topic, ratePerSecond: 2 };
+    const [first, second] = [await create({ all: true }, slow), await create({ all: true }, slow)];
+    const doneBy = async ({ id }: Operation) => (await root.getOperation({ id })).done;
+    await until('the first has begun', async () => (await doneBy(first)) > 0);
+
+    await root.cancelOperation({ id: first.id, reason: 'too slow' });
+    await until('the second has begun', async () => (await doneBy(second)) > 0);
+    await orders.kill();
+    await database.sql(
+      `update orders.messaging_operations set runner_until = '-infinity', options = options - 'ratePerSecond' where id = $1`,
+      [second.id],
+    );
+    await startOrders();
+    const finished = await ended(second);
+
+    expect(finished).toMatchObject({ state: 'done', done: second.total });
+    const cancelled = await root.getOperation({ id: first.id });
+    expect(cancelled).toMatchObject({ state: 'cancelled', cancelledBy: 'root' });
+    expect(cancelled.done).toBeLessThan(first.total);
+    await reader.caughtUp();
+    const ids = copiesOf(second, reader).map(({ headers }) => headers['ce_id']);
+    const originals = await database.sql<{ id: string }>('select id from orders.outbox order by position');
+    expect(new Set(ids)).toEqual(new Set(originals.map(({ id }) => id)));
+    await reader.close();
+  });
 });
