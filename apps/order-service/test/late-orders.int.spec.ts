@@ -64,8 +64,10 @@ it('P9 an order that waits too long for its payment request or its result is lat
 it('P9 estimates the number of orders of a status beyond 10,000 from the statistics, so that history costs nothing', async () => {
   await service.database.sql(`
     insert into orders.orders (id, customer_id, status, total, currency, version, created_at, updated_at)
-    select gen_random_uuid(), 'ada', 'FINISHED', 1, 'EUR', 1, now(), now() from generate_series(1, 30000)`);
+    select uuidv7(), 'ada', case n % 4 when 0 then 'COMPLETED' when 1 then 'CANCELLED' else 'FINISHED' end, 1, 'EUR', 1, now(), now()
+      from generate_series(1, 60000) as n`);
   await service.database.sql('analyze orders.orders');
+  const before = await readAlong();
 
   const finished = await until('the metrics are current', async () =>
     (await metrics('orders')).find((sample) => /FINISHED"} [1-9]/.test(sample)),
@@ -73,7 +75,22 @@ it('P9 estimates the number of orders of a status beyond 10,000 from the statist
 
   expect(Number(finished.split(' ').at(-1))).toBeGreaterThan(29_000);
   expect(Number(finished.split(' ').at(-1))).toBeLessThan(31_000);
+  const after = await until('the statistics include a scrape', async () => {
+    await metrics('orders');
+    const now = await readAlong();
+    return now.orders_status - before.orders_status >= 10_000 && now;
+  });
+  // Along the primary key, each status would cost the history of the others.
+  expect(after.orders_pkey - before.orders_pkey).toBeLessThan(1000);
 });
+
+/** How many entries of each index PostgreSQL has read. */
+async function readAlong(): Promise<{ orders_status: number; orders_pkey: number }> {
+  const rows = await service.database.sql<{ name: string; entries: number }>(
+    `select indexrelname as name, idx_tup_read::int as entries from pg_stat_user_indexes where relname = 'orders'`,
+  );
+  return Object.fromEntries(rows.map(({ name, entries }) => [name, entries])) as Awaited<ReturnType<typeof readAlong>>;
+}
 
 async function requestOf(orderId: string): Promise<string> {
   return (await service.aCustomer('ada').get(`/orders/${orderId}`)).body.payment.paymentRequestId;

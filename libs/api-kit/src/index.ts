@@ -95,7 +95,7 @@ export { HealthModule } from './app/health.module.js';
 export { type LogFields, logContext, loggerModule, withLogContext } from './app/logging.js';
 export { logMessages } from './app/message-log.js';
 export { type SecurityEvent, SecurityEvents } from './app/security-events.js';
-export { addDatabaseGauges } from './app/database-gauges.js';
+export { addDatabaseGauges, readForGauges } from './app/database-gauges.js';
 export { MetricsModule, MetricsSource } from './app/metrics.js';
 
 // Administration of messaging

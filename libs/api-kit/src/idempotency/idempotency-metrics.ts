@@ -1,7 +1,7 @@
 import { Global, Injectable, Module } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
-import { addDatabaseGauges } from '../app/database-gauges.js';
+import { addDatabaseGauges, readForGauges } from '../app/database-gauges.js';
 import { MetricsSource } from '../app/metrics.js';
 import { ServiceConfig } from '../app/service-config.js';
 import { IdempotencyStore } from './idempotency-store.js';
@@ -15,7 +15,8 @@ export class IdempotencyMetrics extends MetricsSource {
   constructor(dataSource: DataSource, { IDEMPOTENCY_KEY_TTL }: ServiceConfig) {
     super();
     const store = new IdempotencyStore(schemaOf(dataSource), IDEMPOTENCY_KEY_TTL);
-    addDatabaseGauges(this.registry, async () => store.count(dataSource), [
+    const read = () => readForGauges(dataSource, (tx) => store.count(tx));
+    addDatabaseGauges(this.registry, read, [
       {
         name: 'idempotency_keys',
         help: 'Stored idempotency keys. Counted up to 10,000, and estimated beyond.',

@@ -129,7 +129,7 @@ export class IdempotencyStore {
   }
 
   /** Counts the keys up to {@link COUNTED}, beyond which the number is estimated from the statistics of PostgreSQL. */
-  async count(db: DataSource): Promise<KeyCounts> {
+  async count(db: EntityManager): Promise<KeyCounts> {
     // Both parts use idempotency_keys_created_at.
     const [row]: KeyCounts[] = await db.query(
       `select case when counted.keys < ${COUNTED} then counted.keys

@@ -1,7 +1,7 @@
 import { Global, Injectable, Module } from '@nestjs/common';
-import { addDatabaseGauges, MetricsSource } from '@twinbox/api-kit';
+import { addDatabaseGauges, MetricsSource, readForGauges } from '@twinbox/api-kit';
 import { Registry } from 'prom-client';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { OrderServiceConfig } from '../../config.js';
 import {
   LIVE_STATUSES,
@@ -27,7 +27,8 @@ export class OrderMetrics extends MetricsSource {
 
   constructor(dataSource: DataSource, { PAYMENT_LATE_AFTER: lateAfterMs }: OrderServiceConfig) {
     super();
-    const read = async () => ({ late: await countLate(dataSource, lateAfterMs), all: await countAll(dataSource) });
+    const read = () =>
+      readForGauges(dataSource, async (tx) => ({ late: await countLate(tx, lateAfterMs), all: await countAll(tx) }));
     const samples = (counts: OrderCounts[keyof OrderCounts]) =>
       counts.map(({ status, orders }) => ({ labels: { status }, value: orders }));
     addDatabaseGauges<OrderCounts>(this.registry, read, [
@@ -48,9 +49,9 @@ export class OrderMetrics extends MetricsSource {
 }
 
 /** Served by orders_due. */
-async function countLate(dataSource: DataSource, lateAfterMs: number): Promise<OrderCounts['late']> {
+async function countLate(tx: EntityManager, lateAfterMs: number): Promise<OrderCounts['late']> {
   const graceMs: Record<LiveStatus, number> = { PLACED: lateAfterMs, PAYMENT_PENDING: PAYMENT_GRACE_MS };
-  return dataSource.query(
+  return tx.query(
     `select status,
             (select count(*)::int from (select from orders.orders o
                                          where o.status = waits.status
@@ -62,8 +63,8 @@ async function countLate(dataSource: DataSource, lateAfterMs: number): Promise<O
 }
 
 /** Served by orders_status. The estimate is made from the statistics of PostgreSQL. */
-async function countAll(dataSource: DataSource): Promise<OrderCounts['all']> {
-  return dataSource.query(
+async function countAll(tx: EntityManager): Promise<OrderCounts['all']> {
+  return tx.query(
     `with estimated as materialized (
        select common.status, common.share * class.reltuples as orders
          from pg_class as class, pg_stats as stats,
@@ -75,7 +76,8 @@ async function countAll(dataSource: DataSource): Promise<OrderCounts['all']> {
        from unnest($1::text[]) as wanted (status)
       cross join lateral (
         select count(*) as orders
-          from (select from orders.orders o where o.status = wanted.status order by o.id limit ${MAX_COUNTED}) as first) as counted
+          from (select from orders.orders o where o.status >= wanted.status and o.status <= wanted.status
+                 order by o.status, o.id limit ${MAX_COUNTED}) as first) as counted
        left join estimated using (status)`,
     [ORDER_STATUSES],
   );

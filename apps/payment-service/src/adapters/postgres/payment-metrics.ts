@@ -1,7 +1,7 @@
 import { Global, Injectable, Module } from '@nestjs/common';
-import { addDatabaseGauges, MetricsSource } from '@twinbox/api-kit';
+import { addDatabaseGauges, MetricsSource, readForGauges } from '@twinbox/api-kit';
 import { Registry } from 'prom-client';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { PaymentServiceConfig } from '../../config.js';
 import { PAYMENT_STATUSES, type PaymentStatus } from '../../domain/payment-request.js';
 
@@ -19,7 +19,11 @@ export class PaymentMetrics extends MetricsSource {
 
   constructor(dataSource: DataSource, { PAYMENT_GATEWAY: current }: PaymentServiceConfig) {
     super();
-    const read = async () => ({ requests: await countRequests(dataSource), refunds: await oldestRefunds(dataSource) });
+    const read = () =>
+      readForGauges(dataSource, async (tx) => ({
+        requests: await countRequests(tx),
+        refunds: await oldestRefunds(tx),
+      }));
     addDatabaseGauges<PaymentCounts>(this.registry, read, [
       {
         name: 'payment_requests',
@@ -47,8 +51,8 @@ export class PaymentMetrics extends MetricsSource {
  * Served by payment_requests_status. Beyond what is counted, the number for a status is estimated from the statistics of PostgreSQL, and
  * the share of each gateway from the newest requests.
  */
-async function countRequests(dataSource: DataSource): Promise<PaymentCounts['requests']> {
-  return dataSource.query(
+async function countRequests(tx: EntityManager): Promise<PaymentCounts['requests']> {
+  return tx.query(
     `with estimated as materialized (
        select common.status, common.share * class.reltuples as requests
          from pg_class as class, pg_stats as stats,
@@ -60,7 +64,8 @@ async function countRequests(dataSource: DataSource): Promise<PaymentCounts['req
          from unnest($1::text[]) as wanted (status)
         cross join lateral (
           select gateway from payments.payment_requests r
-           where r.status = wanted.status order by r.id desc limit ${MAX_COUNTED}) as newest
+           where r.status >= wanted.status and r.status <= wanted.status
+           order by r.status desc, r.id desc limit ${MAX_COUNTED}) as newest
         group by wanted.status, newest.gateway)
      select status, gateway,
             round(case when counted.of_status < ${MAX_COUNTED} then counted.requests
@@ -71,11 +76,12 @@ async function countRequests(dataSource: DataSource): Promise<PaymentCounts['req
 }
 
 /** Served by payment_requests_status. A refund is pending since the last change of its request. */
-async function oldestRefunds(dataSource: DataSource): Promise<PaymentCounts['refunds']> {
-  return dataSource.query(
+async function oldestRefunds(tx: EntityManager): Promise<PaymentCounts['refunds']> {
+  return tx.query(
     `select gateway, greatest(0, extract(epoch from clock_timestamp() - min(updated_at)))::float8 as "oldestSeconds"
        from (select gateway, updated_at from payments.payment_requests
-              where status = 'REFUND_PENDING' order by id limit ${MAX_COUNTED}) as pending
+              where status >= 'REFUND_PENDING' and status <= 'REFUND_PENDING'
+              order by status, id limit ${MAX_COUNTED}) as pending
       group by gateway`,
   );
 }
