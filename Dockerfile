@@ -1,4 +1,4 @@
-# One image for both services, their relays and the one-shot jobs (migrations, topics, demo data). The command selects what runs.
+# One image for both services, their relays, the console and the one-shot jobs (migrations, topics, demo data). The command selects what runs.
 FROM node:24.21.0-bookworm-slim AS base
 WORKDIR /app
 
@@ -13,9 +13,9 @@ FROM base AS build
 COPY --from=manifests /manifests ./
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
-# Copies only what is needed at run time: no sources, types or source maps; the event contracts, which are served; of the tools, only what provisions topics and demo data.
+# Copies only what is needed at run time: no sources, types or source maps; the event contracts and the pages of the console, which are served; of the tools, only what provisions topics and demo data.
 RUN npm run build && mkdir /built \
- && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -path 'apps/cli/bin/*.js' -o -name package.json -o -path 'libs/contracts/events/*' -not -path '*/released/*' -type f \) -exec cp --parents -t /built {} + \
+ && find apps libs migrations \( -path '*/node_modules' -o -path '*/test' \) -prune -o \( -path '*/dist/*.js' -o -path 'apps/cli/bin/*.js' -o -path 'apps/console/dist/web/*' -type f -o -name package.json -o -path 'libs/contracts/events/*' -not -path '*/released/*' -type f \) -exec cp --parents -t /built {} + \
  && cp --parents -t /built package.json tools/package.json tools/dist/provisioning/*.js
 
 # The OpenID provider for trying out AUTH_MODE=jwt. It has the development dependencies, and is not part of the production image.
@@ -48,5 +48,5 @@ COPY --from=production-dependencies /app ./
 COPY --from=build /built ./
 RUN ln -s /app/apps/cli/bin/twinbox.js /usr/local/bin/twinbox
 USER node
-EXPOSE 8081 8082 50051 50052
+EXPOSE 8080 8081 8082 50051 50052
 CMD ["node", "--import", "@twinbox/api-kit/telemetry", "apps/order-service/dist/main.js"]

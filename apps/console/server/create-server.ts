@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import fastifyCookie from '@fastify/cookie';
-import { requestIdOf } from '@twinbox/api-kit/edge';
+import { closeConnectionsWhenIdle, requestIdOf } from '@twinbox/api-kit/edge';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { servePages } from './assets.js';
 import { CallerSession } from './caller-session.js';
@@ -40,6 +40,7 @@ export interface ConsoleServer {
 export async function createServer(config: ConsoleConfig, { logger, pages }: ServerOptions): Promise<ConsoleServer> {
   const server = newServer(logger);
   server.server.maxConnections = config.MAX_CONNECTIONS;
+  closeConnectionsWhenIdle(server);
   const sessions = new Sessions({
     idleMs: config.SESSION_IDLE,
     lifetimeMs: config.SESSION_LIFETIME,

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type TestDatabase, until } from '@twinbox/messaging/testing';
 import {
@@ -10,10 +12,10 @@ import {
   startService,
   stopServices,
 } from '@twinbox/test-support';
-import { freePort } from '@twinbox/tools';
+import { freePort, root } from '@twinbox/tools';
 import { type IdentityProvider, startIdentityProvider } from '@twinbox/tools/identity-provider';
 import { type RunningConsole, startConsole } from './start-console.js';
-import { follow, signIn, type Tab } from './tab.js';
+import { follow, signIn, Tab } from './tab.js';
 
 const NOWHERE = 'http://127.0.0.1:9';
 
@@ -386,6 +388,47 @@ describe('in front of any service', () => {
   });
 });
 
+describe('as a process', () => {
+  /** Starts the built server. */
+  function start(env: Record<string, string>) {
+    const child = spawn(process.execPath, [join(root, 'apps/console/dist/server/main.js')], {
+      env: { PATH: process.env['PATH'], LOG_FORMAT: 'json', ...env },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += String(chunk)));
+    return { child, output: () => output, exited: once(child, 'close').then(() => child.exitCode) };
+  }
+
+  it('P8 ends its event streams and exits at SIGTERM, and names a port that is in use', async () => {
+    const port = String(await freePort());
+    const first = start({ PORT: port, ORDERS_URL: trusting.url });
+    await until('it listens', () => first.output().includes('Listening on'));
+    const tab = new Tab(`http://localhost:${port}`);
+    await tab.post('/session', { userId: 'ops' });
+    const stream = await tab.stream('/api/orders/orders/events');
+    const second = start({ PORT: port });
+
+    expect(await second.exited).toBe(1);
+    const began = performance.now();
+    first.child.kill('SIGTERM');
+    await stream.ended;
+
+    expect(await first.exited).toBe(0);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(stream.status).toBe(200);
+    expect(second.output()).toMatch(/^console cannot start: port \d+ on 127.0.0.1 is in use.*PORT/m);
+    expect(first.output()).toContain('AUTH_MODE=dev: anyone who can reach');
+  });
+
+  it('names every wrong variable', async () => {
+    const wrong = start({ PORT: 'x', DEMO: 'on', NODE_ENV: 'production' });
+
+    expect(await wrong.exited).toBe(1);
+    for (const text of ['console cannot start:', 'PORT="x"', 'DEMO="on"', 'AUTH_MODE="dev"'])
+      expect(wrong.output()).toContain(text);
+  });
+});
+
 describe('with AUTH_MODE=jwt', () => {
   let shown: RunningConsole;
   const env = () => ({
@@ -520,6 +563,17 @@ describe('with AUTH_MODE=jwt', () => {
 
     expect((await tab.get('/metrics')).status).toBe(404);
     expect((await fetch(`${shown.management}/metrics`)).status).toBe(200);
+  });
+
+  it('reaches the provider at another address than browsers do', async () => {
+    const port = await freePort();
+    const issuer = 'http://login.example:8090';
+    const inside = await startIdentityProvider({ issuer, port, consoles: [shown.url] });
+    const outside = { ...env(), OIDC_ISSUER: issuer, OIDC_CONNECT_TO: `127.0.0.1:${port}`, MANAGEMENT_PORT: '' };
+    const { headers } = await (await aConsole(outside)).tab().get('/sign-in/start', { host: new URL(shown.url).host });
+    await inside.stop();
+
+    expect(headers.location).toMatch(/^http:\/\/login\.example:8090\/auth\?/);
   });
 
   it('says so when the provider cannot be reached', async () => {

@@ -18,6 +18,7 @@ export { optionalSecretOf } from './app/secret-files.js';
 
 // Starting and stopping
 export { CannotListen, listenAt } from './app/cannot-listen.js';
+export { closeConnectionsWhenIdle } from './http/close-connections.js';
 export { closeOnSignal, exitOnUncaught } from './app/close-on-signal.js';
 
 // Requests

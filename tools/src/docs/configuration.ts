@@ -32,6 +32,9 @@ const OWN = SERVICES.map(({ name }): ConfigSource & { readonly name: string } =>
   className: `${inPascalCase(name)}Config`,
 }));
 
+/** The console shares no class with the services. */
+const CONSOLE: ConfigSource = { source: 'apps/console/server/config.ts', className: 'ConsoleConfig' };
+
 /** The tables of environment variables, by the name of their section in docs/reference/configuration.md. */
 export async function configurationTables(): Promise<Record<string, string>> {
   const common = (await Promise.all(COMMON.map(variablesOf))).flat();
@@ -46,6 +49,7 @@ export async function configurationTables(): Promise<Record<string, string>> {
     const variables = (own[n] ?? []).filter((variable) => !shared.some((other) => isSame(variable, other)));
     tables[service.name] = await table(variables, [service]);
   }
+  tables['console'] = await table(await variablesOf(CONSOLE), [CONSOLE]);
   return tables;
 }
 
@@ -100,7 +104,7 @@ const cell = (text: string) => text.replaceAll('|', '\\|');
 
 /** The class as it runs: what it uses where a variable is not set, and what it says of a value that is not allowed. */
 async function load({ source, className }: ConfigSource) {
-  const path = source.replace('/src/', '/dist/').replace(/\.ts$/, '.js');
+  const path = source.replace('/src/', '/dist/').replace('/server/', '/dist/server/').replace(/\.ts$/, '.js');
   const { [className]: cls } = (await built(path)) as Record<string, new () => Readonly<Record<string, Value>>>;
   if (!cls) throw new OperationalError(`${path} has no ${className}`);
   const kit = await builtApiKit();

@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { ServiceConfig } from '../app/service-config.js';
 import { MAX_HEAD_SIZE, MAX_HEADERS } from './framing.js';
+import { closeConnectionsWhenIdle } from './close-connections.js';
 import { limitReading } from './limits/slow-readers.js';
 import { answerAndClose, clientErrorHandler, onInactivity, trackResponse } from './client-errors.js';
 
@@ -53,24 +54,8 @@ export function guardConnections(
     server.emit('request', request, response);
   });
 
-  // Connections without a request so far. Browsers open some in advance, and Node does not consider them idle.
-  const unused = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    unused.delete(socket);
-    trackResponse(socket, response);
-  });
-  // When a server closes, Node closes the idle connections but not those that become idle afterwards. A client with keep-alive would
-  // therefore delay every shutdown during one of its requests.
-  fastify.addHook('preClose', (done) => {
-    for (const socket of unused) socket.destroy();
-    const sweep = setInterval(() => server.closeIdleConnections(), 50);
-    server.once('close', () => clearInterval(sweep));
-    done();
-  });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => trackResponse(socket, response));
+  closeConnectionsWhenIdle(fastify, server);
 }
 
 /** Returns a listener for connections that a server drops, which logs them at most every 10 s. */
