@@ -104,7 +104,8 @@ export class DeadRows {
     const { of, n } = this;
     const stretch = stretchOf(chosen);
     const atMost = chosen.cause === undefined ? MAX_PREVIEWED : MAX_COMPARED;
-    let [total, first, after] = [0, [] as string[], null as string | null];
+    const first: string[] = [];
+    let [total, after] = [0, null as string | null];
     for (let looked = 0; looked < atMost; looked += stretch) {
       const [row]: (Stretch & { found: number })[] = await db.query(
         `${this.stretch(stretch)},
@@ -116,7 +117,7 @@ export class DeadRows {
       );
       if (!row) return { total, isExact: true, first };
       total += row.found;
-      first = [...first, ...row.ids];
+      first.push(...row.ids);
       after = row.last;
       if (row.looked < stretch) return { total, isExact: true, first };
     }

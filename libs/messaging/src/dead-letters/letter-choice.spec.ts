@@ -43,8 +43,18 @@ describe('a choice in JSON', () => {
   });
 
   it.each([
-    ...['2026-02-30T00:00:00Z', '2026-11-31T00:00:00Z', '2026-11-30', '2026-11-30T00:00Z', '2026-11-30T00:00:00'],
-    ...['2026-11-30T24:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59-01:00', 'yesterday', '', 2026, null],
+    '2026-02-30T00:00:00Z',
+    '2026-11-31T00:00:00Z',
+    '2026-11-30',
+    '2026-11-30T00:00Z',
+    '2026-11-30T00:00:00',
+    '2026-11-30T24:00:00Z',
+    '0000-01-01T00:00:00Z',
+    '9999-12-31T23:59:59-01:00',
+    'yesterday',
+    '',
+    2026,
+    null,
   ])('is rejected with the time %j', (time) => {
     expect(() => letterChoiceOf({ box: 'inbox', diedAfter: time })).toThrow(RangeError);
     expect(() => jobFilterOf({ diedBefore: time })).toThrow(/diedBefore/);
