@@ -65,7 +65,18 @@ export function timeOption(text: string, now: number = Date.now()): string {
   const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit];
   if (amount !== undefined && seconds !== undefined)
     return new Date(now - Number(amount) * seconds * 1000).toISOString();
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(Date.parse(text)))
-    throw new UsageError(`${text} is not a time. Examples: 2026-11-30T08:00:00Z, or 2h for two hours ago.`);
-  return new Date(text).toISOString();
+  const [day] = TIME.exec(text) ?? [];
+  const time = new Date(text);
+  // Date reads the 30th of February as the 2nd of March.
+  const exists = day !== undefined && isValid(new Date(day)) && new Date(day).toISOString().startsWith(day);
+  if (!exists || !isValid(time))
+    throw new UsageError(`${text} is not a time. Examples: 2026-11-30, 2026-11-30T08:00:00Z, or 2h for two hours ago.`);
+  return time.toISOString();
+}
+
+/** Matches the day of a date, or of a time with `Z` or an offset. A time without one would be that of this machine. */
+const TIME = /^\d{4}-\d\d-\d\d(?=$|T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$)/;
+
+function isValid(time: Date): boolean {
+  return !Number.isNaN(time.getTime());
 }

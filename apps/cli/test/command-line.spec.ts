@@ -58,6 +58,9 @@ describe('a command that is not valid', () => {
     ['a replay without a service', ['replay', '--type', 'OrderPlaced'], "'--service <service>' not specified"],
     ['a position that is no number', ['replay', '--service', 'orders', '--from-position', 'x'], 'not a position'],
     ['a time that is none', ['jobs', 'list', '--died-after', 'yesterday'], 'not a time'],
+    ['a day that does not exist', ['jobs', 'list', '--died-after', '2026-02-30'], 'not a time'],
+    ['a time of no zone', ['jobs', 'list', '--died-before', '2026-11-30T08:00:00'], 'not a time'],
+    ['a position beyond all', ['replay', '--service', 'orders', '--from-position', '9'.repeat(17)], 'not a position'],
     ['a limit of zero', ['audit', '--limit', '0'], 'not a positive number'],
     ['a timeout that is none', ['status', '--timeout', '-1'], 'not a number of seconds'],
     ['a discard without a reason', ['jobs', 'discard', `orders/${ID}`, '--yes'], 'Say why with --reason'],
@@ -233,6 +236,7 @@ it('a time may be given as how long ago it was', () => {
   expect(timeOption('2h', now)).toBe('2026-11-30T10:00:00.000Z');
   expect(timeOption('3d', now)).toBe('2026-11-27T12:00:00.000Z');
   expect(timeOption('2026-11-30T12:00:00+01:00', now)).toBe('2026-11-30T11:00:00.000Z');
+  expect(timeOption('2026-11-30', now)).toBe('2026-11-30T00:00:00.000Z');
 });
 
 it('an edit shows the lines that differ only', () => {

@@ -350,11 +350,17 @@ describe('a change', () => {
     const filter = ['--service', 'payments', '--box', 'inbox', '--type', 'OrderCancelled'];
 
     const operation = await json('admin', 'dead-letters', 'retry', ...filter, '--reason', 'Fixed.');
-    const shown = await as('operator')('operations', 'show', `payments/${String(operation['id'])}`);
+    const reference = `payments/${String(operation['id'])}`;
+    const shown = await as('operator')('operations', 'show', reference);
+    const tooLate = await as('admin')('operations', 'cancel', reference, '--dry-run');
 
     expect(operation).toMatchObject({ service: 'payments', kind: 'retry-letters', state: 'done', reason: 'Fixed.' });
     expect(operation['done']).toBeGreaterThanOrEqual(3);
     expect(shown.stdout).toMatch(/state\s+done/);
+    expect([tooLate.exitCode, tooLate.stderr]).toEqual([
+      1,
+      expect.stringContaining('is done, so it cannot be cancelled'),
+    ]);
   });
 
   it('continues if the command line is interrupted, until it is cancelled', async () => {
@@ -379,10 +385,12 @@ describe('a change', () => {
 
     interrupted.abort(new Error('Interrupted.'));
     const { exitCode, stderr } = await following;
+    const looked = await as('admin')('operations', 'cancel', `payments/${id}`, '--dry-run');
     const cancelled = await json('admin', 'operations', 'cancel', `payments/${id}`, '--yes', '--reason', 'Enough.');
 
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`operations show --watch payments/${id}`);
+    expect([looked.exitCode, looked.stderr]).toEqual([0, expect.stringContaining('Nothing was changed.')]);
     expect(cancelled).toMatchObject({ state: 'cancelled', cancelledBy: 'ann' });
   });
 

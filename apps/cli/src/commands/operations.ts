@@ -1,6 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import { type Cli, confirmed, dryRun, reason, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
+import { CommandFailed } from '../failures.js';
 import { follow, operationResult } from '../follow.js';
 import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
 import { referenceOf } from '../reference.js';
@@ -73,7 +74,11 @@ async function cancel(session: Session, options: CancelOptions, text: string): P
   const { service, rest: id } = referenceOf(text, options.service, EXAMPLE);
   const admin = connections.admin(service);
   if (options.dryRun) {
-    operationResult(session, service, await admin.getOperation({ id }));
+    const operation = await admin.getOperation({ id });
+    if (operation.finishedAt !== null && operation.state !== 'cancelled')
+      throw new CommandFailed(`The operation is ${operation.state}, so it cannot be cancelled.`);
+    operationResult(session, service, operation);
+    if (!terminal.json) terminal.note('The operation would be cancelled. Nothing was changed.');
     return true;
   }
   if (!(await confirmed(terminal, `Cancel the operation ${text}?`, options.yes))) return false;

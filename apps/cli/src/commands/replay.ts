@@ -67,6 +67,6 @@ async function replay(session: Session, options: ReplayOptions): Promise<boolean
 }
 
 function position(text: string): string {
-  if (!/^\d{1,18}$/.test(text)) throw new UsageError(`${text} is not a position.`);
+  if (!/^\d{1,16}$/.test(text)) throw new UsageError(`${text} is not a position.`);
   return text;
 }
