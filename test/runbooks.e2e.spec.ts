@@ -144,6 +144,26 @@ following('a runbook, followed on a running system with its fault', () => {
     expect(await page.run('Verify it', 'dead-letters list')).toBe('None.\n');
   });
 
+  it('DeadLetters: a message that Kafka has rejected is published once the topic accepts it', async () => {
+    const page = runbook('DeadLetters');
+    const repair = await system.faults.limitSize(100);
+    const order = await system.shop.place();
+    const shown = await eventually('the message is dead', async () => {
+      const text = await page.run('See it', 'dead-letters causes');
+      return text.includes('orders/outbox/') && text;
+    });
+    await fires('DeadLetters');
+    expect(await page.run('See it', 'dead-letters show', { LETTER: referenceOf(shown, order) })).toContain(order);
+
+    await repair();
+    const CAUSE = /^orders +1 .*OrderPlaced +(.+)$/m.exec(shown)?.[1] ?? '';
+    expect(await page.run('Repair it', 'dead-letters retry', { SERVICE: 'orders', CAUSE })).toMatch(/done +1 of 1/);
+
+    await system.shop.isPending(order);
+    await isSilent('DeadLetters');
+    expect(await page.run('Verify it', 'dead-letters list')).toBe('None.\n');
+  });
+
   it('JobsDead: jobs are retried once the other system accepts them, or discarded', async () => {
     const page = runbook('JobsDead');
     system.mails.mode = 'rejects';
@@ -243,6 +263,31 @@ following('a runbook, followed on a running system with its fault', () => {
     expect(await page.run('Verify it', 'incidents list')).toBe('None.\n');
   });
 
+  it('IncidentOpen: messages that Kafka deleted before they were read are published again', async () => {
+    const page = runbook('IncidentOpen');
+    await system.shell.run(`npm run twinbox -- consumers pause payments/payment-service --reason 'maintenance'\n`);
+    const order = await system.shop.place();
+    await eventually('its message is published', async () =>
+      (await system.shell.run(`npm run twinbox -- order trace ${order}\n`)).includes(
+        'Nothing is parked, dead or unpublished.',
+      ),
+    );
+    await system.faults.deleteMessages();
+    await system.shell.run('npm run twinbox -- consumers resume payments/payment-service\n');
+    await fires('IncidentOpen');
+
+    const shown = await page.run('See it', 'incidents list');
+    expect(shown).toContain('messages-missed');
+    await page.run('Repair it', 'replay --service orders --after 2h --dry-run');
+    expect(await page.run('Repair it', '--yes')).toMatch(/done +(\d+) of \1/);
+    await system.shop.isPending(order);
+    for (const INCIDENT of referencesOf(shown, 'messages-missed'))
+      await page.run('Repair it', 'incidents acknowledge', { INCIDENT });
+
+    await isSilent('IncidentOpen');
+    expect(await page.run('Verify it', 'incidents list')).toBe('None.\n');
+  });
+
   it('ConsumerStalled: privileges that were revoked are granted again', async () => {
     const page = runbook('ConsumerStalled');
     await system.database.sql('revoke insert on payments.inbox from payments');
@@ -331,6 +376,23 @@ following('a runbook, followed on a running system with its fault', () => {
     expect(shown.split('The consumer payment-service of payments is resumed.')[1]).toMatch(
       /orders\n +Everything is healthy\.[^]*payments\n +Everything is healthy\./,
     );
+  });
+
+  it('IncidentOpen: the positions of an outbox went back, and its messages are still published', async () => {
+    const page = runbook('IncidentOpen');
+    // The last fault, because the others replay what the outbox still has.
+    await system.faults.truncateOutbox('orders');
+    const order = await system.shop.place();
+    await fires('IncidentOpen');
+
+    const shown = await page.run('See it', 'incidents list');
+    expect(shown).toContain('positions-went-back');
+    await system.shop.isPending(order);
+    for (const INCIDENT of referencesOf(shown, 'positions-went-back'))
+      await page.run('Repair it', 'incidents acknowledge', { INCIDENT });
+
+    await isSilent('IncidentOpen');
+    expect(await page.run('Verify it', 'incidents list')).toBe('None.\n');
   });
 
   it('nothing is left to repair, and each alert and command was part of a test', async () => {

@@ -1,6 +1,9 @@
-import { produce, type TestDatabase } from '@twinbox/messaging/testing';
+import { produce, type TestDatabase, until } from '@twinbox/messaging/testing';
 import { type ServiceTopics } from '@twinbox/test-support';
+import kafkajs from 'kafkajs';
 import { v7 as uuidv7 } from 'uuid';
+
+type Admin = ReturnType<InstanceType<typeof kafkajs.Kafka>['admin']>;
 
 /** Ends a fault. */
 type Repair = () => Promise<void>;
@@ -46,6 +49,53 @@ export class Faults {
       },
     }));
     await produce(this.topics.brokers, this.topics.orderEvents, records);
+  }
+
+  /** Makes the topic of orders refuse messages of more than so many bytes. */
+  async limitSize(bytes: number): Promise<Repair> {
+    const set = (value: string) =>
+      this.withAdmin(async (admin, topic) => {
+        const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic };
+        const name = 'max.message.bytes';
+        await admin.alterConfigs({
+          validateOnly: false,
+          resources: [{ ...resource, configEntries: [{ name, value }] }],
+        });
+        await until('Kafka knows the limit', async () => {
+          const asked = { ...resource, configNames: [name] };
+          const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] });
+          return resources[0]?.configEntries[0]?.configValue === value;
+        });
+      });
+    await set(String(bytes));
+    return () => set('1048588');
+  }
+
+  /** Deletes everything that the topic of orders has, as a retention does that is too short. */
+  async deleteMessages(): Promise<void> {
+    await this.withAdmin(async (admin, topic) => {
+      const ends = await admin.fetchTopicOffsets(topic);
+      await admin.deleteTopicRecords({
+        topic,
+        partitions: ends.map(({ partition, high }) => ({ partition, offset: high })),
+      });
+    });
+  }
+
+  /** Empties an outbox whose messages are all published, together with its positions. */
+  async truncateOutbox(schema: string): Promise<void> {
+    await this.database.sql(`truncate ${schema}.outbox restart identity`);
+  }
+
+  private async withAdmin(work: (admin: Admin, topic: string) => Promise<void>): Promise<void> {
+    const { brokers, orderEvents } = this.topics;
+    const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+    try {
+      await work(admin, orderEvents);
+    } finally {
+      await admin.disconnect();
+    }
   }
 
   private async trigger(name: string, table: string, statement: string, body: string, when: string): Promise<Repair> {
