@@ -11,7 +11,6 @@ import { PermanentError } from '../errors.js';
 import { kindsOf } from '../operation-kinds.js';
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
-import { type DataSources } from '../postgres/data-sources.js';
 import { produce } from '../testing/topic.js';
 import { until } from '../testing/until.js';
 import { OPERATION_TIMING, type OperationTiming } from './operation-hold.js';
@@ -542,7 +541,7 @@ describe('P7 a filter that few of very many match', () => {
       dueWork,
       new AfterCommit(),
     );
-    const letters = new DeadLetters(sandbox.options, defaults as DataSources, dueWork, new AfterCommit());
+    const letters = new DeadLetters(sandbox.options, defaults, dueWork, new AfterCommit());
     startProcessOn(defaults, OPERATION_TIMING);
 
     const common = { box: 'inbox', cause: 'order # is unknown, attempt #' } as const;
