@@ -13,6 +13,7 @@ const anOperation = (values: Partial<Operation> = {}): Operation => ({
   total: 200,
   done: 51,
   failed: 0,
+  totalIsExact: true,
   waitingFor: 0,
   problem: null,
   cancelledBy: null,
