@@ -43,8 +43,9 @@ export { serviceStopping } from './http/common-problems.js';
 export { problemDocument, problemOf, ProblemException, type ProblemTable, stateOrProblem } from './http/problem.js';
 
 // Versions and preconditions
+export { conditionalPage } from './http/conditional-page.js';
 export { conditionalResponse } from './http/conditional-response.js';
-export { Preconditions } from './http/preconditions.js';
+export { PagePreconditions, Preconditions } from './http/preconditions.js';
 export { etagOf, versionConflict } from './http/versions.js';
 
 // Changes, once per idempotency key

@@ -160,9 +160,9 @@ function optionTypesOf(methods: readonly Method[]): string[] {
   return ['CallOptions', 'Idempotency', 'Preconditions'].filter((name) => used.has(name)).map((name) => `type ${name}`);
 }
 
-/** Whether it may answer that nothing has changed. */
-function isConditional({ verb, headers }: Method): boolean {
-  return verb === 'get' && headers.includes('If-None-Match');
+/** Whether it may answer that nothing has changed. Lists ask for that with a header only. */
+function isConditional({ verb, headers, isList }: Method): boolean {
+  return verb === 'get' && !isList && headers.includes('If-None-Match');
 }
 
 function signatureOf(method: Method): string {

@@ -7,12 +7,14 @@ import { IsString } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { InProcessConfig } from '../../test/in-process-config.js';
 import {
+  conditionalPage,
   conditionalResponse,
   createApp,
   etagOf,
   loggerModule,
   openApiDocument,
   openApiGaps,
+  PagePreconditions,
   parseJson,
   Preconditions,
   problemOf,
@@ -33,12 +35,21 @@ class SavedNoteDto extends NoteDto {
 }
 
 const VERSION = 3;
+/** What the list has. */
+let text = 'tea';
 /** At the end of a second. */
 const MODIFIED = new Date('2026-11-20T10:00:05.900Z');
 
 @Public()
 @Controller('notes')
 class NotesController {
+  @Get()
+  @ApiOperation({ summary: 'Notes' })
+  @ApiOkResponse({ type: NoteDto })
+  list(@PagePreconditions() preconditions: PagePreconditions, @Res({ passthrough: true }) reply: FastifyReply) {
+    return conditionalPage(reply, preconditions, { text });
+  }
+
   @Get(':id')
   @ApiOperation({ summary: 'A note' })
   @ApiOkResponse({ type: SavedNoteDto })
@@ -207,6 +218,28 @@ describe('a change with If-None-Match (RFC 9110, section 13.1.2)', () => {
     expect((await put({ 'if-match': '"3"', 'if-none-match': '*' })).status).toBe(412);
     expect((await put({ 'if-match': '"2"', 'if-none-match': '"2"' })).status).toBe(412);
     expect((await put({ 'if-match': '"3"', 'if-none-match': '"2"' })).status).toBe(200);
+  });
+});
+
+describe('a list', () => {
+  const list = (headers: Record<string, string> = {}) => call('/notes', { headers });
+
+  it('is sent again only when it has changed', async () => {
+    const first = await list();
+    const etag = first.headers.get('etag') ?? '';
+    const known = await list({ 'if-none-match': `"other", ${etag}` });
+
+    text = 'coffee';
+    const changed = await list({ 'if-none-match': etag });
+
+    expect([first.status, known.status, changed.status]).toEqual([200, 304, 200]);
+    expect([known.text, known.headers.get('etag')]).toEqual(['', etag]);
+    expect(changed.headers.get('etag')).not.toBe(etag);
+  });
+
+  it('ignores If-Match, which has no meaning for it, and refuses a malformed If-None-Match', async () => {
+    expect((await list({ 'if-match': 'x' })).status).toBe(200);
+    expect((await list({ 'if-none-match': 'x' })).status).toBe(400);
   });
 });
 

@@ -70,6 +70,29 @@ export const Preconditions = createParamDecorator(
   ],
 );
 
+/** The only precondition that a page of a list has. */
+export type PagePreconditions = Pick<Preconditions, 'isNotModified'>;
+
+/**
+ * Injects `If-None-Match` into the handler of a list, which answers with {@link conditionalPage}. A malformed one is a 400. The OpenAPI
+ * document gets the header, the ETag and the 304.
+ */
+export const PagePreconditions = createParamDecorator(
+  (_: unknown, context: ExecutionContext): PagePreconditions => {
+    const { 'if-none-match': ifNoneMatch } = requestOf(context).raw.headersDistinct;
+    return preconditionsOf(ifNoneMatch ? { 'if-none-match': ifNoneMatch } : {});
+  },
+  [
+    documentedBy(
+      headerDoc(
+        'If-None-Match',
+        'One or more ETags. If the ETag of the page is one of them, or with `*`, the answer is a 304.',
+        '"p-9fJ2mXUqkYt0b3aWcR5dLw"',
+      ),
+    ),
+  ],
+);
+
 interface EntityTag {
   readonly isWeak: boolean;
   /** Includes the quotes. */

@@ -1,6 +1,7 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Controller, Get, Query, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Caller } from '@twinbox/api-kit';
+import { Caller, conditionalPage, PagePreconditions } from '@twinbox/api-kit';
+import { type FastifyReply } from 'fastify';
 import { OrderListQuery, OrderPageDto } from './order-list.dto.js';
 import { OrderPages } from './order-pages.js';
 
@@ -18,7 +19,12 @@ export class OrderListController {
       'one page, even if orders are placed, changed or cancelled meanwhile.',
   })
   @ApiOkResponse({ type: OrderPageDto })
-  async list(@Query() query: OrderListQuery, @Caller() caller: Caller): Promise<OrderPageDto> {
-    return this.pages.list(query, caller);
+  async list(
+    @Query() query: OrderListQuery,
+    @Caller() caller: Caller,
+    @PagePreconditions() preconditions: PagePreconditions,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<OrderPageDto | undefined> {
+    return conditionalPage(reply, preconditions, await this.pages.list(query, caller));
   }
 }

@@ -5,9 +5,11 @@ import {
   ApiProblems,
   Caller,
   Cause,
+  conditionalPage,
   conditionalResponse,
   IdempotencyKey,
   NoBody,
+  PagePreconditions,
   Preconditions,
   RequireRole,
 } from '@twinbox/api-kit';
@@ -38,8 +40,13 @@ export class PaymentRequestsController {
       'on exactly one page.',
   })
   @ApiOkResponse({ type: PaymentRequestPageDto })
-  async list(@Query() query: PaymentRequestListQuery, @Caller() caller: Caller): Promise<PaymentRequestPageDto> {
-    return this.requests.list(query, caller);
+  async list(
+    @Query() query: PaymentRequestListQuery,
+    @Caller() caller: Caller,
+    @PagePreconditions() preconditions: PagePreconditions,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<PaymentRequestPageDto | undefined> {
+    return conditionalPage(reply, preconditions, await this.requests.list(query, caller));
   }
 
   @Get(':paymentRequestId')

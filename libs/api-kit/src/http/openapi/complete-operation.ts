@@ -9,6 +9,7 @@ import { closeBody, closeParameter, mayBeEmpty } from './request-schemas.js';
 import {
   cacheHeaders,
   etagHeader,
+  pageEtagHeader,
   headersOf,
   lastModifiedHeader,
   replayedHeader,
@@ -42,7 +43,8 @@ export function completeOperation(found: Found, schemas: Schemas, authMode: Auth
   operation.security = securityOf(operation, authMode);
   for (const extension of EXTENSIONS) delete operation[extension];
 
-  if (takesHeader(operation, 'If-None-Match')) documentValidators(found, authMode);
+  if (takesHeader(operation, 'If-Match')) documentValidators(found, authMode);
+  else if (takesHeader(operation, 'If-None-Match')) documentPageValidator(operation);
   for (const [status, response] of Object.entries(operation.responses)) {
     if (!response.description) response.description = status.startsWith('2') ? 'Done.' : 'An error.';
     response.headers = { ...headersOf[Number(status)], ...response.headers, 'X-Request-Id': requestIdHeader };
@@ -107,6 +109,14 @@ function documentValidators({ method, operation: { responses } }: Found, authMod
   for (const [status, response] of Object.entries(responses)) {
     if (status.startsWith('2')) response.headers = { ...headers, ...response.headers };
   }
+}
+
+/** Documents the ETag of a page of a list, and the 304. */
+function documentPageValidator({ responses }: Operation): void {
+  const headers = { ETag: pageEtagHeader };
+  for (const [status, response] of Object.entries(responses))
+    if (status.startsWith('2')) response.headers = { ...headers, ...response.headers };
+  responses['304'] = { description: 'Not modified: `If-None-Match` lists the ETag of the page.', headers };
 }
 
 function addProblems(

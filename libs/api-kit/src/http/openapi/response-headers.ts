@@ -6,6 +6,11 @@ export const etagHeader = {
   description: 'Begins with the version. Send it in `If-Match` or `If-None-Match`.',
   schema: { type: 'string' },
 };
+export const pageEtagHeader = {
+  description:
+    'Identifies the content of this page. Send it in `If-None-Match` to get the page again only if it has changed.',
+  schema: { type: 'string' },
+};
 export const lastModifiedHeader = {
   description:
     'When the resource last changed. Absent if that is not known, or if a later change could still get the same date.',

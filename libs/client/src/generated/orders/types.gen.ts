@@ -731,6 +731,12 @@ export type StockReservedProblem = Problem & {
 
 export type GetOrdersData = {
   body?: never;
+  headers?: {
+    /**
+     * One or more ETags. If the ETag of the page is one of them, or with `*`, the answer is a 304.
+     */
+    'If-None-Match'?: string;
+  };
   path?: never;
   query?: {
     limit?: number;

@@ -402,6 +402,12 @@ export type WebhooksNotConfiguredProblem = Problem & {
 
 export type ListPaymentRequestsData = {
   body?: never;
+  headers?: {
+    /**
+     * One or more ETags. If the ETag of the page is one of them, or with `*`, the answer is a 304.
+     */
+    'If-None-Match'?: string;
+  };
   path?: never;
   query?: {
     limit?: number;
