@@ -1,4 +1,5 @@
 // What the pages of messaging need beyond the shell. The order matters: components that others are made of come first.
+import '@mantine/core/styles/ScrollArea.css';
 import '@mantine/core/styles/FloatingIndicator.css';
 import '@mantine/core/styles/Card.css';
 import '@mantine/core/styles/Checkbox.css';

@@ -1,5 +1,5 @@
 import { Group, NativeSelect } from '@mantine/core';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { type Order } from '@twinbox/client/orders';
 import { useRef } from 'react';
 import { shortId } from '../shared/copyable-id.js';
@@ -32,12 +32,13 @@ const KEYS = [
 /** The list of orders. */
 export function OrdersPage() {
   const search = route.useSearch();
-  const navigate = route.useNavigate();
+  const navigate = useNavigate();
   const list = useOrders(search);
   const box = useRef<HTMLInputElement>(null);
   const lookup = useLookup();
   useShortcuts({ j: () => focusRow(1), k: () => focusRow(-1), '/': () => box.current?.focus() });
-  const change = (changes: OrdersSearch) => void navigate({ search: { ...search, ...changes }, replace: true });
+  const change = (changes: OrdersSearch) =>
+    void navigate({ to: '/orders', search: { ...search, ...changes }, replace: true });
   return (
     <Page title="Orders" aside={<ShortcutsHelp keys={KEYS} />}>
       <Views />
@@ -56,7 +57,7 @@ export function OrdersPage() {
         chosen={search.status ?? []}
         onChange={(status) => change({ status })}
       />
-      <MoreFilters search={search} onChange={(fields) => void navigate({ search: fields })} />
+      <MoreFilters search={search} onChange={(fields) => void navigate({ to: '/orders', search: fields })} />
       <ListTable
         caption="Orders"
         columns={COLUMNS}

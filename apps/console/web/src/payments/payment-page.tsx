@@ -1,6 +1,6 @@
 import { Group, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { type PaymentRequest } from '@twinbox/client/payments';
 import { Card } from '../shared/card.js';
 import { useClients } from '../shared/clients.js';
@@ -95,9 +95,10 @@ function WholePayment({ payment }: { readonly payment: PaymentRequest }) {
 
 function Neighbours({ id }: { readonly id: string }) {
   const search = route.useSearch();
-  const navigate = route.useNavigate();
+  const navigate = useNavigate();
   const { next, previous } = useNeighbours(id, search);
-  const open = (to: string | undefined) => to !== undefined && void navigate({ params: { id: to }, search });
+  const open = (to: string | undefined) =>
+    to !== undefined && void navigate({ to: '/payments/$id', params: { id: to }, search });
   useShortcuts({
     j: () => open(next),
     k: () => open(previous),

@@ -1,5 +1,5 @@
 import { Group, NativeSelect } from '@mantine/core';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { type PaymentRequest } from '@twinbox/client/payments';
 import { useRef } from 'react';
 import { shortId } from '../shared/copyable-id.js';
@@ -31,12 +31,13 @@ const KEYS = [
 /** The list of payments: by default what waits for an operator, newest first. */
 export function PaymentsPage() {
   const search = route.useSearch();
-  const navigate = route.useNavigate();
+  const navigate = useNavigate();
   const list = usePayments(search);
   const box = useRef<HTMLInputElement>(null);
   const lookup = useLookup();
   useShortcuts({ j: () => focusRow(1), k: () => focusRow(-1), '/': () => box.current?.focus() });
-  const change = (changes: PaymentsSearch) => void navigate({ search: { ...search, ...changes }, replace: true });
+  const change = (changes: PaymentsSearch) =>
+    void navigate({ to: '/payments', search: { ...search, ...changes }, replace: true });
   return (
     <Page title="Payments" aside={<ShortcutsHelp keys={KEYS} />}>
       <Group justify="space-between" gap="sm">
@@ -54,7 +55,7 @@ export function PaymentsPage() {
         chosen={search.status ?? ['PENDING']}
         onChange={(chosen) => change({ status: afterChoice(chosen) })}
       />
-      <MoreFilters search={search} onChange={(fields) => void navigate({ search: fields })} />
+      <MoreFilters search={search} onChange={(fields) => void navigate({ to: '/payments', search: fields })} />
       <ListTable caption="Payments" columns={columnsOf(search)} list={list} empty={<NoPayments search={search} />} />
     </Page>
   );

@@ -1,13 +1,51 @@
-import { notifications } from '@mantine/notifications';
 import { describe } from './failure.js';
+
+/** A message in the corner of the page. */
+export interface Notice {
+  readonly id: number;
+  readonly kind: 'done' | 'failure';
+  readonly title?: string;
+  readonly message: string;
+}
+
+const DONE_MS = 6000;
+const MOST = 5;
+const listeners = new Set<() => void>();
+let notices: readonly Notice[] = [];
+let lastId = 0;
 
 /** Shows that a change has been made. */
 export function notifyDone(message: string): void {
-  notifications.show({ message, color: 'green', autoClose: 6000, role: 'status' });
+  const { id } = add({ kind: 'done', message });
+  setTimeout(() => dismiss(id), DONE_MS);
 }
 
-/** Shows an error that has no place of its own on the page. */
+/** Shows an error that has no place of its own on the page, until somebody closes it. */
 export function notifyFailure(error: unknown): void {
   const { heading, text } = describe(error);
-  notifications.show({ title: heading, message: text, color: 'red', autoClose: false });
+  add({ kind: 'failure', title: heading, message: text });
+}
+
+export function dismiss(id: number): void {
+  change(notices.filter((notice) => notice.id !== id));
+}
+
+export function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function currentNotices(): readonly Notice[] {
+  return notices;
+}
+
+function add(notice: Omit<Notice, 'id'>): Notice {
+  const added = { ...notice, id: ++lastId };
+  change([...notices, added].slice(-MOST));
+  return added;
+}
+
+function change(next: readonly Notice[]): void {
+  notices = next;
+  for (const listener of listeners) listener();
 }

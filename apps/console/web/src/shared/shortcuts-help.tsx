@@ -1,43 +1,27 @@
-import { ActionIcon, Group, Kbd, Modal, Stack, Switch, Text } from '@mantine/core';
-import { useDisclosure } from '@mantine/hooks';
+import { ActionIcon } from '@mantine/core';
+import { lazy, Suspense, useState } from 'react';
 import { Icon } from './icon.js';
-import '@mantine/core/styles/Switch.css';
-import { useShortcuts, useShortcutsSetting } from './use-shortcuts.js';
+import { useShortcuts } from './use-shortcuts.js';
 
 interface ShortcutsHelpProps {
   /** The keys of the page, and what they do. */
   readonly keys: readonly (readonly [key: string, does: string])[];
 }
 
-/** A button that lists the keys of a page, and turns them on or off. */
+const ShortcutsDialog = lazy(async () => ({ default: (await import('./shortcuts-dialog.js')).ShortcutsDialog }));
+
+/** A button that lists the keys of a page, and lets people turn them off. */
 export function ShortcutsHelp({ keys }: ShortcutsHelpProps) {
-  const [isOpen, { open, close }] = useDisclosure();
-  const [isOn, setIsOn] = useShortcutsSetting();
-  useShortcuts({ '?': open });
+  const [isOpen, setIsOpen] = useState(false);
+  useShortcuts({ '?': () => setIsOpen(true) });
   return (
     <>
-      <ActionIcon variant="default" size="lg" aria-label="Keyboard shortcuts" onClick={open}>
+      <ActionIcon variant="default" size="lg" aria-label="Keyboard shortcuts" onClick={() => setIsOpen(true)}>
         <Icon name="keyboard" />
       </ActionIcon>
-      <Modal opened={isOpen} onClose={close} title="Keyboard shortcuts">
-        <Stack>
-          <Stack gap={8} component="dl" m={0}>
-            {[...keys, ['?', 'Show this list'] as const].map(([key, does]) => (
-              <Group key={key} justify="space-between">
-                <Text component="dt">{does}</Text>
-                <dd>
-                  <Kbd>{key}</Kbd>
-                </dd>
-              </Group>
-            ))}
-          </Stack>
-          <Switch
-            label="Single keys do this"
-            checked={isOn}
-            onChange={(event) => setIsOn(event.currentTarget.checked)}
-          />
-        </Stack>
-      </Modal>
+      <Suspense>
+        {isOpen && <ShortcutsDialog keys={[...keys, ['?', 'Show this list']]} onClose={() => setIsOpen(false)} />}
+      </Suspense>
     </>
   );
 }

@@ -1,7 +1,7 @@
-import { AppShell, Burger, Group, Text } from '@mantine/core';
+import { Burger, Group, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useSuspenseQuery } from '@tanstack/react-query';
-import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
+import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { missingRole } from './areas.js';
 import { ColorSchemeButton } from './color-scheme-button.js';
@@ -10,6 +10,7 @@ import { OfflineBanner } from './offline-banner.js';
 import { RoleRequired } from './role-required.js';
 import { type SignedIn, sessionQuery } from './session.js';
 import classes from './shell.module.css';
+import { useFocusOnNewPage } from './use-focus-on-new-page.js';
 import { useSessionGuard } from './use-session-guard.js';
 import { UserPanel } from './user-panel.js';
 
@@ -27,59 +28,37 @@ function Frame({ session }: { readonly session: SignedIn }) {
   const role = missingRole(session.user, pathname);
   useEffect(() => close(), [pathname, close]);
   return (
-    <AppShell
-      header={{ height: 56 }}
-      navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !isOpen } }}
-      padding={{ base: 'sm', sm: 'lg' }}
-    >
+    <>
       <a className={classes['skip']} href="#main">
         Skip to the content
       </a>
-      <AppShell.Header className={classes['bar']}>
-        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-          <Group gap="xs" wrap="nowrap">
-            <Burger
-              opened={isOpen}
-              onClick={toggle}
-              hiddenFrom="sm"
-              size="sm"
-              aria-label={isOpen ? 'Close the navigation' : 'Open the navigation'}
-              aria-expanded={isOpen}
-            />
-            <Link to="/" className={classes['brand']}>
-              <img src="/twinbox.svg" alt="" width={28} height={28} />
-              <Text fw={700} component="span">
-                Twinbox
-              </Text>
-            </Link>
-          </Group>
-          <ColorSchemeButton />
+      <header className={classes['header']}>
+        <Group gap="xs" wrap="nowrap">
+          <Burger
+            opened={isOpen}
+            onClick={toggle}
+            hiddenFrom="sm"
+            size="sm"
+            aria-label={isOpen ? 'Close the navigation' : 'Open the navigation'}
+            aria-expanded={isOpen}
+          />
+          <Link to="/" className={classes['brand']}>
+            <img src="/twinbox.svg" alt="" width={28} height={28} />
+            <Text fw={700} component="span">
+              Twinbox
+            </Text>
+          </Link>
         </Group>
-      </AppShell.Header>
-      <AppShell.Navbar p="xs" className={classes['bar']}>
-        <AppShell.Section grow>
-          <Navigation user={session.user} />
-        </AppShell.Section>
+        <ColorSchemeButton />
+      </header>
+      <div className={classes['side']} data-open={isOpen}>
+        <Navigation user={session.user} />
         <UserPanel user={session.user} />
-      </AppShell.Navbar>
-      <AppShell.Main id="main" tabIndex={-1}>
+      </div>
+      <main id="main" tabIndex={-1} className={classes['main']}>
         <OfflineBanner />
         {role ? <RoleRequired role={role} /> : <Outlet />}
-      </AppShell.Main>
-    </AppShell>
-  );
-}
-
-/** Moves the focus to the heading of a new page, so that screen readers announce it and the keyboard continues there. */
-function useFocusOnNewPage(): void {
-  const router = useRouter();
-  useEffect(
-    () =>
-      router.subscribe('onRendered', ({ fromLocation, pathChanged }) => {
-        if (!fromLocation || !pathChanged) return;
-        const main = document.querySelector<HTMLElement>('main');
-        (main?.querySelector<HTMLElement>('h1[tabindex]') ?? main)?.focus({ preventScroll: true });
-      }),
-    [router],
+      </main>
+    </>
   );
 }

@@ -62,7 +62,7 @@ export const cssVariables: CSSVariablesResolver = (theme) => {
         light: `${color}-0`,
         'light-hover': `${color}-1`,
         'light-color': `${color}-9`,
-        outline: `${color}-8`,
+        outline: `${color}-9`,
         text: `${color}-9`,
       })),
       ...orangeAndYellow,

@@ -1,4 +1,5 @@
 import { Table, VisuallyHidden } from '@mantine/core';
+import '@mantine/core/styles/ScrollArea.css';
 import { wordsOf } from '../../shared/step-list.js';
 import { durationText } from '../../shared/time-text.js';
 import { Time } from '../../shared/time.js';

@@ -1,6 +1,7 @@
-import { Button, Group, Paper, SimpleGrid } from '@mantine/core';
+import { Button, Group, Paper } from '@mantine/core';
 import { type ReactNode, type SubmitEvent, useState } from 'react';
 import { Icon } from '../icon.js';
+import classes from './filter-form.module.css';
 
 interface FilterFormProps {
   /** How many filters are set, which the button shows while they are hidden. */
@@ -33,9 +34,7 @@ export function FilterForm({ count, children, onApply, onClear }: FilterFormProp
       </Button>
       {isOpen && (
         <Paper withBorder p="md" mt="xs" component="form" onSubmit={submit}>
-          <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
-            {children}
-          </SimpleGrid>
+          <div className={classes['fields']}>{children}</div>
           <Group mt="md" gap="xs">
             <Button type="submit" size="xs">
               Apply

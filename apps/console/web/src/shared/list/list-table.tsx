@@ -1,9 +1,10 @@
-import { Button, Center, Table, VisuallyHidden } from '@mantine/core';
+import { Button, Center, VisuallyHidden } from '@mantine/core';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import { Failure } from '../failure.js';
 import { Loading } from '../states.js';
 import classes from './list-table.module.css';
+import { useArrowKeys } from './use-arrow-keys.js';
 import { useKeptFocus } from './use-kept-focus.js';
 import { type List } from './use-list.js';
 
@@ -33,6 +34,7 @@ export function ListTable<T extends { readonly id: string }>({ caption, columns,
   const { items, isPending, isError, error, refetch, fetchStatus } = list;
   const body = useRef<HTMLTableSectionElement>(null);
   useKeptFocus(body, items);
+  useArrowKeys(body);
   const rows = useWindowVirtualizer({
     count: items.length,
     estimateSize: () => ROW_PX,
@@ -54,28 +56,28 @@ export function ListTable<T extends { readonly id: string }>({ caption, columns,
     <>
       {isError && <Failure error={error} onRetry={refetch} title="The list could not be refreshed." />}
       <div className={classes['frame']}>
-        <Table className={classes['table']} highlightOnHover aria-rowcount={list.hasNextPage ? -1 : items.length + 1}>
+        <table className={classes['table']} aria-rowcount={list.hasNextPage ? -1 : items.length + 1}>
           <caption>
             <VisuallyHidden>{caption}</VisuallyHidden>
           </caption>
-          <Table.Thead>
-            <Table.Tr aria-rowindex={1}>
+          <thead>
+            <tr aria-rowindex={1}>
               {columns.map(({ title, align, from }) => (
-                <Table.Th key={title} scope="col" data-align={align} data-from={from}>
+                <th key={title} scope="col" data-align={align} data-from={from}>
                   {title}
-                </Table.Th>
+                </th>
               ))}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody ref={body} onKeyDown={moveInRows}>
+            </tr>
+          </thead>
+          <tbody ref={body}>
             <Space height={before} />
             {visible.map(({ index, key }) => {
               const item = items[index];
               return item && <Row key={key} item={item} index={index} columns={columns} />;
             })}
             <Space height={after} />
-          </Table.Tbody>
-        </Table>
+          </tbody>
+        </table>
       </div>
       <More list={list} />
     </>
@@ -90,13 +92,13 @@ interface RowProps<T> {
 
 function Row<T extends { readonly id: string }>({ item, index, columns }: RowProps<T>) {
   return (
-    <Table.Tr data-id={item.id} aria-rowindex={index + 2} className={classes['row']}>
+    <tr data-id={item.id} aria-rowindex={index + 2} className={classes['row']}>
       {columns.map(({ title, cell, align, from }) => (
-        <Table.Td key={title} data-align={align} data-from={from}>
+        <td key={title} data-align={align} data-from={from}>
           {cell(item)}
-        </Table.Td>
+        </td>
       ))}
-    </Table.Tr>
+    </tr>
   );
 }
 
@@ -122,20 +124,4 @@ function useNextPage<T extends { readonly id: string }>(list: List<T>, last: num
   useEffect(() => {
     if (isNear && hasNextPage && !isFetching) void fetchNextPage();
   }, [isNear, hasNextPage, isFetching, fetchNextPage]);
-}
-
-const STEPS: Readonly<Record<string, 'nextElementSibling' | 'previousElementSibling'>> = {
-  ArrowDown: 'nextElementSibling',
-  ArrowUp: 'previousElementSibling',
-};
-
-/** Moves from row to row with the arrow keys. */
-function moveInRows(event: KeyboardEvent): void {
-  const step = STEPS[event.key];
-  const row = event.target instanceof Element ? event.target.closest('tr') : null;
-  const link = step && row?.[step]?.querySelector<HTMLElement>('a');
-  if (!link) return;
-  event.preventDefault();
-  link.focus();
-  link.scrollIntoView({ block: 'nearest' });
 }
