@@ -25,6 +25,8 @@ export interface EventsOptions extends Pick<CallOptions, 'signal' | 'headers'> {
    * the token has expired. The iterator resumes it by itself.
    */
   readonly onInterrupted?: (reason: TwinboxProblem | TwinboxConnectionError | undefined) => void;
+  /** Called when the stream is open again after it was interrupted, before what was missed. */
+  readonly onResumed?: () => void;
 }
 
 const SILENCE_MS = 40_000;
@@ -50,6 +52,7 @@ export class LiveUpdates<E extends Positioned> {
   private isLoaded: boolean;
   private hasEvent = false;
   private wasOpen = false;
+  private isInterrupted = false;
   private failures = 0;
   private pauseMs = 0;
   private firstPauseMs = PAUSE.first;
@@ -111,6 +114,7 @@ export class LiveUpdates<E extends Positioned> {
     if (!this.isLoaded) this.startFrom(undefined);
     // Its first id comes before the latest event, which a stream that resumes from there would not send.
     else if (this.stream.beginsWithLatest && !this.hasEvent) this.startFrom(this.options.lastEventId);
+    this.isInterrupted = true;
     onInterrupted?.(reason);
   }
 
@@ -132,6 +136,8 @@ export class LiveUpdates<E extends Positioned> {
     if (this.lastEventId === undefined) return;
     if (!this.isLoaded) await this.options.load?.();
     this.isLoaded = true;
+    if (this.isInterrupted) this.options.onResumed?.();
+    this.isInterrupted = false;
     this.wasOpen = true;
     this.failures = 0;
   }

@@ -243,6 +243,20 @@ describe('a token provider', () => {
 });
 
 describe('live updates', () => {
+  it('say when they are interrupted, and when they are resumed', async () => {
+    answers = [stream(`retry: 1\nid: 1\n\n${anEvent(2)}`), stream(`id: 3\n\n${anEvent(4)}`)];
+    const log: unknown[] = [];
+    const updates = client().watchOrders({
+      load: () => log.push('loaded'),
+      onInterrupted: () => log.push('interrupted'),
+      onResumed: () => log.push('resumed'),
+    });
+
+    for await (const { position } of updates) if (log.push(position) && position === 4) break;
+
+    expect(log).toEqual(['loaded', 2, 'interrupted', 'resumed', 4]);
+  });
+
   it('begin again when loading fails with an error that may pass', async () => {
     answers = [stream('retry: 1\nid: 1\n\n'), html(503), stream(`id: 2\n\n${anEvent(3)}`), json({ id: 'x' })];
     const interruptions: unknown[] = [];
