@@ -1,7 +1,8 @@
 import './styles.js';
 import { Badge, SegmentedControl } from '@mantine/core';
-import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { type MessagingOverview } from '@twinbox/client/admin';
+import { type ReactNode } from 'react';
 import { Page } from '../shared/page.js';
 import { count } from './flow/flow.js';
 import classes from './layout.module.css';
@@ -9,7 +10,7 @@ import { type ServiceName, SERVICES, useService } from './service.js';
 import { useOverview } from './use-messaging.js';
 
 /** The frame of all pages of messaging: which service, and what of it. */
-export function MessagingLayout() {
+export function MessagingLayout({ children }: { readonly children: ReactNode }) {
   const service = useService();
   const navigate = useNavigate();
   return (
@@ -25,7 +26,7 @@ export function MessagingLayout() {
       }
     >
       <Tabs service={service} />
-      <Outlet />
+      {children}
     </Page>
   );
 }

@@ -11,51 +11,49 @@ export function messagingRoutes<Parent extends AnyRoute>(parent: Parent) {
       throw redirect({ to: '/messaging/$service', params: { service: 'orders' } });
     },
   });
-  const service = createRoute({
+  const page = <Path extends string>(path: Path) => ({
     getParentRoute: () => parent,
-    path: '/messaging/$service',
-    params: { parse: ({ service }) => ({ service: serviceOf(service) }) },
-    component: lazyRouteComponent(() => import('./layout.js'), 'MessagingLayout'),
+    path: `/messaging/$service${path}` as const,
+    params: { parse: ({ service }: { service: string }) => ({ service: serviceOf(service) }) },
   });
-  const page = <Path extends string>(path: Path) => ({ getParentRoute: () => service, path });
   return [
     start,
-    service.addChildren([
-      createRoute({ ...page('/'), component: lazyRouteComponent(() => import('./flow/flow-page.js'), 'FlowPage') }),
-      createRoute({
-        ...page('/dead-letters'),
-        validateSearch: lettersSearch,
-        component: lazyRouteComponent(() => import('./dead/letters-page.js'), 'LettersPage'),
-      }),
-      createRoute({
-        ...page('/parked'),
-        validateSearch: parkedSearch,
-        component: lazyRouteComponent(() => import('./parked/parked-page.js'), 'ParkedPage'),
-      }),
-      createRoute({
-        ...page('/dead-jobs'),
-        validateSearch: jobsSearch,
-        component: lazyRouteComponent(() => import('./dead/jobs-page.js'), 'JobsPage'),
-      }),
-      createRoute({
-        ...page('/operations'),
-        validateSearch: operationsSearch,
-        component: lazyRouteComponent(() => import('./operations/operations-page.js'), 'OperationsPage'),
-      }),
-      createRoute({
-        ...page('/operations/$id'),
-        component: lazyRouteComponent(() => import('./operations/operation-page.js'), 'OperationPage'),
-      }),
-      createRoute({
-        ...page('/replay'),
-        component: lazyRouteComponent(() => import('./replay/replay-page.js'), 'ReplayPage'),
-      }),
-      createRoute({
-        ...page('/audit'),
-        validateSearch: auditSearch,
-        component: lazyRouteComponent(() => import('./audit/audit-page.js'), 'AuditPage'),
-      }),
-    ]),
+    createRoute({ ...page(''), component: lazyRouteComponent(() => import('./flow/flow-page.js'), 'FlowPage') }),
+    createRoute({
+      ...page('/dead-letters'),
+      validateSearch: lettersSearch,
+      component: lazyRouteComponent(() => import('./dead/letters-page.js'), 'LettersPage'),
+    }),
+    createRoute({
+      ...page('/parked'),
+      validateSearch: parkedSearch,
+      component: lazyRouteComponent(() => import('./parked/parked-page.js'), 'ParkedPage'),
+    }),
+    createRoute({
+      ...page('/dead-jobs'),
+      validateSearch: jobsSearch,
+      component: lazyRouteComponent(() => import('./dead/jobs-page.js'), 'JobsPage'),
+    }),
+    createRoute({
+      ...page('/operations'),
+      validateSearch: operationsSearch,
+      component: lazyRouteComponent(() => import('./operations/operations-page.js'), 'OperationsPage'),
+    }),
+    createRoute({
+      getParentRoute: () => parent,
+      path: '/messaging/$service/operations/$id',
+      params: { parse: ({ service, id }: { service: string; id: string }) => ({ service: serviceOf(service), id }) },
+      component: lazyRouteComponent(() => import('./operations/operation-page.js'), 'OperationPage'),
+    }),
+    createRoute({
+      ...page('/replay'),
+      component: lazyRouteComponent(() => import('./replay/replay-page.js'), 'ReplayPage'),
+    }),
+    createRoute({
+      ...page('/audit'),
+      validateSearch: auditSearch,
+      component: lazyRouteComponent(() => import('./audit/audit-page.js'), 'AuditPage'),
+    }),
   ] as const;
 }
 

@@ -1,4 +1,4 @@
-import { getRouteApi } from '@tanstack/react-router';
+import { useParams } from '@tanstack/react-router';
 import { hasRole, useSession } from '../shell/session.js';
 
 /** A service whose messaging the console shows. */
@@ -9,11 +9,11 @@ export const SERVICES: readonly { readonly value: ServiceName; readonly label: s
   { value: 'payments', label: 'payment-service' },
 ];
 
-const route = getRouteApi('/messaging/$service');
-
 /** The service whose pages are shown. */
 export function useService(): ServiceName {
-  return route.useParams().service;
+  const { service } = useParams({ strict: false });
+  if (service === undefined) throw new Error('This page is not one of a service.');
+  return service;
 }
 
 /** Whether the signed-in person may change something here. The services check it again. */

@@ -15,7 +15,7 @@ export function CartButton() {
       variant={count > 0 ? 'filled' : 'default'}
       leftSection={<Icon name="shop" />}
     >
-      <span role="status">
+      <span aria-live="polite">
         Cart: {count} {count === 1 ? 'piece' : 'pieces'}
       </span>
     </Button>

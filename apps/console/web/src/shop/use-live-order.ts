@@ -44,8 +44,9 @@ async function follow(orders: OrdersClient, orderId: string, signal: AbortSignal
     change((before) => ({ order, steps: withSteps(before.steps, steps), isLive: true }));
   };
   const onInterrupted = () => change(() => ({ isLive: false }));
+  const onResumed = () => change(() => ({ isLive: true }));
   try {
-    for await (const step of orders.watchOrder({ orderId }, { signal, load, onInterrupted })) {
+    for await (const step of orders.watchOrder({ orderId }, { signal, load, onInterrupted, onResumed })) {
       change((before) => ({ steps: withSteps(before.steps, [step]), isLive: true }));
       const order = await orders.getOrder({ orderId }, { signal });
       change((before) => (before.order && before.order.version > order.version ? {} : { order }));

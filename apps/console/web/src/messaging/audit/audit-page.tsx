@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { type AuditEntry } from '@twinbox/client/admin';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { LoadedList } from '../list/loaded-list.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
@@ -15,6 +16,14 @@ const route = getRouteApi('/messaging/$service/audit');
 
 /** Who changed what, when and why, the latest first, and who was refused. */
 export function AuditPage() {
+  return (
+    <MessagingLayout>
+      <Audit />
+    </MessagingLayout>
+  );
+}
+
+function Audit() {
   const search = route.useSearch();
   const { admin, service } = useAdmin();
   const options = auditQuery(admin, service, search);

@@ -1,4 +1,4 @@
-import { Drawer, Stack, Title } from '@mantine/core';
+import { Drawer, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
@@ -18,7 +18,11 @@ export function DetailDrawer<T>({ title, query: { data, error }, onClose, childr
       onClose={onClose}
       position="right"
       size="xl"
-      title={title}
+      title={
+        <Text fw={650} size="lg">
+          {title}
+        </Text>
+      }
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {data ? <Stack>{children(data)}</Stack> : error ? <Failure error={error} /> : <Loading />}
@@ -28,11 +32,11 @@ export function DetailDrawer<T>({ title, query: { data, error }, onClose, childr
 
 export function Section({ title, children }: { readonly title: string; readonly children: ReactNode }) {
   return (
-    <section aria-label={title}>
+    <div>
       <Title order={3} size="h6" mb={4}>
         {title}
       </Title>
       {children}
-    </section>
+    </div>
   );
 }

@@ -6,6 +6,7 @@ import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
 import { notifyDone } from '../../shared/notify.js';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { BulkBar } from '../bulk/bulk-bar.js';
 import { LoadedList } from '../list/loaded-list.js';
 import { useReload } from '../list/use-reload.js';
@@ -22,6 +23,14 @@ const route = getRouteApi('/messaging/$service/dead-jobs');
 
 /** Dead jobs by cause, one by one, and in bulk. */
 export function JobsPage() {
+  return (
+    <MessagingLayout>
+      <DeadJobs />
+    </MessagingLayout>
+  );
+}
+
+function DeadJobs() {
   const search = route.useSearch();
   const change = useSearchChange();
   const { admin, service } = useAdmin();

@@ -7,6 +7,7 @@ import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
 import { notifyDone } from '../../shared/notify.js';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { BulkBar } from '../bulk/bulk-bar.js';
 import { LoadedList } from '../list/loaded-list.js';
 import { useReload } from '../list/use-reload.js';
@@ -27,6 +28,14 @@ type Letter = InboxLetter | OutboxLetter;
 
 /** Dead letters by cause, one by one, and in bulk. */
 export function LettersPage() {
+  return (
+    <MessagingLayout>
+      <DeadLetters />
+    </MessagingLayout>
+  );
+}
+
+function DeadLetters() {
   const search = route.useSearch();
   const { admin, service } = useAdmin();
   const causes = useQuery(letterCausesQuery(admin, service));

@@ -2,6 +2,7 @@ import { Card, Stack, Title } from '@mantine/core';
 import { lazy, Suspense, useMemo } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
+import { MessagingLayout } from '../layout.js';
 import { useOverview, useReadings } from '../use-messaging.js';
 import { flowOf } from './flow.js';
 import { IncidentList } from './incident-list.js';
@@ -15,6 +16,14 @@ const RatesPanel = lazy(async () => ({ default: (await import('../rates/rates-pa
 
 /** How messages flow through a service, what is stuck, and the switches to stop and start its parts. */
 export function FlowPage() {
+  return (
+    <MessagingLayout>
+      <FlowOfService />
+    </MessagingLayout>
+  );
+}
+
+function FlowOfService() {
   const { data, error, refetch } = useOverview();
   const readings = useReadings();
   const flow = useMemo(() => data && flowOf(data, trendOf(readings)), [data, readings]);

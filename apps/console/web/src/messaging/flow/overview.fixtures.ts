@@ -39,10 +39,11 @@ export function aConsumer(values: Partial<ConsumerOverview> = {}): ConsumerOverv
     consumer: 'payment-service',
     topic: 'order.events',
     paused: null,
-    group: { lag: 0, partitions: [], state: 'Stable', members: 1 },
+    group: { lag: 0, partitions: [], state: 'Stable', members: 1, overdue: 0 },
     inFlight: 0,
     inFlightSince: null,
     parked: 0,
+    latestFailure: null,
     oldestParkedSeconds: 0,
     deadLetters: 0,
     processedPerSecond: 12,
@@ -60,6 +61,7 @@ export function aQueue(values: Partial<QueueOverview> = {}): QueueOverview {
     retrying: 0,
     scheduled: 0,
     dead: 0,
+    latestFailure: null,
     ...values,
   };
 }

@@ -3,7 +3,11 @@ import { type OverviewProblem } from '@twinbox/client/admin';
 import { Time } from '../../shared/time.js';
 import classes from './problem-list.module.css';
 
-const COLORS = { failing: 'red', attention: 'orange', paused: 'gray' } as const;
+const BADGES = {
+  failing: { color: 'red', variant: 'filled' },
+  attention: { color: 'red', variant: 'light' },
+  paused: { color: 'gray', variant: 'light' },
+} as const;
 
 /** What needs an operator, the most severe first. It is read out when it changes. */
 export function ProblemList({ problems }: { readonly problems: readonly OverviewProblem[] }) {
@@ -14,7 +18,7 @@ export function ProblemList({ problems }: { readonly problems: readonly Overview
         <ul className={classes['list']} data-severity={first.severity}>
           {problems.map(({ severity, component, problem, since }) => (
             <li key={`${component} ${problem}`} className={classes['item']}>
-              <Badge color={COLORS[severity]} variant="light" tt="none">
+              <Badge {...BADGES[severity]} tt="none">
                 {severity}
               </Badge>
               <b>{component}</b>

@@ -13,7 +13,8 @@ const TITLE_LENGTH = 26;
 export function StageBox({ box, at }: { readonly box: Box; readonly at: string }) {
   const { title, figure, facts, since } = box.stage;
   const duration = since === null ? undefined : `for ${seconds((Date.parse(at) - Date.parse(since)) / 1000)}`;
-  const name = [`${box.lane}, ${title}: ${figure}`, ...facts.map(({ text }) => text), duration].filter(Boolean);
+  // In the order of the texts in the box, which people who speak to their computer read.
+  const name = [box.lane, title, duration, figure, ...facts.map(({ text }) => text)].filter(Boolean);
   return (
     <BoxLink box={box} name={name.join(', ')}>
       <BoxContent box={box} duration={duration} />
@@ -29,15 +30,15 @@ function BoxContent({ box, duration }: { readonly box: Box; readonly duration: s
       <rect className={classes['frame']} x={x} y={y} width={BOX_WIDTH} height={height} rx={8} />
       <rect className={classes['edge']} x={x} y={y + 8} width={4} height={height - 16} rx={2} />
       <text className={classes['title']} x={x + 16} y={y + 22}>
-        {fitted(title, duration ? TITLE_LENGTH - duration.length - 1 : TITLE_LENGTH)}
+        {`${fitted(title, duration ? TITLE_LENGTH - duration.length - 1 : TITLE_LENGTH)} `}
       </text>
       {duration && (
         <text className={classes['since']} x={x + BOX_WIDTH - 10} y={y + 22} textAnchor="end">
-          {duration}
+          {`${duration} `}
         </text>
       )}
       <text className={classes['figure']} x={x + 16} y={y + 47}>
-        {figure}
+        {`${figure} `}
       </text>
       {facts.map(({ text, health }, n) => (
         <text
@@ -47,7 +48,7 @@ function BoxContent({ box, duration }: { readonly box: Box; readonly duration: s
           x={x + 16}
           y={y + HEAD_HEIGHT + 10 + n * FACT_HEIGHT}
         >
-          {fitted(text, FACT_LENGTH)}
+          {`${fitted(text, FACT_LENGTH)} `}
         </text>
       ))}
     </>

@@ -1,7 +1,8 @@
-import { Button, Group, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, Group, Stack, Text } from '@mantine/core';
 import { type InfiniteData, type UseInfiniteQueryResult } from '@tanstack/react-query';
 import { useCallback, useMemo } from 'react';
 import { Failure } from '../../shared/failure.js';
+import { Empty, Loading } from '../../shared/states.js';
 import { count } from '../flow/flow.js';
 import { type Column, VirtualTable } from './virtual-table.js';
 
@@ -31,7 +32,7 @@ export function LoadedList<T>({ query, onReload, name, noun, total, ...table }: 
   const onNearEnd = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
-  if (isPending) return <Skeleton height={240} aria-label={`Loading ${noun}`} />;
+  if (isPending) return <Loading what={`Loading ${noun}`} />;
   if (rows.length === 0 && error) return <Failure error={error} onRetry={onReload} />;
   const reload = (
     <Button size="compact-sm" variant="default" loading={isFetching} onClick={onReload}>
@@ -40,10 +41,9 @@ export function LoadedList<T>({ query, onReload, name, noun, total, ...table }: 
   );
   if (rows.length === 0)
     return (
-      <Group justify="space-between">
-        <Text c="dimmed">There are no {noun}.</Text>
+      <Empty title={`There are no ${noun}.`} icon="check">
         {reload}
-      </Group>
+      </Empty>
     );
   return (
     <Stack gap="xs">

@@ -8,6 +8,7 @@ import { ConfirmDialog } from '../../shared/confirm-dialog.js';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { Facts } from '../dead/facts.js';
 import { operationQuery } from '../queries.js';
 import { useIsAdmin } from '../service.js';
@@ -20,6 +21,14 @@ const route = getRouteApi('/messaging/$service/operations/$id');
 
 /** One operation and its progress, live until it has ended. */
 export function OperationPage() {
+  return (
+    <MessagingLayout>
+      <OneOperation />
+    </MessagingLayout>
+  );
+}
+
+function OneOperation() {
   const { id } = route.useParams();
   const { admin, service } = useAdmin();
   const { data, error, refetch } = useQuery(operationQuery(admin, service, id));

@@ -2,7 +2,7 @@ import { type Progress } from './progress.js';
 
 export const COLORS: Readonly<Record<Progress['outcome'], string>> = {
   running: 'blue',
-  good: 'green',
+  good: 'pine',
   stopped: 'gray',
   bad: 'red',
 };

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { type Operation } from '@twinbox/client/admin';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { LoadedList } from '../list/loaded-list.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
@@ -17,6 +18,14 @@ const route = getRouteApi('/messaging/$service/operations');
 
 /** Changes of many messages or jobs, and replays, the latest first. */
 export function OperationsPage() {
+  return (
+    <MessagingLayout>
+      <Operations />
+    </MessagingLayout>
+  );
+}
+
+function Operations() {
   const { state } = route.useSearch();
   const change = useSearchChange();
   const { admin, service } = useAdmin();

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { type ParkedMessage } from '@twinbox/client/admin';
 import { Time } from '../../shared/time.js';
+import { MessagingLayout } from '../layout.js';
 import { LoadedList } from '../list/loaded-list.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
@@ -17,6 +18,14 @@ const route = getRouteApi('/messaging/$service/parked');
 
 /** Messages that wait for another attempt, or behind an earlier message of their key. */
 export function ParkedPage() {
+  return (
+    <MessagingLayout>
+      <ParkedMessages />
+    </MessagingLayout>
+  );
+}
+
+function ParkedMessages() {
   const search = route.useSearch();
   const change = useSearchChange();
   const { admin, service } = useAdmin();

@@ -3,6 +3,7 @@ import { useMutation } from '@tanstack/react-query';
 import { type DryRun } from '@twinbox/client/admin';
 import { type SubmitEvent, useState } from 'react';
 import { Failure } from '../../shared/failure.js';
+import { MessagingLayout } from '../layout.js';
 import { useIsAdmin } from '../service.js';
 import { useAdmin } from '../use-messaging.js';
 import { ReplayDialog } from './replay-dialog.js';
@@ -10,6 +11,14 @@ import { EMPTY, type ReplayForm, replayOf } from './replay-filter.js';
 
 /** Publishes messages again that the outbox still has. The dry run comes first, and shows what would be published. */
 export function ReplayPage() {
+  return (
+    <MessagingLayout>
+      <Replay />
+    </MessagingLayout>
+  );
+}
+
+function Replay() {
   const isAdmin = useIsAdmin();
   const { admin } = useAdmin();
   const [form, setForm] = useState(EMPTY);
