@@ -46,8 +46,9 @@ function Checkout({ cart }: { readonly cart: Cart }) {
         { idempotencyKey },
       ),
     async ({ id }) => {
-      await navigate({ to: '/shop/orders/$id', params: { id } });
+      // First, because somebody may close the page while the next one is loaded.
       change(() => []);
+      await navigate({ to: '/shop/orders/$id', params: { id } });
     },
   );
   return (
