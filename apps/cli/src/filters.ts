@@ -14,7 +14,7 @@ export const messageFilters = (): Option[] => [
 
 /** The filters of what has died. */
 export const deathFilters = (): Option[] => [
-  new Option('--cause <cause>', 'with this cause, as "causes" prints it'),
+  new Option('--cause <cause>', 'with this cause, as "causes" prints it for a shell'),
   new Option('--died-after <time>', since).argParser((text) => timeOption(text)),
   new Option('--died-before <time>', since).argParser((text) => timeOption(text)),
 ];

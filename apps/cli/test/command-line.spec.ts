@@ -9,6 +9,7 @@ import { Cli } from '../src/cli.js';
 import { difference } from '../src/edit.js';
 import { timeOption } from '../src/lists.js';
 import { createProgram } from '../src/program.js';
+import { shellWord } from '../src/shell-word.js';
 import { Terminal } from '../src/terminal.js';
 import { cell, duration, table } from '../src/text.js';
 import { runCommand } from './command-line.js';
@@ -237,6 +238,28 @@ it('a time may be given as how long ago it was', () => {
   expect(timeOption('3d', now)).toBe('2026-11-27T12:00:00.000Z');
   expect(timeOption('2026-11-30T12:00:00+01:00', now)).toBe('2026-11-30T11:00:00.000Z');
   expect(timeOption('2026-11-30', now)).toBe('2026-11-30T00:00:00.000Z');
+});
+
+it('a word for a shell stands for exactly its text, and shows no control character', async () => {
+  const texts = [
+    'plain',
+    '',
+    '=ls',
+    '-x',
+    "it's  two",
+    '$HOME `id` "x" \\n',
+    'a\nb\tc\u001B[2J',
+    '\u009B\u202E\u{E0041}é…\u00A0',
+    "\n'\\'",
+  ];
+
+  const words = texts.map(shellWord);
+  const { stdout } = await promisify(execFile)('bash', ['-c', `printf '%s\\0' ${words.join(' ')}`], {
+    env: { ...process.env, LC_ALL: 'C.UTF-8' },
+  });
+
+  expect(stdout.split('\0').slice(0, -1)).toEqual(texts);
+  expect(words.join('')).not.toMatch(/(?! )[\p{Cc}\p{Cf}\p{Z}]/u);
 });
 
 it('an edit shows the lines that differ only', () => {

@@ -203,6 +203,34 @@ describe('a look', () => {
     expect(shown.stdout).toContain(NOBODY);
   });
 
+  it('at causes prints each whole at a narrow terminal, as an option for a shell that retries those', async () => {
+    const error = `It's \\ "failed":\n  twice  and ${'again and '.repeat(20)}\u009B\u202Eagain`;
+    await aDeadLetter({ type: 'OrderExpired', error });
+    const terminal = { typed: '', columns: 80 };
+
+    const { stdout } = await as('operator', terminal)('dead-letters', 'causes', '--type', 'OrderExpired');
+    const [, option = ''] = /^  --cause (.*)$/m.exec(stdout) ?? [];
+    const shell = await promisify(execFile)('bash', ['-c', `printf %s ${option}`]);
+    const { items } = await json<{ items: { cause: string }[] }>(
+      'operator',
+      'dead-letters',
+      'list',
+      '--cause',
+      shell.stdout,
+    );
+    const causes = await json<{ items: { cause: string }[] }>(
+      'operator',
+      'dead-letters',
+      'causes',
+      '--type',
+      'OrderExpired',
+    );
+
+    expect(causes.items).toMatchObject([{ cause: shell.stdout }]);
+    expect(items).toMatchObject([{ type: 'OrderExpired', error }]);
+    expect(option).toMatch(/^\$'[\x20-\x7E…]+'$/);
+  });
+
   it('at causes says if these are not all', async () => {
     const words = Array.from(
       { length: 101 },

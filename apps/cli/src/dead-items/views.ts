@@ -1,8 +1,11 @@
-import { type AdminClient } from '@twinbox/client/admin';
+import { type AdminClient, type CauseGroup } from '@twinbox/client/admin';
 import { type Session } from '../cli.js';
+import { type ServiceName } from '../connection.js';
 import { details } from '../details.js';
 import { type ListOptions, printList } from '../lists.js';
 import { servicesOf } from '../reference.js';
+import { shellWord } from '../shell-word.js';
+import { type Terminal } from '../terminal.js';
 import { table, time } from '../text.js';
 import { type DeadItems, filterOf, type OneOptions, type WithHistory } from './dead-items.js';
 
@@ -29,20 +32,23 @@ export async function causes<Item, Whole extends WithHistory, Id>(
   const answers = await Promise.all(groups);
   const found = answers.flatMap(({ causes }) => causes);
   const complete = answers.every((answer) => answer.complete);
-  terminal.result({ items: found, complete }, () =>
-    table(terminal, found, [
-      { title: 'SERVICE', value: ({ service }) => service },
-      { title: 'COUNT', value: ({ count }) => count, align: 'right' },
-      { title: 'OLDEST', value: ({ oldest }) => time(oldest) },
-      { title: 'NEWEST', value: ({ newest }) => time(newest) },
-      { title: 'TYPES', value: ({ types }) => types.map((type) => type ?? '-').join(', '), isElastic: true },
-      { title: 'CAUSE', value: ({ cause }) => cause, isElastic: true },
-    ]),
-  );
+  terminal.result({ items: found, complete }, () => causesText(terminal, found));
   if (!complete && !terminal.json)
     terminal.note(
       `These are not all causes, because only the newest ${items.noun}s are counted. A filter, such as --died-before, shows others.`,
     );
+}
+
+/** Returns a table with each cause below its row, as an option that can be copied: nothing of it is shortened. */
+function causesText(terminal: Terminal, found: readonly (CauseGroup & { readonly service: ServiceName })[]): string {
+  const [head, ...rows] = table(terminal, found, [
+    { title: 'SERVICE', value: ({ service }) => service },
+    { title: 'COUNT', value: ({ count }) => count, align: 'right' },
+    { title: 'OLDEST', value: ({ oldest }) => time(oldest) },
+    { title: 'NEWEST', value: ({ newest }) => time(newest) },
+    { title: 'TYPES', value: ({ types }) => types.map((type) => type ?? '-').join(', '), isElastic: true },
+  ]).split('\n');
+  return [head, ...rows.map((row, n) => `${row}\n  --cause ${shellWord(found[n]?.cause ?? '')}`)].join('\n');
 }
 
 export async function show<Item, Whole extends WithHistory, Id>(
