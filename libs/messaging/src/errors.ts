@@ -6,6 +6,14 @@ export class PermanentError extends Error {
   override readonly name = 'PermanentError';
 }
 
+/**
+ * An operator has asked for something that is invalid or impossible. Nothing has changed. The message says what is wrong with the input. Any
+ * other error, such as a plain RangeError or TypeError, is a bug or an outage.
+ */
+export class InvalidInputError extends RangeError {
+  override readonly name = 'InvalidInputError';
+}
+
 /** Describes an error and its causes, without repeating a cause and without any payload. */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);

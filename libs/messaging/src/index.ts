@@ -34,7 +34,7 @@ export { Jobs } from './jobs/jobs.js';
 export { type JobAddOptions, type NewJob } from './jobs/new-job.js';
 
 // Errors of handlers
-export { PermanentError } from './errors.js';
+export { InvalidInputError, PermanentError } from './errors.js';
 
 // Dead letters and dead jobs
 export { type CauseGroup, type Causes } from './dead-letters/cause.js';

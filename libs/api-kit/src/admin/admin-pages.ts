@@ -1,4 +1,4 @@
-import { type LetterPage, type Page } from '@twinbox/messaging';
+import { InvalidInputError, type LetterPage, type Page } from '@twinbox/messaging';
 import { CursorCodec, type CursorPageQuery } from '../http/pages.js';
 import { validationProblem } from '../http/validation-problem.js';
 
@@ -17,7 +17,7 @@ export async function readPage<T>(
   const after = cursors.decode(cursor, scope)?.after;
   const { items, nextCursor } = await read({ limit, cursor: after }).catch((error: unknown) => {
     // Everything else has been validated before.
-    if (error instanceof RangeError && after !== undefined)
+    if (error instanceof InvalidInputError && after !== undefined)
       throw validationProblem([{ parameter: 'cursor', detail: 'is not a cursor of this list' }]);
     throw error;
   });

@@ -11,6 +11,7 @@ import { readPage } from './admin-pages.js';
 import { adminProblems } from './admin-problems.js';
 import { ADMIN_PATH, AdminGet, AdminPost } from './admin-route.js';
 import { AuditRefusals } from './audit-refusals.js';
+import { operationOrProblem } from './invalid-input.js';
 import { NewOperationDto, OperationListQuery, OperationParams } from './new-operation.dto.js';
 import { DryRunDto, OperationDto, OperationPageDto } from './operation.dto.js';
 import { OptionalReasonDto } from './reason.dto.js';
@@ -44,10 +45,10 @@ export class OperationsController {
   ): Promise<Answer<DryRunDto | OperationDto>> {
     const request: OperationRequest = { kind, filter: Object.fromEntries(Object.entries(filter)), options };
     // Before the transaction, because counting may take a second, and a replay asks Kafka.
-    const counted = await valid(this.operations.preview(request));
+    const counted = await operationOrProblem(this.operations.preview(request));
     if (dryRun === true) return counted;
     const operation = await this.unitOfWork.run(key, (tx) =>
-      valid(this.operations.create(tx, { ...request, dryRun: counted, actor, reason })),
+      operationOrProblem(this.operations.create(tx, { ...request, dryRun: counted, actor, reason })),
     );
     void reply.status(201).header('location', `/${ADMIN_PATH}/operations/${operation.id}`);
     return operation;
@@ -87,15 +88,6 @@ export class OperationsController {
       return operation;
     });
   }
-}
-
-/** Turns what the library says about an invalid filter or option into a problem. */
-async function valid<T>(result: Promise<T>): Promise<T> {
-  return result.catch((error: unknown) => {
-    if (error instanceof RangeError || error instanceof TypeError)
-      throw problemOf({ code: 'operation-invalid', reason: error.message.replace(/\.$/, '') }, adminProblems);
-    throw error;
-  });
 }
 
 function found<T>(operation: T | undefined, id: string): T {

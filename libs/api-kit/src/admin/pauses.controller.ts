@@ -1,6 +1,6 @@
 import { Body, Controller, Param, Query, UseFilters } from '@nestjs/common';
 import { ApiOkResponse } from '@nestjs/swagger';
-import { Pauses } from '@twinbox/messaging';
+import { InvalidInputError, Pauses } from '@twinbox/messaging';
 import { Caller } from '../http/caller.js';
 import { ApiProblems } from '../http/openapi/api-problems.js';
 import { problemOf } from '../http/problem.js';
@@ -59,7 +59,7 @@ export class PausesController {
     const ended = await this.unitOfWork
       .transaction((tx) => this.pauses.resume(tx, kind, name, { actor, reason }))
       .catch((error: unknown) => {
-        if (error instanceof RangeError && !this.exists(params)) throw this.notFound(params);
+        if (error instanceof InvalidInputError && !this.exists(params)) throw this.notFound(params);
         throw error;
       });
     return { ended: ended ?? null };

@@ -1,3 +1,4 @@
+import { InvalidInputError } from '../errors.js';
 import { operatorTime } from '../postgres/time-text.js';
 
 /** What the choices of all kinds have in common. */
@@ -11,7 +12,7 @@ interface Choice {
 /**
  * Returns the choice that JSON describes, with times as texts. Refuses names that are no filters, because a misspelt filter must not
  * select everything.
- * @throws TypeError for an unknown filter; RangeError for a value of another type
+ * @throws InvalidInputError for an unknown filter, or for a value of another type
  */
 export function choiceOfJson<T extends Choice>(
   what: string,
@@ -20,8 +21,8 @@ export function choiceOfJson<T extends Choice>(
 ): T {
   for (const [name, value] of Object.entries(json)) {
     if (!(names as readonly string[]).includes(name))
-      throw new TypeError(`${what} have no filter ${name}. The filters are ${names.join(', ')}`);
-    if (!isOfType(name, value)) throw new RangeError(`The filter ${name} has an invalid value`);
+      throw new InvalidInputError(`${what} have no filter ${name}. The filters are ${names.join(', ')}`);
+    if (!isOfType(name, value)) throw new InvalidInputError(`The filter ${name} has an invalid value`);
   }
   const times = (['diedAfter', 'diedBefore'] as const).filter((name) => json[name] !== undefined);
   return {
@@ -36,9 +37,9 @@ function isOfType(name: string, value: unknown): boolean {
   return typeof value === 'string';
 }
 
-/** @throws TypeError if neither or both of a filter and `all` are given */
+/** @throws InvalidInputError if neither or both of a filter and `all` are given */
 export function checkChoice<T extends Choice>(choice: T, filters: readonly (keyof T)[], all: string): void {
   const given = filters.some((name) => choice[name] !== undefined);
-  if (!given && choice.all !== true) throw new TypeError(`No filter given. To select ${all}, pass all: true`);
-  if (given && choice.all === true) throw new TypeError('Give either a filter or all: true, not both');
+  if (!given && choice.all !== true) throw new InvalidInputError(`No filter given. To select ${all}, pass all: true`);
+  if (given && choice.all === true) throw new InvalidInputError('Give either a filter or all: true, not both');
 }

@@ -45,7 +45,7 @@ export class DeadJobs {
   /**
    * Lists the matching jobs by time of death, newest or oldest first. A job that is dead from the first page to the last is listed
    * exactly once. Like `DeadLetters.list`, it may return a page with few or no jobs and a cursor.
-   * @throws RangeError for a limit that is not 1 to 500, or an invalid cursor, id, date or text
+   * @throws InvalidInputError for a limit that is not 1 to 500, or an invalid cursor, id, date or text
    */
   async list(
     filter: JobFilter = {},
@@ -64,14 +64,14 @@ export class DeadJobs {
 
   /**
    * Groups the matching jobs by the cause of their deaths, like `DeadLetters.causes`. The `types` of a cause are queues.
-   * @throws RangeError for an invalid id, date or text
+   * @throws InvalidInputError for an invalid id, date or text
    */
   async causes(filter: JobFilter = {}): Promise<Causes> {
     checkJobFilter(filter);
     return this.changes.store.causes(this.dataSources.default, filter);
   }
 
-  /** Returns a dead job, or undefined if no dead job has this id (any more). @throws RangeError for an invalid id */
+  /** Returns a dead job, or undefined if no dead job has this id (any more). @throws InvalidInputError for an invalid id */
   async find(id: string): Promise<WholeDeadJob | undefined> {
     checkJobFilter({ ids: [id] });
     return this.changes.store.find(this.dataSources.default, id);
@@ -79,7 +79,7 @@ export class DeadJobs {
 
   /**
    * Retries the jobs in one transaction, counting attempts from zero, and returns how many of them were dead.
-   * @throws RangeError for an invalid id or an empty actor
+   * @throws InvalidInputError for an invalid id or an empty actor
    */
   async retry(ids: readonly string[], action: LetterAction): Promise<number> {
     const retried = await this.changeAll('retry', ids, action);
@@ -91,7 +91,7 @@ export class DeadJobs {
   /**
    * Deletes the jobs in one transaction, and returns how many of them were dead. They never run again. The audit entries describe
    * the jobs without their data.
-   * @throws RangeError for an invalid id, an empty actor or a blank reason
+   * @throws InvalidInputError for an invalid id, an empty actor or a blank reason
    */
   async discard(ids: readonly string[], action: LetterAction & { readonly reason: string }): Promise<number> {
     checkReason(action.reason);
@@ -102,7 +102,7 @@ export class DeadJobs {
    * Retries one job in the caller's transaction, counting attempts from zero, and returns it as it was. Returns undefined if it is no
    * longer dead. `tx` must not have locked jobs or the audit before. From then on it waits for a lock at most five seconds,
    * or until the statement timeout if that is shorter.
-   * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
+   * @throws InvalidInputError for an invalid id, actor or reason; Error without an open transaction; any database error
    */
   async retryOne(tx: EntityManager, id: string, action: LetterAction): Promise<DeadJob | undefined> {
     return this.changeOne(tx, 'retry', id, action);

@@ -9,7 +9,7 @@ import { AfterCommit } from '../postgres/after-commit.js';
 import { EditRefusedError } from './edit.js';
 import { AuditTrail } from '../operations/audit-trail.js';
 import { DueWork } from '../poll/due-work.js';
-import { PermanentError } from '../errors.js';
+import { InvalidInputError, PermanentError } from '../errors.js';
 import { InboxStore } from '../inbox/inbox-store.js';
 import { type InboxOptions, MESSAGING_OPTIONS } from '../messaging-options.js';
 import { counted, CounterController, startCounter } from '../../test/counter-process.js';
@@ -190,8 +190,9 @@ describe.each(['inbox', 'outbox'] as const)('the letters of the %s', (box) => {
 
     for (const [choice, action, message] of refused)
       await expect(letters.discard(choice, action)).rejects.toThrow(message);
-    await expect(letters.retry({ box }, BY_ANN)).rejects.toThrow(TypeError);
-    for (const limit of [0, 501, 1.5]) await expect(letters.list({ box }, { limit })).rejects.toThrow(RangeError);
+    await expect(letters.retry({ box }, BY_ANN)).rejects.toThrow(InvalidInputError);
+    for (const limit of [0, 501, 1.5])
+      await expect(letters.list({ box }, { limit })).rejects.toThrow(InvalidInputError);
     for (const cursor of ['', '1', 'x-1', '1-1-1'])
       await expect(letters.list({ box }, { cursor })).rejects.toThrow('is not a valid cursor');
     await expect(trail.list({ messageId: 'a\0' })).rejects.toThrow('zero byte');
@@ -327,7 +328,7 @@ describe('a dead letter of the inbox', () => {
     });
     expect(await letters.find('inbox', '999')).toBeUndefined();
     expect(await letters.find('inbox', String(Number(items[0]!.id) + 1))).toBeUndefined();
-    await expect(letters.find('inbox', 'x')).rejects.toThrow(RangeError);
+    await expect(letters.find('inbox', 'x')).rejects.toThrow(InvalidInputError);
   });
 
   it('P5 has a history of its last twenty failures, from the first one on and across a retry', async () => {

@@ -49,7 +49,7 @@ export class DeadLetters {
    * Lists the matching letters by time of death, newest or oldest first. A letter that exists from the first page to the last is
    * listed exactly once. One call looks at 100,000 letters at most, or 40,000 with a `cause`, so a page with few or no letters may have a
    * cursor.
-   * @throws RangeError for an invalid limit, cursor, id or date; TypeError for a filter that the box does not have
+   * @throws InvalidInputError for an invalid limit, cursor, id or date, or a filter that the box does not have
    */
   async list(
     filter: LetterFilter,
@@ -71,7 +71,7 @@ export class DeadLetters {
   /**
    * Groups the matching letters by the cause of their deaths, the most frequent cause first. Errors that differ only in ids, numbers and
    * quoted values have one cause.
-   * @throws RangeError for an invalid id or date; TypeError for a filter that the box does not have
+   * @throws InvalidInputError for an invalid id or date, or a filter that the box does not have
    */
   async causes(filter: LetterFilter): Promise<Causes> {
     checkFilter(filter);
@@ -80,7 +80,7 @@ export class DeadLetters {
 
   /**
    * Returns all details of a letter, or undefined if there is no such dead letter (any more).
-   * @throws RangeError for an invalid id
+   * @throws InvalidInputError for an invalid id
    */
   async find(box: LetterBox, id: string): Promise<WholeLetter | undefined> {
     checkFilter({ box, ids: [id] });
@@ -95,8 +95,8 @@ export class DeadLetters {
    *
    * Only letters that died before the call are retried, 200 per transaction. If the call throws or the process dies, the
    * completed transactions stay, and another call does the rest. If two calls select the same letter, the first one gets it.
-   * @throws TypeError if neither a filter nor `all` is given, or the box does not have the filter; RangeError for an invalid
-   * value; any database error
+   * @throws InvalidInputError if neither a filter nor `all` is given, or the box does not have the filter, or a value is
+   * invalid; any database error
    */
   async retry(choice: LetterChoice, action: LetterAction): Promise<number> {
     return this.change('retry', choice, action);
@@ -119,7 +119,7 @@ export class DeadLetters {
    * Retries one letter in the caller's transaction, like {@link retry}, and returns it as it was. Returns undefined if it is no longer
    * dead. `tx` must not have locked parked messages, dead letters or the audit before, because everyone locks them in one order. From
    * then on it waits for a lock at most five seconds, or until the statement timeout if that is shorter.
-   * @throws RangeError for an invalid value; Error without an open transaction; any database error
+   * @throws InvalidInputError for an invalid value; Error without an open transaction; any database error
    */
   async retryOne(tx: EntityManager, box: LetterBox, id: string, action: LetterAction): Promise<DeadLetter | undefined> {
     return this.changeOne(tx, 'retry', { box, ids: [id] }, action);

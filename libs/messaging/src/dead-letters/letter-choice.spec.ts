@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type LetterBox } from './dead-letter.js';
+import { InvalidInputError } from '../errors.js';
 import { checkChosen, checkFilter, jobFilterOf, type LetterChoice, letterChoiceOf, placeOf } from './letter-choice.js';
 import { checkId } from '../operations/operator.js';
 
@@ -15,8 +16,8 @@ describe('a filter', () => {
 
   it.each<[string, LetterChoice, ErrorConstructor]>([
     ['box must be outbox or inbox, not mailbox', { box: 'mailbox' as LetterBox }, RangeError],
-    ['Outbox letters have no consumer', { box: 'outbox', consumer: 'billing' }, TypeError],
-    ['Inbox letters have no aggregateType', { box: 'inbox', aggregateType: 'order' }, TypeError],
+    ['Outbox letters have no consumer', { box: 'outbox', consumer: 'billing' }, InvalidInputError],
+    ['Inbox letters have no aggregateType', { box: 'inbox', aggregateType: 'order' }, InvalidInputError],
     ['"1 or true" is not a valid id', { box: 'inbox', ids: ['1', '1 or true'] }, RangeError],
     ['not a valid date', { box: 'inbox', diedAfter: new Date(NaN) }, RangeError],
     ['not a valid date', { box: 'inbox', diedBefore: new Date('+010000-01-01T00:00:00Z') }, RangeError],
@@ -56,7 +57,7 @@ describe('a choice in JSON', () => {
     2026,
     null,
   ])('is rejected with the time %j', (time) => {
-    expect(() => letterChoiceOf({ box: 'inbox', diedAfter: time })).toThrow(RangeError);
+    expect(() => letterChoiceOf({ box: 'inbox', diedAfter: time })).toThrow(InvalidInputError);
     expect(() => jobFilterOf({ diedBefore: time })).toThrow(/diedBefore/);
   });
 });

@@ -2,7 +2,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnAppl
 import { type EntityManager } from 'typeorm';
 import { identityFlaw, textFlaw } from '../message/column-text.js';
 import { AfterCommit } from '../postgres/after-commit.js';
-import { describeError, PermanentError } from '../errors.js';
+import { describeError, InvalidInputError, PermanentError } from '../errors.js';
 import { InboxStore } from './inbox-store.js';
 import { LOCK_TIMEOUT } from '../postgres/transaction.js';
 import { type InboxCounts, noCounts } from '../operations/inbox-counts.js';
@@ -90,13 +90,14 @@ export class InboxRecords implements BeforeApplicationShutdown, OnApplicationShu
   /**
    * Returns when the consumers of this service recorded these messages, at most 100 at once, the earliest first. A consumer has then
    * processed, parked or discarded the message. Consumers are those of Kafka and those of {@link once}.
-   * @throws RangeError for more than 100 ids, or a text that is not a message id
+   * @throws InvalidInputError for more than 100 ids, or a text that is not a message id
    */
   async find(messageIds: readonly string[]): Promise<FoundRecord[]> {
-    if (messageIds.length > MAX_FOUND) throw new RangeError(`At most ${MAX_FOUND} message ids are looked up at once`);
+    if (messageIds.length > MAX_FOUND)
+      throw new InvalidInputError(`At most ${MAX_FOUND} message ids are looked up at once`);
     for (const id of messageIds) {
       const flaw = textFlaw(id);
-      if (flaw !== undefined) throw new RangeError(`A message id ${flaw}`);
+      if (flaw !== undefined) throw new InvalidInputError(`A message id ${flaw}`);
     }
     // inbox_pkey. A loose scan finds the consumers, because records of webhooks have consumers that only their process knows.
     const inbox = `${quoteIdentifier(this.options.schema)}.inbox`;

@@ -1,4 +1,5 @@
 import { type DataSource } from 'typeorm';
+import { InvalidInputError } from '../errors.js';
 import { Audit } from '../operations/audit.js';
 import { InboxOffsets } from './inbox-offsets.js';
 import { type KafkaOptions } from '../kafka/client.js';
@@ -49,7 +50,7 @@ export async function showOffsets(group: GroupOfTopic): Promise<OffsetsOfPartiti
  * recorded are not handled again when they are read again. After a crash in between, the lower of both offsets counts.
  *
  * @returns the new offsets of the group
- * @throws RangeError for a target that the topic does not have, or an invalid actor or reason; Error if the group has members, or
+ * @throws InvalidInputError for a target that the topic does not have, or an invalid actor or reason; Error if the group has members, or
  *   Kafka or the database is unavailable
  */
 export async function moveOffsets(
@@ -92,15 +93,15 @@ async function targetsOf(
   if (target === 'earliest') return new Map(partitions.map(({ partition, low }) => [partition, low]));
   if (target === 'latest') return new Map(partitions.map(({ partition, high }) => [partition, high]));
   if (target instanceof Date) {
-    if (Number.isNaN(target.getTime())) throw new RangeError('the time is invalid');
+    if (Number.isNaN(target.getTime())) throw new InvalidInputError('the time is invalid');
     return offsetsAt(kafka, topic, target);
   }
-  if (target.size === 0) throw new RangeError('no partition is given');
+  if (target.size === 0) throw new InvalidInputError('no partition is given');
   for (const [number, offset] of target) {
     const bounds = partitions.find(({ partition }) => partition === number);
-    if (!bounds) throw new RangeError(`${topic} has no partition ${number}`);
+    if (!bounds) throw new InvalidInputError(`${topic} has no partition ${number}`);
     if (offset < bounds.low || offset > bounds.high)
-      throw new RangeError(`${topic}/${number} has the offsets ${bounds.low} to ${bounds.high}, not ${offset}`);
+      throw new InvalidInputError(`${topic}/${number} has the offsets ${bounds.low} to ${bounds.high}, not ${offset}`);
   }
   return target;
 }

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { InvalidInputError } from '../errors.js';
 import { isUuid, storable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
@@ -31,7 +32,7 @@ export class AuditTrail {
   /**
    * Lists entries, the newest first. With a filter other than `operation`, one call looks at 5,000 entries at most, so a page with few or no
    * entries may have a cursor. {@link find} returns details that are too long for a list.
-   * @throws RangeError for an invalid limit, cursor or operation, or a filter that PostgreSQL cannot store
+   * @throws InvalidInputError for an invalid limit, cursor or operation, or a filter that PostgreSQL cannot store
    */
   async list(filter: AuditFilter = {}, page: LetterPage = {}): Promise<Page<AuditEntry>> {
     const limit = limitOf(page);
@@ -39,7 +40,7 @@ export class AuditTrail {
     if (cursor !== undefined) checkId('cursor', cursor);
     const { operation } = filter;
     if (operation !== undefined && !isUuid(operation))
-      throw new RangeError(`${JSON.stringify(operation)} is not an operation id`);
+      throw new InvalidInputError(`${JSON.stringify(operation)} is not an operation id`);
     checkFilterTexts(...(Object.values(filter) as (string | undefined)[]));
     const { entries, lookedUpTo } = await this.audit.find(this.dataSources.default, filter, cursor, limit + 1);
     const items = entries.slice(0, limit);
@@ -47,7 +48,7 @@ export class AuditTrail {
     return { items, nextCursor: last ?? null };
   }
 
-  /** Returns an entry with its whole detail, or undefined if there is none (any more). @throws RangeError for an invalid id */
+  /** Returns an entry with its whole detail, or undefined if there is none (any more). @throws InvalidInputError for an invalid id */
   async find(id: string): Promise<AuditEntry | undefined> {
     checkId('id', id);
     return this.audit.findOne(this.dataSources.default, id);

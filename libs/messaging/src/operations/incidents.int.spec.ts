@@ -1,4 +1,5 @@
 import { AfterCommit } from '../postgres/after-commit.js';
+import { InvalidInputError } from '../errors.js';
 import { Incidents } from './incidents.js';
 import { createSandbox, type Sandbox } from '../../test/sandbox.js';
 
@@ -45,5 +46,5 @@ it('a further incident after an acknowledgement is reported as a new one', async
 });
 
 it.each(['', 'x', '-1', '1'.repeat(19)])('rejects the id %j', async (id) => {
-  await expect(incidents.acknowledge([id], { actor: 'ops' })).rejects.toThrow(RangeError);
+  await expect(incidents.acknowledge([id], { actor: 'ops' })).rejects.toThrow(InvalidInputError);
 });

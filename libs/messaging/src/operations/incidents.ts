@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type DataSource, type EntityManager } from 'typeorm';
 import { Audit } from './audit.js';
-import { describeError } from '../errors.js';
+import { describeError, InvalidInputError } from '../errors.js';
 import { type ComponentHealth } from './health.js';
 import { type Incident, openIncidents, reportIncident } from './incident.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
@@ -58,7 +58,7 @@ export class Incidents {
   /**
    * Acknowledges incidents, so that health no longer shows them, and returns how many were open. Each leaves an entry in
    * `messaging_audit`.
-   * @throws RangeError for an invalid id, actor or reason; any database error
+   * @throws InvalidInputError for an invalid id, actor or reason; any database error
    */
   async acknowledge(ids: readonly string[], { actor, reason }: LetterAction): Promise<number> {
     checkAction({ actor, reason });
@@ -72,7 +72,7 @@ export class Incidents {
   /**
    * Acknowledges one incident in the caller's transaction, and returns it. Returns undefined if it is not open (any more). `tx` must not
    * have locked the audit before. From then on it waits for a lock at most five seconds, or until the statement timeout if that is shorter.
-   * @throws RangeError for an invalid id, actor or reason; Error without an open transaction; any database error
+   * @throws InvalidInputError for an invalid id, actor or reason; Error without an open transaction; any database error
    */
   async acknowledgeOne(tx: EntityManager, id: string, action: LetterAction): Promise<Incident | undefined> {
     checkAction(action);
@@ -84,7 +84,7 @@ export class Incidents {
 
   private async acknowledgeIn(tx: EntityManager, ids: readonly string[], by: LetterAction): Promise<Incident[]> {
     for (const id of ids)
-      if (!/^\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not an incident id`);
+      if (!/^\d{1,18}$/.test(id)) throw new InvalidInputError(`${JSON.stringify(id)} is not an incident id`);
     await this.audit.lock(tx);
     const [rows]: [Incident[], number] = await tx.query(
       `update ${quoteIdentifier(this.schema)}.messaging_incidents set acknowledged_at = clock_timestamp()

@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { InvalidInputError } from '../errors.js';
 import { isStorable } from '../message/column-text.js';
 import { inTransaction } from '../postgres/transaction.js';
 
@@ -32,26 +33,26 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** Validates an operator's action. @throws RangeError if the actor or reason is blank, too long or cannot be stored */
+/** Validates an operator's action. @throws InvalidInputError if the actor or reason is blank, too long or cannot be stored */
 export function checkAction({ actor, reason }: LetterAction): void {
   checkText('actor', actor, MAX_ACTOR);
   if (reason !== undefined) checkReason(reason);
 }
 
-/** Validates a reason. @throws RangeError if it is blank, too long or cannot be stored */
+/** Validates a reason. @throws InvalidInputError if it is blank, too long or cannot be stored */
 export function checkReason(reason: string): void {
   checkText('reason', reason, MAX_REASON);
 }
 
 function checkText(what: string, text: string, max: number): void {
   const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && isStorable(text);
-  if (!sound) throw new RangeError(`${what} must be 1 to ${max} characters that can be stored, and not blank`);
+  if (!sound) throw new InvalidInputError(`${what} must be 1 to ${max} characters that can be stored, and not blank`);
 }
 
-/** Validates the texts of a filter. @throws RangeError for a text that PostgreSQL cannot store, so that no row can have it */
+/** Validates the texts of a filter. @throws InvalidInputError for a text that PostgreSQL cannot store, so that no row can have it */
 export function checkFilterTexts(...texts: readonly (string | undefined)[]): void {
   if (texts.some((text) => text !== undefined && !isStorable(text)))
-    throw new RangeError('A filter must not contain a zero byte or half of a surrogate pair');
+    throw new InvalidInputError('A filter must not contain a zero byte or half of a surrogate pair');
 }
 
 /** Runs a transaction that fails if it has to wait for a lock for more than five seconds, or than the statement timeout. */
@@ -81,10 +82,10 @@ async function limitLockWaits(tx: EntityManager): Promise<void> {
   await tx.query(`select set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`);
 }
 
-/** Returns the page size; 50 unless given. @throws RangeError if it is invalid */
+/** Returns the page size; 50 unless given. @throws InvalidInputError if it is invalid */
 export function limitOf({ limit = 50 }: { readonly limit?: number | undefined }): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-    throw new RangeError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
+    throw new InvalidInputError(`limit must be 1 to ${MAX_LIMIT}, not ${limit}`);
   return limit;
 }
 
@@ -103,7 +104,7 @@ export function toPage<T extends Place, Place = T>(
   return { items, nextCursor: last === undefined ? null : cursorOf(last) };
 }
 
-/** @throws RangeError if the id is invalid */
+/** @throws InvalidInputError if the id is invalid */
 export function checkId(what: string, id: string): void {
-  if (!/^-?\d{1,18}$/.test(id)) throw new RangeError(`${JSON.stringify(id)} is not a valid ${what}`);
+  if (!/^-?\d{1,18}$/.test(id)) throw new InvalidInputError(`${JSON.stringify(id)} is not a valid ${what}`);
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
+import { InvalidInputError } from '../errors.js';
 import { JobHandlers } from '../jobs/job-handlers.js';
 import { isStorable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
@@ -53,7 +54,7 @@ export class Pauses {
    * Pauses a consumer, a queue or the relay once the caller's transaction commits, and returns the pause. If it is paused already,
    * that pause is returned and nothing changes, so the first actor and reason stay. A lock is waited for at most five seconds, or until
    * the statement timeout if that is shorter. `tx` must not have locked the audit before.
-   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
+   * @throws InvalidInputError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
    * transaction
    */
   async pause(tx: EntityManager, kind: PauseKind, name: string, action: LetterAction): Promise<Pause> {
@@ -77,13 +78,14 @@ export class Pauses {
   /**
    * Resumes a consumer, a queue or the relay once the caller's transaction commits. Returns the pause that ended, or undefined if it
    * was not paused. Something that this version no longer has can be resumed too. Locks are waited for as in {@link pause}.
-   * @throws RangeError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
+   * @throws InvalidInputError for an unknown kind or name, naming the known ones, or an invalid actor or reason; Error without an open
    * transaction
    */
   async resume(tx: EntityManager, kind: PauseKind, name: string, action: LetterAction): Promise<Pause | undefined> {
     checkAction(action);
     checkKind(kind);
-    if (typeof name !== 'string' || !isStorable(name)) throw new RangeError('The name must be text that can be stored');
+    if (typeof name !== 'string' || !isStorable(name))
+      throw new InvalidInputError('The name must be text that can be stored');
     const queryRunner = await beginOperatorAction(tx);
     await this.audit.lock(tx);
     const removed = await this.store.remove(tx, kind, name);
@@ -99,7 +101,7 @@ export class Pauses {
   private checkName(kind: PauseKind, name: string, known: readonly string[]): void {
     if (known.includes(name)) return;
     const names = known.length === 0 ? 'There are none' : `Known: ${known.join(', ')}`;
-    throw new RangeError(`This service has no ${kind} of that name. ${names}`);
+    throw new InvalidInputError(`This service has no ${kind} of that name. ${names}`);
   }
 
   private async changed(tx: EntityManager, verb: 'pause' | 'resume', of: Pause, by: LetterAction): Promise<void> {
@@ -120,5 +122,5 @@ export class Pauses {
 }
 
 function checkKind(kind: PauseKind): void {
-  if (!PAUSE_KINDS.includes(kind)) throw new RangeError(`kind must be one of ${PAUSE_KINDS.join(', ')}`);
+  if (!PAUSE_KINDS.includes(kind)) throw new InvalidInputError(`kind must be one of ${PAUSE_KINDS.join(', ')}`);
 }

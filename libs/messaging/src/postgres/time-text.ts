@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { InvalidInputError } from '../errors.js';
 import { eventTime } from '../message/event-time.js';
 
 /** Returns SQL for a time in ISO 8601 with microseconds, which a Date would lose. */
@@ -22,13 +23,15 @@ const STRICT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(?:Z|[+-]\d\d:\d\
 /**
  * Returns an operator's time in UTC with microseconds, as {@link timeText} writes it. PostgreSQL accepts the result whatever the offset
  * was, which it limits to less than 16 hours. It accepts the same texts as `timeIn` in `@twinbox/fields`.
- * @throws RangeError that names the field, for any other text, including days that do not exist
+ * @throws InvalidInputError that names the field, for any other text, including days that do not exist
  */
 export function operatorTime(name: string, text: unknown): string {
   const match = typeof text === 'string' ? STRICT.exec(text) : null;
   const time = match ? eventTime(match[0]) : undefined;
   if (!time)
-    throw new RangeError(`${name} must be a time such as 2026-11-30T23:45:00.123456Z, not ${JSON.stringify(text)}`);
+    throw new InvalidInputError(
+      `${name} must be a time such as 2026-11-30T23:45:00.123456Z, not ${JSON.stringify(text)}`,
+    );
   const micros = (match?.[1] ?? '').padEnd(6, '0').slice(0, 6);
   return time.toISOString().replace(/\d{3}Z$/, `${micros}Z`);
 }

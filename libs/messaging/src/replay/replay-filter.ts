@@ -1,3 +1,4 @@
+import { InvalidInputError } from '../errors.js';
 import { textFlaw } from '../message/column-text.js';
 import { operatorTime } from '../postgres/time-text.js';
 import { type OperationFilter } from '../stored-operations/operation-kind.js';
@@ -23,17 +24,17 @@ const POSITIONS = ['fromPosition', 'toPosition'] as const;
 const TEXTS = ['aggregateType', 'aggregateId', 'type'] as const;
 const CONDITIONS: readonly string[] = [...TIMES, ...POSITIONS, ...TEXTS];
 
-/** Returns a valid filter, with its times in UTC. @throws RangeError for an invalid value; TypeError for an unknown, missing or superfluous condition */
+/** Returns a valid filter, with its times in UTC. @throws InvalidInputError for an invalid value, or for an unknown, missing or superfluous condition */
 export function replayFilter(filter: OperationFilter): ReplayFilter {
   const given = Object.keys(filter).filter((name) => filter[name] !== undefined);
   const unknown = given.find((name) => name !== 'all' && !CONDITIONS.includes(name));
   if (unknown !== undefined)
-    throw new TypeError(`A replay has no filter ${unknown}. It has ${CONDITIONS.join(', ')} and all`);
+    throw new InvalidInputError(`A replay has no filter ${unknown}. It has ${CONDITIONS.join(', ')} and all`);
   const isAll = filter['all'] !== undefined;
-  if (isAll && filter['all'] !== true) throw new RangeError('all must be true, or left out');
+  if (isAll && filter['all'] !== true) throw new InvalidInputError('all must be true, or left out');
   if (!isAll && given.length === 0)
-    throw new TypeError('No filter given. To replay everything that the outbox keeps, pass all: true');
-  if (isAll && given.length > 1) throw new TypeError('Give either a filter or all: true, not both');
+    throw new InvalidInputError('No filter given. To replay everything that the outbox keeps, pass all: true');
+  if (isAll && given.length > 1) throw new InvalidInputError('Give either a filter or all: true, not both');
   for (const name of POSITIONS) checkPosition(name, filter[name]);
   for (const name of TEXTS) checkText(name, filter[name]);
   const times = TIMES.filter((name) => filter[name] !== undefined);
@@ -49,13 +50,13 @@ export function replayFilter(filter: OperationFilter): ReplayFilter {
 function checkPosition(name: string, value: unknown): void {
   if (value === undefined) return;
   if (typeof value !== 'string' || !/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))
-    throw new RangeError(`${name} must be a position as text, such as "4711", not ${JSON.stringify(value)}`);
+    throw new InvalidInputError(`${name} must be a position as text, such as "4711", not ${JSON.stringify(value)}`);
 }
 
 function checkText(name: string, value: unknown): void {
   if (value === undefined) return;
   const flaw = typeof value === 'string' ? textFlaw(value) : 'must be text';
-  if (flaw !== undefined) throw new RangeError(`${name} ${flaw}`);
+  if (flaw !== undefined) throw new InvalidInputError(`${name} ${flaw}`);
 }
 
 function checkOrder(
@@ -66,5 +67,5 @@ function checkOrder(
   valueOf: (text: string) => number,
 ): void {
   if (from !== undefined && to !== undefined && valueOf(from) > valueOf(to))
-    throw new RangeError(`${low} must not be after ${high}`);
+    throw new InvalidInputError(`${low} must not be after ${high}`);
 }

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { type DataSource } from 'typeorm';
-import { describeError, PermanentError } from '../errors.js';
+import { describeError, InvalidInputError, PermanentError } from '../errors.js';
 import { type OutboxRow } from '../message/message.js';
 import { type MessagingOptions } from '../messaging-options.js';
 import { RELAY } from '../operations/known-pauses.js';
@@ -65,11 +65,11 @@ export class ReplayOperation implements OperationKind {
   check(filter: OperationFilter, options: OperationOptions): void {
     replayFilter(filter);
     refuseOptions(this.name, options, 'canary');
-    if (options.topic?.startsWith('__')) throw new RangeError(`${options.topic} is a topic of Kafka's own`);
+    if (options.topic?.startsWith('__')) throw new InvalidInputError(`${options.topic} is a topic of Kafka's own`);
   }
 
   /**
-   * @throws RangeError if nothing is recorded as published, a topic does not exist, or consumers may no longer recognise the copies and
+   * @throws InvalidInputError if nothing is recorded as published, a topic does not exist, or consumers may no longer recognise the copies and
    *   `force` is not given
    */
   async preview(
@@ -80,7 +80,7 @@ export class ReplayOperation implements OperationKind {
   ): Promise<OperationPreview> {
     const range = await this.store.rangeOf(db, replayFilter(filter), asOf);
     if (range.published.position === 0)
-      throw new RangeError(
+      throw new InvalidInputError(
         'The relay has not published anything. Only what it records as published can be replayed, which excludes what Debezium published',
       );
     const count = await this.store.count(db, range, SHOWN_ITEMS);
@@ -151,7 +151,7 @@ export class ReplayOperation implements OperationKind {
     try {
       return await replayTargets(this.options, types, topic);
     } catch (error) {
-      if (error instanceof RangeError) throw new PermanentError(error.message);
+      if (error instanceof InvalidInputError) throw new PermanentError(error.message);
       throw error;
     }
   }
@@ -186,11 +186,11 @@ export class ReplayOperation implements OperationKind {
     return { sent: count, error };
   }
 
-  /** @throws a RangeError, or another error, if consumers may no longer recognise the copies */
+  /** @throws InvalidInputError, or another error, if consumers may no longer recognise the copies */
   private async refuseRisk(
     { oldest }: Pick<ReplayCount, 'oldest'>,
     targets: ReadonlyMap<string, ReplayTarget>,
-    As: new (text: string) => Error = RangeError,
+    As: new (text: string) => Error = InvalidInputError,
   ): Promise<void> {
     for (const [aggregateType, since] of oldest) {
       const target = targets.get(aggregateType);

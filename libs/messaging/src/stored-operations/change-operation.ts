@@ -23,7 +23,7 @@ interface Item {
 export interface DeadItems<Filter extends { readonly diedBefore?: Date | undefined }> {
   /** The second part of the kind's name. */
   readonly name: string;
-  /** @throws RangeError or TypeError for input that does not choose items */
+  /** @throws InvalidInputError for input that does not choose items */
   filterOf(json: OperationFilter): Filter;
   storeOf(filter: Selection<Filter>): DeadStore<Filter, Item>;
   /** Changes those of the chosen items that are still dead and match, with their audit entries. Returns them as they were. */

@@ -88,7 +88,7 @@ export interface OperationKind {
   readonly name: string;
   /**
    * Validates the input of an operator, which no compiler has checked.
-   * @throws RangeError for an invalid value; TypeError for an unknown or missing filter, or an option that the kind does not have
+   * @throws InvalidInputError for an invalid value, an unknown or missing filter, or an option that the kind does not have
    */
   check(filter: OperationFilter, options: OperationOptions): void;
   /** Counts what an operation would handle, with a bounded effort. Not called in a transaction, so it may call other systems. */

@@ -1,4 +1,5 @@
 import { type DataSource, type EntityManager } from 'typeorm';
+import { InvalidInputError } from '../errors.js';
 import { IS_IDLE } from '../operations/idle-operations.js';
 import { type LetterPage } from '../operations/operator.js';
 import { quoteIdentifier } from '../postgres/schema.js';
@@ -58,7 +59,7 @@ export class OperationStore {
          from (select coalesce($1::timestamptz, clock_timestamp()) as time) as t`,
       [given ?? null],
     );
-    if (row?.future) throw new RangeError(`asOf must not be in the future: ${row.time}`);
+    if (row?.future) throw new InvalidInputError(`asOf must not be in the future: ${row.time}`);
     return row?.time ?? '';
   }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { InvalidInputError } from '../errors.js';
 import { isUuid } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { Audit } from '../operations/audit.js';
@@ -62,7 +63,7 @@ export class Operations {
   /**
    * Counts what an operation would handle now, up to 100,000 items, and shows the first ones. Changes nothing. {@link create} takes the
    * result. Must not be called in a transaction, because it may take a second, and a replay's also asks Kafka.
-   * @throws RangeError for an invalid value; TypeError for an unknown or missing filter, or an option that the kind does not have
+   * @throws InvalidInputError for an invalid value, an unknown or missing filter, or an option that the kind does not have
    */
   async preview(request: OperationRequest): Promise<DryRun> {
     const { kind, filter, options, asOf: given } = this.checked(request);
@@ -75,7 +76,7 @@ export class Operations {
    * Stores an operation in the caller's transaction, with an audit entry, for the items that its dry run has counted. A process of the
    * service begins to run it right after the commit. Discards require a reason. A lock is waited for at most five seconds from then on,
    * or until the statement timeout if that is shorter. `tx` must not have locked the audit before.
-   * @throws RangeError for an invalid value, an empty actor or a blank reason; TypeError for an unknown or missing filter, or an option that
+   * @throws InvalidInputError for an invalid value, an empty actor or a blank reason, an unknown or missing filter, or an option that
    *   the kind does not have; Error without an open transaction
    */
   async create(tx: EntityManager, request: NewOperation): Promise<StoredOperation> {
@@ -97,22 +98,22 @@ export class Operations {
 
   /**
    * Lists operations, newest first, of one state or of all.
-   * @throws RangeError for an invalid state, limit or cursor
+   * @throws InvalidInputError for an invalid state, limit or cursor
    */
   async list(
     { state }: { readonly state?: OperationState | undefined } = {},
     page: LetterPage = {},
   ): Promise<Page<StoredOperation>> {
     if (state !== undefined && !OPERATION_STATES.includes(state))
-      throw new RangeError(`state must be one of ${OPERATION_STATES.join(', ')}, not ${state as string}`);
+      throw new InvalidInputError(`state must be one of ${OPERATION_STATES.join(', ')}, not ${state as string}`);
     const limit = limitOf(page);
     if (page.cursor !== undefined && !isUuid(page.cursor))
-      throw new RangeError(`${JSON.stringify(page.cursor)} is not a valid cursor`);
+      throw new InvalidInputError(`${JSON.stringify(page.cursor)} is not a valid cursor`);
     const rows = await this.store.list(this.dataSources.default, state, { limit: limit + 1, cursor: page.cursor });
     return toPage(rows, limit, ({ id }) => id);
   }
 
-  /** Returns an operation, or undefined if there is none with this id (any more). @throws RangeError for an invalid id */
+  /** Returns an operation, or undefined if there is none with this id (any more). @throws InvalidInputError for an invalid id */
   async find(id: string): Promise<StoredOperation | undefined> {
     checkOperationId(id);
     return this.store.find(this.dataSources.default, id);
@@ -122,7 +123,7 @@ export class Operations {
    * Cancels an operation in the caller's transaction, with an audit entry, and returns it; undefined if there is none with this id. What
    * it has handled stays handled. A step in progress is undone, except that a replay may have published its messages already. An
    * operation that has ended is returned unchanged, so check its `state`. Locks are waited for as in {@link create}.
-   * @throws RangeError for an invalid id, an empty actor or a blank reason; Error without an open transaction
+   * @throws InvalidInputError for an invalid id, an empty actor or a blank reason; Error without an open transaction
    */
   async cancel(tx: EntityManager, id: string, action: LetterAction): Promise<StoredOperation | undefined> {
     checkOperationId(id);
@@ -137,7 +138,8 @@ export class Operations {
 
   private checked(request: OperationRequest) {
     const kind = this.kinds.get(request.kind);
-    if (!kind) throw new RangeError(`kind must be one of ${[...this.kinds.keys()].join(', ')}, not ${request.kind}`);
+    if (!kind)
+      throw new InvalidInputError(`kind must be one of ${[...this.kinds.keys()].join(', ')}, not ${request.kind}`);
     const { asOf, ...options } = request.options ?? {};
     checkOptions(options);
     // As it is read back later: dates become texts, and what is undefined disappears.
@@ -154,5 +156,5 @@ export class Operations {
 }
 
 function checkOperationId(id: string): void {
-  if (!isUuid(id)) throw new RangeError(`${JSON.stringify(id)} is not an operation id`);
+  if (!isUuid(id)) throw new InvalidInputError(`${JSON.stringify(id)} is not an operation id`);
 }
