@@ -21,6 +21,7 @@ export interface AdministrationSetting extends Administered {
 
 interface Entry {
   readonly action: string;
+  readonly reason: string | null;
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
@@ -332,6 +333,54 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
     expect(await admin.root.post(path, REASON)).toMatchObject({ status: 200, body: { id } });
     expectProblem(await admin.root.post(path, REASON), 404, 'incident-not-found');
     expect((await fromReplica('/incidents')).items).not.toContainEqual(expect.objectContaining({ id }));
+  });
+
+  it('accepts an actor and a reason in the longest form wherever something is changed', async () => {
+    const [actor, reason] = ['😀'.repeat(255), '😀'.repeat(2000)];
+    const { post, send } = setting.service.caller({
+      'x-user-id': Buffer.from(actor).toString('latin1'),
+      'x-roles': 'admin',
+    });
+    const [[queue = '', { edited = {} } = {}] = []] = Object.entries(setting.jobs);
+    const letter = async () => `${BASE}/dead-letters/inbox/${await admin.aDeadLetter()}`;
+    const job = async (of?: string) => `${BASE}/dead-jobs/${await admin.aDeadJob(of)}`;
+    const operation = { kind: 'retry-jobs', filter: { queue: 'nobody has it' }, reason };
+    // The reason of a DELETE is in its URL, which may have 16 KiB together with the headers.
+    const inUrl = reason.slice(0, 2200);
+
+    const answers = [
+      await post(`${await letter()}/retry`, { reason }),
+      await post(`${await letter()}/discard`, { reason }),
+      await post(`${await letter()}/edit`, { reason, payload: JSON.stringify(setting.event.data) }),
+      await post(`${await job()}/retry`, { reason }),
+      await post(`${await job()}/discard`, { reason }),
+      await post(`${await job(queue)}/edit`, { reason, data: JSON.stringify(edited) }),
+      await post(`${BASE}/operations`, operation),
+      await post(`${BASE}/operations/01939d3c-0000-7000-8000-000000000000/cancel`, { reason }),
+      await send('PUT', `${BASE}/pauses/relay/relay`, { reason }),
+      await send('DELETE', `${BASE}/pauses/relay/relay?reason=${encodeURIComponent(inUrl)}`),
+      await post(`${BASE}/incidents/${await admin.anIncident()}/acknowledge`, { reason }),
+    ];
+
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 201, 404, 200, 200, 200]);
+    const reasons = (await entriesOf(`actor=${encodeURIComponent(actor)}`)).map((entry) => entry.reason);
+    expect(new Set(reasons)).toEqual(new Set([reason, inUrl]));
+  });
+
+  it('records a refused request whose text is cut within a character', async () => {
+    const actors = [randomUUID(), randomUUID()];
+    const path = `${BASE}/dead-letters/inbox/17/discard`;
+
+    for (const [n, actor] of actors.entries())
+      await setting.service.caller({ 'x-user-id': actor }).post(path, { reason: 'x'.repeat(n) + '😀'.repeat(1500) });
+
+    for (const actor of actors) {
+      const [entry] = await until('the refusal is recorded', async () => {
+        const entries = await entriesOf(`outcome=refused&actor=${actor}`);
+        return entries.length > 0 && entries;
+      });
+      expect(entry?.detail['request']).toMatch(/^\{"params":\{.*😀.?$/u);
+    }
   });
 
   it('P10 records who was not allowed to change something, at most once a second for each caller', async () => {

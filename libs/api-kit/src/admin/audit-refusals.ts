@@ -61,13 +61,16 @@ function actionOf({ method, routeOptions, params }: EdgeRequest): { readonly act
   return { action, box: area !== 'dead-letters' ? area : box === 'outbox' ? 'outbox' : 'inbox' };
 }
 
-/** Returns what was asked for. It has not been validated, so it is kept as text if jsonb may not be able to hold it. */
+/**
+ * Returns what was asked for. It has not been validated, so it is kept as text if jsonb may not be able to hold it. The cut may leave half of a
+ * surrogate pair, which jsonb does not hold either.
+ */
 function detailOf(request: EdgeRequest): Record<string, unknown> {
   const { method, routeOptions, params, body } = request;
   const asked = JSON.stringify({ params, body }, (name, value: unknown) => (PAYLOADS.has(name) ? undefined : value));
   const isStorable = asked.length <= MAX_REQUEST && !/\\u(0000|d[89a-f])/i.test(asked);
   return {
     route: `${method} ${routeOptions.url}`,
-    ...(isStorable ? (JSON.parse(asked) as object) : { request: asked.slice(0, MAX_REQUEST) }),
+    ...(isStorable ? (JSON.parse(asked) as object) : { request: asked.slice(0, MAX_REQUEST).toWellFormed() }),
   };
 }

@@ -4,7 +4,15 @@ import { isUuid, storable } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { Audit, type AuditedAction, type AuditEntry, type AuditFilter } from './audit.js';
-import { checkFilterTexts, checkId, type LetterPage, limitOf, operatorTransaction, type Page } from './operator.js';
+import {
+  checkFilterTexts,
+  checkId,
+  type LetterPage,
+  limitOf,
+  MAX_ACTOR,
+  operatorTransaction,
+  type Page,
+} from './operator.js';
 
 /** How often a refused action of one actor is written. */
 const REFUSED_EVERY_MS = 1000;
@@ -61,7 +69,7 @@ export class AuditTrail {
    * @throws any database error
    */
   async refused({ reason, ...action }: Omit<AuditedAction, 'outcome' | 'operation'>): Promise<boolean> {
-    const actor = storable(action.actor).slice(0, 255);
+    const actor = Array.from(storable(action.actor)).slice(0, MAX_ACTOR).join('');
     if (!this.mayRecord(actor)) return false;
     try {
       return await operatorTransaction(this.dataSources.default, async (tx) => {

@@ -7,6 +7,7 @@ describe('an operator’s action', () => {
     { actor: 'ada' },
     { actor: 'a'.repeat(255), reason: 'r'.repeat(2000) },
     { actor: ' ada ', reason: undefined },
+    { actor: '😀'.repeat(255), reason: '😀'.repeat(2000) },
   ])('is accepted: %j', (action) => {
     expect(() => checkAction(action)).not.toThrow();
   });
@@ -15,11 +16,13 @@ describe('an operator’s action', () => {
     ['actor', { actor: '' }],
     ['actor', { actor: ' \t\n' }],
     ['actor', { actor: 'a'.repeat(256) }],
+    ['actor', { actor: '😀'.repeat(256) }],
     ['actor', { actor: 'a\0da' }],
     ['actor', { actor: 7 as unknown as string }],
     ['actor', { actor: undefined as unknown as string }],
     ['reason', { actor: 'ada', reason: '' }],
     ['reason', { actor: 'ada', reason: 'r'.repeat(2001) }],
+    ['reason', { actor: 'ada', reason: '😀'.repeat(2001) }],
     ['reason', { actor: 'ada', reason: null as unknown as string }],
   ])('is rejected because of its %s: %j', (what, action) => {
     expect(() => checkAction(action)).toThrow(InvalidInputError);

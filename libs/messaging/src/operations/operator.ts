@@ -5,7 +5,8 @@ import { inTransaction } from '../postgres/transaction.js';
 
 // Validation of an operator's input, which comes from a page or a command, so the compiler has not checked it.
 
-const MAX_ACTOR = 255;
+/** In code points, as in the column. */
+export const MAX_ACTOR = 255;
 const MAX_REASON = 2000;
 const MAX_LIMIT = 500;
 /**
@@ -45,8 +46,13 @@ export function checkReason(reason: string): void {
 }
 
 function checkText(what: string, text: string, max: number): void {
-  const sound = typeof text === 'string' && text.trim() !== '' && text.length <= max && isStorable(text);
+  const sound = typeof text === 'string' && text.trim() !== '' && lengthOf(text, max) <= max && isStorable(text);
   if (!sound) throw new InvalidInputError(`${what} must be 1 to ${max} characters that can be stored, and not blank`);
+}
+
+/** Returns the number of code points, as a column counts them. Does not count a text that has more than `max` in any case. */
+function lengthOf(text: string, max: number): number {
+  return text.length <= max || text.length > 2 * max ? text.length : Array.from(text).length;
 }
 
 /** Validates the texts of a filter. @throws InvalidInputError for a text that PostgreSQL cannot store, so that no row can have it */
