@@ -341,7 +341,7 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
       'x-user-id': Buffer.from(actor).toString('latin1'),
       'x-roles': 'admin',
     });
-    const [[queue = '', { edited = {} } = {}] = []] = Object.entries(setting.jobs);
+    const [queue, { edited }] = Object.entries(setting.jobs)[0]!;
     const letter = async () => `${BASE}/dead-letters/inbox/${await admin.aDeadLetter()}`;
     const job = async (of?: string) => `${BASE}/dead-jobs/${await admin.aDeadJob(of)}`;
     const operation = { kind: 'retry-jobs', filter: { queue: 'nobody has it' }, reason };
